@@ -1,1 +1,429 @@
+//! Calls the buildpack the way Heroku does: a fresh copy of the repository's `bin`, a stack image
+//! without Erlang, Elixir or Node, an unprivileged user, a build directory with a new name each
+//! time, config vars as files, and an artifact host on loopback.
 
+use mirror::stack::{Process, Signal};
+use mirror::{AppDir, Sandbox, Server, Stack};
+use std::fs;
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use walkdir::WalkDir;
+
+/// The user that dynos run as in these tests: not the one that built.
+const DYNO_USER: u32 = 2000;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ is in the repository")
+}
+
+fn toolchains() -> PathBuf {
+    root().join("target/test-toolchains")
+}
+
+/// The executable under test: `cargo xtask test` names the one it has just built.
+fn executable() -> PathBuf {
+    let named = std::env::var_os("MIXPACK_EXE").expect("MIXPACK_EXE: run `cargo xtask test`");
+    PathBuf::from(named)
+}
+
+/// The stack image that `cargo xtask toolchains` made.
+pub fn stack() -> Stack {
+    Stack::at(toolchains().join("stack")).expect("the stack image: run `cargo xtask toolchains`")
+}
+
+/// An artifact host of one's own, to count its requests and to break its files.
+pub fn artifact_host() -> Server {
+    Server::start(toolchains().join("mirror")).expect("the artifact mirror")
+}
+
+/// An app on its way through deploys: one cache, config vars, an artifact host.
+pub struct App {
+    pub sandbox: Sandbox,
+    pub host: &'static Server,
+    name: String,
+    builds: AtomicU32,
+    cache: PathBuf,
+    env: PathBuf,
+    source: PathBuf,
+    stack_name: Option<String>,
+}
+
+/// What a deploy left.
+pub struct Deploy {
+    pub succeeded: bool,
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    /// The host's path of `BUILD_DIR`: the slug.
+    pub slug: PathBuf,
+    /// Its path inside.
+    pub build_dir: PathBuf,
+    pub left_in_app: Vec<PathBuf>,
+    pub took: Duration,
+}
+
+/// The host that tests share when they change nothing of it.
+fn shared_host() -> &'static Server {
+    static HOST: OnceLock<Server> = OnceLock::new();
+    HOST.get_or_init(artifact_host)
+}
+
+impl App {
+    /// A fixture by name, to be deployed as it is.
+    pub fn fixture(name: &str) -> Self {
+        Self::on(shared_host(), name, AppDir::Tmpfs)
+    }
+
+    /// A fixture with an artifact host of its own, and `/app` as given.
+    pub fn on(host: &'static Server, name: &str, app_dir: AppDir) -> Self {
+        let sandbox = stack().sandbox().expect("a sandbox");
+        let tmp = sandbox.tmp();
+        let (cache, env, source) = (tmp.join("cache"), tmp.join("env"), tmp.join("source"));
+        for dir in [&cache, &env, &source] {
+            fs::create_dir(dir).expect("a folder in the sandbox");
+        }
+        if !name.is_empty() {
+            copy(&root().join("fixtures").join(name), &source);
+        }
+        let buildpack = tmp.join("buildpack");
+        copy(&root().join("bin"), &buildpack.join("bin"));
+        let sandbox = sandbox
+            .bind_ro(executable(), "/usr/local/lib/mixpack")
+            .env("MIXPACK_EXE", "/usr/local/lib/mixpack")
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HOME", "/app")
+            .app_dir(app_dir);
+        let app = Self {
+            sandbox,
+            host,
+            name: name.to_owned(),
+            builds: AtomicU32::new(0),
+            cache,
+            env,
+            source,
+            stack_name: Some("heroku-24".to_owned()),
+        };
+        app.sandbox.give(&buildpack).expect("the buildpack's folder");
+        app.sandbox.give(&app.cache).expect("the cache");
+        app.config("HEX_BUILDS_URL", &host.url());
+        app.config("HEX_MIRROR", &format!("{}/hex", host.url()));
+        app.config("NODEJS_ORG_MIRROR", &format!("{}/dist", host.url()));
+        app
+    }
+
+    #[must_use]
+    pub fn stack_name(mut self, name: Option<&str>) -> Self {
+        self.stack_name = name.map(str::to_owned);
+        self
+    }
+
+    /// Sets a config var.
+    pub fn config(&self, name: &str, value: &str) {
+        fs::write(self.env.join(name), value).expect("a config var");
+    }
+
+    pub fn unset(&self, name: &str) {
+        fs::remove_file(self.env.join(name)).expect("a config var to unset");
+    }
+
+    /// Writes a file of the app's source.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.source.join(path);
+        fs::create_dir_all(path.parent().expect("a path in the app")).expect("a folder");
+        fs::write(path, text).expect("a file of the app");
+    }
+
+    /// Replaces text in a file of the app's source; it must be there.
+    pub fn edit(&self, path: &str, from: &str, to: &str) {
+        let file = self.source.join(path);
+        let text = fs::read_to_string(&file).expect("a file of the app");
+        assert!(text.contains(from), "{path} does not hold {from:?}");
+        fs::write(file, text.replace(from, to)).expect("a file of the app");
+    }
+
+    pub fn remove(&self, path: &str) {
+        fs::remove_file(self.source.join(path)).expect("a file of the app");
+    }
+
+    /// The host's path of the cache directory.
+    pub fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// Where a path of the sandbox's `/tmp` is on the host.
+    fn on_host(&self, inside: &Path) -> PathBuf {
+        self.sandbox.tmp().join(inside.strip_prefix("/tmp").expect("below /tmp"))
+    }
+
+    /// A new build directory, as a push makes it: new name, new modification times.
+    fn checkout(&self) -> PathBuf {
+        let number = self.builds.fetch_add(1, Ordering::SeqCst);
+        let inside = PathBuf::from(format!("/tmp/build_{}{number}", self.name.replace('-', "")));
+        let build = self.on_host(&inside);
+        copy(&self.source, &build);
+        self.sandbox.give(&build).expect("the build directory");
+        inside
+    }
+
+    fn entry(&self, script: &str, args: &[&Path]) -> mirror::stack::Command<'_> {
+        let args = args.iter().map(|arg| arg.as_os_str().to_owned());
+        let command = self
+            .sandbox
+            .command(format!("/tmp/buildpack/bin/{script}"), args)
+            // By contract the working directory is not the build directory.
+            .current_dir("/tmp/buildpack");
+        match &self.stack_name {
+            Some(name) => command.env("STACK", name),
+            None => command,
+        }
+    }
+
+    /// `bin/compile`, on a new checkout.
+    pub fn deploy(&self) -> Deploy {
+        let build_dir = self.checkout();
+        self.compile(&build_dir)
+    }
+
+    /// `bin/compile` on a build directory that is there already.
+    pub fn compile(&self, build_dir: &Path) -> Deploy {
+        let begun = Instant::now();
+        let compile = self.entry("compile", &[build_dir, "/tmp/cache".as_ref(), "/tmp/env".as_ref()]);
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = compile.output().expect("bin/compile runs");
+        Deploy {
+            succeeded: status.success(),
+            code: status.code(),
+            stdout: String::from_utf8(stdout).expect("a log in UTF-8"),
+            stderr: String::from_utf8(stderr).expect("a log in UTF-8"),
+            slug: self.on_host(build_dir),
+            build_dir: build_dir.to_owned(),
+            left_in_app: self.sandbox.left_in_app().unwrap_or_default(),
+            took: begun.elapsed(),
+        }
+    }
+
+    /// Starts `bin/compile` on a new checkout without waiting for it; also its build directory.
+    pub fn start_deploy(&self) -> (Process, PathBuf) {
+        let build_dir = self.checkout();
+        let compile = self.entry("compile", &[&build_dir, "/tmp/cache".as_ref(), "/tmp/env".as_ref()]);
+        let process = compile
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("bin/compile starts");
+        (process, build_dir)
+    }
+
+    /// `bin/detect`.
+    pub fn detect(&self) -> Output {
+        let build_dir = self.checkout();
+        self.entry("detect", &[&build_dir]).output().expect("bin/detect runs")
+    }
+
+    /// `bin/release` of a slug.
+    pub fn release(&self, deploy: &Deploy) -> String {
+        let output = self.entry("release", &[&deploy.build_dir]).output().expect("bin/release runs");
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).expect("YAML in UTF-8")
+    }
+
+    /// The default `web` command of a slug, from `bin/release`.
+    pub fn web(&self, deploy: &Deploy) -> String {
+        let yaml = self.release(deploy);
+        let (_, quoted) = yaml.split_once("\n  web: ").expect("a web process");
+        serde_json::from_str(quoted.trim()).expect("a quoted command")
+    }
+
+    /// Packs the slug, deletes the build directory, and unpacks it for a dyno.
+    pub fn ship(&self, deploy: Deploy) -> Dyno {
+        assert!(deploy.succeeded, "{}{}", deploy.stdout, deploy.stderr);
+        let dyno = tempfile::tempdir().expect("a folder for the slug");
+        let archive = dyno.path().join("slug.tar");
+        let app = dyno.path().join("app");
+        let tar = |args: &[&std::ffi::OsStr]| {
+            let status = std::process::Command::new("tar").args(args).status();
+            assert!(status.expect("tar runs").success());
+        };
+        tar(&["-cf".as_ref(), archive.as_ref(), "-C".as_ref(), deploy.slug.as_ref(), ".".as_ref()]);
+        fs::remove_dir_all(&deploy.slug).expect("the build directory goes");
+        fs::create_dir(&app).expect("a folder for the slug");
+        tar(&["-xf".as_ref(), archive.as_ref(), "-C".as_ref(), app.as_ref()]);
+        fs::remove_file(&archive).expect("the archive goes");
+        let sandbox = stack()
+            .sandbox()
+            .expect("a sandbox")
+            .user(DYNO_USER)
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HOME", "/app")
+            .app_dir(AppDir::Bind(app.clone()));
+        sandbox.give(&app).expect("the slug is the dyno's");
+        Dyno {
+            sandbox,
+            app,
+            _dir: dyno,
+        }
+    }
+}
+
+impl Deploy {
+    /// Everything that was printed.
+    pub fn log(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    #[track_caller]
+    pub fn expect_success(&self) {
+        assert!(self.succeeded, "the build failed:\n{}", self.log());
+    }
+
+    /// The lines that mix prints when it compiles something: `Compiling 3 files (.ex)`.
+    pub fn compiled(&self) -> Vec<&str> {
+        compiling(&self.stdout)
+    }
+}
+
+/// The lines that mix prints when it compiles something.
+pub fn compiling(log: &str) -> Vec<&str> {
+    log.lines()
+        .map(str::trim)
+        .filter(|line| {
+            (line.starts_with("Compiling ") && line.contains(" file"))
+                || line.starts_with("==> ")
+                || line.starts_with("===> Compiling")
+        })
+        .collect()
+}
+
+/// A slug where it runs: in `/app`, under another user, with nothing of the build around.
+pub struct Dyno {
+    pub sandbox: Sandbox,
+    /// The host's path of `/app`.
+    pub app: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+/// A running `web` process.
+pub struct Web {
+    process: Process,
+    pub port: u16,
+}
+
+impl Dyno {
+    /// A command the way a dyno starts it: a shell that has sourced `.profile.d`.
+    pub fn run(&self, command: &str) -> Output {
+        self.command(command, 0).output().expect("the dyno runs")
+    }
+
+    fn command(&self, command: &str, port: u16) -> mirror::stack::Command<'_> {
+        let script = "cd /app; for f in /app/.profile.d/*.sh; do . \"$f\"; done; eval \"exec $1\"";
+        let command = self
+            .sandbox
+            .command("bash", ["-c", script, "bash", command])
+            .env("DYNO", "web.1");
+        if port == 0 {
+            command
+        } else {
+            command.env("PORT", port.to_string())
+        }
+    }
+
+    /// Starts a command with a `$PORT`, and waits until it answers there.
+    #[track_caller]
+    pub fn start(&self, command: &str) -> Web {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|socket| socket.local_addr())
+            .expect("a free port")
+            .port();
+        let process = self
+            .command(command, port)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("the dyno starts");
+        let mut web = Web { process, port };
+        let until = Instant::now() + Duration::from_secs(60);
+        while web.try_get("/").is_none() {
+            if Instant::now() > until || web.process.try_wait().expect("a status").is_some() {
+                let said = web.stop();
+                panic!("{command} does not answer on port {port}:\n{said}");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        web
+    }
+}
+
+impl Web {
+    fn try_get(&self, path: &str) -> Option<String> {
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        ureq::get(&url).call().ok()?.body_mut().read_to_string().ok()
+    }
+
+    /// The body of an answer with status 200.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> String {
+        self.try_get(path)
+            .unwrap_or_else(|| panic!("GET {path} fails"))
+    }
+
+    /// Ends the process as a platform does, and returns all that it printed.
+    pub fn stop(mut self) -> String {
+        let _ = self.process.signal(Signal::TERM);
+        let mut said = String::new();
+        let (stdout, stderr) = (self.process.take_stdout(), self.process.take_stderr());
+        let until = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < until && matches!(self.process.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _ = self.process.kill();
+        if let Some(mut out) = stdout {
+            let _ = out.read_to_string(&mut said);
+        }
+        if let Some(mut err) = stderr {
+            let _ = err.read_to_string(&mut said);
+        }
+        said
+    }
+}
+
+/// Copies a tree; modification times are those of the copy, as after a push.
+pub fn copy(from: &Path, to: &Path) {
+    for entry in WalkDir::new(from) {
+        let entry = entry.expect("a readable tree");
+        let target = to.join(entry.path().strip_prefix(from).expect("below it"));
+        if entry.file_type().is_dir() {
+            fs::create_dir_all(&target).expect("a folder");
+        } else if entry.file_type().is_symlink() {
+            let link = fs::read_link(entry.path()).expect("a link");
+            std::os::unix::fs::symlink(link, &target).expect("a link");
+        } else {
+            fs::copy(entry.path(), &target).expect("a file");
+        }
+    }
+}
+
+/// Symbolic links of a tree that lead out of it, or to an absolute path.
+pub fn links_that_leave(tree: &Path) -> Vec<PathBuf> {
+    WalkDir::new(tree)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_symlink())
+        .filter(|entry| {
+            let link = fs::read_link(entry.path()).expect("a link");
+            let folder = entry.path().parent().expect("a parent");
+            let target = fs::canonicalize(folder.join(&link));
+            link.is_absolute() || target.is_ok_and(|target| !target.starts_with(tree))
+        })
+        .map(walkdir::DirEntry::into_path)
+        .collect()
+}

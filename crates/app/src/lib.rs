@@ -1,1 +1,20 @@
+//! Reads the user's files into facts, and decides from facts, settings and upstream's lists what a
+//! build is going to do: the [`plan::Plan`].
+//!
+//! Touches neither network nor process. A config file that needs bash is evaluated by the caller
+//! and handed back as values.
 
+pub mod facts;
+pub mod mix_exs;
+pub mod origin;
+pub mod package_json;
+pub mod plan;
+pub mod procfile;
+pub mod settings;
+pub mod shell_config;
+pub mod tool_versions;
+
+pub use facts::Facts;
+pub use origin::{Asked, Origin};
+pub use plan::{Plan, PlanError};
+pub use settings::Settings;

@@ -1,1 +1,25 @@
+//! Carries a plan out: the steps and their overlap, the store, the commands, the log, the record.
+//!
+//! Knows no platform: where things go and who is told comes in a [`workspace::Workspace`].
 
+pub mod answers;
+pub mod cancel;
+pub mod command;
+pub mod config_file;
+pub mod environment;
+pub mod error;
+pub mod explain;
+pub mod graph;
+pub mod log;
+pub mod prepare;
+pub mod profile;
+pub mod record;
+pub mod run;
+pub mod stable_path;
+mod steps;
+pub mod store;
+pub mod tree;
+pub mod workspace;
+
+pub use error::{Doing, Error};
+pub use run::{Means, VERSION, run};

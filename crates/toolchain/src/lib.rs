@@ -1,1 +1,12 @@
+//! Erlang, Elixir, Node, Hex and rebar3: where upstream publishes them, and how each is put in
+//! place. Every function fills a folder that it is given; where that folder comes from, and
+//! whether it is kept, is the caller's business.
 
+pub mod error;
+pub mod hosts;
+pub mod install;
+pub mod installers;
+pub mod lists;
+
+pub use error::ToolchainError;
+pub use hosts::Hosts;

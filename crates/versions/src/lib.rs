@@ -1,1 +1,21 @@
+//! Versions of Erlang/OTP, Elixir and Node: what a user asks for, what upstream lists, and which
+//! of the listed builds answers the request on a given target.
+//!
+//! Pure: no network, no process, no file system. Lists come in as text, choices go out as data.
 
+pub mod compatibility;
+pub mod elixir;
+pub mod installers;
+pub mod node;
+pub mod otp;
+pub mod target;
+
+mod error;
+mod listing;
+mod text;
+
+pub use elixir::{ElixirRequest, ElixirVersion};
+pub use error::{ParseError, Reason, Tool};
+pub use node::{NodeRequest, NodeVersion};
+pub use otp::{OtpRequest, OtpVersion};
+pub use target::{Arch, Target};

@@ -1,1 +1,44 @@
-fn main() {}
+//! What maintainers run: `cargo xtask COMMAND`.
+
+mod archive;
+mod debian;
+mod elixir;
+mod fixtures;
+mod node;
+mod otp;
+mod parts;
+mod process;
+mod publish;
+mod serve;
+mod stack_image;
+mod toolbox;
+mod toolchains;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  toolchains            make the test toolchains and the stack image
+  mirror [--port PORT]  serve the test toolchains on loopback
+  fixtures lock         bring the locks of the fixtures in line with their packages
+  fixtures generate-big DIR [--packages N] [--modules N]
+                        write an app that is big enough to measure with";
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let result = match words.split_first() {
+        Some((command, [])) if command == "toolchains" => toolchains::make(),
+        Some((command, args)) if command == "mirror" => serve::serve(args),
+        Some((command, args)) if command == "fixtures" => fixtures::run(args).map_err(Into::into),
+        _ => Err(USAGE.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

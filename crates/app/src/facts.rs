@@ -1,0 +1,321 @@
+//! Reads the user's files into facts. Decides nothing.
+
+use crate::mix_exs::{MixExs, lock_holds};
+use crate::package_json::PackageJson;
+use crate::procfile::Procfile;
+use crate::shell_config::{self, Assignment};
+use crate::tool_versions::{self, Entry};
+use std::io;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+use walkdir::WalkDir;
+
+/// The config file of the Elixir buildpack.
+pub const ELIXIR_CONFIG: &str = "elixir_buildpack.config";
+/// The config file of the Phoenix static buildpack.
+pub const STATIC_CONFIG: &str = "phoenix_static_buildpack.config";
+
+/// A file of the app that cannot be read.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    #[error("there is no mix.exs in {}", dir.display())]
+    NoMixExs { dir: PathBuf, found: Vec<String> },
+    #[error("{path} cannot be read: {source}")]
+    Io { path: String, source: io::Error },
+    #[error("{path}:{line}: {message}")]
+    PackageJson {
+        path: String,
+        line: usize,
+        message: String,
+    },
+}
+
+/// One of the two bash config files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigFile {
+    Missing,
+    /// Every assignment of the file, in its order.
+    Values(Vec<Assignment>),
+    /// The file uses more of bash than assignments; the caller evaluates it and replaces this.
+    NeedsBash {
+        line: u32,
+        construct: String,
+    },
+}
+
+/// A `package.json`, and the folder that holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsPackage {
+    /// Relative to the app; `.` for the app itself.
+    pub dir: String,
+    pub json: PackageJson,
+    /// The lockfiles beside it, by name.
+    pub lockfiles: Vec<String>,
+}
+
+/// A mix project in the tree: the root, an umbrella child, or a path dependency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MixProject {
+    /// Relative to the app; `.` for the root.
+    pub dir: String,
+    pub guess: MixExs,
+}
+
+/// Everything that the plan depends on and that the app's files say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The root project first, then the others by path.
+    pub projects: Vec<MixProject>,
+    /// Whether `mix.lock` names Phoenix.
+    pub phoenix_locked: bool,
+    pub has_lock: bool,
+    pub elixir_config: ConfigFile,
+    pub static_config: ConfigFile,
+    /// The entries of `.tool-versions`.
+    pub tool_versions: Vec<Entry>,
+    /// By folder: the app, then `assets` folders.
+    pub packages: Vec<JsPackage>,
+    pub procfile: Option<Procfile>,
+    /// Regular files directly in the app folder, by name.
+    pub root_files: Vec<String>,
+}
+
+impl Facts {
+    #[must_use]
+    pub fn root(&self) -> &MixExs {
+        &self.projects[0].guess
+    }
+
+    #[must_use]
+    pub fn package_in(&self, dir: &str) -> Option<&JsPackage> {
+        self.packages.iter().find(|package| package.dir == dir)
+    }
+}
+
+const LOCKFILES: [&str; 6] = [
+    "package-lock.json",
+    "npm-shrinkwrap.json",
+    "yarn.lock",
+    "pnpm-lock.yaml",
+    "bun.lock",
+    "bun.lockb",
+];
+
+/// Folders that a build makes or fetches; a `mix.exs` in them is not the user's project.
+const NOT_THE_USERS: [&str; 8] = [
+    "deps",
+    "_build",
+    "node_modules",
+    ".git",
+    ".platform_tools",
+    ".mix",
+    ".hex",
+    ".heroku",
+];
+
+/// Reads the app in `dir`.
+pub fn read(dir: &Path) -> Result<Facts, ReadError> {
+    let root_files = root_files(dir)?;
+    if !root_files.iter().any(|name| name == "mix.exs") {
+        return Err(ReadError::NoMixExs {
+            dir: dir.to_owned(),
+            found: listing(dir),
+        });
+    }
+    let mut projects = Vec::new();
+    for project in project_dirs(dir) {
+        let path = join(&project, "mix.exs");
+        if let Some(text) = optional(dir, &path)? {
+            projects.push(MixProject {
+                guess: MixExs::guess(&path, &text),
+                dir: project,
+            });
+        }
+    }
+    let lock = optional(dir, "mix.lock")?;
+    let mut packages = Vec::new();
+    for project in &projects {
+        for folder in [project.dir.clone(), join(&project.dir, "assets")] {
+            packages.extend(package(dir, &folder)?);
+        }
+    }
+    Ok(Facts {
+        projects,
+        phoenix_locked: lock.as_deref().is_some_and(|lock| lock_holds(lock, "phoenix")),
+        has_lock: lock.is_some(),
+        elixir_config: config(dir, ELIXIR_CONFIG)?,
+        static_config: config(dir, STATIC_CONFIG)?,
+        tool_versions: optional(dir, ".tool-versions")?
+            .map(|text| tool_versions::parse(&text))
+            .unwrap_or_default(),
+        packages,
+        procfile: optional(dir, "Procfile")?.map(|text| Procfile::parse(&text)),
+        root_files,
+    })
+}
+
+/// Reads the `package.json` of one more folder, for a configured `assets_path`.
+pub fn package(dir: &Path, folder: &str) -> Result<Option<JsPackage>, ReadError> {
+    let path = join(folder, "package.json");
+    let Some(text) = optional(dir, &path)? else {
+        return Ok(None);
+    };
+    let json = PackageJson::parse(&text).map_err(|error| ReadError::PackageJson {
+        path,
+        line: error.line(),
+        message: error.to_string(),
+    })?;
+    let lockfiles = LOCKFILES
+        .iter()
+        .filter(|name| dir.join(folder).join(name).is_file())
+        .map(|name| (*name).to_owned())
+        .collect();
+    Ok(Some(JsPackage {
+        dir: folder.to_owned(),
+        json,
+        lockfiles,
+    }))
+}
+
+/// `base/name`, without a leading `./`.
+#[must_use]
+pub fn join(base: &str, name: &str) -> String {
+    match (base, name) {
+        (".", name) => name.to_owned(),
+        (base, ".") => base.to_owned(),
+        (base, name) => format!("{base}/{name}"),
+    }
+}
+
+/// The folders, relative to `dir`, that hold a `mix.exs` of the user's: the root first.
+#[must_use]
+pub fn project_dirs(dir: &Path) -> Vec<String> {
+    let mut found: Vec<String> = WalkDir::new(dir)
+        .min_depth(1)
+        .max_depth(4)
+        .into_iter()
+        .filter_entry(|entry| {
+            !(entry.file_type().is_dir()
+                && entry
+                    .file_name()
+                    .to_str()
+                    .is_some_and(|name| NOT_THE_USERS.contains(&name)))
+        })
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_file() && entry.file_name() == "mix.exs")
+        .filter_map(|entry| {
+            let parent = entry.path().parent()?.strip_prefix(dir).ok()?.to_str()?;
+            (!parent.is_empty()).then(|| parent.to_owned())
+        })
+        .collect();
+    found.sort();
+    found.insert(0, ".".to_owned());
+    found
+}
+
+fn config(dir: &Path, name: &str) -> Result<ConfigFile, ReadError> {
+    let Some(text) = optional(dir, name)? else {
+        return Ok(ConfigFile::Missing);
+    };
+    Ok(match shell_config::parse(&text) {
+        shell_config::Outcome::Plain(config) => ConfigFile::Values(config.assignments),
+        shell_config::Outcome::NeedsBash { line, construct } => ConfigFile::NeedsBash {
+            line,
+            construct: construct.to_owned(),
+        },
+    })
+}
+
+/// The text of a file, `None` where there is none. Bytes that are not UTF-8 become `U+FFFD`.
+fn optional(dir: &Path, name: &str) -> Result<Option<String>, ReadError> {
+    match std::fs::read(dir.join(name)) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(ReadError::Io {
+            path: name.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn root_files(dir: &Path) -> Result<Vec<String>, ReadError> {
+    let entries = std::fs::read_dir(dir).map_err(|source| ReadError::Io {
+        path: dir.display().to_string(),
+        source,
+    })?;
+    let mut names: Vec<String> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().is_file())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// What stands in the folder instead, for the message of a missing `mix.exs`.
+fn listing(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = WalkDir::new(dir)
+        .min_depth(1)
+        .max_depth(1)
+        .into_iter()
+        .filter_map(Result::ok)
+        .map(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.file_type().is_dir() {
+                format!("{name}/")
+            } else {
+                name
+            }
+        })
+        .collect();
+    names.sort();
+    names.truncate(20);
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn umbrella_children_are_projects_and_fetched_code_is_not() {
+        let dir = app(&[
+            ("mix.exs", "[apps_path: \"apps\"]"),
+            ("apps/web/mix.exs", "[app: :web]"),
+            ("apps/web/assets/package.json", "{}"),
+            ("apps/core/mix.exs", "[app: :core]"),
+            ("deps/phoenix/mix.exs", "[app: :phoenix]"),
+            ("apps/web/assets/node_modules/x/mix.exs", "[app: :no]"),
+        ]);
+        let facts = read(dir.path()).unwrap();
+        let dirs: Vec<_> = facts.projects.iter().map(|p| p.dir.as_str()).collect();
+        assert_eq!(dirs, [".", "apps/core", "apps/web"]);
+        assert!(facts.package_in("apps/web/assets").is_some());
+    }
+
+    #[test]
+    fn a_folder_without_mix_exs_is_refused_with_what_it_holds() {
+        let dir = app(&[("src/mix.exs", ""), ("package.json", "{}")]);
+        let Err(ReadError::NoMixExs { found, .. }) = read(dir.path()) else {
+            panic!("must be refused");
+        };
+        assert_eq!(found, ["package.json", "src/"]);
+    }
+
+    #[test]
+    fn a_broken_package_json_names_its_line() {
+        let dir = app(&[("mix.exs", ""), ("assets/package.json", "{\n\"a\" 1}")]);
+        let error = read(dir.path()).unwrap_err().to_string();
+        assert!(error.starts_with("assets/package.json:2: "), "{error}");
+    }
+}

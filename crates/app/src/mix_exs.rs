@@ -1,0 +1,169 @@
+//! What the text of `mix.exs` and `mix.lock` lets one guess.
+//!
+//! A `mix.exs` is a program: only mix can say what it means. These guesses serve the plan that is
+//! shown before any toolchain is there; the build asks mix itself once it can, and its answer wins.
+
+use crate::origin::{Asked, Origin};
+
+/// Guesses from one `mix.exs`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MixExs {
+    /// `app: :name`.
+    pub app: Option<String>,
+    /// `apps_path: "apps"`: the project is an umbrella.
+    pub apps_path: Option<String>,
+    /// `elixir: "~> 1.14"`.
+    pub elixir: Option<Asked>,
+    /// A dependency `{:phoenix, …}`.
+    pub phoenix: bool,
+    /// An alias named `assets.deploy`.
+    pub assets_deploy: bool,
+    /// The first name under `releases:`.
+    pub release: Option<String>,
+}
+
+impl MixExs {
+    /// Reads the text of the file at `path` (relative to the app, for the origins).
+    #[must_use]
+    pub fn guess(path: &str, text: &str) -> Self {
+        let code: Vec<&str> = text.lines().map(without_comment).collect();
+        let joined = code.join("\n");
+        Self {
+            app: keyword(&joined, "app:").and_then(atom),
+            apps_path: keyword(&joined, "apps_path:").and_then(string),
+            elixir: code.iter().zip(1..).find_map(|(line, number)| {
+                let value = keyword(line, "elixir:").and_then(string)?;
+                Some(Asked::new(value, Origin::file(path, number)))
+            }),
+            phoenix: squeezed(&joined).contains("{:phoenix,"),
+            assets_deploy: joined.contains("\"assets.deploy\""),
+            release: release_name(&joined),
+        }
+    }
+}
+
+/// Whether a `mix.lock` holds an entry of that name.
+#[must_use]
+pub fn lock_holds(lock: &str, package: &str) -> bool {
+    let entry = format!("\"{package}\":");
+    lock.lines()
+        .any(|line| line.trim_start().starts_with(&entry))
+}
+
+/// Cuts a comment off a line. A `#` inside a string is told from one outside by counting quotes,
+/// which is enough for the keywords looked for here.
+fn without_comment(line: &str) -> &str {
+    let mut in_string = false;
+    let mut escaped = false;
+    for (index, c) in line.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => in_string = !in_string,
+            '#' if !in_string => return &line[..index],
+            _ => {}
+        }
+    }
+    line
+}
+
+/// The text after the first `word` that does not continue a longer name.
+fn keyword<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let at = text.match_indices(word).map(|(at, _)| at).find(|&at| {
+        !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
+    })?;
+    Some(text[at + word.len()..].trim_start())
+}
+
+fn atom(text: &str) -> Option<String> {
+    let name: String = text
+        .strip_prefix(':')?
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
+    (!name.is_empty()).then_some(name)
+}
+
+fn string(text: &str) -> Option<String> {
+    let (value, _) = text.strip_prefix('"')?.split_once('"')?;
+    Some(value.to_owned())
+}
+
+fn squeezed(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).collect()
+}
+
+/// `releases: [` in the project, or the list that `defp releases do [` returns: the first key.
+fn release_name(code: &str) -> Option<String> {
+    let squeezed = squeezed(code);
+    ["releases:[", "defpreleasesdo[", "defreleasesdo["]
+        .iter()
+        .find_map(|start| {
+            let (_, rest) = squeezed.split_once(start)?;
+            let (name, _) = rest.split_once(':')?;
+            let is_name =
+                !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+            is_name.then(|| name.to_owned())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHOP: &str = r##"defmodule Shop.MixProject do
+  use Mix.Project
+
+  def project do
+    [
+      # app: :old_name,
+      app: :shop,
+      version: "0.1.0",
+      elixir: "~> 1.15", # not "~> 1.2"
+      releases: [
+        storefront: [include_executables_for: [:unix]]
+      ],
+      deps: deps()
+    ]
+  end
+
+  defp deps, do: [{:phoenix, "~> 1.8"}]
+  defp aliases, do: ["assets.deploy": ["x"], "assets.deploy": "#{1}"]
+end
+"##;
+
+    #[test]
+    fn guesses_what_a_reader_would() {
+        let guess = MixExs::guess("mix.exs", SHOP);
+        assert_eq!(guess.app.as_deref(), Some("shop"));
+        assert_eq!(guess.apps_path, None);
+        assert_eq!(
+            guess.elixir,
+            Some(Asked::new("~> 1.15".into(), Origin::file("mix.exs", 9)))
+        );
+        assert!(guess.phoenix);
+        assert!(guess.assets_deploy);
+        assert_eq!(guess.release.as_deref(), Some("storefront"));
+    }
+
+    #[test]
+    fn a_library_named_after_phoenix_is_not_phoenix() {
+        let guess = MixExs::guess("mix.exs", "deps: [{:phoenix_html, \"~> 4.0\"}]");
+        assert!(!guess.phoenix);
+        assert!(!lock_holds(
+            "%{\n  \"phoenix_html\": {:hex, :phoenix_html},\n}",
+            "phoenix"
+        ));
+        assert!(lock_holds(
+            "%{\n  \"phoenix\": {:hex, :phoenix, \"1.8.1\"},\n}",
+            "phoenix"
+        ));
+    }
+
+    #[test]
+    fn an_umbrella_names_the_folder_of_its_apps() {
+        let guess = MixExs::guess("mix.exs", "[apps_path: \"apps\", version: \"0.1.0\"]");
+        assert_eq!(guess.apps_path.as_deref(), Some("apps"));
+        assert_eq!(guess.app, None);
+    }
+}

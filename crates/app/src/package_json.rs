@@ -1,0 +1,58 @@
+//! `package.json`: what of it decides the JavaScript half of a build.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The fields that Mixpack reads; everything else in the file is npm's business.
+///
+/// Shape: <https://docs.npmjs.com/cli/configuring-npm/package-json>. Fields of an unexpected type
+/// are an error of the file, since npm would stumble over them later and less clearly.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PackageJson {
+    pub name: Option<String>,
+    pub scripts: BTreeMap<String, String>,
+    pub engines: BTreeMap<String, String>,
+    pub package_manager: Option<String>,
+}
+
+impl PackageJson {
+    /// Reads the text of a `package.json`.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text.trim_start_matches('\u{feff}'))
+    }
+
+    #[must_use]
+    pub fn has_script(&self, name: &str) -> bool {
+        self.scripts.contains_key(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_fields_that_decide() {
+        let json = PackageJson::parse(
+            r#"{"name":"assets","scripts":{"deploy":"esbuild"},"engines":{"node":"22.x"},
+                "packageManager":"npm@10.9.0","dependencies":{"phoenix":"file:../deps/phoenix"}}"#,
+        )
+        .unwrap();
+        assert!(json.has_script("deploy"));
+        assert!(!json.has_script("build"));
+        assert_eq!(json.engines["node"], "22.x");
+        assert_eq!(json.package_manager.as_deref(), Some("npm@10.9.0"));
+    }
+
+    #[test]
+    fn says_where_a_file_is_broken() {
+        let error = PackageJson::parse("{\n  \"scripts\": {,}\n}").unwrap_err();
+        assert_eq!(error.line(), 2);
+    }
+
+    #[test]
+    fn a_file_saved_with_a_byte_order_mark_is_read() {
+        assert!(PackageJson::parse("\u{feff}{}").is_ok());
+    }
+}

@@ -1,0 +1,875 @@
+//! The plan: every decision of a build, with its reason and its place. Plain data.
+
+use crate::facts::{Facts, join};
+use crate::origin::{Asked, Origin};
+use crate::settings::{Hooks, Settings};
+use crate::tool_versions;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use thiserror::Error;
+use versions::compatibility::{self, Compatibility};
+use versions::elixir::{
+    self, ElixirBuild, ElixirListing, ElixirNoMatch, ElixirRequest, ElixirVersion,
+};
+use versions::node::{NodeIndex, NodeRequest, NodeVersion};
+use versions::otp::{OtpBuild, OtpListing, OtpRequest, OtpVersion};
+use versions::target::{Basis, Target};
+use versions::{ParseError, Tool};
+
+/// A tool and why this version of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Choice<T> {
+    /// As upstream names the artifact's version: `27.3.4.2`, `1.18.3`, `24.4.0`, or a branch.
+    pub version: String,
+    /// What the user wrote, where they wrote anything.
+    pub asked: Option<String>,
+    pub source: Origin,
+    #[serde(skip)]
+    pub build: T,
+}
+
+/// How the JavaScript dependencies of one folder are installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Install {
+    /// The folder with `package.json`, relative to the app.
+    pub dir: String,
+    /// `npm ci` or `npm install`.
+    pub command: Vec<String>,
+    pub why: String,
+}
+
+/// What builds the assets of one Phoenix app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum AssetBuild {
+    /// The app's own script, sourced by bash as the Phoenix static buildpack does.
+    CustomScript { path: String },
+    /// `npm run SCRIPT` in the folder of the `package.json`.
+    Script { name: String },
+    /// The mix alias `assets.deploy`; mix itself has the last word on whether it exists.
+    MixAlias,
+    /// Nothing but the digest.
+    Nothing,
+}
+
+/// The assets of one Phoenix app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Assets {
+    /// The Phoenix app's folder, relative to the app.
+    pub phoenix_dir: String,
+    /// Where its asset sources are.
+    pub assets_dir: String,
+    pub install: Option<Install>,
+    pub build: AssetBuild,
+    pub why: String,
+}
+
+/// A step's name; the string is what logs, reports and `needs` use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepName {
+    Erlang,
+    Elixir,
+    Node,
+    Hex,
+    PreCompile,
+    Restore,
+    HookPreFetchDependencies,
+    Deps,
+    HookPreCompile,
+    Javascript,
+    Compile,
+    HookPostCompile,
+    Assets,
+    Digest,
+    Release,
+    Save,
+    Profile,
+    PostCompile,
+}
+
+impl StepName {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Erlang => "erlang",
+            Self::Elixir => "elixir",
+            Self::Node => "node",
+            Self::Hex => "hex",
+            Self::PreCompile => "pre_compile",
+            Self::Restore => "restore",
+            Self::HookPreFetchDependencies => "hook_pre_fetch_dependencies",
+            Self::Deps => "deps",
+            Self::HookPreCompile => "hook_pre_compile",
+            Self::Javascript => "javascript",
+            Self::Compile => "compile",
+            Self::HookPostCompile => "hook_post_compile",
+            Self::Assets => "assets",
+            Self::Digest => "digest",
+            Self::Release => "release",
+            Self::Save => "save",
+            Self::Profile => "profile",
+            Self::PostCompile => "post_compile",
+        }
+    }
+}
+
+/// A step, and the steps that must have ended before it begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepPlan {
+    pub name: StepName,
+    pub needs: Vec<StepName>,
+    /// Nothing else runs beside it: the user's own commands.
+    pub alone: bool,
+}
+
+/// A process type that the platform starts when the app's Procfile does not name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Process {
+    pub command: String,
+    pub why: String,
+    /// What only mix can say is guessed until the build has asked it.
+    pub guess: bool,
+}
+
+/// Everything that a build is going to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    #[serde(serialize_with = "as_string")]
+    pub target: Target,
+    pub mix_env: Asked,
+    #[serde(skip)]
+    pub erlang: Choice<OtpBuild>,
+    #[serde(skip)]
+    pub elixir: Choice<ElixirBuild>,
+    #[serde(skip)]
+    pub node: Option<Choice<NodeVersion>>,
+    pub runtime_path: String,
+    pub hooks: Hooks,
+    pub assets: Vec<Assets>,
+    /// Whether the project is a Phoenix app, as far as its files tell.
+    pub phoenix: bool,
+    pub release: bool,
+    /// Arguments of `mix test` for Heroku CI.
+    pub test_args: Option<String>,
+    pub remove_node: bool,
+    /// Variables that the config files export, and their other assignments.
+    #[serde(skip)]
+    pub exported: Vec<(String, String)>,
+    #[serde(skip)]
+    pub shell_variables: Vec<(String, String)>,
+    /// Folders that hold a `mix.exs`, relative to the app; the root is `.`.
+    pub projects: Vec<String>,
+    pub umbrella: bool,
+    /// Everything kept from earlier builds is dropped first, and who asked for it.
+    pub clean: Option<String>,
+    pub steps: Vec<StepPlan>,
+    pub processes: BTreeMap<String, Process>,
+    /// Things worth saying that stop nothing.
+    pub warnings: Vec<String>,
+}
+
+fn as_string<S: serde::Serializer>(target: &Target, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(&format!("{} ({})", target.os, target.arch))
+}
+
+impl Plan {
+    /// The OTP major that the plan settled on; branches are taken for the newest.
+    #[must_use]
+    pub fn otp_major(&self) -> u32 {
+        otp_major(&self.erlang.build)
+    }
+
+    #[must_use]
+    pub fn has(&self, step: StepName) -> bool {
+        self.steps.iter().any(|planned| planned.name == step)
+    }
+
+    /// The document of `mixpack plan --json`.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut tools = serde_json::Map::new();
+        let mut tool = |name: &str, version: &str, asked: Option<&String>, source: &Origin| {
+            tools.insert(
+                name.to_owned(),
+                serde_json::json!({"version": version, "asked": asked, "source": source}),
+            );
+        };
+        let (erlang, elixir) = (&self.erlang, &self.elixir);
+        tool("erlang", &erlang.version, erlang.asked.as_ref(), &erlang.source);
+        tool("elixir", &elixir.version, elixir.asked.as_ref(), &elixir.source);
+        if let Some(node) = &self.node {
+            tool("node", &node.version, node.asked.as_ref(), &node.source);
+        }
+        let mut json = serde_json::to_value(self).unwrap_or_default();
+        json["tools"] = serde_json::Value::Object(tools);
+        json
+    }
+}
+
+/// What upstream offers.
+#[derive(Debug, Clone)]
+pub struct Lists {
+    pub otp: OtpListing,
+    pub elixir: ElixirListing,
+    /// Only asked for when the app needs Node.
+    pub node: Option<NodeIndex>,
+}
+
+/// What the last build of this app used, as its record says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LastBuild {
+    pub erlang: Option<String>,
+    pub elixir: Option<String>,
+    pub node: Option<String>,
+}
+
+/// Why there can be no plan. All of these are the user's to mend.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum PlanError {
+    #[error("{tool} version {:?} at {} is not a version: {reason}", asked.value, asked.origin)]
+    Malformed {
+        tool: Tool,
+        asked: Asked,
+        reason: String,
+    },
+    #[error("no build of {tool} {} for {target}", asked.value)]
+    NoSuchVersion {
+        tool: Tool,
+        asked: Asked,
+        target: String,
+        /// The newest first.
+        nearest: Vec<String>,
+        newest_of_line: Option<String>,
+    },
+    #[error("Elixir {elixir} does not go with OTP {otp}")]
+    NotForThisOtp {
+        /// The version that was found for what was asked, or the branch.
+        elixir: String,
+        elixir_source: Origin,
+        otp: String,
+        otp_source: Origin,
+        /// The OTP majors that this Elixir goes with, ascending.
+        usable: Vec<u32>,
+    },
+    #[error("no OTP built for {target} goes with Elixir {}", asked.value)]
+    NoOtpFor { asked: Asked, target: String },
+    #[error("nothing in the lists for {target} goes together")]
+    NothingGoesTogether { target: String },
+    #[error("two lockfiles in {dir}")]
+    TwoLockfiles { dir: String, lockfiles: Vec<String> },
+    #[error("{manager} is not supported")]
+    UnsupportedManager {
+        manager: &'static str,
+        lockfile: String,
+    },
+    #[error("{} does not hold a {missing}", asked.value)]
+    NoSuchFolder {
+        key: &'static str,
+        asked: Asked,
+        missing: &'static str,
+    },
+}
+
+/// Whether the app's assets need Node: then the caller fetches its list.
+#[must_use]
+pub fn needs_node(facts: &Facts, settings: &Settings) -> bool {
+    asset_dirs(facts, settings).is_ok_and(|dirs| {
+        dirs.iter()
+            .any(|(_, assets)| facts.package_in(assets).is_some())
+    })
+}
+
+/// Decides everything.
+pub fn plan(
+    facts: &Facts,
+    settings: &Settings,
+    target: Target,
+    mix_env: Asked,
+    lists: &Lists,
+    last: &LastBuild,
+) -> Result<Plan, PlanError> {
+    let (erlang, elixir) = choose_pair(facts, settings, &target, lists, last)?;
+    let assets = assets(facts, settings)?;
+    let node = match &lists.node {
+        Some(index) if assets.iter().any(|assets| assets.install.is_some()) => {
+            Some(choose_node(facts, settings, &target, index, last, &assets)?)
+        }
+        _ => None,
+    };
+    let phoenix = facts.phoenix_locked || facts.projects.iter().any(|p| p.guess.phoenix);
+    let mut warnings = Vec::new();
+    if let (Some(elixir_version), Compatibility::Unknown) = (
+        &elixir.build.version,
+        pair_compatibility(&elixir.build, &erlang.build),
+    ) {
+        warnings.push(format!(
+            "Elixir {elixir_version} with OTP {} is newer than what this version of Mixpack knows of; going on",
+            erlang.version
+        ));
+    }
+    if target.basis == Basis::NearestCompatible {
+        warnings.push(format!(
+            "there are no OTP builds for {}; those for {} are the nearest that run on it",
+            target.stack, target.os
+        ));
+    }
+    Ok(Plan {
+        steps: steps(
+            settings,
+            node.is_some(),
+            phoenix,
+            &assets,
+            elixir.build.version.is_none(),
+        ),
+        processes: processes(facts, settings, phoenix, &mix_env.value),
+        target,
+        mix_env,
+        erlang,
+        elixir,
+        node,
+        runtime_path: settings.runtime_path.clone(),
+        hooks: settings.hooks.clone(),
+        assets,
+        phoenix,
+        release: settings.release,
+        test_args: settings.test_args.as_ref().map(|asked| asked.value.clone()),
+        remove_node: settings.remove_node,
+        exported: settings.exported.clone(),
+        shell_variables: settings.shell_variables.clone(),
+        projects: facts.projects.iter().map(|p| p.dir.clone()).collect(),
+        umbrella: facts.root().apps_path.is_some(),
+        clean: settings
+            .always_rebuild
+            .then_some("always_rebuild=true")
+            .or(settings.clean_cache.then_some("clean_cache=true"))
+            .map(str::to_owned),
+        warnings,
+    })
+}
+
+/// What is asked for: the first source that answers. The rest of the list of sources
+/// (`mise.toml`, `.elixir-version`, …) belongs behind `.tool-versions`.
+fn asked_for(facts: &Facts, setting: Option<&Asked>, names: &[&str]) -> Option<Asked> {
+    setting.cloned().or_else(|| {
+        let (entry, version) = tool_versions::lookup(&facts.tool_versions, names)?;
+        let origin = Origin::file(".tool-versions", entry.line);
+        Some(Asked::new(version.to_owned(), origin))
+    })
+}
+
+type Pair = (Choice<OtpBuild>, Choice<ElixirBuild>);
+
+fn choose_pair(
+    facts: &Facts,
+    settings: &Settings,
+    target: &Target,
+    lists: &Lists,
+    last: &LastBuild,
+) -> Result<Pair, PlanError> {
+    let otp = asked_for(facts, settings.erlang_version.as_ref(), tool_versions::ERLANG);
+    let elixir = asked_for(facts, settings.elixir_version.as_ref(), tool_versions::ELIXIR);
+    let otp_request = otp.as_ref().map(parse_otp).transpose()?;
+    let elixir_request = elixir.as_ref().map(parse_elixir).transpose()?;
+    match (otp.zip(otp_request), elixir.zip(elixir_request)) {
+        (Some((otp, otp_request)), Some((elixir, elixir_request))) => {
+            let erlang = choose_otp(&otp, &otp_request, target, lists)?;
+            let elixir = choose_elixir(&elixir, &elixir_request, &erlang, target, lists)?;
+            Ok((erlang, elixir))
+        }
+        (Some((otp, request)), None) => {
+            let erlang = choose_otp(&otp, &request, target, lists)?;
+            let newest = lists.elixir.newest_for(otp_major(&erlang.build));
+            let build = newest.ok_or_else(|| PlanError::NothingGoesTogether { target: os(target) })?;
+            let reason = format!("newest for OTP {}", otp_major(&erlang.build));
+            let elixir = elixir_choice(build, None, Origin::Default(reason));
+            Ok((erlang, elixir))
+        }
+        (None, Some((asked, request))) => {
+            let found = elixir::newest_otp_for(&request, &lists.otp, &lists.elixir);
+            let Some((otp, elixir)) = found else {
+                // Any OTP will do to learn which of the two is the matter.
+                let miss = lists.elixir.choose(&request, compatibility::NEWEST_OTP);
+                return Err(match miss {
+                    Err(ElixirNoMatch::NotListed { nearest, .. }) => {
+                        no_such_elixir(&asked, target, &nearest)
+                    }
+                    _ => PlanError::NoOtpFor { asked, target: os(target) },
+                });
+            };
+            let reason = format!("newest that Elixir {} runs on", name(elixir));
+            let erlang = otp_choice(otp, None, Origin::Default(reason));
+            Ok((erlang, elixir_choice(elixir, Some(asked.value), asked.origin)))
+        }
+        (None, None) => unasked_pair(target, lists, last),
+    }
+}
+
+/// Nobody is upgraded behind their back: without a wish, the last build's versions stay.
+fn unasked_pair(target: &Target, lists: &Lists, last: &LastBuild) -> Result<Pair, PlanError> {
+    let kept = last.erlang.as_deref().zip(last.elixir.as_deref());
+    let kept = kept.and_then(|(otp, elixir)| {
+        let otp = OtpRequest::parse(otp).ok()?;
+        let otp = lists.otp.choose(&otp).ok()?;
+        let elixir = ElixirRequest::parse(elixir).ok()?;
+        let elixir = lists.elixir.choose(&elixir, otp_major(otp)).ok()?;
+        Some((otp, elixir))
+    });
+    if let Some((otp, elixir)) = kept {
+        return Ok((
+            otp_choice(otp, None, Origin::LastBuild),
+            elixir_choice(elixir, None, Origin::LastBuild),
+        ));
+    }
+    let newest = elixir::newest_pair(&lists.otp, &lists.elixir);
+    let (otp, elixir) =
+        newest.ok_or_else(|| PlanError::NothingGoesTogether { target: os(target) })?;
+    let why = || Origin::Default("newest".to_owned());
+    Ok((
+        otp_choice(otp, None, why()),
+        elixir_choice(elixir, None, why()),
+    ))
+}
+
+fn parse_otp(asked: &Asked) -> Result<OtpRequest, PlanError> {
+    OtpRequest::parse(&asked.value).map_err(|error| malformed(asked, &error))
+}
+
+fn parse_elixir(asked: &Asked) -> Result<ElixirRequest, PlanError> {
+    ElixirRequest::parse(&asked.value).map_err(|error| malformed(asked, &error))
+}
+
+fn malformed(asked: &Asked, error: &ParseError) -> PlanError {
+    PlanError::Malformed {
+        tool: error.tool,
+        reason: error.reason.to_string(),
+        asked: asked.clone(),
+    }
+}
+
+fn choose_otp(
+    asked: &Asked,
+    request: &OtpRequest,
+    target: &Target,
+    lists: &Lists,
+) -> Result<Choice<OtpBuild>, PlanError> {
+    let build = lists
+        .otp
+        .choose(request)
+        .map_err(|miss| PlanError::NoSuchVersion {
+            tool: Tool::Erlang,
+            asked: asked.clone(),
+            target: os(target),
+            nearest: miss.nearest.iter().map(OtpVersion::to_string).collect(),
+            newest_of_line: miss.newest_of_line.as_ref().map(OtpVersion::to_string),
+        })?;
+    Ok(otp_choice(
+        build,
+        Some(asked.value.clone()),
+        asked.origin.clone(),
+    ))
+}
+
+fn choose_elixir(
+    asked: &Asked,
+    request: &ElixirRequest,
+    erlang: &Choice<OtpBuild>,
+    target: &Target,
+    lists: &Lists,
+) -> Result<Choice<ElixirBuild>, PlanError> {
+    let major = otp_major(&erlang.build);
+    match lists.elixir.choose(request, major) {
+        Ok(build) => Ok(elixir_choice(
+            build,
+            Some(asked.value.clone()),
+            asked.origin.clone(),
+        )),
+        Err(ElixirNoMatch::NotListed { nearest, .. }) => {
+            Err(no_such_elixir(asked, target, &nearest))
+        }
+        Err(ElixirNoMatch::NoBuildForOtp {
+            version, usable, ..
+        }) => Err(PlanError::NotForThisOtp {
+            elixir: version.map_or_else(|| asked.value.clone(), |version| version.to_string()),
+            elixir_source: asked.origin.clone(),
+            otp: erlang.version.clone(),
+            otp_source: erlang.source.clone(),
+            usable,
+        }),
+    }
+}
+
+fn no_such_elixir(asked: &Asked, target: &Target, nearest: &[ElixirVersion]) -> PlanError {
+    PlanError::NoSuchVersion {
+        tool: Tool::Elixir,
+        asked: asked.clone(),
+        target: os(target),
+        nearest: nearest.iter().map(ElixirVersion::to_string).collect(),
+        newest_of_line: None,
+    }
+}
+
+/// `ubuntu-24.04 (amd64)`.
+fn os(target: &Target) -> String {
+    format!("{} ({})", target.os, target.arch)
+}
+
+fn pair_compatibility(elixir: &ElixirBuild, otp: &OtpBuild) -> Compatibility {
+    match &elixir.version {
+        Some(version) => compatibility::check(version, otp_major(otp)),
+        None => Compatibility::Unknown,
+    }
+}
+
+fn otp_major(build: &OtpBuild) -> u32 {
+    let of_branch = || {
+        let (_, number) = build.reference.rsplit_once('-')?;
+        number.parse().ok()
+    };
+    build
+        .version
+        .as_ref()
+        .map(OtpVersion::major)
+        .or_else(of_branch)
+        .unwrap_or(compatibility::NEWEST_OTP)
+}
+
+/// `1.18.3`, or the branch.
+fn name(build: &ElixirBuild) -> String {
+    build
+        .version
+        .as_ref()
+        .map_or_else(|| build.reference.clone(), ElixirVersion::to_string)
+}
+
+fn otp_choice(build: &OtpBuild, asked: Option<String>, source: Origin) -> Choice<OtpBuild> {
+    Choice {
+        version: build
+            .version
+            .as_ref()
+            .map_or_else(|| build.reference.clone(), OtpVersion::to_string),
+        asked,
+        source,
+        build: build.clone(),
+    }
+}
+
+fn elixir_choice(build: &ElixirBuild, asked: Option<String>, source: Origin) -> Choice<ElixirBuild> {
+    Choice {
+        version: name(build),
+        asked,
+        source,
+        build: build.clone(),
+    }
+}
+
+fn choose_node(
+    facts: &Facts,
+    settings: &Settings,
+    target: &Target,
+    index: &NodeIndex,
+    last: &LastBuild,
+    assets: &[Assets],
+) -> Result<Choice<NodeVersion>, PlanError> {
+    let asked = asked_for(facts, settings.node_version.as_ref(), tool_versions::NODE).or_else(|| {
+        assets.iter().find_map(|assets| {
+            let package = facts.package_in(&assets.assets_dir)?;
+            let range = package.json.engines.get("node")?;
+            let path = join(&package.dir, "package.json");
+            Some(Asked::new(range.clone(), Origin::file(path, 0)))
+        })
+    });
+    let Some(asked) = asked else {
+        let kept = last.node.as_deref().and_then(|kept| {
+            let request = NodeRequest::parse(kept).ok()?;
+            index.choose(&request, target.arch).ok()
+        });
+        let (release, source) = match kept {
+            Some(release) => (release, Origin::LastBuild),
+            None => index
+                .default_lts(target.arch)
+                .map(|release| (release, Origin::Default("newest LTS".to_owned())))
+                .ok_or_else(|| PlanError::NothingGoesTogether { target: os(target) })?,
+        };
+        return Ok(node_choice(&release.version, None, source));
+    };
+    let request = NodeRequest::parse(&asked.value).map_err(|error| malformed(&asked, &error))?;
+    let release = index
+        .choose(&request, target.arch)
+        .map_err(|miss| PlanError::NoSuchVersion {
+            tool: Tool::Node,
+            target: os(target),
+            nearest: miss.nearest.iter().map(NodeVersion::to_string).collect(),
+            newest_of_line: miss.newest_of_line.as_ref().map(NodeVersion::to_string),
+            asked: asked.clone(),
+        })?;
+    Ok(node_choice(&release.version, Some(asked.value), asked.origin))
+}
+
+fn node_choice(version: &NodeVersion, asked: Option<String>, source: Origin) -> Choice<NodeVersion> {
+    Choice {
+        version: version.to_string(),
+        asked,
+        source,
+        build: version.clone(),
+    }
+}
+
+/// The Phoenix apps and their asset folders, both relative to the app.
+fn asset_dirs(facts: &Facts, settings: &Settings) -> Result<Vec<(String, String)>, PlanError> {
+    let phoenix_dirs: Vec<String> = match &settings.phoenix_relative_path {
+        Some(asked) => {
+            let dir = clean(&asked.value);
+            if !facts.projects.iter().any(|project| project.dir == dir) {
+                return Err(PlanError::NoSuchFolder {
+                    key: "phoenix_relative_path",
+                    asked: asked.clone(),
+                    missing: "mix.exs",
+                });
+            }
+            vec![dir]
+        }
+        None if facts.root().apps_path.is_some() => facts
+            .projects
+            .iter()
+            .filter(|project| project.guess.phoenix)
+            .map(|project| project.dir.clone())
+            .collect(),
+        None => vec![".".to_owned()],
+    };
+    Ok(phoenix_dirs
+        .into_iter()
+        .map(|dir| {
+            let assets = assets_dir(facts, settings, &dir);
+            (dir, assets)
+        })
+        .collect())
+}
+
+/// Where the asset sources of a Phoenix app are. The static buildpack's rule, for apps that have
+/// its config file: a configured folder with a `package.json`, else a `package.json` beside
+/// `mix.exs`, else `assets`. Without its config file a `package.json` in `assets` goes first.
+fn assets_dir(facts: &Facts, settings: &Settings, phoenix_dir: &str) -> String {
+    let configured = settings
+        .assets_path
+        .as_ref()
+        .map(|asked| join(phoenix_dir, &clean(&asked.value)))
+        .filter(|dir| facts.package_in(dir).is_some());
+    let beside = || {
+        facts
+            .package_in(phoenix_dir)
+            .map(|package| package.dir.clone())
+    };
+    let assets = join(phoenix_dir, "assets");
+    let in_assets = facts.package_in(&assets).is_some();
+    let has_config = facts.static_config != crate::facts::ConfigFile::Missing;
+    match configured {
+        Some(dir) => dir,
+        None if in_assets && !has_config => assets,
+        None => beside().unwrap_or(assets),
+    }
+}
+
+fn clean(path: &str) -> String {
+    let path = path.trim_start_matches("./").trim_end_matches('/');
+    if path.is_empty() { "." } else { path }.to_owned()
+}
+
+fn assets(facts: &Facts, settings: &Settings) -> Result<Vec<Assets>, PlanError> {
+    asset_dirs(facts, settings)?
+        .into_iter()
+        .map(|(phoenix_dir, assets_dir)| {
+            let install = match facts.package_in(&assets_dir) {
+                Some(package) => Some(install(&package.dir, &package.lockfiles)?),
+                None => None,
+            };
+            let (build, why) = asset_build(facts, settings, &phoenix_dir, &assets_dir);
+            Ok(Assets {
+                phoenix_dir,
+                assets_dir,
+                install,
+                build,
+                why,
+            })
+        })
+        .collect()
+}
+
+fn asset_build(
+    facts: &Facts,
+    settings: &Settings,
+    phoenix_dir: &str,
+    assets_dir: &str,
+) -> (AssetBuild, String) {
+    let script = &settings.compile_script;
+    if facts.root_files.contains(script) {
+        let path = script.clone();
+        let why = format!("the app has its own `{script}`");
+        return (AssetBuild::CustomScript { path }, why);
+    }
+    let package = facts.package_in(assets_dir);
+    let has = |name: &str| package.is_some_and(|package| package.json.has_script(name));
+    let path = join(assets_dir, "package.json");
+    let npm = |name: &str| {
+        let why = format!("{path} has a script `{name}`");
+        let name = name.to_owned();
+        (AssetBuild::Script { name }, why)
+    };
+    let alias = facts
+        .projects
+        .iter()
+        .any(|p| p.dir == phoenix_dir && p.guess.assets_deploy);
+    if has("deploy") {
+        npm("deploy")
+    } else if alias {
+        let path = join(phoenix_dir, "mix.exs");
+        let why = format!("{path} has an alias `assets.deploy`");
+        (AssetBuild::MixAlias, why)
+    } else if has("build") {
+        npm("build")
+    } else {
+        (AssetBuild::Nothing, "no asset script found".to_owned())
+    }
+}
+
+fn install(dir: &str, lockfiles: &[String]) -> Result<Install, PlanError> {
+    let (npm, others): (Vec<&String>, Vec<&String>) = lockfiles
+        .iter()
+        .partition(|name| name.ends_with("package-lock.json") || name.starts_with("npm-"));
+    if !others.is_empty() && lockfiles.len() > 1 {
+        return Err(PlanError::TwoLockfiles {
+            dir: dir.to_owned(),
+            lockfiles: lockfiles.to_vec(),
+        });
+    }
+    if let Some(other) = others.first() {
+        return Err(PlanError::UnsupportedManager {
+            manager: match other.as_str() {
+                "yarn.lock" => "yarn",
+                "pnpm-lock.yaml" => "pnpm",
+                _ => "bun",
+            },
+            lockfile: join(dir, other),
+        });
+    }
+    let (command, why) = match npm.first() {
+        Some(lock) => ("ci", format!("{} is there", join(dir, lock))),
+        None => ("install", "there is no lockfile".to_owned()),
+    };
+    Ok(Install {
+        dir: dir.to_owned(),
+        command: vec!["npm".to_owned(), command.to_owned()],
+        why,
+    })
+}
+
+fn steps(
+    settings: &Settings,
+    node: bool,
+    phoenix: bool,
+    assets: &[Assets],
+    elixir_branch: bool,
+) -> Vec<StepPlan> {
+    use StepName as Name;
+    let hooks = &settings.hooks;
+    let mut steps: Vec<StepPlan> = Vec::new();
+    let mut add = |name: Name, needs: &[Name], alone: bool| {
+        // Only what is part of this plan can be waited for.
+        let needs = needs
+            .iter()
+            .copied()
+            .filter(|need| steps.iter().any(|step: &StepPlan| step.name == *need))
+            .collect();
+        steps.push(StepPlan { name, needs, alone });
+    };
+    let tools = [Name::Erlang, Name::Elixir, Name::Node, Name::Hex];
+    add(Name::Erlang, &[], false);
+    add(Name::Elixir, &[], false);
+    if node {
+        add(Name::Node, &[], false);
+    }
+    // Which Hex fits a branch of Elixir is known once the branch can be asked for its version.
+    let hex_needs: &[Name] = if elixir_branch { &[Name::Elixir] } else { &[] };
+    add(Name::Hex, hex_needs, false);
+    if hooks.pre_compile.is_some() {
+        add(Name::PreCompile, &tools, true);
+    }
+    add(Name::Restore, &[Name::PreCompile], false);
+    let ready = [tools.as_slice(), &[Name::PreCompile, Name::Restore]].concat();
+    if hooks.hook_pre_fetch_dependencies.is_some() {
+        add(Name::HookPreFetchDependencies, &ready, true);
+    }
+    let ready = [ready.as_slice(), &[Name::HookPreFetchDependencies]].concat();
+    add(Name::Deps, &ready, false);
+    if hooks.hook_pre_compile.is_some() {
+        add(Name::HookPreCompile, &[Name::Deps], true);
+    }
+    if node {
+        // After deps: package.json may name `file:../deps/phoenix`.
+        add(Name::Javascript, &[Name::Deps, Name::HookPreCompile], false);
+    }
+    // A replaced compile command is the user's own: it runs alone, with JavaScript in place.
+    let own_compile = hooks.hook_compile.is_some();
+    let mut needs = vec![Name::Deps, Name::HookPreCompile];
+    if own_compile {
+        needs.push(Name::Javascript);
+    }
+    add(Name::Compile, &needs, own_compile);
+    let compiled = [Name::Compile, Name::Javascript];
+    if hooks.hook_post_compile.is_some() {
+        add(Name::HookPostCompile, &compiled, true);
+    }
+    let builds_assets = assets
+        .iter()
+        .any(|assets| assets.build != AssetBuild::Nothing);
+    let after_hook = [compiled.as_slice(), &[Name::HookPostCompile]].concat();
+    if builds_assets || phoenix {
+        add(Name::Assets, &after_hook, true);
+        add(Name::Digest, &[Name::Assets], false);
+    }
+    let last = [after_hook.as_slice(), &[Name::Assets, Name::Digest]].concat();
+    if settings.release {
+        add(Name::Release, &last, false);
+    }
+    let last = [last.as_slice(), &[Name::Release]].concat();
+    add(Name::Save, &last, false);
+    add(Name::Profile, &last, false);
+    if hooks.post_compile.is_some() {
+        add(Name::PostCompile, &[Name::Save, Name::Profile], true);
+    }
+    steps
+}
+
+fn processes(
+    facts: &Facts,
+    settings: &Settings,
+    phoenix: bool,
+    mix_env: &str,
+) -> BTreeMap<String, Process> {
+    let root = facts.root();
+    let process = if settings.release {
+        let name = root
+            .release
+            .clone()
+            .or_else(|| root.app.clone())
+            .unwrap_or_else(|| "RELEASE".to_owned());
+        Process {
+            command: format!("_build/{mix_env}/rel/{name}/bin/{name} start"),
+            why: "a release is built".to_owned(),
+            guess: true,
+        }
+    } else if phoenix {
+        Process {
+            command: "mix phx.server".to_owned(),
+            why: "Phoenix is a dependency".to_owned(),
+            guess: true,
+        }
+    } else {
+        Process {
+            command: "mix run --no-halt".to_owned(),
+            why: "not a Phoenix app".to_owned(),
+            guess: true,
+        }
+    };
+    BTreeMap::from([("web".to_owned(), process)])
+}

@@ -1,0 +1,154 @@
+//! The two config files and the config vars, merged into what the user wants.
+//!
+//! Keys and defaults: those of the Elixir buildpack and the Phoenix static buildpack.
+//! Each keeps its own precedence: a line of `elixir_buildpack.config` wins over a config var of
+//! the same name, a config var wins over a line of `phoenix_static_buildpack.config`.
+
+use crate::facts::{ConfigFile, ELIXIR_CONFIG, Facts, STATIC_CONFIG};
+use crate::origin::{Asked, Origin};
+use crate::shell_config::{Assignment, Value};
+use serde::Serialize;
+
+/// The hooks of `elixir_buildpack.config`: lines of shell.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Hooks {
+    /// Deprecated; before anything of the cache is restored.
+    pub pre_compile: Option<Asked>,
+    pub hook_pre_fetch_dependencies: Option<Asked>,
+    pub hook_pre_compile: Option<Asked>,
+    /// Replaces `mix compile`.
+    pub hook_compile: Option<Asked>,
+    pub hook_post_compile: Option<Asked>,
+    /// Deprecated; after everything else.
+    pub post_compile: Option<Asked>,
+}
+
+/// What the user asks for, with its places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    pub erlang_version: Option<Asked>,
+    pub elixir_version: Option<Asked>,
+    pub node_version: Option<Asked>,
+    pub npm_version: Option<Asked>,
+    pub yarn_version: Option<Asked>,
+    pub always_rebuild: bool,
+    pub clean_cache: bool,
+    pub release: bool,
+    pub remove_node: bool,
+    /// Where the slug runs: `/app` unless the app says otherwise.
+    pub runtime_path: String,
+    pub hooks: Hooks,
+    /// The app's own asset script, relative to the app.
+    pub compile_script: String,
+    pub phoenix_relative_path: Option<Asked>,
+    pub assets_path: Option<Asked>,
+    pub phoenix_ex: Option<Asked>,
+    pub test_args: Option<Asked>,
+    /// Variables that the config files export to every command.
+    pub exported: Vec<(String, String)>,
+    /// Their other assignments, which hooks could always see.
+    pub shell_variables: Vec<(String, String)>,
+}
+
+const ELIXIR_KEYS: [&str; 13] = [
+    "erlang_version",
+    "elixir_version",
+    "always_rebuild",
+    "release",
+    "runtime_path",
+    "hook_pre_fetch_dependencies",
+    "hook_pre_compile",
+    "hook_compile",
+    "hook_post_compile",
+    "pre_compile",
+    "post_compile",
+    "config_vars_to_export",
+    "test_args",
+];
+
+const STATIC_KEYS: [&str; 9] = [
+    "clean_cache",
+    "compile",
+    "node_version",
+    "npm_version",
+    "yarn_version",
+    "phoenix_relative_path",
+    "remove_node",
+    "assets_path",
+    "phoenix_ex",
+];
+
+impl Settings {
+    /// Merges the files (already evaluated, see [`ConfigFile::NeedsBash`]) with the config vars
+    /// that `config_var` knows.
+    #[must_use]
+    pub fn merge(facts: &Facts, config_var: &dyn Fn(&str) -> Option<String>) -> Self {
+        let elixir = assignments(&facts.elixir_config);
+        let statics = assignments(&facts.static_config);
+        let of_file = |file: &'static str, list: &[Assignment], key: &str| {
+            let line = list.iter().rev().find(|line| line.name == key)?;
+            let value = text(&line.value).trim().to_owned();
+            (!value.is_empty()).then(|| Asked::new(value, Origin::file(file, line.line)))
+        };
+        let of_var = |key: &str| {
+            let value = config_var(key)?.trim().to_owned();
+            (!value.is_empty()).then(|| Asked::new(value, Origin::ConfigVar(key.to_owned())))
+        };
+        let elixir_key = |key: &str| of_file(ELIXIR_CONFIG, elixir, key).or_else(|| of_var(key));
+        let static_key = |key: &str| of_var(key).or_else(|| of_file(STATIC_CONFIG, statics, key));
+        // The old pack set these three itself before it read the file: a config var never won.
+        let defaulted = |key: &str| of_file(ELIXIR_CONFIG, elixir, key);
+        let yes = |asked: Option<Asked>| asked.is_some_and(|asked| asked.value == "true");
+        let others = |exported: bool| {
+            let known = |name: &str| ELIXIR_KEYS.contains(&name) || STATIC_KEYS.contains(&name);
+            elixir
+                .iter()
+                .chain(statics)
+                .filter(|line| line.exported == exported && !known(&line.name))
+                .map(|line| (line.name.clone(), text(&line.value)))
+                .collect()
+        };
+        Self {
+            erlang_version: elixir_key("erlang_version"),
+            elixir_version: elixir_key("elixir_version"),
+            node_version: static_key("node_version"),
+            npm_version: static_key("npm_version"),
+            yarn_version: static_key("yarn_version"),
+            always_rebuild: yes(defaulted("always_rebuild")),
+            clean_cache: yes(static_key("clean_cache")),
+            release: yes(defaulted("release")),
+            remove_node: yes(static_key("remove_node")),
+            runtime_path: defaulted("runtime_path").map_or_else(|| "/app".to_owned(), |a| a.value),
+            hooks: Hooks {
+                pre_compile: elixir_key("pre_compile"),
+                hook_pre_fetch_dependencies: elixir_key("hook_pre_fetch_dependencies"),
+                hook_pre_compile: elixir_key("hook_pre_compile"),
+                hook_compile: elixir_key("hook_compile"),
+                hook_post_compile: elixir_key("hook_post_compile"),
+                post_compile: elixir_key("post_compile"),
+            },
+            compile_script: static_key("compile").map_or_else(|| "compile".to_owned(), |a| a.value),
+            phoenix_relative_path: static_key("phoenix_relative_path"),
+            assets_path: static_key("assets_path"),
+            phoenix_ex: static_key("phoenix_ex"),
+            test_args: elixir_key("test_args"),
+            exported: others(true),
+            shell_variables: others(false),
+        }
+    }
+}
+
+fn assignments(file: &ConfigFile) -> &[Assignment] {
+    match file {
+        ConfigFile::Values(list) => list,
+        ConfigFile::Missing | ConfigFile::NeedsBash { .. } => &[],
+    }
+}
+
+/// `(branch main)` reads as `branch main`.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        Value::Words(words) => words.join(" "),
+    }
+}

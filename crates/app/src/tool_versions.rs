@@ -1,0 +1,118 @@
+//! `.tool-versions`, the file of asdf (and read by mise): `TOOL VERSION [VERSION…]` per line.
+
+/// The names that a tool goes by in the file.
+pub const ERLANG: &[&str] = &["erlang"];
+pub const ELIXIR: &[&str] = &["elixir"];
+pub const NODE: &[&str] = &["nodejs", "node"];
+pub const NPM: &[&str] = &["npm"];
+pub const YARN: &[&str] = &["yarn"];
+pub const PNPM: &[&str] = &["pnpm"];
+pub const BUN: &[&str] = &["bun"];
+
+/// One line that names a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub tool: String,
+    /// In the order of preference, as written: `27.3.4`, `1.18.4-otp-27`, `ref:main`, `path:/opt/x`, `system`.
+    pub versions: Vec<String>,
+    /// 1-based.
+    pub line: u32,
+}
+
+/// Reads the whole file, in order. A `#` starts a comment wherever it stands; a byte order mark
+/// and carriage returns are no part of a name or a version.
+#[must_use]
+pub fn parse(text: &str) -> Vec<Entry> {
+    let text = text.trim_start_matches('\u{feff}');
+    (1..)
+        .zip(text.lines())
+        .filter_map(|(line, text)| {
+            let text = text.split_once('#').map_or(text, |(before, _)| before);
+            let mut words = text.split_whitespace().map(str::to_owned);
+            Some(Entry {
+                tool: words.next()?,
+                versions: words.collect(),
+                line,
+            })
+        })
+        .collect()
+}
+
+/// The entry that counts for a tool, and the version to take from it: of the lines that name the
+/// tool (by any of its names) and a version, the last; of its versions, the first.
+///
+/// asdf takes the first version of a line that is installed. Nothing is installed before a build,
+/// so that is the first one; the others are fallbacks for a developer's machine.
+#[must_use]
+pub fn lookup<'a>(entries: &'a [Entry], names: &[&str]) -> Option<(&'a Entry, &'a str)> {
+    entries
+        .iter()
+        .rev()
+        .filter(|entry| names.contains(&entry.tool.as_str()))
+        .find_map(|entry| Some((entry, entry.versions.first()?.as_str())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn found(text: &str, names: &[&str]) -> Option<(String, u32)> {
+        let entries = parse(text);
+        lookup(&entries, names).map(|(entry, version)| (version.to_owned(), entry.line))
+    }
+
+    #[test]
+    fn a_file_as_people_have_it() {
+        let text = "\u{feff}# runtime\r\nerlang 27.3.4   # keep in step\r\n\r\nelixir\t1.18.4-otp-27 1.17.3\r\nnodejs 22.1.0\r\n";
+        assert_eq!(found(text, ERLANG), Some(("27.3.4".to_owned(), 2)));
+        assert_eq!(found(text, ELIXIR), Some(("1.18.4-otp-27".to_owned(), 4)));
+        assert_eq!(found(text, NODE), Some(("22.1.0".to_owned(), 5)));
+        assert_eq!(found(text, YARN), None);
+        assert_eq!(parse(text)[1].versions, ["1.18.4-otp-27", "1.17.3"]);
+    }
+
+    #[test]
+    fn the_last_line_with_a_version_counts_whichever_name_it_uses() {
+        assert_eq!(
+            found("nodejs 20.1.0\nnode 22.1.0\n", NODE),
+            Some(("22.1.0".to_owned(), 2))
+        );
+        assert_eq!(
+            found("node 22.1.0\nnodejs 20.1.0\n", NODE),
+            Some(("20.1.0".to_owned(), 2))
+        );
+        assert_eq!(
+            found("erlang 26.0\nerlang # later\n", ERLANG),
+            Some(("26.0".to_owned(), 1))
+        );
+    }
+
+    #[test]
+    fn a_name_must_be_the_whole_word() {
+        assert_eq!(found("erlang-ls 1.0\n#erlang 27.0\n", ERLANG), None);
+    }
+
+    #[test]
+    fn what_is_no_version_is_passed_through() {
+        for value in ["ref:main", "path:/opt/elixir", "system"] {
+            assert_eq!(
+                found(&format!("elixir {value}\n"), ELIXIR),
+                Some((value.to_owned(), 1))
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_gives_words_without_white_space(text in "\\PC*|(?s).*") {
+            for entry in parse(&text) {
+                prop_assert!(!entry.tool.is_empty());
+                prop_assert!(entry.line as usize <= text.lines().count());
+                for word in entry.versions.iter().chain([&entry.tool]) {
+                    prop_assert!(!word.contains(|c: char| c.is_whitespace() || c == '#'));
+                }
+            }
+        }
+    }
+}

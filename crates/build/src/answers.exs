@@ -1,0 +1,23 @@
+defmodule Mix.Tasks.Mixpack.Answer do
+  @moduledoc false
+  use Mix.Task
+
+  @tasks ~w(phx.server phx.digest phx.digest.clean assets.deploy ecto.migrate)
+
+  @impl true
+  def run([path]) do
+    # Already done when this follows `compile` in the same VM.
+    Mix.Task.run("deps.loadpaths", ["--no-compile", "--no-deps-check"])
+    config = Mix.Project.config()
+    aliases = for {name, _} <- config[:aliases] || [], do: to_string(name)
+    releases = config[:releases] || []
+
+    answers =
+      for(name <- @tasks, name in aliases or Mix.Task.get(name), do: {"task", name}) ++
+        for({name, _} <- releases, do: {"release", name}) ++
+        for(name <- List.wrap(config[:default_release]), do: {"default_release", name})
+
+    app = if Mix.Project.umbrella?(), do: [], else: [{"app", config[:app]}]
+    File.write!(path, for({key, value} <- answers ++ app, do: "#{key}\t#{value}\n"))
+  end
+end

@@ -1,0 +1,85 @@
+//! What only mix can say about a project, asked of mix itself.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// A mix task of ours, loaded by `elixir -r` beside the app's own code and never written into it.
+pub const TASK_SOURCE: &str = include_str!("answers.exs");
+
+/// The task's name.
+pub const TASK: &str = "mixpack.answer";
+
+/// mix's answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// Of the tasks that Mixpack may run, those that exist (aliases count).
+    pub tasks: BTreeSet<String>,
+    /// Releases that the project defines.
+    pub releases: Vec<String>,
+    pub default_release: Option<String>,
+    /// The OTP application; an umbrella has none.
+    pub app: Option<String>,
+}
+
+impl Answers {
+    /// Reads the file that the task wrote: `KEY<TAB>VALUE` lines.
+    pub fn read(path: &Path) -> std::io::Result<Self> {
+        Ok(Self::parse(&std::fs::read_to_string(path)?))
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let mut answers = Self::default();
+        for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
+            let value = value.to_owned();
+            match key {
+                "task" => {
+                    answers.tasks.insert(value);
+                }
+                "release" => answers.releases.push(value),
+                "default_release" => answers.default_release = Some(value),
+                "app" => answers.app = Some(value),
+                _ => {}
+            }
+        }
+        answers
+    }
+
+    #[must_use]
+    pub fn has_task(&self, name: &str) -> bool {
+        self.tasks.contains(name)
+    }
+
+    /// The release that `mix release` without a name assembles.
+    #[must_use]
+    pub fn release(&self) -> Option<&str> {
+        self.default_release
+            .as_deref()
+            .or(match self.releases.as_slice() {
+                [] => self.app.as_deref(),
+                [only] => Some(only),
+                [_, _, ..] => None,
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mix_without_releases_names_one_after_the_app() {
+        let answers = Answers::parse("app\tshop\ntask\tphx.server\n");
+        assert_eq!(answers.release(), Some("shop"));
+        assert!(answers.has_task("phx.server"));
+        assert!(!answers.has_task("phx.digest"));
+    }
+
+    #[test]
+    fn of_several_releases_only_a_default_is_chosen() {
+        let two = "app\tshop\nrelease\ta\nrelease\tb\n";
+        assert_eq!(Answers::parse(two).release(), None);
+        let with_default = format!("{two}default_release\tb\n");
+        assert_eq!(Answers::parse(&with_default).release(), Some("b"));
+    }
+}

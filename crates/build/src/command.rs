@@ -1,0 +1,295 @@
+//! Running a tool: its output in the step's block, its process group under our control.
+
+use crate::cancel::Cancel;
+use crate::log::StepLog;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+use thiserror::Error;
+
+/// How long a tool may be silent before the log says that it lives.
+const QUIET: Duration = Duration::from_secs(30);
+/// How much of a tool's output is kept for the error message: enough for any compiler error.
+const KEPT_LINES: usize = 400;
+
+/// Name and value of every variable that a child gets; nothing is inherited beside it.
+pub type Env = BTreeMap<OsString, OsString>;
+
+/// A tool that could not be started, failed, or was stopped.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    #[error("{command} cannot be started: {source}")]
+    Start { command: String, source: io::Error },
+    #[error("{command} failed with {status}")]
+    Failed {
+        /// As a person would type it.
+        command: String,
+        /// `exit status 1`, `signal 9`.
+        status: String,
+        /// The exit status in the shell's way: 128 + signal for a signal.
+        code: i32,
+        /// The last lines of its output.
+        output: Vec<String>,
+    },
+    #[error("stopped")]
+    Cancelled,
+}
+
+/// A tool to run.
+#[derive(Debug, Clone)]
+pub struct Tool<'a> {
+    pub program: PathBuf,
+    pub args: Vec<OsString>,
+    pub cwd: &'a Path,
+    pub env: &'a Env,
+    /// What the log calls it while it is silent, and errors quote: `mix deps.get`.
+    pub shown: String,
+}
+
+impl<'a> Tool<'a> {
+    /// A program of `env`'s `PATH`, shown as it would be typed.
+    pub fn new(program: &str, args: &[&str], cwd: &'a Path, env: &'a Env) -> Self {
+        let mut shown = program.to_owned();
+        for arg in args {
+            shown.push(' ');
+            shown.push_str(arg);
+        }
+        Self {
+            program: find(program, env),
+            args: args.iter().map(OsString::from).collect(),
+            cwd,
+            env,
+            shown,
+        }
+    }
+
+    /// A line of shell, run by bash.
+    pub fn shell(line: &str, cwd: &'a Path, env: &'a Env) -> Self {
+        Self {
+            program: find("bash", env),
+            args: vec!["-c".into(), line.into()],
+            cwd,
+            env,
+            shown: line.to_owned(),
+        }
+    }
+
+    /// Runs to the end, printing every line of stdout and stderr in the order they come.
+    pub fn run(&self, log: &StepLog<'_>, cancel: &Cancel) -> Result<Vec<String>, CommandError> {
+        let start_error = |source| CommandError::Start {
+            command: self.shown.clone(),
+            source,
+        };
+        if cancel.is_cancelled() {
+            return Err(CommandError::Cancelled);
+        }
+        // One pipe for both streams: two would lose the order between them.
+        let (reader, writer) = io::pipe().map_err(start_error)?;
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.args)
+            .current_dir(self.cwd)
+            .env_clear()
+            .envs(self.env)
+            // sh keeps this logical path for `cd ..`; the physical one would lead out of the
+            // stable path when the folder is a link.
+            .env("PWD", self.cwd)
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().map_err(start_error)?)
+            .stderr(writer)
+            .process_group(0);
+        let mut child = command.spawn().map_err(start_error)?;
+        // Holds the write ends of the pipe; the reader would never see the end otherwise.
+        drop(command);
+        let group = i32::try_from(child.id()).unwrap_or_default();
+        cancel.enter(group);
+
+        let (lines, received) = mpsc::channel();
+        std::thread::spawn(move || read_lines(reader, &lines));
+        let (ended, exit) = mpsc::channel();
+        std::thread::spawn(move || {
+            let _ = ended.send(child.wait());
+        });
+
+        let mut output = Output::default();
+        let status = loop {
+            match received.recv_timeout(Duration::from_millis(100)) {
+                Ok(line) => output.take(&line, log),
+                Err(RecvTimeoutError::Timeout) => {
+                    log.heartbeat(&format!("{} is still at work", self.shown), QUIET);
+                    if let Ok(status) = exit.try_recv() {
+                        break status;
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => match exit.recv() {
+                    Ok(status) => break status,
+                    Err(_) => break Err(io::Error::other("lost the child")),
+                },
+            }
+        };
+        // A daemon that the tool left behind (epmd) may hold the pipe open for ever; what was
+        // written before the exit is there by now.
+        while let Ok(line) = received.try_recv() {
+            output.take(&line, log);
+        }
+        cancel.leave(group);
+        if cancel.is_cancelled() {
+            return Err(CommandError::Cancelled);
+        }
+        let status = status.map_err(start_error)?;
+        if status.success() {
+            Ok(output.lines)
+        } else {
+            Err(CommandError::Failed {
+                command: self.shown.clone(),
+                status: words(status),
+                code: shell_code(status),
+                output: output.lines,
+            })
+        }
+    }
+}
+
+#[derive(Default)]
+struct Output {
+    lines: Vec<String>,
+}
+
+impl Output {
+    fn take(&mut self, line: &str, log: &StepLog<'_>) {
+        log.detail(line);
+        if self.lines.len() == KEPT_LINES {
+            self.lines.remove(0);
+        }
+        self.lines.push(line.to_owned());
+    }
+}
+
+fn read_lines(pipe: io::PipeReader, lines: &mpsc::Sender<String>) {
+    let mut pipe = BufReader::new(pipe);
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        match pipe.read_until(b'\n', &mut bytes) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {
+                let text = String::from_utf8_lossy(&bytes);
+                // A progress bar redraws its line; only the last state is worth a line.
+                let text = text.trim_end_matches(['\n', '\r']);
+                let text = text.rsplit('\r').next().unwrap_or(text);
+                if lines.send(text.to_owned()).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Looks a program up on the `PATH` that the child will have, not on ours.
+fn find(program: &str, env: &Env) -> PathBuf {
+    let path = env.get(OsStr::new("PATH")).map(OsString::as_os_str);
+    std::env::split_paths(path.unwrap_or_default())
+        .map(|dir| dir.join(program))
+        .find(|candidate| candidate.is_file())
+        .unwrap_or_else(|| PathBuf::from(program))
+}
+
+fn words(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "an unknown status".to_owned(),
+    }
+}
+
+fn shell_code(status: ExitStatus) -> i32 {
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{Log, Sinks};
+    use std::time::Instant;
+
+    fn quiet_log() -> Log {
+        Log::new(Sinks {
+            out: Box::new(io::sink()),
+            err: Box::new(io::sink()),
+            colour: false,
+        })
+    }
+
+    fn env() -> Env {
+        Env::from([("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())])
+    }
+
+    fn shell(line: &str) -> Result<Vec<String>, CommandError> {
+        let log = quiet_log();
+        let step = log.step("Test");
+        let env = env();
+        Tool::shell(line, Path::new("/"), &env).run(&step, &Cancel::default())
+    }
+
+    #[test]
+    fn both_streams_come_in_their_order() {
+        let lines = shell("echo out; echo err >&2; echo out again; printf 'no newline'").unwrap();
+        assert_eq!(lines, ["out", "err", "out again", "no newline"]);
+    }
+
+    #[test]
+    fn a_failure_names_the_command_its_status_and_its_last_words() {
+        let Err(CommandError::Failed {
+            command,
+            status,
+            code,
+            output,
+        }) = shell("echo why; exit 3")
+        else {
+            panic!("must fail");
+        };
+        assert_eq!(command, "echo why; exit 3");
+        assert_eq!((status.as_str(), code), ("exit status 3", 3));
+        assert_eq!(output, ["why"]);
+    }
+
+    #[test]
+    fn a_child_gets_no_variable_beside_the_given_ones() {
+        let lines = shell("env | sed 's/=.*//' | sort | tr '\\n' ' '").unwrap();
+        assert_eq!(lines, ["PATH PWD SHLVL _ "]);
+    }
+
+    #[test]
+    fn a_daemon_that_holds_the_pipe_does_not_hold_the_build() {
+        let begun = Instant::now();
+        let lines = shell("sleep 30 & echo done").unwrap();
+        assert_eq!(lines, ["done"]);
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_cancelled_tool_ends_with_its_children() {
+        let log = quiet_log();
+        let step = log.step("Test");
+        let env = env();
+        let cancel = Cancel::default();
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(200));
+                cancel.cancel();
+            });
+            let result =
+                Tool::shell("sleep 60 & sleep 60", Path::new("/"), &env).run(&step, &cancel);
+            assert!(matches!(result, Err(CommandError::Cancelled)));
+        });
+        assert!(begun.elapsed() < Duration::from_secs(30));
+    }
+}

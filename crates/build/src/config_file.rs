@@ -1,0 +1,146 @@
+//! A config file that uses more of bash than assignments is evaluated by bash itself.
+
+use crate::command::Env;
+use crate::error::Error;
+use app::facts::ConfigFile;
+use app::shell_config::{Assignment, Value};
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Sources the file with what it prints going to stderr, then tells every variable that is new or
+/// changed: `NAME`, `x` or `-` for exported or not, the words of its value, an empty name, each
+/// closed by a NUL. A value is read as an array, so that `(branch main)` keeps its words.
+const SCRIPT: &str = r#"
+exec 3>&1 1>&2
+declare -A __before
+for __name in $(compgen -v); do
+  case $__name in __*|BASH*|_|RANDOM|SECONDS|LINENO|EPOCH*|SRANDOM|FUNCNAME|DIRSTACK|PIPESTATUS) ;;
+    *) __before[$__name]="${!__name-}" ;;
+  esac
+done
+source "$1" || exit
+for __name in $(compgen -v); do
+  case $__name in __*|BASH*|_|RANDOM|SECONDS|LINENO|EPOCH*|SRANDOM|FUNCNAME|DIRSTACK|PIPESTATUS|OPTIND) continue ;; esac
+  [[ ${__before[$__name]+known} && ${__before[$__name]} == "${!__name-}" ]] && continue
+  __flags=-
+  [[ $(declare -p "$__name" 2>/dev/null) == "declare -"*x* ]] && __flags=x
+  declare -n __value=$__name
+  printf '%s\0' "$__name" "$__flags" "${#__value[@]}" "${__value[@]}" >&3
+  declare +n __value
+done
+"#;
+
+/// Evaluates `file` of the app. `env` is what commands of the app may see: a config file always
+/// could.
+pub fn evaluate(
+    app: &Path,
+    file: &str,
+    line: u32,
+    construct: &str,
+    env: &Env,
+) -> Result<ConfigFile, Error> {
+    let output = Command::new("bash")
+        .args(["-c", SCRIPT, "bash"])
+        .arg(app.join(file))
+        .current_dir(app)
+        .env_clear()
+        .envs(env)
+        .stdin(Stdio::null())
+        .output();
+    let failed = |status: String, output: String| Error::ConfigFile {
+        file: file.to_owned(),
+        line,
+        construct: construct.to_owned(),
+        status,
+        output,
+    };
+    let output = output.map_err(|error| failed(error.to_string(), String::new()))?;
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if !output.status.success() {
+        return Err(failed(output.status.to_string(), said));
+    }
+    Ok(ConfigFile::Values(assignments(&output.stdout)))
+}
+
+fn assignments(printed: &[u8]) -> Vec<Assignment> {
+    let mut fields = printed
+        .split(|byte| *byte == 0)
+        .map(|field| String::from_utf8_lossy(field).into_owned());
+    let mut list = Vec::new();
+    while let (Some(name), Some(flags), Some(count)) = (fields.next(), fields.next(), fields.next())
+    {
+        let words: Vec<String> = fields
+            .by_ref()
+            .take(count.parse().unwrap_or_default())
+            .collect();
+        list.push(Assignment {
+            name,
+            value: match <[String; 1]>::try_from(words) {
+                Ok([text]) => Value::Text(text),
+                Err(words) => Value::Words(words),
+            },
+            // bash does not tell; the file is what a message names then.
+            line: 0,
+            exported: flags == "x",
+        });
+    }
+    list
+}
+
+/// Whether bash is there at all: looked up on the same `PATH` that would run it.
+#[must_use]
+pub fn bash_is_there(env: &Env) -> bool {
+    let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join("bash").is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(text: &str) -> Result<Vec<Assignment>, Error> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("x.config"), text).unwrap();
+        let env = Env::from([
+            ("PATH".into(), "/usr/bin:/bin".into()),
+            ("FROM_USER".into(), "user value".into()),
+        ]);
+        match evaluate(dir.path(), "x.config", 1, "a command", &env)? {
+            ConfigFile::Values(list) => Ok(list),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn get(list: &[Assignment], name: &str) -> Value {
+        list.iter().find(|a| a.name == name).unwrap().value.clone()
+    }
+
+    #[test]
+    fn bash_says_what_the_file_means() {
+        let list = values(
+            "echo this is noise\nerlang_version=$(echo 27)\nif true; then elixir_version=(branch main); fi\n\
+             hook_compile=\"do $FROM_USER\"\nexport TOKEN=a\nempty=\nlines=$'a\\nb'\n",
+        )
+        .unwrap();
+        assert_eq!(get(&list, "erlang_version"), Value::Text("27".into()));
+        assert_eq!(
+            get(&list, "elixir_version"),
+            Value::Words(vec!["branch".into(), "main".into()])
+        );
+        assert_eq!(get(&list, "hook_compile"), Value::Text("do user value".into()));
+        assert_eq!(get(&list, "lines"), Value::Text("a\nb".into()));
+        let exported: Vec<_> = list.iter().filter(|a| a.exported).map(|a| &a.name).collect();
+        assert_eq!(exported, ["TOKEN"]);
+        assert!(list.iter().all(|a| a.name != "PATH" && a.name != "FROM_USER"), "{list:?}");
+    }
+
+    #[test]
+    fn what_bash_says_against_a_file_is_told() {
+        let Err(Error::ConfigFile { output, status, .. }) = values("x=(\n") else {
+            panic!("must fail");
+        };
+        assert!(output.contains("syntax error"), "{output}");
+        assert!(status.contains('1') || status.contains('2'), "{status}");
+    }
+}

@@ -1,0 +1,181 @@
+//! The variables of a build: what the platform gives, what the user set, what tools need.
+
+use crate::command::Env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// Config vars that never reach a build, whatever their value: those that the shell buildpacks
+/// refuse, and those that change how a program or shell is loaded.
+const DENIED: [&str; 13] = [
+    "PATH",
+    "GIT_DIR",
+    "CPATH",
+    "CPPATH",
+    "LIBRARY_PATH",
+    "BASH_ENV",
+    "ENV",
+    "IFS",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "PS4",
+    "PWD",
+    "OLDPWD",
+];
+
+/// `LD_PRELOAD`, `LD_LIBRARY_PATH`, `LD_AUDIT`, …
+const DENIED_PREFIX: &str = "LD_";
+
+/// What the platform gave and what the user set, still apart.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    process: Env,
+    config_vars: Env,
+}
+
+impl Environment {
+    /// `process` is the environment of our own process, `config_vars` the user's.
+    #[must_use]
+    pub fn new(process: Env, config_vars: Env) -> Self {
+        let allowed = |(name, _): &(OsString, OsString)| {
+            let name = name.as_bytes();
+            !DENIED.iter().any(|denied| denied.as_bytes() == name)
+                && !name.starts_with(DENIED_PREFIX.as_bytes())
+                // `execve` cannot express these.
+                && !name.is_empty()
+                && !name.contains(&b'=')
+        };
+        Self {
+            process: process
+                .into_iter()
+                // Would lead git, in every dependency, to the wrong repository.
+                .filter(|(name, _)| name != "GIT_DIR")
+                .collect(),
+            config_vars: config_vars.into_iter().filter(allowed).collect(),
+        }
+    }
+
+    /// The value that counts: a config var before the platform's variable. Values that are not
+    /// UTF-8 are none of our settings.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.config_vars
+            .get(OsStr::new(name))
+            .or_else(|| self.process.get(OsStr::new(name)))
+            .and_then(|value| value.to_str())
+            .map(str::to_owned)
+    }
+
+    /// The value of a config var alone.
+    #[must_use]
+    pub fn config_var(&self, name: &str) -> Option<String> {
+        let value = self.config_vars.get(OsStr::new(name))?;
+        value.to_str().map(str::to_owned)
+    }
+
+    #[must_use]
+    pub fn home(&self) -> Option<PathBuf> {
+        self.process.get(OsStr::new("HOME")).map(PathBuf::from)
+    }
+
+    /// Everything that the app's own commands may see, before tools are added.
+    #[must_use]
+    pub fn for_commands(&self) -> Env {
+        let mut env = self.process.clone();
+        env.extend(self.config_vars.clone());
+        env
+    }
+}
+
+/// Reads `ENV_DIR`: a file's name is a config var's name, its bytes are the value. A folder that
+/// is missing holds none.
+pub fn read_env_dir(dir: &Path) -> io::Result<Env> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Env::new()),
+        Err(error) => return Err(error),
+    };
+    let mut vars = Env::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.path().is_file() {
+            let value = fs::read(entry.path())?;
+            // A NUL cannot be in the environment of any process.
+            if !value.contains(&0) {
+                vars.insert(entry.file_name(), OsString::from_vec(value));
+            }
+        }
+    }
+    Ok(vars)
+}
+
+/// Puts folders before those of `PATH`, the first one first.
+pub fn prepend_path(env: &mut Env, dirs: &[PathBuf]) {
+    let old = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+    let mut joined = OsString::new();
+    for dir in dirs {
+        joined.push(dir);
+        joined.push(":");
+    }
+    joined.push(if old.is_empty() {
+        OsString::from("/usr/local/bin:/usr/bin:/bin")
+    } else {
+        old
+    });
+    env.insert("PATH".into(), joined);
+}
+
+/// Sets a variable that the user has not set.
+pub fn default(env: &mut Env, name: &str, value: impl Into<OsString>) {
+    env.entry(name.into()).or_insert_with(|| value.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> Env {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    }
+
+    #[test]
+    fn a_config_var_wins_over_the_platform_except_where_it_would_change_what_runs() {
+        let environment = Environment::new(
+            env(&[("MIX_ENV", "prod"), ("PATH", "/bin"), ("GIT_DIR", ".")]),
+            env(&[
+                ("MIX_ENV", "staging"),
+                ("PATH", "/evil"),
+                ("LD_PRELOAD", "/evil.so"),
+                ("BASH_ENV", "/evil.sh"),
+            ]),
+        );
+        let seen = environment.for_commands();
+        assert_eq!(seen, env(&[("MIX_ENV", "staging"), ("PATH", "/bin")]));
+        assert_eq!(environment.get("MIX_ENV").as_deref(), Some("staging"));
+        assert_eq!(environment.config_var("PATH"), None);
+    }
+
+    #[test]
+    fn values_of_env_dir_are_kept_to_the_byte() {
+        let dir = tempfile::tempdir().unwrap();
+        let value = b"-----BEGIN\n$X \"quoted\" \xff\n\n";
+        fs::write(dir.path().join("KEY"), value).unwrap();
+        fs::create_dir(dir.path().join("a folder")).unwrap();
+        let vars = read_env_dir(dir.path()).unwrap();
+        assert_eq!(vars.len(), 1);
+        assert_eq!(vars[OsStr::new("KEY")].as_bytes(), value);
+        assert!(read_env_dir(&dir.path().join("missing")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn folders_go_before_the_path() {
+        let mut vars = env(&[("PATH", "/usr/bin")]);
+        prepend_path(&mut vars, &["/a".into(), "/b".into()]);
+        assert_eq!(vars[OsStr::new("PATH")], "/a:/b:/usr/bin");
+    }
+}

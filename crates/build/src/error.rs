@@ -1,0 +1,78 @@
+//! Why a build failed: facts. What they mean to the user is in [`crate::explain`].
+
+use crate::command::CommandError;
+use crate::tree::TreeError;
+use app::facts::ReadError;
+use app::plan::PlanError;
+use app::{Asked, Origin};
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+use toolchain::ToolchainError;
+use versions::target::TargetError;
+
+/// A command of the app's, or one that we run for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doing {
+    /// A hook, by its key, and where it is written.
+    Hook { key: &'static str, asked: Asked },
+    Deps,
+    Compile,
+    /// `npm ci` in this folder.
+    JsInstall { dir: String },
+    /// The app's own `compile` file.
+    CustomScript { path: String },
+    /// A script of this `package.json`.
+    AssetScript { script: String, package: String },
+    AssetsDeploy,
+    Digest,
+    Release,
+    /// Asking mix about the project.
+    Answers,
+}
+
+/// Everything that ends a build.
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error("the architecture {0} is not one that OTP is built for")]
+    Architecture(String),
+    #[error("{}: cannot be read: {source}", path.display())]
+    EnvDir { path: PathBuf, source: io::Error },
+    /// bash could not evaluate a config file.
+    #[error("{file}:{line} could not be evaluated by bash ({status})")]
+    ConfigFile {
+        file: String,
+        /// The first line that is more than an assignment.
+        line: u32,
+        construct: String,
+        status: String,
+        /// What bash said.
+        output: String,
+    },
+    #[error(transparent)]
+    Toolchain(#[from] ToolchainError),
+    #[error("{doing:?}: {source}")]
+    Command { doing: Doing, source: CommandError },
+    #[error("several releases, none the default: {}", names.join(", "))]
+    WhichRelease { names: Vec<String>, origin: Origin },
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    #[error("stopped")]
+    Cancelled,
+}
+
+impl Error {
+    /// A command's failure; a cancelled one is the build's cancellation.
+    pub(crate) fn command(doing: Doing) -> impl FnOnce(CommandError) -> Self {
+        move |source| match source {
+            CommandError::Cancelled => Self::Cancelled,
+            source => Self::Command { doing, source },
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! The build's log: one stream of events, printed in the style of the platform.
+//!
+//! Steps may run side by side, but a reader sees one after the other: the step that is *on stage*
+//! is printed as it happens, what the others say is kept until the stage is free.
+
+use std::io::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+const RED: &str = "\x1b[1;31m";
+const YELLOW: &str = "\x1b[1;33m";
+const PLAIN: &str = "\x1b[0m";
+
+/// Where lines go: details to `out`, warnings and errors to `err`.
+pub struct Sinks {
+    pub out: Box<dyn Write + Send>,
+    pub err: Box<dyn Write + Send>,
+    /// Whether warnings and errors are coloured (each line closes its own colour, since git
+    /// puts `remote:` before every line).
+    pub colour: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Line {
+    Header(String),
+    Detail(String),
+    Warning(String),
+}
+
+struct Open {
+    id: u64,
+    lines: Vec<Line>,
+    finished: bool,
+}
+
+struct Inner {
+    sinks: Sinks,
+    next_id: u64,
+    on_stage: Option<u64>,
+    open: Vec<Open>,
+    hidden: Vec<String>,
+    last_write: Instant,
+}
+
+/// The log of one build. Never fails: a closed pipe must not end a build.
+pub struct Log {
+    inner: Mutex<Inner>,
+}
+
+/// What one step says; ends the step's block when it is dropped.
+pub struct StepLog<'a> {
+    log: &'a Log,
+    id: u64,
+    started: Instant,
+}
+
+impl Log {
+    #[must_use]
+    pub fn new(sinks: Sinks) -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                sinks,
+                next_id: 0,
+                on_stage: None,
+                open: Vec::new(),
+                hidden: Vec::new(),
+                last_write: Instant::now(),
+            }),
+        }
+    }
+
+    /// A log on the process's own stdout and stderr.
+    #[must_use]
+    pub fn to_stdio(colour: bool) -> Self {
+        Self::new(Sinks {
+            out: Box::new(std::io::stdout()),
+            err: Box::new(std::io::stderr()),
+            colour,
+        })
+    }
+
+    /// From now on prints `[hidden]` in place of a secret, wherever a tool repeats it.
+    pub fn hide(&self, secret: &str) {
+        // Shorter ones would blank out half of any log.
+        if secret.len() >= 6 {
+            self.lock().hidden.push(secret.to_owned());
+        }
+    }
+
+    /// Opens a block under a header.
+    pub fn step(&self, header: &str) -> StepLog<'_> {
+        let mut inner = self.lock();
+        let id = inner.next_id;
+        inner.next_id += 1;
+        inner.open.push(Open {
+            id,
+            lines: Vec::new(),
+            finished: false,
+        });
+        if inner.on_stage.is_none() {
+            inner.on_stage = Some(id);
+        }
+        inner.say(id, Line::Header(header.to_owned()));
+        StepLog {
+            log: self,
+            id,
+            started: Instant::now(),
+        }
+    }
+
+    /// An error, in lines: always at once, after what is on stage.
+    pub fn error(&self, lines: &[String]) {
+        let mut inner = self.lock();
+        inner.paragraph(lines, RED);
+    }
+
+    /// A warning outside any step.
+    pub fn warning(&self, lines: &[String]) {
+        let mut inner = self.lock();
+        inner.paragraph(lines, YELLOW);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StepLog<'_> {
+    /// A line of our own, or of a tool's output.
+    pub fn detail(&self, text: &str) {
+        self.log
+            .lock()
+            .say(self.id, Line::Detail(text.trim_end().to_owned()));
+    }
+
+    pub fn warning(&self, text: &str) {
+        for line in text.lines() {
+            self.log
+                .lock()
+                .say(self.id, Line::Warning(line.trim_end().to_owned()));
+        }
+    }
+
+    /// Says that the step lives, if nothing at all was printed for a while.
+    pub(crate) fn heartbeat(&self, doing: &str, quiet: Duration) {
+        let mut inner = self.log.lock();
+        if inner.on_stage == Some(self.id) && inner.last_write.elapsed() >= quiet {
+            let text = format!(
+                "... {doing}, {} s so far",
+                self.started.elapsed().as_secs()
+            );
+            inner.say(self.id, Line::Detail(text));
+        }
+    }
+
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl Drop for StepLog<'_> {
+    fn drop(&mut self) {
+        self.log.lock().finish(self.id);
+    }
+}
+
+impl Inner {
+    fn say(&mut self, id: u64, line: Line) {
+        if self.on_stage == Some(id) {
+            self.print(&line);
+        } else if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
+            open.lines.push(line);
+        }
+    }
+
+    fn finish(&mut self, id: u64) {
+        if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
+            open.finished = true;
+        }
+        if self.on_stage != Some(id) {
+            return;
+        }
+        self.open.retain(|open| open.id != id);
+        self.on_stage = None;
+        // What ended meanwhile is printed whole; then the oldest that still runs takes the stage.
+        while let Some(at) = self.open.iter().position(|open| open.finished) {
+            let done = self.open.remove(at);
+            for line in &done.lines {
+                self.print(line);
+            }
+        }
+        if let Some(open) = self.open.first_mut() {
+            self.on_stage = Some(open.id);
+            for line in std::mem::take(&mut open.lines) {
+                self.print(&line);
+            }
+        }
+    }
+
+    fn print(&mut self, line: &Line) {
+        match line {
+            Line::Header(text) => {
+                let text = self.without_secrets(text);
+                self.write_out(&format!("-----> {text}\n"));
+            }
+            Line::Detail(text) if text.is_empty() => self.write_out("\n"),
+            Line::Detail(text) => {
+                let text = self.without_secrets(text);
+                self.write_out(&format!("       {text}\n"));
+            }
+            Line::Warning(text) => self.write_err(text, YELLOW),
+        }
+    }
+
+    fn paragraph(&mut self, lines: &[String], colour: &str) {
+        let _ = writeln!(self.sinks.err);
+        for line in lines {
+            self.write_err(line, colour);
+        }
+        let _ = writeln!(self.sinks.err);
+        let _ = self.sinks.err.flush();
+    }
+
+    fn write_out(&mut self, text: &str) {
+        self.last_write = Instant::now();
+        let _ = self.sinks.out.write_all(text.as_bytes());
+        let _ = self.sinks.out.flush();
+    }
+
+    fn write_err(&mut self, text: &str, colour: &str) {
+        self.last_write = Instant::now();
+        let text = format!(" !     {}", self.without_secrets(text));
+        let text = text.trim_end();
+        let _ = if self.sinks.colour {
+            writeln!(self.sinks.err, "{colour}{text}{PLAIN}")
+        } else {
+            writeln!(self.sinks.err, "{text}")
+        };
+        let _ = self.sinks.err.flush();
+    }
+
+    fn without_secrets(&self, text: &str) -> String {
+        self.hidden.iter().fold(text.to_owned(), |text, secret| {
+            text.replace(secret, "[hidden]")
+        })
+    }
+}
+
+/// `0.4 s`, `12.3 s`, `2 min 5 s`.
+#[must_use]
+pub fn seconds(duration: Duration) -> String {
+    let whole = duration.as_secs();
+    if whole >= 60 {
+        format!("{} min {} s", whole / 60, whole % 60)
+    } else {
+        format!("{:.1} s", duration.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Shared {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    fn log(colour: bool) -> (Log, Shared, Shared) {
+        let (out, err) = (Shared::default(), Shared::default());
+        let log = Log::new(Sinks {
+            out: Box::new(out.clone()),
+            err: Box::new(err.clone()),
+            colour,
+        });
+        (log, out, err)
+    }
+
+    #[test]
+    fn steps_that_run_side_by_side_are_printed_one_after_the_other() {
+        let (log, out, _) = log(false);
+        let compile = log.step("Compiling");
+        let npm = log.step("Installing JavaScript dependencies");
+        npm.detail("added 3 packages");
+        compile.detail("Compiling 2 files (.ex)");
+        let digest = log.step("Third");
+        digest.detail("third goes on");
+        drop(npm);
+        compile.detail("Generated app");
+        drop(compile);
+        digest.detail("live now");
+        drop(digest);
+        assert_eq!(
+            out.text(),
+            "-----> Compiling\n       Compiling 2 files (.ex)\n       Generated app\n\
+             -----> Installing JavaScript dependencies\n       added 3 packages\n\
+             -----> Third\n       third goes on\n       live now\n"
+        );
+    }
+
+    #[test]
+    fn the_step_on_stage_is_printed_as_it_happens() {
+        let (log, out, _) = log(false);
+        let step = log.step("Compiling");
+        step.detail("one");
+        assert_eq!(out.text(), "-----> Compiling\n       one\n");
+    }
+
+    #[test]
+    fn every_coloured_line_closes_its_colour() {
+        let (log, out, err) = log(true);
+        log.error(&["one".into(), String::new(), "two".into()]);
+        assert_eq!(out.text(), "");
+        assert_eq!(
+            err.text(),
+            "\n\x1b[1;31m !     one\x1b[0m\n\x1b[1;31m !\x1b[0m\n\x1b[1;31m !     two\x1b[0m\n\n"
+        );
+    }
+
+    #[test]
+    fn a_secret_that_a_tool_repeats_is_hidden() {
+        let (log, out, err) = log(false);
+        log.hide("s3cr3t-token");
+        let step = log.step("Fetching");
+        step.detail("GET https://s3cr3t-token@host/");
+        step.warning("bad s3cr3t-token");
+        assert!(!out.text().contains("s3cr3t"));
+        assert_eq!(err.text(), " !     bad [hidden]\n");
+    }
+
+    #[test]
+    fn durations_are_readable() {
+        assert_eq!(seconds(Duration::from_millis(444)), "0.4 s");
+        assert_eq!(seconds(Duration::from_secs(125)), "2 min 5 s");
+    }
+}

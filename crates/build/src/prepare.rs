@@ -1,0 +1,120 @@
+//! From an app directory to a plan: facts, settings, lists, decisions. Changes nothing.
+
+use crate::config_file;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::log::Log;
+use crate::record::Record;
+use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts, STATIC_CONFIG};
+use app::plan::{self, LastBuild, Lists, Plan};
+use app::{Asked, Origin, Settings};
+use fetch::{Client, Observer};
+use std::path::Path;
+use toolchain::{Hosts, lists};
+use versions::Target;
+use versions::target::{Arch, OsRelease};
+
+/// What a plan is made from.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    pub app: &'a Path,
+    pub environment: &'a Environment,
+    pub client: &'a Client,
+    pub hosts: &'a Hosts,
+    /// The record of the last build of this app.
+    pub last: Option<&'a Record>,
+    /// Where the slug will run, when it is not where the app says (a build on a laptop).
+    pub runtime_path: Option<&'a Path>,
+    pub observer: &'a dyn Observer,
+}
+
+/// Reads the app, asks upstream what there is, and decides.
+pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
+    let facts = read(request.app, request.environment)?;
+    let mut settings = Settings::merge(&facts, &|name| request.environment.config_var(name));
+    if let Some(path) = request.runtime_path {
+        settings.runtime_path = path.to_string_lossy().into_owned();
+    }
+    let target = target(request.environment)?;
+    let node = plan::needs_node(&facts, &settings);
+    let (otp, elixir, node) = lists::fetch(
+        request.client,
+        request.hosts,
+        &target,
+        node,
+        request.observer,
+    )?;
+    let last = request
+        .last
+        .map_or_else(LastBuild::default, Record::last_build);
+    let lists = Lists { otp, elixir, node };
+    let mix_env = mix_env(request.environment);
+    Ok(plan::plan(
+        &facts, &settings, target, mix_env, &lists, &last,
+    )?)
+}
+
+/// The facts of the app, with config files evaluated by bash where they need it.
+fn read(app: &Path, environment: &Environment) -> Result<Facts, Error> {
+    let mut facts = facts::read(app)?;
+    for (file, config) in [
+        (ELIXIR_CONFIG, &mut facts.elixir_config),
+        (STATIC_CONFIG, &mut facts.static_config),
+    ] {
+        if let ConfigFile::NeedsBash { line, construct } = config {
+            let env = environment.for_commands();
+            *config = config_file::evaluate(app, file, *line, construct, &env)?;
+        }
+    }
+    Ok(facts)
+}
+
+fn target(environment: &Environment) -> Result<Target, Error> {
+    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = std::env::consts::ARCH;
+    let arch = Arch::parse(name).ok_or_else(|| Error::Architecture(name.to_owned()))?;
+    let stack = environment.get("STACK");
+    Ok(Target::resolve(
+        stack.as_deref(),
+        &OsRelease::parse(&text),
+        arch,
+    )?)
+}
+
+fn mix_env(environment: &Environment) -> Asked {
+    let value = environment.get("MIX_ENV").map(|value| value.trim().to_owned());
+    match value.filter(|value| !value.is_empty()) {
+        Some(value) => Asked::new(value, Origin::ConfigVar("MIX_ENV".to_owned())),
+        None => Asked::new("prod".to_owned(), Origin::Default("production".to_owned())),
+    }
+}
+
+/// Prints the plan: each tool, its version, and where that choice came from.
+pub fn show(log: &Log, plan: &Plan) {
+    let step = log.step("Planning");
+    let line = |name: &str, version: &str, asked: Option<&str>, source: &Origin| {
+        let asked = asked
+            .filter(|asked| *asked != version)
+            .map_or_else(String::new, |asked| format!("{asked} -> "));
+        let from = match source {
+            Origin::Default(reason) => reason.clone(),
+            source => format!("from {source}"),
+        };
+        step.detail(&format!("{name} {asked}{version} ({from})"));
+    };
+    step.detail(&format!(
+        "stack {}: builds for {} ({})",
+        plan.target.stack, plan.target.os, plan.target.arch
+    ));
+    let (erlang, elixir) = (&plan.erlang, &plan.elixir);
+    line("erlang", &erlang.version, erlang.asked.as_deref(), &erlang.source);
+    line("elixir", &elixir.version, elixir.asked.as_deref(), &elixir.source);
+    match &plan.node {
+        Some(node) => line("node", &node.version, node.asked.as_deref(), &node.source),
+        None => step.detail("node: not needed, there is no package.json for assets"),
+    }
+    line("MIX_ENV", &plan.mix_env.value, None, &plan.mix_env.origin);
+    for warning in &plan.warnings {
+        step.warning(warning);
+    }
+}

@@ -1,0 +1,133 @@
+//! `.profile.d` for dynos and `export` for later buildpacks: the same variables, other paths.
+
+use std::fmt::Write;
+use std::path::Path;
+
+/// What both files are made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch<'a> {
+    pub mix_env: &'a str,
+    /// Node is in the slug.
+    pub node: bool,
+    /// A release of a Phoenix app without a start script of its own serves only when told to.
+    pub phx_server: bool,
+    /// Folders of executables that npm installed, relative to the app.
+    pub node_bins: &'a [String],
+}
+
+/// `.profile.d/elixir_buildpack_paths.sh`: the name that apps know from the Elixir buildpack.
+///
+/// Config vars are in the environment before it runs, so every default gives way to them.
+#[must_use]
+pub fn elixir_script(root: &Path, launch: &Launch<'_>) -> String {
+    let root = quoted(root);
+    let mut script = String::new();
+    let _ = writeln!(
+        script,
+        "export PATH={root}/.platform_tools/elixir/bin:{root}/.platform_tools/erlang/bin:{root}/.platform_tools:\"$PATH\""
+    );
+    // The VM warns when file names are latin1, and C.UTF-8 is the one UTF-8 locale of every image.
+    script.push_str(
+        "[ -n \"${LC_ALL:-}${LC_CTYPE:-}${LANG:-}\" ] || export LANG=C.UTF-8\n",
+    );
+    let mut default = |name: &str, value: &str| {
+        let _ = writeln!(script, "export {name}=\"${{{name}:-{value}}}\"");
+    };
+    default("MIX_ENV", launch.mix_env);
+    let _ = writeln!(script, "export MIX_HOME=\"${{MIX_HOME:-\"{root}/.mix\"}}\"");
+    let _ = writeln!(script, "export HEX_HOME=\"${{HEX_HOME:-\"{root}/.hex\"}}\"");
+    if launch.phx_server {
+        script.push_str("export PHX_SERVER=\"${PHX_SERVER:-true}\"\n");
+    }
+    script
+}
+
+/// `.profile.d/phoenix_static_buildpack_paths.sh`, for apps that keep Node in the slug.
+#[must_use]
+pub fn node_script(root: &Path, launch: &Launch<'_>) -> Option<String> {
+    launch.node.then(|| {
+        let root = quoted(root);
+        let mut path = format!("{root}/.heroku/node/bin:");
+        for bin in launch.node_bins {
+            let _ = write!(path, "{root}/{}:", shell_words::quote(bin));
+        }
+        format!("export PATH={path}\"$PATH\"\n")
+    })
+}
+
+/// The `export` file, with build-time paths. Later buildpacks source it in a `set -e` shell, so
+/// its last command must succeed.
+#[must_use]
+pub fn export_script(build_dir: &Path, launch: &Launch<'_>) -> String {
+    let mut script = elixir_script(build_dir, launch);
+    if let Some(node) = node_script(build_dir, launch) {
+        script.push_str(&node);
+    }
+    script
+}
+
+fn quoted(path: &Path) -> String {
+    shell_words::quote(&path.to_string_lossy()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    const LAUNCH: Launch<'_> = Launch {
+        mix_env: "prod",
+        node: true,
+        phx_server: true,
+        node_bins: &[],
+    };
+
+    /// What a shell that sources the script ends up with.
+    fn sourced(script: &str, env: &[(&str, &str)], print: &str) -> String {
+        let output = Command::new("bash")
+            .args(["-euc", &format!("{script}\nprintf %s \"{print}\"")])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .envs(env.iter().copied())
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn a_config_var_set_after_the_build_wins() {
+        let script = elixir_script(Path::new("/app"), &LAUNCH);
+        let print = "$MIX_ENV|$PHX_SERVER|$LANG|$MIX_HOME|$HEX_HOME";
+        assert_eq!(
+            sourced(&script, &[], print),
+            "prod|true|C.UTF-8|/app/.mix|/app/.hex"
+        );
+        let set = [("MIX_ENV", "staging"), ("PHX_SERVER", "0"), ("LANG", "de_DE.UTF-8")];
+        assert_eq!(
+            sourced(&script, &set, print),
+            "staging|0|de_DE.UTF-8|/app/.mix|/app/.hex"
+        );
+    }
+
+    #[test]
+    fn the_users_lc_ctype_is_not_overridden() {
+        let script = elixir_script(Path::new("/app"), &LAUNCH);
+        let got = sourced(&script, &[("LC_CTYPE", "en_US.utf8")], "${LANG:-none}");
+        assert_eq!(got, "none");
+    }
+
+    #[test]
+    fn paths_with_spaces_and_dollars_are_taken_literally() {
+        let root = Path::new("/tmp/a b/$HOME");
+        let script = export_script(root, &LAUNCH);
+        let path = sourced(&script, &[], "$PATH");
+        assert_eq!(
+            path,
+            "/tmp/a b/$HOME/.heroku/node/bin:/tmp/a b/$HOME/.platform_tools/elixir/bin:\
+             /tmp/a b/$HOME/.platform_tools/erlang/bin:/tmp/a b/$HOME/.platform_tools:/usr/bin:/bin"
+        );
+        assert_eq!(sourced(&script, &[], "$MIX_HOME"), "/tmp/a b/$HOME/.mix");
+    }
+}

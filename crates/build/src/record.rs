@@ -1,0 +1,84 @@
+//! The build record: what was built, for `bin/release`, `bin/test`, the next build, and people.
+//!
+//! Written to `.mixpack/build.json` in the slug, and kept for the next build. Holds no value of
+//! any config var.
+
+use app::plan::{LastBuild, Plan};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The record's place, relative to the app.
+pub const PATH: &str = ".mixpack/build.json";
+
+/// What was built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The version of Mixpack.
+    pub mixpack: String,
+    pub stack: String,
+    pub mix_env: String,
+    /// `erlang`, `elixir`, `node`, `hex`, `rebar3`: version.
+    pub tools: BTreeMap<String, String>,
+    pub phoenix: bool,
+    /// The release that was assembled, by the name that mix gave.
+    pub release: Option<String>,
+    /// Process types that the platform starts where the Procfile names none.
+    pub processes: BTreeMap<String, String>,
+    /// The arguments of `mix test`.
+    pub test_args: Option<String>,
+}
+
+impl Record {
+    #[must_use]
+    pub fn of(plan: &Plan, mixpack: &str) -> Self {
+        let mut tools = BTreeMap::from([
+            ("erlang".to_owned(), plan.erlang.version.clone()),
+            ("elixir".to_owned(), plan.elixir.version.clone()),
+        ]);
+        if let Some(node) = &plan.node {
+            tools.insert("node".to_owned(), node.version.clone());
+        }
+        Self {
+            mixpack: mixpack.to_owned(),
+            stack: plan.target.stack.clone(),
+            mix_env: plan.mix_env.value.clone(),
+            tools,
+            phoenix: plan.phoenix,
+            release: None,
+            processes: plan
+                .processes
+                .iter()
+                .map(|(name, process)| (name.clone(), process.command.clone()))
+                .collect(),
+            test_args: plan.test_args.clone(),
+        }
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// The record of the slug in `app`, if Mixpack built it.
+    #[must_use]
+    pub fn of_slug(app: &Path) -> Option<Self> {
+        Self::parse(&std::fs::read_to_string(app.join(PATH)).ok()?)
+    }
+
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut json = serde_json::to_string_pretty(self).unwrap_or_default();
+        json.push('\n');
+        json
+    }
+
+    #[must_use]
+    pub fn last_build(&self) -> LastBuild {
+        LastBuild {
+            erlang: self.tools.get("erlang").cloned(),
+            elixir: self.tools.get("elixir").cloned(),
+            node: self.tools.get("node").cloned(),
+        }
+    }
+}

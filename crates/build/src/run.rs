@@ -1,0 +1,257 @@
+//! Carries a plan out.
+
+use crate::answers::Answers;
+use crate::cancel::Cancel;
+use crate::command::{Env, Tool};
+use crate::environment::{default, prepend_path};
+use crate::error::{Doing, Error};
+use crate::graph::{self, Timing};
+use crate::log::{Log, StepLog, seconds};
+use crate::record::Record;
+use crate::stable_path::{self, StablePath};
+use crate::workspace::Workspace;
+use app::Plan;
+use app::plan::StepName;
+use fetch::Client;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+use toolchain::Hosts;
+
+/// The version that logs and records name.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What a build needs beside its plan and workspace.
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    pub client: &'a Client,
+    pub hosts: &'a Hosts,
+    pub log: &'a Log,
+    pub cancel: &'a Cancel,
+}
+
+/// A build on its way: what the steps share.
+pub(crate) struct Build<'a> {
+    pub plan: &'a Plan,
+    pub workspace: &'a Workspace<'a>,
+    pub means: Means<'a>,
+    /// The folder that mix works in: the runtime path where it can be used.
+    pub dir: PathBuf,
+    pub env: Env,
+    pub answers: OnceLock<Answers>,
+    /// The digests that were there before the build, by Phoenix app.
+    pub manifests: BTreeMap<String, Option<SystemTime>>,
+    pub record: Mutex<Record>,
+}
+
+/// Builds the app; the record of what was built is in the slug afterwards.
+pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<Record, Error> {
+    if let Some(why) = &plan.clean {
+        let step = means.log.step("Dropping everything kept from earlier builds");
+        step.detail(&format!("asked for by {why}"));
+        workspace.store.clear()?;
+    }
+    let runtime = PathBuf::from(&plan.runtime_path);
+    let home = workspace.environment.home();
+    let ours = workspace.places.top_folders();
+    let request = stable_path::Request {
+        app: &workspace.app,
+        runtime: &runtime,
+        projects: &plan.projects,
+        home: home.as_deref(),
+        ours: &ours,
+    };
+    let waiting = || {
+        let step = means.log.step("Waiting");
+        step.detail(&format!("another build uses {}", runtime.display()));
+    };
+    let path = StablePath::enter(request, means.cancel, waiting)?;
+    if let Some(why) = path.why_not() {
+        warn_in_place(means.log, &runtime, why);
+    }
+    let build = Build::new(plan, workspace, means, path.dir())?;
+    let result = graph::run(&plan.steps, means.cancel, &|name| build.step(name));
+    // Whatever happened, the links go and the app's new files come in.
+    let left = path.leave();
+    let timings = result?;
+    left?;
+    build.summarise(&timings);
+    Ok(build.record.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn warn_in_place(log: &Log, runtime: &Path, why: &str) {
+    let runtime = runtime.display();
+    log.warning(&[
+        format!("{runtime} cannot be used during the build: {why}"),
+        "The app is compiled in the build directory instead. Mix will notice at run time that it".into(),
+        format!("stands in {runtime} now and compile the app again at every start (Elixir 1.15 and newer)."),
+        "A release (release=true in elixir_buildpack.config) does not.".into(),
+    ]);
+}
+
+impl<'a> Build<'a> {
+    fn new(
+        plan: &'a Plan,
+        workspace: &'a Workspace<'a>,
+        means: Means<'a>,
+        dir: &Path,
+    ) -> Result<Self, Error> {
+        let manifests = plan
+            .assets
+            .iter()
+            .map(|assets| {
+                let at = manifest_time(&workspace.app, &assets.phoenix_dir);
+                (assets.phoenix_dir.clone(), at)
+            })
+            .collect();
+        Ok(Self {
+            env: command_env(plan, workspace, dir)?,
+            dir: dir.to_owned(),
+            answers: OnceLock::new(),
+            manifests,
+            record: Mutex::new(Record::of(plan, VERSION)),
+            plan,
+            workspace,
+            means,
+        })
+    }
+
+    fn step(&self, name: StepName) -> Result<(), Error> {
+        let hooks = &self.plan.hooks;
+        match name {
+            StepName::Erlang => self.erlang(),
+            StepName::Elixir => self.elixir(),
+            StepName::Node => self.node(),
+            StepName::Hex => self.hex(),
+            StepName::Restore => self.restore(),
+            StepName::Deps => self.deps(),
+            StepName::Javascript => self.javascript(),
+            StepName::Compile => self.compile(),
+            StepName::Assets => self.assets(),
+            StepName::Digest => self.digest(),
+            StepName::Release => self.release(),
+            StepName::Save => self.save(),
+            StepName::Profile => self.profile(),
+            StepName::PreCompile => self.hook("pre_compile", hooks.pre_compile.as_ref()),
+            StepName::HookPreFetchDependencies => self.hook(
+                "hook_pre_fetch_dependencies",
+                hooks.hook_pre_fetch_dependencies.as_ref(),
+            ),
+            StepName::HookPreCompile => {
+                self.hook("hook_pre_compile", hooks.hook_pre_compile.as_ref())
+            }
+            StepName::HookPostCompile => {
+                self.hook("hook_post_compile", hooks.hook_post_compile.as_ref())
+            }
+            StepName::PostCompile => self.hook("post_compile", hooks.post_compile.as_ref()),
+        }
+    }
+
+    /// A tool on the build's PATH, in a folder of the app as mix sees it.
+    pub(crate) fn tool(
+        &self,
+        doing: Doing,
+        program: &str,
+        args: &[&str],
+        folder: &Path,
+        log: &StepLog<'_>,
+    ) -> Result<(), Error> {
+        log.detail(&format!("$ {program} {}", args.join(" ")));
+        Tool::new(program, args, folder, &self.env)
+            .run(log, self.means.cancel)
+            .map(drop)
+            .map_err(Error::command(doing))
+    }
+
+    /// A folder of the app, as mix sees it.
+    pub(crate) fn seen(&self, place: impl AsRef<Path>) -> PathBuf {
+        self.dir.join(place)
+    }
+
+    /// Whether `phx.digest` has run for this Phoenix app since the build began.
+    pub(crate) fn digested(&self, phoenix_dir: &str) -> bool {
+        let now = manifest_time(&self.workspace.app, phoenix_dir);
+        let before = self.manifests.get(phoenix_dir).copied().flatten();
+        now.is_some() && now != before
+    }
+
+    pub(crate) fn record(&self) -> std::sync::MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn summarise(&self, timings: &[Timing]) {
+        let log = self.means.log.step("Built");
+        let end = timings.iter().map(|t| t.started + t.took).max();
+        let wall = end.unwrap_or_default();
+        let work: Duration = timings.iter().map(|t| t.took).sum();
+        let mut by_start = timings.to_vec();
+        by_start.sort_by_key(|timing| timing.started);
+        for timing in by_start {
+            log.detail(&format!(
+                "{:<28} {:>10}",
+                timing.name.as_str(),
+                seconds(timing.took)
+            ));
+        }
+        log.detail(&format!(
+            "{} of work in {}",
+            seconds(work),
+            seconds(wall)
+        ));
+        for (kind, command) in &self.record().processes {
+            log.detail(&format!("{kind}: {command}"));
+        }
+    }
+}
+
+fn manifest_time(app: &Path, phoenix_dir: &str) -> Option<SystemTime> {
+    app.join(phoenix_dir)
+        .join("priv/static/cache_manifest.json")
+        .metadata()
+        .and_then(|metadata| metadata.modified())
+        .ok()
+}
+
+/// What every command of the build sees.
+fn command_env(plan: &Plan, workspace: &Workspace<'_>, dir: &Path) -> Result<Env, Error> {
+    let places = &workspace.places;
+    let mut env = workspace.environment.for_commands();
+    for (name, value) in &plan.exported {
+        env.insert(name.into(), value.into());
+    }
+    let mut path = vec![
+        dir.join(&places.elixir).join("bin"),
+        dir.join(&places.erlang).join("bin"),
+    ];
+    if plan.node.is_some() {
+        path.push(dir.join(&places.node).join("bin"));
+    }
+    prepend_path(&mut env, &path);
+    env.insert("MIX_ENV".into(), (&plan.mix_env.value).into());
+    default(&mut env, "MIX_HOME", dir.join(&places.mix_home));
+    default(&mut env, "HEX_HOME", dir.join(&places.hex_home));
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"];
+    if locale.iter().all(|name| !env.contains_key(std::ffi::OsStr::new(name))) {
+        default(&mut env, "LANG", "C.UTF-8");
+    }
+    // HOME stays the user's; what tools would keep in it goes where it lasts, one by one.
+    default(&mut env, "XDG_CACHE_HOME", workspace.store.scratch("xdg")?);
+    if plan.node.is_some() {
+        default(&mut env, "npm_config_cache", workspace.store.scratch("npm")?);
+        for (name, value) in [
+            ("npm_config_audit", "false"),
+            ("npm_config_fund", "false"),
+            ("npm_config_progress", "false"),
+            ("npm_config_update_notifier", "false"),
+            ("npm_config_logs_max", "0"),
+        ] {
+            default(&mut env, name, value);
+        }
+    }
+    // Before OTP 25 `erl` knows its root only from Install, which was told the runtime path.
+    if plan.otp_major() < 25 && dir != Path::new(&plan.runtime_path) {
+        default(&mut env, "ERL_ROOTDIR", dir.join(&places.erlang));
+    }
+    Ok(env)
+}

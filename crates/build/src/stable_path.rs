@@ -1,0 +1,578 @@
+//! The stable path: mix must see the same folder at every build and at run time.
+//!
+//! Since Elixir 1.15 mix compiles a project anew when its absolute path differs from that of the
+//! last compile (elixir-lang/elixir PR 12462). Heroku builds in `/tmp/build_<hash>` and runs in
+//! `/app`: without further care the whole app is compiled again at every dyno boot, and a
+//! restored `_build` never fits. So the runtime path is filled with links into the build
+//! directory and mix works there. Folders that hold a `mix.exs`, and those above them, are real
+//! folders with links inside, since mix enters them and asks the system where it is.
+
+use crate::cancel::Cancel;
+use crate::tree::{self, TreeError};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What we did to the runtime path, kept in it so that the next build can heal it if this one is
+/// killed.
+const MARKER: &str = ".mixpack-links.json";
+/// Where entries of the runtime path that are in the way spend the build.
+const ASIDE: &str = ".mixpack-aside";
+
+/// Names that tools leave in HOME, which on Heroku is the runtime path. They never came into a
+/// slug with the shell buildpacks either.
+const HOME_DROPPINGS: [&str; 12] = [
+    ".bash_history",
+    ".bun",
+    ".cache",
+    ".config",
+    ".erlang.cookie",
+    ".gnupg",
+    ".local",
+    ".node_repl_history",
+    ".npm",
+    ".ssh",
+    ".yarn",
+    ".yarnrc",
+];
+
+/// Folders that tools make during a build. They must exist before the links do: `_build/…/priv`
+/// is a relative link that is followed physically, and asset tools write to `../priv`.
+const MADE_IN_ROOT: [&str; 2] = ["deps", "_build"];
+const MADE_IN_PROJECTS: [&str; 1] = ["priv"];
+
+/// The folder that tools work in, for as long as this lives.
+#[derive(Debug)]
+pub struct StablePath {
+    dir: PathBuf,
+    linked: Option<Linked>,
+    why_not: Option<String>,
+    made: Vec<PathBuf>,
+}
+
+#[derive(Debug)]
+struct Linked {
+    app: PathBuf,
+    runtime: PathBuf,
+    marker: Marker,
+    /// Entries of the runtime path that were there before and are not in the way.
+    foreign: BTreeSet<std::ffi::OsString>,
+    home_is_runtime: bool,
+    created_runtime: bool,
+    /// Held until the links are gone.
+    _lock: File,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Marker {
+    /// Relative to the runtime path, parents first.
+    folders: Vec<PathBuf>,
+    links: Vec<PathBuf>,
+    aside: Vec<PathBuf>,
+}
+
+/// What a build asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// `BUILD_DIR`.
+    pub app: &'a Path,
+    /// Where the slug will run, usually `/app`.
+    pub runtime: &'a Path,
+    /// Folders with a `mix.exs`, relative to the app; `.` for the root.
+    pub projects: &'a [String],
+    pub home: Option<&'a Path>,
+    /// Folders of our own in the app, made before the links.
+    pub ours: &'a [&'a str],
+}
+
+impl StablePath {
+    /// Fills the runtime path, or says in [`StablePath::why_not`] why it cannot be used.
+    ///
+    /// Waits for another build that uses the same runtime path; `waiting` is called once if so.
+    pub fn enter(
+        request: Request<'_>,
+        cancel: &Cancel,
+        waiting: impl FnOnce(),
+    ) -> Result<Self, TreeError> {
+        let app = fs::canonicalize(request.app)
+            .map_err(TreeError::at(request.app, "find the build directory"))?;
+        let made = make_folders(&app, &request)?;
+        let in_place = |why_not, made| Self {
+            dir: app.clone(),
+            linked: None,
+            why_not,
+            made,
+        };
+        let created_runtime = !request.runtime.exists();
+        if let Err(error) = fs::create_dir_all(request.runtime) {
+            return Ok(in_place(Some(error.to_string()), made));
+        }
+        let runtime = fs::canonicalize(request.runtime)
+            .map_err(TreeError::at(request.runtime, "find the runtime path"))?;
+        if runtime == app {
+            return Ok(in_place(None, made));
+        }
+        if runtime.starts_with(&app) || app.starts_with(&runtime) {
+            let why = "one is inside the other".to_owned();
+            return Ok(in_place(Some(why), made));
+        }
+        let lock = match lock(&runtime, cancel, waiting) {
+            Ok(lock) => lock,
+            Err(error) => return Ok(in_place(Some(error.to_string()), made)),
+        };
+        heal(&runtime)?;
+        if let Err(error) = fs::write(runtime.join(MARKER), "{}") {
+            return Ok(in_place(Some(error.to_string()), made));
+        }
+        let mut linked = Linked {
+            home_is_runtime: request.home.is_some_and(|home| home == request.runtime),
+            app,
+            runtime: runtime.clone(),
+            marker: Marker::default(),
+            foreign: BTreeSet::new(),
+            created_runtime,
+            _lock: lock,
+        };
+        if let Err(error) = linked.fill(request.projects) {
+            linked.marker.save(&runtime)?;
+            heal(&runtime)?;
+            return Err(error);
+        }
+        Ok(Self {
+            dir: runtime,
+            linked: Some(linked),
+            why_not: None,
+            made,
+        })
+    }
+
+    /// The working directory for mix and everything else.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Why the build works in the build directory although the slug runs elsewhere.
+    #[must_use]
+    pub fn why_not(&self) -> Option<&str> {
+        self.why_not.as_deref()
+    }
+
+    /// Brings new files into the build directory and takes the links away.
+    pub fn leave(mut self) -> Result<(), TreeError> {
+        self.clean_up()
+    }
+
+    fn clean_up(&mut self) -> Result<(), TreeError> {
+        let app = match self.linked.take() {
+            Some(linked) => {
+                let app = linked.app.clone();
+                linked.empty()?;
+                app
+            }
+            None => self.dir.clone(),
+        };
+        for folder in self.made.drain(..).rev() {
+            // Fails, as it should, where the build has filled it.
+            let _ = fs::remove_dir(folder);
+        }
+        remove_dangling_priv_links(&app);
+        Ok(())
+    }
+}
+
+impl Drop for StablePath {
+    fn drop(&mut self) {
+        // Only reached on an early return; the marker lets the next build finish what fails here.
+        let _ = self.clean_up();
+    }
+}
+
+impl Linked {
+    fn fill(&mut self, projects: &[String]) -> Result<(), TreeError> {
+        let real: BTreeSet<PathBuf> = projects
+            .iter()
+            .filter(|project| *project != ".")
+            .flat_map(|project| {
+                let below = Path::new(project).ancestors();
+                below.filter(|path| !path.as_os_str().is_empty()).map(PathBuf::from)
+            })
+            .collect();
+        let in_app = names(&self.app)?;
+        for name in names(&self.runtime)? {
+            if name == MARKER || name == ASIDE {
+                continue;
+            }
+            if in_app.contains(&name) {
+                self.move_aside(Path::new(&name))?;
+            } else {
+                self.foreign.insert(name);
+            }
+        }
+        self.link_entries(Path::new(""), &real)?;
+        self.marker.save(&self.runtime)
+    }
+
+    fn move_aside(&mut self, name: &Path) -> Result<(), TreeError> {
+        let aside = self.runtime.join(ASIDE);
+        fs::create_dir_all(&aside).map_err(TreeError::at(&aside, "create the folder"))?;
+        // Said before it is done: a build that is killed in between is healed from the marker.
+        self.marker.aside.push(name.to_owned());
+        self.marker.save(&self.runtime)?;
+        let from = self.runtime.join(name);
+        fs::rename(&from, aside.join(name)).map_err(TreeError::at(&from, "move aside"))
+    }
+
+    fn link_entries(&mut self, folder: &Path, real: &BTreeSet<PathBuf>) -> Result<(), TreeError> {
+        for name in names(&self.app.join(folder))? {
+            let entry = folder.join(name);
+            let target = self.app.join(&entry);
+            let place = self.runtime.join(&entry);
+            let is_folder = target.symlink_metadata().is_ok_and(|m| m.is_dir());
+            if is_folder && real.contains(&entry) {
+                self.marker.folders.push(entry.clone());
+                fs::create_dir(&place).map_err(TreeError::at(&place, "create the folder"))?;
+                self.link_entries(&entry, real)?;
+            } else {
+                self.marker.links.push(entry);
+                symlink(&target, &place).map_err(TreeError::at(&place, "link"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn empty(self) -> Result<(), TreeError> {
+        let mut moved = BTreeSet::new();
+        self.collect(Path::new(""), &mut moved)?;
+        for link in &self.marker.links {
+            let place = self.runtime.join(link);
+            if place.symlink_metadata().is_err() && !moved.contains(link) {
+                // A hook removed the entry: it saw only our link, it meant the file.
+                tree::remove(&self.app.join(link))?;
+            }
+        }
+        heal(&self.runtime)?;
+        if self.created_runtime {
+            let _ = fs::remove_dir(&self.runtime);
+        }
+        Ok(())
+    }
+
+    /// Moves what the build made beside the links into the build directory.
+    fn collect(&self, folder: &Path, moved: &mut BTreeSet<PathBuf>) -> Result<(), TreeError> {
+        for name in names(&self.runtime.join(folder))? {
+            let entry = folder.join(&name);
+            let place = self.runtime.join(&entry);
+            if folder.as_os_str().is_empty() && self.is_not_the_builds(&name) {
+                continue;
+            }
+            if self.marker.folders.contains(&entry) {
+                self.collect(&entry, moved)?;
+            } else if fs::read_link(&place).is_ok_and(|to| to == self.app.join(&entry)) {
+                // One of our links, as it was.
+            } else {
+                let target = self.app.join(&entry);
+                tree::remove(&target)?;
+                tree::relocate(&place, &target)?;
+                moved.insert(entry);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_not_the_builds(&self, name: &std::ffi::OsStr) -> bool {
+        name == MARKER
+            || name == ASIDE
+            || self.foreign.contains(name)
+            || (self.home_is_runtime
+                && name.to_str().is_some_and(|name| HOME_DROPPINGS.contains(&name)))
+    }
+}
+
+impl Marker {
+    fn save(&self, runtime: &Path) -> Result<(), TreeError> {
+        let path = runtime.join(MARKER);
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        fs::write(&path, json).map_err(TreeError::at(&path, "write"))
+    }
+}
+
+/// Undoes what a marker in the runtime path tells of: removes links, folders that are empty
+/// without them, and brings back what was moved aside.
+fn heal(runtime: &Path) -> Result<(), TreeError> {
+    let path = runtime.join(MARKER);
+    let Ok(json) = fs::read(&path) else {
+        return Ok(());
+    };
+    let marker: Marker = serde_json::from_slice(&json).unwrap_or_default();
+    for link in &marker.links {
+        let place = runtime.join(link);
+        if place.symlink_metadata().is_ok_and(|m| m.is_symlink()) {
+            fs::remove_file(&place).map_err(TreeError::at(&place, "remove the link"))?;
+        }
+    }
+    for folder in marker.folders.iter().rev() {
+        let _ = fs::remove_dir(runtime.join(folder));
+    }
+    let aside = runtime.join(ASIDE);
+    for name in &marker.aside {
+        let kept = aside.join(name);
+        if kept.symlink_metadata().is_ok() {
+            tree::remove(&runtime.join(name))?;
+            fs::rename(&kept, runtime.join(name)).map_err(TreeError::at(&kept, "move back"))?;
+        }
+    }
+    let _ = fs::remove_dir(&aside);
+    tree::remove(&path)
+}
+
+fn make_folders(app: &Path, request: &Request<'_>) -> Result<Vec<PathBuf>, TreeError> {
+    let in_root = MADE_IN_ROOT.iter().chain(request.ours).map(|name| app.join(name));
+    let in_projects = request
+        .projects
+        .iter()
+        .flat_map(|project| MADE_IN_PROJECTS.map(|name| app.join(project).join(name)));
+    let mut made = Vec::new();
+    for folder in in_root.chain(in_projects) {
+        match fs::create_dir(&folder) {
+            Ok(()) => made.push(folder),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(TreeError::at(&folder, "create the folder")(source)),
+        }
+    }
+    Ok(made)
+}
+
+/// An empty `priv` of ours is taken away again; mix would have made no link without it.
+fn remove_dangling_priv_links(app: &Path) {
+    let Ok(environments) = fs::read_dir(app.join("_build")) else {
+        return;
+    };
+    for environment in environments.filter_map(Result::ok) {
+        let Ok(apps) = fs::read_dir(environment.path().join("lib")) else {
+            continue;
+        };
+        for lib in apps.filter_map(Result::ok) {
+            let link = lib.path().join("priv");
+            if link.is_symlink() && !link.exists() {
+                let _ = fs::remove_file(link);
+            }
+        }
+    }
+}
+
+fn names(folder: &Path) -> Result<BTreeSet<std::ffi::OsString>, TreeError> {
+    fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect())
+        .map_err(TreeError::at(folder, "list"))
+}
+
+/// Locks the folder itself, so that no lock file is left in it.
+fn lock(runtime: &Path, cancel: &Cancel, waiting: impl FnOnce()) -> io::Result<File> {
+    let file = File::open(runtime)?;
+    let mut waiting = Some(waiting);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if cancel.is_cancelled() => {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            Err(TryLockError::WouldBlock) => {
+                if let Some(waiting) = waiting.take() {
+                    waiting();
+                }
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Case {
+        _root: tempfile::TempDir,
+        app: PathBuf,
+        runtime: PathBuf,
+    }
+
+    fn case(files: &[&str]) -> Case {
+        let root = tempfile::tempdir().unwrap();
+        let app = fs::canonicalize(root.path()).unwrap().join("build");
+        let runtime = app.with_file_name("app");
+        fs::create_dir_all(&runtime).unwrap();
+        for file in files {
+            let path = app.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, file).unwrap();
+        }
+        Case {
+            _root: root,
+            app,
+            runtime,
+        }
+    }
+
+    impl Case {
+        fn enter(&self, projects: &[&str]) -> StablePath {
+            let projects: Vec<String> = projects.iter().map(|p| (*p).to_owned()).collect();
+            let request = Request {
+                app: &self.app,
+                runtime: &self.runtime,
+                projects: &projects,
+                home: Some(&self.runtime),
+                ours: &[".mix"],
+            };
+            StablePath::enter(request, &Cancel::default(), || {}).unwrap()
+        }
+
+        fn left_in_runtime(&self) -> Vec<String> {
+            names(&self.runtime)
+                .unwrap()
+                .into_iter()
+                .map(|name| name.into_string().unwrap())
+                .collect()
+        }
+    }
+
+    #[test]
+    fn mix_projects_are_real_folders_and_everything_else_is_a_link() {
+        let case = case(&["mix.exs", "lib/a.ex", "apps/web/mix.exs", "apps/web/lib/b.ex"]);
+        let path = case.enter(&[".", "apps/web"]);
+        assert_eq!(path.dir(), case.runtime);
+        let is_link = |p: &str| case.runtime.join(p).symlink_metadata().unwrap().is_symlink();
+        assert!(is_link("lib") && is_link("mix.exs") && is_link("deps") && is_link("_build"));
+        assert!(!is_link("apps") && !is_link("apps/web"));
+        assert!(is_link("apps/web/lib") && is_link("apps/web/priv"));
+        path.leave().unwrap();
+        assert_eq!(case.left_in_runtime(), [""; 0]);
+        assert!(!case.app.join("deps").exists(), "an empty folder of ours stays behind");
+        assert!(!case.app.join("apps/web/priv").exists());
+    }
+
+    #[test]
+    fn what_the_build_makes_comes_into_the_build_directory() {
+        let case = case(&["mix.exs", "apps/web/mix.exs"]);
+        let path = case.enter(&[".", "apps/web"]);
+        fs::write(path.dir().join("new.txt"), "new").unwrap();
+        fs::write(path.dir().join("apps/web/generated.ex"), "generated").unwrap();
+        fs::create_dir(path.dir().join("_build/prod")).unwrap();
+        fs::create_dir(path.dir().join(".npm")).unwrap();
+        path.leave().unwrap();
+        let text = |p: &str| fs::read_to_string(case.app.join(p)).unwrap();
+        assert_eq!(text("new.txt"), "new");
+        assert_eq!(text("apps/web/generated.ex"), "generated");
+        assert!(case.app.join("_build/prod").is_dir());
+        assert!(!case.app.join(".npm").exists(), "a tool's cache in HOME is not the app's");
+        assert_eq!(case.left_in_runtime(), [".npm"]);
+    }
+
+    #[test]
+    fn an_entry_that_a_tool_replaced_or_removed_is_replaced_or_removed() {
+        let case = case(&["mix.exs", "mix.lock", "old.txt", "assets/app.js"]);
+        let path = case.enter(&["."]);
+        fs::write(path.dir().join("mix.lock.tmp"), "rewritten").unwrap();
+        fs::rename(path.dir().join("mix.lock.tmp"), path.dir().join("mix.lock")).unwrap();
+        fs::remove_file(path.dir().join("old.txt")).unwrap();
+        path.leave().unwrap();
+        let lock = case.app.join("mix.lock");
+        assert_eq!(fs::read_to_string(lock).unwrap(), "rewritten");
+        assert!(!case.app.join("old.txt").exists());
+        assert!(case.app.join("assets/app.js").exists());
+    }
+
+    #[test]
+    fn a_copy_of_the_source_in_the_runtime_path_comes_back_untouched() {
+        let case = case(&["mix.exs", "lib/a.ex"]);
+        fs::create_dir_all(case.runtime.join("lib")).unwrap();
+        fs::write(case.runtime.join("lib/a.ex"), "the copy").unwrap();
+        fs::write(case.runtime.join(".netrc"), "earlier buildpack").unwrap();
+        let path = case.enter(&["."]);
+        let seen = fs::read_to_string(path.dir().join("lib/a.ex")).unwrap();
+        assert_eq!(seen, "lib/a.ex", "mix must see the build directory's file");
+        assert!(path.dir().join(".netrc").exists());
+        path.leave().unwrap();
+        let copy = case.runtime.join("lib/a.ex");
+        assert_eq!(fs::read_to_string(copy).unwrap(), "the copy");
+        assert_eq!(case.left_in_runtime(), [".netrc", "lib"]);
+        assert!(!case.app.join(".netrc").exists());
+    }
+
+    #[test]
+    fn a_build_that_was_killed_is_healed_by_the_next() {
+        let case = case(&["mix.exs", "lib/a.ex", "apps/web/mix.exs"]);
+        fs::write(case.runtime.join("mix.exs"), "the copy").unwrap();
+        std::mem::forget(case.enter(&[".", "apps/web"]));
+        // The kernel drops the lock of a killed process; here it is still held by us.
+        let marker = fs::read(case.runtime.join(MARKER)).unwrap();
+        assert!(!marker.is_empty());
+        heal(&case.runtime).unwrap();
+        assert_eq!(case.left_in_runtime(), ["mix.exs"]);
+        let copy = case.runtime.join("mix.exs");
+        assert_eq!(fs::read_to_string(copy).unwrap(), "the copy");
+    }
+
+    #[test]
+    fn the_build_directory_itself_needs_no_links() {
+        let case = case(&["mix.exs"]);
+        let projects = [".".to_owned()];
+        let request = Request {
+            app: &case.app,
+            runtime: &case.app,
+            projects: &projects,
+            home: None,
+            ours: &[],
+        };
+        let path = StablePath::enter(request, &Cancel::default(), || {}).unwrap();
+        assert_eq!(path.dir(), case.app);
+        assert_eq!(path.why_not(), None);
+    }
+
+    #[test]
+    fn a_runtime_path_inside_the_app_is_not_used_and_said() {
+        let case = case(&["mix.exs", "sub/x"]);
+        let projects = [".".to_owned()];
+        let request = Request {
+            app: &case.app,
+            runtime: &case.app.join("sub"),
+            projects: &projects,
+            home: None,
+            ours: &[],
+        };
+        let path = StablePath::enter(request, &Cancel::default(), || {}).unwrap();
+        assert_eq!(path.dir(), case.app);
+        assert_eq!(path.why_not(), Some("one is inside the other"));
+    }
+
+    #[test]
+    fn a_second_build_waits_for_the_first() {
+        let case = case(&["mix.exs"]);
+        let first = case.enter(&["."]);
+        let waited = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                let projects = [".".to_owned()];
+                let request = Request {
+                    app: &case.app,
+                    runtime: &case.runtime,
+                    projects: &projects,
+                    home: None,
+                    ours: &[],
+                };
+                let noted = || waited.store(true, std::sync::atomic::Ordering::SeqCst);
+                StablePath::enter(request, &Cancel::default(), noted).unwrap()
+            });
+            std::thread::sleep(Duration::from_millis(300));
+            assert!(!second.is_finished());
+            first.leave().unwrap();
+            second.join().unwrap().leave().unwrap();
+        });
+        assert!(waited.load(std::sync::atomic::Ordering::SeqCst));
+    }
+}

@@ -1,0 +1,53 @@
+//! The user's own commands.
+
+use crate::command::{Env, Tool};
+use crate::error::{Doing, Error};
+use crate::run::Build;
+use app::Asked;
+
+impl Build<'_> {
+    /// Runs a hook as a line of shell in the app directory. A value that begins with `eval`, as
+    /// the Phoenix guide has it, means the same to bash.
+    pub(crate) fn hook(&self, key: &'static str, asked: Option<&Asked>) -> Result<(), Error> {
+        let Some(asked) = asked else {
+            return Ok(());
+        };
+        let log = self.means.log.step(header(key));
+        if matches!(key, "pre_compile" | "post_compile") {
+            log.warning(&format!(
+                "{key} ({}) is deprecated; hook_{key} runs next to mix compile",
+                asked.origin
+            ));
+        }
+        log.detail(&format!("$ {}", asked.value));
+        let env = self.shell_env();
+        let doing = Doing::Hook {
+            key,
+            asked: asked.clone(),
+        };
+        Tool::shell(&asked.value, &self.dir, &env)
+            .run(&log, self.means.cancel)
+            .map_err(Error::command(doing))?;
+        Ok(())
+    }
+
+    /// What shell code of the app could always see: the variables of its config files too.
+    pub(crate) fn shell_env(&self) -> Env {
+        let mut env = self.env.clone();
+        for (name, value) in &self.plan.shell_variables {
+            env.insert(name.into(), value.into());
+        }
+        env
+    }
+}
+
+fn header(key: &str) -> &'static str {
+    match key {
+        "pre_compile" => "Running pre_compile",
+        "hook_pre_fetch_dependencies" => "Running the hook before fetching dependencies",
+        "hook_pre_compile" => "Running the hook before compile",
+        "hook_compile" => "Compiling with the app's own command",
+        "hook_post_compile" => "Running the hook after compile",
+        _ => "Running post_compile",
+    }
+}

@@ -1,0 +1,73 @@
+//! What the slug needs to start: `.profile.d`, `export`, the build record.
+
+use crate::error::Error;
+use crate::profile::{self, Launch};
+use crate::record;
+use crate::run::Build;
+use crate::tree::{self, TreeError};
+use app::facts::join;
+use std::fs;
+use std::path::Path;
+
+impl Build<'_> {
+    pub(crate) fn profile(&self) -> Result<(), Error> {
+        let log = self.means.log.step("Writing .profile.d");
+        let node = self.node_stays()?;
+        let record = self.record().clone();
+        let node_bins: Vec<String> = self
+            .plan
+            .assets
+            .iter()
+            .filter(|assets| assets.install.is_some())
+            .map(|assets| join(&assets.assets_dir, "node_modules/.bin"))
+            .collect();
+        let launch = Launch {
+            mix_env: &self.plan.mix_env.value,
+            node,
+            phx_server: record.phoenix && record.release.is_some(),
+            node_bins: &node_bins,
+        };
+        let root = Path::new(&self.plan.runtime_path);
+        self.write(
+            ".profile.d/elixir_buildpack_paths.sh",
+            &profile::elixir_script(root, &launch),
+        )?;
+        if let Some(script) = profile::node_script(root, &launch) {
+            self.write(".profile.d/phoenix_static_buildpack_paths.sh", &script)?;
+        }
+        if let Some(export) = &self.workspace.export {
+            let script = profile::export_script(&self.workspace.app, &launch);
+            fs::write(export, script).map_err(TreeError::at(export, "write"))?;
+        }
+        let json = record.to_json();
+        self.write(record::PATH, &json)?;
+        self.workspace.store.write_note("last-build.json", &json)?;
+        log.detail(&format!("MIX_ENV={}", launch.mix_env));
+        Ok(())
+    }
+
+    /// With `remove_node=true` neither Node nor what npm installed ships.
+    fn node_stays(&self) -> Result<bool, Error> {
+        if self.plan.node.is_none() {
+            return Ok(false);
+        }
+        if !self.plan.remove_node {
+            return Ok(true);
+        }
+        tree::remove(&self.workspace.real(&self.workspace.places.node))?;
+        for assets in &self.plan.assets {
+            let modules = join(&assets.assets_dir, "node_modules");
+            tree::remove(&self.workspace.real(Path::new(&modules)))?;
+        }
+        Ok(false)
+    }
+
+    fn write(&self, path: &str, text: &str) -> Result<(), Error> {
+        let path = self.workspace.real(Path::new(path));
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(TreeError::at(parent, "create the folder"))?;
+        }
+        fs::write(&path, text).map_err(TreeError::at(&path, "write"))?;
+        Ok(())
+    }
+}

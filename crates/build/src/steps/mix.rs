@@ -1,0 +1,141 @@
+//! mix: dependencies, compilation, digest, release.
+
+use crate::answers::{Answers, TASK, TASK_SOURCE};
+use crate::command::Tool;
+use crate::error::{Doing, Error};
+use crate::log::{StepLog, seconds};
+use crate::run::Build;
+use crate::tree::TreeError;
+use app::Origin;
+use std::path::Path;
+
+impl Build<'_> {
+    pub(crate) fn deps(&self) -> Result<(), Error> {
+        let log = self.means.log.step("Fetching dependencies");
+        let args = ["deps.get", "--only", &self.plan.mix_env.value];
+        self.tool(Doing::Deps, "mix", &args, &self.dir, &log)?;
+        log.detail(&format!("done in {}", seconds(log.elapsed())));
+        Ok(())
+    }
+
+    /// Compiles, drops dependencies that are no longer used, and asks what only mix can say: all
+    /// in one VM, whose start would cost more than the last two.
+    pub(crate) fn compile(&self) -> Result<(), Error> {
+        if self.plan.hooks.hook_compile.is_some() {
+            self.hook("hook_compile", self.plan.hooks.hook_compile.as_ref())?;
+            let log = self.means.log.step("Looking at the project");
+            return self.ask(&log, Doing::Answers, &["deps.clean", "--unused"], None);
+        }
+        let log = self.means.log.step("Compiling");
+        log.detail("$ mix compile");
+        self.ask(&log, Doing::Compile, &["compile"], Some("mix compile"))?;
+        log.detail(&format!("done in {}", seconds(log.elapsed())));
+        Ok(())
+    }
+
+    fn ask(
+        &self,
+        log: &StepLog<'_>,
+        doing: Doing,
+        task: &[&str],
+        shown: Option<&str>,
+    ) -> Result<(), Error> {
+        let scratch = tempfile::tempdir()
+            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+        let source = scratch.path().join("answers.exs");
+        let written = scratch.path().join("answers");
+        std::fs::write(&source, TASK_SOURCE).map_err(TreeError::at(&source, "write"))?;
+        let (source, answers) = (source.to_string_lossy(), written.to_string_lossy());
+        let mut args = vec!["-r", &source, "-S", "mix", "do"];
+        args.extend_from_slice(task);
+        args.extend_from_slice(&[",", TASK, &answers]);
+        if task == ["compile"] {
+            args.extend_from_slice(&[",", "deps.clean", "--unused"]);
+        }
+        let mut tool = Tool::new("elixir", &args, &self.dir, &self.env);
+        if let Some(shown) = shown {
+            shown.clone_into(&mut tool.shown);
+        }
+        tool.run(log, self.means.cancel)
+            .map_err(Error::command(doing))?;
+        let answers = Answers::read(&written).map_err(TreeError::at(&written, "read"))?;
+        self.resolve(log, &answers)?;
+        // Set once: there is one compile step.
+        let _ = self.answers.set(answers);
+        Ok(())
+    }
+
+    /// mix has the last word on what the plan could only guess.
+    fn resolve(&self, log: &StepLog<'_>, answers: &Answers) -> Result<(), Error> {
+        let mut record = self.record();
+        record.phoenix = answers.has_task("phx.server");
+        let command = if self.plan.release {
+            let Some(name) = answers.release() else {
+                return Err(Error::WhichRelease {
+                    names: answers.releases.clone(),
+                    origin: Origin::file("mix.exs", 0),
+                });
+            };
+            record.release = Some(name.to_owned());
+            let bin = format!("_build/{}/rel/{name}/bin", self.plan.mix_env.value);
+            // Known before the release is assembled: overlays are copied as they are.
+            if self.workspace.real(Path::new("rel/overlays/bin/server")).is_file() {
+                format!("{bin}/server")
+            } else {
+                format!("{bin}/{name} start")
+            }
+        } else if record.phoenix {
+            "mix phx.server".to_owned()
+        } else {
+            "mix run --no-halt".to_owned()
+        };
+        let guessed = record.processes.insert("web".to_owned(), command.clone());
+        if guessed.is_some_and(|guessed| guessed != command) {
+            log.detail(&format!("mix says that web is: {command}"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn answers(&self) -> Answers {
+        self.answers.get().cloned().unwrap_or_default()
+    }
+
+    /// Digests what the app's own hook or script has not digested already.
+    pub(crate) fn digest(&self) -> Result<(), Error> {
+        let answers = self.answers();
+        let assets = &self.plan.assets;
+        let left: Vec<&str> = assets
+            .iter()
+            .map(|assets| assets.phoenix_dir.as_str())
+            .filter(|dir| !self.digested(dir))
+            .filter(|dir| self.workspace.real(&Path::new(dir).join("priv/static")).is_dir())
+            .collect();
+        if !answers.has_task("phx.digest") || left.is_empty() {
+            return Ok(());
+        }
+        let log = self.means.log.step("Digesting static files");
+        // In an umbrella's root the task runs for every child: one VM instead of one for each.
+        let folders = if self.plan.umbrella && left.len() == assets.len() {
+            vec!["."]
+        } else {
+            left
+        };
+        for folder in folders {
+            let folder = self.seen(folder);
+            self.tool(Doing::Digest, "mix", &["phx.digest"], &folder, &log)?;
+        }
+        log.detail(&format!("done in {}", seconds(log.elapsed())));
+        Ok(())
+    }
+
+    pub(crate) fn release(&self) -> Result<(), Error> {
+        let log = self.means.log.step("Building the release");
+        let name = self.record().release.clone();
+        let mut args = vec!["release"];
+        args.extend(name.as_deref());
+        args.push("--overwrite");
+        self.tool(Doing::Release, "mix", &args, &self.dir, &log)?;
+        log.detail(&format!("done in {}", seconds(log.elapsed())));
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! `deps` and `_build` from one build to the next.
+
+use crate::error::Error;
+use crate::log::seconds;
+use crate::run::Build;
+use crate::steps::tools::megabytes;
+use crate::store::{Key, Restored};
+use std::path::Path;
+
+impl Build<'_> {
+    /// What compiled code depends on beside its sources, which mix itself looks after.
+    fn build_key(&self) -> Key {
+        let plan = self.plan;
+        [
+            ("stack", plan.target.stack.clone()),
+            ("architecture", plan.target.arch.to_string()),
+            ("OTP", plan.erlang.version.clone()),
+            ("Elixir", plan.elixir.build.reference.clone()),
+            ("MIX_ENV", plan.mix_env.value.clone()),
+            ("working directory", self.dir.to_string_lossy().into_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    pub(crate) fn restore(&self) -> Result<(), Error> {
+        let log = self.means.log.step("Restoring the last build");
+        for (name, key) in [("deps", Key::new()), ("_build", self.build_key())] {
+            let place = self.workspace.real(Path::new(name));
+            match self.workspace.store.restore(name, &key, &place)? {
+                Restored::Nothing => log.detail(&format!("{name}: nothing kept")),
+                Restored::InApp => log.detail(&format!("{name}: the app brings its own")),
+                Restored::Taken(amount) => log.detail(&format!(
+                    "{name}: {} files, {}",
+                    amount.files,
+                    megabytes(amount.bytes)
+                )),
+                Restored::Dropped(reasons) => {
+                    for reason in reasons {
+                        log.detail(&format!("{name}: dropped, since {reason}"));
+                    }
+                }
+            }
+        }
+        log.detail(&format!("done in {}", seconds(log.elapsed())));
+        Ok(())
+    }
+
+    pub(crate) fn save(&self) -> Result<(), Error> {
+        let log = self.means.log.step("Keeping this build for the next");
+        let rel = format!("{}/rel", self.plan.mix_env.value);
+        for (name, key, skip) in [
+            ("deps", Key::new(), vec![]),
+            ("_build", self.build_key(), vec![rel.as_str()]),
+        ] {
+            let from = self.workspace.real(Path::new(name));
+            if !from.is_dir() {
+                continue;
+            }
+            let amount = self.workspace.store.save(name, &key, &from, &skip)?;
+            log.detail(&format!(
+                "{name}: {} files, {}",
+                amount.files,
+                megabytes(amount.bytes)
+            ));
+        }
+        self.workspace.store.forget_unused()?;
+        log.detail(&format!("done in {}", seconds(log.elapsed())));
+        Ok(())
+    }
+}

@@ -1,0 +1,243 @@
+//! Erlang, Elixir, Node, Hex and rebar3: from the store, or from upstream.
+
+use crate::error::Error;
+use crate::log::{StepLog, seconds};
+use crate::run::Build;
+use crate::store::{Key, Tool};
+use crate::tree;
+use fetch::{Observer, Progress, Retrying, Unpacked};
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use toolchain::{ToolchainError, install, installers};
+use versions::ElixirVersion;
+
+/// How often a long download says how far it is.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Tells a step's log of retries and of long downloads.
+struct Told<'a> {
+    log: &'a StepLog<'a>,
+    last: Mutex<Instant>,
+}
+
+impl<'a> Told<'a> {
+    fn to(log: &'a StepLog<'a>) -> Self {
+        Self {
+            log,
+            last: Mutex::new(Instant::now()),
+        }
+    }
+}
+
+impl Observer for Told<'_> {
+    fn progress(&self, progress: &Progress<'_>) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.elapsed() >= EVERY {
+            *last = Instant::now();
+            let of = progress
+                .total
+                .map_or_else(String::new, |total| format!(" of {}", megabytes(total)));
+            self.log
+                .detail(&format!("... {}{of}", megabytes(progress.received)));
+        }
+    }
+
+    fn retrying(&self, retrying: &Retrying<'_>) {
+        self.log.warning(&format!(
+            "{}: {}; attempt {} of {} in {}",
+            retrying.url,
+            retrying.reason,
+            retrying.attempt,
+            retrying.of,
+            seconds(retrying.wait)
+        ));
+    }
+}
+
+/// `34.2 MB`.
+pub(crate) fn megabytes(bytes: u64) -> String {
+    // Only ever shown to a tenth of a megabyte.
+    #[allow(clippy::cast_precision_loss)]
+    let megabytes = bytes as f64 / 1e6;
+    format!("{megabytes:.1} MB")
+}
+
+fn key(parts: &[(&str, &str)]) -> Key {
+    parts
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+impl Build<'_> {
+    pub(crate) fn erlang(&self) -> Result<(), Error> {
+        let (plan, hosts) = (self.plan, self.means.hosts);
+        let log = self
+            .means
+            .log
+            .step(&format!("Installing Erlang/OTP {}", plan.erlang.version));
+        let build = &plan.erlang.build;
+        let source = install::otp_source(hosts, &plan.target, build);
+        let place = &self.workspace.places.erlang;
+        let root = Path::new(&plan.runtime_path).join(place);
+        let key = key(&[
+            ("otp", &build.reference),
+            ("build", build.sha256.as_deref().unwrap_or(&build.built_at)),
+            ("os", &plan.target.os.to_string()),
+            ("arch", &plan.target.arch.to_string()),
+            ("root", &root.to_string_lossy()),
+        ]);
+        self.provide("erlang", &key, place, &log, &source, &|dest, told| {
+            install::otp(self.means.client, &source, &root, dest, told)
+        })
+    }
+
+    pub(crate) fn elixir(&self) -> Result<(), Error> {
+        let plan = self.plan;
+        let log = self
+            .means
+            .log
+            .step(&format!("Installing Elixir {}", plan.elixir.version));
+        let build = &plan.elixir.build;
+        let source = install::elixir_source(self.means.hosts, build);
+        let key = key(&[
+            ("elixir", &build.reference),
+            ("build", build.sha256.as_deref().unwrap_or(&build.built_at)),
+        ]);
+        let place = &self.workspace.places.elixir;
+        self.provide("elixir", &key, place, &log, &source, &|dest, told| {
+            install::elixir(self.means.client, &source, dest, told)
+        })
+    }
+
+    pub(crate) fn node(&self) -> Result<(), Error> {
+        let Some(node) = &self.plan.node else {
+            return Ok(());
+        };
+        let log = self
+            .means
+            .log
+            .step(&format!("Installing Node.js {}", node.version));
+        let (client, hosts, target) = (self.means.client, self.means.hosts, &self.plan.target);
+        let key = key(&[
+            ("node", &node.version),
+            ("arch", &target.arch.to_string()),
+        ]);
+        let source = |told: &dyn Observer| {
+            install::node_source(client, hosts, target, &node.build, told)
+        };
+        let place = &self.workspace.places.node;
+        self.keep("node", &key, place, &log, &|dest| {
+            let told = Told::to(&log);
+            let source = source(&told)?;
+            let unpacked = install::node(client, &source, dest, &told)?;
+            say_fetched(&log, &source, &unpacked);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn hex(&self) -> Result<(), Error> {
+        let log = self.means.log.step("Installing Hex and rebar3");
+        let (client, hosts) = (self.means.client, self.means.hosts);
+        let told = Told::to(&log);
+        let elixir = self.elixir_version();
+        let otp = self.plan.otp_major();
+        let (hex, rebar3) = installers::choose(client, hosts, &elixir, otp, &told)?;
+        let key = key(&[
+            ("hex", &hex.sha512),
+            ("rebar3", &rebar3.sha512),
+            ("elixir", &format!("{}.{}", elixir.major(), elixir.minor())),
+            ("otp", &otp.to_string()),
+        ]);
+        let prepared = Path::new(".mixpack/installers");
+        self.keep("hex", &key, prepared, &log, &|dest| {
+            installers::install(client, &hex, &rebar3, &elixir, otp, dest, &told)?;
+            log.detail(&format!("fetched from {}, sha512 verified", hosts.installers(&elixir)));
+            Ok(())
+        })?;
+        let prepared = self.workspace.real(prepared);
+        install::into_mix_home(&prepared, &self.mix_home())?;
+        tree::remove(&prepared)?;
+        log.detail(&format!("Hex {}, rebar3 {}", hex.version, rebar3.version));
+        let tools = &mut self.record().tools;
+        tools.insert("hex".to_owned(), hex.version);
+        tools.insert("rebar3".to_owned(), rebar3.version);
+        Ok(())
+    }
+
+    /// What a branch calls itself, once it is unpacked.
+    fn elixir_version(&self) -> ElixirVersion {
+        self.plan.elixir.build.version.clone().unwrap_or_else(|| {
+            let file = self.workspace.real(&self.workspace.places.elixir).join("VERSION");
+            std::fs::read_to_string(file)
+                .ok()
+                .and_then(|text| ElixirVersion::parse(text.trim()).ok())
+                .unwrap_or_else(|| ElixirVersion::release(1, 18, 0))
+        })
+    }
+
+    fn mix_home(&self) -> std::path::PathBuf {
+        self.env
+            .get(std::ffi::OsStr::new("MIX_HOME"))
+            .map_or_else(|| self.seen(&self.workspace.places.mix_home), Into::into)
+    }
+
+    /// A tool whose source is known before it is looked for.
+    fn provide(
+        &self,
+        name: &str,
+        key: &Key,
+        place: &Path,
+        log: &StepLog<'_>,
+        source: &install::Source,
+        make: &dyn Fn(&Path, &dyn Observer) -> Result<Unpacked, ToolchainError>,
+    ) -> Result<(), Error> {
+        self.keep(name, key, place, log, &|dest| {
+            let unpacked = make(dest, &Told::to(log))?;
+            say_fetched(log, source, &unpacked);
+            Ok(())
+        })
+    }
+
+    fn keep(
+        &self,
+        name: &str,
+        key: &Key,
+        place: &Path,
+        log: &StepLog<'_>,
+        make: &dyn Fn(&Path) -> Result<(), ToolchainError>,
+    ) -> Result<(), Error> {
+        let place = self.workspace.real(place);
+        let cancelled = Cell::new(false);
+        let tool = self.workspace.store.tool(name, key, &place, &mut |dest| {
+            make(dest).map_err(|error| {
+                cancelled.set(self.means.cancel.is_cancelled());
+                Error::from(error)
+            })
+        });
+        match tool {
+            Ok(Tool::Reused) => log.detail("kept from the last build"),
+            Ok(Tool::Made) => {}
+            Ok(Tool::Remade(reason)) => {
+                log.warning(&format!("what was kept could not be used: {reason}"));
+            }
+            Err(_) if cancelled.get() => return Err(Error::Cancelled),
+            Err(error) => return Err(error),
+        }
+        log.detail(&format!("done in {}", seconds(log.elapsed())));
+        Ok(())
+    }
+}
+
+fn say_fetched(log: &StepLog<'_>, source: &install::Source, unpacked: &Unpacked) {
+    let url = fetch::redact(&source.url);
+    let checked = if source.sha256.is_some() {
+        "sha256 verified"
+    } else {
+        "NOT verified: upstream publishes no checksum of it"
+    };
+    log.detail(&format!("fetched {url}"));
+    log.detail(&format!("{}, {checked}", megabytes(unpacked.bytes)));
+}

@@ -1,0 +1,445 @@
+//! What lasts from one build of an app to the next.
+//!
+//! Two kinds are told apart. A *tool* is immutable and known by its content: it is made once,
+//! beside its place, and renamed; a cheap manifest tells whether it is still what was made.
+//! *State* (`deps`, `_build`, `node_modules`) is changed by every build: it is taken or dropped
+//! whole, by a key of everything it depends on.
+
+use crate::tree::{self, Amount, Method, TreeError};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use walkdir::WalkDir;
+
+/// Everything that something kept depends on, by name: `{"otp": "27.3.4.2", "os": "ubuntu-24.04"}`.
+pub type Key = BTreeMap<String, String>;
+
+/// What became of a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tool {
+    Reused,
+    Made,
+    /// Made anew, since what was kept is not what was made: the reason in words.
+    Remade(String),
+}
+
+/// What became of kept state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Restored {
+    /// Nothing was kept.
+    Nothing,
+    Taken(Amount),
+    /// Dropped, for each of these reasons.
+    Dropped(Vec<String>),
+    /// The app brings its own.
+    InApp,
+}
+
+/// What lasts: a cache directory here, layers with their metadata on a Cloud Native platform.
+pub trait Store: Sync {
+    /// Puts the tool of this name and key at `place`, which must not exist. `make` is called with
+    /// a folder to create when it is not kept.
+    fn tool(
+        &self,
+        name: &str,
+        key: &Key,
+        place: &Path,
+        make: &mut dyn FnMut(&Path) -> Result<(), crate::Error>,
+    ) -> Result<Tool, crate::Error>;
+
+    /// Copies kept state to `place`.
+    fn restore(&self, name: &str, key: &Key, place: &Path) -> Result<Restored, TreeError>;
+
+    /// Keeps a copy of `from` in place of what was kept before; `skip` names folders, relative to
+    /// `from`, that are left out.
+    fn save(&self, name: &str, key: &Key, from: &Path, skip: &[&str]) -> Result<Amount, TreeError>;
+
+    /// A folder that a tool may use as its own download cache.
+    fn scratch(&self, name: &str) -> Result<PathBuf, TreeError>;
+
+    /// A small document kept whole, and read back.
+    fn read_note(&self, name: &str) -> Option<String>;
+    fn write_note(&self, name: &str, text: &str) -> Result<(), TreeError>;
+
+    /// Drops the tools that this build did not use.
+    fn forget_unused(&self) -> Result<(), TreeError>;
+
+    /// Drops everything.
+    fn clear(&self) -> Result<(), TreeError>;
+}
+
+/// A folder of ours in the platform's cache directory.
+#[derive(Debug)]
+pub struct CacheDir {
+    root: PathBuf,
+    used: Mutex<BTreeSet<String>>,
+}
+
+/// The format of the cache: a change of it drops what older versions kept.
+const FORMAT: &str = "1";
+
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    key: Key,
+    /// Path, size in bytes, modification time in seconds since 1970, of every regular file.
+    files: Vec<(PathBuf, u64, i64)>,
+}
+
+impl CacheDir {
+    /// Uses `CACHE_DIR/mixpack`; other buildpacks' entries beside it are never touched.
+    pub fn open(cache_dir: &Path) -> Result<Self, TreeError> {
+        let root = cache_dir.join("mixpack");
+        let format = root.join("format");
+        if root.exists() && fs::read_to_string(&format).is_ok_and(|text| text != FORMAT) {
+            tree::remove(&root)?;
+        }
+        fs::create_dir_all(&root).map_err(TreeError::at(&root, "create the folder"))?;
+        fs::write(&format, FORMAT).map_err(TreeError::at(&format, "write"))?;
+        // What a killed build left half made.
+        tree::remove(&root.join("staging"))?;
+        Ok(Self {
+            root,
+            used: Mutex::default(),
+        })
+    }
+
+    /// A folder for one thing in the making, on the same filesystem as its later place.
+    fn staging(&self, name: &str) -> Result<PathBuf, TreeError> {
+        let staging = self.root.join("staging");
+        fs::create_dir_all(&staging).map_err(TreeError::at(&staging, "create the folder"))?;
+        let place = staging.join(format!("{name}-{}", std::process::id()));
+        tree::remove(&place)?;
+        Ok(place)
+    }
+
+    fn folder(&self, kind: &str, name: &str) -> Result<PathBuf, TreeError> {
+        let folder = self.root.join(kind);
+        fs::create_dir_all(&folder).map_err(TreeError::at(&folder, "create the folder"))?;
+        Ok(folder.join(name))
+    }
+}
+
+impl Store for CacheDir {
+    fn tool(
+        &self,
+        name: &str,
+        key: &Key,
+        place: &Path,
+        make: &mut dyn FnMut(&Path) -> Result<(), crate::Error>,
+    ) -> Result<Tool, crate::Error> {
+        let id = format!("{name}-{}", digest(key));
+        let entry = self.folder("tools", &id)?;
+        self.used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.clone());
+        let mut tool = Tool::Reused;
+        match check(&entry, key) {
+            Ok(()) => {}
+            Err(reason) => {
+                tool = reason.map_or(Tool::Made, Tool::Remade);
+                tree::remove(&entry)?;
+                let staging = self.staging(&id)?;
+                fs::create_dir_all(&staging)
+                    .map_err(TreeError::at(&staging, "create the folder"))?;
+                let outcome = make(&staging.join("tree")).and_then(|()| {
+                    write_manifest(&staging, key)?;
+                    fs::rename(&staging, &entry)
+                        .map_err(TreeError::at(&entry, "move into the cache"))?;
+                    Ok(())
+                });
+                if let Err(error) = outcome {
+                    let _ = tree::remove(&staging);
+                    return Err(error);
+                }
+            }
+        }
+        tree::remove(place)?;
+        tree::transfer(&entry.join("tree"), place, Method::Link, |_| true)?;
+        Ok(tool)
+    }
+
+    fn restore(&self, name: &str, key: &Key, place: &Path) -> Result<Restored, TreeError> {
+        let entry = self.folder("state", name)?;
+        let Ok(text) = fs::read_to_string(entry.join("key.json")) else {
+            return Ok(Restored::Nothing);
+        };
+        if fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Ok(Restored::InApp);
+        }
+        let reasons = match serde_json::from_str::<Key>(&text) {
+            Ok(kept) => differences(&kept, key),
+            Err(_) => vec!["its record cannot be read".to_owned()],
+        };
+        if !reasons.is_empty() {
+            tree::remove(&entry)?;
+            return Ok(Restored::Dropped(reasons));
+        }
+        match tree::transfer(&entry.join("tree"), place, Method::Copy, |_| true) {
+            Ok(amount) => Ok(Restored::Taken(amount)),
+            Err(error) => {
+                tree::remove(place)?;
+                Ok(Restored::Dropped(vec![error.to_string()]))
+            }
+        }
+    }
+
+    fn save(&self, name: &str, key: &Key, from: &Path, skip: &[&str]) -> Result<Amount, TreeError> {
+        let entry = self.folder("state", name)?;
+        let staging = self.staging(name)?;
+        let new = staging.join("tree");
+        fs::create_dir_all(&staging).map_err(TreeError::at(&staging, "create the folder"))?;
+        let amount = tree::transfer(from, &new, Method::Copy, |path| {
+            !skip.iter().any(|skip| path == Path::new(skip))
+        })?;
+        let record = staging.join("key.json");
+        fs::write(&record, serde_json::to_vec(key).unwrap_or_default())
+            .map_err(TreeError::at(&record, "write"))?;
+        tree::remove(&entry)?;
+        fs::rename(&staging, &entry).map_err(TreeError::at(&entry, "move into the cache"))?;
+        Ok(amount)
+    }
+
+    fn scratch(&self, name: &str) -> Result<PathBuf, TreeError> {
+        let folder = self.folder("scratch", name)?;
+        fs::create_dir_all(&folder).map_err(TreeError::at(&folder, "create the folder"))?;
+        Ok(folder)
+    }
+
+    fn read_note(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.root.join(name)).ok()
+    }
+
+    fn write_note(&self, name: &str, text: &str) -> Result<(), TreeError> {
+        let path = self.root.join(name);
+        let new = self.staging(name)?;
+        fs::write(&new, text).map_err(TreeError::at(&new, "write"))?;
+        fs::rename(&new, &path).map_err(TreeError::at(&path, "write"))
+    }
+
+    fn forget_unused(&self) -> Result<(), TreeError> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(entries) = fs::read_dir(self.root.join("tools")) else {
+            return Ok(());
+        };
+        for entry in entries.filter_map(Result::ok) {
+            if !entry.file_name().to_str().is_some_and(|name| used.contains(name)) {
+                tree::remove(&entry.path())?;
+            }
+        }
+        tree::remove(&self.root.join("staging"))
+    }
+
+    fn clear(&self) -> Result<(), TreeError> {
+        for kind in ["tools", "state", "scratch", "staging"] {
+            tree::remove(&self.root.join(kind))?;
+        }
+        Ok(())
+    }
+}
+
+/// The first eight bytes of the key's SHA-256, in hex: enough to tell the few entries apart.
+fn digest(key: &Key) -> String {
+    let mut hasher = Sha256::new();
+    for (name, value) in key {
+        for part in [name, value] {
+            hasher.update(part.len().to_le_bytes());
+            hasher.update(part);
+        }
+    }
+    let mut hex = String::new();
+    for byte in &hasher.finalize()[..8] {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+/// In words, every way in which two keys differ.
+fn differences(kept: &Key, wanted: &Key) -> Vec<String> {
+    let names: BTreeSet<&String> = kept.keys().chain(wanted.keys()).collect();
+    names
+        .into_iter()
+        .filter_map(|name| match (kept.get(name), wanted.get(name)) {
+            (Some(old), Some(new)) if old == new => None,
+            (Some(old), Some(new)) => Some(format!("{name} changed from {old} to {new}")),
+            (Some(_), None) => Some(format!("{name} is no longer there")),
+            (None, _) => Some(format!("{name} is new")),
+        })
+        .collect()
+}
+
+/// `Ok` when the entry is what was made; `Err(None)` when there is none.
+fn check(entry: &Path, key: &Key) -> Result<(), Option<String>> {
+    if entry.symlink_metadata().is_err() {
+        return Err(None);
+    }
+    let text = fs::read(entry.join("manifest.json"))
+        .map_err(|_| Some("it has no manifest".to_owned()))?;
+    let manifest: Manifest = serde_json::from_slice(&text)
+        .map_err(|_| Some("its manifest cannot be read".to_owned()))?;
+    if manifest.key != *key {
+        return Err(Some("it was made for something else".to_owned()));
+    }
+    let tree = entry.join("tree");
+    for (path, size, modified) in &manifest.files {
+        let same = tree
+            .join(path)
+            .symlink_metadata()
+            .is_ok_and(|found| found.is_file() && found.len() == *size && found.mtime() == *modified);
+        if !same {
+            return Err(Some(format!("{} was changed", path.display())));
+        }
+    }
+    Ok(())
+}
+
+fn write_manifest(staging: &Path, key: &Key) -> Result<(), TreeError> {
+    let tree = staging.join("tree");
+    let mut files: Vec<_> = WalkDir::new(&tree)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_file())
+        .filter_map(|entry| {
+            let metadata = entry.metadata().ok()?;
+            let path = entry.path().strip_prefix(&tree).ok()?.to_owned();
+            Some((path, metadata.len(), metadata.mtime()))
+        })
+        .collect();
+    files.sort();
+    let manifest = Manifest {
+        key: key.clone(),
+        files,
+    };
+    let path = staging.join("manifest.json");
+    fs::write(&path, serde_json::to_vec(&manifest).unwrap_or_default())
+        .map_err(TreeError::at(&path, "write"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(version: &str) -> Key {
+        Key::from([("version".to_owned(), version.to_owned())])
+    }
+
+    fn make(text: &'static str) -> impl FnMut(&Path) -> Result<(), crate::Error> {
+        move |place| {
+            fs::create_dir_all(place).unwrap();
+            fs::write(place.join("file"), text).unwrap();
+            Ok(())
+        }
+    }
+
+    fn never(_: &Path) -> Result<(), crate::Error> {
+        panic!("must not be made again")
+    }
+
+    #[test]
+    fn a_tool_is_made_once_and_linked_after_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CacheDir::open(dir.path()).unwrap();
+        let place = dir.path().join("place");
+        let first = store.tool("erlang", &key("27"), &place, &mut make("27"));
+        assert_eq!(first.unwrap(), Tool::Made);
+        tree::remove(&place).unwrap();
+        let second = store.tool("erlang", &key("27"), &place, &mut never);
+        assert_eq!(second.unwrap(), Tool::Reused);
+        assert_eq!(fs::read_to_string(place.join("file")).unwrap(), "27");
+    }
+
+    #[test]
+    fn a_tool_that_was_tampered_with_is_made_again_and_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CacheDir::open(dir.path()).unwrap();
+        let place = dir.path().join("place");
+        store.tool("erlang", &key("27"), &place, &mut make("27")).unwrap();
+        fs::write(place.join("file"), "longer than it was").unwrap();
+        let second = store.tool("erlang", &key("27"), &place, &mut make("27"));
+        assert_eq!(second.unwrap(), Tool::Remade("file was changed".into()));
+        assert_eq!(fs::read_to_string(place.join("file")).unwrap(), "27");
+    }
+
+    #[test]
+    fn a_tool_that_could_not_be_made_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CacheDir::open(dir.path()).unwrap();
+        let place = dir.path().join("place");
+        let mut fails = |place: &Path| -> Result<(), crate::Error> {
+            fs::create_dir_all(place).unwrap();
+            Err(crate::Error::Cancelled)
+        };
+        assert!(store.tool("erlang", &key("27"), &place, &mut fails).is_err());
+        assert!(!place.exists());
+        let tools: Vec<_> = fs::read_dir(dir.path().join("mixpack/tools")).unwrap().collect();
+        assert!(tools.is_empty());
+        let staged: Vec<_> = fs::read_dir(dir.path().join("mixpack/staging")).unwrap().collect();
+        assert!(staged.is_empty());
+    }
+
+    #[test]
+    fn unused_tools_go_and_other_buildpacks_files_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("node")).unwrap();
+        let place = dir.path().join("place");
+        let store = CacheDir::open(dir.path()).unwrap();
+        store.tool("erlang", &key("26"), &place, &mut make("26")).unwrap();
+        let store = CacheDir::open(dir.path()).unwrap();
+        store.tool("erlang", &key("27"), &place, &mut make("27")).unwrap();
+        store.forget_unused().unwrap();
+        let tools = fs::read_dir(dir.path().join("mixpack/tools")).unwrap().count();
+        assert_eq!(tools, 1);
+        store.clear().unwrap();
+        assert!(dir.path().join("node").exists());
+    }
+
+    #[test]
+    fn state_comes_back_when_its_key_is_the_same_and_goes_with_all_reasons_when_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CacheDir::open(dir.path()).unwrap();
+        let from = dir.path().join("_build");
+        fs::create_dir_all(from.join("prod/lib")).unwrap();
+        fs::create_dir_all(from.join("prod/rel")).unwrap();
+        fs::write(from.join("prod/lib/a.beam"), "beam").unwrap();
+        fs::write(from.join("prod/rel/b"), "release").unwrap();
+        let old = Key::from([("otp".into(), "26".into()), ("stack".into(), "heroku-22".into())]);
+        store.save("_build", &old, &from, &["prod/rel"]).unwrap();
+        let place = dir.path().join("restored");
+        let taken = store.restore("_build", &old, &place).unwrap();
+        assert_eq!(taken, Restored::Taken(Amount { files: 1, bytes: 4 }));
+        assert!(!place.join("prod/rel").exists());
+        assert_eq!(store.restore("_build", &old, &place).unwrap(), Restored::InApp);
+        tree::remove(&place).unwrap();
+        let new = Key::from([("otp".into(), "27".into()), ("stack".into(), "heroku-24".into())]);
+        assert_eq!(
+            store.restore("_build", &new, &place).unwrap(),
+            Restored::Dropped(vec![
+                "otp changed from 26 to 27".into(),
+                "stack changed from heroku-22 to heroku-24".into()
+            ])
+        );
+        assert_eq!(store.restore("_build", &new, &place).unwrap(), Restored::Nothing);
+        assert!(!place.exists());
+    }
+
+    #[test]
+    fn ten_saves_leave_a_cache_as_large_as_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CacheDir::open(dir.path()).unwrap();
+        let from = dir.path().join("deps");
+        fs::create_dir_all(&from).unwrap();
+        fs::write(from.join("a"), "a").unwrap();
+        store.save("deps", &key("1"), &from, &[]).unwrap();
+        let once = tree::measure(dir.path());
+        for _ in 0..9 {
+            store.save("deps", &key("1"), &from, &[]).unwrap();
+        }
+        assert_eq!(tree::measure(dir.path()), once);
+    }
+}

@@ -1,0 +1,323 @@
+//! Copying and linking folders, with what mix looks at kept: modification times, links, modes.
+
+use std::fs::{self, File, FileTimes, Metadata};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use thiserror::Error;
+use walkdir::WalkDir;
+
+/// How the files of a tree come to their new place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Hard links, for what nothing writes to; copies where the filesystem differs.
+    Link,
+    /// Copies (reflinks where the filesystem has them), for what tools change in place.
+    Copy,
+}
+
+/// What a tree held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amount {
+    pub files: u64,
+    pub bytes: u64,
+}
+
+/// A filesystem operation that failed, and on what.
+#[derive(Debug, Error)]
+#[error("{}: cannot {doing}: {source}", path.display())]
+pub struct TreeError {
+    pub path: PathBuf,
+    pub doing: &'static str,
+    pub source: io::Error,
+}
+
+impl TreeError {
+    pub(crate) fn at(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self {
+            path,
+            doing,
+            source,
+        }
+    }
+}
+
+/// Brings the tree `from` to `to`, merging into what is there; `keep` decides by path relative to
+/// `from` (a folder that is not kept is not entered).
+pub fn transfer(
+    from: &Path,
+    to: &Path,
+    method: Method,
+    keep: impl Fn(&Path) -> bool,
+) -> Result<Amount, TreeError> {
+    let mut files = Vec::new();
+    let mut dirs = Vec::new();
+    let mut amount = Amount::default();
+    let walk = WalkDir::new(from).into_iter().filter_entry(|entry| {
+        entry.depth() == 0 || entry.path().strip_prefix(from).is_ok_and(&keep)
+    });
+    for entry in walk {
+        let entry = entry.map_err(|error| TreeError {
+            path: error.path().unwrap_or(from).to_owned(),
+            doing: "read",
+            source: error.into(),
+        })?;
+        let path = entry.path();
+        let target = match path.strip_prefix(from) {
+            Ok(relative) if relative.as_os_str().is_empty() => to.to_owned(),
+            Ok(relative) => to.join(relative),
+            Err(_) => continue,
+        };
+        let kind = entry.file_type();
+        if kind.is_dir() {
+            fs::create_dir_all(&target).map_err(TreeError::at(&target, "create the folder"))?;
+            dirs.push((path.to_owned(), target));
+        } else if kind.is_symlink() {
+            let link = fs::read_link(path).map_err(TreeError::at(path, "read the link"))?;
+            replace_with(&target, |target| symlink(&link, target))?;
+        } else if kind.is_file() {
+            let metadata = path
+                .symlink_metadata()
+                .map_err(TreeError::at(path, "read"))?;
+            amount.files += 1;
+            amount.bytes += metadata.len();
+            files.push((path.to_owned(), target, metadata));
+        }
+        // Sockets, pipes and devices are not a build's result.
+    }
+    in_parallel(&files, |(path, target, metadata)| {
+        replace_with(target, |target| match method {
+            Method::Link => fs::hard_link(path, target).or_else(|_| copy(path, target, metadata)),
+            Method::Copy => copy(path, target, metadata),
+        })
+    })?;
+    // Last, since filling a folder changes its time.
+    for (path, target) in dirs.iter().rev() {
+        if let Ok(metadata) = path.metadata() {
+            let _ = set_times(target, &metadata);
+        }
+    }
+    Ok(amount)
+}
+
+/// Number and size of the regular files below `root`.
+#[must_use]
+pub fn measure(root: &Path) -> Amount {
+    WalkDir::new(root)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_file())
+        .filter_map(|entry| entry.metadata().ok())
+        .fold(Amount::default(), |sum, metadata| Amount {
+            files: sum.files + 1,
+            bytes: sum.bytes + metadata.len(),
+        })
+}
+
+/// Removes a file, a link or a whole folder; nothing there is fine.
+pub fn remove(path: &Path) -> Result<(), TreeError> {
+    let Ok(metadata) = path.symlink_metadata() else {
+        return Ok(());
+    };
+    let removed = if metadata.is_dir() {
+        fs::remove_dir_all(path).or_else(|_| {
+            // A folder without write permission (Go and Nix leave such) hides its content.
+            make_writable(path);
+            fs::remove_dir_all(path)
+        })
+    } else {
+        fs::remove_file(path)
+    };
+    removed.map_err(TreeError::at(path, "remove"))
+}
+
+/// Moves a file, link or folder, over a filesystem border if need be.
+pub fn relocate(from: &Path, to: &Path) -> Result<(), TreeError> {
+    if fs::rename(from, to).is_ok() {
+        return Ok(());
+    }
+    let metadata = from
+        .symlink_metadata()
+        .map_err(TreeError::at(from, "read"))?;
+    if metadata.is_dir() {
+        transfer(from, to, Method::Copy, |_| true)?;
+    } else if metadata.is_symlink() {
+        let link = fs::read_link(from).map_err(TreeError::at(from, "read the link"))?;
+        replace_with(to, |to| symlink(&link, to))?;
+    } else {
+        replace_with(to, |to| copy(from, to, &metadata))?;
+    }
+    remove(from)
+}
+
+fn copy(from: &Path, to: &Path, metadata: &Metadata) -> io::Result<()> {
+    // Uses copy_file_range, which shares the blocks where the filesystem can.
+    fs::copy(from, to)?;
+    set_times(to, metadata)
+}
+
+fn set_times(path: &Path, metadata: &Metadata) -> io::Result<()> {
+    let modified = metadata.modified()?;
+    File::open(path)?.set_times(FileTimes::new().set_accessed(modified).set_modified(modified))
+}
+
+/// Makes something at `target`, in place of a file or link that is there already.
+fn replace_with(
+    target: &Path,
+    make: impl Fn(&Path) -> io::Result<()>,
+) -> Result<(), TreeError> {
+    match make(target) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            remove(target)?;
+            make(target).map_err(TreeError::at(target, "write"))
+        }
+        other => other.map_err(TreeError::at(target, "write")),
+    }
+}
+
+fn make_writable(root: &Path) {
+    for entry in WalkDir::new(root).into_iter().filter_map(Result::ok) {
+        if entry.file_type().is_dir()
+            && let Ok(metadata) = entry.metadata()
+        {
+            let mode = fs::Permissions::from_mode(metadata.mode() | 0o700);
+            let _ = fs::set_permissions(entry.path(), mode);
+        }
+    }
+}
+
+/// Calls `work` for every item on as many threads as there are cores; the first error ends it.
+fn in_parallel<T: Sync>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<(), TreeError> + Sync,
+) -> Result<(), TreeError> {
+    // A few at a time, so that the threads do not meet at every file.
+    const STRIDE: usize = 32;
+    let threads = std::thread::available_parallelism().map_or(2, |n| n.get().min(8));
+    let next = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
+    let error = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(items.len().div_ceil(STRIDE)) {
+            scope.spawn(|| {
+                while !failed.load(Ordering::Relaxed) {
+                    let from = next.fetch_add(STRIDE, Ordering::Relaxed);
+                    let Some(rest) = items.get(from..) else {
+                        return;
+                    };
+                    for item in rest.iter().take(STRIDE) {
+                        if let Err(first) = work(item) {
+                            failed.store(true, Ordering::Relaxed);
+                            error
+                                .lock()
+                                .unwrap_or_else(PoisonError::into_inner)
+                                .get_or_insert(first);
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    match error.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    fn sample(root: &Path) -> SystemTime {
+        let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        for n in 0..100 {
+            fs::write(root.join(format!("a/b/{n}")), "x".repeat(n)).unwrap();
+        }
+        let script = root.join("a/run");
+        fs::write(&script, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        File::open(&script)
+            .unwrap()
+            .set_times(FileTimes::new().set_modified(old))
+            .unwrap();
+        symlink("../a/run", root.join("a/link")).unwrap();
+        symlink("nowhere", root.join("dangling")).unwrap();
+        old
+    }
+
+    #[test]
+    fn a_copy_keeps_times_modes_and_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        let old = sample(&from);
+        let amount = transfer(&from, &to, Method::Copy, |_| true).unwrap();
+        assert_eq!(amount.files, 101);
+        let script = to.join("a/run").metadata().unwrap();
+        assert_eq!(script.modified().unwrap(), old);
+        assert_eq!(script.mode() & 0o777, 0o755);
+        assert_eq!(
+            fs::read_link(to.join("a/link")).unwrap(),
+            Path::new("../a/run")
+        );
+        assert_eq!(
+            fs::read_link(to.join("dangling")).unwrap(),
+            Path::new("nowhere")
+        );
+        assert_eq!(measure(&to), amount);
+    }
+
+    #[test]
+    fn links_share_the_data_and_copies_do_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let from = dir.path().join("from");
+        sample(&from);
+        for (method, shared) in [(Method::Link, true), (Method::Copy, false)] {
+            let to = dir.path().join(format!("{method:?}"));
+            transfer(&from, &to, method, |_| true).unwrap();
+            let same = from.join("a/run").metadata().unwrap().ino()
+                == to.join("a/run").metadata().unwrap().ino();
+            assert_eq!(same, shared, "{method:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_kept_is_not_entered() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        sample(&from);
+        transfer(&from, &to, Method::Copy, |path| !path.ends_with("b")).unwrap();
+        assert!(to.join("a/run").exists());
+        assert!(!to.join("a/b").exists());
+    }
+
+    #[test]
+    fn a_copy_goes_over_what_is_there_and_not_through_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        sample(&from);
+        fs::create_dir_all(to.join("a")).unwrap();
+        let outside = dir.path().join("outside");
+        fs::write(&outside, "untouched").unwrap();
+        fs::hard_link(&outside, to.join("a/run")).unwrap();
+        transfer(&from, &to, Method::Link, |_| true).unwrap();
+        assert_eq!(fs::read_to_string(&outside).unwrap(), "untouched");
+        assert_eq!(fs::read_to_string(to.join("a/run")).unwrap(), "#!/bin/sh\n");
+    }
+
+    #[test]
+    fn folders_without_write_permission_can_be_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        fs::create_dir_all(tree.join("locked")).unwrap();
+        fs::write(tree.join("locked/file"), "").unwrap();
+        fs::set_permissions(tree.join("locked"), fs::Permissions::from_mode(0o500)).unwrap();
+        remove(&tree).unwrap();
+        assert!(!tree.exists());
+    }
+}

@@ -1,0 +1,68 @@
+//! What a front end provides: where the app is, where it will run, what lasts, who is told.
+
+use crate::environment::Environment;
+use crate::store::Store;
+use std::path::{Path, PathBuf};
+
+/// The platform of a build, seen from the steps: none of them knows which one it is.
+pub struct Workspace<'a> {
+    /// The app, changed in place.
+    pub app: PathBuf,
+    pub places: Places,
+    pub store: &'a dyn Store,
+    pub environment: Environment,
+    /// The file that later buildpacks source, where the platform has one.
+    pub export: Option<PathBuf>,
+}
+
+/// Where each artifact goes: relative to the app for what ships in a slug, absolute for what has a
+/// place of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    pub erlang: PathBuf,
+    pub elixir: PathBuf,
+    pub node: PathBuf,
+    pub mix_home: PathBuf,
+    pub hex_home: PathBuf,
+}
+
+impl Places {
+    /// The paths that Procfiles, hooks and later buildpacks know from the shell buildpacks.
+    #[must_use]
+    pub fn of_a_slug() -> Self {
+        Self {
+            erlang: PathBuf::from(".platform_tools/erlang"),
+            elixir: PathBuf::from(".platform_tools/elixir"),
+            node: PathBuf::from(".heroku/node"),
+            mix_home: PathBuf::from(".mix"),
+            hex_home: PathBuf::from(".hex"),
+        }
+    }
+
+    /// The folders at the top of the app that these need.
+    #[must_use]
+    pub fn top_folders(&self) -> Vec<&str> {
+        let mut tops: Vec<&str> = [
+            &self.erlang,
+            &self.elixir,
+            &self.node,
+            &self.mix_home,
+            &self.hex_home,
+        ]
+        .into_iter()
+        .filter(|place| place.is_relative())
+        .filter_map(|place| place.components().next()?.as_os_str().to_str())
+        .collect();
+        tops.sort_unstable();
+        tops.dedup();
+        tops
+    }
+}
+
+impl Workspace<'_> {
+    /// The real place of something in the app.
+    #[must_use]
+    pub fn real(&self, place: &Path) -> PathBuf {
+        self.app.join(place)
+    }
+}

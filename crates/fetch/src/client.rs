@@ -1,0 +1,440 @@
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use flate2::read::MultiGzDecoder;
+use ureq::Agent;
+
+use crate::address::{Address, redact};
+use crate::checksum::Checksum;
+use crate::error::{FetchError, Kind, Retry};
+use crate::observer::{Observer, Retrying};
+use crate::transfer::{self, Body, Failure, expect_magic};
+use crate::tree::{Refusal, Tree, finish_file};
+use crate::{untar, unzip};
+
+/// What the names of all temporary files and directories begin with. They stand beside the
+/// destination and are gone when a call returns; one that is found later is of a process that was
+/// killed.
+pub const STAGING_PREFIX: &str = ".fetch-";
+
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+/// Every zip begins with an entry or, if it is empty, with the end of its directory.
+const ZIP_MAGIC: &[u8] = b"PK";
+
+/// How long to wait and how often to try. The default is meant for production.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// For name lookup, TCP, proxy and TLS together.
+    pub connect_timeout: Duration,
+    /// From the request sent to the last byte of the answer's head.
+    pub response_timeout: Duration,
+    /// The longest silence within an answer. There is no limit for the whole: a slow download may
+    /// take as long as it needs.
+    pub idle_timeout: Duration,
+    /// How often at most a transfer is begun, at least once.
+    pub attempts: u32,
+    /// The wait before the second attempt; it doubles with each further one. Without jitter, so
+    /// that the same faults give the same log.
+    pub first_wait: Duration,
+    /// The longest wait, also for a host that asks for more.
+    pub longest_wait: Duration,
+    /// How many redirects are followed.
+    pub redirects: u32,
+    /// The shortest time between two calls of [`Observer::progress`].
+    pub progress_every: Duration,
+    /// Set from elsewhere, ends a transfer with [`Kind::Cancelled`] before its next read, so at the
+    /// latest after [`Settings::idle_timeout`].
+    pub cancel: Arc<AtomicBool>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(15),
+            response_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(30),
+            attempts: 4,
+            first_wait: Duration::from_secs(1),
+            longest_wait: Duration::from_secs(30),
+            redirects: 10,
+            progress_every: Duration::from_secs(1),
+            cancel: Arc::default(),
+        }
+    }
+}
+
+/// The formats that toolchains are published in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    TarGz,
+    Zip,
+}
+
+/// An archive to fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// May hold `user:password@`, which is sent as Basic authorization and shown nowhere.
+    pub url: String,
+    pub format: Format,
+    /// How many leading components each entry's path loses, as `tar --strip-components` has it;
+    /// entries that lose all are skipped.
+    pub strip_components: usize,
+    /// As published upstream. Without one, what came is taken for what was meant.
+    pub checksum: Option<Checksum>,
+}
+
+/// What [`Client::archive`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpacked {
+    /// Length of the archive as downloaded.
+    pub bytes: u64,
+    /// Of the archive as downloaded, in lower-case hex.
+    pub sha256: String,
+    /// Files, directories and links made; directories that the archive does not list are not
+    /// counted.
+    pub entries: u64,
+    /// All attempts and the waits between them.
+    pub took: Duration,
+}
+
+/// What [`Client::file`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    pub bytes: u64,
+    /// In lower-case hex.
+    pub sha256: String,
+    /// All attempts and the waits between them.
+    pub took: Duration,
+}
+
+/// Fetches over HTTP/1.1 and TLS. Connections are kept and shared; calls may run side by side.
+///
+/// Certificates are checked against the system's roots, or those that `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR` name. `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are honoured, as
+/// they are when the client is made. Redirects are followed, but never from https to http; user
+/// info is sent along only to the same host.
+#[derive(Debug, Clone)]
+pub struct Client {
+    settings: Settings,
+    https: Agent,
+    http: Agent,
+}
+
+impl Client {
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let https = transfer::agent(&settings, true);
+        let http = transfer::agent(&settings, false);
+        Self {
+            settings,
+            https,
+            http,
+        }
+    }
+
+    /// Fetches a text, such as a list of versions. An empty one is no error here.
+    ///
+    /// A text has no checksum, and one sent without a length that ends early cannot be told from
+    /// one that is complete.
+    ///
+    /// # Errors
+    ///
+    /// Besides what any transfer can meet: [`Kind::TooLarge`] above `max_bytes`, [`Kind::NotText`].
+    pub fn text(
+        &self,
+        url: &str,
+        max_bytes: u64,
+        observer: &dyn Observer,
+    ) -> Result<String, FetchError> {
+        self.attempts(url, None, observer, |mut body| {
+            if body.total().is_some_and(|total| total > max_bytes) {
+                return Err(body.fail(Kind::TooLarge { limit: max_bytes }));
+            }
+            let mut bytes = Vec::new();
+            if let Err(error) = (&mut body)
+                .take(max_bytes.saturating_add(1))
+                .read_to_end(&mut bytes)
+            {
+                let kind = body.blame(&error);
+                return Err(body.fail(kind));
+            }
+            if bytes.len() as u64 > max_bytes {
+                return Err(body.fail(Kind::TooLarge { limit: max_bytes }));
+            }
+            String::from_utf8(bytes).map_err(|_| body.fail(Kind::NotText))
+        })
+    }
+
+    /// Fetches an archive and unpacks it as the new directory `dest`, whose parent exists.
+    ///
+    /// A tar archive is unpacked while it arrives and is on disk at no time; a zip archive, whose
+    /// directory is at its end, goes through a temporary file and is verified before it is opened.
+    /// Until the checksum has matched, everything is in a directory beside `dest` that only this
+    /// user can enter.
+    ///
+    /// Entries keep their permission bits (set-user-id, set-group-id and sticky are dropped, the
+    /// owner can always read and write) and do not keep their owners. Refused, with the entry's
+    /// name: paths that are absolute or hold `..`, paths through a link, links that lead or could
+    /// lead out, devices and pipes.
+    ///
+    /// # Errors
+    ///
+    /// `dest` is then untouched: absent, or what it was before ([`Kind::Io`] if it exists).
+    pub fn archive(
+        &self,
+        archive: &Archive,
+        dest: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Unpacked, FetchError> {
+        let started = Instant::now();
+        let published = archive.checksum.as_ref();
+        let at_once = |kind| FetchError::at_once(&archive.url, kind);
+        let beside = parent_of(dest);
+        vacant(dest).map_err(at_once)?;
+        let (bytes, sha256, entries) =
+            self.attempts(&archive.url, published, observer, |body| {
+                let staging = tempfile::Builder::new()
+                    .prefix(STAGING_PREFIX)
+                    .tempdir_in(beside)
+                    .map_err(|source| Kind::Io {
+                        path: beside.to_owned(),
+                        source,
+                    })?;
+                // One level down, since the staging directory itself is closed to others.
+                let mut tree = Tree::create(staging.path().join("tree"), archive.strip_components)?;
+                let (bytes, sha256) = match archive.format {
+                    Format::TarGz => unpack_tar_gz(body, published, &mut tree)?,
+                    Format::Zip => unpack_zip(body, published, &mut tree, staging.path())?,
+                };
+                if tree.entries() == 0 {
+                    return Err(Kind::CorruptArchive("it holds no entries".to_owned()).into());
+                }
+                // A rename would silently replace an empty directory.
+                vacant(dest)?;
+                fs::rename(tree.root(), dest).map_err(|source| Kind::Io {
+                    path: dest.to_owned(),
+                    source,
+                })?;
+                Ok((bytes, sha256, tree.entries()))
+            })?;
+        Ok(Unpacked {
+            bytes,
+            sha256,
+            entries,
+            took: started.elapsed(),
+        })
+    }
+
+    /// Fetches a single file as `dest`, whose parent exists, with the permission bits `mode`. It
+    /// is written beside `dest` and renamed once verified, replacing a file that is there.
+    ///
+    /// # Errors
+    ///
+    /// `dest` is then as it was.
+    pub fn file(
+        &self,
+        url: &str,
+        checksum: Option<&Checksum>,
+        dest: &Path,
+        mode: u32,
+        observer: &dyn Observer,
+    ) -> Result<Fetched, FetchError> {
+        let started = Instant::now();
+        let beside = parent_of(dest);
+        let (bytes, sha256) = self.attempts(url, checksum, observer, |mut body| {
+            let mut temporary = tempfile::Builder::new()
+                .prefix(STAGING_PREFIX)
+                .tempfile_in(beside)
+                .map_err(|source| Kind::Io {
+                    path: beside.to_owned(),
+                    source,
+                })?;
+            if let Err(kind) = spool(&[], &mut body, temporary.as_file_mut(), dest) {
+                return Err(body.fail(kind));
+            }
+            let (bytes, sha256) = body.finish(checksum)?;
+            let local = |source| Kind::Io {
+                path: dest.to_owned(),
+                source,
+            };
+            finish_file(temporary.as_file(), mode, None).map_err(local)?;
+            temporary
+                .persist(dest)
+                .map_err(|error| local(error.error))?;
+            Ok((bytes, sha256))
+        })?;
+        Ok(Fetched {
+            bytes,
+            sha256,
+            took: started.elapsed(),
+        })
+    }
+
+    /// Opens the address and hands its body to `receive`, again and again while what goes wrong
+    /// may heal.
+    fn attempts<T>(
+        &self,
+        url: &str,
+        published: Option<&Checksum>,
+        observer: &dyn Observer,
+        mut receive: impl FnMut(Body<'_>) -> Result<T, Failure>,
+    ) -> Result<T, FetchError> {
+        let address = Address::parse(url).map_err(|kind| FetchError::at_once(url, kind))?;
+        let agent = if address.is_https {
+            &self.https
+        } else {
+            &self.http
+        };
+        let settings = &self.settings;
+        let mut attempt = 1;
+        // Bytes that were wrong once are asked for once more, from what may be another node.
+        let mut was_corrupt = false;
+        loop {
+            let failure = match transfer::open(agent, &address, settings, published, observer)
+                .and_then(&mut receive)
+            {
+                Ok(value) => return Ok(value),
+                Err(failure) => failure,
+            };
+            let last = match failure.kind.retry() {
+                Retry::Always => settings.attempts,
+                Retry::Once if !was_corrupt => settings.attempts.min(attempt + 1),
+                Retry::Once | Retry::Never => attempt,
+            };
+            was_corrupt |= failure.kind.retry() == Retry::Once;
+            let error = |kind| FetchError {
+                url: address.shown.clone(),
+                redirected_to: failure.redirected_to.clone(),
+                attempts: attempt,
+                kind,
+            };
+            if attempt >= last {
+                return Err(error(failure.kind));
+            }
+            let wait = failure
+                .retry_after
+                .unwrap_or_else(|| settings.back_off(attempt));
+            let wait = wait.min(settings.longest_wait);
+            observer.retrying(&Retrying {
+                url: &address.shown,
+                attempt: attempt + 1,
+                of: last,
+                reason: failure.kind.to_string(),
+                wait,
+            });
+            transfer::pause(wait, &settings.cancel).map_err(error)?;
+            attempt += 1;
+        }
+    }
+}
+
+impl Settings {
+    /// The wait after the given attempt has failed.
+    fn back_off(&self, attempt: u32) -> Duration {
+        self.first_wait
+            .saturating_mul(2_u32.saturating_pow(attempt - 1))
+    }
+}
+
+impl FetchError {
+    /// A failure before the first request.
+    fn at_once(url: &str, kind: Kind) -> Self {
+        Self {
+            url: redact(url),
+            redirected_to: None,
+            attempts: 0,
+            kind,
+        }
+    }
+}
+
+/// HTTP -> hash -> gunzip -> untar in one pass.
+fn unpack_tar_gz(
+    mut body: Body<'_>,
+    published: Option<&Checksum>,
+    tree: &mut Tree,
+) -> Result<(u64, String), Failure> {
+    let unpacked = body.head().and_then(|head| {
+        expect_magic(&head, GZIP_MAGIC)?;
+        let stream = MultiGzDecoder::new(head.as_slice().chain(&mut body));
+        untar::unpack(stream, tree).map_err(|refusal| blame(refusal, &mut body))?;
+        body.drain()
+    });
+    match unpacked {
+        Ok(()) => body.finish(published),
+        Err(kind) => Err(body.fail(kind)),
+    }
+}
+
+fn unpack_zip(
+    mut body: Body<'_>,
+    published: Option<&Checksum>,
+    tree: &mut Tree,
+    staging: &Path,
+) -> Result<(u64, String), Failure> {
+    let mut file = tempfile::tempfile_in(staging).map_err(|source| Kind::Io {
+        path: staging.to_owned(),
+        source,
+    })?;
+    let spooled = body.head().and_then(|head| {
+        expect_magic(&head, ZIP_MAGIC)?;
+        spool(&head, &mut body, &mut file, staging)
+    });
+    if let Err(kind) = spooled {
+        return Err(body.fail(kind));
+    }
+    let verified = body.finish(published)?;
+    unzip::unpack(file, tree).map_err(|refusal| match refusal {
+        Refusal::Final(kind) => kind,
+        Refusal::Unreadable(error) => Kind::CorruptArchive(error.to_string()),
+    })?;
+    Ok(verified)
+}
+
+fn blame(refusal: Refusal, body: &mut Body<'_>) -> Kind {
+    match refusal {
+        Refusal::Final(kind) => kind,
+        Refusal::Unreadable(error) => body.blame(&error),
+    }
+}
+
+/// Writes the body to a file, after what was already read of it.
+fn spool(head: &[u8], body: &mut Body<'_>, file: &mut File, path: &Path) -> Result<(), Kind> {
+    let local = |source| Kind::Io {
+        path: path.to_owned(),
+        source,
+    };
+    file.write_all(head).map_err(local)?;
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        match body.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => file.write_all(&buffer[..count]).map_err(local)?,
+            Err(error) => return Err(body.blame(&error)),
+        }
+    }
+}
+
+/// The directory that a path is in; the current one for a bare name.
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn vacant(dest: &Path) -> Result<(), Kind> {
+    let source = match dest.symlink_metadata() {
+        Ok(_) => io::Error::from(ErrorKind::AlreadyExists),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => error,
+    };
+    Err(Kind::Io {
+        path: dest.to_owned(),
+        source,
+    })
+}

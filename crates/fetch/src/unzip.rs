@@ -1,0 +1,56 @@
+use std::fs::File;
+use std::io::{self, Read as _};
+
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+use crate::tree::{Refusal, Tree};
+
+/// The longest target of a symbolic link (`PATH_MAX` of Linux).
+const LONGEST_TARGET: u64 = 4096;
+
+/// Unpacks a zip file that is on disk. Modes are those of its central directory; entries made on
+/// systems without them are 0644, directories 0755. Times are not kept, as zip has no time zone.
+pub(crate) fn unpack(file: File, tree: &mut Tree) -> Result<(), Refusal> {
+    let mut archive = ZipArchive::new(file).map_err(unreadable)?;
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index).map_err(unreadable)?;
+        let name = entry.name_raw().to_vec();
+        let mode = entry.unix_mode();
+        if entry.is_dir() {
+            tree.directory(&name, mode.unwrap_or(0o755))?;
+        } else if entry.is_symlink() {
+            let mut target = Vec::new();
+            let mut reader = (&mut entry).take(LONGEST_TARGET + 1);
+            reader
+                .read_to_end(&mut target)
+                .map_err(Refusal::Unreadable)?;
+            if target.is_empty() || target.len() as u64 > LONGEST_TARGET || target.contains(&0) {
+                return Err(Refusal::entry(
+                    &name,
+                    "it is a link without a usable target",
+                ));
+            }
+            tree.symlink(&name, &target)?;
+        } else if is_special(mode) {
+            return Err(Refusal::entry(&name, "it is a device or a pipe"));
+        } else {
+            tree.file(&name, mode.unwrap_or(0o644), None, &mut entry)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file type bits, where there are any, say something else than a regular file.
+fn is_special(mode: Option<u32>) -> bool {
+    const TYPE: u32 = 0o170_000;
+    const REGULAR: u32 = 0o100_000;
+    mode.is_some_and(|mode| !matches!(mode & TYPE, 0 | REGULAR))
+}
+
+fn unreadable(error: ZipError) -> Refusal {
+    Refusal::Unreadable(match error {
+        ZipError::Io(error) => error,
+        error => io::Error::other(error.to_string()),
+    })
+}

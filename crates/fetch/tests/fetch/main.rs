@@ -1,0 +1,15 @@
+//! The client against hosts that misbehave and archives that are hostile.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic_in_result_fn,
+    reason = "helpers of tests may panic"
+)]
+
+mod address;
+mod cancel;
+mod faults;
+mod flips;
+mod modes;
+mod support;
+mod unsafe_entries;

@@ -1,0 +1,180 @@
+use fetch::{Class, Format, Kind};
+use tar::EntryType;
+
+use crate::support::{Entry, Place, ZipEntry, file, gzip, special, tar, unpack, zip};
+
+/// The archive is refused for this entry, once, and nothing is left of it anywhere.
+fn assert_refused(archive: &[u8], format: Format, expected: &str) {
+    for strip in [0, 1] {
+        let place = Place::new();
+        let error = match unpack(archive, format, strip, &place) {
+            // Stripping can leave nothing of the entry, which is then skipped like tar does.
+            Ok(_) if strip == 1 => {
+                assert!(!expected.contains(".."), "{expected}");
+                continue;
+            }
+            result => result.expect_err(expected),
+        };
+        let Kind::UnsafeEntry { entry, .. } = &error.kind else {
+            // Stripping may also have left no entry at all.
+            assert!(
+                strip == 1 && matches!(error.kind, Kind::CorruptArchive(_)),
+                "{error:?}"
+            );
+            continue;
+        };
+        assert_eq!(entry, expected);
+        assert_eq!(
+            (error.class(), error.attempts),
+            (Class::Integrity, 1),
+            "{error:?}"
+        );
+        place.assert_untouched(expected);
+    }
+}
+
+fn assert_tar_refused(entries: &[Entry<'_>], expected: &str) {
+    assert_refused(&gzip(&tar(entries)), Format::TarGz, expected);
+}
+
+#[test]
+fn a_tar_entry_cannot_be_outside() {
+    for name in ["../evil", "a/../../evil", "/tmp/evil", "a/..", "a/b/../c"] {
+        assert_tar_refused(&[file("a/good", b""), file(name, b"evil")], name);
+        assert_tar_refused(&[special(EntryType::Directory, name, "")], name);
+        assert_tar_refused(&[special(EntryType::Symlink, name, "good")], name);
+    }
+}
+
+#[test]
+fn a_tar_link_cannot_lead_outside() {
+    for target in [
+        "/etc",
+        "..",
+        "../..",
+        "../../etc",
+        "x/../../..",
+        "x/..",
+        "./../../x",
+    ] {
+        assert_tar_refused(&[special(EntryType::Symlink, "d/link", target)], {
+            // One level down, a single `..` is the archive's own root.
+            if target == ".." {
+                continue;
+            }
+            "d/link"
+        });
+    }
+    assert_tar_refused(&[special(EntryType::Symlink, "link", "..")], "link");
+}
+
+#[test]
+fn a_tar_entry_cannot_go_through_a_link() {
+    assert_tar_refused(
+        &[
+            special(EntryType::Directory, "d/real", ""),
+            special(EntryType::Symlink, "d/link", "real"),
+            file("d/link/evil", b"evil"),
+        ],
+        "d/link/evil",
+    );
+    assert_tar_refused(
+        &[
+            special(EntryType::Symlink, "d/link", "real"),
+            special(EntryType::Directory, "d/link", ""),
+        ],
+        "d/link",
+    );
+    assert_tar_refused(
+        &[
+            special(EntryType::Directory, "d/real", ""),
+            special(EntryType::Symlink, "d/real", "x"),
+        ],
+        "d/real",
+    );
+}
+
+/// A file written where a link was replaces the link, not what it points at.
+#[test]
+fn a_file_replaces_a_link_of_its_name() {
+    let place = Place::new();
+    let archive = gzip(&tar(&[
+        file("target", b"kept"),
+        special(EntryType::Symlink, "link", "target"),
+        file("link", b"new"),
+        special(EntryType::Link, "twin", "target"),
+        file("twin", b"new"),
+    ]));
+    unpack(&archive, Format::TarGz, 0, &place).unwrap();
+    let read = |name: &str| std::fs::read(place.dest().join(name)).unwrap();
+    assert_eq!(
+        (read("target"), read("link")),
+        (b"kept".to_vec(), b"new".to_vec())
+    );
+}
+
+#[test]
+fn a_hard_link_is_to_a_file_of_the_archive() {
+    for target in ["/etc/passwd", "../../outside", "d/absent", "d", "d/link"] {
+        assert_tar_refused(
+            &[
+                file("d/file", b""),
+                special(EntryType::Symlink, "d/link", "file"),
+                special(EntryType::Link, "d/e/hard", target),
+            ],
+            "d/e/hard",
+        );
+    }
+}
+
+#[test]
+fn devices_and_pipes_are_refused() {
+    for kind in [
+        EntryType::Char,
+        EntryType::Block,
+        EntryType::Fifo,
+        EntryType::new(b'Z'),
+    ] {
+        assert_tar_refused(
+            &[file("d/good", b""), special(kind, "d/null", "")],
+            "d/null",
+        );
+    }
+}
+
+#[test]
+fn a_zip_entry_cannot_be_outside_or_go_through_a_link() {
+    let refused = |entries: &[ZipEntry<'_>], name: &str| {
+        assert_refused(&zip(entries), Format::Zip, name);
+    };
+    for name in ["../evil", "a/../../evil", "/tmp/evil"] {
+        refused(
+            &[
+                ZipEntry::File("a/good", 0o644, b""),
+                ZipEntry::File(name, 0o644, b"evil"),
+            ],
+            name,
+        );
+    }
+    for target in ["/etc", "../../..", "x/../../.."] {
+        refused(&[ZipEntry::Link("d/link", target)], "d/link");
+    }
+    refused(
+        &[
+            ZipEntry::File("d/real/file", 0o644, b""),
+            ZipEntry::Link("d/link", "real"),
+            ZipEntry::File("d/link/evil", 0o644, b"evil"),
+        ],
+        "d/link/evil",
+    );
+}
+
+#[test]
+fn an_archive_without_entries_is_corrupt() {
+    for (archive, format) in [(gzip(&tar(&[])), Format::TarGz), (zip(&[]), Format::Zip)] {
+        let place = Place::new();
+        let error = unpack(&archive, format, 0, &place).unwrap_err();
+        assert!(matches!(error.kind, Kind::CorruptArchive(_)), "{error:?}");
+        place.assert_untouched("empty");
+    }
+}

@@ -1,0 +1,118 @@
+//! `bin/compile BUILD_DIR CACHE_DIR ENV_DIR`.
+
+use build::cancel::Cancel;
+use build::command::Env;
+use build::environment::{Environment, read_env_dir};
+use build::explain::explain;
+use build::log::Log;
+use build::prepare;
+use build::record::Record;
+use build::store::{CacheDir, Store};
+use build::tree::TreeError;
+use build::workspace::{Places, Workspace};
+use build::{Error, Means};
+use fetch::{Client, Observer, Retrying, Settings};
+use std::fs;
+use std::path::{Path, PathBuf};
+use toolchain::Hosts;
+
+/// The directories of a build, as the platform names them.
+#[derive(Debug, Clone)]
+pub struct Compile {
+    pub build_dir: PathBuf,
+    pub cache_dir: PathBuf,
+    pub env_dir: PathBuf,
+    /// Our own folder on the platform, where the `export` file for later buildpacks goes.
+    pub buildpack_dir: Option<PathBuf>,
+    /// The environment of our process.
+    pub process_env: Env,
+    /// Where the slug will run, when the platform is a laptop and that is not `/app`.
+    pub runtime_path: Option<PathBuf>,
+}
+
+/// Retries while the lists are fetched, before there is any step to tell.
+struct Told<'a>(&'a Log);
+
+impl Observer for Told<'_> {
+    fn retrying(&self, retrying: &Retrying<'_>) {
+        self.0.warning(&[format!(
+            "{}: {}; attempt {} of {}",
+            retrying.url, retrying.reason, retrying.attempt, retrying.of
+        )]);
+    }
+}
+
+/// Builds the slug. A failure has been explained in the log when this returns.
+pub fn compile(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Record, Error> {
+    build(request, log, cancel).inspect_err(|error| log.error(&explain(error).lines()))
+}
+
+fn build(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Record, Error> {
+    for dir in [&request.build_dir, &request.cache_dir] {
+        fs::create_dir_all(dir).map_err(|source| TreeError {
+            path: dir.clone(),
+            doing: "create the folder",
+            source,
+        })?;
+    }
+    let config_vars = read_env_dir(&request.env_dir).map_err(|source| Error::EnvDir {
+        path: request.env_dir.clone(),
+        source,
+    })?;
+    let environment = Environment::new(request.process_env.clone(), config_vars);
+    let hosts = Hosts::new(&|name| environment.get(name));
+    for secret in hosts.secrets() {
+        log.hide(&secret);
+    }
+    let client = Client::new(Settings {
+        cancel: cancel.flag(),
+        ..Settings::default()
+    });
+    let store = CacheDir::open(&request.cache_dir)?;
+    let last = store
+        .read_note("last-build.json")
+        .and_then(|text| Record::parse(&text));
+    let plan = prepare::plan(prepare::Request {
+        app: &request.build_dir,
+        environment: &environment,
+        client: &client,
+        hosts: &hosts,
+        last: last.as_ref(),
+        runtime_path: request.runtime_path.as_deref(),
+        observer: &Told(log),
+    })?;
+    prepare::show(log, &plan);
+    let workspace = Workspace {
+        app: absolute(&request.build_dir)?,
+        places: Places::of_a_slug(),
+        store: &store,
+        environment,
+        export: request.buildpack_dir.as_deref().and_then(export_file),
+    };
+    let means = Means {
+        client: &client,
+        hosts: &hosts,
+        log,
+        cancel,
+    };
+    build::run(&plan, &workspace, means)
+}
+
+/// `export` beside `bin`, where that folder can be written: a laptop's checkout may not be ours.
+fn export_file(buildpack_dir: &Path) -> Option<PathBuf> {
+    let file = buildpack_dir.join("export");
+    let writable = fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&file)
+        .is_ok();
+    writable.then_some(file)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    Ok(fs::canonicalize(path).map_err(|source| TreeError {
+        path: path.to_owned(),
+        doing: "find",
+        source,
+    })?)
+}

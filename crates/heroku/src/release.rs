@@ -1,0 +1,53 @@
+//! `bin/release BUILD_DIR`: YAML with the process types that the platform starts where the
+//! Procfile names none.
+
+use app::mix_exs::{MixExs, lock_holds};
+use build::record::Record;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+/// The document. Of a slug that Mixpack did not build it says what its files suggest.
+#[must_use]
+pub fn release(build_dir: &Path) -> String {
+    let processes = match Record::of_slug(build_dir) {
+        Some(record) => record.processes,
+        None => [("web".to_owned(), guess(build_dir))].into(),
+    };
+    let mut yaml = String::from("---\naddons: []\ndefault_process_types:\n");
+    for (name, command) in &processes {
+        // A JSON string is a YAML double-quoted scalar.
+        let command = serde_json::Value::from(command.as_str());
+        let _ = writeln!(yaml, "  {name}: {command}");
+    }
+    yaml
+}
+
+fn guess(build_dir: &Path) -> String {
+    let read = |name: &str| {
+        let bytes = fs::read(build_dir.join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let phoenix =
+        MixExs::guess("mix.exs", &read("mix.exs")).phoenix || lock_holds(&read("mix.lock"), "phoenix");
+    if phoenix {
+        "mix phx.server".to_owned()
+    } else {
+        "mix run --no-halt".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_record_the_files_decide() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("mix.exs"), "{:phoenix, \"~> 1.8\"}").unwrap();
+        assert_eq!(
+            release(dir.path()),
+            "---\naddons: []\ndefault_process_types:\n  web: \"mix phx.server\"\n"
+        );
+    }
+}

@@ -1,0 +1,391 @@
+//! An HTTP server that misbehaves on demand, for tests of what fetches over HTTP.
+//!
+//! It speaks as much HTTP/1.1 as a GET needs, one request per connection, so that each answer can
+//! be broken at any byte.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How a path answers.
+#[derive(Debug, Clone)]
+pub enum Behaviour {
+    /// 200 with this body and its length.
+    Ok(Vec<u8>),
+    /// 200 with this body, chunked.
+    Chunked(Vec<u8>),
+    /// This status, with a body.
+    Status(u16, Vec<u8>),
+    /// This status with `Retry-After` in seconds.
+    RetryAfter(u16, u64),
+    /// The first behaviour for so many requests, then the second.
+    FailTimes(usize, Box<Behaviour>, Box<Behaviour>),
+    /// 302 to a path of this server or to another address.
+    Redirect(String),
+    /// 302 to itself.
+    RedirectLoop,
+    /// 200 whose body ends after `at` bytes with an orderly close, and as it should but for that.
+    TruncateAt {
+        body: Vec<u8>,
+        at: usize,
+        framing: Framing,
+    },
+    /// Takes the request and says nothing.
+    StallBeforeHead,
+    /// 200 and the first bytes of the body, then nothing.
+    StallAt { body: Vec<u8>, at: usize },
+    /// 200 and the first bytes of the body, then a TCP reset.
+    ResetAt { body: Vec<u8>, at: usize },
+    /// Closes without an answer.
+    CloseBeforeHead,
+    /// Something that is not HTTP.
+    Garbage,
+    /// 200 whose body comes in pieces with a pause after each.
+    SlowDrip {
+        body: Vec<u8>,
+        chunk: usize,
+        pause: Duration,
+    },
+}
+
+/// How the end of a body is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// By a length announced before.
+    Length,
+    /// By a last chunk.
+    Chunked,
+    /// By the end of the connection, so that a body cut short looks whole.
+    Close,
+}
+
+/// A request as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    pub method: String,
+    /// With its query.
+    pub path: String,
+    /// In order, names in lower case.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Request {
+    /// The first header of this name (in lower case).
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// The server: on a free port of loopback from [`FaultServer::start`] until it is dropped. A path
+/// that no behaviour was given for is a 404.
+#[derive(Debug)]
+pub struct FaultServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    behaviours: Mutex<HashMap<String, Behaviour>>,
+    requests: Mutex<Vec<Request>>,
+    stopped: AtomicBool,
+    /// What stalled connections and pauses wait on, so that stopping ends them at once.
+    gate: Mutex<()>,
+    stop: Condvar,
+}
+
+impl FaultServer {
+    /// # Errors
+    ///
+    /// When loopback has no free port.
+    pub fn start<P: Into<String>>(
+        behaviours: impl IntoIterator<Item = (P, Behaviour)>,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let behaviours = behaviours
+            .into_iter()
+            .map(|(path, what)| (path.into(), what))
+            .collect();
+        let shared = Arc::new(Shared {
+            behaviours: Mutex::new(behaviours),
+            ..Shared::default()
+        });
+        let acceptor = {
+            let shared = Arc::clone(&shared);
+            std::thread::spawn(move || accept(&listener, &shared))
+        };
+        Ok(Self {
+            address,
+            shared,
+            acceptor: Some(acceptor),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL of a path, which begins with a slash.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Gives a path another behaviour from the next request on.
+    pub fn set(&self, path: &str, behaviour: Behaviour) {
+        lock(&self.shared.behaviours).insert(path.to_owned(), behaviour);
+    }
+
+    /// Every request so far, oldest first, also those that got no answer.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        lock(&self.shared.requests).clone()
+    }
+
+    /// How many requests there were for a path.
+    #[must_use]
+    pub fn count(&self, path: &str) -> usize {
+        lock(&self.shared.requests)
+            .iter()
+            .filter(|request| request.path == path)
+            .count()
+    }
+}
+
+impl Drop for FaultServer {
+    fn drop(&mut self) {
+        {
+            // Set under the gate, so that nobody begins to wait after looking and before this.
+            let _gate = lock(&self.shared.gate);
+            self.shared.stopped.store(true, Ordering::SeqCst);
+        }
+        self.shared.stop.notify_all();
+        // Wakes the acceptor; if nothing can connect any more, it has ended already.
+        drop(TcpStream::connect(self.address));
+        if let Some(acceptor) = self.acceptor.take() {
+            // A panic of a server thread has been printed; a second one here would abort.
+            drop(acceptor.join());
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    let mut connections = Vec::new();
+    for stream in listener.incoming() {
+        if shared.stopped.load(Ordering::SeqCst) {
+            break;
+        }
+        let Ok(stream) = stream else { continue };
+        let shared = Arc::clone(shared);
+        connections.push(std::thread::spawn(move || {
+            // The client going away is no failure of a server that is there to be left.
+            drop(serve(&stream, &shared));
+        }));
+    }
+    for connection in connections {
+        drop(connection.join());
+    }
+}
+
+fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
+    // A client that connects and never asks must not keep the server from stopping.
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let Some(request) = read_request(stream, shared)? else {
+        return Ok(());
+    };
+    let path = request.path.clone();
+    lock(&shared.requests).push(request);
+    let behaviour = shared.next(&path);
+    if !matches!(behaviour, Some(Behaviour::ResetAt { .. })) {
+        settle(stream)?;
+    }
+    answer(stream, shared, &path, behaviour)
+}
+
+/// Reads all of a request but its last byte. Closing a connection with a byte unread makes a reset
+/// of it (Linux), for which the standard library has no other means.
+fn read_request(mut stream: &TcpStream, shared: &Shared) -> io::Result<Option<Request>> {
+    let mut buffer = vec![0; 64 * 1024];
+    let end = loop {
+        let seen = stream.peek(&mut buffer)?;
+        if let Some(end) = buffer[..seen]
+            .windows(4)
+            .position(|bytes| bytes == b"\r\n\r\n")
+        {
+            break end + 4;
+        }
+        if seen == 0 || seen == buffer.len() {
+            return Ok(None);
+        }
+        // What is not HTTP may never end like a request.
+        if shared.stopped.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
+        shared.wait(Some(Duration::from_millis(1)));
+    };
+    stream.read_exact(&mut buffer[..end - 1])?;
+    let text = String::from_utf8_lossy(&buffer[..end - 1]);
+    let mut lines = text.lines();
+    let mut words = lines
+        .next()
+        .unwrap_or_default()
+        .split(' ')
+        .map(str::to_owned);
+    let (Some(method), Some(path)) = (words.next(), words.next()) else {
+        return Ok(None);
+    };
+    let headers = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    Ok(Some(Request {
+        method,
+        path,
+        headers,
+    }))
+}
+
+/// Reads what a request's reading has left, so that closing is orderly.
+fn settle(mut stream: &TcpStream) -> io::Result<()> {
+    stream.read_exact(&mut [0])
+}
+
+/// Lets the client take what was sent, then leaves the closing to make the reset.
+fn reset(shared: &Shared) {
+    shared.wait(Some(Duration::from_millis(30)));
+}
+
+fn head(
+    mut stream: &TcpStream,
+    status: u16,
+    framing: Framing,
+    headers: &str,
+    length: usize,
+) -> io::Result<()> {
+    let framing = match framing {
+        Framing::Length => format!("Content-Length: {length}\r\n"),
+        Framing::Chunked => "Transfer-Encoding: chunked\r\n".to_owned(),
+        Framing::Close => String::new(),
+    };
+    let head = format!("HTTP/1.1 {status} Test\r\n{headers}{framing}Connection: close\r\n\r\n");
+    stream.write_all(head.as_bytes())
+}
+
+fn whole(mut stream: &TcpStream, status: u16, headers: &str, body: &[u8]) -> io::Result<()> {
+    head(stream, status, Framing::Length, headers, body.len())?;
+    stream.write_all(body)
+}
+
+fn chunks(mut stream: &TcpStream, body: &[u8]) -> io::Result<()> {
+    for chunk in body.chunks(1000) {
+        write!(stream, "{:x}\r\n", chunk.len())?;
+        stream.write_all(chunk)?;
+        stream.write_all(b"\r\n")?;
+    }
+    Ok(())
+}
+
+impl Shared {
+    /// What this request for the path gets, once the repetitions of earlier ones are counted.
+    fn next(&self, path: &str) -> Option<Behaviour> {
+        let mut behaviours = lock(&self.behaviours);
+        let mut behaviour = behaviours.get_mut(path)?;
+        while let Behaviour::FailTimes(left, first, then) = behaviour {
+            if *left > 0 {
+                *left -= 1;
+                behaviour = first;
+            } else {
+                behaviour = then;
+            }
+        }
+        Some(behaviour.clone())
+    }
+
+    /// Waits for a time, or with none until the server stops.
+    fn wait(&self, time: Option<Duration>) {
+        let gate = lock(&self.gate);
+        let is_running = |(): &mut ()| !self.stopped.load(Ordering::SeqCst);
+        match time {
+            Some(time) => drop(self.stop.wait_timeout_while(gate, time, is_running)),
+            None => drop(self.stop.wait_while(gate, is_running)),
+        }
+    }
+}
+
+fn answer(
+    mut stream: &TcpStream,
+    shared: &Shared,
+    path: &str,
+    behaviour: Option<Behaviour>,
+) -> io::Result<()> {
+    match behaviour {
+        None => whole(stream, 404, "", b"not found"),
+        Some(Behaviour::Ok(body)) => whole(stream, 200, "", &body),
+        Some(Behaviour::Status(status, body)) => whole(stream, status, "", &body),
+        Some(Behaviour::RetryAfter(status, seconds)) => whole(
+            stream,
+            status,
+            &format!("Retry-After: {seconds}\r\n"),
+            b"later",
+        ),
+        Some(Behaviour::Redirect(to)) => whole(stream, 302, &format!("Location: {to}\r\n"), b""),
+        Some(Behaviour::RedirectLoop) => whole(stream, 302, &format!("Location: {path}\r\n"), b""),
+        Some(Behaviour::Chunked(body)) => {
+            head(stream, 200, Framing::Chunked, "", body.len())?;
+            chunks(stream, &body)?;
+            stream.write_all(b"0\r\n\r\n")
+        }
+        Some(Behaviour::TruncateAt { body, at, framing }) => {
+            head(stream, 200, framing, "", body.len())?;
+            let part = &body[..at.min(body.len())];
+            match framing {
+                Framing::Chunked => chunks(stream, part)?,
+                Framing::Length | Framing::Close => stream.write_all(part)?,
+            }
+            stream.shutdown(Shutdown::Write)
+        }
+        Some(Behaviour::StallBeforeHead) => {
+            shared.wait(None);
+            Ok(())
+        }
+        Some(Behaviour::StallAt { body, at }) => {
+            head(stream, 200, Framing::Length, "", body.len())?;
+            stream.write_all(&body[..at.min(body.len())])?;
+            shared.wait(None);
+            Ok(())
+        }
+        Some(Behaviour::ResetAt { body, at }) => {
+            head(stream, 200, Framing::Length, "", body.len())?;
+            stream.write_all(&body[..at.min(body.len())])?;
+            reset(shared);
+            Ok(())
+        }
+        // The connection ends when it goes out of scope.
+        Some(Behaviour::CloseBeforeHead | Behaviour::FailTimes(..)) => Ok(()),
+        Some(Behaviour::Garbage) => stream.write_all(b"\x00\x01 this is \xff no HTTP\r\n\r\n"),
+        Some(Behaviour::SlowDrip { body, chunk, pause }) => {
+            head(stream, 200, Framing::Length, "", body.len())?;
+            for piece in body.chunks(chunk.max(1)) {
+                stream.write_all(piece)?;
+                shared.wait(Some(pause));
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,438 @@
+//! A static file server on loopback, for one directory in upstream's URL layout.
+//!
+//! It keeps to what artifact hosts do that clients can depend on: `GET` and `HEAD`,
+//! `Content-Length`, `ETag` with `If-None-Match`, 404 with a body that is not an archive
+//! (contracts 6.2), no directory listings. Every connection carries one request.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// The longest request head that is read, in bytes.
+const HEAD_LIMIT: u64 = 64 * 1024;
+
+/// A client that stops in the middle of its request is dropped after this.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What to answer for one path instead of the file below the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Override {
+    /// These bytes, with status 200.
+    Body(Vec<u8>),
+    /// Another file, with status 200.
+    File(PathBuf),
+    /// This status, with a short body.
+    Status(u16),
+}
+
+/// One request that was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    pub method: String,
+    /// As sent: percent-encoded, with the query.
+    pub path: String,
+    pub status: u16,
+    /// Bytes of the body that were handed to the network.
+    pub bytes: u64,
+}
+
+/// Serves until it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+}
+
+#[derive(Debug)]
+struct Shared {
+    root: PathBuf,
+    overrides: Mutex<HashMap<String, Override>>,
+    requests: Mutex<Vec<Request>>,
+    stopped: AtomicBool,
+}
+
+impl Server {
+    /// Serves `root` on a free port of 127.0.0.1.
+    pub fn start(root: impl Into<PathBuf>) -> io::Result<Self> {
+        Self::start_on(root, 0)
+    }
+
+    /// Serves `root` on this port of 127.0.0.1.
+    pub fn start_on(root: impl Into<PathBuf>, port: u16) -> io::Result<Self> {
+        let root = root.into().canonicalize()?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            root,
+            overrides: Mutex::default(),
+            requests: Mutex::default(),
+            stopped: AtomicBool::new(false),
+        });
+        let serving = Arc::clone(&shared);
+        thread::spawn(move || serving.accept(&listener));
+        Ok(Self { shared, address })
+    }
+
+    /// `http://127.0.0.1:PORT`, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Answers requests for `path` (it starts with `/`; the query of a request is not compared)
+    /// in another way from now on.
+    pub fn set_override(&self, path: impl Into<String>, answer: Override) {
+        lock(&self.shared.overrides).insert(path.into(), answer);
+    }
+
+    /// [`Server::set_override`], for a server that is being made.
+    #[must_use]
+    pub fn with_override(self, path: impl Into<String>, answer: Override) -> Self {
+        self.set_override(path, answer);
+        self
+    }
+
+    /// Answers requests for `path` from the root again.
+    pub fn clear_override(&self, path: &str) {
+        lock(&self.shared.overrides).remove(path);
+    }
+
+    /// All requests answered so far, in the order in which they were finished.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        lock(&self.shared.requests).clone()
+    }
+
+    /// Forgets the requests so far.
+    pub fn forget_requests(&self) {
+        lock(&self.shared.requests).clear();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        // Wakes the accepting thread; when this fails it is not accepting any more.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+/// The data is whole after every single statement that changes it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Head {
+    method: String,
+    target: String,
+    if_none_match: Option<String>,
+}
+
+enum Body {
+    Bytes(Vec<u8>),
+    File(File),
+}
+
+struct Answer {
+    status: u16,
+    etag: Option<String>,
+    length: u64,
+    body: Body,
+}
+
+impl Answer {
+    fn status(status: u16) -> Self {
+        Self::bytes(
+            status,
+            format!("<Error><Code>{status}</Code></Error>\n").into_bytes(),
+        )
+    }
+
+    fn bytes(status: u16, bytes: Vec<u8>) -> Self {
+        Self {
+            status,
+            etag: None,
+            length: bytes.len() as u64,
+            body: Body::Bytes(bytes),
+        }
+    }
+
+    fn file(path: &Path) -> Self {
+        let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+        match opened {
+            Ok((metadata, file)) if metadata.is_file() => Self {
+                status: 200,
+                etag: Some(format!(
+                    "\"{:x}-{:x}-{:x}\"",
+                    metadata.len(),
+                    metadata.mtime(),
+                    metadata.mtime_nsec()
+                )),
+                length: metadata.len(),
+                body: Body::File(file),
+            },
+            _ => Self::status(404),
+        }
+    }
+}
+
+impl Shared {
+    fn accept(self: &Arc<Self>, listener: &TcpListener) {
+        for stream in listener.incoming() {
+            if self.stopped.load(Ordering::SeqCst) {
+                return;
+            }
+            if let Ok(stream) = stream {
+                let shared = Arc::clone(self);
+                // A client that goes away is its own business.
+                thread::spawn(move || shared.serve(&stream).unwrap_or_default());
+            }
+        }
+    }
+
+    fn serve(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let Some(head) = read_head(stream)? else {
+            return Ok(());
+        };
+        let mut answer = match head.method.as_str() {
+            "GET" | "HEAD" => self.answer(&head.target),
+            _ => Answer::status(405),
+        };
+        if answer.etag.is_some() && answer.etag == head.if_none_match {
+            answer.status = 304;
+        }
+        let result = send(stream, &mut answer, &head.method);
+        let bytes = *result.as_ref().unwrap_or(&0);
+        lock(&self.requests).push(Request {
+            method: head.method,
+            path: head.target,
+            status: answer.status,
+            bytes,
+        });
+        result.map(drop)
+    }
+
+    fn answer(&self, target: &str) -> Answer {
+        let path = target.split('?').next().unwrap_or_default();
+        let chosen = lock(&self.overrides).get(path).cloned();
+        match chosen {
+            Some(Override::Body(bytes)) => Answer::bytes(200, bytes),
+            Some(Override::File(file)) => Answer::file(&file),
+            Some(Override::Status(status)) => Answer::status(status),
+            None => match below(path) {
+                Some(relative) => Answer::file(&self.root.join(relative)),
+                None => Answer::status(400),
+            },
+        }
+    }
+}
+
+/// The file that a URL path names, relative to the root; none where it would leave the root.
+fn below(path: &str) -> Option<PathBuf> {
+    let decoded = percent_decode(path.strip_prefix('/')?)?;
+    let relative = PathBuf::from(decoded);
+    relative
+        .components()
+        .all(|component| matches!(component, Component::Normal(_)))
+        .then_some(relative)
+}
+
+fn percent_decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits = [rest.next()?, rest.next()?];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Nothing for a connection that was closed, or that sent no HTTP.
+fn read_head(stream: &TcpStream) -> io::Result<Option<Head>> {
+    let mut reader = BufReader::new(stream.take(HEAD_LIMIT));
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let mut words = line.split_whitespace();
+    let (Some(method), Some(target)) = (words.next(), words.next()) else {
+        return Ok(None);
+    };
+    let mut head = Head {
+        method: method.to_owned(),
+        target: target.to_owned(),
+        if_none_match: None,
+    };
+    loop {
+        line.clear();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        let field = line.trim_end();
+        if field.is_empty() {
+            return Ok(Some(head));
+        }
+        if let Some((name, value)) = field.split_once(':')
+            && name.eq_ignore_ascii_case("if-none-match")
+        {
+            head.if_none_match = Some(value.trim().to_owned());
+        }
+    }
+}
+
+/// The number of bytes of the body that were sent.
+fn send(mut stream: &TcpStream, answer: &mut Answer, method: &str) -> io::Result<u64> {
+    let reason = match answer.status {
+        200 => "OK",
+        304 => "Not Modified",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        _ => "Status",
+    };
+    write!(
+        stream,
+        "HTTP/1.1 {} {reason}\r\nConnection: close\r\n",
+        answer.status
+    )?;
+    if let Some(etag) = &answer.etag {
+        write!(stream, "ETag: {etag}\r\n")?;
+    }
+    if answer.status != 304 {
+        write!(stream, "Content-Length: {}\r\n", answer.length)?;
+    }
+    stream.write_all(b"\r\n")?;
+    if method == "HEAD" || answer.status == 304 {
+        return Ok(0);
+    }
+    match &mut answer.body {
+        Body::Bytes(bytes) => stream.write_all(bytes).map(|()| answer.length),
+        Body::File(file) => io::copy(&mut file.take(answer.length), &mut stream),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn served() -> (TempDir, Server) {
+        let dir = TempDir::new().unwrap();
+        fs::create_dir(dir.path().join("builds")).unwrap();
+        fs::write(dir.path().join("builds/a b.txt"), "OTP-27.0").unwrap();
+        let server = Server::start(dir.path()).unwrap();
+        (dir, server)
+    }
+
+    fn talk(server: &Server, request: &str) -> String {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        write!(stream, "{request}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn a_file_comes_with_its_length() {
+        let (_dir, server) = served();
+        let answer = talk(&server, "GET /builds/a%20b.txt?x=1 HTTP/1.1");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("\r\nContent-Length: 8\r\n"));
+        assert!(answer.ends_with("\r\n\r\nOTP-27.0"));
+        assert_eq!(
+            server.requests(),
+            [Request {
+                method: "GET".into(),
+                path: "/builds/a%20b.txt?x=1".into(),
+                status: 200,
+                bytes: 8
+            }]
+        );
+        server.forget_requests();
+        assert!(server.requests().is_empty());
+    }
+
+    #[test]
+    fn head_tells_the_length_and_sends_nothing() {
+        let (_dir, server) = served();
+        let answer = talk(&server, "HEAD /builds/a%20b.txt HTTP/1.1");
+        assert!(answer.contains("\r\nContent-Length: 8\r\n"));
+        assert!(answer.ends_with("\r\n\r\n"));
+        assert_eq!(server.requests()[0].bytes, 0);
+    }
+
+    #[test]
+    fn an_unchanged_file_is_not_sent_again() {
+        let (dir, server) = served();
+        let first = talk(&server, "GET /builds/a%20b.txt HTTP/1.1");
+        let etag = first
+            .lines()
+            .find(|line| line.starts_with("ETag: "))
+            .unwrap();
+        let again = format!(
+            "GET /builds/a%20b.txt HTTP/1.1\r\nif-none-match: {}",
+            &etag[6..]
+        );
+        assert!(talk(&server, &again).starts_with("HTTP/1.1 304 "));
+        fs::write(dir.path().join("builds/a b.txt"), "changed").unwrap();
+        assert!(talk(&server, &again).ends_with("changed"));
+    }
+
+    #[test]
+    fn nothing_else_is_served() {
+        let (dir, server) = served();
+        fs::write(dir.path().parent().unwrap().join("beside"), "").ok();
+        for (request, status) in [
+            ("GET /builds HTTP/1.1", "404"),
+            ("GET /none.txt HTTP/1.1", "404"),
+            ("GET /../beside HTTP/1.1", "400"),
+            ("GET /%2e%2e/beside HTTP/1.1", "400"),
+            ("GET //etc/passwd HTTP/1.1", "400"),
+            ("POST /builds/a%20b.txt HTTP/1.1", "405"),
+        ] {
+            let answer = talk(&server, request);
+            assert_eq!(&answer[9..12], status, "{request}");
+        }
+    }
+
+    #[test]
+    fn a_path_can_be_answered_in_another_way() {
+        let (dir, server) = served();
+        let path = "/builds/a%20b.txt";
+        let get = "GET /builds/a%20b.txt HTTP/1.1";
+        let server = server.with_override(path, Override::Body(b"other".to_vec()));
+        assert!(talk(&server, get).ends_with("\r\n\r\nother"));
+        server.set_override(path, Override::Status(503));
+        assert!(talk(&server, get).starts_with("HTTP/1.1 503 "));
+        let file = dir.path().join("elsewhere");
+        fs::write(&file, "a file").unwrap();
+        server.set_override(path, Override::File(file));
+        assert!(talk(&server, get).ends_with("\r\n\r\na file"));
+        server.clear_override(path);
+        assert!(talk(&server, get).ends_with("\r\n\r\nOTP-27.0"));
+    }
+
+    #[test]
+    fn it_ends_when_dropped() {
+        let (_dir, server) = served();
+        let address = server.address;
+        drop(server);
+        let gone = (0..100).any(|_| {
+            thread::sleep(Duration::from_millis(10));
+            TcpStream::connect(address).is_err()
+        });
+        assert!(gone);
+    }
+}

@@ -1,0 +1,5 @@
+//! `mixpack COMMAND …`: see `mixpack --help`.
+
+fn main() -> std::process::ExitCode {
+    mixpack::main(None)
+}

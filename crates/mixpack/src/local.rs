@@ -1,0 +1,135 @@
+//! `mixpack build` and `mixpack run`: a slug on one's own machine, built the way Heroku does.
+//!
+//! The app is copied as a push would send it, and the slug runs where it is built: `/app` of a
+//! laptop is never touched.
+
+use crate::platform::{process_env, run_build, say};
+use app::procfile::Procfile;
+use build::record::Record;
+use build::tree::{self, Method};
+use heroku::compile::Compile;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// What no push sends, where git cannot tell.
+const NOT_SENT: [&str; 5] = [".git", "_build", "deps", "node_modules", ".elixir_ls"];
+
+/// The folders that belong to one app: `slug`, `cache`, `env`.
+struct Home(PathBuf);
+
+impl Home {
+    /// In the user's cache directory, by the app's path: its name, for people, and a digest.
+    fn of(app: &Path) -> Result<Self, String> {
+        let app = std::fs::canonicalize(app).map_err(|e| format!("{}: {e}", app.display()))?;
+        let caches = std::env::var_os("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))
+            .ok_or("neither XDG_CACHE_HOME nor HOME is set")?;
+        let digest = Sha256::digest(app.as_os_str().as_encoded_bytes());
+        let short: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = app.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Self(caches.join("mixpack").join(format!("{name}-{short}"))))
+    }
+
+    fn slug(&self) -> PathBuf {
+        self.0.join("slug")
+    }
+}
+
+pub(crate) fn build(app: &Path) -> ExitCode {
+    let home = match Home::of(app) {
+        Ok(home) => home,
+        Err(problem) => return fail(&problem),
+    };
+    let slug = home.slug();
+    if let Err(error) = tree::remove(&slug).map_err(|e| e.to_string()).and_then(|()| copy(app, &slug)) {
+        return fail(&error);
+    }
+    let code = run_build(&Compile {
+        build_dir: slug.clone(),
+        cache_dir: home.0.join("cache"),
+        env_dir: home.0.join("env"),
+        buildpack_dir: None,
+        process_env: process_env(),
+        runtime_path: Some(slug.clone()),
+    });
+    if code == ExitCode::SUCCESS {
+        say(&format!("       slug: {}\n", slug.display()));
+        say(&format!("       start it: mixpack run {}\n", app.display()));
+    }
+    code
+}
+
+/// Copies what a push would send: what git tracks or would track, else everything but what builds
+/// make.
+fn copy(app: &Path, slug: &Path) -> Result<(), String> {
+    let listed = Command::new("git")
+        .arg("-C")
+        .arg(app)
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "."])
+        .output();
+    let tracked: Option<std::collections::BTreeSet<PathBuf>> = match listed {
+        Ok(output) if output.status.success() => Some(
+            String::from_utf8_lossy(&output.stdout)
+                .split('\0')
+                .filter(|path| !path.is_empty())
+                .flat_map(|path| Path::new(path).ancestors().map(PathBuf::from).collect::<Vec<_>>())
+                .collect(),
+        ),
+        _ => None,
+    };
+    let keep = |path: &Path| match &tracked {
+        Some(tracked) => tracked.contains(path),
+        None => !path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| NOT_SENT.contains(&name)),
+    };
+    tree::transfer(app, slug, Method::Copy, keep)
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+/// Starts a process of the slug as a dyno would: `.profile.d` first, then the command of the
+/// Procfile, or the default one. Only returns when it could not be started.
+pub(crate) fn run(app: &Path, kind: &str) -> ExitCode {
+    let slug = match Home::of(app) {
+        Ok(home) => home.slug(),
+        Err(problem) => return fail(&problem),
+    };
+    let Some(record) = Record::of_slug(&slug) else {
+        return fail(&format!(
+            "{} has not been built: mixpack build {0}",
+            app.display()
+        ));
+    };
+    let mut types: BTreeMap<String, String> = record.processes;
+    if let Ok(text) = std::fs::read_to_string(slug.join("Procfile")) {
+        types.extend(Procfile::parse(&text).0);
+    }
+    let Some(command) = types.get(kind) else {
+        let known: Vec<&str> = types.keys().map(String::as_str).collect();
+        return fail(&format!(
+            "there is no process type {kind}; there are: {}",
+            known.join(", ")
+        ));
+    };
+    let port = std::env::var_os("PORT").unwrap_or_else(|| "4000".into());
+    say(&format!("starting {kind} on port {}: {command}\n", port.to_string_lossy()));
+    // Like a dyno: the command is a line of shell, in a shell that has sourced the profile.
+    let script = "for f in .profile.d/*.sh; do . \"$f\"; done; eval \"exec $1\"";
+    let error = Command::new("bash")
+        .args(["-c", script, "bash", command])
+        .current_dir(&slug)
+        .env("PORT", port)
+        .exec();
+    fail(&format!("bash could not be started: {error}"))
+}
+
+fn fail(problem: &str) -> ExitCode {
+    eprintln!("mixpack: {problem}");
+    ExitCode::FAILURE
+}

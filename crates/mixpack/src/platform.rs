@@ -1,0 +1,81 @@
+//! The commands that a platform calls.
+
+use build::Error;
+use build::cancel::Cancel;
+use build::command::Env;
+use build::log::Log;
+use heroku::compile::Compile;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Set by the scripts in `bin/`: the buildpack's own folder.
+const BUILDPACK_DIR: &str = "MIXPACK_BUILDPACK_DIR";
+/// Names the executable that the scripts in `bin/` start.
+const EXE: &str = "MIXPACK_EXE";
+
+pub(crate) fn detect(build_dir: &Path) -> ExitCode {
+    match heroku::detect::detect(build_dir) {
+        Ok(name) => {
+            say(&format!("{name}\n"));
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+pub(crate) fn compile(build_dir: PathBuf, cache_dir: PathBuf, env_dir: PathBuf) -> ExitCode {
+    run_build(&Compile {
+        build_dir,
+        cache_dir,
+        env_dir,
+        buildpack_dir: std::env::var_os(BUILDPACK_DIR).map(PathBuf::from),
+        process_env: process_env(),
+        runtime_path: None,
+    })
+}
+
+pub(crate) fn release(build_dir: &Path) -> ExitCode {
+    say(&heroku::release::release(build_dir));
+    ExitCode::SUCCESS
+}
+
+/// Builds, with the log on stdout and stderr.
+pub(crate) fn run_build(request: &Compile) -> ExitCode {
+    let log = Log::to_stdio(std::env::var_os("NO_COLOR").is_none());
+    let cancel = match Cancel::on_signals() {
+        Ok(cancel) => cancel,
+        Err(error) => {
+            log.error(&[format!("Signals cannot be handled here: {error}")]);
+            return ExitCode::FAILURE;
+        }
+    };
+    {
+        let step = log.step(&format!("Mixpack {}", build::VERSION));
+        step.detail(&format!("sources {}", crate::source::DIGEST));
+    }
+    match heroku::compile::compile(request, &log, &cancel) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(Error::Cancelled) => {
+            // As a shell tells of a process that a signal ended.
+            let signal = cancel.signal().and_then(|signal| u8::try_from(signal).ok());
+            signal.map_or(ExitCode::FAILURE, |signal| ExitCode::from(128 + signal))
+        }
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Our environment, without the variables that are meant for us alone.
+pub(crate) fn process_env() -> Env {
+    std::env::vars_os()
+        .filter(|(name, _)| name != BUILDPACK_DIR && name != EXE)
+        .collect()
+}
+
+/// A reader that has gone away is no failure of ours.
+pub(crate) fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

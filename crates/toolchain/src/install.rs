@@ -1,0 +1,191 @@
+//! Erlang, Elixir and Node, each into a folder that does not exist yet.
+
+use crate::{Hosts, ToolchainError, lists};
+use fetch::{Archive, Checksum, Client, Format, Observer, Unpacked};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use versions::Target;
+use versions::elixir::ElixirBuild;
+use versions::node::NodeVersion;
+use versions::otp::OtpBuild;
+
+/// Where an archive is, and what its bytes must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub url: String,
+    /// `None` where upstream publishes none: old lines of the lists have no checksum.
+    pub sha256: Option<String>,
+}
+
+/// The archive of an OTP build.
+#[must_use]
+pub fn otp_source(hosts: &Hosts, target: &Target, build: &OtpBuild) -> Source {
+    let directory = target.otp_directory();
+    Source {
+        url: format!("{}{directory}/{}.tar.gz", hosts.builds, build.reference),
+        sha256: build.sha256.clone(),
+    }
+}
+
+/// The archive of an Elixir build.
+#[must_use]
+pub fn elixir_source(hosts: &Hosts, build: &ElixirBuild) -> Source {
+    Source {
+        url: format!("{}/builds/elixir/{}.zip", hosts.builds, build.reference),
+        sha256: build.sha256.clone(),
+    }
+}
+
+/// The archive of a Node release; its checksum is in a list of its own.
+pub fn node_source(
+    client: &Client,
+    hosts: &Hosts,
+    target: &Target,
+    version: &NodeVersion,
+    observer: &dyn Observer,
+) -> Result<Source, ToolchainError> {
+    let file = version.archive_name(target.arch);
+    let (sums_url, sums) = lists::shasums(client, hosts, version, observer)?;
+    let sha256 = sums.get(&file).ok_or_else(|| ToolchainError::NoChecksum {
+        url: fetch::redact(&sums_url),
+        file: file.clone(),
+    })?;
+    Ok(Source {
+        url: format!("{}/v{version}/{file}", hosts.node),
+        sha256: Some(sha256.to_owned()),
+    })
+}
+
+/// Unpacks OTP and makes it run from `root`, where it will stand later.
+///
+/// Two shapes are published (builds.hex.pm and `erlef/otp_builds`): with `Install` still to run, and
+/// with `Install` run for another root, to be run again. `-cross` lets it write for a root that is
+/// not where the files are now (erts/etc/unix/Install.src of OTP). From OTP 25 on `bin/erl` also
+/// finds its root by itself, wherever it is moved to.
+pub fn otp(
+    client: &Client,
+    source: &Source,
+    root: &Path,
+    dest: &Path,
+    observer: &dyn Observer,
+) -> Result<Unpacked, ToolchainError> {
+    let unpacked = unpack(client, "OTP", source, Format::TarGz, 1, dest, observer)?;
+    let has = |path: &str| dest.join(path).is_file();
+    if has("Install") {
+        run_install(dest, root)?;
+    }
+    if !has("bin/erl") || !has("bin/start.boot") {
+        return Err(unexpected(source, "bin/erl"));
+    }
+    Ok(unpacked)
+}
+
+/// Unpacks Elixir, which runs from anywhere.
+pub fn elixir(
+    client: &Client,
+    source: &Source,
+    dest: &Path,
+    observer: &dyn Observer,
+) -> Result<Unpacked, ToolchainError> {
+    let unpacked = unpack(client, "Elixir", source, Format::Zip, 0, dest, observer)?;
+    if dest.join("bin/mix").is_file() {
+        Ok(unpacked)
+    } else {
+        Err(unexpected(source, "bin/mix"))
+    }
+}
+
+/// Unpacks Node, which runs from anywhere.
+pub fn node(
+    client: &Client,
+    source: &Source,
+    dest: &Path,
+    observer: &dyn Observer,
+) -> Result<Unpacked, ToolchainError> {
+    let unpacked = unpack(client, "Node.js", source, Format::TarGz, 1, dest, observer)?;
+    if dest.join("bin/node").is_file() {
+        Ok(unpacked)
+    } else {
+        Err(unexpected(source, "bin/node"))
+    }
+}
+
+fn unpack(
+    client: &Client,
+    what: &str,
+    source: &Source,
+    format: Format,
+    strip_components: usize,
+    dest: &Path,
+    observer: &dyn Observer,
+) -> Result<Unpacked, ToolchainError> {
+    let archive = Archive {
+        url: source.url.clone(),
+        format,
+        strip_components,
+        checksum: source.sha256.clone().map(Checksum::Sha256),
+    };
+    client
+        .archive(&archive, dest, observer)
+        .map_err(ToolchainError::fetching(what))
+}
+
+fn run_install(dest: &Path, root: &Path) -> Result<(), ToolchainError> {
+    let install = dest.join("Install");
+    let output = Command::new("/bin/sh")
+        .arg(&install)
+        .args(["-cross", "-minimal"])
+        .arg(root)
+        .current_dir(dest)
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(ToolchainError::io(&install, "run"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Err(ToolchainError::OtpInstall {
+        status: output.status.to_string(),
+        output: String::from_utf8_lossy(&said).trim().to_owned(),
+    })
+}
+
+fn unexpected(source: &Source, missing: &'static str) -> ToolchainError {
+    ToolchainError::UnexpectedArchive {
+        url: fetch::redact(&source.url),
+        missing,
+    }
+}
+
+/// Puts a prepared Hex archive and rebar3 into a `MIX_HOME`, in place of older ones.
+pub fn into_mix_home(prepared: &Path, mix_home: &Path) -> Result<(), ToolchainError> {
+    let archives = mix_home.join("archives");
+    fs::create_dir_all(&archives).map_err(ToolchainError::io(&archives, "create the folder"))?;
+    // Like `mix local.hex`: two versions of Hex side by side would both be loaded.
+    for entry in fs::read_dir(&archives).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|n| n == "hex" || n.starts_with("hex-")) {
+            let path = entry.path();
+            fs::remove_dir_all(&path).map_err(ToolchainError::io(&path, "remove"))?;
+        }
+    }
+    copy_into(prepared, mix_home)
+}
+
+fn copy_into(from: &Path, to: &Path) -> Result<(), ToolchainError> {
+    let entries = fs::read_dir(from).map_err(ToolchainError::io(from, "list"))?;
+    for entry in entries {
+        let entry = entry.map_err(ToolchainError::io(from, "list"))?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if source.is_dir() {
+            fs::create_dir_all(&target)
+                .map_err(ToolchainError::io(&target, "create the folder"))?;
+            copy_into(&source, &target)?;
+        } else {
+            fs::copy(&source, &target).map_err(ToolchainError::io(&target, "write"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! Hex and rebar3, fetched and checked here: `mix local.hex` depends on the BEAM's own TLS, which
+//! has failed with more than one OTP (erlang/otp#9208), and asks questions.
+
+use crate::{Hosts, ToolchainError, lists};
+use fetch::{Archive, Checksum, Client, Format, Observer};
+use std::fs;
+use std::path::Path;
+use versions::ElixirVersion;
+use versions::installers::{
+    Installer, InstallerList, Package, hex_archive_dir, list_path, rebar3_path, schemes,
+};
+
+/// An installer that was chosen, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    pub version: String,
+    pub url: String,
+    /// In lower-case hex.
+    pub sha512: String,
+}
+
+/// Chooses Hex and rebar3 for an Elixir and OTP, as mix itself would.
+pub fn choose(
+    client: &Client,
+    hosts: &Hosts,
+    elixir: &ElixirVersion,
+    otp_major: u32,
+    observer: &dyn Observer,
+) -> Result<(Chosen, Chosen), ToolchainError> {
+    std::thread::scope(|scope| {
+        let rebar3 = scope.spawn(|| {
+            choose_one(client, hosts, Package::Rebar3, elixir, otp_major, observer)
+        });
+        let hex = choose_one(client, hosts, Package::Hex, elixir, otp_major, observer)?;
+        let rebar3 = rebar3
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok((hex, rebar3))
+    })
+}
+
+fn choose_one(
+    client: &Client,
+    hosts: &Hosts,
+    package: Package,
+    elixir: &ElixirVersion,
+    otp_major: u32,
+    observer: &dyn Observer,
+) -> Result<Chosen, ToolchainError> {
+    let base = hosts.installers(elixir);
+    let mut tried = Vec::new();
+    for scheme in schemes(elixir) {
+        let url = format!("{base}{}", list_path(package, *scheme));
+        let csv = lists::csv(client, &url, observer)?;
+        let list = InstallerList::parse(&csv, package, *scheme);
+        if let Some(Installer {
+            version,
+            sha512,
+            path,
+            ..
+        }) = list.choose(elixir, otp_major)
+        {
+            return Ok(Chosen {
+                version: version.clone(),
+                url: format!("{base}{path}"),
+                sha512: sha512.clone(),
+            });
+        }
+        tried.push(fetch::redact(&url));
+    }
+    Err(ToolchainError::NoInstaller {
+        package: match package {
+            Package::Hex => "Hex",
+            Package::Rebar3 => "rebar3",
+        },
+        elixir: elixir.to_string(),
+        otp: otp_major,
+        url: tried.join(" and "),
+    })
+}
+
+/// Fills `dest` like a `MIX_HOME` that holds just these two.
+pub fn install(
+    client: &Client,
+    hex: &Chosen,
+    rebar3: &Chosen,
+    elixir: &ElixirVersion,
+    otp_major: u32,
+    dest: &Path,
+    observer: &dyn Observer,
+) -> Result<(), ToolchainError> {
+    // An .ez is a zip with the archive's own folder at its top, and mix wants that folder inside
+    // another of its name: `archives/hex-2.2.1/hex-2.2.1/ebin`.
+    let archive = Archive {
+        url: hex.url.clone(),
+        format: Format::Zip,
+        strip_components: 0,
+        checksum: Some(Checksum::Sha512(hex.sha512.clone())),
+    };
+    let hex_dir = dest.join(hex_archive_dir(&hex.version));
+    make_parent(&hex_dir)?;
+    client
+        .archive(&archive, &hex_dir, observer)
+        .map_err(ToolchainError::fetching("Hex"))?;
+    let file = dest.join(rebar3_path(elixir, otp_major));
+    make_parent(&file)?;
+    client
+        .file(
+            &rebar3.url,
+            Some(&Checksum::Sha512(rebar3.sha512.clone())),
+            &file,
+            0o755,
+            observer,
+        )
+        .map_err(ToolchainError::fetching("rebar3"))?;
+    Ok(())
+}
+
+fn make_parent(path: &Path) -> Result<(), ToolchainError> {
+    match path.parent() {
+        Some(parent) => fs::create_dir_all(parent)
+            .map_err(ToolchainError::io(parent, "create the folder")),
+        None => Ok(()),
+    }
+}

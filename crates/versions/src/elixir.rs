@@ -1,0 +1,591 @@
+//! Elixir: versions, requests, and the list of builds.
+//!
+//! An archive of Elixir is compiled with one OTP major (`v1.18.4-otp-27`) and runs on that one and
+//! on newer ones that the version supports, so a build is always chosen for an OTP major.
+
+use crate::compatibility::{self, Compatibility};
+use crate::error::{ParseError, Reason, Tool};
+use crate::listing;
+use crate::otp::{OtpBuild, OtpListing};
+use crate::text::{clean, is_path_safe, number, serde_as_display};
+use std::cmp::Reverse;
+use std::fmt;
+use std::str::FromStr;
+
+/// A released version or a release candidate: `1.18.3`, `1.20.0-rc.1`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ElixirVersion(semver::Version);
+
+impl ElixirVersion {
+    #[must_use]
+    pub fn release(major: u64, minor: u64, patch: u64) -> Self {
+        Self(semver::Version::new(major, minor, patch))
+    }
+
+    /// The version in `text`, with or without the `v` of its git tag.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        Self::read(text.strip_prefix('v').unwrap_or(text))
+            .map_err(|reason| reason.of(Tool::Elixir, text))
+    }
+
+    fn read(text: &str) -> Result<Self, Reason> {
+        let (numbers, candidate) = match text.split_once('-') {
+            Some((numbers, candidate)) => (numbers, Some(candidate)),
+            None => (text, None),
+        };
+        if numbers.is_empty() {
+            return Err(Reason::Empty);
+        }
+        let parts = numbers
+            .split('.')
+            .map(number)
+            .collect::<Result<Vec<u64>, _>>()?;
+        let [major, minor, patch] = parts[..] else {
+            return Err(if parts.len() > 3 {
+                Reason::TooManyNumbers
+            } else {
+                Reason::Incomplete
+            });
+        };
+        let mut version = semver::Version::new(major, minor, patch);
+        if let Some(candidate) = candidate {
+            version.pre = semver::Prerelease::new(candidate)
+                .ok()
+                .filter(|pre| !pre.is_empty())
+                .ok_or_else(|| Reason::NotACandidate {
+                    part: candidate.to_owned(),
+                    example: "1.17.0-rc.0",
+                })?;
+        }
+        Ok(Self(version))
+    }
+
+    #[must_use]
+    pub fn major(&self) -> u64 {
+        self.0.major
+    }
+
+    #[must_use]
+    pub fn minor(&self) -> u64 {
+        self.0.minor
+    }
+
+    #[must_use]
+    pub fn patch(&self) -> u64 {
+        self.0.patch
+    }
+
+    #[must_use]
+    pub fn is_candidate(&self) -> bool {
+        !self.0.pre.is_empty()
+    }
+
+    /// Whether this is `1.MINOR.0` or newer, candidates of that release included.
+    #[must_use]
+    pub fn is_at_least_minor(&self, minor: u64) -> bool {
+        (self.major(), self.minor()) >= (1, minor)
+    }
+
+    #[must_use]
+    pub fn as_semver(&self) -> &semver::Version {
+        &self.0
+    }
+}
+
+impl fmt::Display for ElixirVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for ElixirVersion {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::parse(text)
+    }
+}
+
+/// What a user can ask for. `otp` is the `-otp-N` of a build that was pinned with it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ElixirRequest {
+    /// `1` or `1.18`: the newest release of that line.
+    Line {
+        major: u64,
+        minor: Option<u64>,
+        otp: Option<u32>,
+    },
+    /// `1.18.3`, `v1.17.0-rc.0`, `1.18.4-otp-27`: this one and no other.
+    Exact {
+        version: ElixirVersion,
+        otp: Option<u32>,
+    },
+    /// `branch main`, `main`, `ref:main`, `branch v1.18`: the newest build of a branch; its content changes.
+    Branch { name: String, otp: Option<u32> },
+}
+
+impl ElixirRequest {
+    /// Reads a request as it stands in a config file, in `.tool-versions` or in a config var.
+    ///
+    /// `branch NAME` is the two words of the config file's `elixir_version=(branch NAME)`, with
+    /// or without the parentheses.
+    pub fn parse(input: &str) -> Result<Self, ParseError> {
+        Self::read(clean(input)).map_err(|reason| reason.of(Tool::Elixir, input))
+    }
+
+    fn read(text: &str) -> Result<Self, Reason> {
+        let text = text
+            .strip_prefix('(')
+            .and_then(|text| text.strip_suffix(')'))
+            .map_or(text, str::trim);
+        if text.is_empty() {
+            return Err(Reason::Empty);
+        }
+        let named = text.strip_prefix("ref:").or_else(|| {
+            let (word, name) = text.split_once(char::is_whitespace)?;
+            (word == "branch").then(|| name.trim())
+        });
+        let (name, otp) = split_otp(named.unwrap_or(text))?;
+        let numbers = name.strip_prefix('v').unwrap_or(name);
+        if named.is_some() || matches!(name, "main" | "master") {
+            // A tag in the place of a branch is a release.
+            if let Ok(version) = ElixirVersion::read(numbers) {
+                return Ok(Self::Exact { version, otp });
+            }
+            if !is_path_safe(name) {
+                return Err(Reason::NotABranch {
+                    part: name.to_owned(),
+                });
+            }
+            return Ok(Self::Branch {
+                name: name.to_owned(),
+                otp,
+            });
+        }
+        match numbers.split('.').collect::<Vec<_>>()[..] {
+            [major] => Ok(Self::Line {
+                major: number(major)?,
+                minor: None,
+                otp,
+            }),
+            [major, minor] => Ok(Self::Line {
+                major: number(major)?,
+                minor: Some(number(minor)?),
+                otp,
+            }),
+            _ => Ok(Self::Exact {
+                version: ElixirVersion::read(numbers)?,
+                otp,
+            }),
+        }
+    }
+
+    /// The OTP major of the build that was pinned with `-otp-N`.
+    #[must_use]
+    pub fn pinned_otp(&self) -> Option<u32> {
+        match self {
+            Self::Line { otp, .. } | Self::Exact { otp, .. } | Self::Branch { otp, .. } => *otp,
+        }
+    }
+
+    /// Whether a version answers the request, whatever it was built with. A branch has no version.
+    #[must_use]
+    pub fn matches(&self, version: &ElixirVersion) -> bool {
+        match self {
+            Self::Exact {
+                version: wanted, ..
+            } => version == wanted,
+            Self::Line { major, minor, .. } => {
+                !version.is_candidate()
+                    && version.major() == *major
+                    && minor.is_none_or(|minor| version.minor() == minor)
+            }
+            Self::Branch { .. } => false,
+        }
+    }
+}
+
+/// Splits `1.18.4-otp-27` into what comes before the suffix and the OTP major.
+fn split_otp(text: &str) -> Result<(&str, Option<u32>), Reason> {
+    match text.split_once("-otp-") {
+        None => Ok((text, None)),
+        Some((name, major)) => match number(major) {
+            Ok(otp) => Ok((name, Some(otp))),
+            Err(_) => Err(Reason::NotAnOtpMajor {
+                part: major.to_owned(),
+            }),
+        },
+    }
+}
+
+impl fmt::Display for ElixirRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line { major, minor, .. } => {
+                write!(f, "{major}")?;
+                if let Some(minor) = minor {
+                    write!(f, ".{minor}")?;
+                }
+            }
+            Self::Exact { version, .. } => version.fmt(f)?,
+            // The word tells the branch v1.18 from the line 1.18.
+            Self::Branch { name, .. } => write!(f, "branch {name}")?,
+        }
+        match self.pinned_otp() {
+            Some(otp) => write!(f, "-otp-{otp}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromStr for ElixirRequest {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::parse(text)
+    }
+}
+
+serde_as_display!(ElixirVersion, ElixirRequest);
+
+/// One line of the list: an archive that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ElixirBuild {
+    /// The name in URLs: `v1.18.3-otp-27`, `v1.18.3`, `main-otp-27`.
+    pub reference: String,
+    /// `None` for a branch.
+    pub version: Option<ElixirVersion>,
+    /// The OTP major that it was compiled with. An archive without suffix was compiled with the
+    /// oldest that the version supports.
+    pub otp: Option<u32>,
+    pub git_sha: String,
+    /// RFC 3339 time as the list has it.
+    pub built_at: String,
+    /// Lower-case hexadecimal digest of the archive. Old lines have none.
+    pub sha256: Option<String>,
+}
+
+impl ElixirBuild {
+    /// The reference without its `-otp-N`.
+    fn base(&self) -> &str {
+        match self.reference.rsplit_once("-otp-") {
+            Some((base, _)) if self.otp.is_some() => base,
+            _ => &self.reference,
+        }
+    }
+}
+
+/// All builds of Elixir: `builds.txt` of builds.hex.pm.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ElixirListing {
+    builds: Vec<ElixirBuild>,
+    malformed: usize,
+}
+
+impl ElixirListing {
+    /// Reads lines `NAME GIT_SHA BUILT_AT [SHA256]`, where NAME is `vX.Y.Z[-otp-N]` or
+    /// `BRANCH[-otp-N]`, in any order (upstream's is lexical, `v1.10.0` before `v1.9.0`). Lines
+    /// that are not of this form are left out and counted.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let (lines, mut malformed) = listing::lines(text);
+        let mut builds = Vec::with_capacity(lines.len());
+        for line in lines {
+            let Ok((name, otp)) = split_otp(line.name) else {
+                malformed += 1;
+                continue;
+            };
+            builds.push(ElixirBuild {
+                reference: line.name.to_owned(),
+                version: name
+                    .strip_prefix('v')
+                    .and_then(|numbers| ElixirVersion::read(numbers).ok()),
+                otp,
+                git_sha: line.git_sha.to_owned(),
+                built_at: line.built_at.to_owned(),
+                sha256: line.sha256,
+            });
+        }
+        builds.sort_by(|a, b| (&b.version, b.otp).cmp(&(&a.version, a.otp)));
+        Self { builds, malformed }
+    }
+
+    /// Newest version first, builds for newer OTP before those for older, branches last.
+    #[must_use]
+    pub fn builds(&self) -> &[ElixirBuild] {
+        &self.builds
+    }
+
+    /// How many lines were not understood.
+    #[must_use]
+    pub fn malformed(&self) -> usize {
+        self.malformed
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.builds.is_empty()
+    }
+
+    /// The build to use on OTP `otp_major`: of the newest version that answers the request and has
+    /// a build that runs there, the one compiled with the newest OTP that is not newer than it.
+    ///
+    /// A pair that [`compatibility::check`] knows to be bad is never chosen; a pinned `-otp-N` is
+    /// taken as it is or not at all.
+    pub fn choose(
+        &self,
+        request: &ElixirRequest,
+        otp_major: u32,
+    ) -> Result<&ElixirBuild, ElixirNoMatch> {
+        if let ElixirRequest::Branch { name, otp } = request {
+            return self.choose_branch(request, name, *otp, otp_major);
+        }
+        let versions = self.versions(|version| request.matches(version));
+        versions
+            .iter()
+            .find_map(|version| self.build_for(version, request.pinned_otp(), otp_major))
+            .ok_or_else(|| match versions.first() {
+                None => self.not_listed(request),
+                Some(version) => ElixirNoMatch::NoBuildForOtp {
+                    request: request.clone(),
+                    version: Some((*version).clone()),
+                    otp_major,
+                    usable: self.usable_majors(version, request.pinned_otp()),
+                },
+            })
+    }
+
+    fn choose_branch(
+        &self,
+        request: &ElixirRequest,
+        name: &str,
+        pinned: Option<u32>,
+        otp_major: u32,
+    ) -> Result<&ElixirBuild, ElixirNoMatch> {
+        let builds: Vec<&ElixirBuild> = self
+            .builds
+            .iter()
+            .filter(|build| build.version.is_none() && build.base() == name)
+            .collect();
+        if builds.is_empty() {
+            return Err(self.not_listed(request));
+        }
+        newest_not_newer(builds.iter().copied(), pinned, otp_major).ok_or_else(|| {
+            let mut usable: Vec<u32> = builds
+                .iter()
+                .filter_map(|build| build.otp)
+                .filter(|otp| pinned.is_none_or(|pinned| *otp == pinned))
+                .collect();
+            usable.sort_unstable();
+            ElixirNoMatch::NoBuildForOtp {
+                request: request.clone(),
+                version: None,
+                otp_major,
+                usable,
+            }
+        })
+    }
+
+    /// The newest released version that has a build for OTP `otp_major`, which both sides support.
+    #[must_use]
+    pub fn newest_for(&self, otp_major: u32) -> Option<&ElixirBuild> {
+        self.versions(|version| !version.is_candidate())
+            .into_iter()
+            .find_map(|version| self.supported_build(version, None, otp_major))
+    }
+
+    /// The distinct versions that pass, newest first.
+    fn versions(&self, passes: impl Fn(&ElixirVersion) -> bool) -> Vec<&ElixirVersion> {
+        let mut versions: Vec<&ElixirVersion> = self
+            .builds
+            .iter()
+            .filter_map(|build| build.version.as_ref())
+            .filter(|version| passes(version))
+            .collect();
+        versions.dedup();
+        versions
+    }
+
+    /// The build of exactly this version to use on OTP `otp_major`.
+    fn build_for(
+        &self,
+        version: &ElixirVersion,
+        pinned: Option<u32>,
+        otp_major: u32,
+    ) -> Option<&ElixirBuild> {
+        if compatibility::is_known_bad(version, otp_major) {
+            return None;
+        }
+        let builds = self
+            .builds
+            .iter()
+            .filter(|build| build.version.as_ref() == Some(version))
+            // Compiled with an OTP that the version does not support: upstream's list has such.
+            .filter(|build| {
+                pinned.is_some()
+                    || build
+                        .otp
+                        .is_none_or(|otp| !compatibility::is_known_bad(version, otp))
+            });
+        newest_not_newer(builds, pinned, otp_major)
+    }
+
+    /// As [`Self::build_for`], but only where something says that the pair is meant to work: the
+    /// table, or (for what is newer than the table) a build made for this very OTP.
+    fn supported_build(
+        &self,
+        version: &ElixirVersion,
+        pinned: Option<u32>,
+        otp_major: u32,
+    ) -> Option<&ElixirBuild> {
+        let build = self.build_for(version, pinned, otp_major)?;
+        let supported = compatibility::check(version, otp_major) == Compatibility::Supported;
+        (supported || build.otp == Some(otp_major)).then_some(build)
+    }
+
+    /// The OTP majors on which a build of this version can be used, ascending.
+    fn usable_majors(&self, version: &ElixirVersion, pinned: Option<u32>) -> Vec<u32> {
+        let listed = self
+            .builds
+            .iter()
+            .filter(|build| build.version.as_ref() == Some(version))
+            .filter_map(|build| build.otp);
+        let mut majors: Vec<u32> = compatibility::supported(version)
+            .into_iter()
+            .chain(listed)
+            .filter(|otp| self.build_for(version, pinned, *otp).is_some())
+            .collect();
+        majors.sort_unstable();
+        majors.dedup();
+        majors
+    }
+
+    fn not_listed(&self, request: &ElixirRequest) -> ElixirNoMatch {
+        let mut versions = match request {
+            ElixirRequest::Exact { version, .. } if version.is_candidate() => {
+                self.versions(|_| true)
+            }
+            _ => self.versions(|version| !version.is_candidate()),
+        };
+        let line = match request {
+            ElixirRequest::Line { major, minor, .. } => Some((*major, minor.unwrap_or(0))),
+            ElixirRequest::Exact { version, .. } => Some((version.major(), version.minor())),
+            ElixirRequest::Branch { .. } => None,
+        };
+        if let Some((major, minor)) = line {
+            versions.sort_by_key(|version| {
+                (
+                    version.major().abs_diff(major),
+                    version.minor().abs_diff(minor),
+                    Reverse(*version),
+                )
+            });
+        }
+        ElixirNoMatch::NotListed {
+            request: request.clone(),
+            nearest: versions.into_iter().take(NEAREST).cloned().collect(),
+        }
+    }
+}
+
+const NEAREST: usize = 5;
+
+/// Of builds of one version or branch: the pinned one, or that with the newest OTP that is not
+/// newer than `otp_major`, or, where none says what it was built with, the one that does not.
+fn newest_not_newer<'a>(
+    builds: impl Iterator<Item = &'a ElixirBuild>,
+    pinned: Option<u32>,
+    otp_major: u32,
+) -> Option<&'a ElixirBuild> {
+    let mut builds: Vec<&ElixirBuild> = builds.collect();
+    if let Some(pinned) = pinned {
+        builds.retain(|build| build.otp == Some(pinned));
+    }
+    if builds.iter().all(|build| build.otp.is_none()) {
+        return builds.first().copied();
+    }
+    builds
+        .into_iter()
+        .filter(|build| build.otp.is_some_and(|otp| otp <= otp_major))
+        .max_by_key(|build| build.otp)
+}
+
+/// No build in the list answers a request on a given OTP.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ElixirNoMatch {
+    /// No version in the list answers the request at all.
+    #[error("no build of Elixir {request} is listed")]
+    NotListed {
+        request: ElixirRequest,
+        /// Up to five released versions, those of the nearest lines first, newest first in each.
+        nearest: Vec<ElixirVersion>,
+    },
+    /// The version exists, but not for this OTP.
+    #[error("no build of Elixir {request} can be used on OTP {otp_major}")]
+    NoBuildForOtp {
+        request: ElixirRequest,
+        /// The newest listed version that answers the request; `None` for a branch.
+        version: Option<ElixirVersion>,
+        otp_major: u32,
+        /// The OTP majors on which that version can be used, ascending.
+        usable: Vec<u32>,
+    },
+}
+
+/// Completes a request for Elixir with an OTP: the newest version that answers it, on the newest
+/// released OTP that both support. A pinned `-otp-N` wants OTP N, or else the next newer one.
+///
+/// A branch takes the newest OTP that it has a build for.
+#[must_use]
+pub fn newest_otp_for<'o, 'e>(
+    request: &ElixirRequest,
+    otp: &'o OtpListing,
+    elixir: &'e ElixirListing,
+) -> Option<(&'o OtpBuild, &'e ElixirBuild)> {
+    let mut majors = otp.newest_of_majors();
+    if let Some(pinned) = request.pinned_otp() {
+        majors.retain(|(major, _)| *major >= pinned);
+        majors.reverse();
+    }
+    if matches!(request, ElixirRequest::Branch { .. }) {
+        return majors.into_iter().find_map(|(major, otp_build)| {
+            let build = elixir.choose(request, major).ok()?;
+            (build.otp.is_none_or(|otp| otp == major)).then_some((otp_build, build))
+        });
+    }
+    first_pair(
+        &elixir.versions(|version| request.matches(version)),
+        request.pinned_otp(),
+        &majors,
+        elixir,
+    )
+}
+
+/// The default where nothing was asked for: the newest released Elixir, on the newest released OTP
+/// that both support.
+#[must_use]
+pub fn newest_pair<'o, 'e>(
+    otp: &'o OtpListing,
+    elixir: &'e ElixirListing,
+) -> Option<(&'o OtpBuild, &'e ElixirBuild)> {
+    first_pair(
+        &elixir.versions(|version| !version.is_candidate()),
+        None,
+        &otp.newest_of_majors(),
+        elixir,
+    )
+}
+
+fn first_pair<'o, 'e>(
+    versions: &[&'e ElixirVersion],
+    pinned: Option<u32>,
+    majors: &[(u32, &'o OtpBuild)],
+    elixir: &'e ElixirListing,
+) -> Option<(&'o OtpBuild, &'e ElixirBuild)> {
+    versions.iter().find_map(|version| {
+        majors.iter().find_map(|(major, otp_build)| {
+            let build = elixir.supported_build(version, pinned, *major)?;
+            Some((*otp_build, build))
+        })
+    })
+}

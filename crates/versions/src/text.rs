@@ -1,0 +1,96 @@
+//! Reading what people write: the same cleaning for every version, and strings for serde.
+
+use crate::error::Reason;
+
+const QUOTES: [char; 6] = ['"', '\'', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}'];
+
+/// The version in a value as people write it: without a byte order mark, white space (a carriage
+/// return and a no-break space among it), quotes (typographic ones too) and a trailing ` # comment`.
+pub(crate) fn clean(input: &str) -> &str {
+    let edge = |c: char| c.is_whitespace() || c == '\u{feff}' || QUOTES.contains(&c);
+    let text = input.trim_matches(edge);
+    let comment = text
+        .char_indices()
+        .zip(text.chars().skip(1))
+        .find(|((_, before), c)| before.is_whitespace() && *c == '#');
+    match comment {
+        Some(((at, _), _)) => text[..at].trim_matches(edge),
+        None => text,
+    }
+}
+
+/// A decimal number without sign.
+pub(crate) fn number<N: std::str::FromStr>(part: &str) -> Result<N, Reason> {
+    if part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Reason::NotANumber {
+            part: part.to_owned(),
+        });
+    }
+    part.parse().map_err(|_| Reason::TooLarge {
+        part: part.to_owned(),
+    })
+}
+
+/// Whether a name from a list or a user can be part of a URL path and of a file name as it is.
+pub(crate) fn is_path_safe(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(['.', '-'])
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'+'))
+}
+
+pub(crate) fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// Makes serde carry a type as the string that `Display` writes and `FromStr` reads.
+macro_rules! serde_as_display {
+    ($($type:ty),+ $(,)?) => {$(
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )+};
+}
+pub(crate) use serde_as_display;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clean_leaves_the_version() {
+        for input in [
+            "27.3",
+            " 27.3\r\n",
+            "\u{feff}27.3",
+            "\"27.3\"",
+            "'27.3'\r",
+            "\u{201c}27.3\u{201d}",
+            "27.3\u{a0}",
+            "27.3 # the newest",
+            "\"27.3\"\t# x",
+        ] {
+            assert_eq!(clean(input), "27.3", "{input:?}");
+        }
+        assert_eq!(clean("27#3"), "27#3");
+        assert_eq!(clean(" \r\n"), "");
+    }
+
+    #[test]
+    fn names_that_could_leave_a_directory_are_not_path_safe() {
+        assert!(is_path_safe("OTP-27.0-rc1"));
+        for name in ["", "..", "../x", "a/b", "-rf", "a b", "é", "a?b", "a%2f"] {
+            assert!(!is_path_safe(name), "{name:?}");
+        }
+    }
+}

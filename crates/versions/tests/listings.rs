@@ -1,0 +1,601 @@
+//! Excerpts of upstream's lists, in upstream's order and with its irregularities, and the choices made from them.
+
+use proptest::prelude::*;
+use versions::elixir::{ElixirListing, ElixirNoMatch, newest_otp_for, newest_pair};
+use versions::node::{NodeIndex, Shasums};
+use versions::otp::{OtpBuild, OtpListing};
+use versions::{Arch, ElixirRequest, ElixirVersion, NodeRequest, OtpRequest, OtpVersion, Reason};
+
+const SHA: &str = "36b336d7675edfb976768465c5067bc8bc16ee9a";
+const DIGEST: &str = "905919b09cf6c27decdabc4367af81a9ed248acd340a4b80fa55c3df14489093";
+
+/// Lines as upstream writes them: with checksum, except for names marked `-`; blank first line.
+fn list(names: &[&str], ending: &str) -> String {
+    let mut text = "\n".to_owned();
+    for name in names {
+        let line = match name.strip_prefix('-') {
+            Some(old) => format!("{old} {SHA} 2022-06-09T23:56:36Z"),
+            None => format!("{name} {SHA} 2026-06-10T08:39:21Z {DIGEST}"),
+        };
+        text.push_str(&line);
+        text.push_str(ending);
+    }
+    text
+}
+
+fn otp_listing() -> OtpListing {
+    OtpListing::parse(&list(
+        &[
+            "-OTP-24.2",
+            "-OTP-24.3.4.17",
+            "OTP-25.3.2.21",
+            "OTP-26.2.5.1",
+            "OTP-26.2.5.10",
+            "OTP-26.2.5.19",
+            "OTP-26.2.5.2",
+            "OTP-27.0",
+            "OTP-27.0-rc1",
+            "OTP-27.0-rc3",
+            "OTP-27.0.1",
+            "OTP-27.3.4.10",
+            "OTP-27.3.4.9",
+            "OTP-28.5.0.3",
+            "OTP-29.0-rc3",
+            "OTP-29.0.2",
+            "maint",
+            "maint-27",
+            "master",
+        ],
+        "\n",
+    ))
+}
+
+fn elixir_listing() -> ElixirListing {
+    ElixirListing::parse(&list(
+        &[
+            "main",
+            "main-otp-27",
+            "main-otp-28",
+            "v1.0.5",
+            "v1.10.0-otp-22",
+            "v1.12.2",
+            "v1.12.2-otp-22",
+            "v1.12.2-otp-23",
+            "v1.12.2-otp-24",
+            "v1.17.0-rc.0-otp-27",
+            "v1.17.2-otp-25",
+            "v1.17.2-otp-27",
+            "v1.18",
+            "v1.18-otp-27",
+            "v1.18.3",
+            "v1.18.3-otp-25",
+            "v1.18.3-otp-26",
+            "v1.18.3-otp-27",
+            "v1.18.4-otp-26",
+            "v1.18.4-otp-27",
+            "-v1.8.0-otp-21",
+            "-v1.9.0-otp-22",
+            "v1.20.0-otp-27",
+            "v1.20.0-otp-28",
+            "v1.20.0-otp-29",
+            "v1.20.1-rc.0-otp-29",
+        ],
+        " \n",
+    ))
+}
+
+fn otp(text: &str) -> OtpVersion {
+    text.parse().expect("an OTP version")
+}
+
+fn elixir(text: &str) -> ElixirVersion {
+    text.parse().expect("an Elixir version")
+}
+
+fn otp_request(text: &str) -> OtpRequest {
+    OtpRequest::parse(text).expect("a request for OTP")
+}
+
+fn elixir_request(text: &str) -> ElixirRequest {
+    ElixirRequest::parse(text).expect("a request for Elixir")
+}
+
+fn node_request(text: &str) -> NodeRequest {
+    NodeRequest::parse(text).expect("a request for Node")
+}
+
+fn chosen_otp(request: &str) -> Option<String> {
+    let listing = otp_listing();
+    let build: Option<&OtpBuild> = listing.choose(&otp_request(request)).ok();
+    build.map(|build| build.reference.clone())
+}
+
+fn chosen_elixir(request: &str, otp_major: u32) -> Option<String> {
+    elixir_listing()
+        .choose(&elixir_request(request), otp_major)
+        .ok()
+        .map(|build| build.reference.clone())
+}
+
+#[test]
+fn otp_versions_are_ordered_as_numbers() {
+    let ordered = [
+        "26.2.5.2",
+        "26.2.5.19",
+        "27.0-rc1",
+        "27.0-rc3",
+        "27.0-rc10",
+        "27.0",
+        "27.0.1",
+        "27.3",
+        "27.3.4",
+        "27.3.4.9",
+        "27.3.4.10",
+        "28.5.0.3",
+        "28.5.1",
+    ];
+    for pair in ordered.windows(2) {
+        assert!(otp(pair[0]) < otp(pair[1]), "{pair:?}");
+    }
+    assert_eq!(otp("27.0.0"), otp("27.0"));
+    assert_eq!(otp("27.0.0").to_string(), "27.0");
+    assert_eq!(otp("28.5.0.3").to_string(), "28.5.0.3");
+}
+
+#[test]
+fn an_otp_request_gets_the_newest_that_it_means() {
+    for (request, reference) in [
+        ("27", Some("OTP-27.3.4.10")),
+        ("27.0", Some("OTP-27.0.1")),
+        ("27.0.0", Some("OTP-27.0")),
+        ("26.2", Some("OTP-26.2.5.19")),
+        ("OTP-27.3.4.9", Some("OTP-27.3.4.9")),
+        ("27.0-rc3", Some("OTP-27.0-rc3")),
+        ("29", Some("OTP-29.0.2")),
+        ("28.5", Some("OTP-28.5.0.3")),
+        ("28.5.0", None),
+        ("27.3.4", None),
+        ("2", None),
+        ("maint-27", Some("maint-27")),
+        ("maint-26", None),
+        ("master", Some("master")),
+    ] {
+        assert_eq!(chosen_otp(request).as_deref(), reference, "{request}");
+    }
+}
+
+#[test]
+fn a_missing_otp_names_the_newest_of_its_line_and_its_neighbours() {
+    let listing = otp_listing();
+    let missing = listing.choose(&otp_request("26.2.5.99")).unwrap_err();
+    assert_eq!(missing.newest_of_line, Some(otp("26.2.5.19")));
+    assert_eq!(
+        missing.nearest,
+        [
+            "26.2.5.19",
+            "26.2.5.10",
+            "26.2.5.2",
+            "26.2.5.1",
+            "27.3.4.10"
+        ]
+        .map(otp)
+    );
+    let missing = listing.choose(&otp_request("23")).unwrap_err();
+    assert_eq!(missing.newest_of_line, None);
+    assert_eq!(
+        missing.nearest,
+        [
+            "24.3.4.17",
+            "25.3.2.21",
+            "26.2.5.19",
+            "27.3.4.10",
+            "28.5.0.3"
+        ]
+        .map(otp)
+    );
+    let missing = OtpListing::parse("")
+        .choose(&otp_request("27"))
+        .unwrap_err();
+    assert!(missing.nearest.is_empty());
+}
+
+#[test]
+fn lines_keep_their_checksum_and_a_bad_one_never_passes_for_none() {
+    let listing = otp_listing();
+    assert_eq!((listing.builds().len(), listing.malformed()), (19, 0));
+    let digest = |request: &str| {
+        let build = listing.choose(&otp_request(request)).expect("it is listed");
+        (build.git_sha.clone(), build.sha256.clone())
+    };
+    assert_eq!(digest("29"), (SHA.to_owned(), Some(DIGEST.to_owned())));
+    assert_eq!(
+        listing
+            .builds()
+            .iter()
+            .filter(|b| b.sha256.is_none())
+            .count(),
+        2
+    );
+    let bad = [
+        format!("OTP-27.1 {SHA} 2026-06-10T08:39:21Z {}", &DIGEST[..63]),
+        format!("OTP-27.1 {SHA} 2026-06-10T08:39:21Z {DIGEST} more"),
+        format!("OTP-27.1 {SHA}"),
+        format!("OTP-27.x {SHA} 2026-06-10T08:39:21Z {DIGEST}"),
+        format!("../x {SHA} 2026-06-10T08:39:21Z {DIGEST}"),
+        "<html><body>404 Not Found</body></html>".to_owned(),
+    ];
+    let listing = OtpListing::parse(&bad.join("\r\n"));
+    assert_eq!(
+        (listing.builds().len(), listing.malformed()),
+        (0, bad.len())
+    );
+}
+
+#[test]
+fn elixir_is_chosen_for_the_otp_major() {
+    for (request, otp_major, reference) in [
+        // No otp-28 archive in this list: the one for 27 runs there.
+        ("1.18.4", 28, Some("v1.18.4-otp-27")),
+        ("1.18", 28, Some("v1.18.4-otp-27")),
+        ("1.18.4", 26, Some("v1.18.4-otp-26")),
+        // The newest of the line has nothing for OTP 25, the one before has.
+        ("1.18", 25, Some("v1.18.3-otp-25")),
+        ("1", 29, Some("v1.20.0-otp-29")),
+        ("1", 27, Some("v1.20.0-otp-27")),
+        ("1", 26, Some("v1.18.4-otp-26")),
+        // Known not to go together.
+        ("1.18.3", 28, None),
+        ("1.17", 28, None),
+        ("1.12.2", 21, None),
+        ("1.12.2", 25, None),
+        ("1.12.2", 23, Some("v1.12.2-otp-23")),
+        // Newer than the table.
+        ("1.20", 31, Some("v1.20.0-otp-29")),
+        ("v1.17.0-rc.0", 27, Some("v1.17.0-rc.0-otp-27")),
+        ("1.18.4-otp-26", 27, Some("v1.18.4-otp-26")),
+        ("1.18.4-otp-27", 26, None),
+        ("1.18-otp-25", 27, Some("v1.18.3-otp-25")),
+        // Only the archive without suffix exists.
+        ("1.0.5", 18, Some("v1.0.5")),
+        ("1.0.5", 19, None),
+        ("branch main", 29, Some("main-otp-28")),
+        ("main-otp-27", 28, Some("main-otp-27")),
+        ("main", 26, None),
+        ("branch v1.18", 27, Some("v1.18-otp-27")),
+        ("branch nothing", 27, None),
+    ] {
+        assert_eq!(
+            chosen_elixir(request, otp_major).as_deref(),
+            reference,
+            "{request} on {otp_major}"
+        );
+    }
+}
+
+#[test]
+fn a_missing_elixir_tells_unlisted_from_unusable() {
+    let listing = elixir_listing();
+    let request = elixir_request("1.12.2");
+    assert_eq!(
+        listing.choose(&request, 21).unwrap_err(),
+        ElixirNoMatch::NoBuildForOtp {
+            request,
+            version: Some(elixir("1.12.2")),
+            otp_major: 21,
+            usable: vec![22, 23, 24],
+        }
+    );
+    let request = elixir_request("1.18.4");
+    let Err(ElixirNoMatch::NoBuildForOtp { usable, .. }) = listing.choose(&request, 25) else {
+        panic!("1.18.4 has no archive for OTP 25 in this list");
+    };
+    assert_eq!(usable, [26, 27, 28]);
+    let request = elixir_request("1.18.9");
+    assert_eq!(
+        listing.choose(&request, 27).unwrap_err(),
+        ElixirNoMatch::NotListed {
+            request,
+            nearest: ["1.18.4", "1.18.3", "1.17.2", "1.20.0", "1.12.2"]
+                .map(elixir)
+                .to_vec(),
+        }
+    );
+}
+
+#[test]
+fn a_half_given_pair_is_completed() {
+    let (otps, elixirs) = (otp_listing(), elixir_listing());
+    for (request, expected) in [
+        ("1.18", Some(("OTP-28.5.0.3", "v1.18.4-otp-27"))),
+        ("1.18.3", Some(("OTP-27.3.4.10", "v1.18.3-otp-27"))),
+        ("1.18.4-otp-26", Some(("OTP-26.2.5.19", "v1.18.4-otp-26"))),
+        ("1.12", Some(("OTP-24.3.4.17", "v1.12.2-otp-24"))),
+        ("1.10", None),
+        ("main", Some(("OTP-28.5.0.3", "main-otp-28"))),
+    ] {
+        let pair = newest_otp_for(&elixir_request(request), &otps, &elixirs);
+        let names = pair.map(|(o, e)| (o.reference.as_str(), e.reference.as_str()));
+        assert_eq!(names, expected, "{request}");
+    }
+    let pair = newest_pair(&otps, &elixirs).map(|(o, e)| (&*o.reference, &*e.reference));
+    assert_eq!(pair, Some(("OTP-29.0.2", "v1.20.0-otp-29")));
+    assert_eq!(
+        elixirs.newest_for(26).map(|build| &*build.reference),
+        Some("v1.18.4-otp-26")
+    );
+    assert_eq!(elixirs.newest_for(31), None);
+}
+
+#[test]
+fn an_otp_newer_than_the_table_is_a_default_only_with_an_archive_of_its_own() {
+    let otps = OtpListing::parse(&list(&["OTP-29.0.2", "OTP-30.0"], "\n"));
+    let pair = |names: &[&str]| {
+        let elixirs = ElixirListing::parse(&list(names, "\n"));
+        newest_pair(&otps, &elixirs).map(|(o, e)| (o.reference.clone(), e.reference.clone()))
+    };
+    assert_eq!(
+        pair(&["v1.20.0-otp-29"]),
+        Some(("OTP-29.0.2".to_owned(), "v1.20.0-otp-29".to_owned()))
+    );
+    assert_eq!(
+        pair(&["v1.20.0-otp-29", "v1.20.9-otp-30"]),
+        Some(("OTP-30.0".to_owned(), "v1.20.9-otp-30".to_owned()))
+    );
+}
+
+const INDEX: &str = r#"[
+{"version":"v26.7.0","date":"2026-08-05","files":["headers","linux-arm64","linux-x64"],"npm":"11.0.0","lts":false,"security":false},
+{"version":"v24.19.1","files":["linux-arm64","linux-x64"],"lts":false},
+{"version":"v24.19.0","files":["linux-arm64","linux-x64"],"lts":"Krypton"},
+{"version":"v24.0.0","files":["linux-arm64","linux-x64"],"lts":false},
+{"version":"v22.12.0","files":["linux-x64"],"lts":"Jod"},
+{"version":"v22.11.0","files":["linux-arm64","linux-x64"],"lts":"Jod"},
+{"version":"v18.20.5","files":["headers","src"],"lts":"Hydrogen"},
+{"version":"v18.20.4","files":["linux-arm64","linux-x64"],"lts":"Hydrogen"},
+{"version":"v18.2.0","files":["linux-arm64","linux-x64"],"lts":false},
+{"version":17}
+]"#;
+
+#[test]
+fn node_is_chosen_for_the_machine() {
+    let index = NodeIndex::parse(INDEX).expect("an index");
+    assert_eq!((index.releases().len(), index.malformed()), (9, 1));
+    for (request, arch, version) in [
+        ("22", Arch::Amd64, Some("22.12.0")),
+        ("22.x", Arch::Arm64, Some("22.11.0")),
+        ("^22.11", Arch::Amd64, Some("22.12.0")),
+        ("v18.2.0", Arch::Amd64, Some("18.2.0")),
+        ("18", Arch::Amd64, Some("18.20.4")),
+        ("18.20.5", Arch::Amd64, None),
+        ("~=18.2", Arch::Amd64, Some("18.2.0")),
+        ("<=18", Arch::Amd64, Some("18.20.4")),
+        // Wide, but with an end: the newest.
+        (">=18 <27", Arch::Amd64, Some("26.7.0")),
+        // Open-ended: the newest under long-term support, a patch without its name included.
+        (">=18", Arch::Amd64, Some("24.19.1")),
+        ("*", Arch::Amd64, Some("24.19.1")),
+        // Nothing in it is under long-term support.
+        (">=25", Arch::Amd64, Some("26.7.0")),
+        ("18.2 || 22.11", Arch::Amd64, Some("22.11.0")),
+        ("latest", Arch::Amd64, Some("26.7.0")),
+        ("lts/*", Arch::Amd64, Some("24.19.1")),
+        ("lts/Jod", Arch::Arm64, Some("22.11.0")),
+        ("lts/iron", Arch::Amd64, None),
+        ("20", Arch::Amd64, None),
+    ] {
+        let chosen = index.choose(&node_request(request), arch).ok();
+        assert_eq!(
+            chosen.map(|release| release.version.to_string()).as_deref(),
+            version,
+            "{request}"
+        );
+    }
+    let default = index.default_lts(Arch::Arm64).expect("an LTS line");
+    assert_eq!(
+        default.version.archive_name(Arch::Arm64),
+        "node-v24.19.1-linux-arm64.tar.gz"
+    );
+}
+
+#[test]
+fn a_missing_node_names_what_is_near() {
+    let index = NodeIndex::parse(INDEX).expect("an index");
+    let missing = index
+        .choose(&node_request("18.20.5"), Arch::Amd64)
+        .unwrap_err();
+    assert_eq!(
+        missing.newest_of_line.map(|v| v.to_string()).as_deref(),
+        Some("18.20.4")
+    );
+    assert_eq!(
+        missing.without_archive.map(|v| v.to_string()).as_deref(),
+        Some("18.20.5")
+    );
+    let missing = index.choose(&node_request("23"), Arch::Amd64).unwrap_err();
+    let nearest: Vec<String> = missing.nearest.iter().map(ToString::to_string).collect();
+    assert_eq!(nearest, ["24.19.1", "22.12.0", "26.7.0", "18.20.4"]);
+    assert!(NodeIndex::parse("<html>").is_err());
+}
+
+#[test]
+fn shasums_are_found_by_file() {
+    let text =
+        format!("{DIGEST}  node-v24.19.0-linux-x64.tar.gz\r\nshort  node-v24.19.0.pkg\n<html>\n");
+    let sums = Shasums::parse(&text);
+    assert_eq!(sums.get("node-v24.19.0-linux-x64.tar.gz"), Some(DIGEST));
+    assert_eq!(sums.get("node-v24.19.0.pkg"), None);
+    assert!(Shasums::parse("").is_empty());
+}
+
+#[test]
+fn requests_are_read_as_people_write_them() {
+    for (input, shown) in [
+        ("27", "27"),
+        ("27.3", "27.3"),
+        ("OTP-27.3.4", "27.3.4"),
+        ("\"27.3.4.2\"\r", "27.3.4.2"),
+        ("\u{feff}27.0-rc3 # soon", "27.0-rc3"),
+        ("27.0.0", "27.0.0"),
+        ("maint-27", "maint-27"),
+        ("ref:master", "master"),
+        ("\u{201c}26\u{201d}", "26"),
+    ] {
+        assert_eq!(otp_request(input).to_string(), shown, "{input:?}");
+    }
+    for (input, shown) in [
+        ("1.18", "1.18"),
+        ("v1.18.3", "1.18.3"),
+        ("1.18.4-otp-27", "1.18.4-otp-27"),
+        ("1.17.0-rc.0", "1.17.0-rc.0"),
+        ("1.17.0-rc.0-otp-27", "1.17.0-rc.0-otp-27"),
+        ("(branch main)", "branch main"),
+        ("(branch v1.18)\r", "branch v1.18"),
+        ("branch main-otp-27", "branch main-otp-27"),
+        ("main-otp-27", "branch main-otp-27"),
+        ("ref:main", "branch main"),
+        ("ref:v1.18.3", "1.18.3"),
+        ("v1.18", "1.18"),
+        ("1", "1"),
+    ] {
+        assert_eq!(elixir_request(input).to_string(), shown, "{input:?}");
+    }
+    for (input, shown) in [
+        ("v22.1.0", "22.1.0"),
+        ("=22.1.0", "22.1.0"),
+        ("22", "22"),
+        ("22.X", "22.X"),
+        ("> = 18", ">18"),
+        (">= v18  <21", ">=18 <21"),
+        ("~> 18.2", "~18.2"),
+        ("18 - 20.1", "18 - 20.1"),
+        ("lts", "lts/*"),
+        ("LTS/Jod", "lts/jod"),
+        ("current", "latest"),
+        ("node", "latest"),
+        ("18||20", "18 || 20"),
+        ("'^22'", "^22"),
+    ] {
+        assert_eq!(node_request(input).to_string(), shown, "{input:?}");
+    }
+}
+
+#[test]
+fn what_is_no_version_is_refused_with_the_reason() {
+    let part = |text: &str| text.to_owned();
+    for (input, reason) in [
+        ("", Reason::Empty),
+        ("''", Reason::Empty),
+        ("27.x", Reason::NotANumber { part: part("x") }),
+        ("27..1", Reason::NotANumber { part: part("") }),
+        (
+            "99999999999",
+            Reason::TooLarge {
+                part: part("99999999999"),
+            },
+        ),
+        (
+            "27.0-beta",
+            Reason::NotACandidate {
+                part: part("beta"),
+                example: "27.0-rc1",
+            },
+        ),
+        ("27-rc1", Reason::Incomplete),
+        (
+            "R16B03",
+            Reason::NotANumber {
+                part: part("R16B03"),
+            },
+        ),
+    ] {
+        let error = OtpRequest::parse(input).unwrap_err();
+        assert_eq!((error.input.as_str(), error.reason), (input, reason));
+    }
+    for (input, reason) in [
+        ("", Reason::Empty),
+        ("1.18.4-otp-x", Reason::NotAnOtpMajor { part: part("x") }),
+        ("1.18.4.1", Reason::TooManyNumbers),
+        ("1.18.x", Reason::NotANumber { part: part("x") }),
+        ("branch ../x", Reason::NotABranch { part: part("../x") }),
+        (
+            "system",
+            Reason::NotANumber {
+                part: part("system"),
+            },
+        ),
+    ] {
+        let error = ElixirRequest::parse(input).unwrap_err();
+        assert_eq!((error.input.as_str(), error.reason), (input, reason));
+    }
+    // npm refuses these as ranges.
+    for input in [
+        ">=18, <21",
+        "node 18",
+        "18 .x",
+        "18.x.y",
+        "=>18",
+        "18.1.2.3",
+        ">",
+        "018",
+        "18 -20",
+        "18-20",
+        "lts/-1",
+        "stable",
+        ">=18<21",
+        "18 |20",
+    ] {
+        let error = NodeRequest::parse(input).unwrap_err();
+        assert!(
+            matches!(error.reason, Reason::NotARange { .. }),
+            "{input}: {error}"
+        );
+    }
+    assert_eq!(NodeRequest::parse(" ").unwrap_err().reason, Reason::Empty);
+}
+
+#[test]
+fn versions_and_requests_are_strings_in_json() {
+    assert_eq!(
+        serde_json::to_string(&otp("27.3.4.2")).unwrap(),
+        "\"27.3.4.2\""
+    );
+    let back: ElixirRequest = serde_json::from_str("\"1.18.4-otp-27\"").unwrap();
+    assert_eq!(back, elixir_request("1.18.4-otp-27"));
+    assert!(serde_json::from_str::<OtpVersion>("\"27\"").is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_makes_a_parser_panic_and_what_is_read_is_read_again(
+        text in r"(OTP-|v|branch |ref:|lts/|[\^~<>=]{0,2})?[0-9x.* |-]{0,12}(-?rc\.?[0-9]{0,3})?(-otp-[0-9]{0,3})?|(?s).{0,20}"
+    ) {
+        if let Ok(request) = OtpRequest::parse(&text) {
+            prop_assert_eq!(OtpRequest::parse(&request.to_string()), Ok(request));
+        }
+        if let Ok(request) = ElixirRequest::parse(&text) {
+            prop_assert_eq!(ElixirRequest::parse(&request.to_string()), Ok(request));
+        }
+        if let Ok(request) = NodeRequest::parse(&text) {
+            prop_assert_eq!(NodeRequest::parse(&request.to_string()), Ok(request));
+        }
+        if let Ok(version) = OtpVersion::parse(&text) {
+            prop_assert_eq!(OtpVersion::parse(&version.to_string()), Ok(version));
+        }
+        if let Ok(version) = ElixirVersion::parse(&text) {
+            prop_assert_eq!(ElixirVersion::parse(&version.to_string()), Ok(version));
+        }
+    }
+
+    #[test]
+    fn no_list_makes_a_parser_panic(text in r"(?s)([0-9a-fv.\n -]|OTP-|-otp-|.){0,80}") {
+        let lines = text.lines().count();
+        let otps = OtpListing::parse(&text);
+        prop_assert!(otps.builds().len() + otps.malformed() <= lines);
+        let elixirs = ElixirListing::parse(&text);
+        prop_assert!(elixirs.builds().len() + elixirs.malformed() <= lines);
+        prop_assert!(Shasums::parse(&text).is_empty());
+        prop_assert!(NodeIndex::parse(&text).is_err());
+    }
+}

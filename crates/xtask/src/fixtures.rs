@@ -1,0 +1,204 @@
+//! `cargo xtask fixtures`: what keeps the folder `fixtures` true, and the app that is too big
+//! to be in it.
+
+pub(crate) mod big;
+mod locked;
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mirror::git_package::{self, GitError};
+use mirror::hex_package::{self, HexPackage, PackError};
+use walkdir::WalkDir;
+
+use locked::Entry;
+
+const USAGE: &str = "cargo xtask fixtures lock\n       \
+     cargo xtask fixtures generate-big DIR [--packages N] [--modules N]";
+
+/// What keeps the fixtures from being made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("usage: {USAGE}")]
+    Usage,
+    #[error("cannot use {path}: {source}", path = path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    #[error(transparent)]
+    Git(#[from] GitError),
+    #[error("{file}:{line}: no package of the fixtures: {text}", file = file.display())]
+    UnknownPackage {
+        file: PathBuf,
+        line: usize,
+        text: String,
+    },
+    #[error("{file} has no {mark}", file = file.display())]
+    NoMark { file: PathBuf, mark: &'static str },
+}
+
+/// The folder `fixtures` of this checkout.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
+}
+
+/// Runs `cargo xtask fixtures ARGS`.
+pub(crate) fn run(args: &[OsString]) -> Result<(), Error> {
+    let args: Vec<_> = args.iter().map(OsString::as_os_str).collect();
+    match *args.as_slice() {
+        [command] if command == "lock" => {
+            for (file, text) in locks(&root())? {
+                fs::write(&file, text).map_err(io_error(&file))?;
+            }
+            Ok(())
+        }
+        [command, dir, ref options @ ..] if command == "generate-big" => {
+            let (mut packages, mut modules) = (big::PACKAGES, big::MODULES);
+            for option in options.chunks(2) {
+                let &[option, number] = option else {
+                    return Err(Error::Usage);
+                };
+                let target = match option.to_str() {
+                    Some("--packages") => &mut packages,
+                    Some("--modules") => &mut modules,
+                    _ => return Err(Error::Usage),
+                };
+                *target = parse(number).ok_or(Error::Usage)?;
+            }
+            big::generate(&root(), Path::new(dir), packages, modules)
+        }
+        _ => Err(Error::Usage),
+    }
+}
+
+fn parse(number: &OsStr) -> Option<usize> {
+    number.to_str()?.parse().ok()
+}
+
+/// Every fixture's `mix.lock` with what it should hold: the checksums, requirements and
+/// commits are those of the packages in `root`; names and versions are the file's own.
+fn locks(root: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
+    let packages: BTreeMap<_, _> = hex_package::pack_all(&root.join("packages"))?
+        .into_iter()
+        .map(|package| ((package.name.clone(), package.version.clone()), package))
+        .collect();
+
+    let mut locks = Vec::new();
+    let mut fixtures = fs::read_dir(root)
+        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+        .map_err(io_error(root))?;
+    fixtures.sort_by_key(fs::DirEntry::file_name);
+    for fixture in fixtures {
+        let file = fixture.path().join("mix.lock");
+        if file.is_file() {
+            let text = fs::read_to_string(&file).map_err(io_error(&file))?;
+            let text = relock(root, &file, &text, &packages)?;
+            locks.push((file, text));
+        }
+    }
+    Ok(locks)
+}
+
+fn relock(
+    root: &Path,
+    file: &Path,
+    text: &str,
+    packages: &BTreeMap<(String, String), HexPackage>,
+) -> Result<String, Error> {
+    let mut lines = String::new();
+    for (index, line) in text.lines().enumerate() {
+        let unknown = || Error::UnknownPackage {
+            file: file.to_owned(),
+            line: index + 1,
+            text: line.to_owned(),
+        };
+        let line = match Entry::parse(line) {
+            Some(Entry::Hex { name, version }) => packages
+                .get(&(name.to_owned(), version.to_owned()))
+                .ok_or_else(unknown)?
+                .lock_line(),
+            Some(Entry::Git { url, commit }) => {
+                let name = url.rsplit('/').next().unwrap_or(url);
+                let sources = root
+                    .join("packages-git")
+                    .join(name.trim_end_matches(".git"));
+                if !sources.is_dir() {
+                    return Err(unknown());
+                }
+                let repository = tempfile::tempdir().map_err(io_error(&sources))?;
+                let made = git_package::make_bare(&sources, &repository.path().join(name))?;
+                line.replacen(&format!("\"{commit}\""), &format!("\"{made}\""), 1)
+            }
+            None => line.to_owned(),
+        };
+        lines.push_str(&line);
+        lines.push('\n');
+    }
+    Ok(lines)
+}
+
+/// Copies what is in `from` to the new folder `to`, with modes.
+fn copy_tree(from: &Path, to: &Path) -> Result<(), Error> {
+    for entry in WalkDir::new(from) {
+        let entry = entry.map_err(|error| io_error(from)(error.into()))?;
+        let path = entry.path();
+        let target = to.join(path.strip_prefix(from).unwrap_or(path));
+        if entry.file_type().is_dir() {
+            fs::create_dir_all(&target).map_err(io_error(&target))?;
+        } else {
+            fs::copy(path, &target).map_err(io_error(&target))?;
+        }
+    }
+    Ok(())
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn committed_locks_are_up_to_date() {
+        let locks = locks(&root()).unwrap();
+        assert!(locks.len() >= 8, "only {} locks were found", locks.len());
+        for (file, text) in locks {
+            let committed = fs::read_to_string(&file).unwrap();
+            assert_eq!(
+                committed,
+                text,
+                "{} is stale: cargo xtask fixtures lock",
+                file.display()
+            );
+        }
+    }
+
+    #[test]
+    fn relock_names_the_line_of_an_unknown_package() {
+        let text = "%{\n  \"nothing\": {:hex, :nothing, \"1.0.0\"},\n}\n";
+        let file = Path::new("mix.lock");
+        let error = relock(&root(), file, text, &BTreeMap::new()).unwrap_err();
+        assert!(
+            matches!(error, Error::UnknownPackage { line: 2, .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn run_refuses_what_it_does_not_know() {
+        for args in [
+            &["unlock"][..],
+            &["generate-big"],
+            &["generate-big", "d", "--modules"],
+        ] {
+            let args: Vec<_> = args.iter().map(OsString::from).collect();
+            assert!(matches!(run(&args), Err(Error::Usage)), "{args:?}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! A root filesystem that resembles the build image of heroku-24, made from Debian's packages.
+//! Nothing of what a buildpack installs is in it.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use crate::debian::{ARCHIVE, KEYRING};
+use crate::process::{Result, ensure, run};
+
+const SUITE: &str = "trixie";
+
+/// Those of heroku-24-build (contracts 1.7) that builds of Elixir apps come into touch with.
+const PACKAGES: &str = "bash,build-essential,bzip2,ca-certificates,coreutils,curl,file,git,jq,\
+                        libncurses6,libssl-dev,libssl3t64,openssh-client,procps,rsync,unzip,\
+                        xz-utils,zip";
+
+/// Makes the image in the directory `root`, which must not exist.
+pub(crate) fn make(root: &Path) -> Result {
+    ensure("debootstrap", "debootstrap")?;
+    ensure(KEYRING, "debian-archive-keyring")?;
+    // In a mount namespace of its own, so that an interrupted run leaves nothing mounted.
+    run(Command::new("unshare")
+        .args([
+            "--mount",
+            "debootstrap",
+            "--variant=minbase",
+            "--arch=amd64",
+        ])
+        .arg(format!("--keyring={KEYRING}"))
+        .arg(format!("--include={PACKAGES}"))
+        .args([SUITE.as_ref(), root.as_os_str(), ARCHIVE.as_ref()])
+        // An older debootstrap has no script of the suite's name; that of sid is the same.
+        .arg("/usr/share/debootstrap/scripts/sid"))?;
+
+    append(
+        &root.join("etc/passwd"),
+        "heroku:x:1000:1000::/app:/bin/bash\n",
+    )?;
+    append(&root.join("etc/group"), "heroku:x:1000:\n")?;
+    for unneeded in [
+        "var/cache/apt",
+        "var/lib/apt/lists",
+        "usr/share/doc",
+        "usr/share/man",
+    ] {
+        let dir = root.join(unneeded);
+        fs::remove_dir_all(&dir)?;
+        fs::create_dir(&dir)?;
+    }
+    Ok(())
+}
+
+fn append(file: &Path, line: &str) -> Result {
+    fs::OpenOptions::new()
+        .append(true)
+        .open(file)?
+        .write_all(line.as_bytes())?;
+    Ok(())
+}
