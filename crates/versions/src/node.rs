@@ -23,7 +23,7 @@ impl NodeVersion {
                 if version.build.is_empty()
                     && [version.major, version.minor, version.patch]
                         .iter()
-                        .all(|number| *number <= nodejs_semver::MAX_SAFE_INTEGER) =>
+                        .all(|number| *number <= MAX_NUMBER) =>
             {
                 Ok(Self(version))
             }
@@ -48,11 +48,6 @@ impl NodeVersion {
     pub fn archive_name(&self, arch: Arch) -> String {
         format!("node-v{self}-linux-{}.tar.gz", arch.node_name())
     }
-
-    fn satisfies(&self, range: &nodejs_semver::Range) -> bool {
-        nodejs_semver::Version::parse(self.to_string())
-            .is_ok_and(|version| version.satisfies(range))
-    }
 }
 
 impl fmt::Display for NodeVersion {
@@ -69,33 +64,64 @@ impl FromStr for NodeVersion {
     }
 }
 
-/// A range as npm understands it, in a normal form: `>=18 <21`, `^22`, `18.x || 20.x`.
+/// A range as npm understands it: `>=18 <21`, `^22`, `18.x || 20.x`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeRange {
+    /// As it was written, with each operator directly before its version.
     text: String,
-    range: nodejs_semver::Range,
+    /// One of these sets must hold, and of a set every bound.
+    sets: Vec<Vec<Bound>>,
 }
 
 impl NodeRange {
-    fn read(text: &str) -> Result<Self, Reason> {
-        let normal = npm_normal_form(text).ok_or_else(|| not_a_range(text))?;
-        let range = nodejs_semver::Range::parse(&normal).map_err(|_| not_a_range(text))?;
-        Ok(Self {
-            text: normal,
-            range,
-        })
-    }
-
     #[must_use]
     pub fn matches(&self, version: &NodeVersion) -> bool {
-        version.satisfies(&self.range)
+        let version = &version.0;
+        self.sets.iter().any(|set| {
+            set.iter().all(|bound| bound.holds(version))
+                // A pre-release is only in a range that names a pre-release of the same release.
+                && (version.pre.is_empty() || set.iter().any(|bound| bound.names(version)))
+        })
     }
 
     /// Whether every future major is in it: `>=18`, `*`.
     #[must_use]
     pub fn is_open_ended(&self) -> bool {
-        NodeVersion(semver::Version::new(nodejs_semver::MAX_SAFE_INTEGER, 0, 0))
-            .satisfies(&self.range)
+        self.matches(&NodeVersion(semver::Version::new(u64::MAX, 0, 0)))
+    }
+}
+
+/// A comparison with a whole version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Bound {
+    comparison: Comparison,
+    version: semver::Version,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Bound {
+    fn holds(&self, version: &semver::Version) -> bool {
+        let order = version.cmp_precedence(&self.version);
+        match self.comparison {
+            Comparison::Equal => order.is_eq(),
+            Comparison::Less => order.is_lt(),
+            Comparison::LessOrEqual => order.is_le(),
+            Comparison::Greater => order.is_gt(),
+            Comparison::GreaterOrEqual => order.is_ge(),
+        }
+    }
+
+    fn names(&self, version: &semver::Version) -> bool {
+        let release = |v: &semver::Version| (v.major, v.minor, v.patch);
+        !self.version.pre.is_empty() && release(&self.version) == release(version)
     }
 }
 
@@ -139,7 +165,7 @@ impl NodeRequest {
                 Err(not_a_range(text))
             };
         }
-        let range = NodeRange::read(text)?;
+        let range = range(text).ok_or_else(|| not_a_range(text))?;
         Ok(
             match NodeVersion::parse(range.text.trim_start_matches('=')) {
                 Ok(version) => Self::Exact(version),
@@ -177,88 +203,187 @@ fn not_a_range(text: &str) -> Reason {
     }
 }
 
-/// Rewrites a range so that its operators stand directly before their version and nothing else is
-/// left over, or says that npm's grammar (node-semver's `range.bnf` and its regular expressions in
-/// strict mode) does not produce it.
+/// Reads a range by the grammar of npm (node-semver 7 in strict mode), or `None` where npm refuses it.
 ///
-/// The crate that evaluates ranges takes a few texts that npm refuses, and refuses `~=18.2`, which
-/// npm takes; so the grammar is checked here, and only what passes is evaluated there.
-fn npm_normal_form(text: &str) -> Option<String> {
-    if text.len() > nodejs_semver::MAX_LENGTH {
+/// Written here since the crates for it read a good many texts otherwise than npm: `>=18, <21`,
+/// `~=18.2`, `>x`, `x.2`, and sets that nothing satisfies, such as `<20 20`.
+fn range(text: &str) -> Option<NodeRange> {
+    if text.len() > MAX_LENGTH {
         return None;
     }
-    let sets = text
-        .split("||")
-        .map(|set| {
-            let set = set.trim();
-            if set.is_empty() {
-                return Some("*".to_owned());
-            }
-            hyphen_range(set).or_else(|| comparators(set))
-        })
-        .collect::<Option<Vec<_>>>()?;
-    Some(sets.join(" || "))
+    let mut written = Vec::new();
+    let mut sets = Vec::new();
+    for set in text.split("||") {
+        let comparators = hyphen_range(set).or_else(|| comparators(set))?;
+        let words: Vec<&str> = comparators.iter().map(|(_, _, text)| &**text).collect();
+        written.push(if words.is_empty() {
+            "*".to_owned()
+        } else {
+            words.join(" ")
+        });
+        sets.push(
+            comparators
+                .iter()
+                .flat_map(|(operator, partial, _)| partial.bounds(operator))
+                .collect(),
+        );
+    }
+    Some(NodeRange {
+        text: written.join(" || "),
+        sets,
+    })
 }
 
+/// npm's limits: the length of a version, and JavaScript's largest exact integer.
+const MAX_LENGTH: usize = 256;
+const MAX_NUMBER: u64 = (1 << 53) - 1;
+
+/// An operator, the version that it applies to, and both as they are shown.
+type Comparator = (&'static str, Partial, String);
+
 /// `18 - 20.1`: two partial versions with a hyphen that has white space on both sides.
-fn hyphen_range(set: &str) -> Option<String> {
+fn hyphen_range(set: &str) -> Option<Vec<Comparator>> {
     let words: Vec<&str> = set.split_whitespace().collect();
     let [from, "-", to] = words[..] else {
         return None;
     };
-    let bare = |word: &str| {
-        let word = word.trim_start_matches(['v', '=']).to_owned();
-        is_partial(&word).then_some(word)
-    };
-    Some(format!("{} - {}", bare(from)?, bare(to)?))
+    let (from, to) = (without_prefix(from), without_prefix(to));
+    Some(vec![
+        (">=", Partial::parse(from)?, format!("{from} -")),
+        ("<=", Partial::parse(to)?, to.to_owned()),
+    ])
 }
 
-/// One or more comparators, all of which must hold.
-fn comparators(set: &str) -> Option<String> {
-    let mut rest = set;
-    let mut written = Vec::new();
+/// The comparators of a set, all of which must hold; none for an empty set, which is `*`.
+fn comparators(set: &str) -> Option<Vec<Comparator>> {
+    let mut rest = set.trim();
+    let mut found = Vec::new();
     while !rest.is_empty() {
-        let operator = OPERATORS
-            .iter()
-            .find(|operator| rest.starts_with(**operator))?;
-        rest = rest[operator.len()..]
-            .trim_start_matches(|c: char| c == 'v' || c == '=' || c.is_whitespace());
+        let mut operator = *OPERATORS.iter().find(|op| rest.starts_with(**op))?;
+        rest = &rest[operator.len()..];
+        if !operator.is_empty() {
+            rest = rest.trim_start();
+        }
+        match (operator, rest.strip_prefix('=')) {
+            (">", Some(after)) => (operator, rest) = (">=", after),
+            ("<", Some(after)) => (operator, rest) = ("<=", after),
+            ("~" | "~>" | "^", Some(after)) => rest = after.trim_start(),
+            _ => {}
+        }
+        if operator == "~>" {
+            operator = "~";
+        }
         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
         let (version, after) = rest.split_at(end);
-        if !is_partial(version) {
-            return None;
-        }
-        let operator = if *operator == "~>" { "~" } else { operator };
-        written.push(format!("{operator}{version}"));
+        let version = without_prefix(version);
+        found.push((
+            operator,
+            Partial::parse(version)?,
+            format!("{operator}{version}"),
+        ));
         rest = after.trim_start();
     }
-    Some(written.join(" "))
+    Some(found)
 }
 
 /// Longest first; the empty one is found last and always.
 const OPERATORS: [&str; 9] = [">=", "<=", "~>", ">", "<", "=", "~", "^", ""];
 
-/// `18`, `18.x`, `18.2.*`, `18.2.1-rc.1+build`: npm's `XRANGEPLAIN`.
-fn is_partial(version: &str) -> bool {
-    let (numbers, suffix) = match version.find(['-', '+']) {
-        Some(at) => version.split_at(at),
-        None => (version, ""),
-    };
-    let parts: Vec<&str> = numbers.split('.').collect();
-    let is_part = |part: &&str| {
-        matches!(*part, "x" | "X" | "*")
-            || (number::<u64>(part).is_ok_and(|n| n <= nodejs_semver::MAX_SAFE_INTEGER)
-                && (part.len() == 1 || !part.starts_with('0')))
-    };
-    if !parts.iter().all(is_part) {
-        return false;
+fn without_prefix(version: &str) -> &str {
+    version.trim_start_matches(['v', '='])
+}
+
+/// `18`, `18.x`, `18.2.*`, `18.2.1-rc.1+build`; a number that is missing or a wildcard is `None`,
+/// and none follows it.
+struct Partial {
+    major: Option<u64>,
+    minor: Option<u64>,
+    patch: Option<u64>,
+    pre_release: semver::Prerelease,
+}
+
+impl Partial {
+    fn parse(version: &str) -> Option<Self> {
+        let (numbers, suffix) = match version.find(['-', '+']) {
+            Some(at) => version.split_at(at),
+            None => (version, ""),
+        };
+        let mut parts = numbers.split('.').map(|part| match part {
+            "x" | "X" | "*" => Some(None),
+            _ => number::<u64>(part)
+                .ok()
+                .filter(|n| *n <= MAX_NUMBER)
+                .filter(|_| part.len() == 1 || !part.starts_with('0'))
+                .map(Some),
+        });
+        let mut next = || parts.next().unwrap_or(Some(None));
+        let (major, minor, patch) = (next()?, next()?, next()?);
+        let count = numbers.split('.').count();
+        let in_order =
+            minor.is_none_or(|_| major.is_some()) && patch.is_none_or(|_| minor.is_some());
+        if count > 3 || !in_order || (count < 3 && !suffix.is_empty()) {
+            return None;
+        }
+        // What may follow the numbers is SemVer's affair, so a whole version is put before it.
+        let pre_release = semver::Version::parse(&format!("1.1.1{suffix}")).ok()?.pre;
+        Some(Self {
+            major,
+            minor,
+            patch,
+            pre_release,
+        })
     }
-    // The rules for what may follow are SemVer's, so a whole version is put before it.
-    match parts.len() {
-        1 | 2 => suffix.is_empty(),
-        3 => semver::Version::parse(&format!("1.1.1{suffix}")).is_ok(),
-        _ => false,
+
+    /// What `operator` and this version mean, in comparisons with whole versions; none: anything.
+    fn bounds(&self, operator: &str) -> Vec<Bound> {
+        use Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual};
+        let bound = |comparison, version| Bound {
+            comparison,
+            version,
+        };
+        let Some(major) = self.major else {
+            // Nothing is greater or less than any version.
+            return match operator {
+                ">" | "<" => vec![bound(Less, before(0, 0, 0))],
+                _ => Vec::new(),
+            };
+        };
+        let minor = self.minor.unwrap_or(0);
+        let mut whole = semver::Version::new(major, minor, self.patch.unwrap_or(0));
+        if self.patch.is_some() {
+            whole.pre = self.pre_release.clone();
+        }
+        let end_of_line = match self.minor {
+            Some(minor) => before(major, minor + 1, 0),
+            None => before(major + 1, 0, 0),
+        };
+        let from_to = |end| vec![bound(GreaterOrEqual, whole.clone()), bound(Less, end)];
+        match (operator, self.patch) {
+            ("^", _) if major > 0 => from_to(before(major + 1, 0, 0)),
+            // Below 1.0.0 every minor release may break, below 0.1.0 every patch.
+            ("^", Some(patch)) if minor == 0 => from_to(before(0, 0, patch + 1)),
+            (">=", _) => vec![bound(GreaterOrEqual, whole)],
+            (">", Some(_)) => vec![bound(Greater, whole)],
+            ("<", Some(_)) => vec![bound(Less, whole)],
+            ("<=", Some(_)) => vec![bound(LessOrEqual, whole)],
+            (">", None) => vec![bound(GreaterOrEqual, release_of(&end_of_line))],
+            ("<", None) => vec![bound(Less, before(major, minor, 0))],
+            ("<=", None) => vec![bound(Less, end_of_line)],
+            ("~" | "^", _) | (_, None) => from_to(end_of_line),
+            (_, Some(_)) => vec![bound(Equal, whole)],
+        }
     }
+}
+
+/// The lowest version of all that belong to a release, its pre-releases included: `19.0.0-0`.
+fn before(major: u64, minor: u64, patch: u64) -> semver::Version {
+    let mut version = semver::Version::new(major, minor, patch);
+    version.pre = semver::Prerelease::new("0").unwrap_or_default();
+    version
+}
+
+fn release_of(version: &semver::Version) -> semver::Version {
+    semver::Version::new(version.major, version.minor, version.patch)
 }
 
 /// One released version of Node.

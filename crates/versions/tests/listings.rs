@@ -397,6 +397,63 @@ fn node_is_chosen_for_the_machine() {
     );
 }
 
+/// Answers of npm's own semver 7.8.5, for the versions of `NPM_VERSIONS` in order.
+const NPM_ANSWERS: &[(&str, &str)] = &[
+    ("*", "11111111110"),
+    ("^x", "11111111110"),
+    (">x", "00000000000"),
+    ("<=*", "11111111110"),
+    ("<=18", "11111110000"),
+    (">18", "00000001110"),
+    ("<18.2", "11110000000"),
+    ("<=18.2", "11111100000"),
+    (">18.2", "00000011110"),
+    ("~18", "00011110000"),
+    ("~18.2", "00001100000"),
+    ("~=18.2", "00001100000"),
+    ("~18.2.5", "00000100000"),
+    ("^18.2", "00001110000"),
+    ("^0.12", "10000000000"),
+    ("18 - 20", "00011111100"),
+    ("18.2.5 - x", "00000111110"),
+    (">= 18.0.0 <=20.x", "00011111100"),
+    ("<20 20", "00000000000"),
+    ("16 || ^20.1", "01000000100"),
+    (">=22.0.0-rc.1", "00000000011"),
+    (">=21", "00000000010"),
+];
+
+const NPM_VERSIONS: [&str; 11] = [
+    "0.12.0",
+    "16.0.0",
+    "17.9.1",
+    "18.0.0",
+    "18.2.0",
+    "18.2.5",
+    "18.20.4",
+    "19.0.0",
+    "20.1.0",
+    "22.0.0",
+    "22.0.0-rc.1",
+];
+
+#[test]
+fn ranges_mean_what_npm_says() {
+    for (range, answers) in NPM_ANSWERS {
+        let NodeRequest::Range(parsed) = node_request(range) else {
+            panic!("{range} is a range");
+        };
+        let ours: String = NPM_VERSIONS
+            .iter()
+            .map(|version| {
+                let version = version.parse().expect("a version");
+                if parsed.matches(&version) { '1' } else { '0' }
+            })
+            .collect();
+        assert_eq!(ours, *answers, "{range}");
+    }
+}
+
 #[test]
 fn a_missing_node_names_what_is_near() {
     let index = NodeIndex::parse(INDEX).expect("an index");
@@ -464,7 +521,7 @@ fn requests_are_read_as_people_write_them() {
         ("=22.1.0", "22.1.0"),
         ("22", "22"),
         ("22.X", "22.X"),
-        ("> = 18", ">18"),
+        ("> =18", ">=18"),
         (">= v18  <21", ">=18 <21"),
         ("~> 18.2", "~18.2"),
         ("18 - 20.1", "18 - 20.1"),
@@ -543,6 +600,8 @@ fn what_is_no_version_is_refused_with_the_reason() {
         "stable",
         ">=18<21",
         "18 |20",
+        "x.2",
+        "v 18",
     ] {
         let error = NodeRequest::parse(input).unwrap_err();
         assert!(
