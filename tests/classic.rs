@@ -1,29 +1,570 @@
-//! Heroku's classic API.
+//! Heroku's classic API: fixtures are built, shipped, booted and built again.
 
-use whole_builds::{App, compiling, links_that_leave};
+use mirror::stack::Signal;
+use mirror::{AppDir, Override};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use walkdir::WalkDir;
+use whole_builds::{App, Deploy, Dyno, artifact_host, compiling, links_that_leave};
+
+const NOTHING: [&str; 0] = [];
+
+/// Boots `web`, and checks that nothing is compiled there: by it, nor by one-off commands.
+#[track_caller]
+fn boots_without_compiling(dyno: &Dyno, web: &str, path: &str) -> String {
+    let server = dyno.start(web);
+    let page = server.get(path);
+    let said = server.stop();
+    assert_eq!(compiling(&said), NOTHING, "{said}");
+    compiles_nothing(dyno, "mix run --no-start -e 'IO.puts(:ran)'");
+    page
+}
+
+#[track_caller]
+fn compiles_nothing(dyno: &Dyno, command: &str) -> String {
+    let output = dyno.run(command);
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{command}: {said}");
+    assert_eq!(compiling(&said), NOTHING, "{command}: {said}");
+    assert!(!said.contains("warning"), "{command}: {said}");
+    said
+}
+
+/// Path and modification time of every beam file of a slug.
+fn beams(slug: &Path) -> BTreeMap<PathBuf, SystemTime> {
+    WalkDir::new(slug.join("_build"))
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().extension().is_some_and(|e| e == "beam"))
+        .map(|entry| {
+            let time = entry.metadata().unwrap().modified().unwrap();
+            (entry.path().strip_prefix(slug).unwrap().to_owned(), time)
+        })
+        .collect()
+}
+
+/// The digested names in a manifest.
+fn digested(slug: &Path, phoenix_dir: &str) -> Vec<String> {
+    let path = slug.join(phoenix_dir).join("priv/static/cache_manifest.json");
+    let text = fs::read_to_string(path).expect("a manifest");
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let latest = json["latest"].as_object().expect("a map");
+    latest.values().map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+/// The npm registry that this machine uses, for the esbuild package's stand-in.
+fn npm_registry() -> String {
+    let output = std::process::Command::new("npm")
+        .args(["config", "get", "registry"])
+        .output()
+        .expect("npm runs");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
 
 #[test]
-fn phoenix_npm_builds_boots_and_rebuilds_only_what_changed() {
+fn phoenix_npm_deploys_and_a_second_deploy_compiles_only_what_changed() {
     let app = App::fixture("phoenix-npm");
     let detected = app.detect();
     assert!(detected.status.success());
     assert_eq!(detected.stdout, b"Phoenix\n");
 
     let cold = app.deploy();
-    println!("{}", cold.log());
     cold.expect_success();
-    assert_eq!(app.web(&cold), "mix phx.server");
-    assert_eq!(links_that_leave(&cold.slug), [""; 0].map(std::path::PathBuf::from));
+    assert_eq!(links_that_leave(&cold.slug), [PathBuf::new(); 0]);
+    let first = beams(&cold.slug);
+    assert!(digested(&cold.slug, ".").iter().any(|name| name.starts_with("assets/app-")));
     let web = app.web(&cold);
+    assert_eq!(web, "mix phx.server");
     let dyno = app.ship(cold);
-    let server = dyno.start(&web);
-    let page = server.get("/");
-    println!("{page}");
-    let said = server.stop();
-    assert_eq!(compiling(&said), [""; 0], "{said}");
+    let page = boots_without_compiling(&dyno, &web, "/");
+    assert!(page.contains("Deployed by Mixpack"), "{page}");
+    let (_, script) = page.split_once("src=\"").expect("a script");
+    let (script, _) = script.split_once('"').unwrap();
+    assert!(dyno.start(&web).get(script).len() > 100, "{script} is served");
 
-    let warm = app.deploy();
-    println!("{}", warm.log());
-    warm.expect_success();
-    assert_eq!(warm.compiled(), [""; 0]);
+    let unchanged = app.deploy();
+    unchanged.expect_success();
+    assert_eq!(unchanged.compiled(), NOTHING, "{}", unchanged.log());
+    assert_eq!(beams(&unchanged.slug), first);
+    drop(unchanged);
+
+    app.edit("lib/phoenix_npm/page.ex", "Deployed by Mixpack", "Deployed again");
+    let changed = app.deploy();
+    changed.expect_success();
+    let second = beams(&changed.slug);
+    let touched: Vec<_> = second
+        .iter()
+        .filter(|(path, time)| first.get(*path) != Some(time))
+        .map(|(path, _)| path.file_name().unwrap().to_str().unwrap())
+        .collect();
+    assert_eq!(touched, ["Elixir.PhoenixNpm.Page.beam"]);
+    assert_eq!(changed.compiled(), ["Compiling 1 file (.ex)"], "{}", changed.log());
+    let dyno = app.ship(changed);
+    let page = boots_without_compiling(&dyno, &web, "/");
+    assert!(page.contains("Deployed again"), "{page}");
+}
+
+#[test]
+fn a_build_writes_only_to_its_own_places() {
+    let app = App::fixture("phoenix-npm");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    assert_eq!(app.sandbox.written_outside().unwrap(), [PathBuf::new(); 0]);
+    assert_eq!(deploy.left_in_app, [PathBuf::new(); 0], "links are left in /app");
+    let mut in_tmp: Vec<String> = fs::read_dir(app.sandbox.tmp())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    in_tmp.sort();
+    // mix keeps folders of its own there (its lock, its notices between processes), and so does node.
+    in_tmp.retain(|name| !name.starts_with("mix_") && name != "node-compile-cache");
+    assert_eq!(in_tmp, ["build_phoenixnpm0", "buildpack", "cache", "env", "source"]);
+    let cached: Vec<_> = fs::read_dir(app.cache()).unwrap().collect();
+    assert_eq!(cached.len(), 1, "only a folder of ours in the cache");
+    let in_buildpack: Vec<_> = fs::read_dir(app.sandbox.tmp().join("buildpack"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(in_buildpack.len(), 2, "bin and export: {in_buildpack:?}");
+}
+
+#[test]
+fn a_hook_that_builds_the_assets_is_not_repeated() {
+    let app = App::fixture("phoenix-esbuild-mix");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    let deploy = app.deploy();
+    deploy.expect_success();
+    assert!(!deploy.stdout.contains("Installing Node.js"), "no package.json, no Node");
+    assert!(deploy.stdout.contains("already done"), "{}", deploy.stdout);
+    assert!(!deploy.stdout.contains("Digesting static files"));
+    assert!(digested(&deploy.slug, ".").iter().any(|name| name.starts_with("assets/app-")));
+    let left = WalkDir::new(deploy.slug.join("_build"))
+        .max_depth(1)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("esbuild"))
+        .count();
+    assert_eq!(left, 0, "the hook's `rm -f _build/esbuild*` has run");
+    let dyno = app.ship(deploy);
+    let page = boots_without_compiling(&dyno, "mix phx.server", "/");
+    assert!(page.contains("/assets/app-"), "{page}");
+}
+
+#[test]
+fn a_plain_app_takes_its_versions_from_tool_versions() {
+    let app = App::fixture("plain-otp");
+    let detected = app.detect();
+    assert_eq!(detected.stdout, b"Elixir\n");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    assert!(deploy.stdout.contains("(from .tool-versions:1)"), "{}", deploy.stdout);
+    assert!(deploy.stdout.contains("(from .tool-versions:2)"), "{}", deploy.stdout);
+    assert_eq!(app.web(&deploy), "mix run --no-halt");
+    let dyno = app.ship(deploy);
+    let output = dyno.run("timeout 5 mix run --no-halt");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("plain_otp worker started"), "{said}");
+    assert_eq!(compiling(&said), NOTHING, "{said}");
+}
+
+#[test]
+fn an_app_without_dependencies_builds_and_leaves_no_empty_folders() {
+    let app = App::fixture("no-deps");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    assert!(!deploy.slug.join("deps").exists());
+    assert!(!deploy.slug.join("priv").exists());
+    let dyno = app.ship(deploy);
+    compiles_nothing(&dyno, "mix run --no-start -e 'IO.puts(1)'");
+}
+
+#[test]
+fn both_phoenix_apps_of_an_umbrella_get_their_assets() {
+    let app = App::fixture("umbrella");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    assert!(digested(&deploy.slug, "apps/web").iter().any(|name| name.starts_with("assets/")));
+    assert_eq!(links_that_leave(&deploy.slug), [PathBuf::new(); 0]);
+    let web = app.web(&deploy);
+    assert_eq!(web, "mix phx.server");
+    let dyno = app.ship(deploy);
+    boots_without_compiling(&dyno, &web, "/");
+    let again = app.deploy();
+    again.expect_success();
+    assert_eq!(again.compiled(), NOTHING, "{}", again.log());
+
+    // Without the old static buildpack's setting every Phoenix app is built.
+    app.remove("phoenix_static_buildpack.config");
+    let both = app.deploy();
+    both.expect_success();
+    for child in ["apps/web", "apps/admin"] {
+        assert!(!digested(&both.slug, child).is_empty(), "{child}: {}", both.log());
+    }
+    assert_eq!(both.compiled(), NOTHING, "{}", both.log());
+}
+
+#[test]
+fn a_git_dependency_is_fetched_and_kept() {
+    let app = App::fixture("git-dep");
+    app.config("GIT_CONFIG_COUNT", "1");
+    app.config("GIT_CONFIG_KEY_0", &format!("url.{}/git/.insteadOf", app.host.url()));
+    app.config("GIT_CONFIG_VALUE_0", "https://git.example.invalid/");
+    // A leaked GIT_DIR would lead every git command to the wrong repository.
+    app.config("GIT_DIR", "/nowhere");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let dyno = app.ship(deploy);
+    let said = compiles_nothing(&dyno, "mix run -e 'IO.puts(:ran)'");
+    assert!(said.contains("greeting"), "{said}");
+    app.config("GIT_CONFIG_KEY_0", "url.http://127.0.0.1:9/.insteadOf");
+    let again = app.deploy();
+    again.expect_success();
+    assert_eq!(again.compiled(), NOTHING, "{}", again.log());
+}
+
+#[test]
+fn a_dependency_built_by_rebar3_compiles_with_our_rebar3() {
+    let app = App::fixture("rebar-dep");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    assert!(deploy.stdout.contains("===> "), "rebar3 has run: {}", deploy.stdout);
+    let requests = app.host.requests();
+    assert!(requests.iter().any(|r| r.path.contains("/installs/") && r.path.contains("rebar3")));
+    let again = app.deploy();
+    again.expect_success();
+    assert_eq!(again.compiled(), NOTHING, "{}", again.log());
+}
+
+#[test]
+fn a_release_holds_the_digested_assets_and_serves() {
+    let app = App::fixture("release");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let web = app.web(&deploy);
+    assert_eq!(web, "_build/prod/rel/storefront/bin/server");
+    let manifests = WalkDir::new(deploy.slug.join("_build/prod/rel/storefront"))
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().ends_with("priv/static/cache_manifest.json"))
+        .count();
+    assert_eq!(manifests, 1, "{}", deploy.log());
+    let dyno = app.ship(deploy);
+    let page = dyno.start(&web).get("/");
+    assert!(page.contains("/assets/app-"), "{page}");
+    // Without the overlay the profile has to tell the release to serve.
+    app.remove("rel/overlays/bin/server");
+    let deploy = app.deploy();
+    let web = app.web(&deploy);
+    assert_eq!(web, "_build/prod/rel/storefront/bin/storefront start");
+    app.ship(deploy).start(&web).get("/");
+}
+
+#[test]
+fn elixir_1_14_on_otp_25_builds_and_boots() {
+    let app = App::fixture("elixir-1-14");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let web = app.web(&deploy);
+    let dyno = app.ship(deploy);
+    boots_without_compiling(&dyno, &web, "/");
+    let again = app.deploy();
+    again.expect_success();
+    assert_eq!(again.compiled(), NOTHING, "{}", again.log());
+}
+
+#[test]
+fn an_archive_without_a_published_checksum_is_installed_and_said_so() {
+    // The list of Ubuntu 22.04 has the old lines of three fields.
+    let app = App::fixture("elixir-1-14").stack_name(Some("heroku-22"));
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let not_verified = "NOT verified: upstream publishes no checksum of it";
+    assert_eq!(deploy.stdout.matches(not_verified).count(), 1, "{}", deploy.stdout);
+}
+
+#[test]
+fn otp_that_was_installed_for_another_root_runs_from_ours() {
+    let host = Box::leak(Box::new(artifact_host()));
+    let mirror = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-toolchains/mirror");
+    let list = fs::read_to_string(mirror.join("builds/otp/amd64/ubuntu-24.04/builds.txt")).unwrap();
+    let reference = list
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .find(|name| name.starts_with("OTP-27"))
+        .expect("OTP 27 in the list");
+    let archive = WalkDir::new(mirror.join("erlef"))
+        .into_iter()
+        .filter_map(Result::ok)
+        .find(|entry| entry.path().to_string_lossy().ends_with(".tar.gz"))
+        .expect("the installed archive")
+        .into_path();
+    let folder = "/builds/otp/amd64/ubuntu-24.04";
+    let line = format!("{reference} 0000000000000000000000000000000000000000 2025-01-01T00:00:00Z\n");
+    host.set_override(format!("{folder}/builds.txt"), Override::Body(line.into_bytes()));
+    host.set_override(format!("{folder}/{reference}.tar.gz"), Override::File(archive));
+    let app = App::on(host, "no-deps", AppDir::Tmpfs);
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let dyno = app.ship(deploy);
+    let root = compiles_nothing(&dyno, "erl -noshell -eval 'io:put_chars(code:root_dir()),halt().'");
+    assert_eq!(root, "/app/.platform_tools/erlang");
+}
+
+#[test]
+fn without_a_usable_runtime_path_the_app_is_built_in_place_and_told() {
+    for (app_dir, name) in [(AppDir::ReadOnly, "read-only"), (AppDir::Missing, "missing")] {
+        let host = Box::leak(Box::new(artifact_host()));
+        let app = App::on(host, "no-deps", app_dir);
+        let deploy = app.deploy();
+        deploy.expect_success();
+        assert!(deploy.stderr.contains("/app cannot be used during the build"), "{name}: {}", deploy.log());
+        let dyno = app.ship(deploy);
+        let version = dyno.run("elixir --version");
+        assert!(version.status.success(), "{name}");
+    }
+}
+
+#[test]
+fn building_in_the_runtime_path_itself_needs_no_links() {
+    let host = Box::leak(Box::new(artifact_host()));
+    let dir = tempfile::tempdir().unwrap();
+    let app_dir = dir.path().join("app");
+    fs::create_dir(&app_dir).unwrap();
+    let app = App::on(host, "phoenix-npm", AppDir::Bind(app_dir.clone()));
+    whole_builds::copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/phoenix-npm"), &app_dir);
+    app.sandbox.give(&app_dir).unwrap();
+    let deploy = app.compile(Path::new("/app"));
+    deploy.expect_success();
+    assert!(deploy.stderr.is_empty(), "{}", deploy.stderr);
+    let boot = app.sandbox.command("bash", ["-lc", "cd /app && . .profile.d/elixir_buildpack_paths.sh && mix run --no-start -e 'IO.puts(:ran)'"]);
+    let output = boot.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("ran"), "{said}");
+    assert_eq!(compiling(&said), NOTHING, "{said}");
+    // A second run over the same directory: everything is there already.
+    let again = app.compile(Path::new("/app"));
+    again.expect_success();
+    assert_eq!(again.compiled(), NOTHING, "{}", again.log());
+}
+
+#[test]
+fn a_copy_of_the_source_in_the_runtime_path_is_left_as_it_was() {
+    // As herokuish has it during a build.
+    let host = Box::leak(Box::new(artifact_host()));
+    let dir = tempfile::tempdir().unwrap();
+    let app_dir = dir.path().join("app");
+    whole_builds::copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/umbrella"), &app_dir);
+    let app = App::on(host, "umbrella", AppDir::Bind(app_dir.clone()));
+    app.sandbox.give(&app_dir).unwrap();
+    let before = listing(&app_dir);
+    let deploy = app.deploy();
+    deploy.expect_success();
+    assert_eq!(listing(&app_dir), before);
+    let web = app.web(&deploy);
+    let dyno = app.ship(deploy);
+    boots_without_compiling(&dyno, &web, "/");
+}
+
+fn listing(dir: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<_> = WalkDir::new(dir)
+        .into_iter()
+        .map(|entry| entry.unwrap().into_path())
+        .collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn a_terminated_build_cleans_up_and_the_next_one_succeeds() {
+    let host = Box::leak(Box::new(artifact_host()));
+    let dir = tempfile::tempdir().unwrap();
+    let app_dir = dir.path().join("app");
+    fs::create_dir(&app_dir).unwrap();
+    let app = App::on(host, "no-deps", AppDir::Bind(app_dir.clone()));
+    app.sandbox.give(&app_dir).unwrap();
+    app.edit("elixir_buildpack.config", "erlang_version", "hook_pre_compile=\"sleep 300\"\nerlang_version");
+    let (mut process, build_dir) = app.start_deploy();
+    // The links are there once the hook runs; Elixir's folder is seen through them.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let slug = app.sandbox.tmp().join(build_dir.strip_prefix("/tmp").unwrap());
+    while !slug.join("_build").exists() || !app_dir.join("mix.exs").is_symlink() {
+        assert!(std::time::Instant::now() < until, "the build does not begin");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    std::thread::sleep(std::time::Duration::from_secs(8));
+    process.signal(Signal::TERM).unwrap();
+    let output = process.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(143), "{said}");
+    assert!(said.contains("stopped before it was done"), "{said}");
+    assert_eq!(fs::read_dir(&app_dir).unwrap().count(), 0, "links are left");
+    app.edit("elixir_buildpack.config", "hook_pre_compile=\"sleep 300\"\n", "");
+    app.deploy().expect_success();
+}
+
+#[test]
+fn hooks_run_in_the_elixir_buildpacks_order_with_shell_syntax() {
+    let app = App::fixture("no-deps");
+    let note = |name: &str| format!("{name}=\"X={name} && echo $X >> order.txt | cat\"\n");
+    let hooks: String = [
+        "pre_compile",
+        "hook_pre_fetch_dependencies",
+        "hook_pre_compile",
+        "hook_post_compile",
+        "post_compile",
+    ]
+    .map(|name| note(name).replace("$X", "\\$X"))
+    .concat();
+    app.write(
+        "elixir_buildpack.config",
+        &format!("elixir_version=1.18\nerlang_version=27\n{hooks}hook_compile='eval echo hook_compile >> order.txt; mix compile'\n"),
+    );
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let order = fs::read_to_string(deploy.slug.join("order.txt")).unwrap();
+    assert_eq!(
+        order.lines().collect::<Vec<_>>(),
+        [
+            "pre_compile",
+            "hook_pre_fetch_dependencies",
+            "hook_pre_compile",
+            "hook_compile",
+            "hook_post_compile",
+            "post_compile"
+        ]
+    );
+    assert!(deploy.stderr.contains("pre_compile (elixir_buildpack.config:3) is deprecated"));
+}
+
+#[test]
+fn a_config_file_that_is_a_program_is_evaluated_by_bash() {
+    let app = App::fixture("no-deps");
+    app.write(
+        "elixir_buildpack.config",
+        "if [ \"$CHOICE\" = new ]; then elixir_version=$(echo 1.18); fi\nerlang_version=27\nexport GREETING=\"from the file\"\n\
+         hook_post_compile='echo \"$GREETING\" > greeting.txt'\n",
+    );
+    app.config("CHOICE", "new");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    assert!(deploy.stdout.contains("elixir 1.18 -> 1.18.3 (from elixir_buildpack.config)"), "{}", deploy.stdout);
+    let greeting = fs::read_to_string(deploy.slug.join("greeting.txt")).unwrap();
+    assert_eq!(greeting, "from the file\n");
+}
+
+#[test]
+fn a_later_buildpack_finds_the_tools_through_export() {
+    let app = App::fixture("phoenix-npm");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let later = app.sandbox.command(
+        "bash",
+        ["-ec", ". /tmp/buildpack/export; cd /tmp; elixir --version; node --version; echo \"$MIX_ENV\""],
+    );
+    let output = later.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("Elixir 1.18.3") && said.contains("v24.") && said.ends_with("prod\n"), "{said}");
+}
+
+#[test]
+fn an_umbrella_path_dependency_in_the_tree_is_not_compiled_at_boot() {
+    let app = App::fixture("no-deps");
+    app.write(
+        "libs/inner/mix.exs",
+        "defmodule Inner.MixProject do\n  use Mix.Project\n  def project, do: [app: :inner, version: \"0.1.0\"]\nend\n",
+    );
+    app.write("libs/inner/lib/inner.ex", "defmodule Inner do\n  def x, do: :inner\nend\n");
+    let mix_exs = "defmodule NoDeps.MixProject do\n  use Mix.Project\n  def project, do: [app: :no_deps, version: \"0.1.0\", deps: [{:inner, path: \"libs/inner\"}]]\nend\n";
+    app.write("mix.exs", mix_exs);
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let dyno = app.ship(deploy);
+    let said = compiles_nothing(&dyno, "mix run --no-start -e 'IO.inspect(Inner.x())'");
+    assert!(said.contains(":inner"), "{said}");
+}
+
+#[test]
+fn an_app_that_is_not_elixir_is_declined_in_one_line() {
+    let app = App::fixture("no-deps");
+    app.remove("mix.exs");
+    let detected = app.detect();
+    assert_eq!(detected.status.code(), Some(1));
+    assert!(detected.stdout.is_empty());
+    let why = String::from_utf8(detected.stderr).unwrap();
+    assert_eq!(why.lines().count(), 1, "{why}");
+    assert!(why.contains("mix.exs"), "{why}");
+}
+
+#[test]
+fn config_vars_reach_the_build_to_the_byte_and_the_slug_not_at_all() {
+    let app = App::fixture("no-deps");
+    let value = "line one\nline \"two\" $HOME 'x' \u{e9}\n";
+    app.config("AWKWARD", value);
+    app.config("SECRET_MARKER", "m4rk3r-of-a-secret");
+    app.edit(
+        "elixir_buildpack.config",
+        "erlang_version",
+        "hook_post_compile='printf %s \"$AWKWARD\" | sha256sum > sum.txt'\nerlang_version",
+    );
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let sum = fs::read_to_string(deploy.slug.join("sum.txt")).unwrap();
+    let mut child = std::process::Command::new("sha256sum")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), value.as_bytes()).unwrap();
+    let expected = child.wait_with_output().unwrap().stdout;
+    assert_eq!(sum.as_bytes(), expected);
+    for tree in [deploy.slug.as_path(), app.cache()] {
+        assert_eq!(files_with(tree, b"m4rk3r-of-a-secret"), [PathBuf::new(); 0]);
+    }
+    assert!(!deploy.log().contains("m4rk3r-of-a-secret"));
+}
+
+fn files_with(tree: &Path, marker: &[u8]) -> Vec<PathBuf> {
+    WalkDir::new(tree)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_file())
+        .filter(|entry| {
+            let bytes = fs::read(entry.path()).unwrap_or_default();
+            bytes.windows(marker.len()).any(|window| window == marker)
+        })
+        .map(walkdir::DirEntry::into_path)
+        .collect()
+}
+
+#[test]
+fn ten_builds_leave_cache_and_slug_as_large_as_one() {
+    let app = App::fixture("no-deps");
+    let sizes = |deploy: &Deploy| [size(&deploy.slug), size(app.cache())];
+    let first = app.deploy();
+    first.expect_success();
+    let once = sizes(&first);
+    drop(first);
+    for _ in 0..8 {
+        app.deploy().expect_success();
+    }
+    for ((files, bytes), (files_once, bytes_once)) in sizes(&app.deploy()).iter().zip(once) {
+        assert_eq!(*files, files_once);
+        // mix packs times into its manifests, so their size wavers by a few bytes.
+        assert!(bytes.abs_diff(bytes_once) < 512, "{bytes} after ten, {bytes_once} after one");
+    }
+}
+
+/// Files and bytes of a tree.
+fn size(tree: &Path) -> (usize, u64) {
+    let files = WalkDir::new(tree)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_file());
+    files.fold((0, 0), |(count, bytes), file| {
+        (count + 1, bytes + file.metadata().map_or(0, |metadata| metadata.len()))
+    })
 }

@@ -13,7 +13,7 @@ use versions::elixir::{
 };
 use versions::node::{NodeIndex, NodeRequest, NodeVersion};
 use versions::otp::{OtpBuild, OtpListing, OtpRequest, OtpVersion};
-use versions::target::{Basis, Target};
+use versions::target::{Arch, Basis, Target};
 use versions::{ParseError, Tool};
 
 /// A tool and why this version of it.
@@ -232,6 +232,8 @@ pub enum PlanError {
         tool: Tool,
         asked: Asked,
         reason: String,
+        /// The newest release of each of the newest lines, newest first.
+        available: Vec<String>,
     },
     #[error("no build of {tool} {} for {target}", asked.value)]
     NoSuchVersion {
@@ -249,13 +251,21 @@ pub enum PlanError {
         elixir_source: Origin,
         otp: String,
         otp_source: Origin,
-        /// The OTP majors that this Elixir goes with, ascending.
+        /// The OTP majors that this Elixir goes with and that are built for the target, ascending.
         usable: Vec<u32>,
     },
     #[error("no OTP built for {target} goes with Elixir {}", asked.value)]
     NoOtpFor { asked: Asked, target: String },
+    #[error("no Elixir goes with OTP {otp}")]
+    NoElixirFor {
+        asked: Asked,
+        /// The version that was found for what was asked, or the branch.
+        otp: String,
+    },
     #[error("nothing in the lists for {target} goes together")]
     NothingGoesTogether { target: String },
+    #[error("no long-term release of Node.js for {arch} is listed")]
+    NoNode { arch: String },
     #[error("two lockfiles in {dir}")]
     TwoLockfiles { dir: String, lockfiles: Vec<String> },
     #[error("{manager} is not supported")]
@@ -369,8 +379,10 @@ fn choose_pair(
 ) -> Result<Pair, PlanError> {
     let otp = asked_for(facts, settings.erlang_version.as_ref(), tool_versions::ERLANG);
     let elixir = asked_for(facts, settings.elixir_version.as_ref(), tool_versions::ELIXIR);
-    let otp_request = otp.as_ref().map(parse_otp).transpose()?;
-    let elixir_request = elixir.as_ref().map(parse_elixir).transpose()?;
+    let otp_request = otp.as_ref().map(|asked| parse_otp(asked, &lists.otp));
+    let otp_request = otp_request.transpose()?;
+    let elixir_request = elixir.as_ref().map(|asked| parse_elixir(asked, &lists.elixir));
+    let elixir_request = elixir_request.transpose()?;
     match (otp.zip(otp_request), elixir.zip(elixir_request)) {
         (Some((otp, otp_request)), Some((elixir, elixir_request))) => {
             let erlang = choose_otp(&otp, &otp_request, target, lists)?;
@@ -380,7 +392,10 @@ fn choose_pair(
         (Some((otp, request)), None) => {
             let erlang = choose_otp(&otp, &request, target, lists)?;
             let newest = lists.elixir.newest_for(otp_major(&erlang.build));
-            let build = newest.ok_or_else(|| PlanError::NothingGoesTogether { target: os(target) })?;
+            let build = newest.ok_or_else(|| PlanError::NoElixirFor {
+                asked: otp.clone(),
+                otp: erlang.version.clone(),
+            })?;
             let reason = format!("newest for OTP {}", otp_major(&erlang.build));
             let elixir = elixir_choice(build, None, Origin::Default(reason));
             Ok((erlang, elixir))
@@ -431,20 +446,55 @@ fn unasked_pair(target: &Target, lists: &Lists, last: &LastBuild) -> Result<Pair
     ))
 }
 
-fn parse_otp(asked: &Asked) -> Result<OtpRequest, PlanError> {
-    OtpRequest::parse(&asked.value).map_err(|error| malformed(asked, &error))
+/// How many releases a message about a malformed version offers.
+const OFFERED: usize = 5;
+
+fn parse_otp(asked: &Asked, list: &OtpListing) -> Result<OtpRequest, PlanError> {
+    OtpRequest::parse(&asked.value).map_err(|error| {
+        let released = list.builds().iter().filter_map(|build| build.version.as_ref());
+        let released = released.filter(|version| !version.is_candidate());
+        malformed(asked, &error, newest_of_lines(released, |version| version.major()))
+    })
 }
 
-fn parse_elixir(asked: &Asked) -> Result<ElixirRequest, PlanError> {
-    ElixirRequest::parse(&asked.value).map_err(|error| malformed(asked, &error))
+fn parse_elixir(asked: &Asked, list: &ElixirListing) -> Result<ElixirRequest, PlanError> {
+    ElixirRequest::parse(&asked.value).map_err(|error| {
+        let released = list.builds().iter().filter_map(|build| build.version.as_ref());
+        let released = released.filter(|version| !version.is_candidate());
+        let line = |version: &ElixirVersion| (version.major(), version.minor());
+        malformed(asked, &error, newest_of_lines(released, line))
+    })
 }
 
-fn malformed(asked: &Asked, error: &ParseError) -> PlanError {
+fn parse_node(asked: &Asked, index: &NodeIndex, arch: Arch) -> Result<NodeRequest, PlanError> {
+    NodeRequest::parse(&asked.value).map_err(|error| {
+        let built = index.releases().iter().filter(|release| release.archs.contains(&arch));
+        let versions = built.map(|release| &release.version);
+        malformed(asked, &error, newest_of_lines(versions, |version| version.major()))
+    })
+}
+
+fn malformed(asked: &Asked, error: &ParseError, available: Vec<String>) -> PlanError {
     PlanError::Malformed {
         tool: error.tool,
         reason: error.reason.to_string(),
         asked: asked.clone(),
+        available,
     }
+}
+
+/// The first version of each line; `versions` are newest first.
+fn newest_of_lines<'a, V: ToString + 'a, L: PartialEq>(
+    versions: impl Iterator<Item = &'a V>,
+    line: impl Fn(&V) -> L,
+) -> Vec<String> {
+    let mut newest: Vec<&V> = Vec::new();
+    for version in versions {
+        if newest.last().is_none_or(|last| line(last) != line(version)) {
+            newest.push(version);
+        }
+    }
+    newest.into_iter().take(OFFERED).map(V::to_string).collect()
 }
 
 fn choose_otp(
@@ -494,7 +544,10 @@ fn choose_elixir(
             elixir_source: asked.origin.clone(),
             otp: erlang.version.clone(),
             otp_source: erlang.source.clone(),
-            usable,
+            usable: usable
+                .into_iter()
+                .filter(|major| lists.otp.builds().iter().any(|build| otp_major(build) == *major))
+                .collect(),
         }),
     }
 }
@@ -589,11 +642,13 @@ fn choose_node(
             None => index
                 .default_lts(target.arch)
                 .map(|release| (release, Origin::Default("newest LTS".to_owned())))
-                .ok_or_else(|| PlanError::NothingGoesTogether { target: os(target) })?,
+                .ok_or_else(|| PlanError::NoNode {
+                    arch: target.arch.to_string(),
+                })?,
         };
         return Ok(node_choice(&release.version, None, source));
     };
-    let request = NodeRequest::parse(&asked.value).map_err(|error| malformed(&asked, &error))?;
+    let request = parse_node(&asked, index, target.arch)?;
     let release = index
         .choose(&request, target.arch)
         .map_err(|miss| PlanError::NoSuchVersion {
@@ -733,34 +788,42 @@ fn asset_build(
 }
 
 fn install(dir: &str, lockfiles: &[String]) -> Result<Install, PlanError> {
-    let (npm, others): (Vec<&String>, Vec<&String>) = lockfiles
-        .iter()
-        .partition(|name| name.ends_with("package-lock.json") || name.starts_with("npm-"));
-    if !others.is_empty() && lockfiles.len() > 1 {
+    let mut managers: Vec<&'static str> = lockfiles.iter().map(|name| manager(name)).collect();
+    managers.dedup();
+    if managers.len() > 1 {
         return Err(PlanError::TwoLockfiles {
             dir: dir.to_owned(),
             lockfiles: lockfiles.to_vec(),
         });
     }
-    if let Some(other) = others.first() {
-        return Err(PlanError::UnsupportedManager {
-            manager: match other.as_str() {
-                "yarn.lock" => "yarn",
-                "pnpm-lock.yaml" => "pnpm",
-                _ => "bun",
-            },
-            lockfile: join(dir, other),
-        });
-    }
-    let (command, why) = match npm.first() {
-        Some(lock) => ("ci", format!("{} is there", join(dir, lock))),
-        None => ("install", "there is no lockfile".to_owned()),
+    let (command, why) = match (managers.first(), lockfiles.first()) {
+        (Some(&NPM), Some(lock)) => ("ci", format!("{} is there", join(dir, lock))),
+        (Some(manager), Some(lock)) => {
+            return Err(PlanError::UnsupportedManager {
+                manager: *manager,
+                lockfile: join(dir, lock),
+            });
+        }
+        _ => ("install", "there is no lockfile".to_owned()),
     };
     Ok(Install {
         dir: dir.to_owned(),
-        command: vec!["npm".to_owned(), command.to_owned()],
+        command: vec![NPM.to_owned(), command.to_owned()],
         why,
     })
+}
+
+const NPM: &str = "npm";
+
+/// Whose lockfile a file of this name is. Files of one manager stand side by side in
+/// [`Facts`]' lists.
+fn manager(lockfile: &str) -> &'static str {
+    match lockfile {
+        "yarn.lock" => "yarn",
+        "pnpm-lock.yaml" => "pnpm",
+        "bun.lock" | "bun.lockb" => "bun",
+        _ => NPM,
+    }
 }
 
 fn steps(

@@ -4,7 +4,6 @@ use crate::command::Env;
 use crate::error::Error;
 use app::facts::ConfigFile;
 use app::shell_config::{Assignment, Value};
-use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -24,7 +23,9 @@ for __name in $(compgen -v); do
   case $__name in __*|BASH*|_|RANDOM|SECONDS|LINENO|EPOCH*|SRANDOM|FUNCNAME|DIRSTACK|PIPESTATUS|OPTIND) continue ;; esac
   [[ ${__before[$__name]+known} && ${__before[$__name]} == "${!__name-}" ]] && continue
   __flags=-
-  [[ $(declare -p "$__name" 2>/dev/null) == "declare -"*x* ]] && __flags=x
+  __declared=$(declare -p "$__name" 2>/dev/null) || __declared=
+  __declared=${__declared#declare }
+  [[ ${__declared%% *} == *x* ]] && __flags=x
   declare -n __value=$__name
   printf '%s\0' "$__name" "$__flags" "${#__value[@]}" "${__value[@]}" >&3
   declare +n __value
@@ -88,13 +89,6 @@ fn assignments(printed: &[u8]) -> Vec<Assignment> {
     list
 }
 
-/// Whether bash is there at all: looked up on the same `PATH` that would run it.
-#[must_use]
-pub fn bash_is_there(env: &Env) -> bool {
-    let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
-    std::env::split_paths(&path).any(|dir| dir.join("bash").is_file())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,7 +134,7 @@ mod tests {
         let Err(Error::ConfigFile { output, status, .. }) = values("x=(\n") else {
             panic!("must fail");
         };
-        assert!(output.contains("syntax error"), "{output}");
+        assert!(output.contains("x.config: line 1: "), "{output}");
         assert!(status.contains('1') || status.contains('2'), "{status}");
     }
 }

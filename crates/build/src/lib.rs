@@ -15,6 +15,7 @@ pub mod prepare;
 pub mod profile;
 pub mod record;
 pub mod run;
+pub mod sources;
 pub mod stable_path;
 mod steps;
 pub mod store;

@@ -20,11 +20,11 @@ pub struct Launch<'a> {
 /// Config vars are in the environment before it runs, so every default gives way to them.
 #[must_use]
 pub fn elixir_script(root: &Path, launch: &Launch<'_>) -> String {
-    let root = quoted(root);
+    let root = in_double_quotes(root);
     let mut script = String::new();
     let _ = writeln!(
         script,
-        "export PATH={root}/.platform_tools/elixir/bin:{root}/.platform_tools/erlang/bin:{root}/.platform_tools:\"$PATH\""
+        "export PATH=\"{root}/.platform_tools/elixir/bin:{root}/.platform_tools/erlang/bin:{root}/.platform_tools:$PATH\""
     );
     // The VM warns when file names are latin1, and C.UTF-8 is the one UTF-8 locale of every image.
     script.push_str(
@@ -34,10 +34,10 @@ pub fn elixir_script(root: &Path, launch: &Launch<'_>) -> String {
         let _ = writeln!(script, "export {name}=\"${{{name}:-{value}}}\"");
     };
     default("MIX_ENV", launch.mix_env);
-    let _ = writeln!(script, "export MIX_HOME=\"${{MIX_HOME:-\"{root}/.mix\"}}\"");
-    let _ = writeln!(script, "export HEX_HOME=\"${{HEX_HOME:-\"{root}/.hex\"}}\"");
+    default("MIX_HOME", &format!("{root}/.mix"));
+    default("HEX_HOME", &format!("{root}/.hex"));
     if launch.phx_server {
-        script.push_str("export PHX_SERVER=\"${PHX_SERVER:-true}\"\n");
+        default("PHX_SERVER", "true");
     }
     script
 }
@@ -46,12 +46,12 @@ pub fn elixir_script(root: &Path, launch: &Launch<'_>) -> String {
 #[must_use]
 pub fn node_script(root: &Path, launch: &Launch<'_>) -> Option<String> {
     launch.node.then(|| {
-        let root = quoted(root);
+        let root = in_double_quotes(root);
         let mut path = format!("{root}/.heroku/node/bin:");
         for bin in launch.node_bins {
-            let _ = write!(path, "{root}/{}:", shell_words::quote(bin));
+            let _ = write!(path, "{root}/{}:", in_double_quotes(Path::new(bin)));
         }
-        format!("export PATH={path}\"$PATH\"\n")
+        format!("export PATH=\"{path}$PATH\"\n")
     })
 }
 
@@ -66,8 +66,16 @@ pub fn export_script(build_dir: &Path, launch: &Launch<'_>) -> String {
     script
 }
 
-fn quoted(path: &Path) -> String {
-    shell_words::quote(&path.to_string_lossy()).into_owned()
+/// A path as it stands between double quotes, also as the default of `${NAME:-…}` there.
+fn in_double_quotes(path: &Path) -> String {
+    let mut quoted = String::new();
+    for c in path.to_string_lossy().chars() {
+        if matches!(c, '"' | '$' | '`' | '\\' | '}') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted
 }
 
 #[cfg(test)]
@@ -120,14 +128,18 @@ mod tests {
 
     #[test]
     fn paths_with_spaces_and_dollars_are_taken_literally() {
-        let root = Path::new("/tmp/a b/$HOME");
+        let root = Path::new("/tmp/a b/$HOME\"`");
         let script = export_script(root, &LAUNCH);
         let path = sourced(&script, &[], "$PATH");
         assert_eq!(
             path,
-            "/tmp/a b/$HOME/.heroku/node/bin:/tmp/a b/$HOME/.platform_tools/elixir/bin:\
-             /tmp/a b/$HOME/.platform_tools/erlang/bin:/tmp/a b/$HOME/.platform_tools:/usr/bin:/bin"
+            format!(
+                "{0}/.heroku/node/bin:{0}/.platform_tools/elixir/bin:\
+                 {0}/.platform_tools/erlang/bin:{0}/.platform_tools:/usr/bin:/bin",
+                root.display()
+            )
         );
-        assert_eq!(sourced(&script, &[], "$MIX_HOME"), "/tmp/a b/$HOME/.mix");
+        let mix_home = sourced(&script, &[], "$MIX_HOME");
+        assert_eq!(mix_home, format!("{}/.mix", root.display()));
     }
 }

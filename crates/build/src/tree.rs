@@ -164,18 +164,16 @@ fn set_times(path: &Path, metadata: &Metadata) -> io::Result<()> {
     File::open(path)?.set_times(FileTimes::new().set_accessed(modified).set_modified(modified))
 }
 
-/// Makes something at `target`, in place of a file or link that is there already.
+/// Makes something at `target`, in place of what is there already. That goes first: writing into
+/// it would write through a link, and a hard link shares its bytes with another tree.
 fn replace_with(
     target: &Path,
     make: impl Fn(&Path) -> io::Result<()>,
 ) -> Result<(), TreeError> {
-    match make(target) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            remove(target)?;
-            make(target).map_err(TreeError::at(target, "write"))
-        }
-        other => other.map_err(TreeError::at(target, "write")),
+    if target.symlink_metadata().is_ok() {
+        remove(target)?;
     }
+    make(target).map_err(TreeError::at(target, "write"))
 }
 
 fn make_writable(root: &Path) {

@@ -4,10 +4,10 @@
 use crate::{Hosts, ToolchainError, lists};
 use fetch::{Archive, Checksum, Client, Format, Observer};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use versions::ElixirVersion;
 use versions::installers::{
-    Installer, InstallerList, Package, hex_archive_dir, list_path, rebar3_path, schemes,
+    Installer, InstallerList, Package, hex_archive_dir, list_path, rebar3_paths, schemes,
 };
 
 /// An installer that was chosen, and where it is.
@@ -102,17 +102,20 @@ pub fn install(
     client
         .archive(&archive, &hex_dir, observer)
         .map_err(ToolchainError::fetching("Hex"))?;
-    let file = dest.join(rebar3_path(elixir, otp_major));
-    make_parent(&file)?;
-    client
-        .file(
-            &rebar3.url,
-            Some(&Checksum::Sha512(rebar3.sha512.clone())),
-            &file,
-            0o755,
-            observer,
-        )
-        .map_err(ToolchainError::fetching("rebar3"))?;
+    let mut fetched: Option<PathBuf> = None;
+    for path in rebar3_paths(elixir, otp_major) {
+        let file = dest.join(path);
+        make_parent(&file)?;
+        if let Some(fetched) = &fetched {
+            fs::copy(fetched, &file).map_err(ToolchainError::io(&file, "write"))?;
+            continue;
+        }
+        let checksum = Checksum::Sha512(rebar3.sha512.clone());
+        client
+            .file(&rebar3.url, Some(&checksum), &file, 0o755, observer)
+            .map_err(ToolchainError::fetching("rebar3"))?;
+        fetched = Some(file);
+    }
     Ok(())
 }
 

@@ -82,16 +82,24 @@ pub fn base_url(
         .to_owned()
 }
 
-/// Where mix looks for rebar3, relative to `MIX_HOME`.
+/// Where mix looks for rebar3, relative to `MIX_HOME`: everywhere that some patch release of this
+/// minor does.
+///
+/// The OTP major came into the path within 1.18: 1.18.3 was seen to look in `elixir/1-18`, later
+/// ones look in `elixir/1-18-otp-27`.
 #[must_use]
-pub fn rebar3_path(elixir: &ElixirVersion, otp_major: u32) -> PathBuf {
+pub fn rebar3_paths(elixir: &ElixirVersion, otp_major: u32) -> Vec<PathBuf> {
     let (major, minor) = (elixir.major(), elixir.minor());
-    if elixir.is_at_least_minor(18) {
-        PathBuf::from(format!("elixir/{major}-{minor}-otp-{otp_major}/rebar3"))
+    let by_elixir = PathBuf::from(format!("elixir/{major}-{minor}/rebar3"));
+    let by_otp = PathBuf::from(format!("elixir/{major}-{minor}-otp-{otp_major}/rebar3"));
+    if elixir.is_at_least_minor(19) {
+        vec![by_otp]
+    } else if elixir.is_at_least_minor(18) {
+        vec![by_otp, by_elixir]
     } else if elixir.is_at_least_minor(14) {
-        PathBuf::from(format!("elixir/{major}-{minor}/rebar3"))
+        vec![by_elixir]
     } else {
-        PathBuf::from("rebar3")
+        vec![PathBuf::from("rebar3")]
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use versions::compatibility::{Compatibility, check};
 use versions::installers::{
-    InstallerList, Package, Scheme, base_url, hex_archive_dir, list_path, rebar3_path, schemes,
+    InstallerList, Package, Scheme, base_url, hex_archive_dir, list_path, rebar3_paths, schemes,
 };
 use versions::target::{Basis, OsRelease, TargetError};
 use versions::{Arch, ElixirVersion, Target};
@@ -308,13 +308,15 @@ fn installers_have_their_host_and_their_places() {
     ] {
         assert_eq!(base_url(&elixir(version), builds, mirror), url);
     }
-    for (version, path) in [
-        ("1.13.4", "rebar3"),
-        ("1.14.0", "elixir/1-14/rebar3"),
-        ("1.17.3", "elixir/1-17/rebar3"),
-        ("1.18.3", "elixir/1-18-otp-27/rebar3"),
+    for (version, paths) in [
+        ("1.13.4", &["rebar3"][..]),
+        ("1.14.0", &["elixir/1-14/rebar3"]),
+        ("1.17.3", &["elixir/1-17/rebar3"]),
+        ("1.18.3", &["elixir/1-18-otp-27/rebar3", "elixir/1-18/rebar3"]),
+        ("1.19.0", &["elixir/1-19-otp-27/rebar3"]),
     ] {
-        assert_eq!(rebar3_path(&elixir(version), 27), Path::new(path));
+        let paths: Vec<&Path> = paths.iter().map(Path::new).collect();
+        assert_eq!(rebar3_paths(&elixir(version), 27), paths);
     }
     assert_eq!(hex_archive_dir("2.2.1"), Path::new("archives/hex-2.2.1"));
 }

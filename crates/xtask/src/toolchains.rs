@@ -11,6 +11,7 @@ use rustix::process::geteuid;
 use tempfile::TempDir;
 
 use crate::debian::Suite;
+use crate::fixtures::big;
 use crate::parts::{Parts, remove_left_over, stamp_of, step, tree_text};
 use crate::process::Result;
 use crate::publish::{Line, Tree};
@@ -32,7 +33,19 @@ const OTP_RECIPE: [&str; 3] = [
 const ELIXIR_RECIPE: &str = include_str!("elixir.rs");
 const NODE_RECIPE: &str = include_str!("node.rs");
 const TOOLBOX_RECIPE: &str = include_str!("toolbox.rs");
-const PUBLISH_RECIPE: [&str; 2] = [include_str!("publish.rs"), include_str!("toolchains.rs")];
+const PUBLISH_RECIPE: [&str; 11] = [
+    include_str!("publish.rs"),
+    include_str!("toolchains.rs"),
+    include_str!("fixtures/big.rs"),
+    include_str!("fixtures/big/codes.ex"),
+    include_str!("fixtures/big/schema.ex"),
+    include_str!("fixtures/big/service.ex"),
+    include_str!("fixtures/big/record.ex"),
+    include_str!("fixtures/big/rules.ex"),
+    include_str!("fixtures/big/mix.exs"),
+    include_str!("fixtures/big/facade.ex"),
+    include_str!("fixtures/big/item.ex"),
+];
 
 const MIRROR_WORK: &str = "mirror-work-";
 
@@ -314,7 +327,11 @@ fn publish(
     }
     tree.write("dist/index.json", node::index())?;
 
-    let packages = hex_package::pack_all(&fixtures.join("packages"))?;
+    let mut packages = hex_package::pack_all(&fixtures.join("packages"))?;
+    // Those of the big generated app.
+    let generated = tempfile::tempdir()?;
+    big::write_packages(generated.path(), big::PACKAGES)?;
+    packages.extend(hex_package::pack_all(generated.path())?);
     for package in &packages {
         tree.write(
             &format!("hex/tarballs/{}", package.file_name()),

@@ -3,9 +3,14 @@
 use crate::error::Error;
 use crate::log::seconds;
 use crate::run::Build;
+use crate::sources::Sources;
 use crate::steps::tools::megabytes;
 use crate::store::{Key, Restored};
+use crate::tree::TreeError;
 use std::path::Path;
+
+/// The note with the modification times of the app's files.
+const SOURCES: &str = "sources.json";
 
 impl Build<'_> {
     /// What compiled code depends on beside its sources, which mix itself looks after.
@@ -30,11 +35,16 @@ impl Build<'_> {
             match self.workspace.store.restore(name, &key, &place)? {
                 Restored::Nothing => log.detail(&format!("{name}: nothing kept")),
                 Restored::InApp => log.detail(&format!("{name}: the app brings its own")),
-                Restored::Taken(amount) => log.detail(&format!(
-                    "{name}: {} files, {}",
-                    amount.files,
-                    megabytes(amount.bytes)
-                )),
+                Restored::Taken(amount) => {
+                    log.detail(&format!(
+                        "{name}: {} files, {}",
+                        amount.files,
+                        megabytes(amount.bytes)
+                    ));
+                    if name == "_build" {
+                        self.restore_times()?;
+                    }
+                }
                 Restored::Dropped(reasons) => {
                     for reason in reasons {
                         log.detail(&format!("{name}: dropped, since {reason}"));
@@ -43,6 +53,17 @@ impl Build<'_> {
             }
         }
         log.detail(&format!("done in {}", seconds(log.elapsed())));
+        Ok(())
+    }
+
+    fn restore_times(&self) -> Result<(), Error> {
+        let app = &self.workspace.app;
+        let kept = self.workspace.store.read_note(SOURCES);
+        if let Some(sources) = kept.as_deref().and_then(Sources::parse) {
+            sources
+                .restore_times(app)
+                .map_err(TreeError::at(app, "set the times of files in"))?;
+        }
         Ok(())
     }
 
@@ -64,6 +85,9 @@ impl Build<'_> {
                 megabytes(amount.bytes)
             ));
         }
+        let app = &self.workspace.app;
+        let sources = Sources::of(app).map_err(TreeError::at(app, "read the files of"))?;
+        self.workspace.store.write_note(SOURCES, &sources.to_json())?;
         self.workspace.store.forget_unused()?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())

@@ -1,0 +1,618 @@
+//! What is decided from an app's files, the settings, upstream's lists and the last build.
+
+use app::facts::{self, Facts};
+use app::plan::{self, AssetBuild, LastBuild, Lists, PlanError, StepName};
+use app::{Asked, Origin, Plan, Settings};
+use std::collections::BTreeMap;
+use std::fs;
+use versions::elixir::ElixirListing;
+use versions::node::NodeIndex;
+use versions::otp::OtpListing;
+use versions::target::{Arch, OsRelease, Target};
+
+const SHA: &str = "9a1bfc1edd5c687a7d4620ed9bf377074e94c697";
+const OTP: [&str; 7] = [
+    "OTP-24.3.4.17",
+    "OTP-25.3.2.21",
+    "OTP-26.2.5.12",
+    "OTP-27.3.3",
+    "OTP-27.3.4",
+    "OTP-28.0-rc4",
+    "OTP-28.0",
+];
+const ELIXIR: [&str; 10] = [
+    "v1.9.4",
+    "v1.14.5-otp-24",
+    "v1.14.5-otp-25",
+    "v1.17.3-otp-25",
+    "v1.17.3-otp-27",
+    "v1.18.3-otp-25",
+    "v1.18.3-otp-26",
+    "v1.18.3-otp-27",
+    "v1.18.4-otp-27",
+    "v1.18.4-otp-28",
+];
+const NODE: &str = r#"[
+  {"version": "v25.1.0", "lts": false, "files": ["linux-x64", "linux-arm64"]},
+  {"version": "v24.4.0", "lts": "Krypton", "files": ["linux-x64", "linux-arm64"]},
+  {"version": "v22.17.0", "lts": "Jod", "files": ["linux-x64", "linux-arm64"]},
+  {"version": "v22.16.0", "lts": "Jod", "files": ["linux-x64", "linux-arm64"]}
+]"#;
+
+fn list(names: &[&str]) -> String {
+    names
+        .iter()
+        .map(|name| format!("{name} {SHA} 2025-06-16T09:42:07Z\n"))
+        .collect()
+}
+
+fn lists() -> Lists {
+    Lists {
+        otp: OtpListing::parse(&list(&OTP)),
+        elixir: ElixirListing::parse(&list(&ELIXIR)),
+        node: Some(NodeIndex::parse(NODE).unwrap()),
+    }
+}
+
+/// An app, and what surrounds it.
+struct Case {
+    dir: tempfile::TempDir,
+    config_vars: BTreeMap<String, String>,
+    lists: Lists,
+    last: LastBuild,
+}
+
+fn case(files: &[(&str, &str)]) -> Case {
+    let case = Case {
+        dir: tempfile::tempdir().unwrap(),
+        config_vars: BTreeMap::new(),
+        lists: lists(),
+        last: LastBuild::default(),
+    };
+    case.file("mix.exs", "[app: :shop, deps: []]").files(files)
+}
+
+impl Case {
+    fn file(self, path: &str, text: &str) -> Self {
+        self.files(&[(path, text)])
+    }
+
+    fn files(self, files: &[(&str, &str)]) -> Self {
+        for (path, text) in files {
+            let path = self.dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        self
+    }
+
+    fn var(mut self, name: &str, value: &str) -> Self {
+        self.config_vars.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn last(mut self, erlang: &str, elixir: &str, node: Option<&str>) -> Self {
+        self.last = LastBuild {
+            erlang: Some(erlang.to_owned()),
+            elixir: Some(elixir.to_owned()),
+            node: node.map(str::to_owned),
+        };
+        self
+    }
+
+    fn read(&self) -> (Facts, Settings) {
+        let facts = facts::read(self.dir.path()).unwrap();
+        let settings = Settings::merge(&facts, &|name| self.config_vars.get(name).cloned());
+        (facts, settings)
+    }
+
+    fn plan(&self) -> Result<Plan, PlanError> {
+        let (facts, settings) = self.read();
+        let system = OsRelease::parse("");
+        let target = Target::resolve(Some("heroku-24"), &system, Arch::Amd64).unwrap();
+        let mix_env = Asked::new("prod".to_owned(), Origin::Default("production".to_owned()));
+        plan::plan(&facts, &settings, target, mix_env, &self.lists, &self.last)
+    }
+
+    #[track_caller]
+    fn planned(&self) -> Plan {
+        self.plan().expect("a plan")
+    }
+
+    /// `27.3.4 (elixir_buildpack.config:1)` of Erlang, Elixir, Node.
+    #[track_caller]
+    fn tools(&self) -> Vec<String> {
+        let plan = self.planned();
+        let mut tools = vec![
+            format!("{} ({})", plan.erlang.version, plan.erlang.source),
+            format!("{} ({})", plan.elixir.version, plan.elixir.source),
+        ];
+        tools.extend(plan.node.map(|node| format!("{} ({})", node.version, node.source)));
+        tools
+    }
+}
+
+const ELIXIR_CONFIG: &str = "elixir_buildpack.config";
+const STATIC_CONFIG: &str = "phoenix_static_buildpack.config";
+/// Makes Node needed.
+const PACKAGE: (&str, &str) = ("assets/package.json", "{}");
+
+#[test]
+fn a_line_of_the_elixir_config_wins_over_a_config_var_and_over_tool_versions() {
+    let case = case(&[
+        (ELIXIR_CONFIG, "erlang_version=26\nelixir_version=1.18.3\n"),
+        (".tool-versions", "erlang 27.3.3\nelixir 1.17.3\n"),
+    ])
+    .var("erlang_version", "25")
+    .var("elixir_version", "1.14");
+    assert_eq!(
+        case.tools(),
+        ["26.2.5.12 (elixir_buildpack.config:1)", "1.18.3 (elixir_buildpack.config:2)"]
+    );
+}
+
+#[test]
+fn a_config_var_wins_over_tool_versions_and_fills_what_the_config_leaves_out() {
+    let case = case(&[
+        (ELIXIR_CONFIG, "erlang_version=\n"),
+        (".tool-versions", "erlang 27.3.3\nelixir 1.18.4\n"),
+    ])
+    .var("erlang_version", "27.3.4");
+    assert_eq!(
+        case.tools(),
+        ["27.3.4 (config var erlang_version)", "1.18.4 (.tool-versions:2)"]
+    );
+}
+
+#[test]
+fn a_config_var_wins_over_a_line_of_the_static_config() {
+    let config = (STATIC_CONFIG, "node_version=22\n");
+    let files = [PACKAGE, config, (".tool-versions", "nodejs 25.1.0\n")];
+    assert_eq!(
+        case(&files).var("node_version", "24").tools()[2],
+        "24.4.0 (config var node_version)"
+    );
+    assert_eq!(case(&files).tools()[2], "22.17.0 (phoenix_static_buildpack.config:1)");
+    let behind = case(&[PACKAGE, (".tool-versions", "nodejs 25.1.0\n")]);
+    assert_eq!(behind.tools()[2], "25.1.0 (.tool-versions:1)");
+}
+
+#[test]
+fn engines_of_package_json_come_behind_tool_versions() {
+    let package = ("assets/package.json", r#"{"engines": {"node": "22.x"}}"#);
+    assert_eq!(case(&[package]).tools()[2], "22.17.0 (assets/package.json)");
+    let asked = case(&[package, (".tool-versions", "nodejs 24.4.0\n")]);
+    assert_eq!(asked.tools()[2], "24.4.0 (.tool-versions:1)");
+}
+
+#[test]
+fn a_partial_version_is_the_newest_release_that_matches() {
+    for (asked, erlang) in [("27", "27.3.4"), ("27.3", "27.3.4"), ("27.3.3", "27.3.3"), ("28", "28.0")] {
+        let plan = case(&[]).var("erlang_version", asked).planned();
+        assert_eq!(plan.erlang.version, erlang, "{asked}");
+        assert_eq!(plan.erlang.asked.as_deref(), Some(asked));
+    }
+    for (asked, elixir) in [("1", "1.18.4"), ("1.18", "1.18.4"), ("1.18.3", "1.18.3"), ("1.17", "1.17.3")] {
+        let plan = case(&[]).var("elixir_version", asked).planned();
+        assert_eq!(plan.elixir.version, elixir, "{asked}");
+    }
+}
+
+#[test]
+fn a_half_given_pair_is_completed_with_the_newest_that_fits() {
+    assert_eq!(
+        case(&[]).var("erlang_version", "25").tools(),
+        ["25.3.2.21 (config var erlang_version)", "1.18.3 (default: newest for OTP 25)"]
+    );
+    assert_eq!(
+        case(&[]).var("elixir_version", "1.14").tools(),
+        ["25.3.2.21 (default: newest that Elixir 1.14.5 runs on)", "1.14.5 (config var elixir_version)"]
+    );
+}
+
+#[test]
+fn a_pinned_otp_suffix_decides_for_the_erlang_that_nobody_named() {
+    let plan = case(&[(".tool-versions", "elixir 1.18.3-otp-26\n")]).planned();
+    assert_eq!(plan.elixir.build.reference, "v1.18.3-otp-26");
+    assert_eq!(plan.elixir.source, Origin::file(".tool-versions", 1));
+    assert!(plan.otp_major() >= 26, "{}", plan.erlang.version);
+}
+
+#[test]
+fn the_build_of_elixir_is_the_one_for_the_otp() {
+    for (otp, reference) in [("25", "v1.18.3-otp-25"), ("26", "v1.18.3-otp-26"), ("27", "v1.18.3-otp-27")] {
+        let plan = case(&[])
+            .var("erlang_version", otp)
+            .var("elixir_version", "1.18.3")
+            .planned();
+        assert_eq!(plan.elixir.build.reference, reference);
+    }
+}
+
+#[test]
+fn nobody_is_upgraded_behind_their_back() {
+    assert_eq!(
+        case(&[PACKAGE]).last("26.2.5.12", "1.17.3", Some("22.16.0")).tools(),
+        ["26.2.5.12 (the last build)", "1.17.3 (the last build)", "22.16.0 (the last build)"]
+    );
+    // What is asked for wins over what was.
+    let asked = case(&[PACKAGE])
+        .last("26.2.5.12", "1.17.3", Some("22.16.0"))
+        .var("erlang_version", "27")
+        .var("node_version", "24");
+    assert_eq!(asked.tools()[0], "27.3.4 (config var erlang_version)");
+    assert_eq!(asked.tools()[2], "24.4.0 (config var node_version)");
+    // Gone from the lists (another stack), both are chosen anew: half a pair is none.
+    assert_eq!(
+        case(&[]).last("23.0", "1.17.3", None).tools(),
+        ["28.0 (default: newest)", "1.18.4 (default: newest)"]
+    );
+}
+
+#[test]
+fn without_any_wish_the_newest_that_go_together_and_the_newest_lts() {
+    assert_eq!(
+        case(&[PACKAGE]).tools(),
+        ["28.0 (default: newest)", "1.18.4 (default: newest)", "24.4.0 (default: newest LTS)"]
+    );
+}
+
+#[test]
+fn a_malformed_version_comes_with_the_newest_of_each_line() {
+    let Err(PlanError::Malformed { asked, available, .. }) =
+        case(&[(ELIXIR_CONFIG, "# x\nerlang_version=twenty\n")]).plan()
+    else {
+        panic!("must be refused");
+    };
+    assert_eq!(asked, Asked::new("twenty".into(), Origin::file(ELIXIR_CONFIG, 2)));
+    assert_eq!(available, ["28.0", "27.3.4", "26.2.5.12", "25.3.2.21", "24.3.4.17"]);
+
+    let Err(PlanError::Malformed { available, .. }) = case(&[]).var("elixir_version", "1.18.3.1").plan()
+    else {
+        panic!("must be refused");
+    };
+    assert_eq!(available, ["1.18.4", "1.17.3", "1.14.5", "1.9.4"]);
+
+    let Err(PlanError::Malformed { available, .. }) =
+        case(&[PACKAGE]).var("node_version", "newest of all").plan()
+    else {
+        panic!("must be refused");
+    };
+    assert_eq!(available, ["25.1.0", "24.4.0", "22.17.0"]);
+}
+
+#[test]
+fn an_unknown_version_comes_with_its_place_and_the_nearest() {
+    let Err(PlanError::NoSuchVersion { asked, nearest, newest_of_line, target, .. }) =
+        case(&[(".tool-versions", "erlang 27.9\n")]).plan()
+    else {
+        panic!("must be refused");
+    };
+    assert_eq!(asked.origin, Origin::file(".tool-versions", 1));
+    assert_eq!(target, "ubuntu-24.04 (amd64)");
+    assert_eq!(newest_of_line.as_deref(), Some("27.3.4"));
+    assert_eq!(nearest[..2], ["27.3.4", "27.3.3"]);
+
+    let Err(PlanError::NoSuchVersion { nearest, .. }) = case(&[]).var("elixir_version", "1.99").plan() else {
+        panic!("must be refused");
+    };
+    assert_eq!(nearest[0], "1.18.4");
+    let Err(PlanError::NoSuchVersion { nearest, .. }) = case(&[PACKAGE]).var("node_version", "99").plan()
+    else {
+        panic!("must be refused");
+    };
+    assert_eq!(nearest[0], "25.1.0");
+}
+
+#[test]
+fn a_bad_pair_names_both_places_and_only_what_is_built_for_the_stack() {
+    let error = case(&[
+        (ELIXIR_CONFIG, "elixir_version=1.14\n"),
+        (".tool-versions", "elixir 1.18.3\nerlang 27\n"),
+    ])
+    .plan()
+    .unwrap_err();
+    let expected = PlanError::NotForThisOtp {
+        elixir: "1.14.5".into(),
+        elixir_source: Origin::file(ELIXIR_CONFIG, 1),
+        otp: "27.3.4".into(),
+        otp_source: Origin::file(".tool-versions", 2),
+        // Elixir 1.14.5 also runs on 23 and 26; there is no build of the former here.
+        usable: vec![24, 25, 26],
+    };
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn a_wish_that_nothing_else_fits_says_whose_it_is() {
+    assert!(matches!(
+        case(&[]).var("elixir_version", "1.9").plan(),
+        Err(PlanError::NoOtpFor { asked, .. }) if asked.value == "1.9"
+    ));
+    let mut old = case(&[]).var("erlang_version", "24");
+    old.lists.elixir = ElixirListing::parse(&list(&["v1.18.4-otp-27"]));
+    assert_eq!(
+        old.plan().unwrap_err(),
+        PlanError::NoElixirFor {
+            asked: Asked::new("24".into(), Origin::ConfigVar("erlang_version".into())),
+            otp: "24.3.4.17".into(),
+        }
+    );
+    let mut empty = case(&[PACKAGE]);
+    empty.lists.node = Some(NodeIndex::parse("[]").unwrap());
+    assert_eq!(empty.plan().unwrap_err(), PlanError::NoNode { arch: "amd64".into() });
+    let mut strangers = case(&[]);
+    strangers.lists.otp = OtpListing::parse(&list(&["OTP-24.3.4.17"]));
+    strangers.lists.elixir = ElixirListing::parse(&list(&["v1.18.4-otp-27"]));
+    assert!(matches!(strangers.plan(), Err(PlanError::NothingGoesTogether { .. })));
+}
+
+#[test]
+fn an_elixir_newer_than_the_table_goes_on_with_a_warning() {
+    let mut case = case(&[]).var("erlang_version", "28").var("elixir_version", "1.99");
+    case.lists.elixir = ElixirListing::parse(&list(&["v1.99.0-otp-28"]));
+    let plan = case.planned();
+    assert_eq!(plan.elixir.version, "1.99.0");
+    assert_eq!(plan.warnings.len(), 1);
+    assert!(plan.warnings[0].contains("1.99.0"), "{:?}", plan.warnings);
+}
+
+#[test]
+fn builds_for_the_nearest_system_are_said_to_be_that() {
+    let case = case(&[]);
+    let (facts, settings) = case.read();
+    let system = OsRelease::parse("ID=debian\nVERSION_ID=12\n");
+    let target = Target::resolve(None, &system, Arch::Amd64).unwrap();
+    let mix_env = Asked::new("prod".to_owned(), Origin::Default(String::new()));
+    let plan = plan::plan(&facts, &settings, target, mix_env, &case.lists, &case.last).unwrap();
+    assert_eq!(plan.warnings.len(), 1);
+    assert!(plan.warnings[0].contains("debian-12"), "{:?}", plan.warnings);
+}
+
+/// The root project with dependency and alias of a Phoenix app.
+const PHOENIX: (&str, &str) = (
+    "mix.exs",
+    "[app: :shop, deps: [{:phoenix, \"~> 1.8\"}], aliases: [\"assets.deploy\": [\"phx.digest\"]]]",
+);
+const SCRIPTS: &str = r#"{"scripts": {"deploy": "a", "build": "b"}}"#;
+
+#[track_caller]
+fn asset_build(files: &[(&str, &str)]) -> AssetBuild {
+    let plan = case(files).planned();
+    assert_eq!(plan.assets.len(), 1);
+    plan.assets[0].build.clone()
+}
+
+#[test]
+fn assets_are_built_by_the_first_of_script_deploy_alias_build() {
+    let script = |name: &str| AssetBuild::Script { name: name.to_owned() };
+    let custom = AssetBuild::CustomScript {
+        path: "compile".to_owned(),
+    };
+    let both = ("assets/package.json", SCRIPTS);
+    let build = ("assets/package.json", r#"{"scripts": {"build": "b"}}"#);
+    assert_eq!(asset_build(&[PHOENIX, both, ("compile", "")]), custom);
+    assert_eq!(asset_build(&[PHOENIX, both]), script("deploy"));
+    assert_eq!(asset_build(&[PHOENIX, build]), AssetBuild::MixAlias);
+    assert_eq!(asset_build(&[PHOENIX]), AssetBuild::MixAlias);
+    assert_eq!(asset_build(&[build]), script("build"));
+    assert_eq!(asset_build(&[]), AssetBuild::Nothing);
+}
+
+#[test]
+fn the_asset_script_has_the_name_that_the_static_config_gives_it() {
+    let config = (STATIC_CONFIG, "compile=build_assets\n");
+    let plan = case(&[PHOENIX, config, ("build_assets", ""), ("compile", "")]).planned();
+    let path = "build_assets".to_owned();
+    assert_eq!(plan.assets[0].build, AssetBuild::CustomScript { path });
+    // The name alone is no script.
+    let plan = case(&[PHOENIX, config, ("compile", "")]).planned();
+    assert_eq!(plan.assets[0].build, AssetBuild::MixAlias);
+}
+
+#[test]
+fn the_folder_of_the_assets_is_found_as_the_static_buildpack_finds_it() {
+    let dir = |files: &[(&str, &str)]| case(files).planned().assets[0].assets_dir.clone();
+    let (root, assets) = (("package.json", "{}"), PACKAGE);
+    let config = |text| (STATIC_CONFIG, text);
+    // Without its config file, `assets` goes first: a root package.json is often the linter's.
+    assert_eq!(dir(&[root, assets]), "assets");
+    assert_eq!(dir(&[assets]), "assets");
+    assert_eq!(dir(&[root]), ".");
+    assert_eq!(dir(&[]), "assets");
+    // With it, its own rule: assets_path, by default `.`; else a package.json beside mix.exs.
+    assert_eq!(dir(&[root, assets, config("node_version=22\n")]), ".");
+    assert_eq!(dir(&[assets, config("node_version=22\n")]), "assets");
+    assert_eq!(dir(&[root, assets, config("assets_path=assets\n")]), "assets");
+    assert_eq!(dir(&[root, assets, config("assets_path=./assets/\n")]), "assets");
+    // A folder without package.json is detected over.
+    assert_eq!(dir(&[root, config("assets_path=frontend\n")]), ".");
+}
+
+#[test]
+fn a_configured_folder_anywhere_in_the_app_is_found() {
+    let case = case(&[
+        (STATIC_CONFIG, "assets_path=frontend/web\n"),
+        ("frontend/web/package.json", SCRIPTS),
+        ("frontend/web/package-lock.json", "{}"),
+    ]);
+    let assets = &case.planned().assets[0];
+    assert_eq!(assets.assets_dir, "frontend/web");
+    assert_eq!(assets.install.as_ref().unwrap().command, ["npm", "ci"]);
+    assert_eq!(assets.build, AssetBuild::Script { name: "deploy".into() });
+}
+
+fn umbrella(files: &[(&str, &str)]) -> Case {
+    let child = "[app: :web, deps: [{:phoenix, \"~> 1.8\"}]]";
+    case(&[
+        ("mix.exs", "[apps_path: \"apps\", deps: []]"),
+        ("apps/admin_web/mix.exs", child),
+        ("apps/admin_web/assets/package.json", SCRIPTS),
+        ("apps/core/mix.exs", "[app: :core, deps: []]"),
+        ("apps/core/assets/package.json", SCRIPTS),
+        ("apps/shop_web/mix.exs", child),
+    ])
+    .files(files)
+}
+
+#[test]
+fn every_phoenix_app_of_an_umbrella_has_its_assets() {
+    let plan = umbrella(&[]).planned();
+    let dirs: Vec<_> = plan
+        .assets
+        .iter()
+        .map(|assets| (assets.phoenix_dir.as_str(), assets.assets_dir.as_str(), assets.install.is_some()))
+        .collect();
+    assert_eq!(
+        dirs,
+        [
+            ("apps/admin_web", "apps/admin_web/assets", true),
+            ("apps/shop_web", "apps/shop_web/assets", false),
+        ]
+    );
+    assert!(plan.umbrella && plan.phoenix);
+    assert_eq!(plan.projects, [".", "apps/admin_web", "apps/core", "apps/shop_web"]);
+    assert!(plan.node.is_some());
+}
+
+#[test]
+fn phoenix_relative_path_names_the_one_phoenix_app() {
+    let config = (STATIC_CONFIG, "phoenix_relative_path=./apps/shop_web/\n");
+    let plan = umbrella(&[config]).planned();
+    assert_eq!(plan.assets.len(), 1);
+    assert_eq!(plan.assets[0].phoenix_dir, "apps/shop_web");
+    assert!(plan.node.is_none());
+
+    let wrong = umbrella(&[(STATIC_CONFIG, "\nphoenix_relative_path=apps/shop\n")]);
+    assert_eq!(
+        wrong.plan().unwrap_err(),
+        PlanError::NoSuchFolder {
+            key: "phoenix_relative_path",
+            asked: Asked::new("apps/shop".into(), Origin::file(STATIC_CONFIG, 2)),
+            missing: "mix.exs",
+        }
+    );
+}
+
+#[test]
+fn the_lockfile_says_how_packages_are_installed() {
+    let with = |locks: &[&str]| {
+        let case = case(&[PACKAGE]);
+        let case = locks.iter().fold(case, |case, lock| case.file(&format!("assets/{lock}"), ""));
+        case.plan().map(|plan| plan.assets[0].install.clone().unwrap().command[1].clone())
+    };
+    assert_eq!(with(&[]).unwrap(), "install");
+    assert_eq!(with(&["package-lock.json"]).unwrap(), "ci");
+    assert_eq!(with(&["npm-shrinkwrap.json", "package-lock.json"]).unwrap(), "ci");
+    for (lock, manager) in [("yarn.lock", "yarn"), ("pnpm-lock.yaml", "pnpm"), ("bun.lock", "bun")] {
+        let lockfile = format!("assets/{lock}");
+        assert_eq!(with(&[lock]).unwrap_err(), PlanError::UnsupportedManager { manager, lockfile });
+    }
+    // Two of one manager are no contradiction.
+    assert!(matches!(
+        with(&["bun.lock", "bun.lockb"]),
+        Err(PlanError::UnsupportedManager { manager: "bun", .. })
+    ));
+    assert_eq!(
+        with(&["yarn.lock", "package-lock.json"]).unwrap_err(),
+        PlanError::TwoLockfiles {
+            dir: "assets".into(),
+            lockfiles: vec!["package-lock.json".into(), "yarn.lock".into()],
+        }
+    );
+}
+
+#[test]
+fn a_lockfile_without_package_json_is_nobodys() {
+    let plan = case(&[("assets/yarn.lock", "")]).planned();
+    assert!(plan.node.is_none() && plan.assets[0].install.is_none());
+}
+
+const HOOKS: &str = "\
+pre_compile=a
+hook_pre_fetch_dependencies=b
+hook_pre_compile=c
+hook_compile=d
+hook_post_compile=e
+post_compile=f
+";
+
+#[test]
+fn hooks_run_alone_and_after_everything_before_them() {
+    use StepName::{
+        Compile, HookPostCompile, HookPreCompile, HookPreFetchDependencies, PostCompile, PreCompile,
+    };
+    let plan = case(&[PHOENIX, PACKAGE, (ELIXIR_CONFIG, HOOKS)]).planned();
+    let hooks = [
+        PreCompile,
+        HookPreFetchDependencies,
+        HookPreCompile,
+        Compile,
+        HookPostCompile,
+        PostCompile,
+    ];
+    let at = |name| plan.steps.iter().position(|step| step.name == name).unwrap();
+    for hook in hooks {
+        assert!(plan.steps[at(hook)].alone, "{hook:?}");
+        // Whatever comes before a hook has ended when it begins.
+        let before: Vec<StepName> = plan.steps[..at(hook)].iter().map(|step| step.name).collect();
+        let mut ended: Vec<StepName> = plan.steps[at(hook)].needs.clone();
+        let mut next = 0;
+        while let Some(name) = ended.get(next).copied() {
+            ended.extend(plan.steps[at(name)].needs.iter().copied());
+            next += 1;
+        }
+        for name in before {
+            assert!(ended.contains(&name), "{hook:?} does not wait for {name:?}");
+        }
+    }
+    // Without its hook the compile step is Mixpack's own, and JavaScript runs beside it.
+    let plan = case(&[PHOENIX, PACKAGE]).planned();
+    let compile = plan.steps.iter().find(|step| step.name == Compile).unwrap();
+    assert!(!compile.alone && !compile.needs.contains(&StepName::Javascript));
+}
+
+#[test]
+fn steps_need_only_what_comes_before_them() {
+    let apps = [
+        case(&[]),
+        case(&[PHOENIX, PACKAGE, (ELIXIR_CONFIG, HOOKS)]),
+        umbrella(&[(ELIXIR_CONFIG, "release=true\n")]),
+    ];
+    for app in apps {
+        let steps = app.planned().steps;
+        for (at, step) in steps.iter().enumerate() {
+            for need in &step.needs {
+                let before = steps[..at].iter().any(|other| other.name == *need);
+                assert!(before, "{:?} needs {need:?}", step.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_document_of_a_plain_app() {
+    let plan = case(&[]).planned();
+    insta::assert_snapshot!("plain_app", format!("{:#}", plan.to_json()));
+}
+
+#[test]
+fn the_document_of_a_phoenix_app_with_node_and_hooks() {
+    let plan = case(&[
+        PHOENIX,
+        ("assets/package.json", SCRIPTS),
+        ("assets/package-lock.json", "{}"),
+        (ELIXIR_CONFIG, "erlang_version=27\nelixir_version=1.18.3\nhook_pre_compile=\"make gen\"\npost_compile=\"rm -r docs\"\n"),
+        (STATIC_CONFIG, "node_version=22\nclean_cache=true\nremove_node=true\n"),
+    ])
+    .planned();
+    insta::assert_snapshot!("phoenix_app", format!("{:#}", plan.to_json()));
+}
+
+#[test]
+fn the_document_of_an_umbrella_that_is_a_release() {
+    let release = "[apps_path: \"apps\", deps: [], releases: [storefront: []]]";
+    let plan = umbrella(&[("mix.exs", release), (ELIXIR_CONFIG, "release=true\nhook_compile=make\n")])
+        .planned();
+    insta::assert_snapshot!("umbrella_release", format!("{:#}", plan.to_json()));
+}

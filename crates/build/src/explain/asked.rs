@@ -1,0 +1,305 @@
+//! What the app's files and settings ask for and cannot have.
+
+use super::{Explanation, list, place, quoted};
+use app::facts::{ReadError, join};
+use app::plan::PlanError;
+use app::{Asked, Origin};
+use versions::Tool;
+use versions::target::TargetError;
+
+pub(super) fn read(error: &ReadError) -> Explanation {
+    match error {
+        ReadError::NoMixExs { found, .. } => {
+            let holds = if found.is_empty() {
+                "It is empty.".to_owned()
+            } else {
+                format!("It holds: {}", found.join(" "))
+            };
+            Explanation::user("no-mix-exs", "there is no mix.exs at the top of the app")
+                .because(format!(
+                    "An Elixir app has its mix.exs in the folder that is pushed. {holds}"
+                ))
+                .so("Commit mix.exs there, and take it out of .slugignore. Whether git has it:")
+                .typing("git ls-files mix.exs")
+        }
+        ReadError::Io { path, source } => Explanation::machine(
+            "app-file-unreadable",
+            format!("{path} cannot be read"),
+        )
+        .because(format!("{path}: {source}"))
+        .so("It must be a regular file that the user that builds may read. Commit it as one."),
+        ReadError::PackageJson {
+            path,
+            line,
+            message,
+        } => Explanation::user("package-json-invalid", format!("{path} is not valid"))
+            .because(format!("{path}:{line}: {message}"))
+            .so("Correct it and commit it. The same on your machine:")
+            .typing(format!("node -e 'require(\"./{path}\")'")),
+    }
+}
+
+/// A config file that bash could not evaluate.
+pub(super) fn config_file(
+    file: &str,
+    line: u32,
+    construct: &str,
+    status: &str,
+    output: &str,
+) -> Explanation {
+    // `exit status: 1`, as the standard library writes it.
+    let status = status.replace("status: ", "status ");
+    let explanation = Explanation::user(
+        "config-file-not-evaluated",
+        format!("{file} cannot be evaluated"),
+    )
+    .because(format!(
+        "{file}:{line} holds {construct}, so bash evaluated the file. It ended with {status}:"
+    ));
+    // bash names the file by its path in a build directory that is gone when this is read.
+    let path = format!("/{file}:");
+    let said = output.lines().map(|line| match line.split_once(&path) {
+        Some((dir, rest)) if dir.starts_with('/') => format!("{file}:{rest}"),
+        _ => line.to_owned(),
+    });
+    let said: Vec<String> = said.collect();
+    explanation
+        .because_all(quoted(&said.join("\n")))
+        .so(format!("Correct {file} and commit it. The same on your machine:"))
+        .typing(format!("bash -c 'source ./{file}'"))
+}
+
+pub(super) fn which_release(names: &[String], origin: &Origin) -> Explanation {
+    if names.is_empty() {
+        return Explanation::user("release-not-defined", "mix.exs defines no release")
+            .because(format!(
+                "release=true asks for one, and an umbrella has none until {origin} defines it."
+            ))
+            .so(format!("Define one in the project of {origin}:"))
+            .typing("releases: [my_app: [applications: [my_app_web: :permanent]]]");
+    }
+    let first = names.first().map_or("my_app", String::as_str);
+    Explanation::user(
+        "release-not-named",
+        "mix.exs defines several releases and no default",
+    )
+    .because(format!("{origin} defines {}.", list(names)))
+    .so(format!("Name the one to build in the project of {origin}:"))
+    .typing(format!("default_release: :{first}"))
+}
+
+pub(super) fn plan(error: &PlanError) -> Explanation {
+    match error {
+        PlanError::Malformed {
+            tool,
+            asked,
+            reason,
+            available,
+        } => malformed(*tool, asked, reason, available),
+        PlanError::NoSuchVersion {
+            tool,
+            asked,
+            target,
+            nearest,
+            newest_of_line,
+        } => no_such_version(*tool, asked, target, nearest, newest_of_line.as_deref()),
+        PlanError::NotForThisOtp {
+            elixir,
+            elixir_source,
+            otp,
+            otp_source,
+            usable,
+        } => not_for_this_otp((elixir, elixir_source), (otp, otp_source), usable),
+        PlanError::NoOtpFor { asked, target } => Explanation::user(
+            "no-otp-for-elixir",
+            format!("no Erlang/OTP built for {target} goes with Elixir {}", asked.value),
+        )
+        .because(format!("{} asks for Elixir {}.", place(asked), asked.value))
+        .so("Ask for a newer Elixir. The Erlang/OTP versions that this one runs on are too old for the stack, or not built yet."),
+        PlanError::NoElixirFor { asked, otp } => Explanation::user(
+            "no-elixir-for-otp",
+            format!("no Elixir that is listed goes with Erlang/OTP {otp}"),
+        )
+        .because(format!("{} asks for Erlang/OTP {}.", place(asked), asked.value))
+        .so("Ask for a newer Erlang/OTP, or, where this one has only just come out, for an older one."),
+        PlanError::NothingGoesTogether { target } => Explanation::upstream(
+            "lists-do-not-fit",
+            format!("upstream lists no Elixir and Erlang/OTP that go together for {target}"),
+        )
+        .because("The app asks for no version, so the newest pair would have been taken.")
+        .so("Name two versions in elixir_buildpack.config, or try again later. A mirror (HEX_BUILDS_URL) must hold upstream's lists whole."),
+        PlanError::NoNode { arch } => Explanation::upstream(
+            "no-node-listed",
+            format!("upstream lists no long-term release of Node.js for {arch}"),
+        )
+        .because("The app asks for no version of Node.js, so the newest of these would have been taken.")
+        .so("Set node_version in phoenix_static_buildpack.config, or try again later. A mirror (NODEJS_ORG_MIRROR) must hold upstream's list whole."),
+        PlanError::TwoLockfiles { dir, lockfiles } => two_lockfiles(dir, lockfiles),
+        PlanError::UnsupportedManager { manager, lockfile } => Explanation::user(
+            "package-manager-not-supported",
+            format!("{manager} is not supported yet"),
+        )
+        .because(format!(
+            "{lockfile} asks for {manager}. This version of Mixpack installs with npm only."
+        ))
+        .so(format!("Commit a package-lock.json in its place. In the folder of {lockfile}:"))
+        .typing("npm install --package-lock-only"),
+        PlanError::NoSuchFolder {
+            key,
+            asked,
+            missing,
+        } => Explanation::user(
+            "folder-not-found",
+            format!("{key} names a folder without {missing}"),
+        )
+        .because(format!("{} sets it to {}.", place(asked), asked.value))
+        .so(format!(
+            "Correct it. The folder is relative to the top of the app, and {missing} must be in it."
+        )),
+    }
+}
+
+fn malformed(tool: Tool, asked: &Asked, reason: &str, available: &[String]) -> Explanation {
+    let product = product(tool);
+    let explanation = Explanation::user(
+        "version-malformed",
+        format!("{:?} is not a version of {product}", asked.value),
+    )
+    .because(format!(
+        "{} asks for {product} {:?}: {reason}.",
+        place(asked),
+        asked.value
+    ))
+    .so(format!("Write {}.", examples(tool)));
+    if available.is_empty() {
+        explanation
+    } else {
+        explanation.so(format!("The newest that are there: {}.", available.join(", ")))
+    }
+}
+
+fn no_such_version(
+    tool: Tool,
+    asked: &Asked,
+    target: &str,
+    nearest: &[String],
+    newest_of_line: Option<&str>,
+) -> Explanation {
+    let what = format!("{} {}", product(tool), asked.value);
+    // Elixir's and Node's lists are the same for every stack.
+    let title = match tool {
+        Tool::Erlang => format!("there is no {what} for {target}"),
+        Tool::Elixir | Tool::Node => format!("there is no {what}"),
+    };
+    let mut explanation = Explanation::user("version-not-available", title).because(format!(
+        "{} asks for {what}, and upstream's list of builds has none that matches.",
+        place(asked)
+    ));
+    if let Some(newest) = newest_of_line {
+        explanation = explanation.so(format!("The newest of that line is {newest}."));
+    }
+    if !nearest.is_empty() {
+        explanation = explanation.so(format!("The nearest that are there: {}.", nearest.join(", ")));
+    }
+    explanation.so(match &asked.origin {
+        Origin::ConfigVar(name) => {
+            format!("Change the config var {name}, or unset it to get the newest that fits.")
+        }
+        origin @ Origin::File { .. } => {
+            format!("Change {origin}, or remove it there to get the newest that fits.")
+        }
+        Origin::LastBuild | Origin::Default(_) => {
+            "Name another version in elixir_buildpack.config.".to_owned()
+        }
+    })
+}
+
+fn not_for_this_otp(
+    (elixir, elixir_source): (&str, &Origin),
+    (otp, otp_source): (&str, &Origin),
+    usable: &[u32],
+) -> Explanation {
+    let majors: Vec<String> = usable.iter().map(u32::to_string).collect();
+    Explanation::user(
+        "elixir-otp-incompatible",
+        format!("Elixir {elixir} does not run on Erlang/OTP {otp}"),
+    )
+    .because(format!("Elixir {elixir} is asked for by {elixir_source}."))
+    .because(format!("Erlang/OTP {otp} is asked for by {otp_source}."))
+    .so(match majors.last() {
+        None => format!(
+            "Ask for a newer Elixir: of what is built for this stack, {elixir} runs on no Erlang/OTP."
+        ),
+        Some(newest) => format!(
+            "Change one of the two. Of what is built for this stack, Elixir {elixir} runs on Erlang/OTP {}; erlang_version={newest} takes the newest of that line.",
+            list(&majors)
+        ),
+    })
+    .so("All pairs: https://hexdocs.pm/elixir/compatibility-and-deprecations.html")
+}
+
+fn two_lockfiles(dir: &str, lockfiles: &[String]) -> Explanation {
+    let is_npm = |name: &&String| matches!(name.as_str(), "package-lock.json" | "npm-shrinkwrap.json");
+    // Where there is one of npm's it is likely the one that is meant: only npm is supported.
+    let stays = lockfiles.iter().find(is_npm).or(lockfiles.first());
+    let others: Vec<String> = lockfiles
+        .iter()
+        .filter(|name| Some(*name) != stays)
+        .map(|name| join(dir, name))
+        .collect();
+    let folder = match dir {
+        "." => "the app",
+        dir => dir,
+    };
+    let stays = stays.map_or("package-lock.json", String::as_str);
+    Explanation::user("two-lockfiles", format!("{folder} has more than one lockfile"))
+        .because(format!(
+            "Found {}. Which package manager is meant cannot be told.",
+            list(lockfiles)
+        ))
+        .so(format!("Keep the one that you use. If that is {stays}:"))
+        .typing(format!("git rm {}", others.join(" ")))
+}
+
+/// Speaks of the stack alone: people have read such errors as errors of their Erlang version.
+pub(super) fn target(error: &TargetError) -> Explanation {
+    const ABOUT: &str = "This is about the stack, not about a version that the app asks for.";
+    match error {
+        TargetError::EndOfLife { stack } => Explanation::user(
+            "stack-end-of-life",
+            format!("the stack {stack} has reached its end of life"),
+        )
+        .because(format!("STACK is {stack}, which the platform no longer builds for."))
+        .because(ABOUT)
+        .so("Move the app to a current stack, then push again:")
+        .typing("heroku stack:set heroku-24"),
+        TargetError::UnknownStack { stack } => {
+            Explanation::user("stack-unknown", format!("the stack {stack:?} is not known"))
+                .because(format!("STACK is {stack:?}."))
+                .because(ABOUT)
+                .so("STACK must be heroku-NN or gigalixir-NN, which stand for Ubuntu NN.04 (heroku-24), or cnb, or not be set: then the system says what it is.")
+        }
+        TargetError::UnknownSystem { system } => Explanation::machine(
+            "system-unknown",
+            format!("the system {system} is not one that builds are known to run on"),
+        )
+        .because("STACK is not set, and /etc/os-release names neither Ubuntu nor Debian 12 or 13.")
+        .so("To take what is built for an Ubuntu release all the same, set STACK, such as STACK=heroku-24 for Ubuntu 24.04."),
+    }
+}
+
+fn product(tool: Tool) -> &'static str {
+    match tool {
+        Tool::Erlang => "Erlang/OTP",
+        Tool::Elixir => "Elixir",
+        Tool::Node => "Node.js",
+    }
+}
+
+fn examples(tool: Tool) -> &'static str {
+    match tool {
+        Tool::Erlang => "one release, such as 27.3.4, or 27 for the newest of that line",
+        Tool::Elixir => "one release, such as 1.18.3, or 1.18 for the newest of that line",
+        Tool::Node => "one release, such as 22.1.0, or 22 for the newest of that line",
+    }
+}

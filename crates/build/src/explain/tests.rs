@@ -1,0 +1,566 @@
+//! Every error as the user reads it.
+
+use super::*;
+use crate::command::CommandError;
+use crate::error::Doing;
+use crate::tree::TreeError;
+use app::facts::ReadError;
+use app::plan::PlanError;
+use fetch::{Algorithm, FetchError, Kind, LooksLike, Phase};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use toolchain::ToolchainError;
+use versions::Tool;
+use versions::target::TargetError;
+
+const OTP_LIST: &str = "https://builds.hex.pm/builds/otp/amd64/ubuntu-24.04/builds.txt";
+const OTP: &str = "https://builds.hex.pm/builds/otp/amd64/ubuntu-24.04/OTP-27.3.4.tar.gz";
+const UBUNTU: &str = "ubuntu-24.04 (amd64)";
+
+fn in_file(value: &str, path: &str, line: u32) -> Asked {
+    Asked::new(value.to_owned(), Origin::file(path, line))
+}
+
+fn in_config(value: &str) -> Asked {
+    in_file(value, "elixir_buildpack.config", 2)
+}
+
+fn in_var(value: &str, name: &str) -> Asked {
+    Asked::new(value.to_owned(), Origin::ConfigVar(name.to_owned()))
+}
+
+fn strings(list: &[&str]) -> Vec<String> {
+    list.iter().map(|&text| text.to_owned()).collect()
+}
+
+fn denied() -> io::Error {
+    io::Error::from(io::ErrorKind::PermissionDenied)
+}
+
+fn general() -> Vec<(&'static str, Error)> {
+    vec![
+        ("architecture", Error::Architecture("riscv64".to_owned())),
+        (
+            "env_dir",
+            Error::EnvDir {
+                path: PathBuf::from("/tmp/env"),
+                source: denied(),
+            },
+        ),
+        (
+            "config_file",
+            Error::ConfigFile {
+                file: "elixir_buildpack.config".to_owned(),
+                line: 3,
+                construct: "an array that does not end".to_owned(),
+                status: "exit status: 1".to_owned(),
+                output: "/tmp/build_ab12/elixir_buildpack.config: line 4: syntax error: unexpected end of file".to_owned(),
+            },
+        ),
+        (
+            "which_release_of_several",
+            Error::WhichRelease {
+                names: strings(&["shop", "worker"]),
+                origin: Origin::file("mix.exs", 0),
+            },
+        ),
+        (
+            "which_release_of_none",
+            Error::WhichRelease {
+                names: Vec::new(),
+                origin: Origin::file("mix.exs", 0),
+            },
+        ),
+        (
+            "tree",
+            Error::Tree(TreeError {
+                path: PathBuf::from("/tmp/cache/mixpack"),
+                doing: "create the folder",
+                source: denied(),
+            }),
+        ),
+        ("cancelled", Error::Cancelled),
+    ]
+}
+
+fn reading() -> Vec<(&'static str, ReadError)> {
+    let no_mix_exs = |found| ReadError::NoMixExs {
+        dir: PathBuf::from("/tmp/build_ab12"),
+        found,
+    };
+    vec![
+        (
+            "read_no_mix_exs",
+            no_mix_exs(strings(&["README.md", "backend/", "package.json"])),
+        ),
+        ("read_no_mix_exs_nothing_at_all", no_mix_exs(Vec::new())),
+        (
+            "read_io",
+            ReadError::Io {
+                path: "mix.lock".to_owned(),
+                source: denied(),
+            },
+        ),
+        (
+            "read_package_json",
+            ReadError::PackageJson {
+                path: "assets/package.json".to_owned(),
+                line: 7,
+                message: "expected `,` or `}` at line 7 column 5".to_owned(),
+            },
+        ),
+    ]
+}
+
+fn versions() -> Vec<(&'static str, PlanError)> {
+    let malformed = |tool, asked, reason: &str, available: &[&str]| PlanError::Malformed {
+        tool,
+        asked,
+        reason: reason.to_owned(),
+        available: strings(available),
+    };
+    let missing = |tool, asked, nearest: &[&str], newest: Option<&str>| PlanError::NoSuchVersion {
+        tool,
+        asked,
+        target: UBUNTU.to_owned(),
+        nearest: strings(nearest),
+        newest_of_line: newest.map(str::to_owned),
+    };
+    let pair = |elixir: &str, otp_source, usable: &[u32]| PlanError::NotForThisOtp {
+        elixir: elixir.to_owned(),
+        elixir_source: Origin::file("elixir_buildpack.config", 1),
+        otp: "27.3.4".to_owned(),
+        otp_source,
+        usable: usable.to_vec(),
+    };
+    vec![
+        (
+            "plan_malformed_erlang",
+            malformed(Tool::Erlang, in_config("27.x"), "\"x\" is not a number", &["27.3.4", "26.2.5"]),
+        ),
+        (
+            "plan_malformed_elixir",
+            malformed(
+                Tool::Elixir,
+                in_file("1.18.3.1", ".tool-versions", 1),
+                "it has more than three numbers",
+                &["1.18.3", "1.17.3"],
+            ),
+        ),
+        (
+            "plan_malformed_node_without_a_list",
+            malformed(
+                Tool::Node,
+                in_var("newest", "node_version"),
+                "\"newest\" is not a range that npm accepts",
+                &[],
+            ),
+        ),
+        (
+            "plan_no_such_erlang",
+            missing(Tool::Erlang, in_config("27.9"), &["27.3.4", "27.3.3"], Some("27.3.4")),
+        ),
+        (
+            "plan_no_such_elixir",
+            missing(
+                Tool::Elixir,
+                in_file("1.99", ".tool-versions", 4),
+                &["1.18.3", "1.17.3"],
+                None,
+            ),
+        ),
+        (
+            "plan_no_such_node",
+            missing(Tool::Node, in_var("99", "node_version"), &["24.1.0"], None),
+        ),
+        (
+            "plan_no_such_version_kept",
+            missing(Tool::Erlang, Asked::new("26.2.1".to_owned(), Origin::LastBuild), &[], None),
+        ),
+        (
+            "plan_not_for_this_otp",
+            pair("1.14.0", Origin::file(".tool-versions", 2), &[23, 24, 25]),
+        ),
+        (
+            "plan_not_for_this_otp_nor_for_any",
+            pair("1.9.4", Origin::ConfigVar("erlang_version".to_owned()), &[]),
+        ),
+        (
+            "plan_no_otp_for",
+            PlanError::NoOtpFor {
+                asked: in_config("1.9.4"),
+                target: UBUNTU.to_owned(),
+            },
+        ),
+        (
+            "plan_no_elixir_for",
+            PlanError::NoElixirFor {
+                asked: in_config("17"),
+                otp: "17.5".to_owned(),
+            },
+        ),
+        (
+            "plan_nothing_goes_together",
+            PlanError::NothingGoesTogether {
+                target: UBUNTU.to_owned(),
+            },
+        ),
+        (
+            "plan_no_node",
+            PlanError::NoNode {
+                arch: "arm64".to_owned(),
+            },
+        ),
+    ]
+}
+
+fn folders() -> Vec<(&'static str, PlanError)> {
+    vec![
+        (
+            "plan_two_lockfiles",
+            PlanError::TwoLockfiles {
+                dir: "assets".to_owned(),
+                lockfiles: strings(&["package-lock.json", "yarn.lock", "bun.lock"]),
+            },
+        ),
+        (
+            "plan_two_lockfiles_none_of_npm",
+            PlanError::TwoLockfiles {
+                dir: ".".to_owned(),
+                lockfiles: strings(&["yarn.lock", "pnpm-lock.yaml"]),
+            },
+        ),
+        (
+            "plan_unsupported_manager",
+            PlanError::UnsupportedManager {
+                manager: "yarn",
+                lockfile: "assets/yarn.lock".to_owned(),
+            },
+        ),
+        (
+            "plan_no_such_folder",
+            PlanError::NoSuchFolder {
+                key: "phoenix_relative_path",
+                asked: in_file("apps/shop_wbe", "phoenix_static_buildpack.config", 3),
+                missing: "mix.exs",
+            },
+        ),
+    ]
+}
+
+fn targets() -> Vec<(&'static str, TargetError)> {
+    vec![
+        (
+            "target_end_of_life",
+            TargetError::EndOfLife {
+                stack: "heroku-20".to_owned(),
+            },
+        ),
+        (
+            "target_unknown_stack",
+            TargetError::UnknownStack {
+                stack: "heroku_24".to_owned(),
+            },
+        ),
+        (
+            "target_unknown_system",
+            TargetError::UnknownSystem {
+                system: "alpine-3.20".to_owned(),
+            },
+        ),
+    ]
+}
+
+fn toolchains() -> Vec<(&'static str, ToolchainError)> {
+    vec![
+        (
+            "toolchain_empty_list",
+            ToolchainError::EmptyList {
+                what: "the list of OTP builds",
+                url: OTP_LIST.to_owned(),
+            },
+        ),
+        (
+            "toolchain_unreadable_list",
+            ToolchainError::UnreadableList {
+                what: "the list of Node.js releases",
+                url: "https://nodejs.org/dist/index.json".to_owned(),
+                problem: "expected value at line 1 column 1".to_owned(),
+            },
+        ),
+        (
+            "toolchain_no_checksum",
+            ToolchainError::NoChecksum {
+                url: "https://nodejs.org/dist/v24.1.0/SHASUMS256.txt".to_owned(),
+                file: "node-v24.1.0-linux-x64.tar.gz".to_owned(),
+            },
+        ),
+        (
+            "toolchain_no_installer",
+            ToolchainError::NoInstaller {
+                package: "Hex",
+                elixir: "1.18.3".to_owned(),
+                otp: 27,
+                url: "https://builds.hex.pm/installs/hex.csv".to_owned(),
+            },
+        ),
+        (
+            "toolchain_unexpected_archive",
+            ToolchainError::UnexpectedArchive {
+                url: OTP.to_owned(),
+                missing: "bin/erl",
+            },
+        ),
+        (
+            "toolchain_otp_install",
+            ToolchainError::OtpInstall {
+                status: "exit status: 1".to_owned(),
+                output: "Install: cannot create bin/erl\nInstall: giving up".to_owned(),
+            },
+        ),
+        (
+            "toolchain_io",
+            ToolchainError::Io {
+                path: PathBuf::from("/tmp/cache/mixpack/otp"),
+                doing: "write",
+                source: io::Error::from(io::ErrorKind::StorageFull),
+            },
+        ),
+    ]
+}
+
+fn fetching() -> Vec<(&'static str, ToolchainError)> {
+    let fetch = |what: &str, url: &str, attempts, kind| ToolchainError::Fetch {
+        what: what.to_owned(),
+        source: FetchError {
+            url: url.to_owned(),
+            redirected_to: None,
+            attempts,
+            kind,
+        },
+    };
+    let refused = || "Connection refused (os error 111)".to_owned();
+    let silent = Kind::Timeout {
+        phase: Phase::Body,
+        seconds: 30.0,
+    };
+    let other_bytes = Kind::ChecksumMismatch {
+        expected: "e3151bb570ce75f8b10ca80c1ca69545355f288abd3a142154aa3d3858b7c02f".to_owned(),
+        actual: "9a1bfc1edd5c687a7d4620ed9bf377074e94c6979a1bfc1edd5c687a7d4620ed".to_owned(),
+        algorithm: Algorithm::Sha256,
+    };
+    let page = Kind::NotAnArchive {
+        looks_like: LooksLike::Html,
+    };
+    let full = Kind::Io {
+        path: PathBuf::from("/tmp/cache/mixpack/otp.part"),
+        source: io::Error::from(io::ErrorKind::StorageFull),
+    };
+    let redirected = ToolchainError::Fetch {
+        what: "OTP".to_owned(),
+        source: FetchError {
+            url: OTP.to_owned(),
+            redirected_to: Some("https://cdn.example.com/OTP-27.3.4.tar.gz".to_owned()),
+            attempts: 1,
+            kind: Kind::Status(403),
+        },
+    };
+    vec![
+        (
+            "fetch_unreachable",
+            fetch("the list of OTP builds", OTP_LIST, 4, Kind::Connect(refused())),
+        ),
+        ("fetch_unreachable_silent", fetch("OTP", OTP, 4, silent)),
+        ("fetch_failing", fetch("OTP", OTP, 4, Kind::Status(503))),
+        (
+            "fetch_missing_list",
+            fetch(
+                "the list of OTP builds",
+                "https://builds.hex.pm/builds/otp/amd64/ubuntu-98.04/builds.txt",
+                1,
+                Kind::Status(404),
+            ),
+        ),
+        ("fetch_missing_archive", fetch("OTP", OTP, 1, Kind::Status(404))),
+        ("fetch_refused_after_a_redirect", redirected),
+        ("fetch_checksum_mismatch", fetch("OTP", OTP, 2, other_bytes)),
+        ("fetch_damaged", fetch("OTP", OTP, 2, page)),
+        (
+            "fetch_address",
+            fetch(
+                "the list of OTP builds",
+                "builds.example.com/builds.txt",
+                1,
+                Kind::BadUrl("relative URL without a base".to_owned()),
+            ),
+        ),
+        ("fetch_local", fetch("OTP", OTP, 1, full)),
+        ("fetch_cancelled", fetch("OTP", OTP, 1, Kind::Cancelled)),
+    ]
+}
+
+fn failed(command: &str, status: &str, code: i32, output: &str) -> CommandError {
+    CommandError::Failed {
+        command: command.to_owned(),
+        status: status.to_owned(),
+        code,
+        output: output.lines().map(str::to_owned).collect(),
+    }
+}
+
+fn hooks() -> Vec<(&'static str, Doing, CommandError)> {
+    let hook = || Doing::Hook {
+        key: "hook_post_compile",
+        asked: in_config("eval mix assets.deploy && rm -f _build/esbuild*"),
+    };
+    let line = "eval mix assets.deploy && rm -f _build/esbuild*";
+    vec![
+        (
+            "hook",
+            hook(),
+            failed(line, "exit status 1", 1, "step one\n** (Mix) The task \"assets.deploy\" could not be found"),
+        ),
+        ("hook_that_says_nothing", hook(), failed(line, "exit status 3", 3, "\n")),
+        (
+            "hook_without_bash",
+            hook(),
+            CommandError::Start {
+                command: line.to_owned(),
+                source: io::Error::from(io::ErrorKind::NotFound),
+            },
+        ),
+        ("hook_stopped", hook(), CommandError::Cancelled),
+    ]
+}
+
+fn commands() -> Vec<(&'static str, Doing, CommandError)> {
+    let ten = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10";
+    let compiler = "Compiling 3 files (.ex)\n    error: undefined function total/1\n    │\n  7 │     total(items)\n    │     ^^^^^\n    │\n    └─ lib/shop.ex:7:5: Shop.sum/1\n\n\n== Compilation error in file lib/shop.ex ==\n** (CompileError) lib/shop.ex: cannot compile module Shop (errors have been logged)";
+    vec![
+        (
+            "deps",
+            Doing::Deps,
+            failed("mix deps.get --only prod", "exit status 1", 1, "Resolving\n** (Mix) Hex dependency resolution failed"),
+        ),
+        ("compile", Doing::Compile, failed("mix compile", "exit status 1", 1, compiler)),
+        (
+            "compile_without_memory",
+            Doing::Compile,
+            failed("mix compile", "signal 9", 137, "Compiling 300 files (.ex)"),
+        ),
+        (
+            "javascript_install",
+            Doing::JsInstall {
+                dir: "assets".to_owned(),
+            },
+            failed(
+                "npm ci --include=dev",
+                "exit status 1",
+                1,
+                "npm error code EUSAGE\nnpm error `npm ci` can only install packages when your package.json and package-lock.json are in sync.",
+            ),
+        ),
+        (
+            "custom_script",
+            Doing::CustomScript {
+                path: "compile".to_owned(),
+            },
+            failed("compile", "exit status 2", 2, ten),
+        ),
+        (
+            "asset_script",
+            Doing::AssetScript {
+                script: "deploy".to_owned(),
+                package: "assets/package.json".to_owned(),
+            },
+            failed("npm run deploy", "exit status 1", 1, "> deploy\n> esbuild\n\n✘ [ERROR] Could not resolve \"phoenix\"\n\n    js/app.js:1:19:"),
+        ),
+        (
+            "assets_deploy",
+            Doing::AssetsDeploy,
+            failed("mix assets.deploy", "exit status 1", 1, "** (Mix) The task \"tailwind\" could not be found"),
+        ),
+        ("digest", Doing::Digest, failed("mix phx.digest", "exit status 1", 1, "")),
+        (
+            "release",
+            Doing::Release,
+            failed("mix release --overwrite", "exit status 1", 1, "** (Mix) Could not find application :worker"),
+        ),
+        (
+            "answers",
+            Doing::Answers,
+            failed("elixir -S mix do deps.clean", "exit status 1", 1, "** (Code.LoadError)"),
+        ),
+    ]
+}
+
+/// Every error, each of its variants and of the cases that a message tells apart.
+fn catalogue() -> Vec<(&'static str, Error)> {
+    let mut all = general();
+    all.extend(reading().into_iter().map(|(name, error)| (name, Error::Read(error))));
+    let plans = versions().into_iter().chain(folders());
+    all.extend(plans.map(|(name, error)| (name, Error::Plan(error))));
+    all.extend(targets().into_iter().map(|(name, error)| (name, Error::Target(error))));
+    let tools = toolchains().into_iter().chain(fetching());
+    all.extend(tools.map(|(name, error)| (name, Error::Toolchain(error))));
+    let commands = hooks().into_iter().chain(commands());
+    all.extend(commands.map(|(name, doing, source)| (name, Error::Command { doing, source })));
+    all
+}
+
+#[test]
+fn every_error_as_the_user_reads_it() {
+    for (name, error) in catalogue() {
+        insta::assert_snapshot!(name, explain(&error).lines().join("\n"));
+    }
+}
+
+#[test]
+fn every_error_has_a_cause_and_a_cure() {
+    for (name, error) in catalogue() {
+        let explanation = explain(&error);
+        assert!(!explanation.cause.is_empty(), "{name} has no cause");
+        assert!(!explanation.cure.is_empty(), "{name} has no cure");
+        let said: Vec<&String> = explanation.cause.iter().chain(&explanation.cure).collect();
+        assert!(said.iter().all(|line| !line.trim().is_empty()), "{name}: {said:?}");
+    }
+}
+
+#[test]
+fn a_code_means_one_thing() {
+    let mut codes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, error) in catalogue() {
+        let code = explain(&error).code;
+        let kebab = code
+            .split('-')
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase()));
+        assert!(kebab, "{code} is not in kebab case");
+        codes.entry(code).or_default().push(name);
+    }
+    let table: Vec<String> = codes
+        .iter()
+        .map(|(code, names)| format!("{code}: {}", names.join(", ")))
+        .collect();
+    insta::assert_snapshot!("codes", table.join("\n"));
+}
+
+#[test]
+fn lines_fit_behind_what_git_puts_before_them() {
+    for (name, error) in catalogue() {
+        for line in explain(&error).lines() {
+            let fits = line.chars().count() <= WIDTH;
+            // Quoted output and commands are not to be broken, nor are addresses.
+            let whole = line.starts_with("  ") || !line.contains(' ');
+            assert!(fits || whole, "{name}: {line}");
+        }
+    }
+}
+
+#[test]
+fn an_error_of_the_stack_does_not_speak_of_erlang() {
+    for (name, error) in targets() {
+        let text = explain(&Error::Target(error)).lines().join("\n");
+        assert!(!text.contains("Erlang") && !text.contains("OTP"), "{name}: {text}");
+    }
+}

@@ -1,0 +1,285 @@
+//! Bad input: each kind is refused with its own message, leaves the app's files and `/app` as they
+//! were, and the next deploy with the input corrected succeeds with the same cache.
+
+use mirror::{AppDir, Override, Server};
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use walkdir::WalkDir;
+use whole_builds::{App, Deploy, artifact_host};
+
+const CONFIG: &str = "elixir_buildpack.config";
+const GOOD_CONFIG: &str = "elixir_version=1.18.3\nerlang_version=27\n";
+const OTP: &str = "/builds/otp/amd64/ubuntu-24.04/OTP-27.3.4.1.tar.gz";
+const ELIXIR: &str = "/builds/elixir/v1.18.3-otp-27.zip";
+
+/// The app without a dependency, and an artifact host whose requests and faults are its own.
+fn small_app() -> App {
+    let host: &'static Server = Box::leak(Box::new(artifact_host()));
+    App::on(host, "no-deps", AppDir::Tmpfs)
+}
+
+fn source(app: &App) -> PathBuf {
+    app.sandbox.tmp().join("source")
+}
+
+/// Every file of a tree, by its path in it.
+fn files(tree: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    WalkDir::new(tree)
+        .into_iter()
+        .map(|entry| entry.expect("a readable tree"))
+        .filter(|entry| entry.file_type().is_file())
+        .map(|entry| {
+            let path = entry.path().strip_prefix(tree).expect("below it").to_owned();
+            (path, fs::read(entry.path()).expect("a readable file"))
+        })
+        .collect()
+}
+
+/// The error as it stands in the log, without colours and without what changes from run to run.
+fn error(app: &App, deploy: &Deploy) -> String {
+    let text = deploy.stderr.replace("\x1b[1;31m", "").replace("\x1b[0m", "");
+    let at = text
+        .find(" !     Build failed:")
+        .unwrap_or_else(|| panic!("no error in the log:\n{}", deploy.log()));
+    text[at..]
+        .replace(&app.host.url(), "http://HOST")
+        .replace(&*deploy.build_dir.to_string_lossy(), "BUILD_DIR")
+        .trim_end()
+        .to_owned()
+}
+
+/// Deploys; it must fail, cleanly. The last block of the log's plain half is the `step` that failed;
+/// `""` where the plan itself could not be made.
+#[track_caller]
+fn fails(app: &App, step: &str) -> (Deploy, String) {
+    let deploy = app.deploy();
+    assert_eq!(deploy.code, Some(1), "{}", deploy.log());
+    let last = deploy.stdout.lines().rev().find(|line| line.starts_with("-----> "));
+    let expected = if step.is_empty() { "Mixpack " } else { step };
+    assert!(
+        last.is_some_and(|header| header[7..].starts_with(expected)),
+        "the last step is {last:?}, not {expected}:\n{}",
+        deploy.log()
+    );
+    let left = files(&deploy.slug);
+    for (path, bytes) in files(&source(app)) {
+        assert!(left.get(&path) == Some(&bytes), "{} has changed", path.display());
+    }
+    assert_eq!(deploy.left_in_app, [PathBuf::new(); 0], "left in /app");
+    let error = error(app, &deploy);
+    (deploy, error)
+}
+
+#[track_caller]
+fn succeeds(app: &App) -> Deploy {
+    let deploy = app.deploy();
+    deploy.expect_success();
+    deploy
+}
+
+/// The archives that the host was asked for.
+fn archives(app: &App) -> Vec<String> {
+    let is_archive = |path: &String| [".gz", ".zip", ".ez"].iter().any(|end| path.ends_with(end));
+    app.host
+        .requests()
+        .into_iter()
+        .map(|request| request.path)
+        .filter(is_archive)
+        .collect()
+}
+
+#[test]
+fn a_version_that_cannot_be_had() {
+    let app = small_app();
+    for (name, config) in [
+        ("erlang_unknown", "elixir_version=1.18.3\nerlang_version=99\n"),
+        ("elixir_unknown", "# newest\nelixir_version=1.99\nerlang_version=27\n"),
+        ("erlang_malformed", "elixir_version=1.18\nerlang_version=twenty\n"),
+        ("elixir_malformed", "elixir_version=1.18.3.1\nerlang_version=27\n"),
+        ("pair_incompatible", "elixir_version=1.14\nerlang_version=27\n"),
+    ] {
+        app.write(CONFIG, config);
+        let (_, error) = fails(&app, "");
+        insta::assert_snapshot!(name, error);
+    }
+    app.remove(CONFIG);
+    app.write(".tool-versions", "nodejs 22\nerlang 27.9\nelixir 1.18.3-otp-27\n");
+    let (_, error) = fails(&app, "");
+    insta::assert_snapshot!("tool_versions_unknown", error);
+    // All of these were refused from the lists alone.
+    assert_eq!(archives(&app), [""; 0]);
+
+    app.write(".tool-versions", "erlang 27.3\nelixir 1.18.3-otp-27\n");
+    succeeds(&app);
+    app.write(CONFIG, "erlang_version=99\n");
+    fails(&app, "");
+    app.write(CONFIG, GOOD_CONFIG);
+    let second = succeeds(&app);
+    assert_eq!(second.compiled(), [""; 0]);
+}
+
+#[test]
+fn a_stack_that_is_none() {
+    let app = small_app().stack_name(Some("heroku-20"));
+    let (_, error) = fails(&app, "");
+    insta::assert_snapshot!("stack_end_of_life", error);
+    let app = app.stack_name(Some("ubuntu"));
+    let (_, error) = fails(&app, "");
+    insta::assert_snapshot!("stack_unknown", error);
+    // The rule knows it; upstream has no builds for it.
+    let app = app.stack_name(Some("heroku-98"));
+    let (_, error) = fails(&app, "");
+    insta::assert_snapshot!("stack_of_the_future", error);
+    succeeds(&app.stack_name(Some("heroku-24")));
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let app = small_app();
+    let mix_exs = fs::read_to_string(source(&app).join("mix.exs")).expect("mix.exs");
+    app.remove("mix.exs");
+    let (_, error) = fails(&app, "");
+    insta::assert_snapshot!("no_mix_exs", error);
+    app.write("mix.exs", &mix_exs);
+
+    app.write(CONFIG, "elixir_version=1.18.3\nerlang_version=$(echo 27\n");
+    let (_, error) = fails(&app, "");
+    insta::assert_snapshot!("config_syntax", error);
+    app.write(CONFIG, "elixir_version=1.18.3\nerlang_version=$(echo 27)\n");
+
+    app.write("assets/package.json", "{\n  \"scripts\": {\n    \"deploy\" \"esbuild\"\n  }\n}\n");
+    let (_, error) = fails(&app, "");
+    insta::assert_snapshot!("package_json", error);
+    app.remove("assets/package.json");
+    succeeds(&app);
+}
+
+#[test]
+fn a_host_that_cannot_be_reached() {
+    let app = small_app();
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    let closed = format!("http://{}", port.expect("a port that nobody listens on"));
+    app.config("HEX_BUILDS_URL", &closed);
+    let (deploy, error) = fails(&app, "");
+    insta::assert_snapshot!("host_unreachable", error.replace(&closed, "http://CLOSED"));
+    assert!(deploy.took < Duration::from_secs(40), "{:?}", deploy.took);
+    app.config("HEX_BUILDS_URL", &app.host.url());
+    succeeds(&app);
+}
+
+#[test]
+fn an_archive_that_is_not_what_was_published() {
+    let app = small_app();
+    // Well-formed, so that only the checksum tells.
+    let other = Override::File(artifact("/builds/otp/amd64/ubuntu-24.04/OTP-25.2.3.tar.gz"));
+    app.host.set_override(OTP, other);
+    let (_, error) = fails(&app, "Installing ");
+    insta::assert_snapshot!("checksum_mismatch", error);
+    app.host.clear_override(OTP);
+    succeeds(&app);
+}
+
+fn artifact(path: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository");
+    root.join("target/test-toolchains/mirror").join(path.trim_start_matches('/'))
+}
+
+#[test]
+fn an_archive_that_is_missing_and_an_installer_that_is_not_listed() {
+    let app = small_app();
+    app.host.set_override(ELIXIR, Override::Status(404));
+    let (_, error) = fails(&app, "Installing ");
+    insta::assert_snapshot!("archive_missing", error);
+    app.host.clear_override(ELIXIR);
+
+    let lists = ["/installs/hex.csv", "/installs/hex-1.x.csv"];
+    for list in lists {
+        let row = format!("9.9.9,{},1.99.0,99\n", "ab".repeat(64));
+        app.host.set_override(list, Override::Body(row.into_bytes()));
+    }
+    let (_, error) = fails(&app, "Installing ");
+    insta::assert_snapshot!("installer_not_listed", error);
+    for list in lists {
+        app.host.clear_override(list);
+    }
+    succeeds(&app);
+}
+
+#[test]
+fn a_hook_that_fails() {
+    let app = small_app();
+    for (key, step) in [
+        ("pre_compile", "Running pre_compile"),
+        ("hook_pre_fetch_dependencies", "Running the hook before fetching"),
+        ("hook_pre_compile", "Running the hook before compile"),
+        ("hook_compile", "Compiling with the app's own command"),
+        ("hook_post_compile", "Running the hook after compile"),
+        ("post_compile", "Running post_compile"),
+    ] {
+        let hook = format!("{GOOD_CONFIG}{key}=\"eval echo checking the licence && exit 3\"\n");
+        app.write(CONFIG, &hook);
+        let (_, error) = fails(&app, step);
+        insta::assert_snapshot!(format!("hook_{key}"), error);
+        app.write(CONFIG, GOOD_CONFIG);
+        succeeds(&app);
+    }
+}
+
+#[test]
+fn dependencies_and_code_that_mix_refuses() {
+    let app = small_app();
+    app.edit("mix.exs", "deps: []", "deps: [{:nonesuch, \"~> 1.0\"}]");
+    let (_, error) = fails(&app, "Fetching dependencies");
+    insta::assert_snapshot!("deps_no_such_package", error);
+    app.edit("mix.exs", "{:nonesuch, \"~> 1.0\"}", "{:jason_lite, \"~> 1.0\"}");
+
+    // The checksum of another package.
+    let lock = "%{\n  \"jason_lite\": {:hex, :jason_lite, \"1.0.0\", \"3bcb9eb37cec272f25110fdee5e904af0a854a9e95625a117ee08b5be09e422c\", [:mix], [], \"hexpm\", \"e7ec6369146488bf905782e94df9c5d0ba7b1e694b2f1f15f02a97115678a7af\"},\n}\n";
+    app.write("mix.lock", lock);
+    let (_, error) = fails(&app, "Fetching dependencies");
+    insta::assert_snapshot!("deps_lock_mismatch", error);
+    app.remove("mix.lock");
+    succeeds(&app);
+
+    app.edit("lib/no_deps.ex", "def hello, do: :world", "def hello, do: planet()");
+    let (_, error) = fails(&app, "Compiling");
+    insta::assert_snapshot!("compile_undefined", error);
+    app.edit("lib/no_deps.ex", "def hello, do: planet()", "def hello, do: [:world");
+    let (_, error) = fails(&app, "Compiling");
+    insta::assert_snapshot!("compile_syntax", error);
+    app.edit("lib/no_deps.ex", "do: [:world", "do: :world");
+    let mended = succeeds(&app);
+    assert!(!mended.compiled().iter().any(|line| line.contains("jason_lite")), "{}", mended.log());
+}
+
+const PACKAGE: &str = "{\n  \"name\": \"site\",\n  \"private\": true,\n  \"scripts\": {\"deploy\": \"SCRIPT\"},\n  \"dependencies\": {DEPENDENCIES}\n}\n";
+const LOCK: &str = "{\n  \"name\": \"site\",\n  \"lockfileVersion\": 3,\n  \"requires\": true,\n  \"packages\": {\"\": {\"name\": \"site\"}}\n}\n";
+
+#[test]
+fn javascript_that_fails() {
+    let app = small_app();
+    let package = |script: &str, dependencies: &str| {
+        let text = PACKAGE.replace("SCRIPT", script).replace("DEPENDENCIES", dependencies);
+        app.write("assets/package.json", &text);
+    };
+    app.write("phoenix_static_buildpack.config", "node_version=22\n");
+    app.write("assets/package-lock.json", LOCK);
+    package("true", "\"left\": \"file:../left\"");
+    let (_, error) = fails(&app, "Installing JavaScript dependencies");
+    insta::assert_snapshot!("npm_ci", error);
+
+    package("echo bundling && exit 3", "");
+    let (_, error) = fails(&app, "Building assets");
+    insta::assert_snapshot!("asset_script", error);
+    package("true", "");
+    succeeds(&app);
+
+    app.write("compile", "echo \"in $phoenix_dir\" > /dev/null\nfalse\necho never\n");
+    let (_, error) = fails(&app, "Building assets");
+    insta::assert_snapshot!("custom_script", error);
+    app.write("compile", "true\n");
+    succeeds(&app);
+}
