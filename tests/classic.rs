@@ -80,6 +80,9 @@ fn phoenix_npm_deploys_and_a_second_deploy_compiles_only_what_changed() {
     let dyno = app.ship(cold);
     let page = boots_without_compiling(&dyno, &web, "/");
     assert!(page.contains("Deployed by Mixpack"), "{page}");
+    // What a dependency ships is found at run time: CA certificates, NIFs, translations.
+    let read = "mix run --no-start -e 'File.read!(Application.app_dir(:phoenix, \"priv/static/phoenix.mjs\"))'";
+    compiles_nothing(&dyno, read);
     let (_, script) = page.split_once("src=\"").expect("a script");
     let (script, _) = script.split_once('"').unwrap();
     assert!(dyno.start(&web).get(script).len() > 100, "{script} is served");

@@ -1,1 +1,228 @@
-//! x
+//! `mixpack plan`: what would be built and why, for people and for scripts, on their own machine.
+
+use mirror::Server;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use whole_builds::artifact_host;
+
+/// A copy of a fixture, and an artifact host that counts its requests.
+struct Case {
+    app: tempfile::TempDir,
+    host: Server,
+    stack: &'static str,
+}
+
+fn case(fixture: &str) -> Case {
+    let app = tempfile::tempdir().expect("a folder for the app");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the repository");
+    whole_builds::copy(&root.join("fixtures").join(fixture), app.path());
+    Case {
+        app,
+        host: artifact_host(),
+        stack: "heroku-24",
+    }
+}
+
+impl Case {
+    fn write(&self, path: &str, text: &str) {
+        fs::write(self.app.path().join(path), text).expect("a file of the app");
+    }
+
+    /// Runs `mixpack plan` with nothing of this process's environment.
+    fn run(&self, args: &[&str]) -> Output {
+        let exe = std::env::var_os("MIXPACK_EXE").expect("MIXPACK_EXE: run `cargo xtask test`");
+        Command::new(PathBuf::from(exe))
+            .arg("plan")
+            .args(args)
+            .arg(self.app.path())
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("NO_COLOR", "1")
+            .env("STACK", self.stack)
+            .env("HEX_BUILDS_URL", self.host.url())
+            .env("NODEJS_ORG_MIRROR", format!("{}/dist", self.host.url()))
+            .output()
+            .expect("mixpack runs")
+    }
+
+    #[track_caller]
+    fn json(&self) -> Value {
+        let output = self.run(&["--json"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert_eq!(said, "", "a document comes with nothing beside it");
+        serde_json::from_slice(&output.stdout).expect("one JSON document")
+    }
+
+    /// The error that a plan cannot be made for, from both forms of the command.
+    #[track_caller]
+    fn refused(&self) -> String {
+        let [plain, json] = [self.run(&[]), self.run(&["--json"])];
+        for output in [&plain, &json] {
+            assert_eq!(output.status.code(), Some(1));
+            assert_eq!(output.stdout, b"", "an error goes to stderr");
+        }
+        assert_eq!(plain.stderr, json.stderr);
+        let text = String::from_utf8(plain.stderr).expect("UTF-8");
+        text.replace(&self.host.url(), "http://HOST")
+            .trim()
+            .to_owned()
+    }
+
+    fn paths(&self) -> Vec<String> {
+        let mut paths: Vec<String> = self
+            .host
+            .requests()
+            .into_iter()
+            .map(|request| request.path)
+            .collect();
+        paths.sort();
+        paths
+    }
+}
+
+fn words(value: &Value) -> Vec<&str> {
+    value
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|word| word.as_str().expect("a word"))
+        .collect()
+}
+
+#[test]
+fn the_document_holds_tools_steps_and_processes() {
+    let case = case("phoenix-npm");
+    let plan = case.json();
+    for (tool, version, source) in [
+        ("erlang", "27.3.4.1", "elixir_buildpack.config:5"),
+        ("elixir", "1.18.3", "elixir_buildpack.config:2"),
+        ("node", "24.21.0", "phoenix_static_buildpack.config:2"),
+    ] {
+        assert_eq!(plan["tools"][tool]["version"], version);
+        assert_eq!(plan["tools"][tool]["source"], source);
+    }
+    assert_eq!(plan["processes"]["web"]["command"], "mix phx.server");
+    let steps = plan["steps"].as_array().expect("steps");
+    let names: Vec<&str> = steps
+        .iter()
+        .map(|step| step["name"].as_str().expect("a name"))
+        .collect();
+    for (at, step) in steps.iter().enumerate() {
+        for need in words(&step["needs"]) {
+            assert!(names[..at].contains(&need), "{} needs {need}", names[at]);
+        }
+    }
+    let needs = |name: &str| {
+        let at = names
+            .iter()
+            .position(|step| *step == name)
+            .expect("the step");
+        words(&steps[at]["needs"])
+    };
+    assert!(needs("erlang").is_empty() && needs("node").is_empty());
+    assert!(needs("assets").contains(&"compile") && needs("assets").contains(&"javascript"));
+    assert!(!needs("compile").contains(&"javascript"));
+    assert_eq!(
+        case.paths(),
+        [
+            "/builds/elixir/builds.txt",
+            "/builds/otp/amd64/ubuntu-24.04/builds.txt",
+            "/dist/index.json"
+        ]
+    );
+}
+
+#[test]
+fn an_app_without_javascript_has_no_node_and_asks_for_no_list_of_it() {
+    let case = case("no-deps");
+    let plan = case.json();
+    assert!(plan["tools"].get("node").is_none(), "{}", plan["tools"]);
+    assert_eq!(plan["processes"]["web"]["command"], "mix run --no-halt");
+    assert!(!case.paths().iter().any(|path| path.starts_with("/dist")));
+}
+
+#[test]
+fn the_stack_and_the_lists_decide_as_for_a_build() {
+    let mut case = case("no-deps");
+    case.write("elixir_buildpack.config", "# the newest of what is built\n");
+    assert_eq!(case.json()["tools"]["erlang"]["version"], "27.3.4.1");
+    case.stack = "heroku-22";
+    let plan = case.json();
+    assert_eq!(plan["tools"]["erlang"]["version"], "25.2.3");
+    assert_eq!(plan["target"], "ubuntu-22.04 (amd64)");
+}
+
+#[test]
+fn a_person_reads_each_tool_with_its_reason_then_steps_and_processes() {
+    let output = case("phoenix-npm").run(&[]);
+    assert!(output.status.success());
+    insta::assert_snapshot!(
+        "phoenix_npm",
+        String::from_utf8(output.stdout).expect("UTF-8")
+    );
+}
+
+#[test]
+fn a_plan_that_cannot_be_made_is_the_error_of_the_build() {
+    let mut case = case("no-deps");
+    case.write(
+        "elixir_buildpack.config",
+        "elixir_version=1.14\nerlang_version=27\n",
+    );
+    let refused = case.refused();
+    let of_a_build = include_str!("snapshots/errors__pair_incompatible.snap");
+    let (_, of_a_build) = of_a_build.rsplit_once("---\n").expect("a snapshot");
+    assert_eq!(refused, of_a_build.trim());
+
+    case.stack = "heroku-20";
+    let refused = case.refused();
+    assert!(
+        refused.contains("Error code: stack-end-of-life"),
+        "{refused}"
+    );
+    case.stack = "heroku-24";
+
+    case.write("elixir_buildpack.config", "erlang_version=99\n");
+    let refused = case.refused();
+    assert!(
+        refused.contains("Error code: version-not-available"),
+        "{refused}"
+    );
+
+    fs::remove_file(case.app.path().join("mix.exs")).expect("mix.exs");
+    let refused = case.refused();
+    assert!(refused.contains("Error code: no-mix-exs"), "{refused}");
+    let paths = case.paths();
+    assert!(
+        paths.iter().all(|path| path.ends_with("/builds.txt")),
+        "{paths:?}"
+    );
+}
+
+#[test]
+fn a_plan_changes_nothing_in_the_app() {
+    let case = case("phoenix-npm");
+    let before = listing(case.app.path());
+    case.json();
+    assert_eq!(listing(case.app.path()), before);
+}
+
+fn listing(dir: &Path) -> Vec<(PathBuf, std::time::SystemTime)> {
+    walkdir::WalkDir::new(dir)
+        .sort_by_file_name()
+        .into_iter()
+        .map(|entry| {
+            let entry = entry.expect("a readable tree");
+            let metadata = entry.metadata().expect("metadata");
+            (
+                entry.path().to_owned(),
+                metadata.modified().expect("a time"),
+            )
+        })
+        .collect()
+}

@@ -33,10 +33,10 @@ fn toolchains() -> PathBuf {
     root().join("target/test-toolchains")
 }
 
-/// The executable under test: `cargo xtask test` names the one it has just built.
-fn executable() -> PathBuf {
-    let named = std::env::var_os("MIXPACK_EXE").expect("MIXPACK_EXE: run `cargo xtask test`");
-    PathBuf::from(named)
+/// The executable under test: `cargo xtask test` names the one it has just built; without a name
+/// it is the one that ships in `bin/`.
+fn executable() -> Option<PathBuf> {
+    std::env::var_os("MIXPACK_EXE").map(PathBuf::from)
 }
 
 /// The stack image that `cargo xtask toolchains` made.
@@ -100,9 +100,13 @@ impl App {
         }
         let buildpack = tmp.join("buildpack");
         copy(&root().join("bin"), &buildpack.join("bin"));
+        let sandbox = match executable() {
+            Some(executable) => sandbox
+                .bind_ro(executable, "/usr/local/lib/mixpack")
+                .env("MIXPACK_EXE", "/usr/local/lib/mixpack"),
+            None => sandbox,
+        };
         let sandbox = sandbox
-            .bind_ro(executable(), "/usr/local/lib/mixpack")
-            .env("MIXPACK_EXE", "/usr/local/lib/mixpack")
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("HOME", "/app")
             .app_dir(app_dir);
@@ -220,6 +224,39 @@ impl App {
             left_in_app: self.sandbox.left_in_app().unwrap_or_default(),
             took: begun.elapsed(),
         }
+    }
+
+    /// `bin/compile` on a new checkout, with its log on our own stdout and stderr.
+    pub fn deploy_in_view(&self) -> Deploy {
+        let build_dir = self.checkout();
+        let begun = Instant::now();
+        let args: [&Path; 3] = [&build_dir, "/tmp/cache".as_ref(), "/tmp/env".as_ref()];
+        let status = self.entry("compile", &args).status().expect("bin/compile runs");
+        Deploy {
+            succeeded: status.success(),
+            code: status.code(),
+            stdout: String::new(),
+            stderr: String::new(),
+            slug: self.on_host(&build_dir),
+            build_dir,
+            left_in_app: self.sandbox.left_in_app().unwrap_or_default(),
+            took: begun.elapsed(),
+        }
+    }
+
+    /// An app that `mix phx.new` has just made, with the installer from hex.pm: needs the real
+    /// hosts, and the toolchain of an app that was deployed before.
+    pub fn stock_phoenix(&self) -> Self {
+        let made = Self::on(self.host, "", AppDir::Tmpfs);
+        for name in ["HEX_BUILDS_URL", "NODEJS_ORG_MIRROR", "HEX_MIRROR"] {
+            made.unset(name);
+        }
+        let script = "export HOME=/tmp/home; mkdir -p $HOME; . /tmp/buildpack/export; unset MIX_ENV; cd /tmp; \
+                      mix archive.install --force hex phx_new && mix phx.new --no-ecto --no-install stock";
+        let output = self.sandbox.command("bash", ["-ec", script]).output().expect("mix runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        copy(&self.sandbox.tmp().join("stock"), &made.source);
+        made
     }
 
     /// Starts `bin/compile` on a new checkout without waiting for it; also its build directory.
@@ -421,7 +458,7 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Symbolic links of a tree that lead out of it, or to an absolute path.
+/// Symbolic links of a tree that lead out of it, to an absolute path, or nowhere.
 pub fn links_that_leave(tree: &Path) -> Vec<PathBuf> {
     WalkDir::new(tree)
         .into_iter()
@@ -431,7 +468,7 @@ pub fn links_that_leave(tree: &Path) -> Vec<PathBuf> {
             let link = fs::read_link(entry.path()).expect("a link");
             let folder = entry.path().parent().expect("a parent");
             let target = fs::canonicalize(folder.join(&link));
-            link.is_absolute() || target.is_ok_and(|target| !target.starts_with(tree))
+            link.is_absolute() || !target.is_ok_and(|target| target.starts_with(tree))
         })
         .map(walkdir::DirEntry::into_path)
         .collect()

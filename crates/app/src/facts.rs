@@ -1,7 +1,8 @@
 //! Reads the user's files into facts. Decides nothing.
 
 use crate::mix_exs::{MixExs, lock_holds};
-use crate::package_json::PackageJson;
+use crate::origin::{Asked, Origin};
+use crate::package_json::{self, PackageJson};
 use crate::procfile::Procfile;
 use crate::shell_config::{self, Assignment};
 use crate::tool_versions::{self, Entry};
@@ -49,6 +50,8 @@ pub struct JsPackage {
     /// Relative to the app; `.` for the app itself.
     pub dir: String,
     pub json: PackageJson,
+    /// The version of Node that its `engines` ask for.
+    pub engines_node: Option<Asked>,
     /// The lockfiles beside it, by name.
     pub lockfiles: Vec<String>,
 }
@@ -141,7 +144,9 @@ pub fn read(dir: &Path) -> Result<Facts, ReadError> {
     }
     Ok(Facts {
         projects,
-        phoenix_locked: lock.as_deref().is_some_and(|lock| lock_holds(lock, "phoenix")),
+        phoenix_locked: lock
+            .as_deref()
+            .is_some_and(|lock| lock_holds(lock, "phoenix")),
         has_lock: lock.is_some(),
         elixir_config: config(dir, ELIXIR_CONFIG)?,
         static_config: config(dir, STATIC_CONFIG)?,
@@ -154,17 +159,40 @@ pub fn read(dir: &Path) -> Result<Facts, ReadError> {
     })
 }
 
-/// Reads the `package.json` of one more folder, for a configured `assets_path`.
-pub fn package(dir: &Path, folder: &str) -> Result<Option<JsPackage>, ReadError> {
+/// Reads the `package.json` of the folders that a configured `assets_path` may mean, which is
+/// known once the settings are: one for each project.
+pub fn add_configured_packages(
+    facts: &mut Facts,
+    dir: &Path,
+    assets_path: &str,
+) -> Result<(), ReadError> {
+    let configured = clean(assets_path);
+    let folders = facts
+        .projects
+        .iter()
+        .map(|project| join(&project.dir, &configured));
+    for folder in folders.collect::<Vec<_>>() {
+        if facts.package_in(&folder).is_none() {
+            facts.packages.extend(package(dir, &folder)?);
+        }
+    }
+    Ok(())
+}
+
+fn package(dir: &Path, folder: &str) -> Result<Option<JsPackage>, ReadError> {
     let path = join(folder, "package.json");
     let Some(text) = optional(dir, &path)? else {
         return Ok(None);
     };
     let json = PackageJson::parse(&text).map_err(|error| ReadError::PackageJson {
-        path,
+        path: path.clone(),
         line: error.line(),
         message: error.to_string(),
     })?;
+    let engines_node = json.engines.get("node").map(|range| {
+        let line = package_json::line_of(&text, "engines", "node");
+        Asked::new(range.clone(), Origin::file(path, line))
+    });
     let lockfiles = LOCKFILES
         .iter()
         .filter(|name| dir.join(folder).join(name).is_file())
@@ -173,6 +201,7 @@ pub fn package(dir: &Path, folder: &str) -> Result<Option<JsPackage>, ReadError>
     Ok(Some(JsPackage {
         dir: folder.to_owned(),
         json,
+        engines_node,
         lockfiles,
     }))
 }
@@ -185,6 +214,12 @@ pub fn join(base: &str, name: &str) -> String {
         (base, ".") => base.to_owned(),
         (base, name) => format!("{base}/{name}"),
     }
+}
+
+/// A folder as a user may write it, in the form of these facts: `./assets/` is `assets`.
+pub(crate) fn clean(path: &str) -> String {
+    let path = path.trim_start_matches("./").trim_end_matches('/');
+    if path.is_empty() { "." } else { path }.to_owned()
 }
 
 /// The folders, relative to `dir`, that hold a `mix.exs` of the user's: the root first.

@@ -6,7 +6,8 @@ use std::fmt;
 /// The place that a value was read from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// A line of a file of the app; `line` is 1-based, 0 where a file has no lines to speak of (JSON).
+    /// A line of a file of the app; `line` is 1-based, 0 where it is not known (a config file that
+    /// bash evaluated).
     File { path: String, line: u32 },
     /// A config var (a file of `ENV_DIR`, or the environment).
     ConfigVar(String),

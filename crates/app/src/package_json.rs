@@ -28,6 +28,22 @@ impl PackageJson {
     }
 }
 
+/// The line, 1-based, on which `section` has `key`; 0 where it is not seen. Keys are looked for as
+/// text, which serves to point at a place in a file that has been read already.
+pub(crate) fn line_of(text: &str, section: &str, key: &str) -> u32 {
+    let find = |from: usize, name: &str| {
+        let name = format!("\"{name}\"");
+        text[from..].find(&name).map(|at| from + at)
+    };
+    let at = find(0, section).and_then(|start| find(start, key));
+    at.map_or(0, |at| {
+        (1..)
+            .zip(text[..=at].lines())
+            .last()
+            .map_or(0, |(line, _)| line)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +59,17 @@ mod tests {
         assert!(!json.has_script("build"));
         assert_eq!(json.engines["node"], "22.x");
         assert_eq!(json.package_manager.as_deref(), Some("npm@10.9.0"));
+    }
+
+    #[test]
+    fn finds_the_line_of_a_key_in_its_section() {
+        let text = "{\n \"node\": 1,\n \"engines\": {\n  \"node\": \"22\"}}";
+        assert_eq!(line_of(text, "engines", "node"), 4);
+        assert_eq!(
+            line_of("{\"engines\": {\"node\": \"22\"}}", "engines", "node"),
+            1
+        );
+        assert_eq!(line_of(text, "engines", "npm"), 0);
     }
 
     #[test]

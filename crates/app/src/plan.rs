@@ -1,6 +1,6 @@
 //! The plan: every decision of a build, with its reason and its place. Plain data.
 
-use crate::facts::{Facts, join};
+use crate::facts::{Facts, clean, join};
 use crate::origin::{Asked, Origin};
 use crate::settings::{Hooks, Settings};
 use crate::tool_versions;
@@ -196,8 +196,18 @@ impl Plan {
             );
         };
         let (erlang, elixir) = (&self.erlang, &self.elixir);
-        tool("erlang", &erlang.version, erlang.asked.as_ref(), &erlang.source);
-        tool("elixir", &elixir.version, elixir.asked.as_ref(), &elixir.source);
+        tool(
+            "erlang",
+            &erlang.version,
+            erlang.asked.as_ref(),
+            &erlang.source,
+        );
+        tool(
+            "elixir",
+            &elixir.version,
+            elixir.asked.as_ref(),
+            &elixir.source,
+        );
         if let Some(node) = &self.node {
             tool("node", &node.version, node.asked.as_ref(), &node.source);
         }
@@ -377,11 +387,21 @@ fn choose_pair(
     lists: &Lists,
     last: &LastBuild,
 ) -> Result<Pair, PlanError> {
-    let otp = asked_for(facts, settings.erlang_version.as_ref(), tool_versions::ERLANG);
-    let elixir = asked_for(facts, settings.elixir_version.as_ref(), tool_versions::ELIXIR);
+    let otp = asked_for(
+        facts,
+        settings.erlang_version.as_ref(),
+        tool_versions::ERLANG,
+    );
+    let elixir = asked_for(
+        facts,
+        settings.elixir_version.as_ref(),
+        tool_versions::ELIXIR,
+    );
     let otp_request = otp.as_ref().map(|asked| parse_otp(asked, &lists.otp));
     let otp_request = otp_request.transpose()?;
-    let elixir_request = elixir.as_ref().map(|asked| parse_elixir(asked, &lists.elixir));
+    let elixir_request = elixir
+        .as_ref()
+        .map(|asked| parse_elixir(asked, &lists.elixir));
     let elixir_request = elixir_request.transpose()?;
     match (otp.zip(otp_request), elixir.zip(elixir_request)) {
         (Some((otp, otp_request)), Some((elixir, elixir_request))) => {
@@ -409,12 +429,18 @@ fn choose_pair(
                     Err(ElixirNoMatch::NotListed { nearest, .. }) => {
                         no_such_elixir(&asked, target, &nearest)
                     }
-                    _ => PlanError::NoOtpFor { asked, target: os(target) },
+                    _ => PlanError::NoOtpFor {
+                        asked,
+                        target: os(target),
+                    },
                 });
             };
             let reason = format!("newest that Elixir {} runs on", name(elixir));
             let erlang = otp_choice(otp, None, Origin::Default(reason));
-            Ok((erlang, elixir_choice(elixir, Some(asked.value), asked.origin)))
+            Ok((
+                erlang,
+                elixir_choice(elixir, Some(asked.value), asked.origin),
+            ))
         }
         (None, None) => unasked_pair(target, lists, last),
     }
@@ -451,15 +477,21 @@ const OFFERED: usize = 5;
 
 fn parse_otp(asked: &Asked, list: &OtpListing) -> Result<OtpRequest, PlanError> {
     OtpRequest::parse(&asked.value).map_err(|error| {
-        let released = list.builds().iter().filter_map(|build| build.version.as_ref());
+        let released = list
+            .builds()
+            .iter()
+            .filter_map(|build| build.version.as_ref());
         let released = released.filter(|version| !version.is_candidate());
-        malformed(asked, &error, newest_of_lines(released, |version| version.major()))
+        malformed(asked, &error, newest_of_lines(released, OtpVersion::major))
     })
 }
 
 fn parse_elixir(asked: &Asked, list: &ElixirListing) -> Result<ElixirRequest, PlanError> {
     ElixirRequest::parse(&asked.value).map_err(|error| {
-        let released = list.builds().iter().filter_map(|build| build.version.as_ref());
+        let released = list
+            .builds()
+            .iter()
+            .filter_map(|build| build.version.as_ref());
         let released = released.filter(|version| !version.is_candidate());
         let line = |version: &ElixirVersion| (version.major(), version.minor());
         malformed(asked, &error, newest_of_lines(released, line))
@@ -468,9 +500,12 @@ fn parse_elixir(asked: &Asked, list: &ElixirListing) -> Result<ElixirRequest, Pl
 
 fn parse_node(asked: &Asked, index: &NodeIndex, arch: Arch) -> Result<NodeRequest, PlanError> {
     NodeRequest::parse(&asked.value).map_err(|error| {
-        let built = index.releases().iter().filter(|release| release.archs.contains(&arch));
+        let built = index
+            .releases()
+            .iter()
+            .filter(|release| release.archs.contains(&arch));
         let versions = built.map(|release| &release.version);
-        malformed(asked, &error, newest_of_lines(versions, |version| version.major()))
+        malformed(asked, &error, newest_of_lines(versions, NodeVersion::major))
     })
 }
 
@@ -546,7 +581,13 @@ fn choose_elixir(
             otp_source: erlang.source.clone(),
             usable: usable
                 .into_iter()
-                .filter(|major| lists.otp.builds().iter().any(|build| otp_major(build) == *major))
+                .filter(|major| {
+                    lists
+                        .otp
+                        .builds()
+                        .iter()
+                        .any(|build| otp_major(build) == *major)
+                })
                 .collect(),
         }),
     }
@@ -607,7 +648,11 @@ fn otp_choice(build: &OtpBuild, asked: Option<String>, source: Origin) -> Choice
     }
 }
 
-fn elixir_choice(build: &ElixirBuild, asked: Option<String>, source: Origin) -> Choice<ElixirBuild> {
+fn elixir_choice(
+    build: &ElixirBuild,
+    asked: Option<String>,
+    source: Origin,
+) -> Choice<ElixirBuild> {
     Choice {
         version: name(build),
         asked,
@@ -624,14 +669,13 @@ fn choose_node(
     last: &LastBuild,
     assets: &[Assets],
 ) -> Result<Choice<NodeVersion>, PlanError> {
-    let asked = asked_for(facts, settings.node_version.as_ref(), tool_versions::NODE).or_else(|| {
-        assets.iter().find_map(|assets| {
-            let package = facts.package_in(&assets.assets_dir)?;
-            let range = package.json.engines.get("node")?;
-            let path = join(&package.dir, "package.json");
-            Some(Asked::new(range.clone(), Origin::file(path, 0)))
-        })
-    });
+    let asked =
+        asked_for(facts, settings.node_version.as_ref(), tool_versions::NODE).or_else(|| {
+            assets.iter().find_map(|assets| {
+                let package = facts.package_in(&assets.assets_dir)?;
+                package.engines_node.clone()
+            })
+        });
     let Some(asked) = asked else {
         let kept = last.node.as_deref().and_then(|kept| {
             let request = NodeRequest::parse(kept).ok()?;
@@ -658,10 +702,18 @@ fn choose_node(
             newest_of_line: miss.newest_of_line.as_ref().map(NodeVersion::to_string),
             asked: asked.clone(),
         })?;
-    Ok(node_choice(&release.version, Some(asked.value), asked.origin))
+    Ok(node_choice(
+        &release.version,
+        Some(asked.value),
+        asked.origin,
+    ))
 }
 
-fn node_choice(version: &NodeVersion, asked: Option<String>, source: Origin) -> Choice<NodeVersion> {
+fn node_choice(
+    version: &NodeVersion,
+    asked: Option<String>,
+    source: Origin,
+) -> Choice<NodeVersion> {
     Choice {
         version: version.to_string(),
         asked,
@@ -723,11 +775,6 @@ fn assets_dir(facts: &Facts, settings: &Settings, phoenix_dir: &str) -> String {
         None if in_assets && !has_config => assets,
         None => beside().unwrap_or(assets),
     }
-}
-
-fn clean(path: &str) -> String {
-    let path = path.trim_start_matches("./").trim_end_matches('/');
-    if path.is_empty() { "." } else { path }.to_owned()
 }
 
 fn assets(facts: &Facts, settings: &Settings) -> Result<Vec<Assets>, PlanError> {
@@ -800,7 +847,7 @@ fn install(dir: &str, lockfiles: &[String]) -> Result<Install, PlanError> {
         (Some(&NPM), Some(lock)) => ("ci", format!("{} is there", join(dir, lock))),
         (Some(manager), Some(lock)) => {
             return Err(PlanError::UnsupportedManager {
-                manager: *manager,
+                manager,
                 lockfile: join(dir, lock),
             });
         }

@@ -40,17 +40,15 @@ const NODE: &str = r#"[
 ]"#;
 
 fn list(names: &[&str]) -> String {
-    names
-        .iter()
-        .map(|name| format!("{name} {SHA} 2025-06-16T09:42:07Z\n"))
-        .collect()
+    let line = |name: &&str| format!("{name} {SHA} 2025-06-16T09:42:07Z");
+    names.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn lists() -> Lists {
     Lists {
         otp: OtpListing::parse(&list(&OTP)),
         elixir: ElixirListing::parse(&list(&ELIXIR)),
-        node: Some(NodeIndex::parse(NODE).unwrap()),
+        node: Some(NodeIndex::parse(NODE).expect("an index")),
     }
 }
 
@@ -64,7 +62,7 @@ struct Case {
 
 fn case(files: &[(&str, &str)]) -> Case {
     let case = Case {
-        dir: tempfile::tempdir().unwrap(),
+        dir: tempfile::tempdir().expect("a folder"),
         config_vars: BTreeMap::new(),
         lists: lists(),
         last: LastBuild::default(),
@@ -80,8 +78,8 @@ impl Case {
     fn files(self, files: &[(&str, &str)]) -> Self {
         for (path, text) in files {
             let path = self.dir.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            fs::write(path, text).expect("a file");
         }
         self
     }
@@ -101,15 +99,19 @@ impl Case {
     }
 
     fn read(&self) -> (Facts, Settings) {
-        let facts = facts::read(self.dir.path()).unwrap();
+        let mut facts = facts::read(self.dir.path()).expect("it is valid");
         let settings = Settings::merge(&facts, &|name| self.config_vars.get(name).cloned());
+        if let Some(asked) = &settings.assets_path {
+            facts::add_configured_packages(&mut facts, self.dir.path(), &asked.value)
+                .expect("it is valid");
+        }
         (facts, settings)
     }
 
     fn plan(&self) -> Result<Plan, PlanError> {
         let (facts, settings) = self.read();
         let system = OsRelease::parse("");
-        let target = Target::resolve(Some("heroku-24"), &system, Arch::Amd64).unwrap();
+        let target = Target::resolve(Some("heroku-24"), &system, Arch::Amd64).expect("it is valid");
         let mix_env = Asked::new("prod".to_owned(), Origin::Default("production".to_owned()));
         plan::plan(&facts, &settings, target, mix_env, &self.lists, &self.last)
     }
@@ -127,7 +129,10 @@ impl Case {
             format!("{} ({})", plan.erlang.version, plan.erlang.source),
             format!("{} ({})", plan.elixir.version, plan.elixir.source),
         ];
-        tools.extend(plan.node.map(|node| format!("{} ({})", node.version, node.source)));
+        tools.extend(
+            plan.node
+                .map(|node| format!("{} ({})", node.version, node.source)),
+        );
         tools
     }
 }
@@ -147,7 +152,10 @@ fn a_line_of_the_elixir_config_wins_over_a_config_var_and_over_tool_versions() {
     .var("elixir_version", "1.14");
     assert_eq!(
         case.tools(),
-        ["26.2.5.12 (elixir_buildpack.config:1)", "1.18.3 (elixir_buildpack.config:2)"]
+        [
+            "26.2.5.12 (elixir_buildpack.config:1)",
+            "1.18.3 (elixir_buildpack.config:2)"
+        ]
     );
 }
 
@@ -160,7 +168,10 @@ fn a_config_var_wins_over_tool_versions_and_fills_what_the_config_leaves_out() {
     .var("erlang_version", "27.3.4");
     assert_eq!(
         case.tools(),
-        ["27.3.4 (config var erlang_version)", "1.18.4 (.tool-versions:2)"]
+        [
+            "27.3.4 (config var erlang_version)",
+            "1.18.4 (.tool-versions:2)"
+        ]
     );
 }
 
@@ -172,27 +183,46 @@ fn a_config_var_wins_over_a_line_of_the_static_config() {
         case(&files).var("node_version", "24").tools()[2],
         "24.4.0 (config var node_version)"
     );
-    assert_eq!(case(&files).tools()[2], "22.17.0 (phoenix_static_buildpack.config:1)");
+    assert_eq!(
+        case(&files).tools()[2],
+        "22.17.0 (phoenix_static_buildpack.config:1)"
+    );
     let behind = case(&[PACKAGE, (".tool-versions", "nodejs 25.1.0\n")]);
     assert_eq!(behind.tools()[2], "25.1.0 (.tool-versions:1)");
 }
 
 #[test]
 fn engines_of_package_json_come_behind_tool_versions() {
-    let package = ("assets/package.json", r#"{"engines": {"node": "22.x"}}"#);
-    assert_eq!(case(&[package]).tools()[2], "22.17.0 (assets/package.json)");
+    let package = (
+        "assets/package.json",
+        "{\n  \"volta\": {\"node\": \"24.4.0\"},\n  \"engines\": {\n    \"node\": \"22.x\"\n  }\n}",
+    );
+    assert_eq!(
+        case(&[package]).tools()[2],
+        "22.17.0 (assets/package.json:4)"
+    );
     let asked = case(&[package, (".tool-versions", "nodejs 24.4.0\n")]);
     assert_eq!(asked.tools()[2], "24.4.0 (.tool-versions:1)");
 }
 
 #[test]
 fn a_partial_version_is_the_newest_release_that_matches() {
-    for (asked, erlang) in [("27", "27.3.4"), ("27.3", "27.3.4"), ("27.3.3", "27.3.3"), ("28", "28.0")] {
+    for (asked, erlang) in [
+        ("27", "27.3.4"),
+        ("27.3", "27.3.4"),
+        ("27.3.3", "27.3.3"),
+        ("28", "28.0"),
+    ] {
         let plan = case(&[]).var("erlang_version", asked).planned();
         assert_eq!(plan.erlang.version, erlang, "{asked}");
         assert_eq!(plan.erlang.asked.as_deref(), Some(asked));
     }
-    for (asked, elixir) in [("1", "1.18.4"), ("1.18", "1.18.4"), ("1.18.3", "1.18.3"), ("1.17", "1.17.3")] {
+    for (asked, elixir) in [
+        ("1", "1.18.4"),
+        ("1.18", "1.18.4"),
+        ("1.18.3", "1.18.3"),
+        ("1.17", "1.17.3"),
+    ] {
         let plan = case(&[]).var("elixir_version", asked).planned();
         assert_eq!(plan.elixir.version, elixir, "{asked}");
     }
@@ -202,11 +232,17 @@ fn a_partial_version_is_the_newest_release_that_matches() {
 fn a_half_given_pair_is_completed_with_the_newest_that_fits() {
     assert_eq!(
         case(&[]).var("erlang_version", "25").tools(),
-        ["25.3.2.21 (config var erlang_version)", "1.18.3 (default: newest for OTP 25)"]
+        [
+            "25.3.2.21 (config var erlang_version)",
+            "1.18.3 (default: newest for OTP 25)"
+        ]
     );
     assert_eq!(
         case(&[]).var("elixir_version", "1.14").tools(),
-        ["25.3.2.21 (default: newest that Elixir 1.14.5 runs on)", "1.14.5 (config var elixir_version)"]
+        [
+            "26.2.5.12 (default: newest that Elixir 1.14.5 runs on)",
+            "1.14.5 (config var elixir_version)"
+        ]
     );
 }
 
@@ -220,7 +256,11 @@ fn a_pinned_otp_suffix_decides_for_the_erlang_that_nobody_named() {
 
 #[test]
 fn the_build_of_elixir_is_the_one_for_the_otp() {
-    for (otp, reference) in [("25", "v1.18.3-otp-25"), ("26", "v1.18.3-otp-26"), ("27", "v1.18.3-otp-27")] {
+    for (otp, reference) in [
+        ("25", "v1.18.3-otp-25"),
+        ("26", "v1.18.3-otp-26"),
+        ("27", "v1.18.3-otp-27"),
+    ] {
         let plan = case(&[])
             .var("erlang_version", otp)
             .var("elixir_version", "1.18.3")
@@ -232,8 +272,14 @@ fn the_build_of_elixir_is_the_one_for_the_otp() {
 #[test]
 fn nobody_is_upgraded_behind_their_back() {
     assert_eq!(
-        case(&[PACKAGE]).last("26.2.5.12", "1.17.3", Some("22.16.0")).tools(),
-        ["26.2.5.12 (the last build)", "1.17.3 (the last build)", "22.16.0 (the last build)"]
+        case(&[PACKAGE])
+            .last("26.2.5.12", "1.17.3", Some("22.16.0"))
+            .tools(),
+        [
+            "26.2.5.12 (the last build)",
+            "1.17.3 (the last build)",
+            "22.16.0 (the last build)"
+        ]
     );
     // What is asked for wins over what was.
     let asked = case(&[PACKAGE])
@@ -253,21 +299,33 @@ fn nobody_is_upgraded_behind_their_back() {
 fn without_any_wish_the_newest_that_go_together_and_the_newest_lts() {
     assert_eq!(
         case(&[PACKAGE]).tools(),
-        ["28.0 (default: newest)", "1.18.4 (default: newest)", "24.4.0 (default: newest LTS)"]
+        [
+            "28.0 (default: newest)",
+            "1.18.4 (default: newest)",
+            "24.4.0 (default: newest LTS)"
+        ]
     );
 }
 
 #[test]
 fn a_malformed_version_comes_with_the_newest_of_each_line() {
-    let Err(PlanError::Malformed { asked, available, .. }) =
-        case(&[(ELIXIR_CONFIG, "# x\nerlang_version=twenty\n")]).plan()
+    let Err(PlanError::Malformed {
+        asked, available, ..
+    }) = case(&[(ELIXIR_CONFIG, "# x\nerlang_version=twenty\n")]).plan()
     else {
         panic!("must be refused");
     };
-    assert_eq!(asked, Asked::new("twenty".into(), Origin::file(ELIXIR_CONFIG, 2)));
-    assert_eq!(available, ["28.0", "27.3.4", "26.2.5.12", "25.3.2.21", "24.3.4.17"]);
+    assert_eq!(
+        asked,
+        Asked::new("twenty".into(), Origin::file(ELIXIR_CONFIG, 2))
+    );
+    assert_eq!(
+        available,
+        ["28.0", "27.3.4", "26.2.5.12", "25.3.2.21", "24.3.4.17"]
+    );
 
-    let Err(PlanError::Malformed { available, .. }) = case(&[]).var("elixir_version", "1.18.3.1").plan()
+    let Err(PlanError::Malformed { available, .. }) =
+        case(&[]).var("elixir_version", "1.18.3.1").plan()
     else {
         panic!("must be refused");
     };
@@ -283,8 +341,13 @@ fn a_malformed_version_comes_with_the_newest_of_each_line() {
 
 #[test]
 fn an_unknown_version_comes_with_its_place_and_the_nearest() {
-    let Err(PlanError::NoSuchVersion { asked, nearest, newest_of_line, target, .. }) =
-        case(&[(".tool-versions", "erlang 27.9\n")]).plan()
+    let Err(PlanError::NoSuchVersion {
+        asked,
+        nearest,
+        newest_of_line,
+        target,
+        ..
+    }) = case(&[(".tool-versions", "erlang 27.9\n")]).plan()
     else {
         panic!("must be refused");
     };
@@ -293,11 +356,14 @@ fn an_unknown_version_comes_with_its_place_and_the_nearest() {
     assert_eq!(newest_of_line.as_deref(), Some("27.3.4"));
     assert_eq!(nearest[..2], ["27.3.4", "27.3.3"]);
 
-    let Err(PlanError::NoSuchVersion { nearest, .. }) = case(&[]).var("elixir_version", "1.99").plan() else {
+    let Err(PlanError::NoSuchVersion { nearest, .. }) =
+        case(&[]).var("elixir_version", "1.99").plan()
+    else {
         panic!("must be refused");
     };
     assert_eq!(nearest[0], "1.18.4");
-    let Err(PlanError::NoSuchVersion { nearest, .. }) = case(&[PACKAGE]).var("node_version", "99").plan()
+    let Err(PlanError::NoSuchVersion { nearest, .. }) =
+        case(&[PACKAGE]).var("node_version", "99").plan()
     else {
         panic!("must be refused");
     };
@@ -340,16 +406,26 @@ fn a_wish_that_nothing_else_fits_says_whose_it_is() {
     );
     let mut empty = case(&[PACKAGE]);
     empty.lists.node = Some(NodeIndex::parse("[]").unwrap());
-    assert_eq!(empty.plan().unwrap_err(), PlanError::NoNode { arch: "amd64".into() });
+    assert_eq!(
+        empty.plan().unwrap_err(),
+        PlanError::NoNode {
+            arch: "amd64".into()
+        }
+    );
     let mut strangers = case(&[]);
     strangers.lists.otp = OtpListing::parse(&list(&["OTP-24.3.4.17"]));
     strangers.lists.elixir = ElixirListing::parse(&list(&["v1.18.4-otp-27"]));
-    assert!(matches!(strangers.plan(), Err(PlanError::NothingGoesTogether { .. })));
+    assert!(matches!(
+        strangers.plan(),
+        Err(PlanError::NothingGoesTogether { .. })
+    ));
 }
 
 #[test]
 fn an_elixir_newer_than_the_table_goes_on_with_a_warning() {
-    let mut case = case(&[]).var("erlang_version", "28").var("elixir_version", "1.99");
+    let mut case = case(&[])
+        .var("erlang_version", "28")
+        .var("elixir_version", "1.99");
     case.lists.elixir = ElixirListing::parse(&list(&["v1.99.0-otp-28"]));
     let plan = case.planned();
     assert_eq!(plan.elixir.version, "1.99.0");
@@ -366,7 +442,11 @@ fn builds_for_the_nearest_system_are_said_to_be_that() {
     let mix_env = Asked::new("prod".to_owned(), Origin::Default(String::new()));
     let plan = plan::plan(&facts, &settings, target, mix_env, &case.lists, &case.last).unwrap();
     assert_eq!(plan.warnings.len(), 1);
-    assert!(plan.warnings[0].contains("debian-12"), "{:?}", plan.warnings);
+    assert!(
+        plan.warnings[0].contains("debian-12"),
+        "{:?}",
+        plan.warnings
+    );
 }
 
 /// The root project with dependency and alias of a Phoenix app.
@@ -385,7 +465,9 @@ fn asset_build(files: &[(&str, &str)]) -> AssetBuild {
 
 #[test]
 fn assets_are_built_by_the_first_of_script_deploy_alias_build() {
-    let script = |name: &str| AssetBuild::Script { name: name.to_owned() };
+    let script = |name: &str| AssetBuild::Script {
+        name: name.to_owned(),
+    };
     let custom = AssetBuild::CustomScript {
         path: "compile".to_owned(),
     };
@@ -423,8 +505,14 @@ fn the_folder_of_the_assets_is_found_as_the_static_buildpack_finds_it() {
     // With it, its own rule: assets_path, by default `.`; else a package.json beside mix.exs.
     assert_eq!(dir(&[root, assets, config("node_version=22\n")]), ".");
     assert_eq!(dir(&[assets, config("node_version=22\n")]), "assets");
-    assert_eq!(dir(&[root, assets, config("assets_path=assets\n")]), "assets");
-    assert_eq!(dir(&[root, assets, config("assets_path=./assets/\n")]), "assets");
+    assert_eq!(
+        dir(&[root, assets, config("assets_path=assets\n")]),
+        "assets"
+    );
+    assert_eq!(
+        dir(&[root, assets, config("assets_path=./assets/\n")]),
+        "assets"
+    );
     // A folder without package.json is detected over.
     assert_eq!(dir(&[root, config("assets_path=frontend\n")]), ".");
 }
@@ -439,7 +527,12 @@ fn a_configured_folder_anywhere_in_the_app_is_found() {
     let assets = &case.planned().assets[0];
     assert_eq!(assets.assets_dir, "frontend/web");
     assert_eq!(assets.install.as_ref().unwrap().command, ["npm", "ci"]);
-    assert_eq!(assets.build, AssetBuild::Script { name: "deploy".into() });
+    assert_eq!(
+        assets.build,
+        AssetBuild::Script {
+            name: "deploy".into()
+        }
+    );
 }
 
 fn umbrella(files: &[(&str, &str)]) -> Case {
@@ -461,7 +554,13 @@ fn every_phoenix_app_of_an_umbrella_has_its_assets() {
     let dirs: Vec<_> = plan
         .assets
         .iter()
-        .map(|assets| (assets.phoenix_dir.as_str(), assets.assets_dir.as_str(), assets.install.is_some()))
+        .map(|assets| {
+            (
+                assets.phoenix_dir.as_str(),
+                assets.assets_dir.as_str(),
+                assets.install.is_some(),
+            )
+        })
         .collect();
     assert_eq!(
         dirs,
@@ -471,7 +570,10 @@ fn every_phoenix_app_of_an_umbrella_has_its_assets() {
         ]
     );
     assert!(plan.umbrella && plan.phoenix);
-    assert_eq!(plan.projects, [".", "apps/admin_web", "apps/core", "apps/shop_web"]);
+    assert_eq!(
+        plan.projects,
+        [".", "apps/admin_web", "apps/core", "apps/shop_web"]
+    );
     assert!(plan.node.is_some());
 }
 
@@ -498,15 +600,28 @@ fn phoenix_relative_path_names_the_one_phoenix_app() {
 fn the_lockfile_says_how_packages_are_installed() {
     let with = |locks: &[&str]| {
         let case = case(&[PACKAGE]);
-        let case = locks.iter().fold(case, |case, lock| case.file(&format!("assets/{lock}"), ""));
-        case.plan().map(|plan| plan.assets[0].install.clone().unwrap().command[1].clone())
+        let case = locks
+            .iter()
+            .fold(case, |case, lock| case.file(&format!("assets/{lock}"), ""));
+        case.plan()
+            .map(|plan| plan.assets[0].install.clone().unwrap().command[1].clone())
     };
     assert_eq!(with(&[]).unwrap(), "install");
     assert_eq!(with(&["package-lock.json"]).unwrap(), "ci");
-    assert_eq!(with(&["npm-shrinkwrap.json", "package-lock.json"]).unwrap(), "ci");
-    for (lock, manager) in [("yarn.lock", "yarn"), ("pnpm-lock.yaml", "pnpm"), ("bun.lock", "bun")] {
+    assert_eq!(
+        with(&["npm-shrinkwrap.json", "package-lock.json"]).unwrap(),
+        "ci"
+    );
+    for (lock, manager) in [
+        ("yarn.lock", "yarn"),
+        ("pnpm-lock.yaml", "pnpm"),
+        ("bun.lock", "bun"),
+    ] {
         let lockfile = format!("assets/{lock}");
-        assert_eq!(with(&[lock]).unwrap_err(), PlanError::UnsupportedManager { manager, lockfile });
+        assert_eq!(
+            with(&[lock]).unwrap_err(),
+            PlanError::UnsupportedManager { manager, lockfile }
+        );
     }
     // Two of one manager are no contradiction.
     assert!(matches!(
@@ -551,11 +666,19 @@ fn hooks_run_alone_and_after_everything_before_them() {
         HookPostCompile,
         PostCompile,
     ];
-    let at = |name| plan.steps.iter().position(|step| step.name == name).unwrap();
+    let at = |name| {
+        plan.steps
+            .iter()
+            .position(|step| step.name == name)
+            .unwrap()
+    };
     for hook in hooks {
         assert!(plan.steps[at(hook)].alone, "{hook:?}");
         // Whatever comes before a hook has ended when it begins.
-        let before: Vec<StepName> = plan.steps[..at(hook)].iter().map(|step| step.name).collect();
+        let before: Vec<StepName> = plan.steps[..at(hook)]
+            .iter()
+            .map(|step| step.name)
+            .collect();
         let mut ended: Vec<StepName> = plan.steps[at(hook)].needs.clone();
         let mut next = 0;
         while let Some(name) = ended.get(next).copied() {
@@ -612,7 +735,10 @@ fn the_document_of_a_phoenix_app_with_node_and_hooks() {
 #[test]
 fn the_document_of_an_umbrella_that_is_a_release() {
     let release = "[apps_path: \"apps\", deps: [], releases: [storefront: []]]";
-    let plan = umbrella(&[("mix.exs", release), (ELIXIR_CONFIG, "release=true\nhook_compile=make\n")])
-        .planned();
+    let plan = umbrella(&[
+        ("mix.exs", release),
+        (ELIXIR_CONFIG, "release=true\nhook_compile=make\n"),
+    ])
+    .planned();
     insta::assert_snapshot!("umbrella_release", format!("{:#}", plan.to_json()));
 }

@@ -36,6 +36,7 @@ pub(crate) struct Build<'a> {
     pub plan: &'a Plan,
     pub workspace: &'a Workspace<'a>,
     pub means: Means<'a>,
+    pub path: &'a StablePath,
     /// The folder that mix works in: the runtime path where it can be used.
     pub dir: PathBuf,
     pub env: Env,
@@ -70,14 +71,25 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<R
     if let Some(why) = path.why_not() {
         warn_in_place(means.log, &runtime, why);
     }
-    let build = Build::new(plan, workspace, means, path.dir())?;
-    let result = graph::run(&plan.steps, means.cancel, &|name| build.step(name));
+    let result = steps(plan, workspace, means, &path);
     // Whatever happened, the links go and the app's new files come in.
     let left = path.leave();
-    let timings = result?;
+    let (timings, record) = result?;
     left?;
-    build.summarise(&timings);
-    Ok(build.record.into_inner().unwrap_or_else(PoisonError::into_inner))
+    summarise(means.log, &timings, &record);
+    Ok(record)
+}
+
+fn steps(
+    plan: &Plan,
+    workspace: &Workspace<'_>,
+    means: Means<'_>,
+    path: &StablePath,
+) -> Result<(Vec<Timing>, Record), Error> {
+    let build = Build::new(plan, workspace, means, path)?;
+    let timings = graph::run(&plan.steps, means.cancel, &|name| build.step(name))?;
+    let record = build.record.into_inner();
+    Ok((timings, record.unwrap_or_else(PoisonError::into_inner)))
 }
 
 fn warn_in_place(log: &Log, runtime: &Path, why: &str) {
@@ -95,8 +107,9 @@ impl<'a> Build<'a> {
         plan: &'a Plan,
         workspace: &'a Workspace<'a>,
         means: Means<'a>,
-        dir: &Path,
+        path: &'a StablePath,
     ) -> Result<Self, Error> {
+        let dir = path.dir();
         let manifests = plan
             .assets
             .iter()
@@ -114,6 +127,7 @@ impl<'a> Build<'a> {
             plan,
             workspace,
             means,
+            path,
         })
     }
 
@@ -179,29 +193,26 @@ impl<'a> Build<'a> {
     pub(crate) fn record(&self) -> std::sync::MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn summarise(&self, timings: &[Timing]) {
-        let log = self.means.log.step("Built");
-        let end = timings.iter().map(|t| t.started + t.took).max();
-        let wall = end.unwrap_or_default();
-        let work: Duration = timings.iter().map(|t| t.took).sum();
-        let mut by_start = timings.to_vec();
-        by_start.sort_by_key(|timing| timing.started);
-        for timing in by_start {
-            log.detail(&format!(
-                "{:<28} {:>10}",
-                timing.name.as_str(),
-                seconds(timing.took)
-            ));
-        }
+/// The last block: which step took how long, and what starts.
+fn summarise(log: &Log, timings: &[Timing], record: &Record) {
+    let log = log.step("Built");
+    let end = timings.iter().map(|t| t.started + t.took).max();
+    let wall = end.unwrap_or_default();
+    let work: Duration = timings.iter().map(|t| t.took).sum();
+    let mut by_start = timings.to_vec();
+    by_start.sort_by_key(|timing| timing.started);
+    for timing in by_start {
         log.detail(&format!(
-            "{} of work in {}",
-            seconds(work),
-            seconds(wall)
+            "{:<28} {:>10}",
+            timing.name.as_str(),
+            seconds(timing.took)
         ));
-        for (kind, command) in &self.record().processes {
-            log.detail(&format!("{kind}: {command}"));
-        }
+    }
+    log.detail(&format!("{} of work in {}", seconds(work), seconds(wall)));
+    for (kind, command) in &record.processes {
+        log.detail(&format!("{kind}: {command}"));
     }
 }
 

@@ -15,6 +15,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// What we did to the runtime path, kept in it so that the next build can heal it if this one is
@@ -49,9 +50,9 @@ const MADE_IN_PROJECTS: [&str; 1] = ["priv"];
 #[derive(Debug)]
 pub struct StablePath {
     dir: PathBuf,
-    linked: Option<Linked>,
+    linked: Mutex<Option<Linked>>,
     why_not: Option<String>,
-    made: Vec<PathBuf>,
+    made: Mutex<Vec<PathBuf>>,
 }
 
 #[derive(Debug)]
@@ -103,9 +104,9 @@ impl StablePath {
         let made = make_folders(&app, &request)?;
         let in_place = |why_not, made| Self {
             dir: app.clone(),
-            linked: None,
+            linked: Mutex::new(None),
             why_not,
-            made,
+            made: Mutex::new(made),
         };
         let created_runtime = !request.runtime.exists();
         if let Err(error) = fs::create_dir_all(request.runtime) {
@@ -144,10 +145,39 @@ impl StablePath {
         }
         Ok(Self {
             dir: runtime,
-            linked: Some(linked),
+            linked: Mutex::new(Some(linked)),
             why_not: None,
-            made,
+            made: Mutex::new(made),
         })
+    }
+
+    /// Makes real folders of the fetched dependencies too, with links inside. To be called once
+    /// they are fetched and before they are compiled.
+    ///
+    /// mix enters a dependency's folder and links its `priv` and `include` into `_build` by a
+    /// relative path from where the system says it is: through a link that would be the build
+    /// directory, and the link in `_build` would lead nowhere. Each gets a `priv`, since native
+    /// code is compiled into one that may not be there yet.
+    pub fn open_dependencies(&self) -> Result<(), TreeError> {
+        let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(linked) = guard.as_mut() else {
+            return Ok(());
+        };
+        let deps = Path::new("deps");
+        let mut folders = BTreeSet::from([deps.to_owned()]);
+        for name in names(&linked.app.join(deps))? {
+            let folder = deps.join(name);
+            let real = linked.app.join(&folder);
+            if real.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+                let priv_dir = real.join("priv");
+                if fs::create_dir(&priv_dir).is_ok() {
+                    let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+                    made.push(priv_dir);
+                }
+                folders.insert(folder);
+            }
+        }
+        linked.open(deps, &folders)
     }
 
     /// The working directory for mix and everything else.
@@ -163,12 +193,13 @@ impl StablePath {
     }
 
     /// Brings new files into the build directory and takes the links away.
-    pub fn leave(mut self) -> Result<(), TreeError> {
+    pub fn leave(self) -> Result<(), TreeError> {
         self.clean_up()
     }
 
-    fn clean_up(&mut self) -> Result<(), TreeError> {
-        let app = match self.linked.take() {
+    fn clean_up(&self) -> Result<(), TreeError> {
+        let linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let app = match linked {
             Some(linked) => {
                 let app = linked.app.clone();
                 linked.empty()?;
@@ -176,7 +207,8 @@ impl StablePath {
             }
             None => self.dir.clone(),
         };
-        for folder in self.made.drain(..).rev() {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        for folder in made.drain(..).rev() {
             // Fails, as it should, where the build has filled it.
             let _ = fs::remove_dir(folder);
         }
@@ -245,6 +277,21 @@ impl Linked {
         Ok(())
     }
 
+    /// Turns the link at `folder` into a real folder, and those below it that are listed.
+    fn open(&mut self, folder: &Path, real: &BTreeSet<PathBuf>) -> Result<(), TreeError> {
+        let place = self.runtime.join(folder);
+        if !place.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+            // Already open, or replaced by a hook, and then it is a real folder anyway.
+            return Ok(());
+        }
+        fs::remove_file(&place).map_err(TreeError::at(&place, "remove the link"))?;
+        self.marker.links.retain(|link| link != folder);
+        self.marker.folders.push(folder.to_owned());
+        fs::create_dir(&place).map_err(TreeError::at(&place, "create the folder"))?;
+        self.link_entries(folder, real)?;
+        self.marker.save(&self.runtime)
+    }
+
     fn empty(self) -> Result<(), TreeError> {
         let mut moved = BTreeSet::new();
         self.collect(Path::new(""), &mut moved)?;
@@ -253,6 +300,11 @@ impl Linked {
             if place.symlink_metadata().is_err() && !moved.contains(link) {
                 // A hook removed the entry: it saw only our link, it meant the file.
                 tree::remove(&self.app.join(link))?;
+            }
+        }
+        for folder in self.marker.folders.iter().rev() {
+            if self.runtime.join(folder).symlink_metadata().is_err() && !moved.contains(folder) {
+                tree::remove(&self.app.join(folder))?;
             }
         }
         heal(&self.runtime)?;
@@ -270,7 +322,8 @@ impl Linked {
             if folder.as_os_str().is_empty() && self.is_not_the_builds(&name) {
                 continue;
             }
-            if self.marker.folders.contains(&entry) {
+            let is_folder = place.symlink_metadata().is_ok_and(|found| found.is_dir());
+            if is_folder && self.marker.folders.contains(&entry) {
                 self.collect(&entry, moved)?;
             } else if fs::read_link(&place).is_ok_and(|to| to == self.app.join(&entry)) {
                 // One of our links, as it was.
@@ -485,6 +538,30 @@ mod tests {
         assert_eq!(fs::read_to_string(lock).unwrap(), "rewritten");
         assert!(!case.app.join("old.txt").exists());
         assert!(case.app.join("assets/app.js").exists());
+    }
+
+    #[test]
+    fn dependencies_are_real_folders_once_they_are_fetched() {
+        let case = case(&["mix.exs", "deps/unused/mix.exs", "deps/nif/mix.exs", "deps/nif/c_src/n.c"]);
+        let path = case.enter(&["."]);
+        assert!(case.runtime.join("deps").is_symlink());
+        path.open_dependencies().unwrap();
+        let here = case.runtime.join("deps/nif");
+        assert_eq!(fs::canonicalize(&here).unwrap(), here, "mix must see where it is");
+        assert!(here.join("c_src").is_symlink());
+        // What native code is compiled into, a relative link to it, and a dependency that goes.
+        fs::write(here.join("priv/n.so"), "elf").unwrap();
+        fs::write(here.join("made.txt"), "made").unwrap();
+        let lib = path.dir().join("_build/prod/lib/nif");
+        fs::create_dir_all(&lib).unwrap();
+        symlink("../../../../deps/nif/priv", lib.join("priv")).unwrap();
+        fs::remove_dir_all(case.runtime.join("deps/unused")).unwrap();
+        path.leave().unwrap();
+        let linked = case.app.join("_build/prod/lib/nif/priv/n.so");
+        assert_eq!(fs::read_to_string(linked).unwrap(), "elf");
+        assert_eq!(fs::read_to_string(case.app.join("deps/nif/made.txt")).unwrap(), "made");
+        assert!(!case.app.join("deps/unused").exists());
+        assert_eq!(case.left_in_runtime(), [""; 0]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod archive;
 mod debian;
+mod demo;
+mod dist;
 mod elixir;
 mod fixtures;
 mod node;
@@ -11,6 +13,7 @@ mod process;
 mod publish;
 mod serve;
 mod stack_image;
+mod test_run;
 mod toolbox;
 mod toolchains;
 
@@ -20,6 +23,11 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
+  demo                  build a Phoenix fixture through bin/ and boot it
+  test [--upstream] [--tolerate FILE]
+                        set up what the tests need, and run all of them; with --upstream also
+                        those that need the real artifact hosts
+  dist [--check]        build the executable that ships in bin/, or check that it is not stale
   toolchains            make the test toolchains and the stack image
   mirror [--port PORT]  serve the test toolchains on loopback
   fixtures lock         bring the locks of the fixtures in line with their packages
@@ -29,6 +37,9 @@ usage: cargo xtask COMMAND
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     let result = match words.split_first() {
+        Some((command, [])) if command == "demo" => demo::demo(),
+        Some((command, args)) if command == "test" => test_run::test(args),
+        Some((command, args)) if command == "dist" => dist::dist(args),
         Some((command, [])) if command == "toolchains" => toolchains::make(),
         Some((command, args)) if command == "mirror" => serve::serve(args),
         Some((command, args)) if command == "fixtures" => fixtures::run(args).map_err(Into::into),

@@ -65,6 +65,11 @@ impl Places {
         Ok(Self { workspace })
     }
 
+    /// The repository.
+    pub(crate) fn root(&self) -> &Path {
+        &self.workspace
+    }
+
     fn all(&self) -> PathBuf {
         self.workspace.join("target/test-toolchains")
     }

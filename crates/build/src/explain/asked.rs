@@ -65,7 +65,9 @@ pub(super) fn config_file(
     let said: Vec<String> = said.collect();
     explanation
         .because_all(quoted(&said.join("\n")))
-        .so(format!("Correct {file} and commit it. The same on your machine:"))
+        .so(format!(
+            "Correct {file} and commit it. The same on your machine:"
+        ))
         .typing(format!("bash -c 'source ./{file}'"))
 }
 
@@ -174,7 +176,10 @@ fn malformed(tool: Tool, asked: &Asked, reason: &str, available: &[String]) -> E
     if available.is_empty() {
         explanation
     } else {
-        explanation.so(format!("The newest that are there: {}.", available.join(", ")))
+        explanation.so(format!(
+            "The newest that are there: {}.",
+            available.join(", ")
+        ))
     }
 }
 
@@ -199,7 +204,10 @@ fn no_such_version(
         explanation = explanation.so(format!("The newest of that line is {newest}."));
     }
     if !nearest.is_empty() {
-        explanation = explanation.so(format!("The nearest that are there: {}.", nearest.join(", ")));
+        explanation = explanation.so(format!(
+            "The nearest that are there: {}.",
+            nearest.join(", ")
+        ));
     }
     explanation.so(match &asked.origin {
         Origin::ConfigVar(name) => {
@@ -239,7 +247,8 @@ fn not_for_this_otp(
 }
 
 fn two_lockfiles(dir: &str, lockfiles: &[String]) -> Explanation {
-    let is_npm = |name: &&String| matches!(name.as_str(), "package-lock.json" | "npm-shrinkwrap.json");
+    let is_npm =
+        |name: &&String| matches!(name.as_str(), "package-lock.json" | "npm-shrinkwrap.json");
     // Where there is one of npm's it is likely the one that is meant: only npm is supported.
     let stays = lockfiles.iter().find(is_npm).or(lockfiles.first());
     let others: Vec<String> = lockfiles
@@ -252,13 +261,16 @@ fn two_lockfiles(dir: &str, lockfiles: &[String]) -> Explanation {
         dir => dir,
     };
     let stays = stays.map_or("package-lock.json", String::as_str);
-    Explanation::user("two-lockfiles", format!("{folder} has more than one lockfile"))
-        .because(format!(
-            "Found {}. Which package manager is meant cannot be told.",
-            list(lockfiles)
-        ))
-        .so(format!("Keep the one that you use. If that is {stays}:"))
-        .typing(format!("git rm {}", others.join(" ")))
+    Explanation::user(
+        "two-lockfiles",
+        format!("{folder} has more than one lockfile"),
+    )
+    .because(format!(
+        "Found {}. Which package manager is meant cannot be told.",
+        list(lockfiles)
+    ))
+    .so(format!("Keep the one that you use. If that is {stays}:"))
+    .typing(format!("git rm {}", others.join(" ")))
 }
 
 /// Speaks of the stack alone: people have read such errors as errors of their Erlang version.

@@ -104,14 +104,18 @@ fn happened(explanation: Explanation, subject: &str, error: &CommandError) -> Ex
         } => {
             let telling = telling(output);
             let explanation = if telling.is_empty() {
-                explanation.because(format!("{subject} ended with {status}, and printed nothing."))
+                explanation.because(format!(
+                    "{subject} ended with {status}, and printed nothing."
+                ))
             } else {
                 explanation
                     .because(format!("{subject} ended with {status}. From its output:"))
                     .because_all(quoted(&telling.join("\n")))
             };
             if *code == KILLED {
-                explanation.because("Signal 9 came from outside: most often the machine had no memory left.")
+                explanation.because(
+                    "Signal 9 came from outside: most often the machine had no memory left.",
+                )
             } else {
                 explanation
             }
@@ -138,21 +142,35 @@ const TELLING: [&str; 7] = [
     "Error:",
 ];
 
+/// How npm goes on when it has told: with its manual.
+const MANUAL: [&str; 3] = [
+    "npm error Clean install a project",
+    "npm error Usage:",
+    "npm error A complete log of this run",
+];
+
 /// The lines of a tool's output that tell most, repeated where the eye is: they scroll away in a
 /// long log. From the first that looks like an error on, or else the last ones.
-fn telling(output: &[String]) -> &[String] {
+fn telling(output: &[String]) -> Vec<&str> {
     const FROM_ERROR: usize = 14;
     const LAST: usize = 6;
-    let is_error = |line: &String| {
+    let says_something = |line: &&str| !matches!(line.trim(), "" | "npm error" | "npm ERR!");
+    let starts = |line: &str, with: &[&str]| {
         let line = line.trim_start();
-        TELLING.iter().any(|start| line.starts_with(start))
+        with.iter().any(|start| line.starts_with(start))
     };
-    let lines = match output.iter().position(is_error) {
-        Some(at) => &output[at..output.len().min(at + FROM_ERROR)],
-        None => &output[output.len().saturating_sub(LAST)..],
-    };
-    if lines.iter().all(|line| line.trim().is_empty()) {
-        return &[];
+    let lines: Vec<&str> = output
+        .iter()
+        .map(String::as_str)
+        .filter(says_something)
+        .collect();
+    match lines.iter().position(|line| starts(line, &TELLING)) {
+        Some(at) => lines[at..]
+            .iter()
+            .copied()
+            .take_while(|line| !starts(line, &MANUAL))
+            .take(FROM_ERROR)
+            .collect(),
+        None => lines[lines.len().saturating_sub(LAST)..].to_vec(),
     }
-    lines
 }

@@ -83,16 +83,7 @@ fn by_class(what: &str, error: &FetchError) -> Explanation {
             format!("{what} could not be fetched: the host failed"),
         )
         .so("Try again in a few minutes."),
-        Class::Missing if is_list(&error.url) => Explanation::upstream(
-            "list-missing",
-            format!("{what} is not there"),
-        )
-        .so("The address follows from the stack (STACK) and from the host. Upstream may have no builds for that stack yet: take an older one, such as heroku-24. A mirror must have upstream's paths; HEX_BUILDS_URL stands for https://builds.hex.pm, NODEJS_ORG_MIRROR for https://nodejs.org/dist."),
-        Class::Missing => Explanation::upstream(
-            "artifact-missing",
-            format!("{what} is listed, but its file is not there"),
-        )
-        .so("Ask for another version, or try again later. A mirror must hold the files that its lists name."),
+        Class::Missing => missing(what, &error.url),
         Class::Refused => Explanation::upstream(
             "host-refused",
             format!("{what} could not be fetched: the host refused"),
@@ -123,7 +114,35 @@ fn by_class(what: &str, error: &FetchError) -> Explanation {
     }
 }
 
-/// Upstream's lists, by the ends of their names; everything else is an archive or a program.
-fn is_list(url: &str) -> bool {
-    [".txt", ".csv", ".json"].iter().any(|end| url.ends_with(end))
+fn missing(what: &str, url: &str) -> Explanation {
+    const MIRROR: &str = "A mirror must have upstream's paths: HEX_BUILDS_URL stands for https://builds.hex.pm, NODEJS_ORG_MIRROR for https://nodejs.org/dist.";
+    let is_list = [".txt", ".csv", ".json"]
+        .iter()
+        .any(|end| url.ends_with(end));
+    if let Some(system) = system_of_otp_list(url) {
+        return Explanation::upstream(
+            "stack-not-built",
+            format!("nothing is built for {system}, which this stack stands for"),
+        )
+        .so("The stack may be too new, or STACK is wrong. Move the app to one that there are builds for:")
+        .typing("heroku stack:set heroku-24")
+        .so(MIRROR);
+    }
+    if is_list {
+        return Explanation::upstream("list-missing", format!("{what} is not there"))
+            .so("Try again later, and look whether a mirror is set.")
+            .so(MIRROR);
+    }
+    Explanation::upstream(
+        "artifact-missing",
+        format!("{what} is listed, but its file is not there"),
+    )
+    .so("Ask for another version, or try again later. A mirror must hold the files that its lists name.")
+}
+
+/// `ubuntu-24.04`, of the address of a list of OTP builds:
+/// `HOST/builds/otp/amd64/ubuntu-24.04/builds.txt`.
+fn system_of_otp_list(url: &str) -> Option<&str> {
+    let (_, path) = url.split_once("/builds/otp/")?;
+    path.strip_suffix("/builds.txt")?.rsplit('/').next()
 }

@@ -127,17 +127,15 @@ fn versions() -> Vec<(&'static str, PlanError)> {
         nearest: strings(nearest),
         newest_of_line: newest.map(str::to_owned),
     };
-    let pair = |elixir: &str, otp_source, usable: &[u32]| PlanError::NotForThisOtp {
-        elixir: elixir.to_owned(),
-        elixir_source: Origin::file("elixir_buildpack.config", 1),
-        otp: "27.3.4".to_owned(),
-        otp_source,
-        usable: usable.to_vec(),
-    };
     vec![
         (
             "plan_malformed_erlang",
-            malformed(Tool::Erlang, in_config("27.x"), "\"x\" is not a number", &["27.3.4", "26.2.5"]),
+            malformed(
+                Tool::Erlang,
+                in_config("27.x"),
+                "\"x\" is not a number",
+                &["27.3.4", "26.2.5"],
+            ),
         ),
         (
             "plan_malformed_elixir",
@@ -159,7 +157,12 @@ fn versions() -> Vec<(&'static str, PlanError)> {
         ),
         (
             "plan_no_such_erlang",
-            missing(Tool::Erlang, in_config("27.9"), &["27.3.4", "27.3.3"], Some("27.3.4")),
+            missing(
+                Tool::Erlang,
+                in_config("27.9"),
+                &["27.3.4", "27.3.3"],
+                Some("27.3.4"),
+            ),
         ),
         (
             "plan_no_such_elixir",
@@ -176,8 +179,25 @@ fn versions() -> Vec<(&'static str, PlanError)> {
         ),
         (
             "plan_no_such_version_kept",
-            missing(Tool::Erlang, Asked::new("26.2.1".to_owned(), Origin::LastBuild), &[], None),
+            missing(
+                Tool::Erlang,
+                Asked::new("26.2.1".to_owned(), Origin::LastBuild),
+                &[],
+                None,
+            ),
         ),
+    ]
+}
+
+fn pairs() -> Vec<(&'static str, PlanError)> {
+    let pair = |elixir: &str, otp_source, usable: &[u32]| PlanError::NotForThisOtp {
+        elixir: elixir.to_owned(),
+        elixir_source: Origin::file("elixir_buildpack.config", 1),
+        otp: "27.3.4".to_owned(),
+        otp_source,
+        usable: usable.to_vec(),
+    };
+    vec![
         (
             "plan_not_for_this_otp",
             pair("1.14.0", Origin::file(".tool-versions", 2), &[23, 24, 25]),
@@ -369,12 +389,26 @@ fn fetching() -> Vec<(&'static str, ToolchainError)> {
     vec![
         (
             "fetch_unreachable",
-            fetch("the list of OTP builds", OTP_LIST, 4, Kind::Connect(refused())),
+            fetch(
+                "the list of OTP builds",
+                OTP_LIST,
+                4,
+                Kind::Connect(refused()),
+            ),
         ),
         ("fetch_unreachable_silent", fetch("OTP", OTP, 4, silent)),
         ("fetch_failing", fetch("OTP", OTP, 4, Kind::Status(503))),
         (
             "fetch_missing_list",
+            fetch(
+                "the list of Node.js releases",
+                "https://mirror.example.com/node/index.json",
+                1,
+                Kind::Status(404),
+            ),
+        ),
+        (
+            "fetch_missing_list_of_a_stack",
             fetch(
                 "the list of OTP builds",
                 "https://builds.hex.pm/builds/otp/amd64/ubuntu-98.04/builds.txt",
@@ -382,7 +416,10 @@ fn fetching() -> Vec<(&'static str, ToolchainError)> {
                 Kind::Status(404),
             ),
         ),
-        ("fetch_missing_archive", fetch("OTP", OTP, 1, Kind::Status(404))),
+        (
+            "fetch_missing_archive",
+            fetch("OTP", OTP, 1, Kind::Status(404)),
+        ),
         ("fetch_refused_after_a_redirect", redirected),
         ("fetch_checksum_mismatch", fetch("OTP", OTP, 2, other_bytes)),
         ("fetch_damaged", fetch("OTP", OTP, 2, page)),
@@ -419,9 +456,18 @@ fn hooks() -> Vec<(&'static str, Doing, CommandError)> {
         (
             "hook",
             hook(),
-            failed(line, "exit status 1", 1, "step one\n** (Mix) The task \"assets.deploy\" could not be found"),
+            failed(
+                line,
+                "exit status 1",
+                1,
+                "step one\n** (Mix) The task \"assets.deploy\" could not be found",
+            ),
         ),
-        ("hook_that_says_nothing", hook(), failed(line, "exit status 3", 3, "\n")),
+        (
+            "hook_that_says_nothing",
+            hook(),
+            failed(line, "exit status 3", 3, "\n"),
+        ),
         (
             "hook_without_bash",
             hook(),
@@ -441,9 +487,18 @@ fn commands() -> Vec<(&'static str, Doing, CommandError)> {
         (
             "deps",
             Doing::Deps,
-            failed("mix deps.get --only prod", "exit status 1", 1, "Resolving\n** (Mix) Hex dependency resolution failed"),
+            failed(
+                "mix deps.get --only prod",
+                "exit status 1",
+                1,
+                "Resolving\n** (Mix) Hex dependency resolution failed",
+            ),
         ),
-        ("compile", Doing::Compile, failed("mix compile", "exit status 1", 1, compiler)),
+        (
+            "compile",
+            Doing::Compile,
+            failed("mix compile", "exit status 1", 1, compiler),
+        ),
         (
             "compile_without_memory",
             Doing::Compile,
@@ -458,7 +513,7 @@ fn commands() -> Vec<(&'static str, Doing, CommandError)> {
                 "npm ci --include=dev",
                 "exit status 1",
                 1,
-                "npm error code EUSAGE\nnpm error `npm ci` can only install packages when your package.json and package-lock.json are in sync.",
+                "npm error code EUSAGE\nnpm error\nnpm error `npm ci` can only install packages when your package.json and package-lock.json are in sync.\nnpm error\nnpm error Missing: left@1.0.0 from lock file\nnpm error\nnpm error Usage:\nnpm error npm ci",
             ),
         ),
         (
@@ -474,23 +529,47 @@ fn commands() -> Vec<(&'static str, Doing, CommandError)> {
                 script: "deploy".to_owned(),
                 package: "assets/package.json".to_owned(),
             },
-            failed("npm run deploy", "exit status 1", 1, "> deploy\n> esbuild\n\n✘ [ERROR] Could not resolve \"phoenix\"\n\n    js/app.js:1:19:"),
+            failed(
+                "npm run deploy",
+                "exit status 1",
+                1,
+                "> deploy\n> esbuild\n\n✘ [ERROR] Could not resolve \"phoenix\"\n\n    js/app.js:1:19:",
+            ),
         ),
         (
             "assets_deploy",
             Doing::AssetsDeploy,
-            failed("mix assets.deploy", "exit status 1", 1, "** (Mix) The task \"tailwind\" could not be found"),
+            failed(
+                "mix assets.deploy",
+                "exit status 1",
+                1,
+                "** (Mix) The task \"tailwind\" could not be found",
+            ),
         ),
-        ("digest", Doing::Digest, failed("mix phx.digest", "exit status 1", 1, "")),
+        (
+            "digest",
+            Doing::Digest,
+            failed("mix phx.digest", "exit status 1", 1, ""),
+        ),
         (
             "release",
             Doing::Release,
-            failed("mix release --overwrite", "exit status 1", 1, "** (Mix) Could not find application :worker"),
+            failed(
+                "mix release --overwrite",
+                "exit status 1",
+                1,
+                "** (Mix) Could not find application :worker",
+            ),
         ),
         (
             "answers",
             Doing::Answers,
-            failed("elixir -S mix do deps.clean", "exit status 1", 1, "** (Code.LoadError)"),
+            failed(
+                "elixir -S mix do deps.clean",
+                "exit status 1",
+                1,
+                "** (Code.LoadError)",
+            ),
         ),
     ]
 }
@@ -498,10 +577,18 @@ fn commands() -> Vec<(&'static str, Doing, CommandError)> {
 /// Every error, each of its variants and of the cases that a message tells apart.
 fn catalogue() -> Vec<(&'static str, Error)> {
     let mut all = general();
-    all.extend(reading().into_iter().map(|(name, error)| (name, Error::Read(error))));
-    let plans = versions().into_iter().chain(folders());
+    all.extend(
+        reading()
+            .into_iter()
+            .map(|(name, error)| (name, Error::Read(error))),
+    );
+    let plans = versions().into_iter().chain(pairs()).chain(folders());
     all.extend(plans.map(|(name, error)| (name, Error::Plan(error))));
-    all.extend(targets().into_iter().map(|(name, error)| (name, Error::Target(error))));
+    all.extend(
+        targets()
+            .into_iter()
+            .map(|(name, error)| (name, Error::Target(error))),
+    );
     let tools = toolchains().into_iter().chain(fetching());
     all.extend(tools.map(|(name, error)| (name, Error::Toolchain(error))));
     let commands = hooks().into_iter().chain(commands());
@@ -523,7 +610,10 @@ fn every_error_has_a_cause_and_a_cure() {
         assert!(!explanation.cause.is_empty(), "{name} has no cause");
         assert!(!explanation.cure.is_empty(), "{name} has no cure");
         let said: Vec<&String> = explanation.cause.iter().chain(&explanation.cure).collect();
-        assert!(said.iter().all(|line| !line.trim().is_empty()), "{name}: {said:?}");
+        assert!(
+            said.iter().all(|line| !line.trim().is_empty()),
+            "{name}: {said:?}"
+        );
     }
 }
 
@@ -561,6 +651,9 @@ fn lines_fit_behind_what_git_puts_before_them() {
 fn an_error_of_the_stack_does_not_speak_of_erlang() {
     for (name, error) in targets() {
         let text = explain(&Error::Target(error)).lines().join("\n");
-        assert!(!text.contains("Erlang") && !text.contains("OTP"), "{name}: {text}");
+        assert!(
+            !text.contains("Erlang") && !text.contains("OTP"),
+            "{name}: {text}"
+        );
     }
 }

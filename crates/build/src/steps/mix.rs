@@ -14,6 +14,7 @@ impl Build<'_> {
         let log = self.means.log.step("Fetching dependencies");
         let args = ["deps.get", "--only", &self.plan.mix_env.value];
         self.tool(Doing::Deps, "mix", &args, &self.dir, &log)?;
+        self.path.open_dependencies()?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
     }

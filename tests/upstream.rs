@@ -1,0 +1,43 @@
+//! The same builds against the real hosts, for whoever can reach them: `cargo xtask test --upstream`.
+
+use whole_builds::App;
+
+/// Nothing names a mirror: builds.hex.pm, repo.hex.pm and nodejs.org are used.
+fn on_the_real_hosts(fixture: &str) -> App {
+    let app = App::fixture(fixture);
+    for name in ["HEX_BUILDS_URL", "NODEJS_ORG_MIRROR", "HEX_MIRROR"] {
+        app.unset(name);
+    }
+    app
+}
+
+#[test]
+fn upstream_no_deps_builds_with_the_newest_toolchain() {
+    let app = on_the_real_hosts("no-deps");
+    app.remove("elixir_buildpack.config");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    assert!(deploy.stdout.contains("sha256 verified"), "{}", deploy.stdout);
+}
+
+#[test]
+fn upstream_old_otp_without_checksum_builds_on_heroku_22() {
+    let app = on_the_real_hosts("no-deps").stack_name(Some("heroku-22"));
+    app.write("elixir_buildpack.config", "erlang_version=24.2\nelixir_version=1.14.5\n");
+    app.deploy().expect_success();
+}
+
+#[test]
+fn upstream_stock_phoenix_app_deploys_without_any_config() {
+    let app = on_the_real_hosts("no-deps");
+    app.deploy().expect_success();
+    let stock = app.stock_phoenix();
+    let deploy = stock.deploy();
+    deploy.expect_success();
+    let web = stock.web(&deploy);
+    assert_eq!(web, "mix phx.server");
+    let secret = "0123456789abcdef".repeat(4);
+    let dyno = stock.ship(deploy);
+    let server = dyno.start(&format!("env SECRET_KEY_BASE={secret} PHX_HOST=localhost {web}"));
+    assert!(server.get("/").contains("Phoenix"));
+}
