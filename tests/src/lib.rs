@@ -134,6 +134,13 @@ impl App {
         self
     }
 
+    /// With another `/app` than Heroku's.
+    #[must_use]
+    pub fn in_app_dir(mut self, app_dir: AppDir) -> Self {
+        self.sandbox = self.sandbox.app_dir(app_dir);
+        self
+    }
+
     /// Sets a config var.
     pub fn config(&self, name: &str, value: &str) {
         fs::write(self.env.join(name), value).expect("a config var");

@@ -1,0 +1,100 @@
+//! `mixpack build` and `mixpack run`, as a person uses them on a machine of their own.
+
+use mirror::AppDir;
+use mirror::stack::Signal;
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use whole_builds::App;
+
+/// A laptop: no `/app`, no STACK, a home directory, the artifact host in the environment.
+fn mixpack<'a>(app: &'a App, args: &[&str]) -> mirror::stack::Command<'a> {
+    let url = app.host.url();
+    app.sandbox
+        .command("/tmp/buildpack/bin/mixpack", args.iter().copied())
+        .current_dir("/tmp")
+        .env("HOME", "/tmp/home")
+        .env("HEX_BUILDS_URL", &url)
+        .env("HEX_MIRROR", format!("{url}/hex"))
+        .env("NODEJS_ORG_MIRROR", format!("{url}/dist"))
+}
+
+#[test]
+fn a_person_builds_and_runs_an_app_without_touching_it() {
+    let app = App::fixture("phoenix-npm").in_app_dir(AppDir::Missing);
+    app.write("deps/leftover/mix.exs", "raise \"a laptop's own deps must not come along\"\n");
+    app.write("_build/prod/leftover", "");
+    let source = app.sandbox.tmp().join("source");
+    app.sandbox.give(&source).unwrap();
+    std::fs::create_dir(app.sandbox.tmp().join("home")).unwrap();
+    app.sandbox.give(app.sandbox.tmp().join("home")).unwrap();
+    let before = listing(&source);
+
+    let built = mixpack(&app, &["build", "/tmp/source"]).output().unwrap();
+    let log = String::from_utf8_lossy(&[built.stdout, built.stderr].concat()).into_owned();
+    assert!(built.status.success(), "{log}");
+    assert!(log.contains("start it: mixpack run /tmp/source"), "{log}");
+    assert_eq!(listing(&source), before);
+    assert_eq!(app.sandbox.written_outside().unwrap(), [std::path::PathBuf::new(); 0]);
+
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut running = mixpack(&app, &["run", "/tmp/source"])
+        .env("PORT", port.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    let page = loop {
+        let answer = ureq::get(format!("http://127.0.0.1:{port}/")).call();
+        if let Ok(mut answer) = answer {
+            break answer.body_mut().read_to_string().unwrap();
+        }
+        assert!(Instant::now() < until, "nothing answers on port {port}");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    assert!(page.contains("Deployed by Mixpack"), "{page}");
+    running.signal(Signal::TERM).unwrap();
+    let mut said = String::new();
+    running.take_stdout().unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("starting web on port"), "{said}");
+    assert!(!said.contains("Compiling"), "{said}");
+
+    let again = mixpack(&app, &["build", "/tmp/source"]).output().unwrap();
+    let log = String::from_utf8_lossy(&again.stdout).into_owned();
+    assert!(again.status.success(), "{log}");
+    assert!(!log.contains("Compiling "), "{log}");
+}
+
+#[test]
+fn an_app_that_was_not_built_and_a_process_that_is_not_there_are_said() {
+    let app = App::fixture("no-deps").in_app_dir(AppDir::Missing);
+    std::fs::create_dir(app.sandbox.tmp().join("home")).unwrap();
+    app.sandbox.give(app.sandbox.tmp().join("home")).unwrap();
+    app.sandbox.give(app.sandbox.tmp().join("source")).unwrap();
+    let say = |args: &[&str]| {
+        let output = mixpack(&app, args).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(
+        say(&["run", "/tmp/source"]),
+        "mixpack: /tmp/source has not been built: mixpack build /tmp/source\n"
+    );
+    assert!(mixpack(&app, &["build", "/tmp/source"]).status().unwrap().success());
+    assert_eq!(
+        say(&["run", "/tmp/source", "worker"]),
+        "mixpack: there is no process type worker; there are: web\n"
+    );
+    assert!(say(&["biuld", "x"]).starts_with("mixpack: there is no command \"biuld\""));
+}
+
+fn listing(dir: &Path) -> Vec<std::path::PathBuf> {
+    let mut paths: Vec<_> = walkdir::WalkDir::new(dir)
+        .into_iter()
+        .map(|entry| entry.unwrap().into_path())
+        .collect();
+    paths.sort();
+    paths
+}
