@@ -1,5 +1,7 @@
 //! Heroku's classic API: fixtures are built, shipped, booted and built again.
 
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
 use mirror::stack::Signal;
 use mirror::{AppDir, Override};
 use std::collections::BTreeMap;
@@ -10,6 +12,7 @@ use walkdir::WalkDir;
 use whole_builds::{App, Deploy, Dyno, artifact_host, compiling, links_that_leave};
 
 const NOTHING: [&str; 0] = [];
+const NO_PATHS: [PathBuf; 0] = [];
 
 /// Boots `web`, and checks that nothing is compiled there: by it, nor by one-off commands.
 #[track_caller]
@@ -72,7 +75,7 @@ fn phoenix_npm_deploys_and_a_second_deploy_compiles_only_what_changed() {
 
     let cold = app.deploy();
     cold.expect_success();
-    assert_eq!(links_that_leave(&cold.slug), [PathBuf::new(); 0]);
+    assert_eq!(links_that_leave(&cold.slug), NO_PATHS);
     let first = beams(&cold.slug);
     assert!(digested(&cold.slug, ".").iter().any(|name| name.starts_with("assets/app-")));
     let web = app.web(&cold);
@@ -114,8 +117,8 @@ fn a_build_writes_only_to_its_own_places() {
     let app = App::fixture("phoenix-npm");
     let deploy = app.deploy();
     deploy.expect_success();
-    assert_eq!(app.sandbox.written_outside().unwrap(), [PathBuf::new(); 0]);
-    assert_eq!(deploy.left_in_app, [PathBuf::new(); 0], "links are left in /app");
+    assert_eq!(app.sandbox.written_outside().unwrap(), NO_PATHS);
+    assert_eq!(deploy.left_in_app, NO_PATHS, "links are left in /app");
     let mut in_tmp: Vec<String> = fs::read_dir(app.sandbox.tmp())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -189,7 +192,7 @@ fn both_phoenix_apps_of_an_umbrella_get_their_assets() {
     let deploy = app.deploy();
     deploy.expect_success();
     assert!(digested(&deploy.slug, "apps/web").iter().any(|name| name.starts_with("assets/")));
-    assert_eq!(links_that_leave(&deploy.slug), [PathBuf::new(); 0]);
+    assert_eq!(links_that_leave(&deploy.slug), NO_PATHS);
     let web = app.web(&deploy);
     assert_eq!(web, "mix phx.server");
     let dyno = app.ship(deploy);
@@ -391,7 +394,7 @@ fn a_terminated_build_cleans_up_and_the_next_one_succeeds() {
     app.edit("elixir_buildpack.config", "erlang_version", "hook_pre_compile=\"sleep 300\"\nerlang_version");
     let (mut process, build_dir) = app.start_deploy();
     // The links are there once the hook runs; Elixir's folder is seen through them.
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
     let slug = app.sandbox.tmp().join(build_dir.strip_prefix("/tmp").unwrap());
     while !slug.join("_build").exists() || !app_dir.join("mix.exs").is_symlink() {
         assert!(std::time::Instant::now() < until, "the build does not begin");
@@ -525,7 +528,7 @@ fn config_vars_reach_the_build_to_the_byte_and_the_slug_not_at_all() {
     let expected = child.wait_with_output().unwrap().stdout;
     assert_eq!(sum.as_bytes(), expected);
     for tree in [deploy.slug.as_path(), app.cache()] {
-        assert_eq!(files_with(tree, b"m4rk3r-of-a-secret"), [PathBuf::new(); 0]);
+        assert_eq!(files_with(tree, b"m4rk3r-of-a-secret"), NO_PATHS);
     }
     assert!(!deploy.log().contains("m4rk3r-of-a-secret"));
 }

@@ -112,6 +112,13 @@ fn archives(app: &App) -> Vec<String> {
         .collect()
 }
 
+/// Deploys what cannot be built, for its message; then what [`fails`] holds.
+#[track_caller]
+fn refused(app: &App, step: &str, name: &str) {
+    let (_, error) = fails(app, step);
+    insta::assert_snapshot!(name, error);
+}
+
 #[test]
 fn a_version_that_cannot_be_had() {
     let app = small_app();
@@ -138,41 +145,41 @@ fn a_version_that_cannot_be_had() {
         ),
     ] {
         app.write(CONFIG, config);
-        let (_, error) = fails(&app, "");
-        insta::assert_snapshot!(name, error);
+        app.host.forget_requests();
+        refused(&app, "", name);
+        // From the lists alone.
+        assert_eq!(archives(&app), [""; 0]);
+        app.write(CONFIG, GOOD_CONFIG);
+        succeeds(&app);
     }
     app.remove(CONFIG);
     app.write(
         ".tool-versions",
         "nodejs 22\nerlang 27.9\nelixir 1.18.3-otp-27\n",
     );
-    let (_, error) = fails(&app, "");
-    insta::assert_snapshot!("tool_versions_unknown", error);
-    // All of these were refused from the lists alone.
-    assert_eq!(archives(&app), [""; 0]);
-
-    app.write(".tool-versions", "erlang 27.3\nelixir 1.18.3-otp-27\n");
-    succeeds(&app);
-    app.write(CONFIG, "erlang_version=99\n");
-    fails(&app, "");
-    app.write(CONFIG, GOOD_CONFIG);
-    let second = succeeds(&app);
-    assert_eq!(second.compiled(), [""; 0]);
+    refused(&app, "", "tool_versions_unknown");
+    app.write(
+        ".tool-versions",
+        "nodejs 22\nerlang 27.3\nelixir 1.18.3-otp-27\n",
+    );
+    let mended = succeeds(&app);
+    assert_eq!(mended.compiled(), [""; 0], "what was built before is kept");
 }
 
 #[test]
 fn a_stack_that_is_none() {
-    let app = small_app().stack_name(Some("heroku-20"));
-    let (_, error) = fails(&app, "");
-    insta::assert_snapshot!("stack_end_of_life", error);
-    let app = app.stack_name(Some("ubuntu"));
-    let (_, error) = fails(&app, "");
-    insta::assert_snapshot!("stack_unknown", error);
-    // The rule knows it; upstream has no builds for it.
-    let app = app.stack_name(Some("heroku-98"));
-    let (_, error) = fails(&app, "");
-    insta::assert_snapshot!("stack_of_the_future", error);
-    succeeds(&app.stack_name(Some("heroku-24")));
+    let mut app = small_app();
+    for (stack, name) in [
+        ("heroku-20", "stack_end_of_life"),
+        ("ubuntu", "stack_unknown"),
+        // The rule knows it; upstream has no builds for it.
+        ("heroku-98", "stack_of_the_future"),
+    ] {
+        app = app.stack_name(Some(stack));
+        refused(&app, "", name);
+        app = app.stack_name(Some("heroku-24"));
+        succeeds(&app);
+    }
 }
 
 #[test]
@@ -180,21 +187,18 @@ fn files_that_cannot_be_read() {
     let app = small_app();
     let mix_exs = fs::read_to_string(source(&app).join("mix.exs")).expect("mix.exs");
     app.remove("mix.exs");
-    let (_, error) = fails(&app, "");
-    insta::assert_snapshot!("no_mix_exs", error);
+    refused(&app, "", "no_mix_exs");
     app.write("mix.exs", &mix_exs);
+    succeeds(&app);
 
     app.write(CONFIG, "elixir_version=1.18.3\nerlang_version=$(echo 27\n");
-    let (_, error) = fails(&app, "");
-    insta::assert_snapshot!("config_syntax", error);
+    refused(&app, "", "config_syntax");
     app.write(CONFIG, "elixir_version=1.18.3\nerlang_version=$(echo 27)\n");
+    succeeds(&app);
 
-    app.write(
-        "assets/package.json",
-        "{\n  \"scripts\": {\n    \"deploy\" \"esbuild\"\n  }\n}\n",
-    );
-    let (_, error) = fails(&app, "");
-    insta::assert_snapshot!("package_json", error);
+    let package = "{\n  \"scripts\": {\n    \"deploy\" \"esbuild\"\n  }\n}\n";
+    app.write("assets/package.json", package);
+    refused(&app, "", "package_json");
     app.remove("assets/package.json");
     succeeds(&app);
 }
@@ -216,38 +220,40 @@ fn a_host_that_cannot_be_reached() {
 fn an_archive_that_is_not_what_was_published() {
     let app = small_app();
     // Well-formed, so that only the checksum tells.
-    let other = Override::File(artifact("/builds/otp/amd64/ubuntu-24.04/OTP-25.2.3.tar.gz"));
-    app.host.set_override(OTP, other);
-    let (_, error) = fails(&app, "Installing ");
-    insta::assert_snapshot!("checksum_mismatch", error);
+    let other = artifact("builds/otp/amd64/ubuntu-24.04/OTP-25.2.3.tar.gz");
+    app.host.set_override(OTP, Override::File(other));
+    refused(&app, "Installing Erlang", "checksum_mismatch");
     app.host.clear_override(OTP);
     succeeds(&app);
 }
 
+/// The host's own file.
 fn artifact(path: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("the repository");
-    root.join("target/test-toolchains/mirror")
-        .join(path.trim_start_matches('/'))
+    root.join("target/test-toolchains/mirror").join(path)
 }
 
 #[test]
-fn an_archive_that_is_missing_and_an_installer_that_is_not_listed() {
+fn an_archive_that_is_missing() {
     let app = small_app();
     app.host.set_override(ELIXIR, Override::Status(404));
-    let (_, error) = fails(&app, "Installing ");
-    insta::assert_snapshot!("archive_missing", error);
+    refused(&app, "Installing Elixir", "archive_missing");
     app.host.clear_override(ELIXIR);
+    succeeds(&app);
+}
 
+#[test]
+fn an_installer_that_is_not_listed() {
+    let app = small_app();
     let lists = ["/installs/hex.csv", "/installs/hex-1.x.csv"];
     for list in lists {
         let row = format!("9.9.9,{},1.99.0,99\n", "ab".repeat(64));
         app.host
             .set_override(list, Override::Body(row.into_bytes()));
     }
-    let (_, error) = fails(&app, "Installing ");
-    insta::assert_snapshot!("installer_not_listed", error);
+    refused(&app, "Installing ", "installer_not_listed");
     for list in lists {
         app.host.clear_override(list);
     }
@@ -270,89 +276,86 @@ fn a_hook_that_fails() {
     ] {
         let hook = format!("{GOOD_CONFIG}{key}=\"eval echo checking the licence && exit 3\"\n");
         app.write(CONFIG, &hook);
-        let (_, error) = fails(&app, step);
-        insta::assert_snapshot!(format!("failing_{key}"), error);
+        refused(&app, step, &format!("failing_{key}"));
         app.write(CONFIG, GOOD_CONFIG);
         succeeds(&app);
     }
 }
 
+/// The checksum of another package.
+const WRONG_LOCK: &str = r#"%{
+  "jason_lite": {:hex, :jason_lite, "1.0.0", "3bcb9eb37cec272f25110fdee5e904af0a854a9e95625a117ee08b5be09e422c", [:mix], [], "hexpm", "e7ec6369146488bf905782e94df9c5d0ba7b1e694b2f1f15f02a97115678a7af"},
+}
+"#;
+
 #[test]
 fn dependencies_and_code_that_mix_refuses() {
     let app = small_app();
     app.edit("mix.exs", "deps: []", "deps: [{:nonesuch, \"~> 1.0\"}]");
-    let (_, error) = fails(&app, "Fetching dependencies");
-    insta::assert_snapshot!("deps_no_such_package", error);
-    app.edit(
-        "mix.exs",
-        "{:nonesuch, \"~> 1.0\"}",
-        "{:jason_lite, \"~> 1.0\"}",
-    );
+    refused(&app, "Fetching dependencies", "deps_no_such_package");
+    app.edit("mix.exs", ":nonesuch", ":jason_lite");
+    succeeds(&app);
 
-    // The checksum of another package.
-    let lock = "%{\n  \"jason_lite\": {:hex, :jason_lite, \"1.0.0\", \"3bcb9eb37cec272f25110fdee5e904af0a854a9e95625a117ee08b5be09e422c\", [:mix], [], \"hexpm\", \"e7ec6369146488bf905782e94df9c5d0ba7b1e694b2f1f15f02a97115678a7af\"},\n}\n";
-    app.write("mix.lock", lock);
-    let (_, error) = fails(&app, "Fetching dependencies");
-    insta::assert_snapshot!("deps_lock_mismatch", error);
+    app.write("mix.lock", WRONG_LOCK);
+    refused(&app, "Fetching dependencies", "deps_lock_mismatch");
     app.remove("mix.lock");
     succeeds(&app);
 
-    app.edit(
-        "lib/no_deps.ex",
-        "def hello, do: :world",
-        "def hello, do: planet()",
-    );
-    let (_, error) = fails(&app, "Compiling");
-    insta::assert_snapshot!("compile_undefined", error);
-    app.edit(
-        "lib/no_deps.ex",
-        "def hello, do: planet()",
-        "def hello, do: [:world",
-    );
-    let (_, error) = fails(&app, "Compiling");
-    insta::assert_snapshot!("compile_syntax", error);
-    app.edit("lib/no_deps.ex", "do: [:world", "do: :world");
+    app.edit("lib/no_deps.ex", "do: :world", "do: planet()");
+    refused(&app, "Compiling", "compile_undefined");
+    app.edit("lib/no_deps.ex", "do: planet()", "do: :moon");
     let mended = succeeds(&app);
     assert!(
-        !mended
-            .compiled()
-            .iter()
-            .any(|line| line.contains("jason_lite")),
+        mended.stdout.contains("Compiling 1 file (.ex)"),
         "{}",
         mended.log()
     );
+    let dependency = "==> jason_lite";
+    assert!(!mended.compiled().contains(&dependency), "{}", mended.log());
+
+    app.edit("lib/no_deps.ex", "do: :moon", "do: [:moon");
+    refused(&app, "Compiling", "compile_syntax");
+    app.edit("lib/no_deps.ex", "do: [:moon", "do: :sun");
+    succeeds(&app);
 }
 
-const PACKAGE: &str = "{\n  \"name\": \"site\",\n  \"private\": true,\n  \"scripts\": {\"deploy\": \"SCRIPT\"},\n  \"dependencies\": {DEPENDENCIES}\n}\n";
-const LOCK: &str = "{\n  \"name\": \"site\",\n  \"lockfileVersion\": 3,\n  \"requires\": true,\n  \"packages\": {\"\": {\"name\": \"site\"}}\n}\n";
+/// A site's `package.json`, by its script `deploy` and its dependencies.
+fn package(script: &str, dependencies: &str) -> String {
+    format!(
+        "{{\n  \"name\": \"site\",\n  \"private\": true,\n  \"scripts\": {{\"deploy\": \"{script}\"}},\n  \"dependencies\": {{{dependencies}}}\n}}\n"
+    )
+}
+
+/// The lockfile of one without dependencies.
+const LOCK: &str = r#"{
+  "name": "site",
+  "lockfileVersion": 3,
+  "requires": true,
+  "packages": {"": {"name": "site"}}
+}
+"#;
 
 #[test]
 fn javascript_that_fails() {
+    const PACKAGE: &str = "assets/package.json";
     let app = small_app();
-    let package = |script: &str, dependencies: &str| {
-        let text = PACKAGE
-            .replace("SCRIPT", script)
-            .replace("DEPENDENCIES", dependencies);
-        app.write("assets/package.json", &text);
-    };
     app.write("phoenix_static_buildpack.config", "node_version=22\n");
     app.write("assets/package-lock.json", LOCK);
-    package("true", "\"left\": \"file:../left\"");
-    let (_, error) = fails(&app, "Installing JavaScript dependencies");
-    insta::assert_snapshot!("npm_ci", error);
+    app.write(PACKAGE, &package("true", "\"left\": \"file:../left\""));
+    refused(&app, "Installing JavaScript dependencies", "npm_ci");
+    app.write(PACKAGE, &package("true", ""));
+    succeeds(&app);
 
-    package("echo bundling && exit 3", "");
-    let (_, error) = fails(&app, "Building assets");
-    insta::assert_snapshot!("asset_script", error);
-    package("true", "");
+    app.write(PACKAGE, &package("echo bundling && exit 3", ""));
+    refused(&app, "Building assets", "asset_script");
+    app.write(PACKAGE, &package("true", ""));
     succeeds(&app);
 
     app.write(
         "compile",
         "echo \"in $phoenix_dir\" > /dev/null\nfalse\necho never\n",
     );
-    let (_, error) = fails(&app, "Building assets");
-    insta::assert_snapshot!("custom_script", error);
+    refused(&app, "Building assets", "custom_script");
     app.write("compile", "true\n");
     succeeds(&app);
 }

@@ -1,5 +1,7 @@
 //! `mixpack build` and `mixpack run`, as a person uses them on a machine of their own.
 
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
 use mirror::AppDir;
 use mirror::stack::Signal;
 use std::io::Read;
@@ -8,6 +10,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use whole_builds::App;
+
+const NO_PATHS: [std::path::PathBuf; 0] = [];
 
 /// A laptop: no `/app`, no STACK, a home directory, the artifact host in the environment.
 fn mixpack<'a>(app: &'a App, args: &[&str]) -> mirror::stack::Command<'a> {
@@ -37,7 +41,7 @@ fn a_person_builds_and_runs_an_app_without_touching_it() {
     assert!(built.status.success(), "{log}");
     assert!(log.contains("start it: mixpack run /tmp/source"), "{log}");
     assert_eq!(listing(&source), before);
-    assert_eq!(app.sandbox.written_outside().unwrap(), [std::path::PathBuf::new(); 0]);
+    assert_eq!(app.sandbox.written_outside().unwrap(), NO_PATHS);
 
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut running = mixpack(&app, &["run", "/tmp/source"])
@@ -45,7 +49,7 @@ fn a_person_builds_and_runs_an_app_without_touching_it() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     let page = loop {
         let answer = ureq::get(format!("http://127.0.0.1:{port}/")).call();
         if let Ok(mut answer) = answer {

@@ -5,6 +5,7 @@
 #![allow(
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
+    clippy::needless_pass_by_value,
     reason = "test support: what goes wrong here fails a test"
 )]
 
@@ -253,6 +254,7 @@ impl App {
 
     /// An app that `mix phx.new` has just made, with the installer from hex.pm: needs the real
     /// hosts, and the toolchain of an app that was deployed before.
+    #[must_use]
     pub fn stock_phoenix(&self) -> Self {
         let made = Self::on(self.host, "", AppDir::Tmpfs);
         for name in ["HEX_BUILDS_URL", "NODEJS_ORG_MIRROR", "HEX_MIRROR"] {
@@ -404,7 +406,7 @@ impl Dyno {
             .spawn()
             .expect("the dyno starts");
         let mut web = Web { process, port };
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         while web.try_get("/").is_none() {
             if Instant::now() > until || web.process.try_wait().expect("a status").is_some() {
                 let said = web.stop();

@@ -353,7 +353,12 @@ pub fn plan(
         assets,
         phoenix,
         release: settings.release,
-        test_args: settings.test_args.as_ref().map(|asked| asked.value.clone()),
+        // A config var is there when the tests run, and its value is not ours to write down.
+        test_args: settings
+            .test_args
+            .as_ref()
+            .filter(|asked| matches!(asked.origin, Origin::File { .. }))
+            .map(|asked| asked.value.clone()),
         remove_node: settings.remove_node,
         exported: settings.exported.clone(),
         shell_variables: settings.shell_variables.clone(),

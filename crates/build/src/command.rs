@@ -69,6 +69,7 @@ impl<'a> Tool<'a> {
     }
 
     /// A line of shell, run by bash.
+    #[must_use]
     pub fn shell(line: &str, cwd: &'a Path, env: &'a Env) -> Self {
         Self {
             program: find("bash", env),
@@ -119,6 +120,8 @@ impl<'a> Tool<'a> {
         let mut output = Output::default();
         let status = loop {
             match received.recv_timeout(Duration::from_millis(100)) {
+                // What a stopped tool says of its end is not why the build failed.
+                Ok(_) if cancel.is_cancelled() => {}
                 Ok(line) => output.take(&line, log),
                 Err(RecvTimeoutError::Timeout) => {
                     log.heartbeat(&format!("{} is still at work", self.shown), QUIET);
@@ -135,10 +138,13 @@ impl<'a> Tool<'a> {
         // A daemon that the tool left behind (epmd) may hold the pipe open for ever; what was
         // written before the exit is there by now.
         while let Ok(line) = received.try_recv() {
-            output.take(&line, log);
+            if !cancel.is_cancelled() {
+                output.take(&line, log);
+            }
         }
         cancel.leave(group);
         if cancel.is_cancelled() {
+            log.detail("stopped");
             return Err(CommandError::Cancelled);
         }
         let status = status.map_err(start_error)?;

@@ -61,10 +61,27 @@ pub fn evaluate(
     if !output.status.success() {
         return Err(failed(output.status.to_string(), said));
     }
-    Ok(ConfigFile::Values(assignments(&output.stdout)))
+    let text = std::fs::read(app.join(file)).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    Ok(ConfigFile::Values(assignments(&output.stdout, &text)))
 }
 
-fn assignments(printed: &[u8]) -> Vec<Assignment> {
+/// Where a variable is assigned, as far as the text tells; 0 where it does not.
+fn line_of(name: &str, text: &str) -> u32 {
+    let assigns = |line: &str| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+        line.strip_prefix(name).is_some_and(|rest| rest.starts_with('='))
+    };
+    (1..)
+        .zip(text.lines())
+        .filter(|(_, line)| assigns(line))
+        .map(|(number, _)| number)
+        .last()
+        .unwrap_or_default()
+}
+
+fn assignments(printed: &[u8], text: &str) -> Vec<Assignment> {
     let mut fields = printed
         .split(|byte| *byte == 0)
         .map(|field| String::from_utf8_lossy(field).into_owned());
@@ -76,13 +93,12 @@ fn assignments(printed: &[u8]) -> Vec<Assignment> {
             .take(count.parse().unwrap_or_default())
             .collect();
         list.push(Assignment {
+            line: line_of(&name, text),
             name,
             value: match <[String; 1]>::try_from(words) {
                 Ok([text]) => Value::Text(text),
                 Err(words) => Value::Words(words),
             },
-            // bash does not tell; the file is what a message names then.
-            line: 0,
             exported: flags == "x",
         });
     }
@@ -100,10 +116,10 @@ mod tests {
             ("PATH".into(), "/usr/bin:/bin".into()),
             ("FROM_USER".into(), "user value".into()),
         ]);
-        match evaluate(dir.path(), "x.config", 1, "a command", &env)? {
-            ConfigFile::Values(list) => Ok(list),
-            other => panic!("{other:?}"),
-        }
+        evaluate(dir.path(), "x.config", 1, "a command", &env).map(|file| match file {
+            ConfigFile::Values(list) => list,
+            ConfigFile::Missing | ConfigFile::NeedsBash { .. } => Vec::new(),
+        })
     }
 
     fn get(list: &[Assignment], name: &str) -> Value {
@@ -124,6 +140,8 @@ mod tests {
         );
         assert_eq!(get(&list, "hook_compile"), Value::Text("do user value".into()));
         assert_eq!(get(&list, "lines"), Value::Text("a\nb".into()));
+        let line = |name: &str| list.iter().find(|a| a.name == name).unwrap().line;
+        assert_eq!((line("erlang_version"), line("TOKEN"), line("elixir_version")), (2, 5, 0));
         let exported: Vec<_> = list.iter().filter(|a| a.exported).map(|a| &a.name).collect();
         assert_eq!(exported, ["TOKEN"]);
         assert!(list.iter().all(|a| a.name != "PATH" && a.name != "FROM_USER"), "{list:?}");

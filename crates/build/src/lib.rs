@@ -19,6 +19,7 @@ pub mod sources;
 pub mod stable_path;
 mod steps;
 pub mod store;
+pub mod told;
 pub mod tree;
 pub mod workspace;
 

@@ -3,7 +3,7 @@
 use crate::config_file;
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::log::Log;
+use crate::log::StepLog;
 use crate::record::Record;
 use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts, STATIC_CONFIG};
 use app::plan::{self, LastBuild, Lists, Plan};
@@ -30,8 +30,11 @@ pub struct Request<'a> {
 
 /// Reads the app, asks upstream what there is, and decides.
 pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
-    let facts = read(request.app, request.environment)?;
+    let mut facts = read(request.app, request.environment)?;
     let mut settings = Settings::merge(&facts, &|name| request.environment.config_var(name));
+    if let Some(asked) = &settings.assets_path {
+        facts::add_configured_packages(&mut facts, request.app, &asked.value)?;
+    }
     if let Some(path) = request.runtime_path {
         settings.runtime_path = path.to_string_lossy().into_owned();
     }
@@ -90,8 +93,7 @@ fn mix_env(environment: &Environment) -> Asked {
 }
 
 /// Prints the plan: each tool, its version, and where that choice came from.
-pub fn show(log: &Log, plan: &Plan) {
-    let step = log.step("Planning");
+pub fn show(step: &StepLog<'_>, plan: &Plan) {
     let line = |name: &str, version: &str, asked: Option<&str>, source: &Origin| {
         let asked = asked
             .filter(|asked| *asked != version)

@@ -54,7 +54,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            connect_timeout: Duration::from_secs(15),
+            connect_timeout: Duration::from_secs(8),
             response_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(30),
             attempts: 4,

@@ -8,10 +8,11 @@ use build::log::Log;
 use build::prepare;
 use build::record::Record;
 use build::store::{CacheDir, Store};
+use build::told::Told;
 use build::tree::TreeError;
 use build::workspace::{Places, Workspace};
 use build::{Error, Means};
-use fetch::{Client, Observer, Retrying, Settings};
+use fetch::{Client, Settings};
 use std::fs;
 use std::path::{Path, PathBuf};
 use toolchain::Hosts;
@@ -28,18 +29,6 @@ pub struct Compile {
     pub process_env: Env,
     /// Where the slug will run, when the platform is a laptop and that is not `/app`.
     pub runtime_path: Option<PathBuf>,
-}
-
-/// Retries while the lists are fetched, before there is any step to tell.
-struct Told<'a>(&'a Log);
-
-impl Observer for Told<'_> {
-    fn retrying(&self, retrying: &Retrying<'_>) {
-        self.0.warning(&[format!(
-            "{}: {}; attempt {} of {}",
-            retrying.url, retrying.reason, retrying.attempt, retrying.of
-        )]);
-    }
 }
 
 /// Builds the slug. A failure has been explained in the log when this returns.
@@ -72,6 +61,7 @@ fn build(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Record, Error>
     let last = store
         .read_note("last-build.json")
         .and_then(|text| Record::parse(&text));
+    let step = log.step("Planning");
     let plan = prepare::plan(prepare::Request {
         app: &request.build_dir,
         environment: &environment,
@@ -79,9 +69,10 @@ fn build(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Record, Error>
         hosts: &hosts,
         last: last.as_ref(),
         runtime_path: request.runtime_path.as_deref(),
-        observer: &Told(log),
+        observer: &Told::to(&step),
     })?;
-    prepare::show(log, &plan);
+    prepare::show(&step, &plan);
+    drop(step);
     let workspace = Workspace {
         app: absolute(&request.build_dir)?,
         places: Places::of_a_slug(),

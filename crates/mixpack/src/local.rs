@@ -29,9 +29,9 @@ impl Home {
             .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))
             .ok_or("neither XDG_CACHE_HOME nor HOME is set")?;
         let digest = Sha256::digest(app.as_os_str().as_encoded_bytes());
-        let short: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        let short = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
         let name = app.file_name().unwrap_or_default().to_string_lossy();
-        Ok(Self(caches.join("mixpack").join(format!("{name}-{short}"))))
+        Ok(Self(caches.join("mixpack").join(format!("{name}-{short:08x}"))))
     }
 
     fn slug(&self) -> PathBuf {

@@ -21,7 +21,7 @@ pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(plan) => {
-            prepare::show(&log, &plan);
+            prepare::show(&log.step("Planning"), &plan);
             say(&steps(&plan));
             ExitCode::SUCCESS
         }

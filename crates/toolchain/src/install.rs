@@ -13,6 +13,8 @@ use versions::otp::OtpBuild;
 /// Where an archive is, and what its bytes must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
+    /// As messages call it: `Erlang/OTP 27.3.4.2`.
+    pub what: String,
     pub url: String,
     /// `None` where upstream publishes none: old lines of the lists have no checksum.
     pub sha256: Option<String>,
@@ -22,7 +24,12 @@ pub struct Source {
 #[must_use]
 pub fn otp_source(hosts: &Hosts, target: &Target, build: &OtpBuild) -> Source {
     let directory = target.otp_directory();
+    let version = build.version.as_ref().map_or_else(
+        || build.reference.clone(),
+        std::string::ToString::to_string,
+    );
     Source {
+        what: format!("Erlang/OTP {version}"),
         url: format!("{}{directory}/{}.tar.gz", hosts.builds, build.reference),
         sha256: build.sha256.clone(),
     }
@@ -31,7 +38,12 @@ pub fn otp_source(hosts: &Hosts, target: &Target, build: &OtpBuild) -> Source {
 /// The archive of an Elixir build.
 #[must_use]
 pub fn elixir_source(hosts: &Hosts, build: &ElixirBuild) -> Source {
+    let version = build.version.as_ref().map_or_else(
+        || build.reference.clone(),
+        std::string::ToString::to_string,
+    );
     Source {
+        what: format!("Elixir {version}"),
         url: format!("{}/builds/elixir/{}.zip", hosts.builds, build.reference),
         sha256: build.sha256.clone(),
     }
@@ -52,6 +64,7 @@ pub fn node_source(
         file: file.clone(),
     })?;
     Ok(Source {
+        what: format!("Node.js {version}"),
         url: format!("{}/v{version}/{file}", hosts.node),
         sha256: Some(sha256.to_owned()),
     })
@@ -70,7 +83,7 @@ pub fn otp(
     dest: &Path,
     observer: &dyn Observer,
 ) -> Result<Unpacked, ToolchainError> {
-    let unpacked = unpack(client, "OTP", source, Format::TarGz, 1, dest, observer)?;
+    let unpacked = unpack(client, source, Format::TarGz, 1, dest, observer)?;
     let has = |path: &str| dest.join(path).is_file();
     if has("Install") {
         run_install(dest, root)?;
@@ -88,7 +101,7 @@ pub fn elixir(
     dest: &Path,
     observer: &dyn Observer,
 ) -> Result<Unpacked, ToolchainError> {
-    let unpacked = unpack(client, "Elixir", source, Format::Zip, 0, dest, observer)?;
+    let unpacked = unpack(client, source, Format::Zip, 0, dest, observer)?;
     if dest.join("bin/mix").is_file() {
         Ok(unpacked)
     } else {
@@ -103,7 +116,7 @@ pub fn node(
     dest: &Path,
     observer: &dyn Observer,
 ) -> Result<Unpacked, ToolchainError> {
-    let unpacked = unpack(client, "Node.js", source, Format::TarGz, 1, dest, observer)?;
+    let unpacked = unpack(client, source, Format::TarGz, 1, dest, observer)?;
     if dest.join("bin/node").is_file() {
         Ok(unpacked)
     } else {
@@ -113,7 +126,6 @@ pub fn node(
 
 fn unpack(
     client: &Client,
-    what: &str,
     source: &Source,
     format: Format,
     strip_components: usize,
@@ -128,7 +140,7 @@ fn unpack(
     };
     client
         .archive(&archive, dest, observer)
-        .map_err(ToolchainError::fetching(what))
+        .map_err(ToolchainError::fetching(source.what.as_str()))
 }
 
 fn run_install(dest: &Path, root: &Path) -> Result<(), ToolchainError> {

@@ -5,4 +5,4 @@ mod javascript;
 mod launch;
 mod mix;
 mod state;
-pub(crate) mod tools;
+mod tools;

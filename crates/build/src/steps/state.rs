@@ -4,8 +4,8 @@ use crate::error::Error;
 use crate::log::seconds;
 use crate::run::Build;
 use crate::sources::Sources;
-use crate::steps::tools::megabytes;
 use crate::store::{Key, Restored};
+use crate::told::megabytes;
 use crate::tree::TreeError;
 use std::path::Path;
 

@@ -1,0 +1,59 @@
+//! What the log says of a download while it runs.
+
+use crate::log::{StepLog, seconds};
+use fetch::{Observer, Progress, Retrying};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often a long download says how far it is.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Tells a step's log of retries and of long downloads.
+pub struct Told<'a> {
+    log: &'a StepLog<'a>,
+    last: Mutex<Instant>,
+}
+
+impl<'a> Told<'a> {
+    #[must_use]
+    pub fn to(log: &'a StepLog<'a>) -> Self {
+        Self {
+            log,
+            last: Mutex::new(Instant::now()),
+        }
+    }
+}
+
+impl Observer for Told<'_> {
+    fn progress(&self, progress: &Progress<'_>) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.elapsed() >= EVERY {
+            *last = Instant::now();
+            let of = progress
+                .total
+                .map_or_else(String::new, |total| format!(" of {}", megabytes(total)));
+            self.log
+                .detail(&format!("... {}{of}", megabytes(progress.received)));
+        }
+    }
+
+    fn retrying(&self, retrying: &Retrying<'_>) {
+        self.log.warning(&format!(
+            "{}: {}; attempt {} of {} in {}",
+            retrying.url,
+            retrying.reason,
+            retrying.attempt,
+            retrying.of,
+            seconds(retrying.wait)
+        ));
+    }
+}
+
+/// `34.2 MB`.
+#[must_use]
+pub fn megabytes(bytes: u64) -> String {
+    // Only ever shown to a tenth of a megabyte.
+    #[allow(clippy::cast_precision_loss)]
+    let megabytes = bytes as f64 / 1e6;
+    format!("{megabytes:.1} MB")
+}
