@@ -13,6 +13,8 @@ pub mod procfile;
 pub mod settings;
 pub mod shell_config;
 pub mod tool_versions;
+pub mod version_files;
+pub mod wishes;
 
 pub use facts::Facts;
 pub use origin::{Asked, Origin};
