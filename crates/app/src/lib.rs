@@ -5,6 +5,7 @@
 //! and handed back as values.
 
 pub mod facts;
+pub mod lifecycle;
 pub mod mix_exs;
 pub mod origin;
 pub mod package_json;

@@ -7,11 +7,13 @@ use crate::log::StepLog;
 use crate::record::Record;
 use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts, STATIC_CONFIG};
 use app::plan::{self, LastBuild, Lists, Plan};
-use app::{Asked, Origin, Settings};
+use app::{Asked, Origin, Settings, lifecycle};
 use fetch::{Client, Observer};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 use toolchain::{Hosts, lists};
 use versions::Target;
+use versions::lifecycle::Date;
 use versions::target::{Arch, OsRelease};
 
 /// What a plan is made from.
@@ -52,9 +54,15 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
         .map_or_else(LastBuild::default, Record::last_build);
     let lists = Lists { otp, elixir, node };
     let mix_env = mix_env(request.environment);
-    Ok(plan::plan(
-        &facts, &settings, target, mix_env, &lists, &last,
-    )?)
+    let mut plan = plan::plan(&facts, &settings, target, mix_env, &lists, &last)?;
+    plan.warnings
+        .extend(lifecycle::warnings(&plan, &lists, today()));
+    Ok(plan)
+}
+
+fn today() -> Date {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    Date::of_unix_time(now.map_or(0, |now| now.as_secs()))
 }
 
 /// The facts of the app, with config files evaluated by bash where they need it.

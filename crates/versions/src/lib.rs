@@ -7,6 +7,7 @@ pub mod compatibility;
 pub mod elixir;
 pub mod elixir_requirement;
 pub mod installers;
+pub mod lifecycle;
 pub mod node;
 pub mod otp;
 pub mod target;

@@ -2,8 +2,8 @@
 //! of `package.json` allow.
 
 use super::{Case, ELIXIR_CONFIG, PACKAGE, case};
-use app::Origin;
 use app::plan::PlanError;
+use app::{Origin, lifecycle};
 
 /// `27.3.3 (.tool-versions:1)` for one tool of a plan.
 #[track_caller]
@@ -282,4 +282,66 @@ fn a_range_without_an_end_bounds_node_and_upgrades_nobody() {
         "{\"engines\": {\"node\": \">=18\"},\n\"volta\": {\"node\": \"22.16.0\"}}",
     );
     assert_eq!(tool(&case(&[pinned]), 2), "22.16.0 (assets/package.json:2)");
+}
+
+/// The warnings on a day of 2027.
+fn lifecycle_of(case: &Case) -> Vec<String> {
+    let today = versions::lifecycle::Date {
+        year: 2027,
+        month: 5,
+        day: 1,
+    };
+    lifecycle::warnings(&case.planned(), &case.lists, today)
+}
+
+#[test]
+fn what_is_no_longer_looked_after_is_said_with_its_place() {
+    let mut old = case(&[
+        PACKAGE,
+        (".tool-versions", "erlang 25\nelixir 1.14\nnodejs 22.16.0\n"),
+    ]);
+    old.lists.elixir =
+        versions::elixir::ElixirListing::parse(&super::list(&["v1.14.5-otp-25", "v1.19.0-otp-28"]));
+    assert_eq!(
+        lifecycle_of(&old),
+        [
+            "Erlang/OTP 25.3.2.21 (from .tool-versions:1) gets no fixes any more; the oldest line that does is 26",
+            "Elixir 1.14.5 (from .tool-versions:2) gets no security fixes any more; the oldest line that does is 1.15",
+            "Node.js 22.16.0 (from .tool-versions:3) gets no fixes any more since 2027-04-30",
+        ]
+    );
+    assert_eq!(lifecycle_of(&case(&[])), <[String; 0]>::default());
+}
+
+#[test]
+fn an_otp_with_broken_tls_comes_with_the_file_to_edit_and_the_release_to_take() {
+    let mut flawed = case(&[(ELIXIR_CONFIG, "# pair\nerlang_version=27.1.2\n")]);
+    flawed.lists.otp =
+        versions::otp::OtpListing::parse(&super::list(&["OTP-27.1.2", "OTP-27.2.2"]));
+    let warnings = lifecycle_of(&flawed);
+    assert_eq!(warnings.len(), 1);
+    assert!(
+        warnings[0].starts_with("Erlang/OTP 27.1.2 refuses the certificates"),
+        "{warnings:?}"
+    );
+    assert!(
+        warnings[0]
+            .ends_with("27.2.2 is the first without that flaw: change elixir_buildpack.config:2")
+    );
+}
+
+#[test]
+fn a_stack_that_ends_soon_is_said_to() {
+    let mut plan = case(&[]).planned();
+    plan.target.stack = "heroku-22".to_owned();
+    let today = versions::lifecycle::Date {
+        year: 2026,
+        month: 11,
+        day: 24,
+    };
+    let warnings = lifecycle::warnings(&plan, &super::lists(), today);
+    assert!(
+        warnings[0].contains("heroku-22 is deprecated and supported until April 2027"),
+        "{warnings:?}"
+    );
 }
