@@ -68,6 +68,7 @@ fn build(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Record, Error>
         client: &client,
         hosts: &hosts,
         last: last.as_ref(),
+        store: Some(&store),
         runtime_path: request.runtime_path.as_deref(),
         observer: &Told::to(&step),
     })?;
