@@ -9,6 +9,8 @@ use crate::graph::{self, Timing};
 use crate::log::{Log, StepLog, seconds};
 use crate::record::Record;
 use crate::stable_path::{self, StablePath};
+use crate::told::megabytes;
+use crate::tree::{self, Amount};
 use crate::workspace::Workspace;
 use app::Plan;
 use app::plan::StepName;
@@ -76,7 +78,7 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<R
     let left = path.leave();
     let (timings, record) = result?;
     left?;
-    summarise(means.log, &timings, &record);
+    summarise(means.log, &timings, &record, tree::measure(&workspace.app));
     Ok(record)
 }
 
@@ -195,8 +197,8 @@ impl<'a> Build<'a> {
     }
 }
 
-/// The last block: which step took how long, and what starts.
-fn summarise(log: &Log, timings: &[Timing], record: &Record) {
+/// The last block: which step took how long, what came out, and what starts.
+fn summarise(log: &Log, timings: &[Timing], record: &Record, app: Amount) {
     let log = log.step("Built");
     let end = timings.iter().map(|t| t.started + t.took).max();
     let wall = end.unwrap_or_default();
@@ -211,6 +213,11 @@ fn summarise(log: &Log, timings: &[Timing], record: &Record) {
         ));
     }
     log.detail(&format!("{} of work in {}", seconds(work), seconds(wall)));
+    log.detail(&format!(
+        "the app is now {} in {} files",
+        megabytes(app.bytes),
+        app.files
+    ));
     for (kind, command) in &record.processes {
         log.detail(&format!("{kind}: {command}"));
     }

@@ -56,6 +56,20 @@ impl Build<'_> {
         Ok(())
     }
 
+    /// The `priv` folders, relative to `deps`, that were made for dependencies and stayed empty.
+    fn empty_privs(&self) -> Vec<String> {
+        let deps = self.workspace.real(Path::new("deps"));
+        let is_empty = |name: &String| {
+            std::fs::read_dir(deps.join(name)).is_ok_and(|mut entries| entries.next().is_none())
+        };
+        std::fs::read_dir(&deps)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(format!("{}/priv", entry.ok()?.file_name().to_str()?)))
+            .filter(is_empty)
+            .collect()
+    }
+
     fn restore_times(&self) -> Result<(), Error> {
         let app = &self.workspace.app;
         let kept = self.workspace.store.read_note(SOURCES);
@@ -70,8 +84,9 @@ impl Build<'_> {
     pub(crate) fn save(&self) -> Result<(), Error> {
         let log = self.means.log.step("Keeping this build for the next");
         let rel = format!("{}/rel", self.plan.mix_env.value);
+        let empty = self.empty_privs();
         for (name, key, skip) in [
-            ("deps", Key::new(), vec![]),
+            ("deps", Key::new(), empty.iter().map(String::as_str).collect()),
             ("_build", self.build_key(), vec![rel.as_str()]),
         ] {
             let from = self.workspace.real(Path::new(name));
