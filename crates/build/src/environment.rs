@@ -169,7 +169,11 @@ mod tests {
         let vars = read_env_dir(dir.path()).unwrap();
         assert_eq!(vars.len(), 1);
         assert_eq!(vars[OsStr::new("KEY")].as_bytes(), value);
-        assert!(read_env_dir(&dir.path().join("missing")).unwrap().is_empty());
+        assert!(
+            read_env_dir(&dir.path().join("missing"))
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

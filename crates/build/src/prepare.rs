@@ -85,7 +85,9 @@ fn target(environment: &Environment) -> Result<Target, Error> {
 }
 
 fn mix_env(environment: &Environment) -> Asked {
-    let value = environment.get("MIX_ENV").map(|value| value.trim().to_owned());
+    let value = environment
+        .get("MIX_ENV")
+        .map(|value| value.trim().to_owned());
     match value.filter(|value| !value.is_empty()) {
         Some(value) => Asked::new(value, Origin::ConfigVar("MIX_ENV".to_owned())),
         None => Asked::new("prod".to_owned(), Origin::Default("production".to_owned())),
@@ -109,8 +111,18 @@ pub fn show(step: &StepLog<'_>, plan: &Plan) {
         plan.target.stack, plan.target.os, plan.target.arch
     ));
     let (erlang, elixir) = (&plan.erlang, &plan.elixir);
-    line("erlang", &erlang.version, erlang.asked.as_deref(), &erlang.source);
-    line("elixir", &elixir.version, elixir.asked.as_deref(), &elixir.source);
+    line(
+        "erlang",
+        &erlang.version,
+        erlang.asked.as_deref(),
+        &erlang.source,
+    );
+    line(
+        "elixir",
+        &elixir.version,
+        elixir.asked.as_deref(),
+        &elixir.source,
+    );
     match &plan.node {
         Some(node) => line("node", &node.version, node.asked.as_deref(), &node.source),
         None => step.detail("node: not needed, there is no package.json for assets"),

@@ -27,9 +27,7 @@ pub fn elixir_script(root: &Path, launch: &Launch<'_>) -> String {
         "export PATH=\"{root}/.platform_tools/elixir/bin:{root}/.platform_tools/erlang/bin:{root}/.platform_tools:$PATH\""
     );
     // The VM warns when file names are latin1, and C.UTF-8 is the one UTF-8 locale of every image.
-    script.push_str(
-        "[ -n \"${LC_ALL:-}${LC_CTYPE:-}${LANG:-}\" ] || export LANG=C.UTF-8\n",
-    );
+    script.push_str("[ -n \"${LC_ALL:-}${LC_CTYPE:-}${LANG:-}\" ] || export LANG=C.UTF-8\n");
     let mut default = |name: &str, value: &str| {
         let _ = writeln!(script, "export {name}=\"${{{name}:-{value}}}\"");
     };
@@ -112,7 +110,11 @@ mod tests {
             sourced(&script, &[], print),
             "prod|true|C.UTF-8|/app/.mix|/app/.hex"
         );
-        let set = [("MIX_ENV", "staging"), ("PHX_SERVER", "0"), ("LANG", "de_DE.UTF-8")];
+        let set = [
+            ("MIX_ENV", "staging"),
+            ("PHX_SERVER", "0"),
+            ("LANG", "de_DE.UTF-8"),
+        ];
         assert_eq!(
             sourced(&script, &set, print),
             "staging|0|de_DE.UTF-8|/app/.mix|/app/.hex"

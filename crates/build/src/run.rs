@@ -51,7 +51,9 @@ pub(crate) struct Build<'a> {
 /// Builds the app; the record of what was built is in the slug afterwards.
 pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<Record, Error> {
     if let Some(why) = &plan.clean {
-        let step = means.log.step("Dropping everything kept from earlier builds");
+        let step = means
+            .log
+            .step("Dropping everything kept from earlier builds");
         step.detail(&format!("asked for by {why}"));
         workspace.store.clear()?;
     }
@@ -250,13 +252,20 @@ fn command_env(plan: &Plan, workspace: &Workspace<'_>, dir: &Path) -> Result<Env
     default(&mut env, "MIX_HOME", dir.join(&places.mix_home));
     default(&mut env, "HEX_HOME", dir.join(&places.hex_home));
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"];
-    if locale.iter().all(|name| !env.contains_key(std::ffi::OsStr::new(name))) {
+    if locale
+        .iter()
+        .all(|name| !env.contains_key(std::ffi::OsStr::new(name)))
+    {
         default(&mut env, "LANG", "C.UTF-8");
     }
     // HOME stays the user's; what tools would keep in it goes where it lasts, one by one.
     default(&mut env, "XDG_CACHE_HOME", workspace.store.scratch("xdg")?);
     if plan.node.is_some() {
-        default(&mut env, "npm_config_cache", workspace.store.scratch("npm")?);
+        default(
+            &mut env,
+            "npm_config_cache",
+            workspace.store.scratch("npm")?,
+        );
         for (name, value) in [
             ("npm_config_audit", "false"),
             ("npm_config_fund", "false"),

@@ -198,7 +198,11 @@ impl StablePath {
     }
 
     fn clean_up(&self) -> Result<(), TreeError> {
-        let linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let linked = self
+            .linked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let app = match linked {
             Some(linked) => {
                 let app = linked.app.clone();
@@ -231,7 +235,9 @@ impl Linked {
             .filter(|project| *project != ".")
             .flat_map(|project| {
                 let below = Path::new(project).ancestors();
-                below.filter(|path| !path.as_os_str().is_empty()).map(PathBuf::from)
+                below
+                    .filter(|path| !path.as_os_str().is_empty())
+                    .map(PathBuf::from)
             })
             .collect();
         let in_app = names(&self.app)?;
@@ -280,7 +286,10 @@ impl Linked {
     /// Turns the link at `folder` into a real folder, and those below it that are listed.
     fn open(&mut self, folder: &Path, real: &BTreeSet<PathBuf>) -> Result<(), TreeError> {
         let place = self.runtime.join(folder);
-        if !place.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+        if !place
+            .symlink_metadata()
+            .is_ok_and(|found| found.is_symlink())
+        {
             // Already open, or replaced by a hook, and then it is a real folder anyway.
             return Ok(());
         }
@@ -342,7 +351,9 @@ impl Linked {
             || name == ASIDE
             || self.foreign.contains(name)
             || (self.home_is_runtime
-                && name.to_str().is_some_and(|name| HOME_DROPPINGS.contains(&name)))
+                && name
+                    .to_str()
+                    .is_some_and(|name| HOME_DROPPINGS.contains(&name)))
     }
 }
 
@@ -384,7 +395,10 @@ fn heal(runtime: &Path) -> Result<(), TreeError> {
 }
 
 fn make_folders(app: &Path, request: &Request<'_>) -> Result<Vec<PathBuf>, TreeError> {
-    let in_root = MADE_IN_ROOT.iter().chain(request.ours).map(|name| app.join(name));
+    let in_root = MADE_IN_ROOT
+        .iter()
+        .chain(request.ours)
+        .map(|name| app.join(name));
     let in_projects = request
         .projects
         .iter()
@@ -496,16 +510,30 @@ mod tests {
 
     #[test]
     fn mix_projects_are_real_folders_and_everything_else_is_a_link() {
-        let case = case(&["mix.exs", "lib/a.ex", "apps/web/mix.exs", "apps/web/lib/b.ex"]);
+        let case = case(&[
+            "mix.exs",
+            "lib/a.ex",
+            "apps/web/mix.exs",
+            "apps/web/lib/b.ex",
+        ]);
         let path = case.enter(&[".", "apps/web"]);
         assert_eq!(path.dir(), case.runtime);
-        let is_link = |p: &str| case.runtime.join(p).symlink_metadata().unwrap().is_symlink();
+        let is_link = |p: &str| {
+            case.runtime
+                .join(p)
+                .symlink_metadata()
+                .unwrap()
+                .is_symlink()
+        };
         assert!(is_link("lib") && is_link("mix.exs") && is_link("deps") && is_link("_build"));
         assert!(!is_link("apps") && !is_link("apps/web"));
         assert!(is_link("apps/web/lib") && is_link("apps/web/priv"));
         path.leave().unwrap();
         assert_eq!(case.left_in_runtime(), [""; 0]);
-        assert!(!case.app.join("deps").exists(), "an empty folder of ours stays behind");
+        assert!(
+            !case.app.join("deps").exists(),
+            "an empty folder of ours stays behind"
+        );
         assert!(!case.app.join("apps/web/priv").exists());
     }
 
@@ -522,7 +550,10 @@ mod tests {
         assert_eq!(text("new.txt"), "new");
         assert_eq!(text("apps/web/generated.ex"), "generated");
         assert!(case.app.join("_build/prod").is_dir());
-        assert!(!case.app.join(".npm").exists(), "a tool's cache in HOME is not the app's");
+        assert!(
+            !case.app.join(".npm").exists(),
+            "a tool's cache in HOME is not the app's"
+        );
         assert_eq!(case.left_in_runtime(), [".npm"]);
     }
 
@@ -542,12 +573,21 @@ mod tests {
 
     #[test]
     fn dependencies_are_real_folders_once_they_are_fetched() {
-        let case = case(&["mix.exs", "deps/unused/mix.exs", "deps/nif/mix.exs", "deps/nif/c_src/n.c"]);
+        let case = case(&[
+            "mix.exs",
+            "deps/unused/mix.exs",
+            "deps/nif/mix.exs",
+            "deps/nif/c_src/n.c",
+        ]);
         let path = case.enter(&["."]);
         assert!(case.runtime.join("deps").is_symlink());
         path.open_dependencies().unwrap();
         let here = case.runtime.join("deps/nif");
-        assert_eq!(fs::canonicalize(&here).unwrap(), here, "mix must see where it is");
+        assert_eq!(
+            fs::canonicalize(&here).unwrap(),
+            here,
+            "mix must see where it is"
+        );
         assert!(here.join("c_src").is_symlink());
         // What native code is compiled into, a relative link to it, and a dependency that goes.
         fs::write(here.join("priv/n.so"), "elf").unwrap();
@@ -559,7 +599,10 @@ mod tests {
         path.leave().unwrap();
         let linked = case.app.join("_build/prod/lib/nif/priv/n.so");
         assert_eq!(fs::read_to_string(linked).unwrap(), "elf");
-        assert_eq!(fs::read_to_string(case.app.join("deps/nif/made.txt")).unwrap(), "made");
+        assert_eq!(
+            fs::read_to_string(case.app.join("deps/nif/made.txt")).unwrap(),
+            "made"
+        );
         assert!(!case.app.join("deps/unused").exists());
         assert_eq!(case.left_in_runtime(), [""; 0]);
     }

@@ -68,7 +68,14 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf> {
         format!("--remap-path-prefix={root_text}=/mixpack"),
     ];
     let status = Command::new("cargo")
-        .args(["build", "--quiet", "--release", "--locked", "--package", "mixpack"])
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--package",
+            "mixpack",
+        ])
         .args(["--bin", "mixpack", "--target", TARGET])
         .arg("--target-dir")
         .arg(&target_dir)

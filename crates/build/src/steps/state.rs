@@ -86,7 +86,11 @@ impl Build<'_> {
         let rel = format!("{}/rel", self.plan.mix_env.value);
         let empty = self.empty_privs();
         for (name, key, skip) in [
-            ("deps", Key::new(), empty.iter().map(String::as_str).collect()),
+            (
+                "deps",
+                Key::new(),
+                empty.iter().map(String::as_str).collect(),
+            ),
             ("_build", self.build_key(), vec![rel.as_str()]),
         ] {
             let from = self.workspace.real(Path::new(name));
@@ -102,7 +106,9 @@ impl Build<'_> {
         }
         let app = &self.workspace.app;
         let sources = Sources::of(app).map_err(TreeError::at(app, "read the files of"))?;
-        self.workspace.store.write_note(SOURCES, &sources.to_json())?;
+        self.workspace
+            .store
+            .write_note(SOURCES, &sources.to_json())?;
         self.workspace.store.forget_unused()?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
