@@ -327,6 +327,23 @@ fn a_release_holds_the_digested_assets_and_serves() {
 }
 
 #[test]
+fn a_release_that_mix_exs_does_not_define_is_named_after_the_app() {
+    let app = App::fixture("no-deps");
+    app.edit(
+        "elixir_buildpack.config",
+        "erlang_version",
+        "release=true\nerlang_version",
+    );
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let web = app.web(&deploy);
+    assert_eq!(web, "_build/prod/rel/no_deps/bin/no_deps start");
+    let dyno = app.ship(deploy);
+    let version = dyno.run("_build/prod/rel/no_deps/bin/no_deps version");
+    assert_eq!(version.stdout, b"no_deps 0.1.0\n");
+}
+
+#[test]
 fn elixir_1_14_on_otp_25_builds_and_boots() {
     let app = App::fixture("elixir-1-14");
     let deploy = app.deploy();
@@ -557,11 +574,18 @@ fn a_config_file_that_is_a_program_is_evaluated_by_bash() {
     app.write(
         "elixir_buildpack.config",
         "if [ \"$CHOICE\" = new ]; then elixir_version=$(echo 1.18); fi\nerlang_version=27\nexport GREETING=\"from the file\"\n\
-         hook_post_compile='echo \"$GREETING\" > greeting.txt'\n",
+         hook_post_compile='echo \"$GREETING\" > greeting.txt'\nhook_pre_compile=\"echo $TOKEN > /dev/null\"\n",
     );
     app.config("CHOICE", "new");
+    app.config("TOKEN", "s3cret-of-a-hook");
     let deploy = app.deploy();
     deploy.expect_success();
+    assert!(
+        deploy.stdout.contains("$ echo $TOKEN > /dev/null"),
+        "{}",
+        deploy.stdout
+    );
+    assert!(!deploy.log().contains("s3cret-of-a-hook"));
     assert!(
         deploy
             .stdout

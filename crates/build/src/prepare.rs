@@ -76,7 +76,9 @@ fn target(environment: &Environment) -> Result<Target, Error> {
     let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let name = std::env::consts::ARCH;
     let arch = Arch::parse(name).ok_or_else(|| Error::Architecture(name.to_owned()))?;
-    let stack = environment.get("STACK");
+    let stack = environment
+        .platform("STACK")
+        .or_else(|| environment.get("STACK"));
     Ok(Target::resolve(
         stack.as_deref(),
         &OsRelease::parse(&text),

@@ -45,7 +45,7 @@ pub fn elixir_script(root: &Path, launch: &Launch<'_>) -> String {
 pub fn node_script(root: &Path, launch: &Launch<'_>) -> Option<String> {
     launch.node.then(|| {
         let root = in_double_quotes(root);
-        let mut path = format!("{root}/.heroku/node/bin:");
+        let mut path = format!("{root}/.heroku/node/bin:{root}/bin:");
         for bin in launch.node_bins {
             let _ = write!(path, "{root}/{}:", in_double_quotes(Path::new(bin)));
         }
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(
             path,
             format!(
-                "{0}/.heroku/node/bin:{0}/.platform_tools/elixir/bin:\
+                "{0}/.heroku/node/bin:{0}/bin:{0}/.platform_tools/elixir/bin:\
                  {0}/.platform_tools/erlang/bin:{0}/.platform_tools:/usr/bin:/bin",
                 root.display()
             )

@@ -140,8 +140,13 @@ impl Build<'_> {
     pub(crate) fn release(&self) -> Result<(), Error> {
         let log = self.means.log.step("Building the release");
         let name = self.record().release.clone();
+        // mix takes a name only of a release that mix.exs defines; without any it makes one.
+        let defined = self.answers().releases;
         let mut args = vec!["release"];
-        args.extend(name.as_deref());
+        args.extend(
+            name.as_deref()
+                .filter(|name| defined.iter().any(|known| known == name)),
+        );
         args.push("--overwrite");
         self.tool(Doing::Release, "mix", &args, &self.dir, &log)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));

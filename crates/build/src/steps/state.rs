@@ -13,24 +13,63 @@ use std::path::Path;
 const SOURCES: &str = "sources.json";
 
 impl Build<'_> {
-    /// What compiled code depends on beside its sources, which mix itself looks after.
-    fn build_key(&self) -> Key {
-        let plan = self.plan;
+    /// What sources depend on: some dependencies put native code beside them.
+    fn deps_key(&self) -> Key {
+        let target = &self.plan.target;
         [
-            ("stack", plan.target.stack.clone()),
-            ("architecture", plan.target.arch.to_string()),
-            ("OTP", plan.erlang.version.clone()),
-            ("Elixir", plan.elixir.build.reference.clone()),
-            ("MIX_ENV", plan.mix_env.value.clone()),
-            ("working directory", self.dir.to_string_lossy().into_owned()),
+            ("stack", target.stack.clone()),
+            ("architecture", target.arch.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
     }
 
+    /// What compiled code depends on beside its sources, which mix itself looks after.
+    fn build_key(&self) -> Key {
+        let plan = self.plan;
+        // A branch has a new build under the same name whenever it moves.
+        let build = |version: &str, is_branch: bool, sha256: &Option<String>, built_at: &str| match (
+            is_branch, sha256,
+        ) {
+            (false, _) => version.to_owned(),
+            (true, Some(sha256)) => format!("{version} ({sha256})"),
+            (true, None) => format!("{version} ({built_at})"),
+        };
+        let (otp, elixir) = (&plan.erlang.build, &plan.elixir.build);
+        let otp_is_branch = otp.version.is_none();
+        let elixir_is_branch = elixir.version.is_none();
+        let mut key = self.deps_key();
+        key.extend(
+            [
+                (
+                    "OTP",
+                    build(
+                        &plan.erlang.version,
+                        otp_is_branch,
+                        &otp.sha256,
+                        &otp.built_at,
+                    ),
+                ),
+                (
+                    "Elixir",
+                    build(
+                        &elixir.reference,
+                        elixir_is_branch,
+                        &elixir.sha256,
+                        &elixir.built_at,
+                    ),
+                ),
+                ("MIX_ENV", plan.mix_env.value.clone()),
+                ("working directory", self.dir.to_string_lossy().into_owned()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        key
+    }
+
     pub(crate) fn restore(&self) -> Result<(), Error> {
         let log = self.means.log.step("Restoring the last build");
-        for (name, key) in [("deps", Key::new()), ("_build", self.build_key())] {
+        for (name, key) in [("deps", self.deps_key()), ("_build", self.build_key())] {
             let place = self.workspace.real(Path::new(name));
             match self.workspace.store.restore(name, &key, &place)? {
                 Restored::Nothing => log.detail(&format!("{name}: nothing kept")),
@@ -88,7 +127,7 @@ impl Build<'_> {
         for (name, key, skip) in [
             (
                 "deps",
-                Key::new(),
+                self.deps_key(),
                 empty.iter().map(String::as_str).collect(),
             ),
             ("_build", self.build_key(), vec![rel.as_str()]),
