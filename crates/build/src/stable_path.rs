@@ -139,8 +139,7 @@ impl StablePath {
             _lock: lock,
         };
         if let Err(error) = linked.fill(request.projects) {
-            linked.marker.save(&runtime)?;
-            heal(&runtime)?;
+            undo(&runtime, &linked.marker)?;
             return Err(error);
         }
         Ok(Self {
@@ -316,7 +315,7 @@ impl Linked {
                 tree::remove(&self.app.join(folder))?;
             }
         }
-        heal(&self.runtime)?;
+        undo(&self.runtime, &self.marker)?;
         if self.created_runtime {
             let _ = fs::remove_dir(&self.runtime);
         }
@@ -360,7 +359,20 @@ impl Linked {
 impl Marker {
     fn save(&self, runtime: &Path) -> Result<(), TreeError> {
         let path = runtime.join(MARKER);
-        let json = serde_json::to_vec(self).unwrap_or_default();
+        // JSON has no way to say a name that is not UTF-8; only a killed build leaves such a link.
+        let named = |paths: &[PathBuf]| -> Vec<PathBuf> {
+            paths
+                .iter()
+                .filter(|path| path.to_str().is_some())
+                .cloned()
+                .collect()
+        };
+        let json = serde_json::to_vec(&Self {
+            folders: named(&self.folders),
+            links: named(&self.links),
+            aside: named(&self.aside),
+        })
+        .unwrap_or_default();
         fs::write(&path, json).map_err(TreeError::at(&path, "write"))
     }
 }
@@ -372,7 +384,10 @@ fn heal(runtime: &Path) -> Result<(), TreeError> {
     let Ok(json) = fs::read(&path) else {
         return Ok(());
     };
-    let marker: Marker = serde_json::from_slice(&json).unwrap_or_default();
+    undo(runtime, &serde_json::from_slice(&json).unwrap_or_default())
+}
+
+fn undo(runtime: &Path, marker: &Marker) -> Result<(), TreeError> {
     for link in &marker.links {
         let place = runtime.join(link);
         if place.symlink_metadata().is_ok_and(|m| m.is_symlink()) {
@@ -391,7 +406,7 @@ fn heal(runtime: &Path) -> Result<(), TreeError> {
         }
     }
     let _ = fs::remove_dir(&aside);
-    tree::remove(&path)
+    tree::remove(&runtime.join(MARKER))
 }
 
 fn make_folders(app: &Path, request: &Request<'_>) -> Result<Vec<PathBuf>, TreeError> {
@@ -636,6 +651,19 @@ mod tests {
         assert_eq!(case.left_in_runtime(), ["mix.exs"]);
         let copy = case.runtime.join("mix.exs");
         assert_eq!(fs::read_to_string(copy).unwrap(), "the copy");
+    }
+
+    #[test]
+    fn names_that_are_not_utf_8_are_linked_and_cleaned_up() {
+        use std::os::unix::ffi::OsStrExt;
+        let case = case(&["mix.exs"]);
+        let odd = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
+        fs::write(case.app.join(odd), "odd").unwrap();
+        let path = case.enter(&["."]);
+        assert_eq!(fs::read_to_string(path.dir().join(odd)).unwrap(), "odd");
+        path.leave().unwrap();
+        assert_eq!(case.left_in_runtime(), [""; 0]);
+        assert!(case.app.join(odd).exists());
     }
 
     #[test]
