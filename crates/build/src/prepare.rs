@@ -59,8 +59,12 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
             let today = Date::of_unix_time(kept_lists::now());
             plan.warnings
                 .extend(lifecycle::warnings(&plan, &lists, today));
-            plan.warnings
-                .extend(gathered.outdated.into_iter().map(|(_, outdated)| outdated.warning));
+            plan.warnings.extend(
+                gathered
+                    .outdated
+                    .into_iter()
+                    .map(|(_, outdated)| outdated.warning),
+            );
             Ok(plan)
         }
         Err(error) => Err(blame(error, gathered.outdated)),
@@ -117,7 +121,9 @@ fn blame(error: PlanError, outdated: Vec<(Tool, Outdated)>) -> Error {
         | PlanError::NothingGoesTogether { .. } => &[Tool::Erlang, Tool::Elixir],
         _ => &[],
     };
-    let cause = outdated.into_iter().find(|(tool, _)| concerned.contains(tool));
+    let cause = outdated
+        .into_iter()
+        .find(|(tool, _)| concerned.contains(tool));
     cause.map_or_else(|| error.into(), |(_, outdated)| outdated.error.into())
 }
 
@@ -140,7 +146,9 @@ fn target(environment: &Environment) -> Result<Target, Error> {
     let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let name = std::env::consts::ARCH;
     let arch = Arch::parse(name).ok_or_else(|| Error::Architecture(name.to_owned()))?;
-    let stack = environment.get("STACK");
+    let stack = environment
+        .platform("STACK")
+        .or_else(|| environment.get("STACK"));
     Ok(Target::resolve(
         stack.as_deref(),
         &OsRelease::parse(&text),
@@ -149,7 +157,9 @@ fn target(environment: &Environment) -> Result<Target, Error> {
 }
 
 fn mix_env(environment: &Environment) -> Asked {
-    let value = environment.get("MIX_ENV").map(|value| value.trim().to_owned());
+    let value = environment
+        .get("MIX_ENV")
+        .map(|value| value.trim().to_owned());
     match value.filter(|value| !value.is_empty()) {
         Some(value) => Asked::new(value, Origin::ConfigVar("MIX_ENV".to_owned())),
         None => Asked::new("prod".to_owned(), Origin::Default("production".to_owned())),
@@ -173,8 +183,18 @@ pub fn show(step: &StepLog<'_>, plan: &Plan) {
         plan.target.stack, plan.target.os, plan.target.arch
     ));
     let (erlang, elixir) = (&plan.erlang, &plan.elixir);
-    line("erlang", &erlang.version, erlang.asked.as_deref(), &erlang.source);
-    line("elixir", &elixir.version, elixir.asked.as_deref(), &elixir.source);
+    line(
+        "erlang",
+        &erlang.version,
+        erlang.asked.as_deref(),
+        &erlang.source,
+    );
+    line(
+        "elixir",
+        &elixir.version,
+        elixir.asked.as_deref(),
+        &elixir.source,
+    );
     match &plan.node {
         Some(node) => line("node", &node.version, node.asked.as_deref(), &node.source),
         None => step.detail("node: not needed, there is no package.json for assets"),

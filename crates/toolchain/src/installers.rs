@@ -120,8 +120,9 @@ pub fn install(
 
 fn make_parent(path: &Path) -> Result<(), ToolchainError> {
     match path.parent() {
-        Some(parent) => fs::create_dir_all(parent)
-            .map_err(ToolchainError::io(parent, "create the folder")),
+        Some(parent) => {
+            fs::create_dir_all(parent).map_err(ToolchainError::io(parent, "create the folder"))
+        }
         None => Ok(()),
     }
 }
