@@ -4,10 +4,11 @@
 //! on newer ones that the version supports, so a build is always chosen for an OTP major.
 
 use crate::compatibility::{self, Compatibility};
+use crate::elixir_requirement::ElixirRequirement;
 use crate::error::{ParseError, Reason, Tool};
 use crate::listing;
 use crate::otp::{OtpBuild, OtpListing};
-use crate::text::{clean, is_path_safe, number, serde_as_display};
+use crate::text::{clean, is_path_safe, number, serde_as_display, without_wildcards};
 use std::cmp::Reverse;
 use std::fmt;
 use std::str::FromStr;
@@ -120,6 +121,8 @@ pub enum ElixirRequest {
         version: ElixirVersion,
         otp: Option<u32>,
     },
+    /// `~> 1.17`, `>= 1.15.0 and < 1.18.0`, `latest`: the newest release that satisfies it.
+    Range(ElixirRequirement),
     /// `branch main`, `main`, `ref:main`, `branch v1.18`: the newest build of a branch; its content changes.
     Branch { name: String, otp: Option<u32> },
 }
@@ -140,6 +143,12 @@ impl ElixirRequest {
             .map_or(text, str::trim);
         if text.is_empty() {
             return Err(Reason::Empty);
+        }
+        if text == "latest" {
+            return Ok(Self::Range(ElixirRequirement::any(text)));
+        }
+        if text.starts_with(['~', '>', '<', '=', '!']) {
+            return ElixirRequirement::read(text).map(Self::Range);
         }
         let named = text.strip_prefix("ref:").or_else(|| {
             let (word, name) = text.split_once(char::is_whitespace)?;
@@ -162,6 +171,7 @@ impl ElixirRequest {
                 otp,
             });
         }
+        let (numbers, _) = without_wildcards(numbers);
         match numbers.split('.').collect::<Vec<_>>()[..] {
             [major] => Ok(Self::Line {
                 major: number(major)?,
@@ -185,6 +195,7 @@ impl ElixirRequest {
     pub fn pinned_otp(&self) -> Option<u32> {
         match self {
             Self::Line { otp, .. } | Self::Exact { otp, .. } | Self::Branch { otp, .. } => *otp,
+            Self::Range(_) => None,
         }
     }
 
@@ -199,6 +210,10 @@ impl ElixirRequest {
                 !version.is_candidate()
                     && version.major() == *major
                     && minor.is_none_or(|minor| version.minor() == minor)
+            }
+            Self::Range(requirement) => {
+                (!version.is_candidate() || requirement.names_a_candidate())
+                    && requirement.matches(version)
             }
             Self::Branch { .. } => false,
         }
@@ -228,6 +243,7 @@ impl fmt::Display for ElixirRequest {
                 }
             }
             Self::Exact { version, .. } => version.fmt(f)?,
+            Self::Range(requirement) => requirement.fmt(f)?,
             // The word tells the branch v1.18 from the line 1.18.
             Self::Branch { name, .. } => write!(f, "branch {name}")?,
         }
@@ -480,7 +496,7 @@ impl ElixirListing {
         let line = match request {
             ElixirRequest::Line { major, minor, .. } => Some((*major, minor.unwrap_or(0))),
             ElixirRequest::Exact { version, .. } => Some((version.major(), version.minor())),
-            ElixirRequest::Branch { .. } => None,
+            ElixirRequest::Range(_) | ElixirRequest::Branch { .. } => None,
         };
         if let Some((major, minor)) = line {
             versions.sort_by_key(|version| {

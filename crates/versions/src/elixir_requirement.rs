@@ -8,14 +8,14 @@ use crate::error::{ParseError, Reason, Tool};
 use std::fmt;
 
 /// A requirement on a version of Elixir.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ElixirRequirement {
     text: String,
     /// One of these sets must hold, and of a set every bound: `and` binds tighter than `or`.
     sets: Vec<Vec<Bound>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Bound {
     Equal(semver::Version),
     NotEqual(semver::Version),
@@ -51,7 +51,20 @@ impl ElixirRequirement {
         Self::read(text).map_err(|reason| reason.of(Tool::Elixir, text))
     }
 
-    fn read(text: &str) -> Result<Self, Reason> {
+    /// Any version at all, by the name that it was asked for with.
+    pub(crate) fn any(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            sets: vec![Vec::new()],
+        }
+    }
+
+    /// Whether it speaks of release candidates: `~> 1.18.0-rc.0`.
+    pub(crate) fn names_a_candidate(&self) -> bool {
+        self.text.contains('-')
+    }
+
+    pub(crate) fn read(text: &str) -> Result<Self, Reason> {
         let mut sets = vec![Vec::new()];
         let mut words = text.split_whitespace().peekable();
         if words.peek().is_none() {

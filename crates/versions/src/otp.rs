@@ -2,7 +2,7 @@
 
 use crate::error::{ParseError, Reason, Tool};
 use crate::listing;
-use crate::text::{clean, number, serde_as_display};
+use crate::text::{clean, number, serde_as_display, without_wildcards};
 use std::cmp::{Ordering, Reverse};
 use std::fmt;
 use std::str::FromStr;
@@ -83,7 +83,7 @@ impl FromStr for OtpVersion {
 /// What a user can ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum OtpRequest {
-    /// `27` or `27.3`: the newest release whose first numbers are these (one or two).
+    /// `27`, `27.3`, `27.3.4.x`: the newest release whose first numbers are these; `latest`: none.
     Line(Vec<u32>),
     /// `27.3.4`, `27.3.4.2`, `27.0.0` (which is 27.0), `27.0-rc3`: this one and no other.
     Exact(OtpVersion),
@@ -102,7 +102,15 @@ impl OtpRequest {
         if is_branch(text) {
             return Ok(Self::Branch(text.to_owned()));
         }
+        if text == "latest" {
+            return Ok(Self::Line(Vec::new()));
+        }
+        let text = text.strip_prefix('v').unwrap_or(text);
+        let (text, is_line) = without_wildcards(text);
         let (numbers, candidate) = numbers_and_candidate(text)?;
+        if is_line && candidate.is_none() {
+            return Ok(Self::Line(numbers));
+        }
         match (numbers.len(), candidate) {
             (1, Some(_)) => Err(Reason::Incomplete),
             (1 | 2, None) => Ok(Self::Line(numbers)),
@@ -138,6 +146,12 @@ impl OtpRequest {
 impl fmt::Display for OtpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Line(numbers) if numbers.is_empty() => f.write_str("latest"),
+            // Three numbers would read as one release.
+            Self::Line(numbers) if numbers.len() > 2 => {
+                write_dotted(f, numbers)?;
+                f.write_str(".x")
+            }
             Self::Line(numbers) => write_dotted(f, numbers),
             // Two numbers would read as a line: `27.0.0` asks for exactly 27.0.
             Self::Exact(version) if version.numbers.len() == 2 && !version.is_candidate() => {

@@ -19,6 +19,18 @@ pub(crate) fn clean(input: &str) -> &str {
     }
 }
 
+/// `27.x`, `1.18.*`: what stands before the wildcards, and whether there were any.
+pub(crate) fn without_wildcards(text: &str) -> (&str, bool) {
+    let mut rest = text;
+    while let Some(shorter) = [".x", ".X", ".*"]
+        .iter()
+        .find_map(|end| rest.strip_suffix(end))
+    {
+        rest = shorter;
+    }
+    (rest, rest.len() < text.len())
+}
+
 /// A decimal number without sign.
 pub(crate) fn number<N: std::str::FromStr>(part: &str) -> Result<N, Reason> {
     if part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit()) {

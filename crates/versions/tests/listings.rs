@@ -542,7 +542,8 @@ fn what_is_no_version_is_refused_with_the_reason() {
     for (input, reason) in [
         ("", Reason::Empty),
         ("''", Reason::Empty),
-        ("27.x", Reason::NotANumber { part: part("x") }),
+        ("27.y", Reason::NotANumber { part: part("y") }),
+        ("x", Reason::NotANumber { part: part("x") }),
         ("27..1", Reason::NotANumber { part: part("") }),
         (
             "99999999999",
@@ -572,7 +573,8 @@ fn what_is_no_version_is_refused_with_the_reason() {
         ("", Reason::Empty),
         ("1.18.4-otp-x", Reason::NotAnOtpMajor { part: part("x") }),
         ("1.18.4.1", Reason::TooManyNumbers),
-        ("1.18.x", Reason::NotANumber { part: part("x") }),
+        ("1.18.y", Reason::NotANumber { part: part("y") }),
+        ("~> 1", Reason::NotANumber { part: part("1") }),
         ("branch ../x", Reason::NotABranch { part: part("../x") }),
         (
             "system",

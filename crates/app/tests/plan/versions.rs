@@ -345,3 +345,36 @@ fn a_stack_that_ends_soon_is_said_to() {
         "{warnings:?}"
     );
 }
+
+#[test]
+fn every_form_of_a_wish() {
+    for (asked, erlang) in [
+        ("v27", "27.3.4"),
+        ("27.x", "27.3.4"),
+        ("27.3.*", "27.3.4"),
+        ("OTP-27.3.3", "27.3.3"),
+        ("\u{feff}\"27.3.3\"\r", "27.3.3"),
+        ("27.3.3 # pinned", "27.3.3"),
+        ("28.0-rc4", "28.0-rc4"),
+        ("latest", "28.0"),
+        ("26.2.5.x", "26.2.5.12"),
+    ] {
+        let plan = case(&[]).var("erlang_version", asked).planned();
+        assert_eq!(plan.erlang.version, erlang, "{asked:?}");
+    }
+    for (asked, elixir) in [
+        ("~> 1.17", "1.18.4"),
+        ("~> 1.18.0 and != 1.18.4", "1.18.3"),
+        (">= 1.9.0 and < 1.18.0", "1.17.3"),
+        ("1.17.x", "1.17.3"),
+        ("1.x", "1.18.4"),
+        ("v1.18.3", "1.18.3"),
+        ("latest", "1.18.4"),
+        ("1.18.3-otp-26", "1.18.3"),
+        ("'1.14'", "1.14.5"),
+    ] {
+        let plan = case(&[]).var("elixir_version", asked).planned();
+        assert_eq!(plan.elixir.version, elixir, "{asked:?}");
+        assert_eq!(plan.elixir.source.to_string(), "config var elixir_version");
+    }
+}

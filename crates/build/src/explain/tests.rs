@@ -141,8 +141,8 @@ fn versions() -> Vec<(&'static str, PlanError)> {
             "plan_malformed_erlang",
             malformed(
                 Tool::Erlang,
-                in_config("27.x"),
-                "\"x\" is not a number",
+                in_config("27.y"),
+                "\"y\" is not a number",
                 &["27.3.4", "26.2.5"],
             ),
         ),
