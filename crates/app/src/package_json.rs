@@ -14,17 +14,11 @@ pub struct PackageJson {
     pub scripts: BTreeMap<String, String>,
     pub engines: BTreeMap<String, String>,
     pub package_manager: Option<String>,
-    /// The pins of the version manager Volta; `extends` and other values are its own affair.
-    pub volta: BTreeMap<String, serde_json::Value>,
-    pub dev_engines: DevEngines,
-}
-
-/// `devEngines` of npm 10.9 and newer; only its `runtime` counts here.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct DevEngines {
-    /// `{"name": "node", "version": "^22"}`, or a list of such.
-    pub runtime: serde_json::Value,
+    /// The pins of the version manager Volta: `{"node": "22.1.0"}`. Of whatever shape: npm does not
+    /// look at it.
+    pub volta: serde_json::Value,
+    /// Of npm 10.9 and newer: `{"runtime": {"name": "node", "version": "^22"}}`, or a list of such.
+    pub dev_engines: serde_json::Value,
 }
 
 impl PackageJson {
@@ -37,8 +31,8 @@ impl PackageJson {
     /// they count.
     pub(crate) fn node_versions(&self) -> Vec<(&'static str, &'static str, String)> {
         let engines = self.engines.get("node").cloned();
-        let volta = self.volta.get("node").and_then(|version| version.as_str());
-        let runtimes = match &self.dev_engines.runtime {
+        let volta = self.volta["node"].as_str();
+        let runtimes = match &self.dev_engines["runtime"] {
             serde_json::Value::Array(list) => list.as_slice(),
             one => std::slice::from_ref(one),
         };
@@ -125,7 +119,13 @@ mod tests {
         let one = r#"{"devEngines":{"runtime":{"name":"node","version":"24"}}}"#;
         let one = PackageJson::parse(one).unwrap().node_versions();
         assert_eq!(one, [("devEngines", "version", "24".to_owned())]);
-        assert_eq!(PackageJson::parse("{}").unwrap().node_versions(), []);
+        for nothing in [
+            "{}",
+            r#"{"volta":null,"devEngines":[]}"#,
+            r#"{"devEngines":{"runtime":"node"}}"#,
+        ] {
+            assert_eq!(PackageJson::parse(nothing).unwrap().node_versions(), []);
+        }
     }
 
     #[test]
