@@ -12,6 +12,7 @@ pub mod plan;
 pub mod procfile;
 pub mod settings;
 pub mod shell_config;
+mod tests_only;
 pub mod tool_versions;
 
 pub use facts::Facts;

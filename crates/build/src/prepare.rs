@@ -52,9 +52,11 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
         .map_or_else(LastBuild::default, Record::last_build);
     let lists = Lists { otp, elixir, node };
     let mix_env = mix_env(request.environment);
-    Ok(plan::plan(
-        &facts, &settings, target, mix_env, &lists, &last,
-    )?)
+    let mut plan = plan::plan(&facts, &settings, target, mix_env, &lists, &last)?;
+    if request.environment.tests_only().is_some() {
+        plan.for_tests_only(&facts);
+    }
+    Ok(plan)
 }
 
 /// The facts of the app, with config files evaluated by bash where they need it.
@@ -85,6 +87,9 @@ fn target(environment: &Environment) -> Result<Target, Error> {
 }
 
 fn mix_env(environment: &Environment) -> Asked {
+    if let Some(mix_env) = environment.tests_only() {
+        return mix_env.clone();
+    }
     let value = environment.get("MIX_ENV").map(|value| value.trim().to_owned());
     match value.filter(|value| !value.is_empty()) {
         Some(value) => Asked::new(value, Origin::ConfigVar("MIX_ENV".to_owned())),

@@ -23,6 +23,7 @@ impl Build<'_> {
             .collect();
         let launch = Launch {
             mix_env: &self.plan.mix_env.value,
+            tests_only: self.workspace.environment.tests_only().is_some(),
             node,
             phx_server: record.phoenix && record.release.is_some(),
             node_bins: &node_bins,
