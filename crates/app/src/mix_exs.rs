@@ -69,9 +69,10 @@ fn without_comment(line: &str) -> &str {
 
 /// The text after the first `word` that does not continue a longer name.
 fn keyword<'a>(text: &'a str, word: &str) -> Option<&'a str> {
-    let at = text.match_indices(word).map(|(at, _)| at).find(|&at| {
-        !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
-    })?;
+    let at = text
+        .match_indices(word)
+        .map(|(at, _)| at)
+        .find(|&at| !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'))?;
     Some(text[at + word.len()..].trim_start())
 }
 
@@ -101,8 +102,7 @@ fn release_name(code: &str) -> Option<String> {
         .find_map(|start| {
             let (_, rest) = squeezed.split_once(start)?;
             let (name, _) = rest.split_once(':')?;
-            let is_name =
-                !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+            let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
             is_name.then(|| name.to_owned())
         })
 }

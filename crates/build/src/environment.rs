@@ -95,6 +95,30 @@ impl Environment {
         value.to_str().map(str::to_owned)
     }
 
+    /// A variable of the platform itself, which no config var changes.
+    #[must_use]
+    pub fn platform(&self, name: &str) -> Option<String> {
+        let value = self.process.get(OsStr::new(name))?;
+        value.to_str().map(str::to_owned)
+    }
+
+    /// A text that holds values of config vars, as it may be shown: with their names instead.
+    #[must_use]
+    pub fn without_values(&self, text: &str) -> String {
+        let mut vars: Vec<(&str, &str)> = self
+            .config_vars
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?.trim())))
+            // Shorter ones are words of any command.
+            .filter(|(_, value)| value.len() >= 6)
+            .collect();
+        vars.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+        vars.into_iter()
+            .fold(text.to_owned(), |text, (name, value)| {
+                text.replace(value, &format!("${name}"))
+            })
+    }
+
     #[must_use]
     pub fn home(&self) -> Option<PathBuf> {
         self.process.get(OsStr::new("HOME")).map(PathBuf::from)
@@ -185,6 +209,22 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_shown_with_names_in_place_of_values() {
+        let environment = Environment::new(
+            Env::new(),
+            env(&[
+                ("KEY", "s3cret-value"),
+                ("LONGER", "s3cret-value-and-more"),
+                ("SHORT", "mix"),
+            ]),
+        );
+        assert_eq!(
+            environment.without_values("mix auth s3cret-value s3cret-value-and-more"),
+            "mix auth $KEY $LONGER"
+        );
+    }
+
+    #[test]
     fn values_of_env_dir_are_kept_to_the_byte() {
         let dir = tempfile::tempdir().unwrap();
         let value = b"-----BEGIN\n$X \"quoted\" \xff\n\n";
@@ -193,7 +233,11 @@ mod tests {
         let vars = read_env_dir(dir.path()).unwrap();
         assert_eq!(vars.len(), 1);
         assert_eq!(vars[OsStr::new("KEY")].as_bytes(), value);
-        assert!(read_env_dir(&dir.path().join("missing")).unwrap().is_empty());
+        assert!(
+            read_env_dir(&dir.path().join("missing"))
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

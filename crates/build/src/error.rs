@@ -15,15 +15,25 @@ use versions::target::TargetError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Doing {
     /// A hook, by its key, and where it is written.
-    Hook { key: &'static str, asked: Asked },
+    Hook {
+        key: &'static str,
+        asked: Asked,
+    },
     Deps,
     Compile,
     /// `npm ci` in this folder.
-    JsInstall { dir: String },
+    JsInstall {
+        dir: String,
+    },
     /// The app's own `compile` file.
-    CustomScript { path: String },
+    CustomScript {
+        path: String,
+    },
     /// A script of this `package.json`.
-    AssetScript { script: String, package: String },
+    AssetScript {
+        script: String,
+        package: String,
+    },
     AssetsDeploy,
     Digest,
     Release,

@@ -151,10 +151,7 @@ impl StepLog<'_> {
     pub(crate) fn heartbeat(&self, doing: &str, quiet: Duration) {
         let mut inner = self.log.lock();
         if inner.on_stage == Some(self.id) && inner.last_write.elapsed() >= quiet {
-            let text = format!(
-                "... {doing}, {} s so far",
-                self.started.elapsed().as_secs()
-            );
+            let text = format!("... {doing}, {} s so far", self.started.elapsed().as_secs());
             inner.say(self.id, Line::Detail(text));
         }
     }

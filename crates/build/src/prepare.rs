@@ -78,7 +78,9 @@ fn target(environment: &Environment) -> Result<Target, Error> {
     let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let name = std::env::consts::ARCH;
     let arch = Arch::parse(name).ok_or_else(|| Error::Architecture(name.to_owned()))?;
-    let stack = environment.get("STACK");
+    let stack = environment
+        .platform("STACK")
+        .or_else(|| environment.get("STACK"));
     Ok(Target::resolve(
         stack.as_deref(),
         &OsRelease::parse(&text),
@@ -90,7 +92,9 @@ fn mix_env(environment: &Environment) -> Asked {
     if let Some(mix_env) = environment.tests_only() {
         return mix_env.clone();
     }
-    let value = environment.get("MIX_ENV").map(|value| value.trim().to_owned());
+    let value = environment
+        .get("MIX_ENV")
+        .map(|value| value.trim().to_owned());
     match value.filter(|value| !value.is_empty()) {
         Some(value) => Asked::new(value, Origin::ConfigVar("MIX_ENV".to_owned())),
         None => Asked::new("prod".to_owned(), Origin::Default("production".to_owned())),
@@ -114,8 +118,18 @@ pub fn show(step: &StepLog<'_>, plan: &Plan) {
         plan.target.stack, plan.target.os, plan.target.arch
     ));
     let (erlang, elixir) = (&plan.erlang, &plan.elixir);
-    line("erlang", &erlang.version, erlang.asked.as_deref(), &erlang.source);
-    line("elixir", &elixir.version, elixir.asked.as_deref(), &elixir.source);
+    line(
+        "erlang",
+        &erlang.version,
+        erlang.asked.as_deref(),
+        &erlang.source,
+    );
+    line(
+        "elixir",
+        &elixir.version,
+        elixir.asked.as_deref(),
+        &elixir.source,
+    );
     match &plan.node {
         Some(node) => line("node", &node.version, node.asked.as_deref(), &node.source),
         None => step.detail("node: not needed, there is no package.json for assets"),

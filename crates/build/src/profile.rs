@@ -30,11 +30,10 @@ pub fn elixir_script(root: &Path, launch: &Launch<'_>) -> String {
         "export PATH=\"{root}/.platform_tools/elixir/bin:{root}/.platform_tools/erlang/bin:{root}/.platform_tools:$PATH\""
     );
     // The VM warns when file names are latin1, and C.UTF-8 is the one UTF-8 locale of every image.
-    script.push_str(
-        "[ -n \"${LC_ALL:-}${LC_CTYPE:-}${LANG:-}\" ] || export LANG=C.UTF-8\n",
-    );
+    script.push_str("[ -n \"${LC_ALL:-}${LC_CTYPE:-}${LANG:-}\" ] || export LANG=C.UTF-8\n");
     if launch.tests_only {
-        let _ = writeln!(script, "export MIX_ENV={}", shell_words::quote(launch.mix_env));
+        let mix_env = shell_words::quote(launch.mix_env);
+        let _ = writeln!(script, "export MIX_ENV={mix_env}");
     }
     let mut default = |name: &str, value: &str| {
         let _ = writeln!(script, "export {name}=\"${{{name}:-{value}}}\"");
@@ -53,7 +52,7 @@ pub fn elixir_script(root: &Path, launch: &Launch<'_>) -> String {
 pub fn node_script(root: &Path, launch: &Launch<'_>) -> Option<String> {
     launch.node.then(|| {
         let root = in_double_quotes(root);
-        let mut path = format!("{root}/.heroku/node/bin:");
+        let mut path = format!("{root}/.heroku/node/bin:{root}/bin:");
         for bin in launch.node_bins {
             let _ = write!(path, "{root}/{}:", in_double_quotes(Path::new(bin)));
         }
@@ -119,7 +118,11 @@ mod tests {
             sourced(&script, &[], print),
             "prod|true|C.UTF-8|/app/.mix|/app/.hex"
         );
-        let set = [("MIX_ENV", "staging"), ("PHX_SERVER", "0"), ("LANG", "de_DE.UTF-8")];
+        let set = [
+            ("MIX_ENV", "staging"),
+            ("PHX_SERVER", "0"),
+            ("LANG", "de_DE.UTF-8"),
+        ];
         assert_eq!(
             sourced(&script, &set, print),
             "staging|0|de_DE.UTF-8|/app/.mix|/app/.hex"
@@ -152,7 +155,7 @@ mod tests {
         assert_eq!(
             path,
             format!(
-                "{0}/.heroku/node/bin:{0}/.platform_tools/elixir/bin:\
+                "{0}/.heroku/node/bin:{0}/bin:{0}/.platform_tools/elixir/bin:\
                  {0}/.platform_tools/erlang/bin:{0}/.platform_tools:/usr/bin:/bin",
                 root.display()
             )

@@ -10,6 +10,8 @@ use crate::log::{Log, StepLog, seconds};
 use crate::record::Record;
 use crate::report::Report;
 use crate::stable_path::{self, StablePath};
+use crate::told::megabytes;
+use crate::tree::{self, Amount};
 use crate::workspace::Workspace;
 use app::Plan;
 use app::plan::StepName;
@@ -51,7 +53,9 @@ pub(crate) struct Build<'a> {
 /// Builds the app; the record of what was built is in the slug afterwards.
 pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<Record, Error> {
     if let Some(why) = &plan.clean {
-        let step = means.log.step("Dropping everything kept from earlier builds");
+        let step = means
+            .log
+            .step("Dropping everything kept from earlier builds");
         step.detail(&format!("asked for by {why}"));
         workspace.store.clear()?;
     }
@@ -78,7 +82,7 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<R
     let left = path.leave();
     let (timings, record) = result?;
     left?;
-    summarise(means.log, &timings, &record);
+    summarise(means.log, &timings, &record, tree::measure(&workspace.app));
     Ok(record)
 }
 
@@ -210,8 +214,8 @@ impl<'a> Build<'a> {
     }
 }
 
-/// The last block: which step took how long, and what starts.
-fn summarise(log: &Log, timings: &[Timing], record: &Record) {
+/// The last block: which step took how long, what came out, and what starts.
+fn summarise(log: &Log, timings: &[Timing], record: &Record, app: Amount) {
     let log = log.step("Built");
     let end = timings.iter().map(|t| t.started + t.took).max();
     let wall = end.unwrap_or_default();
@@ -226,6 +230,11 @@ fn summarise(log: &Log, timings: &[Timing], record: &Record) {
         ));
     }
     log.detail(&format!("{} of work in {}", seconds(work), seconds(wall)));
+    log.detail(&format!(
+        "the app is now {} in {} files",
+        megabytes(app.bytes),
+        app.files
+    ));
     for (kind, command) in &record.processes {
         log.detail(&format!("{kind}: {command}"));
     }
@@ -258,13 +267,20 @@ fn command_env(plan: &Plan, workspace: &Workspace<'_>, dir: &Path) -> Result<Env
     default(&mut env, "MIX_HOME", dir.join(&places.mix_home));
     default(&mut env, "HEX_HOME", dir.join(&places.hex_home));
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"];
-    if locale.iter().all(|name| !env.contains_key(std::ffi::OsStr::new(name))) {
+    if locale
+        .iter()
+        .all(|name| !env.contains_key(std::ffi::OsStr::new(name)))
+    {
         default(&mut env, "LANG", "C.UTF-8");
     }
     // HOME stays the user's; what tools would keep in it goes where it lasts, one by one.
     default(&mut env, "XDG_CACHE_HOME", workspace.store.scratch("xdg")?);
     if plan.node.is_some() {
-        default(&mut env, "npm_config_cache", workspace.store.scratch("npm")?);
+        default(
+            &mut env,
+            "npm_config_cache",
+            workspace.store.scratch("npm")?,
+        );
         for (name, value) in [
             ("npm_config_audit", "false"),
             ("npm_config_fund", "false"),

@@ -52,7 +52,11 @@ pub(crate) fn explained(
         Err(error) => {
             let explanation = explain(error);
             log.error(&explanation.lines());
-            report.failed(&explanation, &log.without_secrets(&explanation.title), cancel);
+            report.failed(
+                &explanation,
+                &log.without_secrets(&explanation.title),
+                cancel,
+            );
         }
     }
     result

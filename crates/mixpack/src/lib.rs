@@ -55,7 +55,11 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
             _ => Err(three_folders(command)),
         },
         "test-compile" => match args {
-            [build, cache, env] => Ok(platform::test_compile(build.into(), cache.into(), env.into())),
+            [build, cache, env] => Ok(platform::test_compile(
+                build.into(),
+                cache.into(),
+                env.into(),
+            )),
             _ => Err(three_folders(command)),
         },
         "test" => match args {

@@ -60,8 +60,16 @@ fn steps(plan: &Plan) -> String {
     }
     text.push_str("-----> Processes\n");
     for (kind, process) in &plan.processes {
-        let guess = if process.guess { "; mix has the last word" } else { "" };
-        let _ = writeln!(text, "       {kind}: {} ({}{guess})", process.command, process.why);
+        let guess = if process.guess {
+            "; mix has the last word"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            text,
+            "       {kind}: {} ({}{guess})",
+            process.command, process.why
+        );
     }
     text
 }

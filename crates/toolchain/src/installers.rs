@@ -28,9 +28,8 @@ pub fn choose(
     observer: &dyn Observer,
 ) -> Result<(Chosen, Chosen), ToolchainError> {
     std::thread::scope(|scope| {
-        let rebar3 = scope.spawn(|| {
-            choose_one(client, hosts, Package::Rebar3, elixir, otp_major, observer)
-        });
+        let rebar3 =
+            scope.spawn(|| choose_one(client, hosts, Package::Rebar3, elixir, otp_major, observer));
         let hex = choose_one(client, hosts, Package::Hex, elixir, otp_major, observer)?;
         let rebar3 = rebar3
             .join()
@@ -121,8 +120,9 @@ pub fn install(
 
 fn make_parent(path: &Path) -> Result<(), ToolchainError> {
     match path.parent() {
-        Some(parent) => fs::create_dir_all(parent)
-            .map_err(ToolchainError::io(parent, "create the folder")),
+        Some(parent) => {
+            fs::create_dir_all(parent).map_err(ToolchainError::io(parent, "create the folder"))
+        }
         None => Ok(()),
     }
 }

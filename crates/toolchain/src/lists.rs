@@ -107,7 +107,9 @@ pub(crate) fn csv(
 ) -> Result<String, ToolchainError> {
     client
         .text(url, LIMIT, observer)
-        .map_err(ToolchainError::fetching("the list of Hex and rebar3 installers"))
+        .map_err(ToolchainError::fetching(
+            "the list of Hex and rebar3 installers",
+        ))
 }
 
 fn full(what: &'static str, url: &str, is_empty: bool) -> Result<(), ToolchainError> {

@@ -8,6 +8,7 @@ use app::facts::ReadError;
 use app::plan::PlanError;
 use fetch::{Algorithm, FetchError, Kind, LooksLike, Phase};
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use toolchain::ToolchainError;
@@ -656,4 +657,18 @@ fn an_error_of_the_stack_does_not_speak_of_erlang() {
             "{name}: {text}"
         );
     }
+}
+
+#[test]
+fn every_code_has_its_section_in_the_docs() {
+    const DOCS: &str = include_str!("../../../../docs/errors.md");
+    let codes: BTreeSet<&str> = catalogue()
+        .iter()
+        .map(|(_, error)| explain(error).code)
+        .collect();
+    let sections: Vec<&str> = DOCS
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .collect();
+    assert_eq!(sections, codes.into_iter().collect::<Vec<_>>());
 }

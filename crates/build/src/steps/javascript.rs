@@ -18,7 +18,12 @@ impl Build<'_> {
             let mut args: Vec<&str> = install.command[1..].iter().map(String::as_str).collect();
             // The asset build needs esbuild and its like whatever NODE_ENV says.
             args.push("--include=dev");
-            log.detail(&format!("$ {} {}  (in {})", install.command[0], args.join(" "), install.dir));
+            log.detail(&format!(
+                "$ {} {}  (in {})",
+                install.command[0],
+                args.join(" "),
+                install.dir
+            ));
             // In the real folder: npm replaces node_modules as a whole, also where it is a link.
             let folder = self.workspace.real(Path::new(&install.dir));
             let doing = Doing::JsInstall {
@@ -75,7 +80,13 @@ impl Build<'_> {
             }
             AssetBuild::MixAlias => {
                 let folder = self.seen(&assets.phoenix_dir);
-                self.tool(Doing::AssetsDeploy, "mix", &["assets.deploy"], &folder, &log)?;
+                self.tool(
+                    Doing::AssetsDeploy,
+                    "mix",
+                    &["assets.deploy"],
+                    &folder,
+                    &log,
+                )?;
             }
         }
         log.detail(&format!("done in {}", seconds(log.elapsed())));
@@ -100,7 +111,9 @@ impl Build<'_> {
         }
         let bin = node_modules.to_string_lossy().into_owned();
         let _ = writeln!(script, "PATH={}:\"$PATH\"", shell_words::quote(&bin));
-        script.push_str("info() { echo \"$*\"; }\nindent() { cat; }\nhead() { echo; echo \"$*\"; }\n");
+        script.push_str(
+            "info() { echo \"$*\"; }\nindent() { cat; }\nhead() { echo; echo \"$*\"; }\n",
+        );
         let source = self.seen(path).to_string_lossy().into_owned();
         let _ = writeln!(script, "source {}", shell_words::quote(&source));
         script

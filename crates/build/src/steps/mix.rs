@@ -97,7 +97,11 @@ impl Build<'_> {
             record.release = Some(name.to_owned());
             let bin = format!("_build/{}/rel/{name}/bin", self.plan.mix_env.value);
             // Known before the release is assembled: overlays are copied as they are.
-            if self.workspace.real(Path::new("rel/overlays/bin/server")).is_file() {
+            if self
+                .workspace
+                .real(Path::new("rel/overlays/bin/server"))
+                .is_file()
+            {
                 format!("{bin}/server")
             } else {
                 format!("{bin}/{name} start")
@@ -126,7 +130,11 @@ impl Build<'_> {
             .iter()
             .map(|assets| assets.phoenix_dir.as_str())
             .filter(|dir| !self.digested(dir))
-            .filter(|dir| self.workspace.real(&Path::new(dir).join("priv/static")).is_dir())
+            .filter(|dir| {
+                self.workspace
+                    .real(&Path::new(dir).join("priv/static"))
+                    .is_dir()
+            })
             .collect();
         if !answers.has_task("phx.digest") || left.is_empty() {
             return Ok(());
@@ -149,8 +157,13 @@ impl Build<'_> {
     pub(crate) fn release(&self) -> Result<(), Error> {
         let log = self.means.log.step("Building the release");
         let name = self.record().release.clone();
+        // mix takes a name only of a release that mix.exs defines; without any it makes one.
+        let defined = self.answers().releases;
         let mut args = vec!["release"];
-        args.extend(name.as_deref());
+        args.extend(
+            name.as_deref()
+                .filter(|name| defined.iter().any(|known| known == name)),
+        );
         args.push("--overwrite");
         self.tool(Doing::Release, "mix", &args, &self.dir, &log)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));

@@ -16,21 +16,15 @@ use std::path::Path;
 const SOURCES: &str = "sources";
 
 impl Build<'_> {
-    /// What compiled code depends on beside its sources, which mix itself looks after.
-    fn build_key(&self) -> Key {
-        let plan = self.plan;
-        let mut key: Key = [
-            ("stack", plan.target.stack.clone()),
-            ("architecture", plan.target.arch.to_string()),
-            ("OTP", plan.erlang.version.clone()),
-            ("Elixir", plan.elixir.build.reference.clone()),
-            ("MIX_ENV", plan.mix_env.value.clone()),
-            ("working directory", self.dir.to_string_lossy().into_owned()),
+    /// What sources depend on: some dependencies put native code beside them.
+    fn deps_key(&self) -> Key {
+        let target = &self.plan.target;
+        [
+            ("stack", target.stack.clone()),
+            ("architecture", target.arch.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
-        .into();
-        key.extend(switches(&self.env));
-        key
+        .into()
     }
 
     /// The name of something kept, apart for every `MIX_ENV`: tests do not drop what a deploy left.
@@ -40,11 +34,58 @@ impl Build<'_> {
         format!("{name}-{mix_env}")
     }
 
+    /// What compiled code depends on beside its sources, which mix itself looks after.
+    fn build_key(&self) -> Key {
+        let plan = self.plan;
+        // A branch has a new build under the same name whenever it moves.
+        let build = |version: &str, is_branch: bool, sha256: &Option<String>, built_at: &str| match (
+            is_branch, sha256,
+        ) {
+            (false, _) => version.to_owned(),
+            (true, Some(sha256)) => format!("{version} ({sha256})"),
+            (true, None) => format!("{version} ({built_at})"),
+        };
+        let (otp, elixir) = (&plan.erlang.build, &plan.elixir.build);
+        let otp_is_branch = otp.version.is_none();
+        let elixir_is_branch = elixir.version.is_none();
+        let mut key = self.deps_key();
+        key.extend(
+            [
+                (
+                    "OTP",
+                    build(
+                        &plan.erlang.version,
+                        otp_is_branch,
+                        &otp.sha256,
+                        &otp.built_at,
+                    ),
+                ),
+                (
+                    "Elixir",
+                    build(
+                        &elixir.reference,
+                        elixir_is_branch,
+                        &elixir.sha256,
+                        &elixir.built_at,
+                    ),
+                ),
+                ("MIX_ENV", plan.mix_env.value.clone()),
+                ("working directory", self.dir.to_string_lossy().into_owned()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        key.extend(switches(&self.env));
+        key
+    }
+
     pub(crate) fn restore(&self) -> Result<(), Error> {
         let log = self.means.log.step("Restoring the last build");
-        for (name, key) in [("deps", Key::new()), ("_build", self.build_key())] {
+        for (name, key) in [("deps", self.deps_key()), ("_build", self.build_key())] {
             let place = self.workspace.real(Path::new(name));
-            let restored = self.workspace.store.restore(&self.kept_as(name), &key, &place)?;
+            let restored = self
+                .workspace
+                .store
+                .restore(&self.kept_as(name), &key, &place)?;
             let fact = format!("{}_cache", name.trim_start_matches('_'));
             self.means.report.set(&fact, restored.as_str());
             match restored {
@@ -75,6 +116,20 @@ impl Build<'_> {
         format!("{}.json", self.kept_as(SOURCES))
     }
 
+    /// The `priv` folders, relative to `deps`, that were made for dependencies and stayed empty.
+    fn empty_privs(&self) -> Vec<String> {
+        let deps = self.workspace.real(Path::new("deps"));
+        let is_empty = |name: &String| {
+            std::fs::read_dir(deps.join(name)).is_ok_and(|mut entries| entries.next().is_none())
+        };
+        std::fs::read_dir(&deps)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(format!("{}/priv", entry.ok()?.file_name().to_str()?)))
+            .filter(is_empty)
+            .collect()
+    }
+
     fn restore_times(&self) -> Result<(), Error> {
         let app = &self.workspace.app;
         let kept = self.workspace.store.read_note(&self.sources());
@@ -89,8 +144,13 @@ impl Build<'_> {
     pub(crate) fn save(&self) -> Result<(), Error> {
         let log = self.means.log.step("Keeping this build for the next");
         let rel = format!("{}/rel", self.plan.mix_env.value);
+        let empty = self.empty_privs();
         for (name, key, skip) in [
-            ("deps", Key::new(), vec![]),
+            (
+                "deps",
+                self.deps_key(),
+                empty.iter().map(String::as_str).collect(),
+            ),
             ("_build", self.build_key(), vec![rel.as_str()]),
         ] {
             let from = self.workspace.real(Path::new(name));
@@ -101,7 +161,10 @@ impl Build<'_> {
                 let packages = std::fs::read_dir(&from).map_or(0, Iterator::count);
                 self.means.report.set("dependencies", packages);
             }
-            let amount = self.workspace.store.save(&self.kept_as(name), &key, &from, &skip)?;
+            let amount = self
+                .workspace
+                .store
+                .save(&self.kept_as(name), &key, &from, &skip)?;
             log.detail(&format!(
                 "{name}: {} files, {}",
                 amount.files,
@@ -110,7 +173,9 @@ impl Build<'_> {
         }
         let app = &self.workspace.app;
         let sources = Sources::of(app).map_err(TreeError::at(app, "read the files of"))?;
-        self.workspace.store.write_note(&self.sources(), &sources.to_json())?;
+        self.workspace
+            .store
+            .write_note(&self.sources(), &sources.to_json())?;
         self.workspace.store.forget_unused()?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
@@ -121,7 +186,9 @@ impl Build<'_> {
 /// the user's and stay out of the cache and of the log.
 fn switches(env: &Env) -> Key {
     let variables = env.iter().filter_map(|(name, value)| {
-        let name = name.to_str().filter(|name| changes_what_is_compiled(name))?;
+        let name = name
+            .to_str()
+            .filter(|name| changes_what_is_compiled(name))?;
         let digest = Sha256::digest(value.as_bytes());
         let short = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
         Some((name.to_owned(), format!("{short:08x}")))
@@ -156,7 +223,10 @@ mod tests {
     #[test]
     fn what_changes_compiled_code_is_in_the_key_and_no_value_is() {
         let env = |pairs: &[(&str, &str)]| -> Env {
-            pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
+            pairs
+                .iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect()
         };
         let key = switches(&env(&[
             ("ERL_COMPILER_OPTIONS", "deterministic"),
@@ -167,8 +237,17 @@ mod tests {
             ("DATABASE_URL", "secret"),
         ]));
         let names: Vec<&str> = key.keys().map(String::as_str).collect();
-        assert_eq!(names, ["ELIXIR_ERL_OPTIONS", "ERL_COMPILER_OPTIONS", "MIX_TARGET"]);
-        assert!(key.values().all(|value| value.len() == 8 && value != "+fnu"));
-        assert_ne!(key, switches(&env(&[("ERL_COMPILER_OPTIONS", "debug_info")])));
+        assert_eq!(
+            names,
+            ["ELIXIR_ERL_OPTIONS", "ERL_COMPILER_OPTIONS", "MIX_TARGET"]
+        );
+        assert!(
+            key.values()
+                .all(|value| value.len() == 8 && value != "+fnu")
+        );
+        assert_ne!(
+            key,
+            switches(&env(&[("ERL_COMPILER_OPTIONS", "debug_info")]))
+        );
     }
 }

@@ -69,13 +69,9 @@ impl Build<'_> {
             .log
             .step(&format!("Installing Node.js {}", node.version));
         let (client, hosts, target) = (self.means.client, self.means.hosts, &self.plan.target);
-        let key = key(&[
-            ("node", &node.version),
-            ("arch", &target.arch.to_string()),
-        ]);
-        let source = |told: &dyn Observer| {
-            install::node_source(client, hosts, target, &node.build, told)
-        };
+        let key = key(&[("node", &node.version), ("arch", &target.arch.to_string())]);
+        let source =
+            |told: &dyn Observer| install::node_source(client, hosts, target, &node.build, told);
         let place = &self.workspace.places.node;
         self.keep("node", &key, place, &log, &|dest| {
             let told = Told::to(&log);
@@ -102,7 +98,10 @@ impl Build<'_> {
         let prepared = Path::new(".mixpack/installers");
         self.keep("hex", &key, prepared, &log, &|dest| {
             installers::install(client, &hex, &rebar3, &elixir, otp, dest, &told)?;
-            log.detail(&format!("fetched from {}, sha512 verified", hosts.installers(&elixir)));
+            log.detail(&format!(
+                "fetched from {}, sha512 verified",
+                hosts.installers(&elixir)
+            ));
             Ok(())
         })?;
         let prepared = self.workspace.real(prepared);
@@ -118,7 +117,10 @@ impl Build<'_> {
     /// What a branch calls itself, once it is unpacked.
     fn elixir_version(&self) -> ElixirVersion {
         self.plan.elixir.build.version.clone().unwrap_or_else(|| {
-            let file = self.workspace.real(&self.workspace.places.elixir).join("VERSION");
+            let file = self
+                .workspace
+                .real(&self.workspace.places.elixir)
+                .join("VERSION");
             std::fs::read_to_string(file)
                 .ok()
                 .and_then(|text| ElixirVersion::parse(text.trim()).ok())
@@ -166,7 +168,9 @@ impl Build<'_> {
             })
         });
         if let Ok(tool) = &tool {
-            self.means.report.set(&format!("{name}_cache"), tool.as_str());
+            self.means
+                .report
+                .set(&format!("{name}_cache"), tool.as_str());
         }
         match tool {
             Ok(Tool::Reused) => log.detail("kept from the last build"),
