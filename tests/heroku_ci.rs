@@ -135,7 +135,20 @@ fn the_report_tells_of_successes_failures_and_kills() {
     assert_eq!(app.report(), serde_json::json!({}));
     app.config("SECRET_MARKER", "m4rk3r-of-a-secret");
     app.write("Procfile", "web: mix run --no-halt\n");
-    app.deploy().expect_success();
+    app.edit(
+        "elixir_buildpack.config",
+        "erlang_version",
+        "test_args=\"--only $(echo $SECRET_MARKER)\"\nerlang_version",
+    );
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let record = fs::read_to_string(deploy.slug.join(".mixpack/build.json")).unwrap();
+    assert!(!record.contains("m4rk3r"), "{record}");
+    assert!(
+        deploy.stderr.contains("set the config var test_args"),
+        "{}",
+        deploy.stderr
+    );
     let report = app.report();
     let facts = report.as_object().unwrap();
     assert!(
