@@ -215,16 +215,41 @@ impl App {
 
     /// `bin/compile` on a build directory that is there already.
     pub fn compile(&self, build_dir: &Path) -> Deploy {
+        self.build("compile", build_dir)
+    }
+
+    /// `bin/test-compile` on a build directory that is there already, or on a new checkout.
+    pub fn test_compile(&self, build_dir: Option<&Path>) -> Deploy {
+        let build_dir = build_dir.map_or_else(|| self.checkout(), Path::to_owned);
+        self.build("test-compile", &build_dir)
+    }
+
+    /// The JSON of `bin/report`.
+    pub fn report(&self) -> serde_json::Value {
+        let args: [&Path; 3] = [
+            "/tmp/gone".as_ref(),
+            "/tmp/cache".as_ref(),
+            "/tmp/env".as_ref(),
+        ];
+        let output = self
+            .entry("report", &args)
+            .output()
+            .expect("bin/report runs");
+        assert!(output.status.success());
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    fn build(&self, script: &str, build_dir: &Path) -> Deploy {
         let begun = Instant::now();
         let compile = self.entry(
-            "compile",
+            script,
             &[build_dir, "/tmp/cache".as_ref(), "/tmp/env".as_ref()],
         );
         let Output {
             status,
             stdout,
             stderr,
-        } = compile.output().expect("bin/compile runs");
+        } = compile.output().expect("the build runs");
         Deploy {
             succeeded: status.success(),
             code: status.code(),
@@ -411,6 +436,22 @@ pub struct Web {
 }
 
 impl Dyno {
+    /// With the buildpack's `bin` in `/tmp/buildpack`, as CI has it when it calls `bin/test`.
+    #[must_use]
+    pub fn with_buildpack(mut self) -> Self {
+        copy(
+            &root().join("bin"),
+            &self.sandbox.tmp().join("buildpack/bin"),
+        );
+        if let Some(executable) = executable() {
+            self.sandbox = self
+                .sandbox
+                .bind_ro(executable, "/usr/local/lib/mixpack")
+                .env("MIXPACK_EXE", "/usr/local/lib/mixpack");
+        }
+        self
+    }
+
     /// A command the way a dyno starts it: a shell that has sourced `.profile.d`.
     pub fn run(&self, command: &str) -> Output {
         self.command(command, 0).output().expect("the dyno runs")

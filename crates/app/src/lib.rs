@@ -13,6 +13,7 @@ pub mod plan;
 pub mod procfile;
 pub mod settings;
 pub mod shell_config;
+mod tests_only;
 pub mod tool_versions;
 pub mod version_files;
 pub mod wishes;

@@ -1,6 +1,8 @@
 //! The variables of a build: what the platform gives, what the user set, what tools need.
 
 use crate::command::Env;
+use crate::credentials;
+use app::Asked;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -33,6 +35,7 @@ const DENIED_PREFIX: &str = "LD_";
 pub struct Environment {
     process: Env,
     config_vars: Env,
+    tests_only: Option<Asked>,
 }
 
 impl Environment {
@@ -54,7 +57,24 @@ impl Environment {
                 .filter(|(name, _)| name != "GIT_DIR")
                 .collect(),
             config_vars: config_vars.into_iter().filter(allowed).collect(),
+            tests_only: None,
         }
+    }
+
+    /// The same for a build whose product is `mix test`, in this `MIX_ENV` whatever the config
+    /// vars say: they may be those of the deployed app.
+    #[must_use]
+    pub fn for_tests_only(self, mix_env: Asked) -> Self {
+        Self {
+            tests_only: Some(mix_env),
+            ..self
+        }
+    }
+
+    /// The `MIX_ENV` of a build for `mix test`, if this is one.
+    #[must_use]
+    pub fn tests_only(&self) -> Option<&Asked> {
+        self.tests_only.as_ref()
     }
 
     /// The value that counts: a config var before the platform's variable. Values that are not
@@ -104,11 +124,15 @@ impl Environment {
         self.process.get(OsStr::new("HOME")).map(PathBuf::from)
     }
 
-    /// Everything that the app's own commands may see, before tools are added.
+    /// Everything that the app's own commands may see, before tools are added. Credentials for
+    /// private dependencies are not among it.
     #[must_use]
     pub fn for_commands(&self) -> Env {
         let mut env = self.process.clone();
         env.extend(self.config_vars.clone());
+        for name in credentials::VARIABLES {
+            env.remove(OsStr::new(name));
+        }
         env
     }
 }

@@ -120,6 +120,12 @@ impl Log {
         inner.paragraph(lines, YELLOW);
     }
 
+    /// The text as the log would print it.
+    #[must_use]
+    pub fn without_secrets(&self, text: &str) -> String {
+        self.lock().without_secrets(text)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

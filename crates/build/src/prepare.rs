@@ -65,6 +65,9 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
                     .into_iter()
                     .map(|(_, outdated)| outdated.warning),
             );
+            if request.environment.tests_only().is_some() {
+                plan.for_tests_only(&facts);
+            }
             Ok(plan)
         }
         Err(error) => Err(blame(error, gathered.outdated)),
@@ -157,6 +160,9 @@ fn target(environment: &Environment) -> Result<Target, Error> {
 }
 
 fn mix_env(environment: &Environment) -> Asked {
+    if let Some(mix_env) = environment.tests_only() {
+        return mix_env.clone();
+    }
     let value = environment
         .get("MIX_ENV")
         .map(|value| value.trim().to_owned());

@@ -7,6 +7,9 @@ use std::path::Path;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch<'a> {
     pub mix_env: &'a str,
+    /// Built to run `mix test`, in that `MIX_ENV` alone: a config var for the deployed app must not
+    /// make tests run in production.
+    pub tests_only: bool,
     /// Node is in the slug.
     pub node: bool,
     /// A release of a Phoenix app without a start script of its own serves only when told to.
@@ -28,6 +31,10 @@ pub fn elixir_script(root: &Path, launch: &Launch<'_>) -> String {
     );
     // The VM warns when file names are latin1, and C.UTF-8 is the one UTF-8 locale of every image.
     script.push_str("[ -n \"${LC_ALL:-}${LC_CTYPE:-}${LANG:-}\" ] || export LANG=C.UTF-8\n");
+    if launch.tests_only {
+        let mix_env = shell_words::quote(launch.mix_env);
+        let _ = writeln!(script, "export MIX_ENV={mix_env}");
+    }
     let mut default = |name: &str, value: &str| {
         let _ = writeln!(script, "export {name}=\"${{{name}:-{value}}}\"");
     };
@@ -83,6 +90,7 @@ mod tests {
 
     const LAUNCH: Launch<'_> = Launch {
         mix_env: "prod",
+        tests_only: false,
         node: true,
         phx_server: true,
         node_bins: &[],
@@ -119,6 +127,17 @@ mod tests {
             sourced(&script, &set, print),
             "staging|0|de_DE.UTF-8|/app/.mix|/app/.hex"
         );
+    }
+
+    #[test]
+    fn a_config_var_of_the_deployed_app_does_not_change_what_tests_run_in() {
+        let launch = Launch {
+            mix_env: "test",
+            tests_only: true,
+            ..LAUNCH
+        };
+        let script = elixir_script(Path::new("/app"), &launch);
+        assert_eq!(sourced(&script, &[("MIX_ENV", "prod")], "$MIX_ENV"), "test");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::error::{Doing, Error};
 use crate::graph::{self, Timing};
 use crate::log::{Log, StepLog, seconds};
 use crate::record::Record;
+use crate::report::Report;
 use crate::stable_path::{self, StablePath};
 use crate::told::megabytes;
 use crate::tree::{self, Amount};
@@ -18,7 +19,7 @@ use fetch::Client;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use toolchain::Hosts;
 
 /// The version that logs and records name.
@@ -31,6 +32,7 @@ pub struct Means<'a> {
     pub hosts: &'a Hosts,
     pub log: &'a Log,
     pub cancel: &'a Cancel,
+    pub report: &'a Report,
 }
 
 /// A build on its way: what the steps share.
@@ -91,7 +93,7 @@ fn steps(
     path: &StablePath,
 ) -> Result<(Vec<Timing>, Record), Error> {
     let build = Build::new(plan, workspace, means, path)?;
-    let timings = graph::run(&plan.steps, means.cancel, &|name| build.step(name))?;
+    let timings = graph::run(&plan.steps, means.cancel, &|name| build.reported(name))?;
     let record = build.record.into_inner();
     Ok((timings, record.unwrap_or_else(PoisonError::into_inner)))
 }
@@ -133,6 +135,19 @@ impl<'a> Build<'a> {
             means,
             path,
         })
+    }
+
+    fn reported(&self, name: StepName) -> Result<(), Error> {
+        let report = self.means.report;
+        report.set("build_step", name.as_str());
+        let begun = Instant::now();
+        let result = self.step(name);
+        report.took(name.as_str(), begun.elapsed());
+        if !matches!(result, Ok(()) | Err(Error::Cancelled)) {
+            // Another step may have begun since.
+            report.set("build_step", name.as_str());
+        }
+        result
     }
 
     fn step(&self, name: StepName) -> Result<(), Error> {

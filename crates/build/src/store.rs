@@ -28,6 +28,18 @@ pub enum Tool {
     Remade(String),
 }
 
+impl Tool {
+    /// As reports name it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Reused => "reused",
+            Self::Made => "made",
+            Self::Remade(_) => "remade",
+        }
+    }
+}
+
 /// What became of kept state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Restored {
@@ -38,6 +50,19 @@ pub enum Restored {
     Dropped(Vec<String>),
     /// The app brings its own.
     InApp,
+}
+
+impl Restored {
+    /// As reports name it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Taken(_) => "taken",
+            Self::Dropped(_) => "dropped",
+            Self::InApp => "in the app",
+        }
+    }
 }
 
 /// What lasts: a cache directory here, layers with their metadata on a Cloud Native platform.

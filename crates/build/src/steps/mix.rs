@@ -2,6 +2,8 @@
 
 use crate::answers::{Answers, TASK, TASK_SOURCE};
 use crate::command::Tool;
+use crate::credentials::Credentials;
+use crate::environment::default;
 use crate::error::{Doing, Error};
 use crate::log::{StepLog, seconds};
 use crate::run::Build;
@@ -12,8 +14,23 @@ use std::path::Path;
 impl Build<'_> {
     pub(crate) fn deps(&self) -> Result<(), Error> {
         let log = self.means.log.step("Fetching dependencies");
-        let args = ["deps.get", "--only", &self.plan.mix_env.value];
-        self.tool(Doing::Deps, "mix", &args, &self.dir, &log)?;
+        let mut args = vec!["deps.get"];
+        // Tests may use what is for development alone: credo, dialyxir.
+        if self.workspace.environment.tests_only().is_none() {
+            args.extend(["--only", self.plan.mix_env.value.as_str()]);
+        }
+        let credentials = Credentials::of(&self.workspace.environment);
+        for warning in credentials.warnings() {
+            log.warning(&warning);
+        }
+        let mut lent = credentials.lend(&self.env)?;
+        // Nobody is there to answer.
+        default(&mut lent.env, "GIT_TERMINAL_PROMPT", "0");
+        log.detail(&format!("$ mix {}", args.join(" ")));
+        Tool::new("mix", &args, &self.dir, &lent.env)
+            .run(&log, self.means.cancel)
+            .map_err(Error::command(Doing::Deps))?;
+        drop(lent);
         self.path.open_dependencies()?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())

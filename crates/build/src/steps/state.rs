@@ -1,5 +1,6 @@
 //! `deps` and `_build` from one build to the next.
 
+use crate::command::Env;
 use crate::error::Error;
 use crate::log::seconds;
 use crate::run::Build;
@@ -7,10 +8,12 @@ use crate::sources::Sources;
 use crate::store::{Key, Restored};
 use crate::told::megabytes;
 use crate::tree::TreeError;
+use sha2::{Digest, Sha256};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The note with the modification times of the app's files.
-const SOURCES: &str = "sources.json";
+const SOURCES: &str = "sources";
 
 impl Build<'_> {
     /// What sources depend on: some dependencies put native code beside them.
@@ -22,6 +25,13 @@ impl Build<'_> {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
+    }
+
+    /// The name of something kept, apart for every `MIX_ENV`: tests do not drop what a deploy left.
+    fn kept_as(&self, name: &str) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        let mix_env: String = self.plan.mix_env.value.chars().map(plain).collect();
+        format!("{name}-{mix_env}")
     }
 
     /// What compiled code depends on beside its sources, which mix itself looks after.
@@ -64,6 +74,7 @@ impl Build<'_> {
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
+        key.extend(switches(&self.env));
         key
     }
 
@@ -71,7 +82,13 @@ impl Build<'_> {
         let log = self.means.log.step("Restoring the last build");
         for (name, key) in [("deps", self.deps_key()), ("_build", self.build_key())] {
             let place = self.workspace.real(Path::new(name));
-            match self.workspace.store.restore(name, &key, &place)? {
+            let restored = self
+                .workspace
+                .store
+                .restore(&self.kept_as(name), &key, &place)?;
+            let fact = format!("{}_cache", name.trim_start_matches('_'));
+            self.means.report.set(&fact, restored.as_str());
+            match restored {
                 Restored::Nothing => log.detail(&format!("{name}: nothing kept")),
                 Restored::InApp => log.detail(&format!("{name}: the app brings its own")),
                 Restored::Taken(amount) => {
@@ -95,6 +112,10 @@ impl Build<'_> {
         Ok(())
     }
 
+    fn sources(&self) -> String {
+        format!("{}.json", self.kept_as(SOURCES))
+    }
+
     /// The `priv` folders, relative to `deps`, that were made for dependencies and stayed empty.
     fn empty_privs(&self) -> Vec<String> {
         let deps = self.workspace.real(Path::new("deps"));
@@ -111,7 +132,7 @@ impl Build<'_> {
 
     fn restore_times(&self) -> Result<(), Error> {
         let app = &self.workspace.app;
-        let kept = self.workspace.store.read_note(SOURCES);
+        let kept = self.workspace.store.read_note(&self.sources());
         if let Some(sources) = kept.as_deref().and_then(Sources::parse) {
             sources
                 .restore_times(app)
@@ -136,7 +157,14 @@ impl Build<'_> {
             if !from.is_dir() {
                 continue;
             }
-            let amount = self.workspace.store.save(name, &key, &from, &skip)?;
+            if name == "deps" {
+                let packages = std::fs::read_dir(&from).map_or(0, Iterator::count);
+                self.means.report.set("dependencies", packages);
+            }
+            let amount = self
+                .workspace
+                .store
+                .save(&self.kept_as(name), &key, &from, &skip)?;
             log.detail(&format!(
                 "{name}: {} files, {}",
                 amount.files,
@@ -147,9 +175,79 @@ impl Build<'_> {
         let sources = Sources::of(app).map_err(TreeError::at(app, "read the files of"))?;
         self.workspace
             .store
-            .write_note(SOURCES, &sources.to_json())?;
+            .write_note(&self.sources(), &sources.to_json())?;
         self.workspace.store.forget_unused()?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
+    }
+}
+
+/// Variables that can change what compilers make, by the digests of their values: the values are
+/// the user's and stay out of the cache and of the log.
+fn switches(env: &Env) -> Key {
+    let variables = env.iter().filter_map(|(name, value)| {
+        let name = name
+            .to_str()
+            .filter(|name| changes_what_is_compiled(name))?;
+        let digest = Sha256::digest(value.as_bytes());
+        let short = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+        Some((name.to_owned(), format!("{short:08x}")))
+    });
+    variables.collect()
+}
+
+/// `ERL_COMPILER_OPTIONS`, `ELIXIR_ERL_OPTIONS`, `MIX_TARGET`, …: every switch of Mix and of the VM,
+/// but those that only say where things are, what is printed, and how much runs at once.
+fn changes_what_is_compiled(name: &str) -> bool {
+    const NOT: [&str; 9] = [
+        "ERL_EPMD_ADDRESS",
+        "ERL_EPMD_PORT",
+        "ERL_ROOTDIR",
+        "MIX_ARCHIVES",
+        "MIX_DEBUG",
+        "MIX_ENV",
+        "MIX_HOME",
+        "MIX_QUIET",
+        "MIX_REBAR3",
+    ];
+    let switch = name.starts_with("ERL_") || name.starts_with("MIX_");
+    let aside = ["ERL_CRASH_DUMP", "MIX_INSTALL_", "MIX_OS_"];
+    name == "ELIXIR_ERL_OPTIONS"
+        || (switch && !NOT.contains(&name) && !aside.iter().any(|prefix| name.starts_with(prefix)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_compiled_code_is_in_the_key_and_no_value_is() {
+        let env = |pairs: &[(&str, &str)]| -> Env {
+            pairs
+                .iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect()
+        };
+        let key = switches(&env(&[
+            ("ERL_COMPILER_OPTIONS", "deterministic"),
+            ("ERL_CRASH_DUMP_SECONDS", "0"),
+            ("ELIXIR_ERL_OPTIONS", "+fnu"),
+            ("MIX_TARGET", "rpi4"),
+            ("MIX_HOME", "/app/.mix"),
+            ("DATABASE_URL", "secret"),
+        ]));
+        let names: Vec<&str> = key.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            ["ELIXIR_ERL_OPTIONS", "ERL_COMPILER_OPTIONS", "MIX_TARGET"]
+        );
+        assert!(
+            key.values()
+                .all(|value| value.len() == 8 && value != "+fnu")
+        );
+        assert_ne!(
+            key,
+            switches(&env(&[("ERL_COMPILER_OPTIONS", "debug_info")]))
+        );
     }
 }

@@ -189,6 +189,11 @@ impl Build<'_> {
                 Error::from(error)
             })
         });
+        if let Ok(tool) = &tool {
+            self.means
+                .report
+                .set(&format!("{name}_cache"), tool.as_str());
+        }
         match tool {
             Ok(Tool::Reused) => log.detail("kept from the last build"),
             Ok(Tool::Made) => {}
