@@ -270,3 +270,34 @@ fn config_vars_in_the_environment_and_a_cache_on_another_filesystem_as_herokuish
     let version = dyno.run("elixir --version");
     assert!(version.status.success(), "{}", said(&version));
 }
+
+#[test]
+fn keys_for_hex_are_lent_to_deps_get_and_what_a_hook_leaves_of_one_does_not_ship() {
+    let app = App::fixture("plain-otp");
+    app.config("HEX_REPOS_KEY", "h3x-key-0f-an-organisation");
+    app.config("HEX_API_KEY", "h3x-key-0f-a-hook");
+    // As `mix hex.organization auth ORG --key $HEX_API_KEY` leaves it, and a tool that prints it.
+    app.write(
+        "elixir_buildpack.config",
+        "hook_pre_fetch_dependencies='printf %s $HEX_API_KEY > $HEX_HOME/hex.config; cat $HEX_HOME/hex.config; echo; echo \"repos ${HEX_REPOS_KEY-unset}\"'\n",
+    );
+    app.edit(
+        "mix.exs",
+        "def project do",
+        "def project do\n    if \"deps.get\" in System.argv(), do: IO.puts(\"told: #{System.get_env(\"HEX_REPOS_KEY\")}\")\n    if \"compile\" in System.argv(), do: IO.puts(\"later: #{inspect(System.get_env(\"HEX_REPOS_KEY\"))}\")",
+    );
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let log = deploy.log();
+    for line in ["repos unset", "told: [hidden]", "later: nil", "[hidden]"] {
+        assert!(
+            log.lines().any(|found| found.trim() == line),
+            "{line}: {log}"
+        );
+    }
+    assert!(!log.contains("h3x-key"), "{log}");
+    for tree in [deploy.slug.as_path(), app.cache()] {
+        let found = files_with(tree, "h3x-key");
+        assert!(found.is_empty(), "{found:?}");
+    }
+}
