@@ -1,5 +1,8 @@
 //! What is decided from an app's files, the settings, upstream's lists and the last build.
 
+#[path = "plan/versions.rs"]
+mod sources;
+
 use app::facts::{self, Facts};
 use app::plan::{self, AssetBuild, LastBuild, Lists, PlanError, StepName};
 use app::{Asked, Origin, Plan, Settings};

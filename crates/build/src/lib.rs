@@ -11,6 +11,7 @@ pub mod environment;
 pub mod error;
 pub mod explain;
 pub mod graph;
+mod kept_lists;
 pub mod log;
 pub mod prepare;
 pub mod profile;

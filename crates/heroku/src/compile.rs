@@ -101,6 +101,7 @@ fn build(
         client: &client,
         hosts: &hosts,
         last: last.as_ref(),
+        store: Some(&store),
         runtime_path: request.runtime_path.as_deref(),
         observer: &Told::to(&step),
     })?;

@@ -41,6 +41,7 @@ fn make(dir: &Path) -> Result<Plan, Error> {
         client: &Client::new(Settings::default()),
         hosts: &hosts,
         last: None,
+        store: None,
         runtime_path: None,
         observer: &(),
     })

@@ -27,7 +27,8 @@ pub(crate) fn archive() -> Result<String> {
             |url| Ok(Some(url)),
         )?
         .ok_or_else(|| {
-            format!("this is not Debian: set {MIRROR_VARIABLE} to the URL of a Debian archive").into()
+            format!("this is not Debian: set {MIRROR_VARIABLE} to the URL of a Debian archive")
+                .into()
         })
 }
 
@@ -132,7 +133,8 @@ mod tests {
 
     #[test]
     fn the_archive_is_told_from_its_security_updates() {
-        let targets = "Debian-Security http://mirror/debian-security/\nDebian http://mirror/debian/\n";
+        let targets =
+            "Debian-Security http://mirror/debian-security/\nDebian http://mirror/debian/\n";
         assert_eq!(debian_of(targets).as_deref(), Some("http://mirror/debian"));
         assert_eq!(debian_of("Ubuntu http://mirror/ubuntu/\n"), None);
     }

@@ -111,6 +111,14 @@ fn reading() -> Vec<(&'static str, ReadError)> {
                 message: "expected `,` or `}` at line 7 column 5".to_owned(),
             },
         ),
+        (
+            "read_toml",
+            ReadError::Toml {
+                path: "mise.toml".to_owned(),
+                line: 3,
+                message: "invalid basic string, expected `\"`".to_owned(),
+            },
+        ),
     ]
 }
 
@@ -219,6 +227,30 @@ fn pairs() -> Vec<(&'static str, PlanError)> {
             PlanError::NoElixirFor {
                 asked: in_config("17"),
                 otp: "17.5".to_owned(),
+            },
+        ),
+        (
+            "plan_not_what_mix_exs_allows",
+            PlanError::NotWhatMixExsAllows {
+                elixir: "1.13.4".to_owned(),
+                elixir_source: Origin::file(".tool-versions", 2),
+                requirement: in_file("~> 1.14", "mix.exs", 8),
+            },
+        ),
+        (
+            "plan_no_elixir_that_mix_exs_allows",
+            PlanError::NoElixirThatMixExsAllows {
+                requirement: in_file("~> 1.30", "mix.exs", 8),
+                otp: None,
+                newest: "1.18.4".to_owned(),
+            },
+        ),
+        (
+            "plan_no_elixir_that_mix_exs_allows_on_this_otp",
+            PlanError::NoElixirThatMixExsAllows {
+                requirement: in_file("~> 1.18", "mix.exs", 8),
+                otp: Some(("24.3.4".to_owned(), Origin::file(".tool-versions", 1))),
+                newest: "1.16.3".to_owned(),
             },
         ),
         (

@@ -1,6 +1,7 @@
 //! Erlang, Elixir, Node, Hex and rebar3: from the store, or from upstream.
 
 use crate::error::Error;
+use crate::kept_lists::or_kept;
 use crate::log::{StepLog, seconds};
 use crate::run::Build;
 use crate::store::{Key, Tool};
@@ -9,7 +10,7 @@ use crate::tree;
 use fetch::{Observer, Unpacked};
 use std::cell::Cell;
 use std::path::Path;
-use toolchain::{ToolchainError, install, installers};
+use toolchain::{ToolchainError, install, installers, lists};
 use versions::ElixirVersion;
 
 fn key(parts: &[(&str, &str)]) -> Key {
@@ -88,7 +89,8 @@ impl Build<'_> {
         let told = Told::to(&log);
         let elixir = self.elixir_version();
         let otp = self.plan.otp_major();
-        let (hex, rebar3) = installers::choose(client, hosts, &elixir, otp, &told)?;
+        let read = |url: &str| self.installer_list(url, &told, &log);
+        let (hex, rebar3) = installers::choose(hosts, &elixir, otp, &read)?;
         let key = key(&[
             ("hex", &hex.sha512),
             ("rebar3", &rebar3.sha512),
@@ -112,6 +114,26 @@ impl Build<'_> {
         tools.insert("hex".to_owned(), hex.version);
         tools.insert("rebar3".to_owned(), rebar3.version);
         Ok(())
+    }
+
+    /// A list of installers, or that of the last build where it cannot be had now.
+    fn installer_list(
+        &self,
+        url: &str,
+        told: &dyn Observer,
+        log: &StepLog<'_>,
+    ) -> Result<String, Error> {
+        let fetched = lists::installers(self.means.client, url, told);
+        let file = url.rsplit('/').next().unwrap_or_default();
+        let list = or_kept(
+            Some(self.workspace.store),
+            &format!("list-{file}.json"),
+            fetched,
+        )?;
+        if let Some(outdated) = list.outdated {
+            log.warning(&outdated.warning);
+        }
+        Ok(list.text)
     }
 
     /// What a branch calls itself, once it is unpacked.
