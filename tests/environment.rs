@@ -270,3 +270,76 @@ fn config_vars_in_the_environment_and_a_cache_on_another_filesystem_as_herokuish
     let version = dyno.run("elixir --version");
     assert!(version.status.success(), "{}", said(&version));
 }
+
+#[test]
+fn keys_for_hex_are_lent_to_deps_get_and_what_a_hook_leaves_of_one_does_not_ship() {
+    let app = App::fixture("plain-otp");
+    app.config("HEX_REPOS_KEY", "h3x-key-0f-an-organisation");
+    app.config("HEX_API_KEY", "h3x-key-0f-a-hook");
+    // As `mix hex.organization auth ORG --key $HEX_API_KEY` leaves it, and a tool that prints it.
+    app.write(
+        "elixir_buildpack.config",
+        "hook_pre_fetch_dependencies='printf %s $HEX_API_KEY > $HEX_HOME/hex.config; cat $HEX_HOME/hex.config; echo; echo \"repos ${HEX_REPOS_KEY-unset}\"'\n",
+    );
+    app.edit(
+        "mix.exs",
+        "def project do",
+        "def project do\n    if \"deps.get\" in System.argv(), do: IO.puts(\"told: #{System.get_env(\"HEX_REPOS_KEY\")}\")\n    if \"compile\" in System.argv(), do: IO.puts(\"later: #{inspect(System.get_env(\"HEX_REPOS_KEY\"))}\")",
+    );
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let log = deploy.log();
+    for line in ["repos unset", "told: [hidden]", "later: nil", "[hidden]"] {
+        assert!(
+            log.lines().any(|found| found.trim() == line),
+            "{line}: {log}"
+        );
+    }
+    assert!(!log.contains("h3x-key"), "{log}");
+    for tree in [deploy.slug.as_path(), app.cache()] {
+        let found = files_with(tree, "h3x-key");
+        assert!(found.is_empty(), "{found:?}");
+    }
+}
+
+#[test]
+fn a_key_for_git_over_ssh_is_given_to_ssh_alone() {
+    const KEY: &str = "bm90LWEta2V5LWJ1dC1hLXNlY3JldA==";
+    let mut app = App::fixture("git-dep");
+    let tmp = app.sandbox.tmp();
+    let toolchains = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-toolchains");
+    whole_builds::copy(&toolchains.join("mirror/git"), &tmp.join("git"));
+    app.sandbox.give(tmp.join("git")).unwrap();
+    // Stands for ssh and the server: ssh itself reads the options, a private key must be private.
+    let ssh = tmp.join("bin/ssh");
+    fs::create_dir(tmp.join("bin")).unwrap();
+    let script = format!(
+        "#!/bin/bash -e\nfile=$(/usr/bin/ssh -G \"${{@:1:$#-1}}\" | sed -n 's/^identityfile //p')\n\
+         [ \"$(stat -c %a \"$file\")\" = 600 ]\ngrep -qx '{KEY}' \"$file\"\n\
+         eval \"exec ${{@: -1}}\"\n"
+    );
+    fs::write(&ssh, script).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&ssh, executable).unwrap();
+    app.sandbox = app
+        .sandbox
+        .env("PATH", "/tmp/bin:/usr/local/bin:/usr/bin:/bin");
+    app.config("GIT_CONFIG_COUNT", "1");
+    app.config(
+        "GIT_CONFIG_KEY_0",
+        "url.ssh://git@127.0.0.1/tmp/git/.insteadOf",
+    );
+    app.config("GIT_CONFIG_VALUE_0", "https://git.example.invalid/");
+    assert!(!app.deploy().succeeded);
+    app.config(
+        "GIT_SSH_KEY",
+        &format!("-----BEGIN KEY-----\n{KEY}\n-----END KEY-----"),
+    );
+    let deploy = app.deploy();
+    deploy.expect_success();
+    assert!(!deploy.log().contains(KEY), "{}", deploy.log());
+    for tree in [deploy.slug.as_path(), app.cache()] {
+        let found = files_with(tree, KEY);
+        assert!(found.is_empty(), "{found:?}");
+    }
+}

@@ -16,8 +16,14 @@ const GIT_CREDENTIALS: &str = "GIT_CREDENTIALS";
 /// A private key for git over ssh, in PEM form and without a passphrase.
 const GIT_SSH_KEY: &str = "GIT_SSH_KEY";
 
-/// The variables that no command sees.
-pub const VARIABLES: [&str; 2] = [GIT_CREDENTIALS, GIT_SSH_KEY];
+/// A key for the repositories of Hex organisations, which Hex itself reads from its environment.
+const HEX_REPOS_KEY: &str = "HEX_REPOS_KEY";
+
+/// The variables that no command sees but the one that fetches dependencies.
+pub const VARIABLES: [&str; 3] = [GIT_CREDENTIALS, GIT_SSH_KEY, HEX_REPOS_KEY];
+
+/// Keys under names that people have in their hooks: every command sees them, no log does.
+const SEEN_BY_HOOKS: [&str; 1] = ["HEX_API_KEY"];
 
 /// What the user set; owns nothing that has to be cleaned up.
 #[derive(Clone, Default)]
@@ -25,6 +31,9 @@ pub struct Credentials {
     /// Those lines of [`GIT_CREDENTIALS`] that git will understand.
     git: Vec<String>,
     ssh_key: Option<String>,
+    hex_repos_key: Option<String>,
+    /// Values of [`SEEN_BY_HOOKS`].
+    seen_by_hooks: Vec<String>,
     /// The numbers of the other lines, from 1.
     unreadable: Vec<usize>,
 }
@@ -48,6 +57,11 @@ impl Credentials {
                 credentials.unreadable.push(number);
             }
         }
+        credentials.hex_repos_key = environment.get(HEX_REPOS_KEY);
+        credentials.seen_by_hooks = SEEN_BY_HOOKS
+            .iter()
+            .filter_map(|name| environment.get(name))
+            .collect();
         credentials.ssh_key = environment
             .get(GIT_SSH_KEY)
             .map(|key| key.trim().replace('\r', ""))
@@ -64,7 +78,9 @@ impl Credentials {
             [pair, token.to_owned(), percent_decoded(token)]
         });
         let of_ssh = self.ssh_key.iter().flat_map(|key| key.lines());
+        let of_hex = self.hex_repos_key.iter().chain(&self.seen_by_hooks);
         of_git
+            .chain(of_hex.map(|key| key.trim().to_owned()))
             .chain(
                 of_ssh
                     .filter(|line| !line.starts_with("-----"))
@@ -87,6 +103,9 @@ impl Credentials {
     /// Writes them where git looks for them, in a folder that only we can read.
     pub fn lend(&self, env: &Env) -> Result<Lent, TreeError> {
         let mut env = env.clone();
+        if let Some(key) = &self.hex_repos_key {
+            env.insert(HEX_REPOS_KEY.into(), key.into());
+        }
         if self.git.is_empty() && self.ssh_key.is_none() {
             return Ok(Lent { env, _folder: None });
         }
@@ -195,6 +214,7 @@ mod tests {
                 GIT_SSH_KEY,
                 "-----BEGIN KEY-----\r\nAAAAkey\n-----END KEY-----",
             ),
+            (HEX_REPOS_KEY, "key-of-an-organisation"),
             ("OTHER", "x"),
         ]);
         assert_eq!(
@@ -205,7 +225,18 @@ mod tests {
         let secrets = credentials.secrets();
         assert_eq!(
             secrets,
-            ["me:t%40k%65n-one", "t%40k%65n-one", "t@ken-one", "AAAAkey"]
+            [
+                "me:t%40k%65n-one",
+                "t%40k%65n-one",
+                "t@ken-one",
+                "key-of-an-organisation",
+                "AAAAkey"
+            ]
+        );
+        let lent = credentials.lend(&Env::new()).unwrap();
+        assert_eq!(
+            lent.env[OsStr::new(HEX_REPOS_KEY)],
+            "key-of-an-organisation"
         );
         let warnings = credentials.warnings();
         assert_eq!(warnings.len(), 1);

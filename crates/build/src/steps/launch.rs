@@ -28,6 +28,9 @@ impl Build<'_> {
             phx_server: record.phoenix && record.release.is_some(),
             node_bins: &node_bins,
         };
+        // `mix hex.organization auth`, in a hook, leaves its key there. No dyno fetches packages.
+        let hex_home = self.workspace.real(&self.workspace.places.hex_home);
+        tree::remove(&hex_home.join("hex.config"))?;
         let root = Path::new(&self.plan.runtime_path);
         self.write(
             ".profile.d/elixir_buildpack_paths.sh",
