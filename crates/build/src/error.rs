@@ -3,6 +3,7 @@
 use crate::command::CommandError;
 use crate::tree::TreeError;
 use app::facts::ReadError;
+use app::package_manager::Manager;
 use app::plan::PlanError;
 use app::{Asked, Origin};
 use std::io;
@@ -15,15 +16,35 @@ use versions::target::TargetError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Doing {
     /// A hook, by its key, and where it is written.
-    Hook { key: &'static str, asked: Asked },
+    Hook {
+        key: &'static str,
+        asked: Asked,
+    },
     Deps,
     Compile,
-    /// `npm ci` in this folder.
-    JsInstall { dir: String },
+    /// Fetching a package manager, as the npm registry calls it, and where it was asked for.
+    PackageManager {
+        spec: String,
+        origin: Origin,
+    },
+    /// `npm ci` in this folder, or what its package manager has for it.
+    JsInstall {
+        dir: String,
+        manager: Manager,
+        /// Relative to the app.
+        lockfile: Option<String>,
+    },
     /// The app's own `compile` file.
-    CustomScript { path: String },
+    CustomScript {
+        path: String,
+    },
     /// A script of this `package.json`.
-    AssetScript { script: String, package: String },
+    AssetScript {
+        /// `npm run deploy`.
+        command: String,
+        script: String,
+        package: String,
+    },
     AssetsDeploy,
     Digest,
     Release,
@@ -61,6 +82,15 @@ pub enum Error {
     Command { doing: Doing, source: CommandError },
     #[error("several releases, none the default: {}", names.join(", "))]
     WhichRelease { names: Vec<String>, origin: Origin },
+    #[error("{spec} has the {algorithm} {found}, not {expected}")]
+    ManagerHash {
+        spec: String,
+        /// Where the hash is written.
+        origin: Origin,
+        algorithm: String,
+        expected: String,
+        found: String,
+    },
     #[error(transparent)]
     Tree(#[from] TreeError),
     #[error("stopped")]

@@ -9,6 +9,7 @@ pub mod config_file;
 pub mod environment;
 pub mod error;
 pub mod explain;
+pub mod given_node;
 pub mod graph;
 pub mod log;
 pub mod prepare;

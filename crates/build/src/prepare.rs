@@ -3,6 +3,7 @@
 use crate::config_file;
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::given_node;
 use crate::log::StepLog;
 use crate::record::Record;
 use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts, STATIC_CONFIG};
@@ -39,7 +40,11 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
         settings.runtime_path = path.to_string_lossy().into_owned();
     }
     let target = target(request.environment)?;
-    let node = plan::needs_node(&facts, &settings);
+    let mut node = plan::needs_node(&facts, &settings);
+    if node {
+        facts.given_node = given_node::version(request.app, request.environment);
+        node = facts.given_node.is_none();
+    }
     let (otp, elixir, node) = lists::fetch(
         request.client,
         request.hosts,

@@ -9,6 +9,8 @@ pub struct Launch<'a> {
     pub mix_env: &'a str,
     /// Node is in the slug.
     pub node: bool,
+    /// So is yarn.
+    pub yarn: bool,
     /// A release of a Phoenix app without a start script of its own serves only when told to.
     pub phx_server: bool,
     /// Folders of executables that npm installed, relative to the app.
@@ -48,6 +50,9 @@ pub fn node_script(root: &Path, launch: &Launch<'_>) -> Option<String> {
     launch.node.then(|| {
         let root = in_double_quotes(root);
         let mut path = format!("{root}/.heroku/node/bin:");
+        if launch.yarn {
+            let _ = write!(path, "{root}/.heroku/yarn/bin:");
+        }
         for bin in launch.node_bins {
             let _ = write!(path, "{root}/{}:", in_double_quotes(Path::new(bin)));
         }
@@ -86,6 +91,7 @@ mod tests {
     const LAUNCH: Launch<'_> = Launch {
         mix_env: "prod",
         node: true,
+        yarn: false,
         phx_server: true,
         node_bins: &[],
     };

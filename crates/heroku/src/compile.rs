@@ -78,6 +78,7 @@ fn build(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Record, Error>
         places: Places::of_a_slug(),
         store: &store,
         environment,
+        env_dir: Some(request.env_dir.clone()),
         export: request.buildpack_dir.as_deref().and_then(export_file),
     };
     let means = Means {

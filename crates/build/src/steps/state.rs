@@ -52,6 +52,7 @@ impl Build<'_> {
                 }
             }
         }
+        self.restore_executables()?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
     }
@@ -70,9 +71,14 @@ impl Build<'_> {
     pub(crate) fn save(&self) -> Result<(), Error> {
         let log = self.means.log.step("Keeping this build for the next");
         let rel = format!("{}/rel", self.plan.mix_env.value);
+        self.keep_executables()?;
+        self.save_digested()?;
+        let executables = self.executable_names();
+        let mut skip: Vec<&str> = executables.iter().map(String::as_str).collect();
+        skip.push(&rel);
         for (name, key, skip) in [
             ("deps", Key::new(), vec![]),
-            ("_build", self.build_key(), vec![rel.as_str()]),
+            ("_build", self.build_key(), skip),
         ] {
             let from = self.workspace.real(Path::new(name));
             if !from.is_dir() {
