@@ -17,7 +17,7 @@ fn npm_registry() -> String {
 }
 
 /// The packages of phoenix-npm, the one from `deps` aside.
-const PACKAGES: &str = "\"scripts\": {\"deploy\": \"esbuild js/app.js --bundle --minify --external:/images/* \
+const PACKAGES: &str = "\"scripts\": {\"deploy\": \"esbuild js/app.js --bundle --minify '--external:/images/*' \
     --external:phoenix --outdir=../priv/static/assets\"},\n\"devDependencies\": {\"esbuild\": \"0.25.4\"}";
 
 /// phoenix-npm with another package manager: its `package.json`, with what else is to be in it, and

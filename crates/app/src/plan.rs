@@ -3,7 +3,7 @@
 use crate::facts::{Facts, JsPackage, clean, join};
 use crate::origin::{Asked, Origin};
 use crate::package_manager::{Manager, PackageManager};
-use crate::settings::{Hooks, Settings};
+use crate::settings::{COMPILE_SCRIPT, Hooks, Settings};
 use crate::tool_versions;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -360,6 +360,12 @@ pub fn plan(
         warnings.push(format!(
             "Elixir {elixir_version} with OTP {} is newer than what this version of Mixpack knows of; going on",
             erlang.version
+        ));
+    }
+    let script = &settings.compile_script;
+    if script != COMPILE_SCRIPT && !facts.root_files.contains(script) {
+        warnings.push(format!(
+            "compile={script} names the app's own asset script, and there is no such file at the top of the app"
         ));
     }
     if target.basis == Basis::NearestCompatible {

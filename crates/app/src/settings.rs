@@ -52,6 +52,8 @@ pub struct Settings {
     pub shell_variables: Vec<(String, String)>,
 }
 
+/// The name of the app's own asset script where no `compile` key says otherwise.
+pub const COMPILE_SCRIPT: &str = "compile";
 /// The config var that turns the check of mix.lock off.
 pub const CHECK_LOCKED: &str = "MIXPACK_CHECK_LOCKED";
 
@@ -133,7 +135,8 @@ impl Settings {
                 hook_post_compile: elixir_key("hook_post_compile"),
                 post_compile: elixir_key("post_compile"),
             },
-            compile_script: static_key("compile").map_or_else(|| "compile".to_owned(), |a| a.value),
+            compile_script: static_key("compile")
+                .map_or_else(|| COMPILE_SCRIPT.to_owned(), |a| a.value),
             phoenix_relative_path: static_key("phoenix_relative_path"),
             assets_path: static_key("assets_path"),
             phoenix_ex: static_key("phoenix_ex"),

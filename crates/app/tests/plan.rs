@@ -756,6 +756,21 @@ fn executables_that_a_command_removes_are_known() {
 }
 
 #[test]
+fn a_configured_script_that_is_not_there_is_warned_of() {
+    let config = (STATIC_CONFIG, "compile=bin_assets\n");
+    let warnings = case(&[config]).planned().warnings;
+    assert!(warnings[0].contains("compile=bin_assets"), "{warnings:?}");
+    let with = case(&[config, ("bin_assets", "true")]).planned();
+    assert!(with.warnings.is_empty());
+    assert_eq!(
+        with.assets[0].build,
+        AssetBuild::CustomScript {
+            path: "bin_assets".into()
+        }
+    );
+}
+
+#[test]
 fn a_lockfile_without_package_json_is_nobodys() {
     let plan = case(&[("assets/yarn.lock", "")]).planned();
     assert!(plan.node.is_none() && plan.assets[0].install.is_none());
