@@ -50,11 +50,16 @@ fn beams(slug: &Path) -> BTreeMap<PathBuf, SystemTime> {
 
 /// The digested names in a manifest.
 fn digested(slug: &Path, phoenix_dir: &str) -> Vec<String> {
-    let path = slug.join(phoenix_dir).join("priv/static/cache_manifest.json");
+    let path = slug
+        .join(phoenix_dir)
+        .join("priv/static/cache_manifest.json");
     let text = fs::read_to_string(path).expect("a manifest");
     let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let latest = json["latest"].as_object().expect("a map");
-    latest.values().map(|name| name.as_str().unwrap().to_owned()).collect()
+    latest
+        .values()
+        .map(|name| name.as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// The npm registry that this machine uses, for the esbuild package's stand-in.
@@ -77,7 +82,11 @@ fn phoenix_npm_deploys_and_a_second_deploy_compiles_only_what_changed() {
     cold.expect_success();
     assert_eq!(links_that_leave(&cold.slug), NO_PATHS);
     let first = beams(&cold.slug);
-    assert!(digested(&cold.slug, ".").iter().any(|name| name.starts_with("assets/app-")));
+    assert!(
+        digested(&cold.slug, ".")
+            .iter()
+            .any(|name| name.starts_with("assets/app-"))
+    );
     let web = app.web(&cold);
     assert_eq!(web, "mix phx.server");
     let dyno = app.ship(cold);
@@ -88,7 +97,10 @@ fn phoenix_npm_deploys_and_a_second_deploy_compiles_only_what_changed() {
     compiles_nothing(&dyno, read);
     let (_, script) = page.split_once("src=\"").expect("a script");
     let (script, _) = script.split_once('"').unwrap();
-    assert!(dyno.start(&web).get(script).len() > 100, "{script} is served");
+    assert!(
+        dyno.start(&web).get(script).len() > 100,
+        "{script} is served"
+    );
 
     let unchanged = app.deploy();
     unchanged.expect_success();
@@ -96,7 +108,11 @@ fn phoenix_npm_deploys_and_a_second_deploy_compiles_only_what_changed() {
     assert_eq!(beams(&unchanged.slug), first);
     drop(unchanged);
 
-    app.edit("lib/phoenix_npm/page.ex", "Deployed by Mixpack", "Deployed again");
+    app.edit(
+        "lib/phoenix_npm/page.ex",
+        "Deployed by Mixpack",
+        "Deployed again",
+    );
     let changed = app.deploy();
     changed.expect_success();
     let second = beams(&changed.slug);
@@ -106,7 +122,12 @@ fn phoenix_npm_deploys_and_a_second_deploy_compiles_only_what_changed() {
         .map(|(path, _)| path.file_name().unwrap().to_str().unwrap())
         .collect();
     assert_eq!(touched, ["Elixir.PhoenixNpm.Page.beam"]);
-    assert_eq!(changed.compiled(), ["Compiling 1 file (.ex)"], "{}", changed.log());
+    assert_eq!(
+        changed.compiled(),
+        ["Compiling 1 file (.ex)"],
+        "{}",
+        changed.log()
+    );
     let dyno = app.ship(changed);
     let page = boots_without_compiling(&dyno, &web, "/");
     assert!(page.contains("Deployed again"), "{page}");
@@ -126,7 +147,10 @@ fn a_build_writes_only_to_its_own_places() {
     in_tmp.sort();
     // mix keeps folders of its own there (its lock, its notices between processes), and so does node.
     in_tmp.retain(|name| !name.starts_with("mix_") && name != "node-compile-cache");
-    assert_eq!(in_tmp, ["build_phoenixnpm0", "buildpack", "cache", "env", "source"]);
+    assert_eq!(
+        in_tmp,
+        ["build_phoenixnpm0", "buildpack", "cache", "env", "source"]
+    );
     let cached: Vec<_> = fs::read_dir(app.cache()).unwrap().collect();
     assert_eq!(cached.len(), 1, "only a folder of ours in the cache");
     let in_buildpack: Vec<_> = fs::read_dir(app.sandbox.tmp().join("buildpack"))
@@ -142,10 +166,17 @@ fn a_hook_that_builds_the_assets_is_not_repeated() {
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     let deploy = app.deploy();
     deploy.expect_success();
-    assert!(!deploy.stdout.contains("Installing Node.js"), "no package.json, no Node");
+    assert!(
+        !deploy.stdout.contains("Installing Node.js"),
+        "no package.json, no Node"
+    );
     assert!(deploy.stdout.contains("already done"), "{}", deploy.stdout);
     assert!(!deploy.stdout.contains("Digesting static files"));
-    assert!(digested(&deploy.slug, ".").iter().any(|name| name.starts_with("assets/app-")));
+    assert!(
+        digested(&deploy.slug, ".")
+            .iter()
+            .any(|name| name.starts_with("assets/app-"))
+    );
     let left = WalkDir::new(deploy.slug.join("_build"))
         .max_depth(1)
         .into_iter()
@@ -165,8 +196,16 @@ fn a_plain_app_takes_its_versions_from_tool_versions() {
     assert_eq!(detected.stdout, b"Elixir\n");
     let deploy = app.deploy();
     deploy.expect_success();
-    assert!(deploy.stdout.contains("(from .tool-versions:1)"), "{}", deploy.stdout);
-    assert!(deploy.stdout.contains("(from .tool-versions:2)"), "{}", deploy.stdout);
+    assert!(
+        deploy.stdout.contains("(from .tool-versions:1)"),
+        "{}",
+        deploy.stdout
+    );
+    assert!(
+        deploy.stdout.contains("(from .tool-versions:2)"),
+        "{}",
+        deploy.stdout
+    );
     assert_eq!(app.web(&deploy), "mix run --no-halt");
     let dyno = app.ship(deploy);
     let output = dyno.run("timeout 5 mix run --no-halt");
@@ -191,7 +230,11 @@ fn both_phoenix_apps_of_an_umbrella_get_their_assets() {
     let app = App::fixture("umbrella");
     let deploy = app.deploy();
     deploy.expect_success();
-    assert!(digested(&deploy.slug, "apps/web").iter().any(|name| name.starts_with("assets/")));
+    assert!(
+        digested(&deploy.slug, "apps/web")
+            .iter()
+            .any(|name| name.starts_with("assets/"))
+    );
     assert_eq!(links_that_leave(&deploy.slug), NO_PATHS);
     let web = app.web(&deploy);
     assert_eq!(web, "mix phx.server");
@@ -206,7 +249,11 @@ fn both_phoenix_apps_of_an_umbrella_get_their_assets() {
     let both = app.deploy();
     both.expect_success();
     for child in ["apps/web", "apps/admin"] {
-        assert!(!digested(&both.slug, child).is_empty(), "{child}: {}", both.log());
+        assert!(
+            !digested(&both.slug, child).is_empty(),
+            "{child}: {}",
+            both.log()
+        );
     }
     assert_eq!(both.compiled(), NOTHING, "{}", both.log());
 }
@@ -215,7 +262,10 @@ fn both_phoenix_apps_of_an_umbrella_get_their_assets() {
 fn a_git_dependency_is_fetched_and_kept() {
     let app = App::fixture("git-dep");
     app.config("GIT_CONFIG_COUNT", "1");
-    app.config("GIT_CONFIG_KEY_0", &format!("url.{}/git/.insteadOf", app.host.url()));
+    app.config(
+        "GIT_CONFIG_KEY_0",
+        &format!("url.{}/git/.insteadOf", app.host.url()),
+    );
     app.config("GIT_CONFIG_VALUE_0", "https://git.example.invalid/");
     // A leaked GIT_DIR would lead every git command to the wrong repository.
     app.config("GIT_DIR", "/nowhere");
@@ -235,9 +285,17 @@ fn a_dependency_built_by_rebar3_compiles_with_our_rebar3() {
     let app = App::fixture("rebar-dep");
     let deploy = app.deploy();
     deploy.expect_success();
-    assert!(deploy.stdout.contains("===> "), "rebar3 has run: {}", deploy.stdout);
+    assert!(
+        deploy.stdout.contains("===> "),
+        "rebar3 has run: {}",
+        deploy.stdout
+    );
     let requests = app.host.requests();
-    assert!(requests.iter().any(|r| r.path.contains("/installs/") && r.path.contains("rebar3")));
+    assert!(
+        requests
+            .iter()
+            .any(|r| r.path.contains("/installs/") && r.path.contains("rebar3"))
+    );
     let again = app.deploy();
     again.expect_success();
     assert_eq!(again.compiled(), NOTHING, "{}", again.log());
@@ -269,6 +327,23 @@ fn a_release_holds_the_digested_assets_and_serves() {
 }
 
 #[test]
+fn a_release_that_mix_exs_does_not_define_is_named_after_the_app() {
+    let app = App::fixture("no-deps");
+    app.edit(
+        "elixir_buildpack.config",
+        "erlang_version",
+        "release=true\nerlang_version",
+    );
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let web = app.web(&deploy);
+    assert_eq!(web, "_build/prod/rel/no_deps/bin/no_deps start");
+    let dyno = app.ship(deploy);
+    let version = dyno.run("_build/prod/rel/no_deps/bin/no_deps version");
+    assert_eq!(version.stdout, b"no_deps 0.1.0\n");
+}
+
+#[test]
 fn elixir_1_14_on_otp_25_builds_and_boots() {
     let app = App::fixture("elixir-1-14");
     let deploy = app.deploy();
@@ -288,7 +363,12 @@ fn an_archive_without_a_published_checksum_is_installed_and_said_so() {
     let deploy = app.deploy();
     deploy.expect_success();
     let not_verified = "NOT verified: upstream publishes no checksum of it";
-    assert_eq!(deploy.stdout.matches(not_verified).count(), 1, "{}", deploy.stdout);
+    assert_eq!(
+        deploy.stdout.matches(not_verified).count(),
+        1,
+        "{}",
+        deploy.stdout
+    );
 }
 
 #[test]
@@ -308,25 +388,44 @@ fn otp_that_was_installed_for_another_root_runs_from_ours() {
         .expect("the installed archive")
         .into_path();
     let folder = "/builds/otp/amd64/ubuntu-24.04";
-    let line = format!("{reference} 0000000000000000000000000000000000000000 2025-01-01T00:00:00Z\n");
-    host.set_override(format!("{folder}/builds.txt"), Override::Body(line.into_bytes()));
-    host.set_override(format!("{folder}/{reference}.tar.gz"), Override::File(archive));
+    let line =
+        format!("{reference} 0000000000000000000000000000000000000000 2025-01-01T00:00:00Z\n");
+    host.set_override(
+        format!("{folder}/builds.txt"),
+        Override::Body(line.into_bytes()),
+    );
+    host.set_override(
+        format!("{folder}/{reference}.tar.gz"),
+        Override::File(archive),
+    );
     let app = App::on(host, "no-deps", AppDir::Tmpfs);
     let deploy = app.deploy();
     deploy.expect_success();
     let dyno = app.ship(deploy);
-    let root = compiles_nothing(&dyno, "erl -noshell -eval 'io:put_chars(code:root_dir()),halt().'");
+    let root = compiles_nothing(
+        &dyno,
+        "erl -noshell -eval 'io:put_chars(code:root_dir()),halt().'",
+    );
     assert_eq!(root, "/app/.platform_tools/erlang");
 }
 
 #[test]
 fn without_a_usable_runtime_path_the_app_is_built_in_place_and_told() {
-    for (app_dir, name) in [(AppDir::ReadOnly, "read-only"), (AppDir::Missing, "missing")] {
+    for (app_dir, name) in [
+        (AppDir::ReadOnly, "read-only"),
+        (AppDir::Missing, "missing"),
+    ] {
         let host = Box::leak(Box::new(artifact_host()));
         let app = App::on(host, "no-deps", app_dir);
         let deploy = app.deploy();
         deploy.expect_success();
-        assert!(deploy.stderr.contains("/app cannot be used during the build"), "{name}: {}", deploy.log());
+        assert!(
+            deploy
+                .stderr
+                .contains("/app cannot be used during the build"),
+            "{name}: {}",
+            deploy.log()
+        );
         let dyno = app.ship(deploy);
         let version = dyno.run("elixir --version");
         assert!(version.status.success(), "{name}");
@@ -340,7 +439,10 @@ fn building_in_the_runtime_path_itself_needs_no_links() {
     let app_dir = dir.path().join("app");
     fs::create_dir(&app_dir).unwrap();
     let app = App::on(host, "phoenix-npm", AppDir::Bind(app_dir.clone()));
-    whole_builds::copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/phoenix-npm"), &app_dir);
+    whole_builds::copy(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/phoenix-npm"),
+        &app_dir,
+    );
     app.sandbox.give(&app_dir).unwrap();
     let deploy = app.compile(Path::new("/app"));
     deploy.expect_success();
@@ -362,7 +464,10 @@ fn a_copy_of_the_source_in_the_runtime_path_is_left_as_it_was() {
     let host = Box::leak(Box::new(artifact_host()));
     let dir = tempfile::tempdir().unwrap();
     let app_dir = dir.path().join("app");
-    whole_builds::copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/umbrella"), &app_dir);
+    whole_builds::copy(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/umbrella"),
+        &app_dir,
+    );
     let app = App::on(host, "umbrella", AppDir::Bind(app_dir.clone()));
     app.sandbox.give(&app_dir).unwrap();
     let before = listing(&app_dir);
@@ -391,13 +496,23 @@ fn a_terminated_build_cleans_up_and_the_next_one_succeeds() {
     fs::create_dir(&app_dir).unwrap();
     let app = App::on(host, "no-deps", AppDir::Bind(app_dir.clone()));
     app.sandbox.give(&app_dir).unwrap();
-    app.edit("elixir_buildpack.config", "erlang_version", "hook_pre_compile=\"sleep 300\"\nerlang_version");
+    app.edit(
+        "elixir_buildpack.config",
+        "erlang_version",
+        "hook_pre_compile=\"sleep 300\"\nerlang_version",
+    );
     let (mut process, build_dir) = app.start_deploy();
     // The links are there once the hook runs; Elixir's folder is seen through them.
     let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
-    let slug = app.sandbox.tmp().join(build_dir.strip_prefix("/tmp").unwrap());
+    let slug = app
+        .sandbox
+        .tmp()
+        .join(build_dir.strip_prefix("/tmp").unwrap());
     while !slug.join("_build").exists() || !app_dir.join("mix.exs").is_symlink() {
-        assert!(std::time::Instant::now() < until, "the build does not begin");
+        assert!(
+            std::time::Instant::now() < until,
+            "the build does not begin"
+        );
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     std::thread::sleep(std::time::Duration::from_secs(8));
@@ -407,7 +522,11 @@ fn a_terminated_build_cleans_up_and_the_next_one_succeeds() {
     assert_eq!(output.status.code(), Some(143), "{said}");
     assert!(said.contains("stopped before it was done"), "{said}");
     assert_eq!(fs::read_dir(&app_dir).unwrap().count(), 0, "links are left");
-    app.edit("elixir_buildpack.config", "hook_pre_compile=\"sleep 300\"\n", "");
+    app.edit(
+        "elixir_buildpack.config",
+        "hook_pre_compile=\"sleep 300\"\n",
+        "",
+    );
     app.deploy().expect_success();
 }
 
@@ -442,7 +561,11 @@ fn hooks_run_in_the_elixir_buildpacks_order_with_shell_syntax() {
             "post_compile"
         ]
     );
-    assert!(deploy.stderr.contains("pre_compile (elixir_buildpack.config:3) is deprecated"));
+    assert!(
+        deploy
+            .stderr
+            .contains("pre_compile (elixir_buildpack.config:3) is deprecated")
+    );
 }
 
 #[test]
@@ -451,12 +574,25 @@ fn a_config_file_that_is_a_program_is_evaluated_by_bash() {
     app.write(
         "elixir_buildpack.config",
         "if [ \"$CHOICE\" = new ]; then elixir_version=$(echo 1.18); fi\nerlang_version=27\nexport GREETING=\"from the file\"\n\
-         hook_post_compile='echo \"$GREETING\" > greeting.txt'\n",
+         hook_post_compile='echo \"$GREETING\" > greeting.txt'\nhook_pre_compile=\"echo $TOKEN > /dev/null\"\n",
     );
     app.config("CHOICE", "new");
+    app.config("TOKEN", "s3cret-of-a-hook");
     let deploy = app.deploy();
     deploy.expect_success();
-    assert!(deploy.stdout.contains("elixir 1.18 -> 1.18.3 (from elixir_buildpack.config)"), "{}", deploy.stdout);
+    assert!(
+        deploy.stdout.contains("$ echo $TOKEN > /dev/null"),
+        "{}",
+        deploy.stdout
+    );
+    assert!(!deploy.log().contains("s3cret-of-a-hook"));
+    assert!(
+        deploy
+            .stdout
+            .contains("elixir 1.18 -> 1.18.3 (from elixir_buildpack.config)"),
+        "{}",
+        deploy.stdout
+    );
     let greeting = fs::read_to_string(deploy.slug.join("greeting.txt")).unwrap();
     assert_eq!(greeting, "from the file\n");
 }
@@ -468,12 +604,18 @@ fn a_later_buildpack_finds_the_tools_through_export() {
     deploy.expect_success();
     let later = app.sandbox.command(
         "bash",
-        ["-ec", ". /tmp/buildpack/export; cd /tmp; elixir --version; node --version; echo \"$MIX_ENV\""],
+        [
+            "-ec",
+            ". /tmp/buildpack/export; cd /tmp; elixir --version; node --version; echo \"$MIX_ENV\"",
+        ],
     );
     let output = later.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("Elixir 1.18.3") && said.contains("v24.") && said.ends_with("prod\n"), "{said}");
+    assert!(
+        said.contains("Elixir 1.18.3") && said.contains("v24.") && said.ends_with("prod\n"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -483,7 +625,10 @@ fn an_umbrella_path_dependency_in_the_tree_is_not_compiled_at_boot() {
         "libs/inner/mix.exs",
         "defmodule Inner.MixProject do\n  use Mix.Project\n  def project, do: [app: :inner, version: \"0.1.0\"]\nend\n",
     );
-    app.write("libs/inner/lib/inner.ex", "defmodule Inner do\n  def x, do: :inner\nend\n");
+    app.write(
+        "libs/inner/lib/inner.ex",
+        "defmodule Inner do\n  def x, do: :inner\nend\n",
+    );
     let mix_exs = "defmodule NoDeps.MixProject do\n  use Mix.Project\n  def project, do: [app: :no_deps, version: \"0.1.0\", deps: [{:inner, path: \"libs/inner\"}]]\nend\n";
     app.write("mix.exs", mix_exs);
     let deploy = app.deploy();
@@ -560,7 +705,10 @@ fn ten_builds_leave_cache_and_slug_as_large_as_one() {
     for ((files, bytes), (files_once, bytes_once)) in sizes(&app.deploy()).iter().zip(once) {
         assert_eq!(*files, files_once);
         // mix packs times into its manifests, so their size wavers by a few bytes.
-        assert!(bytes.abs_diff(bytes_once) < 512, "{bytes} after ten, {bytes_once} after one");
+        assert!(
+            bytes.abs_diff(bytes_once) < 512,
+            "{bytes} after ten, {bytes_once} after one"
+        );
     }
 }
 
@@ -571,6 +719,9 @@ fn size(tree: &Path) -> (usize, u64) {
         .filter_map(Result::ok)
         .filter(|entry| entry.file_type().is_file());
     files.fold((0, 0), |(count, bytes), file| {
-        (count + 1, bytes + file.metadata().map_or(0, |metadata| metadata.len()))
+        (
+            count + 1,
+            bytes + file.metadata().map_or(0, |metadata| metadata.len()),
+        )
     })
 }

@@ -28,7 +28,10 @@ fn mixpack<'a>(app: &'a App, args: &[&str]) -> mirror::stack::Command<'a> {
 #[test]
 fn a_person_builds_and_runs_an_app_without_touching_it() {
     let app = App::fixture("phoenix-npm").in_app_dir(AppDir::Missing);
-    app.write("deps/leftover/mix.exs", "raise \"a laptop's own deps must not come along\"\n");
+    app.write(
+        "deps/leftover/mix.exs",
+        "raise \"a laptop's own deps must not come along\"\n",
+    );
     app.write("_build/prod/leftover", "");
     let source = app.sandbox.tmp().join("source");
     app.sandbox.give(&source).unwrap();
@@ -43,7 +46,11 @@ fn a_person_builds_and_runs_an_app_without_touching_it() {
     assert_eq!(listing(&source), before);
     assert_eq!(app.sandbox.written_outside().unwrap(), NO_PATHS);
 
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let mut running = mixpack(&app, &["run", "/tmp/source"])
         .env("PORT", port.to_string())
         .stdout(Stdio::piped())
@@ -61,7 +68,11 @@ fn a_person_builds_and_runs_an_app_without_touching_it() {
     assert!(page.contains("Deployed by Mixpack"), "{page}");
     running.signal(Signal::TERM).unwrap();
     let mut said = String::new();
-    running.take_stdout().unwrap().read_to_string(&mut said).unwrap();
+    running
+        .take_stdout()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
     assert!(said.starts_with("starting web on port"), "{said}");
     assert!(!said.contains("Compiling"), "{said}");
 
@@ -86,7 +97,12 @@ fn an_app_that_was_not_built_and_a_process_that_is_not_there_are_said() {
         say(&["run", "/tmp/source"]),
         "mixpack: /tmp/source has not been built: mixpack build /tmp/source\n"
     );
-    assert!(mixpack(&app, &["build", "/tmp/source"]).status().unwrap().success());
+    assert!(
+        mixpack(&app, &["build", "/tmp/source"])
+            .status()
+            .unwrap()
+            .success()
+    );
     assert_eq!(
         say(&["run", "/tmp/source", "worker"]),
         "mixpack: there is no process type worker; there are: web\n"

@@ -17,13 +17,20 @@ fn upstream_no_deps_builds_with_the_newest_toolchain() {
     app.remove("elixir_buildpack.config");
     let deploy = app.deploy();
     deploy.expect_success();
-    assert!(deploy.stdout.contains("sha256 verified"), "{}", deploy.stdout);
+    assert!(
+        deploy.stdout.contains("sha256 verified"),
+        "{}",
+        deploy.stdout
+    );
 }
 
 #[test]
 fn upstream_old_otp_without_checksum_builds_on_heroku_22() {
     let app = on_the_real_hosts("no-deps").stack_name(Some("heroku-22"));
-    app.write("elixir_buildpack.config", "erlang_version=24.2\nelixir_version=1.14.5\n");
+    app.write(
+        "elixir_buildpack.config",
+        "erlang_version=24.2\nelixir_version=1.14.5\n",
+    );
     app.deploy().expect_success();
 }
 
@@ -38,6 +45,8 @@ fn upstream_stock_phoenix_app_deploys_without_any_config() {
     assert_eq!(web, "mix phx.server");
     let secret = "0123456789abcdef".repeat(4);
     let dyno = stock.ship(deploy);
-    let server = dyno.start(&format!("env SECRET_KEY_BASE={secret} PHX_HOST=localhost {web}"));
+    let server = dyno.start(&format!(
+        "env SECRET_KEY_BASE={secret} PHX_HOST=localhost {web}"
+    ));
     assert!(server.get("/").contains("Phoenix"));
 }

@@ -121,7 +121,9 @@ impl App {
             source,
             stack_name: Some("heroku-24".to_owned()),
         };
-        app.sandbox.give(&buildpack).expect("the buildpack's folder");
+        app.sandbox
+            .give(&buildpack)
+            .expect("the buildpack's folder");
         app.sandbox.give(&app.cache).expect("the cache");
         app.config("HEX_BUILDS_URL", &host.url());
         app.config("HEX_MIRROR", &format!("{}/hex", host.url()));
@@ -177,7 +179,9 @@ impl App {
 
     /// Where a path of the sandbox's `/tmp` is on the host.
     fn on_host(&self, inside: &Path) -> PathBuf {
-        self.sandbox.tmp().join(inside.strip_prefix("/tmp").expect("below /tmp"))
+        self.sandbox
+            .tmp()
+            .join(inside.strip_prefix("/tmp").expect("below /tmp"))
     }
 
     /// A new build directory, as a push makes it: new name, new modification times.
@@ -211,13 +215,41 @@ impl App {
 
     /// `bin/compile` on a build directory that is there already.
     pub fn compile(&self, build_dir: &Path) -> Deploy {
+        self.build("compile", build_dir)
+    }
+
+    /// `bin/test-compile` on a build directory that is there already, or on a new checkout.
+    pub fn test_compile(&self, build_dir: Option<&Path>) -> Deploy {
+        let build_dir = build_dir.map_or_else(|| self.checkout(), Path::to_owned);
+        self.build("test-compile", &build_dir)
+    }
+
+    /// The JSON of `bin/report`.
+    pub fn report(&self) -> serde_json::Value {
+        let args: [&Path; 3] = [
+            "/tmp/gone".as_ref(),
+            "/tmp/cache".as_ref(),
+            "/tmp/env".as_ref(),
+        ];
+        let output = self
+            .entry("report", &args)
+            .output()
+            .expect("bin/report runs");
+        assert!(output.status.success());
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    fn build(&self, script: &str, build_dir: &Path) -> Deploy {
         let begun = Instant::now();
-        let compile = self.entry("compile", &[build_dir, "/tmp/cache".as_ref(), "/tmp/env".as_ref()]);
+        let compile = self.entry(
+            script,
+            &[build_dir, "/tmp/cache".as_ref(), "/tmp/env".as_ref()],
+        );
         let Output {
             status,
             stdout,
             stderr,
-        } = compile.output().expect("bin/compile runs");
+        } = compile.output().expect("the build runs");
         Deploy {
             succeeded: status.success(),
             code: status.code(),
@@ -239,7 +271,10 @@ impl App {
         let build_dir = self.checkout();
         let begun = Instant::now();
         let args: [&Path; 3] = [&build_dir, "/tmp/cache".as_ref(), "/tmp/env".as_ref()];
-        let status = self.entry("compile", &args).status().expect("bin/compile runs");
+        let status = self
+            .entry("compile", &args)
+            .status()
+            .expect("bin/compile runs");
         Deploy {
             succeeded: status.success(),
             code: status.code(),
@@ -262,8 +297,16 @@ impl App {
         }
         let script = "export HOME=/tmp/home; mkdir -p $HOME; . /tmp/buildpack/export; unset MIX_ENV; cd /tmp; \
                       mix archive.install --force hex phx_new && mix phx.new --no-ecto --no-install stock";
-        let output = self.sandbox.command("bash", ["-ec", script]).output().expect("mix runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = self
+            .sandbox
+            .command("bash", ["-ec", script])
+            .output()
+            .expect("mix runs");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         copy(&self.sandbox.tmp().join("stock"), &made.source);
         made
     }
@@ -271,7 +314,10 @@ impl App {
     /// Starts `bin/compile` on a new checkout without waiting for it; also its build directory.
     pub fn start_deploy(&self) -> (Process, PathBuf) {
         let build_dir = self.checkout();
-        let compile = self.entry("compile", &[&build_dir, "/tmp/cache".as_ref(), "/tmp/env".as_ref()]);
+        let compile = self.entry(
+            "compile",
+            &[&build_dir, "/tmp/cache".as_ref(), "/tmp/env".as_ref()],
+        );
         let process = compile
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::piped())
@@ -283,12 +329,17 @@ impl App {
     /// `bin/detect`.
     pub fn detect(&self) -> Output {
         let build_dir = self.checkout();
-        self.entry("detect", &[&build_dir]).output().expect("bin/detect runs")
+        self.entry("detect", &[&build_dir])
+            .output()
+            .expect("bin/detect runs")
     }
 
     /// `bin/release` of a slug.
     pub fn release(&self, deploy: &Deploy) -> String {
-        let output = self.entry("release", &[&deploy.build_dir]).output().expect("bin/release runs");
+        let output = self
+            .entry("release", &[&deploy.build_dir])
+            .output()
+            .expect("bin/release runs");
         assert!(output.status.success());
         String::from_utf8(output.stdout).expect("YAML in UTF-8")
     }
@@ -310,10 +361,21 @@ impl App {
             let status = std::process::Command::new("tar").args(args).status();
             assert!(status.expect("tar runs").success());
         };
-        tar(&["-cf".as_ref(), archive.as_ref(), "-C".as_ref(), deploy.slug.as_ref(), ".".as_ref()]);
+        tar(&[
+            "-cf".as_ref(),
+            archive.as_ref(),
+            "-C".as_ref(),
+            deploy.slug.as_ref(),
+            ".".as_ref(),
+        ]);
         fs::remove_dir_all(&deploy.slug).expect("the build directory goes");
         fs::create_dir(&app).expect("a folder for the slug");
-        tar(&["-xf".as_ref(), archive.as_ref(), "-C".as_ref(), app.as_ref()]);
+        tar(&[
+            "-xf".as_ref(),
+            archive.as_ref(),
+            "-C".as_ref(),
+            app.as_ref(),
+        ]);
         fs::remove_file(&archive).expect("the archive goes");
         let sandbox = stack()
             .sandbox()
@@ -374,6 +436,22 @@ pub struct Web {
 }
 
 impl Dyno {
+    /// With the buildpack's `bin` in `/tmp/buildpack`, as CI has it when it calls `bin/test`.
+    #[must_use]
+    pub fn with_buildpack(mut self) -> Self {
+        copy(
+            &root().join("bin"),
+            &self.sandbox.tmp().join("buildpack/bin"),
+        );
+        if let Some(executable) = executable() {
+            self.sandbox = self
+                .sandbox
+                .bind_ro(executable, "/usr/local/lib/mixpack")
+                .env("MIXPACK_EXE", "/usr/local/lib/mixpack");
+        }
+        self
+    }
+
     /// A command the way a dyno starts it: a shell that has sourced `.profile.d`.
     pub fn run(&self, command: &str) -> Output {
         self.command(command, 0).output().expect("the dyno runs")
@@ -421,7 +499,12 @@ impl Dyno {
 impl Web {
     fn try_get(&self, path: &str) -> Option<String> {
         let url = format!("http://127.0.0.1:{}{path}", self.port);
-        ureq::get(&url).call().ok()?.body_mut().read_to_string().ok()
+        ureq::get(&url)
+            .call()
+            .ok()?
+            .body_mut()
+            .read_to_string()
+            .ok()
     }
 
     /// The body of an answer with status 200.

@@ -7,6 +7,7 @@ use crate::package_manager;
 use crate::procfile::Procfile;
 use crate::shell_config::{self, Assignment};
 use crate::tool_versions::{self, Entry};
+use crate::version_files::{self, VersionEntry};
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -31,6 +32,13 @@ pub enum ReadError {
         line: usize,
         message: String,
     },
+    /// A `mise.toml` that is not TOML.
+    #[error("{path}:{line}: {message}")]
+    Toml {
+        path: String,
+        line: u32,
+        message: String,
+    },
 }
 
 /// One of the two bash config files.
@@ -52,8 +60,9 @@ pub struct JsPackage {
     /// Relative to the app; `.` for the app itself.
     pub dir: String,
     pub json: PackageJson,
-    /// The version of Node that its `engines` ask for.
-    pub engines_node: Option<Asked>,
+    /// The versions of Node that it asks for: those of `engines`, `volta` and `devEngines`, as far
+    /// as it has them, in this order.
+    pub node: Vec<Asked>,
     /// Its `packageManager`.
     pub manager: Option<Asked>,
     /// The lockfiles beside it, by name.
@@ -84,6 +93,8 @@ pub struct Facts {
     pub static_config: ConfigFile,
     /// The entries of `.tool-versions`.
     pub tool_versions: Vec<Entry>,
+    /// What `mise.toml` and the files of one version ask for, those that win first.
+    pub version_files: Vec<VersionEntry>,
     /// By folder: the app, then `assets` folders.
     pub packages: Vec<JsPackage>,
     /// The version of the Node.js that an earlier buildpack has left in the app. It has to be run to
@@ -167,6 +178,7 @@ pub fn read(dir: &Path) -> Result<Facts, ReadError> {
         tool_versions: optional(dir, ".tool-versions")?
             .map(|text| tool_versions::parse(&text))
             .unwrap_or_default(),
+        version_files: version_files(dir)?,
         packages,
         given_node: None,
         procfile: optional(dir, "Procfile")?.map(|text| Procfile::parse(&text)),
@@ -194,6 +206,21 @@ pub fn add_configured_packages(
     Ok(())
 }
 
+fn version_files(dir: &Path) -> Result<Vec<VersionEntry>, ReadError> {
+    let mut entries = Vec::new();
+    for path in version_files::MISE {
+        if let Some(text) = optional(dir, path)? {
+            entries.extend(version_files::mise(path, &text)?);
+        }
+    }
+    for (path, tool) in version_files::SINGLE {
+        if let Some(text) = optional(dir, path)? {
+            entries.extend(version_files::single(path, tool, &text));
+        }
+    }
+    Ok(entries)
+}
+
 fn package(dir: &Path, folder: &str) -> Result<Option<JsPackage>, ReadError> {
     let path = join(folder, "package.json");
     let Some(text) = optional(dir, &path)? else {
@@ -204,10 +231,14 @@ fn package(dir: &Path, folder: &str) -> Result<Option<JsPackage>, ReadError> {
         line: error.line(),
         message: error.to_string(),
     })?;
-    let engines_node = json.engines.get("node").map(|range| {
-        let line = package_json::line_of(&text, "engines", "node");
-        Asked::new(range.clone(), Origin::file(path.clone(), line))
-    });
+    let node = json
+        .node_versions()
+        .into_iter()
+        .map(|(section, key, value)| {
+            let line = package_json::line_of(&text, section, key);
+            Asked::new(value, Origin::file(path.clone(), line))
+        })
+        .collect();
     let manager = package_manager::asked(&path, &text, json.package_manager.as_ref());
     let lockfiles: Vec<String> = LOCKFILES
         .iter()
@@ -222,7 +253,7 @@ fn package(dir: &Path, folder: &str) -> Result<Option<JsPackage>, ReadError> {
     Ok(Some(JsPackage {
         dir: folder.to_owned(),
         json,
-        engines_node,
+        node,
         manager,
         lockfiles,
         lock_format,

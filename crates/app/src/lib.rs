@@ -5,6 +5,7 @@
 //! and handed back as values.
 
 pub mod facts;
+pub mod lifecycle;
 pub mod mix_exs;
 pub mod origin;
 pub mod package_json;
@@ -13,7 +14,10 @@ pub mod plan;
 pub mod procfile;
 pub mod settings;
 pub mod shell_config;
+mod tests_only;
 pub mod tool_versions;
+pub mod version_files;
+pub mod wishes;
 
 pub use facts::Facts;
 pub use origin::{Asked, Origin};

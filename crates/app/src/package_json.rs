@@ -14,12 +14,49 @@ pub struct PackageJson {
     pub scripts: BTreeMap<String, String>,
     pub engines: BTreeMap<String, String>,
     pub package_manager: Option<String>,
+    /// The pins of the version manager Volta; `extends` and other values are its own affair.
+    pub volta: BTreeMap<String, serde_json::Value>,
+    pub dev_engines: DevEngines,
+}
+
+/// `devEngines` of npm 10.9 and newer; only its `runtime` counts here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct DevEngines {
+    /// `{"name": "node", "version": "^22"}`, or a list of such.
+    pub runtime: serde_json::Value,
 }
 
 impl PackageJson {
     /// Reads the text of a `package.json`.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text.trim_start_matches('\u{feff}'))
+    }
+
+    /// What the file says of the version of Node: section, key and value, in the order in which
+    /// they count.
+    pub(crate) fn node_versions(&self) -> Vec<(&'static str, &'static str, String)> {
+        let engines = self.engines.get("node").cloned();
+        let volta = self.volta.get("node").and_then(|version| version.as_str());
+        let runtimes = match &self.dev_engines.runtime {
+            serde_json::Value::Array(list) => list.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let runtime = runtimes
+            .iter()
+            .find(|runtime| runtime["name"] == "node")
+            .and_then(|runtime| runtime["version"].as_str());
+        [
+            ("engines", "node", engines),
+            ("volta", "node", volta.map(str::to_owned)),
+            ("devEngines", "version", runtime.map(str::to_owned)),
+        ]
+        .into_iter()
+        .filter_map(|(section, key, value)| {
+            let value = value.filter(|value| !value.trim().is_empty())?;
+            Some((section, key, value))
+        })
+        .collect()
     }
 
     #[must_use]
@@ -70,6 +107,25 @@ mod tests {
             1
         );
         assert_eq!(line_of(text, "engines", "npm"), 0);
+    }
+
+    #[test]
+    fn node_is_asked_for_by_engines_then_volta_then_dev_engines() {
+        let json = PackageJson::parse(
+            r#"{"engines":{"node":">=18"},"volta":{"node":"22.1.0","extends":"../package.json"},
+                "devEngines":{"runtime":[{"name":"bun","version":"1"},{"name":"node","version":"^22"}]}}"#,
+        )
+        .unwrap();
+        let values: Vec<_> = json
+            .node_versions()
+            .into_iter()
+            .map(|found| found.2)
+            .collect();
+        assert_eq!(values, [">=18", "22.1.0", "^22"]);
+        let one = r#"{"devEngines":{"runtime":{"name":"node","version":"24"}}}"#;
+        let one = PackageJson::parse(one).unwrap().node_versions();
+        assert_eq!(one, [("devEngines", "version", "24".to_owned())]);
+        assert_eq!(PackageJson::parse("{}").unwrap().node_versions(), []);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::facts::{Facts, JsPackage, clean, join};
 use crate::origin::{Asked, Origin};
 use crate::package_manager::{Manager, PackageManager};
 use crate::settings::{COMPILE_SCRIPT, Hooks, Settings};
-use crate::tool_versions;
+use crate::wishes::Wishes;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -286,6 +286,23 @@ pub enum PlanError {
     },
     #[error("nothing in the lists for {target} goes together")]
     NothingGoesTogether { target: String },
+    /// What was asked for is not what `mix.exs` allows.
+    #[error("Elixir {elixir} is not {} of {}", requirement.value, requirement.origin)]
+    NotWhatMixExsAllows {
+        /// The version that was found for what was asked.
+        elixir: String,
+        elixir_source: Origin,
+        requirement: Asked,
+    },
+    /// Nothing was asked for, and nothing that is listed is what `mix.exs` allows.
+    #[error("no Elixir that is listed is {} of {}", requirement.value, requirement.origin)]
+    NoElixirThatMixExsAllows {
+        requirement: Asked,
+        /// The OTP that was asked for, and where.
+        otp: Option<(String, Origin)>,
+        /// The newest that would run.
+        newest: String,
+    },
     #[error("no long-term release of Node.js for {arch} is listed")]
     NoNode { arch: String },
     #[error("two lockfiles in {dir}")]
@@ -326,8 +343,10 @@ pub fn plan(
     lists: &Lists,
     last: &LastBuild,
 ) -> Result<Plan, PlanError> {
-    let (erlang, elixir) = choose_pair(facts, settings, &target, lists, last)?;
     let assets = assets(facts, settings)?;
+    let folders: Vec<&str> = assets.iter().map(|a| a.assets_dir.as_str()).collect();
+    let wishes = Wishes::of(facts, settings, &folders);
+    let (erlang, elixir) = choose_pair(&wishes, &target, lists, last)?;
     let given = facts
         .given_node
         .as_ref()
@@ -338,7 +357,7 @@ pub fn plan(
             Some(node_choice(given, None, Origin::Default(why.to_owned())))
         }
         (Some(index), None) if assets.iter().any(|assets| assets.install.is_some()) => {
-            Some(choose_node(facts, settings, &target, index, last, &assets)?)
+            Some(choose_node(&wishes, &target, index, last)?)
         }
         _ => None,
     };
@@ -352,7 +371,7 @@ pub fn plan(
     let removes_executables = removes_executables(facts, settings, &assets);
     let node_given = node.is_some() && facts.given_node.is_some();
     let check_locked = settings.check_locked && facts.has_lock && checks;
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = wishes.warnings(node.is_some()).collect();
     if let (Some(elixir_version), Compatibility::Unknown) = (
         &elixir.build.version,
         pair_compatibility(&elixir.build, &erlang.build),
@@ -417,16 +436,6 @@ pub fn plan(
     })
 }
 
-/// What is asked for: the first source that answers. The rest of the list of sources
-/// (`mise.toml`, `.elixir-version`, …) belongs behind `.tool-versions`.
-fn asked_for(facts: &Facts, setting: Option<&Asked>, names: &[&str]) -> Option<Asked> {
-    setting.cloned().or_else(|| {
-        let (entry, version) = tool_versions::lookup(&facts.tool_versions, names)?;
-        let origin = Origin::file(".tool-versions", entry.line);
-        Some(Asked::new(version.to_owned(), origin))
-    })
-}
-
 /// As the Phoenix guide has it: `mix assets.deploy && rm -f _build/esbuild*`, in a hook or in a
 /// script of `package.json`.
 fn removes_executables(facts: &Facts, settings: &Settings, assets: &[Assets]) -> bool {
@@ -462,48 +471,54 @@ fn phoenix_ex(facts: &Facts, settings: &Settings) -> String {
 type Pair = (Choice<OtpBuild>, Choice<ElixirBuild>);
 
 fn choose_pair(
-    facts: &Facts,
-    settings: &Settings,
+    wishes: &Wishes,
     target: &Target,
     lists: &Lists,
     last: &LastBuild,
 ) -> Result<Pair, PlanError> {
-    let otp = asked_for(
-        facts,
-        settings.erlang_version.as_ref(),
-        tool_versions::ERLANG,
-    );
-    let elixir = asked_for(
-        facts,
-        settings.elixir_version.as_ref(),
-        tool_versions::ELIXIR,
-    );
+    let otp = wishes.erlang.clone();
+    let elixir = wishes.elixir.clone();
     let otp_request = otp.as_ref().map(|asked| parse_otp(asked, &lists.otp));
     let otp_request = otp_request.transpose()?;
     let elixir_request = elixir
         .as_ref()
         .map(|asked| parse_elixir(asked, &lists.elixir));
     let elixir_request = elixir_request.transpose()?;
+    let allowed = lists.elixir.only(|version| wishes.allow(version));
     match (otp.zip(otp_request), elixir.zip(elixir_request)) {
         (Some((otp, otp_request)), Some((elixir, elixir_request))) => {
             let erlang = choose_otp(&otp, &otp_request, target, lists)?;
-            let elixir = choose_elixir(&elixir, &elixir_request, &erlang, target, lists)?;
+            let build = allowed.choose(&elixir_request, otp_major(&erlang.build));
+            let Ok(build) = build else {
+                let choice = choose_elixir(&elixir, &elixir_request, &erlang, target, lists)?;
+                return Err(wishes.refuse(&elixir, &choice.build));
+            };
+            let elixir = elixir_choice(build, Some(elixir.value), elixir.origin);
             Ok((erlang, elixir))
         }
         (Some((otp, request)), None) => {
             let erlang = choose_otp(&otp, &request, target, lists)?;
-            let newest = lists.elixir.newest_for(otp_major(&erlang.build));
-            let build = newest.ok_or_else(|| PlanError::NoElixirFor {
+            let major = otp_major(&erlang.build);
+            let newest = lists.elixir.newest_for(major);
+            let newest = newest.ok_or_else(|| PlanError::NoElixirFor {
                 asked: otp.clone(),
                 otp: erlang.version.clone(),
             })?;
-            let reason = format!("newest for OTP {}", otp_major(&erlang.build));
+            let build = allowed
+                .newest_for(major)
+                .ok_or_else(|| wishes.refuse_all(newest, Some(&erlang)))?;
+            let reason = wishes.reason(format!("newest for OTP {major}"), build, newest);
             let elixir = elixir_choice(build, None, Origin::Default(reason));
             Ok((erlang, elixir))
         }
         (None, Some((asked, request))) => {
-            let found = elixir::newest_otp_for(&request, &lists.otp, &lists.elixir);
+            let found = elixir::newest_otp_for(&request, &lists.otp, &allowed);
             let Some((otp, elixir)) = found else {
+                if let Some((_, elixir)) =
+                    elixir::newest_otp_for(&request, &lists.otp, &lists.elixir)
+                {
+                    return Err(wishes.refuse(&asked, elixir));
+                }
                 // Any OTP will do to learn which of the two is the matter.
                 let miss = lists.elixir.choose(&request, compatibility::NEWEST_OTP);
                 return Err(match miss {
@@ -523,18 +538,24 @@ fn choose_pair(
                 elixir_choice(elixir, Some(asked.value), asked.origin),
             ))
         }
-        (None, None) => unasked_pair(target, lists, last),
+        (None, None) => unasked_pair(wishes, &allowed, target, lists, last),
     }
 }
 
 /// Nobody is upgraded behind their back: without a wish, the last build's versions stay.
-fn unasked_pair(target: &Target, lists: &Lists, last: &LastBuild) -> Result<Pair, PlanError> {
+fn unasked_pair(
+    wishes: &Wishes,
+    allowed: &ElixirListing,
+    target: &Target,
+    lists: &Lists,
+    last: &LastBuild,
+) -> Result<Pair, PlanError> {
     let kept = last.erlang.as_deref().zip(last.elixir.as_deref());
     let kept = kept.and_then(|(otp, elixir)| {
         let otp = OtpRequest::parse(otp).ok()?;
         let otp = lists.otp.choose(&otp).ok()?;
         let elixir = ElixirRequest::parse(elixir).ok()?;
-        let elixir = lists.elixir.choose(&elixir, otp_major(otp)).ok()?;
+        let elixir = allowed.choose(&elixir, otp_major(otp)).ok()?;
         Some((otp, elixir))
     });
     if let Some((otp, elixir)) = kept {
@@ -544,13 +565,69 @@ fn unasked_pair(target: &Target, lists: &Lists, last: &LastBuild) -> Result<Pair
         ));
     }
     let newest = elixir::newest_pair(&lists.otp, &lists.elixir);
-    let (otp, elixir) =
+    let (_, newest) =
         newest.ok_or_else(|| PlanError::NothingGoesTogether { target: os(target) })?;
-    let why = || Origin::Default("newest".to_owned());
+    let (otp, elixir) =
+        elixir::newest_pair(&lists.otp, allowed).ok_or_else(|| wishes.refuse_all(newest, None))?;
+    let why = |reason: &str| Origin::Default(wishes.reason(reason.to_owned(), elixir, newest));
+    let erlang_why = if elixir == newest {
+        why("newest")
+    } else {
+        Origin::Default(format!("newest that Elixir {} runs on", name(elixir)))
+    };
     Ok((
-        otp_choice(otp, None, why()),
-        elixir_choice(elixir, None, why()),
+        otp_choice(otp, None, erlang_why),
+        elixir_choice(elixir, None, why("newest")),
     ))
+}
+
+impl Wishes {
+    fn allow(&self, version: &ElixirVersion) -> bool {
+        self.broken_by(version).is_none()
+    }
+
+    /// The first requirement that a version does not satisfy.
+    fn broken_by(&self, version: &ElixirVersion) -> Option<&Asked> {
+        self.elixir_requirements
+            .iter()
+            .find(|(_, requirement)| !requirement.matches(version))
+            .map(|(asked, _)| asked)
+    }
+
+    /// The requirement to name when `build` is refused. A build that some requirement allows is
+    /// refused by the others, so that there always is one.
+    fn refusing(&self, build: &ElixirBuild) -> Asked {
+        let broken = build.version.as_ref().and_then(|v| self.broken_by(v));
+        let first = || self.elixir_requirements.first().map(|(asked, _)| asked);
+        broken
+            .or_else(first)
+            .cloned()
+            .unwrap_or_else(|| Asked::new(String::new(), Origin::file("mix.exs", 0)))
+    }
+
+    fn refuse(&self, asked: &Asked, build: &ElixirBuild) -> PlanError {
+        PlanError::NotWhatMixExsAllows {
+            elixir: name(build),
+            elixir_source: asked.origin.clone(),
+            requirement: self.refusing(build),
+        }
+    }
+
+    fn refuse_all(&self, newest: &ElixirBuild, otp: Option<&Choice<OtpBuild>>) -> PlanError {
+        PlanError::NoElixirThatMixExsAllows {
+            newest: name(newest),
+            otp: otp.map(|otp| (otp.version.clone(), otp.source.clone())),
+            requirement: self.refusing(newest),
+        }
+    }
+
+    /// Why a build was chosen, with the requirement where that made the difference.
+    fn reason(&self, reason: String, chosen: &ElixirBuild, newest: &ElixirBuild) -> String {
+        if chosen == newest {
+            return reason;
+        }
+        format!("{reason} that {} allows", self.refusing(newest).origin)
+    }
 }
 
 /// How many releases a message about a malformed version offers.
@@ -743,39 +820,53 @@ fn elixir_choice(
 }
 
 fn choose_node(
-    facts: &Facts,
-    settings: &Settings,
+    wishes: &Wishes,
     target: &Target,
     index: &NodeIndex,
     last: &LastBuild,
-    assets: &[Assets],
 ) -> Result<Choice<NodeVersion>, PlanError> {
-    let asked =
-        asked_for(facts, settings.node_version.as_ref(), tool_versions::NODE).or_else(|| {
-            assets.iter().find_map(|assets| {
-                let package = facts.package_in(&assets.assets_dir)?;
-                package.engines_node.clone()
-            })
-        });
-    let Some(asked) = asked else {
+    let range = wishes.node_range.as_ref();
+    let Some(asked) = &wishes.node else {
         let kept = last.node.as_deref().and_then(|kept| {
             let request = NodeRequest::parse(kept).ok()?;
-            index.choose(&request, target.arch).ok()
+            let release = index.choose(&request, target.arch).ok()?;
+            let allowed = range.is_none_or(|(_, range)| range.matches(&release.version));
+            allowed.then_some(release)
         });
-        let (release, source) = match kept {
-            Some(release) => (release, Origin::LastBuild),
+        if let Some(release) = kept {
+            return Ok(node_choice(&release.version, None, Origin::LastBuild));
+        }
+        return match range {
+            Some((asked, range)) => {
+                node_for(asked, &NodeRequest::Range(range.clone()), target, index)
+            }
             None => index
                 .default_lts(target.arch)
-                .map(|release| (release, Origin::Default("newest LTS".to_owned())))
+                .map(|release| {
+                    let source = Origin::Default("newest LTS".to_owned());
+                    node_choice(&release.version, None, source)
+                })
                 .ok_or_else(|| PlanError::NoNode {
                     arch: target.arch.to_string(),
-                })?,
+                }),
         };
-        return Ok(node_choice(&release.version, None, source));
     };
-    let request = parse_node(&asked, index, target.arch)?;
+    node_for(
+        asked,
+        &parse_node(asked, index, target.arch)?,
+        target,
+        index,
+    )
+}
+
+fn node_for(
+    asked: &Asked,
+    request: &NodeRequest,
+    target: &Target,
+    index: &NodeIndex,
+) -> Result<Choice<NodeVersion>, PlanError> {
     let release = index
-        .choose(&request, target.arch)
+        .choose(request, target.arch)
         .map_err(|miss| PlanError::NoSuchVersion {
             tool: Tool::Node,
             target: os(target),
@@ -785,8 +876,8 @@ fn choose_node(
         })?;
     Ok(node_choice(
         &release.version,
-        Some(asked.value),
-        asked.origin,
+        Some(asked.value.clone()),
+        asked.origin.clone(),
     ))
 }
 

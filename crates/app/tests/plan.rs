@@ -1,5 +1,8 @@
 //! What is decided from an app's files, the settings, upstream's lists and the last build.
 
+#[path = "plan/versions.rs"]
+mod sources;
+
 use app::facts::{self, Facts};
 use app::package_manager::Manager;
 use app::plan::{self, AssetBuild, LastBuild, Lists, PlanError, StepName};
@@ -627,7 +630,7 @@ fn the_lockfile_says_how_packages_are_installed() {
 
 fn manager(files: &[(&str, &str)]) -> Result<app::plan::Install, PlanError> {
     let plan = case(files).plan()?;
-    Ok(plan.assets[0].install.clone().unwrap())
+    Ok(plan.assets[0].install.clone().expect("an install"))
 }
 
 #[test]

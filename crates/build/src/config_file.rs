@@ -71,7 +71,8 @@ fn line_of(name: &str, text: &str) -> u32 {
     let assigns = |line: &str| {
         let line = line.trim_start();
         let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-        line.strip_prefix(name).is_some_and(|rest| rest.starts_with('='))
+        line.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with('='))
     };
     (1..)
         .zip(text.lines())
@@ -138,13 +139,31 @@ mod tests {
             get(&list, "elixir_version"),
             Value::Words(vec!["branch".into(), "main".into()])
         );
-        assert_eq!(get(&list, "hook_compile"), Value::Text("do user value".into()));
+        assert_eq!(
+            get(&list, "hook_compile"),
+            Value::Text("do user value".into())
+        );
         assert_eq!(get(&list, "lines"), Value::Text("a\nb".into()));
         let line = |name: &str| list.iter().find(|a| a.name == name).unwrap().line;
-        assert_eq!((line("erlang_version"), line("TOKEN"), line("elixir_version")), (2, 5, 0));
-        let exported: Vec<_> = list.iter().filter(|a| a.exported).map(|a| &a.name).collect();
+        assert_eq!(
+            (
+                line("erlang_version"),
+                line("TOKEN"),
+                line("elixir_version")
+            ),
+            (2, 5, 0)
+        );
+        let exported: Vec<_> = list
+            .iter()
+            .filter(|a| a.exported)
+            .map(|a| &a.name)
+            .collect();
         assert_eq!(exported, ["TOKEN"]);
-        assert!(list.iter().all(|a| a.name != "PATH" && a.name != "FROM_USER"), "{list:?}");
+        assert!(
+            list.iter()
+                .all(|a| a.name != "PATH" && a.name != "FROM_USER"),
+            "{list:?}"
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The variables of a build: what the platform gives, what the user set, what tools need.
 
 use crate::command::Env;
+use crate::credentials;
+use app::Asked;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -33,6 +35,7 @@ const DENIED_PREFIX: &str = "LD_";
 pub struct Environment {
     process: Env,
     config_vars: Env,
+    tests_only: Option<Asked>,
 }
 
 impl Environment {
@@ -54,7 +57,24 @@ impl Environment {
                 .filter(|(name, _)| name != "GIT_DIR")
                 .collect(),
             config_vars: config_vars.into_iter().filter(allowed).collect(),
+            tests_only: None,
         }
+    }
+
+    /// The same for a build whose product is `mix test`, in this `MIX_ENV` whatever the config
+    /// vars say: they may be those of the deployed app.
+    #[must_use]
+    pub fn for_tests_only(self, mix_env: Asked) -> Self {
+        Self {
+            tests_only: Some(mix_env),
+            ..self
+        }
+    }
+
+    /// The `MIX_ENV` of a build for `mix test`, if this is one.
+    #[must_use]
+    pub fn tests_only(&self) -> Option<&Asked> {
+        self.tests_only.as_ref()
     }
 
     /// The value that counts: a config var before the platform's variable. Values that are not
@@ -75,16 +95,44 @@ impl Environment {
         value.to_str().map(str::to_owned)
     }
 
+    /// A variable of the platform itself, which no config var changes.
+    #[must_use]
+    pub fn platform(&self, name: &str) -> Option<String> {
+        let value = self.process.get(OsStr::new(name))?;
+        value.to_str().map(str::to_owned)
+    }
+
+    /// A text that holds values of config vars, as it may be shown: with their names instead.
+    #[must_use]
+    pub fn without_values(&self, text: &str) -> String {
+        let mut vars: Vec<(&str, &str)> = self
+            .config_vars
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?.trim())))
+            // Shorter ones are words of any command.
+            .filter(|(_, value)| value.len() >= 6)
+            .collect();
+        vars.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+        vars.into_iter()
+            .fold(text.to_owned(), |text, (name, value)| {
+                text.replace(value, &format!("${name}"))
+            })
+    }
+
     #[must_use]
     pub fn home(&self) -> Option<PathBuf> {
         self.process.get(OsStr::new("HOME")).map(PathBuf::from)
     }
 
-    /// Everything that the app's own commands may see, before tools are added.
+    /// Everything that the app's own commands may see, before tools are added. Credentials for
+    /// private dependencies are not among it.
     #[must_use]
     pub fn for_commands(&self) -> Env {
         let mut env = self.process.clone();
         env.extend(self.config_vars.clone());
+        for name in credentials::VARIABLES {
+            env.remove(OsStr::new(name));
+        }
         env
     }
 }
@@ -161,6 +209,22 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_shown_with_names_in_place_of_values() {
+        let environment = Environment::new(
+            Env::new(),
+            env(&[
+                ("KEY", "s3cret-value"),
+                ("LONGER", "s3cret-value-and-more"),
+                ("SHORT", "mix"),
+            ]),
+        );
+        assert_eq!(
+            environment.without_values("mix auth s3cret-value s3cret-value-and-more"),
+            "mix auth $KEY $LONGER"
+        );
+    }
+
+    #[test]
     fn values_of_env_dir_are_kept_to_the_byte() {
         let dir = tempfile::tempdir().unwrap();
         let value = b"-----BEGIN\n$X \"quoted\" \xff\n\n";
@@ -169,7 +233,11 @@ mod tests {
         let vars = read_env_dir(dir.path()).unwrap();
         assert_eq!(vars.len(), 1);
         assert_eq!(vars[OsStr::new("KEY")].as_bytes(), value);
-        assert!(read_env_dir(&dir.path().join("missing")).unwrap().is_empty());
+        assert!(
+            read_env_dir(&dir.path().join("missing"))
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod asked;
 mod commands;
 mod fetched;
+mod mix_exs;
 #[cfg(test)]
 mod tests;
 

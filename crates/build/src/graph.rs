@@ -78,11 +78,7 @@ pub fn run(
     }
 }
 
-fn next(
-    waiting: &[&StepPlan],
-    running: &[&StepPlan],
-    ended: &BTreeSet<StepName>,
-) -> Option<usize> {
+fn next(waiting: &[&StepPlan], running: &[&StepPlan], ended: &BTreeSet<StepName>) -> Option<usize> {
     if running.iter().any(|step| step.alone) {
         return None;
     }
@@ -126,7 +122,9 @@ mod tests {
         let timings = run(&steps, &Cancel::default(), &|name| {
             let beside = now.fetch_add(1, Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(50));
-            seen.lock().unwrap().push((name, beside.max(now.load(Ordering::SeqCst) - 1)));
+            seen.lock()
+                .unwrap()
+                .push((name, beside.max(now.load(Ordering::SeqCst) - 1)));
             std::thread::sleep(Duration::from_millis(50));
             now.fetch_sub(1, Ordering::SeqCst);
             Ok(())

@@ -120,6 +120,12 @@ impl Log {
         inner.paragraph(lines, YELLOW);
     }
 
+    /// The text as the log would print it.
+    #[must_use]
+    pub fn without_secrets(&self, text: &str) -> String {
+        self.lock().without_secrets(text)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -145,10 +151,7 @@ impl StepLog<'_> {
     pub(crate) fn heartbeat(&self, doing: &str, quiet: Duration) {
         let mut inner = self.log.lock();
         if inner.on_stage == Some(self.id) && inner.last_write.elapsed() >= quiet {
-            let text = format!(
-                "... {doing}, {} s so far",
-                self.started.elapsed().as_secs()
-            );
+            let text = format!("... {doing}, {} s so far", self.started.elapsed().as_secs());
             inner.say(self.id, Line::Detail(text));
         }
     }

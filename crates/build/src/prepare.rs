@@ -4,16 +4,22 @@ use crate::config_file;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::given_node;
+use crate::kept_lists::{self, Outdated, or_kept};
 use crate::log::StepLog;
 use crate::record::Record;
+use crate::store::Store;
 use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts, STATIC_CONFIG};
-use app::plan::{self, LastBuild, Lists, Plan};
-use app::{Asked, Origin, Settings};
+use app::plan::{self, LastBuild, Lists, Plan, PlanError};
+use app::{Asked, Origin, Settings, lifecycle};
 use fetch::{Client, Observer};
 use std::path::Path;
 use toolchain::{Hosts, lists};
-use versions::Target;
+use versions::elixir::ElixirListing;
+use versions::lifecycle::Date;
+use versions::node::NodeIndex;
+use versions::otp::OtpListing;
 use versions::target::{Arch, OsRelease};
+use versions::{Target, Tool};
 
 /// What a plan is made from.
 #[derive(Clone, Copy)]
@@ -24,6 +30,8 @@ pub struct Request<'a> {
     pub hosts: &'a Hosts,
     /// The record of the last build of this app.
     pub last: Option<&'a Record>,
+    /// Where upstream's lists are kept, for when it is down.
+    pub store: Option<&'a dyn Store>,
     /// Where the slug will run, when it is not where the app says (a build on a laptop).
     pub runtime_path: Option<&'a Path>,
     pub observer: &'a dyn Observer,
@@ -45,21 +53,86 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
         facts.given_node = given_node::version(request.app, request.environment);
         node = facts.given_node.is_none();
     }
-    let (otp, elixir, node) = lists::fetch(
-        request.client,
-        request.hosts,
-        &target,
-        node,
-        request.observer,
-    )?;
+    let gathered = gather(&request, &target, node)?;
     let last = request
         .last
         .map_or_else(LastBuild::default, Record::last_build);
-    let lists = Lists { otp, elixir, node };
     let mix_env = mix_env(request.environment);
-    Ok(plan::plan(
-        &facts, &settings, target, mix_env, &lists, &last,
-    )?)
+    let lists = gathered.lists;
+    match plan::plan(&facts, &settings, target, mix_env, &lists, &last) {
+        Ok(mut plan) => {
+            let today = Date::of_unix_time(kept_lists::now());
+            plan.warnings
+                .extend(lifecycle::warnings(&plan, &lists, today));
+            plan.warnings.extend(
+                gathered
+                    .outdated
+                    .into_iter()
+                    .map(|(_, outdated)| outdated.warning),
+            );
+            if request.environment.tests_only().is_some() {
+                plan.for_tests_only(&facts);
+            }
+            Ok(plan)
+        }
+        Err(error) => Err(blame(error, gathered.outdated)),
+    }
+}
+
+/// The lists to plan with, and those of them that are not upstream's current ones.
+struct Gathered {
+    lists: Lists,
+    outdated: Vec<(Tool, Outdated)>,
+}
+
+fn gather(request: &Request<'_>, target: &Target, node: bool) -> Result<Gathered, Error> {
+    let texts = lists::fetch(
+        request.client,
+        request.hosts,
+        target,
+        node,
+        request.observer,
+    );
+    let mut outdated = Vec::new();
+    let mut settle = |tool: Tool, list| {
+        let list = or_kept(request.store, &format!("list-{tool}.json"), list)?;
+        outdated.extend(list.outdated.map(|why| (tool, why)));
+        Ok::<_, Error>(list.text)
+    };
+    let otp = settle(Tool::Erlang, texts.otp)?;
+    let elixir = settle(Tool::Elixir, texts.elixir)?;
+    let node = match texts.node {
+        Some(list) => Some(settle(Tool::Node, list)?),
+        None => None,
+    };
+    Ok(Gathered {
+        lists: Lists {
+            otp: OtpListing::parse(&otp),
+            elixir: ElixirListing::parse(&elixir),
+            // What is settled has been read before.
+            node: node.and_then(|text| NodeIndex::parse(&text).ok()),
+        },
+        outdated,
+    })
+}
+
+/// A list from before may lack what the current one has: then it is the list that is missing, and
+/// nothing is wrong with what was asked for.
+fn blame(error: PlanError, outdated: Vec<(Tool, Outdated)>) -> Error {
+    let concerned: &[Tool] = match &error {
+        PlanError::NoSuchVersion { tool, .. } => std::slice::from_ref(tool),
+        PlanError::NoNode { .. } => &[Tool::Node],
+        PlanError::NotForThisOtp { .. }
+        | PlanError::NoOtpFor { .. }
+        | PlanError::NoElixirFor { .. }
+        | PlanError::NoElixirThatMixExsAllows { .. }
+        | PlanError::NothingGoesTogether { .. } => &[Tool::Erlang, Tool::Elixir],
+        _ => &[],
+    };
+    let cause = outdated
+        .into_iter()
+        .find(|(tool, _)| concerned.contains(tool));
+    cause.map_or_else(|| error.into(), |(_, outdated)| outdated.error.into())
 }
 
 /// The facts of the app, with config files evaluated by bash where they need it.
@@ -81,7 +154,9 @@ fn target(environment: &Environment) -> Result<Target, Error> {
     let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let name = std::env::consts::ARCH;
     let arch = Arch::parse(name).ok_or_else(|| Error::Architecture(name.to_owned()))?;
-    let stack = environment.get("STACK");
+    let stack = environment
+        .platform("STACK")
+        .or_else(|| environment.get("STACK"));
     Ok(Target::resolve(
         stack.as_deref(),
         &OsRelease::parse(&text),
@@ -90,7 +165,12 @@ fn target(environment: &Environment) -> Result<Target, Error> {
 }
 
 fn mix_env(environment: &Environment) -> Asked {
-    let value = environment.get("MIX_ENV").map(|value| value.trim().to_owned());
+    if let Some(mix_env) = environment.tests_only() {
+        return mix_env.clone();
+    }
+    let value = environment
+        .get("MIX_ENV")
+        .map(|value| value.trim().to_owned());
     match value.filter(|value| !value.is_empty()) {
         Some(value) => Asked::new(value, Origin::ConfigVar("MIX_ENV".to_owned())),
         None => Asked::new("prod".to_owned(), Origin::Default("production".to_owned())),
@@ -114,8 +194,18 @@ pub fn show(step: &StepLog<'_>, plan: &Plan) {
         plan.target.stack, plan.target.os, plan.target.arch
     ));
     let (erlang, elixir) = (&plan.erlang, &plan.elixir);
-    line("erlang", &erlang.version, erlang.asked.as_deref(), &erlang.source);
-    line("elixir", &elixir.version, elixir.asked.as_deref(), &elixir.source);
+    line(
+        "erlang",
+        &erlang.version,
+        erlang.asked.as_deref(),
+        &erlang.source,
+    );
+    line(
+        "elixir",
+        &elixir.version,
+        elixir.asked.as_deref(),
+        &elixir.source,
+    );
     match &plan.node {
         Some(node) => line("node", &node.version, node.asked.as_deref(), &node.source),
         None => step.detail("node: not needed, there is no package.json for assets"),

@@ -7,6 +7,9 @@ use std::path::Path;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch<'a> {
     pub mix_env: &'a str,
+    /// Built to run `mix test`, in that `MIX_ENV` alone: a config var for the deployed app must not
+    /// make tests run in production.
+    pub tests_only: bool,
     /// Node is in the slug.
     pub node: bool,
     /// So is yarn.
@@ -29,9 +32,11 @@ pub fn elixir_script(root: &Path, launch: &Launch<'_>) -> String {
         "export PATH=\"{root}/.platform_tools/elixir/bin:{root}/.platform_tools/erlang/bin:{root}/.platform_tools:$PATH\""
     );
     // The VM warns when file names are latin1, and C.UTF-8 is the one UTF-8 locale of every image.
-    script.push_str(
-        "[ -n \"${LC_ALL:-}${LC_CTYPE:-}${LANG:-}\" ] || export LANG=C.UTF-8\n",
-    );
+    script.push_str("[ -n \"${LC_ALL:-}${LC_CTYPE:-}${LANG:-}\" ] || export LANG=C.UTF-8\n");
+    if launch.tests_only {
+        let mix_env = shell_words::quote(launch.mix_env);
+        let _ = writeln!(script, "export MIX_ENV={mix_env}");
+    }
     let mut default = |name: &str, value: &str| {
         let _ = writeln!(script, "export {name}=\"${{{name}:-{value}}}\"");
     };
@@ -49,7 +54,7 @@ pub fn elixir_script(root: &Path, launch: &Launch<'_>) -> String {
 pub fn node_script(root: &Path, launch: &Launch<'_>) -> Option<String> {
     launch.node.then(|| {
         let root = in_double_quotes(root);
-        let mut path = format!("{root}/.heroku/node/bin:");
+        let mut path = format!("{root}/.heroku/node/bin:{root}/bin:");
         if launch.yarn {
             let _ = write!(path, "{root}/.heroku/yarn/bin:");
         }
@@ -90,6 +95,7 @@ mod tests {
 
     const LAUNCH: Launch<'_> = Launch {
         mix_env: "prod",
+        tests_only: false,
         node: true,
         yarn: false,
         phx_server: true,
@@ -118,11 +124,26 @@ mod tests {
             sourced(&script, &[], print),
             "prod|true|C.UTF-8|/app/.mix|/app/.hex"
         );
-        let set = [("MIX_ENV", "staging"), ("PHX_SERVER", "0"), ("LANG", "de_DE.UTF-8")];
+        let set = [
+            ("MIX_ENV", "staging"),
+            ("PHX_SERVER", "0"),
+            ("LANG", "de_DE.UTF-8"),
+        ];
         assert_eq!(
             sourced(&script, &set, print),
             "staging|0|de_DE.UTF-8|/app/.mix|/app/.hex"
         );
+    }
+
+    #[test]
+    fn a_config_var_of_the_deployed_app_does_not_change_what_tests_run_in() {
+        let launch = Launch {
+            mix_env: "test",
+            tests_only: true,
+            ..LAUNCH
+        };
+        let script = elixir_script(Path::new("/app"), &launch);
+        assert_eq!(sourced(&script, &[("MIX_ENV", "prod")], "$MIX_ENV"), "test");
     }
 
     #[test]
@@ -140,7 +161,7 @@ mod tests {
         assert_eq!(
             path,
             format!(
-                "{0}/.heroku/node/bin:{0}/.platform_tools/elixir/bin:\
+                "{0}/.heroku/node/bin:{0}/bin:{0}/.platform_tools/elixir/bin:\
                  {0}/.platform_tools/erlang/bin:{0}/.platform_tools:/usr/bin:/bin",
                 root.display()
             )

@@ -8,8 +8,11 @@ use crate::error::{Doing, Error};
 use crate::graph::{self, Timing};
 use crate::log::{Log, StepLog, seconds};
 use crate::record::Record;
-use crate::steps::package_managers;
+use crate::report::Report;
 use crate::stable_path::{self, StablePath};
+use crate::steps::package_managers;
+use crate::told::megabytes;
+use crate::tree::{self, Amount};
 use crate::workspace::Workspace;
 use app::Plan;
 use app::plan::StepName;
@@ -17,7 +20,7 @@ use fetch::Client;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use toolchain::Hosts;
 
 /// The version that logs and records name.
@@ -30,6 +33,7 @@ pub struct Means<'a> {
     pub hosts: &'a Hosts,
     pub log: &'a Log,
     pub cancel: &'a Cancel,
+    pub report: &'a Report,
 }
 
 /// A build on its way: what the steps share.
@@ -52,7 +56,9 @@ pub(crate) struct Build<'a> {
 /// Builds the app; the record of what was built is in the slug afterwards.
 pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<Record, Error> {
     if let Some(why) = &plan.clean {
-        let step = means.log.step("Dropping everything kept from earlier builds");
+        let step = means
+            .log
+            .step("Dropping everything kept from earlier builds");
         step.detail(&format!("asked for by {why}"));
         workspace.store.clear()?;
     }
@@ -79,7 +85,7 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<R
     let left = path.leave();
     let (timings, record) = result?;
     left?;
-    summarise(means.log, &timings, &record);
+    summarise(means.log, &timings, &record, tree::measure(&workspace.app));
     Ok(record)
 }
 
@@ -90,7 +96,7 @@ fn steps(
     path: &StablePath,
 ) -> Result<(Vec<Timing>, Record), Error> {
     let build = Build::new(plan, workspace, means, path)?;
-    let timings = graph::run(&plan.steps, means.cancel, &|name| build.step(name))?;
+    let timings = graph::run(&plan.steps, means.cancel, &|name| build.reported(name))?;
     build.drop_executables()?;
     let record = build.record.into_inner();
     Ok((timings, record.unwrap_or_else(PoisonError::into_inner)))
@@ -134,6 +140,19 @@ impl<'a> Build<'a> {
             means,
             path,
         })
+    }
+
+    fn reported(&self, name: StepName) -> Result<(), Error> {
+        let report = self.means.report;
+        report.set("build_step", name.as_str());
+        let begun = Instant::now();
+        let result = self.step(name);
+        report.took(name.as_str(), begun.elapsed());
+        if !matches!(result, Ok(()) | Err(Error::Cancelled)) {
+            // Another step may have begun since.
+            report.set("build_step", name.as_str());
+        }
+        result
     }
 
     fn step(&self, name: StepName) -> Result<(), Error> {
@@ -191,7 +210,10 @@ impl<'a> Build<'a> {
     /// Whether `phx.digest` has run for this Phoenix app since the build began.
     pub(crate) fn digested(&self, phoenix_dir: &str) -> bool {
         let now = manifest_time(&self.workspace.app, phoenix_dir);
-        let manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
+        let manifests = self
+            .manifests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let before = manifests.get(phoenix_dir).copied().flatten();
         now.is_some() && now != before
     }
@@ -210,7 +232,8 @@ impl<'a> Build<'a> {
     /// Whether digested files of earlier deploys are in `priv/static`.
     pub(crate) fn has_old_digests(&self, phoenix_dir: &str) -> bool {
         let lock = self.brought_back.lock();
-        lock.unwrap_or_else(PoisonError::into_inner).contains(phoenix_dir)
+        lock.unwrap_or_else(PoisonError::into_inner)
+            .contains(phoenix_dir)
     }
 
     pub(crate) fn record(&self) -> std::sync::MutexGuard<'_, Record> {
@@ -218,8 +241,8 @@ impl<'a> Build<'a> {
     }
 }
 
-/// The last block: which step took how long, and what starts.
-fn summarise(log: &Log, timings: &[Timing], record: &Record) {
+/// The last block: which step took how long, what came out, and what starts.
+fn summarise(log: &Log, timings: &[Timing], record: &Record, app: Amount) {
     let log = log.step("Built");
     let end = timings.iter().map(|t| t.started + t.took).max();
     let wall = end.unwrap_or_default();
@@ -234,6 +257,11 @@ fn summarise(log: &Log, timings: &[Timing], record: &Record) {
         ));
     }
     log.detail(&format!("{} of work in {}", seconds(work), seconds(wall)));
+    log.detail(&format!(
+        "the app is now {} in {} files",
+        megabytes(app.bytes),
+        app.files
+    ));
     for (kind, command) in &record.processes {
         log.detail(&format!("{kind}: {command}"));
     }
@@ -267,13 +295,20 @@ fn command_env(plan: &Plan, workspace: &Workspace<'_>, dir: &Path) -> Result<Env
     default(&mut env, "MIX_HOME", dir.join(&places.mix_home));
     default(&mut env, "HEX_HOME", dir.join(&places.hex_home));
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"];
-    if locale.iter().all(|name| !env.contains_key(std::ffi::OsStr::new(name))) {
+    if locale
+        .iter()
+        .all(|name| !env.contains_key(std::ffi::OsStr::new(name)))
+    {
         default(&mut env, "LANG", "C.UTF-8");
     }
     // HOME stays the user's; what tools would keep in it goes where it lasts, one by one.
     default(&mut env, "XDG_CACHE_HOME", workspace.store.scratch("xdg")?);
     if plan.node.is_some() {
-        default(&mut env, "npm_config_cache", workspace.store.scratch("npm")?);
+        default(
+            &mut env,
+            "npm_config_cache",
+            workspace.store.scratch("npm")?,
+        );
         for (name, value) in [
             ("npm_config_audit", "false"),
             ("npm_config_fund", "false"),

@@ -37,7 +37,11 @@ impl Sources {
         for path in files(app) {
             let metadata = app.join(&path).metadata()?;
             if let Ok(time) = metadata.modified()?.duration_since(UNIX_EPOCH) {
-                let known = (digest(&app.join(&path))?, time.as_secs(), time.subsec_nanos());
+                let known = (
+                    digest(&app.join(&path))?,
+                    time.as_secs(),
+                    time.subsec_nanos(),
+                );
                 sources.insert(path, known);
             }
         }

@@ -139,8 +139,7 @@ impl StablePath {
             _lock: lock,
         };
         if let Err(error) = linked.fill(request.projects) {
-            linked.marker.save(&runtime)?;
-            heal(&runtime)?;
+            undo(&runtime, &linked.marker)?;
             return Err(error);
         }
         Ok(Self {
@@ -198,7 +197,11 @@ impl StablePath {
     }
 
     fn clean_up(&self) -> Result<(), TreeError> {
-        let linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let linked = self
+            .linked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let app = match linked {
             Some(linked) => {
                 let app = linked.app.clone();
@@ -231,7 +234,9 @@ impl Linked {
             .filter(|project| *project != ".")
             .flat_map(|project| {
                 let below = Path::new(project).ancestors();
-                below.filter(|path| !path.as_os_str().is_empty()).map(PathBuf::from)
+                below
+                    .filter(|path| !path.as_os_str().is_empty())
+                    .map(PathBuf::from)
             })
             .collect();
         let in_app = names(&self.app)?;
@@ -280,7 +285,10 @@ impl Linked {
     /// Turns the link at `folder` into a real folder, and those below it that are listed.
     fn open(&mut self, folder: &Path, real: &BTreeSet<PathBuf>) -> Result<(), TreeError> {
         let place = self.runtime.join(folder);
-        if !place.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+        if !place
+            .symlink_metadata()
+            .is_ok_and(|found| found.is_symlink())
+        {
             // Already open, or replaced by a hook, and then it is a real folder anyway.
             return Ok(());
         }
@@ -307,7 +315,7 @@ impl Linked {
                 tree::remove(&self.app.join(folder))?;
             }
         }
-        heal(&self.runtime)?;
+        undo(&self.runtime, &self.marker)?;
         if self.created_runtime {
             let _ = fs::remove_dir(&self.runtime);
         }
@@ -342,14 +350,29 @@ impl Linked {
             || name == ASIDE
             || self.foreign.contains(name)
             || (self.home_is_runtime
-                && name.to_str().is_some_and(|name| HOME_DROPPINGS.contains(&name)))
+                && name
+                    .to_str()
+                    .is_some_and(|name| HOME_DROPPINGS.contains(&name)))
     }
 }
 
 impl Marker {
     fn save(&self, runtime: &Path) -> Result<(), TreeError> {
         let path = runtime.join(MARKER);
-        let json = serde_json::to_vec(self).unwrap_or_default();
+        // JSON has no way to say a name that is not UTF-8; only a killed build leaves such a link.
+        let named = |paths: &[PathBuf]| -> Vec<PathBuf> {
+            paths
+                .iter()
+                .filter(|path| path.to_str().is_some())
+                .cloned()
+                .collect()
+        };
+        let json = serde_json::to_vec(&Self {
+            folders: named(&self.folders),
+            links: named(&self.links),
+            aside: named(&self.aside),
+        })
+        .unwrap_or_default();
         fs::write(&path, json).map_err(TreeError::at(&path, "write"))
     }
 }
@@ -361,7 +384,10 @@ fn heal(runtime: &Path) -> Result<(), TreeError> {
     let Ok(json) = fs::read(&path) else {
         return Ok(());
     };
-    let marker: Marker = serde_json::from_slice(&json).unwrap_or_default();
+    undo(runtime, &serde_json::from_slice(&json).unwrap_or_default())
+}
+
+fn undo(runtime: &Path, marker: &Marker) -> Result<(), TreeError> {
     for link in &marker.links {
         let place = runtime.join(link);
         if place.symlink_metadata().is_ok_and(|m| m.is_symlink()) {
@@ -380,11 +406,14 @@ fn heal(runtime: &Path) -> Result<(), TreeError> {
         }
     }
     let _ = fs::remove_dir(&aside);
-    tree::remove(&path)
+    tree::remove(&runtime.join(MARKER))
 }
 
 fn make_folders(app: &Path, request: &Request<'_>) -> Result<Vec<PathBuf>, TreeError> {
-    let in_root = MADE_IN_ROOT.iter().chain(request.ours).map(|name| app.join(name));
+    let in_root = MADE_IN_ROOT
+        .iter()
+        .chain(request.ours)
+        .map(|name| app.join(name));
     let in_projects = request
         .projects
         .iter()
@@ -496,16 +525,30 @@ mod tests {
 
     #[test]
     fn mix_projects_are_real_folders_and_everything_else_is_a_link() {
-        let case = case(&["mix.exs", "lib/a.ex", "apps/web/mix.exs", "apps/web/lib/b.ex"]);
+        let case = case(&[
+            "mix.exs",
+            "lib/a.ex",
+            "apps/web/mix.exs",
+            "apps/web/lib/b.ex",
+        ]);
         let path = case.enter(&[".", "apps/web"]);
         assert_eq!(path.dir(), case.runtime);
-        let is_link = |p: &str| case.runtime.join(p).symlink_metadata().unwrap().is_symlink();
+        let is_link = |p: &str| {
+            case.runtime
+                .join(p)
+                .symlink_metadata()
+                .unwrap()
+                .is_symlink()
+        };
         assert!(is_link("lib") && is_link("mix.exs") && is_link("deps") && is_link("_build"));
         assert!(!is_link("apps") && !is_link("apps/web"));
         assert!(is_link("apps/web/lib") && is_link("apps/web/priv"));
         path.leave().unwrap();
         assert_eq!(case.left_in_runtime(), [""; 0]);
-        assert!(!case.app.join("deps").exists(), "an empty folder of ours stays behind");
+        assert!(
+            !case.app.join("deps").exists(),
+            "an empty folder of ours stays behind"
+        );
         assert!(!case.app.join("apps/web/priv").exists());
     }
 
@@ -522,7 +565,10 @@ mod tests {
         assert_eq!(text("new.txt"), "new");
         assert_eq!(text("apps/web/generated.ex"), "generated");
         assert!(case.app.join("_build/prod").is_dir());
-        assert!(!case.app.join(".npm").exists(), "a tool's cache in HOME is not the app's");
+        assert!(
+            !case.app.join(".npm").exists(),
+            "a tool's cache in HOME is not the app's"
+        );
         assert_eq!(case.left_in_runtime(), [".npm"]);
     }
 
@@ -542,12 +588,21 @@ mod tests {
 
     #[test]
     fn dependencies_are_real_folders_once_they_are_fetched() {
-        let case = case(&["mix.exs", "deps/unused/mix.exs", "deps/nif/mix.exs", "deps/nif/c_src/n.c"]);
+        let case = case(&[
+            "mix.exs",
+            "deps/unused/mix.exs",
+            "deps/nif/mix.exs",
+            "deps/nif/c_src/n.c",
+        ]);
         let path = case.enter(&["."]);
         assert!(case.runtime.join("deps").is_symlink());
         path.open_dependencies().unwrap();
         let here = case.runtime.join("deps/nif");
-        assert_eq!(fs::canonicalize(&here).unwrap(), here, "mix must see where it is");
+        assert_eq!(
+            fs::canonicalize(&here).unwrap(),
+            here,
+            "mix must see where it is"
+        );
         assert!(here.join("c_src").is_symlink());
         // What native code is compiled into, a relative link to it, and a dependency that goes.
         fs::write(here.join("priv/n.so"), "elf").unwrap();
@@ -559,7 +614,10 @@ mod tests {
         path.leave().unwrap();
         let linked = case.app.join("_build/prod/lib/nif/priv/n.so");
         assert_eq!(fs::read_to_string(linked).unwrap(), "elf");
-        assert_eq!(fs::read_to_string(case.app.join("deps/nif/made.txt")).unwrap(), "made");
+        assert_eq!(
+            fs::read_to_string(case.app.join("deps/nif/made.txt")).unwrap(),
+            "made"
+        );
         assert!(!case.app.join("deps/unused").exists());
         assert_eq!(case.left_in_runtime(), [""; 0]);
     }
@@ -593,6 +651,19 @@ mod tests {
         assert_eq!(case.left_in_runtime(), ["mix.exs"]);
         let copy = case.runtime.join("mix.exs");
         assert_eq!(fs::read_to_string(copy).unwrap(), "the copy");
+    }
+
+    #[test]
+    fn names_that_are_not_utf_8_are_linked_and_cleaned_up() {
+        use std::os::unix::ffi::OsStrExt;
+        let case = case(&["mix.exs"]);
+        let odd = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
+        fs::write(case.app.join(odd), "odd").unwrap();
+        let path = case.enter(&["."]);
+        assert_eq!(fs::read_to_string(path.dir().join(odd)).unwrap(), "odd");
+        path.leave().unwrap();
+        assert_eq!(case.left_in_runtime(), [""; 0]);
+        assert!(case.app.join(odd).exists());
     }
 
     #[test]

@@ -28,6 +28,18 @@ pub enum Tool {
     Remade(String),
 }
 
+impl Tool {
+    /// As reports name it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Reused => "reused",
+            Self::Made => "made",
+            Self::Remade(_) => "remade",
+        }
+    }
+}
+
 /// What became of kept state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Restored {
@@ -38,6 +50,19 @@ pub enum Restored {
     Dropped(Vec<String>),
     /// The app brings its own.
     InApp,
+}
+
+impl Restored {
+    /// As reports name it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Taken(_) => "taken",
+            Self::Dropped(_) => "dropped",
+            Self::InApp => "in the app",
+        }
+    }
 }
 
 /// What lasts: a cache directory here, layers with their metadata on a Cloud Native platform.
@@ -237,7 +262,11 @@ impl Store for CacheDir {
             return Ok(());
         };
         for entry in entries.filter_map(Result::ok) {
-            if !entry.file_name().to_str().is_some_and(|name| used.contains(name)) {
+            if !entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| used.contains(name))
+            {
                 tree::remove(&entry.path())?;
             }
         }
@@ -287,8 +316,8 @@ fn check(entry: &Path, key: &Key) -> Result<(), Option<String>> {
     if entry.symlink_metadata().is_err() {
         return Err(None);
     }
-    let text = fs::read(entry.join("manifest.json"))
-        .map_err(|_| Some("it has no manifest".to_owned()))?;
+    let text =
+        fs::read(entry.join("manifest.json")).map_err(|_| Some("it has no manifest".to_owned()))?;
     let manifest: Manifest = serde_json::from_slice(&text)
         .map_err(|_| Some("its manifest cannot be read".to_owned()))?;
     if manifest.key != *key {
@@ -296,10 +325,9 @@ fn check(entry: &Path, key: &Key) -> Result<(), Option<String>> {
     }
     let tree = entry.join("tree");
     for (path, size, modified) in &manifest.files {
-        let same = tree
-            .join(path)
-            .symlink_metadata()
-            .is_ok_and(|found| found.is_file() && found.len() == *size && found.mtime() == *modified);
+        let same = tree.join(path).symlink_metadata().is_ok_and(|found| {
+            found.is_file() && found.len() == *size && found.mtime() == *modified
+        });
         if !same {
             return Err(Some(format!("{} was changed", path.display())));
         }
@@ -368,7 +396,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = CacheDir::open(dir.path()).unwrap();
         let place = dir.path().join("place");
-        store.tool("erlang", &key("27"), &place, &mut make("27")).unwrap();
+        store
+            .tool("erlang", &key("27"), &place, &mut make("27"))
+            .unwrap();
         fs::write(place.join("file"), "longer than it was").unwrap();
         let second = store.tool("erlang", &key("27"), &place, &mut make("27"));
         assert_eq!(second.unwrap(), Tool::Remade("file was changed".into()));
@@ -384,11 +414,19 @@ mod tests {
             fs::create_dir_all(place).unwrap();
             Err(crate::Error::Cancelled)
         };
-        assert!(store.tool("erlang", &key("27"), &place, &mut fails).is_err());
+        assert!(
+            store
+                .tool("erlang", &key("27"), &place, &mut fails)
+                .is_err()
+        );
         assert!(!place.exists());
-        let tools: Vec<_> = fs::read_dir(dir.path().join("mixpack/tools")).unwrap().collect();
+        let tools: Vec<_> = fs::read_dir(dir.path().join("mixpack/tools"))
+            .unwrap()
+            .collect();
         assert!(tools.is_empty());
-        let staged: Vec<_> = fs::read_dir(dir.path().join("mixpack/staging")).unwrap().collect();
+        let staged: Vec<_> = fs::read_dir(dir.path().join("mixpack/staging"))
+            .unwrap()
+            .collect();
         assert!(staged.is_empty());
     }
 
@@ -398,11 +436,17 @@ mod tests {
         fs::create_dir(dir.path().join("node")).unwrap();
         let place = dir.path().join("place");
         let store = CacheDir::open(dir.path()).unwrap();
-        store.tool("erlang", &key("26"), &place, &mut make("26")).unwrap();
+        store
+            .tool("erlang", &key("26"), &place, &mut make("26"))
+            .unwrap();
         let store = CacheDir::open(dir.path()).unwrap();
-        store.tool("erlang", &key("27"), &place, &mut make("27")).unwrap();
+        store
+            .tool("erlang", &key("27"), &place, &mut make("27"))
+            .unwrap();
         store.forget_unused().unwrap();
-        let tools = fs::read_dir(dir.path().join("mixpack/tools")).unwrap().count();
+        let tools = fs::read_dir(dir.path().join("mixpack/tools"))
+            .unwrap()
+            .count();
         assert_eq!(tools, 1);
         store.clear().unwrap();
         assert!(dir.path().join("node").exists());
@@ -417,15 +461,24 @@ mod tests {
         fs::create_dir_all(from.join("prod/rel")).unwrap();
         fs::write(from.join("prod/lib/a.beam"), "beam").unwrap();
         fs::write(from.join("prod/rel/b"), "release").unwrap();
-        let old = Key::from([("otp".into(), "26".into()), ("stack".into(), "heroku-22".into())]);
+        let old = Key::from([
+            ("otp".into(), "26".into()),
+            ("stack".into(), "heroku-22".into()),
+        ]);
         store.save("_build", &old, &from, &["prod/rel"]).unwrap();
         let place = dir.path().join("restored");
         let taken = store.restore("_build", &old, &place).unwrap();
         assert_eq!(taken, Restored::Taken(Amount { files: 1, bytes: 4 }));
         assert!(!place.join("prod/rel").exists());
-        assert_eq!(store.restore("_build", &old, &place).unwrap(), Restored::InApp);
+        assert_eq!(
+            store.restore("_build", &old, &place).unwrap(),
+            Restored::InApp
+        );
         tree::remove(&place).unwrap();
-        let new = Key::from([("otp".into(), "27".into()), ("stack".into(), "heroku-24".into())]);
+        let new = Key::from([
+            ("otp".into(), "27".into()),
+            ("stack".into(), "heroku-24".into()),
+        ]);
         assert_eq!(
             store.restore("_build", &new, &place).unwrap(),
             Restored::Dropped(vec![
@@ -433,7 +486,10 @@ mod tests {
                 "stack changed from heroku-22 to heroku-24".into()
             ])
         );
-        assert_eq!(store.restore("_build", &new, &place).unwrap(), Restored::Nothing);
+        assert_eq!(
+            store.restore("_build", &new, &place).unwrap(),
+            Restored::Nothing
+        );
         assert!(!place.exists());
     }
 

@@ -161,15 +161,16 @@ fn copy(from: &Path, to: &Path, metadata: &Metadata) -> io::Result<()> {
 
 fn set_times(path: &Path, metadata: &Metadata) -> io::Result<()> {
     let modified = metadata.modified()?;
-    File::open(path)?.set_times(FileTimes::new().set_accessed(modified).set_modified(modified))
+    File::open(path)?.set_times(
+        FileTimes::new()
+            .set_accessed(modified)
+            .set_modified(modified),
+    )
 }
 
 /// Makes something at `target`, in place of what is there already. That goes first: writing into
 /// it would write through a link, and a hard link shares its bytes with another tree.
-fn replace_with(
-    target: &Path,
-    make: impl Fn(&Path) -> io::Result<()>,
-) -> Result<(), TreeError> {
+fn replace_with(target: &Path, make: impl Fn(&Path) -> io::Result<()>) -> Result<(), TreeError> {
     if target.symlink_metadata().is_ok() {
         remove(target)?;
     }

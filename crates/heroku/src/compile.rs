@@ -2,11 +2,13 @@
 
 use build::cancel::Cancel;
 use build::command::Env;
+use build::credentials::Credentials;
 use build::environment::{Environment, read_env_dir};
 use build::explain::explain;
 use build::log::Log;
 use build::prepare;
 use build::record::Record;
+use build::report::Report;
 use build::store::{CacheDir, Store};
 use build::told::Told;
 use build::tree::TreeError;
@@ -33,10 +35,40 @@ pub struct Compile {
 
 /// Builds the slug. A failure has been explained in the log when this returns.
 pub fn compile(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Record, Error> {
-    build(request, log, cancel).inspect_err(|error| log.error(&explain(error).lines()))
+    explained(request, log, cancel, |environment| environment)
 }
 
-fn build(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Record, Error> {
+/// A build in an environment that `adapt` has the last word on.
+pub(crate) fn explained(
+    request: &Compile,
+    log: &Log,
+    cancel: &Cancel,
+    adapt: impl FnOnce(Environment) -> Environment,
+) -> Result<Record, Error> {
+    let report = Report::begin(&request.cache_dir);
+    let result = build(request, log, cancel, &report, adapt);
+    match &result {
+        Ok(record) => report.succeeded(record),
+        Err(error) => {
+            let explanation = explain(error);
+            log.error(&explanation.lines());
+            report.failed(
+                &explanation,
+                &log.without_secrets(&explanation.title),
+                cancel,
+            );
+        }
+    }
+    result
+}
+
+fn build(
+    request: &Compile,
+    log: &Log,
+    cancel: &Cancel,
+    report: &Report,
+    adapt: impl FnOnce(Environment) -> Environment,
+) -> Result<Record, Error> {
     for dir in [&request.build_dir, &request.cache_dir] {
         fs::create_dir_all(dir).map_err(|source| TreeError {
             path: dir.clone(),
@@ -48,10 +80,11 @@ fn build(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Record, Error>
         path: request.env_dir.clone(),
         source,
     })?;
-    let environment = Environment::new(request.process_env.clone(), config_vars);
+    let environment = adapt(Environment::new(request.process_env.clone(), config_vars));
     let hosts = Hosts::new(&|name| environment.get(name));
-    for secret in hosts.secrets() {
-        log.hide(&secret);
+    let credentials = Credentials::of(&environment);
+    for secret in hosts.secrets().iter().chain(&credentials.secrets()) {
+        log.hide(secret);
     }
     let client = Client::new(Settings {
         cancel: cancel.flag(),
@@ -68,10 +101,12 @@ fn build(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Record, Error>
         client: &client,
         hosts: &hosts,
         last: last.as_ref(),
+        store: Some(&store),
         runtime_path: request.runtime_path.as_deref(),
         observer: &Told::to(&step),
     })?;
     prepare::show(&step, &plan);
+    report.planned(&request.build_dir, &plan);
     drop(step);
     let workspace = Workspace {
         app: absolute(&request.build_dir)?,
@@ -86,6 +121,7 @@ fn build(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Record, Error>
         hosts: &hosts,
         log,
         cancel,
+        report,
     };
     build::run(&plan, &workspace, means)
 }

@@ -26,7 +26,10 @@ mod tests {
     fn an_app_is_known_by_its_mix_exs_and_phoenix_by_its_lock() {
         let dir = tempfile::tempdir().unwrap();
         let refused = detect(dir.path()).unwrap_err();
-        assert!(refused.contains("mix.exs") && !refused.contains('\n'), "{refused}");
+        assert!(
+            refused.contains("mix.exs") && !refused.contains('\n'),
+            "{refused}"
+        );
         fs::write(dir.path().join("mix.exs"), "[app: :x]").unwrap();
         assert_eq!(detect(dir.path()), Ok("Elixir"));
         fs::write(dir.path().join("mix.lock"), "%{\n  \"phoenix\": {:hex},\n}").unwrap();

@@ -28,8 +28,8 @@ fn guess(build_dir: &Path) -> String {
         let bytes = fs::read(build_dir.join(name)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    let phoenix =
-        MixExs::guess("mix.exs", &read("mix.exs")).phoenix || lock_holds(&read("mix.lock"), "phoenix");
+    let phoenix = MixExs::guess("mix.exs", &read("mix.exs")).phoenix
+        || lock_holds(&read("mix.lock"), "phoenix");
     if phoenix {
         "mix phx.server".to_owned()
     } else {

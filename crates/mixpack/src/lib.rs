@@ -22,6 +22,9 @@ For platforms (the classic buildpack API):
   mixpack detect BUILD_DIR
   mixpack compile BUILD_DIR CACHE_DIR ENV_DIR
   mixpack release BUILD_DIR
+  mixpack report BUILD_DIR CACHE_DIR ENV_DIR
+  mixpack test-compile BUILD_DIR CACHE_DIR ENV_DIR
+  mixpack test BUILD_DIR ENV_DIR
 
   mixpack --version            the version, and the digest of the sources it was built from
 ";
@@ -49,9 +52,23 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
         "detect" => Ok(platform::detect(&one(command, args)?)),
         "compile" => match args {
             [build, cache, env] => Ok(platform::compile(build.into(), cache.into(), env.into())),
-            _ => Err(Usage(
-                "compile wants BUILD_DIR, CACHE_DIR and ENV_DIR".to_owned(),
+            _ => Err(three_folders(command)),
+        },
+        "test-compile" => match args {
+            [build, cache, env] => Ok(platform::test_compile(
+                build.into(),
+                cache.into(),
+                env.into(),
             )),
+            _ => Err(three_folders(command)),
+        },
+        "test" => match args {
+            [build, env] => Ok(platform::test(build.as_ref(), env.as_ref())),
+            _ => Err(Usage("test wants BUILD_DIR and ENV_DIR".to_owned())),
+        },
+        "report" => match args {
+            [_, cache, _] => Ok(platform::report(cache.as_ref())),
+            _ => Err(three_folders(command)),
         },
         "release" => Ok(platform::release(&one(command, args)?)),
         "plan" => {
@@ -75,6 +92,10 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
         }
         other => Err(Usage(format!("there is no command {other:?}"))),
     }
+}
+
+fn three_folders(command: &str) -> Usage {
+    Usage(format!("{command} wants BUILD_DIR, CACHE_DIR and ENV_DIR"))
 }
 
 fn one(command: &str, args: &[OsString]) -> Result<PathBuf, Usage> {

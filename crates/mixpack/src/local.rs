@@ -31,7 +31,9 @@ impl Home {
         let digest = Sha256::digest(app.as_os_str().as_encoded_bytes());
         let short = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
         let name = app.file_name().unwrap_or_default().to_string_lossy();
-        Ok(Self(caches.join("mixpack").join(format!("{name}-{short:08x}"))))
+        Ok(Self(
+            caches.join("mixpack").join(format!("{name}-{short:08x}")),
+        ))
     }
 
     fn slug(&self) -> PathBuf {
@@ -45,7 +47,10 @@ pub(crate) fn build(app: &Path) -> ExitCode {
         Err(problem) => return fail(&problem),
     };
     let slug = home.slug();
-    if let Err(error) = tree::remove(&slug).map_err(|e| e.to_string()).and_then(|()| copy(app, &slug)) {
+    if let Err(error) = tree::remove(&slug)
+        .map_err(|e| e.to_string())
+        .and_then(|()| copy(app, &slug))
+    {
         return fail(&error);
     }
     let code = run_build(&Compile {
@@ -69,14 +74,26 @@ fn copy(app: &Path, slug: &Path) -> Result<(), String> {
     let listed = Command::new("git")
         .arg("-C")
         .arg(app)
-        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "."])
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            ".",
+        ])
         .output();
     let tracked: Option<std::collections::BTreeSet<PathBuf>> = match listed {
         Ok(output) if output.status.success() => Some(
             String::from_utf8_lossy(&output.stdout)
                 .split('\0')
                 .filter(|path| !path.is_empty())
-                .flat_map(|path| Path::new(path).ancestors().map(PathBuf::from).collect::<Vec<_>>())
+                .flat_map(|path| {
+                    Path::new(path)
+                        .ancestors()
+                        .map(PathBuf::from)
+                        .collect::<Vec<_>>()
+                })
                 .collect(),
         ),
         _ => None,
@@ -118,7 +135,10 @@ pub(crate) fn run(app: &Path, kind: &str) -> ExitCode {
         ));
     };
     let port = std::env::var_os("PORT").unwrap_or_else(|| "4000".into());
-    say(&format!("starting {kind} on port {}: {command}\n", port.to_string_lossy()));
+    say(&format!(
+        "starting {kind} on port {}: {command}\n",
+        port.to_string_lossy()
+    ));
     // Like a dyno: the command is a line of shell, in a shell that has sourced the profile.
     let script = "for f in .profile.d/*.sh; do . \"$f\"; done; eval \"exec $1\"";
     let error = Command::new("bash")

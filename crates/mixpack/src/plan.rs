@@ -41,6 +41,7 @@ fn make(dir: &Path) -> Result<Plan, Error> {
         client: &Client::new(Settings::default()),
         hosts: &hosts,
         last: None,
+        store: None,
         runtime_path: None,
         observer: &(),
     })
@@ -60,8 +61,16 @@ fn steps(plan: &Plan) -> String {
     }
     text.push_str("-----> Processes\n");
     for (kind, process) in &plan.processes {
-        let guess = if process.guess { "; mix has the last word" } else { "" };
-        let _ = writeln!(text, "       {kind}: {} ({}{guess})", process.command, process.why);
+        let guess = if process.guess {
+            "; mix has the last word"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            text,
+            "       {kind}: {} ({}{guess})",
+            process.command, process.why
+        );
     }
     text
 }

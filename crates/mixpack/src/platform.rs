@@ -4,6 +4,8 @@ use build::Error;
 use build::cancel::Cancel;
 use build::command::Env;
 use build::log::Log;
+use build::record::Record;
+use build::report::Report;
 use heroku::compile::Compile;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -28,14 +30,18 @@ pub(crate) fn detect(build_dir: &Path) -> ExitCode {
 }
 
 pub(crate) fn compile(build_dir: PathBuf, cache_dir: PathBuf, env_dir: PathBuf) -> ExitCode {
-    run_build(&Compile {
+    run_build(&of_platform(build_dir, cache_dir, env_dir))
+}
+
+fn of_platform(build_dir: PathBuf, cache_dir: PathBuf, env_dir: PathBuf) -> Compile {
+    Compile {
         build_dir,
         cache_dir,
         env_dir,
         buildpack_dir: std::env::var_os(BUILDPACK_DIR).map(PathBuf::from),
         process_env: process_env(),
         runtime_path: None,
-    })
+    }
 }
 
 pub(crate) fn release(build_dir: &Path) -> ExitCode {
@@ -43,8 +49,31 @@ pub(crate) fn release(build_dir: &Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Builds, with the log on stdout and stderr.
+pub(crate) fn test_compile(build_dir: PathBuf, cache_dir: PathBuf, env_dir: PathBuf) -> ExitCode {
+    let request = of_platform(build_dir, cache_dir, env_dir);
+    run(&request, heroku::test_compile::test_compile)
+}
+
+pub(crate) fn report(cache_dir: &Path) -> ExitCode {
+    say(&Report::read(cache_dir));
+    ExitCode::SUCCESS
+}
+
+/// Becomes `mix test`; only returns when it could not be started.
+pub(crate) fn test(build_dir: &Path, env_dir: &Path) -> ExitCode {
+    let problem = heroku::test::test(build_dir, env_dir, &process_env());
+    eprintln!(" !     {problem}");
+    ExitCode::FAILURE
+}
+
+/// Builds a slug, with the log on stdout and stderr.
 pub(crate) fn run_build(request: &Compile) -> ExitCode {
+    run(request, heroku::compile::compile)
+}
+
+type Entry = fn(&Compile, &Log, &Cancel) -> Result<Record, Error>;
+
+fn run(request: &Compile, entry: Entry) -> ExitCode {
     let log = Log::to_stdio(std::env::var_os("NO_COLOR").is_none());
     let cancel = match Cancel::on_signals() {
         Ok(cancel) => cancel,
@@ -57,7 +86,7 @@ pub(crate) fn run_build(request: &Compile) -> ExitCode {
         let step = log.step(&format!("Mixpack {}", build::VERSION));
         step.detail(&format!("sources {}", crate::source::DIGEST));
     }
-    match heroku::compile::compile(request, &log, &cancel) {
+    match entry(request, &log, &cancel) {
         Ok(_) => ExitCode::SUCCESS,
         Err(Error::Cancelled) => {
             // As a shell tells of a process that a signal ended.

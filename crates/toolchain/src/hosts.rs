@@ -37,21 +37,25 @@ impl Hosts {
     /// a log must never show.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
-        [Some(&self.builds), Some(&self.node), self.hex_mirror.as_ref()]
-            .into_iter()
-            .flatten()
-            .filter_map(|url| {
-                let (_, rest) = url.split_once("://")?;
-                let authority = rest.split(['/', '?', '#']).next()?;
-                let (user_info, _) = authority.rsplit_once('@')?;
-                Some(user_info.to_owned())
-            })
-            .flat_map(|user_info| {
-                let password = user_info.split_once(':').map(|(_, p)| p.to_owned());
-                [Some(user_info), password]
-            })
-            .flatten()
-            .collect()
+        [
+            Some(&self.builds),
+            Some(&self.node),
+            self.hex_mirror.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+        .filter_map(|url| {
+            let (_, rest) = url.split_once("://")?;
+            let authority = rest.split(['/', '?', '#']).next()?;
+            let (user_info, _) = authority.rsplit_once('@')?;
+            Some(user_info.to_owned())
+        })
+        .flat_map(|user_info| {
+            let password = user_info.split_once(':').map(|(_, p)| p.to_owned());
+            [Some(user_info), password]
+        })
+        .flatten()
+        .collect()
     }
 
     /// Where Hex and rebar3 are published for this Elixir.

@@ -24,10 +24,10 @@ pub struct Source {
 #[must_use]
 pub fn otp_source(hosts: &Hosts, target: &Target, build: &OtpBuild) -> Source {
     let directory = target.otp_directory();
-    let version = build.version.as_ref().map_or_else(
-        || build.reference.clone(),
-        std::string::ToString::to_string,
-    );
+    let version = build
+        .version
+        .as_ref()
+        .map_or_else(|| build.reference.clone(), std::string::ToString::to_string);
     Source {
         what: format!("Erlang/OTP {version}"),
         url: format!("{}{directory}/{}.tar.gz", hosts.builds, build.reference),
@@ -38,10 +38,10 @@ pub fn otp_source(hosts: &Hosts, target: &Target, build: &OtpBuild) -> Source {
 /// The archive of an Elixir build.
 #[must_use]
 pub fn elixir_source(hosts: &Hosts, build: &ElixirBuild) -> Source {
-    let version = build.version.as_ref().map_or_else(
-        || build.reference.clone(),
-        std::string::ToString::to_string,
-    );
+    let version = build
+        .version
+        .as_ref()
+        .map_or_else(|| build.reference.clone(), std::string::ToString::to_string);
     Source {
         what: format!("Elixir {version}"),
         url: format!("{}/builds/elixir/{}.zip", hosts.builds, build.reference),
@@ -178,7 +178,11 @@ pub fn into_mix_home(prepared: &Path, mix_home: &Path) -> Result<(), ToolchainEr
     fs::create_dir_all(&archives).map_err(ToolchainError::io(&archives, "create the folder"))?;
     // Like `mix local.hex`: two versions of Hex side by side would both be loaded.
     for entry in fs::read_dir(&archives).into_iter().flatten().flatten() {
-        if entry.file_name().to_str().is_some_and(|n| n == "hex" || n.starts_with("hex-")) {
+        if entry
+            .file_name()
+            .to_str()
+            .is_some_and(|n| n == "hex" || n.starts_with("hex-"))
+        {
             let path = entry.path();
             fs::remove_dir_all(&path).map_err(ToolchainError::io(&path, "remove"))?;
         }

@@ -1,7 +1,7 @@
 //! Hex and rebar3, fetched and checked here: `mix local.hex` depends on the BEAM's own TLS, which
 //! has failed with more than one OTP (erlang/otp#9208), and asks questions.
 
-use crate::{Hosts, ToolchainError, lists};
+use crate::{Hosts, ToolchainError};
 use fetch::{Archive, Checksum, Client, Format, Observer};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,19 +19,19 @@ pub struct Chosen {
     pub sha512: String,
 }
 
+/// Gives the text of the list at an address: fetched, or as it was read before.
+pub type ReadList<'a, E> = dyn Fn(&str) -> Result<String, E> + Sync + 'a;
+
 /// Chooses Hex and rebar3 for an Elixir and OTP, as mix itself would.
-pub fn choose(
-    client: &Client,
+pub fn choose<E: From<ToolchainError> + Send>(
     hosts: &Hosts,
     elixir: &ElixirVersion,
     otp_major: u32,
-    observer: &dyn Observer,
-) -> Result<(Chosen, Chosen), ToolchainError> {
+    read: &ReadList<'_, E>,
+) -> Result<(Chosen, Chosen), E> {
     std::thread::scope(|scope| {
-        let rebar3 = scope.spawn(|| {
-            choose_one(client, hosts, Package::Rebar3, elixir, otp_major, observer)
-        });
-        let hex = choose_one(client, hosts, Package::Hex, elixir, otp_major, observer)?;
+        let rebar3 = scope.spawn(|| choose_one(hosts, Package::Rebar3, elixir, otp_major, read));
+        let hex = choose_one(hosts, Package::Hex, elixir, otp_major, read)?;
         let rebar3 = rebar3
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -39,19 +39,18 @@ pub fn choose(
     })
 }
 
-fn choose_one(
-    client: &Client,
+fn choose_one<E: From<ToolchainError>>(
     hosts: &Hosts,
     package: Package,
     elixir: &ElixirVersion,
     otp_major: u32,
-    observer: &dyn Observer,
-) -> Result<Chosen, ToolchainError> {
+    read: &ReadList<'_, E>,
+) -> Result<Chosen, E> {
     let base = hosts.installers(elixir);
     let mut tried = Vec::new();
     for scheme in schemes(elixir) {
         let url = format!("{base}{}", list_path(package, *scheme));
-        let csv = lists::csv(client, &url, observer)?;
+        let csv = read(&url)?;
         let list = InstallerList::parse(&csv, package, *scheme);
         if let Some(Installer {
             version,
@@ -68,7 +67,7 @@ fn choose_one(
         }
         tried.push(fetch::redact(&url));
     }
-    Err(ToolchainError::NoInstaller {
+    Err(E::from(ToolchainError::NoInstaller {
         package: match package {
             Package::Hex => "Hex",
             Package::Rebar3 => "rebar3",
@@ -76,7 +75,7 @@ fn choose_one(
         elixir: elixir.to_string(),
         otp: otp_major,
         url: tried.join(" and "),
-    })
+    }))
 }
 
 /// Fills `dest` like a `MIX_HOME` that holds just these two.
@@ -121,8 +120,9 @@ pub fn install(
 
 fn make_parent(path: &Path) -> Result<(), ToolchainError> {
     match path.parent() {
-        Some(parent) => fs::create_dir_all(parent)
-            .map_err(ToolchainError::io(parent, "create the folder")),
+        Some(parent) => {
+            fs::create_dir_all(parent).map_err(ToolchainError::io(parent, "create the folder"))
+        }
         None => Ok(()),
     }
 }

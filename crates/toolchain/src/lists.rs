@@ -4,11 +4,30 @@ use crate::{Hosts, ToolchainError};
 use fetch::{Client, Observer};
 use versions::Target;
 use versions::elixir::ElixirListing;
-use versions::node::{NodeIndex, NodeVersion, Shasums};
+use versions::node::{IndexError, NodeIndex, NodeVersion, Shasums};
 use versions::otp::OtpListing;
 
 /// No list is anywhere near this; more is not a list.
 const LIMIT: u64 = 16 * 1024 * 1024;
+
+/// A list as its host sent it, or why it could not be had.
+#[derive(Debug)]
+pub struct ListText {
+    /// In words: `the list of OTP builds`.
+    pub what: &'static str,
+    /// Without credentials.
+    pub url: String,
+    /// Reads as such a list, and is not empty.
+    pub text: Result<String, ToolchainError>,
+}
+
+/// The lists that a plan is made from.
+#[derive(Debug)]
+pub struct ListTexts {
+    pub otp: ListText,
+    pub elixir: ListText,
+    pub node: Option<ListText>,
+}
 
 /// Fetches the lists side by side; Node's only where the app needs Node.
 pub fn fetch(
@@ -17,70 +36,77 @@ pub fn fetch(
     target: &Target,
     node: bool,
     observer: &dyn Observer,
-) -> Result<(OtpListing, ElixirListing, Option<NodeIndex>), ToolchainError> {
+) -> ListTexts {
     std::thread::scope(|scope| {
         let elixir = scope.spawn(|| elixir(client, hosts, observer));
         let node = node.then(|| scope.spawn(|| node_index(client, hosts, observer)));
-        let otp = otp(client, hosts, target, observer)?;
-        let elixir = joined(elixir)?;
-        let node = node.map(joined).transpose()?;
-        Ok((otp, elixir, node))
+        ListTexts {
+            otp: otp(client, hosts, target, observer),
+            elixir: joined(elixir),
+            node: node.map(joined),
+        }
     })
 }
 
-fn joined<T>(
-    thread: std::thread::ScopedJoinHandle<'_, Result<T, ToolchainError>>,
-) -> Result<T, ToolchainError> {
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn otp(
-    client: &Client,
-    hosts: &Hosts,
-    target: &Target,
-    observer: &dyn Observer,
-) -> Result<OtpListing, ToolchainError> {
+fn otp(client: &Client, hosts: &Hosts, target: &Target, observer: &dyn Observer) -> ListText {
     const WHAT: &str = "the list of OTP builds";
     let url = format!("{}{}/builds.txt", hosts.builds, target.otp_directory());
-    let text = client
-        .text(&url, LIMIT, observer)
-        .map_err(ToolchainError::fetching(WHAT))?;
-    let list = OtpListing::parse(&text);
-    full(WHAT, &url, list.is_empty()).map(|()| list)
+    list_text(client, WHAT, &url, observer, &|text| {
+        Ok(OtpListing::parse(text).is_empty())
+    })
 }
 
-fn elixir(
-    client: &Client,
-    hosts: &Hosts,
-    observer: &dyn Observer,
-) -> Result<ElixirListing, ToolchainError> {
+fn elixir(client: &Client, hosts: &Hosts, observer: &dyn Observer) -> ListText {
     const WHAT: &str = "the list of Elixir builds";
     let url = format!("{}/builds/elixir/builds.txt", hosts.builds);
-    let text = client
-        .text(&url, LIMIT, observer)
-        .map_err(ToolchainError::fetching(WHAT))?;
-    let list = ElixirListing::parse(&text);
-    full(WHAT, &url, list.is_empty()).map(|()| list)
+    list_text(client, WHAT, &url, observer, &|text| {
+        Ok(ElixirListing::parse(text).is_empty())
+    })
 }
 
-fn node_index(
-    client: &Client,
-    hosts: &Hosts,
-    observer: &dyn Observer,
-) -> Result<NodeIndex, ToolchainError> {
+fn node_index(client: &Client, hosts: &Hosts, observer: &dyn Observer) -> ListText {
     const WHAT: &str = "the list of Node.js releases";
     let url = format!("{}/index.json", hosts.node);
+    list_text(client, WHAT, &url, observer, &|text| {
+        NodeIndex::parse(text).map(|index| index.is_empty())
+    })
+}
+
+/// Fetches a list; `is_empty` reads it.
+fn list_text(
+    client: &Client,
+    what: &'static str,
+    url: &str,
+    observer: &dyn Observer,
+    is_empty: &dyn Fn(&str) -> Result<bool, IndexError>,
+) -> ListText {
+    let shown = fetch::redact(url);
     let text = client
-        .text(&url, LIMIT, observer)
-        .map_err(ToolchainError::fetching(WHAT))?;
-    let index = NodeIndex::parse(&text).map_err(|error| ToolchainError::UnreadableList {
-        what: WHAT,
-        url: fetch::redact(&url),
-        problem: error.to_string(),
-    })?;
-    full(WHAT, &url, index.is_empty()).map(|()| index)
+        .text(url, LIMIT, observer)
+        .map_err(ToolchainError::fetching(what))
+        .and_then(|text| match is_empty(&text) {
+            Ok(false) => Ok(text),
+            Ok(true) => Err(ToolchainError::EmptyList {
+                what,
+                url: shown.clone(),
+            }),
+            Err(error) => Err(ToolchainError::UnreadableList {
+                what,
+                url: shown.clone(),
+                problem: error.to_string(),
+            }),
+        });
+    ListText {
+        what,
+        url: shown,
+        text,
+    }
 }
 
 /// The checksums of one Node release.
@@ -99,15 +125,12 @@ pub fn shasums(
     full(WHAT, &url, sums.is_empty()).map(|()| (url, sums))
 }
 
-/// Text of an installer list.
-pub(crate) fn csv(
-    client: &Client,
-    url: &str,
-    observer: &dyn Observer,
-) -> Result<String, ToolchainError> {
-    client
-        .text(url, LIMIT, observer)
-        .map_err(ToolchainError::fetching("the list of Hex and rebar3 installers"))
+/// One of the lists of Hex and rebar3 installers.
+pub fn installers(client: &Client, url: &str, observer: &dyn Observer) -> ListText {
+    const WHAT: &str = "the list of Hex and rebar3 installers";
+    list_text(client, WHAT, url, observer, &|text| {
+        Ok(text.trim().is_empty())
+    })
 }
 
 fn full(what: &'static str, url: &str, is_empty: bool) -> Result<(), ToolchainError> {

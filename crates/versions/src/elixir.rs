@@ -316,6 +316,16 @@ impl ElixirListing {
         &self.builds
     }
 
+    /// The builds of the versions that pass; those of branches, which have none, all.
+    #[must_use]
+    pub fn only(&self, passes: impl Fn(&ElixirVersion) -> bool) -> Self {
+        let passes = |build: &&ElixirBuild| build.version.as_ref().is_none_or(&passes);
+        Self {
+            builds: self.builds.iter().filter(passes).cloned().collect(),
+            malformed: self.malformed,
+        }
+    }
+
     /// How many lines were not understood.
     #[must_use]
     pub fn malformed(&self) -> usize {

@@ -5,7 +5,9 @@
 
 pub mod compatibility;
 pub mod elixir;
+pub mod elixir_requirement;
 pub mod installers;
+pub mod lifecycle;
 pub mod node;
 pub mod otp;
 pub mod target;
@@ -15,6 +17,7 @@ mod listing;
 mod text;
 
 pub use elixir::{ElixirRequest, ElixirVersion};
+pub use elixir_requirement::ElixirRequirement;
 pub use error::{ParseError, Reason, Tool};
 pub use node::{NodeRequest, NodeVersion};
 pub use otp::{OtpRequest, OtpVersion};

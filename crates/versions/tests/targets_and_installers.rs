@@ -312,7 +312,10 @@ fn installers_have_their_host_and_their_places() {
         ("1.13.4", &["rebar3"][..]),
         ("1.14.0", &["elixir/1-14/rebar3"]),
         ("1.17.3", &["elixir/1-17/rebar3"]),
-        ("1.18.3", &["elixir/1-18-otp-27/rebar3", "elixir/1-18/rebar3"]),
+        (
+            "1.18.3",
+            &["elixir/1-18-otp-27/rebar3", "elixir/1-18/rebar3"],
+        ),
         ("1.19.0", &["elixir/1-19-otp-27/rebar3"]),
     ] {
         let paths: Vec<&Path> = paths.iter().map(Path::new).collect();

@@ -7,8 +7,48 @@ use std::process::Command;
 
 use crate::process::{Result, ensure, run};
 
-pub(crate) const ARCHIVE: &str = "http://deb.debian.org/debian";
 pub(crate) const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Names Debian's archive on a machine that is not Debian itself.
+const MIRROR_VARIABLE: &str = "DEBIAN_MIRROR";
+
+/// Where Debian's packages come from: as told, or as this machine's own apt has it.
+pub(crate) fn archive() -> Result<String> {
+    if let Some(url) = std::env::var_os(MIRROR_VARIABLE) {
+        return Ok(url.to_string_lossy().trim_end_matches('/').to_owned());
+    }
+    // The label of an archive is known once its lists have been fetched.
+    known_archive()?
+        .map_or_else(
+            || {
+                run(Command::new("apt-get").arg("update"))?;
+                known_archive()
+            },
+            |url| Ok(Some(url)),
+        )?
+        .ok_or_else(|| {
+            format!("this is not Debian: set {MIRROR_VARIABLE} to the URL of a Debian archive")
+                .into()
+        })
+}
+
+fn known_archive() -> Result<Option<String>> {
+    let targets = run(Command::new("apt-get").args([
+        "indextargets",
+        "--format",
+        "$(LABEL) $(REPO_URI)",
+        "Created-By: Packages",
+    ]))?;
+    Ok(debian_of(&targets))
+}
+
+/// The archive labelled `Debian`, not its security updates.
+fn debian_of(targets: &str) -> Option<String> {
+    targets
+        .lines()
+        .find_map(|line| line.strip_prefix("Debian "))
+        .map(|url| url.trim_end_matches('/').to_owned())
+}
 
 /// The package lists of one suite.
 pub(crate) struct Suite {
@@ -24,7 +64,10 @@ impl Suite {
         }
         fs::write(
             dir.join("sources.list"),
-            format!("deb [arch=amd64 signed-by={KEYRING}] {ARCHIVE} {suite} main\n"),
+            format!(
+                "deb [arch=amd64 signed-by={KEYRING}] {} {suite} main\n",
+                archive()?
+            ),
         )?;
         fs::write(dir.join("status"), "")?;
         let suite = Self {
@@ -81,5 +124,18 @@ impl Suite {
                 .arg(root))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_archive_is_told_from_its_security_updates() {
+        let targets =
+            "Debian-Security http://mirror/debian-security/\nDebian http://mirror/debian/\n";
+        assert_eq!(debian_of(targets).as_deref(), Some("http://mirror/debian"));
+        assert_eq!(debian_of("Ubuntu http://mirror/ubuntu/\n"), None);
     }
 }

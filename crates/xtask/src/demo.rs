@@ -11,7 +11,9 @@ const FIXTURE: &str = "phoenix-npm";
 
 pub(crate) fn demo() -> Result {
     toolchains::make()?;
-    println!("\nfixtures/{FIXTURE}, built by bin/compile in the stack image, as an unprivileged user:\n");
+    println!(
+        "\nfixtures/{FIXTURE}, built by bin/compile in the stack image, as an unprivileged user:\n"
+    );
     let app = App::fixture(FIXTURE);
     let begun = Instant::now();
     let deploy = app.deploy_in_view();

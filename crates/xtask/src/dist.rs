@@ -63,12 +63,25 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf> {
     let home = std::env::var("CARGO_HOME")
         .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))?;
     let root_text = root.display();
-    let remap = [
+    let mut remap = vec![
         format!("--remap-path-prefix={home}=/cargo"),
         format!("--remap-path-prefix={root_text}=/mixpack"),
     ];
+    // The folder of a registry is named for its host, which differs from machine to machine. Of
+    // several rules that fit, the last one counts.
+    for registry in fs::read_dir(Path::new(&home).join("registry/src"))? {
+        let path = registry?.path();
+        remap.push(format!("--remap-path-prefix={}=/crates", path.display()));
+    }
     let status = Command::new("cargo")
-        .args(["build", "--quiet", "--release", "--locked", "--package", "mixpack"])
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--package",
+            "mixpack",
+        ])
         .args(["--bin", "mixpack", "--target", TARGET])
         .arg("--target-dir")
         .arg(&target_dir)

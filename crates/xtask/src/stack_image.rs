@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::debian::{ARCHIVE, KEYRING};
+use crate::debian::{KEYRING, archive};
 use crate::process::{Result, ensure, run};
 
 const SUITE: &str = "trixie";
@@ -30,7 +30,7 @@ pub(crate) fn make(root: &Path) -> Result {
         ])
         .arg(format!("--keyring={KEYRING}"))
         .arg(format!("--include={PACKAGES}"))
-        .args([SUITE.as_ref(), root.as_os_str(), ARCHIVE.as_ref()])
+        .args([SUITE.as_ref(), root.as_os_str(), archive()?.as_ref()])
         // An older debootstrap has no script of the suite's name; that of sid is the same.
         .arg("/usr/share/debootstrap/scripts/sid"))?;
 

@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 
 use rustix::process::geteuid;
 
+use crate::dist;
 use crate::process::Result;
 use crate::toolchains::{self, Places};
-use crate::dist;
 
 /// Whole builds at a time: each is busy with more than one core for a part of its time.
 const AT_ONCE: &str = "--test-threads=2";
@@ -99,12 +99,21 @@ fn conclude(count: &Count, tolerated: Option<&Path>) -> Result {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(format!("not run, and not in {}: {}", file.display(), missing.join(", ")).into())
+    Err(format!(
+        "not run, and not in {}: {}",
+        file.display(),
+        missing.join(", ")
+    )
+    .into())
 }
 
 fn cargo(root: &Path, args: &[&str]) -> Command {
     let mut command = Command::new("cargo");
-    command.arg("test").args(args).current_dir(root).stdin(Stdio::null());
+    command
+        .arg("test")
+        .args(args)
+        .current_dir(root)
+        .stdin(Stdio::null());
     command
 }
 

@@ -1,6 +1,6 @@
 //! What the app's files and settings ask for and cannot have.
 
-use super::{Explanation, list, place, quoted};
+use super::{Explanation, list, mix_exs, place, quoted};
 use app::facts::{ReadError, join};
 use app::package_manager::Manager;
 use app::plan::PlanError;
@@ -37,6 +37,14 @@ pub(super) fn read(error: &ReadError) -> Explanation {
             .because(format!("{path}:{line}: {message}"))
             .so("Correct it and commit it. The same on your machine:")
             .typing(format!("node -e 'require(\"./{path}\")'")),
+        ReadError::Toml {
+            path,
+            line,
+            message,
+        } => Explanation::user("toml-invalid", format!("{path} is not valid TOML"))
+            .because(format!("{path}:{line}: {message}"))
+            .so("Correct it and commit it. The same on your machine:")
+            .typing("mise ls --local"),
     }
 }
 
@@ -125,6 +133,16 @@ pub(super) fn plan(error: &PlanError) -> Explanation {
         )
         .because(format!("{} asks for Erlang/OTP {}.", place(asked), asked.value))
         .so("Ask for a newer Erlang/OTP, or, where this one has only just come out, for an older one."),
+        PlanError::NotWhatMixExsAllows {
+            elixir,
+            elixir_source,
+            requirement,
+        } => mix_exs::refuses(elixir, elixir_source, requirement),
+        PlanError::NoElixirThatMixExsAllows {
+            requirement,
+            otp,
+            newest,
+        } => mix_exs::refuses_all(requirement, otp.as_ref(), newest),
         PlanError::NothingGoesTogether { target } => Explanation::upstream(
             "lists-do-not-fit",
             format!("upstream lists no Elixir and Erlang/OTP that go together for {target}"),

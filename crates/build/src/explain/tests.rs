@@ -9,6 +9,7 @@ use app::package_manager::Manager;
 use app::plan::PlanError;
 use fetch::{Algorithm, FetchError, Kind, LooksLike, Phase};
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use toolchain::ToolchainError;
@@ -121,6 +122,14 @@ fn reading() -> Vec<(&'static str, ReadError)> {
                 message: "expected `,` or `}` at line 7 column 5".to_owned(),
             },
         ),
+        (
+            "read_toml",
+            ReadError::Toml {
+                path: "mise.toml".to_owned(),
+                line: 3,
+                message: "invalid basic string, expected `\"`".to_owned(),
+            },
+        ),
     ]
 }
 
@@ -229,6 +238,30 @@ fn pairs() -> Vec<(&'static str, PlanError)> {
             PlanError::NoElixirFor {
                 asked: in_config("17"),
                 otp: "17.5".to_owned(),
+            },
+        ),
+        (
+            "plan_not_what_mix_exs_allows",
+            PlanError::NotWhatMixExsAllows {
+                elixir: "1.13.4".to_owned(),
+                elixir_source: Origin::file(".tool-versions", 2),
+                requirement: in_file("~> 1.14", "mix.exs", 8),
+            },
+        ),
+        (
+            "plan_no_elixir_that_mix_exs_allows",
+            PlanError::NoElixirThatMixExsAllows {
+                requirement: in_file("~> 1.30", "mix.exs", 8),
+                otp: None,
+                newest: "1.18.4".to_owned(),
+            },
+        ),
+        (
+            "plan_no_elixir_that_mix_exs_allows_on_this_otp",
+            PlanError::NoElixirThatMixExsAllows {
+                requirement: in_file("~> 1.18", "mix.exs", 8),
+                otp: Some(("24.3.4".to_owned(), Origin::file(".tool-versions", 1))),
+                newest: "1.16.3".to_owned(),
             },
         ),
         (
@@ -498,30 +531,8 @@ fn hooks() -> Vec<(&'static str, Doing, CommandError)> {
     ]
 }
 
-fn commands() -> Vec<(&'static str, Doing, CommandError)> {
-    let ten = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10";
-    let compiler = "Compiling 3 files (.ex)\n    error: undefined function total/1\n    │\n  7 │     total(items)\n    │     ^^^^^\n    │\n    └─ lib/shop.ex:7:5: Shop.sum/1\n\n\n== Compilation error in file lib/shop.ex ==\n** (CompileError) lib/shop.ex: cannot compile module Shop (errors have been logged)";
+fn package_commands() -> Vec<(&'static str, Doing, CommandError)> {
     vec![
-        (
-            "deps",
-            Doing::Deps,
-            failed(
-                "mix deps.get --only prod",
-                "exit status 1",
-                1,
-                "Resolving\n** (Mix) Hex dependency resolution failed",
-            ),
-        ),
-        (
-            "compile",
-            Doing::Compile,
-            failed("mix compile", "exit status 1", 1, compiler),
-        ),
-        (
-            "compile_without_memory",
-            Doing::Compile,
-            failed("mix compile", "signal 9", 137, "Compiling 300 files (.ex)"),
-        ),
         (
             "deps_lock_out_of_date",
             Doing::Deps,
@@ -572,6 +583,33 @@ fn commands() -> Vec<(&'static str, Doing, CommandError)> {
                 1,
                 "npm error code ETARGET\nnpm error notarget No matching version found for pnpm@9.1.99.",
             ),
+        ),
+    ]
+}
+
+fn commands() -> Vec<(&'static str, Doing, CommandError)> {
+    let ten = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10";
+    let compiler = "Compiling 3 files (.ex)\n    error: undefined function total/1\n    │\n  7 │     total(items)\n    │     ^^^^^\n    │\n    └─ lib/shop.ex:7:5: Shop.sum/1\n\n\n== Compilation error in file lib/shop.ex ==\n** (CompileError) lib/shop.ex: cannot compile module Shop (errors have been logged)";
+    vec![
+        (
+            "deps",
+            Doing::Deps,
+            failed(
+                "mix deps.get --only prod",
+                "exit status 1",
+                1,
+                "Resolving\n** (Mix) Hex dependency resolution failed",
+            ),
+        ),
+        (
+            "compile",
+            Doing::Compile,
+            failed("mix compile", "exit status 1", 1, compiler),
+        ),
+        (
+            "compile_without_memory",
+            Doing::Compile,
+            failed("mix compile", "signal 9", 137, "Compiling 300 files (.ex)"),
         ),
         (
             "custom_script",
@@ -649,7 +687,10 @@ fn catalogue() -> Vec<(&'static str, Error)> {
     );
     let tools = toolchains().into_iter().chain(fetching());
     all.extend(tools.map(|(name, error)| (name, Error::Toolchain(error))));
-    let commands = hooks().into_iter().chain(commands());
+    let commands = hooks()
+        .into_iter()
+        .chain(commands())
+        .chain(package_commands());
     all.extend(commands.map(|(name, doing, source)| (name, Error::Command { doing, source })));
     all
 }
@@ -714,4 +755,18 @@ fn an_error_of_the_stack_does_not_speak_of_erlang() {
             "{name}: {text}"
         );
     }
+}
+
+#[test]
+fn every_code_has_its_section_in_the_docs() {
+    const DOCS: &str = include_str!("../../../../docs/errors.md");
+    let codes: BTreeSet<&str> = catalogue()
+        .iter()
+        .map(|(_, error)| explain(error).code)
+        .collect();
+    let sections: Vec<&str> = DOCS
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .collect();
+    assert_eq!(sections, codes.into_iter().collect::<Vec<_>>());
 }

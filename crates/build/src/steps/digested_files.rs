@@ -43,7 +43,7 @@ fn digested_in(folder: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// The name of what is kept for a Phoenix app.
-fn kept_as(phoenix_dir: &str) -> String {
+fn name(phoenix_dir: &str) -> String {
     match phoenix_dir {
         "." => "static".to_owned(),
         dir => format!("static-{}", dir.replace('/', "-")),
@@ -70,7 +70,7 @@ impl Build<'_> {
             let scratch = tempfile::tempdir()
                 .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
             let kept = scratch.path().join("kept");
-            let restored = store.restore(&kept_as(dir), &Key::new(), &kept)?;
+            let restored = store.restore(&self.kept_as(&name(dir)), &Key::new(), &kept)?;
             let (from, whose) = match (restored, store.foreign(OF_THE_OLD_PACK)) {
                 (Restored::Taken(_), _) => (kept, "of the last deploy"),
                 (_, Some(old)) if self.plan.assets.len() == 1 => {
@@ -107,7 +107,7 @@ impl Build<'_> {
             tree::transfer(&from, &chosen, Method::Copy, |path| digested.contains(path))?;
             self.workspace
                 .store
-                .save(&kept_as(dir), &Key::new(), &chosen, &[])?;
+                .save(&self.kept_as(&name(dir)), &Key::new(), &chosen, &[])?;
         }
         Ok(())
     }

@@ -19,14 +19,17 @@ impl Build<'_> {
                 asked.origin
             ));
         }
-        log.detail(&format!("$ {}", asked.value));
+        // A config file that bash evaluated has config vars' values in it.
+        let shown = self.workspace.environment.without_values(&asked.value);
+        log.detail(&format!("$ {shown}"));
         let env = self.shell_env();
+        let mut tool = Tool::shell(&asked.value, &self.dir, &env);
+        tool.shown.clone_from(&shown);
         let doing = Doing::Hook {
             key,
-            asked: asked.clone(),
+            asked: Asked::new(shown, asked.origin.clone()),
         };
-        Tool::shell(&asked.value, &self.dir, &env)
-            .run(&log, self.means.cancel)
+        tool.run(&log, self.means.cancel)
             .map_err(Error::command(doing))?;
         Ok(())
     }

@@ -17,7 +17,11 @@ impl Build<'_> {
         for install in installs {
             log.detail(&install.why.clone());
             let (program, args) = words(&install.command);
-            log.detail(&format!("$ {}  (in {})", install.command.join(" "), install.dir));
+            log.detail(&format!(
+                "$ {}  (in {})",
+                install.command.join(" "),
+                install.dir
+            ));
             // In the real folder: npm replaces node_modules as a whole, also where it is a link.
             let folder = self.workspace.real(Path::new(&install.dir));
             let doing = Doing::JsInstall {
@@ -67,7 +71,10 @@ impl Build<'_> {
                     .map_err(Error::command(doing))?;
             }
             AssetBuild::Script { name } => {
-                let manager = assets.install.as_ref().map(|install| install.manager.manager);
+                let manager = assets
+                    .install
+                    .as_ref()
+                    .map(|install| install.manager.manager);
                 let command = manager.unwrap_or(Manager::Npm).run(name);
                 let doing = Doing::AssetScript {
                     command: command.join(" "),
@@ -80,7 +87,13 @@ impl Build<'_> {
             }
             AssetBuild::MixAlias => {
                 let folder = self.seen(&assets.phoenix_dir);
-                self.tool(Doing::AssetsDeploy, "mix", &["assets.deploy"], &folder, &log)?;
+                self.tool(
+                    Doing::AssetsDeploy,
+                    "mix",
+                    &["assets.deploy"],
+                    &folder,
+                    &log,
+                )?;
             }
         }
         log.detail(&format!("done in {}", seconds(log.elapsed())));
@@ -104,7 +117,10 @@ impl Build<'_> {
             ("build_dir", self.dir.clone()),
             // A folder of the app's own, which lasts as that of the old pack did.
             ("cache_dir", self.workspace.store.scratch("custom-compile")?),
-            ("env_dir", self.workspace.env_dir.clone().unwrap_or_default()),
+            (
+                "env_dir",
+                self.workspace.env_dir.clone().unwrap_or_default(),
+            ),
             ("heroku_dir", self.seen(".heroku")),
             ("build_pack_dir", buildpack.unwrap_or(&self.dir).to_owned()),
             ("phoenix_dir", self.seen_clean(&assets.phoenix_dir)),
@@ -142,7 +158,8 @@ impl Build<'_> {
 }
 
 /// The functions of the Phoenix static buildpack that scripts call. The log indents by itself.
-const FUNCTIONS: &str = "info() { echo \"$*\"; }\nindent() { cat; }\nhead() { echo; echo \"$*\"; }\n";
+const FUNCTIONS: &str =
+    "info() { echo \"$*\"; }\nindent() { cat; }\nhead() { echo; echo \"$*\"; }\n";
 
 /// A command's program and its arguments.
 fn words(command: &[String]) -> (&str, Vec<&str>) {

@@ -13,7 +13,7 @@ impl Build<'_> {
     pub(crate) fn profile(&self) -> Result<(), Error> {
         let log = self.means.log.step("Writing .profile.d");
         let node = self.node_stays()?;
-        let record = self.record().clone();
+        let mut record = self.record().clone();
         let node_bins: Vec<String> = self
             .plan
             .assets
@@ -23,6 +23,7 @@ impl Build<'_> {
             .collect();
         let launch = Launch {
             mix_env: &self.plan.mix_env.value,
+            tests_only: self.workspace.environment.tests_only().is_some(),
             node,
             yarn: node && self.workspace.real(&self.workspace.places.yarn).is_dir(),
             phx_server: record.phoenix && record.release.is_some(),
@@ -39,6 +40,12 @@ impl Build<'_> {
         if let Some(export) = &self.workspace.export {
             let script = profile::export_script(&self.workspace.app, &launch);
             fs::write(export, script).map_err(TreeError::at(export, "write"))?;
+        }
+        // bash may have made it from the value of a config var.
+        let shown = |args: &String| self.workspace.environment.without_values(args) == *args;
+        if !record.test_args.as_ref().is_none_or(shown) {
+            record.test_args = None;
+            log.warning("test_args is made of a config var's value and not kept: set the config var test_args");
         }
         let json = record.to_json();
         self.write(record::PATH, &json)?;

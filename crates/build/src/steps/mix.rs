@@ -2,6 +2,8 @@
 
 use crate::answers::{Answers, EXECUTABLES_TASK, TASK, TASK_SOURCE};
 use crate::command::Tool;
+use crate::credentials::Credentials;
+use crate::environment::default;
 use crate::error::{Doing, Error};
 use crate::log::{StepLog, seconds};
 use crate::run::Build;
@@ -12,11 +14,26 @@ use std::path::Path;
 impl Build<'_> {
     pub(crate) fn deps(&self) -> Result<(), Error> {
         let log = self.means.log.step("Fetching dependencies");
-        let mut args = vec!["deps.get", "--only", &self.plan.mix_env.value];
+        let mut args = vec!["deps.get"];
+        // Tests may use what is for development alone: credo, dialyxir.
+        if self.workspace.environment.tests_only().is_none() {
+            args.extend(["--only", self.plan.mix_env.value.as_str()]);
+        }
         if self.plan.check_locked {
             args.push("--check-locked");
         }
-        self.tool(Doing::Deps, "mix", &args, &self.dir, &log)?;
+        let credentials = Credentials::of(&self.workspace.environment);
+        for warning in credentials.warnings() {
+            log.warning(&warning);
+        }
+        let mut lent = credentials.lend(&self.env)?;
+        // Nobody is there to answer.
+        default(&mut lent.env, "GIT_TERMINAL_PROMPT", "0");
+        log.detail(&format!("$ mix {}", args.join(" ")));
+        Tool::new("mix", &args, &self.dir, &lent.env)
+            .run(&log, self.means.cancel)
+            .map_err(Error::command(Doing::Deps))?;
+        drop(lent);
         self.path.open_dependencies()?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
@@ -96,7 +113,11 @@ impl Build<'_> {
             record.release = Some(name.to_owned());
             let bin = format!("_build/{}/rel/{name}/bin", self.plan.mix_env.value);
             // Known before the release is assembled: overlays are copied as they are.
-            if self.workspace.real(Path::new("rel/overlays/bin/server")).is_file() {
+            if self
+                .workspace
+                .real(Path::new("rel/overlays/bin/server"))
+                .is_file()
+            {
                 format!("{bin}/server")
             } else {
                 format!("{bin}/{name} start")
@@ -176,8 +197,13 @@ impl Build<'_> {
     pub(crate) fn release(&self) -> Result<(), Error> {
         let log = self.means.log.step("Building the release");
         let name = self.record().release.clone();
+        // mix takes a name only of a release that mix.exs defines; without any it makes one.
+        let defined = self.answers().releases;
         let mut args = vec!["release"];
-        args.extend(name.as_deref());
+        args.extend(
+            name.as_deref()
+                .filter(|name| defined.iter().any(|known| known == name)),
+        );
         args.push("--overwrite");
         self.tool(Doing::Release, "mix", &args, &self.dir, &log)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));

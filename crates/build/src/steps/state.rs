@@ -1,5 +1,6 @@
 //! `deps` and `_build` from one build to the next.
 
+use crate::command::Env;
 use crate::error::Error;
 use crate::log::seconds;
 use crate::run::Build;
@@ -7,32 +8,87 @@ use crate::sources::Sources;
 use crate::store::{Key, Restored};
 use crate::told::megabytes;
 use crate::tree::TreeError;
+use sha2::{Digest, Sha256};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The note with the modification times of the app's files.
-const SOURCES: &str = "sources.json";
+const SOURCES: &str = "sources";
 
 impl Build<'_> {
-    /// What compiled code depends on beside its sources, which mix itself looks after.
-    fn build_key(&self) -> Key {
-        let plan = self.plan;
+    /// What sources depend on: some dependencies put native code beside them.
+    fn deps_key(&self) -> Key {
+        let target = &self.plan.target;
         [
-            ("stack", plan.target.stack.clone()),
-            ("architecture", plan.target.arch.to_string()),
-            ("OTP", plan.erlang.version.clone()),
-            ("Elixir", plan.elixir.build.reference.clone()),
-            ("MIX_ENV", plan.mix_env.value.clone()),
-            ("working directory", self.dir.to_string_lossy().into_owned()),
+            ("stack", target.stack.clone()),
+            ("architecture", target.arch.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
     }
 
+    /// The name of something kept, apart for every `MIX_ENV`: tests do not drop what a deploy left.
+    pub(crate) fn kept_as(&self, name: &str) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        let mix_env: String = self.plan.mix_env.value.chars().map(plain).collect();
+        format!("{name}-{mix_env}")
+    }
+
+    /// What compiled code depends on beside its sources, which mix itself looks after.
+    fn build_key(&self) -> Key {
+        let plan = self.plan;
+        // A branch has a new build under the same name whenever it moves.
+        let build = |version: &str, is_branch: bool, sha256: &Option<String>, built_at: &str| match (
+            is_branch, sha256,
+        ) {
+            (false, _) => version.to_owned(),
+            (true, Some(sha256)) => format!("{version} ({sha256})"),
+            (true, None) => format!("{version} ({built_at})"),
+        };
+        let (otp, elixir) = (&plan.erlang.build, &plan.elixir.build);
+        let otp_is_branch = otp.version.is_none();
+        let elixir_is_branch = elixir.version.is_none();
+        let mut key = self.deps_key();
+        key.extend(
+            [
+                (
+                    "OTP",
+                    build(
+                        &plan.erlang.version,
+                        otp_is_branch,
+                        &otp.sha256,
+                        &otp.built_at,
+                    ),
+                ),
+                (
+                    "Elixir",
+                    build(
+                        &elixir.reference,
+                        elixir_is_branch,
+                        &elixir.sha256,
+                        &elixir.built_at,
+                    ),
+                ),
+                ("MIX_ENV", plan.mix_env.value.clone()),
+                ("working directory", self.dir.to_string_lossy().into_owned()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        key.extend(switches(&self.env));
+        key
+    }
+
     pub(crate) fn restore(&self) -> Result<(), Error> {
         let log = self.means.log.step("Restoring the last build");
-        for (name, key) in [("deps", Key::new()), ("_build", self.build_key())] {
+        for (name, key) in [("deps", self.deps_key()), ("_build", self.build_key())] {
             let place = self.workspace.real(Path::new(name));
-            match self.workspace.store.restore(name, &key, &place)? {
+            let restored = self
+                .workspace
+                .store
+                .restore(&self.kept_as(name), &key, &place)?;
+            let fact = format!("{}_cache", name.trim_start_matches('_'));
+            self.means.report.set(&fact, restored.as_str());
+            match restored {
                 Restored::Nothing => log.detail(&format!("{name}: nothing kept")),
                 Restored::InApp => log.detail(&format!("{name}: the app brings its own")),
                 Restored::Taken(amount) => {
@@ -57,9 +113,27 @@ impl Build<'_> {
         Ok(())
     }
 
+    fn sources(&self) -> String {
+        format!("{}.json", self.kept_as(SOURCES))
+    }
+
+    /// The `priv` folders, relative to `deps`, that were made for dependencies and stayed empty.
+    fn empty_privs(&self) -> Vec<String> {
+        let deps = self.workspace.real(Path::new("deps"));
+        let is_empty = |name: &String| {
+            std::fs::read_dir(deps.join(name)).is_ok_and(|mut entries| entries.next().is_none())
+        };
+        std::fs::read_dir(&deps)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(format!("{}/priv", entry.ok()?.file_name().to_str()?)))
+            .filter(is_empty)
+            .collect()
+    }
+
     fn restore_times(&self) -> Result<(), Error> {
         let app = &self.workspace.app;
-        let kept = self.workspace.store.read_note(SOURCES);
+        let kept = self.workspace.store.read_note(&self.sources());
         if let Some(sources) = kept.as_deref().and_then(Sources::parse) {
             sources
                 .restore_times(app)
@@ -76,15 +150,27 @@ impl Build<'_> {
         let executables = self.executable_names();
         let mut skip: Vec<&str> = executables.iter().map(String::as_str).collect();
         skip.push(&rel);
+        let empty = self.empty_privs();
         for (name, key, skip) in [
-            ("deps", Key::new(), vec![]),
+            (
+                "deps",
+                self.deps_key(),
+                empty.iter().map(String::as_str).collect(),
+            ),
             ("_build", self.build_key(), skip),
         ] {
             let from = self.workspace.real(Path::new(name));
             if !from.is_dir() {
                 continue;
             }
-            let amount = self.workspace.store.save(name, &key, &from, &skip)?;
+            if name == "deps" {
+                let packages = std::fs::read_dir(&from).map_or(0, Iterator::count);
+                self.means.report.set("dependencies", packages);
+            }
+            let amount = self
+                .workspace
+                .store
+                .save(&self.kept_as(name), &key, &from, &skip)?;
             log.detail(&format!(
                 "{name}: {} files, {}",
                 amount.files,
@@ -93,9 +179,81 @@ impl Build<'_> {
         }
         let app = &self.workspace.app;
         let sources = Sources::of(app).map_err(TreeError::at(app, "read the files of"))?;
-        self.workspace.store.write_note(SOURCES, &sources.to_json())?;
+        self.workspace
+            .store
+            .write_note(&self.sources(), &sources.to_json())?;
         self.workspace.store.forget_unused()?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
+    }
+}
+
+/// Variables that can change what compilers make, by the digests of their values: the values are
+/// the user's and stay out of the cache and of the log.
+fn switches(env: &Env) -> Key {
+    let variables = env.iter().filter_map(|(name, value)| {
+        let name = name
+            .to_str()
+            .filter(|name| changes_what_is_compiled(name))?;
+        let digest = Sha256::digest(value.as_bytes());
+        let short = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+        Some((name.to_owned(), format!("{short:08x}")))
+    });
+    variables.collect()
+}
+
+/// `ERL_COMPILER_OPTIONS`, `ELIXIR_ERL_OPTIONS`, `MIX_TARGET`, …: every switch of Mix and of the VM,
+/// but those that only say where things are, what is printed, and how much runs at once.
+fn changes_what_is_compiled(name: &str) -> bool {
+    const NOT: [&str; 9] = [
+        "ERL_EPMD_ADDRESS",
+        "ERL_EPMD_PORT",
+        "ERL_ROOTDIR",
+        "MIX_ARCHIVES",
+        "MIX_DEBUG",
+        "MIX_ENV",
+        "MIX_HOME",
+        "MIX_QUIET",
+        "MIX_REBAR3",
+    ];
+    let switch = name.starts_with("ERL_") || name.starts_with("MIX_");
+    let aside = ["ERL_CRASH_DUMP", "MIX_INSTALL_", "MIX_OS_"];
+    name == "ELIXIR_ERL_OPTIONS"
+        || (switch && !NOT.contains(&name) && !aside.iter().any(|prefix| name.starts_with(prefix)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_compiled_code_is_in_the_key_and_no_value_is() {
+        let env = |pairs: &[(&str, &str)]| -> Env {
+            pairs
+                .iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect()
+        };
+        let key = switches(&env(&[
+            ("ERL_COMPILER_OPTIONS", "deterministic"),
+            ("ERL_CRASH_DUMP_SECONDS", "0"),
+            ("ELIXIR_ERL_OPTIONS", "+fnu"),
+            ("MIX_TARGET", "rpi4"),
+            ("MIX_HOME", "/app/.mix"),
+            ("DATABASE_URL", "secret"),
+        ]));
+        let names: Vec<&str> = key.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            ["ELIXIR_ERL_OPTIONS", "ERL_COMPILER_OPTIONS", "MIX_TARGET"]
+        );
+        assert!(
+            key.values()
+                .all(|value| value.len() == 8 && value != "+fnu")
+        );
+        assert_ne!(
+            key,
+            switches(&env(&[("ERL_COMPILER_OPTIONS", "debug_info")]))
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Erlang, Elixir, Node, Hex and rebar3: from the store, or from upstream.
 
 use crate::error::Error;
+use crate::kept_lists::or_kept;
 use crate::log::{StepLog, seconds};
 use crate::run::Build;
 use crate::store::{Key, Tool};
@@ -9,7 +10,7 @@ use crate::tree;
 use fetch::{Observer, Unpacked};
 use std::cell::Cell;
 use std::path::Path;
-use toolchain::{ToolchainError, install, installers};
+use toolchain::{ToolchainError, install, installers, lists};
 use versions::ElixirVersion;
 
 fn key(parts: &[(&str, &str)]) -> Key {
@@ -65,7 +66,10 @@ impl Build<'_> {
             return Ok(());
         };
         if self.plan.node_given {
-            let log = self.means.log.step(&format!("Using Node.js {}", node.version));
+            let log = self
+                .means
+                .log
+                .step(&format!("Using Node.js {}", node.version));
             log.detail("an earlier buildpack installed it; it stays as it is");
             drop(log);
             return self.package_managers();
@@ -75,13 +79,9 @@ impl Build<'_> {
             .log
             .step(&format!("Installing Node.js {}", node.version));
         let (client, hosts, target) = (self.means.client, self.means.hosts, &self.plan.target);
-        let key = key(&[
-            ("node", &node.version),
-            ("arch", &target.arch.to_string()),
-        ]);
-        let source = |told: &dyn Observer| {
-            install::node_source(client, hosts, target, &node.build, told)
-        };
+        let key = key(&[("node", &node.version), ("arch", &target.arch.to_string())]);
+        let source =
+            |told: &dyn Observer| install::node_source(client, hosts, target, &node.build, told);
         let place = &self.workspace.places.node;
         self.keep("node", &key, place, &log, &|dest| {
             let told = Told::to(&log);
@@ -100,7 +100,8 @@ impl Build<'_> {
         let told = Told::to(&log);
         let elixir = self.elixir_version();
         let otp = self.plan.otp_major();
-        let (hex, rebar3) = installers::choose(client, hosts, &elixir, otp, &told)?;
+        let read = |url: &str| self.installer_list(url, &told, &log);
+        let (hex, rebar3) = installers::choose(hosts, &elixir, otp, &read)?;
         let key = key(&[
             ("hex", &hex.sha512),
             ("rebar3", &rebar3.sha512),
@@ -110,7 +111,10 @@ impl Build<'_> {
         let prepared = Path::new(".mixpack/installers");
         self.keep("hex", &key, prepared, &log, &|dest| {
             installers::install(client, &hex, &rebar3, &elixir, otp, dest, &told)?;
-            log.detail(&format!("fetched from {}, sha512 verified", hosts.installers(&elixir)));
+            log.detail(&format!(
+                "fetched from {}, sha512 verified",
+                hosts.installers(&elixir)
+            ));
             Ok(())
         })?;
         let prepared = self.workspace.real(prepared);
@@ -123,10 +127,33 @@ impl Build<'_> {
         Ok(())
     }
 
+    /// A list of installers, or that of the last build where it cannot be had now.
+    fn installer_list(
+        &self,
+        url: &str,
+        told: &dyn Observer,
+        log: &StepLog<'_>,
+    ) -> Result<String, Error> {
+        let fetched = lists::installers(self.means.client, url, told);
+        let file = url.rsplit('/').next().unwrap_or_default();
+        let list = or_kept(
+            Some(self.workspace.store),
+            &format!("list-{file}.json"),
+            fetched,
+        )?;
+        if let Some(outdated) = list.outdated {
+            log.warning(&outdated.warning);
+        }
+        Ok(list.text)
+    }
+
     /// What a branch calls itself, once it is unpacked.
     fn elixir_version(&self) -> ElixirVersion {
         self.plan.elixir.build.version.clone().unwrap_or_else(|| {
-            let file = self.workspace.real(&self.workspace.places.elixir).join("VERSION");
+            let file = self
+                .workspace
+                .real(&self.workspace.places.elixir)
+                .join("VERSION");
             std::fs::read_to_string(file)
                 .ok()
                 .and_then(|text| ElixirVersion::parse(text.trim()).ok())
@@ -173,6 +200,11 @@ impl Build<'_> {
                 Error::from(error)
             })
         });
+        if let Ok(tool) = &tool {
+            self.means
+                .report
+                .set(&format!("{name}_cache"), tool.as_str());
+        }
         match tool {
             Ok(Tool::Reused) => log.detail("kept from the last build"),
             Ok(Tool::Made) => {}

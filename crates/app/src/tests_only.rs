@@ -1,0 +1,52 @@
+//! What a build whose product is `mix test` (Heroku CI) leaves out of the plan of a slug.
+
+use crate::facts::{ConfigFile, Facts};
+use crate::plan::{AssetBuild, Plan, StepName};
+
+/// Steps that make what browsers load.
+const ASSET_STEPS: [StepName; 4] = [
+    StepName::Node,
+    StepName::Javascript,
+    StepName::Assets,
+    StepName::Digest,
+];
+
+impl Plan {
+    /// No release is assembled. Assets are built only for an app that configures how: one with
+    /// hooks, a `phoenix_static_buildpack.config` or a `compile` script may test what they make,
+    /// and with the shell buildpacks they were there.
+    pub fn for_tests_only(&mut self, facts: &Facts) {
+        self.release = false;
+        self.leave_out(&[StepName::Release]);
+        if !self.configures_assets(facts) {
+            self.node = None;
+            self.assets.clear();
+            self.leave_out(&ASSET_STEPS);
+        }
+    }
+
+    fn configures_assets(&self, facts: &Facts) -> bool {
+        let hooks = &self.hooks;
+        let script = |build: &AssetBuild| matches!(build, AssetBuild::CustomScript { .. });
+        !matches!(facts.static_config, ConfigFile::Missing)
+            || self.assets.iter().any(|assets| script(&assets.build))
+            || [
+                &hooks.pre_compile,
+                &hooks.hook_pre_fetch_dependencies,
+                &hooks.hook_pre_compile,
+                &hooks.hook_compile,
+                &hooks.hook_post_compile,
+                &hooks.post_compile,
+            ]
+            .iter()
+            .any(|hook| hook.is_some())
+    }
+
+    /// Every step names all that comes before it, so nothing has to be passed on.
+    fn leave_out(&mut self, names: &[StepName]) {
+        self.steps.retain(|step| !names.contains(&step.name));
+        for step in &mut self.steps {
+            step.needs.retain(|need| !names.contains(need));
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What the app asks for, tool by tool: the first source that answers.
+
+use crate::facts::Facts;
+use crate::origin::{Asked, Origin};
+use crate::settings::Settings;
+use crate::tool_versions;
+use crate::version_files::{is_local, names};
+use versions::node::{NodeRange, NodeRequest};
+use versions::{ElixirRequirement, Tool};
+
+/// The answers of all sources.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wishes {
+    pub erlang: Option<Asked>,
+    pub elixir: Option<Asked>,
+    pub node: Option<Asked>,
+    /// What any version of Elixir must satisfy: `elixir:` of each `mix.exs` that mix will load.
+    pub elixir_requirements: Vec<(Asked, ElixirRequirement)>,
+    /// A range of Node that has no upper end: it excludes, it does not ask.
+    pub node_range: Option<(Asked, NodeRange)>,
+    /// What was asked for and only means something on the machine of the one who wrote it.
+    pub skipped: Vec<(Tool, Asked)>,
+}
+
+impl Wishes {
+    /// Asks the sources in their order: config files and config vars (which of the two wins is
+    /// settled in [`Settings`]), `.tool-versions`, `mise.toml`, the files of one version,
+    /// `package.json` in the folders of `assets` and at the top.
+    #[must_use]
+    pub fn of(facts: &Facts, settings: &Settings, assets: &[&str]) -> Self {
+        let mut skipped = Vec::new();
+        let erlang = first(
+            facts,
+            settings.erlang_version.as_ref(),
+            Tool::Erlang,
+            &mut skipped,
+        );
+        let elixir = first(
+            facts,
+            settings.elixir_version.as_ref(),
+            Tool::Elixir,
+            &mut skipped,
+        );
+        let node = first(
+            facts,
+            settings.node_version.as_ref(),
+            Tool::Node,
+            &mut skipped,
+        );
+        let mut node_range = None;
+        let node = node.or_else(|| {
+            let top = assets.iter().copied().chain(["."]);
+            let packages = top.filter_map(|dir| facts.package_in(dir));
+            packages
+                .flat_map(|package| &package.node)
+                .find_map(|asked| match NodeRequest::parse(&asked.value) {
+                    Ok(NodeRequest::Range(range)) if range.is_open_ended() => {
+                        node_range.get_or_insert((asked.clone(), range));
+                        None
+                    }
+                    _ => Some(asked.clone()),
+                })
+        });
+        Self {
+            erlang,
+            elixir,
+            node_range: node_range.filter(|_| node.is_none()),
+            node,
+            elixir_requirements: requirements(facts),
+            skipped,
+        }
+    }
+
+    /// A line for each wish that was passed over; those for Node only where there is one.
+    pub(crate) fn warnings(&self, node: bool) -> impl Iterator<Item = String> {
+        let counts = move |tool: Tool| node || tool != Tool::Node;
+        let skipped = self.skipped.iter().filter(move |(tool, _)| counts(*tool));
+        skipped.map(|(tool, asked)| {
+            format!(
+                "{} asks for {tool} {}, which only the machine that it was written on has; the next source answers",
+                asked.origin, asked.value
+            )
+        })
+    }
+}
+
+fn first(
+    facts: &Facts,
+    setting: Option<&Asked>,
+    tool: Tool,
+    skipped: &mut Vec<(Tool, Asked)>,
+) -> Option<Asked> {
+    let listed = tool_versions::lookup(&facts.tool_versions, names(tool));
+    let listed = listed.into_iter().flat_map(|(entry, _)| {
+        let origin = Origin::file(".tool-versions", entry.line);
+        let asked = move |version: &String| Asked::new(version.clone(), origin.clone());
+        entry.versions.iter().map(asked)
+    });
+    let files = facts
+        .version_files
+        .iter()
+        .filter(|entry| entry.tool == tool);
+    let mut sources = setting
+        .cloned()
+        .into_iter()
+        .chain(listed)
+        .chain(files.map(|entry| entry.asked.clone()));
+    sources.find(|asked| {
+        let local = is_local(&asked.value);
+        if local {
+            skipped.push((tool, asked.clone()));
+        }
+        !local
+    })
+}
+
+/// Of the root, and of the apps of an umbrella, which mix loads one by one. What does not read as
+/// a requirement is mix's to judge: the text of `mix.exs` only lets one guess.
+fn requirements(facts: &Facts) -> Vec<(Asked, ElixirRequirement)> {
+    let apps = facts
+        .root()
+        .apps_path
+        .as_ref()
+        .map(|path| format!("{path}/"));
+    facts
+        .projects
+        .iter()
+        .filter(|project| {
+            project.dir == "."
+                || apps
+                    .as_ref()
+                    .is_some_and(|apps| project.dir.starts_with(apps))
+        })
+        .filter_map(|project| {
+            let asked = project.guess.elixir.clone()?;
+            let requirement = ElixirRequirement::parse(&asked.value).ok()?;
+            Some((asked, requirement))
+        })
+        .collect()
+}

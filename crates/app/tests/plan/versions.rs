@@ -1,0 +1,347 @@
+//! Which version is taken: every source alone, their order, and what `mix.exs` and wide ranges
+//! of `package.json` allow.
+
+use super::{Case, ELIXIR_CONFIG, PACKAGE, case};
+use app::plan::PlanError;
+use app::{Origin, lifecycle};
+
+/// `27.3.3 (.tool-versions:1)` for one tool of a plan.
+#[track_caller]
+fn tool(case: &Case, at: usize) -> String {
+    case.tools()[at].clone()
+}
+
+#[test]
+fn every_source_works_alone() {
+    for (files, at, expected) in [
+        (
+            &[("mise.toml", "[tools]\nerlang = \"26\"\n")][..],
+            0,
+            "26.2.5.12 (mise.toml:2)",
+        ),
+        (
+            &[(".mise.toml", "[tools]\nelixir = [\"1.17\", \"1.18\"]\n")],
+            1,
+            "1.17.3 (.mise.toml:2)",
+        ),
+        (
+            &[("mise.toml", "tools.node = {version = \"22\"}\n"), PACKAGE],
+            2,
+            "22.17.0 (mise.toml:1)",
+        ),
+        (
+            &[(".erlang-version", "\u{feff}27.3.3\r\n")],
+            0,
+            "27.3.3 (.erlang-version:1)",
+        ),
+        (
+            &[(".elixir-version", "# pinned\n1.18.3-otp-27\n")],
+            1,
+            "1.18.3 (.elixir-version:2)",
+        ),
+        (
+            &[(".node-version", "v22.16.0\n"), PACKAGE],
+            2,
+            "22.16.0 (.node-version:1)",
+        ),
+        (&[(".nvmrc", "lts/jod\n"), PACKAGE], 2, "22.17.0 (.nvmrc:1)"),
+        (
+            &[(
+                "assets/package.json",
+                "{\"volta\":\n{\"node\": \"22.16.0\"}}",
+            )],
+            2,
+            "22.16.0 (assets/package.json:2)",
+        ),
+        (
+            &[(
+                "assets/package.json",
+                "{\"devEngines\": {\"runtime\":\n{\"name\": \"node\", \"version\": \"^22\"}}}",
+            )],
+            2,
+            "22.17.0 (assets/package.json:2)",
+        ),
+        (
+            &[
+                PACKAGE,
+                ("package.json", "{\"engines\": {\"node\": \"22.x\"}}"),
+            ],
+            2,
+            "22.17.0 (package.json:1)",
+        ),
+        (
+            &[(".tool-versions", "elixir ref:v1.18.3\n")],
+            1,
+            "1.18.3 (.tool-versions:1)",
+        ),
+    ] {
+        assert_eq!(tool(&case(files), at), expected);
+    }
+}
+
+#[test]
+fn the_sources_answer_in_the_documented_order() {
+    let sources = [
+        (
+            ELIXIR_CONFIG,
+            "elixir_version=1.18.4\n",
+            "1.18.4 (elixir_buildpack.config:1)",
+        ),
+        (
+            ".tool-versions",
+            "elixir 1.18.3\n",
+            "1.18.3 (.tool-versions:1)",
+        ),
+        (
+            "mise.toml",
+            "tools.elixir = \"1.17\"\n",
+            "1.17.3 (mise.toml:1)",
+        ),
+        (
+            ".mise.toml",
+            "tools.elixir = \"1.14\"\n",
+            "1.14.5 (.mise.toml:1)",
+        ),
+        (".elixir-version", "1.18\n", "1.18.4 (.elixir-version:1)"),
+    ];
+    for from in 0..sources.len() {
+        let files: Vec<_> = sources[from..]
+            .iter()
+            .map(|(path, text, _)| (*path, *text))
+            .collect();
+        assert_eq!(tool(&case(&files), 1), sources[from].2);
+    }
+    let node = [
+        (
+            ".tool-versions",
+            "nodejs 25.1.0\n",
+            "25.1.0 (.tool-versions:1)",
+        ),
+        ("mise.toml", "tools.node = \"24\"\n", "24.4.0 (mise.toml:1)"),
+        (".node-version", "22.16.0\n", "22.16.0 (.node-version:1)"),
+        (".nvmrc", "22.17.0\n", "22.17.0 (.nvmrc:1)"),
+        (
+            "assets/package.json",
+            "{\"engines\": {\"node\": \"24\"}, \"volta\": {\"node\": \"22.16.0\"}}",
+            "24.4.0 (assets/package.json:1)",
+        ),
+    ];
+    for from in 0..node.len() {
+        let files: Vec<_> = node[from..]
+            .iter()
+            .map(|(path, text, _)| (*path, *text))
+            .collect();
+        assert_eq!(tool(&case(&[PACKAGE]).files(&files), 2), node[from].2);
+    }
+}
+
+#[test]
+fn what_only_a_developers_machine_has_is_passed_over_with_a_warning() {
+    let case = case(&[
+        (
+            ".tool-versions",
+            "erlang system\nelixir path:/opt/elixir 1.17.3\nnodejs system\n",
+        ),
+        ("mise.toml", "[tools]\nerlang = \"26\"\n"),
+    ]);
+    assert_eq!(
+        case.tools(),
+        ["26.2.5.12 (mise.toml:2)", "1.17.3 (.tool-versions:2)"]
+    );
+    let warnings = case.planned().warnings;
+    assert_eq!(
+        warnings.len(),
+        2,
+        "no word on a Node that is not needed: {warnings:?}"
+    );
+    assert!(warnings[0].starts_with(".tool-versions:1 asks for erlang system,"));
+    assert!(warnings[1].starts_with(".tool-versions:2 asks for elixir path:/opt/elixir,"));
+}
+
+fn requiring(requirement: &str) -> Case {
+    case(&[]).file(
+        "mix.exs",
+        &format!("[app: :shop,\n elixir: \"{requirement}\", deps: []]"),
+    )
+}
+
+#[test]
+fn a_version_that_mix_exs_does_not_allow_is_refused_with_both_places() {
+    for (case, elixir, source) in [
+        (
+            requiring("~> 1.18").file(".tool-versions", "erlang 27\nelixir 1.17.3\n"),
+            "1.17.3",
+            Origin::file(".tool-versions", 2),
+        ),
+        (
+            requiring("~> 1.18").var("elixir_version", "1.14"),
+            "1.14.5",
+            Origin::ConfigVar("elixir_version".to_owned()),
+        ),
+    ] {
+        let Err(PlanError::NotWhatMixExsAllows {
+            elixir: found,
+            elixir_source,
+            requirement,
+        }) = case.plan()
+        else {
+            panic!("must be refused");
+        };
+        assert_eq!((found.as_str(), elixir_source), (elixir, source));
+        assert_eq!(
+            (
+                requirement.value.as_str(),
+                requirement.origin.to_string().as_str()
+            ),
+            ("~> 1.18", "mix.exs:2")
+        );
+    }
+}
+
+#[test]
+fn a_partial_version_is_the_newest_that_mix_exs_allows() {
+    let case = requiring(">= 1.17.0 and < 1.18.4").var("elixir_version", "1");
+    assert_eq!(tool(&case, 1), "1.18.3 (config var elixir_version)");
+}
+
+#[test]
+fn without_a_wish_mix_exs_bounds_what_is_taken() {
+    assert_eq!(
+        requiring("~> 1.17.0").tools(),
+        [
+            "27.3.4 (default: newest that Elixir 1.17.3 runs on)",
+            "1.17.3 (default: newest that mix.exs:2 allows)"
+        ]
+    );
+    // A bound that changes nothing is not spoken of, and one that cannot be read is mix's affair.
+    for requirement in ["~> 1.14", "~> #{@elixir}"] {
+        assert_eq!(tool(&requiring(requirement), 1), "1.18.4 (default: newest)");
+    }
+    let half = requiring("< 1.18.0").var("erlang_version", "27");
+    assert_eq!(
+        tool(&half, 1),
+        "1.17.3 (default: newest for OTP 27 that mix.exs:2 allows)"
+    );
+}
+
+#[test]
+fn the_last_build_stays_as_long_as_mix_exs_allows_it() {
+    let last = |requirement| requiring(requirement).last("27.3.3", "1.17.3", None);
+    assert_eq!(
+        last("~> 1.14").tools(),
+        ["27.3.3 (the last build)", "1.17.3 (the last build)"]
+    );
+    assert_eq!(tool(&last("~> 1.18"), 1), "1.18.4 (default: newest)");
+}
+
+#[test]
+fn nothing_that_mix_exs_allows_is_said_to_be_that() {
+    let Err(PlanError::NoElixirThatMixExsAllows {
+        newest, otp: None, ..
+    }) = requiring("~> 2.0").plan()
+    else {
+        panic!("must be refused");
+    };
+    assert_eq!(newest, "1.18.4");
+    let on_24 = requiring("~> 1.17").var("erlang_version", "24");
+    let Err(PlanError::NoElixirThatMixExsAllows {
+        newest,
+        otp: Some((otp, _)),
+        ..
+    }) = on_24.plan()
+    else {
+        panic!("must be refused");
+    };
+    assert_eq!((newest.as_str(), otp.as_str()), ("1.14.5", "24.3.4.17"));
+}
+
+#[test]
+fn the_apps_of_an_umbrella_bound_it_too_and_a_path_dependency_does_not() {
+    let case = case(&[])
+        .file("mix.exs", "[apps_path: \"apps\", deps: []]")
+        .file("apps/web/mix.exs", "[app: :web, elixir: \"~> 1.17.0\"]")
+        .file("vendor/lib/mix.exs", "[app: :lib, elixir: \"~> 1.9.0\"]");
+    assert_eq!(
+        tool(&case, 1),
+        "1.17.3 (default: newest that apps/web/mix.exs:1 allows)"
+    );
+}
+
+#[test]
+fn a_range_without_an_end_bounds_node_and_upgrades_nobody() {
+    let wide = ("assets/package.json", "{\"engines\": {\"node\": \">=22\"}}");
+    assert_eq!(tool(&case(&[wide]), 2), "24.4.0 (assets/package.json:1)");
+    let last = |node| case(&[wide]).last("27.3.3", "1.17.3", Some(node));
+    assert_eq!(tool(&last("22.16.0"), 2), "22.16.0 (the last build)");
+    let bound = ("assets/package.json", "{\"engines\": {\"node\": \">=24\"}}");
+    let kept = case(&[bound]).last("27.3.3", "1.17.3", Some("22.16.0"));
+    assert_eq!(tool(&kept, 2), "24.4.0 (assets/package.json:1)");
+    // Volta pins what engines only bounds.
+    let pinned = (
+        "assets/package.json",
+        "{\"engines\": {\"node\": \">=18\"},\n\"volta\": {\"node\": \"22.16.0\"}}",
+    );
+    assert_eq!(tool(&case(&[pinned]), 2), "22.16.0 (assets/package.json:2)");
+}
+
+/// The warnings on a day of 2027.
+fn lifecycle_of(case: &Case) -> Vec<String> {
+    let today = versions::lifecycle::Date {
+        year: 2027,
+        month: 5,
+        day: 1,
+    };
+    lifecycle::warnings(&case.planned(), &case.lists, today)
+}
+
+#[test]
+fn what_is_no_longer_looked_after_is_said_with_its_place() {
+    let mut old = case(&[
+        PACKAGE,
+        (".tool-versions", "erlang 25\nelixir 1.14\nnodejs 22.16.0\n"),
+    ]);
+    old.lists.elixir =
+        versions::elixir::ElixirListing::parse(&super::list(&["v1.14.5-otp-25", "v1.19.0-otp-28"]));
+    assert_eq!(
+        lifecycle_of(&old),
+        [
+            "Erlang/OTP 25.3.2.21 (from .tool-versions:1) gets no fixes any more; the oldest line that does is 26",
+            "Elixir 1.14.5 (from .tool-versions:2) gets no security fixes any more; the oldest line that does is 1.15",
+            "Node.js 22.16.0 (from .tool-versions:3) gets no fixes any more since 2027-04-30",
+        ]
+    );
+    assert_eq!(lifecycle_of(&case(&[])), <[String; 0]>::default());
+}
+
+#[test]
+fn an_otp_with_broken_tls_comes_with_the_file_to_edit_and_the_release_to_take() {
+    let mut flawed = case(&[(ELIXIR_CONFIG, "# pair\nerlang_version=27.1.2\n")]);
+    flawed.lists.otp =
+        versions::otp::OtpListing::parse(&super::list(&["OTP-27.1.2", "OTP-27.2.2"]));
+    let warnings = lifecycle_of(&flawed);
+    assert_eq!(warnings.len(), 1);
+    assert!(
+        warnings[0].starts_with("Erlang/OTP 27.1.2 refuses the certificates"),
+        "{warnings:?}"
+    );
+    assert!(
+        warnings[0]
+            .ends_with("27.2.2 is the first without that flaw: change elixir_buildpack.config:2")
+    );
+}
+
+#[test]
+fn a_stack_that_ends_soon_is_said_to() {
+    let mut plan = case(&[]).planned();
+    plan.target.stack = "heroku-22".to_owned();
+    let today = versions::lifecycle::Date {
+        year: 2026,
+        month: 11,
+        day: 24,
+    };
+    let warnings = lifecycle::warnings(&plan, &super::lists(), today);
+    assert!(
+        warnings[0].contains("heroku-22 is deprecated and supported until April 2027"),
+        "{warnings:?}"
+    );
+}

@@ -1,0 +1,261 @@
+//! Credentials for private dependencies: lent to the one command that fetches dependencies, unseen
+//! by every other one.
+
+use crate::command::Env;
+use crate::environment::{Environment, default};
+use crate::tree::TreeError;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use tempfile::TempDir;
+
+/// Lines `https://USER:TOKEN@HOST`, as git's own `~/.git-credentials` has them (gitcredentials(7)).
+const GIT_CREDENTIALS: &str = "GIT_CREDENTIALS";
+/// A private key for git over ssh, in PEM form and without a passphrase.
+const GIT_SSH_KEY: &str = "GIT_SSH_KEY";
+
+/// The variables that no command sees.
+pub const VARIABLES: [&str; 2] = [GIT_CREDENTIALS, GIT_SSH_KEY];
+
+/// What the user set; owns nothing that has to be cleaned up.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    /// Those lines of [`GIT_CREDENTIALS`] that git will understand.
+    git: Vec<String>,
+    ssh_key: Option<String>,
+    /// The numbers of the other lines, from 1.
+    unreadable: Vec<usize>,
+}
+
+/// Credentials on disk, for as long as this lives.
+pub struct Lent {
+    /// The environment of the one command that may use them.
+    pub env: Env,
+    _folder: Option<TempDir>,
+}
+
+impl Credentials {
+    #[must_use]
+    pub fn of(environment: &Environment) -> Self {
+        let mut credentials = Self::default();
+        let lines = environment.get(GIT_CREDENTIALS).unwrap_or_default();
+        for (number, line) in (1..).zip(lines.lines().map(str::trim)) {
+            if user_info(line).is_some() {
+                credentials.git.push(line.to_owned());
+            } else if !line.is_empty() {
+                credentials.unreadable.push(number);
+            }
+        }
+        credentials.ssh_key = environment
+            .get(GIT_SSH_KEY)
+            .map(|key| key.trim().replace('\r', ""))
+            .filter(|key| !key.is_empty());
+        credentials
+    }
+
+    /// Everything that a log must never show.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        let of_git = self.git.iter().filter_map(|line| user_info(line));
+        let of_git = of_git.flat_map(|(user, token)| {
+            let pair = format!("{user}:{token}");
+            [pair, token.to_owned(), percent_decoded(token)]
+        });
+        let of_ssh = self.ssh_key.iter().flat_map(|key| key.lines());
+        of_git
+            .chain(
+                of_ssh
+                    .filter(|line| !line.starts_with("-----"))
+                    .map(str::to_owned),
+            )
+            .collect()
+    }
+
+    /// What the user should know, naming no value.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.unreadable
+            .iter()
+            .map(|line| {
+                format!("line {line} of {GIT_CREDENTIALS} is not https://USER:TOKEN@HOST: not used")
+            })
+            .collect()
+    }
+
+    /// Writes them where git looks for them, in a folder that only we can read.
+    pub fn lend(&self, env: &Env) -> Result<Lent, TreeError> {
+        let mut env = env.clone();
+        if self.git.is_empty() && self.ssh_key.is_none() {
+            return Ok(Lent { env, _folder: None });
+        }
+        let folder = tempfile::Builder::new()
+            .prefix("mixpack-credentials-")
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir()
+            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+        if !self.git.is_empty() {
+            let store = folder.path().join("git");
+            write(&store, &self.git.join("\n"))?;
+            let helper = shell_words::quote(&store.to_string_lossy()).into_owned();
+            add_git_config(
+                &mut env,
+                "credential.helper",
+                &format!("store --file={helper}"),
+            );
+        }
+        if let Some(key) = &self.ssh_key {
+            let path = folder.path().join("ssh");
+            write(&path, key)?;
+            let (path, hosts) = (path.to_string_lossy(), folder.path().join("known_hosts"));
+            // A host is trusted when it is first seen: mix.lock pins the commit that must come.
+            let command = format!(
+                "ssh -i {} -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={}",
+                shell_words::quote(&path),
+                shell_words::quote(&hosts.to_string_lossy())
+            );
+            default(&mut env, "GIT_SSH_COMMAND", command);
+        }
+        Ok(Lent {
+            env,
+            _folder: Some(folder),
+        })
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), TreeError> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    options
+        .open(path)
+        // ssh does not read a key whose last line has no end.
+        .and_then(|mut file| writeln!(file, "{text}"))
+        .map_err(TreeError::at(path, "write"))
+}
+
+/// Adds a setting to those that git reads from its environment (git-config(1), `GIT_CONFIG_COUNT`);
+/// the user may have some there.
+fn add_git_config(env: &mut Env, key: &str, value: &str) {
+    let count: usize = env
+        .get(OsStr::new("GIT_CONFIG_COUNT"))
+        .and_then(|count| count.to_str()?.trim().parse().ok())
+        .unwrap_or_default();
+    let mut set = |name: String, value: &str| env.insert(name.into(), OsString::from(value));
+    set(format!("GIT_CONFIG_KEY_{count}"), key);
+    set(format!("GIT_CONFIG_VALUE_{count}"), value);
+    set("GIT_CONFIG_COUNT".to_owned(), &(count + 1).to_string());
+}
+
+/// User and token of `http(s)://USER:TOKEN@HOST…`.
+fn user_info(line: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = line.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user_info, host) = authority.rsplit_once('@')?;
+    let (user, token) = user_info.split_once(':')?;
+    let complete = !token.is_empty() && !host.is_empty();
+    (matches!(scheme, "https" | "http") && complete).then_some((user, token))
+}
+
+/// The token as a server, and then perhaps its error message, has it.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let code = tail
+            .get(..2)
+            .filter(|_| *first == b'%')
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        let vars = pairs
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        Environment::new(Env::new(), vars.collect())
+    }
+
+    #[test]
+    fn no_command_sees_them_and_the_log_hides_every_form() {
+        let environment = environment(&[
+            (
+                GIT_CREDENTIALS,
+                "https://me:t%40k%65n-one@git.example\r\n\nnonsense\n",
+            ),
+            (
+                GIT_SSH_KEY,
+                "-----BEGIN KEY-----\r\nAAAAkey\n-----END KEY-----",
+            ),
+            ("OTHER", "x"),
+        ]);
+        assert_eq!(
+            environment.for_commands(),
+            Env::from([("OTHER".into(), "x".into())])
+        );
+        let credentials = Credentials::of(&environment);
+        let secrets = credentials.secrets();
+        assert_eq!(
+            secrets,
+            ["me:t%40k%65n-one", "t%40k%65n-one", "t@ken-one", "AAAAkey"]
+        );
+        let warnings = credentials.warnings();
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].starts_with("line 3") && !warnings[0].contains("nonsense"));
+    }
+
+    #[test]
+    fn git_finds_them_while_they_are_lent_and_no_longer() {
+        let environment = environment(&[
+            (GIT_CREDENTIALS, "https://me:s3cr3t-t0ken@git.example"),
+            (GIT_SSH_KEY, "a key"),
+        ]);
+        let own = Env::from([
+            ("GIT_CONFIG_COUNT".into(), "1".into()),
+            ("GIT_CONFIG_KEY_0".into(), "user.name".into()),
+            ("GIT_CONFIG_VALUE_0".into(), "me".into()),
+        ]);
+        let lent = Credentials::of(&environment).lend(&own).unwrap();
+        assert_eq!(lent.env[OsStr::new("GIT_CONFIG_COUNT")], "2");
+        assert_eq!(
+            lent.env[OsStr::new("GIT_CONFIG_KEY_1")],
+            "credential.helper"
+        );
+        let helper = lent.env[OsStr::new("GIT_CONFIG_VALUE_1")].to_str().unwrap();
+        let store = Path::new(helper.strip_prefix("store --file=").unwrap()).to_owned();
+        let written = fs::read_to_string(&store).unwrap();
+        assert_eq!(written, "https://me:s3cr3t-t0ken@git.example\n");
+        let folder = store.parent().unwrap();
+        for private in [&store, &folder.join("ssh")] {
+            assert_eq!(private.metadata().unwrap().permissions().mode() & 0o77, 0);
+        }
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o77, 0);
+        let ssh = lent.env[OsStr::new("GIT_SSH_COMMAND")].to_str().unwrap();
+        assert!(
+            ssh.contains(&folder.join("ssh").to_string_lossy().into_owned()),
+            "{ssh}"
+        );
+        assert!(
+            lent.env
+                .values()
+                .all(|value| !value.to_string_lossy().contains("s3cr3t"))
+        );
+        drop(lent);
+        assert!(!store.exists());
+    }
+
+    #[test]
+    fn without_any_the_environment_is_as_it_was() {
+        let own = Env::from([("A".into(), "b".into())]);
+        let lent = Credentials::of(&environment(&[])).lend(&own).unwrap();
+        assert_eq!(lent.env, own);
+    }
+}

@@ -1,0 +1,176 @@
+//! Upstream's lists as they were last read: what a build goes by while upstream is down.
+
+use crate::error::Error;
+use crate::store::Store;
+use fetch::Class;
+use serde::{Deserialize, Serialize};
+use std::time::{SystemTime, UNIX_EPOCH};
+use toolchain::ToolchainError;
+use toolchain::lists::ListText;
+use versions::lifecycle::Date;
+
+/// The note that a list is kept in.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    /// Where it was read, without credentials: another host's list is not taken for it.
+    url: String,
+    /// Seconds since 1970.
+    read_at: u64,
+    text: String,
+}
+
+/// A list to go by.
+#[derive(Debug)]
+pub(crate) struct List {
+    pub(crate) text: String,
+    /// Why it is not the current one, and when it was read.
+    pub(crate) outdated: Option<Outdated>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Outdated {
+    pub(crate) warning: String,
+    /// What became of the current one.
+    pub(crate) error: ToolchainError,
+}
+
+/// The list that was fetched, which is kept as note `name`; where that failed, the one that was
+/// kept, if it came from the same address.
+pub(crate) fn or_kept(
+    store: Option<&dyn Store>,
+    name: &str,
+    fetched: ListText,
+) -> Result<List, Error> {
+    let error = match fetched.text {
+        Ok(text) => {
+            if let Some(store) = store {
+                let kept = Kept {
+                    url: fetched.url,
+                    read_at: now(),
+                    text: text.clone(),
+                };
+                let note = serde_json::to_string(&kept).unwrap_or_default();
+                store.write_note(name, &note)?;
+            }
+            return Ok(List {
+                text,
+                outdated: None,
+            });
+        }
+        Err(error) => error,
+    };
+    let kept = store
+        .filter(|_| is_of_upstream(&error))
+        .and_then(|store| store.read_note(name))
+        .and_then(|note| serde_json::from_str::<Kept>(&note).ok())
+        .filter(|kept| kept.url == fetched.url);
+    match kept {
+        None => Err(error.into()),
+        Some(kept) => Ok(List {
+            outdated: Some(Outdated {
+                warning: format!(
+                    "{error}; going by the one that was read on {}",
+                    time(kept.read_at)
+                ),
+                error,
+            }),
+            text: kept.text,
+        }),
+    }
+}
+
+/// Whether a failure says that the list cannot be had now, and not that the build was stopped or
+/// that something is set wrong.
+fn is_of_upstream(error: &ToolchainError) -> bool {
+    match error {
+        ToolchainError::Fetch { source, .. } => matches!(
+            source.class(),
+            Class::Unreachable
+                | Class::Failing
+                | Class::Missing
+                | Class::Refused
+                | Class::Integrity
+        ),
+        ToolchainError::EmptyList { .. } | ToolchainError::UnreadableList { .. } => true,
+        _ => false,
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs())
+}
+
+/// `2026-11-24 00:30 UTC`.
+fn time(seconds: u64) -> String {
+    let minutes = seconds / 60;
+    let date = Date::of_unix_time(seconds);
+    format!("{date} {:02}:{:02} UTC", minutes / 60 % 24, minutes % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::CacheDir;
+
+    const URL: &str = "https://builds.example/builds.txt";
+
+    fn list(url: &str, text: Result<&str, ToolchainError>) -> ListText {
+        ListText {
+            what: "the list of OTP builds",
+            url: url.to_owned(),
+            text: text.map(str::to_owned),
+        }
+    }
+
+    fn empty() -> ToolchainError {
+        ToolchainError::EmptyList {
+            what: "the list of OTP builds",
+            url: URL.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_was_read_last_serves_while_the_same_host_is_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CacheDir::open(dir.path()).unwrap();
+        let store: Option<&dyn Store> = Some(&store);
+        assert!(or_kept(store, "list.json", list(URL, Err(empty()))).is_err());
+        for text in ["first", "second"] {
+            let fresh = or_kept(store, "list.json", list(URL, Ok(text))).unwrap();
+            assert!(fresh.outdated.is_none());
+        }
+        let kept = or_kept(store, "list.json", list(URL, Err(empty()))).unwrap();
+        assert_eq!(kept.text, "second");
+        let warning = kept.outdated.unwrap().warning;
+        let said = "the list of OTP builds at https://builds.example/builds.txt is empty; going by the one that was read on 2";
+        assert!(warning.starts_with(said), "{warning}");
+        assert!(warning.ends_with(" UTC"), "{warning}");
+        let other = list("https://mirror.example/builds.txt", Err(empty()));
+        assert!(or_kept(store, "list.json", other).is_err());
+        assert!(or_kept(None, "list.json", list(URL, Err(empty()))).is_err());
+    }
+
+    #[test]
+    fn a_stopped_build_takes_nothing_from_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CacheDir::open(dir.path()).unwrap();
+        or_kept(Some(&store), "list.json", list(URL, Ok("text"))).unwrap();
+        let stopped = ToolchainError::Fetch {
+            what: "the list of OTP builds".to_owned(),
+            source: fetch::FetchError {
+                url: URL.to_owned(),
+                redirected_to: None,
+                attempts: 1,
+                kind: fetch::Kind::Cancelled,
+            },
+        };
+        assert!(or_kept(Some(&store), "list.json", list(URL, Err(stopped))).is_err());
+    }
+
+    #[test]
+    fn times_are_told_to_the_minute() {
+        assert_eq!(time(1_767_225_599), "2025-12-31 23:59 UTC");
+    }
+}

@@ -1,0 +1,124 @@
+//! `bin/test BUILD_DIR ENV_DIR`: runs the tests of an app that `bin/test-compile` has built, where
+//! it stands now.
+
+use build::command::Env;
+use build::environment::{default, prepend_path, read_env_dir};
+use build::record::{self, Record};
+use build::workspace::Places;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use thiserror::Error;
+
+/// The arguments of `mix test`: a key of the config file, and a variable that wins over it.
+const TEST_ARGS: &str = "test_args";
+
+/// Why no test has run.
+#[derive(Debug, Error)]
+pub enum TestError {
+    #[error("{0}/{path} is not there: bin/test-compile has not built this app.", path = record::PATH)]
+    NotBuilt(String),
+    #[error("test_args cannot be read as shell words: a quote is not closed.")]
+    Args,
+    #[error("mix cannot be started: {0}")]
+    Start(io::Error),
+}
+
+/// Becomes `mix test`, whose exit status is then ours; returns only what kept it from that.
+#[must_use]
+pub fn test(build_dir: &Path, env_dir: &Path, process_env: &Env) -> TestError {
+    let mut command = match command(build_dir, env_dir, process_env) {
+        Ok(command) => command,
+        Err(error) => return error,
+    };
+    TestError::Start(command.exec())
+}
+
+fn command(build_dir: &Path, env_dir: &Path, process_env: &Env) -> Result<Command, TestError> {
+    let record = Record::of_slug(build_dir)
+        .ok_or_else(|| TestError::NotBuilt(build_dir.display().to_string()))?;
+    let args = args(&record, env_dir, process_env)?;
+    let mut env = process_env.clone();
+    // The platform has sourced the profile; where it has not, the tests run all the same.
+    let places = Places::of_a_slug();
+    let bins = [&places.elixir, &places.erlang].map(|place| build_dir.join(place).join("bin"));
+    prepend_path(&mut env, &bins);
+    default(&mut env, "MIX_HOME", build_dir.join(&places.mix_home));
+    default(&mut env, "HEX_HOME", build_dir.join(&places.hex_home));
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"];
+    if locale
+        .iter()
+        .all(|name| !env.contains_key(OsStr::new(name)))
+    {
+        default(&mut env, "LANG", "C.UTF-8");
+    }
+    env.insert("MIX_ENV".into(), record.mix_env.into());
+    let mut command = Command::new(bins[0].join("mix"));
+    command
+        .arg("test")
+        .args(args)
+        .current_dir(build_dir)
+        .env_clear()
+        .envs(env);
+    Ok(command)
+}
+
+/// Split like a shell does it, quotes included, but nothing is expanded.
+fn args(record: &Record, env_dir: &Path, process_env: &Env) -> Result<Vec<String>, TestError> {
+    let of_env_dir = || read_env_dir(env_dir).ok()?.remove(OsStr::new(TEST_ARGS));
+    let set = process_env
+        .get(OsStr::new(TEST_ARGS))
+        .cloned()
+        .or_else(of_env_dir);
+    let text = set
+        .map(|value| value.to_string_lossy().into_owned())
+        .or_else(|| record.test_args.clone())
+        .unwrap_or_default();
+    shell_words::split(&text).map_err(|_| TestError::Args)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn record() -> Record {
+        let json = r#"{"mixpack": "0", "stack": "heroku-24", "mix_env": "test", "tools": {},
+            "phoenix": false, "release": null, "processes": {}, "test_args": "--only 'a b'"}"#;
+        Record::parse(json).unwrap()
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_both_are_split_like_a_shell_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let args = |env: &Env| args(&record(), dir.path(), env).unwrap();
+        assert_eq!(args(&Env::new()), ["--only", "a b"]);
+        fs::write(dir.path().join("test_args"), "--seed 0").unwrap();
+        assert_eq!(args(&Env::new()), ["--seed", "0"]);
+        let env = Env::from([("test_args".into(), "--cover".into())]);
+        assert_eq!(args(&env), ["--cover"]);
+        // Set to nothing: no arguments, whatever the file says.
+        assert_eq!(args(&Env::from([("test_args".into(), "".into())])), [""; 0]);
+    }
+
+    #[test]
+    fn an_open_quote_and_a_folder_that_was_not_built_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let env = Env::from([("test_args".into(), "--only 'a".into())]);
+        assert!(matches!(
+            args(&record(), dir.path(), &env),
+            Err(TestError::Args)
+        ));
+        let Err(error) = command(dir.path(), dir.path(), &env) else {
+            panic!("there is no record");
+        };
+        assert!(
+            error
+                .to_string()
+                .contains(".mixpack/build.json is not there"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,67 @@
+//! `bin/test-compile BUILD_DIR CACHE_DIR ENV_DIR`: the build before `mix test` on Heroku CI.
+
+use crate::compile::{self, Compile};
+use app::{Asked, Origin};
+use build::Error;
+use build::cancel::Cancel;
+use build::log::Log;
+use build::record::Record;
+use std::fs;
+use std::path::Path;
+
+/// Builds for tests. A failure has been explained in the log when this returns.
+pub fn test_compile(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Record, Error> {
+    let mix_env = mix_env(&request.build_dir);
+    compile::explained(request, log, cancel, |environment| {
+        environment.for_tests_only(mix_env)
+    })
+}
+
+/// `test`, unless `app.json` names another one for the test environment. A config var is not
+/// asked: CI inherits those of the pipeline, and `MIX_ENV=prod` is meant for the deployed app.
+fn mix_env(build_dir: &Path) -> Asked {
+    let asked = fs::read(build_dir.join("app.json"))
+        .ok()
+        .and_then(|json| of_app_json(&json));
+    match asked {
+        Some(value) => Asked::new(value, Origin::file("app.json", 0)),
+        None => Asked::new(
+            "test".to_owned(),
+            Origin::Default("for mix test".to_owned()),
+        ),
+    }
+}
+
+/// `environments.test.env.MIX_ENV`: a string, or an object with a `value`
+/// (devcenter.heroku.com/articles/app-json-schema).
+fn of_app_json(json: &[u8]) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_slice(json).ok()?;
+    let entry = json.pointer("/environments/test/env/MIX_ENV")?;
+    let value = entry
+        .as_str()
+        .or_else(|| entry.get("value")?.as_str())?
+        .trim();
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn app_json_names_the_test_environment_in_both_its_forms() {
+        let text = br#"{"environments": {"test": {"env": {"MIX_ENV": "ci"}}}}"#;
+        assert_eq!(of_app_json(text).as_deref(), Some("ci"));
+        let object = br#"{"environments": {"test": {"env": {"MIX_ENV": {"value": "ci"}}}}}"#;
+        assert_eq!(of_app_json(object).as_deref(), Some("ci"));
+        // The entries of the deployed app are not those of the tests.
+        assert_eq!(of_app_json(br#"{"env": {"MIX_ENV": "prod"}}"#), None);
+        assert_eq!(of_app_json(b"{,}"), None);
+    }
+
+    #[test]
+    fn without_an_entry_tests_run_in_test() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(mix_env(dir.path()).value, "test");
+    }
+}
