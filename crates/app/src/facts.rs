@@ -1,8 +1,9 @@
 //! Reads the user's files into facts. Decides nothing.
 
-use crate::mix_exs::{MixExs, lock_holds};
+use crate::mix_exs::{MixExs, lock_holds, locked_version};
 use crate::origin::{Asked, Origin};
 use crate::package_json::{self, PackageJson};
+use crate::package_manager;
 use crate::procfile::Procfile;
 use crate::shell_config::{self, Assignment};
 use crate::tool_versions::{self, Entry};
@@ -10,6 +11,7 @@ use crate::version_files::{self, VersionEntry};
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+use versions::node::NodeVersion;
 use walkdir::WalkDir;
 
 /// The config file of the Elixir buildpack.
@@ -61,8 +63,12 @@ pub struct JsPackage {
     /// The versions of Node that it asks for: those of `engines`, `volta` and `devEngines`, as far
     /// as it has them, in this order.
     pub node: Vec<Asked>,
+    /// Its `packageManager`.
+    pub manager: Option<Asked>,
     /// The lockfiles beside it, by name.
     pub lockfiles: Vec<String>,
+    /// The format that the first of them says it has; yarn 1, npm and bun say none.
+    pub lock_format: Option<String>,
 }
 
 /// A mix project in the tree: the root, an umbrella child, or a path dependency.
@@ -80,6 +86,8 @@ pub struct Facts {
     pub projects: Vec<MixProject>,
     /// Whether `mix.lock` names Phoenix.
     pub phoenix_locked: bool,
+    /// The version of Phoenix there, where it comes from hex.pm.
+    pub phoenix_version: Option<String>,
     pub has_lock: bool,
     pub elixir_config: ConfigFile,
     pub static_config: ConfigFile,
@@ -89,6 +97,9 @@ pub struct Facts {
     pub version_files: Vec<VersionEntry>,
     /// By folder: the app, then `assets` folders.
     pub packages: Vec<JsPackage>,
+    /// The version of the Node.js that an earlier buildpack has left in the app. It has to be run to
+    /// be asked: the caller does, and sets this.
+    pub given_node: Option<NodeVersion>,
     pub procfile: Option<Procfile>,
     /// Regular files directly in the app folder, by name.
     pub root_files: Vec<String>,
@@ -158,6 +169,9 @@ pub fn read(dir: &Path) -> Result<Facts, ReadError> {
         phoenix_locked: lock
             .as_deref()
             .is_some_and(|lock| lock_holds(lock, "phoenix")),
+        phoenix_version: lock
+            .as_deref()
+            .and_then(|lock| locked_version(lock, "phoenix")),
         has_lock: lock.is_some(),
         elixir_config: config(dir, ELIXIR_CONFIG)?,
         static_config: config(dir, STATIC_CONFIG)?,
@@ -166,6 +180,7 @@ pub fn read(dir: &Path) -> Result<Facts, ReadError> {
             .unwrap_or_default(),
         version_files: version_files(dir)?,
         packages,
+        given_node: None,
         procfile: optional(dir, "Procfile")?.map(|text| Procfile::parse(&text)),
         root_files,
     })
@@ -224,16 +239,24 @@ fn package(dir: &Path, folder: &str) -> Result<Option<JsPackage>, ReadError> {
             Asked::new(value, Origin::file(path.clone(), line))
         })
         .collect();
-    let lockfiles = LOCKFILES
+    let manager = package_manager::asked(&path, &text, json.package_manager.as_ref());
+    let lockfiles: Vec<String> = LOCKFILES
         .iter()
         .filter(|name| dir.join(folder).join(name).is_file())
         .map(|name| (*name).to_owned())
         .collect();
+    let lock_format = match lockfiles.first() {
+        Some(name) => optional(dir, &join(folder, name))?
+            .and_then(|text| package_manager::lock_format(name, &text)),
+        None => None,
+    };
     Ok(Some(JsPackage {
         dir: folder.to_owned(),
         json,
         node,
+        manager,
         lockfiles,
+        lock_format,
     }))
 }
 

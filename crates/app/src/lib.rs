@@ -9,6 +9,7 @@ pub mod lifecycle;
 pub mod mix_exs;
 pub mod origin;
 pub mod package_json;
+pub mod package_manager;
 pub mod plan;
 pub mod procfile;
 pub mod settings;

@@ -50,6 +50,17 @@ pub fn lock_holds(lock: &str, package: &str) -> bool {
         .any(|line| line.trim_start().starts_with(&entry))
 }
 
+/// The version of a package of hex.pm that `mix.lock` names.
+#[must_use]
+pub fn locked_version(lock: &str, package: &str) -> Option<String> {
+    let entry = format!("\"{package}\":");
+    let line = lock
+        .lines()
+        .find(|line| line.trim_start().starts_with(&entry))?;
+    let (_, rest) = line.split_once(&format!("{{:hex, :{package}, \""))?;
+    rest.split('"').next().map(str::to_owned)
+}
+
 /// Cuts a comment off a line. A `#` inside a string is told from one outside by counting quotes,
 /// which is enough for the keywords looked for here.
 fn without_comment(line: &str) -> &str {
@@ -158,6 +169,10 @@ end
             "%{\n  \"phoenix\": {:hex, :phoenix, \"1.8.1\"},\n}",
             "phoenix"
         ));
+        let lock =
+            "%{\n  \"phoenix\": {:hex, :phoenix, \"1.8.1\", \"ab\"},\n  \"x\": {:git, \"u\"},\n}";
+        assert_eq!(locked_version(lock, "phoenix").as_deref(), Some("1.8.1"));
+        assert_eq!(locked_version(lock, "x"), None);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The plan: every decision of a build, with its reason and its place. Plain data.
 
-use crate::facts::{Facts, clean, join};
+use crate::facts::{Facts, JsPackage, clean, join};
 use crate::origin::{Asked, Origin};
-use crate::settings::{Hooks, Settings};
+use crate::package_manager::{Manager, PackageManager};
+use crate::settings::{COMPILE_SCRIPT, Hooks, Settings};
 use crate::wishes::Wishes;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -33,7 +34,10 @@ pub struct Choice<T> {
 pub struct Install {
     /// The folder with `package.json`, relative to the app.
     pub dir: String,
-    /// `npm ci` or `npm install`.
+    pub manager: PackageManager,
+    /// The lockfile that it keeps to, relative to the app.
+    pub lockfile: Option<String>,
+    /// `npm ci`, `yarn install --frozen-lockfile` and their like.
     pub command: Vec<String>,
     pub why: String,
 }
@@ -44,7 +48,7 @@ pub struct Install {
 pub enum AssetBuild {
     /// The app's own script, sourced by bash as the Phoenix static buildpack does.
     CustomScript { path: String },
-    /// `npm run SCRIPT` in the folder of the `package.json`.
+    /// `npm run SCRIPT`, or as the package manager has it, in the folder of the `package.json`.
     Script { name: String },
     /// The mix alias `assets.deploy`; mix itself has the last word on whether it exists.
     MixAlias,
@@ -149,10 +153,18 @@ pub struct Plan {
     pub assets: Vec<Assets>,
     /// Whether the project is a Phoenix app, as far as its files tell.
     pub phoenix: bool,
+    /// The namespace of Phoenix' mix tasks: `phx`, or `phoenix` before Phoenix 1.3.
+    pub phoenix_ex: String,
     pub release: bool,
     /// Arguments of `mix test` for Heroku CI.
     pub test_args: Option<String>,
     pub remove_node: bool,
+    /// `mix deps.get --check-locked`: mix.lock must be in step with mix.exs.
+    pub check_locked: bool,
+    /// A command of the app removes the executables of esbuild and its like from `_build`.
+    pub removes_executables: bool,
+    /// Node.js is there already, by an earlier buildpack.
+    pub node_given: bool,
     /// Variables that the config files export, and their other assignments.
     #[serde(skip)]
     pub exported: Vec<(String, String)>,
@@ -295,11 +307,16 @@ pub enum PlanError {
     NoNode { arch: String },
     #[error("two lockfiles in {dir}")]
     TwoLockfiles { dir: String, lockfiles: Vec<String> },
-    #[error("{manager} is not supported")]
-    UnsupportedManager {
-        manager: &'static str,
+    /// `packageManager` names one package manager, and the lockfile is another's.
+    #[error("packageManager is {}, and there is {lockfile}", asked.value)]
+    ManagerContradicted {
+        asked: Asked,
+        manager: Manager,
+        /// Relative to the app.
         lockfile: String,
     },
+    #[error("packageManager {:?} is not understood", asked.value)]
+    MalformedManager { asked: Asked },
     #[error("{} does not hold a {missing}", asked.value)]
     NoSuchFolder {
         key: &'static str,
@@ -330,13 +347,30 @@ pub fn plan(
     let folders: Vec<&str> = assets.iter().map(|a| a.assets_dir.as_str()).collect();
     let wishes = Wishes::of(facts, settings, &folders);
     let (erlang, elixir) = choose_pair(&wishes, &target, lists, last)?;
-    let node = match &lists.node {
-        Some(index) if assets.iter().any(|assets| assets.install.is_some()) => {
+    let given = facts
+        .given_node
+        .as_ref()
+        .filter(|_| assets.iter().any(|assets| assets.install.is_some()));
+    let node = match (&lists.node, given) {
+        (_, Some(given)) => {
+            let why = "an earlier buildpack installed it";
+            Some(node_choice(given, None, Origin::Default(why.to_owned())))
+        }
+        (Some(index), None) if assets.iter().any(|assets| assets.install.is_some()) => {
             Some(choose_node(&wishes, &target, index, last)?)
         }
         _ => None,
     };
     let phoenix = facts.phoenix_locked || facts.projects.iter().any(|p| p.guess.phoenix);
+    // Elixir has `--check-locked` since 1.15; branches are newer.
+    let checks = elixir
+        .build
+        .version
+        .as_ref()
+        .is_none_or(|version| (version.major(), version.minor()) >= (1, 15));
+    let removes_executables = removes_executables(facts, settings, &assets);
+    let node_given = node.is_some() && facts.given_node.is_some();
+    let check_locked = settings.check_locked && facts.has_lock && checks;
     let mut warnings: Vec<String> = wishes.warnings(node.is_some()).collect();
     if let (Some(elixir_version), Compatibility::Unknown) = (
         &elixir.build.version,
@@ -345,6 +379,12 @@ pub fn plan(
         warnings.push(format!(
             "Elixir {elixir_version} with OTP {} is newer than what this version of Mixpack knows of; going on",
             erlang.version
+        ));
+    }
+    let script = &settings.compile_script;
+    if script != COMPILE_SCRIPT && !facts.root_files.contains(script) {
+        warnings.push(format!(
+            "compile={script} names the app's own asset script, and there is no such file at the top of the app"
         ));
     }
     if target.basis == Basis::NearestCompatible {
@@ -371,6 +411,7 @@ pub fn plan(
         hooks: settings.hooks.clone(),
         assets,
         phoenix,
+        phoenix_ex: phoenix_ex(facts, settings),
         release: settings.release,
         // A config var is there when the tests run, and its value is not ours to write down.
         test_args: settings
@@ -379,6 +420,9 @@ pub fn plan(
             .filter(|asked| matches!(asked.origin, Origin::File { .. }))
             .map(|asked| asked.value.clone()),
         remove_node: settings.remove_node,
+        check_locked,
+        removes_executables,
+        node_given,
         exported: settings.exported.clone(),
         shell_variables: settings.shell_variables.clone(),
         projects: facts.projects.iter().map(|p| p.dir.clone()).collect(),
@@ -390,6 +434,38 @@ pub fn plan(
             .map(str::to_owned),
         warnings,
     })
+}
+
+/// As the Phoenix guide has it: `mix assets.deploy && rm -f _build/esbuild*`, in a hook or in a
+/// script of `package.json`.
+fn removes_executables(facts: &Facts, settings: &Settings, assets: &[Assets]) -> bool {
+    let removes = |line: &str| line.contains("rm ") && line.contains("_build/");
+    let hook = settings.hooks.hook_post_compile.as_ref();
+    hook.is_some_and(|hook| removes(&hook.value))
+        || assets.iter().any(|assets| {
+            let AssetBuild::Script { name } = &assets.build else {
+                return false;
+            };
+            let package = facts.package_in(&assets.assets_dir);
+            package
+                .and_then(|package| package.json.scripts.get(name))
+                .is_some_and(|line| removes(line))
+        })
+}
+
+fn phoenix_ex(facts: &Facts, settings: &Settings) -> String {
+    let before_1_3 = || {
+        let version = facts.phoenix_version.as_deref()?;
+        let mut numbers = version
+            .split('.')
+            .map_while(|part| part.parse::<u32>().ok());
+        Some((numbers.next()?, numbers.next()?) < (1, 3))
+    };
+    match &settings.phoenix_ex {
+        Some(asked) => asked.value.clone(),
+        None if before_1_3() == Some(true) => "phoenix".to_owned(),
+        None => "phx".to_owned(),
+    }
 }
 
 type Pair = (Choice<OtpBuild>, Choice<ElixirBuild>);
@@ -878,7 +954,7 @@ fn assets(facts: &Facts, settings: &Settings) -> Result<Vec<Assets>, PlanError> 
         .into_iter()
         .map(|(phoenix_dir, assets_dir)| {
             let install = match facts.package_in(&assets_dir) {
-                Some(package) => Some(install(&package.dir, &package.lockfiles)?),
+                Some(package) => Some(install(package, settings)?),
                 None => None,
             };
             let (build, why) = asset_build(facts, settings, &phoenix_dir, &assets_dir);
@@ -930,43 +1006,21 @@ fn asset_build(
     }
 }
 
-fn install(dir: &str, lockfiles: &[String]) -> Result<Install, PlanError> {
-    let mut managers: Vec<&'static str> = lockfiles.iter().map(|name| manager(name)).collect();
-    managers.dedup();
-    if managers.len() > 1 {
-        return Err(PlanError::TwoLockfiles {
-            dir: dir.to_owned(),
-            lockfiles: lockfiles.to_vec(),
-        });
-    }
-    let (command, why) = match (managers.first(), lockfiles.first()) {
-        (Some(&NPM), Some(lock)) => ("ci", format!("{} is there", join(dir, lock))),
-        (Some(manager), Some(lock)) => {
-            return Err(PlanError::UnsupportedManager {
-                manager,
-                lockfile: join(dir, lock),
-            });
-        }
-        _ => ("install", "there is no lockfile".to_owned()),
+fn install(package: &JsPackage, settings: &Settings) -> Result<Install, PlanError> {
+    let manager = PackageManager::choose(package, settings)?;
+    let lockfile = package.lockfiles.first();
+    let lockfile = lockfile.map(|name| join(&package.dir, name));
+    let why = match &lockfile {
+        Some(lockfile) => format!("{lockfile} is there"),
+        None => "there is no lockfile".to_owned(),
     };
     Ok(Install {
-        dir: dir.to_owned(),
-        command: vec![NPM.to_owned(), command.to_owned()],
+        dir: package.dir.clone(),
+        command: manager.install(lockfile.is_some()),
+        manager,
+        lockfile,
         why,
     })
-}
-
-const NPM: &str = "npm";
-
-/// Whose lockfile a file of this name is. Files of one manager stand side by side in
-/// [`Facts`]' lists.
-fn manager(lockfile: &str) -> &'static str {
-    match lockfile {
-        "yarn.lock" => "yarn",
-        "pnpm-lock.yaml" => "pnpm",
-        "bun.lock" | "bun.lockb" => "bun",
-        _ => NPM,
-    }
 }
 
 fn steps(

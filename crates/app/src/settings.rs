@@ -35,6 +35,8 @@ pub struct Settings {
     pub clean_cache: bool,
     pub release: bool,
     pub remove_node: bool,
+    /// Whether mix.lock has to be in step with mix.exs.
+    pub check_locked: bool,
     /// Where the slug runs: `/app` unless the app says otherwise.
     pub runtime_path: String,
     pub hooks: Hooks,
@@ -49,6 +51,11 @@ pub struct Settings {
     /// Their other assignments, which hooks could always see.
     pub shell_variables: Vec<(String, String)>,
 }
+
+/// The name of the app's own asset script where no `compile` key says otherwise.
+pub const COMPILE_SCRIPT: &str = "compile";
+/// The config var that turns the check of mix.lock off.
+pub const CHECK_LOCKED: &str = "MIXPACK_CHECK_LOCKED";
 
 const ELIXIR_KEYS: [&str; 13] = [
     "erlang_version",
@@ -118,6 +125,7 @@ impl Settings {
             clean_cache: yes(static_key("clean_cache")),
             release: yes(defaulted("release")),
             remove_node: yes(static_key("remove_node")),
+            check_locked: of_var(CHECK_LOCKED).is_none_or(|asked| asked.value != "false"),
             runtime_path: defaulted("runtime_path").map_or_else(|| "/app".to_owned(), |a| a.value),
             hooks: Hooks {
                 pre_compile: elixir_key("pre_compile"),
@@ -127,7 +135,8 @@ impl Settings {
                 hook_post_compile: elixir_key("hook_post_compile"),
                 post_compile: elixir_key("post_compile"),
             },
-            compile_script: static_key("compile").map_or_else(|| "compile".to_owned(), |a| a.value),
+            compile_script: static_key("compile")
+                .map_or_else(|| COMPILE_SCRIPT.to_owned(), |a| a.value),
             phoenix_relative_path: static_key("phoenix_relative_path"),
             assets_path: static_key("assets_path"),
             phoenix_ex: static_key("phoenix_ex"),

@@ -4,6 +4,7 @@
 mod sources;
 
 use app::facts::{self, Facts};
+use app::package_manager::Manager;
 use app::plan::{self, AssetBuild, LastBuild, Lists, PlanError, StepName};
 use app::{Asked, Origin, Plan, Settings};
 use std::collections::BTreeMap;
@@ -529,7 +530,10 @@ fn a_configured_folder_anywhere_in_the_app_is_found() {
     ]);
     let assets = &case.planned().assets[0];
     assert_eq!(assets.assets_dir, "frontend/web");
-    assert_eq!(assets.install.as_ref().unwrap().command, ["npm", "ci"]);
+    assert_eq!(
+        assets.install.as_ref().unwrap().command,
+        ["npm", "ci", "--include=dev"]
+    );
     assert_eq!(
         assets.build,
         AssetBuild::Script {
@@ -615,27 +619,156 @@ fn the_lockfile_says_how_packages_are_installed() {
         with(&["npm-shrinkwrap.json", "package-lock.json"]).unwrap(),
         "ci"
     );
-    for (lock, manager) in [
-        ("yarn.lock", "yarn"),
-        ("pnpm-lock.yaml", "pnpm"),
-        ("bun.lock", "bun"),
-    ] {
-        let lockfile = format!("assets/{lock}");
-        assert_eq!(
-            with(&[lock]).unwrap_err(),
-            PlanError::UnsupportedManager { manager, lockfile }
-        );
-    }
-    // Two of one manager are no contradiction.
-    assert!(matches!(
-        with(&["bun.lock", "bun.lockb"]),
-        Err(PlanError::UnsupportedManager { manager: "bun", .. })
-    ));
     assert_eq!(
         with(&["yarn.lock", "package-lock.json"]).unwrap_err(),
         PlanError::TwoLockfiles {
             dir: "assets".into(),
             lockfiles: vec!["package-lock.json".into(), "yarn.lock".into()],
+        }
+    );
+}
+
+fn manager(files: &[(&str, &str)]) -> Result<app::plan::Install, PlanError> {
+    let plan = case(files).plan()?;
+    Ok(plan.assets[0].install.clone().expect("an install"))
+}
+
+#[test]
+fn every_package_manager_keeps_to_its_lockfile_and_installs_what_development_needs() {
+    for (lock, text, version, command) in [
+        (
+            "yarn.lock",
+            "# yarn lockfile v1\n",
+            Some("1"),
+            "yarn install --frozen-lockfile --production=false --ignore-engines --non-interactive",
+        ),
+        (
+            "yarn.lock",
+            "\n__metadata:\n  version: 8\n",
+            Some("~4.13"),
+            "yarn install --immutable",
+        ),
+        (
+            "pnpm-lock.yaml",
+            "lockfileVersion: '6.0'\n",
+            Some("8"),
+            "pnpm install --frozen-lockfile --prod=false",
+        ),
+        ("bun.lock", "{}", Some("1"), "bun install --frozen-lockfile"),
+        ("package-lock.json", "{}", None, "npm ci --include=dev"),
+    ] {
+        let install = manager(&[PACKAGE, (&format!("assets/{lock}"), text)]).unwrap();
+        assert_eq!(install.manager.version.as_deref(), version, "{lock}");
+        assert_eq!(install.command.join(" "), command);
+    }
+    // Two of one manager are no contradiction.
+    let both = [PACKAGE, ("assets/bun.lock", ""), ("assets/bun.lockb", "")];
+    assert_eq!(manager(&both).unwrap().command[0], "bun");
+}
+
+#[test]
+fn package_manager_and_config_keys_pin_the_version_before_the_lockfile_does() {
+    let package = "{\n\"packageManager\": \"yarn@3.8.7+sha224.ab\"}";
+    let package = ("assets/package.json", package);
+    let lock = ("assets/yarn.lock", "\n__metadata:\n  version: 8\n");
+    let pinned = manager(&[package, lock]).unwrap().manager;
+    assert_eq!(pinned.version.as_deref(), Some("3.8.7"));
+    assert_eq!(pinned.hash.as_deref(), Some("sha224.ab"));
+    assert_eq!(pinned.source, Origin::file("assets/package.json", 2));
+    let unlocked = manager(&[package]).unwrap();
+    assert_eq!(unlocked.command.join(" "), "yarn install --no-immutable");
+    let config = (STATIC_CONFIG, "yarn_version=1.22.19\nnpm_version=10.9.0\n");
+    let configured = manager(&[PACKAGE, config, ("assets/yarn.lock", "")]).unwrap();
+    assert_eq!(configured.manager.version.as_deref(), Some("1.22.19"));
+    assert_eq!(configured.manager.source, Origin::file(STATIC_CONFIG, 1));
+    let npm = manager(&[PACKAGE, config]).unwrap().manager;
+    assert_eq!(npm.version.as_deref(), Some("10.9.0"));
+    let engines = (
+        "assets/package.json",
+        "{\"engines\": {\"pnpm\": \">=8 <10\"}}",
+    );
+    let ranged = manager(&[engines, ("assets/pnpm-lock.yaml", "")]).unwrap();
+    assert_eq!(ranged.manager.version.as_deref(), Some(">=8 <10"));
+}
+
+#[test]
+fn package_manager_must_be_that_of_the_lockfile_and_make_sense() {
+    let package = |value: &str| format!("{{\n\n\"packageManager\": \"{value}\"}}");
+    let asked = |value: &str| Asked::new(value.to_owned(), Origin::file("assets/package.json", 3));
+    let pnpm = package("pnpm@9.1.0");
+    assert_eq!(
+        manager(&[("assets/package.json", &pnpm), ("assets/yarn.lock", "")]).unwrap_err(),
+        PlanError::ManagerContradicted {
+            asked: asked("pnpm@9.1.0"),
+            manager: Manager::Pnpm,
+            lockfile: "assets/yarn.lock".into(),
+        }
+    );
+    assert_eq!(
+        manager(&[("assets/package.json", &package("pnpm"))]).unwrap_err(),
+        PlanError::MalformedManager {
+            asked: asked("pnpm")
+        }
+    );
+}
+
+#[test]
+fn the_tasks_of_phoenix_are_called_as_its_version_has_them() {
+    let lock = |version: &str| {
+        format!("%{{\n  \"phoenix\": {{:hex, :phoenix, \"{version}\", \"ab\"}},\n}}")
+    };
+    let ex = |files: &[(&str, &str)]| case(files).planned().phoenix_ex;
+    assert_eq!(ex(&[("mix.lock", &lock("1.2.5"))]), "phoenix");
+    assert_eq!(ex(&[("mix.lock", &lock("1.8.1"))]), "phx");
+    assert_eq!(ex(&[]), "phx");
+    assert_eq!(
+        ex(&[
+            ("mix.lock", &lock("1.8.1")),
+            (STATIC_CONFIG, "phoenix_ex=phoenix\n")
+        ]),
+        "phoenix"
+    );
+}
+
+#[test]
+fn mix_lock_is_held_to_where_mix_can_and_nobody_says_otherwise() {
+    let checks = |elixir: &str, files: &[(&str, &str)]| {
+        let config = format!("elixir_version={elixir}\n");
+        case(files)
+            .file(ELIXIR_CONFIG, &config)
+            .planned()
+            .check_locked
+    };
+    assert!(checks("1.17", &[("mix.lock", "%{}")]));
+    assert!(!checks("1.14", &[("mix.lock", "%{}")]));
+    assert!(!checks("1.17", &[]));
+}
+
+#[test]
+fn executables_that_a_command_removes_are_known() {
+    let removes = |files: &[(&str, &str)]| case(files).planned().removes_executables;
+    let hook = "hook_post_compile=\"eval mix assets.deploy && rm -f _build/esbuild*\"\n";
+    assert!(removes(&[(ELIXIR_CONFIG, hook)]));
+    assert!(!removes(&[(
+        ELIXIR_CONFIG,
+        "hook_post_compile=\"mix assets.deploy\"\n"
+    )]));
+    let script =
+        r#"{"scripts": {"deploy": "cd .. && mix assets.deploy && rm -f _build/esbuild*"}}"#;
+    assert!(removes(&[("assets/package.json", script)]));
+}
+
+#[test]
+fn a_configured_script_that_is_not_there_is_warned_of() {
+    let config = (STATIC_CONFIG, "compile=bin_assets\n");
+    let warnings = case(&[config]).planned().warnings;
+    assert!(warnings[0].contains("compile=bin_assets"), "{warnings:?}");
+    let with = case(&[config, ("bin_assets", "true")]).planned();
+    assert!(with.warnings.is_empty());
+    assert_eq!(
+        with.assets[0].build,
+        AssetBuild::CustomScript {
+            path: "bin_assets".into()
         }
     );
 }

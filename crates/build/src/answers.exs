@@ -2,7 +2,8 @@ defmodule Mix.Tasks.Mixpack.Answer do
   @moduledoc false
   use Mix.Task
 
-  @tasks ~w(phx.server phx.digest phx.digest.clean assets.deploy ecto.migrate)
+  @tasks ~w(phx.server phx.digest phx.digest.clean phoenix.server phoenix.digest
+           phoenix.digest.clean assets.deploy ecto.migrate)
 
   @impl true
   def run([path]) do
@@ -19,5 +20,22 @@ defmodule Mix.Tasks.Mixpack.Answer do
 
     app = if Mix.Project.umbrella?(), do: [], else: [{"app", config[:app]}]
     File.write!(path, for({key, value} <- answers ++ app, do: "#{key}\t#{value}\n"))
+  end
+end
+
+defmodule Mix.Tasks.Mixpack.Executables do
+  @moduledoc false
+  use Mix.Task
+
+  # What a hook fetches and removes again could never be kept. With `--if-missing` each task looks
+  # at the version of what is there.
+  @impl true
+  def run([]) do
+    for name <- ~w(esbuild tailwind sass bun), Mix.Task.get(name <> ".install") do
+      Mix.Task.run(name <> ".install", ["--if-missing"])
+    end
+  rescue
+    # The hook will say so itself, if it needs them.
+    error -> Mix.shell().error(Exception.message(error))
   end
 end

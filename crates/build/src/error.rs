@@ -3,6 +3,7 @@
 use crate::command::CommandError;
 use crate::tree::TreeError;
 use app::facts::ReadError;
+use app::package_manager::Manager;
 use app::plan::PlanError;
 use app::{Asked, Origin};
 use std::io;
@@ -21,9 +22,17 @@ pub enum Doing {
     },
     Deps,
     Compile,
-    /// `npm ci` in this folder.
+    /// Fetching a package manager, as the npm registry calls it, and where it was asked for.
+    PackageManager {
+        spec: String,
+        origin: Origin,
+    },
+    /// `npm ci` in this folder, or what its package manager has for it.
     JsInstall {
         dir: String,
+        manager: Manager,
+        /// Relative to the app.
+        lockfile: Option<String>,
     },
     /// The app's own `compile` file.
     CustomScript {
@@ -31,6 +40,8 @@ pub enum Doing {
     },
     /// A script of this `package.json`.
     AssetScript {
+        /// `npm run deploy`.
+        command: String,
         script: String,
         package: String,
     },
@@ -71,6 +82,15 @@ pub enum Error {
     Command { doing: Doing, source: CommandError },
     #[error("several releases, none the default: {}", names.join(", "))]
     WhichRelease { names: Vec<String>, origin: Origin },
+    #[error("{spec} has the {algorithm} {found}, not {expected}")]
+    ManagerHash {
+        spec: String,
+        /// Where the hash is written.
+        origin: Origin,
+        algorithm: String,
+        expected: String,
+        found: String,
+    },
     #[error(transparent)]
     Tree(#[from] TreeError),
     #[error("stopped")]

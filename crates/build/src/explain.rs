@@ -163,6 +163,13 @@ pub fn explain(error: &Error) -> Explanation {
         Error::Toolchain(error) => fetched::toolchain(error),
         Error::Command { doing, source } => commands::command(doing, source),
         Error::WhichRelease { names, origin } => asked::which_release(names, origin),
+        Error::ManagerHash {
+            spec,
+            origin,
+            algorithm,
+            expected,
+            found,
+        } => asked::manager_hash(spec, origin, algorithm, expected, found),
         Error::Tree(error) => file_system(error.to_string()),
         Error::Cancelled => cancelled(),
     }

@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod environment;
 pub mod error;
 pub mod explain;
+pub mod given_node;
 pub mod graph;
 mod kept_lists;
 pub mod log;

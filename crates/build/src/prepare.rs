@@ -3,6 +3,7 @@
 use crate::config_file;
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::given_node;
 use crate::kept_lists::{self, Outdated, or_kept};
 use crate::log::StepLog;
 use crate::record::Record;
@@ -47,7 +48,11 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
         settings.runtime_path = path.to_string_lossy().into_owned();
     }
     let target = target(request.environment)?;
-    let node = plan::needs_node(&facts, &settings);
+    let mut node = plan::needs_node(&facts, &settings);
+    if node {
+        facts.given_node = given_node::version(request.app, request.environment);
+        node = facts.given_node.is_none();
+    }
     let gathered = gather(&request, &target, node)?;
     let last = request
         .last

@@ -12,6 +12,8 @@ pub struct Launch<'a> {
     pub tests_only: bool,
     /// Node is in the slug.
     pub node: bool,
+    /// So is yarn.
+    pub yarn: bool,
     /// A release of a Phoenix app without a start script of its own serves only when told to.
     pub phx_server: bool,
     /// Folders of executables that npm installed, relative to the app.
@@ -53,6 +55,9 @@ pub fn node_script(root: &Path, launch: &Launch<'_>) -> Option<String> {
     launch.node.then(|| {
         let root = in_double_quotes(root);
         let mut path = format!("{root}/.heroku/node/bin:{root}/bin:");
+        if launch.yarn {
+            let _ = write!(path, "{root}/.heroku/yarn/bin:");
+        }
         for bin in launch.node_bins {
             let _ = write!(path, "{root}/{}:", in_double_quotes(Path::new(bin)));
         }
@@ -92,6 +97,7 @@ mod tests {
         mix_env: "prod",
         tests_only: false,
         node: true,
+        yarn: false,
         phx_server: true,
         node_bins: &[],
     };

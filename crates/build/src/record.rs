@@ -36,7 +36,8 @@ impl Record {
             ("erlang".to_owned(), plan.erlang.version.clone()),
             ("elixir".to_owned(), plan.elixir.version.clone()),
         ]);
-        if let Some(node) = &plan.node {
+        // Another buildpack's is none that the next build could keep to.
+        if let Some(node) = plan.node.as_ref().filter(|_| !plan.node_given) {
             tools.insert("node".to_owned(), node.version.clone());
         }
         Self {

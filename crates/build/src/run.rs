@@ -10,13 +10,14 @@ use crate::log::{Log, StepLog, seconds};
 use crate::record::Record;
 use crate::report::Report;
 use crate::stable_path::{self, StablePath};
+use crate::steps::package_managers;
 use crate::told::megabytes;
 use crate::tree::{self, Amount};
 use crate::workspace::Workspace;
 use app::Plan;
 use app::plan::StepName;
 use fetch::Client;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -46,7 +47,9 @@ pub(crate) struct Build<'a> {
     pub env: Env,
     pub answers: OnceLock<Answers>,
     /// The digests that were there before the build, by Phoenix app.
-    pub manifests: BTreeMap<String, Option<SystemTime>>,
+    pub manifests: Mutex<BTreeMap<String, Option<SystemTime>>>,
+    /// The Phoenix apps that digested files of earlier deploys were brought back for.
+    pub brought_back: Mutex<BTreeSet<String>>,
     pub record: Mutex<Record>,
 }
 
@@ -94,6 +97,7 @@ fn steps(
 ) -> Result<(Vec<Timing>, Record), Error> {
     let build = Build::new(plan, workspace, means, path)?;
     let timings = graph::run(&plan.steps, means.cancel, &|name| build.reported(name))?;
+    build.drop_executables()?;
     let record = build.record.into_inner();
     Ok((timings, record.unwrap_or_else(PoisonError::into_inner)))
 }
@@ -128,7 +132,8 @@ impl<'a> Build<'a> {
             env: command_env(plan, workspace, dir)?,
             dir: dir.to_owned(),
             answers: OnceLock::new(),
-            manifests,
+            manifests: Mutex::new(manifests),
+            brought_back: Mutex::default(),
             record: Mutex::new(Record::of(plan, VERSION)),
             plan,
             workspace,
@@ -205,8 +210,30 @@ impl<'a> Build<'a> {
     /// Whether `phx.digest` has run for this Phoenix app since the build began.
     pub(crate) fn digested(&self, phoenix_dir: &str) -> bool {
         let now = manifest_time(&self.workspace.app, phoenix_dir);
-        let before = self.manifests.get(phoenix_dir).copied().flatten();
+        let manifests = self
+            .manifests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = manifests.get(phoenix_dir).copied().flatten();
         now.is_some() && now != before
+    }
+
+    /// The manifest of the last deploy is there now, which is no digest of this build.
+    pub(crate) fn manifest_restored(&self, phoenix_dir: &str) {
+        let time = manifest_time(&self.workspace.app, phoenix_dir);
+        let lock = self.manifests.lock();
+        let mut manifests = lock.unwrap_or_else(PoisonError::into_inner);
+        manifests.insert(phoenix_dir.to_owned(), time);
+        let lock = self.brought_back.lock();
+        let mut brought_back = lock.unwrap_or_else(PoisonError::into_inner);
+        brought_back.insert(phoenix_dir.to_owned());
+    }
+
+    /// Whether digested files of earlier deploys are in `priv/static`.
+    pub(crate) fn has_old_digests(&self, phoenix_dir: &str) -> bool {
+        let lock = self.brought_back.lock();
+        lock.unwrap_or_else(PoisonError::into_inner)
+            .contains(phoenix_dir)
     }
 
     pub(crate) fn record(&self) -> std::sync::MutexGuard<'_, Record> {
@@ -260,6 +287,7 @@ fn command_env(plan: &Plan, workspace: &Workspace<'_>, dir: &Path) -> Result<Env
         dir.join(&places.erlang).join("bin"),
     ];
     if plan.node.is_some() {
+        path.extend(package_managers::path(plan, workspace, dir)?);
         path.push(dir.join(&places.node).join("bin"));
     }
     prepend_path(&mut env, &path);
@@ -290,6 +318,7 @@ fn command_env(plan: &Plan, workspace: &Workspace<'_>, dir: &Path) -> Result<Env
         ] {
             default(&mut env, name, value);
         }
+        package_managers::variables(plan, workspace, &mut env)?;
     }
     // Before OTP 25 `erl` knows its root only from Install, which was told the runtime path.
     if plan.otp_major() < 25 && dir != Path::new(&plan.runtime_path) {

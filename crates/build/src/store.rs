@@ -87,6 +87,9 @@ pub trait Store: Sync {
     /// A folder that a tool may use as its own download cache.
     fn scratch(&self, name: &str) -> Result<PathBuf, TreeError>;
 
+    /// A folder that another buildpack keeps in the same cache: to be read, and left as it is.
+    fn foreign(&self, name: &str) -> Option<PathBuf>;
+
     /// A small document kept whole, and read back.
     fn read_note(&self, name: &str) -> Option<String>;
     fn write_note(&self, name: &str, text: &str) -> Result<(), TreeError>;
@@ -235,6 +238,11 @@ impl Store for CacheDir {
         let folder = self.folder("scratch", name)?;
         fs::create_dir_all(&folder).map_err(TreeError::at(&folder, "create the folder"))?;
         Ok(folder)
+    }
+
+    fn foreign(&self, name: &str) -> Option<PathBuf> {
+        let folder = self.root.parent()?.join(name);
+        folder.is_dir().then_some(folder)
     }
 
     fn read_note(&self, name: &str) -> Option<String> {

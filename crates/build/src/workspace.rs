@@ -11,6 +11,8 @@ pub struct Workspace<'a> {
     pub places: Places,
     pub store: &'a dyn Store,
     pub environment: Environment,
+    /// The folder of config vars, where the platform has one.
+    pub env_dir: Option<PathBuf>,
     /// The file that later buildpacks source, where the platform has one.
     pub export: Option<PathBuf>,
 }
@@ -22,6 +24,7 @@ pub struct Places {
     pub erlang: PathBuf,
     pub elixir: PathBuf,
     pub node: PathBuf,
+    pub yarn: PathBuf,
     pub mix_home: PathBuf,
     pub hex_home: PathBuf,
 }
@@ -34,6 +37,7 @@ impl Places {
             erlang: PathBuf::from(".platform_tools/erlang"),
             elixir: PathBuf::from(".platform_tools/elixir"),
             node: PathBuf::from(".heroku/node"),
+            yarn: PathBuf::from(".heroku/yarn"),
             mix_home: PathBuf::from(".mix"),
             hex_home: PathBuf::from(".hex"),
         }
@@ -46,6 +50,7 @@ impl Places {
             &self.erlang,
             &self.elixir,
             &self.node,
+            &self.yarn,
             &self.mix_home,
             &self.hex_home,
         ]

@@ -113,6 +113,7 @@ fn build(
         places: Places::of_a_slug(),
         store: &store,
         environment,
+        env_dir: Some(request.env_dir.clone()),
         export: request.buildpack_dir.as_deref().and_then(export_file),
     };
     let means = Means {

@@ -2,6 +2,7 @@
 
 use super::{Explanation, list, mix_exs, place, quoted};
 use app::facts::{ReadError, join};
+use app::package_manager::Manager;
 use app::plan::PlanError;
 use app::{Asked, Origin};
 use versions::Tool;
@@ -155,15 +156,31 @@ pub(super) fn plan(error: &PlanError) -> Explanation {
         .because("The app asks for no version of Node.js, so the newest of these would have been taken.")
         .so("Set node_version in phoenix_static_buildpack.config, or try again later. A mirror (NODEJS_ORG_MIRROR) must hold upstream's list whole."),
         PlanError::TwoLockfiles { dir, lockfiles } => two_lockfiles(dir, lockfiles),
-        PlanError::UnsupportedManager { manager, lockfile } => Explanation::user(
-            "package-manager-not-supported",
-            format!("{manager} is not supported yet"),
+        PlanError::ManagerContradicted {
+            asked,
+            manager,
+            lockfile,
+        } => Explanation::user(
+            "package-manager-contradicted",
+            "packageManager and the lockfile are not of the same package manager",
         )
         .because(format!(
-            "{lockfile} asks for {manager}. This version of Mixpack installs with npm only."
+            "{} has packageManager {:?}, and {lockfile} is a lockfile of {}.",
+            asked.origin,
+            asked.value,
+            lockfile_manager(lockfile)
         ))
-        .so(format!("Commit a package-lock.json in its place. In the folder of {lockfile}:"))
-        .typing("npm install --package-lock-only"),
+        .so(format!("If {manager} is meant, remove the other's lockfile:"))
+        .typing(format!("git rm {lockfile}"))
+        .so(format!(
+            "Then commit the one that `{manager} install` writes. If {manager} is not meant, remove packageManager, or name the other there."
+        )),
+        PlanError::MalformedManager { asked } => Explanation::user(
+            "package-manager-malformed",
+            format!("packageManager {:?} is not understood", asked.value),
+        )
+        .because(format!("{} sets it.", asked.origin))
+        .so("Write the package manager (npm, yarn, pnpm or bun), an @ and its version, such as pnpm@9.1.0. A hash may follow: +sha512.…"),
         PlanError::NoSuchFolder {
             key,
             asked,
@@ -267,7 +284,7 @@ fn not_for_this_otp(
 fn two_lockfiles(dir: &str, lockfiles: &[String]) -> Explanation {
     let is_npm =
         |name: &&String| matches!(name.as_str(), "package-lock.json" | "npm-shrinkwrap.json");
-    // Where there is one of npm's it is likely the one that is meant: only npm is supported.
+    // Where there is one of npm's it is likely the one that is meant.
     let stays = lockfiles.iter().find(is_npm).or(lockfiles.first());
     let others: Vec<String> = lockfiles
         .iter()
@@ -289,6 +306,30 @@ fn two_lockfiles(dir: &str, lockfiles: &[String]) -> Explanation {
     ))
     .so(format!("Keep the one that you use. If that is {stays}:"))
     .typing(format!("git rm {}", others.join(" ")))
+}
+
+fn lockfile_manager(lockfile: &str) -> Manager {
+    Manager::of_lockfile(lockfile.rsplit('/').next().unwrap_or(lockfile))
+}
+
+pub(super) fn manager_hash(
+    spec: &str,
+    origin: &Origin,
+    algorithm: &str,
+    expected: &str,
+    found: &str,
+) -> Explanation {
+    Explanation::user(
+        "package-manager-hash",
+        format!("{spec} is not the one that packageManager names"),
+    )
+    .because(format!("{origin} names its {algorithm}:"))
+    .because(format!("  {expected}"))
+    .because("The npm registry has one with:")
+    .because(format!("  {found}"))
+    .so("If the version was changed by hand, let corepack write both, and commit package.json:")
+    .typing(format!("corepack use {spec}"))
+    .so("If it was not, do not go on before you know which registry the package comes from.")
 }
 
 /// Speaks of the stack alone: people have read such errors as errors of their Erlang version.

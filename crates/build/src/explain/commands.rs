@@ -3,7 +3,9 @@
 use super::{Explanation, quoted};
 use crate::command::CommandError;
 use crate::error::Doing;
+use app::Origin;
 use app::facts::join;
+use app::settings::CHECK_LOCKED;
 
 pub(super) fn command(doing: &Doing, error: &CommandError) -> Explanation {
     match doing {
@@ -14,6 +16,16 @@ pub(super) fn command(doing: &Doing, error: &CommandError) -> Explanation {
             happened(explanation, "It", error)
                 .so("bash runs it in the app's folder, with MIX_ENV and the build's tools on PATH. Correct it there, or what it calls.")
         }
+        Doing::Deps if lock_out_of_date(error) => failed(
+            Explanation::user("mix-lock-out-of-date", "mix.lock is not in step with mix.exs"),
+            error,
+        )
+        .because("mix deps.get --check-locked changes no version that was not committed: what is built is what was tested.")
+        .so("Bring it up to date on your machine and commit it:")
+        .typing("mix deps.get")
+        .typing("git commit -m \"Update mix.lock\" mix.lock")
+        .so("To have every build resolve what is missing instead:")
+        .typing(format!("heroku config:set {CHECK_LOCKED}=false")),
         Doing::Deps => failed(
             Explanation::user("deps-get-failed", "the dependencies could not be fetched"),
             error,
@@ -28,19 +40,43 @@ pub(super) fn command(doing: &Doing, error: &CommandError) -> Explanation {
         .so("The step's output has all of it, with files and lines. The same on your machine:")
         .typing("MIX_ENV=prod mix compile --force")
         .so("What config/*.exs reads from the environment must be a config var; what only config/runtime.exs reads need not be."),
-        Doing::JsInstall { dir } => failed(
+        Doing::PackageManager { spec, origin } => failed(
             Explanation::user(
-                "javascript-install-failed",
-                format!("the packages of {} could not be installed", join(dir, "package.json")),
+                "package-manager-not-installed",
+                format!("{spec} could not be fetched from the npm registry"),
             ),
             error,
         )
         .so(format!(
-            "Is {} committed and in step with {}? In the folder of the two, then commit it:",
-            join(dir, "package-lock.json"),
-            join(dir, "package.json")
-        ))
-        .typing("npm install"),
+            "That version is asked for by {}. If there is no such version, correct it there; if the registry was not reached, push again.",
+            match origin {
+                Origin::Default(_) => "nothing but Mixpack itself".to_owned(),
+                origin => origin.to_string(),
+            }
+        )),
+        Doing::JsInstall {
+            dir,
+            manager,
+            lockfile,
+        } => {
+            let package = join(dir, "package.json");
+            let explanation = failed(
+                Explanation::user(
+                    "javascript-install-failed",
+                    format!("the packages of {package} could not be installed"),
+                ),
+                error,
+            );
+            match lockfile {
+                Some(lockfile) => explanation.so(format!(
+                    "Is {lockfile} committed and in step with {package}? In the folder of the two, then commit it:"
+                )),
+                None => explanation.so(format!(
+                    "There is no lockfile beside {package}: what is installed may change with every build. In its folder, then commit what it writes:"
+                )),
+            }
+            .typing(format!("{manager} install"))
+        }
         Doing::CustomScript { path } => failed(
             Explanation::user(
                 "custom-asset-script-failed",
@@ -51,7 +87,11 @@ pub(super) fn command(doing: &Doing, error: &CommandError) -> Explanation {
         .so(format!(
             "bash sources `{path}` with `set -e` in the folder of the assets: the first command that fails ends it."
         )),
-        Doing::AssetScript { script, package } => failed(
+        Doing::AssetScript {
+            command,
+            script,
+            package,
+        } => failed(
             Explanation::user(
                 "asset-script-failed",
                 format!("the script `{script}` of {package} failed"),
@@ -61,7 +101,7 @@ pub(super) fn command(doing: &Doing, error: &CommandError) -> Explanation {
         .so(format!(
             "The script is under `scripts` in {package}. The same on your machine, in the folder of that file:"
         ))
-        .typing(format!("npm run {script}")),
+        .typing(command),
         Doing::AssetsDeploy => mix_task("assets-deploy-failed", "assets.deploy", error)
             .so("Its steps are under `aliases` in mix.exs. What it runs must be a dependency in prod too, not `only: :dev`."),
         Doing::Digest => mix_task("digest-failed", "phx.digest", error),
@@ -76,6 +116,16 @@ pub(super) fn command(doing: &Doing, error: &CommandError) -> Explanation {
         )
         .so("mix.exs and the code must load by themselves. The same on your machine:")
         .typing("MIX_ENV=prod mix help --names"),
+    }
+}
+
+/// mix names the flag when it would have to write another mix.lock.
+fn lock_out_of_date(error: &CommandError) -> bool {
+    match error {
+        CommandError::Failed { output, .. } => output
+            .iter()
+            .any(|line| line.contains("--check-locked") && !line.trim_start().starts_with('$')),
+        CommandError::Start { .. } | CommandError::Cancelled => false,
     }
 }
 
@@ -132,7 +182,7 @@ const KILLED: i32 = 128 + 9;
 
 /// How lines begin from which on a tool tells what is wrong: Elixir's compiler, mix, npm; esbuild
 /// writes `✘ [ERROR]`.
-const TELLING: [&str; 7] = [
+const TELLING: [&str; 11] = [
     "error:",
     "== Compilation error",
     "** (",
@@ -140,6 +190,10 @@ const TELLING: [&str; 7] = [
     "npm ERR!",
     "✘ [ERROR]",
     "Error:",
+    "error ",
+    "ERR_PNPM_",
+    " ERR_PNPM_",
+    "➤ YN0028",
 ];
 
 /// How npm goes on when it has told: with its manual.

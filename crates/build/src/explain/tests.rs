@@ -5,6 +5,7 @@ use crate::command::CommandError;
 use crate::error::Doing;
 use crate::tree::TreeError;
 use app::facts::ReadError;
+use app::package_manager::Manager;
 use app::plan::PlanError;
 use fetch::{Algorithm, FetchError, Kind, LooksLike, Phase};
 use std::collections::BTreeMap;
@@ -80,6 +81,16 @@ fn general() -> Vec<(&'static str, Error)> {
                 doing: "create the folder",
                 source: denied(),
             }),
+        ),
+        (
+            "manager_hash",
+            Error::ManagerHash {
+                spec: "pnpm@9.1.0".to_owned(),
+                origin: Origin::file("assets/package.json", 4),
+                algorithm: "sha224".to_owned(),
+                expected: "0f3d".repeat(14),
+                found: "77ab".repeat(14),
+            },
         ),
         ("cancelled", Error::Cancelled),
     ]
@@ -285,10 +296,17 @@ fn folders() -> Vec<(&'static str, PlanError)> {
             },
         ),
         (
-            "plan_unsupported_manager",
-            PlanError::UnsupportedManager {
-                manager: "yarn",
+            "plan_manager_contradicted",
+            PlanError::ManagerContradicted {
+                asked: in_file("pnpm@9.1.0", "assets/package.json", 4),
+                manager: Manager::Pnpm,
                 lockfile: "assets/yarn.lock".to_owned(),
+            },
+        ),
+        (
+            "plan_malformed_manager",
+            PlanError::MalformedManager {
+                asked: in_file("pnpm", "assets/package.json", 4),
             },
         ),
         (
@@ -513,6 +531,62 @@ fn hooks() -> Vec<(&'static str, Doing, CommandError)> {
     ]
 }
 
+fn package_commands() -> Vec<(&'static str, Doing, CommandError)> {
+    vec![
+        (
+            "deps_lock_out_of_date",
+            Doing::Deps,
+            failed(
+                "mix deps.get --only prod --check-locked",
+                "exit status 1",
+                1,
+                "** (Mix) Your mix.lock is out of date and must be updated without the --check-locked flag",
+            ),
+        ),
+        (
+            "javascript_install",
+            Doing::JsInstall {
+                dir: "assets".to_owned(),
+                manager: Manager::Npm,
+                lockfile: Some("assets/package-lock.json".to_owned()),
+            },
+            failed(
+                "npm ci --include=dev",
+                "exit status 1",
+                1,
+                "npm error code EUSAGE\nnpm error\nnpm error `npm ci` can only install packages when your package.json and package-lock.json are in sync.\nnpm error\nnpm error Missing: left@1.0.0 from lock file\nnpm error\nnpm error Usage:\nnpm error npm ci",
+            ),
+        ),
+        (
+            "javascript_install_without_a_lockfile",
+            Doing::JsInstall {
+                dir: ".".to_owned(),
+                manager: Manager::Yarn,
+                lockfile: None,
+            },
+            failed(
+                "yarn install --production=false",
+                "exit status 1",
+                1,
+                "yarn install v1.22.22\n[1/4] Resolving packages...\nerror Couldn't find package \"lefty\"",
+            ),
+        ),
+        (
+            "package_manager",
+            Doing::PackageManager {
+                spec: "pnpm@9.1.99".to_owned(),
+                origin: Origin::file("assets/package.json", 4),
+            },
+            failed(
+                "npm pack pnpm@9.1.99",
+                "exit status 1",
+                1,
+                "npm error code ETARGET\nnpm error notarget No matching version found for pnpm@9.1.99.",
+            ),
+        ),
+    ]
+}
+
 fn commands() -> Vec<(&'static str, Doing, CommandError)> {
     let ten = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10";
     let compiler = "Compiling 3 files (.ex)\n    error: undefined function total/1\n    │\n  7 │     total(items)\n    │     ^^^^^\n    │\n    └─ lib/shop.ex:7:5: Shop.sum/1\n\n\n== Compilation error in file lib/shop.ex ==\n** (CompileError) lib/shop.ex: cannot compile module Shop (errors have been logged)";
@@ -538,18 +612,6 @@ fn commands() -> Vec<(&'static str, Doing, CommandError)> {
             failed("mix compile", "signal 9", 137, "Compiling 300 files (.ex)"),
         ),
         (
-            "javascript_install",
-            Doing::JsInstall {
-                dir: "assets".to_owned(),
-            },
-            failed(
-                "npm ci --include=dev",
-                "exit status 1",
-                1,
-                "npm error code EUSAGE\nnpm error\nnpm error `npm ci` can only install packages when your package.json and package-lock.json are in sync.\nnpm error\nnpm error Missing: left@1.0.0 from lock file\nnpm error\nnpm error Usage:\nnpm error npm ci",
-            ),
-        ),
-        (
             "custom_script",
             Doing::CustomScript {
                 path: "compile".to_owned(),
@@ -559,6 +621,7 @@ fn commands() -> Vec<(&'static str, Doing, CommandError)> {
         (
             "asset_script",
             Doing::AssetScript {
+                command: "npm run deploy".to_owned(),
                 script: "deploy".to_owned(),
                 package: "assets/package.json".to_owned(),
             },
@@ -624,7 +687,10 @@ fn catalogue() -> Vec<(&'static str, Error)> {
     );
     let tools = toolchains().into_iter().chain(fetching());
     all.extend(tools.map(|(name, error)| (name, Error::Toolchain(error))));
-    let commands = hooks().into_iter().chain(commands());
+    let commands = hooks()
+        .into_iter()
+        .chain(commands())
+        .chain(package_commands());
     all.extend(commands.map(|(name, doing, source)| (name, Error::Command { doing, source })));
     all
 }

@@ -25,6 +25,7 @@ impl Build<'_> {
             mix_env: &self.plan.mix_env.value,
             tests_only: self.workspace.environment.tests_only().is_some(),
             node,
+            yarn: node && self.workspace.real(&self.workspace.places.yarn).is_dir(),
             phx_server: record.phoenix && record.release.is_some(),
             node_bins: &node_bins,
         };
@@ -64,7 +65,10 @@ impl Build<'_> {
         if !self.plan.remove_node {
             return Ok(true);
         }
-        tree::remove(&self.workspace.real(&self.workspace.places.node))?;
+        if !self.plan.node_given {
+            tree::remove(&self.workspace.real(&self.workspace.places.node))?;
+        }
+        tree::remove(&self.workspace.real(&self.workspace.places.yarn))?;
         for assets in &self.plan.assets {
             let modules = join(&assets.assets_dir, "node_modules");
             tree::remove(&self.workspace.real(Path::new(&modules)))?;

@@ -1,6 +1,6 @@
 //! mix: dependencies, compilation, digest, release.
 
-use crate::answers::{Answers, TASK, TASK_SOURCE};
+use crate::answers::{Answers, EXECUTABLES_TASK, TASK, TASK_SOURCE};
 use crate::command::Tool;
 use crate::credentials::Credentials;
 use crate::environment::default;
@@ -18,6 +18,9 @@ impl Build<'_> {
         // Tests may use what is for development alone: credo, dialyxir.
         if self.workspace.environment.tests_only().is_none() {
             args.extend(["--only", self.plan.mix_env.value.as_str()]);
+        }
+        if self.plan.check_locked {
+            args.push("--check-locked");
         }
         let credentials = Credentials::of(&self.workspace.environment);
         for warning in credentials.warnings() {
@@ -42,13 +45,22 @@ impl Build<'_> {
         if self.plan.hooks.hook_compile.is_some() {
             self.hook("hook_compile", self.plan.hooks.hook_compile.as_ref())?;
             let log = self.means.log.step("Looking at the project");
-            return self.ask(&log, Doing::Answers, &["deps.clean", "--unused"], None);
+            self.ask(&log, Doing::Answers, &["deps.clean", "--unused"], None)?;
+            return self.after_compile(log);
         }
         let log = self.means.log.step("Compiling");
         log.detail("$ mix compile");
         self.ask(&log, Doing::Compile, &["compile"], Some("mix compile"))?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
-        Ok(())
+        self.after_compile(log)
+    }
+
+    /// What hooks and asset steps build on, now that mix has said which tasks there are.
+    fn after_compile(&self, log: StepLog<'_>) -> Result<(), Error> {
+        // Each step's block is whole.
+        drop(log);
+        self.keep_executables()?;
+        self.restore_digested()
     }
 
     fn ask(
@@ -67,6 +79,9 @@ impl Build<'_> {
         let mut args = vec!["-r", &source, "-S", "mix", "do"];
         args.extend_from_slice(task);
         args.extend_from_slice(&[",", TASK, &answers]);
+        if self.plan.removes_executables {
+            args.extend_from_slice(&[",", EXECUTABLES_TASK]);
+        }
         if task == ["compile"] {
             args.extend_from_slice(&[",", "deps.clean", "--unused"]);
         }
@@ -86,7 +101,8 @@ impl Build<'_> {
     /// mix has the last word on what the plan could only guess.
     fn resolve(&self, log: &StepLog<'_>, answers: &Answers) -> Result<(), Error> {
         let mut record = self.record();
-        record.phoenix = answers.has_task("phx.server");
+        let server = format!("{}.server", self.plan.phoenix_ex);
+        record.phoenix = answers.has_task(&server);
         let command = if self.plan.release {
             let Some(name) = answers.release() else {
                 return Err(Error::WhichRelease {
@@ -107,7 +123,7 @@ impl Build<'_> {
                 format!("{bin}/{name} start")
             }
         } else if record.phoenix {
-            "mix phx.server".to_owned()
+            format!("mix {server}")
         } else {
             "mix run --no-halt".to_owned()
         };
@@ -122,33 +138,57 @@ impl Build<'_> {
         self.answers.get().cloned().unwrap_or_default()
     }
 
-    /// Digests what the app's own hook or script has not digested already.
+    /// Digests what the app's own hook or script has not digested already, and drops what is too
+    /// old of earlier deploys: both in one VM.
     pub(crate) fn digest(&self) -> Result<(), Error> {
-        let answers = self.answers();
+        let digest = format!("{}.digest", self.plan.phoenix_ex);
+        let clean = self.clean_task();
+        let has_files = |dir: &&str| {
+            let folder = Path::new(dir).join("priv/static");
+            self.workspace.real(&folder).is_dir()
+        };
         let assets = &self.plan.assets;
-        let left: Vec<&str> = assets
+        let (done, left): (Vec<&str>, Vec<&str>) = assets
             .iter()
             .map(|assets| assets.phoenix_dir.as_str())
-            .filter(|dir| !self.digested(dir))
-            .filter(|dir| {
-                self.workspace
-                    .real(&Path::new(dir).join("priv/static"))
-                    .is_dir()
-            })
-            .collect();
-        if !answers.has_task("phx.digest") || left.is_empty() {
-            return Ok(());
+            .filter(has_files)
+            .partition(|dir| self.digested(dir));
+        if self.answers().has_task(&digest) && !left.is_empty() {
+            let first = format!("{digest},");
+            let args = match &clean {
+                Some(clean) => vec!["do", &first, clean],
+                None => vec![digest.as_str()],
+            };
+            // In an umbrella's root the task runs for every child: one VM instead of one for each.
+            let folders = if self.plan.umbrella && left.len() == assets.len() {
+                vec!["."]
+            } else {
+                left
+            };
+            self.static_files("Digesting static files", &args, &folders)?;
         }
-        let log = self.means.log.step("Digesting static files");
-        // In an umbrella's root the task runs for every child: one VM instead of one for each.
-        let folders = if self.plan.umbrella && left.len() == assets.len() {
-            vec!["."]
-        } else {
-            left
-        };
+        let with_old: Vec<&str> = done
+            .into_iter()
+            .filter(|dir| self.has_old_digests(dir))
+            .collect();
+        match &clean {
+            Some(clean) if !with_old.is_empty() => {
+                self.static_files("Dropping old static files", &[clean], &with_old)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn static_files(
+        &self,
+        header: &'static str,
+        args: &[&str],
+        folders: &[&str],
+    ) -> Result<(), Error> {
+        let log = self.means.log.step(header);
         for folder in folders {
             let folder = self.seen(folder);
-            self.tool(Doing::Digest, "mix", &["phx.digest"], &folder, &log)?;
+            self.tool(Doing::Digest, "mix", args, &folder, &log)?;
         }
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())

@@ -28,7 +28,7 @@ impl Build<'_> {
     }
 
     /// The name of something kept, apart for every `MIX_ENV`: tests do not drop what a deploy left.
-    fn kept_as(&self, name: &str) -> String {
+    pub(crate) fn kept_as(&self, name: &str) -> String {
         let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
         let mix_env: String = self.plan.mix_env.value.chars().map(plain).collect();
         format!("{name}-{mix_env}")
@@ -108,6 +108,7 @@ impl Build<'_> {
                 }
             }
         }
+        self.restore_executables()?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
     }
@@ -144,6 +145,11 @@ impl Build<'_> {
     pub(crate) fn save(&self) -> Result<(), Error> {
         let log = self.means.log.step("Keeping this build for the next");
         let rel = format!("{}/rel", self.plan.mix_env.value);
+        self.keep_executables()?;
+        self.save_digested()?;
+        let executables = self.executable_names();
+        let mut skip: Vec<&str> = executables.iter().map(String::as_str).collect();
+        skip.push(&rel);
         let empty = self.empty_privs();
         for (name, key, skip) in [
             (
@@ -151,7 +157,7 @@ impl Build<'_> {
                 self.deps_key(),
                 empty.iter().map(String::as_str).collect(),
             ),
-            ("_build", self.build_key(), vec![rel.as_str()]),
+            ("_build", self.build_key(), skip),
         ] {
             let from = self.workspace.real(Path::new(name));
             if !from.is_dir() {

@@ -65,6 +65,15 @@ impl Build<'_> {
         let Some(node) = &self.plan.node else {
             return Ok(());
         };
+        if self.plan.node_given {
+            let log = self
+                .means
+                .log
+                .step(&format!("Using Node.js {}", node.version));
+            log.detail("an earlier buildpack installed it; it stays as it is");
+            drop(log);
+            return self.package_managers();
+        }
         let log = self
             .means
             .log
@@ -80,7 +89,9 @@ impl Build<'_> {
             let unpacked = install::node(client, &source, dest, &told)?;
             say_fetched(&log, &source, &unpacked);
             Ok(())
-        })
+        })?;
+        drop(log);
+        self.package_managers()
     }
 
     pub(crate) fn hex(&self) -> Result<(), Error> {

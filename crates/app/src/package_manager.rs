@@ -1,0 +1,361 @@
+//! Which package manager installs an app's JavaScript, in which version, and how it is called.
+
+use crate::facts::{JsPackage, join};
+use crate::origin::{Asked, Origin};
+use crate::plan::PlanError;
+use crate::settings::Settings;
+use serde::Serialize;
+use std::fmt;
+
+/// A package manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Manager {
+    Npm,
+    Yarn,
+    Pnpm,
+    Bun,
+}
+
+impl Manager {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Npm => "npm",
+            Self::Yarn => "yarn",
+            Self::Pnpm => "pnpm",
+            Self::Bun => "bun",
+        }
+    }
+
+    /// Whose lockfile a file of this name is.
+    #[must_use]
+    pub fn of_lockfile(name: &str) -> Self {
+        match name {
+            "yarn.lock" => Self::Yarn,
+            "pnpm-lock.yaml" => Self::Pnpm,
+            "bun.lock" | "bun.lockb" => Self::Bun,
+            _ => Self::Npm,
+        }
+    }
+
+    /// The command that runs a script of `package.json`.
+    #[must_use]
+    pub fn run(self, script: &str) -> Vec<String> {
+        let words: &[&str] = match self {
+            Self::Yarn => &["yarn", script],
+            Self::Npm | Self::Pnpm | Self::Bun => &[self.as_str(), "run", script],
+        };
+        words.iter().map(|&word| word.to_owned()).collect()
+    }
+}
+
+impl fmt::Display for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A package manager, and why this version of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PackageManager {
+    pub manager: Manager,
+    /// What is asked of the npm registry: a version, or a range of versions. `None` is the npm
+    /// that comes with Node.js.
+    pub version: Option<String>,
+    /// `ALGORITHM.HEX`, as `packageManager` has it behind its `+`.
+    pub hash: Option<String>,
+    /// yarn 2 and newer: another program than yarn 1, with other options.
+    pub berry: bool,
+    pub source: Origin,
+}
+
+impl PackageManager {
+    /// The one that a `package.json`, its lockfiles and the settings call for.
+    pub(crate) fn choose(package: &JsPackage, settings: &Settings) -> Result<Self, PlanError> {
+        let lockfile = package.lockfiles.first().map(String::as_str);
+        let locked = lockfile.map(Manager::of_lockfile);
+        if package
+            .lockfiles
+            .iter()
+            .any(|name| Some(Manager::of_lockfile(name)) != locked)
+        {
+            return Err(PlanError::TwoLockfiles {
+                dir: package.dir.clone(),
+                lockfiles: package.lockfiles.clone(),
+            });
+        }
+        let pinned = package.manager.as_ref().map(|asked| {
+            let pinned = Pinned::parse(&asked.value);
+            pinned.ok_or_else(|| PlanError::MalformedManager {
+                asked: asked.clone(),
+            })
+        });
+        let pinned = pinned.transpose()?;
+        if let (Some(pinned), Some(lockfile), Some(asked)) = (&pinned, lockfile, &package.manager)
+            && Some(pinned.manager) != locked
+        {
+            return Err(PlanError::ManagerContradicted {
+                asked: asked.clone(),
+                manager: pinned.manager,
+                lockfile: join(&package.dir, lockfile),
+            });
+        }
+        let manager = pinned.as_ref().map(|pinned| pinned.manager).or(locked);
+        let manager = manager.unwrap_or(Manager::Npm);
+        let configured = match manager {
+            Manager::Npm => settings.npm_version.as_ref(),
+            Manager::Yarn => settings.yarn_version.as_ref(),
+            Manager::Pnpm | Manager::Bun => None,
+        };
+        let engines = match manager {
+            // A range that the npm of this Node.js does not satisfy is npm's to speak of.
+            Manager::Npm => None,
+            other => package.json.engines.get(other.as_str()),
+        };
+        let (version, hash, source) = if let Some(asked) = configured {
+            let version = asked.value.trim_start_matches('v').to_owned();
+            (Some(version), None, asked.origin.clone())
+        } else if let (Some(pinned), Some(asked)) = (pinned, &package.manager) {
+            (Some(pinned.version), pinned.hash, asked.origin.clone())
+        } else if let Some(range) = engines {
+            let origin = Origin::file(join(&package.dir, "package.json"), 0);
+            (Some(range.clone()), None, origin)
+        } else {
+            let version = default_version(manager, package.lock_format.as_deref());
+            let reason = match (manager, lockfile) {
+                (Manager::Npm, _) | (_, None) => "comes with Node.js".to_owned(),
+                (_, Some(name)) => format!("for the format of {}", join(&package.dir, name)),
+            };
+            (version.map(str::to_owned), None, Origin::Default(reason))
+        };
+        let berry = manager == Manager::Yarn && version.as_deref().is_some_and(is_berry);
+        Ok(Self {
+            manager,
+            version,
+            hash,
+            berry,
+            source,
+        })
+    }
+
+    /// The command that installs what the lockfile says, or without one (`frozen` is false) what
+    /// `package.json` says; the packages for development too, whatever `NODE_ENV` says: the asset
+    /// build needs esbuild and its like.
+    #[must_use]
+    pub fn install(&self, frozen: bool) -> Vec<String> {
+        let words: &[&str] = match (self.manager, frozen) {
+            (Manager::Npm, true) => &["npm", "ci", "--include=dev"],
+            (Manager::Npm, false) => &["npm", "install", "--include=dev"],
+            (Manager::Yarn, true) if self.berry => &["yarn", "install", "--immutable"],
+            (Manager::Yarn, false) if self.berry => &["yarn", "install", "--no-immutable"],
+            (Manager::Yarn, true) => &[
+                "yarn",
+                "install",
+                "--frozen-lockfile",
+                "--production=false",
+                "--ignore-engines",
+                "--non-interactive",
+            ],
+            (Manager::Yarn, false) => &[
+                "yarn",
+                "install",
+                "--production=false",
+                "--ignore-engines",
+                "--non-interactive",
+            ],
+            (Manager::Pnpm, true) => &["pnpm", "install", "--frozen-lockfile", "--prod=false"],
+            (Manager::Pnpm, false) => &["pnpm", "install", "--no-frozen-lockfile", "--prod=false"],
+            (Manager::Bun, true) => &["bun", "install", "--frozen-lockfile"],
+            (Manager::Bun, false) => &["bun", "install"],
+        };
+        words.iter().map(|&word| word.to_owned()).collect()
+    }
+
+    /// Its name on the npm registry; `cpu` is what Node.js calls the architecture, for the one that
+    /// is an executable of its own.
+    #[must_use]
+    pub fn package(&self, cpu: BunCpu) -> &'static str {
+        match self.manager {
+            Manager::Npm => "npm",
+            Manager::Yarn if self.berry => "@yarnpkg/cli-dist",
+            Manager::Yarn => "yarn",
+            Manager::Pnpm => "pnpm",
+            Manager::Bun => match cpu {
+                BunCpu::X64 => "@oven/bun-linux-x64",
+                BunCpu::X64Baseline => "@oven/bun-linux-x64-baseline",
+                BunCpu::Aarch64 => "@oven/bun-linux-aarch64",
+            },
+        }
+    }
+}
+
+/// The processors that bun is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BunCpu {
+    X64,
+    /// Without AVX2.
+    X64Baseline,
+    Aarch64,
+}
+
+fn is_berry(version: &str) -> bool {
+    let digits = version.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let major = digits.split(|c: char| !c.is_ascii_digit()).next();
+    major
+        .and_then(|major| major.parse::<u32>().ok())
+        .is_some_and(|major| major >= 2)
+}
+
+/// The line of versions that writes lockfiles of this format, so that none has to be rewritten.
+///
+/// Formats: `__metadata: version:` of yarn 2 and newer, `lockfileVersion:` of pnpm.
+fn default_version(manager: Manager, format: Option<&str>) -> Option<&'static str> {
+    let number = format.and_then(|format| {
+        let major = format.split('.').next()?;
+        major.parse::<u32>().ok()
+    });
+    match (manager, number) {
+        (Manager::Npm, _) => None,
+        (Manager::Yarn, None) | (Manager::Bun, _) => Some("1"),
+        (Manager::Yarn, Some(0..=4)) => Some("2"),
+        // A newer minor version has a newer format, and would want to write it.
+        (Manager::Yarn, Some(5)) => Some("~3.1"),
+        (Manager::Yarn, Some(6)) => Some("3"),
+        (Manager::Yarn, Some(7..=8)) => Some("~4.13"),
+        (Manager::Yarn, Some(9)) => Some("~4.14"),
+        (Manager::Yarn, Some(_)) => Some("4"),
+        (Manager::Pnpm, Some(0..=5)) => Some("7"),
+        (Manager::Pnpm, Some(6..=8)) => Some("8"),
+        (Manager::Pnpm, _) => Some("10"),
+    }
+}
+
+/// What a `packageManager` says: `pnpm@9.1.0+sha512.0123…`.
+#[derive(Debug, PartialEq, Eq)]
+struct Pinned {
+    manager: Manager,
+    version: String,
+    hash: Option<String>,
+}
+
+impl Pinned {
+    fn parse(text: &str) -> Option<Self> {
+        let (name, version) = text.trim().split_once('@')?;
+        let manager = match name {
+            "npm" => Manager::Npm,
+            "yarn" => Manager::Yarn,
+            "pnpm" => Manager::Pnpm,
+            "bun" => Manager::Bun,
+            _ => return None,
+        };
+        let (version, hash) = match version.split_once('+') {
+            Some((version, hash)) => (version, Some(hash)),
+            None => (version, None),
+        };
+        let of_a_version = |c: char| c.is_ascii_alphanumeric() || ".-^~*".contains(c);
+        let a_version = version.chars().any(|c| c.is_ascii_digit())
+            && version.chars().all(of_a_version)
+            && !version.starts_with('-');
+        a_version.then(|| Self {
+            manager,
+            version: version.to_owned(),
+            hash: hash.map(str::to_owned),
+        })
+    }
+}
+
+/// The version that a lockfile names as its format: see [`JsPackage::lock_format`].
+pub(crate) fn lock_format(name: &str, text: &str) -> Option<String> {
+    let value = match Manager::of_lockfile(name) {
+        Manager::Yarn => {
+            let (_, after) = text.split_once("\n__metadata:")?;
+            let line = after
+                .lines()
+                .find(|line| line.trim().starts_with("version:"))?;
+            line.split_once(':')?.1
+        }
+        Manager::Pnpm => {
+            let line = text
+                .lines()
+                .find(|line| line.starts_with("lockfileVersion:"))?;
+            line.split_once(':')?.1
+        }
+        Manager::Npm | Manager::Bun => return None,
+    };
+    Some(value.trim().trim_matches(['\'', '"']).to_owned())
+}
+
+/// Where `packageManager` of a `package.json` is.
+pub(crate) fn asked(path: &str, text: &str, value: Option<&String>) -> Option<Asked> {
+    let line = (1..)
+        .zip(text.lines())
+        .find(|(_, line)| line.contains("\"packageManager\""))
+        .map_or(0, |(number, _)| number);
+    value.map(|value| Asked::new(value.clone(), Origin::file(path.to_owned(), line)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_has_a_name_a_version_and_perhaps_a_hash() {
+        let pinned = Pinned::parse("pnpm@9.1.0+sha512.ab").unwrap();
+        assert_eq!(
+            (
+                pinned.manager,
+                pinned.version.as_str(),
+                pinned.hash.as_deref()
+            ),
+            (Manager::Pnpm, "9.1.0", Some("sha512.ab"))
+        );
+        for wrong in [
+            "pnpm",
+            "pnpm@",
+            "deno@2.0.0",
+            "yarn@https://host/yarn.js",
+            "npm@-g",
+        ] {
+            assert_eq!(Pinned::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn lockfiles_name_their_format() {
+        let berry = "# generated\n\n__metadata:\n  version: 8\n  cacheKey: 10c0\n";
+        assert_eq!(lock_format("yarn.lock", berry).as_deref(), Some("8"));
+        assert_eq!(
+            lock_format("yarn.lock", "# yarn lockfile v1\n\n\nesbuild@1:\n"),
+            None
+        );
+        let pnpm = "lockfileVersion: '6.0'\n\nsettings:\n";
+        assert_eq!(lock_format("pnpm-lock.yaml", pnpm).as_deref(), Some("6.0"));
+    }
+
+    #[test]
+    fn an_old_lockfile_gets_the_manager_that_writes_it() {
+        let of = |manager, format| default_version(manager, format);
+        assert_eq!(of(Manager::Yarn, None), Some("1"));
+        assert_eq!(of(Manager::Yarn, Some("6")), Some("3"));
+        assert_eq!(of(Manager::Yarn, Some("8")), Some("~4.13"));
+        assert_eq!(of(Manager::Yarn, Some("10")), Some("4"));
+        assert_eq!(of(Manager::Pnpm, Some("5.4")), Some("7"));
+        assert_eq!(of(Manager::Pnpm, Some("6.0")), Some("8"));
+        assert_eq!(of(Manager::Pnpm, Some("9.0")), Some("10"));
+        assert_eq!(of(Manager::Npm, None), None);
+    }
+
+    #[test]
+    fn yarn_1_is_not_berry() {
+        for (version, berry) in [
+            ("1.22.22", false),
+            ("0.27.5", false),
+            ("^4.1", true),
+            ("3", true),
+            ("~4.13", true),
+        ] {
+            assert_eq!(is_berry(version), berry, "{version}");
+        }
+    }
+}

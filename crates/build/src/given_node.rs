@@ -1,0 +1,74 @@
+//! A Node.js that an earlier buildpack (heroku/nodejs) has put into the app.
+
+use crate::environment::Environment;
+use crate::record::Record;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use versions::node::NodeVersion;
+
+/// Where heroku/nodejs, and the Phoenix static buildpack, put it: relative to the app.
+const USUAL: &str = ".heroku/node/bin";
+
+/// Its version: that of the usual place, or else of a folder of `PATH` in the app or in a layer. A
+/// `node` of the system is nothing that an app may count on where it runs.
+#[must_use]
+pub fn version(app: &Path, environment: &Environment) -> Option<NodeVersion> {
+    // In a directory that is built a second time it is our own.
+    let ours = Record::of_slug(app).is_some_and(|record| record.tools.contains_key("node"));
+    if ours {
+        return None;
+    }
+    let path = environment.get("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path)
+        .filter(|folder| folder.starts_with(app) || folder.starts_with("/layers"));
+    std::iter::once(app.join(USUAL))
+        .chain(folders)
+        .map(|folder| folder.join("node"))
+        .find_map(|node| ask(&node))
+}
+
+fn ask(node: &PathBuf) -> Option<NodeVersion> {
+    let output = Command::new(node)
+        .arg("--version")
+        .env_clear()
+        .stdin(Stdio::null())
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    NodeVersion::parse(text.trim()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Env;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn node(folder: &Path, version: &str) {
+        fs::create_dir_all(folder).unwrap();
+        let file = folder.join("node");
+        fs::write(&file, format!("#!/bin/sh\necho {version}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn only_a_node_in_the_app_that_we_did_not_put_there_is_given() {
+        let dir = tempfile::tempdir().unwrap();
+        let (app, system) = (dir.path().join("app"), dir.path().join("usr"));
+        fs::create_dir_all(app.join(".mixpack")).unwrap();
+        node(&system, "v18.0.0");
+        let path = format!("{}:{}/bin", system.display(), app.display());
+        let environment = Environment::new(Env::from([("PATH".into(), path.into())]), Env::new());
+        assert_eq!(version(&app, &environment), None);
+        node(&app.join("bin"), "v22.1.0");
+        assert_eq!(version(&app, &environment).unwrap().to_string(), "22.1.0");
+        node(&app.join(USUAL), "v20.1.0");
+        assert_eq!(version(&app, &environment).unwrap().to_string(), "20.1.0");
+        let record = r#"{"mixpack":"0","stack":"heroku-24","mix_env":"prod","tools":{"node":"20.1.0"},
+            "phoenix":true,"release":null,"processes":{},"test_args":null}"#;
+        fs::write(app.join(".mixpack/build.json"), record).unwrap();
+        assert_eq!(version(&app, &environment), None);
+    }
+}

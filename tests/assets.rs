@@ -1,0 +1,375 @@
+//! Assets: package managers, the app's own script, what lives on from one deploy to the next.
+
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use whole_builds::{App, Deploy};
+
+/// The npm registry that this machine uses.
+fn npm_registry() -> String {
+    let output = Command::new("npm")
+        .args(["config", "get", "registry"])
+        .output()
+        .expect("npm runs");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// The packages of phoenix-npm, the one from `deps` aside.
+const PACKAGES: &str = "\"scripts\": {\"deploy\": \"esbuild js/app.js --bundle --minify '--external:/images/*' \
+    --external:phoenix --outdir=../priv/static/assets\"},\n\"devDependencies\": {\"esbuild\": \"0.25.4\"}";
+
+/// phoenix-npm with another package manager: its `package.json`, with what else is to be in it, and
+/// a lockfile that the package manager itself has just written.
+fn app_of(package: &str, command: &[&str], lockfile: &str, fields: &str) -> App {
+    let app = App::fixture("phoenix-npm");
+    let registry = npm_registry();
+    app.config("NPM_CONFIG_REGISTRY", &registry);
+    let json = format!("{{\n{fields}{PACKAGES}\n}}\n");
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("package.json"), &json).unwrap();
+    // What yarn 2 and newer take for the mark of a project; an empty one means nothing yet.
+    if lockfile == "yarn.lock" {
+        fs::write(folder.path().join(lockfile), "").unwrap();
+    }
+    let output = Command::new("npm")
+        .args(["exec", "--yes", &format!("--package={package}"), "--"])
+        .args(command)
+        .current_dir(folder.path())
+        .env("YARN_REGISTRY", &registry)
+        .env("YARN_NPM_REGISTRY_SERVER", &registry)
+        .env("YARN_ENABLE_TELEMETRY", "0")
+        .output()
+        .unwrap();
+    let text = fs::read_to_string(folder.path().join(lockfile)).unwrap_or_default();
+    assert!(
+        text.contains("esbuild"),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    app.remove("assets/package-lock.json");
+    app.write("assets/package.json", &json);
+    app.write(&format!("assets/{lockfile}"), &text);
+    app
+}
+
+#[track_caller]
+fn expect_digested(deploy: &Deploy) {
+    deploy.expect_success();
+    let files = digested(&deploy.slug);
+    assert!(
+        files.iter().any(|name| name.starts_with("app-")),
+        "{files:?}"
+    );
+}
+
+/// The digested scripts of a slug.
+fn digested(slug: &Path) -> Vec<String> {
+    let entries = fs::read_dir(slug.join("priv/static/assets")).expect("assets");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| {
+            name.starts_with("app-") && Path::new(name).extension().is_some_and(|e| e == "js")
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+fn holds(deploy: &Deploy, text: &str) {
+    assert!(
+        deploy.stdout.contains(text),
+        "no {text:?} in\n{}",
+        deploy.log()
+    );
+}
+
+#[test]
+fn yarn_1_keeps_to_its_lockfile_and_ships_where_it_always_did() {
+    let install = ["yarn", "install", "--ignore-scripts", "--non-interactive"];
+    let app = app_of("yarn@1.22.22", &install, "yarn.lock", "");
+    app.config("NODE_ENV", "production");
+    app.write(
+        "phoenix_static_buildpack.config",
+        "node_version=24\nyarn_version=1.22.19\n",
+    );
+    let deploy = app.deploy();
+    expect_digested(&deploy);
+    holds(&deploy, "yarn 1.22.19");
+    holds(&deploy, "$ yarn install --frozen-lockfile");
+    holds(&deploy, "$ yarn deploy");
+    assert!(!app.sandbox.tmp().join("app/.cache").exists());
+    let dyno = app.ship(deploy);
+    let output = dyno.run("yarn --version");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "1.22.19");
+
+    let again = app.deploy();
+    expect_digested(&again);
+    let (_, of_yarn) = again.stdout.split_once("Installing yarn").unwrap();
+    assert!(
+        of_yarn
+            .lines()
+            .take(4)
+            .any(|line| line.contains("kept from the last build"))
+    );
+}
+
+#[test]
+fn yarn_4_comes_for_a_lockfile_of_its_format() {
+    let install = ["yarn", "install", "--mode=update-lockfile"];
+    let app = app_of("@yarnpkg/cli-dist@4.9.1", &install, "yarn.lock", "");
+    let deploy = app.deploy();
+    expect_digested(&deploy);
+    holds(&deploy, "$ yarn install --immutable");
+    assert!(
+        !deploy.slug.join("assets/.yarn/cache").exists(),
+        "its cache is not in the slug"
+    );
+}
+
+#[test]
+fn a_pinned_pnpm_is_that_one_and_its_hash_is_checked() {
+    // The registry names no sha256, so it is taken of the package itself.
+    let folder = tempfile::tempdir().unwrap();
+    let status = Command::new("npm")
+        .args(["pack", "--silent", "pnpm@9.1.0"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(status.status.success());
+    let sum = Command::new("sha256sum")
+        .arg(folder.path().join("pnpm-9.1.0.tgz"))
+        .output()
+        .unwrap();
+    let sum = String::from_utf8(sum.stdout).unwrap();
+    let sum = sum.split_whitespace().next().unwrap().to_owned();
+    let pinned = |hash: &str| format!("\"packageManager\": \"pnpm@9.1.0+sha256.{hash}\",\n");
+    let install = ["pnpm", "install", "--lockfile-only"];
+    let app = app_of("pnpm@9.1.0", &install, "pnpm-lock.yaml", &pinned(&sum));
+    app.config("NODE_ENV", "production");
+    app.edit("assets/package.json", &sum, &"0".repeat(64));
+    let refused = app.deploy();
+    assert!(!refused.succeeded);
+    assert!(
+        refused.log().contains("package-manager-hash"),
+        "{}",
+        refused.log()
+    );
+
+    app.edit("assets/package.json", &"0".repeat(64), &sum);
+    let deploy = app.deploy();
+    expect_digested(&deploy);
+    holds(&deploy, "pnpm 9.1.0");
+    holds(&deploy, "sha256 of packageManager verified");
+    holds(&deploy, "$ pnpm run deploy");
+    let home = app.sandbox.written_outside().unwrap();
+    assert!(home.is_empty(), "{home:?}");
+}
+
+#[test]
+fn bun_installs_and_runs_the_script() {
+    let app = App::fixture("phoenix-npm");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.remove("assets/package-lock.json");
+    let json = format!("{{\n\"packageManager\": \"bun@1.4.5\",\n{PACKAGES}\n}}\n");
+    app.write("assets/package.json", &json);
+    let deploy = app.deploy();
+    expect_digested(&deploy);
+    holds(&deploy, "$ bun install");
+    holds(&deploy, "$ bun run deploy");
+}
+
+#[test]
+fn a_compile_script_as_people_have_it_finds_its_variables_and_functions() {
+    let app = App::fixture("phoenix-npm");
+    app.config("SECRET", "in env_dir");
+    app.write(
+        "phoenix_static_buildpack.config",
+        "node_version=24\ncompile=bin_assets\n",
+    );
+    app.write(
+        "bin_assets",
+        "info \"in $PWD\"\n\
+         head \"Custom\"\n\
+         echo piped | indent\n\
+         for name in build_dir cache_dir env_dir heroku_dir build_pack_dir phoenix_dir assets_dir \
+         assets_path phoenix_relative_path phoenix_ex node_version compile; do\n\
+         echo \"$name=<${!name}>\"; done\n\
+         cat \"$env_dir/SECRET\"; echo\n\
+         test -d $build_dir/.platform_tools && test -d $heroku_dir/node && test -w $cache_dir\n\
+         test \"$assets_dir\" = \"$PWD\" && esbuild --version\n\
+         npm run deploy\n\
+         cd $phoenix_dir\n\
+         mix \"${phoenix_ex}.digest\"\n",
+    );
+    let deploy = app.deploy();
+    expect_digested(&deploy);
+    for line in [
+        "in /app/assets",
+        "build_dir=</app>",
+        "phoenix_dir=</app>",
+        "assets_path=<assets>",
+        "phoenix_relative_path=<.>",
+        "phoenix_ex=<phx>",
+        "env_dir=</tmp/env>",
+        "build_pack_dir=</tmp/buildpack>",
+        "compile=<bin_assets>",
+        "piped",
+        "in env_dir",
+        "0.25.4",
+    ] {
+        holds(&deploy, line);
+    }
+    assert!(
+        !deploy.stdout.contains("Digesting static files"),
+        "the script has digested"
+    );
+
+    app.edit("bin_assets", "npm run deploy", "false\nnpm run deploy");
+    let failed = app.deploy();
+    assert!(!failed.succeeded, "the first command that fails ends it");
+    assert!(
+        failed.log().contains("custom-asset-script-failed"),
+        "{}",
+        failed.log()
+    );
+}
+
+/// The one script that pages of this slug ask for.
+fn latest(slug: &Path) -> String {
+    let text = fs::read_to_string(slug.join("priv/static/cache_manifest.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let name = json["latest"]["assets/app.js"].as_str().unwrap();
+    name.trim_start_matches("assets/").to_owned()
+}
+
+fn change_script(app: &App, number: u32) {
+    let text = format!(
+        "import {{Socket}} from \"phoenix\"\nwindow.socket = Socket\nconsole.log({number})\n"
+    );
+    app.write("assets/js/app.js", &text);
+}
+
+#[test]
+fn digested_files_of_earlier_deploys_live_on_and_do_not_pile_up() {
+    let app = App::fixture("phoenix-npm");
+    // What the Phoenix static buildpack left, once: a whole priv/static.
+    let old = app.cache().join("phoenix-static");
+    fs::create_dir_all(old.join("assets")).unwrap();
+    let of_old = format!("app-{}.js", "0".repeat(32));
+    fs::write(old.join("assets").join(&of_old), "old").unwrap();
+    fs::write(old.join("robots.txt"), "not the app's").unwrap();
+    let manifest = format!(
+        r#"{{"version":1,"latest":{{"assets/app.js":"assets/{of_old}"}},"digests":{{"assets/{of_old}":
+        {{"logical_path":"assets/app.js","mtime":63930000000,"size":3,"digest":"{}","sha512":""}}}}}}"#,
+        "0".repeat(32)
+    );
+    fs::write(old.join("cache_manifest.json"), manifest).unwrap();
+    app.sandbox.give(&old).unwrap();
+
+    let mut names = Vec::new();
+    let mut counts = Vec::new();
+    for number in 0..5 {
+        change_script(&app, number);
+        let deploy = app.deploy();
+        expect_digested(&deploy);
+        let latest = latest(&deploy.slug);
+        let there = digested(&deploy.slug);
+        assert!(there.contains(&latest));
+        if let Some(last) = names.last() {
+            assert!(
+                there.contains(last),
+                "{last} of the last deploy is gone: {there:?}"
+            );
+        } else {
+            holds(&deploy, "that the Phoenix static buildpack kept");
+            let robots = fs::read_to_string(deploy.slug.join("priv/static/robots.txt")).unwrap();
+            assert_ne!(robots, "not the app's");
+        }
+        names.push(latest);
+        counts.push(there.len());
+        fs::remove_dir_all(&deploy.slug).unwrap();
+    }
+    // The newest two beside the current one: what `phx.digest.clean` keeps.
+    assert_eq!(counts[3..], [3, 3], "{counts:?}");
+    assert!(
+        old.join("robots.txt").exists(),
+        "another buildpack's files stay"
+    );
+}
+
+#[test]
+fn executables_are_kept_where_a_hook_removes_them() {
+    let app = App::fixture("phoenix-esbuild-mix");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    let first = app.deploy();
+    first.expect_success();
+    let build = |deploy: &Deploy| {
+        let entries = fs::read_dir(deploy.slug.join("_build")).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(build(&first), ["prod"]);
+
+    app.config("NPM_CONFIG_REGISTRY", "http://127.0.0.1:9");
+    app.edit("assets/js/app.js", "import", "console.log(2)\nimport");
+    let second = app.deploy();
+    second.expect_success();
+    assert_eq!(build(&second), ["prod"]);
+
+    // Without the hook it is for us to keep it out of the slug.
+    app.edit("elixir_buildpack.config", " && rm -f _build/esbuild*", "");
+    let third = app.deploy();
+    third.expect_success();
+    assert_eq!(build(&third), ["prod"]);
+}
+
+#[test]
+fn a_node_of_an_earlier_buildpack_is_used_and_stays() {
+    let app = App::fixture("phoenix-npm");
+    // What heroku/nodejs leaves: here, the Node of a deploy before.
+    let before = app.deploy();
+    before.expect_success();
+    let build_dir = std::path::PathBuf::from("/tmp/build_given");
+    let given = app.sandbox.tmp().join("build_given");
+    whole_builds::copy(&before.slug, &given);
+    for ours in [
+        ".mixpack",
+        ".platform_tools",
+        "_build",
+        "deps",
+        "priv/static/assets",
+    ] {
+        fs::remove_dir_all(given.join(ours)).unwrap();
+    }
+    fs::write(given.join(".heroku/node/given"), "").unwrap();
+    app.sandbox.give(&given).unwrap();
+    let deploy = app.compile(&build_dir);
+    expect_digested(&deploy);
+    holds(&deploy, "Using Node.js 24");
+    assert!(!deploy.stdout.contains("Installing Node.js"));
+    assert!(deploy.slug.join(".heroku/node/given").exists());
+}
+
+#[test]
+fn a_lock_that_is_out_of_date_is_refused_and_can_be_allowed() {
+    let app = App::fixture("plain-otp");
+    app.write("mix.lock", "%{\n}\n");
+    let refused = app.deploy();
+    assert!(!refused.succeeded);
+    assert!(
+        refused.log().contains("mix-lock-out-of-date"),
+        "{}",
+        refused.log()
+    );
+    assert!(refused.log().contains("mix deps.get"));
+    app.config("MIXPACK_CHECK_LOCKED", "false");
+    app.deploy().expect_success();
+    app.unset("MIXPACK_CHECK_LOCKED");
+    app.remove("mix.lock");
+    app.deploy().expect_success();
+}
