@@ -46,7 +46,7 @@ fn tests_run_in_a_moved_directory_in_test_and_the_deploys_cache_stays() {
         built.stdout
     );
     assert!(
-        built.stdout.contains("$ mix deps.get\n"),
+        built.stdout.contains("$ mix deps.get --check-locked\n"),
         "{}",
         built.stdout
     );
