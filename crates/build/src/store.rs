@@ -109,14 +109,30 @@ pub struct CacheDir {
 }
 
 /// The format of the cache: a change of it drops what older versions kept.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
+/// What a tool was when it was made.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 struct Manifest {
     key: Key,
-    /// Path, size in bytes, modification time in seconds since 1970, of every regular file.
-    files: Vec<(PathBuf, u64, i64)>,
+    /// The inode of the tree itself. Another one means that the cache has been moved (Heroku packs
+    /// and unpacks it for every build), and then the inodes of the files say nothing either.
+    inode: u64,
+    files: Vec<ManifestFile>,
+    links: Vec<(PathBuf, PathBuf)>,
+}
+
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+struct ManifestFile {
+    path: PathBuf,
+    /// In bytes.
+    size: u64,
+    /// In seconds since 1970: archives of the cache may not keep more.
+    modified: i64,
+    inode: u64,
+    /// In hex.
+    sha256: String,
 }
 
 impl CacheDir {
@@ -220,15 +236,20 @@ impl Store for CacheDir {
 
     fn save(&self, name: &str, key: &Key, from: &Path, skip: &[&str]) -> Result<Amount, TreeError> {
         let entry = self.folder("state", name)?;
+        let record = serde_json::to_vec(key).unwrap_or_default();
+        let keep = |path: &Path| !skip.iter().any(|skip| path == Path::new(skip));
+        let old = entry.join("tree");
+        if fs::read(entry.join("key.json")).is_ok_and(|kept| kept == record)
+            && let Some(amount) = tree::same(from, &old, keep, is_kept)?
+        {
+            return Ok(amount);
+        }
         let staging = self.staging(name)?;
         let new = staging.join("tree");
         fs::create_dir_all(&staging).map_err(TreeError::at(&staging, "create the folder"))?;
-        let amount = tree::transfer(from, &new, Method::Copy, |path| {
-            !skip.iter().any(|skip| path == Path::new(skip))
-        })?;
-        let record = staging.join("key.json");
-        fs::write(&record, serde_json::to_vec(key).unwrap_or_default())
-            .map_err(TreeError::at(&record, "write"))?;
+        let amount = tree::transfer_beside(from, &new, &old, keep, is_kept)?;
+        let record_path = staging.join("key.json");
+        fs::write(&record_path, record).map_err(TreeError::at(&record_path, "write"))?;
         tree::remove(&entry)?;
         fs::rename(&staging, &entry).map_err(TreeError::at(&entry, "move into the cache"))?;
         Ok(amount)
@@ -290,11 +311,7 @@ fn digest(key: &Key) -> String {
             hasher.update(part);
         }
     }
-    let mut hex = String::new();
-    for byte in &hasher.finalize()[..8] {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+    hex(&hasher.finalize()[..8])
 }
 
 /// In words, every way in which two keys differ.
@@ -312,54 +329,161 @@ fn differences(kept: &Key, wanted: &Key) -> Vec<String> {
 }
 
 /// `Ok` when the entry is what was made; `Err(None)` when there is none.
+///
+/// Sizes, times and inodes are compared. Where the cache has been moved since, the bytes are.
 fn check(entry: &Path, key: &Key) -> Result<(), Option<String>> {
     if entry.symlink_metadata().is_err() {
         return Err(None);
     }
     let text =
         fs::read(entry.join("manifest.json")).map_err(|_| Some("it has no manifest".to_owned()))?;
-    let manifest: Manifest = serde_json::from_slice(&text)
+    let mut manifest: Manifest = serde_json::from_slice(&text)
         .map_err(|_| Some("its manifest cannot be read".to_owned()))?;
     if manifest.key != *key {
         return Err(Some("it was made for something else".to_owned()));
     }
     let tree = entry.join("tree");
-    for (path, size, modified) in &manifest.files {
-        let same = tree.join(path).symlink_metadata().is_ok_and(|found| {
-            found.is_file() && found.len() == *size && found.mtime() == *modified
+    let changed = |path: &Path| Some(format!("{} was changed", path.display()));
+    let inode = tree.metadata().map_or(0, |found| found.ino());
+    let moved = inode != manifest.inode;
+    for file in &mut manifest.files {
+        let found = tree.join(&file.path).symlink_metadata();
+        let same = found.as_ref().is_ok_and(|found| {
+            found.is_file()
+                && found.len() == file.size
+                && found.mtime() == file.modified
+                && (moved || found.ino() == file.inode)
         });
         if !same {
-            return Err(Some(format!("{} was changed", path.display())));
+            return Err(changed(&file.path));
         }
+        if let Ok(found) = found {
+            file.inode = found.ino();
+        }
+    }
+    for (path, target) in &manifest.links {
+        if !fs::read_link(tree.join(path)).is_ok_and(|found| found == *target) {
+            return Err(changed(path));
+        }
+    }
+    if moved {
+        check_bytes(&tree, &manifest).map_err(|path| changed(&path))?;
+        manifest.inode = inode;
+        // Only to spare the next build this; it may be a cache that cannot be written.
+        let _ = fs::write(
+            entry.join("manifest.json"),
+            serde_json::to_vec(&manifest).unwrap_or_default(),
+        );
     }
     Ok(())
 }
 
+/// The first file whose bytes are not what they were.
+fn check_bytes(tree: &Path, manifest: &Manifest) -> Result<(), PathBuf> {
+    let changed = Mutex::new(None);
+    let _ = tree::in_parallel(&manifest.files, |file| {
+        if sha256(&tree.join(&file.path)).ok().as_deref() != Some(file.sha256.as_str()) {
+            let mut changed = changed.lock().unwrap_or_else(PoisonError::into_inner);
+            changed.get_or_insert_with(|| file.path.clone());
+        }
+        Ok(())
+    });
+    match changed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(path) => Err(path),
+        None => Ok(()),
+    }
+}
+
 fn write_manifest(staging: &Path, key: &Key) -> Result<(), TreeError> {
     let tree = staging.join("tree");
-    let mut files: Vec<_> = WalkDir::new(&tree)
+    let mut files = Vec::new();
+    let mut links = Vec::new();
+    for entry in WalkDir::new(&tree).into_iter().filter_map(Result::ok) {
+        let path = entry.path();
+        let Ok(relative) = path.strip_prefix(&tree) else {
+            continue;
+        };
+        if entry.file_type().is_symlink() {
+            let target = fs::read_link(path).map_err(TreeError::at(path, "read the link"))?;
+            links.push((relative.to_owned(), target));
+        } else if entry.file_type().is_file() {
+            let metadata = path
+                .symlink_metadata()
+                .map_err(TreeError::at(path, "read"))?;
+            files.push(ManifestFile {
+                path: relative.to_owned(),
+                size: metadata.len(),
+                modified: metadata.mtime(),
+                inode: metadata.ino(),
+                sha256: String::new(),
+            });
+        }
+    }
+    let files: Vec<Mutex<ManifestFile>> = files.into_iter().map(Mutex::new).collect();
+    tree::in_parallel(&files, |file| {
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = tree.join(&file.path);
+        file.sha256 = sha256(&path).map_err(TreeError::at(&path, "read"))?;
+        Ok(())
+    })?;
+    let mut files: Vec<ManifestFile> = files
         .into_iter()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_file())
-        .filter_map(|entry| {
-            let metadata = entry.metadata().ok()?;
-            let path = entry.path().strip_prefix(&tree).ok()?.to_owned();
-            Some((path, metadata.len(), metadata.mtime()))
-        })
+        .map(|file| file.into_inner().unwrap_or_else(PoisonError::into_inner))
         .collect();
-    files.sort();
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    links.sort();
     let manifest = Manifest {
         key: key.clone(),
+        inode: tree.metadata().map_or(0, |found| found.ino()),
         files,
+        links,
     };
     let path = staging.join("manifest.json");
     fs::write(&path, serde_json::to_vec(&manifest).unwrap_or_default())
         .map_err(TreeError::at(&path, "write"))
 }
 
+/// In hex.
+fn sha256(path: &Path) -> std::io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut file = fs::File::open(path)?;
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match std::io::Read::read(&mut file, &mut buffer)? {
+            0 => break,
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+    Ok(hex(&hasher.finalize()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut hex = String::new();
+    for byte in bytes {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+/// Whether a file is the one that is kept already: then it need not be written again.
+///
+/// Mix writes its manifests with times in whole seconds, so that those are read.
+fn is_kept(path: &Path, metadata: &fs::Metadata, kept: &Path) -> bool {
+    let Ok(found) = kept.symlink_metadata() else {
+        return false;
+    };
+    let same = found.is_file()
+        && found.len() == metadata.len()
+        && (found.mtime(), found.mtime_nsec()) == (metadata.mtime(), metadata.mtime_nsec())
+        && found.mode() == metadata.mode();
+    let is_manifest = path.parent().is_some_and(|parent| parent.ends_with(".mix"));
+    same && (!is_manifest || fs::read(path).ok() == fs::read(kept).ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
 
     fn key(version: &str) -> Key {
         Key::from([("version".to_owned(), version.to_owned())])
@@ -403,6 +527,87 @@ mod tests {
         let second = store.tool("erlang", &key("27"), &place, &mut make("27"));
         assert_eq!(second.unwrap(), Tool::Remade("file was changed".into()));
         assert_eq!(fs::read_to_string(place.join("file")).unwrap(), "27");
+    }
+
+    #[test]
+    fn a_cache_that_was_moved_is_trusted_when_its_bytes_are_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let (here, there) = (dir.path().join("here"), dir.path().join("there"));
+        let store = CacheDir::open(&here).unwrap();
+        let place = dir.path().join("place");
+        let mut made = |place: &Path| -> Result<(), crate::Error> {
+            make("27")(place)?;
+            symlink("file", place.join("link")).unwrap();
+            Ok(())
+        };
+        store.tool("erlang", &key("27"), &place, &mut made).unwrap();
+        // As an archive of it does: other inodes, the same times.
+        tree::transfer(&here, &there, Method::Copy, |_| true).unwrap();
+        let store = CacheDir::open(&there).unwrap();
+        for _ in 0..2 {
+            let moved = store.tool("erlang", &key("27"), &place, &mut never);
+            assert_eq!(moved.unwrap(), Tool::Reused);
+        }
+        let again = dir.path().join("again");
+        tree::transfer(&there, &again, Method::Copy, |_| true).unwrap();
+        let store = CacheDir::open(&again).unwrap();
+        let file = find(&again, "file");
+        let before = file.metadata().unwrap().modified().unwrap();
+        fs::write(&file, "72").unwrap();
+        fs::File::open(&file).unwrap().set_modified(before).unwrap();
+        let flipped = store.tool("erlang", &key("27"), &place, &mut made);
+        assert_eq!(flipped.unwrap(), Tool::Remade("file was changed".into()));
+        assert_eq!(fs::read_to_string(place.join("file")).unwrap(), "27");
+        fs::remove_file(find(&again, "link")).unwrap();
+        let unlinked = store.tool("erlang", &key("27"), &place, &mut made);
+        assert_eq!(unlinked.unwrap(), Tool::Remade("link was changed".into()));
+    }
+
+    fn find(below: &Path, name: &str) -> PathBuf {
+        WalkDir::new(below)
+            .into_iter()
+            .filter_map(Result::ok)
+            .find(|entry| entry.file_name() == name)
+            .unwrap()
+            .into_path()
+    }
+
+    #[test]
+    fn keeping_again_writes_only_what_is_new() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CacheDir::open(dir.path()).unwrap();
+        let from = dir.path().join("_build");
+        fs::create_dir_all(from.join("lib/.mix")).unwrap();
+        for (name, text) in [("a.beam", "a"), ("b.beam", "b"), (".mix/compile", "1")] {
+            fs::write(from.join("lib").join(name), text).unwrap();
+        }
+        let kept = dir.path().join("mixpack/state/_build/tree/lib");
+        let inodes = || -> Vec<u64> {
+            ["a.beam", "b.beam", ".mix/compile"]
+                .map(|name| kept.join(name).metadata().unwrap().ino())
+                .into()
+        };
+        let first = store.save("_build", &key("1"), &from, &[]).unwrap();
+        let before = inodes();
+        let again = store.save("_build", &key("1"), &from, &[]).unwrap();
+        assert_eq!((again, inodes()), (first, before.clone()));
+
+        // mix writes its manifest with the time of the last second.
+        let manifest = from.join("lib/.mix/compile");
+        let time = manifest.metadata().unwrap().modified().unwrap();
+        fs::write(&manifest, "2").unwrap();
+        let file = fs::File::open(&manifest).unwrap();
+        file.set_modified(time).unwrap();
+        fs::write(from.join("lib/b.beam"), "changed").unwrap();
+        store.save("_build", &key("1"), &from, &[]).unwrap();
+        let after = inodes();
+        assert_eq!(after[0], before[0]);
+        assert!(after[1] != before[1] && after[2] != before[2]);
+        assert_eq!(fs::read_to_string(kept.join(".mix/compile")).unwrap(), "2");
+        fs::remove_file(from.join("lib/a.beam")).unwrap();
+        store.save("_build", &key("1"), &from, &[]).unwrap();
+        assert!(!kept.join("a.beam").exists());
+        assert_eq!(fs::read_to_string(kept.join("b.beam")).unwrap(), "changed");
     }
 
     #[test]

@@ -12,7 +12,8 @@ use walkdir::WalkDir;
 /// How the files of a tree come to their new place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Hard links, for what nothing writes to; copies where the filesystem differs.
+    /// Hard links, for what nothing writes to; copies where the filesystem differs, and of scripts,
+    /// which people do edit in place.
     Link,
     /// Copies (reflinks where the filesystem has them), for what tools change in place.
     Copy,
@@ -53,54 +54,161 @@ pub fn transfer(
     method: Method,
     keep: impl Fn(&Path) -> bool,
 ) -> Result<Amount, TreeError> {
-    let mut files = Vec::new();
-    let mut dirs = Vec::new();
-    let mut amount = Amount::default();
-    let walk = WalkDir::new(from).into_iter().filter_entry(|entry| {
-        entry.depth() == 0 || entry.path().strip_prefix(from).is_ok_and(&keep)
-    });
-    for entry in walk {
-        let entry = entry.map_err(|error| TreeError {
-            path: error.path().unwrap_or(from).to_owned(),
-            doing: "read",
-            source: error.into(),
-        })?;
-        let path = entry.path();
-        let target = match path.strip_prefix(from) {
-            Ok(relative) if relative.as_os_str().is_empty() => to.to_owned(),
-            Ok(relative) => to.join(relative),
-            Err(_) => continue,
-        };
-        let kind = entry.file_type();
-        if kind.is_dir() {
-            fs::create_dir_all(&target).map_err(TreeError::at(&target, "create the folder"))?;
-            dirs.push((path.to_owned(), target));
-        } else if kind.is_symlink() {
-            let link = fs::read_link(path).map_err(TreeError::at(path, "read the link"))?;
-            replace_with(&target, |target| symlink(&link, target))?;
-        } else if kind.is_file() {
-            let metadata = path
-                .symlink_metadata()
-                .map_err(TreeError::at(path, "read"))?;
-            amount.files += 1;
-            amount.bytes += metadata.len();
-            files.push((path.to_owned(), target, metadata));
+    let tree = Contents::of(from, keep)?;
+    tree.make_at(to, |path, target, metadata| {
+        let link = method == Method::Link && !is_script(path, metadata);
+        if link && fs::hard_link(path, target).is_ok() {
+            return Ok(());
         }
-        // Sockets, pipes and devices are not a build's result.
-    }
-    in_parallel(&files, |(path, target, metadata)| {
-        replace_with(target, |target| match method {
-            Method::Link => fs::hard_link(path, target).or_else(|_| copy(path, target, metadata)),
-            Method::Copy => copy(path, target, metadata),
+        replace_with(target, |target| {
+            if link && fs::hard_link(path, target).is_ok() {
+                return Ok(());
+            }
+            copy(path, target, metadata)
         })
-    })?;
-    // Last, since filling a folder changes its time.
-    for (path, target) in dirs.iter().rev() {
-        if let Ok(metadata) = path.metadata() {
-            let _ = set_times(target, &metadata);
+    })
+}
+
+/// Copies the tree `from` to `to`; a file that is `kept` in the tree `old` already is linked from
+/// there. Both have to be trees that nothing writes to.
+pub fn transfer_beside(
+    from: &Path,
+    to: &Path,
+    old: &Path,
+    keep: impl Fn(&Path) -> bool,
+    kept: impl Fn(&Path, &Metadata, &Path) -> bool + Sync,
+) -> Result<Amount, TreeError> {
+    let tree = Contents::of(from, keep)?;
+    tree.make_at(to, |path, target, metadata| {
+        let known = path.strip_prefix(from).map(|path| old.join(path));
+        match known {
+            Ok(known) if kept(path, metadata, &known) && fs::hard_link(&known, target).is_ok() => {
+                Ok(())
+            }
+            _ => replace_with(target, |target| copy(path, target, metadata)),
+        }
+    })
+}
+
+/// What `from` holds, if `old` holds just that, file by file as `kept` has it.
+pub fn same(
+    from: &Path,
+    old: &Path,
+    keep: impl Fn(&Path) -> bool,
+    kept: impl Fn(&Path, &Metadata, &Path) -> bool,
+) -> Result<Option<Amount>, TreeError> {
+    if !old.is_dir() {
+        return Ok(None);
+    }
+    let (new, old_tree) = (Contents::of(from, keep)?, Contents::of(old, |_| true)?);
+    let names = |tree: &Contents<'_>| {
+        let mut names: Vec<PathBuf> = tree.dirs.clone();
+        names.extend(tree.files.iter().map(|(path, _)| path.clone()));
+        names.sort();
+        names
+    };
+    let links = |tree: &Contents<'_>| {
+        let mut links = tree.links.clone();
+        links.sort();
+        links
+    };
+    let all_kept = || {
+        new.files
+            .iter()
+            .all(|(path, metadata)| kept(&from.join(path), metadata, &old.join(path)))
+    };
+    let same = names(&new) == names(&old_tree) && links(&new) == links(&old_tree) && all_kept();
+    Ok(same.then(|| new.amount()))
+}
+
+/// What a tree holds, by paths relative to it.
+struct Contents<'a> {
+    root: &'a Path,
+    /// Parents first; the root itself is the empty path.
+    dirs: Vec<PathBuf>,
+    /// With what they point to.
+    links: Vec<(PathBuf, PathBuf)>,
+    files: Vec<(PathBuf, Metadata)>,
+}
+
+impl<'a> Contents<'a> {
+    fn of(root: &'a Path, keep: impl Fn(&Path) -> bool) -> Result<Self, TreeError> {
+        let mut contents = Self {
+            root,
+            dirs: Vec::new(),
+            links: Vec::new(),
+            files: Vec::new(),
+        };
+        let walk = WalkDir::new(root).into_iter().filter_entry(|entry| {
+            entry.depth() == 0 || entry.path().strip_prefix(root).is_ok_and(&keep)
+        });
+        for entry in walk {
+            let entry = entry.map_err(|error| TreeError {
+                path: error.path().unwrap_or(root).to_owned(),
+                doing: "read",
+                source: error.into(),
+            })?;
+            let path = entry.path();
+            let Ok(relative) = path.strip_prefix(root).map(Path::to_owned) else {
+                continue;
+            };
+            let kind = entry.file_type();
+            if kind.is_dir() {
+                contents.dirs.push(relative);
+            } else if kind.is_symlink() {
+                let link = fs::read_link(path).map_err(TreeError::at(path, "read the link"))?;
+                contents.links.push((relative, link));
+            } else if kind.is_file() {
+                let metadata = path
+                    .symlink_metadata()
+                    .map_err(TreeError::at(path, "read"))?;
+                contents.files.push((relative, metadata));
+            }
+            // Sockets, pipes and devices are not a build's result.
+        }
+        Ok(contents)
+    }
+
+    fn amount(&self) -> Amount {
+        Amount {
+            files: self.files.len() as u64,
+            bytes: self.files.iter().map(|(_, metadata)| metadata.len()).sum(),
         }
     }
-    Ok(amount)
+
+    /// Makes the same tree at `to`, merging into what is there. `make` is given a file, where it
+    /// shall be, and what is known of it.
+    fn make_at(
+        &self,
+        to: &Path,
+        make: impl Fn(&Path, &Path, &Metadata) -> Result<(), TreeError> + Sync,
+    ) -> Result<Amount, TreeError> {
+        // `join` with nothing adds a slash, which a link at the root would not survive.
+        let at = |root: &Path, relative: &Path| {
+            if relative.as_os_str().is_empty() {
+                root.to_owned()
+            } else {
+                root.join(relative)
+            }
+        };
+        for dir in &self.dirs {
+            let target = at(to, dir);
+            fs::create_dir_all(&target).map_err(TreeError::at(&target, "create the folder"))?;
+        }
+        for (path, link) in &self.links {
+            replace_with(&at(to, path), |target| symlink(link, target))?;
+        }
+        in_parallel(&self.files, |(path, metadata)| {
+            make(&at(self.root, path), &at(to, path), metadata)
+        })?;
+        // Last, since filling a folder changes its time.
+        for dir in self.dirs.iter().rev() {
+            if let Ok(metadata) = at(self.root, dir).metadata() {
+                let _ = set_times(&at(to, dir), &metadata);
+            }
+        }
+        Ok(self.amount())
+    }
 }
 
 /// Number and size of the regular files below `root`.
@@ -153,6 +261,16 @@ pub fn relocate(from: &Path, to: &Path) -> Result<(), TreeError> {
     remove(from)
 }
 
+/// Whether a file is executable and begins with `#!`.
+fn is_script(path: &Path, metadata: &Metadata) -> bool {
+    use std::io::Read;
+    let mut start = [0; 2];
+    metadata.mode() & 0o111 != 0
+        && File::open(path)
+            .and_then(|mut file| file.read_exact(&mut start))
+            .is_ok_and(|()| start == *b"#!")
+}
+
 fn copy(from: &Path, to: &Path, metadata: &Metadata) -> io::Result<()> {
     // Uses copy_file_range, which shares the blocks where the filesystem can.
     fs::copy(from, to)?;
@@ -189,7 +307,7 @@ fn make_writable(root: &Path) {
 }
 
 /// Calls `work` for every item on as many threads as there are cores; the first error ends it.
-fn in_parallel<T: Sync>(
+pub(crate) fn in_parallel<T: Sync>(
     items: &[T],
     work: impl Fn(&T) -> Result<(), TreeError> + Sync,
 ) -> Result<(), TreeError> {
@@ -279,9 +397,11 @@ mod tests {
         for (method, shared) in [(Method::Link, true), (Method::Copy, false)] {
             let to = dir.path().join(format!("{method:?}"));
             transfer(&from, &to, method, |_| true).unwrap();
-            let same = from.join("a/run").metadata().unwrap().ino()
-                == to.join("a/run").metadata().unwrap().ino();
-            assert_eq!(same, shared, "{method:?}");
+            let same = |file: &str| {
+                from.join(file).metadata().unwrap().ino() == to.join(file).metadata().unwrap().ino()
+            };
+            assert_eq!(same("a/b/7"), shared, "{method:?}");
+            assert!(!same("a/run"), "a script may be edited in place");
         }
     }
 
@@ -301,12 +421,16 @@ mod tests {
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         sample(&from);
         fs::create_dir_all(to.join("a")).unwrap();
+        fs::create_dir_all(to.join("a/b")).unwrap();
         let outside = dir.path().join("outside");
         fs::write(&outside, "untouched").unwrap();
-        fs::hard_link(&outside, to.join("a/run")).unwrap();
+        for file in ["a/run", "a/b/3"] {
+            fs::hard_link(&outside, to.join(file)).unwrap();
+        }
         transfer(&from, &to, Method::Link, |_| true).unwrap();
         assert_eq!(fs::read_to_string(&outside).unwrap(), "untouched");
         assert_eq!(fs::read_to_string(to.join("a/run")).unwrap(), "#!/bin/sh\n");
+        assert_eq!(fs::read_to_string(to.join("a/b/3")).unwrap(), "xxx");
     }
 
     #[test]
