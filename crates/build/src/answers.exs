@@ -39,3 +39,40 @@ defmodule Mix.Tasks.Mixpack.Executables do
     error -> Mix.shell().error(Exception.message(error))
   end
 end
+
+defmodule Mix.Tasks.Mixpack.Session do
+  @moduledoc false
+  use Mix.Task
+
+  @impl true
+  def run([folder, builder]), do: loop(folder, builder, 1)
+
+  defp loop(folder, builder, number) do
+    case command(Path.join(folder, "#{number}"), builder) do
+      [] ->
+        :ok
+
+      [mark | tasks] ->
+        # A task that an earlier command ran has to run again: files may have changed since.
+        Mix.Task.clear()
+
+        for line <- tasks do
+          [task | args] = String.split(line, "\t")
+          Mix.Task.run(task, args)
+        end
+
+        IO.puts(mark)
+        IO.puts(:stderr, mark)
+        loop(folder, builder, number + 1)
+    end
+  end
+
+  defp command(path, builder) do
+    cond do
+      File.exists?(path) -> path |> File.read!() |> String.split("\n", trim: true)
+      # Nobody is left to send one.
+      not File.exists?("/proc/" <> builder) -> []
+      true -> :timer.sleep(5) && command(path, builder)
+    end
+  end
+end

@@ -9,6 +9,9 @@ pub const TASK_SOURCE: &str = include_str!("answers.exs");
 /// The task's name.
 pub const TASK: &str = "mixpack.answer";
 
+/// The task that runs the commands of a [session](crate::mix_session).
+pub const SESSION_TASK: &str = "mixpack.session";
+
 /// The task that has executables fetched before a hook that removes them again runs.
 pub const EXECUTABLES_TASK: &str = "mixpack.executables";
 

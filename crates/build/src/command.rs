@@ -82,6 +82,14 @@ impl<'a> Tool<'a> {
 
     /// Runs to the end, printing every line of stdout and stderr in the order they come.
     pub fn run(&self, log: &StepLog<'_>, cancel: &Cancel) -> Result<Vec<String>, CommandError> {
+        let mut running = self.start(cancel)?;
+        let to_the_end = |_: &str| Seen::default();
+        let output = running.follow(&self.shown, log, cancel, to_the_end)?;
+        Ok(output.unwrap_or_default())
+    }
+
+    /// Starts it; what it says waits to be [followed](Running::follow).
+    pub(crate) fn start(&self, cancel: &Cancel) -> Result<Running, CommandError> {
         let start_error = |source| CommandError::Start {
             command: self.shown.clone(),
             source,
@@ -116,20 +124,61 @@ impl<'a> Tool<'a> {
         std::thread::spawn(move || {
             let _ = ended.send(child.wait());
         });
+        Ok(Running {
+            group,
+            lines: received,
+            exit,
+        })
+    }
+}
 
+/// What a line of output means to the one who follows it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Seen {
+    /// Not for the log.
+    pub(crate) hidden: bool,
+    /// Nothing is to be waited for after it.
+    pub(crate) last: bool,
+}
+
+/// A tool that was started.
+pub(crate) struct Running {
+    group: i32,
+    lines: mpsc::Receiver<String>,
+    exit: mpsc::Receiver<io::Result<ExitStatus>>,
+}
+
+impl Running {
+    /// Prints what it says until the line that `seen` calls the last, or until it ends: then this
+    /// is `Some` with the last lines, or the failure.
+    pub(crate) fn follow(
+        &mut self,
+        shown: &str,
+        log: &StepLog<'_>,
+        cancel: &Cancel,
+        mut seen: impl FnMut(&str) -> Seen,
+    ) -> Result<Option<Vec<String>>, CommandError> {
         let mut output = Output::default();
+        let mut take = |line: &str| {
+            let seen = seen(line);
+            if !seen.hidden {
+                output.take(line, log);
+            }
+            seen.last
+        };
         let status = loop {
-            match received.recv_timeout(Duration::from_millis(100)) {
+            match self.lines.recv_timeout(Duration::from_millis(100)) {
                 // What a stopped tool says of its end is not why the build failed.
                 Ok(_) if cancel.is_cancelled() => {}
-                Ok(line) => output.take(&line, log),
+                Ok(line) if take(&line) => return Ok(None),
+                Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => {
-                    log.heartbeat(&format!("{} is still at work", self.shown), QUIET);
-                    if let Ok(status) = exit.try_recv() {
+                    log.heartbeat(&format!("{shown} is still at work"), QUIET);
+                    if let Ok(status) = self.exit.try_recv() {
                         break status;
                     }
                 }
-                Err(RecvTimeoutError::Disconnected) => match exit.recv() {
+                Err(RecvTimeoutError::Disconnected) => match self.exit.recv() {
                     Ok(status) => break status,
                     Err(_) => break Err(io::Error::other("lost the child")),
                 },
@@ -137,27 +186,41 @@ impl<'a> Tool<'a> {
         };
         // A daemon that the tool left behind (epmd) may hold the pipe open for ever; what was
         // written before the exit is there by now.
-        while let Ok(line) = received.try_recv() {
+        while let Ok(line) = self.lines.try_recv() {
             if !cancel.is_cancelled() {
-                output.take(&line, log);
+                take(&line);
             }
         }
-        cancel.leave(group);
+        cancel.leave(self.group);
         if cancel.is_cancelled() {
             log.detail("stopped");
             return Err(CommandError::Cancelled);
         }
-        let status = status.map_err(start_error)?;
+        let status = status.map_err(|source| CommandError::Start {
+            command: shown.to_owned(),
+            source,
+        })?;
         if status.success() {
-            Ok(output.lines)
+            Ok(Some(output.lines))
         } else {
             Err(CommandError::Failed {
-                command: self.shown.clone(),
+                command: shown.to_owned(),
                 status: words(status),
                 code: shell_code(status),
                 output: output.lines,
             })
         }
+    }
+
+    /// Waits for its end, whatever that is, and says nothing.
+    pub(crate) fn wait(self, cancel: &Cancel) {
+        let _ = self.exit.recv();
+        cancel.leave(self.group);
+    }
+
+    pub(crate) fn kill(self, cancel: &Cancel) {
+        cancel.leave(self.group);
+        let _ = self.exit.recv();
     }
 }
 

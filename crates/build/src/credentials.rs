@@ -100,6 +100,12 @@ impl Credentials {
             .collect()
     }
 
+    /// Whether the command that fetches dependencies needs an environment of its own.
+    #[must_use]
+    pub fn are_lent(&self) -> bool {
+        !self.git.is_empty() || self.ssh_key.is_some() || self.hex_repos_key.is_some()
+    }
+
     /// Writes them where git looks for them, in a folder that only we can read.
     pub fn lend(&self, env: &Env) -> Result<Lent, TreeError> {
         let mut env = env.clone();

@@ -14,6 +14,7 @@ pub mod given_node;
 pub mod graph;
 mod kept_lists;
 pub mod log;
+mod mix_session;
 pub mod prepare;
 pub mod profile;
 pub mod record;

@@ -7,6 +7,7 @@ use crate::environment::{default, prepend_path};
 use crate::error::{Doing, Error};
 use crate::graph::{self, Timing};
 use crate::log::{Log, StepLog, seconds};
+use crate::mix_session::MixSession;
 use crate::record::Record;
 use crate::report::Report;
 use crate::stable_path::{self, StablePath};
@@ -46,6 +47,7 @@ pub(crate) struct Build<'a> {
     pub dir: PathBuf,
     pub env: Env,
     pub answers: OnceLock<Answers>,
+    session: Mutex<Option<MixSession>>,
     /// The digests that were there before the build, by Phoenix app.
     pub manifests: Mutex<BTreeMap<String, Option<SystemTime>>>,
     /// The Phoenix apps that digested files of earlier deploys were brought back for.
@@ -96,7 +98,9 @@ fn steps(
     path: &StablePath,
 ) -> Result<(Vec<Timing>, Record), Error> {
     let build = Build::new(plan, workspace, means, path)?;
-    let timings = graph::run(&plan.steps, means.cancel, &|name| build.reported(name))?;
+    let timings = graph::run(&plan.steps, means.cancel, &|name| build.reported(name));
+    build.end_session();
+    let timings = timings?;
     build.drop_executables()?;
     let record = build.record.into_inner();
     Ok((timings, record.unwrap_or_else(PoisonError::into_inner)))
@@ -132,6 +136,7 @@ impl<'a> Build<'a> {
             env: command_env(plan, workspace, dir)?,
             dir: dir.to_owned(),
             answers: OnceLock::new(),
+            session: Mutex::default(),
             manifests: Mutex::new(manifests),
             brought_back: Mutex::default(),
             record: Mutex::new(Record::of(plan, VERSION)),
@@ -236,6 +241,18 @@ impl<'a> Build<'a> {
             .contains(phoenix_dir)
     }
 
+    /// The VM that waits for mix commands, if one does.
+    pub(crate) fn session(&self) -> std::sync::MutexGuard<'_, Option<MixSession>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn end_session(&self) {
+        let session = self.session().take();
+        if let Some(session) = session {
+            session.end(self.means.cancel);
+        }
+    }
+
     pub(crate) fn record(&self) -> std::sync::MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -301,6 +318,8 @@ fn command_env(plan: &Plan, workspace: &Workspace<'_>, dir: &Path) -> Result<Env
     {
         default(&mut env, "LANG", "C.UTF-8");
     }
+    // Nobody is there to answer.
+    default(&mut env, "GIT_TERMINAL_PROMPT", "0");
     // HOME stays the user's; what tools would keep in it goes where it lasts, one by one.
     default(&mut env, "XDG_CACHE_HOME", workspace.store.scratch("xdg")?);
     if plan.node.is_some() {

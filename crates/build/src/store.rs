@@ -476,7 +476,8 @@ fn is_kept(path: &Path, metadata: &fs::Metadata, kept: &Path) -> bool {
         && found.len() == metadata.len()
         && (found.mtime(), found.mtime_nsec()) == (metadata.mtime(), metadata.mtime_nsec())
         && found.mode() == metadata.mode();
-    let is_manifest = path.parent().is_some_and(|parent| parent.ends_with(".mix"));
+    let folder = path.parent().and_then(Path::file_name);
+    let is_manifest = folder.is_some_and(|name| name == ".mix");
     same && (!is_manifest || fs::read(path).ok() == fs::read(kept).ok())
 }
 

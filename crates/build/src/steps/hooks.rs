@@ -12,6 +12,8 @@ impl Build<'_> {
         let Some(asked) = asked else {
             return Ok(());
         };
+        // A hook may change what a waiting VM has read.
+        self.end_session();
         let log = self.means.log.step(header(key));
         if matches!(key, "pre_compile" | "post_compile") {
             log.warning(&format!(

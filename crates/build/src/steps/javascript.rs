@@ -61,6 +61,7 @@ impl Build<'_> {
         match &assets.build {
             AssetBuild::Nothing => {}
             AssetBuild::CustomScript { path } => {
+                self.end_session();
                 let env = self.shell_env();
                 let line = self.custom_script(assets, path)?;
                 let folder = self.seen(&assets.assets_dir);
@@ -86,12 +87,10 @@ impl Build<'_> {
                 self.tool(doing, program, &args, &folder, &log)?;
             }
             AssetBuild::MixAlias => {
-                let folder = self.seen(&assets.phoenix_dir);
-                self.tool(
+                self.mix_in(
                     Doing::AssetsDeploy,
-                    "mix",
                     &["assets.deploy"],
-                    &folder,
+                    &assets.phoenix_dir,
                     &log,
                 )?;
             }

@@ -1,11 +1,11 @@
 //! mix: dependencies, compilation, digest, release.
 
-use crate::answers::{Answers, EXECUTABLES_TASK, TASK, TASK_SOURCE};
+use crate::answers::{Answers, EXECUTABLES_TASK, TASK};
 use crate::command::Tool;
 use crate::credentials::Credentials;
-use crate::environment::default;
 use crate::error::{Doing, Error};
 use crate::log::{StepLog, seconds};
+use crate::mix_session::{MixSession, Outcome};
 use crate::run::Build;
 use crate::tree::TreeError;
 use app::Origin;
@@ -26,16 +26,44 @@ impl Build<'_> {
         for warning in credentials.warnings() {
             log.warning(&warning);
         }
-        let mut lent = credentials.lend(&self.env)?;
-        // Nobody is there to answer.
-        default(&mut lent.env, "GIT_TERMINAL_PROMPT", "0");
-        log.detail(&format!("$ mix {}", args.join(" ")));
-        Tool::new("mix", &args, &self.dir, &lent.env)
-            .run(&log, self.means.cancel)
-            .map_err(Error::command(Doing::Deps))?;
-        drop(lent);
+        let shown = format!("mix {}", args.join(" "));
+        log.detail(&format!("$ {shown}"));
+        if credentials.are_lent() {
+            let lent = credentials.lend(&self.env)?;
+            Tool::new("mix", &args, &self.dir, &lent.env)
+                .run(&log, self.means.cancel)
+                .map_err(Error::command(Doing::Deps))?;
+        } else {
+            self.mix(Doing::Deps, &[&args], &shown, &log)?;
+        }
         self.path.open_dependencies()?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
+        Ok(())
+    }
+
+    /// Runs tasks at the top of the project, in the VM that the last ones ran in where that waits.
+    pub(crate) fn mix(
+        &self,
+        doing: Doing,
+        tasks: &[&[&str]],
+        shown: &str,
+        log: &StepLog<'_>,
+    ) -> Result<(), Error> {
+        let cancel = self.means.cancel;
+        let waiting = self.session().take();
+        let session = match waiting {
+            Some(session) => session,
+            None => MixSession::start(&self.dir, &self.env, cancel)?,
+        };
+        let tasks: Vec<Vec<String>> = tasks
+            .iter()
+            .map(|words| words.iter().map(|word| (*word).to_owned()).collect())
+            .collect();
+        match session.run(&tasks, shown, log, cancel) {
+            Ok(Outcome::Open(session)) => *self.session() = Some(session),
+            Ok(Outcome::Over) => {}
+            Err(error) => return Err(Error::command(doing)(error)),
+        }
         Ok(())
     }
 
@@ -45,12 +73,12 @@ impl Build<'_> {
         if self.plan.hooks.hook_compile.is_some() {
             self.hook("hook_compile", self.plan.hooks.hook_compile.as_ref())?;
             let log = self.means.log.step("Looking at the project");
-            self.ask(&log, Doing::Answers, &["deps.clean", "--unused"], None)?;
+            self.ask(&log, Doing::Answers, None)?;
             return self.after_compile(log);
         }
         let log = self.means.log.step("Compiling");
         log.detail("$ mix compile");
-        self.ask(&log, Doing::Compile, &["compile"], Some("mix compile"))?;
+        self.ask(&log, Doing::Compile, Some("mix compile"))?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         self.after_compile(log)
     }
@@ -63,34 +91,27 @@ impl Build<'_> {
         self.restore_digested()
     }
 
-    fn ask(
-        &self,
-        log: &StepLog<'_>,
-        doing: Doing,
-        task: &[&str],
-        shown: Option<&str>,
-    ) -> Result<(), Error> {
+    fn ask(&self, log: &StepLog<'_>, doing: Doing, shown: Option<&str>) -> Result<(), Error> {
         let scratch = tempfile::tempdir()
             .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-        let source = scratch.path().join("answers.exs");
         let written = scratch.path().join("answers");
-        std::fs::write(&source, TASK_SOURCE).map_err(TreeError::at(&source, "write"))?;
-        let (source, answers) = (source.to_string_lossy(), written.to_string_lossy());
-        let mut args = vec!["-r", &source, "-S", "mix", "do"];
-        args.extend_from_slice(task);
-        args.extend_from_slice(&[",", TASK, &answers]);
+        let answers = written.to_string_lossy();
+        let ask = [TASK, &answers];
+        let mut tasks: Vec<&[&str]> = Vec::new();
+        if shown.is_some() {
+            tasks.push(&["compile"]);
+        }
+        tasks.push(&ask);
         if self.plan.removes_executables {
-            args.extend_from_slice(&[",", EXECUTABLES_TASK]);
+            tasks.push(&[EXECUTABLES_TASK]);
         }
-        if task == ["compile"] {
-            args.extend_from_slice(&[",", "deps.clean", "--unused"]);
-        }
-        let mut tool = Tool::new("elixir", &args, &self.dir, &self.env);
-        if let Some(shown) = shown {
-            shown.clone_into(&mut tool.shown);
-        }
-        tool.run(log, self.means.cancel)
-            .map_err(Error::command(doing))?;
+        tasks.push(&["deps.clean", "--unused"]);
+        self.mix(
+            doing,
+            &tasks,
+            shown.unwrap_or("mix deps.clean --unused"),
+            log,
+        )?;
         let answers = Answers::read(&written).map_err(TreeError::at(&written, "read"))?;
         self.resolve(log, &answers)?;
         // Set once: there is one compile step.
@@ -154,9 +175,8 @@ impl Build<'_> {
             .filter(has_files)
             .partition(|dir| self.digested(dir));
         if self.answers().has_task(&digest) && !left.is_empty() {
-            let first = format!("{digest},");
-            let args = match &clean {
-                Some(clean) => vec!["do", &first, clean],
+            let tasks = match &clean {
+                Some(clean) => vec![digest.as_str(), clean],
                 None => vec![digest.as_str()],
             };
             // In an umbrella's root the task runs for every child: one VM instead of one for each.
@@ -165,7 +185,7 @@ impl Build<'_> {
             } else {
                 left
             };
-            self.static_files("Digesting static files", &args, &folders)?;
+            self.static_files("Digesting static files", &tasks, &folders)?;
         }
         let with_old: Vec<&str> = done
             .into_iter()
@@ -182,16 +202,38 @@ impl Build<'_> {
     fn static_files(
         &self,
         header: &'static str,
-        args: &[&str],
+        tasks: &[&str],
         folders: &[&str],
     ) -> Result<(), Error> {
         let log = self.means.log.step(header);
         for folder in folders {
-            let folder = self.seen(folder);
-            self.tool(Doing::Digest, "mix", args, &folder, &log)?;
+            self.mix_in(Doing::Digest, tasks, folder, &log)?;
         }
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
+    }
+
+    /// Tasks without arguments, in a folder of the app.
+    pub(crate) fn mix_in(
+        &self,
+        doing: Doing,
+        tasks: &[&str],
+        folder: &str,
+        log: &StepLog<'_>,
+    ) -> Result<(), Error> {
+        let together = tasks.join(", ");
+        let shown = match tasks {
+            [_, _, ..] => format!("do {together}"),
+            _ => together,
+        };
+        if folder == "." {
+            let shown = format!("mix {shown}");
+            log.detail(&format!("$ {shown}"));
+            let tasks: Vec<&[&str]> = tasks.iter().map(std::slice::from_ref).collect();
+            return self.mix(doing, &tasks, &shown, log);
+        }
+        let args: Vec<&str> = shown.split(' ').collect();
+        self.tool(doing, "mix", &args, &self.seen(folder), log)
     }
 
     pub(crate) fn release(&self) -> Result<(), Error> {
