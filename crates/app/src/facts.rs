@@ -1,6 +1,7 @@
 //! Reads the user's files into facts. Decides nothing.
 
 use crate::mix_exs::{MixExs, lock_holds, locked_version};
+use crate::node_use;
 use crate::origin::{Asked, Origin};
 use crate::package_json::{self, PackageJson};
 use crate::package_manager;
@@ -103,6 +104,8 @@ pub struct Facts {
     pub procfile: Option<Procfile>,
     /// Regular files directly in the app folder, by name.
     pub root_files: Vec<String>,
+    /// Where the app speaks of running Node.js once it is deployed.
+    pub node_use: Option<String>,
 }
 
 impl Facts {
@@ -164,7 +167,10 @@ pub fn read(dir: &Path) -> Result<Facts, ReadError> {
             packages.extend(package(dir, &folder)?);
         }
     }
+    let procfile = optional(dir, "Procfile")?.map(|text| Procfile::parse(&text));
+    let dirs: Vec<String> = projects.iter().map(|project| project.dir.clone()).collect();
     Ok(Facts {
+        node_use: node_use::find(dir, &dirs, procfile.as_ref(), lock.as_deref()),
         projects,
         phoenix_locked: lock
             .as_deref()
@@ -181,7 +187,7 @@ pub fn read(dir: &Path) -> Result<Facts, ReadError> {
         version_files: version_files(dir)?,
         packages,
         given_node: None,
-        procfile: optional(dir, "Procfile")?.map(|text| Procfile::parse(&text)),
+        procfile,
         root_files,
     })
 }

@@ -7,6 +7,7 @@
 pub mod facts;
 pub mod lifecycle;
 pub mod mix_exs;
+mod node_use;
 pub mod origin;
 pub mod package_json;
 pub mod package_manager;

@@ -14,6 +14,11 @@ pub struct PackageJson {
     pub scripts: BTreeMap<String, String>,
     pub engines: BTreeMap<String, String>,
     pub package_manager: Option<String>,
+    /// Of whatever shape, like the three below: their values are versions, where npm is content.
+    pub dependencies: serde_json::Value,
+    pub dev_dependencies: serde_json::Value,
+    pub optional_dependencies: serde_json::Value,
+    pub workspaces: serde_json::Value,
     /// The pins of the version manager Volta: `{"node": "22.1.0"}`. Of whatever shape: npm does not
     /// look at it.
     pub volta: serde_json::Value,
@@ -51,6 +56,46 @@ impl PackageJson {
             Some((section, key, value))
         })
         .collect()
+    }
+
+    /// Folders that dependencies are taken from, as they are written: `../deps/phoenix`.
+    pub(crate) fn folders(&self) -> Vec<&str> {
+        let lists = [
+            &self.dependencies,
+            &self.dev_dependencies,
+            &self.optional_dependencies,
+        ];
+        let versions = lists.into_iter().filter_map(|list| list.as_object());
+        let versions = versions.flat_map(|list| list.values());
+        versions
+            .filter_map(|version| {
+                let version = version.as_str()?;
+                let schemes = ["file:", "link:", "portal:"];
+                let named = schemes.iter().find_map(|s| version.strip_prefix(s));
+                named.or_else(|| version.starts_with('.').then_some(version))
+            })
+            .collect()
+    }
+
+    /// The first script that runs when packages are installed and may change anything at all.
+    pub(crate) fn script_of_installing(&self) -> Option<&str> {
+        const SCRIPTS: [&str; 7] = [
+            "preinstall",
+            "install",
+            "postinstall",
+            "prepublish",
+            "preprepare",
+            "prepare",
+            "postprepare",
+        ];
+        // These are known to change `node_modules` alone, or nothing where there is no git.
+        const HARMLESS: [&str; 2] = ["patch-package", "husky"];
+        SCRIPTS.into_iter().find(|name| {
+            self.scripts.get(*name).is_some_and(|line| {
+                let program = line.split_whitespace().next().unwrap_or_default();
+                !HARMLESS.contains(&program) || line.contains(['&', ';', '|'])
+            })
+        })
     }
 
     #[must_use]

@@ -40,6 +40,44 @@ pub struct Install {
     /// `npm ci`, `yarn install --frozen-lockfile` and their like.
     pub command: Vec<String>,
     pub why: String,
+    /// Files and folders, relative to the app, that decide what is installed; or why that cannot be
+    /// told, so that it is installed in every build.
+    pub inputs: Result<Vec<String>, String>,
+}
+
+/// How much is left out of the slug.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Slim {
+    /// Nothing.
+    None,
+    /// What no dyno can use.
+    #[default]
+    Standard,
+    /// Node.js too, and everything but the release where one is built and nothing else is called.
+    Full,
+}
+
+impl Slim {
+    const WORDS: [(&'static str, Self); 3] = [
+        ("none", Self::None),
+        ("standard", Self::Standard),
+        ("full", Self::Full),
+    ];
+
+    fn of(asked: Option<&Asked>) -> Result<Self, PlanError> {
+        let Some(asked) = asked else {
+            return Ok(Self::default());
+        };
+        Self::WORDS
+            .iter()
+            .find(|(word, _)| *word == asked.value)
+            .map(|(_, slim)| *slim)
+            .ok_or_else(|| PlanError::NoSuchLevel {
+                asked: asked.clone(),
+                levels: Self::WORDS.map(|(word, _)| word.to_owned()).into(),
+            })
+    }
 }
 
 /// What builds the assets of one Phoenix app.
@@ -89,6 +127,7 @@ pub enum StepName {
     Release,
     Save,
     Profile,
+    Slim,
     PostCompile,
 }
 
@@ -113,6 +152,7 @@ impl StepName {
             Self::Release => "release",
             Self::Save => "save",
             Self::Profile => "profile",
+            Self::Slim => "slim",
             Self::PostCompile => "post_compile",
         }
     }
@@ -159,6 +199,15 @@ pub struct Plan {
     /// Arguments of `mix test` for Heroku CI.
     pub test_args: Option<String>,
     pub remove_node: bool,
+    pub slim: Slim,
+    /// Why `node_modules` and npm ship, if they do: where the app speaks of running Node.js.
+    pub node_use: Option<String>,
+    /// Assets may be those of the last build, where nothing they are made of has changed.
+    pub reuse_assets: bool,
+    /// There is a `mix.lock`: the same app has the same dependencies.
+    pub locked: bool,
+    /// The release is all that the slug holds.
+    pub release_alone: bool,
     /// `mix deps.get --check-locked`: mix.lock must be in step with mix.exs.
     pub check_locked: bool,
     /// A command of the app removes the executables of esbuild and its like from `_build`.
@@ -317,6 +366,8 @@ pub enum PlanError {
     },
     #[error("packageManager {:?} is not understood", asked.value)]
     MalformedManager { asked: Asked },
+    #[error("{} is no level of slimming", asked.value)]
+    NoSuchLevel { asked: Asked, levels: Vec<String> },
     #[error("{} does not hold a {missing}", asked.value)]
     NoSuchFolder {
         key: &'static str,
@@ -371,7 +422,74 @@ pub fn plan(
     let removes_executables = removes_executables(facts, settings, &assets);
     let node_given = node.is_some() && facts.given_node.is_some();
     let check_locked = settings.check_locked && facts.has_lock && checks;
+    let slim = Slim::of(settings.slim.as_ref())?;
+    let calls_mix = tool_of_a_process(facts);
+    let release_alone = settings.release && slim == Slim::Full && calls_mix.is_none();
     let mut warnings: Vec<String> = wishes.warnings(node.is_some()).collect();
+    warnings.extend(warnings_about(facts, settings, &target, &erlang, &elixir));
+    if let (true, Slim::Full, Some(process)) = (settings.release, slim, &calls_mix) {
+        warnings.push(format!(
+            "the Procfile's {process} calls mix, iex or elixir: the slug holds more than the release"
+        ));
+    }
+    Ok(Plan {
+        steps: steps(
+            settings,
+            node.is_some(),
+            phoenix,
+            &assets,
+            elixir.build.version.is_none(),
+            slim,
+        ),
+        processes: processes(facts, settings, phoenix, &mix_env.value),
+        target,
+        mix_env,
+        erlang,
+        elixir,
+        node,
+        runtime_path: settings.runtime_path.clone(),
+        hooks: settings.hooks.clone(),
+        assets,
+        phoenix,
+        phoenix_ex: phoenix_ex(facts, settings),
+        release: settings.release,
+        // A config var is there when the tests run, and its value is not ours to write down.
+        test_args: settings
+            .test_args
+            .as_ref()
+            .filter(|asked| matches!(asked.origin, Origin::File { .. }))
+            .map(|asked| asked.value.clone()),
+        remove_node: settings.remove_node || slim == Slim::Full,
+        release_alone,
+        slim,
+        node_use: facts.node_use.clone(),
+        reuse_assets: settings.reuse_assets && !hooks_before_assets(settings),
+        locked: facts.has_lock,
+        check_locked,
+        removes_executables,
+        node_given,
+        exported: settings.exported.clone(),
+        shell_variables: settings.shell_variables.clone(),
+        projects: facts.projects.iter().map(|p| p.dir.clone()).collect(),
+        umbrella: facts.root().apps_path.is_some(),
+        clean: settings
+            .always_rebuild
+            .then_some("always_rebuild=true")
+            .or(settings.clean_cache.then_some("clean_cache=true"))
+            .map(str::to_owned),
+        warnings,
+    })
+}
+
+/// What is worth saying of the choices and of the settings.
+fn warnings_about(
+    facts: &Facts,
+    settings: &Settings,
+    target: &Target,
+    erlang: &Choice<OtpBuild>,
+    elixir: &Choice<ElixirBuild>,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
     if let (Some(elixir_version), Compatibility::Unknown) = (
         &elixir.build.version,
         pair_compatibility(&elixir.build, &erlang.build),
@@ -393,47 +511,32 @@ pub fn plan(
             target.stack, target.os
         ));
     }
-    Ok(Plan {
-        steps: steps(
-            settings,
-            node.is_some(),
-            phoenix,
-            &assets,
-            elixir.build.version.is_none(),
-        ),
-        processes: processes(facts, settings, phoenix, &mix_env.value),
-        target,
-        mix_env,
-        erlang,
-        elixir,
-        node,
-        runtime_path: settings.runtime_path.clone(),
-        hooks: settings.hooks.clone(),
-        assets,
-        phoenix,
-        phoenix_ex: phoenix_ex(facts, settings),
-        release: settings.release,
-        // A config var is there when the tests run, and its value is not ours to write down.
-        test_args: settings
-            .test_args
-            .as_ref()
-            .filter(|asked| matches!(asked.origin, Origin::File { .. }))
-            .map(|asked| asked.value.clone()),
-        remove_node: settings.remove_node,
-        check_locked,
-        removes_executables,
-        node_given,
-        exported: settings.exported.clone(),
-        shell_variables: settings.shell_variables.clone(),
-        projects: facts.projects.iter().map(|p| p.dir.clone()).collect(),
-        umbrella: facts.root().apps_path.is_some(),
-        clean: settings
-            .always_rebuild
-            .then_some("always_rebuild=true")
-            .or(settings.clean_cache.then_some("clean_cache=true"))
-            .map(str::to_owned),
-        warnings,
-    })
+    warnings
+}
+
+/// The user's own commands may make what the assets are made of, of anything at all.
+fn hooks_before_assets(settings: &Settings) -> bool {
+    let hooks = &settings.hooks;
+    [
+        &hooks.pre_compile,
+        &hooks.hook_pre_fetch_dependencies,
+        &hooks.hook_pre_compile,
+        &hooks.hook_compile,
+        &hooks.hook_post_compile,
+    ]
+    .into_iter()
+    .any(Option::is_some)
+}
+
+/// A process type that needs more than the release to start.
+fn tool_of_a_process(facts: &Facts) -> Option<String> {
+    let mut types = facts.procfile.iter().flat_map(|procfile| &procfile.0);
+    types
+        .find(|(_, command)| {
+            let mut words = command.split(|c: char| !(c.is_alphanumeric() || "_-./".contains(c)));
+            words.any(|word| ["mix", "iex", "elixir", "erl"].contains(&word))
+        })
+        .map(|(name, _)| name.clone())
 }
 
 /// As the Phoenix guide has it: `mix assets.deploy && rm -f _build/esbuild*`, in a hook or in a
@@ -1015,6 +1118,7 @@ fn install(package: &JsPackage, settings: &Settings) -> Result<Install, PlanErro
         None => "there is no lockfile".to_owned(),
     };
     Ok(Install {
+        inputs: inputs(package),
         dir: package.dir.clone(),
         command: manager.install(lockfile.is_some()),
         manager,
@@ -1023,12 +1127,69 @@ fn install(package: &JsPackage, settings: &Settings) -> Result<Install, PlanErro
     })
 }
 
+/// What decides the content of `node_modules`, beside Node and the package manager.
+fn inputs(package: &JsPackage) -> Result<Vec<String>, String> {
+    const BESIDE: [&str; 11] = [
+        "package.json",
+        ".npmrc",
+        ".yarnrc",
+        ".yarnrc.yml",
+        ".yarn/patches",
+        ".yarn/plugins",
+        ".yarn/releases",
+        ".pnpmfile.cjs",
+        "pnpm-workspace.yaml",
+        "bunfig.toml",
+        "patches",
+    ];
+    const AT_THE_TOP: [&str; 3] = [".npmrc", ".yarnrc", ".yarnrc.yml"];
+    let json = &package.json;
+    if package.lockfiles.is_empty() {
+        return Err("there is no lockfile".to_owned());
+    }
+    if !json.workspaces.is_null() {
+        return Err("there are workspaces".to_owned());
+    }
+    if let Some(script) = json.script_of_installing() {
+        return Err(format!("there is a script `{script}`"));
+    }
+    let lockfiles = package.lockfiles.iter().map(String::as_str);
+    let beside = lockfiles.chain(BESIDE).map(|name| join(&package.dir, name));
+    let mut inputs: Vec<String> = beside.chain(AT_THE_TOP.map(str::to_owned)).collect();
+    for folder in json.folders() {
+        let resolved = resolved(&package.dir, folder);
+        inputs.push(resolved.ok_or_else(|| format!("{folder} is outside of the app"))?);
+    }
+    inputs.sort();
+    inputs.dedup();
+    Ok(inputs)
+}
+
+/// `../deps/phoenix`, seen from `assets`, is `deps/phoenix`; nothing outside of the app is anything.
+fn resolved(dir: &str, path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    if path.starts_with('/') {
+        return None;
+    }
+    for part in dir.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join("/"))
+}
+
 fn steps(
     settings: &Settings,
     node: bool,
     phoenix: bool,
     assets: &[Assets],
     elixir_branch: bool,
+    slim: Slim,
 ) -> Vec<StepPlan> {
     use StepName as Name;
     let hooks = &settings.hooks;
@@ -1042,7 +1203,8 @@ fn steps(
             .collect();
         steps.push(StepPlan { name, needs, alone });
     };
-    let tools = [Name::Erlang, Name::Elixir, Name::Node, Name::Hex];
+    let tools = [Name::Erlang, Name::Elixir, Name::Hex];
+    let tools_of_hooks = [tools.as_slice(), &[Name::Node]].concat();
     add(Name::Erlang, &[], false);
     add(Name::Elixir, &[], false);
     if node {
@@ -1052,21 +1214,27 @@ fn steps(
     let hex_needs: &[Name] = if elixir_branch { &[Name::Elixir] } else { &[] };
     add(Name::Hex, hex_needs, false);
     if hooks.pre_compile.is_some() {
-        add(Name::PreCompile, &tools, true);
+        add(Name::PreCompile, &tools_of_hooks, true);
     }
     add(Name::Restore, &[Name::PreCompile], false);
+    // mix never had Node: it was the static buildpack, after it, that installed that.
     let ready = [tools.as_slice(), &[Name::PreCompile, Name::Restore]].concat();
     if hooks.hook_pre_fetch_dependencies.is_some() {
+        let ready = [ready.as_slice(), &[Name::Node]].concat();
         add(Name::HookPreFetchDependencies, &ready, true);
     }
     let ready = [ready.as_slice(), &[Name::HookPreFetchDependencies]].concat();
     add(Name::Deps, &ready, false);
     if hooks.hook_pre_compile.is_some() {
-        add(Name::HookPreCompile, &[Name::Deps], true);
+        add(Name::HookPreCompile, &[Name::Deps, Name::Node], true);
     }
     if node {
         // After deps: package.json may name `file:../deps/phoenix`.
-        add(Name::Javascript, &[Name::Deps, Name::HookPreCompile], false);
+        add(
+            Name::Javascript,
+            &[Name::Node, Name::Deps, Name::HookPreCompile],
+            false,
+        );
     }
     // A replaced compile command is the user's own: it runs alone, with JavaScript in place.
     let own_compile = hooks.hook_compile.is_some();
@@ -1096,6 +1264,11 @@ fn steps(
     add(Name::Profile, &last, false);
     if hooks.post_compile.is_some() {
         add(Name::PostCompile, &[Name::Save, Name::Profile], true);
+    }
+    if slim != Slim::None {
+        // The last hook may still need all of it, and so does what is kept for the next build.
+        let all = [Name::Save, Name::Profile, Name::PostCompile];
+        add(Name::Slim, &all, false);
     }
     steps
 }
@@ -1132,4 +1305,56 @@ fn processes(
         }
     };
     BTreeMap::from([("web".to_owned(), process)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::package_json::PackageJson;
+
+    fn package(json: &str, lockfile: Option<&str>) -> JsPackage {
+        JsPackage {
+            dir: "assets".to_owned(),
+            json: PackageJson::parse(json).unwrap(),
+            node: Vec::new(),
+            manager: None,
+            lockfiles: lockfile.into_iter().map(str::to_owned).collect(),
+            lock_format: None,
+        }
+    }
+
+    #[test]
+    fn what_decides_node_modules_is_known_or_why_not() {
+        let lock = Some("package-lock.json");
+        let json = r#"{"dependencies": {"phoenix": "file:../deps/phoenix", "a": "1.0.0"},
+            "devDependencies": {"b": "./vendor/b"}, "scripts": {"postinstall": "patch-package"}}"#;
+        let inputs_of = |json: &str, lock| inputs(&package(json, lock));
+        let known = inputs_of(json, lock).unwrap();
+        for path in [
+            "assets/package.json",
+            "assets/package-lock.json",
+            "assets/patches",
+            "assets/vendor/b",
+            "deps/phoenix",
+            ".npmrc",
+        ] {
+            assert!(known.iter().any(|input| input == path), "{path}");
+        }
+        for (json, lock, why) in [
+            ("{}", None, "there is no lockfile"),
+            (r#"{"workspaces": ["x"]}"#, lock, "there are workspaces"),
+            (
+                r#"{"scripts": {"postinstall": "patch-package && cp a b"}}"#,
+                lock,
+                "there is a script `postinstall`",
+            ),
+            (
+                r#"{"dependencies": {"x": "file:../../x"}}"#,
+                lock,
+                "../../x is outside of the app",
+            ),
+        ] {
+            assert_eq!(inputs_of(json, lock), Err(why.to_owned()), "{json}");
+        }
+    }
 }

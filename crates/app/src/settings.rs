@@ -46,6 +46,10 @@ pub struct Settings {
     pub assets_path: Option<Asked>,
     pub phoenix_ex: Option<Asked>,
     pub test_args: Option<Asked>,
+    /// What is left out of the slug: `none`, `standard` or `full`.
+    pub slim: Option<Asked>,
+    /// Whether assets may be those of the last build, where nothing they are made of has changed.
+    pub reuse_assets: bool,
     /// Variables that the config files export to every command.
     pub exported: Vec<(String, String)>,
     /// Their other assignments, which hooks could always see.
@@ -56,8 +60,12 @@ pub struct Settings {
 pub const COMPILE_SCRIPT: &str = "compile";
 /// The config var that turns the check of mix.lock off.
 pub const CHECK_LOCKED: &str = "MIXPACK_CHECK_LOCKED";
+/// The config var that says how much is left out of the slug.
+pub const SLIM: &str = "MIXPACK_SLIM";
+/// The config var that has assets built whatever has changed.
+pub const REUSE_ASSETS: &str = "MIXPACK_REUSE_ASSETS";
 
-const ELIXIR_KEYS: [&str; 13] = [
+const ELIXIR_KEYS: [&str; 15] = [
     "erlang_version",
     "elixir_version",
     "always_rebuild",
@@ -71,6 +79,8 @@ const ELIXIR_KEYS: [&str; 13] = [
     "post_compile",
     "config_vars_to_export",
     "test_args",
+    "slim",
+    "reuse_assets",
 ];
 
 const STATIC_KEYS: [&str; 9] = [
@@ -141,6 +151,10 @@ impl Settings {
             assets_path: static_key("assets_path"),
             phoenix_ex: static_key("phoenix_ex"),
             test_args: elixir_key("test_args"),
+            slim: of_var(SLIM).or_else(|| defaulted("slim")),
+            reuse_assets: of_var(REUSE_ASSETS)
+                .or_else(|| defaulted("reuse_assets"))
+                .is_none_or(|asked| asked.value != "false"),
             exported: others(true),
             shell_variables: others(false),
         }

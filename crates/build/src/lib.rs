@@ -7,6 +7,7 @@ pub mod cancel;
 pub mod command;
 pub mod config_file;
 pub mod credentials;
+mod digest;
 pub mod environment;
 pub mod error;
 pub mod explain;

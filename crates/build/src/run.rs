@@ -10,8 +10,11 @@ use crate::log::{Log, StepLog, seconds};
 use crate::mix_session::MixSession;
 use crate::record::Record;
 use crate::report::Report;
+use crate::sources::Sources;
 use crate::stable_path::{self, StablePath};
+use crate::steps::kept_assets::Stamps;
 use crate::steps::package_managers;
+use crate::store::Key;
 use crate::told::megabytes;
 use crate::tree::{self, Amount};
 use crate::workspace::Workspace;
@@ -20,6 +23,7 @@ use app::plan::StepName;
 use fetch::Client;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use toolchain::Hosts;
@@ -48,6 +52,13 @@ pub(crate) struct Build<'a> {
     pub env: Env,
     pub answers: OnceLock<Answers>,
     session: Mutex<Option<MixSession>>,
+    /// The app's files as they were pushed.
+    pub pushed: OnceLock<Sources>,
+    /// What the assets are made of, where that can be told.
+    pub assets_key: OnceLock<Key>,
+    pub before_assets: Mutex<Option<Stamps>>,
+    /// The assets are those of the last build.
+    pub assets_placed: AtomicBool,
     /// The digests that were there before the build, by Phoenix app.
     pub manifests: Mutex<BTreeMap<String, Option<SystemTime>>>,
     /// The Phoenix apps that digested files of earlier deploys were brought back for.
@@ -137,6 +148,10 @@ impl<'a> Build<'a> {
             dir: dir.to_owned(),
             answers: OnceLock::new(),
             session: Mutex::default(),
+            pushed: OnceLock::new(),
+            assets_key: OnceLock::new(),
+            before_assets: Mutex::default(),
+            assets_placed: AtomicBool::new(false),
             manifests: Mutex::new(manifests),
             brought_back: Mutex::default(),
             record: Mutex::new(Record::of(plan, VERSION)),
@@ -176,6 +191,7 @@ impl<'a> Build<'a> {
             StepName::Release => self.release(),
             StepName::Save => self.save(),
             StepName::Profile => self.profile(),
+            StepName::Slim => self.slim(),
             StepName::PreCompile => self.hook("pre_compile", hooks.pre_compile.as_ref()),
             StepName::HookPreFetchDependencies => self.hook(
                 "hook_pre_fetch_dependencies",

@@ -1,21 +1,24 @@
-//! The modification times of the app's own files, from one build to the next.
+//! The app's own files, as a push brings them: their contents and their modification times.
 //!
 //! A push gives every file a new time. mix looks at times before it looks at contents, and at the
 //! times alone of `mix.exs` and the config files: with new ones it consolidates protocols again,
 //! and Elixir 1.14 compiles the app again. A file that has the bytes of the last build gets the
 //! time it had then.
 
+use crate::digest::{hex, sha256_of};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use walkdir::WalkDir;
 
 /// What a build makes or fetches; its times come back with the cache or do not matter.
-const NOT_THE_USERS: [&str; 8] = [
+const NOT_THE_USERS: [&str; 10] = [
     "_build",
     "deps",
     "node_modules",
@@ -23,44 +26,78 @@ const NOT_THE_USERS: [&str; 8] = [
     ".heroku",
     ".hex",
     ".mix",
+    ".mixpack",
     ".platform_tools",
+    ".profile.d",
 ];
 
-/// Path relative to the app; SHA-256 in hex; time since 1970 in seconds and nanoseconds.
+/// A file of the app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Source {
+    /// Of its bytes, in hex.
+    sha256: String,
+    /// In bytes.
+    size: u64,
+    /// Since 1970, in seconds and nanoseconds.
+    modified: (i64, i64),
+}
+
+impl Source {
+    fn looks_like(&self, metadata: &Metadata) -> bool {
+        self.size == metadata.len() && self.modified == (metadata.mtime(), metadata.mtime_nsec())
+    }
+}
+
+/// By path relative to the app.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sources(BTreeMap<PathBuf, (String, u64, u32)>);
+pub struct Sources(BTreeMap<PathBuf, Source>);
 
 impl Sources {
-    /// Reads every file of the app.
-    pub fn of(app: &Path) -> io::Result<Self> {
+    /// Reads every file of the app; one that looks as in `known` is taken to have the same bytes.
+    pub fn of(app: &Path, known: &Self) -> io::Result<Self> {
         let mut sources = BTreeMap::new();
         for path in files(app) {
             let metadata = app.join(&path).metadata()?;
-            if let Ok(time) = metadata.modified()?.duration_since(UNIX_EPOCH) {
-                let known = (
-                    digest(&app.join(&path))?,
-                    time.as_secs(),
-                    time.subsec_nanos(),
-                );
-                sources.insert(path, known);
-            }
+            let same = known.0.get(&path).filter(|s| s.looks_like(&metadata));
+            let sha256 = match same {
+                Some(source) => source.sha256.clone(),
+                None => sha256_of(&app.join(&path))?,
+            };
+            let source = Source {
+                sha256,
+                size: metadata.len(),
+                modified: (metadata.mtime(), metadata.mtime_nsec()),
+            };
+            sources.insert(path, source);
         }
         Ok(Self(sources))
     }
 
-    /// Gives the files that are unchanged since then their time, and counts them.
-    pub fn restore_times(&self, app: &Path) -> io::Result<usize> {
-        let mut restored = 0;
-        for (path, (known, seconds, nanos)) in &self.0 {
-            let path = app.join(path);
-            let is_file = path.symlink_metadata().is_ok_and(|found| found.is_file());
-            if is_file && digest(&path)? == *known {
-                let time: SystemTime = UNIX_EPOCH + Duration::new(*seconds, *nanos);
-                File::open(&path)?.set_modified(time)?;
-                restored += 1;
+    /// Gives the files that are as in `then` the time that they had then.
+    pub fn restore_times(&mut self, app: &Path, then: &Self) -> io::Result<()> {
+        for (path, source) in &mut self.0 {
+            let Some(old) = then.0.get(path).filter(|old| old.sha256 == source.sha256) else {
+                continue;
+            };
+            if let Some(time) = time(old.modified) {
+                File::open(app.join(path))?.set_modified(time)?;
+                source.modified = old.modified;
             }
         }
-        Ok(restored)
+        Ok(())
+    }
+
+    /// A digest of all names and contents, in hex.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (path, source) in &self.0 {
+            let path = path.as_os_str().as_bytes();
+            hasher.update(path.len().to_le_bytes());
+            hasher.update(path);
+            hasher.update(&source.sha256);
+        }
+        hex(&hasher.finalize())
     }
 
     #[must_use]
@@ -74,7 +111,13 @@ impl Sources {
     }
 }
 
-fn files(app: &Path) -> Vec<PathBuf> {
+fn time((seconds, nanos): (i64, i64)) -> Option<SystemTime> {
+    let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
+    UNIX_EPOCH.checked_add(since)
+}
+
+/// The files of the app, relative to it, without those that a build makes or fetches.
+pub(crate) fn files(app: &Path) -> Vec<PathBuf> {
     WalkDir::new(app)
         .min_depth(1)
         .into_iter()
@@ -90,27 +133,10 @@ fn files(app: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn digest(path: &Path) -> io::Result<String> {
-    use std::fmt::Write;
-    let mut hasher = Sha256::new();
-    let mut file = fs::File::open(path)?;
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match io::Read::read(&mut file, &mut buffer)? {
-            0 => break,
-            read => hasher.update(&buffer[..read]),
-        }
-    }
-    let mut hex = String::new();
-    for byte in hasher.finalize() {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    Ok(hex)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn an_unchanged_file_gets_its_old_time_and_a_changed_one_keeps_its_own() {
@@ -126,13 +152,19 @@ mod tests {
         }
         let file = File::open(old.path().join("mix.exs")).unwrap();
         file.set_modified(then).unwrap();
-        let sources = Sources::of(old.path()).unwrap();
+        let sources = Sources::of(old.path(), &Sources::default()).unwrap();
         let sources = Sources::parse(&sources.to_json()).unwrap();
         let changed = new.path().join("lib/a.ex");
         let before = changed.metadata().unwrap().modified().unwrap();
-        assert_eq!(sources.restore_times(new.path()).unwrap(), 1);
+        let mut pushed = Sources::of(new.path(), &Sources::default()).unwrap();
+        assert_ne!(pushed.digest(), sources.digest());
+        pushed.restore_times(new.path(), &sources).unwrap();
         let time = |p: PathBuf| p.metadata().unwrap().modified().unwrap();
         assert_eq!(time(new.path().join("mix.exs")), then);
-        assert_eq!(time(changed), before);
+        assert_eq!(time(changed.clone()), before);
+        assert_eq!(Sources::of(new.path(), &pushed).unwrap(), pushed);
+        fs::write(changed, "old").unwrap();
+        let same = Sources::of(new.path(), &pushed).unwrap();
+        assert_eq!(same.digest(), sources.digest());
     }
 }

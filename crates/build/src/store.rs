@@ -5,11 +5,11 @@
 //! *State* (`deps`, `_build`, `node_modules`) is changed by every build: it is taken or dropped
 //! whole, by a key of everything it depends on.
 
+use crate::digest::{hex, sha256_of};
 use crate::tree::{self, Amount, Method, TreeError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,15 @@ impl Tool {
             Self::Remade(_) => "remade",
         }
     }
+}
+
+/// Whether a tool was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    Yes,
+    No,
+    /// It is not what was made: the reason in words.
+    Unusable(String),
 }
 
 /// What became of kept state.
@@ -76,6 +85,15 @@ pub trait Store: Sync {
         place: &Path,
         make: &mut dyn FnMut(&Path) -> Result<(), crate::Error>,
     ) -> Result<Tool, crate::Error>;
+
+    /// Puts a tool at `place`, in place of what is there, if it is kept.
+    fn take(&self, name: &str, key: &Key, place: &Path) -> Result<Taken, TreeError>;
+
+    /// Keeps the tree at `from`, which nothing changes any more, as the tool of this name and key.
+    fn give(&self, name: &str, key: &Key, from: &Path) -> Result<Amount, TreeError>;
+
+    /// Whether such a tool is kept: then it stays, though this build does not need it.
+    fn hold(&self, name: &str, key: &Key) -> bool;
 
     /// Copies kept state to `place`.
     fn restore(&self, name: &str, key: &Key, place: &Path) -> Result<Restored, TreeError>;
@@ -162,6 +180,15 @@ impl CacheDir {
         Ok(place)
     }
 
+    /// The name of a tool's entry and its place; it will not be forgotten.
+    fn used(&self, name: &str, key: &Key) -> Result<(String, PathBuf), TreeError> {
+        let id = format!("{name}-{}", digest(key));
+        let entry = self.folder("tools", &id)?;
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.insert(id.clone());
+        Ok((id, entry))
+    }
+
     fn folder(&self, kind: &str, name: &str) -> Result<PathBuf, TreeError> {
         let folder = self.root.join(kind);
         fs::create_dir_all(&folder).map_err(TreeError::at(&folder, "create the folder"))?;
@@ -177,12 +204,7 @@ impl Store for CacheDir {
         place: &Path,
         make: &mut dyn FnMut(&Path) -> Result<(), crate::Error>,
     ) -> Result<Tool, crate::Error> {
-        let id = format!("{name}-{}", digest(key));
-        let entry = self.folder("tools", &id)?;
-        self.used
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id.clone());
+        let (id, entry) = self.used(name, key)?;
         let mut tool = Tool::Reused;
         match check(&entry, key) {
             Ok(()) => {}
@@ -192,12 +214,8 @@ impl Store for CacheDir {
                 let staging = self.staging(&id)?;
                 fs::create_dir_all(&staging)
                     .map_err(TreeError::at(&staging, "create the folder"))?;
-                let outcome = make(&staging.join("tree")).and_then(|()| {
-                    write_manifest(&staging, key)?;
-                    fs::rename(&staging, &entry)
-                        .map_err(TreeError::at(&entry, "move into the cache"))?;
-                    Ok(())
-                });
+                let outcome =
+                    make(&staging.join("tree")).and_then(|()| Ok(enter(&staging, &entry, key)?));
                 if let Err(error) = outcome {
                     let _ = tree::remove(&staging);
                     return Err(error);
@@ -207,6 +225,37 @@ impl Store for CacheDir {
         tree::remove(place)?;
         tree::transfer(&entry.join("tree"), place, Method::Link, |_| true)?;
         Ok(tool)
+    }
+
+    fn take(&self, name: &str, key: &Key, place: &Path) -> Result<Taken, TreeError> {
+        let (_, entry) = self.used(name, key)?;
+        match check(&entry, key) {
+            Ok(()) => {
+                tree::remove(place)?;
+                tree::transfer(&entry.join("tree"), place, Method::Link, |_| true)?;
+                Ok(Taken::Yes)
+            }
+            Err(None) => Ok(Taken::No),
+            Err(Some(reason)) => {
+                tree::remove(&entry)?;
+                Ok(Taken::Unusable(reason))
+            }
+        }
+    }
+
+    fn give(&self, name: &str, key: &Key, from: &Path) -> Result<Amount, TreeError> {
+        let (id, entry) = self.used(name, key)?;
+        let staging = self.staging(&id)?;
+        fs::create_dir_all(&staging).map_err(TreeError::at(&staging, "create the folder"))?;
+        let amount = tree::transfer(from, &staging.join("tree"), Method::Link, |_| true)?;
+        tree::remove(&entry)?;
+        enter(&staging, &entry, key)?;
+        Ok(amount)
+    }
+
+    fn hold(&self, name: &str, key: &Key) -> bool {
+        self.used(name, key)
+            .is_ok_and(|(_, entry)| entry.join("manifest.json").is_file())
     }
 
     fn restore(&self, name: &str, key: &Key, place: &Path) -> Result<Restored, TreeError> {
@@ -321,11 +370,18 @@ fn differences(kept: &Key, wanted: &Key) -> Vec<String> {
         .into_iter()
         .filter_map(|name| match (kept.get(name), wanted.get(name)) {
             (Some(old), Some(new)) if old == new => None,
+            (Some(_), Some(new)) if !is_readable(new) => Some(format!("{name} changed")),
             (Some(old), Some(new)) => Some(format!("{name} changed from {old} to {new}")),
             (Some(_), None) => Some(format!("{name} is no longer there")),
             (None, _) => Some(format!("{name} is new")),
         })
         .collect()
+}
+
+/// Digests and documents say nothing to a reader.
+fn is_readable(value: &str) -> bool {
+    let is_digest = value.len() >= 16 && value.bytes().all(|b| b.is_ascii_hexdigit());
+    !is_digest && value.len() < 80
 }
 
 /// `Ok` when the entry is what was made; `Err(None)` when there is none.
@@ -382,7 +438,7 @@ fn check(entry: &Path, key: &Key) -> Result<(), Option<String>> {
 fn check_bytes(tree: &Path, manifest: &Manifest) -> Result<(), PathBuf> {
     let changed = Mutex::new(None);
     let _ = tree::in_parallel(&manifest.files, |file| {
-        if sha256(&tree.join(&file.path)).ok().as_deref() != Some(file.sha256.as_str()) {
+        if sha256_of(&tree.join(&file.path)).ok().as_deref() != Some(file.sha256.as_str()) {
             let mut changed = changed.lock().unwrap_or_else(PoisonError::into_inner);
             changed.get_or_insert_with(|| file.path.clone());
         }
@@ -392,6 +448,12 @@ fn check_bytes(tree: &Path, manifest: &Manifest) -> Result<(), PathBuf> {
         Some(path) => Err(path),
         None => Ok(()),
     }
+}
+
+/// Makes a staged tree an entry.
+fn enter(staging: &Path, entry: &Path, key: &Key) -> Result<(), TreeError> {
+    write_manifest(staging, key)?;
+    fs::rename(staging, entry).map_err(TreeError::at(entry, "move into the cache"))
 }
 
 fn write_manifest(staging: &Path, key: &Key) -> Result<(), TreeError> {
@@ -423,7 +485,7 @@ fn write_manifest(staging: &Path, key: &Key) -> Result<(), TreeError> {
     tree::in_parallel(&files, |file| {
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         let path = tree.join(&file.path);
-        file.sha256 = sha256(&path).map_err(TreeError::at(&path, "read"))?;
+        file.sha256 = sha256_of(&path).map_err(TreeError::at(&path, "read"))?;
         Ok(())
     })?;
     let mut files: Vec<ManifestFile> = files
@@ -441,28 +503,6 @@ fn write_manifest(staging: &Path, key: &Key) -> Result<(), TreeError> {
     let path = staging.join("manifest.json");
     fs::write(&path, serde_json::to_vec(&manifest).unwrap_or_default())
         .map_err(TreeError::at(&path, "write"))
-}
-
-/// In hex.
-fn sha256(path: &Path) -> std::io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut file = fs::File::open(path)?;
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match std::io::Read::read(&mut file, &mut buffer)? {
-            0 => break,
-            read => hasher.update(&buffer[..read]),
-        }
-    }
-    Ok(hex(&hasher.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut hex = String::new();
-    for byte in bytes {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
 }
 
 /// Whether a file is the one that is kept already: then it need not be written again.

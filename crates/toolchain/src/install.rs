@@ -1,5 +1,6 @@
 //! Erlang, Elixir and Node, each into a folder that does not exist yet.
 
+use crate::unneeded::{Tool, drop_unneeded};
 use crate::{Hosts, ToolchainError, lists};
 use fetch::{Archive, Checksum, Client, Format, Observer, Unpacked};
 use std::fs;
@@ -9,6 +10,7 @@ use versions::Target;
 use versions::elixir::ElixirBuild;
 use versions::node::NodeVersion;
 use versions::otp::OtpBuild;
+use versions::target::Arch;
 
 /// Where an archive is, and what its bytes must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,23 @@ pub struct Source {
     pub url: String,
     /// `None` where upstream publishes none: old lines of the lists have no checksum.
     pub sha256: Option<String>,
+}
+
+/// How much of a tool is put in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    Whole,
+    /// What building and running apps needs; see [`crate::unneeded`].
+    Needed,
+}
+
+impl Extent {
+    fn apply(self, dest: &Path, tool: Tool) -> Result<(), ToolchainError> {
+        match self {
+            Self::Whole => Ok(()),
+            Self::Needed => drop_unneeded(dest, tool),
+        }
+    }
 }
 
 /// The archive of an OTP build.
@@ -81,6 +100,7 @@ pub fn otp(
     source: &Source,
     root: &Path,
     dest: &Path,
+    extent: Extent,
     observer: &dyn Observer,
 ) -> Result<Unpacked, ToolchainError> {
     let unpacked = unpack(client, source, Format::TarGz, 1, dest, observer)?;
@@ -91,6 +111,7 @@ pub fn otp(
     if !has("bin/erl") || !has("bin/start.boot") {
         return Err(unexpected(source, "bin/erl"));
     }
+    extent.apply(dest, Tool::Otp)?;
     Ok(unpacked)
 }
 
@@ -99,29 +120,32 @@ pub fn elixir(
     client: &Client,
     source: &Source,
     dest: &Path,
+    extent: Extent,
     observer: &dyn Observer,
 ) -> Result<Unpacked, ToolchainError> {
     let unpacked = unpack(client, source, Format::Zip, 0, dest, observer)?;
-    if dest.join("bin/mix").is_file() {
-        Ok(unpacked)
-    } else {
-        Err(unexpected(source, "bin/mix"))
+    if !dest.join("bin/mix").is_file() {
+        return Err(unexpected(source, "bin/mix"));
     }
+    extent.apply(dest, Tool::Elixir)?;
+    Ok(unpacked)
 }
 
 /// Unpacks Node, which runs from anywhere.
 pub fn node(
     client: &Client,
     source: &Source,
+    arch: Arch,
     dest: &Path,
+    extent: Extent,
     observer: &dyn Observer,
 ) -> Result<Unpacked, ToolchainError> {
     let unpacked = unpack(client, source, Format::TarGz, 1, dest, observer)?;
-    if dest.join("bin/node").is_file() {
-        Ok(unpacked)
-    } else {
-        Err(unexpected(source, "bin/node"))
+    if !dest.join("bin/node").is_file() {
+        return Err(unexpected(source, "bin/node"));
     }
+    extent.apply(dest, Tool::Node(arch))?;
+    Ok(unpacked)
 }
 
 fn unpack(

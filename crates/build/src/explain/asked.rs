@@ -181,6 +181,12 @@ pub(super) fn plan(error: &PlanError) -> Explanation {
         )
         .because(format!("{} sets it.", asked.origin))
         .so("Write the package manager (npm, yarn, pnpm or bun), an @ and its version, such as pnpm@9.1.0. A hash may follow: +sha512.…"),
+        PlanError::NoSuchLevel { asked, levels } => Explanation::user(
+            "slim-level-unknown",
+            format!("{:?} is no level of slimming", asked.value),
+        )
+        .because(format!("{} sets it.", place(asked)))
+        .so(format!("Write one of {}.", levels.join(", "))),
         PlanError::NoSuchFolder {
             key,
             asked,

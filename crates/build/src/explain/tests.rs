@@ -310,6 +310,13 @@ fn folders() -> Vec<(&'static str, PlanError)> {
             },
         ),
         (
+            "plan_no_such_level",
+            PlanError::NoSuchLevel {
+                asked: in_file("slimmest", "elixir_buildpack.config", 4),
+                levels: ["none", "standard", "full"].map(str::to_owned).into(),
+            },
+        ),
+        (
             "plan_no_such_folder",
             PlanError::NoSuchFolder {
                 key: "phoenix_relative_path",

@@ -1,12 +1,15 @@
 //! JavaScript dependencies, and what builds the assets.
 
 use crate::command::Tool;
+use crate::digest::{Salted, of_paths};
 use crate::error::{Doing, Error};
-use crate::log::seconds;
+use crate::log::{StepLog, seconds};
 use crate::run::Build;
+use crate::store::{Key, Taken};
+use crate::tree::TreeError;
 use app::facts::join;
 use app::package_manager::Manager;
-use app::plan::{AssetBuild, Assets};
+use app::plan::{AssetBuild, Assets, Install};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -14,30 +17,104 @@ impl Build<'_> {
     pub(crate) fn javascript(&self) -> Result<(), Error> {
         let log = self.means.log.step("Installing JavaScript dependencies");
         let installs = self.plan.assets.iter().filter_map(|a| a.install.as_ref());
+        // A last hook may want them, whatever the assets want.
+        let wanted = self.node_modules_ship() || self.plan.hooks.post_compile.is_some();
+        if self.assets_are_kept() && !wanted {
+            for install in installs {
+                if let Ok(key) = self.node_modules_key(install)? {
+                    self.workspace.store.hold(&kept_name(install), &key);
+                }
+            }
+            log.detail("not needed: the assets are those of the last build");
+            return Ok(());
+        }
         for install in installs {
-            log.detail(&install.why.clone());
-            let (program, args) = words(&install.command);
-            log.detail(&format!(
-                "$ {}  (in {})",
-                install.command.join(" "),
-                install.dir
-            ));
-            // In the real folder: npm replaces node_modules as a whole, also where it is a link.
-            let folder = self.workspace.real(Path::new(&install.dir));
-            let doing = Doing::JsInstall {
-                dir: install.dir.clone(),
-                manager: install.manager.manager,
-                lockfile: install.lockfile.clone(),
-            };
-            Tool::new(program, &args, &folder, &self.env)
-                .run(&log, self.means.cancel)
-                .map_err(Error::command(doing))?;
+            self.install(install, &log)?;
         }
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
     }
 
+    fn install(&self, install: &Install, log: &StepLog<'_>) -> Result<(), Error> {
+        // In the real folder: npm replaces node_modules as a whole, also where it is a link.
+        let folder = self.workspace.real(Path::new(&install.dir));
+        let modules = folder.join("node_modules");
+        let (store, name) = (self.workspace.store, kept_name(install));
+        log.detail(&install.why);
+        let key = self.node_modules_key(install)?;
+        match &key {
+            Ok(key) => match store.take(&name, key, &modules)? {
+                Taken::Yes => {
+                    log.detail("kept from the last build: what decides them is the same");
+                    return Ok(());
+                }
+                Taken::No => {}
+                Taken::Unusable(reason) => {
+                    log.warning(&format!("what was kept could not be used: {reason}"));
+                }
+            },
+            Err(why) => log.detail(&format!("installed in every build: {why}")),
+        }
+        let (program, args) = words(&install.command);
+        log.detail(&format!(
+            "$ {}  (in {})",
+            install.command.join(" "),
+            install.dir
+        ));
+        let doing = Doing::JsInstall {
+            dir: install.dir.clone(),
+            manager: install.manager.manager,
+            lockfile: install.lockfile.clone(),
+        };
+        Tool::new(program, &args, &folder, &self.env)
+            .run(log, self.means.cancel)
+            .map_err(Error::command(doing))?;
+        // Yarn's other way of installing puts nothing there, or not all.
+        if let Ok(key) = &key
+            && modules.is_dir()
+            && !folder.join(".pnp.cjs").exists()
+        {
+            store.give(&name, key, &modules)?;
+        }
+        Ok(())
+    }
+
+    /// Everything that decides what a package manager installs; or why that cannot be told.
+    fn node_modules_key(&self, install: &Install) -> Result<Result<Key, String>, Error> {
+        let inputs = match &install.inputs {
+            Ok(inputs) => inputs,
+            Err(why) => return Ok(Err(why.clone())),
+        };
+        let app = &self.workspace.app;
+        let files = of_paths(app, inputs).map_err(TreeError::at(app, "read the files of"))?;
+        let salted = Salted::of(self.workspace.store)?;
+        let target = &self.plan.target;
+        let manager = install.manager.manager;
+        let version = self.record().tools.get(manager.as_str()).cloned();
+        let node = self.plan.node.as_ref().map(|node| node.version.clone());
+        let settings = salted.variables(&self.workspace.environment.for_commands(), |name| {
+            let prefixes = ["NPM_", "NODE_", "YARN_", "PNPM_", "BUN_", "COREPACK_"];
+            let name = name.to_ascii_uppercase();
+            prefixes.iter().any(|prefix| name.starts_with(prefix))
+        });
+        let key = [
+            ("files", files),
+            ("settings", settings),
+            ("command", install.command.join(" ")),
+            ("Node.js", node.unwrap_or_default()),
+            ("package manager", version.unwrap_or_default()),
+            ("stack", target.stack.clone()),
+            ("architecture", target.arch.to_string()),
+        ];
+        let key = key.map(|(name, value)| (name.to_owned(), value));
+        Ok(Ok(key.into()))
+    }
+
     pub(crate) fn assets(&self) -> Result<(), Error> {
+        if self.place_kept_assets()? {
+            return Ok(());
+        }
+        self.before_assets();
         for assets in &self.plan.assets {
             self.build_assets(assets)?;
         }
@@ -159,6 +236,11 @@ impl Build<'_> {
 /// The functions of the Phoenix static buildpack that scripts call. The log indents by itself.
 const FUNCTIONS: &str =
     "info() { echo \"$*\"; }\nindent() { cat; }\nhead() { echo; echo \"$*\"; }\n";
+
+/// What the `node_modules` of a folder is kept as.
+fn kept_name(install: &Install) -> String {
+    format!("node_modules-{}", install.dir.replace(['/', '.'], "_"))
+}
 
 /// A command's program and its arguments.
 fn words(command: &[String]) -> (&str, Vec<&str>) {

@@ -10,6 +10,7 @@ use crate::run::Build;
 use crate::tree::TreeError;
 use app::Origin;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 impl Build<'_> {
     pub(crate) fn deps(&self) -> Result<(), Error> {
@@ -162,6 +163,9 @@ impl Build<'_> {
     /// Digests what the app's own hook or script has not digested already, and drops what is too
     /// old of earlier deploys: both in one VM.
     pub(crate) fn digest(&self) -> Result<(), Error> {
+        if self.assets_placed.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         let digest = format!("{}.digest", self.plan.phoenix_ex);
         let clean = self.clean_task();
         let has_files = |dir: &&str| {

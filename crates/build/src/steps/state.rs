@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::log::seconds;
 use crate::run::Build;
 use crate::sources::Sources;
+use crate::steps::kept_assets::read_sources;
 use crate::store::{Key, Restored};
 use crate::told::megabytes;
 use crate::tree::TreeError;
@@ -35,7 +36,7 @@ impl Build<'_> {
     }
 
     /// What compiled code depends on beside its sources, which mix itself looks after.
-    fn build_key(&self) -> Key {
+    pub(crate) fn build_key(&self) -> Key {
         let plan = self.plan;
         // A branch has a new build under the same name whenever it moves.
         let build = |version: &str, is_branch: bool, sha256: &Option<String>, built_at: &str| match (
@@ -80,6 +81,7 @@ impl Build<'_> {
 
     pub(crate) fn restore(&self) -> Result<(), Error> {
         let log = self.means.log.step("Restoring the last build");
+        let mut pushed = read_sources(&self.workspace.app, &Sources::default())?;
         for (name, key) in [("deps", self.deps_key()), ("_build", self.build_key())] {
             let place = self.workspace.real(Path::new(name));
             let restored = self
@@ -98,7 +100,7 @@ impl Build<'_> {
                         megabytes(amount.bytes)
                     ));
                     if name == "_build" {
-                        self.restore_times()?;
+                        self.restore_times(&mut pushed)?;
                     }
                 }
                 Restored::Dropped(reasons) => {
@@ -108,6 +110,9 @@ impl Build<'_> {
                 }
             }
         }
+        // Set once: there is one restore step.
+        let _ = self.pushed.set(pushed);
+        self.restore_assets(&log)?;
         self.restore_executables()?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
@@ -131,12 +136,12 @@ impl Build<'_> {
             .collect()
     }
 
-    fn restore_times(&self) -> Result<(), Error> {
+    fn restore_times(&self, pushed: &mut Sources) -> Result<(), Error> {
         let app = &self.workspace.app;
         let kept = self.workspace.store.read_note(&self.sources());
-        if let Some(sources) = kept.as_deref().and_then(Sources::parse) {
-            sources
-                .restore_times(app)
+        if let Some(kept) = kept.as_deref().and_then(Sources::parse) {
+            pushed
+                .restore_times(app, &kept)
                 .map_err(TreeError::at(app, "set the times of files in"))?;
         }
         Ok(())
@@ -177,8 +182,9 @@ impl Build<'_> {
                 megabytes(amount.bytes)
             ));
         }
-        let app = &self.workspace.app;
-        let sources = Sources::of(app).map_err(TreeError::at(app, "read the files of"))?;
+        self.save_assets(&log)?;
+        let none = Sources::default();
+        let sources = read_sources(&self.workspace.app, self.pushed.get().unwrap_or(&none))?;
         self.workspace
             .store
             .write_note(&self.sources(), &sources.to_json())?;

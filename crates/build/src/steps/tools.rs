@@ -7,9 +7,11 @@ use crate::run::Build;
 use crate::store::{Key, Tool};
 use crate::told::{Told, megabytes};
 use crate::tree;
+use app::plan::Slim;
 use fetch::{Observer, Unpacked};
 use std::cell::Cell;
 use std::path::Path;
+use toolchain::install::Extent;
 use toolchain::{ToolchainError, install, installers, lists};
 use versions::ElixirVersion;
 
@@ -37,9 +39,10 @@ impl Build<'_> {
             ("os", &plan.target.os.to_string()),
             ("arch", &plan.target.arch.to_string()),
             ("root", &root.to_string_lossy()),
+            ("extent", self.extent_name()),
         ]);
         self.provide("erlang", &key, place, &log, &source, &|dest, told| {
-            install::otp(self.means.client, &source, &root, dest, told)
+            install::otp(self.means.client, &source, &root, dest, self.extent(), told)
         })
     }
 
@@ -54,10 +57,11 @@ impl Build<'_> {
         let key = key(&[
             ("elixir", &build.reference),
             ("build", build.sha256.as_deref().unwrap_or(&build.built_at)),
+            ("extent", self.extent_name()),
         ]);
         let place = &self.workspace.places.elixir;
         self.provide("elixir", &key, place, &log, &source, &|dest, told| {
-            install::elixir(self.means.client, &source, dest, told)
+            install::elixir(self.means.client, &source, dest, self.extent(), told)
         })
     }
 
@@ -79,14 +83,18 @@ impl Build<'_> {
             .log
             .step(&format!("Installing Node.js {}", node.version));
         let (client, hosts, target) = (self.means.client, self.means.hosts, &self.plan.target);
-        let key = key(&[("node", &node.version), ("arch", &target.arch.to_string())]);
+        let key = key(&[
+            ("node", &node.version),
+            ("arch", &target.arch.to_string()),
+            ("extent", self.extent_name()),
+        ]);
         let source =
             |told: &dyn Observer| install::node_source(client, hosts, target, &node.build, told);
         let place = &self.workspace.places.node;
         self.keep("node", &key, place, &log, &|dest| {
             let told = Told::to(&log);
             let source = source(&told)?;
-            let unpacked = install::node(client, &source, dest, &told)?;
+            let unpacked = install::node(client, &source, target.arch, dest, self.extent(), &told)?;
             say_fetched(&log, &source, &unpacked);
             Ok(())
         })?;
@@ -145,6 +153,20 @@ impl Build<'_> {
             log.warning(&outdated.warning);
         }
         Ok(list.text)
+    }
+
+    fn extent(&self) -> Extent {
+        match self.plan.slim {
+            Slim::None => Extent::Whole,
+            Slim::Standard | Slim::Full => Extent::Needed,
+        }
+    }
+
+    fn extent_name(&self) -> &'static str {
+        match self.extent() {
+            Extent::Whole => "whole",
+            Extent::Needed => "needed",
+        }
     }
 
     /// What a branch calls itself, once it is unpacked.

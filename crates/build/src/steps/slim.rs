@@ -1,0 +1,193 @@
+//! Leaving out of the slug what no dyno can use. Everything that is left out is told, with its size.
+
+use crate::error::Error;
+use crate::log::StepLog;
+use crate::run::Build;
+use crate::told::megabytes;
+use crate::tree::{self, TreeError};
+use app::facts::join;
+use app::plan::Slim;
+use std::fs;
+use std::path::{Path, PathBuf};
+use toolchain::unneeded::{self, Tool};
+
+/// What stays of the `.git` of a dependency: mix asks git for the commit that is checked out, and
+/// where it came from, whenever it starts. gitrepository-layout(5) has what makes it a repository.
+const OF_GIT: [&str; 3] = ["HEAD", "config", "packed-refs"];
+
+/// At the top of an app whose release is all that it needs.
+const STAYS_BESIDE_A_RELEASE: [&str; 7] = [
+    "Procfile",
+    "app.json",
+    ".profile",
+    ".profile.d",
+    ".mixpack",
+    ".buildpacks",
+    "_build",
+];
+
+impl Build<'_> {
+    pub(crate) fn slim(&self) -> Result<(), Error> {
+        let log = self.means.log.step("Leaving out what no dyno uses");
+        let mut all = 0;
+        if self.release_can_stand_alone(&log) {
+            all += self.all_but_the_release(&log)?;
+        } else {
+            all += self.of_tools(&log)?;
+            all += self.of_dependencies(&log)?;
+            all += self.of_javascript(&log)?;
+        }
+        if all == 0 {
+            log.detail("nothing");
+        }
+        log.detail(&format!(
+            "{} in all; MIXPACK_SLIM=none keeps everything",
+            megabytes(all)
+        ));
+        Ok(())
+    }
+
+    fn of_tools(&self, log: &StepLog<'_>) -> Result<u64, Error> {
+        let places = &self.workspace.places;
+        let arch = self.plan.target.arch;
+        let mut tools = vec![(
+            "Erlang: headers, static libraries",
+            &places.erlang,
+            Tool::Otp,
+        )];
+        if self.plan.node.is_some() && !self.plan.node_given {
+            let what = "Node.js: headers, npm's manual";
+            tools.push((what, &places.node, Tool::Node(arch)));
+        }
+        let mut bytes = 0;
+        for (what, place, tool) in tools {
+            let root = self.workspace.real(place);
+            if root.is_dir() {
+                let paths = unneeded::to_run(&root, tool);
+                let paths = paths.map_err(TreeError::at(&root, "read"))?;
+                bytes += leave_out(what, &paths, log)?;
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn of_dependencies(&self, log: &StepLog<'_>) -> Result<u64, Error> {
+        let deps = self.workspace.real(Path::new("deps"));
+        let mut of_git = Vec::new();
+        for dependency in entries(&deps) {
+            let git = dependency.join(".git");
+            if !git.is_dir() {
+                continue;
+            }
+            for path in entries(&git) {
+                match path.file_name().and_then(|name| name.to_str()) {
+                    Some(name) if OF_GIT.contains(&name) => {}
+                    // They have to be there, and nothing in them.
+                    Some("objects" | "refs") => of_git.extend(entries(&path)),
+                    _ => of_git.push(path),
+                }
+            }
+        }
+        let hex = self.workspace.real(&self.workspace.places.hex_home);
+        let packages = ["packages", "cache.ets"].map(|name| hex.join(name));
+        let mut bytes = leave_out("dependencies: histories of git", &of_git, log)?;
+        bytes += leave_out("Hex: archives of packages", &packages, log)?;
+        Ok(bytes)
+    }
+
+    fn of_javascript(&self, log: &StepLog<'_>) -> Result<u64, Error> {
+        if self.node_modules_ship() {
+            return Ok(0);
+        }
+        let mut bytes = 0;
+        for assets in &self.plan.assets {
+            let modules = join(&assets.assets_dir, "node_modules");
+            let place = self.workspace.real(Path::new(&modules));
+            bytes += leave_out(&modules, &[place], log)?;
+        }
+        if self.plan.node.is_some() && !self.plan.node_given {
+            let node = self.workspace.real(&self.workspace.places.node);
+            let npm = ["bin/npm", "bin/npx", "bin/corepack", "lib/node_modules"]
+                .map(|name| node.join(name));
+            bytes += leave_out("Node.js: npm", &npm, log)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Whether what npm installed is in the slug, and why.
+    pub(crate) fn node_modules_ship(&self) -> bool {
+        !self.plan.remove_node && (self.plan.slim == Slim::None || self.plan.node_use.is_some())
+    }
+
+    /// A release without a runtime of its own (`include_erts: false`) runs on the one in the slug.
+    fn release_can_stand_alone(&self, log: &StepLog<'_>) -> bool {
+        let name = self.record().release.clone();
+        let Some(name) = name.filter(|_| self.plan.release_alone) else {
+            return false;
+        };
+        let release = format!("_build/{}/rel/{name}", self.plan.mix_env.value);
+        let has_runtime = entries(&self.workspace.real(Path::new(&release)))
+            .iter()
+            .filter_map(|path| path.file_name())
+            .any(|name| name.to_string_lossy().starts_with("erts-"));
+        if !has_runtime {
+            log.warning("the release has no Erlang of its own: the slug holds more than it");
+        }
+        has_runtime
+    }
+
+    fn all_but_the_release(&self, log: &StepLog<'_>) -> Result<u64, Error> {
+        let app = &self.workspace.app;
+        let mut bytes = 0;
+        let mut others = Vec::new();
+        for path in entries(app) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if !STAYS_BESIDE_A_RELEASE.contains(&&*name) && !self.is_called(&name) {
+                others.push(path);
+            }
+        }
+        bytes += leave_out("the app's sources, tools, dependencies", &others, log)?;
+        let env = self.plan.mix_env.value.as_str();
+        let build = self.workspace.real(Path::new("_build"));
+        let mut others: Vec<PathBuf> = entries(&build)
+            .into_iter()
+            .filter(|path| path.file_name().is_none_or(|name| name != env))
+            .collect();
+        let compiled = entries(&build.join(env)).into_iter();
+        others.extend(compiled.filter(|path| path.file_name().is_none_or(|name| name != "rel")));
+        bytes += leave_out("compiled code that the release has too", &others, log)?;
+        Ok(bytes)
+    }
+
+    /// Whether the Procfile speaks of something at the top of the app: a script of the user's.
+    fn is_called(&self, name: &str) -> bool {
+        let procfile = fs::read_to_string(self.workspace.real(Path::new("Procfile")));
+        procfile.is_ok_and(|text| {
+            text.split(|c: char| !(c.is_alphanumeric() || "._-".contains(c)))
+                .any(|word| word == name)
+        })
+    }
+}
+
+/// Removes paths and says what they held.
+fn leave_out(what: &str, paths: &[PathBuf], log: &StepLog<'_>) -> Result<u64, Error> {
+    let mut bytes = 0;
+    for path in paths {
+        bytes += tree::measure(path).bytes;
+        tree::remove(path)?;
+    }
+    if bytes > 0 {
+        log.detail(&format!("{what:<44} {:>9}", megabytes(bytes)));
+    }
+    Ok(bytes)
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    paths.sort();
+    paths
+}

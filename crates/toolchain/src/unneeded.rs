@@ -1,0 +1,210 @@
+//! What of a toolchain is of no use: to nobody who builds an app, or to no dyno that runs one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use versions::target::Arch;
+use walkdir::WalkDir;
+
+/// A tool's files that no build of an app needs: documentation and sources of the tool itself.
+/// They are dropped when it is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    Otp,
+    Elixir,
+    /// For this machine: headers for others are most of what Node.js brings of them.
+    Node(Arch),
+}
+
+/// Which files (or folders) of a tool are left out; by path relative to it, with `/`.
+impl Tool {
+    fn unneeded(self, path: &str) -> bool {
+        let parts: Vec<&str> = path.split('/').collect();
+        match self {
+            Self::Otp => match parts.as_slice() {
+                ["doc" | "man"] | ["lib", _, "doc" | "examples" | "c_src" | "java_src"] => true,
+                [erts, "doc" | "man" | "src"] => erts.starts_with("erts-"),
+                // Headers are included by their names there, sources are not.
+                ["lib", _, "src", .., file] => {
+                    Path::new(file).extension().is_some_and(|end| end != "hrl")
+                }
+                _ => false,
+            },
+            Self::Elixir => matches!(parts.as_slice(), ["man"] | ["lib", _, "lib"]),
+            Self::Node(arch) => match parts.as_slice() {
+                ["share"] => true,
+                ["include", "node", "openssl", "archs", platform] => {
+                    *platform != openssl_name(arch)
+                }
+                _ => false,
+            },
+        }
+    }
+
+    /// What only building needs, or people who read: no dyno compiles C or installs packages.
+    fn unneeded_to_run(self, path: &str) -> bool {
+        let parts: Vec<&str> = path.split('/').collect();
+        match self {
+            Self::Otp => match parts.as_slice() {
+                ["usr"] => true,
+                [erts, "include"] => erts.starts_with("erts-"),
+                ["lib", library, "include"] => library.starts_with("erl_interface-"),
+                [.., file] => is_static_library(file),
+                [] => false,
+            },
+            Self::Elixir => false,
+            Self::Node(_) => matches!(
+                parts.as_slice(),
+                ["include" | "CHANGELOG.md" | "README.md"]
+                    | ["lib", "node_modules", "npm", "docs" | "man"]
+            ),
+        }
+    }
+}
+
+/// The folder of OpenSSL's headers in Node's, by machine.
+fn openssl_name(arch: Arch) -> &'static str {
+    match arch {
+        Arch::Amd64 => "linux-x86_64",
+        Arch::Arm64 => "linux-aarch64",
+    }
+}
+
+fn is_static_library(file: &str) -> bool {
+    Path::new(file).extension().is_some_and(|end| end == "a")
+}
+
+/// The topmost files and folders of the tool at `root` that no build needs.
+pub fn to_build(root: &Path, tool: Tool) -> io::Result<Vec<PathBuf>> {
+    found(root, |path| tool.unneeded(path))
+}
+
+/// Those that no dyno needs.
+pub fn to_run(root: &Path, tool: Tool) -> io::Result<Vec<PathBuf>> {
+    found(root, |path| tool.unneeded_to_run(path))
+}
+
+fn found(root: &Path, unneeded: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    let mut walk = WalkDir::new(root).min_depth(1).into_iter();
+    while let Some(entry) = walk.next() {
+        let entry = entry?;
+        let relative = entry.path().strip_prefix(root).ok().and_then(Path::to_str);
+        if relative.is_some_and(&unneeded) {
+            if entry.file_type().is_dir() {
+                walk.skip_current_dir();
+            }
+            paths.push(entry.into_path());
+        }
+    }
+    Ok(paths)
+}
+
+/// Drops from a tool that was just unpacked what no build needs.
+pub(crate) fn drop_unneeded(root: &Path, tool: Tool) -> Result<(), crate::ToolchainError> {
+    let paths = to_build(root, tool).map_err(crate::ToolchainError::io(root, "read"))?;
+    for path in paths {
+        let is_dir = path.symlink_metadata().is_ok_and(|found| found.is_dir());
+        let removed = if is_dir {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        removed.map_err(crate::ToolchainError::io(&path, "remove"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn left(
+        files: &[&str],
+        list: fn(&Path, Tool) -> io::Result<Vec<PathBuf>>,
+        tool: Tool,
+    ) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = dir.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let mut paths: Vec<String> = list(dir.path(), tool)
+            .unwrap()
+            .iter()
+            .map(|path| {
+                path.strip_prefix(dir.path())
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect();
+        paths.sort();
+        paths
+    }
+
+    #[test]
+    fn sources_and_documentation_go_and_headers_stay() {
+        let otp = [
+            "bin/erl",
+            "doc/index.html",
+            "erts-15.2/bin/beam.smp",
+            "erts-15.2/doc/chunks/erts.chunk",
+            "erts-15.2/include/erl_nif.h",
+            "lib/crypto-5.5/priv/lib/crypto.so",
+            "lib/crypto-5.5/priv/lib/crypto.a",
+            "lib/stdlib-6.2/doc/chunks/lists.chunk",
+            "lib/stdlib-6.2/ebin/lists.beam",
+            "lib/stdlib-6.2/src/lists.erl",
+            "lib/stdlib-6.2/src/erl_internal.hrl",
+            "lib/xmerl-2.1/include/xmerl.hrl",
+            "usr/include/ei.h",
+        ];
+        assert_eq!(
+            left(&otp, to_build, Tool::Otp),
+            [
+                "doc",
+                "erts-15.2/doc",
+                "lib/stdlib-6.2/doc",
+                "lib/stdlib-6.2/src/lists.erl"
+            ]
+        );
+        assert_eq!(
+            left(&otp, to_run, Tool::Otp),
+            [
+                "erts-15.2/include",
+                "lib/crypto-5.5/priv/lib/crypto.a",
+                "usr"
+            ]
+        );
+        let elixir = [
+            "bin/mix",
+            "lib/mix/ebin/Elixir.Mix.beam",
+            "lib/mix/lib/mix.ex",
+            "man/mix.1",
+        ];
+        assert_eq!(
+            left(&elixir, to_build, Tool::Elixir),
+            ["lib/mix/lib", "man"]
+        );
+        let node = [
+            "bin/node",
+            "CHANGELOG.md",
+            "include/node/node.h",
+            "include/node/openssl/archs/linux-x86_64/a.h",
+            "include/node/openssl/archs/linux-aarch64/a.h",
+            "lib/node_modules/npm/bin/npm-cli.js",
+            "lib/node_modules/npm/docs/a.md",
+        ];
+        assert_eq!(
+            left(&node, to_build, Tool::Node(Arch::Amd64)),
+            ["include/node/openssl/archs/linux-aarch64"]
+        );
+        assert_eq!(
+            left(&node, to_run, Tool::Node(Arch::Amd64)),
+            ["CHANGELOG.md", "include", "lib/node_modules/npm/docs"]
+        );
+    }
+}
