@@ -55,7 +55,13 @@ fn error(app: &App, deploy: &Deploy) -> String {
         .replace(&app.host.url(), "http://HOST")
         .replace(&*deploy.build_dir.to_string_lossy(), "BUILD_DIR")
         .trim_end()
-        .to_owned()
+        .lines()
+        .map(|line| match line.split_once(" (read on 2") {
+            Some((list, _)) => format!("{list} (read on TIME)"),
+            None => line.to_owned(),
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The step that ends where the plan cannot be made: nothing comes after it.

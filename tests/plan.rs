@@ -1,6 +1,6 @@
 //! `mixpack plan`: what would be built and why, for people and for scripts, on their own machine.
 
-use mirror::Server;
+use mirror::{Override, Server};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,8 @@ struct Case {
     app: tempfile::TempDir,
     host: Server,
     stack: &'static str,
+    /// Whether there is a second place to have OTP from.
+    other_otp: bool,
 }
 
 fn case(fixture: &str) -> Case {
@@ -24,6 +26,7 @@ fn case(fixture: &str) -> Case {
         app,
         host: artifact_host(),
         stack: "heroku-24",
+        other_otp: false,
     }
 }
 
@@ -35,11 +38,14 @@ impl Case {
     /// Runs `mixpack plan` with nothing of this process's environment.
     fn run(&self, args: &[&str]) -> Output {
         let exe = std::env::var_os("MIXPACK_EXE").expect("MIXPACK_EXE: run `cargo xtask test`");
+        let url = self.host.url();
+        let other = ("MIXPACK_OTP_BUILDS_URL", format!("{url}/erlef/otp_builds"));
         Command::new(PathBuf::from(exe))
             .arg("plan")
             .args(args)
             .arg(self.app.path())
             .env_clear()
+            .envs(self.other_otp.then_some(other))
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("NO_COLOR", "1")
             .env("STACK", self.stack)
@@ -155,6 +161,47 @@ fn the_stack_and_the_lists_decide_as_for_a_build() {
     let plan = case.json();
     assert_eq!(plan["tools"]["erlang"]["version"], "25.2.3");
     assert_eq!(plan["target"], "ubuntu-22.04 (amd64)");
+}
+
+#[test]
+fn what_the_other_place_lists_is_planned_like_the_rest_and_said() {
+    const OTP_LIST: &str = "/builds/otp/amd64/ubuntu-24.04/builds.txt";
+    let mut case = case("no-deps");
+    case.other_otp = true;
+    case.write(
+        "elixir_buildpack.config",
+        "elixir_version=1.18\nerlang_version=27\n",
+    );
+    let of_the_first = case.json();
+    assert_eq!(of_the_first["warnings"], serde_json::json!([]));
+    case.host
+        .set_override(OTP_LIST, Override::Body(b"\n".to_vec()));
+    let plan = case.json();
+    assert_eq!(plan["tools"], of_the_first["tools"]);
+    assert_eq!(plan["tools"]["erlang"]["version"], "27.3.4.1");
+    assert_eq!(
+        plan["tools"]["erlang"]["source"],
+        "elixir_buildpack.config:2"
+    );
+    let warnings = words(&plan["warnings"]);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains("is empty; going by http://"),
+        "{warnings:?}"
+    );
+
+    case.host.set_override(
+        "/erlef/otp_builds/raw/main/builds/x86_64-unknown-linux-gnu-ubuntu-24.04.csv",
+        Override::Status(404),
+    );
+    let refused = case.refused();
+    for part in [
+        "/ubuntu-24.04/builds.txt was answered",
+        "http://HOST/erlef/otp_builds/raw/main/builds/x86_64-unknown-linux-gnu-ubuntu-24.04.csv:",
+        "Error code: list-empty",
+    ] {
+        assert!(refused.contains(part), "{refused}");
+    }
 }
 
 #[test]

@@ -136,3 +136,234 @@ fn lists_that_are_down_or_empty_stop_no_build_of_what_is_kept() {
         deploy.log()
     );
 }
+
+/// Below the artifact host, laid out as `erlef/otp_builds` on GitHub.
+const OTHER: &str = "/erlef/otp_builds";
+const OTHER_LIST: &str =
+    "/erlef/otp_builds/raw/main/builds/x86_64-unknown-linux-gnu-ubuntu-24.04.csv";
+const OTP: &str = "/builds/otp/amd64/ubuntu-24.04/OTP-27.3.4.1.tar.gz";
+const OTHER_OTP: &str = "/erlef/otp_builds/releases/download/OTP-27.3.4.1/otp-x86_64-unknown-linux-gnu-ubuntu-24.04.tar.gz";
+
+/// The app without a dependency, with two places that publish OTP.
+fn app_with_two_places() -> App {
+    let app = bare_app();
+    app.write(".tool-versions", "erlang 27.3.4.1\nelixir 1.18.3\n");
+    app.config(
+        "MIXPACK_OTP_BUILDS_URL",
+        &format!("{}{OTHER}", app.host.url()),
+    );
+    app
+}
+
+/// The requests for a path since the last time that they were forgotten.
+fn asked_for(app: &App, path: &str) -> usize {
+    let requests = app.host.requests();
+    requests
+        .iter()
+        .filter(|request| request.path.starts_with(path))
+        .count()
+}
+
+#[track_caller]
+fn says(log: &str, parts: &[&str]) {
+    let said = log
+        .lines()
+        .any(|line| parts.iter().all(|part| line.contains(part)));
+    assert!(said, "no line with {parts:?} in:\n{log}");
+}
+
+#[test]
+fn otp_comes_from_the_other_place_while_the_first_is_down() {
+    let app = app_with_two_places();
+    let secret = app
+        .host
+        .url()
+        .replace("http://", "http://reader:s3cr3t-t0ken@");
+    app.config("MIXPACK_OTP_BUILDS_URL", &format!("{secret}{OTHER}"));
+    app.host.set_override(OTP_LIST, Override::Status(503));
+    app.host.set_override(OTP, Override::Status(503));
+    let deploy = app.deploy();
+    deploy.expect_success();
+    says(
+        &deploy.stderr,
+        &[
+            "the list of OTP builds",
+            OTP_LIST,
+            "HTTP status 503; going by ",
+            OTHER_LIST,
+        ],
+    );
+    says(&deploy.stdout, &["fetched ", OTHER_OTP]);
+    assert_eq!(asked_for(&app, OTP), 0, "{:?}", app.host.requests());
+    assert!(!deploy.log().contains("s3cr3t"), "{}", deploy.log());
+    let note = app.cache().join("mixpack/list-erlang-other.json");
+    let note = std::fs::read_to_string(note).expect("the list is kept");
+    assert!(note.contains(OTHER_LIST) && !note.contains("s3cr3t"));
+
+    // What came from there stays when the first answers again, and nothing else is asked.
+    app.host.clear_override(OTP_LIST);
+    app.host.clear_override(OTP);
+    app.host.forget_requests();
+    let back = app.deploy();
+    back.expect_success();
+    assert_eq!(back.compiled(), [""; 0], "{}", back.log());
+    assert_eq!(
+        asked_for(&app, OTP) + asked_for(&app, OTHER),
+        0,
+        "{:?}",
+        app.host.requests()
+    );
+
+    // An exact version that an old list has needs no other list; the newest of a line does.
+    app.host.set_override(OTP_LIST, Override::Status(404));
+    app.host.forget_requests();
+    let exact = app.deploy();
+    exact.expect_success();
+    says(&exact.stderr, &["going by the one that was read on 2"]);
+    assert_eq!(asked_for(&app, OTHER), 0, "{:?}", app.host.requests());
+    app.write(".tool-versions", "erlang 27\nelixir 1.18.3\n");
+    app.host.set_override(OTHER_LIST, Override::Status(404));
+    let partial = app.deploy();
+    partial.expect_success();
+    assert_eq!(asked_for(&app, OTHER_LIST), 1);
+    says(&partial.stdout, &["erlang 27 -> 27.3.4.1"]);
+    assert_eq!(partial.compiled(), [""; 0], "{}", partial.log());
+}
+
+#[test]
+fn a_version_that_only_the_other_place_has_built() {
+    let app = app_with_two_places();
+    let first = artifact(OTP_LIST);
+    let old: String = first
+        .split_inclusive('\n')
+        .filter(|line| line.starts_with("OTP-25"))
+        .collect();
+    assert!(!old.is_empty());
+    app.host
+        .set_override(OTP_LIST, Override::Body(old.into_bytes()));
+    let deploy = app.deploy();
+    deploy.expect_success();
+    says(
+        &deploy.stderr,
+        &["Erlang/OTP 27.3.4.1 is not in ", OTP_LIST, OTHER_LIST],
+    );
+    says(&deploy.stdout, &["fetched ", OTHER_OTP]);
+    says(&deploy.stdout, &["MB, sha256 verified"]);
+
+    // Nobody goes back to what the first has, with the other up or down.
+    app.remove(".tool-versions");
+    for list in [None, Some(Override::Status(404))] {
+        if let Some(answer) = list {
+            app.host.set_override(OTHER_LIST, answer);
+        }
+        let kept = app.deploy();
+        kept.expect_success();
+        says(&kept.stdout, &["erlang 27.3.4.1 (from the last build)"]);
+        assert_eq!(kept.compiled(), [""; 0], "{}", kept.log());
+    }
+    app.host.clear_override(OTHER_LIST);
+
+    // In neither: the error says what there is, and where that was read and when.
+    app.write(".tool-versions", "erlang 27.3.4.99\nelixir 1.18.3\n");
+    let refused = app.deploy();
+    assert_eq!(refused.code, Some(1), "{}", refused.log());
+    for parts in [
+        ["Error code: version-not-available", ""],
+        ["The newest of that line is 27.3.4.1.", ""],
+        [OTP_LIST, " (read on 2"],
+        [OTHER_LIST, " (read on 2"],
+    ] {
+        says(&refused.stderr, &parts);
+    }
+
+    // HEX_BUILDS_URL alone stands for all that there is.
+    app.unset("MIXPACK_OTP_BUILDS_URL");
+    app.write(".tool-versions", "erlang 27.3.4.1\nelixir 1.18.3\n");
+    app.host.forget_requests();
+    let refused = app.deploy();
+    assert_eq!(refused.code, Some(1), "{}", refused.log());
+    says(&refused.stderr, &["Error code: version-not-available"]);
+    assert_eq!(asked_for(&app, OTHER), 0, "{:?}", app.host.requests());
+}
+
+#[test]
+fn an_archive_that_the_first_place_lists_and_does_not_have() {
+    let app = app_with_two_places();
+    app.host.set_override(OTP, Override::Status(404));
+    app.host.set_override(OTHER_OTP, Override::Status(404));
+    let refused = app.deploy();
+    assert_eq!(refused.code, Some(1), "{}", refused.log());
+    for part in ["Error code: artifact-missing", OTP, OTHER_OTP] {
+        says(&refused.stderr, &[part]);
+    }
+
+    app.host.clear_override(OTHER_OTP);
+    let deploy = app.deploy();
+    deploy.expect_success();
+    says(
+        &deploy.stderr,
+        &[OTP, "HTTP status 404; going on with ", OTHER_OTP],
+    );
+    says(&deploy.stdout, &["fetched ", OTHER_OTP]);
+    let installed = deploy.slug.join(".platform_tools/erlang/bin/erl");
+    assert!(installed.is_file());
+
+    app.host.clear_override(OTP);
+    app.host.forget_requests();
+    let back = app.deploy();
+    back.expect_success();
+    assert_eq!(
+        asked_for(&app, OTP) + asked_for(&app, OTHER),
+        0,
+        "{:?}",
+        app.host.requests()
+    );
+}
+
+#[test]
+fn a_branch_of_otp_comes_from_the_release_that_moves_with_it() {
+    let app = app_with_two_places();
+    app.write(".tool-versions", "erlang ref:maint\nelixir 1.18.3\n");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    says(
+        &deploy.stdout,
+        &["fetched ", "/releases/download/maint-latest/otp-x86_64-"],
+    );
+    let rebar3 = deploy.slug.join(".mix/elixir/1-18-otp-27/rebar3");
+    assert!(rebar3.is_file(), "{}", deploy.log());
+
+    // The commit tells whether it has moved, and not the bytes of an archive.
+    let list = artifact(OTHER_LIST);
+    let row = |line: &str, at: usize, value: &str| {
+        let mut fields: Vec<&str> = line.split(',').collect();
+        fields[at] = value;
+        fields.join(",")
+    };
+    let changed = |at: usize, value: &str| {
+        let lines = list.lines().map(|line| {
+            if line.starts_with("maint,") {
+                row(line, at, value)
+            } else {
+                line.to_owned()
+            }
+        });
+        let text = lines.collect::<Vec<_>>().join("\n");
+        app.host
+            .set_override(OTHER_LIST, Override::Body(text.into_bytes()));
+        app.host.forget_requests();
+        let deploy = app.deploy();
+        deploy.expect_success();
+        asked_for(&app, "/erlef/otp_builds/releases")
+    };
+    assert_eq!(changed(2, "2026-10-01T00:00:00Z"), 0);
+    assert_eq!(changed(1, &"ab".repeat(20)), 1);
+}
+
+/// A file of the artifact host, as it is without faults.
+fn artifact(path: &str) -> String {
+    let host = artifact_host();
+    let answer = ureq::get(&format!("{}{path}", host.url())).call();
+    let mut answer = answer.expect("an answer");
+    answer.body_mut().read_to_string().expect("a text")
+}

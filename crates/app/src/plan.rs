@@ -184,6 +184,9 @@ pub struct Plan {
     pub mix_env: Asked,
     #[serde(skip)]
     pub erlang: Choice<OtpBuild>,
+    /// The OTP major that versions were chosen for. Of a branch it is a guess.
+    #[serde(skip)]
+    pub otp_major: u32,
     #[serde(skip)]
     pub elixir: Choice<ElixirBuild>,
     #[serde(skip)]
@@ -235,12 +238,6 @@ fn as_string<S: serde::Serializer>(target: &Target, s: S) -> Result<S::Ok, S::Er
 }
 
 impl Plan {
-    /// The OTP major that the plan settled on; branches are taken for the newest.
-    #[must_use]
-    pub fn otp_major(&self) -> u32 {
-        otp_major(&self.erlang.build)
-    }
-
     #[must_use]
     pub fn has(&self, step: StepName) -> bool {
         self.steps.iter().any(|planned| planned.name == step)
@@ -324,6 +321,8 @@ pub enum PlanError {
         otp_source: Origin,
         /// The OTP majors that this Elixir goes with and that are built for the target, ascending.
         usable: Vec<u32>,
+        /// The first release of the same line of Elixir that does go with this OTP.
+        first_patch: Option<String>,
     },
     #[error("no OTP built for {target} goes with Elixir {}", asked.value)]
     NoOtpFor { asked: Asked, target: String },
@@ -398,6 +397,7 @@ pub fn plan(
     let folders: Vec<&str> = assets.iter().map(|a| a.assets_dir.as_str()).collect();
     let wishes = Wishes::of(facts, settings, &folders);
     let (erlang, elixir) = choose_pair(&wishes, &target, lists, last)?;
+    let otp_major = lists.otp.major_of(&erlang.build);
     let given = facts
         .given_node
         .as_ref()
@@ -421,30 +421,37 @@ pub fn plan(
         .is_none_or(|version| (version.major(), version.minor()) >= (1, 15));
     let removes_executables = removes_executables(facts, settings, &assets);
     let node_given = node.is_some() && facts.given_node.is_some();
+    let branches: Vec<StepName> = [
+        (StepName::Erlang, erlang.build.version.is_none()),
+        (StepName::Elixir, elixir.build.version.is_none()),
+    ]
+    .into_iter()
+    .filter_map(|(tool, is_branch)| is_branch.then_some(tool))
+    .collect();
     let check_locked = settings.check_locked && facts.has_lock && checks;
     let slim = Slim::of(settings.slim.as_ref())?;
     let calls_mix = tool_of_a_process(facts);
     let release_alone = settings.release && slim == Slim::Full && calls_mix.is_none();
     let mut warnings: Vec<String> = wishes.warnings(node.is_some()).collect();
-    warnings.extend(warnings_about(facts, settings, &target, &erlang, &elixir));
+    warnings.extend(warnings_about(
+        facts,
+        settings,
+        &target,
+        (&erlang, otp_major),
+        &elixir,
+    ));
     if let (true, Slim::Full, Some(process)) = (settings.release, slim, &calls_mix) {
         warnings.push(format!(
             "the Procfile's {process} calls mix, iex or elixir: the slug holds more than the release"
         ));
     }
     Ok(Plan {
-        steps: steps(
-            settings,
-            node.is_some(),
-            phoenix,
-            &assets,
-            elixir.build.version.is_none(),
-            slim,
-        ),
+        steps: steps(settings, node.is_some(), phoenix, &assets, &branches, slim),
         processes: processes(facts, settings, phoenix, &mix_env.value),
         target,
         mix_env,
         erlang,
+        otp_major,
         elixir,
         node,
         runtime_path: settings.runtime_path.clone(),
@@ -486,13 +493,13 @@ fn warnings_about(
     facts: &Facts,
     settings: &Settings,
     target: &Target,
-    erlang: &Choice<OtpBuild>,
+    (erlang, otp_major): (&Choice<OtpBuild>, u32),
     elixir: &Choice<ElixirBuild>,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
     if let (Some(elixir_version), Compatibility::Unknown) = (
         &elixir.build.version,
-        pair_compatibility(&elixir.build, &erlang.build),
+        pair_compatibility(&elixir.build, otp_major),
     ) {
         warnings.push(format!(
             "Elixir {elixir_version} with OTP {} is newer than what this version of Mixpack knows of; going on",
@@ -591,7 +598,7 @@ fn choose_pair(
     match (otp.zip(otp_request), elixir.zip(elixir_request)) {
         (Some((otp, otp_request)), Some((elixir, elixir_request))) => {
             let erlang = choose_otp(&otp, &otp_request, target, lists)?;
-            let build = allowed.choose(&elixir_request, otp_major(&erlang.build));
+            let build = allowed.choose(&elixir_request, lists.otp.major_of(&erlang.build));
             let Ok(build) = build else {
                 let choice = choose_elixir(&elixir, &elixir_request, &erlang, target, lists)?;
                 return Err(wishes.refuse(&elixir, &choice.build));
@@ -601,7 +608,7 @@ fn choose_pair(
         }
         (Some((otp, request)), None) => {
             let erlang = choose_otp(&otp, &request, target, lists)?;
-            let major = otp_major(&erlang.build);
+            let major = lists.otp.major_of(&erlang.build);
             let newest = lists.elixir.newest_for(major);
             let newest = newest.ok_or_else(|| PlanError::NoElixirFor {
                 asked: otp.clone(),
@@ -645,6 +652,43 @@ fn choose_pair(
     }
 }
 
+/// Whether one list of OTP builds has said all that a plan needs; where not, the other place that
+/// publishes them may have it. `is_current`: the list is not one from an earlier build.
+///
+/// What is named in full, or was used by the last build, is no other in another list. What is the
+/// newest that a list has is settled by a current one. That this one lacks what the last build
+/// used tells that the other one was ahead of it: then both are asked, so that nobody goes back.
+#[must_use]
+pub fn otp_is_settled(
+    planned: &Result<Plan, PlanError>,
+    listing: &OtpListing,
+    last: &LastBuild,
+    is_current: bool,
+) -> bool {
+    let plan = match planned {
+        Ok(plan) => plan,
+        Err(
+            PlanError::NoSuchVersion {
+                tool: Tool::Erlang, ..
+            }
+            | PlanError::NoOtpFor { .. }
+            | PlanError::NothingGoesTogether { .. },
+        ) => return false,
+        Err(_) => return true,
+    };
+    let asked = plan.erlang.asked.as_deref();
+    let is_exact = asked.is_some_and(|asked| {
+        OtpRequest::parse(asked).is_ok_and(|asked| matches!(asked, OtpRequest::Exact(_)))
+    });
+    if is_exact || plan.erlang.source == Origin::LastBuild {
+        return true;
+    }
+    let has = |version: &String| {
+        OtpRequest::parse(version).is_ok_and(|request| listing.choose(&request).is_ok())
+    };
+    is_current && last.erlang.as_ref().is_none_or(has)
+}
+
 /// Nobody is upgraded behind their back: without a wish, the last build's versions stay.
 fn unasked_pair(
     wishes: &Wishes,
@@ -658,7 +702,7 @@ fn unasked_pair(
         let otp = OtpRequest::parse(otp).ok()?;
         let otp = lists.otp.choose(&otp).ok()?;
         let elixir = ElixirRequest::parse(elixir).ok()?;
-        let elixir = allowed.choose(&elixir, otp_major(otp)).ok()?;
+        let elixir = allowed.choose(&elixir, lists.otp.major_of(otp)).ok()?;
         Some((otp, elixir))
     });
     if let Some((otp, elixir)) = kept {
@@ -823,7 +867,7 @@ fn choose_elixir(
     target: &Target,
     lists: &Lists,
 ) -> Result<Choice<ElixirBuild>, PlanError> {
-    let major = otp_major(&erlang.build);
+    let major = lists.otp.major_of(&erlang.build);
     match lists.elixir.choose(request, major) {
         Ok(build) => Ok(elixir_choice(
             build,
@@ -836,6 +880,14 @@ fn choose_elixir(
         Err(ElixirNoMatch::NoBuildForOtp {
             version, usable, ..
         }) => Err(PlanError::NotForThisOtp {
+            first_patch: version.as_ref().and_then(|version| {
+                match compatibility::check(version, major) {
+                    Compatibility::Unsupported { first_patch, .. } => {
+                        first_patch.map(|patch| patch.to_string())
+                    }
+                    Compatibility::Supported | Compatibility::Unknown => None,
+                }
+            }),
             elixir: version.map_or_else(|| asked.value.clone(), |version| version.to_string()),
             elixir_source: asked.origin.clone(),
             otp: erlang.version.clone(),
@@ -847,7 +899,7 @@ fn choose_elixir(
                         .otp
                         .builds()
                         .iter()
-                        .any(|build| otp_major(build) == *major)
+                        .any(|build| lists.otp.major_of(build) == *major)
                 })
                 .collect(),
         }),
@@ -869,24 +921,11 @@ fn os(target: &Target) -> String {
     format!("{} ({})", target.os, target.arch)
 }
 
-fn pair_compatibility(elixir: &ElixirBuild, otp: &OtpBuild) -> Compatibility {
+fn pair_compatibility(elixir: &ElixirBuild, otp_major: u32) -> Compatibility {
     match &elixir.version {
-        Some(version) => compatibility::check(version, otp_major(otp)),
+        Some(version) => compatibility::check(version, otp_major),
         None => Compatibility::Unknown,
     }
-}
-
-fn otp_major(build: &OtpBuild) -> u32 {
-    let of_branch = || {
-        let (_, number) = build.reference.rsplit_once('-')?;
-        number.parse().ok()
-    };
-    build
-        .version
-        .as_ref()
-        .map(OtpVersion::major)
-        .or_else(of_branch)
-        .unwrap_or(compatibility::NEWEST_OTP)
 }
 
 /// `1.18.3`, or the branch.
@@ -1188,7 +1227,7 @@ fn steps(
     node: bool,
     phoenix: bool,
     assets: &[Assets],
-    elixir_branch: bool,
+    branches: &[StepName],
     slim: Slim,
 ) -> Vec<StepPlan> {
     use StepName as Name;
@@ -1210,9 +1249,8 @@ fn steps(
     if node {
         add(Name::Node, &[], false);
     }
-    // Which Hex fits a branch of Elixir is known once the branch can be asked for its version.
-    let hex_needs: &[Name] = if elixir_branch { &[Name::Elixir] } else { &[] };
-    add(Name::Hex, hex_needs, false);
+    // Which Hex fits a branch is known once the branch can be asked for its version.
+    add(Name::Hex, branches, false);
     if hooks.pre_compile.is_some() {
         add(Name::PreCompile, &tools_of_hooks, true);
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use versions::elixir::ElixirListing;
 use versions::node::NodeIndex;
-use versions::otp::OtpListing;
+use versions::otp::{OtpListing, Publisher};
 use versions::target::{Arch, OsRelease, Target};
 
 const SHA: &str = "9a1bfc1edd5c687a7d4620ed9bf377074e94c697";
@@ -255,7 +255,7 @@ fn a_pinned_otp_suffix_decides_for_the_erlang_that_nobody_named() {
     let plan = case(&[(".tool-versions", "elixir 1.18.3-otp-26\n")]).planned();
     assert_eq!(plan.elixir.build.reference, "v1.18.3-otp-26");
     assert_eq!(plan.elixir.source, Origin::file(".tool-versions", 1));
-    assert!(plan.otp_major() >= 26, "{}", plan.erlang.version);
+    assert!(plan.otp_major >= 26, "{}", plan.erlang.version);
 }
 
 #[test]
@@ -389,8 +389,113 @@ fn a_bad_pair_names_both_places_and_only_what_is_built_for_the_stack() {
         otp_source: Origin::file(".tool-versions", 2),
         // Elixir 1.14.5 also runs on 23 and 26; there is no build of the former here.
         usable: vec![24, 25, 26],
+        first_patch: None,
     };
     assert_eq!(error, expected);
+    let Err(PlanError::NotForThisOtp { first_patch, .. }) = case(&[])
+        .var("erlang_version", "28")
+        .var("elixir_version", "1.18.3")
+        .plan()
+    else {
+        panic!("must be refused");
+    };
+    assert_eq!(first_patch.as_deref(), Some("1.18.4"));
+}
+
+#[test]
+fn another_list_of_otp_is_asked_for_what_it_may_change_and_for_nothing_else() {
+    let settled = |case: &Case, is_current: bool| {
+        plan::otp_is_settled(&case.plan(), &case.lists.otp, &case.last, is_current)
+    };
+    let asking = |version: &str| case(&[]).var("erlang_version", version);
+    let last = |version: &str| case(&[]).last(version, "1.18.3", None);
+    for (what, case, by_a_current_list, by_an_old_one) in [
+        ("named in full", asking("27.3.3"), true, true),
+        ("not listed", asking("27.3.9"), false, false),
+        ("no such line", asking("29"), false, false),
+        ("the newest of a line", asking("27"), true, false),
+        ("the newest of all", case(&[]), true, false),
+        ("the last build's", last("27.3.3"), true, true),
+        (
+            "the last build's, from elsewhere",
+            last("27.3.9"),
+            false,
+            false,
+        ),
+        (
+            "asked for since",
+            last("27.3.9").var("erlang_version", "27.3.4"),
+            true,
+            true,
+        ),
+        (
+            "ahead before",
+            last("27.3.9").var("erlang_version", "27"),
+            false,
+            false,
+        ),
+        (
+            "for an old Elixir",
+            case(&[]).var("elixir_version", "1.9"),
+            false,
+            false,
+        ),
+        (
+            "a bad pair",
+            asking("27").var("elixir_version", "1.14"),
+            true,
+            true,
+        ),
+        ("no version", asking("twenty"), true, true),
+    ] {
+        assert_eq!(settled(&case, true), by_a_current_list, "{what}");
+        assert_eq!(settled(&case, false), by_an_old_one, "{what}");
+    }
+}
+
+#[test]
+fn what_is_only_in_the_other_list_is_taken_from_there_and_stays() {
+    let other = || {
+        let row = |name| format!("{name},{SHA},2026-09-15T14:15:27Z,\n");
+        let rows: String = ["OTP-27.3.4", "OTP-27.3.9", "maint-27"].map(row).concat();
+        OtpListing::parse_csv(&format!("ref_name,ref,datetime,sha256\n{rows}")).expect("a list")
+    };
+    let with_both = |mut case: Case| {
+        case.lists.otp = case.lists.otp.or(other());
+        case.planned().erlang
+    };
+    let asking = |version: &str| with_both(case(&[]).var("erlang_version", version));
+    for (asked, version, publisher) in [
+        ("27.3.9", "27.3.9", Publisher::Erlef),
+        ("27.3.4", "27.3.4", Publisher::HexPm),
+        ("26", "26.2.5.12", Publisher::HexPm),
+        ("maint-27", "maint-27", Publisher::Erlef),
+    ] {
+        let erlang = asking(asked);
+        assert_eq!(
+            (erlang.version.as_str(), erlang.build.publisher),
+            (version, publisher)
+        );
+    }
+    let kept = with_both(case(&[]).last("27.3.9", "1.18.3", None));
+    assert_eq!(
+        (kept.version.as_str(), kept.source),
+        ("27.3.9", Origin::LastBuild)
+    );
+}
+
+#[test]
+fn hex_waits_for_a_branch_of_otp_which_is_taken_for_the_newest_release() {
+    let mut case = case(&[]).var("erlang_version", "master");
+    case.lists.otp = OtpListing::parse(&list(&["OTP-26.2.5.12", "OTP-27.3.4", "master"]));
+    let plan = case.planned();
+    assert_eq!(plan.otp_major, 27);
+    assert_eq!(plan.elixir.build.reference, "v1.18.4-otp-27");
+    let hex = plan.steps.iter().find(|step| step.name == StepName::Hex);
+    assert_eq!(
+        hex.map(|step| step.needs.as_slice()),
+        Some([StepName::Erlang].as_slice())
+    );
 }
 
 #[test]

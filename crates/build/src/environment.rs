@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use toolchain::hosts::OTP_BUILDS_URL;
 
 /// Config vars that never reach a build, whatever their value: those that the shell buildpacks
 /// refuse, and those that change how a program or shell is loaded.
@@ -125,12 +126,12 @@ impl Environment {
     }
 
     /// Everything that the app's own commands may see, before tools are added. Credentials for
-    /// private dependencies are not among it.
+    /// private dependencies are not among it, nor is the address of a mirror that only we read.
     #[must_use]
     pub fn for_commands(&self) -> Env {
         let mut env = self.process.clone();
         env.extend(self.config_vars.clone());
-        for name in credentials::VARIABLES {
+        for name in credentials::VARIABLES.into_iter().chain([OTP_BUILDS_URL]) {
             env.remove(OsStr::new(name));
         }
         env
@@ -200,12 +201,14 @@ mod tests {
                 ("PATH", "/evil"),
                 ("LD_PRELOAD", "/evil.so"),
                 ("BASH_ENV", "/evil.sh"),
+                (OTP_BUILDS_URL, "https://me:s3cr3t@mirror"),
             ]),
         );
         let seen = environment.for_commands();
         assert_eq!(seen, env(&[("MIX_ENV", "staging"), ("PATH", "/bin")]));
         assert_eq!(environment.get("MIX_ENV").as_deref(), Some("staging"));
         assert_eq!(environment.config_var("PATH"), None);
+        assert!(environment.get(OTP_BUILDS_URL).is_some());
     }
 
     #[test]

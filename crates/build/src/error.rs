@@ -52,6 +52,15 @@ pub enum Doing {
     Answers,
 }
 
+/// A list that a version was sought in.
+#[derive(Debug)]
+pub struct LookedInto {
+    /// Without credentials.
+    pub url: String,
+    /// When it was read, in seconds since 1970; or why it could not be.
+    pub read: Result<u64, ToolchainError>,
+}
+
 /// Everything that ends a build.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -59,6 +68,12 @@ pub enum Error {
     Read(#[from] ReadError),
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// A version that is in none of the lists that were looked into.
+    #[error("{error}")]
+    NotListed {
+        error: PlanError,
+        looked_into: Vec<LookedInto>,
+    },
     #[error(transparent)]
     Target(#[from] TargetError),
     #[error("the architecture {0} is not one that OTP is built for")]

@@ -141,6 +141,7 @@ pub fn explain(error: &Error) -> Explanation {
     match error {
         Error::Read(error) => asked::read(error),
         Error::Plan(error) => asked::plan(error),
+        Error::NotListed { error, looked_into } => asked::not_listed(error, looked_into),
         Error::Target(error) => asked::target(error),
         Error::Architecture(name) => Explanation::machine(
             "architecture-not-supported",

@@ -2,7 +2,6 @@
 
 use crate::error::Error;
 use crate::store::Store;
-use fetch::Class;
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
 use toolchain::ToolchainError;
@@ -23,6 +22,10 @@ struct Kept {
 #[derive(Debug)]
 pub(crate) struct List {
     pub(crate) text: String,
+    /// Without credentials.
+    pub(crate) url: String,
+    /// Seconds since 1970.
+    pub(crate) read_at: u64,
     /// Why it is not the current one, and when it was read.
     pub(crate) outdated: Option<Outdated>,
 }
@@ -43,24 +46,26 @@ pub(crate) fn or_kept(
 ) -> Result<List, Error> {
     let error = match fetched.text {
         Ok(text) => {
+            let kept = Kept {
+                url: fetched.url,
+                read_at: now(),
+                text,
+            };
             if let Some(store) = store {
-                let kept = Kept {
-                    url: fetched.url,
-                    read_at: now(),
-                    text: text.clone(),
-                };
                 let note = serde_json::to_string(&kept).unwrap_or_default();
                 store.write_note(name, &note)?;
             }
             return Ok(List {
-                text,
+                text: kept.text,
+                url: kept.url,
+                read_at: kept.read_at,
                 outdated: None,
             });
         }
         Err(error) => error,
     };
     let kept = store
-        .filter(|_| is_of_upstream(&error))
+        .filter(|_| error.is_of_upstream())
         .and_then(|store| store.read_note(name))
         .and_then(|note| serde_json::from_str::<Kept>(&note).ok())
         .filter(|kept| kept.url == fetched.url);
@@ -75,24 +80,9 @@ pub(crate) fn or_kept(
                 error,
             }),
             text: kept.text,
+            url: kept.url,
+            read_at: kept.read_at,
         }),
-    }
-}
-
-/// Whether a failure says that the list cannot be had now, and not that the build was stopped or
-/// that something is set wrong.
-fn is_of_upstream(error: &ToolchainError) -> bool {
-    match error {
-        ToolchainError::Fetch { source, .. } => matches!(
-            source.class(),
-            Class::Unreachable
-                | Class::Failing
-                | Class::Missing
-                | Class::Refused
-                | Class::Integrity
-        ),
-        ToolchainError::EmptyList { .. } | ToolchainError::UnreadableList { .. } => true,
-        _ => false,
     }
 }
 
@@ -103,7 +93,7 @@ pub(crate) fn now() -> u64 {
 }
 
 /// `2026-11-24 00:30 UTC`.
-fn time(seconds: u64) -> String {
+pub(crate) fn time(seconds: u64) -> String {
     let minutes = seconds / 60;
     let date = Date::of_unix_time(seconds);
     format!("{date} {:02}:{:02} UTC", minutes / 60 % 24, minutes % 60)

@@ -27,6 +27,7 @@ mod steps;
 pub mod store;
 pub mod told;
 pub mod tree;
+mod upstream_lists;
 pub mod workspace;
 
 pub use error::{Doing, Error};

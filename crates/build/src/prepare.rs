@@ -4,22 +4,20 @@ use crate::config_file;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::given_node;
-use crate::kept_lists::{self, Outdated, or_kept};
+use crate::kept_lists;
 use crate::log::StepLog;
 use crate::record::Record;
 use crate::store::Store;
+use crate::upstream_lists::UpstreamLists;
 use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts, STATIC_CONFIG};
-use app::plan::{self, LastBuild, Lists, Plan, PlanError};
+use app::plan::{self, LastBuild, Lists, Plan};
 use app::{Asked, Origin, Settings, lifecycle};
 use fetch::{Client, Observer};
 use std::path::Path;
-use toolchain::{Hosts, lists};
-use versions::elixir::ElixirListing;
+use toolchain::Hosts;
+use versions::Target;
 use versions::lifecycle::Date;
-use versions::node::NodeIndex;
-use versions::otp::OtpListing;
 use versions::target::{Arch, OsRelease};
-use versions::{Target, Tool};
 
 /// What a plan is made from.
 #[derive(Clone, Copy)]
@@ -53,86 +51,23 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
         facts.given_node = given_node::version(request.app, request.environment);
         node = facts.given_node.is_none();
     }
-    let gathered = gather(&request, &target, node)?;
+    let lists = UpstreamLists::fetch(&request, &target, node)?;
     let last = request
         .last
         .map_or_else(LastBuild::default, Record::last_build);
     let mix_env = mix_env(request.environment);
-    let lists = gathered.lists;
-    match plan::plan(&facts, &settings, target, mix_env, &lists, &last) {
-        Ok(mut plan) => {
-            let today = Date::of_unix_time(kept_lists::now());
-            plan.warnings
-                .extend(lifecycle::warnings(&plan, &lists, today));
-            plan.warnings.extend(
-                gathered
-                    .outdated
-                    .into_iter()
-                    .map(|(_, outdated)| outdated.warning),
-            );
-            if request.environment.tests_only().is_some() {
-                plan.for_tests_only(&facts);
-            }
-            Ok(plan)
-        }
-        Err(error) => Err(blame(error, gathered.outdated)),
+    let decide = |lists: &Lists| {
+        let (target, mix_env) = (target.clone(), mix_env.clone());
+        plan::plan(&facts, &settings, target, mix_env, lists, &last)
+    };
+    let (mut plan, lists) = lists.plan(&request, &target, &last, &decide)?;
+    let today = Date::of_unix_time(kept_lists::now());
+    plan.warnings
+        .extend(lifecycle::warnings(&plan, &lists, today));
+    if request.environment.tests_only().is_some() {
+        plan.for_tests_only(&facts);
     }
-}
-
-/// The lists to plan with, and those of them that are not upstream's current ones.
-struct Gathered {
-    lists: Lists,
-    outdated: Vec<(Tool, Outdated)>,
-}
-
-fn gather(request: &Request<'_>, target: &Target, node: bool) -> Result<Gathered, Error> {
-    let texts = lists::fetch(
-        request.client,
-        request.hosts,
-        target,
-        node,
-        request.observer,
-    );
-    let mut outdated = Vec::new();
-    let mut settle = |tool: Tool, list| {
-        let list = or_kept(request.store, &format!("list-{tool}.json"), list)?;
-        outdated.extend(list.outdated.map(|why| (tool, why)));
-        Ok::<_, Error>(list.text)
-    };
-    let otp = settle(Tool::Erlang, texts.otp)?;
-    let elixir = settle(Tool::Elixir, texts.elixir)?;
-    let node = match texts.node {
-        Some(list) => Some(settle(Tool::Node, list)?),
-        None => None,
-    };
-    Ok(Gathered {
-        lists: Lists {
-            otp: OtpListing::parse(&otp),
-            elixir: ElixirListing::parse(&elixir),
-            // What is settled has been read before.
-            node: node.and_then(|text| NodeIndex::parse(&text).ok()),
-        },
-        outdated,
-    })
-}
-
-/// A list from before may lack what the current one has: then it is the list that is missing, and
-/// nothing is wrong with what was asked for.
-fn blame(error: PlanError, outdated: Vec<(Tool, Outdated)>) -> Error {
-    let concerned: &[Tool] = match &error {
-        PlanError::NoSuchVersion { tool, .. } => std::slice::from_ref(tool),
-        PlanError::NoNode { .. } => &[Tool::Node],
-        PlanError::NotForThisOtp { .. }
-        | PlanError::NoOtpFor { .. }
-        | PlanError::NoElixirFor { .. }
-        | PlanError::NoElixirThatMixExsAllows { .. }
-        | PlanError::NothingGoesTogether { .. } => &[Tool::Erlang, Tool::Elixir],
-        _ => &[],
-    };
-    let cause = outdated
-        .into_iter()
-        .find(|(tool, _)| concerned.contains(tool));
-    cause.map_or_else(|| error.into(), |(_, outdated)| outdated.error.into())
+    Ok(plan)
 }
 
 /// The facts of the app, with config files evaluated by bash where they need it.

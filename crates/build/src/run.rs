@@ -356,7 +356,7 @@ fn command_env(plan: &Plan, workspace: &Workspace<'_>, dir: &Path) -> Result<Env
         package_managers::variables(plan, workspace, &mut env)?;
     }
     // Before OTP 25 `erl` knows its root only from Install, which was told the runtime path.
-    if plan.otp_major() < 25 && dir != Path::new(&plan.runtime_path) {
+    if plan.otp_major < 25 && dir != Path::new(&plan.runtime_path) {
         default(&mut env, "ERL_ROOTDIR", dir.join(&places.erlang));
     }
     Ok(env)

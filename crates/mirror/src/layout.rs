@@ -107,7 +107,8 @@ impl<'list> Kind<'list> {
                 let mut fields = line.split(separator);
                 let reference = fields.next()?;
                 let digest = fields.nth(2)?;
-                let file = format!("../../../releases/download/{reference}/otp-{target}.tar.gz");
+                let tag = erlef_tag(reference);
+                let file = format!("../../../releases/download/{tag}/otp-{target}.tar.gz");
                 Some((file, Some(digest)))
             }
         }
@@ -116,6 +117,17 @@ impl<'list> Kind<'list> {
     /// Whether the first line names the columns.
     fn has_header(&self) -> bool {
         matches!(self, Self::Erlef { is_csv: true, .. })
+    }
+}
+
+/// The release of `erlef/otp_builds` that holds what its lists call `reference`: one of the same
+/// name for a git tag, one that moves for a branch.
+#[must_use]
+pub fn erlef_tag(reference: &str) -> String {
+    if reference.starts_with("OTP-") {
+        reference.to_owned()
+    } else {
+        format!("{reference}-latest")
     }
 }
 
@@ -228,7 +240,13 @@ mod tests {
             ),
             (
                 "erlef/otp_builds/raw/main/builds/x86.csv",
-                &format!("ref_name,ref,datetime,sha256\nOTP-27.0,c,d,{SHA256_OF_ABC},,\n"),
+                &format!(
+                    "ref_name,ref,datetime,sha256\nOTP-27.0,c,d,{SHA256_OF_ABC},,\nmaint-27,c,d,{SHA256_OF_ABC},,\n"
+                ),
+            ),
+            (
+                "erlef/otp_builds/releases/download/maint-27-latest/otp-x86.tar.gz",
+                "abc",
             ),
             (
                 "erlef/otp_builds/releases/download/OTP-27.0/otp-x86.tar.gz",
@@ -236,7 +254,7 @@ mod tests {
             ),
             ("dist/v24.0.0/node-v24.0.0-linux-x64.tar.gz", "abc"),
         ]);
-        assert_eq!(check(dir.path()).unwrap(), 7);
+        assert_eq!(check(dir.path()).unwrap(), 8);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can go wrong with lists and tools.
 
-use fetch::FetchError;
+use fetch::{Class, FetchError};
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -23,6 +23,13 @@ pub enum ToolchainError {
     /// The list of checksums does not name the archive.
     #[error("{url} has no checksum of {file}")]
     NoChecksum { url: String, file: String },
+    /// Neither of the two places that publish OTP had it: what became of the first, then of the
+    /// other.
+    #[error("{first}; {other}")]
+    BothPlaces {
+        first: Box<ToolchainError>,
+        other: OtherPlace,
+    },
     /// No row of the installer list fits this Elixir and OTP.
     #[error("no {package} for Elixir {elixir} and OTP {otp} in {url}")]
     NoInstaller {
@@ -45,7 +52,35 @@ pub enum ToolchainError {
     },
 }
 
+/// What became of the other place.
+#[derive(Debug, Error)]
+pub enum OtherPlace {
+    #[error(transparent)]
+    Failed(Box<ToolchainError>),
+    /// Its list was read and does not have what is sought.
+    #[error("{url} does not list it")]
+    NotListed { url: String },
+}
+
 impl ToolchainError {
+    /// Whether this says that something cannot be had from its host now, and not that the build
+    /// was stopped or that something is set wrong.
+    #[must_use]
+    pub fn is_of_upstream(&self) -> bool {
+        match self {
+            Self::Fetch { source, .. } => matches!(
+                source.class(),
+                Class::Unreachable
+                    | Class::Failing
+                    | Class::Missing
+                    | Class::Refused
+                    | Class::Integrity
+            ),
+            Self::EmptyList { .. } | Self::UnreadableList { .. } => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn fetching(what: impl Into<String>) -> impl FnOnce(FetchError) -> Self {
         let what = what.into();
         move |source| Self::Fetch { what, source }

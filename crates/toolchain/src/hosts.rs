@@ -3,11 +3,19 @@
 use versions::ElixirVersion;
 use versions::installers;
 
+const OTP_BUILDS: &str = "https://github.com/erlef/otp_builds";
+/// Read here and by no tool: it may hold a password, so nothing that a build starts has it.
+pub const OTP_BUILDS_URL: &str = "MIXPACK_OTP_BUILDS_URL";
+
 /// Base URLs without a slash at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hosts {
     /// Precompiled OTP and Elixir: `HEX_BUILDS_URL`, else builds.hex.pm.
     pub builds: String,
+    /// OTP where the first host has none: `MIXPACK_OTP_BUILDS_URL`, else `erlef/otp_builds`. None
+    /// where `HEX_BUILDS_URL` alone is set: its host stands for upstream, and there may be no way
+    /// to any other.
+    pub otp_builds: Option<String>,
     /// Node: `NODEJS_ORG_MIRROR`, else nodejs.org/dist.
     pub node: String,
     hex_builds_url: Option<String>,
@@ -23,7 +31,9 @@ impl Hosts {
             (!value.is_empty()).then_some(value)
         };
         let hex_builds_url = url("HEX_BUILDS_URL");
+        let public = || hex_builds_url.is_none().then(|| OTP_BUILDS.to_owned());
         Self {
+            otp_builds: url(OTP_BUILDS_URL).or_else(public),
             builds: hex_builds_url
                 .clone()
                 .unwrap_or_else(|| "https://builds.hex.pm".to_owned()),
@@ -39,6 +49,7 @@ impl Hosts {
     pub fn secrets(&self) -> Vec<String> {
         [
             Some(&self.builds),
+            self.otp_builds.as_ref(),
             Some(&self.node),
             self.hex_mirror.as_ref(),
         ]
@@ -77,15 +88,31 @@ mod tests {
     fn upstream_unless_told_otherwise() {
         let hosts = Hosts::new(&|_| None);
         assert_eq!(hosts.builds, "https://builds.hex.pm");
+        assert_eq!(hosts.otp_builds.as_deref(), Some(OTP_BUILDS));
         assert_eq!(hosts.node, "https://nodejs.org/dist");
     }
 
     #[test]
     fn the_credentials_of_a_mirror_are_known_as_secrets() {
-        let hosts = Hosts::new(&|name| {
-            (name == "NODEJS_ORG_MIRROR").then(|| "https://me:s3cr3t@mirror/dist?a=b@c".to_owned())
-        });
-        assert_eq!(hosts.secrets(), ["me:s3cr3t", "s3cr3t"]);
+        for name in ["NODEJS_ORG_MIRROR", "MIXPACK_OTP_BUILDS_URL"] {
+            let hosts = Hosts::new(&|asked| {
+                (asked == name).then(|| "https://me:s3cr3t@mirror/dist?a=b@c".to_owned())
+            });
+            assert_eq!(hosts.secrets(), ["me:s3cr3t", "s3cr3t"], "{name}");
+        }
+    }
+
+    #[test]
+    fn whoever_has_a_mirror_of_builds_is_sent_nowhere_else_unless_they_say_where() {
+        let mirror = |name: &str| (name == "HEX_BUILDS_URL").then(|| "http://mirror".to_owned());
+        assert_eq!(Hosts::new(&mirror).otp_builds, None);
+        let both = |name: &str| match name {
+            "HEX_BUILDS_URL" => Some("http://mirror".to_owned()),
+            "MIXPACK_OTP_BUILDS_URL" => Some("http://mirror/otp_builds/".to_owned()),
+            _ => None,
+        };
+        let other = Hosts::new(&both).otp_builds;
+        assert_eq!(other.as_deref(), Some("http://mirror/otp_builds"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use versions::Target;
 use versions::elixir::ElixirBuild;
 use versions::node::NodeVersion;
-use versions::otp::OtpBuild;
+use versions::otp::{OtpBuild, Publisher};
 use versions::target::Arch;
 
 /// Where an archive is, and what its bytes must be.
@@ -42,14 +42,27 @@ impl Extent {
 /// The archive of an OTP build.
 #[must_use]
 pub fn otp_source(hosts: &Hosts, target: &Target, build: &OtpBuild) -> Source {
-    let directory = target.otp_directory();
+    let reference = &build.reference;
     let version = build
         .version
         .as_ref()
-        .map_or_else(|| build.reference.clone(), std::string::ToString::to_string);
+        .map_or_else(|| reference.clone(), std::string::ToString::to_string);
+    let other = hosts.otp_builds.as_ref();
+    let url = if let Some(base) = other.filter(|_| build.publisher == Publisher::Erlef) {
+        // A git tag has a release of its own name; a branch has one that moves with it.
+        let moving = match build.version {
+            Some(_) => "",
+            None => "-latest",
+        };
+        let target = target.otp_builds_name();
+        format!("{base}/releases/download/{reference}{moving}/otp-{target}.tar.gz")
+    } else {
+        let directory = target.otp_directory();
+        format!("{}{directory}/{reference}.tar.gz", hosts.builds)
+    };
     Source {
         what: format!("Erlang/OTP {version}"),
-        url: format!("{}{directory}/{}.tar.gz", hosts.builds, build.reference),
+        url,
         sha256: build.sha256.clone(),
     }
 }
@@ -113,6 +126,18 @@ pub fn otp(
     }
     extent.apply(dest, Tool::Otp)?;
     Ok(unpacked)
+}
+
+/// The major version of the OTP that is installed in `root`: the name of the folder with its
+/// `OTP_VERSION`.
+#[must_use]
+pub fn otp_major(root: &Path) -> Option<u32> {
+    let releases = fs::read_dir(root.join("releases")).ok()?;
+    releases.filter_map(Result::ok).find_map(|entry| {
+        let has_version = entry.path().join("OTP_VERSION").is_file();
+        let major = entry.file_name().to_str()?.parse().ok()?;
+        has_version.then_some(major)
+    })
 }
 
 /// Unpacks Elixir, which runs from anywhere.

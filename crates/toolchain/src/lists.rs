@@ -4,7 +4,7 @@ use crate::{Hosts, ToolchainError};
 use fetch::{Client, Observer};
 use versions::Target;
 use versions::elixir::ElixirListing;
-use versions::node::{IndexError, NodeIndex, NodeVersion, Shasums};
+use versions::node::{NodeIndex, NodeVersion, Shasums};
 use versions::otp::OtpListing;
 
 /// No list is anywhere near this; more is not a list.
@@ -54,12 +54,30 @@ fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
+const OTP_BUILDS: &str = "the list of OTP builds";
+
 fn otp(client: &Client, hosts: &Hosts, target: &Target, observer: &dyn Observer) -> ListText {
-    const WHAT: &str = "the list of OTP builds";
     let url = format!("{}{}/builds.txt", hosts.builds, target.otp_directory());
-    list_text(client, WHAT, &url, observer, &|text| {
+    list_text(client, OTP_BUILDS, &url, observer, &|text| {
         Ok(OtpListing::parse(text).is_empty())
     })
+}
+
+/// The list of the other place that publishes OTP, where there is one to ask.
+pub fn other_otp(
+    client: &Client,
+    hosts: &Hosts,
+    target: &Target,
+    observer: &dyn Observer,
+) -> Option<ListText> {
+    let base = hosts.otp_builds.as_ref()?;
+    let url = format!("{base}/raw/main/builds/{}.csv", target.otp_builds_name());
+    let list = list_text(client, OTP_BUILDS, &url, observer, &|text| {
+        OtpListing::parse_csv(text)
+            .map(|list| list.is_empty())
+            .ok_or_else(|| "its first line does not name the columns".to_owned())
+    });
+    Some(list)
 }
 
 fn elixir(client: &Client, hosts: &Hosts, observer: &dyn Observer) -> ListText {
@@ -74,7 +92,9 @@ fn node_index(client: &Client, hosts: &Hosts, observer: &dyn Observer) -> ListTe
     const WHAT: &str = "the list of Node.js releases";
     let url = format!("{}/index.json", hosts.node);
     list_text(client, WHAT, &url, observer, &|text| {
-        NodeIndex::parse(text).map(|index| index.is_empty())
+        NodeIndex::parse(text)
+            .map(|index| index.is_empty())
+            .map_err(|error| error.to_string())
     })
 }
 
@@ -84,7 +104,7 @@ fn list_text(
     what: &'static str,
     url: &str,
     observer: &dyn Observer,
-    is_empty: &dyn Fn(&str) -> Result<bool, IndexError>,
+    is_empty: &dyn Fn(&str) -> Result<bool, String>,
 ) -> ListText {
     let shown = fetch::redact(url);
     let text = client
@@ -96,10 +116,10 @@ fn list_text(
                 what,
                 url: shown.clone(),
             }),
-            Err(error) => Err(ToolchainError::UnreadableList {
+            Err(problem) => Err(ToolchainError::UnreadableList {
                 what,
                 url: shown.clone(),
-                problem: error.to_string(),
+                problem,
             }),
         });
     ListText {

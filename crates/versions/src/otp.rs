@@ -1,5 +1,6 @@
 //! Erlang/OTP: versions, requests, and the list of builds for one target.
 
+use crate::compatibility;
 use crate::error::{ParseError, Reason, Tool};
 use crate::listing;
 use crate::text::{clean, number, serde_as_display, without_wildcards};
@@ -218,6 +219,15 @@ fn numbers_and_candidate(text: &str) -> Result<(Vec<u32>, Option<u32>), Reason> 
     Ok((numbers, candidate))
 }
 
+/// Who publishes a build: there are two places, each with a list and archives of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publisher {
+    /// builds.hex.pm, made by Bob.
+    HexPm,
+    /// The releases of `erlef/otp_builds`.
+    Erlef,
+}
+
 /// One line of a list: an archive that exists for the list's target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtpBuild {
@@ -230,9 +240,10 @@ pub struct OtpBuild {
     pub built_at: String,
     /// Lower-case hexadecimal digest of the archive. Lines from before September 2024 have none.
     pub sha256: Option<String>,
+    pub publisher: Publisher,
 }
 
-/// The builds for one operating system and architecture: `builds.txt` of builds.hex.pm.
+/// The builds for one operating system and architecture.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OtpListing {
     builds: Vec<OtpBuild>,
@@ -240,11 +251,25 @@ pub struct OtpListing {
 }
 
 impl OtpListing {
-    /// Reads lines `REF GIT_SHA BUILT_AT [SHA256]`, in any order (upstream's is lexical, so that
-    /// `OTP-26.2.5.2` follows `OTP-26.2.5.19`). Lines that are not of this form are left out and counted.
+    /// Reads `builds.txt` of builds.hex.pm: lines `REF GIT_SHA BUILT_AT [SHA256]`, in any order
+    /// (upstream's is lexical, so that `OTP-26.2.5.2` follows `OTP-26.2.5.19`). Lines that are not
+    /// of this form are left out and counted.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let (lines, mut malformed) = listing::lines(text);
+        let (lines, malformed) = listing::lines(text);
+        Self::of(lines, malformed, Publisher::HexPm)
+    }
+
+    /// Reads `TARGET.csv` of `erlef/otp_builds`: a header, and rows that have at least the columns
+    /// `ref_name`, `ref`, `datetime` and `sha256`. Rows that are not of this form are left out and
+    /// counted; a text without such a header is no list.
+    #[must_use]
+    pub fn parse_csv(text: &str) -> Option<Self> {
+        let (rows, malformed) = listing::csv_rows(text)?;
+        Some(Self::of(rows, malformed, Publisher::Erlef))
+    }
+
+    fn of(lines: Vec<listing::Line<'_>>, mut malformed: usize, publisher: Publisher) -> Self {
         let mut builds = Vec::with_capacity(lines.len());
         for line in lines {
             let version = if line.name.starts_with("OTP-") {
@@ -262,10 +287,33 @@ impl OtpListing {
                 git_sha: line.git_sha.to_owned(),
                 built_at: line.built_at.to_owned(),
                 sha256: line.sha256,
+                publisher,
             });
         }
         builds.sort_by(|a, b| b.version.cmp(&a.version));
         Self { builds, malformed }
+    }
+
+    /// What either list has. Of what both have it is this list's.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        let new = other
+            .builds
+            .into_iter()
+            .filter(|build| self.get(&build.reference).is_none())
+            .collect::<Vec<_>>();
+        self.builds.extend(new);
+        self.builds.sort_by(|a, b| b.version.cmp(&a.version));
+        self.malformed += other.malformed;
+        self
+    }
+
+    /// The build of this name.
+    #[must_use]
+    pub fn get(&self, reference: &str) -> Option<&OtpBuild> {
+        self.builds
+            .iter()
+            .find(|build| build.reference == reference)
     }
 
     /// Newest version first, branches last.
@@ -291,6 +339,25 @@ impl OtpListing {
             .iter()
             .find(|build| request.matches(build))
             .ok_or_else(|| self.no_match(request))
+    }
+
+    /// The OTP major that a build is taken for where only its name is known. `maint` is the newest
+    /// that is released. So is `master`, which is the one after it: no Elixir is known to support
+    /// that one, and those that run on the newest are the best guess.
+    #[must_use]
+    pub fn major_of(&self, build: &OtpBuild) -> u32 {
+        let of_branch = || {
+            let (_, major) = build.reference.rsplit_once('-')?;
+            major.parse().ok()
+        };
+        let newest = || self.newest_of_majors().first().map(|(major, _)| *major);
+        build
+            .version
+            .as_ref()
+            .map(OtpVersion::major)
+            .or_else(of_branch)
+            .or_else(newest)
+            .unwrap_or(compatibility::NEWEST_OTP)
     }
 
     /// The newest release of each major version, newest major first.

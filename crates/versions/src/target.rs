@@ -170,6 +170,16 @@ impl Target {
     pub fn otp_directory(&self) -> String {
         format!("/builds/otp/{}/{}", self.arch.otp_name(), self.os)
     }
+
+    /// This target as `erlef/otp_builds` names it: `x86_64-unknown-linux-gnu-ubuntu-24.04`.
+    #[must_use]
+    pub fn otp_builds_name(&self) -> String {
+        let arch = match self.arch {
+            Arch::Amd64 => "x86_64",
+            Arch::Arm64 => "aarch64",
+        };
+        format!("{arch}-unknown-linux-gnu-{}", self.os)
+    }
 }
 
 fn of_stack(stack: &str) -> Result<Os, TargetError> {

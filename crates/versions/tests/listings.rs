@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use versions::elixir::{ElixirListing, ElixirNoMatch, newest_otp_for, newest_pair};
 use versions::node::{NodeIndex, Shasums};
-use versions::otp::{OtpBuild, OtpListing};
+use versions::otp::{OtpBuild, OtpListing, Publisher};
 use versions::{Arch, ElixirRequest, ElixirVersion, NodeRequest, OtpRequest, OtpVersion, Reason};
 
 const SHA: &str = "36b336d7675edfb976768465c5067bc8bc16ee9a";
@@ -229,6 +229,123 @@ fn lines_keep_their_checksum_and_a_bad_one_never_passes_for_none() {
         (listing.builds().len(), listing.malformed()),
         (0, bad.len())
     );
+}
+
+/// Rows as `erlef/otp_builds` writes them.
+fn csv(names: &[&str]) -> String {
+    let row = |name: &&str| {
+        format!("{name},{SHA},2026-09-15T14:15:27Z,{DIGEST},openssl-3.0.13,wxwidgets-3.2.4\n")
+    };
+    let rows: String = names.iter().map(row).collect();
+    format!("ref_name,ref,datetime,sha256,openssl,wxwidgets\n{rows}")
+}
+
+#[test]
+fn the_csv_of_the_other_place_reads_by_the_names_of_its_columns() {
+    let upstreams = OtpListing::parse_csv(&csv(&[
+        "maint",
+        "maint-28",
+        "OTP-27.3.4.9",
+        "OTP-27.3.4.10",
+        "OTP-25.0",
+    ]));
+    let upstreams = upstreams.expect("a list");
+    assert_eq!((upstreams.builds().len(), upstreams.malformed()), (5, 0));
+    let newest = upstreams.choose(&otp_request("27")).expect("it is listed");
+    assert_eq!(
+        *newest,
+        OtpBuild {
+            reference: "OTP-27.3.4.10".to_owned(),
+            version: Some(otp("27.3.4.10")),
+            git_sha: SHA.to_owned(),
+            built_at: "2026-09-15T14:15:27Z".to_owned(),
+            sha256: Some(DIGEST.to_owned()),
+            publisher: Publisher::Erlef,
+        }
+    );
+    assert!(upstreams.choose(&otp_request("maint-28")).is_ok());
+
+    // Columns in another order, more of them, Windows line ends, a byte order mark, blank lines,
+    // capital digits, and a row without a checksum.
+    let upper = DIGEST.to_uppercase();
+    let other = format!(
+        "\u{feff}\r\nsha256,note,ref,ref_name,datetime,sigstore\r\n\r\n\
+         {upper},a,{SHA},OTP-28.0,2026-09-15T14:15:27Z,\"x, y\"\r\n\
+         ,,{SHA},OTP-25.0,2026-09-15T14:15:27Z\r\n"
+    );
+    let other = OtpListing::parse_csv(&other).expect("a list");
+    assert_eq!((other.builds().len(), other.malformed()), (2, 0));
+    let sha256 = |name: &str| other.get(name).expect("it is listed").sha256.clone();
+    assert_eq!(sha256("OTP-28.0").as_deref(), Some(DIGEST));
+    assert_eq!(sha256("OTP-25.0"), None);
+}
+
+#[test]
+fn a_bad_row_of_the_csv_never_passes_for_another_and_what_has_no_header_is_no_list() {
+    let row = |fields: &str| format!("ref_name,ref,datetime,sha256\n{fields}\n");
+    for fields in [
+        format!("OTP-27.1,{SHA},2026-06-10T08:39:21Z,{}", &DIGEST[..63]),
+        format!("OTP-27.1,{SHA}"),
+        format!("OTP-27.x,{SHA},2026-06-10T08:39:21Z,{DIGEST}"),
+        format!("../x,{SHA},2026-06-10T08:39:21Z,{DIGEST}"),
+        format!("OTP-27.1,\"a,b\",{SHA},2026-06-10T08:39:21Z,{DIGEST}"),
+        format!("OTP-27.1 {SHA} 2026-06-10T08:39:21Z {DIGEST}"),
+    ] {
+        let list = OtpListing::parse_csv(&row(&fields)).expect("a list");
+        assert_eq!((list.builds().len(), list.malformed()), (0, 1), "{fields}");
+    }
+    assert!(OtpListing::parse_csv(&csv(&[])).is_some_and(|list| list.is_empty()));
+    for text in [
+        "",
+        "<html><body>404 Not Found</body></html>",
+        &format!("OTP-27.1 {SHA} 2026-06-10T08:39:21Z {DIGEST}\n"),
+        "ref_name,ref,datetime\nOTP-27.1,x,y\n",
+    ] {
+        assert!(OtpListing::parse_csv(text).is_none(), "{text}");
+    }
+}
+
+#[test]
+fn of_two_lists_the_first_has_the_last_word_on_what_both_have() {
+    let other = csv(&["OTP-29.0.2", "OTP-29.0.9", "maint", "maint-29"]);
+    let both = otp_listing().or(OtpListing::parse_csv(&other).expect("a list"));
+    for (request, reference, publisher) in [
+        ("29", "OTP-29.0.9", Publisher::Erlef),
+        ("29.0.2", "OTP-29.0.2", Publisher::HexPm),
+        ("maint", "maint", Publisher::HexPm),
+        ("maint-29", "maint-29", Publisher::Erlef),
+        ("27", "OTP-27.3.4.10", Publisher::HexPm),
+    ] {
+        let build = both.choose(&otp_request(request)).expect("it is listed");
+        assert_eq!(
+            (build.reference.as_str(), build.publisher),
+            (reference, publisher)
+        );
+    }
+    assert_eq!(both.builds().len(), 21);
+}
+
+#[test]
+fn a_branch_of_otp_stands_for_the_newest_release_that_is_listed() {
+    let major = |list: &OtpListing, branch: &str| {
+        list.major_of(list.choose(&otp_request(branch)).expect("it is listed"))
+    };
+    let list = otp_listing();
+    assert_eq!(major(&list, "maint-27"), 27);
+    assert_eq!(major(&list, "27.0-rc1"), 27);
+    // A list of a stack that is older than the table, and one that is newer.
+    for (names, newest) in [
+        (["OTP-27.3.4", "maint", "master"], 27),
+        (["OTP-31.0.1", "maint", "master"], 31),
+        (
+            ["OTP-99.0-rc1", "maint", "master"],
+            versions::compatibility::NEWEST_OTP,
+        ),
+    ] {
+        let list = OtpListing::parse(&self::list(&names, "\n"));
+        assert_eq!(major(&list, "maint"), newest);
+        assert_eq!(major(&list, "master"), newest);
+    }
 }
 
 #[test]
@@ -654,6 +771,9 @@ proptest! {
         let lines = text.lines().count();
         let otps = OtpListing::parse(&text);
         prop_assert!(otps.builds().len() + otps.malformed() <= lines);
+        let csv = format!("ref_name,ref,datetime,sha256\n{text}");
+        let others = OtpListing::parse_csv(&csv).expect("a list");
+        prop_assert!(others.builds().len() + others.malformed() <= lines);
         let elixirs = ElixirListing::parse(&text);
         prop_assert!(elixirs.builds().len() + elixirs.malformed() <= lines);
         prop_assert!(Shasums::parse(&text).is_empty());

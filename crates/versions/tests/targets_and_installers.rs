@@ -91,6 +91,10 @@ fn a_target_follows_from_the_stack_or_else_from_the_system() {
     }
     let target = Target::resolve(Some("heroku-24"), &debian, Arch::Arm64).expect("a target");
     assert_eq!(target.otp_directory(), "/builds/otp/arm64/ubuntu-24.04");
+    assert_eq!(
+        target.otp_builds_name(),
+        "aarch64-unknown-linux-gnu-ubuntu-24.04"
+    );
 }
 
 #[test]

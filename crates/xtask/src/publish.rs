@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use mirror::layout::digest_of;
+use mirror::layout::{self, digest_of};
 use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::process::Result;
@@ -66,28 +66,27 @@ impl Tree {
         self.list(&format!("{dir}/builds.txt"), &text)
     }
 
-    /// Publishes an installed OTP archive the way `erlef/otp_builds` does.
-    pub(crate) fn erlef_otp(&self, file: &Path, name: &str, os: &str) -> Result {
+    /// Publishes an installed OTP archive the way `erlef/otp_builds` does, under the names of git
+    /// tags and branches.
+    pub(crate) fn erlef_otp(&self, file: &Path, names: &[&str], os: &str) -> Result {
         let target = format!("x86_64-unknown-linux-gnu-{os}");
         let repository = "erlef/otp_builds";
-        self.place(
-            file,
-            &format!("{repository}/releases/download/{name}/otp-{target}.tar.gz"),
-        )?;
-        let digest = digest_of::<Sha256>(file)?;
-        let (revision, time) = (revision(name), "2026-09-15T14:15:27Z");
         let list = format!("{repository}/raw/main/builds/{target}");
-        self.write(
-            &format!("{list}.csv"),
-            format!(
-                "ref_name,ref,datetime,sha256,openssl,wxwidgets\n\
-                 {name},{revision},{time},{digest},openssl-3.0.13,\n"
-            ),
-        )?;
-        self.write(
-            &format!("{list}.txt"),
-            format!("{name} {revision} {time} {digest}\n"),
-        )
+        let digest = digest_of::<Sha256>(file)?;
+        let mut csv = b"ref_name,ref,datetime,sha256,openssl,wxwidgets\n".to_vec();
+        let mut txt = Vec::new();
+        for name in names {
+            let tag = layout::erlef_tag(name);
+            self.place(
+                file,
+                &format!("{repository}/releases/download/{tag}/otp-{target}.tar.gz"),
+            )?;
+            let (revision, time) = (revision(name), "2026-09-15T14:15:27Z");
+            writeln!(csv, "{name},{revision},{time},{digest},openssl-3.0.13,")?;
+            writeln!(txt, "{name} {revision} {time} {digest}")?;
+        }
+        self.write(&format!("{list}.csv"), csv)?;
+        self.write(&format!("{list}.txt"), txt)
     }
 
     /// Publishes an Elixir zip. To be called in the order of the names. `ending` is what follows
@@ -152,7 +151,6 @@ fn revision(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mirror::layout;
     use tempfile::TempDir;
 
     use super::*;
@@ -166,7 +164,7 @@ mod tests {
             .unwrap();
         tree.otp(&file, "OTP-27.3.4.1", "ubuntu-24.04", Line::FourFields)
             .unwrap();
-        tree.erlef_otp(&file, "OTP-27.3.4.1", "ubuntu-24.04")
+        tree.erlef_otp(&file, &["maint", "OTP-27.3.4.1"], "ubuntu-24.04")
             .unwrap();
         tree.elixir(&file, "v1.14.0", "").unwrap();
         tree.elixir(&file, "v1.18.3-otp-27", " ").unwrap();
@@ -186,7 +184,7 @@ mod tests {
     #[test]
     fn the_lists_are_true() {
         let (dir, _tree) = published();
-        assert_eq!(layout::check(&dir.path().join("mirror")).unwrap(), 11);
+        assert_eq!(layout::check(&dir.path().join("mirror")).unwrap(), 13);
     }
 
     #[test]

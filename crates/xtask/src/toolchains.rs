@@ -303,7 +303,7 @@ fn publish(
     tree.otp(&old.otp, &old.otp_name, "ubuntu-24.04", Line::FourFields)?;
     tree.otp(&new.otp, &new.otp_name, "ubuntu-24.04", Line::FourFields)?;
     if let Some(installed) = &new.installed_otp {
-        tree.erlef_otp(installed, &new.otp_name, "ubuntu-24.04")?;
+        tree.erlef_otp(installed, &["maint", &new.otp_name], "ubuntu-24.04")?;
     }
 
     let plain = format!("v{}", old.elixir_version);

@@ -1,6 +1,8 @@
 //! What the app's files and settings ask for and cannot have.
 
 use super::{Explanation, list, mix_exs, place, quoted};
+use crate::error::LookedInto;
+use crate::kept_lists::time;
 use app::facts::{ReadError, join};
 use app::package_manager::Manager;
 use app::plan::PlanError;
@@ -99,6 +101,7 @@ pub(super) fn which_release(names: &[String], origin: &Origin) -> Explanation {
     .typing(format!("default_release: :{first}"))
 }
 
+#[allow(clippy::too_many_lines, reason = "an arm for each error")]
 pub(super) fn plan(error: &PlanError) -> Explanation {
     match error {
         PlanError::Malformed {
@@ -120,7 +123,13 @@ pub(super) fn plan(error: &PlanError) -> Explanation {
             otp,
             otp_source,
             usable,
-        } => not_for_this_otp((elixir, elixir_source), (otp, otp_source), usable),
+            first_patch,
+        } => not_for_this_otp(
+            (elixir, elixir_source),
+            (otp, otp_source),
+            usable,
+            first_patch.as_deref(),
+        ),
         PlanError::NoOtpFor { asked, target } => Explanation::user(
             "no-otp-for-elixir",
             format!("no Erlang/OTP built for {target} goes with Elixir {}", asked.value),
@@ -238,11 +247,15 @@ fn no_such_version(
         Tool::Elixir | Tool::Node => format!("there is no {what}"),
     };
     let mut explanation = Explanation::user("version-not-available", title).because(format!(
-        "{} asks for {what}, and upstream's list of builds has none that matches.",
+        "{} asks for {what}, and upstream lists none that matches.",
         place(asked)
     ));
     if let Some(newest) = newest_of_line {
-        explanation = explanation.so(format!("The newest of that line is {newest}."));
+        let patience = match tool {
+            Tool::Erlang => " One that has just come out is built some hours or days later.",
+            Tool::Elixir | Tool::Node => "",
+        };
+        explanation = explanation.so(format!("The newest of that line is {newest}.{patience}"));
     }
     if !nearest.is_empty() {
         explanation = explanation.so(format!(
@@ -267,9 +280,10 @@ fn not_for_this_otp(
     (elixir, elixir_source): (&str, &Origin),
     (otp, otp_source): (&str, &Origin),
     usable: &[u32],
+    first_patch: Option<&str>,
 ) -> Explanation {
     let majors: Vec<String> = usable.iter().map(u32::to_string).collect();
-    Explanation::user(
+    let mut explanation = Explanation::user(
         "elixir-otp-incompatible",
         format!("Elixir {elixir} does not run on Erlang/OTP {otp}"),
     )
@@ -283,8 +297,13 @@ fn not_for_this_otp(
             "Change one of the two. Of what is built for this stack, Elixir {elixir} runs on Erlang/OTP {}; erlang_version={newest} takes the newest of that line.",
             list(&majors)
         ),
-    })
-    .so("All pairs: https://hexdocs.pm/elixir/compatibility-and-deprecations.html")
+    });
+    if let Some(patch) = first_patch {
+        explanation = explanation.so(format!(
+            "Of its line, Elixir {patch} is the first that runs on Erlang/OTP {otp}."
+        ));
+    }
+    explanation.so("All pairs: https://hexdocs.pm/elixir/compatibility-and-deprecations.html")
 }
 
 fn two_lockfiles(dir: &str, lockfiles: &[String]) -> Explanation {
@@ -336,6 +355,15 @@ pub(super) fn manager_hash(
     .so("If the version was changed by hand, let corepack write both, and commit package.json:")
     .typing(format!("corepack use {spec}"))
     .so("If it was not, do not go on before you know which registry the package comes from.")
+}
+
+/// A version that no list has, with the lists that were looked into.
+pub(super) fn not_listed(error: &PlanError, looked_into: &[LookedInto]) -> Explanation {
+    let lists = looked_into.iter().map(|list| match &list.read {
+        Ok(at) => format!("  {} (read on {})", list.url, time(*at)),
+        Err(error) => format!("  {error}"),
+    });
+    plan(error).because("Looked for in:").because_all(lists)
 }
 
 /// Speaks of the stack alone: people have read such errors as errors of their Erlang version.

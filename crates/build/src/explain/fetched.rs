@@ -3,13 +3,20 @@
 use super::{Explanation, cancelled, file_system, quoted};
 use fetch::{Class, FetchError, Kind};
 use toolchain::ToolchainError;
+use toolchain::error::OtherPlace;
 
 /// The config vars that name hosts.
-const MIRRORS: &str = "HEX_BUILDS_URL, HEX_MIRROR and NODEJS_ORG_MIRROR";
+const MIRRORS: &str = "HEX_BUILDS_URL, MIXPACK_OTP_BUILDS_URL, HEX_MIRROR and NODEJS_ORG_MIRROR";
 
 pub(super) fn toolchain(error: &ToolchainError) -> Explanation {
     match error {
         ToolchainError::Fetch { what, source } => fetching(what, source),
+        ToolchainError::BothPlaces { first, other } => toolchain(first).because(match other {
+            OtherPlace::Failed(error) => format!("The other place that publishes it: {error}."),
+            OtherPlace::NotListed { url } => format!(
+                "The other place that publishes it has none either: {url} does not list it."
+            ),
+        }),
         ToolchainError::EmptyList { what, url } => {
             Explanation::upstream("list-empty", format!("{what} is empty"))
                 .because(format!("{url} was answered, with no entry in it."))
@@ -115,7 +122,7 @@ fn by_class(what: &str, error: &FetchError) -> Explanation {
 }
 
 fn missing(what: &str, url: &str) -> Explanation {
-    const MIRROR: &str = "A mirror must have upstream's paths: HEX_BUILDS_URL stands for https://builds.hex.pm, NODEJS_ORG_MIRROR for https://nodejs.org/dist.";
+    const MIRROR: &str = "A mirror must have upstream's paths: HEX_BUILDS_URL stands for https://builds.hex.pm, MIXPACK_OTP_BUILDS_URL for https://github.com/erlef/otp_builds, NODEJS_ORG_MIRROR for https://nodejs.org/dist.";
     let is_list = [".txt", ".csv", ".json"]
         .iter()
         .any(|end| url.ends_with(end));

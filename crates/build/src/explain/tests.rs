@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::command::CommandError;
-use crate::error::Doing;
+use crate::error::{Doing, LookedInto};
 use crate::tree::TreeError;
 use app::facts::ReadError;
 use app::package_manager::Manager;
@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use toolchain::ToolchainError;
+use toolchain::error::OtherPlace;
 use versions::Tool;
 use versions::target::TargetError;
 
@@ -216,6 +217,7 @@ fn pairs() -> Vec<(&'static str, PlanError)> {
         otp: "27.3.4".to_owned(),
         otp_source,
         usable: usable.to_vec(),
+        first_patch: None,
     };
     vec![
         (
@@ -225,6 +227,17 @@ fn pairs() -> Vec<(&'static str, PlanError)> {
         (
             "plan_not_for_this_otp_nor_for_any",
             pair("1.9.4", Origin::ConfigVar("erlang_version".to_owned()), &[]),
+        ),
+        (
+            "plan_not_for_this_otp_until_a_patch",
+            PlanError::NotForThisOtp {
+                elixir: "1.18.3".to_owned(),
+                elixir_source: Origin::file("elixir_buildpack.config", 1),
+                otp: "28.5".to_owned(),
+                otp_source: Origin::file("elixir_buildpack.config", 2),
+                usable: vec![25, 26, 27],
+                first_patch: Some("1.18.4".to_owned()),
+            },
         ),
         (
             "plan_no_otp_for",
@@ -495,6 +508,90 @@ fn fetching() -> Vec<(&'static str, ToolchainError)> {
     ]
 }
 
+const OTHER_LIST: &str =
+    "https://github.com/erlef/otp_builds/raw/main/builds/x86_64-unknown-linux-gnu-ubuntu-24.04.csv";
+
+/// Of what two places publish.
+fn two_places() -> Vec<(&'static str, Error)> {
+    let fetch = |what: &str, url: &str, attempts, kind| ToolchainError::Fetch {
+        what: what.to_owned(),
+        source: FetchError {
+            url: url.to_owned(),
+            redirected_to: None,
+            attempts,
+            kind,
+        },
+    };
+    let list = |url, status| fetch("the list of OTP builds", url, 1, Kind::Status(status));
+    let both = |first, other| {
+        Error::Toolchain(ToolchainError::BothPlaces {
+            first: Box::new(first),
+            other,
+        })
+    };
+    let failed = |error| OtherPlace::Failed(Box::new(error));
+    let not_listed = || OtherPlace::NotListed {
+        url: OTHER_LIST.to_owned(),
+    };
+    let erlang = "Erlang/OTP 27.3.4";
+    let missing = |other| Error::NotListed {
+        error: PlanError::NoSuchVersion {
+            tool: Tool::Erlang,
+            asked: in_config("27.3.4.99"),
+            target: UBUNTU.to_owned(),
+            nearest: strings(&["27.3.4.18", "27.3.4.17", "28.5.0.7"]),
+            newest_of_line: Some("27.3.4.18".to_owned()),
+        },
+        looked_into: vec![
+            LookedInto {
+                url: OTP_LIST.to_owned(),
+                read: Ok(1_795_508_500),
+            },
+            LookedInto {
+                url: OTHER_LIST.to_owned(),
+                read: other,
+            },
+        ],
+    };
+    vec![
+        ("not_listed_in_either_place", missing(Ok(1_795_508_502))),
+        (
+            "not_listed_and_the_other_place_is_down",
+            missing(Err(list(OTHER_LIST, 503))),
+        ),
+        (
+            "both_lists_are_down",
+            both(list(OTP_LIST, 503), failed(list(OTHER_LIST, 404))),
+        ),
+        (
+            "list_empty_and_the_other_does_not_have_it",
+            both(
+                ToolchainError::EmptyList {
+                    what: "the list of OTP builds",
+                    url: OTP_LIST.to_owned(),
+                },
+                not_listed(),
+            ),
+        ),
+        (
+            "archive_missing_and_the_other_place_does_not_have_it",
+            both(fetch(erlang, OTP, 1, Kind::Status(404)), not_listed()),
+        ),
+        (
+            "archive_missing_in_both_places",
+            both(
+                fetch(erlang, OTP, 1, Kind::Status(404)),
+                failed(fetch(
+                    erlang,
+                    "https://github.com/erlef/otp_builds/releases/download/OTP-27.3.4/otp-x86_64-unknown-linux-gnu-ubuntu-24.04.tar.gz",
+                    1,
+                    Kind::Status(404),
+                )),
+            ),
+        ),
+    ]
+}
+
 fn failed(command: &str, status: &str, code: i32, output: &str) -> CommandError {
     CommandError::Failed {
         command: command.to_owned(),
@@ -680,6 +777,7 @@ fn commands() -> Vec<(&'static str, Doing, CommandError)> {
 /// Every error, each of its variants and of the cases that a message tells apart.
 fn catalogue() -> Vec<(&'static str, Error)> {
     let mut all = general();
+    all.extend(two_places());
     all.extend(
         reading()
             .into_iter()

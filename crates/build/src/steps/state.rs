@@ -39,12 +39,12 @@ impl Build<'_> {
     pub(crate) fn build_key(&self) -> Key {
         let plan = self.plan;
         // A branch has a new build under the same name whenever it moves.
-        let build = |version: &str, is_branch: bool, sha256: &Option<String>, built_at: &str| match (
-            is_branch, sha256,
-        ) {
-            (false, _) => version.to_owned(),
-            (true, Some(sha256)) => format!("{version} ({sha256})"),
-            (true, None) => format!("{version} ({built_at})"),
+        let build = |version: &str, is_branch: bool, commit: &str| {
+            if is_branch {
+                format!("{version} ({commit})")
+            } else {
+                version.to_owned()
+            }
         };
         let (otp, elixir) = (&plan.erlang.build, &plan.elixir.build);
         let otp_is_branch = otp.version.is_none();
@@ -54,21 +54,11 @@ impl Build<'_> {
             [
                 (
                     "OTP",
-                    build(
-                        &plan.erlang.version,
-                        otp_is_branch,
-                        &otp.sha256,
-                        &otp.built_at,
-                    ),
+                    build(&plan.erlang.version, otp_is_branch, &otp.git_sha),
                 ),
                 (
                     "Elixir",
-                    build(
-                        &elixir.reference,
-                        elixir_is_branch,
-                        &elixir.sha256,
-                        &elixir.built_at,
-                    ),
+                    build(&elixir.reference, elixir_is_branch, &elixir.git_sha),
                 ),
                 ("MIX_ENV", plan.mix_env.value.clone()),
                 ("working directory", self.dir.to_string_lossy().into_owned()),

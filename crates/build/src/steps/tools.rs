@@ -11,9 +11,11 @@ use app::plan::Slim;
 use fetch::{Observer, Unpacked};
 use std::cell::Cell;
 use std::path::Path;
+use toolchain::error::OtherPlace;
 use toolchain::install::Extent;
 use toolchain::{ToolchainError, install, installers, lists};
 use versions::ElixirVersion;
+use versions::otp::{OtpBuild, OtpListing, Publisher};
 
 fn key(parts: &[(&str, &str)]) -> Key {
     parts
@@ -24,26 +26,75 @@ fn key(parts: &[(&str, &str)]) -> Key {
 
 impl Build<'_> {
     pub(crate) fn erlang(&self) -> Result<(), Error> {
-        let (plan, hosts) = (self.plan, self.means.hosts);
+        let (plan, client) = (self.plan, self.means.client);
         let log = self
             .means
             .log
             .step(&format!("Installing Erlang/OTP {}", plan.erlang.version));
         let build = &plan.erlang.build;
-        let source = install::otp_source(hosts, &plan.target, build);
         let place = &self.workspace.places.erlang;
         let root = Path::new(&plan.runtime_path).join(place);
-        let key = key(&[
+        let mut key = key(&[
             ("otp", &build.reference),
-            ("build", build.sha256.as_deref().unwrap_or(&build.built_at)),
             ("os", &plan.target.os.to_string()),
             ("arch", &plan.target.arch.to_string()),
             ("root", &root.to_string_lossy()),
             ("extent", self.extent_name()),
         ]);
-        self.provide("erlang", &key, place, &log, &source, &|dest, told| {
-            install::otp(self.means.client, &source, &root, dest, self.extent(), told)
+        // Two places publish the same release, each with a checksum of its own: what came from one
+        // stays when the other answers. The commit tells what a branch holds, whoever built it.
+        if build.version.is_none() {
+            key.insert("commit".to_owned(), build.git_sha.clone());
+        }
+        self.keep("erlang", &key, place, &log, &|dest| {
+            let told = Told::to(&log);
+            let source = install::otp_source(self.means.hosts, &plan.target, build);
+            let (source, unpacked) =
+                match install::otp(client, &source, &root, dest, self.extent(), &told) {
+                    Ok(unpacked) => (source, unpacked),
+                    Err(first) => {
+                        let (first, other) = self.otp_elsewhere(first, &told)?;
+                        let url = fetch::redact(&other.url);
+                        log.warning(&format!("{first}; going on with {url}"));
+                        let unpacked =
+                            install::otp(client, &other, &root, dest, self.extent(), &told);
+                        let unpacked = unpacked.map_err(|error| both_places(first, error))?;
+                        (other, unpacked)
+                    }
+                };
+            say_fetched(&log, &source, &unpacked);
+            Ok(())
         })
+    }
+
+    /// Where else the OTP of this plan can be had from, after the place that lists it did not give
+    /// it. Of a branch only the same commit will do.
+    fn otp_elsewhere(
+        &self,
+        first: ToolchainError,
+        told: &dyn Observer,
+    ) -> Result<(ToolchainError, install::Source), ToolchainError> {
+        let (client, hosts, target) = (self.means.client, self.means.hosts, &self.plan.target);
+        let wanted = &self.plan.erlang.build;
+        if wanted.publisher == Publisher::Erlef || !first.is_of_upstream() {
+            return Err(first);
+        }
+        let Some(list) = lists::other_otp(client, hosts, target, told) else {
+            return Err(first);
+        };
+        let text = match list.text {
+            Ok(text) => text,
+            Err(error) => return Err(both_places(first, error)),
+        };
+        let same = |build: &&OtpBuild| build.version.is_some() || build.git_sha == wanted.git_sha;
+        let listing = OtpListing::parse_csv(&text).unwrap_or_default();
+        match listing.get(&wanted.reference).filter(same) {
+            Some(build) => Ok((first, install::otp_source(hosts, target, build))),
+            None => Err(ToolchainError::BothPlaces {
+                first: Box::new(first),
+                other: OtherPlace::NotListed { url: list.url },
+            }),
+        }
     }
 
     pub(crate) fn elixir(&self) -> Result<(), Error> {
@@ -60,8 +111,11 @@ impl Build<'_> {
             ("extent", self.extent_name()),
         ]);
         let place = &self.workspace.places.elixir;
-        self.provide("elixir", &key, place, &log, &source, &|dest, told| {
-            install::elixir(self.means.client, &source, dest, self.extent(), told)
+        self.keep("elixir", &key, place, &log, &|dest| {
+            let told = Told::to(&log);
+            let unpacked = install::elixir(self.means.client, &source, dest, self.extent(), &told)?;
+            say_fetched(&log, &source, &unpacked);
+            Ok(())
         })
     }
 
@@ -107,7 +161,7 @@ impl Build<'_> {
         let (client, hosts) = (self.means.client, self.means.hosts);
         let told = Told::to(&log);
         let elixir = self.elixir_version();
-        let otp = self.plan.otp_major();
+        let otp = self.otp_major();
         let read = |url: &str| self.installer_list(url, &told, &log);
         let (hex, rebar3) = installers::choose(hosts, &elixir, otp, &read)?;
         let key = key(&[
@@ -183,27 +237,22 @@ impl Build<'_> {
         })
     }
 
+    /// Of a branch of OTP, what it calls itself once it is unpacked: mix looks for rebar3 under it.
+    fn otp_major(&self) -> u32 {
+        let of_branch = || {
+            let root = self.workspace.real(&self.workspace.places.erlang);
+            install::otp_major(&root)
+        };
+        match self.plan.erlang.build.version {
+            Some(_) => self.plan.otp_major,
+            None => of_branch().unwrap_or(self.plan.otp_major),
+        }
+    }
+
     fn mix_home(&self) -> std::path::PathBuf {
         self.env
             .get(std::ffi::OsStr::new("MIX_HOME"))
             .map_or_else(|| self.seen(&self.workspace.places.mix_home), Into::into)
-    }
-
-    /// A tool whose source is known before it is looked for.
-    fn provide(
-        &self,
-        name: &str,
-        key: &Key,
-        place: &Path,
-        log: &StepLog<'_>,
-        source: &install::Source,
-        make: &dyn Fn(&Path, &dyn Observer) -> Result<Unpacked, ToolchainError>,
-    ) -> Result<(), Error> {
-        self.keep(name, key, place, log, &|dest| {
-            let unpacked = make(dest, &Told::to(log))?;
-            say_fetched(log, source, &unpacked);
-            Ok(())
-        })
     }
 
     fn keep(
@@ -238,6 +287,17 @@ impl Build<'_> {
         }
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
+    }
+}
+
+fn both_places(first: ToolchainError, other: ToolchainError) -> ToolchainError {
+    // What is not the other place's doing is told alone.
+    if !other.is_of_upstream() {
+        return other;
+    }
+    ToolchainError::BothPlaces {
+        first: Box::new(first),
+        other: OtherPlace::Failed(Box::new(other)),
     }
 }
 

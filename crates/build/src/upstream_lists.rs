@@ -1,0 +1,240 @@
+//! Upstream's lists for a plan: the current ones where they can be had, else those that an earlier
+//! build read. OTP is published in two places, and the second is asked where the first does not do.
+
+use crate::error::{Error, LookedInto};
+use crate::kept_lists::{List, or_kept};
+use crate::prepare::Request;
+use app::plan::{self, LastBuild, Lists, Plan, PlanError};
+use toolchain::ToolchainError;
+use toolchain::error::OtherPlace;
+use toolchain::lists::{self, ListText};
+use versions::elixir::ElixirListing;
+use versions::node::NodeIndex;
+use versions::otp::{OtpListing, Publisher};
+use versions::{Target, Tool};
+
+/// The note that the list of the other place is kept as.
+const OTHER: &str = "list-erlang-other.json";
+
+/// The lists to plan with, and what became of each.
+pub(crate) struct UpstreamLists {
+    lists: Lists,
+    /// Where each was read, and when.
+    read: Vec<(Tool, String, u64)>,
+    /// What became of upstream's current list, where it is not that which is gone by.
+    missing: Vec<(Tool, ToolchainError)>,
+    other: Other,
+    /// What a user should know of these lists.
+    warnings: Vec<String>,
+}
+
+/// The list of the other place that publishes OTP.
+enum Other {
+    NotAsked,
+    /// Where, and when.
+    Read(String, u64),
+    Failed(String, ToolchainError),
+}
+
+impl UpstreamLists {
+    /// Fetches the lists side by side; Node's only where the app needs Node.
+    pub(crate) fn fetch(request: &Request<'_>, target: &Target, node: bool) -> Result<Self, Error> {
+        let (client, observer) = (request.client, request.observer);
+        let texts = lists::fetch(client, request.hosts, target, node, observer);
+        let mut all = Self {
+            lists: Lists {
+                otp: OtpListing::default(),
+                elixir: ElixirListing::default(),
+                node: None,
+            },
+            read: Vec::new(),
+            missing: Vec::new(),
+            other: Other::NotAsked,
+            warnings: Vec::new(),
+        };
+        let otp = all.settle(request, Tool::Erlang, texts.otp);
+        let elixir = all.settle(request, Tool::Elixir, texts.elixir);
+        all.lists.otp = match otp {
+            Ok(text) => OtpListing::parse(&text),
+            // Where Elixir's list is not to be had either, one of OTP helps nobody.
+            Err(Error::Toolchain(error)) if elixir.is_ok() && error.is_of_upstream() => {
+                all.only_other(request, target, error)?
+            }
+            Err(error) => return Err(error),
+        };
+        all.lists.elixir = ElixirListing::parse(&elixir?);
+        if let Some(list) = texts.node {
+            let text = all.settle(request, Tool::Node, list)?;
+            // What is settled has been read before.
+            all.lists.node = NodeIndex::parse(&text).ok();
+        }
+        Ok(all)
+    }
+
+    fn settle(
+        &mut self,
+        request: &Request<'_>,
+        tool: Tool,
+        list: ListText,
+    ) -> Result<String, Error> {
+        let list = or_kept(request.store, &format!("list-{tool}.json"), list)?;
+        self.read.push((tool, list.url, list.read_at));
+        if let Some(outdated) = list.outdated {
+            self.warnings.push(outdated.warning);
+            self.missing.push((tool, outdated.error));
+        }
+        Ok(list.text)
+    }
+
+    /// The list of the other place, where there is one to ask. That it cannot be had ends nothing.
+    fn ask_other(
+        &mut self,
+        request: &Request<'_>,
+        target: &Target,
+    ) -> Result<Option<OtpListing>, Error> {
+        let (client, hosts) = (request.client, request.hosts);
+        let Some(list) = lists::other_otp(client, hosts, target, request.observer) else {
+            return Ok(None);
+        };
+        let url = list.url.clone();
+        match or_kept(request.store, OTHER, list) {
+            Ok(List {
+                text,
+                url,
+                read_at,
+                outdated,
+            }) => {
+                self.warnings.extend(outdated.map(|why| why.warning));
+                self.other = Other::Read(url, read_at);
+                Ok(OtpListing::parse_csv(&text))
+            }
+            Err(Error::Toolchain(error)) if error.is_of_upstream() => {
+                self.other = Other::Failed(url, error);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The list of the other place, where there is none of the first, not even an old one.
+    fn only_other(
+        &mut self,
+        request: &Request<'_>,
+        target: &Target,
+        first: ToolchainError,
+    ) -> Result<OtpListing, Error> {
+        let list = self.ask_other(request, target)?;
+        match (list, std::mem::replace(&mut self.other, Other::NotAsked)) {
+            (Some(list), Other::Read(url, read_at)) => {
+                self.warnings.push(format!("{first}; going by {url}"));
+                self.missing.push((Tool::Erlang, first));
+                self.other = Other::Read(url, read_at);
+                Ok(list)
+            }
+            (_, Other::Failed(_, other)) => Err(both(first, OtherPlace::Failed(Box::new(other)))),
+            _ => Err(first.into()),
+        }
+    }
+
+    /// Plans with these lists, and with that of the other place where they leave something open.
+    pub(crate) fn plan(
+        mut self,
+        request: &Request<'_>,
+        target: &Target,
+        last: &LastBuild,
+        decide: &dyn Fn(&Lists) -> Result<Plan, PlanError>,
+    ) -> Result<(Plan, Lists), Error> {
+        let mut planned = decide(&self.lists);
+        let is_current = !self.missing.iter().any(|(tool, _)| *tool == Tool::Erlang);
+        if matches!(self.other, Other::NotAsked)
+            && !plan::otp_is_settled(&planned, &self.lists.otp, last, is_current)
+            && let Some(list) = self.ask_other(request, target)?
+        {
+            self.lists.otp = std::mem::take(&mut self.lists.otp).or(list);
+            planned = decide(&self.lists);
+        }
+        match planned {
+            Ok(mut plan) => {
+                self.warn_of_other(&plan);
+                plan.warnings.append(&mut self.warnings);
+                Ok((plan, self.lists))
+            }
+            Err(error) => Err(self.blame(error)),
+        }
+    }
+
+    fn warn_of_other(&mut self, plan: &Plan) {
+        let first = self.read.iter().find(|(tool, ..)| *tool == Tool::Erlang);
+        match (&self.other, first) {
+            (Other::Read(url, _), Some((_, first, _)))
+                if plan.erlang.build.publisher == Publisher::Erlef =>
+            {
+                self.warnings.push(format!(
+                    "Erlang/OTP {} is not in {first}; it is taken from {url}",
+                    plan.erlang.version
+                ));
+            }
+            (Other::Failed(_, error), _) => {
+                self.warnings.push(format!("{error}; going on without it"));
+            }
+            _ => {}
+        }
+    }
+
+    /// A list from before may lack what the current one has: then it is the list that is missing,
+    /// and nothing is wrong with what was asked for.
+    fn blame(self, error: PlanError) -> Error {
+        let concerned: &[Tool] = match &error {
+            PlanError::NoSuchVersion { tool, .. } => std::slice::from_ref(tool),
+            PlanError::NoNode { .. } => &[Tool::Node],
+            PlanError::NotForThisOtp { .. }
+            | PlanError::NoOtpFor { .. }
+            | PlanError::NoElixirFor { .. }
+            | PlanError::NoElixirThatMixExsAllows { .. }
+            | PlanError::NothingGoesTogether { .. } => &[Tool::Erlang, Tool::Elixir],
+            _ => &[],
+        };
+        let mut missing = self.missing.into_iter();
+        let cause = missing.find(|(tool, _)| concerned.contains(tool));
+        match (cause, self.other) {
+            (Some((Tool::Erlang, first)), Other::Read(url, _)) => {
+                both(first, OtherPlace::NotListed { url })
+            }
+            (Some((Tool::Erlang, first)), Other::Failed(_, other)) => {
+                both(first, OtherPlace::Failed(Box::new(other)))
+            }
+            (Some((_, missing)), _) => missing.into(),
+            (None, other) => match error {
+                PlanError::NoSuchVersion { tool, .. } => {
+                    let read = self.read.into_iter().filter(|(of, ..)| *of == tool);
+                    let mut looked_into: Vec<LookedInto> = read
+                        .map(|(_, url, at)| LookedInto { url, read: Ok(at) })
+                        .collect();
+                    if tool == Tool::Erlang {
+                        looked_into.extend(other.looked_into());
+                    }
+                    Error::NotListed { error, looked_into }
+                }
+                error => error.into(),
+            },
+        }
+    }
+}
+
+impl Other {
+    fn looked_into(self) -> Option<LookedInto> {
+        match self {
+            Self::NotAsked => None,
+            Self::Read(url, at) => Some(LookedInto { url, read: Ok(at) }),
+            Self::Failed(url, error) => Some(LookedInto {
+                url,
+                read: Err(error),
+            }),
+        }
+    }
+}
+
+fn both(first: ToolchainError, other: OtherPlace) -> Error {
+    let first = Box::new(first);
+    ToolchainError::BothPlaces { first, other }.into()
+}
