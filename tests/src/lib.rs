@@ -452,6 +452,15 @@ impl Dyno {
         self
     }
 
+    /// Where a program of the image is not there.
+    #[must_use]
+    pub fn without(mut self, program: &str) -> Self {
+        let nothing = self.sandbox.tmp().join("nothing");
+        fs::write(&nothing, "").expect("a file that cannot be run");
+        self.sandbox = self.sandbox.bind_ro(nothing, program);
+        self
+    }
+
     /// A command the way a dyno starts it: a shell that has sourced `.profile.d`.
     pub fn run(&self, command: &str) -> Output {
         self.command(command, 0).output().expect("the dyno runs")

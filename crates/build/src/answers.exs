@@ -76,3 +76,59 @@ defmodule Mix.Tasks.Mixpack.Session do
     end
   end
 end
+
+defmodule Mix.Tasks.Mixpack.Stale do
+  @moduledoc false
+  use Mix.Task
+
+  # Values of the config that a module read while it was compiled stand in its application's .app
+  # file (Application.compile_env). Mix compares them, and for a dependency it gives up.
+  @impl true
+  def run(named) do
+    dependencies = Mix.Project.deps_paths() |> Map.keys()
+    own = Mix.Project.apps_paths() || %{}
+    dependencies = Enum.map(dependencies -- Map.keys(own), &to_string/1)
+    stale = Enum.filter(dependencies, &(&1 in named or stale?(&1)))
+
+    for name <- stale -- named do
+      Mix.shell().info("#{name} is compiled again: the config that it was compiled with has changed")
+    end
+
+    if stale != [], do: Mix.Task.run("deps.compile", stale ++ ["--force"])
+  end
+
+  defp stale?(name) do
+    for({app, [key | path], then} <- read(name)[:compile_env] || [], do: {app, key, path, then})
+    |> Enum.any?(fn {app, key, path, then} -> now(app, key, path) != then end)
+  end
+
+  # As the VM will have it: the config, else the default in the application's own .app file.
+  defp now(app, key, path) do
+    with :error <- Application.fetch_env(app, key),
+         :error <- Keyword.fetch(read(app)[:env] || [], key) do
+      :error
+    else
+      {:ok, value} -> dig(value, path)
+    end
+  end
+
+  defp dig(value, []), do: {:ok, value}
+
+  defp dig(value, [key | path]) do
+    case Access.fetch(value, key) do
+      {:ok, value} -> dig(value, path)
+      :error -> :error
+    end
+  rescue
+    _ -> :error
+  end
+
+  defp read(app) do
+    file = Path.join([Mix.Project.build_path(), "lib", "#{app}", "ebin", "#{app}.app"])
+
+    case :file.consult(file) do
+      {:ok, [{:application, _, properties}]} -> properties
+      _ -> []
+    end
+  end
+end

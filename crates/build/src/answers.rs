@@ -12,6 +12,10 @@ pub const TASK: &str = "mixpack.answer";
 /// The task that runs the commands of a [session](crate::mix_session).
 pub const SESSION_TASK: &str = "mixpack.session";
 
+/// The task that compiles dependencies whose compile-time configuration has changed, and those that
+/// it is given.
+pub const STALE_TASK: &str = "mixpack.stale";
+
 /// The task that has executables fetched before a hook that removes them again runs.
 pub const EXECUTABLES_TASK: &str = "mixpack.executables";
 

@@ -57,6 +57,10 @@ pub(crate) struct Build<'a> {
     /// What the assets are made of, where that can be told.
     pub assets_key: OnceLock<Key>,
     pub before_assets: Mutex<Option<Stamps>>,
+    /// `_build` is that of the last build.
+    pub restored: AtomicBool,
+    /// The app's own code has to be compiled again, whatever mix takes for current.
+    pub compile_anew: AtomicBool,
     /// The assets are those of the last build.
     pub assets_placed: AtomicBool,
     /// The digests that were there before the build, by Phoenix app.
@@ -151,6 +155,8 @@ impl<'a> Build<'a> {
             pushed: OnceLock::new(),
             assets_key: OnceLock::new(),
             before_assets: Mutex::default(),
+            restored: AtomicBool::new(false),
+            compile_anew: AtomicBool::new(false),
             assets_placed: AtomicBool::new(false),
             manifests: Mutex::new(manifests),
             brought_back: Mutex::default(),

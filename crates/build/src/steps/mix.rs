@@ -38,6 +38,7 @@ impl Build<'_> {
             self.mix(Doing::Deps, &[&args], &shown, &log)?;
         }
         self.path.open_dependencies()?;
+        self.renew_stale(&log)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
     }
@@ -78,8 +79,13 @@ impl Build<'_> {
             return self.after_compile(log);
         }
         let log = self.means.log.step("Compiling");
-        log.detail("$ mix compile");
-        self.ask(&log, Doing::Compile, Some("mix compile"))?;
+        let command = if self.compile_anew.load(Ordering::SeqCst) {
+            "mix compile --force"
+        } else {
+            "mix compile"
+        };
+        log.detail(&format!("$ {command}"));
+        self.ask(&log, Doing::Compile, Some(command))?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         self.after_compile(log)
     }
@@ -99,8 +105,10 @@ impl Build<'_> {
         let answers = written.to_string_lossy();
         let ask = [TASK, &answers];
         let mut tasks: Vec<&[&str]> = Vec::new();
-        if shown.is_some() {
-            tasks.push(&["compile"]);
+        match (shown, self.compile_anew.load(Ordering::SeqCst)) {
+            (None, _) => {}
+            (Some(_), false) => tasks.push(&["compile"]),
+            (Some(_), true) => tasks.push(&["compile", "--force"]),
         }
         tasks.push(&ask);
         if self.plan.removes_executables {

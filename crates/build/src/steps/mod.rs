@@ -9,5 +9,6 @@ mod launch;
 mod mix;
 pub(crate) mod package_managers;
 mod slim;
+mod stale;
 mod state;
 mod tools;

@@ -12,6 +12,7 @@ use crate::tree::TreeError;
 use sha2::{Digest, Sha256};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 /// The note with the modification times of the app's files.
 const SOURCES: &str = "sources";
@@ -90,6 +91,7 @@ impl Build<'_> {
                         megabytes(amount.bytes)
                     ));
                     if name == "_build" {
+                        self.restored.store(true, Ordering::SeqCst);
                         self.restore_times(&mut pushed)?;
                     }
                 }
@@ -173,6 +175,7 @@ impl Build<'_> {
             ));
         }
         self.save_assets(&log)?;
+        self.save_variables()?;
         let none = Sources::default();
         let sources = read_sources(&self.workspace.app, self.pushed.get().unwrap_or(&none))?;
         self.workspace

@@ -1,0 +1,187 @@
+//! A second deploy costs what changed: what is compiled, installed and built again, and what is not.
+
+use std::path::Path;
+use whole_builds::{App, Deploy};
+
+#[track_caller]
+fn holds(deploy: &Deploy, text: &str) {
+    let log = deploy.log();
+    assert!(log.contains(text), "no {text:?} in\n{log}");
+}
+
+#[track_caller]
+fn lacks(deploy: &Deploy, text: &str) {
+    let log = deploy.log();
+    assert!(!log.contains(text), "{text:?} in\n{log}");
+}
+
+/// What the modules of the fixture saw when they were compiled, told by the slug; telling it
+/// compiles nothing.
+fn report(app: &App, deploy: Deploy) -> String {
+    let dyno = app.ship(deploy);
+    let output = dyno.run("mix run --no-start -e 'IO.puts(CompileEnv.report())'");
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+    let none: Vec<&str> = Vec::new();
+    assert_eq!(whole_builds::compiling(&said), none, "{said}");
+    said
+}
+
+#[test]
+fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
+    let app = App::fixture("compile-env");
+    let first = app.deploy();
+    first.expect_success();
+    let said = report(&app, first);
+    assert!(said.contains("\"level\":\"low\""), "{said}");
+
+    // elixir-lang/elixir#15467: mix alone gives up on such a dependency, now and for ever.
+    app.edit("config/config.exs", "low", "high");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(
+        &deploy,
+        "knobs is compiled again: the config that it was compiled with has changed",
+    );
+    lacks(&deploy, "==> jason_lite");
+    let said = report(&app, deploy);
+    assert!(said.contains("\"level\":\"high\""), "{said}");
+
+    app.config("BANNER", "hello");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(
+        &deploy,
+        "the app is compiled again: lib/compile_env.ex:4 reads BANNER, which has changed",
+    );
+    lacks(&deploy, "==> knobs");
+    let said = report(&app, deploy);
+    assert!(said.contains("\"banner\":\"hello\""), "{said}");
+
+    app.config("KNOBS_REGION", "eu");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(
+        &deploy,
+        "knobs is compiled again: deps/knobs/lib/knobs.ex:5 reads KNOBS_REGION, which has changed",
+    );
+    lacks(&deploy, "==> jason_lite");
+    let said = report(&app, deploy);
+    assert!(said.contains("\"region\":\"eu\""), "{said}");
+
+    app.config("NOT_READ", "by anything");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let none: Vec<&str> = Vec::new();
+    assert_eq!(deploy.compiled(), none, "{}", deploy.log());
+    drop(deploy);
+
+    app.edit("lib/other.ex", "CompileEnv.Other", "CompileEnv.Renamed");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let ebin = deploy.slug.join("_build/prod/lib/compile_env/ebin");
+    assert!(ebin.join("Elixir.CompileEnv.Renamed.beam").exists());
+    assert!(!ebin.join("Elixir.CompileEnv.Other.beam").exists());
+}
+
+#[test]
+fn packages_and_assets_are_made_again_when_what_they_are_made_of_changes() {
+    let app = App::fixture("phoenix-npm");
+    let first = app.deploy();
+    first.expect_success();
+    holds(&first, "$ npm ci");
+    drop(first);
+
+    let unchanged = app.deploy();
+    unchanged.expect_success();
+    holds(
+        &unchanged,
+        "not needed: the assets are those of the last build",
+    );
+    for command in ["$ npm ci", "$ npm run deploy", "$ mix phx.digest"] {
+        lacks(&unchanged, command);
+    }
+    let manifest = unchanged.slug.join("priv/static/cache_manifest.json");
+    assert!(manifest.exists());
+    let dyno = app.ship(unchanged);
+    let page = dyno.start("mix phx.server").get("/");
+    let (_, script) = page.split_once("src=\"").expect("a script");
+    let (script, _) = script.split_once('"').unwrap();
+    assert!(dyno.start("mix phx.server").get(script).len() > 100);
+    drop(dyno);
+
+    // Code may say which classes there are: assets are built again, with the packages that are there.
+    app.edit("lib/phoenix_npm/page.ex", "Deployed by", "Deployed with");
+    let code = app.deploy();
+    code.expect_success();
+    lacks(&code, "$ npm ci");
+    holds(
+        &code,
+        "kept from the last build: what decides them is the same",
+    );
+    holds(&code, "assets: to be built, since the app's files changed");
+    holds(&code, "$ npm run deploy");
+    drop(code);
+
+    app.config("API_URL", "https://api.example");
+    let variable = app.deploy();
+    variable.expect_success();
+    lacks(&variable, "$ npm ci");
+    holds(
+        &variable,
+        "assets: to be built, since the environment changed",
+    );
+    drop(variable);
+
+    app.config("MIXPACK_REUSE_ASSETS", "false");
+    let switched = app.deploy();
+    switched.expect_success();
+    holds(&switched, "$ npm run deploy");
+    drop(switched);
+    app.unset("MIXPACK_REUSE_ASSETS");
+
+    app.write("assets/.npmrc", "fund=false\n");
+    let settings = app.deploy();
+    settings.expect_success();
+    holds(&settings, "$ npm ci");
+    drop(settings);
+
+    app.edit(
+        "assets/package.json",
+        "\"scripts\"",
+        "\"description\": \"x\",\n  \"scripts\"",
+    );
+    let package = app.deploy();
+    package.expect_success();
+    holds(&package, "$ npm ci");
+    drop(package);
+
+    // What was kept is not what was installed.
+    let modules = kept_tool(app.cache(), "node_modules-");
+    std::fs::write(modules.join("tree/esbuild/package.json"), "{}").unwrap();
+    app.edit("lib/phoenix_npm/page.ex", "Deployed with", "Deployed by");
+    let tampered = app.deploy();
+    tampered.expect_success();
+    holds(
+        &tampered,
+        "what was kept could not be used: esbuild/package.json was changed",
+    );
+    holds(&tampered, "$ npm ci");
+}
+
+/// The folder of a tool in the cache, by how its name begins.
+fn kept_tool(cache: &Path, prefix: &str) -> std::path::PathBuf {
+    let tools = std::fs::read_dir(cache.join("mixpack/tools")).unwrap();
+    let mut found = tools.filter_map(Result::ok).filter(|entry| {
+        entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with(prefix))
+    });
+    let one = found.next().expect("such a tool").path();
+    assert!(
+        found.next().is_none(),
+        "only what the last build used is kept"
+    );
+    one
+}

@@ -1,0 +1,154 @@
+//! What the slug holds: nothing that no dyno uses, and everything that one does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use walkdir::WalkDir;
+use whole_builds::{App, Dyno};
+
+fn said(dyno: &Dyno, command: &str) -> String {
+    let output = dyno.run(command);
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{command}: {said}");
+    let none: Vec<&str> = Vec::new();
+    assert_eq!(whole_builds::compiling(&said), none, "{said}");
+    said
+}
+
+/// Files below `root` whose names end so.
+fn ending(root: &Path, end: &str) -> Vec<PathBuf> {
+    WalkDir::new(root)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_file())
+        .filter(|entry| entry.file_name().to_string_lossy().ends_with(end))
+        .map(walkdir::DirEntry::into_path)
+        .collect()
+}
+
+const NO_PATHS: Vec<PathBuf> = Vec::new();
+
+#[test]
+fn what_no_dyno_uses_is_left_out_and_can_be_kept() {
+    let app = App::fixture("phoenix-npm");
+    let slim = app.deploy();
+    slim.expect_success();
+    assert!(slim.stdout.contains("MIXPACK_SLIM=none keeps everything"));
+    let tools = slim.slug.join(".platform_tools");
+    assert_eq!(ending(&tools, ".erl"), NO_PATHS);
+    assert_eq!(ending(&tools, ".a"), NO_PATHS);
+    for gone in [
+        "assets/node_modules",
+        ".hex/packages",
+        ".heroku/node/include",
+        ".heroku/node/lib/node_modules",
+        ".heroku/node/bin/npm",
+        ".platform_tools/erlang/usr",
+        ".platform_tools/elixir/lib/mix/lib",
+    ] {
+        assert!(slim.slug.join(gone).symlink_metadata().is_err(), "{gone}");
+    }
+    assert!(slim.slug.join(".heroku/node/bin/node").exists());
+    let size = size(&slim.slug);
+    let dyno = app.ship(slim);
+    let page = dyno.start("mix phx.server").get("/");
+    assert!(page.contains("Deployed by Mixpack"), "{page}");
+    said(&dyno, "mix run --no-start -e 'IO.puts(1)'");
+    said(&dyno, "bash -c \"echo 'IO.puts(40 + 2)' | iex -S mix\"");
+    drop(dyno);
+
+    app.config("MIXPACK_SLIM", "none");
+    let whole = app.deploy();
+    whole.expect_success();
+    assert!(!whole.stdout.contains("Leaving out"), "{}", whole.stdout);
+    assert!(!ending(&whole.slug.join(".platform_tools"), ".erl").is_empty());
+    assert!(whole.slug.join("assets/node_modules/esbuild").exists());
+    assert!(whole.slug.join(".heroku/node/bin/npm").exists());
+    let all = self::size(&whole.slug);
+    assert!(size * 10 < all * 7, "{size} of {all} bytes are left");
+}
+
+fn size(tree: &Path) -> u64 {
+    ending(tree, "")
+        .iter()
+        .map(|path| path.metadata().unwrap().len())
+        .sum()
+}
+
+#[test]
+fn an_app_that_runs_node_keeps_what_it_runs() {
+    let app = App::fixture("phoenix-npm");
+    app.write(
+        "lib/phoenix_npm/render.ex",
+        "defmodule PhoenixNpm.Render do\n  def run, do: System.cmd(\"node\", [\"-e\", \"require('esbuild'); console.log(6 * 7)\"], cd: \"assets\")\nend\n",
+    );
+    let deploy = app.deploy();
+    deploy.expect_success();
+    assert!(deploy.slug.join("assets/node_modules/esbuild").exists());
+    assert!(
+        deploy
+            .stdout
+            .contains("node_modules and npm stay: lib/phoenix_npm/render.ex:2 runs Node.js"),
+        "{}",
+        deploy.stdout
+    );
+    let again = app.deploy();
+    again.expect_success();
+    let dyno = app.ship(again);
+    let said = said(
+        &dyno,
+        "mix run --no-start -e 'IO.inspect(PhoenixNpm.Render.run())'",
+    );
+    assert!(said.contains("42"), "{said}");
+    self::said(&dyno, "npm --version");
+}
+
+#[test]
+fn a_git_dependency_starts_with_and_without_git_and_has_no_history() {
+    let app = App::fixture("git-dep");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let git = deploy.slug.join("deps/greeter/.git");
+    assert!(ending(&git, "").len() <= 3, "{:?}", ending(&git, ""));
+    let dyno = app.ship(deploy);
+    said(
+        &dyno,
+        "bash -c \"git --version && mix run --no-start -e 'IO.puts(1)'\"",
+    );
+    let without = dyno.without("/usr/bin/git");
+    said(
+        &without,
+        "bash -c \"! git --version 2>/dev/null && mix run --no-start -e 'IO.puts(1)'\"",
+    );
+}
+
+#[test]
+fn a_release_can_be_all_that_ships() {
+    let app = App::fixture("release");
+    app.config("MIXPACK_SLIM", "full");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let mut top: Vec<String> = fs::read_dir(&deploy.slug)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    top.sort();
+    assert_eq!(top, [".mixpack", ".profile.d", "_build"]);
+    let web = app.web(&deploy);
+    let dyno = app.ship(deploy);
+    assert!(dyno.start(&web).get("/").contains("Served by a release"));
+    drop(dyno);
+
+    app.write(
+        "Procfile",
+        "web: _build/prod/rel/storefront/bin/server\nconsole: iex -S mix\n",
+    );
+    let more = app.deploy();
+    more.expect_success();
+    assert!(
+        more.log()
+            .contains("the Procfile's console calls mix, iex or elixir"),
+        "{}",
+        more.log()
+    );
+    assert!(more.slug.join(".platform_tools/elixir/bin/iex").exists());
+}
