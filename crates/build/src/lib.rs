@@ -15,6 +15,7 @@ pub mod given_node;
 pub mod graph;
 mod kept_lists;
 pub mod log;
+mod machine;
 mod mix_session;
 pub mod prepare;
 pub mod profile;

@@ -49,6 +49,35 @@ pub fn elixir_script(root: &Path, launch: &Launch<'_>) -> String {
     script
 }
 
+/// What follows in it where dependencies come from git. mix asks git about each of them whenever it
+/// starts (lib/mix/lib/mix/scm/git.ex, `lock_status`), and Heroku's images for dynos have no git from
+/// heroku-24 on. After everything on `PATH`: a real one goes first.
+#[must_use]
+pub fn git_script(root: &Path) -> String {
+    format!(
+        "export PATH=\"$PATH:{}/{GIT_FOLDER}\"\n",
+        in_double_quotes(root)
+    )
+}
+
+/// The folder of [`GIT`] in the slug.
+pub const GIT_FOLDER: &str = ".mixpack/bin";
+
+/// A `git` that answers mix's two questions, and nothing else.
+pub const GIT: &str = "\
+#!/bin/sh
+# This image has no git. mix asks it for the origin and the commit of each dependency that came from
+# git, to compare them with mix.lock; both stand in the dependency's folder.
+case \"$*\" in
+  '--git-dir=.git config remote.origin.url')
+    exec sed -n '/^\\[remote \"origin\"\\]/,/^\\[/s/^[[:space:]]*url = //p' .git/config ;;
+  '--git-dir=.git rev-parse --verify --quiet HEAD')
+    exec cat .git/HEAD ;;
+esac
+echo 'git is not installed here' >&2
+exit 127
+";
+
 /// `.profile.d/phoenix_static_buildpack_paths.sh`, for apps that keep Node in the slug.
 #[must_use]
 pub fn node_script(root: &Path, launch: &Launch<'_>) -> Option<String> {
@@ -144,6 +173,55 @@ mod tests {
         };
         let script = elixir_script(Path::new("/app"), &launch);
         assert_eq!(sourced(&script, &[("MIX_ENV", "prod")], "$MIX_ENV"), "test");
+    }
+
+    #[test]
+    fn git_of_the_slug_says_what_git_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("git");
+        std::fs::write(&script, GIT).unwrap();
+        let work = dir.path().join("work");
+        let real = |args: &[&str]| {
+            let output = Command::new("git")
+                .args(args)
+                .current_dir(&work)
+                .env("GIT_CONFIG_NOSYSTEM", "1")
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{args:?}");
+            output.stdout
+        };
+        std::fs::create_dir(&work).unwrap();
+        let who = ["-c", "user.name=a", "-c", "user.email=a@b.example"];
+        let commit = ["commit", "--quiet", "--allow-empty", "-m", "x"];
+        real(&["init", "--quiet"]);
+        real(&["remote", "add", "upstream", "https://wrong.example/"]);
+        real(&["remote", "add", "origin", "https://git.example/a b.git"]);
+        real(&[&who[..], &commit].concat());
+        real(&["checkout", "--quiet", "--detach"]);
+        for question in [
+            ["--git-dir=.git", "config", "remote.origin.url", "", ""],
+            ["--git-dir=.git", "rev-parse", "--verify", "--quiet", "HEAD"],
+        ] {
+            let question = question.map(str::to_owned).to_vec();
+            let question: Vec<&str> = question
+                .iter()
+                .map(String::as_str)
+                .filter(|word| !word.is_empty())
+                .collect();
+            let ours = Command::new("sh")
+                .arg(&script)
+                .args(&question)
+                .current_dir(&work)
+                .output();
+            assert_eq!(ours.unwrap().stdout, real(&question), "{question:?}");
+        }
+        let other = Command::new("sh")
+            .arg(&script)
+            .arg("status")
+            .output()
+            .unwrap();
+        assert_eq!(other.status.code(), Some(127));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::environment::{default, prepend_path};
 use crate::error::{Doing, Error};
 use crate::graph::{self, Timing};
 use crate::log::{Log, StepLog, seconds};
+use crate::machine;
 use crate::mix_session::MixSession;
 use crate::record::Record;
 use crate::report::Report;
@@ -339,6 +340,12 @@ fn command_env(plan: &Plan, workspace: &Workspace<'_>, dir: &Path) -> Result<Env
         .all(|name| !env.contains_key(std::ffi::OsStr::new(name)))
     {
         default(&mut env, "LANG", "C.UTF-8");
+    }
+    // Elixir can compile dependencies in several VMs since 1.19; those that are older ignore it.
+    let compilers = machine::compilers();
+    if compilers > 1 {
+        let name = "MIX_OS_DEPS_COMPILE_PARTITION_COUNT";
+        default(&mut env, name, compilers.to_string());
     }
     // Nobody is there to answer.
     default(&mut env, "GIT_TERMINAL_PROMPT", "0");

@@ -7,6 +7,7 @@ use crate::run::Build;
 use crate::tree::{self, TreeError};
 use app::facts::join;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 impl Build<'_> {
@@ -33,10 +34,16 @@ impl Build<'_> {
         let hex_home = self.workspace.real(&self.workspace.places.hex_home);
         tree::remove(&hex_home.join("hex.config"))?;
         let root = Path::new(&self.plan.runtime_path);
-        self.write(
-            ".profile.d/elixir_buildpack_paths.sh",
-            &profile::elixir_script(root, &launch),
-        )?;
+        let mut script = profile::elixir_script(root, &launch);
+        if !self.git_dependencies().is_empty() {
+            script.push_str(&profile::git_script(root));
+            let git = format!("{}/git", profile::GIT_FOLDER);
+            self.write(&git, profile::GIT)?;
+            let git = self.workspace.real(Path::new(&git));
+            fs::set_permissions(&git, fs::Permissions::from_mode(0o755))
+                .map_err(TreeError::at(&git, "make executable"))?;
+        }
+        self.write(".profile.d/elixir_buildpack_paths.sh", &script)?;
         if let Some(script) = profile::node_script(root, &launch) {
             self.write(".profile.d/phoenix_static_buildpack_paths.sh", &script)?;
         }

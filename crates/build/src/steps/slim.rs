@@ -72,11 +72,11 @@ impl Build<'_> {
     }
 
     fn of_dependencies(&self, log: &StepLog<'_>) -> Result<u64, Error> {
-        let deps = self.workspace.real(Path::new("deps"));
         let mut of_git = Vec::new();
-        for dependency in entries(&deps) {
-            let git = dependency.join(".git");
-            if !git.is_dir() {
+        for git in self.git_dependencies() {
+            // On a branch the commit would stand elsewhere.
+            let head = fs::read_to_string(git.join("HEAD")).unwrap_or_default();
+            if !head.trim().bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 continue;
             }
             for path in entries(&git) {
@@ -93,6 +93,15 @@ impl Build<'_> {
         let mut bytes = leave_out("dependencies: histories of git", &of_git, log)?;
         bytes += leave_out("Hex: archives of packages", &packages, log)?;
         Ok(bytes)
+    }
+
+    /// The `.git` of each dependency that came from git.
+    pub(crate) fn git_dependencies(&self) -> Vec<PathBuf> {
+        entries(&self.workspace.real(Path::new("deps")))
+            .into_iter()
+            .map(|dependency| dependency.join(".git"))
+            .filter(|git| git.is_dir())
+            .collect()
     }
 
     fn of_javascript(&self, log: &StepLog<'_>) -> Result<u64, Error> {

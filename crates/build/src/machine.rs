@@ -1,0 +1,76 @@
+//! The size of the machine that a build runs on, limits of its container included.
+
+use std::fs;
+use std::path::Path;
+
+/// What one VM that compiles may need, in bytes.
+const OF_A_COMPILER: u64 = 768 * 1024 * 1024;
+
+/// In how many VMs dependencies are compiled side by side: as many as there are cores, and as there
+/// is memory for.
+pub(crate) fn compilers() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    compilers_of(cores, memory(Path::new("/")))
+}
+
+fn compilers_of(cores: usize, memory: Option<u64>) -> usize {
+    let fit = memory.map_or(1, |bytes| bytes / OF_A_COMPILER);
+    cores.min(usize::try_from(fit).unwrap_or(usize::MAX)).max(1)
+}
+
+/// The memory in bytes: what proc(5) says of the machine, or the limit of a control group
+/// (cgroups(7)) where that is lower. `root` is the root of the filesystem.
+fn memory(root: &Path) -> Option<u64> {
+    let read = |path: &str| fs::read_to_string(root.join(path)).ok();
+    let machine = read("proc/meminfo").and_then(|text| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("MemTotal:"))?;
+        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kibibytes * 1024)
+    });
+    // `max` in the first of them is no number, and no limit.
+    let limits = [
+        "sys/fs/cgroup/memory.max",
+        "sys/fs/cgroup/memory/memory.limit_in_bytes",
+    ];
+    let limits = limits
+        .iter()
+        .filter_map(|path| read(path)?.trim().parse().ok());
+    machine.into_iter().chain(limits).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_and_memory_both_bound_what_runs_at_once() {
+        let gib = 1024 * 1024 * 1024;
+        for (cores, memory, count) in [
+            (8, Some(24 * gib), 8),
+            (8, Some(2 * gib), 2),
+            (2, Some(24 * gib), 2),
+            (4, Some(gib / 2), 1),
+            (4, None, 1),
+        ] {
+            assert_eq!(compilers_of(cores, memory), count);
+        }
+    }
+
+    #[test]
+    fn the_limit_of_a_container_counts_where_it_is_the_lower_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        assert_eq!(memory(dir.path()), None);
+        write("proc/meminfo", "MemTotal:       24000 kB\nMemFree: 1 kB\n");
+        write("sys/fs/cgroup/memory.max", "max\n");
+        assert_eq!(memory(dir.path()), Some(24_000 * 1024));
+        write("sys/fs/cgroup/memory.max", "1048576\n");
+        assert_eq!(memory(dir.path()), Some(1_048_576));
+    }
+}
