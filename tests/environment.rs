@@ -10,7 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use walkdir::WalkDir;
-use whole_builds::{App, Deploy, compiling};
+use whole_builds::{App, Deploy, Dyno, bare_image, compiling, stack};
 
 const NOTHING: [&str; 0] = [];
 
@@ -66,6 +66,138 @@ fn one_off_commands_and_iex_work_in_a_slug_that_the_dyno_does_not_own() {
     assert!(iex.contains("sum42"), "{iex}");
     no_locale_warning(&iex);
     assert_eq!(compiling(&iex), NOTHING, "{iex}");
+}
+
+/// Elixir warns where this is not `utf8`; Debian's Elixir, which these tests run, keeps silent.
+const NAMES: &str = "IO.puts(\"names: #{:file.native_name_encoding()}, caf\u{e9}\")";
+const NAMES_ARE_UTF8: &str = "names: utf8, caf\u{e9}\n";
+
+/// Has mix, in the build, and the app, when it boots, tell what Erlang takes file names for.
+fn tell_names(app: &App, application: &str) {
+    app.edit(
+        "mix.exs",
+        "def project do",
+        &format!("def project do\n    {NAMES}"),
+    );
+    app.edit(
+        application,
+        "children = [",
+        &format!("{NAMES}\n    children = ["),
+    );
+}
+
+#[track_caller]
+fn names_are_utf8(all: &str) {
+    assert!(all.contains(NAMES_ARE_UTF8), "{all}");
+    assert!(!all.contains("names: latin1"), "{all}");
+    no_locale_warning(all);
+}
+
+/// Runs a command on a dyno, which must compile nothing.
+#[track_caller]
+fn runs_with_utf8(dyno: &Dyno, command: &str) {
+    let output = dyno.run(command);
+    let all = said(&output);
+    assert!(output.status.success(), "{command}: {all}");
+    names_are_utf8(&all);
+    assert_eq!(compiling(&all), NOTHING, "{command}: {all}");
+}
+
+/// Shells of a slug in which mix is there.
+#[track_caller]
+fn one_off_shells_have_utf8(dyno: &Dyno) {
+    let names = quoted(NAMES);
+    for mix in [
+        format!("mix run --no-start -e {names}"),
+        format!("echo {names} | iex -S mix run --no-start"),
+    ] {
+        runs_with_utf8(dyno, &format!("bash -c {}", quoted(&mix)));
+        // A login shell of Debian begins with a PATH of its own.
+        let login = format!("for f in /app/.profile.d/*.sh; do . $f; done; {mix}");
+        runs_with_utf8(dyno, &format!("bash -lc {}", quoted(&login)));
+    }
+    runs_with_utf8(dyno, &format!("elixir -e {names}"));
+    // Without a shell its own output is latin1 before OTP 26, whatever the locale.
+    let erlang = "io:setopts([{encoding, unicode}]), io:format(\"names: ~p, caf~ts~n\", \
+                  [file:native_name_encoding(), [233]]), halt().";
+    runs_with_utf8(dyno, &format!("erl -noshell -eval {}", quoted(erlang)));
+}
+
+/// The image has no locales but those of the C library, and sets none.
+#[track_caller]
+fn is_bare(dyno: &Dyno) {
+    let path = "PATH=/app/.platform_tools/elixir/bin:/app/.platform_tools/erlang/bin:$PATH";
+    let script = format!("locale -a; {path} elixir -e {}", quoted(NAMES));
+    let output = dyno.sandbox.command("bash", ["-c", &script]).output();
+    let bare = said(&output.unwrap());
+    assert!(
+        bare.starts_with("C\nC.utf8\nPOSIX\nnames: latin1"),
+        "{bare}"
+    );
+}
+
+#[test]
+fn a_slug_has_utf8_where_it_boots_and_in_its_shells_on_a_bare_image_too() {
+    let app = App::fixture("elixir-1-14");
+    tell_names(&app, "lib/old_shop/application.ex");
+    for image in [stack(), bare_image()] {
+        let deploy = app.deploy();
+        deploy.expect_success();
+        names_are_utf8(&deploy.log());
+        let web = app.web(&deploy);
+        let dyno = app.ship_to(&image, deploy);
+        if image.root() == bare_image().root() {
+            is_bare(&dyno);
+        }
+        let boot = dyno.start(&web).stop();
+        names_are_utf8(&boot);
+        assert_eq!(compiling(&boot), NOTHING, "{boot}");
+        one_off_shells_have_utf8(&dyno);
+    }
+}
+
+#[test]
+fn a_release_has_utf8_on_a_bare_image() {
+    let app = App::fixture("release");
+    tell_names(&app, "lib/shop/application.ex");
+    // esbuild would come from the npm registry.
+    app.edit("mix.exs", "\"esbuild shop --minify\", ", "");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    names_are_utf8(&deploy.log());
+    let web = app.web(&deploy);
+    let dyno = app.ship_to(&bare_image(), deploy);
+    is_bare(&dyno);
+    names_are_utf8(&dyno.start(&web).stop());
+    let eval = format!(
+        "_build/prod/rel/storefront/bin/storefront eval {}",
+        quoted(NAMES)
+    );
+    runs_with_utf8(&dyno, &eval);
+}
+
+#[test]
+fn a_bare_image_that_the_platform_does_not_name_builds_what_it_runs() {
+    let bare = bare_image();
+    let app = App::on_image(&bare, "plain-otp");
+    tell_names(&app, "lib/plain_otp/application.ex");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    names_are_utf8(&deploy.log());
+    // What it is goes by its own /etc/os-release.
+    let warning = "there are no OTP builds for debian-13; those for ubuntu-24.04 are the nearest";
+    assert_eq!(
+        deploy
+            .stderr
+            .lines()
+            .filter(|line| !line.is_empty())
+            .count(),
+        1
+    );
+    assert!(deploy.stderr.contains(warning), "{}", deploy.stderr);
+    let dyno = app.ship_to(&bare, deploy);
+    is_bare(&dyno);
+    one_off_shells_have_utf8(&dyno);
 }
 
 fn quoted(text: &str) -> String {
