@@ -10,7 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use walkdir::WalkDir;
-use whole_builds::{App, compiling};
+use whole_builds::{App, Deploy, Dyno, bare_image, compiling, stack};
 
 const NOTHING: [&str; 0] = [];
 
@@ -68,6 +68,138 @@ fn one_off_commands_and_iex_work_in_a_slug_that_the_dyno_does_not_own() {
     assert_eq!(compiling(&iex), NOTHING, "{iex}");
 }
 
+/// Elixir warns where this is not `utf8`; Debian's Elixir, which these tests run, keeps silent.
+const NAMES: &str = "IO.puts(\"names: #{:file.native_name_encoding()}, caf\u{e9}\")";
+const NAMES_ARE_UTF8: &str = "names: utf8, caf\u{e9}\n";
+
+/// Has mix, in the build, and the app, when it boots, tell what Erlang takes file names for.
+fn tell_names(app: &App, application: &str) {
+    app.edit(
+        "mix.exs",
+        "def project do",
+        &format!("def project do\n    {NAMES}"),
+    );
+    app.edit(
+        application,
+        "children = [",
+        &format!("{NAMES}\n    children = ["),
+    );
+}
+
+#[track_caller]
+fn names_are_utf8(all: &str) {
+    assert!(all.contains(NAMES_ARE_UTF8), "{all}");
+    assert!(!all.contains("names: latin1"), "{all}");
+    no_locale_warning(all);
+}
+
+/// Runs a command on a dyno, which must compile nothing.
+#[track_caller]
+fn runs_with_utf8(dyno: &Dyno, command: &str) {
+    let output = dyno.run(command);
+    let all = said(&output);
+    assert!(output.status.success(), "{command}: {all}");
+    names_are_utf8(&all);
+    assert_eq!(compiling(&all), NOTHING, "{command}: {all}");
+}
+
+/// Shells of a slug in which mix is there.
+#[track_caller]
+fn one_off_shells_have_utf8(dyno: &Dyno) {
+    let names = quoted(NAMES);
+    for mix in [
+        format!("mix run --no-start -e {names}"),
+        format!("echo {names} | iex -S mix run --no-start"),
+    ] {
+        runs_with_utf8(dyno, &format!("bash -c {}", quoted(&mix)));
+        // A login shell of Debian begins with a PATH of its own.
+        let login = format!("for f in /app/.profile.d/*.sh; do . $f; done; {mix}");
+        runs_with_utf8(dyno, &format!("bash -lc {}", quoted(&login)));
+    }
+    runs_with_utf8(dyno, &format!("elixir -e {names}"));
+    // Without a shell its own output is latin1 before OTP 26, whatever the locale.
+    let erlang = "io:setopts([{encoding, unicode}]), io:format(\"names: ~p, caf~ts~n\", \
+                  [file:native_name_encoding(), [233]]), halt().";
+    runs_with_utf8(dyno, &format!("erl -noshell -eval {}", quoted(erlang)));
+}
+
+/// The image has no locales but those of the C library, and sets none.
+#[track_caller]
+fn is_bare(dyno: &Dyno) {
+    let path = "PATH=/app/.platform_tools/elixir/bin:/app/.platform_tools/erlang/bin:$PATH";
+    let script = format!("locale -a; {path} elixir -e {}", quoted(NAMES));
+    let output = dyno.sandbox.command("bash", ["-c", &script]).output();
+    let bare = said(&output.unwrap());
+    assert!(
+        bare.starts_with("C\nC.utf8\nPOSIX\nnames: latin1"),
+        "{bare}"
+    );
+}
+
+#[test]
+fn a_slug_has_utf8_where_it_boots_and_in_its_shells_on_a_bare_image_too() {
+    let app = App::fixture("elixir-1-14");
+    tell_names(&app, "lib/old_shop/application.ex");
+    for image in [stack(), bare_image()] {
+        let deploy = app.deploy();
+        deploy.expect_success();
+        names_are_utf8(&deploy.log());
+        let web = app.web(&deploy);
+        let dyno = app.ship_to(&image, deploy);
+        if image.root() == bare_image().root() {
+            is_bare(&dyno);
+        }
+        let boot = dyno.start(&web).stop();
+        names_are_utf8(&boot);
+        assert_eq!(compiling(&boot), NOTHING, "{boot}");
+        one_off_shells_have_utf8(&dyno);
+    }
+}
+
+#[test]
+fn a_release_has_utf8_on_a_bare_image() {
+    let app = App::fixture("release");
+    tell_names(&app, "lib/shop/application.ex");
+    // esbuild would come from the npm registry.
+    app.edit("mix.exs", "\"esbuild shop --minify\", ", "");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    names_are_utf8(&deploy.log());
+    let web = app.web(&deploy);
+    let dyno = app.ship_to(&bare_image(), deploy);
+    is_bare(&dyno);
+    names_are_utf8(&dyno.start(&web).stop());
+    let eval = format!(
+        "_build/prod/rel/storefront/bin/storefront eval {}",
+        quoted(NAMES)
+    );
+    runs_with_utf8(&dyno, &eval);
+}
+
+#[test]
+fn a_bare_image_that_the_platform_does_not_name_builds_what_it_runs() {
+    let bare = bare_image();
+    let app = App::on_image(&bare, "plain-otp");
+    tell_names(&app, "lib/plain_otp/application.ex");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    names_are_utf8(&deploy.log());
+    // What it is goes by its own /etc/os-release.
+    let warning = "there are no OTP builds for debian-13; those for ubuntu-24.04 are the nearest";
+    assert_eq!(
+        deploy
+            .stderr
+            .lines()
+            .filter(|line| !line.is_empty())
+            .count(),
+        1
+    );
+    assert!(deploy.stderr.contains(warning), "{}", deploy.stderr);
+    let dyno = app.ship_to(&bare, deploy);
+    is_bare(&dyno);
+    one_off_shells_have_utf8(&dyno);
+}
+
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
@@ -102,56 +234,76 @@ const TOKEN: &str = "t0ken-0f-a-private-repository";
 /// base64 of `deploy:` and the token.
 const BASIC: &str = "ZGVwbG95OnQwa2VuLTBmLWEtcHJpdmF0ZS1yZXBvc2l0b3J5";
 
-/// A git server that answers only to the token, in front of the mirror's; also its port.
-fn private_git(host: &'static Server) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || answer(stream, host));
-        }
-    });
-    port
+/// A host in front of the mirror that answers only to who shows a credential.
+#[derive(Clone, Copy)]
+struct Private {
+    /// How the line of the request's head ends that shows it.
+    wants: &'static str,
+    /// What its paths begin with, and what those of the mirror have in its place.
+    below: &'static str,
+    of_mirror: &'static str,
+    refusal: &'static str,
 }
 
-fn answer(mut stream: TcpStream, host: &Server) {
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-    let request = lines.next().unwrap().unwrap_or_default();
-    let head: Vec<String> = lines
-        .map_while(Result::ok)
-        .take_while(|line| !line.is_empty())
-        .collect();
-    let allowed = head
-        .iter()
-        .any(|line| line.ends_with(&format!("Basic {BASIC}")));
-    let path = request.split(' ').nth(1).unwrap_or("/").to_owned();
-    let body = allowed
-        .then(|| ureq::get(format!("{}/git{path}", host.url())).call().ok())
-        .flatten()
-        .map(|mut response| {
-            let mut body = Vec::new();
-            response
-                .body_mut()
-                .as_reader()
-                .read_to_end(&mut body)
-                .unwrap();
-            body
+/// Git over http that answers only to the token.
+const PRIVATE_GIT: Private = Private {
+    wants: BASIC,
+    below: "/",
+    of_mirror: "/git/",
+    refusal: "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"",
+};
+
+impl Private {
+    /// Serves; returns the port.
+    fn start(self, host: &'static Server) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                std::thread::spawn(move || self.answer(stream, host));
+            }
         });
-    let (status, body) = match body {
-        Some(body) => ("200 OK", body),
-        None if allowed => ("404 Not Found", Vec::new()),
-        None => (
-            "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"",
-            Vec::new(),
-        ),
-    };
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    let _ = stream
-        .write_all(head.as_bytes())
-        .and_then(|()| stream.write_all(&body));
+        port
+    }
+
+    fn answer(self, mut stream: TcpStream, host: &Server) {
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let request = lines.next().unwrap().unwrap_or_default();
+        let head: Vec<String> = lines
+            .map_while(Result::ok)
+            .take_while(|line| !line.is_empty())
+            .collect();
+        let allowed = head.iter().any(|line| line.ends_with(self.wants));
+        let path = request.split(' ').nth(1).unwrap_or("/");
+        let body = path
+            .strip_prefix(self.below)
+            .filter(|_| allowed)
+            .and_then(|path| {
+                let url = format!("{}{}{path}", host.url(), self.of_mirror);
+                ureq::get(url).call().ok()
+            })
+            .map(|mut response| {
+                let mut body = Vec::new();
+                response
+                    .body_mut()
+                    .as_reader()
+                    .read_to_end(&mut body)
+                    .unwrap();
+                body
+            });
+        let (status, body) = match body {
+            Some(body) => ("200 OK", body),
+            None if allowed => ("404 Not Found", Vec::new()),
+            None => (self.refusal, Vec::new()),
+        };
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
+        let _ = stream
+            .write_all(head.as_bytes())
+            .and_then(|()| stream.write_all(&body));
+    }
 }
 
 fn files_with(tree: &Path, marker: &str) -> Vec<PathBuf> {
@@ -172,7 +324,7 @@ fn files_with(tree: &Path, marker: &str) -> Vec<PathBuf> {
 #[test]
 fn a_private_git_dependency_is_fetched_and_its_token_is_found_nowhere() {
     let app = App::fixture("git-dep");
-    let port = private_git(app.host);
+    let port = PRIVATE_GIT.start(app.host);
     app.config("GIT_CONFIG_COUNT", "1");
     app.config(
         "GIT_CONFIG_KEY_0",
@@ -300,6 +452,106 @@ fn keys_for_hex_are_lent_to_deps_get_and_what_a_hook_leaves_of_one_does_not_ship
         let found = files_with(tree, "h3x-key");
         assert!(found.is_empty(), "{found:?}");
     }
+}
+
+const ORGANIZATION_KEY: &str = "h3x-key-0f-acme";
+
+/// What hex.pm has of an organisation.
+const PRIVATE_HEX: Private = Private {
+    wants: ORGANIZATION_KEY,
+    below: "/repos/acme/",
+    of_mirror: "/hex/",
+    refusal: "403 Forbidden",
+};
+
+#[test]
+fn a_package_of_a_hex_organisation_is_fetched_with_its_key_which_is_found_nowhere() {
+    let app = App::fixture("plain-otp");
+    let port = PRIVATE_HEX.start(app.host);
+    let of_acme = "{:jason_lite, \"~> 1.0\", organization: \"acme\"}";
+    app.edit("mix.exs", "{:jason_lite, \"~> 1.0\"}", of_acme);
+    app.edit("mix.lock", "\"hexpm\"", "\"hexpm:acme\"");
+    // As `mix hex.repo set hexpm --url URL` leaves it: no test reaches hex.pm.
+    app.write(
+        "repos.config",
+        &format!(
+            "{{'$repos',#{{<<\"hexpm\">> => #{{url => <<\"http://127.0.0.1:{port}\">>}}}}}}.\n"
+        ),
+    );
+    app.write(
+        "elixir_buildpack.config",
+        "hook_pre_fetch_dependencies='mkdir -p $HEX_HOME; cp repos.config $HEX_HOME/hex.config; env > before.txt'\n\
+         hook_post_compile='env > after.txt; echo; cat /tmp/env/HEX_ORGANIZATION_KEYS || true'\n",
+    );
+    // What processes are given, and what every command of mix is told.
+    app.edit(
+        "mix.exs",
+        "def project do",
+        "def project do\n    \
+         given = for f <- Path.wildcard(\"/proc/[0-9]*/{cmdline,environ}\"), {:ok, text} <- [File.read(f)], do: {f, text}\n    \
+         if \"deps.get\" in System.argv(), do: IO.puts(\"looked: #{Enum.any?(given, fn {_, text} -> text =~ \"HEX_MIRROR\" end)}\")\n    \
+         for {f, text} <- given, text =~ \"h3x-key\", do: IO.puts(\"seen in #{f}\")\n    \
+         if System.get_env(\"HEX_ORGANIZATION_KEYS\"), do: IO.puts(\"seen as a variable\")",
+    );
+    let nowhere = |deploy: &Deploy, secret: &str| {
+        assert!(!deploy.log().contains(secret), "{}", deploy.log());
+        let tmp = app.sandbox.tmp();
+        let found: Vec<_> = files_with(&tmp, secret)
+            .into_iter()
+            .filter(|file| !file.starts_with(tmp.join("env")))
+            .collect();
+        assert!(found.is_empty(), "{secret} in {found:?}");
+    };
+
+    let refused = app.deploy();
+    assert!(!refused.succeeded, "{}", refused.log());
+    for line in [
+        "Hex does not give packages of the organisation acme",
+        "heroku config:set HEX_ORGANIZATION_KEYS=acme:KEY",
+    ] {
+        assert!(refused.log().contains(line), "{}", refused.log());
+    }
+    let other = "h3x-key-0f-another";
+    app.config("HEX_ORGANIZATION_KEYS", &format!("acme:{other}"));
+    let refused = app.deploy();
+    assert!(!refused.succeeded, "{}", refused.log());
+    assert!(
+        refused.log().contains("hex-organization-refused"),
+        "{}",
+        refused.log()
+    );
+    nowhere(&refused, other);
+
+    let keys = format!("nonsense, acme:{ORGANIZATION_KEY}\nother:{other}");
+    app.config("HEX_ORGANIZATION_KEYS", &keys);
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let log = deploy.log();
+    for line in [
+        "entry 1 of HEX_ORGANIZATION_KEYS is not ORG:KEY: not used",
+        "looked: true",
+        "nonsense, acme:[hidden]",
+    ] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+    assert!(!log.contains("seen "), "{log}");
+    for hook in ["before.txt", "after.txt"] {
+        let env = fs::read_to_string(deploy.slug.join(hook)).unwrap();
+        assert!(
+            env.contains("HEX_HOME=") && !env.contains("HEX_ORGANIZATION_KEYS"),
+            "{env}"
+        );
+        assert!(!env.contains("mixpack-credentials-"), "{env}");
+    }
+    nowhere(&deploy, ORGANIZATION_KEY);
+    nowhere(&deploy, other);
+
+    // Fetched and compiled, and not asked for again.
+    let dyno = app.ship(deploy);
+    let output = dyno.run("mix run --no-start -e 'IO.puts(JasonLite.encode!(%{}))'");
+    let one_off = said(&output);
+    assert!(output.status.success(), "{one_off}");
+    assert_eq!(compiling(&one_off), NOTHING, "{one_off}");
 }
 
 #[test]

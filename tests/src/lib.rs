@@ -9,6 +9,8 @@
     reason = "test support: what goes wrong here fails a test"
 )]
 
+pub mod postgres;
+
 use mirror::stack::{Process, Signal};
 use mirror::{AppDir, Sandbox, Server, Stack};
 use std::fs;
@@ -43,6 +45,12 @@ fn executable() -> Option<PathBuf> {
 /// The stack image that `cargo xtask toolchains` made.
 pub fn stack() -> Stack {
     Stack::at(toolchains().join("stack")).expect("the stack image: run `cargo xtask toolchains`")
+}
+
+/// The bare image that `cargo xtask toolchains` made: what Erlang's programs are linked with, and no
+/// compiler, git, curl or locales.
+pub fn bare_image() -> Stack {
+    Stack::at(toolchains().join("bare")).expect("the bare image: run `cargo xtask toolchains`")
 }
 
 /// An artifact host of one's own, to count its requests and to break its files.
@@ -88,9 +96,18 @@ impl App {
         Self::on(shared_host(), name, AppDir::Tmpfs)
     }
 
+    /// A fixture that is built on another image than the stack's, which the platform does not name.
+    pub fn on_image(image: &Stack, name: &str) -> Self {
+        Self::made(image, shared_host(), name, AppDir::Tmpfs).stack_name(None)
+    }
+
     /// A fixture with an artifact host of its own, and `/app` as given.
     pub fn on(host: &'static Server, name: &str, app_dir: AppDir) -> Self {
-        let sandbox = stack().sandbox().expect("a sandbox");
+        Self::made(&stack(), host, name, app_dir)
+    }
+
+    fn made(image: &Stack, host: &'static Server, name: &str, app_dir: AppDir) -> Self {
+        let sandbox = image.sandbox().expect("a sandbox");
         let tmp = sandbox.tmp();
         let (cache, env, source) = (tmp.join("cache"), tmp.join("env"), tmp.join("source"));
         for dir in [&cache, &env, &source] {
@@ -353,6 +370,11 @@ impl App {
 
     /// Packs the slug, deletes the build directory, and unpacks it for a dyno.
     pub fn ship(&self, deploy: Deploy) -> Dyno {
+        self.ship_to(&stack(), deploy)
+    }
+
+    /// The same for a dyno with another image.
+    pub fn ship_to(&self, image: &Stack, deploy: Deploy) -> Dyno {
         assert!(deploy.succeeded, "{}{}", deploy.stdout, deploy.stderr);
         let dyno = tempfile::tempdir().expect("a folder for the slug");
         let archive = dyno.path().join("slug.tar");
@@ -377,7 +399,7 @@ impl App {
             app.as_ref(),
         ]);
         fs::remove_file(&archive).expect("the archive goes");
-        let sandbox = stack()
+        let sandbox = image
             .sandbox()
             .expect("a sandbox")
             .user(DYNO_USER)
@@ -427,6 +449,14 @@ pub struct Dyno {
     /// The host's path of `/app`.
     pub app: PathBuf,
     _dir: tempfile::TempDir,
+}
+
+/// A port that nothing listens on.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
+        .expect("a free port")
+        .port()
 }
 
 /// A running `web` process.
@@ -482,10 +512,7 @@ impl Dyno {
     /// Starts a command with a `$PORT`, and waits until it answers there.
     #[track_caller]
     pub fn start(&self, command: &str) -> Web {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|socket| socket.local_addr())
-            .expect("a free port")
-            .port();
+        let port = free_port();
         let process = self
             .command(command, port)
             .stdout(std::process::Stdio::piped())

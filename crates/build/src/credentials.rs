@@ -8,19 +8,30 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Lines `https://USER:TOKEN@HOST`, as git's own `~/.git-credentials` has them (gitcredentials(7)).
-const GIT_CREDENTIALS: &str = "GIT_CREDENTIALS";
+pub const GIT_CREDENTIALS: &str = "GIT_CREDENTIALS";
 /// A private key for git over ssh, in PEM form and without a passphrase.
-const GIT_SSH_KEY: &str = "GIT_SSH_KEY";
+pub const GIT_SSH_KEY: &str = "GIT_SSH_KEY";
 
 /// A key for the repositories of Hex organisations, which Hex itself reads from its environment.
 const HEX_REPOS_KEY: &str = "HEX_REPOS_KEY";
 
+/// Entries `ORG:KEY`, for each what `mix hex.organization auth ORG --key KEY` does.
+pub const HEX_ORGANIZATION_KEYS: &str = "HEX_ORGANIZATION_KEYS";
+
+/// Hands the entries to Hex, in the VM that fetches dependencies.
+const ORGANIZATIONS_SOURCE: &str = include_str!("organizations.exs");
+
 /// The variables that no command sees but the one that fetches dependencies.
-pub const VARIABLES: [&str; 3] = [GIT_CREDENTIALS, GIT_SSH_KEY, HEX_REPOS_KEY];
+pub const VARIABLES: [&str; 4] = [
+    GIT_CREDENTIALS,
+    GIT_SSH_KEY,
+    HEX_REPOS_KEY,
+    HEX_ORGANIZATION_KEYS,
+];
 
 /// Keys under names that people have in their hooks: every command sees them, no log does.
 const SEEN_BY_HOOKS: [&str; 1] = ["HEX_API_KEY"];
@@ -32,16 +43,20 @@ pub struct Credentials {
     git: Vec<String>,
     ssh_key: Option<String>,
     hex_repos_key: Option<String>,
+    /// Those entries of [`HEX_ORGANIZATION_KEYS`] that name an organisation and a key.
+    organizations: Vec<(String, String)>,
     /// Values of [`SEEN_BY_HOOKS`].
     seen_by_hooks: Vec<String>,
-    /// The numbers of the other lines, from 1.
-    unreadable: Vec<usize>,
+    /// What cannot be used, by its number from 1.
+    warnings: Vec<String>,
 }
 
 /// Credentials on disk, for as long as this lives.
 pub struct Lent {
     /// The environment of the one command that may use them.
     pub env: Env,
+    /// To be loaded by `elixir -r` in its VM, before mix.
+    pub script: Option<PathBuf>,
     _folder: Option<TempDir>,
 }
 
@@ -54,7 +69,23 @@ impl Credentials {
             if user_info(line).is_some() {
                 credentials.git.push(line.to_owned());
             } else if !line.is_empty() {
-                credentials.unreadable.push(number);
+                credentials.warnings.push(format!(
+                    "line {number} of {GIT_CREDENTIALS} is not https://USER:TOKEN@HOST: not used"
+                ));
+            }
+        }
+        let entries = environment.get(HEX_ORGANIZATION_KEYS).unwrap_or_default();
+        let entries = entries
+            .split(|c: char| c == ',' || c.is_whitespace())
+            .filter(|entry| !entry.is_empty());
+        for (number, entry) in (1..).zip(entries) {
+            if let Some((organization, key)) = organization_key(entry) {
+                let pair = (organization.to_owned(), key.to_owned());
+                credentials.organizations.push(pair);
+            } else {
+                credentials.warnings.push(format!(
+                    "entry {number} of {HEX_ORGANIZATION_KEYS} is not ORG:KEY: not used"
+                ));
             }
         }
         credentials.hex_repos_key = environment.get(HEX_REPOS_KEY);
@@ -78,7 +109,9 @@ impl Credentials {
             [pair, token.to_owned(), percent_decoded(token)]
         });
         let of_ssh = self.ssh_key.iter().flat_map(|key| key.lines());
-        let of_hex = self.hex_repos_key.iter().chain(&self.seen_by_hooks);
+        let of_organizations = self.organizations.iter().map(|(_, key)| key);
+        let of_hex = self.hex_repos_key.iter().chain(of_organizations);
+        let of_hex = of_hex.chain(&self.seen_by_hooks);
         of_git
             .chain(of_hex.map(|key| key.trim().to_owned()))
             .chain(
@@ -91,29 +124,32 @@ impl Credentials {
 
     /// What the user should know, naming no value.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        self.unreadable
-            .iter()
-            .map(|line| {
-                format!("line {line} of {GIT_CREDENTIALS} is not https://USER:TOKEN@HOST: not used")
-            })
-            .collect()
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Whether the command that fetches dependencies needs an environment of its own.
     #[must_use]
     pub fn are_lent(&self) -> bool {
-        !self.git.is_empty() || self.ssh_key.is_some() || self.hex_repos_key.is_some()
+        self.hex_repos_key.is_some() || self.are_files()
     }
 
-    /// Writes them where git looks for them, in a folder that only we can read.
+    fn are_files(&self) -> bool {
+        !self.git.is_empty() || self.ssh_key.is_some() || !self.organizations.is_empty()
+    }
+
+    /// Writes them where git and Hex look for them, in a folder that only we can read.
     pub fn lend(&self, env: &Env) -> Result<Lent, TreeError> {
         let mut env = env.clone();
         if let Some(key) = &self.hex_repos_key {
             env.insert(HEX_REPOS_KEY.into(), key.into());
         }
-        if self.git.is_empty() && self.ssh_key.is_none() {
-            return Ok(Lent { env, _folder: None });
+        if !self.are_files() {
+            return Ok(Lent {
+                env,
+                script: None,
+                _folder: None,
+            });
         }
         let folder = tempfile::Builder::new()
             .prefix("mixpack-credentials-")
@@ -142,8 +178,21 @@ impl Credentials {
             );
             default(&mut env, "GIT_SSH_COMMAND", command);
         }
+        let mut script = None;
+        if !self.organizations.is_empty() {
+            let entries: Vec<String> = self
+                .organizations
+                .iter()
+                .map(|(organization, key)| format!("{organization}:{key}"))
+                .collect();
+            write(&folder.path().join("organizations"), &entries.join("\n"))?;
+            let path = folder.path().join("organizations.exs");
+            write(&path, ORGANIZATIONS_SOURCE)?;
+            script = Some(path);
+        }
         Ok(Lent {
             env,
+            script,
             _folder: Some(folder),
         })
     }
@@ -180,6 +229,15 @@ fn user_info(line: &str) -> Option<(&str, &str)> {
     let (user, token) = user_info.split_once(':')?;
     let complete = !token.is_empty() && !host.is_empty();
     (matches!(scheme, "https" | "http") && complete).then_some((user, token))
+}
+
+/// Organisation and key of `ORG:KEY`. A colon in the key is none of a key: it stands in
+/// `hexpm:ORG:KEY`, which Hex would look for under another name.
+fn organization_key(entry: &str) -> Option<(&str, &str)> {
+    let (organization, key) = entry.split_once(':')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let named = !organization.is_empty() && organization.chars().all(plain);
+    (named && !key.is_empty() && !key.contains(':')).then_some((organization, key))
 }
 
 /// The token as a server, and then perhaps its error message, has it.
@@ -221,6 +279,10 @@ mod tests {
                 "-----BEGIN KEY-----\r\nAAAAkey\n-----END KEY-----",
             ),
             (HEX_REPOS_KEY, "key-of-an-organisation"),
+            (
+                HEX_ORGANIZATION_KEYS,
+                "acme:key-of-acme, no-key-at-all\n\tother:key-of-other,hexpm:acme:key, :k,x:",
+            ),
             ("OTHER", "x"),
         ]);
         assert_eq!(
@@ -236,6 +298,8 @@ mod tests {
                 "t%40k%65n-one",
                 "t@ken-one",
                 "key-of-an-organisation",
+                "key-of-acme",
+                "key-of-other",
                 "AAAAkey"
             ]
         );
@@ -244,9 +308,32 @@ mod tests {
             lent.env[OsStr::new(HEX_REPOS_KEY)],
             "key-of-an-organisation"
         );
-        let warnings = credentials.warnings();
-        assert_eq!(warnings.len(), 1);
-        assert!(warnings[0].starts_with("line 3") && !warnings[0].contains("nonsense"));
+        assert_eq!(
+            credentials.warnings(),
+            [
+                "line 3 of GIT_CREDENTIALS is not https://USER:TOKEN@HOST: not used",
+                "entry 2 of HEX_ORGANIZATION_KEYS is not ORG:KEY: not used",
+                "entry 4 of HEX_ORGANIZATION_KEYS is not ORG:KEY: not used",
+                "entry 5 of HEX_ORGANIZATION_KEYS is not ORG:KEY: not used",
+                "entry 6 of HEX_ORGANIZATION_KEYS is not ORG:KEY: not used",
+            ]
+        );
+        assert!(
+            lent.env
+                .values()
+                .all(|value| !value.to_string_lossy().contains("key-of-acme"))
+        );
+        let folder = lent.script.as_deref().and_then(Path::parent).unwrap();
+        let entries = folder.join("organizations");
+        assert_eq!(
+            fs::read_to_string(&entries).unwrap(),
+            "acme:key-of-acme\nother:key-of-other\n"
+        );
+        for private in [&entries, folder] {
+            assert_eq!(private.metadata().unwrap().permissions().mode() & 0o77, 0);
+        }
+        drop(lent);
+        assert!(!entries.exists());
     }
 
     #[test]
@@ -294,5 +381,6 @@ mod tests {
         let own = Env::from([("A".into(), "b".into())]);
         let lent = Credentials::of(&environment(&[])).lend(&own).unwrap();
         assert_eq!(lent.env, own);
+        assert_eq!(lent.script, None);
     }
 }

@@ -9,6 +9,7 @@ mod fixtures;
 mod node;
 mod otp;
 mod parts;
+mod postgres;
 mod process;
 mod publish;
 mod serve;
@@ -28,7 +29,7 @@ usage: cargo xtask COMMAND
                         set up what the tests need, and run all of them; with --upstream also
                         those that need the real artifact hosts
   dist [--check]        build the executable that ships in bin/, or check that it is not stale
-  toolchains            make the test toolchains and the stack image
+  toolchains            make the test toolchains, the images and PostgreSQL
   mirror [--port PORT]  serve the test toolchains on loopback
   fixtures lock         bring the locks of the fixtures in line with their packages
   fixtures generate-big DIR [--packages N] [--modules N]

@@ -1,5 +1,6 @@
 //! `cargo xtask toolchains`: real Erlang, Elixir, Node, rebar3 and a stand-in for Hex in
-//! upstream's URL layout, and a stack image to build in, below `target/test-toolchains`.
+//! upstream's URL layout, images to build and run in, and `PostgreSQL`, below
+//! `target/test-toolchains`.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::parts::{Parts, remove_left_over, stamp_of, step, tree_text};
 use crate::process::Result;
 use crate::publish::{Line, Tree};
 use crate::toolbox::Toolbox;
-use crate::{elixir, node, otp, stack_image};
+use crate::{elixir, node, otp, postgres, stack_image};
 
 const RECIPES: [&str; 4] = [
     include_str!("archive.rs"),
@@ -31,6 +32,7 @@ const OTP_RECIPE: [&str; 3] = [
     include_str!("../templates/format_man_pages"),
 ];
 const ELIXIR_RECIPE: &str = include_str!("elixir.rs");
+const POSTGRES_RECIPE: &str = include_str!("postgres.rs");
 const NODE_RECIPE: &str = include_str!("node.rs");
 const TOOLBOX_RECIPE: &str = include_str!("toolbox.rs");
 const PUBLISH_RECIPE: [&str; 11] = [
@@ -79,9 +81,19 @@ impl Places {
         self.all().join("mirror")
     }
 
-    /// The root filesystem.
+    /// The root filesystem to build in.
     pub(crate) fn stack(&self) -> PathBuf {
         self.all().join("stack")
+    }
+
+    /// The bare root filesystem.
+    fn bare(&self) -> PathBuf {
+        self.all().join("bare")
+    }
+
+    /// `PostgreSQL`.
+    fn postgres(&self) -> PathBuf {
+        self.all().join("postgres")
     }
 }
 
@@ -102,7 +114,8 @@ pub(crate) fn make() -> Result {
         parts: Parts::at(&all.join("parts"))?,
         places,
     };
-    maker.stack()?;
+    maker.images()?;
+    maker.postgres()?;
     maker.mirror()?;
     println!("Test toolchains are up to date in {}", all.display());
     Ok(())
@@ -129,21 +142,29 @@ struct Maker {
 }
 
 impl Maker {
-    fn stack(&self) -> Result {
-        let recipe = [STACK_RECIPE];
+    fn images(&self) -> Result {
         let part = self.parts.part(
             "stack",
-            "Stack image from Debian trixie",
-            &recipe,
-            |_, result| stack_image::make(&result.join("root")),
+            "Stack image and a bare one from Debian trixie",
+            &[STACK_RECIPE],
+            |_, result| stack_image::make(&result.join("root"), &result.join("bare")),
         )?;
-        // A link, so that image and stamp are renamed as one.
-        let link = self.places.stack();
-        let beside = link.with_extension("new");
-        fs::remove_file(&beside).or_else(absent_is_fine)?;
-        std::os::unix::fs::symlink(part.join("root"), &beside)?;
-        fs::rename(&beside, &link)?;
-        Ok(())
+        link(&part.join("root"), &self.places.stack())?;
+        link(&part.join("bare"), &self.places.bare())
+    }
+
+    fn postgres(&self) -> Result {
+        let recipe = [&RECIPES[..], &[POSTGRES_RECIPE]].concat();
+        let part = self.parts.part(
+            "postgres",
+            "PostgreSQL from Debian trixie",
+            &recipe,
+            |work, result| {
+                let suite = Suite::open(&work.join("apt"), "trixie")?;
+                postgres::make(&suite, work, result)
+            },
+        )?;
+        link(&part, &self.places.postgres())
     }
 
     /// Gives directories with `NAME.tar.gz` and, for the newest, `installed/NAME.tar.gz`.
@@ -436,6 +457,15 @@ fn expect(output: &str, part: &str) -> Result {
     } else {
         Err(format!("expected {part:?} in {output:?}").into())
     }
+}
+
+/// A link to a part, so that what is made anew takes the old one's place in one step.
+fn link(part: &Path, place: &Path) -> Result {
+    let beside = place.with_extension("new");
+    fs::remove_file(&beside).or_else(absent_is_fine)?;
+    std::os::unix::fs::symlink(part, &beside)?;
+    fs::rename(&beside, place)?;
+    Ok(())
 }
 
 fn absent_is_fine(error: std::io::Error) -> std::io::Result<()> {

@@ -2,6 +2,7 @@
 
 use super::{Explanation, quoted};
 use crate::command::CommandError;
+use crate::credentials::{GIT_CREDENTIALS, GIT_SSH_KEY, HEX_ORGANIZATION_KEYS};
 use crate::error::Doing;
 use app::Origin;
 use app::facts::join;
@@ -26,13 +27,16 @@ pub(super) fn command(doing: &Doing, error: &CommandError) -> Explanation {
         .typing("git commit -m \"Update mix.lock\" mix.lock")
         .so("To have every build resolve what is missing instead:")
         .typing(format!("heroku config:set {CHECK_LOCKED}=false")),
-        Doing::Deps => failed(
-            Explanation::user("deps-get-failed", "the dependencies could not be fetched"),
-            error,
-        )
-        .so("Is mix.lock committed and in step with mix.exs? On your machine, then commit it:")
-        .typing("mix deps.get")
-        .so("A private dependency needs credentials: hook_pre_fetch_dependencies can set them up."),
+        Doing::Deps => match refusing_organization(error) {
+            Some(organization) => refused(organization, error),
+            None => failed(
+                Explanation::user("deps-get-failed", "the dependencies could not be fetched"),
+                error,
+            )
+            .so("Is mix.lock committed and in step with mix.exs? On your machine, then commit it:")
+            .typing("mix deps.get")
+            .so(format!("A private dependency needs credentials, from the config vars {GIT_CREDENTIALS}, {GIT_SSH_KEY} or {HEX_ORGANIZATION_KEYS}.")),
+        },
         Doing::Compile => failed(
             Explanation::user("compile-failed", "the app does not compile"),
             error,
@@ -129,6 +133,42 @@ fn lock_out_of_date(error: &CommandError) -> bool {
     }
 }
 
+/// The Hex organisation whose packages were not to be had, by what Hex says: of a package that is
+/// not shown, and, from 2.5 on, of a key that hex.pm does not know.
+fn refusing_organization(error: &CommandError) -> Option<&str> {
+    let CommandError::Failed { output, .. } = error else {
+        return None;
+    };
+    let says = |what: &str| output.iter().any(|line| line.contains(what));
+    let begun_by = if says("you don't have permissions to it") {
+        "Failed to fetch record for hexpm:"
+    } else if says("Failed to exchange API key for OAuth token") {
+        "\"hexpm:"
+    } else {
+        return None;
+    };
+    let named = output.iter().find_map(|line| line.split_once(begun_by));
+    named?.1.split(['/', '"']).next()
+}
+
+fn refused(organization: &str, error: &CommandError) -> Explanation {
+    failed(
+        Explanation::user(
+            "hex-organization-refused",
+            format!("Hex does not give packages of the organisation {organization}"),
+        ),
+        error,
+    )
+    .so(format!(
+        "Is the package's name right in mix.exs? A build needs a key of the organisation, in {HEX_ORGANIZATION_KEYS}. To make one on your machine, and set it:"
+    ))
+    .typing(format!("mix hex.organization key {organization} generate"))
+    .typing(format!(
+        "heroku config:set {HEX_ORGANIZATION_KEYS}={organization}:KEY"
+    ))
+    .so("If it is set: it was revoked, or it is not one of this organisation.")
+}
+
 fn mix_task(code: &'static str, task: &str, error: &CommandError) -> Explanation {
     failed(Explanation::user(code, format!("mix {task} failed")), error)
         .so("The step's output has all of it. The same on your machine:")
@@ -180,12 +220,13 @@ fn happened(explanation: Explanation, subject: &str, error: &CommandError) -> Ex
 /// A shell's status of a process that `SIGKILL` ended.
 const KILLED: i32 = 128 + 9;
 
-/// How lines begin from which on a tool tells what is wrong: Elixir's compiler, mix, npm; esbuild
+/// How lines begin from which on a tool tells what is wrong: Elixir's compiler, mix, Hex, npm; esbuild
 /// writes `✘ [ERROR]`.
-const TELLING: [&str; 11] = [
+const TELLING: [&str; 12] = [
     "error:",
     "== Compilation error",
     "** (",
+    "Failed to fetch record for",
     "npm error",
     "npm ERR!",
     "✘ [ERROR]",

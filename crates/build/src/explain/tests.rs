@@ -706,6 +706,26 @@ fn commands() -> Vec<(&'static str, Doing, CommandError)> {
             ),
         ),
         (
+            "deps_organization_without_a_key",
+            Doing::Deps,
+            failed(
+                "mix deps.get --only prod --check-locked",
+                "exit status 1",
+                1,
+                "Failed to check for new Hex version\nFailed to fetch record for hexpm:acme/secret_sauce from registry\nThis could be because the package does not exist, it was spelled incorrectly or you don't have permissions to it\nNo authenticated user found. Run `mix hex.user auth` to authenticate\n** (Mix) Unknown package secret_sauce in lockfile",
+            ),
+        ),
+        (
+            "deps_organization_with_a_refused_key",
+            Doing::Deps,
+            failed(
+                "mix deps.get --only prod --check-locked",
+                "exit status 1",
+                1,
+                "** (RuntimeError) Failed to exchange API key for OAuth token\n** (exit) exited in: GenServer.call(Hex.Registry.Server, {:versions, \"hexpm:acme\", \"secret_sauce\"}, 60000)\n    ** (EXIT) time out",
+            ),
+        ),
+        (
             "compile",
             Doing::Compile,
             failed("mix compile", "exit status 1", 1, compiler),

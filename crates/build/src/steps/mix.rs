@@ -25,14 +25,22 @@ impl Build<'_> {
         }
         let credentials = Credentials::of(&self.workspace.environment);
         for warning in credentials.warnings() {
-            log.warning(&warning);
+            log.warning(warning);
         }
         let shown = format!("mix {}", args.join(" "));
         log.detail(&format!("$ {shown}"));
         if credentials.are_lent() {
             let lent = credentials.lend(&self.env)?;
-            Tool::new("mix", &args, &self.dir, &lent.env)
-                .run(&log, self.means.cancel)
+            let script = lent.script.as_deref().map(Path::to_string_lossy);
+            let mut tool = match &script {
+                None => Tool::new("mix", &args, &self.dir, &lent.env),
+                Some(script) => {
+                    args.splice(0..0, ["-r", script, "-S", "mix"]);
+                    Tool::new("elixir", &args, &self.dir, &lent.env)
+                }
+            };
+            tool.shown = shown;
+            tool.run(&log, self.means.cancel)
                 .map_err(Error::command(Doing::Deps))?;
         } else {
             self.mix(Doing::Deps, &[&args], &shown, &log)?;
