@@ -8,7 +8,8 @@ use crate::error::{Doing, Error};
 use crate::log::{StepLog, seconds};
 use crate::run::Build;
 use crate::tree::TreeError;
-use app::Origin;
+use app::facts::join;
+use app::{Origin, launcher};
 use std::path::Path;
 
 impl Build<'_> {
@@ -30,7 +31,7 @@ impl Build<'_> {
         // Nobody is there to answer.
         default(&mut lent.env, "GIT_TERMINAL_PROMPT", "0");
         log.detail(&format!("$ mix {}", args.join(" ")));
-        Tool::new("mix", &args, &self.dir, &lent.env)
+        Tool::new("mix", &args, &self.app_dir, &lent.env)
             .run(&log, self.means.cancel)
             .map_err(Error::command(Doing::Deps))?;
         drop(lent);
@@ -85,7 +86,7 @@ impl Build<'_> {
         if task == ["compile"] {
             args.extend_from_slice(&[",", "deps.clean", "--unused"]);
         }
-        let mut tool = Tool::new("elixir", &args, &self.dir, &self.env);
+        let mut tool = Tool::new("elixir", &args, &self.app_dir, &self.env);
         if let Some(shown) = shown {
             shown.clone_into(&mut tool.shown);
         }
@@ -107,7 +108,7 @@ impl Build<'_> {
             let Some(name) = answers.release() else {
                 return Err(Error::WhichRelease {
                     names: answers.releases.clone(),
-                    origin: Origin::file("mix.exs", 0),
+                    origin: Origin::file(join(&self.plan.app_dir.value, "mix.exs"), 0),
                 });
             };
             record.release = Some(name.to_owned());
@@ -115,7 +116,7 @@ impl Build<'_> {
             // Known before the release is assembled: overlays are copied as they are.
             if self
                 .workspace
-                .real(Path::new("rel/overlays/bin/server"))
+                .real(&self.in_app("rel/overlays/bin/server"))
                 .is_file()
             {
                 format!("{bin}/server")
@@ -127,6 +128,7 @@ impl Build<'_> {
         } else {
             "mix run --no-halt".to_owned()
         };
+        let command = launcher::command(&self.plan.app_dir.value, &command);
         let guessed = record.processes.insert("web".to_owned(), command.clone());
         if guessed.is_some_and(|guessed| guessed != command) {
             log.detail(&format!("mix says that web is: {command}"));
@@ -161,7 +163,7 @@ impl Build<'_> {
             };
             // In an umbrella's root the task runs for every child: one VM instead of one for each.
             let folders = if self.plan.umbrella && left.len() == assets.len() {
-                vec!["."]
+                vec![self.plan.app_dir.value.as_str()]
             } else {
                 left
             };
@@ -205,7 +207,7 @@ impl Build<'_> {
                 .filter(|name| defined.iter().any(|known| known == name)),
         );
         args.push("--overwrite");
-        self.tool(Doing::Release, "mix", &args, &self.dir, &log)?;
+        self.tool(Doing::Release, "mix", &args, &self.app_dir, &log)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
     }
