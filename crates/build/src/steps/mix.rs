@@ -11,6 +11,7 @@ use crate::tree::TreeError;
 use app::facts::join;
 use app::{Origin, launcher};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 impl Build<'_> {
     pub(crate) fn deps(&self) -> Result<(), Error> {
@@ -43,17 +44,46 @@ impl Build<'_> {
     /// Compiles, drops dependencies that are no longer used, and asks what only mix can say: all
     /// in one VM, whose start would cost more than the last two.
     pub(crate) fn compile(&self) -> Result<(), Error> {
+        let begun = SystemTime::now();
         if self.plan.hooks.hook_compile.is_some() {
             self.hook("hook_compile", self.plan.hooks.hook_compile.as_ref())?;
             let log = self.means.log.step("Looking at the project");
             self.ask(&log, Doing::Answers, &["deps.clean", "--unused"], None)?;
+            self.settle_path_deps(&log, begun)?;
             return self.after_compile(log);
         }
         let log = self.means.log.step("Compiling");
         log.detail("$ mix compile");
         self.ask(&log, Doing::Compile, &["compile"], Some("mix compile"))?;
+        self.settle_path_deps(&log, begun)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         self.after_compile(log)
+    }
+
+    /// mix touches `compile.lock` when it has compiled other dependencies, and path dependencies
+    /// depend on that file (`will_recompile` and `Mix.ProjectStack.config_files/0`): the next `mix`
+    /// finds them changed, and compiles again what uses them at compile time. That must not be the
+    /// one on the dyno.
+    fn settle_path_deps(&self, log: &StepLog<'_>, begun: SystemTime) -> Result<(), Error> {
+        let answers = self.answers();
+        let Some(app) = answers.app.filter(|_| !answers.path_deps.is_empty()) else {
+            return Ok(());
+        };
+        let manifests = format!("_build/{}/lib/{app}/.mix", self.plan.mix_env.value);
+        let lock = self.in_app(&manifests).join("compile.lock");
+        let touched = self.workspace.real(&lock).metadata();
+        // mix knows whole seconds.
+        let touched = touched
+            .and_then(|found| found.modified())
+            .is_ok_and(|time| time + Duration::from_secs(1) > begun);
+        if touched {
+            log.detail(&format!(
+                "again, for what uses {}, since other dependencies are new:",
+                answers.path_deps.join(", ")
+            ));
+            self.tool(Doing::Compile, "mix", &["compile"], &self.app_dir, log)?;
+        }
+        Ok(())
     }
 
     /// What hooks and asset steps build on, now that mix has said which tasks there are.
