@@ -1,5 +1,7 @@
 //! Reads the user's files into facts. Decides nothing.
 
+use crate::app_dir;
+use crate::launcher;
 use crate::mix_exs::{MixExs, lock_holds, locked_version};
 use crate::node_use;
 use crate::origin::{Asked, Origin};
@@ -20,11 +22,29 @@ pub const ELIXIR_CONFIG: &str = "elixir_buildpack.config";
 /// The config file of the Phoenix static buildpack.
 pub const STATIC_CONFIG: &str = "phoenix_static_buildpack.config";
 
+/// The file of process types.
+pub const PROCFILE: &str = "Procfile";
+
 /// A file of the app that cannot be read.
 #[derive(Debug, Error)]
 pub enum ReadError {
     #[error("there is no mix.exs in {}", dir.display())]
-    NoMixExs { dir: PathBuf, found: Vec<String> },
+    NoMixExs {
+        dir: PathBuf,
+        found: Vec<String>,
+        /// Folders below that have one, as [`app_dir::below`] finds them.
+        below: Vec<String>,
+    },
+    /// What names the app's folder leads out of the repository.
+    #[error("{} names {}, which is not in the repository", asked.origin, asked.value)]
+    AppDirOutside { asked: Asked },
+    #[error("{} names {}, which holds no mix.exs", asked.origin, asked.value)]
+    NoAppInFolder {
+        asked: Asked,
+        /// Whether it is there at all.
+        is_folder: bool,
+        below: Vec<String>,
+    },
     #[error("{path} cannot be read: {source}")]
     Io { path: String, source: io::Error },
     #[error("{path}:{line}: {message}")]
@@ -58,7 +78,7 @@ pub enum ConfigFile {
 /// A `package.json`, and the folder that holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsPackage {
-    /// Relative to the app; `.` for the app itself.
+    /// Relative to the top of the repository, which `.` stands for.
     pub dir: String,
     pub json: PackageJson,
     /// The versions of Node that it asks for: those of `engines`, `volta` and `devEngines`, as far
@@ -72,10 +92,10 @@ pub struct JsPackage {
     pub lock_format: Option<String>,
 }
 
-/// A mix project in the tree: the root, an umbrella child, or a path dependency.
+/// A mix project in the app's folder: the root, an umbrella child, or a path dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MixProject {
-    /// Relative to the app; `.` for the root.
+    /// Relative to the top of the repository, which `.` stands for.
     pub dir: String,
     pub guess: MixExs,
 }
@@ -83,17 +103,26 @@ pub struct MixProject {
 /// Everything that the plan depends on and that the app's files say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
+    /// The app's folder, relative to the top of the repository; who asked for it.
+    pub app_dir: Asked,
     /// The root project first, then the others by path.
     pub projects: Vec<MixProject>,
+    /// Folders of the repository outside of the app's that hold a `mix.exs`: any of them may be a
+    /// path dependency.
+    pub beside: Vec<String>,
     /// Whether `mix.lock` names Phoenix.
     pub phoenix_locked: bool,
     /// The version of Phoenix there, where it comes from hex.pm.
     pub phoenix_version: Option<String>,
     pub has_lock: bool,
     pub elixir_config: ConfigFile,
+    /// Its place: in the app's folder, or else at the top.
+    pub elixir_config_path: String,
     pub static_config: ConfigFile,
+    pub static_config_path: String,
     /// The entries of `.tool-versions`.
     pub tool_versions: Vec<Entry>,
+    pub tool_versions_path: String,
     /// What `mise.toml` and the files of one version ask for, those that win first.
     pub version_files: Vec<VersionEntry>,
     /// By folder: the app, then `assets` folders.
@@ -101,7 +130,9 @@ pub struct Facts {
     /// The version of the Node.js that an earlier buildpack has left in the app. It has to be run to
     /// be asked: the caller does, and sets this.
     pub given_node: Option<NodeVersion>,
+    /// The `Procfile` that counts: the one at the top, or else the one in the app's folder.
     pub procfile: Option<Procfile>,
+    pub procfile_path: String,
     /// Regular files directly in the app folder, by name.
     pub root_files: Vec<String>,
     /// Where the app speaks of running Node.js once it is deployed.
@@ -141,17 +172,19 @@ const NOT_THE_USERS: [&str; 8] = [
     ".heroku",
 ];
 
-/// Reads the app in `dir`.
-pub fn read(dir: &Path) -> Result<Facts, ReadError> {
-    let root_files = root_files(dir)?;
+/// Reads the app in the folder `app_dir` of the repository in `dir`.
+pub fn read(dir: &Path, app_dir: Asked) -> Result<Facts, ReadError> {
+    let app = app_dir.value.as_str();
+    let root_files = root_files(&dir.join(app))?;
     if !root_files.iter().any(|name| name == "mix.exs") {
         return Err(ReadError::NoMixExs {
             dir: dir.to_owned(),
             found: listing(dir),
+            below: app_dir::below(dir),
         });
     }
     let mut projects = Vec::new();
-    for project in project_dirs(dir) {
+    for project in project_dirs(dir, app) {
         let path = join(&project, "mix.exs");
         if let Some(text) = optional(dir, &path)? {
             projects.push(MixProject {
@@ -160,17 +193,22 @@ pub fn read(dir: &Path) -> Result<Facts, ReadError> {
             });
         }
     }
-    let lock = optional(dir, "mix.lock")?;
+    let lock = optional(dir, &join(app, "mix.lock"))?;
     let mut packages = Vec::new();
     for project in &projects {
         for folder in [project.dir.clone(), join(&project.dir, "assets")] {
             packages.extend(package(dir, &folder)?);
         }
     }
-    let procfile = optional(dir, "Procfile")?.map(|text| Procfile::parse(&text));
+    let elixir_config_path = nearest(dir, app, ELIXIR_CONFIG);
+    let static_config_path = nearest(dir, app, STATIC_CONFIG);
+    let procfile_path = procfile_path(dir, app)?;
+    let tool_versions_path = nearest(dir, app, ".tool-versions");
+    let procfile = optional(dir, &procfile_path)?.map(|text| Procfile::parse(&text));
     let dirs: Vec<String> = projects.iter().map(|project| project.dir.clone()).collect();
     Ok(Facts {
         node_use: node_use::find(dir, &dirs, procfile.as_ref(), lock.as_deref()),
+        beside: beside(dir, app),
         projects,
         phoenix_locked: lock
             .as_deref()
@@ -179,16 +217,21 @@ pub fn read(dir: &Path) -> Result<Facts, ReadError> {
             .as_deref()
             .and_then(|lock| locked_version(lock, "phoenix")),
         has_lock: lock.is_some(),
-        elixir_config: config(dir, ELIXIR_CONFIG)?,
-        static_config: config(dir, STATIC_CONFIG)?,
-        tool_versions: optional(dir, ".tool-versions")?
+        elixir_config: config_file(dir, &elixir_config_path)?,
+        elixir_config_path,
+        static_config: config_file(dir, &static_config_path)?,
+        static_config_path,
+        tool_versions: optional(dir, &tool_versions_path)?
             .map(|text| tool_versions::parse(&text))
             .unwrap_or_default(),
-        version_files: version_files(dir)?,
+        tool_versions_path,
+        version_files: version_files(dir, app)?,
         packages,
         given_node: None,
         procfile,
+        procfile_path,
         root_files,
+        app_dir,
     })
 }
 
@@ -212,16 +255,38 @@ pub fn add_configured_packages(
     Ok(())
 }
 
-fn version_files(dir: &Path) -> Result<Vec<VersionEntry>, ReadError> {
+/// The place of a file that the app's folder may have, or else the top for all of its apps.
+fn nearest(dir: &Path, app: &str, name: &str) -> String {
+    let of_app = join(app, name);
+    if dir.join(&of_app).is_file() {
+        of_app
+    } else {
+        name.to_owned()
+    }
+}
+
+/// The `Procfile` at the top counts as it is, unless an earlier build in this folder has made it of
+/// the app's.
+fn procfile_path(dir: &Path, app: &str) -> Result<String, ReadError> {
+    let at_top = optional(dir, PROCFILE)?.filter(|text| !launcher::is_made(text));
+    Ok(match at_top {
+        Some(_) => PROCFILE.to_owned(),
+        None => join(app, PROCFILE),
+    })
+}
+
+fn version_files(dir: &Path, app: &str) -> Result<Vec<VersionEntry>, ReadError> {
     let mut entries = Vec::new();
-    for path in version_files::MISE {
-        if let Some(text) = optional(dir, path)? {
-            entries.extend(version_files::mise(path, &text)?);
+    for name in version_files::MISE {
+        let path = nearest(dir, app, name);
+        if let Some(text) = optional(dir, &path)? {
+            entries.extend(version_files::mise(&path, &text)?);
         }
     }
-    for (path, tool) in version_files::SINGLE {
-        if let Some(text) = optional(dir, path)? {
-            entries.extend(version_files::single(path, tool, &text));
+    for (name, tool) in version_files::SINGLE {
+        let path = nearest(dir, app, name);
+        if let Some(text) = optional(dir, &path)? {
+            entries.extend(version_files::single(&path, tool, &text));
         }
     }
     Ok(entries)
@@ -282,12 +347,32 @@ pub(crate) fn clean(path: &str) -> String {
     if path.is_empty() { "." } else { path }.to_owned()
 }
 
-/// The folders, relative to `dir`, that hold a `mix.exs` of the user's: the root first.
+/// The folders at and below `app` that hold a `mix.exs` of the user's, relative to `dir`: `app`
+/// first.
 #[must_use]
-pub fn project_dirs(dir: &Path) -> Vec<String> {
-    let mut found: Vec<String> = WalkDir::new(dir)
+pub fn project_dirs(dir: &Path, app: &str) -> Vec<String> {
+    let mut found = with_mix_exs(&dir.join(app), 4);
+    found.sort();
+    let found = found.into_iter().map(|found| join(app, &found));
+    std::iter::once(app.to_owned()).chain(found).collect()
+}
+
+/// The others of the repository. Path dependencies may be deeper than an umbrella's children are.
+fn beside(dir: &Path, app: &str) -> Vec<String> {
+    if app == "." {
+        return Vec::new();
+    }
+    let mut found = with_mix_exs(dir, 6);
+    found.retain(|found| !Path::new(found).starts_with(app));
+    found.sort();
+    found
+}
+
+/// The folders below `dir`, relative to it, that hold a `mix.exs` of the user's.
+fn with_mix_exs(dir: &Path, depth: usize) -> Vec<String> {
+    WalkDir::new(dir)
         .min_depth(1)
-        .max_depth(4)
+        .max_depth(depth)
         .into_iter()
         .filter_entry(|entry| {
             !(entry.file_type().is_dir()
@@ -302,13 +387,11 @@ pub fn project_dirs(dir: &Path) -> Vec<String> {
             let parent = entry.path().parent()?.strip_prefix(dir).ok()?.to_str()?;
             (!parent.is_empty()).then(|| parent.to_owned())
         })
-        .collect();
-    found.sort();
-    found.insert(0, ".".to_owned());
-    found
+        .collect()
 }
 
-fn config(dir: &Path, name: &str) -> Result<ConfigFile, ReadError> {
+/// Reads one of the two config files.
+pub fn config_file(dir: &Path, name: &str) -> Result<ConfigFile, ReadError> {
     let Some(text) = optional(dir, name)? else {
         return Ok(ConfigFile::Missing);
     };
@@ -372,6 +455,10 @@ fn listing(dir: &Path) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn read(dir: &Path) -> Result<Facts, ReadError> {
+        super::read(dir, app_dir::resolve(dir, None)?)
+    }
+
     fn app(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         for (path, text) in files {
@@ -401,10 +488,72 @@ mod tests {
     #[test]
     fn a_folder_without_mix_exs_is_refused_with_what_it_holds() {
         let dir = app(&[("src/mix.exs", ""), ("package.json", "{}")]);
-        let Err(ReadError::NoMixExs { found, .. }) = read(dir.path()) else {
+        let Err(ReadError::NoMixExs { found, below, .. }) = read(dir.path()) else {
             panic!("must be refused");
         };
         assert_eq!(found, ["package.json", "src/"]);
+        assert_eq!(below, ["src"]);
+    }
+
+    #[test]
+    fn an_app_in_a_folder_has_its_own_files_and_those_of_the_top_that_it_has_not() {
+        let dir = app(&[
+            ("mix.lock", "%{\n  \"phoenix\": {:hex},\n}"),
+            (".tool-versions", "elixir 1.17"),
+            (".nvmrc", "20"),
+            (
+                "elixir_buildpack.config",
+                "app_relative_path=services/backend",
+            ),
+            ("phoenix_static_buildpack.config", "node_version=20"),
+            ("services/backend/mix.exs", "[elixir: \"~> 1.15\"]"),
+            ("services/backend/.nvmrc", "22"),
+            ("services/backend/elixir_buildpack.config", "release=true"),
+            ("services/backend/assets/package.json", "{}"),
+            ("services/backend/apps/web/mix.exs", "[app: :web]"),
+            ("services/backend/compile", ""),
+            ("services/other/mix.exs", "{:phoenix, \"~> 1.8\"}"),
+            ("services/other/package.json", "no JSON"),
+            ("libs/a/b/c/shared/mix.exs", "[app: :shared]"),
+        ]);
+        let asked = Asked::new("services/backend".to_owned(), Origin::LastBuild);
+        let facts = super::read(dir.path(), asked).unwrap();
+        let dirs: Vec<_> = facts.projects.iter().map(|p| p.dir.as_str()).collect();
+        assert_eq!(dirs, ["services/backend", "services/backend/apps/web"]);
+        assert_eq!(facts.beside, ["libs/a/b/c/shared", "services/other"]);
+        let place = &facts.root().elixir.as_ref().unwrap().origin;
+        assert_eq!(place.to_string(), "services/backend/mix.exs:1");
+        assert!(!facts.phoenix_locked && !facts.has_lock);
+        assert!(facts.package_in("services/backend/assets").is_some());
+        assert_eq!(facts.tool_versions_path, ".tool-versions");
+        assert_eq!(facts.static_config_path, STATIC_CONFIG);
+        assert_eq!(
+            facts.elixir_config_path,
+            "services/backend/elixir_buildpack.config"
+        );
+        let node = &facts.version_files[0].asked;
+        assert_eq!(node.value, "22");
+        assert_eq!(node.origin.to_string(), "services/backend/.nvmrc:1");
+        assert_eq!(facts.version_files.len(), 1);
+        assert!(facts.root_files.contains(&"compile".to_owned()));
+    }
+
+    #[test]
+    fn a_procfile_at_the_top_counts_unless_it_is_ours() {
+        let asked = Asked::new("backend".to_owned(), Origin::LastBuild);
+        let dir = app(&[("backend/mix.exs", ""), ("backend/Procfile", "web: a && b")]);
+        let counts = || {
+            let facts = super::read(dir.path(), asked.clone()).unwrap();
+            let Procfile(types) = facts.procfile.unwrap();
+            (facts.procfile_path, types["web"].clone())
+        };
+        let of_app = ("backend/Procfile".to_owned(), "a && b".to_owned());
+        assert_eq!(counts(), of_app);
+        let made = launcher::procfile("backend/Procfile", &Procfile::parse("web: a && b"));
+        std::fs::write(dir.path().join("Procfile"), made).unwrap();
+        assert_eq!(counts(), of_app);
+        std::fs::write(dir.path().join("Procfile"), "web: own").unwrap();
+        assert_eq!(counts(), ("Procfile".to_owned(), "own".to_owned()));
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! Touches neither network nor process. A config file that needs bash is evaluated by the caller
 //! and handed back as values.
 
+pub mod app_dir;
 pub mod facts;
+pub mod launcher;
 pub mod lifecycle;
 pub mod mix_exs;
 mod node_use;

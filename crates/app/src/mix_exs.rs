@@ -14,6 +14,8 @@ pub struct MixExs {
     pub apps_path: Option<String>,
     /// `elixir: "~> 1.14"`.
     pub elixir: Option<Asked>,
+    /// `build_path: "../../_build"`: an app of an umbrella shares that of the umbrella.
+    pub build_path: Option<Asked>,
     /// A dependency `{:phoenix, …}`.
     pub phoenix: bool,
     /// An alias named `assets.deploy`.
@@ -28,13 +30,17 @@ impl MixExs {
     pub fn guess(path: &str, text: &str) -> Self {
         let code: Vec<&str> = text.lines().map(without_comment).collect();
         let joined = code.join("\n");
+        let asked = |word| {
+            code.iter().zip(1..).find_map(|(line, number)| {
+                let value = keyword(line, word).and_then(string)?;
+                Some(Asked::new(value, Origin::file(path, number)))
+            })
+        };
         Self {
             app: keyword(&joined, "app:").and_then(atom),
             apps_path: keyword(&joined, "apps_path:").and_then(string),
-            elixir: code.iter().zip(1..).find_map(|(line, number)| {
-                let value = keyword(line, "elixir:").and_then(string)?;
-                Some(Asked::new(value, Origin::file(path, number)))
-            }),
+            elixir: asked("elixir:"),
+            build_path: asked("build_path:"),
             phoenix: squeezed(&joined).contains("{:phoenix,"),
             assets_deploy: joined.contains("\"assets.deploy\""),
             release: release_name(&joined),
@@ -154,6 +160,7 @@ end
         );
         assert!(guess.phoenix);
         assert!(guess.assets_deploy);
+        assert_eq!(guess.build_path, None);
         assert_eq!(guess.release.as_deref(), Some("storefront"));
     }
 

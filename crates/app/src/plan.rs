@@ -1,8 +1,10 @@
 //! The plan: every decision of a build, with its reason and its place. Plain data.
 
-use crate::facts::{Facts, JsPackage, clean, join};
+use crate::facts::{Facts, JsPackage, PROCFILE, clean, join};
+use crate::launcher;
 use crate::origin::{Asked, Origin};
 use crate::package_manager::{Manager, PackageManager};
+use crate::procfile::Procfile;
 use crate::settings::{COMPILE_SCRIPT, Hooks, Settings};
 use crate::wishes::Wishes;
 use serde::Serialize;
@@ -32,10 +34,10 @@ pub struct Choice<T> {
 /// How the JavaScript dependencies of one folder are installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Install {
-    /// The folder with `package.json`, relative to the app.
+    /// The folder with `package.json`.
     pub dir: String,
     pub manager: PackageManager,
-    /// The lockfile that it keeps to, relative to the app.
+    /// The lockfile that it keeps to.
     pub lockfile: Option<String>,
     /// `npm ci`, `yarn install --frozen-lockfile` and their like.
     pub command: Vec<String>,
@@ -97,7 +99,7 @@ pub enum AssetBuild {
 /// The assets of one Phoenix app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Assets {
-    /// The Phoenix app's folder, relative to the app.
+    /// The Phoenix app's folder.
     pub phoenix_dir: String,
     /// Where its asset sources are.
     pub assets_dir: String,
@@ -192,6 +194,9 @@ pub struct Plan {
     #[serde(skip)]
     pub node: Option<Choice<NodeVersion>>,
     pub runtime_path: String,
+    /// The folder that mix works in, relative to the top of the repository, as all paths of a plan
+    /// are.
+    pub app_dir: Asked,
     pub hooks: Hooks,
     pub assets: Vec<Assets>,
     /// Whether the project is a Phoenix app, as far as its files tell.
@@ -222,13 +227,17 @@ pub struct Plan {
     pub exported: Vec<(String, String)>,
     #[serde(skip)]
     pub shell_variables: Vec<(String, String)>,
-    /// Folders that hold a `mix.exs`, relative to the app; the root is `.`.
+    /// Folders of the app that hold a `mix.exs`; the root is the app's folder itself.
     pub projects: Vec<String>,
+    /// Such folders outside of the app's.
+    pub beside: Vec<String>,
     pub umbrella: bool,
     /// Everything kept from earlier builds is dropped first, and who asked for it.
     pub clean: Option<String>,
     pub steps: Vec<StepPlan>,
     pub processes: BTreeMap<String, Process>,
+    /// The `Procfile` of the app's folder, where the top has none.
+    pub app_procfile: Option<Procfile>,
     /// Things worth saying that stop nothing.
     pub warnings: Vec<String>,
 }
@@ -448,6 +457,10 @@ pub fn plan(
     Ok(Plan {
         steps: steps(settings, node.is_some(), phoenix, &assets, &branches, slim),
         processes: processes(facts, settings, phoenix, &mix_env.value),
+        app_procfile: facts
+            .procfile
+            .clone()
+            .filter(|_| facts.procfile_path != PROCFILE),
         target,
         mix_env,
         erlang,
@@ -455,6 +468,7 @@ pub fn plan(
         elixir,
         node,
         runtime_path: settings.runtime_path.clone(),
+        app_dir: facts.app_dir.clone(),
         hooks: settings.hooks.clone(),
         assets,
         phoenix,
@@ -478,6 +492,7 @@ pub fn plan(
         exported: settings.exported.clone(),
         shell_variables: settings.shell_variables.clone(),
         projects: facts.projects.iter().map(|p| p.dir.clone()).collect(),
+        beside: facts.beside.clone(),
         umbrella: facts.root().apps_path.is_some(),
         clean: settings
             .always_rebuild
@@ -512,6 +527,7 @@ fn warnings_about(
             "compile={script} names the app's own asset script, and there is no such file at the top of the app"
         ));
     }
+    warnings.extend(build_path_outside(facts));
     if target.basis == Basis::NearestCompatible {
         warnings.push(format!(
             "there are no OTP builds for {}; those for {} are the nearest that run on it",
@@ -544,6 +560,16 @@ fn tool_of_a_process(facts: &Facts) -> Option<String> {
             words.any(|word| ["mix", "iex", "elixir", "erl"].contains(&word))
         })
         .map(|(name, _)| name.clone())
+}
+
+/// An app of an umbrella that is named as the app's folder.
+fn build_path_outside(facts: &Facts) -> Option<String> {
+    let asked = facts.root().build_path.as_ref();
+    let asked = asked.filter(|asked| asked.value.starts_with(".."))?;
+    Some(format!(
+        "{} has build_path {:?}, outside of the app's folder: nothing of it is kept for the next build. Deploy an app of an umbrella from the top of the umbrella",
+        asked.origin, asked.value
+    ))
 }
 
 /// As the Phoenix guide has it: `mix assets.deploy && rm -f _build/esbuild*`, in a hook or in a
@@ -1036,11 +1062,11 @@ fn node_choice(
     }
 }
 
-/// The Phoenix apps and their asset folders, both relative to the app.
+/// The Phoenix apps and their asset folders.
 fn asset_dirs(facts: &Facts, settings: &Settings) -> Result<Vec<(String, String)>, PlanError> {
     let phoenix_dirs: Vec<String> = match &settings.phoenix_relative_path {
         Some(asked) => {
-            let dir = clean(&asked.value);
+            let dir = join(&facts.app_dir.value, &clean(&asked.value));
             if !facts.projects.iter().any(|project| project.dir == dir) {
                 return Err(PlanError::NoSuchFolder {
                     key: "phoenix_relative_path",
@@ -1056,7 +1082,7 @@ fn asset_dirs(facts: &Facts, settings: &Settings) -> Result<Vec<(String, String)
             .filter(|project| project.guess.phoenix)
             .map(|project| project.dir.clone())
             .collect(),
-        None => vec![".".to_owned()],
+        None => vec![facts.app_dir.value.clone()],
     };
     Ok(phoenix_dirs
         .into_iter()
@@ -1119,8 +1145,8 @@ fn asset_build(
 ) -> (AssetBuild, String) {
     let script = &settings.compile_script;
     if facts.root_files.contains(script) {
-        let path = script.clone();
-        let why = format!("the app has its own `{script}`");
+        let path = join(&facts.app_dir.value, script);
+        let why = format!("the app has its own `{path}`");
         return (AssetBuild::CustomScript { path }, why);
     }
     let package = facts.package_in(assets_dir);
@@ -1318,6 +1344,7 @@ fn processes(
     mix_env: &str,
 ) -> BTreeMap<String, Process> {
     let root = facts.root();
+    let in_app_dir = |command: &str| launcher::command(&facts.app_dir.value, command);
     let process = if settings.release {
         let name = root
             .release
@@ -1325,19 +1352,19 @@ fn processes(
             .or_else(|| root.app.clone())
             .unwrap_or_else(|| "RELEASE".to_owned());
         Process {
-            command: format!("_build/{mix_env}/rel/{name}/bin/{name} start"),
+            command: in_app_dir(&format!("_build/{mix_env}/rel/{name}/bin/{name} start")),
             why: "a release is built".to_owned(),
             guess: true,
         }
     } else if phoenix {
         Process {
-            command: "mix phx.server".to_owned(),
+            command: in_app_dir("mix phx.server"),
             why: "Phoenix is a dependency".to_owned(),
             guess: true,
         }
     } else {
         Process {
-            command: "mix run --no-halt".to_owned(),
+            command: in_app_dir("mix run --no-halt"),
             why: "not a Phoenix app".to_owned(),
             guess: true,
         }

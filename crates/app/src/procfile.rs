@@ -1,9 +1,10 @@
 //! `Procfile`: one process type a line, `TYPE: COMMAND`.
 
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// The process types of a `Procfile`, in the order of their names.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Procfile(pub BTreeMap<String, String>);
 
 impl Procfile {

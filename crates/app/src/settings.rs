@@ -4,7 +4,8 @@
 //! Each keeps its own precedence: a line of `elixir_buildpack.config` wins over a config var of
 //! the same name, a config var wins over a line of `phoenix_static_buildpack.config`.
 
-use crate::facts::{ConfigFile, ELIXIR_CONFIG, Facts, STATIC_CONFIG};
+use crate::app_dir;
+use crate::facts::{ConfigFile, Facts};
 use crate::origin::{Asked, Origin};
 use crate::shell_config::{Assignment, Value};
 use serde::Serialize;
@@ -65,7 +66,8 @@ pub const SLIM: &str = "MIXPACK_SLIM";
 /// The config var that has assets built whatever has changed.
 pub const REUSE_ASSETS: &str = "MIXPACK_REUSE_ASSETS";
 
-const ELIXIR_KEYS: [&str; 15] = [
+const ELIXIR_KEYS: [&str; 16] = [
+    app_dir::KEY,
     "erlang_version",
     "elixir_version",
     "always_rebuild",
@@ -102,7 +104,8 @@ impl Settings {
     pub fn merge(facts: &Facts, config_var: &dyn Fn(&str) -> Option<String>) -> Self {
         let elixir = assignments(&facts.elixir_config);
         let statics = assignments(&facts.static_config);
-        let of_file = |file: &'static str, list: &[Assignment], key: &str| {
+        let (elixir_path, static_path) = (&facts.elixir_config_path, &facts.static_config_path);
+        let of_file = |file: &str, list: &[Assignment], key: &str| {
             let line = list.iter().rev().find(|line| line.name == key)?;
             let value = text(&line.value).trim().to_owned();
             (!value.is_empty()).then(|| Asked::new(value, Origin::file(file, line.line)))
@@ -111,10 +114,10 @@ impl Settings {
             let value = config_var(key)?.trim().to_owned();
             (!value.is_empty()).then(|| Asked::new(value, Origin::ConfigVar(key.to_owned())))
         };
-        let elixir_key = |key: &str| of_file(ELIXIR_CONFIG, elixir, key).or_else(|| of_var(key));
-        let static_key = |key: &str| of_var(key).or_else(|| of_file(STATIC_CONFIG, statics, key));
+        let elixir_key = |key: &str| of_file(elixir_path, elixir, key).or_else(|| of_var(key));
+        let static_key = |key: &str| of_var(key).or_else(|| of_file(static_path, statics, key));
         // The old pack set these three itself before it read the file: a config var never won.
-        let defaulted = |key: &str| of_file(ELIXIR_CONFIG, elixir, key);
+        let defaulted = |key: &str| of_file(elixir_path, elixir, key);
         let yes = |asked: Option<Asked>| asked.is_some_and(|asked| asked.value == "true");
         let others = |exported: bool| {
             let known = |name: &str| ELIXIR_KEYS.contains(&name) || STATIC_KEYS.contains(&name);
@@ -169,7 +172,7 @@ fn assignments(file: &ConfigFile) -> &[Assignment] {
 }
 
 /// `(branch main)` reads as `branch main`.
-fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),
         Value::Words(words) => words.join(" "),

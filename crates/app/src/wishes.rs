@@ -1,6 +1,6 @@
 //! What the app asks for, tool by tool: the first source that answers.
 
-use crate::facts::Facts;
+use crate::facts::{Facts, join};
 use crate::origin::{Asked, Origin};
 use crate::settings::Settings;
 use crate::tool_versions;
@@ -25,7 +25,7 @@ pub struct Wishes {
 impl Wishes {
     /// Asks the sources in their order: config files and config vars (which of the two wins is
     /// settled in [`Settings`]), `.tool-versions`, `mise.toml`, the files of one version,
-    /// `package.json` in the folders of `assets` and at the top.
+    /// `package.json` in the folders of `assets` and of the app.
     #[must_use]
     pub fn of(facts: &Facts, settings: &Settings, assets: &[&str]) -> Self {
         let mut skipped = Vec::new();
@@ -49,7 +49,8 @@ impl Wishes {
         );
         let mut node_range = None;
         let node = node.or_else(|| {
-            let top = assets.iter().copied().chain(["."]);
+            let app_dir = facts.app_dir.value.as_str();
+            let top = assets.iter().copied().chain([app_dir]);
             let packages = top.filter_map(|dir| facts.package_in(dir));
             packages
                 .flat_map(|package| &package.node)
@@ -92,7 +93,7 @@ fn first(
 ) -> Option<Asked> {
     let listed = tool_versions::lookup(&facts.tool_versions, names(tool));
     let listed = listed.into_iter().flat_map(|(entry, _)| {
-        let origin = Origin::file(".tool-versions", entry.line);
+        let origin = Origin::file(&facts.tool_versions_path, entry.line);
         let asked = move |version: &String| Asked::new(version.clone(), origin.clone());
         entry.versions.iter().map(asked)
     });
@@ -117,16 +118,17 @@ fn first(
 /// Of the root, and of the apps of an umbrella, which mix loads one by one. What does not read as
 /// a requirement is mix's to judge: the text of `mix.exs` only lets one guess.
 fn requirements(facts: &Facts) -> Vec<(Asked, ElixirRequirement)> {
+    let app_dir = &facts.app_dir.value;
     let apps = facts
         .root()
         .apps_path
         .as_ref()
-        .map(|path| format!("{path}/"));
+        .map(|path| format!("{}/", join(app_dir, path)));
     facts
         .projects
         .iter()
         .filter(|project| {
-            project.dir == "."
+            project.dir == *app_dir
                 || apps
                     .as_ref()
                     .is_some_and(|apps| project.dir.starts_with(apps))

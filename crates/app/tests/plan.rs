@@ -3,6 +3,7 @@
 #[path = "plan/versions.rs"]
 mod sources;
 
+use app::app_dir;
 use app::facts::{self, Facts};
 use app::package_manager::Manager;
 use app::plan::{self, AssetBuild, LastBuild, Lists, PlanError, StepName};
@@ -103,7 +104,11 @@ impl Case {
     }
 
     fn read(&self) -> (Facts, Settings) {
-        let mut facts = facts::read(self.dir.path()).expect("it is valid");
+        let dir = self.dir.path();
+        let at_top = facts::config_file(dir, facts::ELIXIR_CONFIG).expect("it is valid");
+        let asked = app_dir::asked(&at_top, self.config_vars.get(app_dir::CONFIG_VAR).cloned());
+        let app_dir = app_dir::resolve(dir, asked).expect("it is valid");
+        let mut facts = facts::read(dir, app_dir).expect("it is valid");
         let settings = Settings::merge(&facts, &|name| self.config_vars.get(name).cloned());
         if let Some(asked) = &settings.assets_path {
             facts::add_configured_packages(&mut facts, self.dir.path(), &asked.value)
@@ -982,4 +987,90 @@ fn the_document_of_an_umbrella_that_is_a_release() {
     ])
     .planned();
     insta::assert_snapshot!("umbrella_release", format!("{:#}", plan.to_json()));
+}
+
+#[test]
+fn an_app_in_a_folder_of_the_repository_is_planned_there() {
+    let app = case(&[
+        ("elixir_buildpack.config", "app_relative_path=./backend/\n"),
+        ("phoenix_static_buildpack.config", "assets_path=ui\n"),
+        ("mix.exs", "[app: :another, elixir: \"~> 1.19\"]"),
+        (
+            "backend/mix.exs",
+            "[elixir: \"~> 1.17.0\", deps: [{:phoenix, \"~> 1.8\"}]]",
+        ),
+        ("backend/ui/package.json", "{}"),
+        ("backend/.tool-versions", "erlang 25\n"),
+        ("backend/Procfile", "web: sleep 1 && mix phx.server\n"),
+        ("shared/mix.exs", "[app: :shared]"),
+    ]);
+    let plan = app.planned();
+    assert_eq!(plan.app_dir.value, "backend");
+    assert_eq!(
+        plan.app_dir.origin,
+        Origin::file("elixir_buildpack.config", 1)
+    );
+    assert_eq!(
+        (plan.projects, plan.beside),
+        (vec!["backend".to_owned()], vec!["shared".to_owned()])
+    );
+    assert_eq!(plan.elixir.version, "1.17.3");
+    assert_eq!(
+        plan.erlang.source,
+        Origin::file("backend/.tool-versions", 1)
+    );
+    assert_eq!(plan.assets[0].phoenix_dir, "backend");
+    assert_eq!(plan.assets[0].install.as_ref().unwrap().dir, "backend/ui");
+    let web = &plan.processes["web"].command;
+    assert_eq!(web, ".mixpack/bin/in-app-dir mix phx.server");
+    let Some(app::procfile::Procfile(types)) = plan.app_procfile else {
+        panic!("the app's Procfile");
+    };
+    assert_eq!(types["web"], "sleep 1 && mix phx.server");
+    assert!(
+        app.file("Procfile", "web: own\n")
+            .planned()
+            .app_procfile
+            .is_none()
+    );
+
+    let script = case(&[
+        ("backend/mix.exs", ""),
+        ("backend/compile", ""),
+        ("compile", ""),
+    ]);
+    let plan = script.var("MIXPACK_APP_RELATIVE_PATH", "backend").planned();
+    let path = "backend/compile".to_owned();
+    assert_eq!(plan.assets[0].build, AssetBuild::CustomScript { path });
+
+    let umbrella = case(&[
+        ("backend/mix.exs", "[apps_path: \"apps\"]"),
+        (
+            "backend/apps/web/mix.exs",
+            "[deps: [{:phoenix, \"~> 1.8\"}], elixir: \"~> 1.17.0\"]",
+        ),
+        (
+            "backend/phoenix_static_buildpack.config",
+            "phoenix_relative_path=apps/wbe",
+        ),
+    ]);
+    let child = umbrella.file(
+        "backend/apps/web/mix.exs",
+        "[deps: [{:phoenix, \"~> 1.8\"}], elixir: \"~> 1.17.0\",\n build_path: \"../../_build\"]",
+    );
+    let child = child.var("MIXPACK_APP_RELATIVE_PATH", "backend/apps/web");
+    let warning = &child.planned().warnings[0];
+    let place = "backend/apps/web/mix.exs:2 has build_path \"../../_build\"";
+    assert!(warning.starts_with(place), "{warning}");
+    let umbrella = child.var("MIXPACK_APP_RELATIVE_PATH", "backend");
+    let Err(PlanError::NoSuchFolder { asked, .. }) = umbrella.plan() else {
+        panic!("must be refused");
+    };
+    let place = "backend/phoenix_static_buildpack.config:1";
+    assert_eq!(asked.origin.to_string(), place);
+    let plan = umbrella.var("phoenix_relative_path", "apps/web").planned();
+    assert!(plan.umbrella);
+    assert_eq!(plan.warnings, [""; 0]);
+    assert_eq!(plan.assets[0].phoenix_dir, "backend/apps/web");
+    assert_eq!(plan.elixir.version, "1.17.3");
 }

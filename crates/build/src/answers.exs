@@ -18,8 +18,15 @@ defmodule Mix.Tasks.Mixpack.Answer do
         for({name, _} <- releases, do: {"release", name}) ++
         for(name <- List.wrap(config[:default_release]), do: {"default_release", name})
 
+    path_deps =
+      if function_exported?(Mix.Project, :deps_scms, 0) do
+        for {name, Mix.SCM.Path} <- Mix.Project.deps_scms(), do: {"path_dep", name}
+      else
+        []
+      end
+
     app = if Mix.Project.umbrella?(), do: [], else: [{"app", config[:app]}]
-    File.write!(path, for({key, value} <- answers ++ app, do: "#{key}\t#{value}\n"))
+    File.write!(path, for({key, value} <- answers ++ path_deps ++ app, do: "#{key}\t#{value}\n"))
   end
 end
 

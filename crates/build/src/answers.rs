@@ -27,6 +27,8 @@ pub struct Answers {
     /// Releases that the project defines.
     pub releases: Vec<String>,
     pub default_release: Option<String>,
+    /// Dependencies that mix neither fetches nor locks: `path: "../shared"`.
+    pub path_deps: Vec<String>,
     /// The OTP application; an umbrella has none.
     pub app: Option<String>,
 }
@@ -48,6 +50,7 @@ impl Answers {
                 }
                 "release" => answers.releases.push(value),
                 "default_release" => answers.default_release = Some(value),
+                "path_dep" => answers.path_deps.push(value),
                 "app" => answers.app = Some(value),
                 _ => {}
             }
@@ -79,7 +82,8 @@ mod tests {
 
     #[test]
     fn mix_without_releases_names_one_after_the_app() {
-        let answers = Answers::parse("app\tshop\ntask\tphx.server\n");
+        let answers = Answers::parse("app\tshop\ntask\tphx.server\npath_dep\tshared\n");
+        assert_eq!(answers.path_deps, ["shared"]);
         assert_eq!(answers.release(), Some("shop"));
         assert!(answers.has_task("phx.server"));
         assert!(!answers.has_task("phx.digest"));

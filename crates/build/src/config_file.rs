@@ -32,19 +32,20 @@ for __name in $(compgen -v); do
 done
 "#;
 
-/// Evaluates `file` of the app. `env` is what commands of the app may see: a config file always
+/// Evaluates `file` of the repository, in its folder. `env` is what commands of the app may see: a config file always
 /// could.
 pub fn evaluate(
-    app: &Path,
+    top: &Path,
     file: &str,
     line: u32,
     construct: &str,
     env: &Env,
 ) -> Result<ConfigFile, Error> {
+    let path = top.join(file);
     let output = Command::new("bash")
         .args(["-c", SCRIPT, "bash"])
-        .arg(app.join(file))
-        .current_dir(app)
+        .arg(&path)
+        .current_dir(path.parent().unwrap_or(top))
         .env_clear()
         .envs(env)
         .stdin(Stdio::null())
@@ -61,7 +62,7 @@ pub fn evaluate(
     if !output.status.success() {
         return Err(failed(output.status.to_string(), said));
     }
-    let text = std::fs::read(app.join(file)).unwrap_or_default();
+    let text = std::fs::read(&path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     Ok(ConfigFile::Values(assignments(&output.stdout, &text)))
 }

@@ -2,7 +2,7 @@
 
 use crate::command::Env;
 use crate::credentials;
-use app::Asked;
+use app::{Asked, app_dir};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -110,6 +110,8 @@ impl Environment {
             .config_vars
             .iter()
             .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?.trim())))
+            // Is part of any path, and names nothing that the repository does not show.
+            .filter(|(name, _)| *name != app_dir::CONFIG_VAR)
             // Shorter ones are words of any command.
             .filter(|(_, value)| value.len() >= 6)
             .collect();
@@ -219,11 +221,12 @@ mod tests {
                 ("KEY", "s3cret-value"),
                 ("LONGER", "s3cret-value-and-more"),
                 ("SHORT", "mix"),
+                ("MIXPACK_APP_RELATIVE_PATH", "backend"),
             ]),
         );
         assert_eq!(
-            environment.without_values("mix auth s3cret-value s3cret-value-and-more"),
-            "mix auth $KEY $LONGER"
+            environment.without_values("mix auth s3cret-value s3cret-value-and-more backend"),
+            "mix auth $KEY $LONGER backend"
         );
     }
 

@@ -9,7 +9,8 @@ use crate::log::StepLog;
 use crate::record::Record;
 use crate::store::Store;
 use crate::upstream_lists::UpstreamLists;
-use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts, STATIC_CONFIG};
+use app::app_dir;
+use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts};
 use app::plan::{self, LastBuild, Lists, Plan};
 use app::{Asked, Origin, Settings, lifecycle};
 use fetch::{Client, Observer};
@@ -70,19 +71,36 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
     Ok(plan)
 }
 
-/// The facts of the app, with config files evaluated by bash where they need it.
-fn read(app: &Path, environment: &Environment) -> Result<Facts, Error> {
-    let mut facts = facts::read(app)?;
+/// The facts of the app, with config files evaluated by bash where they need it. The config file
+/// at the top is the one that may say where the app is.
+fn read(top: &Path, environment: &Environment) -> Result<Facts, Error> {
+    let mut at_top = facts::config_file(top, ELIXIR_CONFIG)?;
+    evaluate(top, ELIXIR_CONFIG, &mut at_top, environment)?;
+    let asked = app_dir::asked(&at_top, environment.get(app_dir::CONFIG_VAR));
+    let mut facts = facts::read(top, app_dir::resolve(top, asked)?)?;
+    if facts.elixir_config_path == ELIXIR_CONFIG {
+        facts.elixir_config = at_top;
+    }
     for (file, config) in [
-        (ELIXIR_CONFIG, &mut facts.elixir_config),
-        (STATIC_CONFIG, &mut facts.static_config),
+        (&facts.elixir_config_path, &mut facts.elixir_config),
+        (&facts.static_config_path, &mut facts.static_config),
     ] {
-        if let ConfigFile::NeedsBash { line, construct } = config {
-            let env = environment.for_commands();
-            *config = config_file::evaluate(app, file, *line, construct, &env)?;
-        }
+        evaluate(top, file, config, environment)?;
     }
     Ok(facts)
+}
+
+fn evaluate(
+    top: &Path,
+    file: &str,
+    config: &mut ConfigFile,
+    environment: &Environment,
+) -> Result<(), Error> {
+    if let ConfigFile::NeedsBash { line, construct } = config {
+        let env = environment.for_commands();
+        *config = config_file::evaluate(top, file, *line, construct, &env)?;
+    }
+    Ok(())
 }
 
 fn target(environment: &Environment) -> Result<Target, Error> {
@@ -128,6 +146,9 @@ pub fn show(step: &StepLog<'_>, plan: &Plan) {
         "stack {}: builds for {} ({})",
         plan.target.stack, plan.target.os, plan.target.arch
     ));
+    if !matches!(plan.app_dir.origin, Origin::Default(_)) {
+        line("app in", &plan.app_dir.value, None, &plan.app_dir.origin);
+    }
     let (erlang, elixir) = (&plan.erlang, &plan.elixir);
     line(
         "erlang",

@@ -1,7 +1,7 @@
 //! The build record: what was built, for `bin/release`, `bin/test`, the next build, and people.
 //!
 //! Written to `.mixpack/build.json` in the slug, and kept for the next build. Holds no value of
-//! any config var.
+//! any config var but `MIX_ENV` and the app's folder.
 
 use app::plan::{LastBuild, Plan};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,9 @@ pub struct Record {
     pub mixpack: String,
     pub stack: String,
     pub mix_env: String,
+    /// The app's folder in the slug.
+    #[serde(default = "at_the_top")]
+    pub app_dir: String,
     /// `erlang`, `elixir`, `node`, `hex`, `rebar3`: version.
     pub tools: BTreeMap<String, String>,
     pub phoenix: bool,
@@ -27,6 +30,11 @@ pub struct Record {
     pub processes: BTreeMap<String, String>,
     /// The arguments of `mix test`.
     pub test_args: Option<String>,
+}
+
+/// What a record means that was written before apps could be in a folder.
+fn at_the_top() -> String {
+    ".".to_owned()
 }
 
 impl Record {
@@ -44,6 +52,7 @@ impl Record {
             mixpack: mixpack.to_owned(),
             stack: plan.target.stack.clone(),
             mix_env: plan.mix_env.value.clone(),
+            app_dir: plan.app_dir.value.clone(),
             tools,
             phoenix: plan.phoenix,
             release: None,

@@ -8,6 +8,7 @@ use crate::cancel::Cancel;
 use crate::explain::{Explanation, Fault};
 use crate::record::Record;
 use app::Plan;
+use app::facts::PROCFILE;
 use app::plan::AssetBuild;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -106,7 +107,8 @@ impl Report {
         self.set("umbrella", plan.umbrella);
         self.set("release", plan.release);
         self.set("clean_build", plan.clean.is_some());
-        self.set("has_procfile", app.join("Procfile").is_file());
+        let has_procfile = plan.app_procfile.is_some() || app.join(PROCFILE).is_file();
+        self.set("has_procfile", has_procfile);
         self.set("projects", plan.projects.len());
         self.set("phoenix_apps", plan.assets.len());
         let installs = plan.assets.iter().filter(|assets| assets.install.is_some());

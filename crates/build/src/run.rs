@@ -20,6 +20,7 @@ use crate::told::megabytes;
 use crate::tree::{self, Amount};
 use crate::workspace::Workspace;
 use app::Plan;
+use app::facts::join;
 use app::plan::StepName;
 use fetch::Client;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,8 +49,10 @@ pub(crate) struct Build<'a> {
     pub workspace: &'a Workspace<'a>,
     pub means: Means<'a>,
     pub path: &'a StablePath,
-    /// The folder that mix works in: the runtime path where it can be used.
+    /// The top of the repository as tools see it: the runtime path where it can be used.
     pub dir: PathBuf,
+    /// The folder that mix works in: the same, or the app's folder in it.
+    pub app_dir: PathBuf,
     pub env: Env,
     pub answers: OnceLock<Answers>,
     session: Mutex<Option<MixSession>>,
@@ -83,10 +86,12 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<R
     let runtime = PathBuf::from(&plan.runtime_path);
     let home = workspace.environment.home();
     let ours = workspace.places.top_folders();
+    let projects = [plan.projects.as_slice(), &plan.beside].concat();
     let request = stable_path::Request {
         app: &workspace.app,
         runtime: &runtime,
-        projects: &plan.projects,
+        app_dir: &plan.app_dir.value,
+        projects: &projects,
         home: home.as_deref(),
         ours: &ours,
     };
@@ -151,6 +156,10 @@ impl<'a> Build<'a> {
         Ok(Self {
             env: command_env(plan, workspace, dir)?,
             dir: dir.to_owned(),
+            app_dir: match plan.app_dir.value.as_str() {
+                "." => dir.to_owned(),
+                app_dir => dir.join(app_dir),
+            },
             answers: OnceLock::new(),
             session: Mutex::default(),
             pushed: OnceLock::new(),
@@ -230,9 +239,14 @@ impl<'a> Build<'a> {
             .map_err(Error::command(doing))
     }
 
-    /// A folder of the app, as mix sees it.
+    /// A folder of the repository, as mix sees it.
     pub(crate) fn seen(&self, place: impl AsRef<Path>) -> PathBuf {
         self.dir.join(place)
+    }
+
+    /// The path, relative to the top, of something in the app's folder.
+    pub(crate) fn in_app(&self, name: &str) -> PathBuf {
+        PathBuf::from(join(&self.plan.app_dir.value, name))
     }
 
     /// Whether `phx.digest` has run for this Phoenix app since the build began.

@@ -9,6 +9,7 @@
 
 use crate::cancel::Cancel;
 use crate::tree::{self, TreeError};
+use app::facts::join;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -52,6 +53,8 @@ pub struct StablePath {
     dir: PathBuf,
     linked: Mutex<Option<Linked>>,
     why_not: Option<String>,
+    /// Relative to it, the folder that mix works in.
+    app_dir: String,
     made: Mutex<Vec<PathBuf>>,
 }
 
@@ -83,10 +86,12 @@ pub struct Request<'a> {
     pub app: &'a Path,
     /// Where the slug will run, usually `/app`.
     pub runtime: &'a Path,
-    /// Folders with a `mix.exs`, relative to the app; `.` for the root.
+    /// The folder that mix works in, relative to the build directory; `.` for itself.
+    pub app_dir: &'a str,
+    /// Folders with a `mix.exs`, that one among them.
     pub projects: &'a [String],
     pub home: Option<&'a Path>,
-    /// Folders of our own in the app, made before the links.
+    /// Folders of our own at the top, made before the links.
     pub ours: &'a [&'a str],
 }
 
@@ -106,6 +111,7 @@ impl StablePath {
             dir: app.clone(),
             linked: Mutex::new(None),
             why_not,
+            app_dir: request.app_dir.to_owned(),
             made: Mutex::new(made),
         };
         let created_runtime = !request.runtime.exists();
@@ -146,6 +152,7 @@ impl StablePath {
             dir: runtime,
             linked: Mutex::new(Some(linked)),
             why_not: None,
+            app_dir: request.app_dir.to_owned(),
             made: Mutex::new(made),
         })
     }
@@ -162,9 +169,9 @@ impl StablePath {
         let Some(linked) = guard.as_mut() else {
             return Ok(());
         };
-        let deps = Path::new("deps");
-        let mut folders = BTreeSet::from([deps.to_owned()]);
-        for name in names(&linked.app.join(deps))? {
+        let deps = PathBuf::from(join(&self.app_dir, "deps"));
+        let mut folders = BTreeSet::from([deps.clone()]);
+        for name in names(&linked.app.join(&deps))? {
             let folder = deps.join(name);
             let real = linked.app.join(&folder);
             if real.symlink_metadata().is_ok_and(|found| found.is_dir()) {
@@ -176,7 +183,7 @@ impl StablePath {
                 folders.insert(folder);
             }
         }
-        linked.open(deps, &folders)
+        linked.open(&deps, &folders)
     }
 
     /// The working directory for mix and everything else.
@@ -215,7 +222,7 @@ impl StablePath {
             // Fails, as it should, where the build has filled it.
             let _ = fs::remove_dir(folder);
         }
-        remove_dangling_priv_links(&app);
+        remove_dangling_priv_links(&app.join(&self.app_dir));
         Ok(())
     }
 }
@@ -412,8 +419,8 @@ fn undo(runtime: &Path, marker: &Marker) -> Result<(), TreeError> {
 fn make_folders(app: &Path, request: &Request<'_>) -> Result<Vec<PathBuf>, TreeError> {
     let in_root = MADE_IN_ROOT
         .iter()
-        .chain(request.ours)
-        .map(|name| app.join(name));
+        .map(|name| app.join(join(request.app_dir, name)))
+        .chain(request.ours.iter().map(|name| app.join(name)));
     let in_projects = request
         .projects
         .iter()
@@ -502,11 +509,13 @@ mod tests {
     }
 
     impl Case {
+        /// The first project is that of the app.
         fn enter(&self, projects: &[&str]) -> StablePath {
             let projects: Vec<String> = projects.iter().map(|p| (*p).to_owned()).collect();
             let request = Request {
                 app: &self.app,
                 runtime: &self.runtime,
+                app_dir: &projects[0],
                 projects: &projects,
                 home: Some(&self.runtime),
                 ours: &[".mix"],
@@ -550,6 +559,47 @@ mod tests {
             "an empty folder of ours stays behind"
         );
         assert!(!case.app.join("apps/web/priv").exists());
+    }
+
+    #[test]
+    fn an_app_in_a_folder_and_its_path_dependencies_beside_it_are_real_folders() {
+        let case = case(&[
+            "README.md",
+            "backend/mix.exs",
+            "backend/lib/a.ex",
+            "backend/deps/nif/mix.exs",
+            "libs/shared/mix.exs",
+            "libs/shared/lib/s.ex",
+            "frontend/app.js",
+        ]);
+        let path = case.enter(&["backend", "libs/shared"]);
+        path.open_dependencies().unwrap();
+        let real = |p: &str| {
+            let seen = case.runtime.join(p);
+            fs::canonicalize(&seen).unwrap() == seen
+        };
+        for folder in [
+            "backend",
+            "backend/deps/nif",
+            "libs/shared",
+            "libs/shared/priv",
+        ] {
+            let is_link = folder.ends_with("priv");
+            assert_eq!(real(folder), !is_link, "{folder}");
+        }
+        assert!(!real("frontend") && !real("backend/lib") && !real("backend/_build"));
+        // As mix links what a path dependency has no `priv` for.
+        let lib = path.dir().join("backend/_build/prod/lib/shared");
+        fs::create_dir_all(&lib).unwrap();
+        symlink("../../../../../libs/shared/priv", lib.join("priv")).unwrap();
+        path.leave().unwrap();
+        assert!(case.app.join("backend/_build/prod/lib/shared").is_dir());
+        let dangling = case.app.join("backend/_build/prod/lib/shared/priv");
+        assert!(dangling.symlink_metadata().is_err());
+        for made in ["deps", "_build", "libs/shared/priv", "backend/priv"] {
+            assert!(!case.app.join(made).exists(), "{made} stays behind");
+        }
+        assert_eq!(case.left_in_runtime(), [""; 0]);
     }
 
     #[test]
@@ -673,6 +723,7 @@ mod tests {
         let request = Request {
             app: &case.app,
             runtime: &case.app,
+            app_dir: ".",
             projects: &projects,
             home: None,
             ours: &[],
@@ -689,6 +740,7 @@ mod tests {
         let request = Request {
             app: &case.app,
             runtime: &case.app.join("sub"),
+            app_dir: ".",
             projects: &projects,
             home: None,
             ours: &[],
@@ -709,6 +761,7 @@ mod tests {
                 let request = Request {
                     app: &case.app,
                     runtime: &case.runtime,
+                    app_dir: ".",
                     projects: &projects,
                     home: None,
                     ours: &[],

@@ -1,38 +1,113 @@
 //! `bin/detect BUILD_DIR`.
 
+use app::app_dir;
+use app::facts::{ConfigFile, ELIXIR_CONFIG, config_file, join};
 use app::mix_exs::{MixExs, lock_holds};
 use std::fs;
 use std::path::Path;
 
+/// How many folders deep an app may be that nothing in the repository's files names.
+const DEEPEST: usize = 2;
+
 /// The name that the platform prints as "NAME app detected", or why this is no app of ours.
-pub fn detect(build_dir: &Path) -> Result<&'static str, String> {
-    let Ok(mix_exs) = fs::read(build_dir.join("mix.exs")) else {
-        return Err(format!(
-            "No Elixir app: there is no mix.exs in {}. Is it committed, and not listed in .slugignore?",
-            build_dir.display()
-        ));
+///
+/// `config_var` is the app's folder, where the platform's environment has config vars. Most keep
+/// them for `bin/compile`, so an app one or two folders deep is one of ours: the build then knows
+/// whether a config var names its folder, and says how to name it if none does.
+pub fn detect(build_dir: &Path, config_var: Option<String>) -> Result<&'static str, String> {
+    let config = config_file(build_dir, ELIXIR_CONFIG).unwrap_or(ConfigFile::Missing);
+    if let Some(asked) = app_dir::asked(&config, config_var) {
+        // What is wrong with a folder that is named is the build's to say.
+        let app = app_dir::resolve(build_dir, Some(asked)).map(|app| app.value);
+        return Ok(app.map_or("Elixir", |app| name(build_dir, &app)));
+    }
+    if build_dir.join("mix.exs").is_file() {
+        return Ok(name(build_dir, "."));
+    }
+    let below = app_dir::below(build_dir);
+    if let Some(app) = below.iter().find(|dir| app_dir::depth(dir) <= DEEPEST) {
+        return Ok(name(build_dir, app));
+    }
+    let why = format!(
+        "No Elixir app: there is no mix.exs in {}.",
+        build_dir.display()
+    );
+    Err(match below.first() {
+        Some(app) => format!(
+            "{why} There is one in {app}: app_relative_path={} in {ELIXIR_CONFIG} names it.",
+            shell_words::quote(app)
+        ),
+        None => format!("{why} Is it committed, and not listed in .slugignore?"),
+    })
+}
+
+fn name(build_dir: &Path, app: &str) -> &'static str {
+    let read = |name: &str| {
+        let bytes = fs::read(build_dir.join(join(app, name))).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     };
-    let lock = fs::read(build_dir.join("mix.lock")).unwrap_or_default();
-    let phoenix = MixExs::guess("mix.exs", &String::from_utf8_lossy(&mix_exs)).phoenix
-        || lock_holds(&String::from_utf8_lossy(&lock), "phoenix");
-    Ok(if phoenix { "Phoenix" } else { "Elixir" })
+    let phoenix = MixExs::guess("mix.exs", &read("mix.exs")).phoenix
+        || lock_holds(&read("mix.lock"), "phoenix");
+    if phoenix { "Phoenix" } else { "Elixir" }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PHOENIX: &str = "[deps: [{:phoenix, \"~> 1.8\"}]]";
+
+    fn repository(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        dir
+    }
+
     #[test]
     fn an_app_is_known_by_its_mix_exs_and_phoenix_by_its_lock() {
-        let dir = tempfile::tempdir().unwrap();
-        let refused = detect(dir.path()).unwrap_err();
+        let dir = repository(&[]);
+        let refused = detect(dir.path(), None).unwrap_err();
         assert!(
             refused.contains("mix.exs") && !refused.contains('\n'),
             "{refused}"
         );
         fs::write(dir.path().join("mix.exs"), "[app: :x]").unwrap();
-        assert_eq!(detect(dir.path()), Ok("Elixir"));
+        assert_eq!(detect(dir.path(), None), Ok("Elixir"));
         fs::write(dir.path().join("mix.lock"), "%{\n  \"phoenix\": {:hex},\n}").unwrap();
-        assert_eq!(detect(dir.path()), Ok("Phoenix"));
+        assert_eq!(detect(dir.path(), None), Ok("Phoenix"));
+    }
+
+    #[test]
+    fn a_folder_that_is_named_is_looked_into_and_a_wrong_one_is_left_to_the_build() {
+        let dir = repository(&[
+            ("mix.exs", "[app: :tools]"),
+            ("a/b/c/mix.exs", PHOENIX),
+            (ELIXIR_CONFIG, "app_relative_path=a/b/c\n"),
+        ]);
+        assert_eq!(detect(dir.path(), None), Ok("Phoenix"));
+        let var = |value: &str| detect(dir.path(), Some(value.to_owned()));
+        assert_eq!(var("."), Ok("Elixir"));
+        assert_eq!(var("nowhere"), Ok("Elixir"));
+    }
+
+    #[test]
+    fn an_app_that_no_file_names_is_found_two_folders_deep() {
+        let dir = repository(&[
+            ("lib/mix.exs", "[app: :lib]"),
+            ("services/web/mix.exs", PHOENIX),
+            ("services/web/mix.lock", ""),
+        ]);
+        assert_eq!(detect(dir.path(), None), Ok("Phoenix"));
+        let deep = repository(&[("a/b/c/mix.exs", ""), ("deps/x/mix.exs", "")]);
+        let refused = detect(deep.path(), None).unwrap_err();
+        assert!(!refused.contains('\n'), "{refused}");
+        assert!(
+            refused.contains("app_relative_path=a/b/c in elixir_buildpack.config"),
+            "{refused}"
+        );
     }
 }

@@ -59,7 +59,7 @@ fn command(build_dir: &Path, env_dir: &Path, process_env: &Env) -> Result<Comman
     command
         .arg("test")
         .args(args)
-        .current_dir(build_dir)
+        .current_dir(build_dir.join(&record.app_dir))
         .env_clear()
         .envs(env);
     Ok(command)

@@ -2,6 +2,8 @@
 
 use crate::platform::{process_env, say};
 use app::Plan;
+use app::facts::{PROCFILE, join};
+use app::procfile::Procfile;
 use build::Error;
 use build::environment::Environment;
 use build::explain::explain;
@@ -60,7 +62,17 @@ fn steps(plan: &Plan) -> String {
         let _ = writeln!(text, "       {:<28} {after}{alone}", step.name.as_str());
     }
     text.push_str("-----> Processes\n");
-    for (kind, process) in &plan.processes {
+    if let Some(Procfile(types)) = &plan.app_procfile {
+        let path = join(&plan.app_dir.value, PROCFILE);
+        for (kind, command) in types {
+            let _ = writeln!(text, "       {kind}: {command} ({path})");
+        }
+    }
+    let named = |kind: &String| {
+        let procfile = plan.app_procfile.as_ref();
+        procfile.is_some_and(|Procfile(types)| types.contains_key(kind))
+    };
+    for (kind, process) in plan.processes.iter().filter(|(kind, _)| !named(kind)) {
         let guess = if process.guess {
             "; mix has the last word"
         } else {

@@ -17,7 +17,8 @@ const BUILDPACK_DIR: &str = "MIXPACK_BUILDPACK_DIR";
 const EXE: &str = "MIXPACK_EXE";
 
 pub(crate) fn detect(build_dir: &Path) -> ExitCode {
-    match heroku::detect::detect(build_dir) {
+    let named = std::env::var(app::app_dir::CONFIG_VAR).ok();
+    match heroku::detect::detect(build_dir, named) {
         Ok(name) => {
             say(&format!("{name}\n"));
             ExitCode::SUCCESS

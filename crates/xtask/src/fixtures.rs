@@ -87,13 +87,11 @@ fn locks(root: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
         .collect();
 
     let mut locks = Vec::new();
-    let mut fixtures = fs::read_dir(root)
-        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
-        .map_err(io_error(root))?;
-    fixtures.sort_by_key(fs::DirEntry::file_name);
-    for fixture in fixtures {
-        let file = fixture.path().join("mix.lock");
-        if file.is_file() {
+    // At the top of a fixture, or in its folder that has the app.
+    for entry in WalkDir::new(root).max_depth(3).sort_by_file_name() {
+        let entry = entry.map_err(|error| io_error(root)(error.into()))?;
+        if entry.file_type().is_file() && entry.file_name() == "mix.lock" {
+            let file = entry.into_path();
             let text = fs::read_to_string(&file).map_err(io_error(&file))?;
             let text = relock(root, &file, &text, &packages)?;
             locks.push((file, text));
@@ -167,7 +165,7 @@ mod tests {
     #[test]
     fn committed_locks_are_up_to_date() {
         let locks = locks(&root()).unwrap();
-        assert!(locks.len() >= 8, "only {} locks were found", locks.len());
+        assert!(locks.len() >= 9, "only {} locks were found", locks.len());
         for (file, text) in locks {
             let committed = fs::read_to_string(&file).unwrap();
             assert_eq!(

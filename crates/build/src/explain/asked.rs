@@ -3,6 +3,7 @@
 use super::{Explanation, list, mix_exs, place, quoted};
 use crate::error::LookedInto;
 use crate::kept_lists::time;
+use app::app_dir;
 use app::facts::{ReadError, join};
 use app::package_manager::Manager;
 use app::plan::PlanError;
@@ -12,18 +13,66 @@ use versions::target::TargetError;
 
 pub(super) fn read(error: &ReadError) -> Explanation {
     match error {
-        ReadError::NoMixExs { found, .. } => {
+        ReadError::NoMixExs { found, below, .. } => {
             let holds = if found.is_empty() {
                 "It is empty.".to_owned()
             } else {
                 format!("It holds: {}", found.join(" "))
             };
-            Explanation::user("no-mix-exs", "there is no mix.exs at the top of the app")
-                .because(format!(
-                    "An Elixir app has its mix.exs in the folder that is pushed. {holds}"
+            let explanation =
+                Explanation::user("no-mix-exs", "there is no mix.exs at the top of the app")
+                    .because(format!(
+                        "An Elixir app has its mix.exs in the folder that is pushed. {holds}"
+                    ));
+            let Some(first) = below.first() else {
+                return explanation
+                    .so("Commit mix.exs there, and take it out of .slugignore. Whether git has it:")
+                    .typing("git ls-files mix.exs");
+            };
+            let only = below.len() == 1;
+            let name_it = if only {
+                "Name that folder"
+            } else {
+                "If the first of these is the app, name it"
+            };
+            in_a_folder(explanation, below)
+                .so(format!(
+                    "{name_it} in elixir_buildpack.config at the top, and commit that:"
                 ))
-                .so("Commit mix.exs there, and take it out of .slugignore. Whether git has it:")
-                .typing("git ls-files mix.exs")
+                .typing(format!("{}={}", app_dir::KEY, shell_words::quote(first)))
+                .so("Or set a config var, which counts for this app alone:")
+                .typing(config_set(first))
+        }
+        ReadError::AppDirOutside { asked } => Explanation::user(
+            "app-folder-outside",
+            "the app's folder is not in the repository",
+        )
+        .because(format!("{} sets it to {}.", place(asked), asked.value))
+        .so("Name a folder of the repository, relative to its top and without `..`, such as backend or services/backend."),
+        ReadError::NoAppInFolder {
+            asked,
+            is_folder,
+            below,
+        } => {
+            let problem = if *is_folder {
+                "and there is no mix.exs in it"
+            } else {
+                "and there is no such folder"
+            };
+            let explanation = Explanation::user(
+                "app-folder-without-mix-exs",
+                format!("there is no app in {}", asked.value),
+            )
+            .because(format!(
+                "{} names it as the app's folder, {problem}.",
+                place(asked)
+            ));
+            if below.is_empty() {
+                return explanation
+                    .so("Commit mix.exs there, or correct the folder. It is relative to the top of the repository.");
+            }
+            in_a_folder(explanation, below)
+                .so("Correct it. The folder is relative to the top of the repository, in the letters, upper and lower case, that git has.")
         }
         ReadError::Io { path, source } => Explanation::machine(
             "app-file-unreadable",
@@ -48,6 +97,21 @@ pub(super) fn read(error: &ReadError) -> Explanation {
             .so("Correct it and commit it. The same on your machine:")
             .typing("mise ls --local"),
     }
+}
+
+/// Says which folders of the repository do have a `mix.exs`.
+fn in_a_folder(explanation: Explanation, below: &[String]) -> Explanation {
+    const SHOWN: usize = 8;
+    let mut shown: Vec<String> = below.iter().take(SHOWN).cloned().collect();
+    if below.len() > SHOWN {
+        shown.push("others".to_owned());
+    }
+    explanation.because(format!("There is a mix.exs in {}.", list(&shown)))
+}
+
+fn config_set(app_dir: &str) -> String {
+    let app_dir = shell_words::quote(app_dir);
+    format!("heroku config:set {}={app_dir}", app_dir::CONFIG_VAR)
 }
 
 /// A config file that bash could not evaluate.

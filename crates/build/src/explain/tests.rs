@@ -98,16 +98,54 @@ fn general() -> Vec<(&'static str, Error)> {
 }
 
 fn reading() -> Vec<(&'static str, ReadError)> {
-    let no_mix_exs = |found| ReadError::NoMixExs {
+    let no_mix_exs = |found, below| ReadError::NoMixExs {
         dir: PathBuf::from("/tmp/build_ab12"),
         found,
+        below,
     };
+    let many: Vec<String> = (1..=9).map(|n| format!("libs/library{n}")).collect();
     vec![
         (
             "read_no_mix_exs",
-            no_mix_exs(strings(&["README.md", "backend/", "package.json"])),
+            no_mix_exs(
+                strings(&["README.md", "backend/", "package.json"]),
+                Vec::new(),
+            ),
         ),
-        ("read_no_mix_exs_nothing_at_all", no_mix_exs(Vec::new())),
+        (
+            "read_no_mix_exs_in_a_folder",
+            no_mix_exs(strings(&["README.md", "backend/"]), strings(&["backend"])),
+        ),
+        (
+            "read_no_mix_exs_in_many_folders",
+            no_mix_exs(strings(&["libs/"]), many),
+        ),
+        (
+            "read_no_mix_exs_nothing_at_all",
+            no_mix_exs(Vec::new(), Vec::new()),
+        ),
+        (
+            "read_app_dir_outside",
+            ReadError::AppDirOutside {
+                asked: in_config("../backend"),
+            },
+        ),
+        (
+            "read_no_app_in_folder",
+            ReadError::NoAppInFolder {
+                asked: in_var("frontend", "MIXPACK_APP_RELATIVE_PATH"),
+                is_folder: true,
+                below: Vec::new(),
+            },
+        ),
+        (
+            "read_no_app_in_folder_that_is_not_there",
+            ReadError::NoAppInFolder {
+                asked: in_config("bakend"),
+                is_folder: false,
+                below: strings(&["backend", "shared"]),
+            },
+        ),
         (
             "read_io",
             ReadError::Io {

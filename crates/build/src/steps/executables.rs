@@ -71,7 +71,7 @@ fn outdated(folder: &Path) -> Vec<PathBuf> {
 
 impl Build<'_> {
     fn executables(&self) -> Vec<PathBuf> {
-        in_folder(&self.workspace.real(Path::new("_build")))
+        in_folder(&self.workspace.real(&self.in_app("_build")))
     }
 
     /// Their names, for what is kept of `_build` without them.
@@ -85,7 +85,7 @@ impl Build<'_> {
     pub(crate) fn restore_executables(&self) -> Result<(), Error> {
         let kept = self.workspace.store.scratch("executables")?;
         if !in_folder(&kept).is_empty() {
-            let place = self.workspace.real(Path::new("_build"));
+            let place = self.workspace.real(&self.in_app("_build"));
             tree::transfer(&kept, &place, Method::Copy, |path| {
                 !place.join(path).exists()
             })?;

@@ -6,7 +6,7 @@ use crate::run::Build;
 use app::Asked;
 
 impl Build<'_> {
-    /// Runs a hook as a line of shell in the app directory. A value that begins with `eval`, as
+    /// Runs a hook as a line of shell in the app's folder. A value that begins with `eval`, as
     /// the Phoenix guide has it, means the same to bash.
     pub(crate) fn hook(&self, key: &'static str, asked: Option<&Asked>) -> Result<(), Error> {
         let Some(asked) = asked else {
@@ -25,7 +25,7 @@ impl Build<'_> {
         let shown = self.workspace.environment.without_values(&asked.value);
         log.detail(&format!("$ {shown}"));
         let env = self.shell_env();
-        let mut tool = Tool::shell(&asked.value, &self.dir, &env);
+        let mut tool = Tool::shell(&asked.value, &self.app_dir, &env);
         tool.shown.clone_from(&shown);
         let doing = Doing::Hook {
             key,

@@ -126,7 +126,7 @@ impl Build<'_> {
             return Ok(());
         }
         let header = match assets.phoenix_dir.as_str() {
-            "." => "Building assets".to_owned(),
+            dir if dir == self.plan.app_dir.value => "Building assets".to_owned(),
             dir => format!("Building assets of {dir}"),
         };
         let log = self.means.log.step(&header);
@@ -179,9 +179,7 @@ impl Build<'_> {
     /// The app's own asset script is sourced, with the variables and functions that the Phoenix
     /// static buildpack gives it (its `bin/compile` and `lib/common.sh`).
     fn custom_script(&self, assets: &Assets, path: &str) -> Result<String, Error> {
-        let assets_path = Path::new(&assets.assets_dir)
-            .strip_prefix(&assets.phoenix_dir)
-            .unwrap_or(Path::new(&assets.assets_dir));
+        let assets_path = below(&assets.phoenix_dir, &assets.assets_dir);
         let buildpack = self.workspace.export.as_deref().and_then(Path::parent);
         let version = |tool: &str| {
             let node = self.plan.node.as_ref().filter(|_| tool == "node");
@@ -190,7 +188,8 @@ impl Build<'_> {
             PathBuf::from(node.or_else(fetched).unwrap_or_default())
         };
         let variables = [
-            ("build_dir", self.dir.clone()),
+            // Of an app in a folder, what a script knows as the top is that folder.
+            ("build_dir", self.app_dir.clone()),
             // A folder of the app's own, which lasts as that of the old pack did.
             ("cache_dir", self.workspace.store.scratch("custom-compile")?),
             (
@@ -202,12 +201,15 @@ impl Build<'_> {
             ("phoenix_dir", self.seen_clean(&assets.phoenix_dir)),
             ("assets_dir", self.seen_clean(&assets.assets_dir)),
             ("assets_path", assets_path.to_owned()),
-            ("phoenix_relative_path", assets.phoenix_dir.clone().into()),
+            (
+                "phoenix_relative_path",
+                below(&self.plan.app_dir.value, &assets.phoenix_dir).to_owned(),
+            ),
             ("phoenix_ex", self.plan.phoenix_ex.clone().into()),
             ("node_version", version("node")),
             ("npm_version", version("npm")),
             ("yarn_version", version("yarn")),
-            ("compile", path.into()),
+            ("compile", below(&self.plan.app_dir.value, path).to_owned()),
         ];
         let mut script = String::from("set -e -o pipefail\n");
         for (name, value) in variables {
@@ -240,6 +242,16 @@ const FUNCTIONS: &str =
 /// What the `node_modules` of a folder is kept as.
 fn kept_name(install: &Install) -> String {
     format!("node_modules-{}", install.dir.replace(['/', '.'], "_"))
+}
+
+/// A path as seen from a folder above it: `.` for that folder.
+fn below<'a>(folder: &str, path: &'a str) -> &'a Path {
+    match Path::new(path).strip_prefix(folder) {
+        Ok(rest) if rest.as_os_str().is_empty() => Path::new("."),
+        Ok(rest) => rest,
+        // `.` is above everything.
+        Err(_) => Path::new(path),
+    }
 }
 
 /// A command's program and its arguments.

@@ -1,11 +1,13 @@
 //! What the slug needs to start: `.profile.d`, `export`, the build record.
 
 use crate::error::Error;
+use crate::log::StepLog;
 use crate::profile::{self, Launch};
 use crate::record;
 use crate::run::Build;
 use crate::tree::{self, TreeError};
-use app::facts::join;
+use app::facts::{PROCFILE, join};
+use app::launcher;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -51,6 +53,7 @@ impl Build<'_> {
             let script = profile::export_script(&self.workspace.app, &launch);
             fs::write(export, script).map_err(TreeError::at(export, "write"))?;
         }
+        self.launcher(&log)?;
         // bash may have made it from the value of a config var.
         let shown = |args: &String| self.workspace.environment.without_values(args) == *args;
         if !record.test_args.as_ref().is_none_or(shown) {
@@ -81,6 +84,27 @@ impl Build<'_> {
             tree::remove(&self.workspace.real(Path::new(&modules)))?;
         }
         Ok(false)
+    }
+
+    /// What starts processes in the app's folder, where that is not the top of the slug.
+    fn launcher(&self, log: &StepLog<'_>) -> Result<(), Error> {
+        let app_dir = &self.plan.app_dir.value;
+        if app_dir == "." {
+            return Ok(());
+        }
+        let procfile = self.plan.app_procfile.as_ref();
+        self.write(launcher::PATH, &launcher::script(app_dir, procfile))?;
+        let script = self.workspace.real(Path::new(launcher::PATH));
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755))
+            .map_err(TreeError::at(&script, "make executable"))?;
+        if let Some(procfile) = procfile {
+            let path = join(app_dir, PROCFILE);
+            self.write(PROCFILE, &launcher::procfile(&path, procfile))?;
+            log.detail(&format!(
+                "Procfile: the process types of {path}, which run in {app_dir}"
+            ));
+        }
+        Ok(())
     }
 
     fn write(&self, path: &str, text: &str) -> Result<(), Error> {

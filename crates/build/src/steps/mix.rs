@@ -8,9 +8,11 @@ use crate::log::{StepLog, seconds};
 use crate::mix_session::{MixSession, Outcome};
 use crate::run::Build;
 use crate::tree::TreeError;
-use app::Origin;
+use app::facts::join;
+use app::{Origin, launcher};
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
 
 impl Build<'_> {
     pub(crate) fn deps(&self) -> Result<(), Error> {
@@ -33,10 +35,10 @@ impl Build<'_> {
             let lent = credentials.lend(&self.env)?;
             let script = lent.script.as_deref().map(Path::to_string_lossy);
             let mut tool = match &script {
-                None => Tool::new("mix", &args, &self.dir, &lent.env),
+                None => Tool::new("mix", &args, &self.app_dir, &lent.env),
                 Some(script) => {
                     args.splice(0..0, ["-r", script, "-S", "mix"]);
-                    Tool::new("elixir", &args, &self.dir, &lent.env)
+                    Tool::new("elixir", &args, &self.app_dir, &lent.env)
                 }
             };
             tool.shown = shown;
@@ -63,7 +65,7 @@ impl Build<'_> {
         let waiting = self.session().take();
         let session = match waiting {
             Some(session) => session,
-            None => MixSession::start(&self.dir, &self.env, cancel)?,
+            None => MixSession::start(&self.app_dir, &self.env, cancel)?,
         };
         let tasks: Vec<Vec<String>> = tasks
             .iter()
@@ -80,10 +82,12 @@ impl Build<'_> {
     /// Compiles, drops dependencies that are no longer used, and asks what only mix can say: all
     /// in one VM, whose start would cost more than the last two.
     pub(crate) fn compile(&self) -> Result<(), Error> {
+        let begun = SystemTime::now();
         if self.plan.hooks.hook_compile.is_some() {
             self.hook("hook_compile", self.plan.hooks.hook_compile.as_ref())?;
             let log = self.means.log.step("Looking at the project");
             self.ask(&log, Doing::Answers, None)?;
+            self.settle_path_deps(&log, begun)?;
             return self.after_compile(log);
         }
         let log = self.means.log.step("Compiling");
@@ -94,8 +98,36 @@ impl Build<'_> {
         };
         log.detail(&format!("$ {command}"));
         self.ask(&log, Doing::Compile, Some(command))?;
+        self.settle_path_deps(&log, begun)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         self.after_compile(log)
+    }
+
+    /// mix touches `compile.lock` when it has compiled other dependencies, and path dependencies
+    /// depend on that file (`will_recompile` and `Mix.ProjectStack.config_files/0`): the next `mix`
+    /// finds them changed, and compiles again what uses them at compile time. That must not be the
+    /// one on the dyno.
+    fn settle_path_deps(&self, log: &StepLog<'_>, begun: SystemTime) -> Result<(), Error> {
+        let answers = self.answers();
+        let Some(app) = answers.app.filter(|_| !answers.path_deps.is_empty()) else {
+            return Ok(());
+        };
+        let manifests = format!("_build/{}/lib/{app}/.mix", self.plan.mix_env.value);
+        let lock = self.in_app(&manifests).join("compile.lock");
+        let touched = self.workspace.real(&lock).metadata();
+        // mix knows whole seconds.
+        let touched = touched
+            .and_then(|found| found.modified())
+            .is_ok_and(|time| time + Duration::from_secs(1) > begun);
+        if touched {
+            log.detail(&format!(
+                "again, for what uses {}, since other dependencies are new:",
+                answers.path_deps.join(", ")
+            ));
+            log.detail("$ mix compile");
+            self.mix(Doing::Compile, &[&["compile"]], "mix compile", log)?;
+        }
+        Ok(())
     }
 
     /// What hooks and asset steps build on, now that mix has said which tasks there are.
@@ -145,7 +177,7 @@ impl Build<'_> {
             let Some(name) = answers.release() else {
                 return Err(Error::WhichRelease {
                     names: answers.releases.clone(),
-                    origin: Origin::file("mix.exs", 0),
+                    origin: Origin::file(join(&self.plan.app_dir.value, "mix.exs"), 0),
                 });
             };
             record.release = Some(name.to_owned());
@@ -153,7 +185,7 @@ impl Build<'_> {
             // Known before the release is assembled: overlays are copied as they are.
             if self
                 .workspace
-                .real(Path::new("rel/overlays/bin/server"))
+                .real(&self.in_app("rel/overlays/bin/server"))
                 .is_file()
             {
                 format!("{bin}/server")
@@ -165,6 +197,7 @@ impl Build<'_> {
         } else {
             "mix run --no-halt".to_owned()
         };
+        let command = launcher::command(&self.plan.app_dir.value, &command);
         let guessed = record.processes.insert("web".to_owned(), command.clone());
         if guessed.is_some_and(|guessed| guessed != command) {
             log.detail(&format!("mix says that web is: {command}"));
@@ -201,7 +234,7 @@ impl Build<'_> {
             };
             // In an umbrella's root the task runs for every child: one VM instead of one for each.
             let folders = if self.plan.umbrella && left.len() == assets.len() {
-                vec!["."]
+                vec![self.plan.app_dir.value.as_str()]
             } else {
                 left
             };
@@ -246,7 +279,7 @@ impl Build<'_> {
             [_, _, ..] => format!("do {together}"),
             _ => together,
         };
-        if folder == "." {
+        if folder == self.plan.app_dir.value {
             let shown = format!("mix {shown}");
             log.detail(&format!("$ {shown}"));
             let tasks: Vec<&[&str]> = tasks.iter().map(std::slice::from_ref).collect();
@@ -267,7 +300,7 @@ impl Build<'_> {
                 .filter(|name| defined.iter().any(|known| known == name)),
         );
         args.push("--overwrite");
-        self.tool(Doing::Release, "mix", &args, &self.dir, &log)?;
+        self.tool(Doing::Release, "mix", &args, &self.app_dir, &log)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
     }

@@ -16,14 +16,13 @@ use toolchain::unneeded::{self, Tool};
 const OF_GIT: [&str; 3] = ["HEAD", "config", "packed-refs"];
 
 /// At the top of an app whose release is all that it needs.
-const STAYS_BESIDE_A_RELEASE: [&str; 7] = [
+const STAYS_BESIDE_A_RELEASE: [&str; 6] = [
     "Procfile",
     "app.json",
     ".profile",
     ".profile.d",
     ".mixpack",
     ".buildpacks",
-    "_build",
 ];
 
 impl Build<'_> {
@@ -97,7 +96,7 @@ impl Build<'_> {
 
     /// The `.git` of each dependency that came from git.
     pub(crate) fn git_dependencies(&self) -> Vec<PathBuf> {
-        entries(&self.workspace.real(Path::new("deps")))
+        entries(&self.workspace.real(&self.in_app("deps")))
             .into_iter()
             .map(|dependency| dependency.join(".git"))
             .filter(|git| git.is_dir())
@@ -138,7 +137,7 @@ impl Build<'_> {
             return false;
         };
         let release = format!("_build/{}/rel/{name}", self.plan.mix_env.value);
-        let has_runtime = entries(&self.workspace.real(Path::new(&release)))
+        let has_runtime = entries(&self.workspace.real(&self.in_app(&release)))
             .iter()
             .filter_map(|path| path.file_name())
             .any(|name| name.to_string_lossy().starts_with("erts-"));
@@ -149,26 +148,31 @@ impl Build<'_> {
     }
 
     fn all_but_the_release(&self, log: &StepLog<'_>) -> Result<u64, Error> {
-        let app = &self.workspace.app;
-        let mut bytes = 0;
+        let build = self.in_app("_build");
+        let compiled = build.join(&self.plan.mix_env.value);
+        let mut stays: Vec<PathBuf> = STAYS_BESIDE_A_RELEASE.map(PathBuf::from).into();
+        stays.extend([self.in_app("Procfile"), compiled.join("rel")]);
         let mut others = Vec::new();
-        for path in entries(app) {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if !STAYS_BESIDE_A_RELEASE.contains(&&*name) && !self.is_called(&name) {
+        self.beside(Path::new(""), &stays, &mut others);
+        let what = "everything but the release";
+        leave_out(what, &others, log)
+    }
+
+    /// What is in a folder of the app, and neither stays nor leads to what stays.
+    fn beside(&self, folder: &Path, stays: &[PathBuf], others: &mut Vec<PathBuf>) {
+        for path in entries(&self.workspace.real(folder)) {
+            let name = path.file_name().unwrap_or_default();
+            let here = folder.join(name);
+            let at_top = folder.as_os_str().is_empty();
+            if stays.contains(&here) || at_top && self.is_called(&name.to_string_lossy()) {
+                continue;
+            }
+            if stays.iter().any(|stays| stays.starts_with(&here)) {
+                self.beside(&here, stays, others);
+            } else {
                 others.push(path);
             }
         }
-        bytes += leave_out("the app's sources, tools, dependencies", &others, log)?;
-        let env = self.plan.mix_env.value.as_str();
-        let build = self.workspace.real(Path::new("_build"));
-        let mut others: Vec<PathBuf> = entries(&build)
-            .into_iter()
-            .filter(|path| path.file_name().is_none_or(|name| name != env))
-            .collect();
-        let compiled = entries(&build.join(env)).into_iter();
-        others.extend(compiled.filter(|path| path.file_name().is_none_or(|name| name != "rel")));
-        bytes += leave_out("compiled code that the release has too", &others, log)?;
-        Ok(bytes)
     }
 
     /// Whether the Procfile speaks of something at the top of the app: a script of the user's.

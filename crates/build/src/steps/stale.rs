@@ -48,8 +48,8 @@ impl Build<'_> {
         let changed = self.changed_variables()?;
         let mut dependencies = BTreeSet::new();
         if !changed.is_empty() {
-            for name in entries(&self.workspace.real(Path::new("deps"))) {
-                let folder = format!("deps/{name}");
+            for name in entries(&self.workspace.real(&self.in_app("deps"))) {
+                let folder = join(&self.plan.app_dir.value, &format!("deps/{name}"));
                 if let Some((variable, place)) = self.reader(&folder, &changed, false) {
                     log.detail(&format!(
                         "{name} is compiled again: {place} reads {variable}, which has changed"

@@ -11,7 +11,6 @@ use crate::told::megabytes;
 use crate::tree::TreeError;
 use sha2::{Digest, Sha256};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 
 /// The note with the modification times of the app's files.
@@ -21,12 +20,17 @@ impl Build<'_> {
     /// What sources depend on: some dependencies put native code beside them.
     fn deps_key(&self) -> Key {
         let target = &self.plan.target;
-        [
+        let mut key: Key = [
             ("stack", target.stack.clone()),
             ("architecture", target.arch.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
-        .into()
+        .into();
+        let app_dir = &self.plan.app_dir.value;
+        if app_dir != "." {
+            key.insert("app folder".to_owned(), app_dir.clone());
+        }
+        key
     }
 
     /// The name of something kept, apart for every `MIX_ENV`: tests do not drop what a deploy left.
@@ -62,7 +66,10 @@ impl Build<'_> {
                     build(&elixir.reference, elixir_is_branch, &elixir.git_sha),
                 ),
                 ("MIX_ENV", plan.mix_env.value.clone()),
-                ("working directory", self.dir.to_string_lossy().into_owned()),
+                (
+                    "working directory",
+                    self.app_dir.to_string_lossy().into_owned(),
+                ),
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
@@ -74,7 +81,7 @@ impl Build<'_> {
         let log = self.means.log.step("Restoring the last build");
         let mut pushed = read_sources(&self.workspace.app, &Sources::default())?;
         for (name, key) in [("deps", self.deps_key()), ("_build", self.build_key())] {
-            let place = self.workspace.real(Path::new(name));
+            let place = self.workspace.real(&self.in_app(name));
             let restored = self
                 .workspace
                 .store
@@ -116,7 +123,7 @@ impl Build<'_> {
 
     /// The `priv` folders, relative to `deps`, that were made for dependencies and stayed empty.
     fn empty_privs(&self) -> Vec<String> {
-        let deps = self.workspace.real(Path::new("deps"));
+        let deps = self.workspace.real(&self.in_app("deps"));
         let is_empty = |name: &String| {
             std::fs::read_dir(deps.join(name)).is_ok_and(|mut entries| entries.next().is_none())
         };
@@ -156,7 +163,7 @@ impl Build<'_> {
             ),
             ("_build", self.build_key(), skip),
         ] {
-            let from = self.workspace.real(Path::new(name));
+            let from = self.workspace.real(&self.in_app(name));
             if !from.is_dir() {
                 continue;
             }

@@ -1,0 +1,169 @@
+//! Where in the repository the app is: at its top, or in a folder of it.
+//!
+//! Every path of the facts and of the plan stays relative to the top: a path dependency may be
+//! outside of the app's folder, and origins name files as the user's editor does.
+
+use crate::facts::{ConfigFile, ELIXIR_CONFIG, ReadError, clean, join, project_dirs};
+use crate::origin::{Asked, Origin};
+use crate::settings::text;
+use std::path::{Component, Path};
+
+/// The key in the `elixir_buildpack.config` at the top of the repository.
+pub const KEY: &str = "app_relative_path";
+/// The config var, which wins: one repository may be deployed as several apps.
+pub const CONFIG_VAR: &str = "MIXPACK_APP_RELATIVE_PATH";
+
+/// The folder that is asked for: by the config var, or by the config file at the top.
+#[must_use]
+pub fn asked(at_top: &ConfigFile, config_var: Option<String>) -> Option<Asked> {
+    let of_var = config_var.map(|value| (value, Origin::ConfigVar(CONFIG_VAR.to_owned())));
+    let of_file = || {
+        let ConfigFile::Values(lines) = at_top else {
+            return None;
+        };
+        let line = lines.iter().rev().find(|line| line.name == KEY)?;
+        let origin = Origin::file(ELIXIR_CONFIG, line.line);
+        Some((text(&line.value), origin))
+    };
+    let set = |(value, origin): (String, Origin)| {
+        let value = value.trim().to_owned();
+        (!value.is_empty()).then(|| Asked::new(value, origin))
+    };
+    of_var.and_then(set).or_else(|| of_file().and_then(set))
+}
+
+/// The app's folder, relative to `top`: `backend` for `./backend/`, `.` where nothing is asked for.
+pub fn resolve(top: &Path, asked: Option<Asked>) -> Result<Asked, ReadError> {
+    let Some(asked) = asked else {
+        let reason = "the top of the repository".to_owned();
+        return Ok(Asked::new(".".to_owned(), Origin::Default(reason)));
+    };
+    let path = Path::new(&asked.value);
+    let stays = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    if !path.components().all(stays) {
+        return Err(ReadError::AppDirOutside { asked });
+    }
+    if !top.join(path).join("mix.exs").is_file() {
+        return Err(ReadError::NoAppInFolder {
+            is_folder: top.join(path).is_dir(),
+            below: below(top),
+            asked,
+        });
+    }
+    // mix asks the system where it is, so a link to a folder counts as that folder.
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let found = real(top).zip(real(&top.join(path)));
+    let inside = found.and_then(|(top, found)| Some(found.strip_prefix(top).ok()?.to_owned()));
+    match inside.as_deref().map(Path::to_str) {
+        Some(Some(inside)) => Ok(Asked::new(clean(inside), asked.origin)),
+        _ => Err(ReadError::AppDirOutside { asked }),
+    }
+}
+
+/// Folders below the top that may be the app, the likeliest first: those with a `mix.lock`, which
+/// a library of the repository rarely has, then the least deep. Projects inside of one that is
+/// listed are its own.
+#[must_use]
+pub fn below(top: &Path) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for dir in project_dirs(top, ".") {
+        let is_inside = |other: &String| Path::new(&dir).starts_with(other);
+        if dir != "." && !found.iter().any(is_inside) {
+            found.push(dir);
+        }
+    }
+    found.sort_by_key(|dir| {
+        let has_lock = top.join(join(dir, "mix.lock")).is_file();
+        (!has_lock, depth(dir), dir.clone())
+    });
+    found
+}
+
+/// How many folders a path names.
+#[must_use]
+pub fn depth(dir: &str) -> usize {
+    Path::new(dir).components().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::config_file;
+
+    fn repository(files: &[&str]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for path in files {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        dir
+    }
+
+    fn in_var(value: &str) -> Option<Asked> {
+        asked(&ConfigFile::Missing, Some(value.to_owned()))
+    }
+
+    #[test]
+    fn the_config_var_wins_over_the_file_and_an_empty_one_is_none() {
+        let dir = repository(&[]);
+        let config = "elixir_version=1.18\napp_relative_path=backend # the API\n";
+        std::fs::write(dir.path().join(ELIXIR_CONFIG), config).unwrap();
+        let file = config_file(dir.path(), ELIXIR_CONFIG).unwrap();
+        let of_file = Asked::new("backend".to_owned(), Origin::file(ELIXIR_CONFIG, 2));
+        assert_eq!(asked(&file, None), Some(of_file.clone()));
+        assert_eq!(asked(&file, Some(" ".to_owned())), Some(of_file));
+        let of_var = asked(&file, Some("ui\n".to_owned())).unwrap();
+        assert_eq!(of_var.value, "ui");
+        assert_eq!(of_var.origin, Origin::ConfigVar(CONFIG_VAR.to_owned()));
+        assert_eq!(asked(&ConfigFile::Missing, None), None);
+    }
+
+    #[test]
+    fn a_folder_is_taken_in_every_way_of_writing_it() {
+        let dir = repository(&["apps/backend/mix.exs", "mix.exs"]);
+        std::os::unix::fs::symlink("apps/backend", dir.path().join("link")).unwrap();
+        let resolved = |value: &str| resolve(dir.path(), in_var(value)).unwrap().value;
+        for value in ["apps/backend", "./apps/backend/", "apps//backend/.", "link"] {
+            assert_eq!(resolved(value), "apps/backend", "{value}");
+        }
+        assert_eq!(resolved("./"), ".");
+        assert_eq!(resolve(dir.path(), None).unwrap().value, ".");
+    }
+
+    #[test]
+    fn a_folder_outside_of_the_repository_is_refused() {
+        let outside = repository(&["mix.exs"]);
+        let dir = repository(&["backend/mix.exs"]);
+        std::os::unix::fs::symlink(outside.path(), dir.path().join("link")).unwrap();
+        for value in ["/backend", "../backend", "backend/../backend", "link"] {
+            let refused = resolve(dir.path(), in_var(value));
+            assert!(
+                matches!(&refused, Err(ReadError::AppDirOutside { asked }) if asked.value == value),
+                "{value}: {refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_folder_without_mix_exs_is_refused_with_those_that_have_one() {
+        let dir = repository(&[
+            "backend/apps/web/mix.exs",
+            "backend/mix.exs",
+            "backend/mix.lock",
+            "a/library/mix.exs",
+            "deps/phoenix/mix.exs",
+            "frontend/package.json",
+        ]);
+        for (value, exists) in [("frontend", true), ("bakend", false)] {
+            let Err(ReadError::NoAppInFolder {
+                is_folder, below, ..
+            }) = resolve(dir.path(), in_var(value))
+            else {
+                panic!("{value} must be refused");
+            };
+            assert_eq!(is_folder, exists);
+            assert_eq!(below, ["backend", "a/library"]);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Processes of an app that is in a folder of its repository.
+//!
+//! Platforms start every process at the top of the slug, and a default command may hold no quotes
+//! and no `&&` (herokuish runs it through `eval echo`). So a script in the slug changes into the
+//! app's folder, and commands name that script.
+
+use crate::procfile::Procfile;
+use std::fmt::Write;
+
+/// The script's place, relative to the top.
+pub const PATH: &str = ".mixpack/bin/in-app-dir";
+/// Its option that runs a line of the app's `Procfile`.
+const PROCESS: &str = "--process";
+/// How a `Procfile` begins that Mixpack has made of the app's.
+const MARK: &str = "# Made by Mixpack of ";
+
+/// A command as it starts at the top of the slug: itself, where the app is there.
+#[must_use]
+pub fn command(app_dir: &str, command: &str) -> String {
+    match app_dir {
+        "." => command.to_owned(),
+        _ => format!("{PATH} {command}"),
+    }
+}
+
+/// The script. `procfile` is that of the app's folder, where it is the one that counts.
+#[must_use]
+pub fn script(app_dir: &str, procfile: Option<&Procfile>) -> String {
+    // The place of the script is known to itself alone: slugs are moved.
+    let mut script = format!(
+        "#!/usr/bin/env bash\n\
+         # Made by Mixpack: runs a command in the app's folder, or a line of its Procfile.\n\
+         CDPATH='' cd -- \"$(dirname -- \"$0\")/../..\"/{} || exit\n",
+        shell_words::quote(app_dir)
+    );
+    if let Some(Procfile(types)) = procfile {
+        let _ = writeln!(
+            script,
+            "if [ \"${{1-}}\" = {PROCESS} ]; then\n  case \"${{2-}}\" in"
+        );
+        for (name, line) in types {
+            let line = shell_words::quote(line);
+            let _ = writeln!(script, "  {name}) exec bash -c {line} ;;");
+        }
+        script.push_str("  esac\n  echo \"no process type ${2-}\" >&2\n  exit 1\nfi\n");
+    }
+    script.push_str("exec \"$@\"\n");
+    script
+}
+
+/// The `Procfile` that brings the process types of the one at `path` to the top.
+///
+/// A file, and not default process types of `bin/release`: of several buildpacks only the last
+/// one's defaults count, and the platform knows the type `release` from a `Procfile`. Both Heroku
+/// and herokuish read it when the build is done.
+#[must_use]
+pub fn procfile(path: &str, Procfile(types): &Procfile) -> String {
+    let mut text = format!("{MARK}{path}\n");
+    for name in types.keys() {
+        let _ = writeln!(text, "{name}: {PATH} {PROCESS} {name}");
+    }
+    text
+}
+
+/// Whether a `Procfile` was made by an earlier build in the same folder.
+#[must_use]
+pub fn is_made(procfile: &str) -> bool {
+    procfile.starts_with(MARK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+
+    /// What bash makes of a line of the made `Procfile`, or of another command, at the top.
+    fn said(app_dir: &str, procfile: &str, command: &str) -> (bool, String) {
+        let slug = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(slug.path().join(app_dir)).unwrap();
+        let script = slug.path().join(PATH);
+        std::fs::create_dir_all(script.parent().unwrap()).unwrap();
+        let text = super::script(app_dir, Some(&Procfile::parse(procfile)));
+        std::fs::write(&script, text).unwrap();
+        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+        let output = Command::new("bash")
+            .args(["-c", command])
+            .current_dir(slug.path())
+            .env("CDPATH", "/")
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let top = std::fs::canonicalize(slug.path()).unwrap();
+        let said = String::from_utf8(said).unwrap();
+        (
+            output.status.success(),
+            said.replace(top.to_str().unwrap(), "TOP"),
+        )
+    }
+
+    #[test]
+    fn a_command_runs_in_the_folder_with_its_arguments_and_its_status() {
+        let run = |line: &str| said("it's a/b c", "", &super::command("it's a/b c", line));
+        assert_eq!(run("pwd -P"), (true, "TOP/it's a/b c\n".to_owned()));
+        assert_eq!(run("printf '%s|' 'a b' '$X'"), (true, "a b|$X|".to_owned()));
+        assert_eq!(run("false"), (false, String::new()));
+        assert_eq!(super::command(".", "mix phx.server"), "mix phx.server");
+    }
+
+    #[test]
+    fn lines_of_the_procfile_keep_quotes_and_operators() {
+        let app = "web: X='a  b' && pwd -P && printf '%s\\n' \"$X\"\nrelease: echo it\\'s ok\n";
+        let made = procfile("backend/Procfile", &Procfile::parse(app));
+        assert!(is_made(&made) && !is_made(app));
+        let Procfile(types) = Procfile::parse(&made);
+        let names: Vec<_> = types.keys().map(String::as_str).collect();
+        assert_eq!(names, ["release", "web"]);
+        // herokuish runs a line through `eval echo`.
+        let plain = |line: &String| line.bytes().all(|c| !b"'\"&|;$`\\".contains(&c));
+        assert!(types.values().all(plain), "{made}");
+        let run = |name: &str| said("backend", app, &types[name]);
+        assert_eq!(run("web"), (true, "TOP/backend\na  b\n".to_owned()));
+        assert_eq!(run("release"), (true, "it's ok\n".to_owned()));
+        let unknown = format!("{PATH} {PROCESS} worker");
+        let (succeeded, said) = said("backend", app, &unknown);
+        assert!(!succeeded && said == "no process type worker\n", "{said}");
+    }
+}
