@@ -125,7 +125,9 @@ pub(crate) fn tells_builds_apart(name: &str) -> bool {
         "SOURCE_VERSION",
         "_",
     ];
+    // Our own settings too: what they change is in the plan.
     NAMES.contains(&name)
+        || name.starts_with("MIXPACK_")
         || name.starts_with("TMP")
         || name.starts_with("HEROKU_SLUG_")
         || name.starts_with("HEROKU_RELEASE_")

@@ -108,7 +108,8 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<R
     let left = path.leave();
     let (timings, record) = result?;
     left?;
-    summarise(means.log, &timings, &record, tree::measure(&workspace.app));
+    let held = [tree::measure(&workspace.app), workspace.store.measure()];
+    summarise(means.log, &timings, &record, held);
     Ok(record)
 }
 
@@ -296,7 +297,7 @@ impl<'a> Build<'a> {
 }
 
 /// The last block: which step took how long, what came out, and what starts.
-fn summarise(log: &Log, timings: &[Timing], record: &Record, app: Amount) {
+fn summarise(log: &Log, timings: &[Timing], record: &Record, [app, cache]: [Amount; 2]) {
     let log = log.step("Built");
     let end = timings.iter().map(|t| t.started + t.took).max();
     let wall = end.unwrap_or_default();
@@ -311,11 +312,13 @@ fn summarise(log: &Log, timings: &[Timing], record: &Record, app: Amount) {
         ));
     }
     log.detail(&format!("{} of work in {}", seconds(work), seconds(wall)));
-    log.detail(&format!(
-        "the app is now {} in {} files",
-        megabytes(app.bytes),
-        app.files
-    ));
+    for (what, held) in [("the app is now", app), ("the cache holds", cache)] {
+        log.detail(&format!(
+            "{what} {} in {} files",
+            megabytes(held.bytes),
+            held.files
+        ));
+    }
     for (kind, command) in &record.processes {
         log.detail(&format!("{kind}: {command}"));
     }

@@ -115,6 +115,9 @@ pub trait Store: Sync {
     /// Drops the tools that this build did not use.
     fn forget_unused(&self) -> Result<(), TreeError>;
 
+    /// What it holds.
+    fn measure(&self) -> Amount;
+
     /// Drops everything.
     fn clear(&self) -> Result<(), TreeError>;
 }
@@ -341,6 +344,10 @@ impl Store for CacheDir {
             }
         }
         tree::remove(&self.root.join("staging"))
+    }
+
+    fn measure(&self) -> Amount {
+        tree::measure(&self.root)
     }
 
     fn clear(&self) -> Result<(), TreeError> {
