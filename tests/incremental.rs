@@ -1,6 +1,6 @@
 //! A second deploy costs what changed: what is compiled, installed and built again, and what is not.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use whole_builds::{App, Deploy};
 
 #[track_caller]
@@ -25,6 +25,10 @@ fn report(app: &App, deploy: Deploy) -> String {
     let none: Vec<&str> = Vec::new();
     assert_eq!(whole_builds::compiling(&said), none, "{said}");
     said
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
 }
 
 #[test]
@@ -68,6 +72,21 @@ fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
     lacks(&deploy, "==> jason_lite");
     let said = report(&app, deploy);
     assert!(said.contains("\"region\":\"eu\""), "{said}");
+
+    // Another version of one dependency: that one, and no other.
+    let packages = mirror::hex_package::pack_all(&fixtures().join("packages")).unwrap();
+    let line = |version: &str| {
+        let mut knobs = packages.iter().filter(|package| package.name == "knobs");
+        let one = knobs.find(|package| package.version == version);
+        one.expect("that version").lock_line()
+    };
+    app.edit("mix.lock", line("1.0.0").trim(), line("1.0.1").trim());
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(&deploy, "==> knobs");
+    lacks(&deploy, "==> jason_lite");
+    let said = report(&app, deploy);
+    assert!(said.contains("\"region\":\"eu!\""), "{said}");
 
     app.config("NOT_READ", "by anything");
     let deploy = app.deploy();
@@ -170,7 +189,7 @@ fn packages_and_assets_are_made_again_when_what_they_are_made_of_changes() {
 }
 
 /// The folder of a tool in the cache, by how its name begins.
-fn kept_tool(cache: &Path, prefix: &str) -> std::path::PathBuf {
+fn kept_tool(cache: &Path, prefix: &str) -> PathBuf {
     let tools = std::fs::read_dir(cache.join("mixpack/tools")).unwrap();
     let mut found = tools.filter_map(Result::ok).filter(|entry| {
         entry
