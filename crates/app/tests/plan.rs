@@ -201,6 +201,27 @@ fn a_config_var_wins_over_a_line_of_the_static_config() {
 }
 
 #[test]
+fn a_config_var_does_not_turn_on_what_the_old_buildpack_set_itself() {
+    let case = case(&[(ELIXIR_CONFIG, "elixir_version=1.18.3\n")])
+        .var("release", "true")
+        .var("always_rebuild", "true")
+        .var("runtime_path", "/srv");
+    let plan = case.plan().unwrap();
+    assert!(!plan.release);
+    assert_eq!(plan.clean, None);
+    assert_eq!(plan.runtime_path, "/app");
+    let asked = "release=true\nalways_rebuild=true\nruntime_path=/srv\n";
+    let plan = case
+        .file(ELIXIR_CONFIG, asked)
+        .var("release", "false")
+        .plan()
+        .unwrap();
+    assert!(plan.release);
+    assert_eq!(plan.clean.as_deref(), Some("always_rebuild=true"));
+    assert_eq!(plan.runtime_path, "/srv");
+}
+
+#[test]
 fn engines_of_package_json_come_behind_tool_versions() {
     let package = (
         "assets/package.json",

@@ -70,7 +70,11 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
             [_, cache, _] => Ok(platform::report(cache.as_ref())),
             _ => Err(three_folders(command)),
         },
-        "release" => Ok(platform::release(&one(command, args)?)),
+        "release" => match args {
+            // herokuish names the cache too.
+            [build] | [build, _] => Ok(platform::release(build.as_ref())),
+            _ => Err(Usage("release wants BUILD_DIR".to_owned())),
+        },
         "plan" => {
             let json = args.iter().any(|arg| arg == "--json");
             let rest: Vec<OsString> = args.iter().filter(|a| *a != "--json").cloned().collect();

@@ -12,8 +12,10 @@ mod parts;
 mod postgres;
 mod process;
 mod publish;
+mod requirements;
 mod serve;
 mod stack_image;
+mod test_binaries;
 mod test_run;
 mod toolbox;
 mod toolchains;
@@ -27,7 +29,9 @@ usage: cargo xtask COMMAND
   demo                  build a Phoenix fixture through bin/ and boot it
   test [--upstream] [--tolerate FILE]
                         set up what the tests need, and run all of them; with --upstream also
-                        those that need the real artifact hosts
+                        those that need the real artifact hosts; then compare what ran with
+                        tests/requirements.toml
+  requirements          only check that what tests/requirements.toml names exists
   dist [--check]        build the executable that ships in bin/, or check that it is not stale
   toolchains            make the test toolchains, the images and PostgreSQL
   mirror [--port PORT]  serve the test toolchains on loopback
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     let result = match words.split_first() {
         Some((command, [])) if command == "demo" => demo::demo(),
         Some((command, args)) if command == "test" => test_run::test(args),
+        Some((command, [])) if command == "requirements" => requirements::requirements(),
         Some((command, args)) if command == "dist" => dist::dist(args),
         Some((command, [])) if command == "toolchains" => toolchains::make(),
         Some((command, args)) if command == "mirror" => serve::serve(args),

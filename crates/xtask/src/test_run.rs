@@ -4,7 +4,6 @@
 //! of tolerated names holds may be left out.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -12,16 +11,17 @@ use rustix::process::geteuid;
 
 use crate::dist;
 use crate::process::Result;
+use crate::requirements::{self, Known};
+use crate::test_binaries::{self, Outcome, Outcomes, TestId};
 use crate::toolchains::{self, Places};
 
 /// Whole builds at a time: each is busy with more than one core for a part of its time.
 const AT_ONCE: &str = "--test-threads=2";
 
 #[derive(Default)]
-struct Count {
-    passed: u64,
-    failed: u64,
-    not_run: Vec<String>,
+struct Tests {
+    outcomes: Outcomes,
+    not_run: Vec<TestId>,
 }
 
 struct Options {
@@ -32,26 +32,42 @@ struct Options {
 pub(crate) fn test(args: &[OsString]) -> Result {
     let options = options(args)?;
     let root = Places::of_this_workspace()?.root().to_owned();
-    let mut count = Count::default();
-    cargo_test(&root, &["--workspace", "--quiet"], &[], None, &mut count)?;
+    let mut tests = Tests::default();
+    for binary in test_binaries::build(&root, &["--workspace"])? {
+        binary.run(&[], None, &mut tests.outcomes)?;
+    }
+    doc_tests(&root)?;
     let exe = dist::build(&root)?;
-    let whole = ["--package", "whole-builds", "--features"];
-    if geteuid().is_root() {
+    let whole = |feature| ["--package", "whole-builds", "--features", feature];
+    let root_user = geteuid().is_root();
+    if root_user {
         toolchains::make()?;
-        let args = [&whole[..], &["toolchains"]].concat();
-        cargo_test(&root, &args, &[AT_ONCE], Some(&exe), &mut count)?;
     } else {
         println!("Whole builds need root: they run in namespaces of their own.");
-        let args = [&whole[..], &["toolchains"]].concat();
-        count.not_run.extend(names(&root, &args)?);
     }
-    let args = [&whole[..], &["upstream", "--test", "upstream"]].concat();
-    if options.upstream {
-        cargo_test(&root, &args, &["--test-threads=1"], Some(&exe), &mut count)?;
-    } else {
-        count.not_run.extend(names(&root, &args)?);
+    for binary in test_binaries::build(&root, &whole("toolchains"))? {
+        if root_user {
+            binary.run(&[AT_ONCE], Some(&exe), &mut tests.outcomes)?;
+        } else {
+            tests.not_run.extend(binary.names()?);
+        }
     }
-    conclude(&count, options.tolerated.as_deref())
+    let args = [&whole("upstream")[..], &["--test", "upstream"]].concat();
+    for binary in test_binaries::build(&root, &args)? {
+        if options.upstream {
+            binary.run(&["--test-threads=1"], Some(&exe), &mut tests.outcomes)?;
+        } else {
+            tests.not_run.extend(binary.names()?);
+        }
+    }
+    // Both are told before either fails.
+    let concluded = conclude(&tests, options.tolerated.as_deref());
+    let known = Known {
+        outcomes: &tests.outcomes,
+        not_run: &tests.not_run,
+    };
+    requirements::check(&root, &known)?;
+    concluded
 }
 
 fn options(args: &[OsString]) -> Result<Options> {
@@ -72,28 +88,36 @@ fn options(args: &[OsString]) -> Result<Options> {
     Ok(options)
 }
 
-fn conclude(count: &Count, tolerated: Option<&Path>) -> Result {
+fn conclude(tests: &Tests, tolerated: Option<&Path>) -> Result {
+    let of = |wanted: Outcome| {
+        let all = tests.outcomes.iter();
+        all.filter(move |(_, outcome)| **outcome == wanted)
+            .map(|(id, _)| id)
+    };
     println!();
-    for name in &count.not_run {
-        println!("not run: {name}");
+    for id in of(Outcome::Failed) {
+        println!("failed: {id}");
     }
+    let left_out: Vec<&TestId> = tests.not_run.iter().chain(of(Outcome::Ignored)).collect();
+    for id in &left_out {
+        println!("not run: {id}");
+    }
+    let failed = of(Outcome::Failed).count();
     println!(
-        "{} passed, {} failed, {} skipped",
-        count.passed,
-        count.failed,
-        count.not_run.len()
+        "{} passed, {failed} failed, {} skipped",
+        of(Outcome::Passed).count(),
+        left_out.len()
     );
-    if count.failed > 0 {
-        return Err(format!("{} tests failed", count.failed).into());
+    if failed > 0 {
+        return Err(format!("{failed} tests failed").into());
     }
     let Some(file) = tolerated else {
         return Ok(());
     };
     let list = std::fs::read_to_string(file)?;
-    let missing: Vec<&str> = count
-        .not_run
+    let missing: Vec<&str> = left_out
         .iter()
-        .map(String::as_str)
+        .map(|id| id.path.as_str())
         .filter(|name| !list.lines().any(|line| line.trim() == *name))
         .collect();
     if missing.is_empty() {
@@ -107,81 +131,39 @@ fn conclude(count: &Count, tolerated: Option<&Path>) -> Result {
     .into())
 }
 
-fn cargo(root: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new("cargo");
-    command
-        .arg("test")
-        .args(args)
+/// Examples in doc comments are no executables of their own.
+fn doc_tests(root: &Path) -> Result {
+    let status = Command::new("cargo")
+        .args(["test", "--workspace", "--doc", "--quiet"])
         .current_dir(root)
-        .stdin(Stdio::null());
-    command
-}
-
-/// Runs `cargo test`, shows what it prints, and adds up its closing lines.
-fn cargo_test(
-    root: &Path,
-    args: &[&str],
-    test_args: &[&str],
-    exe: Option<&Path>,
-    count: &mut Count,
-) -> Result {
-    let mut command = cargo(root, args);
-    command.arg("--no-fail-fast").arg("--").args(test_args);
-    if let Some(exe) = exe {
-        command.env("MIXPACK_EXE", exe);
+        .stdin(Stdio::null())
+        .status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err("an example in a doc comment fails".into())
     }
-    let mut child = command.stdout(Stdio::piped()).spawn()?;
-    let out = child.stdout.take().ok_or("cargo's output")?;
-    for line in BufReader::new(out).lines() {
-        let line = line?;
-        if let Some((passed, failed)) = closing(&line) {
-            count.passed += passed;
-            count.failed += failed;
-        }
-        println!("{line}");
-    }
-    let status = child.wait()?;
-    if !status.success() && count.failed == 0 {
-        return Err(format!("cargo test ended with {status} and no failed test").into());
-    }
-    Ok(())
-}
-
-/// `test result: ok. 3 passed; 0 failed; …`
-fn closing(line: &str) -> Option<(u64, u64)> {
-    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
-    let number = |word: &str| {
-        let part = counts.split("; ").find(|part| part.ends_with(word))?;
-        part.split(' ').next()?.parse().ok()
-    };
-    Some((number(" passed")?, number(" failed")?))
-}
-
-/// The names of the tests that `cargo test` would run.
-fn names(root: &Path, args: &[&str]) -> Result<Vec<String>> {
-    let output = cargo(root, args)
-        .args(["--quiet", "--", "--list", "--format=terse"])
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        return Err("the tests cannot be listed".into());
-    }
-    Ok(String::from_utf8(output.stdout)?
-        .lines()
-        .filter_map(|line| line.strip_suffix(": test"))
-        .map(str::to_owned)
-        .collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn id(path: &str) -> TestId {
+        TestId {
+            label: "whole-builds/upstream".into(),
+            path: path.into(),
+        }
+    }
+
     #[test]
-    fn closing_lines_are_added_up() {
-        let line = "test result: FAILED. 12 passed; 2 failed; 0 ignored; 0 measured; 1 filtered out; finished in 1.0s";
-        assert_eq!(closing(line), Some((12, 2)));
-        assert_eq!(closing("test a::b ... ok"), None);
+    fn a_failed_test_fails_the_run() {
+        let tests = Tests {
+            outcomes: [(id("a"), Outcome::Passed), (id("b"), Outcome::Failed)].into(),
+            not_run: Vec::new(),
+        };
+        let error = conclude(&tests, None).unwrap_err();
+        assert_eq!(error.to_string(), "1 tests failed");
     }
 
     #[test]
@@ -189,13 +171,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("tolerated");
         std::fs::write(&file, "# why\nknown\n").unwrap();
-        let count = |names: &[&str]| Count {
-            passed: 1,
-            failed: 0,
-            not_run: names.iter().map(|name| (*name).to_owned()).collect(),
+        let tests = |names: &[&str], ignored: &[&str]| Tests {
+            outcomes: ignored
+                .iter()
+                .map(|name| (id(name), Outcome::Ignored))
+                .collect(),
+            not_run: names.iter().map(|name| id(name)).collect(),
         };
-        assert!(conclude(&count(&["known"]), Some(&file)).is_ok());
-        let error = conclude(&count(&["known", "other"]), Some(&file)).unwrap_err();
-        assert!(error.to_string().ends_with(": other"), "{error}");
+        assert!(conclude(&tests(&["known"], &[]), Some(&file)).is_ok());
+        let error = conclude(&tests(&["known", "other"], &["third"]), Some(&file)).unwrap_err();
+        assert!(error.to_string().ends_with(": other, third"), "{error}");
     }
 }
