@@ -373,3 +373,140 @@ fn a_lock_that_is_out_of_date_is_refused_and_can_be_allowed() {
     app.remove("mix.lock");
     app.deploy().expect_success();
 }
+
+/// phoenix-npm with its assets as the installer of Phoenix 1.3 laid them out: brunch, and plugins of
+/// its time, from the npm registry.
+fn brunch_app() -> App {
+    let app = App::fixture("phoenix-npm");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.remove("assets/package-lock.json");
+    app.remove("phoenix_static_buildpack.config");
+    app.write(
+        "assets/package.json",
+        r#"{
+  "license": "MIT",
+  "scripts": {"deploy": "brunch build --production"},
+  "dependencies": {"phoenix": "file:../deps/phoenix"},
+  "devDependencies": {
+    "babel-brunch": "6.1.1",
+    "brunch": "2.10.9",
+    "clean-css-brunch": "2.0.0",
+    "uglify-js-brunch": "2.10.0"
+  }
+}
+"#,
+    );
+    app.write(
+        "assets/brunch-config.js",
+        "exports.config = {\n\
+         files: {javascripts: {joinTo: 'js/app.js'}, stylesheets: {joinTo: 'css/app.css'}},\n\
+         conventions: {assets: /^static/},\n\
+         paths: {watched: ['static', 'css', 'js', 'vendor'], public: '../priv/static'},\n\
+         plugins: {babel: {ignore: [/vendor/]}},\n\
+         modules: {autoRequire: {'js/app.js': ['js/app']}},\n\
+         npm: {enabled: true}\n\
+         }\n",
+    );
+    app.write(
+        "assets/js/app.js",
+        "const greet = (name = 'brunch') => `hello ${name}`\ndocument.title = greet()\n",
+    );
+    app.write("assets/css/app.css", "body { color: red; }\n");
+    app.write("assets/static/brunch.txt", "copied as it is\n");
+    app
+}
+
+/// What `phx.digest` made of a file of `priv/static`.
+fn digest_of(deploy: &Deploy, file: &str) -> String {
+    let manifest = deploy.slug.join("priv/static/cache_manifest.json");
+    let json: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(manifest).unwrap()).unwrap();
+    let digested = json["latest"][file].as_str().unwrap_or_else(|| {
+        panic!("{file} was not digested:\n{}", deploy.log());
+    });
+    fs::read_to_string(deploy.slug.join("priv/static").join(digested)).unwrap()
+}
+
+#[test]
+fn an_app_of_phoenix_1_3_builds_with_brunch_on_a_node_that_brunch_runs_on() {
+    let app = brunch_app();
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(&deploy, "node 22.23.3 (newest that brunch 2 runs on)");
+    holds(&deploy, "$ npm run deploy");
+    // Made small, and with an arrow function and a default turned into what old browsers know.
+    let script = digest_of(&deploy, "js/app.js");
+    assert!(
+        script.contains("hello ") && !script.contains("=>"),
+        "{script}"
+    );
+    // On a newer Node this brunch leaves them out and ends well.
+    assert_eq!(digest_of(&deploy, "css/app.css"), "body{color:red}");
+    assert_eq!(digest_of(&deploy, "brunch.txt"), "copied as it is\n");
+}
+
+#[test]
+fn components_of_bower_are_installed_by_the_apps_bower_or_by_that_of_the_registry() {
+    let app = App::fixture("phoenix-npm");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    // bower's own registry cannot be reached here; these two endpoints need none.
+    let git = format!("git+{}/git/greeter.git#main", app.host.url());
+    let json = format!(
+        "{{\"name\": \"shop\", \"dependencies\": {{\"dots\": \"./bower_local/dots\", \"greeter\": \"{git}\"}}}}"
+    );
+    app.write("assets/bower.json", &json);
+    app.write(
+        "assets/bower_local/dots/bower.json",
+        "{\"name\": \"dots\", \"version\": \"1.2.0\"}",
+    );
+    app.write("assets/bower_local/dots/dots.js", "window.dots = 12\n");
+    app.edit(
+        "assets/js/app.js",
+        "import",
+        "import \"../bower_components/dots/dots.js\"\nimport",
+    );
+    let deploy = app.deploy();
+    expect_digested(&deploy);
+    holds(&deploy, "assets/bower.json is there");
+    holds(&deploy, "$ bower install  (in assets)");
+    assert!(digest_of(&deploy, "assets/app.js").contains("dots=12"));
+    assert!(
+        deploy
+            .slug
+            .join("assets/bower_components/greeter/mix.exs")
+            .is_file()
+    );
+    let kept = |folder: &str| app.cache().join("mixpack/scratch").join(folder);
+    assert!(kept("bower/packages").is_dir() && kept("managers/bower/bin/bower").exists());
+    // Nothing of it is where home was, which would be in the slug.
+    for of_home in [".config", ".local", ".cache", ".bower"] {
+        assert!(!deploy.slug.join(of_home).exists(), "{of_home}");
+    }
+
+    // A bower of the app's own is the one that runs.
+    app.remove("assets/package-lock.json");
+    app.edit(
+        "assets/package.json",
+        "\"esbuild\":",
+        "\"bower\": \"1.8.8\", \"esbuild\":",
+    );
+    app.write(
+        "assets/.bowerrc",
+        "{\"scripts\": {\"postinstall\": \"bower --version\"}}",
+    );
+    let own = app.deploy();
+    expect_digested(&own);
+    holds(&own, "1.8.8");
+
+    app.write(
+        "assets/bower.json",
+        "{\"name\": \"shop\", \"dependencies\": {\"dots\": \"./nowhere\"}}",
+    );
+    let failed = app.deploy();
+    assert!(!failed.succeeded);
+    assert!(
+        failed.log().contains("Error code: bower-failed"),
+        "{}",
+        failed.log()
+    );
+}

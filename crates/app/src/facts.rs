@@ -97,6 +97,8 @@ pub struct Facts {
     pub version_files: Vec<VersionEntry>,
     /// By folder: the app, then `assets` folders.
     pub packages: Vec<JsPackage>,
+    /// The folders, of those that were looked into for a `package.json`, with a `bower.json`.
+    pub bower: Vec<String>,
     /// The version of the Node.js that an earlier buildpack has left in the app. It has to be run to
     /// be asked: the caller does, and sets this.
     pub given_node: Option<NodeVersion>,
@@ -114,6 +116,11 @@ impl Facts {
     #[must_use]
     pub fn package_in(&self, dir: &str) -> Option<&JsPackage> {
         self.packages.iter().find(|package| package.dir == dir)
+    }
+
+    #[must_use]
+    pub fn has_bower(&self, dir: &str) -> bool {
+        self.bower.iter().any(|found| found == dir)
     }
 }
 
@@ -159,9 +166,11 @@ pub fn read(dir: &Path) -> Result<Facts, ReadError> {
     }
     let lock = optional(dir, "mix.lock")?;
     let mut packages = Vec::new();
+    let mut bower = Vec::new();
     for project in &projects {
         for folder in [project.dir.clone(), join(&project.dir, "assets")] {
             packages.extend(package(dir, &folder)?);
+            bower.extend(with_bower(dir, folder));
         }
     }
     Ok(Facts {
@@ -180,6 +189,7 @@ pub fn read(dir: &Path) -> Result<Facts, ReadError> {
             .unwrap_or_default(),
         version_files: version_files(dir)?,
         packages,
+        bower,
         given_node: None,
         procfile: optional(dir, "Procfile")?.map(|text| Procfile::parse(&text)),
         root_files,
@@ -202,6 +212,9 @@ pub fn add_configured_packages(
         if facts.package_in(&folder).is_none() {
             facts.packages.extend(package(dir, &folder)?);
         }
+        if !facts.has_bower(&folder) {
+            facts.bower.extend(with_bower(dir, folder));
+        }
     }
     Ok(())
 }
@@ -219,6 +232,12 @@ fn version_files(dir: &Path) -> Result<Vec<VersionEntry>, ReadError> {
         }
     }
     Ok(entries)
+}
+
+/// The folder, if it has a `bower.json`.
+fn with_bower(dir: &Path, folder: String) -> Option<String> {
+    let file = dir.join(&folder).join("bower.json");
+    file.is_file().then_some(folder)
 }
 
 fn package(dir: &Path, folder: &str) -> Result<Option<JsPackage>, ReadError> {

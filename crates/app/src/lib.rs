@@ -4,6 +4,7 @@
 //! Touches neither network nor process. A config file that needs bash is evaluated by the caller
 //! and handed back as values.
 
+mod brunch;
 pub mod facts;
 pub mod lifecycle;
 pub mod mix_exs;

@@ -14,6 +14,9 @@ pub struct PackageJson {
     pub scripts: BTreeMap<String, String>,
     pub engines: BTreeMap<String, String>,
     pub package_manager: Option<String>,
+    /// Of whatever shape: npm forgives some that are no map of texts.
+    pub dependencies: serde_json::Value,
+    pub dev_dependencies: serde_json::Value,
     /// The pins of the version manager Volta: `{"node": "22.1.0"}`. Of whatever shape: npm does not
     /// look at it.
     pub volta: serde_json::Value,
@@ -51,6 +54,13 @@ impl PackageJson {
             Some((section, key, value))
         })
         .collect()
+    }
+
+    /// What is asked of a package, where the file names it as a dependency of either kind.
+    #[must_use]
+    pub fn requires(&self, package: &str) -> Option<&str> {
+        let lists = [&self.dev_dependencies, &self.dependencies];
+        lists.into_iter().find_map(|list| list[package].as_str())
     }
 
     #[must_use]
@@ -126,6 +136,18 @@ mod tests {
         ] {
             assert_eq!(PackageJson::parse(nothing).unwrap().node_versions(), []);
         }
+    }
+
+    #[test]
+    fn a_dependency_of_either_kind_is_found() {
+        let text = r#"{"dependencies":{"a":"1"},"devDependencies":{"b":"^2"}}"#;
+        let json = PackageJson::parse(text).unwrap();
+        assert_eq!(
+            [json.requires("a"), json.requires("b"), json.requires("c")],
+            [Some("1"), Some("^2"), None]
+        );
+        let odd = PackageJson::parse(r#"{"dependencies":[],"devDependencies":null}"#).unwrap();
+        assert_eq!(odd.requires("a"), None);
     }
 
     #[test]

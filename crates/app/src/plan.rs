@@ -64,8 +64,17 @@ pub struct Assets {
     /// Where its asset sources are.
     pub assets_dir: String,
     pub install: Option<Install>,
+    /// There is a `bower.json` beside them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub bower: bool,
     pub build: AssetBuild,
     pub why: String,
+}
+
+impl Assets {
+    fn needs_node(&self) -> bool {
+        self.install.is_some() || self.bower
+    }
 }
 
 /// A step's name; the string is what logs, reports and `needs` use.
@@ -330,7 +339,7 @@ pub enum PlanError {
 pub fn needs_node(facts: &Facts, settings: &Settings) -> bool {
     asset_dirs(facts, settings).is_ok_and(|dirs| {
         dirs.iter()
-            .any(|(_, assets)| facts.package_in(assets).is_some())
+            .any(|(_, assets)| facts.package_in(assets).is_some() || facts.has_bower(assets))
     })
 }
 
@@ -350,13 +359,13 @@ pub fn plan(
     let given = facts
         .given_node
         .as_ref()
-        .filter(|_| assets.iter().any(|assets| assets.install.is_some()));
+        .filter(|_| assets.iter().any(Assets::needs_node));
     let node = match (&lists.node, given) {
         (_, Some(given)) => {
             let why = "an earlier buildpack installed it";
             Some(node_choice(given, None, Origin::Default(why.to_owned())))
         }
-        (Some(index), None) if assets.iter().any(|assets| assets.install.is_some()) => {
+        (Some(index), None) if assets.iter().any(Assets::needs_node) => {
             Some(choose_node(&wishes, &target, index, last)?)
         }
         _ => None,
@@ -826,15 +835,31 @@ fn choose_node(
     last: &LastBuild,
 ) -> Result<Choice<NodeVersion>, PlanError> {
     let range = wishes.node_range.as_ref();
+    let brunch = wishes.brunch.as_ref();
+    let allowed = |version: &NodeVersion| {
+        range.is_none_or(|(_, range)| range.matches(version))
+            && brunch.is_none_or(|brunch| brunch.runs_on(version))
+    };
     let Some(asked) = &wishes.node else {
         let kept = last.node.as_deref().and_then(|kept| {
             let request = NodeRequest::parse(kept).ok()?;
             let release = index.choose(&request, target.arch).ok()?;
-            let allowed = range.is_none_or(|(_, range)| range.matches(&release.version));
-            allowed.then_some(release)
+            allowed(&release.version).then_some(release)
         });
         if let Some(release) = kept {
             return Ok(node_choice(&release.version, None, Origin::LastBuild));
+        }
+        let for_brunch = brunch.and_then(|brunch| {
+            let mut releases = index
+                .releases()
+                .iter()
+                .filter(|release| release.lts.is_some() && release.archs.contains(&target.arch));
+            let release = releases.find(|release| allowed(&release.version))?;
+            let source = Origin::Default(brunch.reason());
+            Some(node_choice(&release.version, None, source))
+        });
+        if let Some(choice) = for_brunch {
+            return Ok(choice);
         }
         return match range {
             Some((asked, range)) => {
@@ -959,6 +984,7 @@ fn assets(facts: &Facts, settings: &Settings) -> Result<Vec<Assets>, PlanError> 
             };
             let (build, why) = asset_build(facts, settings, &phoenix_dir, &assets_dir);
             Ok(Assets {
+                bower: facts.has_bower(&assets_dir),
                 phoenix_dir,
                 assets_dir,
                 install,

@@ -878,3 +878,55 @@ fn the_document_of_an_umbrella_that_is_a_release() {
     .planned();
     insta::assert_snapshot!("umbrella_release", format!("{:#}", plan.to_json()));
 }
+
+#[test]
+fn an_old_brunch_gets_the_newest_node_that_it_runs_on() {
+    let package = |asked: &str| format!("{{\"devDependencies\":{{\"brunch\":\"{asked}\"}}}}");
+    let with = |asked: &str| case(&[("assets/package.json", &package(asked))]);
+    let of_brunch_2 = "22.17.0 (default: newest that brunch 2 runs on)";
+    for asked in ["2.10.9", "^2.10", "~2.1.3"] {
+        assert_eq!(with(asked).tools()[2], of_brunch_2, "{asked}");
+    }
+    let of_phoenix_1_0 = "{\"dependencies\":{\"brunch\":\">= 1.8 < 1.9\"}}";
+    assert_eq!(
+        case(&[("package.json", of_phoenix_1_0)]).tools()[2],
+        "22.17.0 (default: newest that brunch 1 runs on)"
+    );
+    // A last build counts if brunch runs on it, a wish always.
+    let last = |node| with("^2.10").last("27.3.4", "1.18.3", Some(node));
+    assert_eq!(last("24.4.0").tools()[2], of_brunch_2);
+    assert_eq!(last("22.16.0").tools()[2], "22.16.0 (the last build)");
+    assert_eq!(
+        with("^2.10").var("node_version", "24").tools()[2],
+        "24.4.0 (config var node_version)"
+    );
+    let newest = "24.4.0 (default: newest LTS)";
+    assert_eq!(with("^4").tools()[2], newest);
+    // An open range excludes, it does not ask.
+    let range = |node: &str| {
+        let json = format!(
+            "{{\"engines\":{{\"node\":\"{node}\"}},\"devDependencies\":{{\"brunch\":\"^2\"}}}}"
+        );
+        case(&[("assets/package.json", &json)]).tools()[2].clone()
+    };
+    assert_eq!(range(">=18"), of_brunch_2);
+    assert!(range(">=24").starts_with("24.4.0 "), "{}", range(">=24"));
+}
+
+#[test]
+fn components_of_bower_need_node_with_and_without_packages() {
+    let alone = case(&[("assets/bower.json", "{}")]);
+    let (facts, settings) = alone.read();
+    assert!(plan::needs_node(&facts, &settings));
+    let plan = alone.planned();
+    assert!(plan.assets[0].bower && plan.assets[0].install.is_none());
+    assert!(plan.node.is_some() && plan.has(StepName::Javascript));
+    let elsewhere = case(&[("bower.json", "{}"), PACKAGE]).planned();
+    assert!(!elsewhere.assets[0].bower);
+    let configured = case(&[
+        ("ui/bower.json", "{}"),
+        ("ui/package.json", "{}"),
+        (STATIC_CONFIG, "assets_path=ui\n"),
+    ]);
+    assert!(configured.planned().assets[0].bower);
+}

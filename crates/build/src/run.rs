@@ -10,7 +10,7 @@ use crate::log::{Log, StepLog, seconds};
 use crate::record::Record;
 use crate::report::Report;
 use crate::stable_path::{self, StablePath};
-use crate::steps::package_managers;
+use crate::steps::{bower, package_managers};
 use crate::told::megabytes;
 use crate::tree::{self, Amount};
 use crate::workspace::Workspace;
@@ -319,6 +319,7 @@ fn command_env(plan: &Plan, workspace: &Workspace<'_>, dir: &Path) -> Result<Env
             default(&mut env, name, value);
         }
         package_managers::variables(plan, workspace, &mut env)?;
+        bower::variables(plan, workspace.store, &mut env)?;
     }
     // Before OTP 25 `erl` knows its root only from Install, which was told the runtime path.
     if plan.otp_major() < 25 && dir != Path::new(&plan.runtime_path) {

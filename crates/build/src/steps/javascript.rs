@@ -2,39 +2,48 @@
 
 use crate::command::Tool;
 use crate::error::{Doing, Error};
-use crate::log::seconds;
+use crate::log::{StepLog, seconds};
 use crate::run::Build;
 use app::facts::join;
 use app::package_manager::Manager;
-use app::plan::{AssetBuild, Assets};
+use app::plan::{AssetBuild, Assets, Install};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 impl Build<'_> {
     pub(crate) fn javascript(&self) -> Result<(), Error> {
         let log = self.means.log.step("Installing JavaScript dependencies");
-        let installs = self.plan.assets.iter().filter_map(|a| a.install.as_ref());
-        for install in installs {
-            log.detail(&install.why.clone());
-            let (program, args) = words(&install.command);
-            log.detail(&format!(
-                "$ {}  (in {})",
-                install.command.join(" "),
-                install.dir
-            ));
-            // In the real folder: npm replaces node_modules as a whole, also where it is a link.
-            let folder = self.workspace.real(Path::new(&install.dir));
-            let doing = Doing::JsInstall {
-                dir: install.dir.clone(),
-                manager: install.manager.manager,
-                lockfile: install.lockfile.clone(),
-            };
-            Tool::new(program, &args, &folder, &self.env)
-                .run(&log, self.means.cancel)
-                .map_err(Error::command(doing))?;
+        for assets in &self.plan.assets {
+            if let Some(install) = &assets.install {
+                self.install(install, &log)?;
+            }
+            if assets.bower {
+                self.bower(&assets.assets_dir, &log)?;
+            }
         }
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
+    }
+
+    fn install(&self, install: &Install, log: &StepLog<'_>) -> Result<(), Error> {
+        log.detail(&install.why);
+        let (program, args) = words(&install.command);
+        log.detail(&format!(
+            "$ {}  (in {})",
+            install.command.join(" "),
+            install.dir
+        ));
+        // In the real folder: npm replaces node_modules as a whole, also where it is a link.
+        let folder = self.workspace.real(Path::new(&install.dir));
+        let doing = Doing::JsInstall {
+            dir: install.dir.clone(),
+            manager: install.manager.manager,
+            lockfile: install.lockfile.clone(),
+        };
+        Tool::new(program, &args, &folder, &self.env)
+            .run(log, self.means.cancel)
+            .map(drop)
+            .map_err(Error::command(doing))
     }
 
     pub(crate) fn assets(&self) -> Result<(), Error> {
