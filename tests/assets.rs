@@ -510,3 +510,123 @@ fn components_of_bower_are_installed_by_the_apps_bower_or_by_that_of_the_registr
         failed.log()
     );
 }
+
+/// Runs a later buildpack's work on a slug, as a shell that has sourced our `export`.
+#[track_caller]
+fn then(app: &App, deploy: &Deploy, script: &str) {
+    let script = format!(
+        "set -e; . /tmp/buildpack/export; BUILD={}; HOST={}\n{script}",
+        deploy.build_dir.display(),
+        app.host.url()
+    );
+    let output = app
+        .sandbox
+        .command("bash", ["-c", &script])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+}
+
+/// A stand-in for the Phoenix static buildpack: what its `bin/compile` does on the app, without the
+/// hosts that cannot be reached here. It was run itself too, by hand.
+const STATIC_BUILDPACK: &str = r#"
+if [ -d $BUILD/.heroku/node ]; then echo "Please remove any prior buildpack that installs Node."; exit 1; fi
+mkdir -p $BUILD/.heroku/node
+curl -sf $HOST/dist/v24.21.0/node-v24.21.0-linux-x64.tar.gz | tar xz --strip 1 -C $BUILD/.heroku/node
+PATH=$BUILD/.heroku/node/bin:$BUILD/.platform_tools/elixir/bin:$BUILD/.platform_tools/erlang/bin:$PATH
+cd $BUILD/assets
+npm install --quiet && npm run deploy
+cd $BUILD
+mix phx.digest
+mkdir -p .profile.d
+echo 'export PATH="$HOME/.heroku/node/bin:$PATH"' > .profile.d/phoenix_static_buildpack_paths.sh
+"#;
+
+#[test]
+fn a_static_buildpack_behind_this_one_finds_what_it_needs_and_no_node() {
+    let app = App::fixture("phoenix-npm");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.write(
+        ".buildpacks",
+        "https://host/owner/mixpack\nhttps://host/gjaldon/heroku-buildpack-phoenix-static\n",
+    );
+    let skipped = "assets: skipped, also Node and the digest";
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(
+        &deploy,
+        &format!("{skipped} (.buildpacks:2 lists heroku-buildpack-phoenix-static after this one)"),
+    );
+    assert!(!deploy.stdout.contains("npm ci"), "{}", deploy.log());
+    assert!(!deploy.slug.join(".heroku").exists());
+    assert!(!deploy.slug.join("priv/static/cache_manifest.json").exists());
+    let export = fs::read_to_string(app.sandbox.tmp().join("buildpack/export")).unwrap();
+    assert!(!export.contains(".heroku/node"), "{export}");
+    then(&app, &deploy, STATIC_BUILDPACK);
+    let script = latest(&deploy.slug);
+    let dyno = app.ship(deploy);
+    let server = dyno.start("mix phx.server");
+    assert!(server.get("/").contains(&script));
+    server.stop();
+    assert!(dyno.run("node --version").status.success());
+
+    // The same where no file tells: on Heroku.
+    app.remove(".buildpacks");
+    app.config("MIXPACK_SKIP_ASSETS", "true");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(
+        &deploy,
+        &format!("{skipped} (config var MIXPACK_SKIP_ASSETS)"),
+    );
+    then(&app, &deploy, STATIC_BUILDPACK);
+}
+
+/// A stand-in for heroku/nodejs, on an app with a `package.json` at its top: it empties the folder
+/// of Node, and fills it with its own.
+const NODEJS_BUILDPACK: &str = r#"
+mkdir -p $BUILD/.heroku/node
+rm -rf $BUILD/.heroku/node/*
+curl -sf $HOST/dist/v22.23.3/node-v22.23.3-linux-x64.tar.gz | tar xz --strip 1 -C $BUILD/.heroku/node
+export PATH=$BUILD/.heroku/node/bin:$BUILD/node_modules/.bin:$PATH NODE_ENV=production
+cd $BUILD
+npm install --quiet
+echo 'export PATH="$HOME/.heroku/node/bin:$HOME/bin:$HOME/node_modules/.bin:$PATH"' > .profile.d/nodejs.sh
+"#;
+
+#[test]
+fn nodejs_behind_this_buildpack_has_its_own_node_and_does_not_spoil_what_is_kept() {
+    let app = App::fixture("phoenix-npm");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.write("package.json", "{\"name\": \"top\", \"private\": true}");
+    app.edit(
+        "phoenix_static_buildpack.config",
+        "clean_cache",
+        "assets_path=assets\nclean_cache",
+    );
+    let deploy = app.deploy();
+    expect_digested(&deploy);
+    then(&app, &deploy, NODEJS_BUILDPACK);
+    let dyno = app.ship(deploy);
+    let version = dyno.run("node --version");
+    // Of two scripts in .profile.d, each puts its Node in the same folder: it is the later one's.
+    assert_eq!(String::from_utf8_lossy(&version.stdout), "v22.23.3\n");
+    assert!(dyno.run("mix run --no-start -e ':ok'").status.success());
+
+    let again = app.deploy();
+    expect_digested(&again);
+    let (_, of_node) = again
+        .stdout
+        .split_once("Installing Node.js 24.21.0")
+        .unwrap();
+    assert!(
+        of_node.trim_start().starts_with("kept from the last build"),
+        "{of_node}"
+    );
+    assert!(
+        !again.log().contains("could not be used"),
+        "{}",
+        again.log()
+    );
+}

@@ -1,5 +1,6 @@
 //! Reads the user's files into facts. Decides nothing.
 
+use crate::buildpacks;
 use crate::mix_exs::{MixExs, lock_holds, locked_version};
 use crate::origin::{Asked, Origin};
 use crate::package_json::{self, PackageJson};
@@ -103,6 +104,8 @@ pub struct Facts {
     /// be asked: the caller does, and sets this.
     pub given_node: Option<NodeVersion>,
     pub procfile: Option<Procfile>,
+    /// The static buildpack that `.buildpacks` lists behind this one.
+    pub later_static: Option<Asked>,
     /// Regular files directly in the app folder, by name.
     pub root_files: Vec<String>,
 }
@@ -192,6 +195,8 @@ pub fn read(dir: &Path) -> Result<Facts, ReadError> {
         bower,
         given_node: None,
         procfile: optional(dir, "Procfile")?.map(|text| Procfile::parse(&text)),
+        later_static: optional(dir, buildpacks::FILE)?
+            .and_then(|text| buildpacks::later_static(&text)),
         root_files,
     })
 }

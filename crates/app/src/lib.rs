@@ -5,6 +5,7 @@
 //! and handed back as values.
 
 mod brunch;
+mod buildpacks;
 pub mod facts;
 pub mod lifecycle;
 pub mod mix_exs;

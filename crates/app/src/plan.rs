@@ -168,6 +168,9 @@ pub struct Plan {
     /// Arguments of `mix test` for Heroku CI.
     pub test_args: Option<String>,
     pub remove_node: bool,
+    /// Another buildpack makes what browsers load: who says so, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_assets: Option<String>,
     /// `mix deps.get --check-locked`: mix.lock must be in step with mix.exs.
     pub check_locked: bool,
     /// A command of the app removes the executables of esbuild and its like from `_build`.
@@ -337,10 +340,11 @@ pub enum PlanError {
 /// Whether the app's assets need Node: then the caller fetches its list.
 #[must_use]
 pub fn needs_node(facts: &Facts, settings: &Settings) -> bool {
-    asset_dirs(facts, settings).is_ok_and(|dirs| {
-        dirs.iter()
-            .any(|(_, assets)| facts.package_in(assets).is_some() || facts.has_bower(assets))
-    })
+    settings.skip_assets.is_none()
+        && asset_dirs(facts, settings).is_ok_and(|dirs| {
+            dirs.iter()
+                .any(|(_, assets)| facts.package_in(assets).is_some() || facts.has_bower(assets))
+        })
 }
 
 /// Decides everything.
@@ -391,7 +395,10 @@ pub fn plan(
         ));
     }
     let script = &settings.compile_script;
-    if script != COMPILE_SCRIPT && !facts.root_files.contains(script) {
+    if settings.skip_assets.is_none()
+        && script != COMPILE_SCRIPT
+        && !facts.root_files.contains(script)
+    {
         warnings.push(format!(
             "compile={script} names the app's own asset script, and there is no such file at the top of the app"
         ));
@@ -429,6 +436,7 @@ pub fn plan(
             .filter(|asked| matches!(asked.origin, Origin::File { .. }))
             .map(|asked| asked.value.clone()),
         remove_node: settings.remove_node,
+        skip_assets: settings.skip_assets.clone(),
         check_locked,
         removes_executables,
         node_given,
@@ -975,6 +983,9 @@ fn assets_dir(facts: &Facts, settings: &Settings, phoenix_dir: &str) -> String {
 }
 
 fn assets(facts: &Facts, settings: &Settings) -> Result<Vec<Assets>, PlanError> {
+    if settings.skip_assets.is_some() {
+        return Ok(Vec::new());
+    }
     asset_dirs(facts, settings)?
         .into_iter()
         .map(|(phoenix_dir, assets_dir)| {
@@ -1109,7 +1120,7 @@ fn steps(
         .iter()
         .any(|assets| assets.build != AssetBuild::Nothing);
     let after_hook = [compiled.as_slice(), &[Name::HookPostCompile]].concat();
-    if builds_assets || phoenix {
+    if (builds_assets || phoenix) && settings.skip_assets.is_none() {
         add(Name::Assets, &after_hook, true);
         add(Name::Digest, &[Name::Assets], false);
     }

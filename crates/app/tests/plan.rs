@@ -930,3 +930,47 @@ fn components_of_bower_need_node_with_and_without_packages() {
     ]);
     assert!(configured.planned().assets[0].bower);
 }
+
+#[test]
+fn skipped_assets_take_node_and_the_digest_with_them() {
+    let phoenix = ("mix.exs", "[app: :shop, deps: [{:phoenix, \"~> 1.8\"}]]");
+    let with = |files: &[(&str, &str)]| case(&[phoenix, PACKAGE, ("compile", "true")]).files(files);
+    let key = |value: &str| with(&[(ELIXIR_CONFIG, &format!("skip_assets={value}\n"))]);
+    let two = "https://host/mixpack\nhttps://host/x/heroku-buildpack-phoenix-static\n";
+    let listed = || with(&[(".buildpacks", two)]);
+    let skipped = |case: &Case| {
+        let plan = case.planned();
+        let (facts, settings) = case.read();
+        let steps = [
+            StepName::Node,
+            StepName::Javascript,
+            StepName::Assets,
+            StepName::Digest,
+        ];
+        let left = steps.iter().any(|step| plan.has(*step));
+        let node = plan.node.is_some() || plan::needs_node(&facts, &settings);
+        assert_eq!(left, plan.skip_assets.is_none());
+        assert_eq!(node, plan.skip_assets.is_none());
+        plan.skip_assets
+    };
+    assert_eq!(skipped(&with(&[])), None);
+    assert_eq!(
+        skipped(&key("true")).as_deref(),
+        Some("elixir_buildpack.config:1")
+    );
+    let var = |value: &str| with(&[]).var("MIXPACK_SKIP_ASSETS", value);
+    assert_eq!(
+        skipped(&var("true")).as_deref(),
+        Some("config var MIXPACK_SKIP_ASSETS")
+    );
+    assert_eq!(
+        skipped(&listed()).as_deref(),
+        Some(".buildpacks:2 lists heroku-buildpack-phoenix-static after this one")
+    );
+    // Who says no is heard: the config var first, then the file.
+    assert_eq!(
+        skipped(&key("true").var("MIXPACK_SKIP_ASSETS", "false")),
+        None
+    );
+    assert_eq!(skipped(&key("false").file(".buildpacks", two)), None);
+}

@@ -208,7 +208,13 @@ pub fn show(step: &StepLog<'_>, plan: &Plan) {
     );
     match &plan.node {
         Some(node) => line("node", &node.version, node.asked.as_deref(), &node.source),
+        None if plan.skip_assets.is_some() => {}
         None => step.detail("node: not needed, there is no package.json for assets"),
+    }
+    if let Some(why) = &plan.skip_assets {
+        step.detail(&format!(
+            "assets: skipped, also Node and the digest ({why})"
+        ));
     }
     line("MIX_ENV", &plan.mix_env.value, None, &plan.mix_env.origin);
     for warning in &plan.warnings {
