@@ -3,7 +3,7 @@
 use crate::origin::{Asked, Origin};
 
 /// The file at the top of the app.
-pub const FILE: &str = ".buildpacks";
+pub(crate) const FILE: &str = ".buildpacks";
 
 /// Part of the address of the Phoenix static buildpack, and of its forks.
 const STATIC: &str = "phoenix-static";

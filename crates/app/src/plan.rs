@@ -187,6 +187,9 @@ pub struct Plan {
     pub umbrella: bool,
     /// Everything kept from earlier builds is dropped first, and who asked for it.
     pub clean: Option<String>,
+    /// What that is done for and not again, as a digest. Not known to the app's own files.
+    #[serde(skip)]
+    pub clean_once: Option<String>,
     pub steps: Vec<StepPlan>,
     pub processes: BTreeMap<String, Process>,
     /// Things worth saying that stop nothing.
@@ -449,6 +452,7 @@ pub fn plan(
             .then_some("always_rebuild=true")
             .or(settings.clean_cache.then_some("clean_cache=true"))
             .map(str::to_owned),
+        clean_once: None,
         warnings,
     })
 }

@@ -4,9 +4,11 @@
 
 pub mod answers;
 pub mod cancel;
+mod clean_build;
 pub mod command;
 pub mod config_file;
 pub mod credentials;
+mod digest;
 pub mod environment;
 pub mod error;
 pub mod explain;

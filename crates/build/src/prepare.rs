@@ -1,5 +1,6 @@
 //! From an app directory to a plan: facts, settings, lists, decisions. Changes nothing.
 
+use crate::clean_build;
 use crate::config_file;
 use crate::environment::Environment;
 use crate::error::Error;
@@ -40,7 +41,15 @@ pub struct Request<'a> {
 /// Reads the app, asks upstream what there is, and decides.
 pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
     let mut facts = read(request.app, request.environment)?;
-    let mut settings = Settings::merge(&facts, &|name| request.environment.config_var(name));
+    let environment = request.environment;
+    let mut settings = Settings::merge(&facts, &|name| {
+        // Ours cannot be meant for anything else: in a shell they count too.
+        if name.starts_with("MIXPACK_") {
+            environment.get(name)
+        } else {
+            environment.config_var(name)
+        }
+    });
     if let Some(asked) = &settings.assets_path {
         facts::add_configured_packages(&mut facts, request.app, &asked.value)?;
     }
@@ -70,6 +79,8 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
                     .into_iter()
                     .map(|(_, outdated)| outdated.warning),
             );
+            let value = request.environment.get(clean_build::VARIABLE);
+            clean_build::ask(&mut plan, value.as_deref(), request.store);
             if request.environment.tests_only().is_some() {
                 plan.for_tests_only(&facts);
             }

@@ -2,6 +2,7 @@
 
 use crate::answers::Answers;
 use crate::cancel::Cancel;
+use crate::clean_build;
 use crate::command::{Env, Tool};
 use crate::environment::{default, prepend_path};
 use crate::error::{Doing, Error};
@@ -60,7 +61,7 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<R
             .log
             .step("Dropping everything kept from earlier builds");
         step.detail(&format!("asked for by {why}"));
-        workspace.store.clear()?;
+        clean_build::run(plan, workspace.store)?;
     }
     let runtime = PathBuf::from(&plan.runtime_path);
     let home = workspace.environment.home();
