@@ -293,10 +293,7 @@ fn digested_files_of_earlier_deploys_live_on_and_do_not_pile_up() {
     }
     // The newest two beside the current one: what `phx.digest.clean` keeps.
     assert_eq!(counts[3..], [3, 3], "{counts:?}");
-    assert!(
-        old.join("robots.txt").exists(),
-        "another buildpack's files stay"
-    );
+    assert!(!old.exists(), "it was of use once");
 }
 
 #[test]
@@ -629,4 +626,65 @@ fn nodejs_behind_this_buildpack_has_its_own_node_and_does_not_spoil_what_is_kept
         "{}",
         again.log()
     );
+}
+
+#[test]
+fn what_the_old_buildpacks_kept_is_removed_once_and_nothing_of_others() {
+    let app = App::fixture("phoenix-npm");
+    let keep = |name: &str| {
+        let path = app.cache().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "v24.21.0\n").unwrap();
+    };
+    let of_elixir = "heroku-buildpack-elixir/stack-cache/erlang/OTP-27.0.tar.gz";
+    let of_static = [
+        "phoenix-static/robots.txt",
+        "node_modules/left/index.js",
+        "yarn-cache/a",
+        "node-version",
+        "npm-version",
+        "node-v24.21.0-linux-x64.tar.gz",
+    ];
+    let of_others = ["stack", "node/signature", "python/cache", "node-gyp.tar.gz"];
+    let there = |names: &[&str]| {
+        let there = |name: &&&str| app.cache().join(name).exists();
+        names.iter().filter(there).count()
+    };
+    for name in of_static.iter().chain(&of_others).chain([&of_elixir]) {
+        keep(name);
+    }
+    let hand_over = || app.sandbox.give(app.cache()).unwrap();
+    hand_over();
+    let header = "Removing what the old buildpacks kept";
+
+    // A build that fails leaves it all.
+    app.edit("assets/js/app.js", "import", "import \"./nowhere\"\nimport");
+    assert!(!app.deploy().succeeded);
+    assert_eq!(there(&of_static) + there(&[of_elixir]), 7);
+
+    // The static buildpack still runs, behind this one: its part stays.
+    app.edit("assets/js/app.js", "import \"./nowhere\"\n", "");
+    app.config("MIXPACK_SKIP_ASSETS", "true");
+    let skipped = app.deploy();
+    skipped.expect_success();
+    holds(&skipped, "heroku-buildpack-elixir: 0.0 MB");
+    assert_eq!((there(&of_static), there(&[of_elixir])), (6, 0));
+
+    app.unset("MIXPACK_SKIP_ASSETS");
+    let deploy = app.deploy();
+    expect_digested(&deploy);
+    holds(&deploy, header);
+    holds(&deploy, "0.0 MB in 6 files; this is done once");
+    assert_eq!(there(&of_static), 0);
+    assert_eq!(there(&of_others), 4);
+
+    // Who still runs keeps its own from now on.
+    keep(of_static[0]);
+    keep(of_elixir);
+    hand_over();
+    let again = app.deploy();
+    expect_digested(&again);
+    assert!(!again.stdout.contains(header), "{}", again.log());
+    assert_eq!(there(&[of_static[0], of_elixir]), 2);
+    assert_eq!(there(&of_others), 4);
 }

@@ -16,6 +16,7 @@ pub mod given_node;
 pub mod graph;
 mod kept_lists;
 pub mod log;
+mod old_caches;
 pub mod prepare;
 pub mod profile;
 pub mod record;

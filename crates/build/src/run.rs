@@ -8,6 +8,7 @@ use crate::environment::{default, prepend_path};
 use crate::error::{Doing, Error};
 use crate::graph::{self, Timing};
 use crate::log::{Log, StepLog, seconds};
+use crate::old_caches;
 use crate::record::Record;
 use crate::report::Report;
 use crate::stable_path::{self, StablePath};
@@ -86,6 +87,8 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<R
     let left = path.leave();
     let (timings, record) = result?;
     left?;
+    let tests_only = workspace.environment.tests_only().is_some();
+    old_caches::reclaim(plan, tests_only, workspace.store, means.log);
     summarise(means.log, &timings, &record, tree::measure(&workspace.app));
     Ok(record)
 }
