@@ -688,3 +688,66 @@ fn what_the_old_buildpacks_kept_is_removed_once_and_nothing_of_others() {
     assert_eq!(there(&[of_static[0], of_elixir]), 2);
     assert_eq!(there(&of_others), 4);
 }
+
+#[test]
+fn the_keys_of_the_static_config_do_what_they_say() {
+    let app = App::fixture("phoenix-npm");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.remove("assets/package-lock.json");
+    app.remove("assets/package.json");
+    app.write(
+        "ui/package.json",
+        "{\"scripts\": {\"deploy\": \"npm --version && esbuild js/app.js --bundle --minify \
+         --outdir=../priv/static/assets\"}, \"dependencies\": {\"phoenix\": \"file:../deps/phoenix\"}, \
+         \"devDependencies\": {\"esbuild\": \"0.25.4\"}}",
+    );
+    app.write(
+        "ui/js/app.js",
+        "import \"phoenix\"\nconsole.log(\"from ui\")\n",
+    );
+    app.write(
+        "phoenix_static_buildpack.config",
+        "node_version=24\nnpm_version=10.9.0\nassets_path=ui\nphoenix_ex=phoenix\nremove_node=true\n",
+    );
+    // Stands in for the tasks of a Phoenix before 1.3, which the stand-in for Phoenix has not.
+    app.write(
+        "lib/mix/tasks/phoenix.ex",
+        "defmodule Mix.Tasks.Phoenix.Digest do\n  use Mix.Task\n\n  def run(args) do\n    \
+         Mix.shell().info(\"phoenix.digest runs\")\n    Mix.Task.run(\"phx.digest\", args)\n  end\nend\n\n\
+         defmodule Mix.Tasks.Phoenix.Server do\n  use Mix.Task\n\n  def run(args), do: Mix.Task.run(\"phx.server\", args)\nend\n",
+    );
+    let deploy = app.deploy();
+    expect_digested(&deploy);
+    holds(&deploy, "npm 10.9.0");
+    holds(&deploy, "\n       10.9.0\n");
+    holds(&deploy, "(in ui)");
+    holds(&deploy, "phoenix.digest runs");
+    assert!(digest_of(&deploy, "assets/app.js").contains("from ui"));
+    let gone = [
+        ".heroku/node",
+        "ui/node_modules",
+        ".profile.d/phoenix_static_buildpack_paths.sh",
+    ];
+    for path in gone {
+        assert!(!deploy.slug.join(path).exists(), "{path}");
+    }
+    let web = app.web(&deploy);
+    assert_eq!(web, "mix phoenix.server");
+    let script = latest(&deploy.slug);
+    let dyno = app.ship(deploy);
+    let server = dyno.start(&web);
+    assert!(server.get("/").contains(&script));
+    server.stop();
+    assert!(!dyno.run("node --version").status.success());
+
+    app.write(
+        "phoenix_static_buildpack.config",
+        "clean_cache=true\nassets_path=ui\nnode_version=24\n",
+    );
+    let clean = app.deploy();
+    expect_digested(&clean);
+    holds(&clean, "asked for by clean_cache=true");
+    holds(&clean, "$ mix do phx.digest, phx.digest.clean");
+    assert!(!clean.stdout.contains("kept from the last build"));
+    assert!(clean.slug.join("ui/node_modules").exists());
+}
