@@ -12,6 +12,8 @@ struct Case {
     app: tempfile::TempDir,
     host: Server,
     stack: &'static str,
+    /// More variables of the shell.
+    env: Vec<(&'static str, &'static str)>,
 }
 
 fn case(fixture: &str) -> Case {
@@ -24,6 +26,7 @@ fn case(fixture: &str) -> Case {
         app,
         host: artifact_host(),
         stack: "heroku-24",
+        env: Vec::new(),
     }
 }
 
@@ -45,6 +48,7 @@ impl Case {
             .env("STACK", self.stack)
             .env("HEX_BUILDS_URL", self.host.url())
             .env("NODEJS_ORG_MIRROR", format!("{}/dist", self.host.url()))
+            .envs(self.env.iter().copied())
             .output()
             .expect("mixpack runs")
     }
@@ -225,4 +229,23 @@ fn listing(dir: &Path) -> Vec<(PathBuf, std::time::SystemTime)> {
             )
         })
         .collect()
+}
+
+#[test]
+fn skipped_assets_are_said_and_no_list_of_node_is_read() {
+    let mut case = case("phoenix-npm");
+    case.env.push(("MIXPACK_SKIP_ASSETS", "true"));
+    let plan = case.json();
+    assert_eq!(plan["skip_assets"], "config var MIXPACK_SKIP_ASSETS");
+    assert!(plan["tools"]["node"].is_null());
+    let paths = case.paths();
+    assert!(
+        !paths.iter().any(|path| path.contains("/dist")),
+        "{paths:?}"
+    );
+    let text = String::from_utf8(case.run(&[]).stdout).expect("UTF-8");
+    let line =
+        "       assets: skipped, also Node and the digest (config var MIXPACK_SKIP_ASSETS)\n";
+    assert!(text.contains(line), "{text}");
+    assert!(!text.contains("\n       digest"), "{text}");
 }

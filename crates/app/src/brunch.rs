@@ -12,17 +12,21 @@ const NEWEST_NODE: u64 = 22;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Brunch {
     major: u64,
+    newest_node: u64,
 }
 
 impl Brunch {
     /// The brunch of a `package.json`, if it is an old one.
     pub(crate) fn of(package: &JsPackage) -> Option<Self> {
         let major = first_number(package.json.requires("brunch")?)?;
-        (1..=2).contains(&major).then_some(Self { major })
+        (1..=2).contains(&major).then_some(Self {
+            major,
+            newest_node: NEWEST_NODE,
+        })
     }
 
     pub(crate) fn runs_on(&self, node: &NodeVersion) -> bool {
-        node.major() <= NEWEST_NODE
+        node.major() <= self.newest_node
     }
 
     pub(crate) fn reason(&self) -> String {
