@@ -437,7 +437,7 @@ fn an_app_of_phoenix_1_3_builds_with_brunch_on_a_node_that_brunch_runs_on() {
         script.contains("hello ") && !script.contains("=>"),
         "{script}"
     );
-    // On a newer Node this brunch leaves them out and ends well.
+    // What its minifier cannot do on a newer Node.
     assert_eq!(digest_of(&deploy, "css/app.css"), "body{color:red}");
     assert_eq!(digest_of(&deploy, "brunch.txt"), "copied as it is\n");
 }

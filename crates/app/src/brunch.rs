@@ -4,8 +4,8 @@ use crate::facts::JsPackage;
 use versions::node::NodeVersion;
 
 /// The newest major of Node.js that brunch 1 and 2 run on with the plugins of their time. Node 23
-/// has no `util.isRegExp`, which the minifier of `clean-css-brunch` calls: from then on brunch prints
-/// an error, leaves the style sheets out, and ends as if all were well.
+/// has no `util.isRegExp`, which the minifier of `clean-css-brunch` before 2.10 calls: brunch fails on
+/// style sheets from then on, and 2.9 leaves them out and ends as if all were well.
 const NEWEST_NODE: u64 = 22;
 
 /// What an old brunch asks of Node.js where nobody else asks for anything.
