@@ -293,10 +293,7 @@ fn digested_files_of_earlier_deploys_live_on_and_do_not_pile_up() {
     }
     // The newest two beside the current one: what `phx.digest.clean` keeps.
     assert_eq!(counts[3..], [3, 3], "{counts:?}");
-    assert!(
-        old.join("robots.txt").exists(),
-        "another buildpack's files stay"
-    );
+    assert!(!old.exists(), "it was of use once");
 }
 
 #[test]
@@ -372,4 +369,385 @@ fn a_lock_that_is_out_of_date_is_refused_and_can_be_allowed() {
     app.unset("MIXPACK_CHECK_LOCKED");
     app.remove("mix.lock");
     app.deploy().expect_success();
+}
+
+/// phoenix-npm with its assets as the installer of Phoenix 1.3 laid them out: brunch, and plugins of
+/// its time, from the npm registry.
+fn brunch_app() -> App {
+    let app = App::fixture("phoenix-npm");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.remove("assets/package-lock.json");
+    app.remove("phoenix_static_buildpack.config");
+    app.write(
+        "assets/package.json",
+        r#"{
+  "license": "MIT",
+  "scripts": {"deploy": "brunch build --production"},
+  "dependencies": {"phoenix": "file:../deps/phoenix"},
+  "devDependencies": {
+    "babel-brunch": "6.1.1",
+    "brunch": "2.10.9",
+    "clean-css-brunch": "2.0.0",
+    "uglify-js-brunch": "2.10.0"
+  }
+}
+"#,
+    );
+    app.write(
+        "assets/brunch-config.js",
+        "exports.config = {\n\
+         files: {javascripts: {joinTo: 'js/app.js'}, stylesheets: {joinTo: 'css/app.css'}},\n\
+         conventions: {assets: /^static/},\n\
+         paths: {watched: ['static', 'css', 'js', 'vendor'], public: '../priv/static'},\n\
+         plugins: {babel: {ignore: [/vendor/]}},\n\
+         modules: {autoRequire: {'js/app.js': ['js/app']}},\n\
+         npm: {enabled: true}\n\
+         }\n",
+    );
+    app.write(
+        "assets/js/app.js",
+        "const greet = (name = 'brunch') => `hello ${name}`\ndocument.title = greet()\n",
+    );
+    app.write("assets/css/app.css", "body { color: red; }\n");
+    app.write("assets/static/brunch.txt", "copied as it is\n");
+    app
+}
+
+/// What `phx.digest` made of a file of `priv/static`.
+fn digest_of(deploy: &Deploy, file: &str) -> String {
+    let manifest = deploy.slug.join("priv/static/cache_manifest.json");
+    let json: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(manifest).unwrap()).unwrap();
+    let digested = json["latest"][file].as_str().unwrap_or_else(|| {
+        panic!("{file} was not digested:\n{}", deploy.log());
+    });
+    fs::read_to_string(deploy.slug.join("priv/static").join(digested)).unwrap()
+}
+
+#[test]
+fn an_app_of_phoenix_1_3_builds_with_brunch_on_a_node_that_brunch_runs_on() {
+    let app = brunch_app();
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(&deploy, "node 22.23.3 (newest that brunch 2 runs on)");
+    holds(&deploy, "$ npm run deploy");
+    // Made small, and with an arrow function and a default turned into what old browsers know.
+    let script = digest_of(&deploy, "js/app.js");
+    assert!(
+        script.contains("hello ") && !script.contains("=>"),
+        "{script}"
+    );
+    // What its minifier cannot do on a newer Node.
+    assert_eq!(digest_of(&deploy, "css/app.css"), "body{color:red}");
+    assert_eq!(digest_of(&deploy, "brunch.txt"), "copied as it is\n");
+}
+
+#[test]
+fn components_of_bower_are_installed_by_the_apps_bower_or_by_that_of_the_registry() {
+    let app = App::fixture("phoenix-npm");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    // bower's own registry cannot be reached here; these two endpoints need none.
+    let git = format!("git+{}/git/greeter.git#main", app.host.url());
+    let json = format!(
+        "{{\"name\": \"shop\", \"dependencies\": {{\"dots\": \"./bower_local/dots\", \"greeter\": \"{git}\"}}}}"
+    );
+    app.write("assets/bower.json", &json);
+    app.write(
+        "assets/bower_local/dots/bower.json",
+        "{\"name\": \"dots\", \"version\": \"1.2.0\"}",
+    );
+    app.write("assets/bower_local/dots/dots.js", "window.dots = 12\n");
+    app.edit(
+        "assets/js/app.js",
+        "import",
+        "import \"../bower_components/dots/dots.js\"\nimport",
+    );
+    let deploy = app.deploy();
+    expect_digested(&deploy);
+    holds(&deploy, "assets/bower.json is there");
+    holds(&deploy, "$ bower install  (in assets)");
+    assert!(digest_of(&deploy, "assets/app.js").contains("dots=12"));
+    assert!(
+        deploy
+            .slug
+            .join("assets/bower_components/greeter/mix.exs")
+            .is_file()
+    );
+    let kept = |folder: &str| app.cache().join("mixpack/scratch").join(folder);
+    assert!(kept("bower/packages").is_dir() && kept("managers/bower/bin/bower").exists());
+    // Nothing of it is where home was, which would be in the slug.
+    for of_home in [".config", ".local", ".cache", ".bower"] {
+        assert!(!deploy.slug.join(of_home).exists(), "{of_home}");
+    }
+
+    // A bower of the app's own is the one that runs.
+    app.remove("assets/package-lock.json");
+    app.edit(
+        "assets/package.json",
+        "\"esbuild\":",
+        "\"bower\": \"1.8.8\", \"esbuild\":",
+    );
+    app.write(
+        "assets/.bowerrc",
+        "{\"scripts\": {\"postinstall\": \"bower --version\"}}",
+    );
+    let own = app.deploy();
+    expect_digested(&own);
+    holds(&own, "1.8.8");
+
+    app.write(
+        "assets/bower.json",
+        "{\"name\": \"shop\", \"dependencies\": {\"dots\": \"./nowhere\"}}",
+    );
+    let failed = app.deploy();
+    assert!(!failed.succeeded);
+    assert!(
+        failed.log().contains("Error code: bower-failed"),
+        "{}",
+        failed.log()
+    );
+}
+
+/// Runs a later buildpack's work on a slug, as a shell that has sourced our `export`.
+#[track_caller]
+fn then(app: &App, deploy: &Deploy, script: &str) {
+    let script = format!(
+        "set -e; . /tmp/buildpack/export; BUILD={}; HOST={}\n{script}",
+        deploy.build_dir.display(),
+        app.host.url()
+    );
+    let output = app
+        .sandbox
+        .command("bash", ["-c", &script])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+}
+
+/// A stand-in for the Phoenix static buildpack: what its `bin/compile` does on the app, without the
+/// hosts that cannot be reached here. It was run itself too, by hand.
+const STATIC_BUILDPACK: &str = r#"
+if [ -d $BUILD/.heroku/node ]; then echo "Please remove any prior buildpack that installs Node."; exit 1; fi
+mkdir -p $BUILD/.heroku/node
+curl -sf $HOST/dist/v24.21.0/node-v24.21.0-linux-x64.tar.gz | tar xz --strip 1 -C $BUILD/.heroku/node
+PATH=$BUILD/.heroku/node/bin:$BUILD/.platform_tools/elixir/bin:$BUILD/.platform_tools/erlang/bin:$PATH
+cd $BUILD/assets
+npm install --quiet && npm run deploy
+cd $BUILD
+mix phx.digest
+mkdir -p .profile.d
+echo 'export PATH="$HOME/.heroku/node/bin:$PATH"' > .profile.d/phoenix_static_buildpack_paths.sh
+"#;
+
+#[test]
+fn a_static_buildpack_behind_this_one_finds_what_it_needs_and_no_node() {
+    let app = App::fixture("phoenix-npm");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.write(
+        ".buildpacks",
+        "https://host/owner/mixpack\nhttps://host/gjaldon/heroku-buildpack-phoenix-static\n",
+    );
+    let skipped = "assets: skipped, also Node and the digest";
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(
+        &deploy,
+        &format!("{skipped} (.buildpacks:2 lists heroku-buildpack-phoenix-static after this one)"),
+    );
+    assert!(!deploy.stdout.contains("npm ci"), "{}", deploy.log());
+    assert!(!deploy.slug.join(".heroku").exists());
+    assert!(!deploy.slug.join("priv/static/cache_manifest.json").exists());
+    let export = fs::read_to_string(app.sandbox.tmp().join("buildpack/export")).unwrap();
+    assert!(!export.contains(".heroku/node"), "{export}");
+    then(&app, &deploy, STATIC_BUILDPACK);
+    let script = latest(&deploy.slug);
+    let dyno = app.ship(deploy);
+    let server = dyno.start("mix phx.server");
+    assert!(server.get("/").contains(&script));
+    server.stop();
+    assert!(dyno.run("node --version").status.success());
+
+    // The same where no file tells: on Heroku.
+    app.remove(".buildpacks");
+    app.config("MIXPACK_SKIP_ASSETS", "true");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(
+        &deploy,
+        &format!("{skipped} (config var MIXPACK_SKIP_ASSETS)"),
+    );
+    then(&app, &deploy, STATIC_BUILDPACK);
+}
+
+/// A stand-in for heroku/nodejs, on an app with a `package.json` at its top: it empties the folder
+/// of Node, and fills it with its own.
+const NODEJS_BUILDPACK: &str = r#"
+mkdir -p $BUILD/.heroku/node
+rm -rf $BUILD/.heroku/node/*
+curl -sf $HOST/dist/v22.23.3/node-v22.23.3-linux-x64.tar.gz | tar xz --strip 1 -C $BUILD/.heroku/node
+export PATH=$BUILD/.heroku/node/bin:$BUILD/node_modules/.bin:$PATH NODE_ENV=production
+cd $BUILD
+npm install --quiet
+echo 'export PATH="$HOME/.heroku/node/bin:$HOME/bin:$HOME/node_modules/.bin:$PATH"' > .profile.d/nodejs.sh
+"#;
+
+#[test]
+fn nodejs_behind_this_buildpack_has_its_own_node_and_does_not_spoil_what_is_kept() {
+    let app = App::fixture("phoenix-npm");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.write("package.json", "{\"name\": \"top\", \"private\": true}");
+    app.edit(
+        "phoenix_static_buildpack.config",
+        "clean_cache",
+        "assets_path=assets\nclean_cache",
+    );
+    let deploy = app.deploy();
+    expect_digested(&deploy);
+    then(&app, &deploy, NODEJS_BUILDPACK);
+    let dyno = app.ship(deploy);
+    let version = dyno.run("node --version");
+    // Of two scripts in .profile.d, each puts its Node in the same folder: it is the later one's.
+    assert_eq!(String::from_utf8_lossy(&version.stdout), "v22.23.3\n");
+    assert!(dyno.run("mix run --no-start -e ':ok'").status.success());
+
+    let again = app.deploy();
+    expect_digested(&again);
+    let (_, of_node) = again
+        .stdout
+        .split_once("Installing Node.js 24.21.0")
+        .unwrap();
+    assert!(
+        of_node.trim_start().starts_with("kept from the last build"),
+        "{of_node}"
+    );
+    assert!(
+        !again.log().contains("could not be used"),
+        "{}",
+        again.log()
+    );
+}
+
+#[test]
+fn what_the_old_buildpacks_kept_is_removed_once_and_nothing_of_others() {
+    let app = App::fixture("phoenix-npm");
+    let keep = |name: &str| {
+        let path = app.cache().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "v24.21.0\n").unwrap();
+    };
+    let of_elixir = "heroku-buildpack-elixir/stack-cache/erlang/OTP-27.0.tar.gz";
+    let of_static = [
+        "phoenix-static/robots.txt",
+        "node_modules/left/index.js",
+        "yarn-cache/a",
+        "node-version",
+        "npm-version",
+        "node-v24.21.0-linux-x64.tar.gz",
+    ];
+    let of_others = ["stack", "node/signature", "python/cache", "node-gyp.tar.gz"];
+    let there = |names: &[&str]| {
+        let there = |name: &&&str| app.cache().join(name).exists();
+        names.iter().filter(there).count()
+    };
+    for name in of_static.iter().chain(&of_others).chain([&of_elixir]) {
+        keep(name);
+    }
+    let hand_over = || app.sandbox.give(app.cache()).unwrap();
+    hand_over();
+    let header = "Removing what the old buildpacks kept";
+
+    // A build that fails leaves it all.
+    app.edit("assets/js/app.js", "import", "import \"./nowhere\"\nimport");
+    assert!(!app.deploy().succeeded);
+    assert_eq!(there(&of_static) + there(&[of_elixir]), 7);
+
+    // The static buildpack still runs, behind this one: its part stays.
+    app.edit("assets/js/app.js", "import \"./nowhere\"\n", "");
+    app.config("MIXPACK_SKIP_ASSETS", "true");
+    let skipped = app.deploy();
+    skipped.expect_success();
+    holds(&skipped, "heroku-buildpack-elixir: 0.0 MB");
+    assert_eq!((there(&of_static), there(&[of_elixir])), (6, 0));
+
+    app.unset("MIXPACK_SKIP_ASSETS");
+    let deploy = app.deploy();
+    expect_digested(&deploy);
+    holds(&deploy, header);
+    holds(&deploy, "0.0 MB in 6 files; this is done once");
+    assert_eq!(there(&of_static), 0);
+    assert_eq!(there(&of_others), 4);
+
+    // Who still runs keeps its own from now on.
+    keep(of_static[0]);
+    keep(of_elixir);
+    hand_over();
+    let again = app.deploy();
+    expect_digested(&again);
+    assert!(!again.stdout.contains(header), "{}", again.log());
+    assert_eq!(there(&[of_static[0], of_elixir]), 2);
+    assert_eq!(there(&of_others), 4);
+}
+
+#[test]
+fn the_keys_of_the_static_config_do_what_they_say() {
+    let app = App::fixture("phoenix-npm");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.remove("assets/package-lock.json");
+    app.remove("assets/package.json");
+    app.write(
+        "ui/package.json",
+        "{\"scripts\": {\"deploy\": \"npm --version && esbuild js/app.js --bundle --minify \
+         --outdir=../priv/static/assets\"}, \"dependencies\": {\"phoenix\": \"file:../deps/phoenix\"}, \
+         \"devDependencies\": {\"esbuild\": \"0.25.4\"}}",
+    );
+    app.write(
+        "ui/js/app.js",
+        "import \"phoenix\"\nconsole.log(\"from ui\")\n",
+    );
+    app.write(
+        "phoenix_static_buildpack.config",
+        "node_version=24\nnpm_version=10.9.0\nassets_path=ui\nphoenix_ex=phoenix\nremove_node=true\n",
+    );
+    // Stands in for the tasks of a Phoenix before 1.3, which the stand-in for Phoenix has not.
+    app.write(
+        "lib/mix/tasks/phoenix.ex",
+        "defmodule Mix.Tasks.Phoenix.Digest do\n  use Mix.Task\n\n  def run(args) do\n    \
+         Mix.shell().info(\"phoenix.digest runs\")\n    Mix.Task.run(\"phx.digest\", args)\n  end\nend\n\n\
+         defmodule Mix.Tasks.Phoenix.Server do\n  use Mix.Task\n\n  def run(args), do: Mix.Task.run(\"phx.server\", args)\nend\n",
+    );
+    let deploy = app.deploy();
+    expect_digested(&deploy);
+    holds(&deploy, "npm 10.9.0");
+    holds(&deploy, "\n       10.9.0\n");
+    holds(&deploy, "(in ui)");
+    holds(&deploy, "phoenix.digest runs");
+    assert!(digest_of(&deploy, "assets/app.js").contains("from ui"));
+    let gone = [
+        ".heroku/node",
+        "ui/node_modules",
+        ".profile.d/phoenix_static_buildpack_paths.sh",
+    ];
+    for path in gone {
+        assert!(!deploy.slug.join(path).exists(), "{path}");
+    }
+    let web = app.web(&deploy);
+    assert_eq!(web, "mix phoenix.server");
+    let script = latest(&deploy.slug);
+    let dyno = app.ship(deploy);
+    let server = dyno.start(&web);
+    assert!(server.get("/").contains(&script));
+    server.stop();
+    assert!(!dyno.run("node --version").status.success());
+
+    app.write(
+        "phoenix_static_buildpack.config",
+        "clean_cache=true\nassets_path=ui\nnode_version=24\n",
+    );
+    let clean = app.deploy();
+    expect_digested(&clean);
+    holds(&clean, "asked for by clean_cache=true");
+    holds(&clean, "$ mix do phx.digest, phx.digest.clean");
+    assert!(!clean.stdout.contains("kept from the last build"));
+    assert!(clean.slug.join("ui/node_modules").exists());
 }

@@ -727,3 +727,44 @@ fn size(tree: &Path) -> (usize, u64) {
         )
     })
 }
+
+#[test]
+fn a_new_value_of_a_config_var_gives_one_clean_build() {
+    let app = App::fixture("plain-otp");
+    let dropped = "Dropping everything kept from earlier builds";
+    let clean = |deploy: Deploy, why: Option<&str>| {
+        deploy.expect_success();
+        let said = deploy.stdout.split_once(dropped).map(|(_, after)| after);
+        let said = said.and_then(|after| after.trim_start().lines().next());
+        let expected = why.map(|why| format!("asked for by {why}"));
+        assert_eq!(said, expected.as_deref(), "{}", deploy.log());
+        // What that means, and not only what is said.
+        let compiled = compiling(&deploy.stdout);
+        assert_eq!(compiled.is_empty(), why.is_none(), "{compiled:?}");
+        fs::remove_dir_all(&deploy.slug).unwrap();
+    };
+    app.deploy().expect_success();
+    clean(app.deploy(), None);
+    let by_var = "MIXPACK_CLEAN_BUILD, which has a new value";
+    app.config("MIXPACK_CLEAN_BUILD", "1700000001");
+    clean(app.deploy(), Some(by_var));
+    clean(app.deploy(), None);
+    // The value had its build, also when it is there again.
+    app.unset("MIXPACK_CLEAN_BUILD");
+    clean(app.deploy(), None);
+    app.config("MIXPACK_CLEAN_BUILD", "1700000001");
+    clean(app.deploy(), None);
+    app.config("MIXPACK_CLEAN_BUILD", "1700000002");
+    clean(app.deploy(), Some(by_var));
+
+    // With another one that asks, the new value is used up by that build.
+    app.config("MIXPACK_CLEAN_BUILD", "1700000003");
+    app.write("elixir_buildpack.config", "always_rebuild=true\n");
+    clean(app.deploy(), Some("always_rebuild=true"));
+    clean(app.deploy(), Some("always_rebuild=true"));
+    app.remove("elixir_buildpack.config");
+    clean(app.deploy(), None);
+
+    let kept = fs::read_to_string(app.cache().join("mixpack/clean-build")).unwrap();
+    assert!(kept.len() == 8 && !kept.contains("17000"), "{kept}");
+}

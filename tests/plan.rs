@@ -14,6 +14,8 @@ struct Case {
     stack: &'static str,
     /// Whether there is a second place to have OTP from.
     other_otp: bool,
+    /// More variables of the shell.
+    env: Vec<(&'static str, &'static str)>,
 }
 
 fn case(fixture: &str) -> Case {
@@ -27,6 +29,7 @@ fn case(fixture: &str) -> Case {
         host: artifact_host(),
         stack: "heroku-24",
         other_otp: false,
+        env: Vec::new(),
     }
 }
 
@@ -51,6 +54,7 @@ impl Case {
             .env("STACK", self.stack)
             .env("HEX_BUILDS_URL", self.host.url())
             .env("NODEJS_ORG_MIRROR", format!("{}/dist", self.host.url()))
+            .envs(self.env.iter().copied())
             .output()
             .expect("mixpack runs")
     }
@@ -272,4 +276,23 @@ fn listing(dir: &Path) -> Vec<(PathBuf, std::time::SystemTime)> {
             )
         })
         .collect()
+}
+
+#[test]
+fn skipped_assets_are_said_and_no_list_of_node_is_read() {
+    let mut case = case("phoenix-npm");
+    case.env.push(("MIXPACK_SKIP_ASSETS", "true"));
+    let plan = case.json();
+    assert_eq!(plan["skip_assets"], "config var MIXPACK_SKIP_ASSETS");
+    assert!(plan["tools"]["node"].is_null());
+    let paths = case.paths();
+    assert!(
+        !paths.iter().any(|path| path.contains("/dist")),
+        "{paths:?}"
+    );
+    let text = String::from_utf8(case.run(&[]).stdout).expect("UTF-8");
+    let line =
+        "       assets: skipped, also Node and the digest (config var MIXPACK_SKIP_ASSETS)\n";
+    assert!(text.contains(line), "{text}");
+    assert!(!text.contains("\n       digest"), "{text}");
 }

@@ -1,6 +1,7 @@
 //! Reads the user's files into facts. Decides nothing.
 
 use crate::app_dir;
+use crate::buildpacks;
 use crate::launcher;
 use crate::mix_exs::{MixExs, lock_holds, locked_version};
 use crate::node_use;
@@ -127,12 +128,16 @@ pub struct Facts {
     pub version_files: Vec<VersionEntry>,
     /// By folder: the app, then `assets` folders.
     pub packages: Vec<JsPackage>,
+    /// The folders, of those that were looked into for a `package.json`, with a `bower.json`.
+    pub bower: Vec<String>,
     /// The version of the Node.js that an earlier buildpack has left in the app. It has to be run to
     /// be asked: the caller does, and sets this.
     pub given_node: Option<NodeVersion>,
     /// The `Procfile` that counts: the one at the top, or else the one in the app's folder.
     pub procfile: Option<Procfile>,
     pub procfile_path: String,
+    /// The static buildpack that `.buildpacks` lists behind this one.
+    pub later_static: Option<Asked>,
     /// Regular files directly in the app folder, by name.
     pub root_files: Vec<String>,
     /// Where the app speaks of running Node.js once it is deployed.
@@ -148,6 +153,11 @@ impl Facts {
     #[must_use]
     pub fn package_in(&self, dir: &str) -> Option<&JsPackage> {
         self.packages.iter().find(|package| package.dir == dir)
+    }
+
+    #[must_use]
+    pub fn has_bower(&self, dir: &str) -> bool {
+        self.bower.iter().any(|found| found == dir)
     }
 }
 
@@ -195,9 +205,11 @@ pub fn read(dir: &Path, app_dir: Asked) -> Result<Facts, ReadError> {
     }
     let lock = optional(dir, &join(app, "mix.lock"))?;
     let mut packages = Vec::new();
+    let mut bower = Vec::new();
     for project in &projects {
         for folder in [project.dir.clone(), join(&project.dir, "assets")] {
             packages.extend(package(dir, &folder)?);
+            bower.extend(with_bower(dir, folder));
         }
     }
     let elixir_config_path = nearest(dir, app, ELIXIR_CONFIG);
@@ -227,9 +239,12 @@ pub fn read(dir: &Path, app_dir: Asked) -> Result<Facts, ReadError> {
         tool_versions_path,
         version_files: version_files(dir, app)?,
         packages,
+        bower,
         given_node: None,
         procfile,
         procfile_path,
+        later_static: optional(dir, buildpacks::FILE)?
+            .and_then(|text| buildpacks::later_static(&text)),
         root_files,
         app_dir,
     })
@@ -250,6 +265,9 @@ pub fn add_configured_packages(
     for folder in folders.collect::<Vec<_>>() {
         if facts.package_in(&folder).is_none() {
             facts.packages.extend(package(dir, &folder)?);
+        }
+        if !facts.has_bower(&folder) {
+            facts.bower.extend(with_bower(dir, folder));
         }
     }
     Ok(())
@@ -290,6 +308,12 @@ fn version_files(dir: &Path, app: &str) -> Result<Vec<VersionEntry>, ReadError> 
         }
     }
     Ok(entries)
+}
+
+/// The folder, if it has a `bower.json`.
+fn with_bower(dir: &Path, folder: String) -> Option<String> {
+    let file = dir.join(&folder).join("bower.json");
+    file.is_file().then_some(folder)
 }
 
 fn package(dir: &Path, folder: &str) -> Result<Option<JsPackage>, ReadError> {

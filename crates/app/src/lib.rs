@@ -5,6 +5,8 @@
 //! and handed back as values.
 
 pub mod app_dir;
+mod brunch;
+mod buildpacks;
 pub mod facts;
 pub mod launcher;
 pub mod lifecycle;

@@ -98,6 +98,13 @@ impl PackageJson {
         })
     }
 
+    /// What is asked of a package, where the file names it as a dependency of either kind.
+    #[must_use]
+    pub fn requires(&self, package: &str) -> Option<&str> {
+        let lists = [&self.dev_dependencies, &self.dependencies];
+        lists.into_iter().find_map(|list| list[package].as_str())
+    }
+
     #[must_use]
     pub fn has_script(&self, name: &str) -> bool {
         self.scripts.contains_key(name)
@@ -171,6 +178,18 @@ mod tests {
         ] {
             assert_eq!(PackageJson::parse(nothing).unwrap().node_versions(), []);
         }
+    }
+
+    #[test]
+    fn a_dependency_of_either_kind_is_found() {
+        let text = r#"{"dependencies":{"a":"1"},"devDependencies":{"b":"^2"}}"#;
+        let json = PackageJson::parse(text).unwrap();
+        assert_eq!(
+            [json.requires("a"), json.requires("b"), json.requires("c")],
+            [Some("1"), Some("^2"), None]
+        );
+        let odd = PackageJson::parse(r#"{"dependencies":[],"devDependencies":null}"#).unwrap();
+        assert_eq!(odd.requires("a"), None);
     }
 
     #[test]

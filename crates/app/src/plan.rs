@@ -104,8 +104,17 @@ pub struct Assets {
     /// Where its asset sources are.
     pub assets_dir: String,
     pub install: Option<Install>,
+    /// There is a `bower.json` beside them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub bower: bool,
     pub build: AssetBuild,
     pub why: String,
+}
+
+impl Assets {
+    fn needs_node(&self) -> bool {
+        self.install.is_some() || self.bower
+    }
 }
 
 /// A step's name; the string is what logs, reports and `needs` use.
@@ -216,6 +225,9 @@ pub struct Plan {
     pub locked: bool,
     /// The release is all that the slug holds.
     pub release_alone: bool,
+    /// Another buildpack makes what browsers load: who says so, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_assets: Option<String>,
     /// `mix deps.get --check-locked`: mix.lock must be in step with mix.exs.
     pub check_locked: bool,
     /// A command of the app removes the executables of esbuild and its like from `_build`.
@@ -234,6 +246,9 @@ pub struct Plan {
     pub umbrella: bool,
     /// Everything kept from earlier builds is dropped first, and who asked for it.
     pub clean: Option<String>,
+    /// What that is done for and not again, as a digest. Not known to the app's own files.
+    #[serde(skip)]
+    pub clean_once: Option<String>,
     pub steps: Vec<StepPlan>,
     pub processes: BTreeMap<String, Process>,
     /// The `Procfile` of the app's folder, where the top has none.
@@ -387,10 +402,11 @@ pub enum PlanError {
 /// Whether the app's assets need Node: then the caller fetches its list.
 #[must_use]
 pub fn needs_node(facts: &Facts, settings: &Settings) -> bool {
-    asset_dirs(facts, settings).is_ok_and(|dirs| {
-        dirs.iter()
-            .any(|(_, assets)| facts.package_in(assets).is_some())
-    })
+    settings.skip_assets.is_none()
+        && asset_dirs(facts, settings).is_ok_and(|dirs| {
+            dirs.iter()
+                .any(|(_, assets)| facts.package_in(assets).is_some() || facts.has_bower(assets))
+        })
 }
 
 /// Decides everything.
@@ -410,13 +426,13 @@ pub fn plan(
     let given = facts
         .given_node
         .as_ref()
-        .filter(|_| assets.iter().any(|assets| assets.install.is_some()));
+        .filter(|_| assets.iter().any(Assets::needs_node));
     let node = match (&lists.node, given) {
         (_, Some(given)) => {
             let why = "an earlier buildpack installed it";
             Some(node_choice(given, None, Origin::Default(why.to_owned())))
         }
-        (Some(index), None) if assets.iter().any(|assets| assets.install.is_some()) => {
+        (Some(index), None) if assets.iter().any(Assets::needs_node) => {
             Some(choose_node(&wishes, &target, index, last)?)
         }
         _ => None,
@@ -481,6 +497,7 @@ pub fn plan(
             .filter(|asked| matches!(asked.origin, Origin::File { .. }))
             .map(|asked| asked.value.clone()),
         remove_node: settings.remove_node || slim == Slim::Full,
+        skip_assets: settings.skip_assets.clone(),
         release_alone,
         slim,
         node_use: facts.node_use.clone(),
@@ -499,6 +516,7 @@ pub fn plan(
             .then_some("always_rebuild=true")
             .or(settings.clean_cache.then_some("clean_cache=true"))
             .map(str::to_owned),
+        clean_once: None,
         warnings,
     })
 }
@@ -522,7 +540,10 @@ fn warnings_about(
         ));
     }
     let script = &settings.compile_script;
-    if script != COMPILE_SCRIPT && !facts.root_files.contains(script) {
+    if settings.skip_assets.is_none()
+        && script != COMPILE_SCRIPT
+        && !facts.root_files.contains(script)
+    {
         warnings.push(format!(
             "compile={script} names the app's own asset script, and there is no such file at the top of the app"
         ));
@@ -994,15 +1015,31 @@ fn choose_node(
     last: &LastBuild,
 ) -> Result<Choice<NodeVersion>, PlanError> {
     let range = wishes.node_range.as_ref();
+    let brunch = wishes.brunch.as_ref();
+    let allowed = |version: &NodeVersion| {
+        range.is_none_or(|(_, range)| range.matches(version))
+            && brunch.is_none_or(|brunch| brunch.runs_on(version))
+    };
     let Some(asked) = &wishes.node else {
         let kept = last.node.as_deref().and_then(|kept| {
             let request = NodeRequest::parse(kept).ok()?;
             let release = index.choose(&request, target.arch).ok()?;
-            let allowed = range.is_none_or(|(_, range)| range.matches(&release.version));
-            allowed.then_some(release)
+            allowed(&release.version).then_some(release)
         });
         if let Some(release) = kept {
             return Ok(node_choice(&release.version, None, Origin::LastBuild));
+        }
+        let for_brunch = brunch.and_then(|brunch| {
+            let mut releases = index
+                .releases()
+                .iter()
+                .filter(|release| release.lts.is_some() && release.archs.contains(&target.arch));
+            let release = releases.find(|release| allowed(&release.version))?;
+            let source = Origin::Default(brunch.reason());
+            Some(node_choice(&release.version, None, source))
+        });
+        if let Some(choice) = for_brunch {
+            return Ok(choice);
         }
         return match range {
             Some((asked, range)) => {
@@ -1118,6 +1155,9 @@ fn assets_dir(facts: &Facts, settings: &Settings, phoenix_dir: &str) -> String {
 }
 
 fn assets(facts: &Facts, settings: &Settings) -> Result<Vec<Assets>, PlanError> {
+    if settings.skip_assets.is_some() {
+        return Ok(Vec::new());
+    }
     asset_dirs(facts, settings)?
         .into_iter()
         .map(|(phoenix_dir, assets_dir)| {
@@ -1127,6 +1167,7 @@ fn assets(facts: &Facts, settings: &Settings) -> Result<Vec<Assets>, PlanError> 
             };
             let (build, why) = asset_build(facts, settings, &phoenix_dir, &assets_dir);
             Ok(Assets {
+                bower: facts.has_bower(&assets_dir),
                 phoenix_dir,
                 assets_dir,
                 install,
@@ -1315,7 +1356,7 @@ fn steps(
         .iter()
         .any(|assets| assets.build != AssetBuild::Nothing);
     let after_hook = [compiled.as_slice(), &[Name::HookPostCompile]].concat();
-    if builds_assets || phoenix {
+    if (builds_assets || phoenix) && settings.skip_assets.is_none() {
         add(Name::Assets, &after_hook, true);
         add(Name::Digest, &[Name::Assets], false);
     }

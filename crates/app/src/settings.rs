@@ -36,6 +36,8 @@ pub struct Settings {
     pub clean_cache: bool,
     pub release: bool,
     pub remove_node: bool,
+    /// Another buildpack makes what browsers load: who says so, in words.
+    pub skip_assets: Option<String>,
     /// Whether mix.lock has to be in step with mix.exs.
     pub check_locked: bool,
     /// Where the slug runs: `/app` unless the app says otherwise.
@@ -61,12 +63,14 @@ pub struct Settings {
 pub const COMPILE_SCRIPT: &str = "compile";
 /// The config var that turns the check of mix.lock off.
 pub const CHECK_LOCKED: &str = "MIXPACK_CHECK_LOCKED";
+/// The config var that leaves the assets to another buildpack.
+pub const SKIP_ASSETS: &str = "MIXPACK_SKIP_ASSETS";
 /// The config var that says how much is left out of the slug.
 pub const SLIM: &str = "MIXPACK_SLIM";
 /// The config var that has assets built whatever has changed.
 pub const REUSE_ASSETS: &str = "MIXPACK_REUSE_ASSETS";
 
-const ELIXIR_KEYS: [&str; 16] = [
+const ELIXIR_KEYS: [&str; 17] = [
     app_dir::KEY,
     "erlang_version",
     "elixir_version",
@@ -83,6 +87,7 @@ const ELIXIR_KEYS: [&str; 16] = [
     "test_args",
     "slim",
     "reuse_assets",
+    "skip_assets",
 ];
 
 const STATIC_KEYS: [&str; 9] = [
@@ -138,6 +143,13 @@ impl Settings {
             clean_cache: yes(static_key("clean_cache")),
             release: yes(defaulted("release")),
             remove_node: yes(static_key("remove_node")),
+            skip_assets: match of_var(SKIP_ASSETS).or_else(|| defaulted("skip_assets")) {
+                Some(asked) => (asked.value == "true").then(|| asked.origin.to_string()),
+                None => facts
+                    .later_static
+                    .as_ref()
+                    .map(|later| format!("{} lists {} after this one", later.origin, later.value)),
+            },
             check_locked: of_var(CHECK_LOCKED).is_none_or(|asked| asked.value != "false"),
             runtime_path: defaulted("runtime_path").map_or_else(|| "/app".to_owned(), |a| a.value),
             hooks: Hooks {

@@ -1,5 +1,6 @@
 //! What the app asks for, tool by tool: the first source that answers.
 
+use crate::brunch::Brunch;
 use crate::facts::{Facts, join};
 use crate::origin::{Asked, Origin};
 use crate::settings::Settings;
@@ -18,6 +19,8 @@ pub struct Wishes {
     pub elixir_requirements: Vec<(Asked, ElixirRequirement)>,
     /// A range of Node that has no upper end: it excludes, it does not ask.
     pub node_range: Option<(Asked, NodeRange)>,
+    /// The builder of the assets that cannot do with every Node.
+    pub(crate) brunch: Option<Brunch>,
     /// What was asked for and only means something on the machine of the one who wrote it.
     pub skipped: Vec<(Tool, Asked)>,
 }
@@ -65,6 +68,9 @@ impl Wishes {
         Self {
             erlang,
             elixir,
+            brunch: assets
+                .iter()
+                .find_map(|dir| Brunch::of(facts.package_in(dir)?)),
             node_range: node_range.filter(|_| node.is_none()),
             node,
             elixir_requirements: requirements(facts),

@@ -1095,3 +1095,99 @@ fn an_app_in_a_folder_of_the_repository_is_planned_there() {
     assert_eq!(plan.assets[0].phoenix_dir, "backend/apps/web");
     assert_eq!(plan.elixir.version, "1.17.3");
 }
+
+#[test]
+fn an_old_brunch_gets_the_newest_node_that_it_runs_on() {
+    let package = |asked: &str| format!("{{\"devDependencies\":{{\"brunch\":\"{asked}\"}}}}");
+    let with = |asked: &str| case(&[("assets/package.json", &package(asked))]);
+    let of_brunch_2 = "22.17.0 (default: newest that brunch 2 runs on)";
+    for asked in ["2.10.9", "^2.10", "~2.1.3"] {
+        assert_eq!(with(asked).tools()[2], of_brunch_2, "{asked}");
+    }
+    let of_phoenix_1_0 = "{\"dependencies\":{\"brunch\":\">= 1.8 < 1.9\"}}";
+    assert_eq!(
+        case(&[("package.json", of_phoenix_1_0)]).tools()[2],
+        "22.17.0 (default: newest that brunch 1 runs on)"
+    );
+    // A last build counts if brunch runs on it, a wish always.
+    let last = |node| with("^2.10").last("27.3.4", "1.18.3", Some(node));
+    assert_eq!(last("24.4.0").tools()[2], of_brunch_2);
+    assert_eq!(last("22.16.0").tools()[2], "22.16.0 (the last build)");
+    assert_eq!(
+        with("^2.10").var("node_version", "24").tools()[2],
+        "24.4.0 (config var node_version)"
+    );
+    let newest = "24.4.0 (default: newest LTS)";
+    assert_eq!(with("^4").tools()[2], newest);
+    // An open range excludes, it does not ask.
+    let range = |node: &str| {
+        let json = format!(
+            "{{\"engines\":{{\"node\":\"{node}\"}},\"devDependencies\":{{\"brunch\":\"^2\"}}}}"
+        );
+        case(&[("assets/package.json", &json)]).tools()[2].clone()
+    };
+    assert_eq!(range(">=18"), of_brunch_2);
+    assert!(range(">=24").starts_with("24.4.0 "), "{}", range(">=24"));
+}
+
+#[test]
+fn components_of_bower_need_node_with_and_without_packages() {
+    let alone = case(&[("assets/bower.json", "{}")]);
+    let (facts, settings) = alone.read();
+    assert!(plan::needs_node(&facts, &settings));
+    let plan = alone.planned();
+    assert!(plan.assets[0].bower && plan.assets[0].install.is_none());
+    assert!(plan.node.is_some() && plan.has(StepName::Javascript));
+    let elsewhere = case(&[("bower.json", "{}"), PACKAGE]).planned();
+    assert!(!elsewhere.assets[0].bower);
+    let configured = case(&[
+        ("ui/bower.json", "{}"),
+        ("ui/package.json", "{}"),
+        (STATIC_CONFIG, "assets_path=ui\n"),
+    ]);
+    assert!(configured.planned().assets[0].bower);
+}
+
+#[test]
+fn skipped_assets_take_node_and_the_digest_with_them() {
+    let phoenix = ("mix.exs", "[app: :shop, deps: [{:phoenix, \"~> 1.8\"}]]");
+    let with = |files: &[(&str, &str)]| case(&[phoenix, PACKAGE, ("compile", "true")]).files(files);
+    let key = |value: &str| with(&[(ELIXIR_CONFIG, &format!("skip_assets={value}\n"))]);
+    let two = "https://host/mixpack\nhttps://host/x/heroku-buildpack-phoenix-static\n";
+    let listed = || with(&[(".buildpacks", two)]);
+    let skipped = |case: &Case| {
+        let plan = case.planned();
+        let (facts, settings) = case.read();
+        let steps = [
+            StepName::Node,
+            StepName::Javascript,
+            StepName::Assets,
+            StepName::Digest,
+        ];
+        let left = steps.iter().any(|step| plan.has(*step));
+        let node = plan.node.is_some() || plan::needs_node(&facts, &settings);
+        assert_eq!(left, plan.skip_assets.is_none());
+        assert_eq!(node, plan.skip_assets.is_none());
+        plan.skip_assets
+    };
+    assert_eq!(skipped(&with(&[])), None);
+    assert_eq!(
+        skipped(&key("true")).as_deref(),
+        Some("elixir_buildpack.config:1")
+    );
+    let var = |value: &str| with(&[]).var("MIXPACK_SKIP_ASSETS", value);
+    assert_eq!(
+        skipped(&var("true")).as_deref(),
+        Some("config var MIXPACK_SKIP_ASSETS")
+    );
+    assert_eq!(
+        skipped(&listed()).as_deref(),
+        Some(".buildpacks:2 lists heroku-buildpack-phoenix-static after this one")
+    );
+    // Who says no is heard: the config var first, then the file.
+    assert_eq!(
+        skipped(&key("true").var("MIXPACK_SKIP_ASSETS", "false")),
+        None
+    );
+    assert_eq!(skipped(&key("false").file(".buildpacks", two)), None);
+}

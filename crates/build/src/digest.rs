@@ -33,6 +33,11 @@ pub(crate) fn sha256_of(path: &Path) -> io::Result<String> {
     Ok(hex(&hasher.finalize()))
 }
 
+/// Four bytes of the SHA-256 of a value, in hex: enough to see that it has changed.
+pub(crate) fn short(value: &[u8]) -> String {
+    hex(&Sha256::digest(value)[..4])
+}
+
 /// A digest of files, and of what folders hold but `node_modules`, by their names: `paths` are
 /// relative to `root`. What is not there counts as that.
 pub(crate) fn of_paths(root: &Path, paths: &[String]) -> io::Result<String> {

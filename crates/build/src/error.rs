@@ -34,6 +34,10 @@ pub enum Doing {
         /// Relative to the app.
         lockfile: Option<String>,
     },
+    /// `bower install`, for this `bower.json`.
+    Bower {
+        file: String,
+    },
     /// The app's own `compile` file.
     CustomScript {
         path: String,

@@ -4,6 +4,7 @@
 
 pub mod answers;
 pub mod cancel;
+mod clean_build;
 pub mod command;
 pub mod config_file;
 pub mod credentials;
@@ -17,6 +18,7 @@ mod kept_lists;
 pub mod log;
 mod machine;
 mod mix_session;
+mod old_caches;
 pub mod prepare;
 pub mod profile;
 pub mod record;

@@ -1,5 +1,6 @@
 //! From an app directory to a plan: facts, settings, lists, decisions. Changes nothing.
 
+use crate::clean_build;
 use crate::config_file;
 use crate::environment::Environment;
 use crate::error::Error;
@@ -39,7 +40,15 @@ pub struct Request<'a> {
 /// Reads the app, asks upstream what there is, and decides.
 pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
     let mut facts = read(request.app, request.environment)?;
-    let mut settings = Settings::merge(&facts, &|name| request.environment.config_var(name));
+    let environment = request.environment;
+    let mut settings = Settings::merge(&facts, &|name| {
+        // Ours cannot be meant for anything else: in a shell they count too.
+        if name.starts_with("MIXPACK_") {
+            environment.get(name)
+        } else {
+            environment.config_var(name)
+        }
+    });
     if let Some(asked) = &settings.assets_path {
         facts::add_configured_packages(&mut facts, request.app, &asked.value)?;
     }
@@ -65,6 +74,8 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
     let today = Date::of_unix_time(kept_lists::now());
     plan.warnings
         .extend(lifecycle::warnings(&plan, &lists, today));
+    let value = request.environment.get(clean_build::VARIABLE);
+    clean_build::ask(&mut plan, value.as_deref(), request.store);
     if request.environment.tests_only().is_some() {
         plan.for_tests_only(&facts);
     }
@@ -164,7 +175,13 @@ pub fn show(step: &StepLog<'_>, plan: &Plan) {
     );
     match &plan.node {
         Some(node) => line("node", &node.version, node.asked.as_deref(), &node.source),
+        None if plan.skip_assets.is_some() => {}
         None => step.detail("node: not needed, there is no package.json for assets"),
+    }
+    if let Some(why) = &plan.skip_assets {
+        step.detail(&format!(
+            "assets: skipped, also Node and the digest ({why})"
+        ));
     }
     line("MIX_ENV", &plan.mix_env.value, None, &plan.mix_env.origin);
     for warning in &plan.warnings {

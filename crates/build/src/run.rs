@@ -2,6 +2,7 @@
 
 use crate::answers::Answers;
 use crate::cancel::Cancel;
+use crate::clean_build;
 use crate::command::{Env, Tool};
 use crate::environment::{default, prepend_path};
 use crate::error::{Doing, Error};
@@ -9,12 +10,13 @@ use crate::graph::{self, Timing};
 use crate::log::{Log, StepLog, seconds};
 use crate::machine;
 use crate::mix_session::MixSession;
+use crate::old_caches;
 use crate::record::Record;
 use crate::report::Report;
 use crate::sources::Sources;
 use crate::stable_path::{self, StablePath};
 use crate::steps::kept_assets::Stamps;
-use crate::steps::package_managers;
+use crate::steps::{bower, package_managers};
 use crate::store::Key;
 use crate::told::megabytes;
 use crate::tree::{self, Amount};
@@ -81,7 +83,7 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<R
             .log
             .step("Dropping everything kept from earlier builds");
         step.detail(&format!("asked for by {why}"));
-        workspace.store.clear()?;
+        clean_build::run(plan, workspace.store)?;
     }
     let runtime = PathBuf::from(&plan.runtime_path);
     let home = workspace.environment.home();
@@ -108,6 +110,8 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<R
     let left = path.leave();
     let (timings, record) = result?;
     left?;
+    let tests_only = workspace.environment.tests_only().is_some();
+    old_caches::reclaim(plan, tests_only, workspace.store, means.log);
     let held = [tree::measure(&workspace.app), workspace.store.measure()];
     summarise(means.log, &timings, &record, held);
     Ok(record)
@@ -384,6 +388,7 @@ fn command_env(plan: &Plan, workspace: &Workspace<'_>, dir: &Path) -> Result<Env
             default(&mut env, name, value);
         }
         package_managers::variables(plan, workspace, &mut env)?;
+        bower::variables(plan, workspace.store, &mut env)?;
     }
     // Before OTP 25 `erl` knows its root only from Install, which was told the runtime path.
     if plan.otp_major < 25 && dir != Path::new(&plan.runtime_path) {

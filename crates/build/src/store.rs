@@ -105,8 +105,8 @@ pub trait Store: Sync {
     /// A folder that a tool may use as its own download cache.
     fn scratch(&self, name: &str) -> Result<PathBuf, TreeError>;
 
-    /// A folder that another buildpack keeps in the same cache: to be read, and left as it is.
-    fn foreign(&self, name: &str) -> Option<PathBuf>;
+    /// The folder that other buildpacks keep things in too, where the platform has such a one.
+    fn shared(&self) -> Option<PathBuf>;
 
     /// A small document kept whole, and read back.
     fn read_note(&self, name: &str) -> Option<String>;
@@ -157,7 +157,7 @@ struct ManifestFile {
 }
 
 impl CacheDir {
-    /// Uses `CACHE_DIR/mixpack`; other buildpacks' entries beside it are never touched.
+    /// Uses `CACHE_DIR/mixpack`; other buildpacks' entries beside it are none of it.
     pub fn open(cache_dir: &Path) -> Result<Self, TreeError> {
         let root = cache_dir.join("mixpack");
         let format = root.join("format");
@@ -313,9 +313,8 @@ impl Store for CacheDir {
         Ok(folder)
     }
 
-    fn foreign(&self, name: &str) -> Option<PathBuf> {
-        let folder = self.root.parent()?.join(name);
-        folder.is_dir().then_some(folder)
+    fn shared(&self) -> Option<PathBuf> {
+        self.root.parent().map(Path::to_owned)
     }
 
     fn read_note(&self, name: &str) -> Option<String> {

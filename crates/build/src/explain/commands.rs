@@ -81,6 +81,17 @@ pub(super) fn command(doing: &Doing, error: &CommandError) -> Explanation {
             }
             .typing(format!("{manager} install"))
         }
+        Doing::Bower { file } => failed(
+            Explanation::user(
+                "bower-failed",
+                format!("the components of {file} could not be installed"),
+            ),
+            error,
+        )
+        .so(format!(
+            "Where components ask for different versions of another, name the one to take under `resolutions` in {file}: here nobody can answer bower's question. The same on your machine, in the folder of that file:"
+        ))
+        .typing("bower install --config.interactive=false"),
         Doing::CustomScript { path } => failed(
             Explanation::user(
                 "custom-asset-script-failed",

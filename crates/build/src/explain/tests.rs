@@ -714,6 +714,18 @@ fn package_commands() -> Vec<(&'static str, Doing, CommandError)> {
             ),
         ),
         (
+            "bower",
+            Doing::Bower {
+                file: "assets/bower.json".to_owned(),
+            },
+            failed(
+                "bower install",
+                "exit status 1",
+                1,
+                "bower dots#^3  checkout v1.2.0\nbower dots#^3  ECONFLICT Unable to find suitable version for dots",
+            ),
+        ),
+        (
             "package_manager",
             Doing::PackageManager {
                 spec: "pnpm@9.1.99".to_owned(),

@@ -71,7 +71,8 @@ impl Build<'_> {
                 .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
             let kept = scratch.path().join("kept");
             let restored = store.restore(&self.kept_as(&name(dir)), &Key::new(), &kept)?;
-            let (from, whose) = match (restored, store.foreign(OF_THE_OLD_PACK)) {
+            let old = store.shared().map(|cache| cache.join(OF_THE_OLD_PACK));
+            let (from, whose) = match (restored, old.filter(|old| old.is_dir())) {
                 (Restored::Taken(_), _) => (kept, "of the last deploy"),
                 (_, Some(old)) if self.plan.assets.len() == 1 => {
                     (old, "that the Phoenix static buildpack kept")

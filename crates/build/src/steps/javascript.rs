@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 impl Build<'_> {
     pub(crate) fn javascript(&self) -> Result<(), Error> {
         let log = self.means.log.step("Installing JavaScript dependencies");
-        let installs = self.plan.assets.iter().filter_map(|a| a.install.as_ref());
         // A last hook may want them, whatever the assets want.
         let wanted = self.node_modules_ship() || self.plan.hooks.post_compile.is_some();
         if self.assets_are_kept() && !wanted {
+            let installs = self.plan.assets.iter().filter_map(|a| a.install.as_ref());
             for install in installs {
                 if let Ok(key) = self.node_modules_key(install)? {
                     self.workspace.store.hold(&kept_name(install), &key);
@@ -28,8 +28,13 @@ impl Build<'_> {
             log.detail("not needed: the assets are those of the last build");
             return Ok(());
         }
-        for install in installs {
-            self.install(install, &log)?;
+        for assets in &self.plan.assets {
+            if let Some(install) = &assets.install {
+                self.install(install, &log)?;
+            }
+            if assets.bower {
+                self.bower(&assets.assets_dir, &log)?;
+            }
         }
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())

@@ -41,7 +41,8 @@ impl Build<'_> {
             && plan.locked
             && plan.assets.iter().all(|assets| {
                 let install = assets.install.as_ref();
-                !by_script(&assets.build) && install.is_none_or(|i| i.lockfile.is_some())
+                let locked = install.is_none_or(|i| i.lockfile.is_some()) && !assets.bower;
+                locked && !by_script(&assets.build)
             });
         if !told || plan.assets.is_empty() {
             return Ok(None);

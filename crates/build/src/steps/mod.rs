@@ -1,5 +1,6 @@
 //! The steps of a plan, by what they work on.
 
+pub(crate) mod bower;
 mod digested_files;
 mod executables;
 mod hooks;

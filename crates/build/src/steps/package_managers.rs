@@ -9,6 +9,7 @@ use crate::run::Build;
 use crate::store::{Key, Tool as Kept};
 use crate::tree::TreeError;
 use crate::workspace::Workspace;
+use app::Origin;
 use app::package_manager::{BunCpu, Manager, PackageManager};
 use app::plan::{Install, Plan};
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
@@ -154,31 +155,7 @@ impl Build<'_> {
     ) -> Result<(), Error> {
         let scratch = tempfile::tempdir()
             .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-        let folder = scratch.path();
-        let npm = |args: &[&str], shown: String| {
-            let mut tool = Tool::new("npm", args, folder, &self.env);
-            tool.shown = shown;
-            let doing = Doing::PackageManager {
-                spec: spec.to_owned(),
-                origin: manager.source.clone(),
-            };
-            tool.run(log, self.means.cancel)
-                .map_err(Error::command(doing))
-        };
-        npm(&["pack", spec, "--silent"], format!("npm pack {spec}"))?;
-        let archive = only_file(folder).map_err(TreeError::at(folder, "find the package in"))?;
-        // The place of npm's own bundle comes first on PATH, but is not there before this.
-        fs::create_dir_all(dest).map_err(TreeError::at(dest, "create the folder"))?;
-        let (archive_name, prefix) = (archive.to_string_lossy(), dest.to_string_lossy());
-        let args = [
-            "install",
-            "--global",
-            "--ignore-scripts",
-            "--prefix",
-            &prefix,
-            &archive_name,
-        ];
-        npm(&args, format!("npm install --global {spec}"))?;
+        let archive = self.fetch_program(spec, &manager.source, scratch.path(), dest, log)?;
         let installed = dest.join("lib/node_modules").join(package);
         if let Some(hash) = &manager.hash {
             // For yarn 2 and newer corepack takes the hash of the one file that it is.
@@ -200,6 +177,45 @@ impl Build<'_> {
             symlink(target, &link).map_err(TreeError::at(&link, "make the link"))?;
         }
         Ok(())
+    }
+}
+
+impl Build<'_> {
+    /// Installs a program of the npm registry into `dest`, with its executables in `bin`. Gives its
+    /// archive, in `folder`.
+    pub(crate) fn fetch_program(
+        &self,
+        spec: &str,
+        asked_by: &Origin,
+        folder: &Path,
+        dest: &Path,
+        log: &StepLog<'_>,
+    ) -> Result<PathBuf, Error> {
+        let npm = |args: &[&str], shown: String| {
+            let mut tool = Tool::new("npm", args, folder, &self.env);
+            tool.shown = shown;
+            let doing = Doing::PackageManager {
+                spec: spec.to_owned(),
+                origin: asked_by.clone(),
+            };
+            tool.run(log, self.means.cancel)
+                .map_err(Error::command(doing))
+        };
+        npm(&["pack", spec, "--silent"], format!("npm pack {spec}"))?;
+        let archive = only_file(folder).map_err(TreeError::at(folder, "find the package in"))?;
+        // The place of npm's own bundle comes first on PATH, but is not there before this.
+        fs::create_dir_all(dest).map_err(TreeError::at(dest, "create the folder"))?;
+        let (archive_name, prefix) = (archive.to_string_lossy(), dest.to_string_lossy());
+        let args = [
+            "install",
+            "--global",
+            "--ignore-scripts",
+            "--prefix",
+            &prefix,
+            &archive_name,
+        ];
+        npm(&args, format!("npm install --global {spec}"))?;
+        Ok(archive)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `deps` and `_build` from one build to the next.
 
 use crate::command::Env;
+use crate::digest;
 use crate::error::Error;
 use crate::log::seconds;
 use crate::run::Build;
@@ -9,7 +10,6 @@ use crate::steps::kept_assets::read_sources;
 use crate::store::{Key, Restored};
 use crate::told::megabytes;
 use crate::tree::TreeError;
-use sha2::{Digest, Sha256};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::Ordering;
 
@@ -201,9 +201,7 @@ fn switches(env: &Env) -> Key {
         let name = name
             .to_str()
             .filter(|name| changes_what_is_compiled(name))?;
-        let digest = Sha256::digest(value.as_bytes());
-        let short = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
-        Some((name.to_owned(), format!("{short:08x}")))
+        Some((name.to_owned(), digest::short(value.as_bytes())))
     });
     variables.collect()
 }

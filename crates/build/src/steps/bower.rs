@@ -1,0 +1,80 @@
+//! bower, which fetched what browsers load for Phoenix up to 1.2: the app's own, or that of the npm
+//! registry.
+
+use crate::command::{Env, Tool};
+use crate::environment::{default, prepend_path};
+use crate::error::{Doing, Error};
+use crate::log::StepLog;
+use crate::run::Build;
+use crate::store::{Key, Store};
+use crate::tree::TreeError;
+use app::Origin;
+use app::facts::join;
+use app::plan::Plan;
+use std::path::{Path, PathBuf};
+
+/// Its last major: nobody works on another.
+const FROM_NPM: &str = "bower@1";
+
+/// What bower would keep in the user's home, by the names that its configuration has in the
+/// environment: its download caches, and folders that it makes whether it needs them or not.
+const STORAGE: [&str; 5] = ["packages", "registry", "links", "completion", "empty"];
+
+/// Where bower keeps things, for commands of the app that call it themselves too.
+pub(crate) fn variables(plan: &Plan, store: &dyn Store, env: &mut Env) -> Result<(), TreeError> {
+    if plan.assets.iter().any(|assets| assets.bower) {
+        let folder = store.scratch("bower")?;
+        for name in STORAGE {
+            default(env, &format!("bower_storage__{name}"), folder.join(name));
+        }
+    }
+    Ok(())
+}
+
+impl Build<'_> {
+    /// Installs the components that the `bower.json` in `dir` names, after the packages: one of them
+    /// may be bower.
+    pub(crate) fn bower(&self, dir: &str, log: &StepLog<'_>) -> Result<(), Error> {
+        let file = join(dir, "bower.json");
+        log.detail(&format!("{file} is there"));
+        let folder = self.workspace.real(Path::new(dir));
+        let bin = folder.join("node_modules/.bin");
+        let mut path = vec![bin.clone()];
+        if !bin.join("bower").exists() {
+            path.push(self.bower_of_the_registry(&file, log)?);
+        }
+        let mut env = self.env.clone();
+        prepend_path(&mut env, &path);
+        // It writes there whatever its own settings say, and `/app/.config` would be in the slug.
+        let config = self.workspace.store.scratch("bower")?.join("config");
+        default(&mut env, "XDG_CONFIG_HOME", config);
+        // On the command line: in the environment, bower takes `false` for a text, and so for yes.
+        let args = [
+            "install",
+            "--allow-root",
+            "--config.interactive=false",
+            "--config.analytics=false",
+        ];
+        log.detail(&format!("$ bower install  (in {dir})"));
+        let mut tool = Tool::new("bower", &args, &folder, &env);
+        "bower install".clone_into(&mut tool.shown);
+        tool.run(log, self.means.cancel)
+            .map(drop)
+            .map_err(Error::command(Doing::Bower { file }))
+    }
+
+    /// Gives the folder with the executable.
+    fn bower_of_the_registry(&self, file: &str, log: &StepLog<'_>) -> Result<PathBuf, Error> {
+        let store = self.workspace.store;
+        let place = store.scratch("managers")?.join("bower");
+        let key = Key::from([("package".to_owned(), FROM_NPM.to_owned())]);
+        store.tool("bower", &key, &place, &mut |dest| {
+            let scratch = tempfile::tempdir()
+                .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+            let asked_by = Origin::file(file, 0);
+            self.fetch_program(FROM_NPM, &asked_by, scratch.path(), dest, log)
+                .map(drop)
+        })?;
+        Ok(place.join("bin"))
+    }
+}
