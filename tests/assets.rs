@@ -329,8 +329,10 @@ fn executables_are_kept_where_a_hook_removes_them() {
 fn a_node_of_an_earlier_buildpack_is_used_and_stays() {
     let app = App::fixture("phoenix-npm");
     // What heroku/nodejs leaves: here, the Node of a deploy before.
+    app.config("MIXPACK_SLIM", "none");
     let before = app.deploy();
     before.expect_success();
+    app.unset("MIXPACK_SLIM");
     let build_dir = std::path::PathBuf::from("/tmp/build_given");
     let given = app.sandbox.tmp().join("build_given");
     whole_builds::copy(&before.slug, &given);

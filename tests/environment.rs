@@ -436,7 +436,7 @@ fn keys_for_hex_are_lent_to_deps_get_and_what_a_hook_leaves_of_one_does_not_ship
     app.edit(
         "mix.exs",
         "def project do",
-        "def project do\n    if \"deps.get\" in System.argv(), do: IO.puts(\"told: #{System.get_env(\"HEX_REPOS_KEY\")}\")\n    if \"compile\" in System.argv(), do: IO.puts(\"later: #{inspect(System.get_env(\"HEX_REPOS_KEY\"))}\")",
+        "def project do\n    if \"deps.get\" in System.argv(), do: IO.puts(\"told: #{System.get_env(\"HEX_REPOS_KEY\")}\")\n    if \"deps.get\" not in System.argv(), do: IO.puts(\"later: #{inspect(System.get_env(\"HEX_REPOS_KEY\"))}\")",
     );
     let deploy = app.deploy();
     deploy.expect_success();

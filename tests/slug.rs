@@ -31,7 +31,10 @@ fn npm_registry() -> String {
         .args(["config", "get", "registry"])
         .output()
         .expect("npm runs");
-    String::from_utf8(output.stdout).expect("a URL").trim().to_owned()
+    String::from_utf8(output.stdout)
+        .expect("a URL")
+        .trim()
+        .to_owned()
 }
 
 const NO_PATHS: Vec<PathBuf> = Vec::new();

@@ -342,7 +342,7 @@ impl Store for CacheDir {
                 tree::remove(&entry.path())?;
             }
         }
-        tree::remove(&self.root.join("staging"))
+        Ok(())
     }
 
     fn measure(&self) -> Amount {

@@ -21,7 +21,7 @@ impl Build<'_> {
             .plan
             .assets
             .iter()
-            .filter(|assets| assets.install.is_some())
+            .filter(|assets| assets.install.is_some() && self.node_modules_ship())
             .map(|assets| join(&assets.assets_dir, "node_modules/.bin"))
             .collect();
         let launch = Launch {
