@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use walkdir::WalkDir;
@@ -151,6 +151,8 @@ struct ManifestFile {
     size: u64,
     /// In seconds since 1970: archives of the cache may not keep more.
     modified: i64,
+    /// As in chmod(1).
+    mode: u32,
     inode: u64,
     /// In hex.
     sha256: String,
@@ -416,11 +418,14 @@ fn check(entry: &Path, key: &Key) -> Result<(), Option<String>> {
                 && found.mtime() == file.modified
                 && (moved || found.ino() == file.inode)
         });
-        if !same {
+        let Some(found) = found.ok().filter(|_| same) else {
             return Err(changed(&file.path));
-        }
-        if let Ok(found) = found {
-            file.inode = found.ino();
+        };
+        file.inode = found.ino();
+        if found.mode() & 0o7777 != file.mode {
+            // Who changes modes in a slug changes them here: the files are the same.
+            let mode = fs::Permissions::from_mode(file.mode);
+            fs::set_permissions(tree.join(&file.path), mode).map_err(|_| changed(&file.path))?;
         }
     }
     for (path, target) in &manifest.links {
@@ -482,6 +487,7 @@ fn write_manifest(staging: &Path, key: &Key) -> Result<(), TreeError> {
                 path: relative.to_owned(),
                 size: metadata.len(),
                 modified: metadata.mtime(),
+                mode: metadata.mode() & 0o7777,
                 inode: metadata.ino(),
                 sha256: String::new(),
             });
@@ -556,10 +562,15 @@ mod tests {
         let place = dir.path().join("place");
         let first = store.tool("erlang", &key("27"), &place, &mut make("27"));
         assert_eq!(first.unwrap(), Tool::Made);
+        // A platform that sets the modes of a slug sets those of what is kept.
+        let mode = |file: &Path| file.metadata().unwrap().mode() & 0o777;
+        let before = mode(&place.join("file"));
+        fs::set_permissions(place.join("file"), fs::Permissions::from_mode(0o700)).unwrap();
         tree::remove(&place).unwrap();
         let second = store.tool("erlang", &key("27"), &place, &mut never);
         assert_eq!(second.unwrap(), Tool::Reused);
         assert_eq!(fs::read_to_string(place.join("file")).unwrap(), "27");
+        assert_eq!(mode(&place.join("file")), before);
     }
 
     #[test]
