@@ -746,6 +746,7 @@ fn the_keys_of_the_static_config_do_what_they_say() {
         "phoenix_static_buildpack.config",
         "clean_cache=true\nassets_path=ui\nnode_version=24\n",
     );
+    app.config("MIXPACK_SLIM", "none");
     let clean = app.deploy();
     expect_digested(&clean);
     holds(&clean, "asked for by clean_cache=true");

@@ -112,6 +112,10 @@ fn normal(app: &App, log: &str) -> Vec<String> {
             let line = line.trim_end();
             match line.trim_start() {
                 rest if rest.starts_with("sources ") => "       sources …".to_owned(),
+                _ if line.contains("(read on ") => {
+                    let (before, _) = line.split_once("(read on ").unwrap_or_default();
+                    format!("{before}(read on …)")
+                }
                 _ => numbers(line),
             }
         })
