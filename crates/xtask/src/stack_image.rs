@@ -13,8 +13,8 @@ const SUITE: &str = "trixie";
 
 /// Those of heroku-24-build (contracts 1.7) that builds of Elixir apps come into touch with.
 const PACKAGES: &str = "bash,build-essential,bzip2,ca-certificates,coreutils,curl,file,git,jq,\
-                        libncurses6,libssl-dev,libssl3t64,openssh-client,procps,rsync,unzip,\
-                        xz-utils,zip";
+                        libncurses6,libssl-dev,libssl3t64,locales,openssh-client,procps,rsync,\
+                        unzip,xz-utils,zip";
 
 /// Makes the image in the directory `root`, which must not exist.
 pub(crate) fn make(root: &Path) -> Result {
@@ -33,6 +33,16 @@ pub(crate) fn make(root: &Path) -> Result {
         .args([SUITE.as_ref(), root.as_os_str(), archive()?.as_ref()])
         // An older debootstrap has no script of the suite's name; that of sid is the same.
         .arg("/usr/share/debootstrap/scripts/sid"))?;
+
+    // The one locale of Heroku's images beside C.UTF-8, which old buildpacks set.
+    run(Command::new("chroot").arg(root).args([
+        "localedef",
+        "-i",
+        "en_US",
+        "-f",
+        "UTF-8",
+        "en_US.UTF-8",
+    ]))?;
 
     append(
         &root.join("etc/passwd"),
