@@ -70,7 +70,7 @@ impl Places {
         &self.workspace
     }
 
-    fn all(&self) -> PathBuf {
+    pub(crate) fn all(&self) -> PathBuf {
         self.workspace.join("target/test-toolchains")
     }
 
@@ -438,7 +438,7 @@ fn expect(output: &str, part: &str) -> Result {
     }
 }
 
-fn absent_is_fine(error: std::io::Error) -> std::io::Result<()> {
+pub(crate) fn absent_is_fine(error: std::io::Error) -> std::io::Result<()> {
     if error.kind() == std::io::ErrorKind::NotFound {
         Ok(())
     } else {
