@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use mirror::{Server, Stack, Upstream};
+use rustix::fs::{FsWord, statfs};
 use rustix::process::geteuid;
 
 use crate::process::{Result, ensure};
@@ -21,10 +22,13 @@ use crate::toolchains::{self, Places};
 use app::{App, Change, FIXTURES};
 use by_hand::Tools;
 use contestant::{Contestant, Pack, Surroundings};
-use table::{Detect, Fixture, Sample, Unpacked};
+use table::{Detect, Fixture, Run, Sample, Unpacked};
 
 const USAGE: &str = "usage: cargo xtask bench [--rounds N] [--fixture NAME,…] [--only DEPLOY,…] \
                      [--against DIR,…] [--write]";
+
+/// What statfs(2) says of a memory-backed filesystem.
+const TMPFS_MAGIC: FsWord = 0x0102_1994;
 
 /// Starts of the executable that `detect` is judged by.
 const STARTS: usize = 200;
@@ -100,14 +104,14 @@ pub(crate) fn bench(args: &[OsString]) -> Result {
         .iter()
         .map(Contestant::identity)
         .collect::<Result<Vec<_>>>()?;
-    let report = table::report(
-        &fixtures,
-        &options.changes,
-        &identities,
-        options.rounds,
-        std::thread::available_parallelism()?.get(),
-        detect(&contestants[0])?,
-    );
+    let run = Run {
+        changes: &options.changes,
+        identities: &identities,
+        rounds: options.rounds,
+        cores: std::thread::available_parallelism()?.get(),
+        in_memory: statfs(std::env::temp_dir())?.f_type == TMPFS_MAGIC,
+    };
+    let report = table::report(&fixtures, &run, detect(&contestants[0])?);
     if options.write {
         let file = places.root().join("docs/performance.md");
         table::write_into(&file, &report)?;

@@ -178,7 +178,7 @@ impl Fixture {
         let phase = |change| number(self.phase(change), 2);
         let _ = writeln!(
             text,
-            "Toolchains: cold {} s, unchanged {} s. By hand: unpacked one by one {} s, at once {} s, \
+            "- Toolchains: cold {} s, unchanged {} s. By hand: unpacked one by one {} s, at once {} s, \
              linked {} s.",
             phase(Change::Cold),
             phase(Change::Unchanged),
@@ -188,17 +188,17 @@ impl Fixture {
         );
         let _ = writeln!(
             text,
-            "`compile` itself never holds more than {} MB resident.",
+            "- `compile` itself never holds more than {} MB resident.",
             number(self.largest_compile(), 1)
         );
         for (name, boot) in self.contestants.iter().zip(&self.boots) {
             let _ = match boot {
                 Some(Boot::Up(seconds)) => {
-                    writeln!(text, "The slug of {name} is up in {seconds:.1} s.")
+                    writeln!(text, "- The slug of {name} is up in {seconds:.1} s.")
                 }
                 Some(Boot::Failed(said)) => {
                     let said = said.trim().lines().last().unwrap_or_default();
-                    writeln!(text, "The slug of {name} does not boot: {said}")
+                    writeln!(text, "- The slug of {name} does not boot: {said}")
                 }
                 None => Ok(()),
             };
@@ -338,17 +338,31 @@ fn number(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
 }
 
-/// The whole report. `identities` are what was measured, one a contestant.
-pub(crate) fn report(
-    fixtures: &[Fixture],
-    changes: &[Change],
-    identities: &[String],
-    rounds: usize,
-    cores: usize,
-    detect: Detect,
-) -> String {
-    let mut text =
-        format!("{cores} cores, medians of {rounds} rounds in alternation. Measured:\n\n");
+/// How it was measured.
+#[derive(Debug)]
+pub(crate) struct Run<'run> {
+    pub(crate) changes: &'run [Change],
+    /// Of what was measured: names, versions, commits.
+    pub(crate) identities: &'run [String],
+    pub(crate) rounds: usize,
+    pub(crate) cores: usize,
+    /// Whether the working files were on a memory-backed filesystem.
+    pub(crate) in_memory: bool,
+}
+
+/// The whole report.
+pub(crate) fn report(fixtures: &[Fixture], run: &Run<'_>, detect: Detect) -> String {
+    let Run {
+        changes,
+        identities,
+        rounds,
+        cores,
+        in_memory,
+    } = *run;
+    let files = if in_memory { "in memory" } else { "on a disk" };
+    let mut text = format!(
+        "{cores} cores, working files {files}, medians of {rounds} rounds in alternation. Measured:\n\n"
+    );
     for identity in identities {
         let _ = writeln!(text, "- {identity}");
     }
@@ -462,14 +476,14 @@ mod tests {
             start: 0.001,
         };
         let changes = [Change::Cold, Change::Unchanged];
-        insta::assert_snapshot!(report(
-            &[fixture()],
-            &changes,
-            &["mixpack 0.1.0".to_owned()],
-            3,
-            2,
-            detect
-        ));
+        let run = Run {
+            changes: &changes,
+            identities: &["mixpack 0.1.0".to_owned()],
+            rounds: 3,
+            cores: 2,
+            in_memory: true,
+        };
+        insta::assert_snapshot!(report(&[fixture()], &run, detect));
     }
 
     #[test]
