@@ -975,6 +975,17 @@ mod tests {
     }
 
     #[test]
+    fn of_two_binds_at_one_place_the_later_is_made() {
+        let script = script(
+            &sandbox()
+                .bind_ro("/usr", "/opt/place")
+                .bind_rw("/etc", "/opt/place"),
+        );
+        let lines = lines_about(&script, "merged/opt/place");
+        assert!(lines[1].starts_with("mount --bind /etc ") && lines.len() == 2);
+    }
+
+    #[test]
     fn a_file_is_bound_onto_a_file() {
         let script = script(&sandbox().bind_ro("/etc/passwd", "/etc/deep/name"));
         let lines = lines_about(&script, "merged/etc/deep");
