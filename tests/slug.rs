@@ -88,7 +88,7 @@ fn sources_of_otp(slug: &Path) -> bool {
 fn size(tree: &Path) -> u64 {
     ending(tree, "")
         .iter()
-        .map(|path| path.metadata().unwrap().len())
+        .map(|path| path.metadata().expect("its size").len())
         .sum()
 }
 

@@ -376,42 +376,7 @@ impl App {
     /// The same for a dyno with another image.
     pub fn ship_to(&self, image: &Stack, deploy: Deploy) -> Dyno {
         assert!(deploy.succeeded, "{}{}", deploy.stdout, deploy.stderr);
-        let dyno = tempfile::tempdir().expect("a folder for the slug");
-        let archive = dyno.path().join("slug.tar");
-        let app = dyno.path().join("app");
-        let tar = |args: &[&std::ffi::OsStr]| {
-            let status = std::process::Command::new("tar").args(args).status();
-            assert!(status.expect("tar runs").success());
-        };
-        tar(&[
-            "-cf".as_ref(),
-            archive.as_ref(),
-            "-C".as_ref(),
-            deploy.slug.as_ref(),
-            ".".as_ref(),
-        ]);
-        fs::remove_dir_all(&deploy.slug).expect("the build directory goes");
-        fs::create_dir(&app).expect("a folder for the slug");
-        tar(&[
-            "-xf".as_ref(),
-            archive.as_ref(),
-            "-C".as_ref(),
-            app.as_ref(),
-        ]);
-        fs::remove_file(&archive).expect("the archive goes");
-        let sandbox = image
-            .sandbox()
-            .expect("a sandbox")
-            .user(DYNO_USER)
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", "/app")
-            .app_dir(AppDir::Bind(app.clone()));
-        sandbox.give(&app).expect("the slug is the dyno's");
-        Dyno {
-            sandbox,
-            app,
-            _dir: dyno,
-        }
+        Dyno::of(image, &deploy.slug)
     }
 }
 
@@ -466,6 +431,46 @@ pub struct Web {
 }
 
 impl Dyno {
+    /// The slug in the build directory `slug`, which goes away, on an image.
+    pub fn of(image: &Stack, slug: &Path) -> Self {
+        let dyno = tempfile::tempdir().expect("a folder for the slug");
+        let archive = dyno.path().join("slug.tar");
+        let app = dyno.path().join("app");
+        let tar = |args: &[&std::ffi::OsStr]| {
+            let status = std::process::Command::new("tar").args(args).status();
+            assert!(status.expect("tar runs").success());
+        };
+        tar(&[
+            "-cf".as_ref(),
+            archive.as_ref(),
+            "-C".as_ref(),
+            slug.as_ref(),
+            ".".as_ref(),
+        ]);
+        fs::remove_dir_all(slug).expect("the build directory goes");
+        fs::create_dir(&app).expect("a folder for the slug");
+        tar(&[
+            "-xf".as_ref(),
+            archive.as_ref(),
+            "-C".as_ref(),
+            app.as_ref(),
+        ]);
+        fs::remove_file(&archive).expect("the archive goes");
+        let sandbox = image
+            .sandbox()
+            .expect("a sandbox")
+            .user(DYNO_USER)
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HOME", "/app")
+            .app_dir(AppDir::Bind(app.clone()));
+        sandbox.give(&app).expect("the slug is the dyno's");
+        Self {
+            sandbox,
+            app,
+            _dir: dyno,
+        }
+    }
+
     /// With the buildpack's `bin` in `/tmp/buildpack`, as CI has it when it calls `bin/test`.
     #[must_use]
     pub fn with_buildpack(mut self) -> Self {
@@ -512,7 +517,18 @@ impl Dyno {
     /// Starts a command with a `$PORT`, and waits until it answers there.
     #[track_caller]
     pub fn start(&self, command: &str) -> Web {
-        let port = free_port();
+        match self.try_start(command) {
+            Ok(web) => web,
+            Err(said) => panic!("{command} does not answer:\n{said}"),
+        }
+    }
+
+    /// [`Dyno::start`]; where nothing answers within a minute, what the command printed.
+    pub fn try_start(&self, command: &str) -> Result<Web, String> {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|socket| socket.local_addr())
+            .expect("a free port")
+            .port();
         let process = self
             .command(command, port)
             .stdout(std::process::Stdio::piped())
@@ -523,12 +539,11 @@ impl Dyno {
         let until = Instant::now() + Duration::from_mins(1);
         while web.try_get("/").is_none() {
             if Instant::now() > until || web.process.try_wait().expect("a status").is_some() {
-                let said = web.stop();
-                panic!("{command} does not answer on port {port}:\n{said}");
+                return Err(web.stop());
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        web
+        Ok(web)
     }
 }
 

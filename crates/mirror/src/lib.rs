@@ -1,15 +1,19 @@
 //! Test support: upstream's artifact hosts and a stack image, on this machine.
 //!
-//! [`server`] serves a directory in upstream's URL layout on loopback, [`layout`] checks that the
-//! published lists of such a directory are true, and [`stack`] runs programs in a root filesystem
-//! like the one that platforms build in. `cargo xtask toolchains` makes what they work on.
+//! [`server`] serves a directory in upstream's URL layout on loopback, [`upstream`] does so by the
+//! names of upstream's hosts and by HTTPS, [`layout`] checks that the published lists of such a
+//! directory are true, and [`stack`] runs programs in a root filesystem like the one that
+//! platforms build in. `cargo xtask toolchains` makes what they work on.
 
+pub mod authority;
 pub mod faults;
 pub mod git_package;
 pub mod hex_package;
 pub mod layout;
 pub mod server;
 pub mod stack;
+pub mod upstream;
 
 pub use server::{Override, Server};
 pub use stack::{AppDir, Sandbox, Stack};
+pub use upstream::Upstream;

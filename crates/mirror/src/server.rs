@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// The longest request head that is read, in bytes.
 const HEAD_LIMIT: u64 = 64 * 1024;
@@ -48,6 +50,16 @@ pub struct Request {
 pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
+    https: Vec<SocketAddr>,
+}
+
+/// Where the paths of a host that is served by HTTPS are below the root: what begins with `path`
+/// begins with `below` there. Of several routes of one host, the first that fits is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    pub host: &'static str,
+    pub path: &'static str,
+    pub below: &'static str,
 }
 
 #[derive(Debug)]
@@ -76,8 +88,38 @@ impl Server {
             stopped: AtomicBool::new(false),
         });
         let serving = Arc::clone(&shared);
-        thread::spawn(move || serving.accept(&listener));
-        Ok(Self { shared, address })
+        thread::spawn(move || {
+            serving.accept(&listener, |shared, mut stream| {
+                shared.serve(&mut stream, &|head| head.target.clone())
+            });
+        });
+        Ok(Self {
+            shared,
+            address,
+            https: Vec::new(),
+        })
+    }
+
+    /// Serves the same files by HTTPS too, to those who connect to `listener`, by host name.
+    pub fn with_https(
+        mut self,
+        listener: TcpListener,
+        tls: Arc<ServerConfig>,
+        routes: &'static [Route],
+    ) -> io::Result<Self> {
+        self.https.push(listener.local_addr()?);
+        let serving = Arc::clone(&self.shared);
+        thread::spawn(move || {
+            serving.accept(&listener, move |shared, stream| {
+                let connection = ServerConnection::new(Arc::clone(&tls));
+                let connection = connection.map_err(io::Error::other)?;
+                let mut stream = StreamOwned::new(connection, stream);
+                shared.serve(&mut stream, &|head| routed(routes, head))?;
+                stream.conn.send_close_notify();
+                stream.flush()
+            });
+        });
+        Ok(self)
     }
 
     /// `http://127.0.0.1:PORT`, without a slash at the end.
@@ -119,8 +161,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
-        // Wakes the accepting thread; when this fails it is not accepting any more.
-        let _ = TcpStream::connect(self.address);
+        // Wakes the accepting threads; when this fails one is not accepting any more.
+        for address in self.https.iter().chain([&self.address]) {
+            let _ = TcpStream::connect(address);
+        }
     }
 }
 
@@ -132,6 +176,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Head {
     method: String,
     target: String,
+    host: String,
     if_none_match: Option<String>,
 }
 
@@ -184,24 +229,38 @@ impl Answer {
 }
 
 impl Shared {
-    fn accept(self: &Arc<Self>, listener: &TcpListener) {
+    fn accept(
+        self: &Arc<Self>,
+        listener: &TcpListener,
+        serve: impl Fn(&Self, TcpStream) -> io::Result<()> + Send + Sync + 'static,
+    ) {
+        let serve = Arc::new(serve);
         for stream in listener.incoming() {
             if self.stopped.load(Ordering::SeqCst) {
                 return;
             }
             if let Ok(stream) = stream {
-                let shared = Arc::clone(self);
+                let (shared, serve) = (Arc::clone(self), Arc::clone(&serve));
                 // A client that goes away is its own business.
-                thread::spawn(move || shared.serve(&stream).unwrap_or_default());
+                thread::spawn(move || {
+                    let _ = stream
+                        .set_read_timeout(Some(PATIENCE))
+                        .and_then(|()| serve(&shared, stream));
+                });
             }
         }
     }
 
-    fn serve(&self, stream: &TcpStream) -> io::Result<()> {
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let Some(head) = read_head(stream)? else {
+    /// Answers one request; `target` says where what it asks for is below the root.
+    fn serve(
+        &self,
+        stream: &mut (impl Read + Write),
+        target: &dyn Fn(&Head) -> String,
+    ) -> io::Result<()> {
+        let Some(mut head) = read_head(stream)? else {
             return Ok(());
         };
+        head.target = target(&head);
         let mut answer = match head.method.as_str() {
             "GET" | "HEAD" => self.answer(&head.target),
             _ => Answer::status(405),
@@ -235,6 +294,19 @@ impl Shared {
     }
 }
 
+/// The target of a request to a host of `routes`; that of no file where there is no route.
+fn routed(routes: &[Route], head: &Head) -> String {
+    let host = head.host.split(':').next().unwrap_or_default();
+    routes
+        .iter()
+        .filter(|route| route.host == host)
+        .find_map(|route| {
+            let rest = head.target.strip_prefix(route.path)?;
+            Some(format!("{}{rest}", route.below))
+        })
+        .unwrap_or_else(|| format!("/no-route/{host}{}", head.target))
+}
+
 /// The file that a URL path names, relative to the root; none where it would leave the root.
 fn below(path: &str) -> Option<PathBuf> {
     let decoded = percent_decode(path.strip_prefix('/')?)?;
@@ -260,7 +332,7 @@ fn percent_decode(text: &str) -> Option<String> {
 }
 
 /// Nothing for a connection that was closed, or that sent no HTTP.
-fn read_head(stream: &TcpStream) -> io::Result<Option<Head>> {
+fn read_head(stream: &mut impl Read) -> io::Result<Option<Head>> {
     let mut reader = BufReader::new(stream.take(HEAD_LIMIT));
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -271,6 +343,7 @@ fn read_head(stream: &TcpStream) -> io::Result<Option<Head>> {
     let mut head = Head {
         method: method.to_owned(),
         target: target.to_owned(),
+        host: String::new(),
         if_none_match: None,
     };
     loop {
@@ -282,16 +355,19 @@ fn read_head(stream: &TcpStream) -> io::Result<Option<Head>> {
         if field.is_empty() {
             return Ok(Some(head));
         }
-        if let Some((name, value)) = field.split_once(':')
-            && name.eq_ignore_ascii_case("if-none-match")
-        {
-            head.if_none_match = Some(value.trim().to_owned());
+        if let Some((name, value)) = field.split_once(':') {
+            let value = value.trim().to_owned();
+            match name.to_ascii_lowercase().as_str() {
+                "host" => head.host = value,
+                "if-none-match" => head.if_none_match = Some(value),
+                _ => {}
+            }
         }
     }
 }
 
 /// The number of bytes of the body that were sent.
-fn send(mut stream: &TcpStream, answer: &mut Answer, method: &str) -> io::Result<u64> {
+fn send(stream: &mut impl Write, answer: &mut Answer, method: &str) -> io::Result<u64> {
     let reason = match answer.status {
         200 => "OK",
         304 => "Not Modified",
@@ -316,7 +392,7 @@ fn send(mut stream: &TcpStream, answer: &mut Answer, method: &str) -> io::Result
     }
     match &mut answer.body {
         Body::Bytes(bytes) => stream.write_all(bytes).map(|()| answer.length),
-        Body::File(file) => io::copy(&mut file.take(answer.length), &mut stream),
+        Body::File(file) => io::copy(&mut file.take(answer.length), stream),
     }
 }
 

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, ChildStderr, ChildStdout, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, geteuid, kill_process};
 use tempfile::TempDir;
@@ -233,11 +233,32 @@ impl Sandbox {
     }
 
     fn bind(&mut self, host: impl Into<PathBuf>, inside: impl Into<PathBuf>, access: Access) {
-        self.binds.push(Bind {
+        let bind = Bind {
             host: host.into(),
             inside: inside.into(),
             access,
-        });
+        };
+        // Of the host's own files one may be replaced, /etc/hosts say.
+        self.binds.retain(|other| other.inside != bind.inside);
+        self.binds.push(bind);
+    }
+
+    /// Has programs inside trust one more authority, whose certificate this is.
+    pub fn trust(mut self, pem: &str) -> Result<Self> {
+        let file = self.dir.path().join("ca.pem");
+        let mut bundle = fs::read(&file).unwrap_or_default();
+        bundle.extend(pem.as_bytes());
+        at(&file, fs::write(&file, bundle))?;
+        self.bind(file, CA_BUNDLE, Access::ReadOnly);
+        Ok(self)
+    }
+
+    /// Gives programs inside the text of `/etc/hosts`.
+    pub fn hosts(mut self, text: &str) -> Result<Self> {
+        let file = self.dir.path().join("hosts");
+        at(&file, fs::write(&file, text))?;
+        self.bind(file, "/etc/hosts", Access::ReadOnly);
+        Ok(self)
     }
 
     /// Shows `host` (a file or directory) at the absolute path `inside`, not to be written.
@@ -716,6 +737,33 @@ impl Command<'_> {
     }
 }
 
+/// Sees the processes of a [`Process`].
+#[derive(Debug, Clone, Copy)]
+pub struct Watch {
+    unshare: u32,
+}
+
+impl Watch {
+    /// The host's pids of all that runs in the pid namespace, but for the shell that is process 1
+    /// in it.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        let Some(script) = only_child(self.unshare) else {
+            return Vec::new();
+        };
+        let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let Some(ours) = namespace(script) else {
+            return Vec::new();
+        };
+        fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(|&pid| pid != script && namespace(pid).as_ref() == Some(&ours))
+            .collect()
+    }
+}
+
 /// A program that was started in a [`Sandbox`]. Dropping it kills it and all that it started.
 #[derive(Debug)]
 pub struct Process {
@@ -724,6 +772,22 @@ pub struct Process {
 }
 
 impl Process {
+    /// When the program itself began, its view having been made; nothing before.
+    #[must_use]
+    pub fn began(&self) -> Option<SystemTime> {
+        fs::metadata(self.dir.join("started"))
+            .and_then(|file| file.modified())
+            .ok()
+    }
+
+    /// To look at what runs, from another thread than the one that waits.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch {
+            unshare: self.child.id(),
+        }
+    }
+
     pub fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }
@@ -908,6 +972,17 @@ mod tests {
         );
         assert_eq!(lines_about(&script, "merged/opt/rw").len(), 2);
         assert!(lines_about(&script, "merged/opt/ro")[2].starts_with("mount -o remount,bind,ro "));
+    }
+
+    #[test]
+    fn of_two_binds_at_one_place_the_later_is_made() {
+        let script = script(
+            &sandbox()
+                .bind_ro("/usr", "/opt/place")
+                .bind_rw("/etc", "/opt/place"),
+        );
+        let lines = lines_about(&script, "merged/opt/place");
+        assert!(lines[1].starts_with("mount --bind /etc ") && lines.len() == 2);
     }
 
     #[test]

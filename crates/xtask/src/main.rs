@@ -1,6 +1,7 @@
 //! What maintainers run: `cargo xtask COMMAND`.
 
 mod archive;
+mod bench;
 mod debian;
 mod demo;
 mod dist;
@@ -34,6 +35,10 @@ usage: cargo xtask COMMAND
   requirements          only check that what tests/requirements.toml names exists
   dist [--check]        build the executable that ships in bin/, or check that it is not stale
   toolchains            make the test toolchains, the images and PostgreSQL
+  bench [--rounds N] [--fixture NAME,…] [--only DEPLOY,…] [--against DIR,…] [--write]
+                        measure deploys: ours, other buildpacks (--against, unmodified, in this
+                        order; may be given again), and the bare commands by hand; with --write
+                        the tables go to docs/performance.md
   mirror [--port PORT]  serve the test toolchains on loopback
   fixtures lock         bring the locks of the fixtures in line with their packages
   fixtures generate-big DIR [--packages N] [--modules N]
@@ -47,6 +52,7 @@ fn main() -> ExitCode {
         Some((command, [])) if command == "requirements" => requirements::requirements(),
         Some((command, args)) if command == "dist" => dist::dist(args),
         Some((command, [])) if command == "toolchains" => toolchains::make(),
+        Some((command, args)) if command == "bench" => bench::bench(args),
         Some((command, args)) if command == "mirror" => serve::serve(args),
         Some((command, args)) if command == "fixtures" => fixtures::run(args).map_err(Into::into),
         _ => Err(USAGE.into()),

@@ -14,8 +14,8 @@ const SUITE: &str = "trixie";
 
 /// Those of heroku-24-build (contracts 1.7) that builds of Elixir apps come into touch with.
 const LIKE_HEROKU: &str = "bash,build-essential,bzip2,ca-certificates,coreutils,\
-                                      curl,file,git,jq,libncurses6,libssl-dev,libssl3t64,\
-                                      openssh-client,procps,rsync,unzip,xz-utils,zip";
+                           curl,file,git,jq,libncurses6,libssl-dev,libssl3t64,\
+                           locales,openssh-client,procps,rsync,unzip,xz-utils,zip";
 
 /// What Erlang's programs are linked with, and nothing else: no compiler, git, curl or locales.
 const BARE: &str = "libncurses6,libssl3t64,libstdc++6";
@@ -53,6 +53,17 @@ fn make_one(root: &Path, packages: &str, archive: &str) -> Result {
         // An older debootstrap has no script of the suite's name; that of sid is the same.
         .arg("/usr/share/debootstrap/scripts/sid"))?;
 
+    if packages == LIKE_HEROKU {
+        // The one locale of Heroku's images beside C.UTF-8, which old buildpacks set.
+        run(Command::new("chroot").arg(root).args([
+            "localedef",
+            "-i",
+            "en_US",
+            "-f",
+            "UTF-8",
+            "en_US.UTF-8",
+        ]))?;
+    }
     append(
         &root.join("etc/passwd"),
         "heroku:x:1000:1000::/app:/bin/bash\n",

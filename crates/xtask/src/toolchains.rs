@@ -72,7 +72,7 @@ impl Places {
         &self.workspace
     }
 
-    fn all(&self) -> PathBuf {
+    pub(crate) fn all(&self) -> PathBuf {
         self.workspace.join("target/test-toolchains")
     }
 
@@ -468,7 +468,7 @@ fn link(part: &Path, place: &Path) -> Result {
     Ok(())
 }
 
-fn absent_is_fine(error: std::io::Error) -> std::io::Result<()> {
+pub(crate) fn absent_is_fine(error: std::io::Error) -> std::io::Result<()> {
     if error.kind() == std::io::ErrorKind::NotFound {
         Ok(())
     } else {

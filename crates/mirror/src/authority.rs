@@ -1,0 +1,206 @@
+//! Keys and certificates made at run time with Debian's `openssl`, gone with the directory that
+//! they are in: an authority with one certificate for many host names, and a key to sign lists
+//! with.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+/// Days that a certificate is valid: longer than any test or benchmark runs.
+const DAYS: &str = "7";
+const EC_KEY: [&str; 5] = [
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:P-256",
+    "-nodes",
+];
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot run openssl: {0}")]
+    Spawn(io::Error),
+    #[error("openssl {verb} failed: {message}")]
+    Failed { verb: String, message: String },
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// An authority that nobody trusts who was not told to, and what it issued.
+#[derive(Debug)]
+pub struct Authority {
+    dir: TempDir,
+}
+
+impl Authority {
+    /// Makes an authority, and a certificate of it for all of `names`.
+    pub fn issue<'name>(names: impl IntoIterator<Item = &'name str>) -> Result<Self, Error> {
+        let authority = Self { dir: folder()? };
+        let names: Vec<String> = names
+            .into_iter()
+            .map(|name| format!("DNS:{name}"))
+            .collect();
+        let dir = authority.dir.path();
+        let ca = ["-keyout", "ca.key", "-out", "ca.pem"];
+        openssl(
+            dir,
+            &[
+                &["req", "-x509", "-days", DAYS][..],
+                &EC_KEY,
+                &ca,
+                &["-subj", "/CN=Test mirror"],
+            ]
+            .concat(),
+        )?;
+        let alternative = format!("subjectAltName={}", names.join(","));
+        let by = ["-CA", "ca.pem", "-CAkey", "ca.key"];
+        let site = [
+            "-keyout",
+            "site.key",
+            "-out",
+            "site.pem",
+            "-subj",
+            "/CN=Test mirror's hosts",
+        ];
+        let extensions = [
+            "-addext",
+            &alternative,
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+        ];
+        openssl(
+            dir,
+            &[
+                &["req", "-x509", "-days", DAYS][..],
+                &EC_KEY,
+                &by,
+                &site,
+                &extensions,
+            ]
+            .concat(),
+        )?;
+        Ok(authority)
+    }
+
+    /// What to trust, in PEM.
+    pub fn certificate(&self) -> Result<String, Error> {
+        read(&self.dir.path().join("ca.pem"))
+    }
+
+    pub(crate) fn site_certificate(&self) -> PathBuf {
+        self.dir.path().join("site.pem")
+    }
+
+    pub(crate) fn site_key(&self) -> PathBuf {
+        self.dir.path().join("site.key")
+    }
+}
+
+/// A key to sign installer lists with (contracts 6.3).
+#[derive(Debug)]
+pub struct SigningKey {
+    dir: TempDir,
+}
+
+impl SigningKey {
+    pub fn make() -> Result<Self, Error> {
+        let key = Self { dir: folder()? };
+        let dir = key.dir.path();
+        openssl(dir, &["genrsa", "-out", "private.pem", "2048"])?;
+        openssl(
+            dir,
+            &["rsa", "-in", "private.pem", "-pubout", "-out", "public.pem"],
+        )?;
+        Ok(key)
+    }
+
+    /// The public half, in PEM: what `mix local.public_keys` installs.
+    pub fn public(&self) -> Result<String, Error> {
+        read(&self.dir.path().join("public.pem"))
+    }
+
+    /// The text of the `.signed` file that goes with `list`: RSA over SHA-512, in base64.
+    pub fn sign(&self, list: &[u8]) -> Result<String, Error> {
+        let dir = self.dir.path();
+        let file = dir.join("list");
+        fs::write(&file, list).map_err(|source| Error::Io { path: file, source })?;
+        openssl(
+            dir,
+            &[
+                "dgst",
+                "-sha512",
+                "-sign",
+                "private.pem",
+                "-out",
+                "signature",
+                "list",
+            ],
+        )?;
+        openssl(
+            dir,
+            &[
+                "base64",
+                "-A",
+                "-in",
+                "signature",
+                "-out",
+                "signature.base64",
+            ],
+        )?;
+        read(&dir.join("signature.base64"))
+    }
+}
+
+fn folder() -> Result<TempDir, Error> {
+    tempfile::tempdir().map_err(|source| Error::Io {
+        path: std::env::temp_dir(),
+        source,
+    })
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|source| Error::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn openssl(dir: &Path, args: &[&str]) -> Result<(), Error> {
+    let output = Command::new("openssl")
+        .args(args)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(Error::Spawn)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Error::Failed {
+        verb: args.first().copied().unwrap_or_default().to_owned(),
+        message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_signed_for_its_key_alone() {
+        let (key, other) = (SigningKey::make().unwrap(), SigningKey::make().unwrap());
+        key.sign(b"2.5.1,digest,1.18.0,27\n").unwrap();
+        let verify = |public: &SigningKey| {
+            let public = public.dir.path().join("public.pem");
+            let args = ["dgst", "-sha512", "-signature", "signature", "-verify"];
+            openssl(
+                key.dir.path(),
+                &[&args[..], &[public.to_str().unwrap(), "list"]].concat(),
+            )
+        };
+        verify(&key).unwrap();
+        assert!(matches!(verify(&other), Err(Error::Failed { .. })));
+    }
+}

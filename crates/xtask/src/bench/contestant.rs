@@ -1,0 +1,435 @@
+//! Who deploys: we, other buildpacks, or a person by hand. Each in a sandbox of its own with a
+//! cache of its own, from the same sources and the same hosts.
+
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Instant;
+
+use mirror::stack::{self, NETWORK_VARIABLES};
+use mirror::{Sandbox, Stack, Upstream};
+use serde_json::Value;
+use whole_builds::{Dyno, copy};
+
+use super::app::{App, Change};
+use super::by_hand::{self, Tools};
+use super::measure::{self, Costs, Tree};
+use super::old_hosts::{Published, STACK};
+use crate::process::{Result, run};
+
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+/// Where a release manager binds the executable of `MIXPACK_EXE`.
+const EXECUTABLE: &str = "/usr/local/lib/mixpack";
+
+/// Calls buildpacks one after the other on one build directory (contracts 1.4): the `export` of
+/// each is sourced before the next. As platforms do, it does not mind the modes in `bin`.
+const IN_ORDER: &str = "\
+set -e
+for pack in /tmp/packs/*; do
+  chmod +x \"$pack\"/bin/*
+  \"$pack/bin/detect\" \"$1\"
+  \"$pack/bin/compile\" \"$@\"
+  if [ -f \"$pack/export\" ]; then . \"$pack/export\"; fi
+done";
+
+/// What all deploys have in common.
+pub(crate) struct Surroundings {
+    pub(crate) stack: Stack,
+    pub(crate) upstream: Upstream,
+    pub(crate) published: Published,
+    pub(crate) tools: Tools,
+}
+
+impl Surroundings {
+    /// A sandbox in which upstream's hosts are ours.
+    pub(crate) fn sandbox(stack: &Stack, upstream: &Upstream) -> Result<Sandbox> {
+        let mut sandbox = upstream
+            .shown_to(stack.sandbox()?)?
+            .env("HOME", "/app")
+            .env("PATH", PATH)
+            .env("STACK", STACK);
+        // Nothing of it is to go through a proxy of this machine.
+        for name in NETWORK_VARIABLES {
+            if name.to_ascii_lowercase().ends_with("_proxy") && std::env::var_os(name).is_some() {
+                sandbox = sandbox.env(name, "");
+            }
+        }
+        Ok(sandbox)
+    }
+}
+
+/// Another buildpack, as it is in a directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Pack {
+    dir: PathBuf,
+    name: String,
+    commit: String,
+}
+
+impl Pack {
+    /// It must be a git checkout with nothing changed, so that the commit says what was measured.
+    pub(crate) fn at(dir: &Path) -> Result<Self> {
+        let git = |args: &[&str]| run(Command::new("git").arg("-C").arg(dir).args(args));
+        let dir = dir.canonicalize()?;
+        if !dir.join("bin/compile").is_file() {
+            return Err(format!("{}: no buildpack (no bin/compile in it)", dir.display()).into());
+        }
+        if !git(&["status", "--porcelain"])?.is_empty() {
+            return Err(format!("{}: changed since its commit", dir.display()).into());
+        }
+        let commit = git(&["rev-parse", "--short=12", "HEAD"])?.trim().to_owned();
+        let name = dir.file_name().unwrap_or_default();
+        Ok(Self {
+            name: name.to_string_lossy().into_owned(),
+            commit,
+            dir,
+        })
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Contestant {
+    Mixpack {
+        bin: PathBuf,
+        executable: PathBuf,
+    },
+    /// In the order in which they are called. An app without assets gets the first alone.
+    Packs(Vec<Pack>),
+    ByHand,
+}
+
+impl Contestant {
+    /// As in the tables of an app.
+    pub(crate) fn name(&self, is_phoenix: bool) -> String {
+        match self {
+            Self::Mixpack { .. } => "Mixpack".to_owned(),
+            Self::Packs(packs) => {
+                let packs = called(packs, is_phoenix);
+                let names: Vec<_> = packs.iter().map(|pack| short(&pack.name)).collect();
+                names.join(" + ")
+            }
+            Self::ByHand => "by hand".to_owned(),
+        }
+    }
+
+    /// What was measured, to the commit.
+    pub(crate) fn identity(&self) -> Result<String> {
+        match self {
+            Self::Mixpack { executable, .. } => {
+                let version = run(Command::new(executable).arg("--version"))?;
+                Ok(version.trim().to_owned())
+            }
+            Self::Packs(packs) => {
+                let packs = packs
+                    .iter()
+                    .map(|pack| format!("{} at {}", pack.name, pack.commit));
+                Ok(packs.collect::<Vec<_>>().join(", "))
+            }
+            Self::ByHand => Ok("by hand: the bare commands, toolchains in place".to_owned()),
+        }
+    }
+
+    pub(crate) fn place<'all>(
+        &'all self,
+        all: &'all Surroundings,
+        app: &App,
+    ) -> Result<Place<'all>> {
+        let mut sandbox = Surroundings::sandbox(&all.stack, &all.upstream)?;
+        let registry = format!("{}/npm", all.upstream.server.url());
+        match self {
+            Self::Mixpack { executable, .. } => {
+                sandbox = sandbox
+                    .bind_ro(executable, EXECUTABLE)
+                    .env("MIXPACK_EXE", EXECUTABLE);
+            }
+            Self::Packs(_) => {}
+            Self::ByHand => sandbox = all.tools.shown_to(sandbox, &registry),
+        }
+        let place = Place {
+            contestant: self,
+            all,
+            sandbox,
+            is_phoenix: app.is_phoenix,
+            deploys: Cell::new(0),
+        };
+        for dir in ["cache", "env"] {
+            fs::create_dir(place.tmp().join(dir))?;
+        }
+        // A config var like any other: npm has no other way to be told.
+        fs::write(place.tmp().join("env/NPM_CONFIG_REGISTRY"), registry)?;
+        place.sandbox.give(place.tmp())?;
+        Ok(place)
+    }
+}
+
+/// Those of a list that an app needs.
+fn called(packs: &[Pack], is_phoenix: bool) -> &[Pack] {
+    if is_phoenix { packs } else { &packs[..1] }
+}
+
+fn short(name: &str) -> &str {
+    name.strip_prefix("heroku-buildpack-").unwrap_or(name)
+}
+
+/// A contestant with a cache, on its way through the deploys of an app.
+pub(crate) struct Place<'all> {
+    contestant: &'all Contestant,
+    all: &'all Surroundings,
+    sandbox: Sandbox,
+    is_phoenix: bool,
+    deploys: Cell<u32>,
+}
+
+/// What a deploy cost and left.
+#[derive(Debug, Clone)]
+pub(crate) struct Deploy {
+    pub(crate) costs: Costs,
+    /// Bytes; none where nothing is a cache.
+    pub(crate) cache: Option<u64>,
+    pub(crate) slug: Option<Tree>,
+    /// Until the last toolchain was in place, where the buildpack tells.
+    pub(crate) toolchain_phase: Option<f64>,
+}
+
+/// What became of a slug in a dyno.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Boot {
+    /// After these seconds its page came; without a page, `mix run` had started the app.
+    Up(f64),
+    /// What it said.
+    Failed(String),
+}
+
+impl Place<'_> {
+    fn tmp(&self) -> PathBuf {
+        self.sandbox.tmp()
+    }
+
+    /// The host's path of `BUILD_DIR`, which has another name at each deploy.
+    pub(crate) fn build_dir(&self) -> PathBuf {
+        self.tmp().join(self.build_name())
+    }
+
+    fn build_name(&self) -> String {
+        format!("build_{}", self.deploys.get())
+    }
+
+    fn arguments(&self) -> impl Iterator<Item = String> {
+        let build_dir = format!("/tmp/{}", self.build_name());
+        [build_dir, "/tmp/cache".to_owned(), "/tmp/env".to_owned()].into_iter()
+    }
+
+    /// Deploys what the app is now; a failure is an error with the whole log.
+    pub(crate) fn deploy(&self, app: &App, change: Change) -> Result<Deploy> {
+        let log_path = self.tmp().join("log");
+        let command = match self.contestant {
+            Contestant::Mixpack { bin, .. } => {
+                self.new_build(app)?;
+                let pack = self.tmp().join("packs/0");
+                copy(bin, &pack.join("bin"));
+                self.sandbox.give(self.tmp().join("packs"))?;
+                self.sandbox
+                    .command("/tmp/packs/0/bin/compile", self.arguments())
+                    .current_dir("/tmp/packs/0")
+            }
+            Contestant::Packs(packs) => {
+                self.new_build(app)?;
+                // As `mix local.public_keys` leaves it: the mirror's lists are signed by its own
+                // key, and Mix of this Elixir takes no list that is not signed.
+                let keys = self.build_dir().join(".mix/public_keys");
+                fs::create_dir_all(&keys)?;
+                fs::write(keys.join("mirror.pub"), &self.all.published.public_key)?;
+                for (number, pack) in called(packs, self.is_phoenix).iter().enumerate() {
+                    let target = self.tmp().join(format!("packs/{number}"));
+                    copy(&pack.dir, &target);
+                    fs::remove_dir_all(target.join(".git"))?;
+                }
+                for dir in [self.build_dir(), self.tmp().join("packs")] {
+                    self.sandbox.give(dir)?;
+                }
+                let words = ["-c", IN_ORDER, "bash"].map(str::to_owned);
+                self.sandbox
+                    .command("bash", words.into_iter().chain(self.arguments()))
+            }
+            Contestant::ByHand => {
+                by_hand::check_out(app, change, &self.tmp())?;
+                self.sandbox.give(self.tmp().join("app"))?;
+                Tools::command(&self.sandbox, app.is_phoenix, change)
+            }
+        };
+        let log = File::create(&log_path)?;
+        let executable = match self.contestant {
+            Contestant::Mixpack { executable, .. } => Some(executable.as_path()),
+            _ => None,
+        };
+        let server = &self.all.upstream.server;
+        let (status, costs) = measure::run(server, command, executable, &log)?;
+        self.judge(status, &fs::read(&log_path)?, change)?;
+        let is_by_hand = matches!(self.contestant, Contestant::ByHand);
+        let cache = self.tmp().join("cache");
+        Ok(Deploy {
+            costs,
+            cache: (!is_by_hand).then(|| measure::cache(&cache)).transpose()?,
+            slug: (!is_by_hand)
+                .then(|| measure::slug(&self.build_dir()))
+                .transpose()?,
+            toolchain_phase: toolchain_phase(&cache),
+        })
+    }
+
+    fn judge(&self, status: ExitStatus, log: &[u8], change: Change) -> Result {
+        if status.success() {
+            return Ok(());
+        }
+        Err(format!(
+            "{}\nthe {} deploy of {} failed: {status}",
+            String::from_utf8_lossy(log),
+            change.name(),
+            self.contestant.name(self.is_phoenix)
+        )
+        .into())
+    }
+
+    /// A checkout in a `/tmp` that holds nothing of the build before but the cache and the
+    /// config vars, as a platform's build has it.
+    fn new_build(&self, app: &App) -> Result {
+        for entry in fs::read_dir(self.tmp())? {
+            let path = entry?.path();
+            let stays = path.ends_with("cache") || path.ends_with("env");
+            if path.is_dir() && !path.is_symlink() {
+                if !stays {
+                    fs::remove_dir_all(&path)?;
+                }
+            } else {
+                fs::remove_file(&path)?;
+            }
+        }
+        self.deploys.set(self.deploys.get() + 1);
+        copy(&app.dir, &self.build_dir());
+        self.sandbox.give(self.build_dir())?;
+        Ok(())
+    }
+
+    /// Boots the slug of the last deploy, which is gone then. Nothing where there is none.
+    pub(crate) fn boot(&self) -> Result<Option<Boot>> {
+        let last = match self.contestant {
+            Contestant::ByHand => return Ok(None),
+            Contestant::Packs(packs) => called(packs, self.is_phoenix).len() - 1,
+            Contestant::Mixpack { .. } => 0,
+        };
+        let build_dir = format!("/tmp/{}", self.build_name());
+        let release = self
+            .sandbox
+            .command(format!("/tmp/packs/{last}/bin/release"), [build_dir])
+            .output()?;
+        let web = web(&String::from_utf8(release.stdout)?).ok_or("bin/release has no web")?;
+        let dyno = Dyno::of(&whole_builds::stack(), &self.build_dir());
+        let begun = Instant::now();
+        if self.is_phoenix {
+            return Ok(Some(match dyno.try_start(&web) {
+                Ok(server) => {
+                    let took = begun.elapsed().as_secs_f64();
+                    drop(server.stop());
+                    Boot::Up(took)
+                }
+                Err(said) => Boot::Failed(said),
+            }));
+        }
+        let output = dyno.run("mix run -e :ok");
+        Ok(Some(if output.status.success() {
+            Boot::Up(begun.elapsed().as_secs_f64())
+        } else {
+            Boot::Failed(String::from_utf8_lossy(&output.stderr).into_owned())
+        }))
+    }
+}
+
+/// The web process of what `bin/release` prints, quoted or not.
+fn web(yaml: &str) -> Option<String> {
+    let line = yaml
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("web:"))?;
+    let value = line.trim();
+    Some(serde_json::from_str(value).unwrap_or_else(|_| value.to_owned()))
+}
+
+/// The longest of the steps that install a toolchain: they begin together. In seconds, from the
+/// report that our builds leave in the cache.
+fn toolchain_phase(cache: &Path) -> Option<f64> {
+    let text = fs::read(cache.join("mixpack/report.json")).ok()?;
+    let facts: Value = serde_json::from_slice(&text).ok()?;
+    ["erlang", "elixir", "node"]
+        .iter()
+        .filter_map(|tool| facts.get(format!("{tool}_duration"))?.as_f64())
+        .reduce(f64::max)
+}
+
+/// Runs a shell script in a sandbox as the build user; gives its costs. `what` is for the error.
+pub(crate) fn script(
+    upstream: &Upstream,
+    sandbox: &Sandbox,
+    what: &str,
+    text: &str,
+) -> Result<Costs> {
+    let log_path = sandbox.tmp().join("log");
+    let log = File::create(&log_path)?;
+    let command: stack::Command<'_> = sandbox.command("sh", ["-ec", text]).current_dir("/tmp");
+    let (status, costs) = measure::run(&upstream.server, command, None, &log)?;
+    if status.success() {
+        return Ok(costs);
+    }
+    let log = fs::read_to_string(&log_path)?;
+    Err(format!("{log}\n{what} failed: {status}").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_web_process_may_be_quoted() {
+        let yaml = "---\naddons: []\ndefault_process_types:\n  web: elixir --sname s -S mix x\n";
+        assert_eq!(web(yaml).unwrap(), "elixir --sname s -S mix x");
+        assert_eq!(
+            web("  web: \"mix phx.server\"\n").unwrap(),
+            "mix phx.server"
+        );
+        assert_eq!(web("--- {}\n"), None);
+    }
+
+    #[test]
+    fn the_longest_toolchain_step_is_the_phase() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(toolchain_phase(dir.path()), None);
+        fs::create_dir(dir.path().join("mixpack")).unwrap();
+        let facts = r#"{"erlang_duration": 1.5, "node_duration": 2.25, "deps_duration": 9.0}"#;
+        fs::write(dir.path().join("mixpack/report.json"), facts).unwrap();
+        assert_eq!(toolchain_phase(dir.path()), Some(2.25));
+    }
+
+    #[test]
+    fn a_buildpack_with_changes_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = |args: &[&str]| {
+            run(Command::new("git")
+                .args(["-c", "user.name=a", "-c", "user.email=a@b", "-C"])
+                .arg(dir.path())
+                .args(args))
+            .unwrap()
+        };
+        fs::create_dir(dir.path().join("bin")).unwrap();
+        fs::write(dir.path().join("bin/compile"), "").unwrap();
+        git(&["init", "--quiet"]);
+        git(&["add", "."]);
+        git(&["commit", "--quiet", "--message", "one"]);
+        assert_eq!(Pack::at(dir.path()).unwrap().commit.len(), 12);
+        fs::write(dir.path().join("bin/compile"), "changed").unwrap();
+        assert!(
+            Pack::at(dir.path())
+                .unwrap_err()
+                .to_string()
+                .contains("changed")
+        );
+    }
+}

@@ -1,0 +1,497 @@
+//! The results as Markdown: medians of all rounds, and ratios of medians.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use super::app::Change;
+use super::contestant::{Boot, Deploy};
+use crate::process::Result;
+
+const BEGIN: &str = "<!-- begin of what cargo xtask bench writes -->";
+const END: &str = "<!-- end of what cargo xtask bench writes -->";
+
+/// Measured in one round with everything else in place.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    pub(crate) change: Change,
+    /// Index into [`Fixture::contestants`].
+    pub(crate) contestant: usize,
+    pub(crate) deploy: Deploy,
+    /// Bytes; in the first round only.
+    pub(crate) gzip: Option<u64>,
+}
+
+/// Seconds of one round.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unpacked {
+    pub(crate) one_by_one: f64,
+    pub(crate) at_once: f64,
+    pub(crate) linked: f64,
+}
+
+/// All that was measured with one app.
+#[derive(Debug)]
+pub(crate) struct Fixture {
+    pub(crate) name: String,
+    /// Names; ours is the first, by hand the last.
+    pub(crate) contestants: Vec<String>,
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) unpacked: Vec<Unpacked>,
+    /// Of the slug of each contestant's last deploy.
+    pub(crate) boots: Vec<Option<Boot>>,
+}
+
+/// Starting the executable, in seconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Detect {
+    pub(crate) detect: f64,
+    /// Of the same executable, doing nothing.
+    pub(crate) start: f64,
+}
+
+/// The median of what is there.
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        odd if !odd.is_multiple_of(2) => values.get(middle).copied(),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "sizes are shown with three digits"
+)]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+impl Fixture {
+    fn median_of(
+        &self,
+        change: Change,
+        contestant: usize,
+        value: impl Fn(&Sample) -> Option<f64>,
+    ) -> Option<f64> {
+        let samples = self.samples.iter();
+        let these = samples.filter(|it| it.change == change && it.contestant == contestant);
+        median(these.filter_map(value))
+    }
+
+    fn wall(&self, change: Change, contestant: usize) -> Option<f64> {
+        self.median_of(change, contestant, |it| {
+            Some(it.deploy.costs.wall.as_secs_f64())
+        })
+    }
+
+    fn by_hand(&self) -> usize {
+        self.contestants.len() - 1
+    }
+
+    /// The one that ratios are made with, where there is one.
+    fn other(&self) -> Option<usize> {
+        (self.contestants.len() > 2).then_some(1)
+    }
+
+    fn unpacked(&self, value: impl Fn(&Unpacked) -> f64) -> Option<f64> {
+        median(self.unpacked.iter().map(value))
+    }
+
+    fn table(&self, changes: &[Change]) -> String {
+        let mut text = format!(
+            "### {}\n\n| deploy | by | wall s | CPU s | largest process MB | downloaded MB | cache MB | \
+             slug MB | slug files | slug .tar.gz MB |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+            self.name
+        );
+        for &change in changes {
+            for (contestant, name) in self.contestants.iter().enumerate() {
+                let cell = |digits: usize, value: &dyn Fn(&Sample) -> Option<f64>| {
+                    number(self.median_of(change, contestant, value), digits)
+                };
+                let cells = [
+                    cell(2, &|it| Some(it.deploy.costs.wall.as_secs_f64())),
+                    cell(2, &|it| Some(it.deploy.costs.cpu.as_secs_f64())),
+                    cell(0, &|it| Some(megabytes(it.deploy.costs.largest))),
+                    cell(1, &|it| Some(megabytes(it.deploy.costs.downloaded))),
+                    cell(1, &|it| it.deploy.cache.map(megabytes)),
+                    cell(1, &|it| it.deploy.slug.map(|slug| megabytes(slug.bytes))),
+                    cell(0, &|it| {
+                        Some(f64::from(u32::try_from(it.deploy.slug?.files).ok()?))
+                    }),
+                    cell(1, &|it| it.gzip.map(megabytes)),
+                ];
+                let _ = writeln!(
+                    text,
+                    "| {} | {name} | {} |",
+                    change.name(),
+                    cells.join(" | ")
+                );
+            }
+        }
+        text
+    }
+
+    /// Ours by each of the others.
+    fn ratios(&self, changes: &[Change]) -> String {
+        let mut text = String::from(
+            "| Mixpack by | deploy | wall | CPU | downloaded | cache | slug | slug files | slug .tar.gz |\n\
+             |---|---|--:|--:|--:|--:|--:|--:|--:|\n",
+        );
+        for (contestant, name) in self.contestants.iter().enumerate().skip(1) {
+            for &change in changes {
+                let ratio = |value: &dyn Fn(&Sample) -> Option<f64>| {
+                    let of = |contestant| self.median_of(change, contestant, value);
+                    number(quotient(of(0), of(contestant)), 2)
+                };
+                let cells = [
+                    ratio(&|it| Some(it.deploy.costs.wall.as_secs_f64())),
+                    ratio(&|it| Some(it.deploy.costs.cpu.as_secs_f64())),
+                    if contestant == self.by_hand() {
+                        // The toolchains are there.
+                        number(None, 0)
+                    } else {
+                        ratio(&|it| Some(megabytes(it.deploy.costs.downloaded)))
+                    },
+                    ratio(&|it| it.deploy.cache.map(megabytes)),
+                    ratio(&|it| it.deploy.slug.map(|slug| megabytes(slug.bytes))),
+                    ratio(&|it| Some(f64::from(u32::try_from(it.deploy.slug?.files).ok()?))),
+                    ratio(&|it| it.gzip.map(megabytes)),
+                ];
+                let _ = writeln!(
+                    text,
+                    "| {name} | {} | {} |",
+                    change.name(),
+                    cells.join(" | ")
+                );
+            }
+        }
+        text
+    }
+
+    /// What else was measured, in words.
+    fn notes(&self) -> String {
+        let mut text = String::new();
+        let phase = |change| number(self.phase(change), 2);
+        let _ = writeln!(
+            text,
+            "- Toolchains: cold {} s, unchanged {} s. By hand: unpacked one by one {} s, at once {} s, \
+             linked {} s.",
+            phase(Change::Cold),
+            phase(Change::Unchanged),
+            number(self.unpacked(|it| it.one_by_one), 2),
+            number(self.unpacked(|it| it.at_once), 2),
+            number(self.unpacked(|it| it.linked), 2),
+        );
+        let _ = writeln!(
+            text,
+            "- `compile` itself never holds more than {} MB resident.",
+            number(self.largest_compile(), 1)
+        );
+        for (name, boot) in self.contestants.iter().zip(&self.boots) {
+            let _ = match boot {
+                Some(Boot::Up(seconds)) => {
+                    writeln!(text, "- The slug of {name} is up in {seconds:.1} s.")
+                }
+                Some(Boot::Failed(said)) => {
+                    let said = said.trim().lines().last().unwrap_or_default();
+                    writeln!(text, "- The slug of {name} does not boot: {said}")
+                }
+                None => Ok(()),
+            };
+        }
+        text
+    }
+
+    fn phase(&self, change: Change) -> Option<f64> {
+        self.median_of(change, 0, |it| it.deploy.toolchain_phase)
+    }
+
+    fn largest_compile(&self) -> Option<f64> {
+        let own = self.samples.iter().filter_map(|it| it.deploy.costs.own);
+        own.max().map(megabytes)
+    }
+}
+
+/// One of the aims that were set before, as what is measured divided by something.
+struct Target {
+    what: &'static str,
+    at_most: f64,
+    value: fn(&Fixture) -> Option<f64>,
+}
+
+const TARGETS: [Target; 9] = [
+    Target {
+        what: "cold, by hand with unpacking (at once)",
+        at_most: 1.15,
+        value: |it| {
+            let by_hand = it.wall(Change::Cold, it.by_hand())?;
+            let floor = by_hand + it.unpacked(|it| it.at_once)?;
+            quotient(it.wall(Change::Cold, 0), Some(floor))
+        },
+    },
+    Target {
+        what: "cold, shell pair",
+        at_most: 0.8,
+        value: |it| by_other(it, Change::Cold, Fixture::wall),
+    },
+    Target {
+        what: "unchanged, shell pair",
+        at_most: 0.15,
+        value: |it| by_other(it, Change::Unchanged, Fixture::wall),
+    },
+    Target {
+        what: "one file, shell pair",
+        at_most: 0.2,
+        value: |it| by_other(it, Change::OneFile, Fixture::wall),
+    },
+    Target {
+        what: "toolchain phase when cold, `gunzip \\| tar` one by one",
+        at_most: 1.3,
+        value: |it| quotient(it.phase(Change::Cold), it.unpacked(|it| it.one_by_one)),
+    },
+    Target {
+        what: "toolchain phase when unchanged, `cp -al`",
+        at_most: 2.0,
+        value: |it| quotient(it.phase(Change::Unchanged), it.unpacked(|it| it.linked)),
+    },
+    Target {
+        what: "slug, shell pair",
+        at_most: 0.6,
+        value: |it| {
+            by_other(it, Change::Cold, |it, change, contestant| {
+                it.median_of(change, contestant, |it| {
+                    it.deploy.slug.map(|slug| megabytes(slug.bytes))
+                })
+            })
+        },
+    },
+    Target {
+        what: "cache, shell pair",
+        at_most: 1.2,
+        value: |it| {
+            by_other(it, Change::Unchanged, |it, change, contestant| {
+                it.median_of(change, contestant, |it| it.deploy.cache.map(megabytes))
+            })
+        },
+    },
+    Target {
+        what: "resident memory of `compile`, 64 MiB",
+        at_most: 1.0,
+        value: |it| quotient(it.largest_compile(), Some(64.0 * 1.048_576)),
+    },
+];
+
+fn by_other(
+    fixture: &Fixture,
+    change: Change,
+    value: impl Fn(&Fixture, Change, usize) -> Option<f64>,
+) -> Option<f64> {
+    let other = value(fixture, change, fixture.other()?);
+    quotient(value(fixture, change, 0), other)
+}
+
+fn targets(fixtures: &[Fixture]) -> String {
+    let names: Vec<_> = fixtures.iter().map(|it| it.name.as_str()).collect();
+    let mut text = format!(
+        "### Targets\n\n| Mixpack's by that of | at most | {} |\n|---|--:|{}\n",
+        names.join(" | "),
+        "--:|".repeat(names.len())
+    );
+    for target in &TARGETS {
+        let cells: Vec<_> = fixtures
+            .iter()
+            .map(|fixture| judged((target.value)(fixture), target.at_most))
+            .collect();
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} |",
+            target.what,
+            target.at_most,
+            cells.join(" | ")
+        );
+    }
+    text
+}
+
+/// A ratio, and by how much it misses its target.
+fn judged(ratio: Option<f64>, at_most: f64) -> String {
+    match ratio {
+        None => "–".to_owned(),
+        Some(ratio) if ratio <= at_most => format!("{ratio:.2}"),
+        Some(ratio) => format!(
+            "**{ratio:.2}** (missed by {:.0} %)",
+            (ratio / at_most - 1.0) * 100.0
+        ),
+    }
+}
+
+fn quotient(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    let (one, other) = (one?, other?);
+    (other > 0.0).then(|| one / other)
+}
+
+fn number(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
+}
+
+/// How it was measured.
+#[derive(Debug)]
+pub(crate) struct Run<'run> {
+    pub(crate) changes: &'run [Change],
+    /// Of what was measured: names, versions, commits.
+    pub(crate) identities: &'run [String],
+    pub(crate) rounds: usize,
+    pub(crate) cores: usize,
+    /// Whether the working files were on a memory-backed filesystem.
+    pub(crate) in_memory: bool,
+}
+
+/// The whole report.
+pub(crate) fn report(fixtures: &[Fixture], run: &Run<'_>, detect: Detect) -> String {
+    let Run {
+        changes,
+        identities,
+        rounds,
+        cores,
+        in_memory,
+    } = *run;
+    let files = if in_memory { "in memory" } else { "on a disk" };
+    let mut text = format!(
+        "{cores} cores, working files {files}, medians of {rounds} rounds in alternation. Measured:\n\n"
+    );
+    for identity in identities {
+        let _ = writeln!(text, "- {identity}");
+    }
+    for fixture in fixtures {
+        let _ = write!(
+            text,
+            "\n{}\n{}\n{}",
+            fixture.table(changes),
+            fixture.ratios(changes),
+            fixture.notes()
+        );
+    }
+    let _ = write!(text, "\n{}\n", targets(fixtures));
+    let beyond = (detect.detect - detect.start) * 1e3;
+    let verdict = if beyond < 5.0 { "kept" } else { "missed" };
+    let _ = writeln!(
+        text,
+        "`detect` takes {:.2} ms, of which the start of the process {:.2} ms: {beyond:.2} ms beyond it \
+         (target 5 ms, {verdict}).",
+        detect.detect * 1e3,
+        detect.start * 1e3,
+    );
+    text
+}
+
+/// Replaces what an earlier run wrote into `file`.
+pub(crate) fn write_into(file: &Path, report: &str) -> Result {
+    let text = fs::read_to_string(file)?;
+    fs::write(
+        file,
+        replaced(&text, report)
+            .ok_or_else(|| format!("{} lacks the lines {BEGIN} and {END}", file.display()))?,
+    )?;
+    Ok(())
+}
+
+fn replaced(text: &str, report: &str) -> Option<String> {
+    let (before, rest) = text.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n\n{report}\n{END}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::measure::{Costs, Tree};
+    use super::*;
+
+    fn sample(change: Change, contestant: usize, wall: u64, slug: u64) -> Sample {
+        Sample {
+            change,
+            contestant,
+            deploy: Deploy {
+                costs: Costs {
+                    wall: Duration::from_secs(wall),
+                    cpu: Duration::from_secs(wall),
+                    largest: 100_000_000,
+                    own: (contestant == 0).then_some(33_554_432),
+                    downloaded: 0,
+                },
+                cache: Some(1_000_000),
+                slug: Some(Tree {
+                    bytes: slug,
+                    files: 2,
+                }),
+                toolchain_phase: (contestant == 0).then_some(1.0),
+            },
+            gzip: None,
+        }
+    }
+
+    fn fixture() -> Fixture {
+        let (cold, unchanged) = (Change::Cold, Change::Unchanged);
+        Fixture {
+            name: "app".to_owned(),
+            contestants: ["Mixpack", "shell", "by hand"].map(str::to_owned).to_vec(),
+            samples: vec![
+                sample(cold, 0, 6, 5_000_000),
+                sample(cold, 0, 8, 5_000_000),
+                sample(cold, 0, 90, 5_000_000),
+                sample(cold, 1, 16, 10_000_000),
+                sample(cold, 2, 4, 0),
+                sample(unchanged, 0, 3, 5_000_000),
+                sample(unchanged, 1, 10, 10_000_000),
+            ],
+            unpacked: vec![Unpacked {
+                one_by_one: 2.0,
+                at_once: 1.0,
+                linked: 0.25,
+            }],
+            boots: vec![
+                Some(Boot::Up(1.0)),
+                Some(Boot::Failed("noise\nno such file".to_owned())),
+                None,
+            ],
+        }
+    }
+
+    #[test]
+    fn a_median_is_the_middle_or_between_two() {
+        assert_eq!(median([3.0, 1.0, 90.0]), Some(3.0));
+        assert_eq!(median([3.0, 1.0]), Some(2.0));
+        assert_eq!(median([]), None);
+    }
+
+    #[test]
+    fn the_report_has_medians_ratios_and_what_is_missed() {
+        let detect = Detect {
+            detect: 0.004,
+            start: 0.001,
+        };
+        let changes = [Change::Cold, Change::Unchanged];
+        let run = Run {
+            changes: &changes,
+            identities: &["mixpack 0.1.0".to_owned()],
+            rounds: 3,
+            cores: 2,
+            in_memory: true,
+        };
+        insta::assert_snapshot!(report(&[fixture()], &run, detect));
+    }
+
+    #[test]
+    fn only_what_is_between_the_marks_is_replaced() {
+        let text = format!("above\n{BEGIN}\nold\n{END}\nbelow\n");
+        let new = replaced(&text, "new").unwrap();
+        assert_eq!(new, format!("above\n{BEGIN}\n\nnew\n{END}\nbelow\n"));
+        assert_eq!(replaced(&new, "new").unwrap(), new);
+        assert_eq!(replaced("no marks", "new"), None);
+    }
+}
