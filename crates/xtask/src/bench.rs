@@ -178,11 +178,15 @@ fn measure(
                 let gzip = (round == 1 && deploy.slug.is_some())
                     .then(|| measure::gzipped(&place.build_dir()))
                     .transpose()?;
+                let cache_gzip = (round == 1 && deploy.cache.is_some())
+                    .then(|| measure::gzipped(&place.cache_dir()))
+                    .transpose()?;
                 fixture.samples.push(Sample {
                     change,
                     contestant,
                     deploy,
                     gzip,
+                    cache_gzip,
                 });
             }
         }

@@ -207,6 +207,10 @@ impl Place<'_> {
     }
 
     /// The host's path of `BUILD_DIR`, which has another name at each deploy.
+    pub(crate) fn cache_dir(&self) -> PathBuf {
+        self.tmp().join("cache")
+    }
+
     pub(crate) fn build_dir(&self) -> PathBuf {
         self.tmp().join(self.build_name())
     }
@@ -267,7 +271,7 @@ impl Place<'_> {
         let (status, costs) = measure::run(server, command, executable, &log)?;
         self.judge(status, &fs::read(&log_path)?, change)?;
         let is_by_hand = matches!(self.contestant, Contestant::ByHand);
-        let cache = self.tmp().join("cache");
+        let cache = self.cache_dir();
         Ok(Deploy {
             costs,
             cache: (!is_by_hand).then(|| measure::cache(&cache)).transpose()?,
