@@ -5,16 +5,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use whole_builds::{App, Deploy};
-
-/// The npm registry that this machine uses.
-fn npm_registry() -> String {
-    let output = Command::new("npm")
-        .args(["config", "get", "registry"])
-        .output()
-        .expect("npm runs");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
+use whole_builds::{App, Deploy, npm_registry};
 
 /// The packages of phoenix-npm, the one from `deps` aside.
 const PACKAGES: &str = "\"scripts\": {\"deploy\": \"esbuild js/app.js --bundle --minify '--external:/images/*' \

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use walkdir::WalkDir;
-use whole_builds::{App, Deploy, Dyno, artifact_host, compiling, links_that_leave};
+use whole_builds::{App, Deploy, Dyno, artifact_host, compiling, links_that_leave, npm_registry};
 
 const NOTHING: [&str; 0] = [];
 const NO_PATHS: [PathBuf; 0] = [];
@@ -60,15 +60,6 @@ fn digested(slug: &Path, phoenix_dir: &str) -> Vec<String> {
         .values()
         .map(|name| name.as_str().unwrap().to_owned())
         .collect()
-}
-
-/// The npm registry that this machine uses, for the esbuild package's stand-in.
-fn npm_registry() -> String {
-    let output = std::process::Command::new("npm")
-        .args(["config", "get", "registry"])
-        .output()
-        .expect("npm runs");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use walkdir::WalkDir;
-use whole_builds::{App, Deploy, artifact_host, compiling};
+use whole_builds::{App, Deploy, artifact_host, compiling, npm_registry};
 
 const NOTHING: [&str; 0] = [];
 const CONFIG: &str = "elixir_buildpack.config";
@@ -27,15 +27,6 @@ fn own_host() -> &'static Server {
 
 fn mirror() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-toolchains/mirror")
-}
-
-/// The npm registry that this machine uses.
-fn npm_registry() -> String {
-    let output = Command::new("npm")
-        .args(["config", "get", "registry"])
-        .output()
-        .expect("npm runs");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// A program of the app's source, or of the sandbox.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
-use whole_builds::{App, Dyno};
+use whole_builds::{App, Dyno, npm_registry};
 
 fn said(dyno: &Dyno, command: &str) -> String {
     let output = dyno.run(command);
@@ -23,18 +23,6 @@ fn ending(root: &Path, end: &str) -> Vec<PathBuf> {
         .filter(|entry| entry.file_name().to_string_lossy().ends_with(end))
         .map(walkdir::DirEntry::into_path)
         .collect()
-}
-
-/// The npm registry that this machine uses, for the esbuild package's stand-in.
-fn npm_registry() -> String {
-    let output = std::process::Command::new("npm")
-        .args(["config", "get", "registry"])
-        .output()
-        .expect("npm runs");
-    String::from_utf8(output.stdout)
-        .expect("a URL")
-        .trim()
-        .to_owned()
 }
 
 const NO_PATHS: Vec<PathBuf> = Vec::new();

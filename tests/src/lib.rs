@@ -53,6 +53,17 @@ pub fn bare_image() -> Stack {
     Stack::at(toolchains().join("bare")).expect("the bare image: run `cargo xtask toolchains`")
 }
 
+/// The npm registry that this machine uses, for the esbuild package's stand-in and for apps of
+/// other package managers than npm.
+pub fn npm_registry() -> String {
+    let output = std::process::Command::new("npm")
+        .args(["config", "get", "registry"])
+        .output()
+        .expect("npm runs");
+    let url = String::from_utf8(output.stdout).expect("a URL");
+    url.trim().to_owned()
+}
+
 /// An artifact host of one's own, to count its requests and to break its files.
 pub fn artifact_host() -> Server {
     Server::start(toolchains().join("mirror")).expect("the artifact mirror")
