@@ -89,6 +89,21 @@ fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
     lacks(&deploy, "==> jason_lite");
     let said = report(&app, deploy);
     assert!(said.contains("\"region\":\"eu!\""), "{said}");
+    // The commit is in a variable of the platform, with another value at every push.
+    let commit = "defmodule CompileEnv.Commit do\n  @commit System.get_env(\"SOURCE_VERSION\")\n  \
+                  def commit, do: @commit\nend\n";
+    app.write("lib/commit.ex", commit);
+    app.config("SOURCE_VERSION", "0ld");
+    app.deploy().expect_success();
+    app.config("SOURCE_VERSION", "n3w");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(
+        &deploy,
+        "the app is compiled again: lib/commit.ex:2 reads SOURCE_VERSION, which has changed",
+    );
+    lacks(&deploy, "==> jason_lite");
+    drop(deploy);
 
     app.config("NOT_READ", "by anything");
     let deploy = app.deploy();
@@ -103,6 +118,18 @@ fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
     let ebin = deploy.slug.join("_build/prod/lib/compile_env/ebin");
     assert!(ebin.join("Elixir.CompileEnv.Renamed.beam").exists());
     assert!(!ebin.join("Elixir.CompileEnv.Other.beam").exists());
+}
+
+#[test]
+fn config_that_looks_at_dependencies_is_read_with_them_in_place() {
+    let app = App::fixture("compile-env");
+    let found =
+        "if(File.dir?(Path.expand(\"../deps/knobs\", __DIR__)), do: \"there\", else: \"missing\")";
+    app.edit("config/config.exs", "\"low\"", found);
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let said = report(&app, deploy);
+    assert!(said.contains("\"level\":\"there\""), "{said}");
 }
 
 #[test]

@@ -60,8 +60,10 @@ defmodule Mix.Tasks.Mixpack.Session do
         :ok
 
       [mark | tasks] ->
-        # A task that an earlier command ran has to run again: files may have changed since.
+        # A task that an earlier command ran has to run again: files may have changed since. So has
+        # the config, which may look for what is in deps or _build.
         Mix.Task.clear()
+        Mix.Task.run("loadconfig")
 
         for line <- tasks do
           [task | args] = String.split(line, "\t")

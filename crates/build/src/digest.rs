@@ -108,6 +108,11 @@ impl Salted {
     }
 }
 
+/// Variables with the commit that is built. Code may show them, and they are new with every push.
+pub(crate) fn names_the_commit(name: &str) -> bool {
+    ["SOURCE_VERSION", "GIT_REV"].contains(&name)
+}
+
 /// Variables that tell one build or process from another, and nothing of what is built.
 pub(crate) fn tells_builds_apart(name: &str) -> bool {
     const NAMES: [&str; 18] = [

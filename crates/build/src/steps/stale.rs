@@ -3,7 +3,7 @@
 //! value of what they read of the app's config (elixir-lang/elixir#15467).
 
 use crate::answers::STALE_TASK;
-use crate::digest::{Salted, tells_builds_apart};
+use crate::digest::{Salted, names_the_commit, tells_builds_apart};
 use crate::error::{Doing, Error};
 use crate::log::StepLog;
 use crate::run::Build;
@@ -77,7 +77,8 @@ impl Build<'_> {
         let salted = Salted::of(self.workspace.store)?;
         let env = self.workspace.environment.for_commands();
         let named = env.iter().filter_map(|(name, value)| {
-            let name = name.to_str().filter(|name| !tells_builds_apart(name))?;
+            let counts = |name: &&str| names_the_commit(name) || !tells_builds_apart(name);
+            let name = name.to_str().filter(counts)?;
             Some((name.to_owned(), salted.value(value.as_bytes())))
         });
         Ok(named.collect())
@@ -106,7 +107,8 @@ impl Build<'_> {
     }
 
     /// The first of the variables that code in a folder of the app speaks of, and where. Code that
-    /// asks for variables whose names it makes up may ask for any, where `made_up` counts.
+    /// asks for variables whose names it makes up may ask for any, where `made_up` counts; were the
+    /// commit one of them, such code would be compiled again with every push.
     fn reader(
         &self,
         folder: &str,
@@ -151,7 +153,8 @@ fn mention(text: &str, variables: &BTreeSet<String>, made_up: bool) -> Option<(u
             let asked = asks.iter().find_map(|ask| line.split_once(ask));
             let name = asked.map(|(_, rest)| rest.trim_start());
             let made_up = made_up && name.is_some_and(|name| !name.starts_with('"'));
-            made_up.then(|| variables.first().map(String::as_str))?
+            let mut any = variables.iter().map(String::as_str);
+            made_up.then(|| any.find(|name| !names_the_commit(name)))?
         };
         named.or_else(any).map(|name| (number, name.to_owned()))
     })
@@ -173,7 +176,10 @@ mod tests {
 
     #[test]
     fn a_variable_is_read_where_its_whole_name_stands_or_a_name_is_made_up() {
-        let variables = BTreeSet::from(["API_URL".to_owned(), "PATHS".to_owned()]);
+        let commit = BTreeSet::from(["SOURCE_VERSION".to_owned()]);
+        assert_eq!(mention("System.get_env()", &commit, true), None);
+        let names = ["API_URL", "PATHS", "SOURCE_VERSION"];
+        let variables = BTreeSet::from(names.map(str::to_owned));
         for (text, made_up, found) in [
             (
                 "a\n@url System.get_env(\"API_URL\")",
@@ -188,6 +194,11 @@ mod tests {
                 Some((1, "API_URL")),
             ),
             ("System.get_env() |> Map.new()", true, Some((1, "API_URL"))),
+            (
+                "System.fetch_env!(\"SOURCE_VERSION\")",
+                false,
+                Some((1, "SOURCE_VERSION")),
+            ),
             ("System.get_env() |> Map.new()", false, None),
             ("System.get_env(\"OTHER\")", true, None),
         ] {
