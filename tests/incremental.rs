@@ -89,6 +89,7 @@ fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
     lacks(&deploy, "==> jason_lite");
     let said = report(&app, deploy);
     assert!(said.contains("\"region\":\"eu!\""), "{said}");
+
     // The commit is in a variable of the platform, with another value at every push.
     let commit = "defmodule CompileEnv.Commit do\n  @commit System.get_env(\"SOURCE_VERSION\")\n  \
                   def commit, do: @commit\nend\n";
