@@ -11,12 +11,18 @@ use app::facts::join;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use walkdir::WalkDir;
 
 /// A digest of each variable's value, by name.
 type Variables = BTreeMap<String, String>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    App,
+    Dependency,
+}
 
 /// Code of an app or dependency that a variable may be read in while it is compiled.
 const CODE: [&str; 12] = [
@@ -35,6 +41,9 @@ const CODE: [&str; 12] = [
 ];
 /// Run when the app starts, and never before.
 const NOT_COMPILED: &str = "runtime.exs";
+/// In dependencies, the text of what they generate speaks of variables: `mix phx.gen.release` of
+/// `PHX_HOST`, which is set between the first deploys, and all of Phoenix depends on its package.
+const GENERATORS: &str = "lib/mix/tasks";
 /// More is no source.
 const LARGEST: u64 = 1024 * 1024;
 
@@ -50,7 +59,7 @@ impl Build<'_> {
         if !changed.is_empty() {
             for name in entries(&self.workspace.real(&self.in_app("deps"))) {
                 let folder = join(&self.plan.app_dir.value, &format!("deps/{name}"));
-                if let Some((variable, place)) = self.reader(&folder, &changed, false) {
+                if let Some((variable, place)) = self.reader(&folder, &changed, Whose::Dependency) {
                     log.detail(&format!(
                         "{name} is compiled again: {place} reads {variable}, which has changed"
                     ));
@@ -59,7 +68,7 @@ impl Build<'_> {
             }
             let mut projects = self.plan.projects.iter();
             if let Some((variable, place)) =
-                projects.find_map(|project| self.reader(project, &changed, true))
+                projects.find_map(|project| self.reader(project, &changed, Whose::App))
             {
                 log.detail(&format!(
                     "the app is compiled again: {place} reads {variable}, which has changed"
@@ -106,38 +115,44 @@ impl Build<'_> {
         Ok(store.write_note(&self.variables_note(), &json)?)
     }
 
-    /// The first of the variables that code in a folder of the app speaks of, and where. Code that
-    /// asks for variables whose names it makes up may ask for any, where `made_up` counts; were the
-    /// commit one of them, such code would be compiled again with every push.
+    /// The first of the variables that code in a folder of the app speaks of, and where.
     fn reader(
         &self,
         folder: &str,
         variables: &BTreeSet<String>,
-        made_up: bool,
+        whose: Whose,
     ) -> Option<(String, String)> {
         let app = &self.workspace.app;
-        let files = CODE.iter().flat_map(|name| {
-            let walk = WalkDir::new(app.join(join(folder, name))).sort_by_file_name();
-            let walk = walk.into_iter().filter_entry(|entry| {
-                let made = ["node_modules", "target", "deps", "_build"].map(OsStr::new);
-                !made.contains(&entry.file_name())
-            });
-            walk.filter_map(Result::ok)
-        });
-        files
-            .filter(|entry| entry.file_type().is_file() && entry.file_name() != NOT_COMPILED)
-            .filter(|entry| entry.metadata().is_ok_and(|found| found.len() <= LARGEST))
-            .find_map(|entry| {
-                let text = fs::read_to_string(entry.path()).ok()?;
-                let (line, variable) = mention(&text, variables, made_up)?;
-                let place = entry.path().strip_prefix(app).ok()?.display();
-                Some((variable, format!("{place}:{line}")))
-            })
+        code(&app.join(folder), whose).find_map(|path| {
+            let text = fs::read_to_string(&path).ok()?;
+            let (line, variable) = mention(&text, variables, whose)?;
+            let place = path.strip_prefix(app).ok()?.display();
+            Some((variable, format!("{place}:{line}")))
+        })
     }
 }
 
-/// The line, from 1, and name of the first variable that a text speaks of.
-fn mention(text: &str, variables: &BTreeSet<String>, made_up: bool) -> Option<(u32, String)> {
+/// The files of a project that a variable may be read in while it is compiled.
+fn code(project: &Path, whose: Whose) -> impl Iterator<Item = PathBuf> {
+    let walks = CODE.iter().flat_map(move |name| {
+        let walk = WalkDir::new(project.join(name)).sort_by_file_name();
+        let walk = walk.into_iter().filter_entry(move |entry| {
+            let made = ["node_modules", "target", "deps", "_build"].map(OsStr::new);
+            let generators = whose == Whose::Dependency && entry.path().ends_with(GENERATORS);
+            !made.contains(&entry.file_name()) && !generators
+        });
+        walk.filter_map(Result::ok)
+    });
+    walks
+        .filter(|entry| entry.file_type().is_file() && entry.file_name() != NOT_COMPILED)
+        .filter(|entry| entry.metadata().is_ok_and(|found| found.len() <= LARGEST))
+        .map(walkdir::DirEntry::into_path)
+}
+
+/// The line, from 1, and name of the first variable that a text speaks of. The app's code that asks
+/// for variables whose names it makes up may ask for any; were the commit one of them, it would be
+/// compiled again with every push.
+fn mention(text: &str, variables: &BTreeSet<String>, whose: Whose) -> Option<(u32, String)> {
     (1..).zip(text.lines()).find_map(|(number, line)| {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let named = line
@@ -152,9 +167,10 @@ fn mention(text: &str, variables: &BTreeSet<String>, made_up: bool) -> Option<(u
             ];
             let asked = asks.iter().find_map(|ask| line.split_once(ask));
             let name = asked.map(|(_, rest)| rest.trim_start());
-            let made_up = made_up && name.is_some_and(|name| !name.starts_with('"'));
+            let made_up = name.is_some_and(|name| !name.starts_with('"'));
             let mut any = variables.iter().map(String::as_str);
-            made_up.then(|| any.find(|name| !names_the_commit(name)))?
+            let may_be_any = whose == Whose::App && made_up;
+            may_be_any.then(|| any.find(|name| !names_the_commit(name)))?
         };
         named.or_else(any).map(|name| (number, name.to_owned()))
     })
@@ -177,33 +193,55 @@ mod tests {
     #[test]
     fn a_variable_is_read_where_its_whole_name_stands_or_a_name_is_made_up() {
         let commit = BTreeSet::from(["SOURCE_VERSION".to_owned()]);
-        assert_eq!(mention("System.get_env()", &commit, true), None);
+        assert_eq!(mention("System.get_env()", &commit, Whose::App), None);
         let names = ["API_URL", "PATHS", "SOURCE_VERSION"];
         let variables = BTreeSet::from(names.map(str::to_owned));
-        for (text, made_up, found) in [
+        for (text, whose, found) in [
             (
                 "a\n@url System.get_env(\"API_URL\")",
-                false,
+                Whose::Dependency,
                 Some((2, "API_URL")),
             ),
-            ("$(PATHS)", false, Some((1, "PATHS"))),
-            ("System.get_env(\"API_URL_2\")", true, None),
+            ("$(PATHS)", Whose::Dependency, Some((1, "PATHS"))),
+            ("System.get_env(\"API_URL_2\")", Whose::App, None),
             (
                 "System.get_env(prefix <> \"X\")",
-                true,
+                Whose::App,
                 Some((1, "API_URL")),
             ),
-            ("System.get_env() |> Map.new()", true, Some((1, "API_URL"))),
+            (
+                "System.get_env() |> Map.new()",
+                Whose::App,
+                Some((1, "API_URL")),
+            ),
             (
                 "System.fetch_env!(\"SOURCE_VERSION\")",
-                false,
+                Whose::Dependency,
                 Some((1, "SOURCE_VERSION")),
             ),
-            ("System.get_env() |> Map.new()", false, None),
-            ("System.get_env(\"OTHER\")", true, None),
+            ("System.get_env() |> Map.new()", Whose::Dependency, None),
+            ("System.get_env(\"OTHER\")", Whose::App, None),
         ] {
             let found = found.map(|(line, name): (u32, &str)| (line, name.to_owned()));
-            assert_eq!(mention(text, &variables, made_up), found, "{text}");
+            assert_eq!(mention(text, &variables, whose), found, "{text}");
         }
+    }
+
+    #[test]
+    fn a_generator_of_a_dependency_reads_no_variable_while_it_is_compiled() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in ["lib/a.ex", "lib/mix/tasks/gen.ex", "config/runtime.exs"] {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let files = |whose| -> Vec<PathBuf> {
+            let files = code(dir.path(), whose);
+            let files = files.map(|path| path.strip_prefix(dir.path()).unwrap().to_owned());
+            files.collect()
+        };
+        let tasks = Path::new("lib/mix/tasks/gen.ex");
+        assert_eq!(files(Whose::Dependency), [Path::new("lib/a.ex")]);
+        assert_eq!(files(Whose::App), [Path::new("lib/a.ex"), tasks]);
     }
 }
