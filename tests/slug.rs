@@ -136,6 +136,12 @@ fn a_release_can_be_all_that_ships() {
     let app = App::fixture("release");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.config("MIXPACK_SLIM", "full");
+    // What the build makes at the top, or beside a dependency, is no part of the release either.
+    app.edit(
+        "elixir_buildpack.config",
+        "release=true",
+        "release=true\nhook_post_compile=\"echo made > made && mkdir -p deps/made && echo made > deps/made/file\"",
+    );
     let deploy = app.deploy();
     deploy.expect_success();
     let mut top: Vec<String> = fs::read_dir(&deploy.slug)

@@ -67,6 +67,8 @@ struct Linked {
     foreign: BTreeSet<std::ffi::OsString>,
     home_is_runtime: bool,
     created_runtime: bool,
+    /// What the build made here and is in the build directory now, relative to it.
+    moved: BTreeSet<PathBuf>,
     /// Held until the links are gone.
     _lock: File,
 }
@@ -142,6 +144,7 @@ impl StablePath {
             marker: Marker::default(),
             foreign: BTreeSet::new(),
             created_runtime,
+            moved: BTreeSet::new(),
             _lock: lock,
         };
         if let Err(error) = linked.fill(request.projects) {
@@ -196,6 +199,13 @@ impl StablePath {
     #[must_use]
     pub fn why_not(&self) -> Option<&str> {
         self.why_not.as_deref()
+    }
+
+    /// Brings new files into the build directory, for a step that chooses among all of them. None
+    /// that looks for them here may follow.
+    pub(crate) fn bring_in(&self) -> Result<(), TreeError> {
+        let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.as_mut().map_or(Ok(()), Linked::bring_in)
     }
 
     /// Brings new files into the build directory and takes the links away.
@@ -307,9 +317,16 @@ impl Linked {
         self.marker.save(&self.runtime)
     }
 
-    fn empty(self) -> Result<(), TreeError> {
-        let mut moved = BTreeSet::new();
-        self.collect(Path::new(""), &mut moved)?;
+    fn bring_in(&mut self) -> Result<(), TreeError> {
+        let mut moved = std::mem::take(&mut self.moved);
+        let collected = self.collect(Path::new(""), &mut moved);
+        self.moved = moved;
+        collected
+    }
+
+    fn empty(mut self) -> Result<(), TreeError> {
+        self.bring_in()?;
+        let moved = &self.moved;
         for link in &self.marker.links {
             let place = self.runtime.join(link);
             if place.symlink_metadata().is_err() && !moved.contains(link) {
@@ -530,6 +547,26 @@ mod tests {
                 .map(|name| name.into_string().unwrap())
                 .collect()
         }
+    }
+
+    #[test]
+    fn what_was_brought_in_early_may_be_dropped_or_stays() {
+        let case = case(&["mix.exs", "lib/a.ex", "replaced", "removed"]);
+        let path = case.enter(&["."]);
+        fs::remove_file(case.runtime.join("removed")).unwrap();
+        for (name, text) in [("new", "1"), ("replaced.new", "2"), ("unwanted", "3")] {
+            fs::write(case.runtime.join(name), text).unwrap();
+        }
+        let replaced = case.runtime.join("replaced");
+        fs::rename(case.runtime.join("replaced.new"), replaced).unwrap();
+        path.bring_in().unwrap();
+        fs::remove_file(case.app.join("unwanted")).unwrap();
+        path.leave().unwrap();
+        let read = |name: &str| fs::read_to_string(case.app.join(name)).ok();
+        assert_eq!(read("new").as_deref(), Some("1"));
+        assert_eq!(read("replaced").as_deref(), Some("2"));
+        assert_eq!((read("unwanted"), read("removed")), (None, None));
+        assert!(case.left_in_runtime().is_empty());
     }
 
     #[test]

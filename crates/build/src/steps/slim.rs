@@ -28,6 +28,7 @@ const STAYS_BESIDE_A_RELEASE: [&str; 6] = [
 impl Build<'_> {
     pub(crate) fn slim(&self) -> Result<(), Error> {
         let log = self.means.log.step("Leaving out what no dyno uses");
+        self.path.bring_in()?;
         let mut all = 0;
         if self.release_can_stand_alone(&log) {
             all += self.all_but_the_release(&log)?;
