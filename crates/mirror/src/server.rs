@@ -245,9 +245,6 @@ impl Shared {
                 thread::spawn(move || {
                     let _ = stream
                         .set_read_timeout(Some(PATIENCE))
-                        // Head and body are written apart: the second would wait for the first to
-                        // be acknowledged, which a client puts off for 40 ms.
-                        .and_then(|()| stream.set_nodelay(true))
                         .and_then(|()| serve(&shared, stream));
                 });
             }
