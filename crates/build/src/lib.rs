@@ -3,6 +3,7 @@
 //! Knows no platform: where things go and who is told comes in a [`workspace::Workspace`].
 
 pub mod answers;
+mod baked;
 pub mod cancel;
 mod clean_build;
 pub mod command;
@@ -25,6 +26,7 @@ pub mod profile;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod secrets;
 pub mod sources;
 pub mod stable_path;
 mod steps;

@@ -9,6 +9,7 @@ use build::log::Log;
 use build::prepare;
 use build::record::Record;
 use build::report::Report;
+use build::secrets;
 use build::store::{CacheDir, Store};
 use build::told::Told;
 use build::tree::TreeError;
@@ -83,7 +84,8 @@ fn build(
     let environment = adapt(Environment::new(request.process_env.clone(), config_vars));
     let hosts = Hosts::new(&|name| environment.get(name));
     let credentials = Credentials::of(&environment);
-    for secret in hosts.secrets().iter().chain(&credentials.secrets()) {
+    let known = [hosts.secrets(), credentials.secrets()].concat();
+    for secret in known.iter().chain(&secrets::hidden(&environment)) {
         log.hide(secret);
     }
     let client = Client::new(Settings {
