@@ -318,8 +318,8 @@ fn no_secret_is_left_anywhere_after_success_and_after_each_failure() {
     deploy.expect_success();
     let log = deploy.log();
     assert!(!log.contains(" sees ") && !log.contains("seen in"), "{log}");
-    // The addresses of three hosts, and the key.
-    assert!(log.contains("deps.get is lent 4"), "{log}");
+    // The address that Hex fetches from, and the key.
+    assert!(log.contains("deps.get is lent 2"), "{log}");
     assert!(deploy.slug.join("priv/static/made.txt").is_file());
     assert!(log.contains("http://[hidden]@127.0.0.1"), "{log}");
     drop(deploy);

@@ -383,9 +383,11 @@ fn stay_in_bounds(
     log: &Log,
 ) {
     const NAME: &str = "MIX_HOME";
+    let place = &workspace.places.mix_home;
     let asked = env.get(OsStr::new(NAME)).map(PathBuf::from);
-    if let Some(asked) = asked.filter(|asked| bounds.leads_out(asked).is_some()) {
-        let place = &workspace.places.mix_home;
+    let is_elsewhere =
+        |asked: &PathBuf| *asked != dir.join(place) && bounds.leads_out(asked).is_some();
+    if let Some(asked) = asked.filter(is_elsewhere) {
         log.warning(&[
             format!("{NAME} names {}, which is not in the app", asked.display()),
             format!("{} is used instead.", place.display()),
