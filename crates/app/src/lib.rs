@@ -7,6 +7,7 @@
 pub mod app_dir;
 mod brunch;
 mod buildpacks;
+pub mod detect;
 pub mod facts;
 pub mod launcher;
 pub mod lifecycle;

@@ -31,6 +31,7 @@ pub mod store;
 pub mod told;
 pub mod tree;
 mod upstream_lists;
+pub mod whole;
 pub mod workspace;
 
 pub use error::{Doing, Error};
