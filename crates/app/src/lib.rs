@@ -12,6 +12,7 @@ pub mod facts;
 pub mod launcher;
 pub mod lifecycle;
 pub mod mix_exs;
+pub mod mix_lock;
 mod node_use;
 pub mod origin;
 pub mod package_json;

@@ -3,6 +3,7 @@
 //! Knows no platform: where things go and who is told comes in a [`workspace::Workspace`].
 
 pub mod answers;
+pub mod bill;
 pub mod cancel;
 mod clean_build;
 pub mod command;

@@ -12,6 +12,8 @@ pub struct Launch {
     pub tests_only: bool,
     /// Node is in the slug.
     pub node: bool,
+    /// The app itself runs Node: it is there for more than the assets.
+    pub runs_node: bool,
     /// So is yarn.
     pub yarn: bool,
     /// A release of a Phoenix app without a start script of its own serves only when told to.
@@ -131,6 +133,7 @@ mod tests {
             mix_env: "prod".to_owned(),
             tests_only: false,
             node: true,
+            runs_node: false,
             yarn: false,
             phx_server: true,
             node_bins: Vec::new(),

@@ -1,6 +1,7 @@
 //! Carries a plan out.
 
 use crate::answers::Answers;
+use crate::bill::Component;
 use crate::cancel::Cancel;
 use crate::clean_build;
 use crate::command::{Env, Tool};
@@ -76,6 +77,7 @@ pub(crate) struct Build<'a> {
     pub brought_back: Mutex<BTreeSet<String>>,
     pub record: Mutex<Record>,
     pub launch: OnceLock<profile::Launch>,
+    pub components: OnceLock<Vec<Component>>,
 }
 
 /// What came of a build.
@@ -84,6 +86,8 @@ pub struct Built {
     pub record: Record,
     /// What processes start with.
     pub launch: profile::Launch,
+    /// What ships, for a front end that writes that down.
+    pub components: Vec<Component>,
 }
 
 /// Builds the app; the record of what was built is in it afterwards.
@@ -141,7 +145,13 @@ fn steps(
     let record = build.record.into_inner();
     let launch = build.launch.into_inner().unwrap_or_default();
     let record = record.unwrap_or_else(PoisonError::into_inner);
-    Ok((timings, Built { record, launch }))
+    let components = build.components.into_inner().unwrap_or_default();
+    let of_this = Built {
+        record,
+        launch,
+        components,
+    };
+    Ok((timings, of_this))
 }
 
 fn warn_in_place(log: &Log, runtime: &Path, why: &str) {
@@ -189,6 +199,7 @@ impl<'a> Build<'a> {
             brought_back: Mutex::default(),
             record: Mutex::new(Record::of(plan, VERSION)),
             launch: OnceLock::new(),
+            components: OnceLock::new(),
             plan,
             workspace,
             means,

@@ -15,7 +15,6 @@ use crate::store::Store;
 use crate::told::Told;
 use crate::tree::TreeError;
 use crate::workspace::{Places, Start, Workspace};
-use app::Plan;
 use fetch::{Client, Settings};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,7 +37,7 @@ pub struct Request<'a> {
 }
 
 /// Plans, says what it will do, and does it. A failure is the caller's to explain.
-pub fn build(request: Request<'_>) -> Result<(Plan, Built), Error> {
+pub fn build(request: Request<'_>) -> Result<Built, Error> {
     let environment = request.environment;
     let hosts = Hosts::new(&|name| environment.get(name));
     let credentials = Credentials::of(&environment);
@@ -82,6 +81,5 @@ pub fn build(request: Request<'_>) -> Result<(Plan, Built), Error> {
         cancel: request.cancel,
         report: request.report,
     };
-    let built = run::run(&plan, &workspace, means)?;
-    Ok((plan, built))
+    run::run(&plan, &workspace, means)
 }

@@ -1,7 +1,7 @@
 //! `bin/build`.
 
 use crate::layers::Layers;
-use crate::{Explained, Mixpack, launch};
+use crate::{Explained, Mixpack, launch, sbom};
 use app::{Asked, Origin};
 use build::cancel::Cancel;
 use build::command::Env;
@@ -72,7 +72,7 @@ fn carried_out(
         id: context.target.distro_name.clone(),
         version_id: context.target.distro_version.clone(),
     };
-    let (plan, built) = whole::build(whole::Request {
+    let built = whole::build(whole::Request {
         app: &context.app_dir,
         environment,
         platform: prepare::Platform {
@@ -88,10 +88,14 @@ fn carried_out(
         cancel,
         report: &report,
     })?;
-    let Built { record, launch } = built;
+    let Built {
+        record,
+        launch,
+        components,
+    } = built;
     let step = log.step("Layers");
     layers.write_launch(&context.app_dir, &launch)?;
-    layers.finish(&plan, &launch, &step)?;
+    layers.finish(&launch, &step)?;
     let processes = launch::processes(&context.app_dir, &record, tests_only);
     for process in processes.processes.iter().filter(|process| process.default) {
         step.detail(&format!(
@@ -105,6 +109,7 @@ fn carried_out(
     Ok(BuildResultBuilder::new()
         .launch(processes)
         .store(layers.store())
+        .launch_sbom(sbom::of(&components))
         .build_unwrapped())
 }
 

@@ -2,8 +2,6 @@
 //! cache alone, a few facts in `store.toml`.
 
 use crate::launch;
-use app::Plan;
-use app::plan::Slim;
 use build::log::StepLog;
 use build::profile::Launch;
 use build::record;
@@ -120,16 +118,10 @@ impl Layers {
     }
 
     /// Says of each layer what it is for, and drops those that this build had no use for.
-    pub(crate) fn finish(
-        &self,
-        plan: &Plan,
-        launch: &Launch,
-        log: &StepLog<'_>,
-    ) -> Result<(), TreeError> {
+    pub(crate) fn finish(&self, launch: &Launch, log: &StepLog<'_>) -> Result<(), TreeError> {
         let runs_mix = !launch.release_alone;
         // Built with, and perhaps nothing that the app runs.
-        let runs_node =
-            runs_mix && launch.node && (plan.node_use.is_some() || plan.slim == Slim::None);
+        let runs_node = runs_mix && launch.runs_node;
         let tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
         for name in [ERLANG, ELIXIR, NODE, YARN] {
             let Some(key) = tools.get(name) else {

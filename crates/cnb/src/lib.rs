@@ -6,6 +6,7 @@ mod detect;
 mod launch;
 mod layers;
 mod platform;
+mod sbom;
 
 use libcnb::build::{BuildContext, BuildResult};
 use libcnb::data::buildpack::ComponentBuildpackDescriptor;
@@ -13,7 +14,7 @@ use libcnb::detect::{DetectContext, DetectResult};
 use libcnb::generic::GenericMetadata;
 use libcnb::{BuildArgs, Buildpack, DetectArgs};
 use platform::Platform;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The buildpack, as libcnb knows it.
 struct Mixpack;
@@ -47,7 +48,7 @@ impl Buildpack for Mixpack {
 /// `detect PLATFORM_DIR PLAN_PATH`, in the app's folder. Gives the exit status: 0 for an app of
 /// ours, 100 for none, another for an error.
 #[must_use]
-pub fn detect(buildpack_dir: PathBuf, platform_dir: PathBuf, plan: PathBuf) -> i32 {
+pub fn detect(buildpack_dir: &Path, platform_dir: PathBuf, plan: PathBuf) -> i32 {
     let args = DetectArgs {
         platform_dir_path: platform_dir,
         build_plan_path: plan,
@@ -60,7 +61,7 @@ pub fn detect(buildpack_dir: PathBuf, platform_dir: PathBuf, plan: PathBuf) -> i
 /// `build LAYERS_DIR PLATFORM_DIR PLAN_PATH`, in the app's folder. Gives the exit status.
 #[must_use]
 pub fn build(
-    buildpack_dir: PathBuf,
+    buildpack_dir: &Path,
     layers_dir: PathBuf,
     platform_dir: PathBuf,
     plan: PathBuf,
@@ -80,7 +81,7 @@ type Descriptor = ComponentBuildpackDescriptor<GenericMetadata>;
 /// What libcnb's own entry does, but for the executable's name, which is neither `detect` nor
 /// `build` here, and for ending the process before anything is dropped.
 fn run(
-    buildpack_dir: PathBuf,
+    buildpack_dir: &Path,
     phase: impl FnOnce(Descriptor) -> libcnb::Result<i32, Explained>,
 ) -> i32 {
     let descriptor = libcnb::read_toml_file(buildpack_dir.join("buildpack.toml"))

@@ -79,7 +79,7 @@ fn build(
     })?;
     let environment = adapt(Environment::new(request.process_env.clone(), config_vars));
     let store = CacheDir::open(&request.cache_dir)?;
-    let (_, built) = whole::build(whole::Request {
+    let built = whole::build(whole::Request {
         app: &request.build_dir,
         environment,
         platform: Platform {

@@ -13,11 +13,11 @@ fn buildpack_dir() -> PathBuf {
 }
 
 pub(crate) fn detect(platform_dir: PathBuf, plan: PathBuf) -> ExitCode {
-    status(cnb::detect(buildpack_dir(), platform_dir, plan))
+    status(cnb::detect(&buildpack_dir(), platform_dir, plan))
 }
 
 pub(crate) fn build(layers_dir: PathBuf, platform_dir: PathBuf, plan: PathBuf) -> ExitCode {
-    status(cnb::build(buildpack_dir(), layers_dir, platform_dir, plan))
+    status(cnb::build(&buildpack_dir(), layers_dir, platform_dir, plan))
 }
 
 fn status(code: i32) -> ExitCode {

@@ -9,6 +9,7 @@ use crate::tree::{self, TreeError};
 use crate::workspace::Start;
 use app::facts::{PROCFILE, join};
 use app::launcher;
+use app::plan::Slim;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -33,6 +34,7 @@ impl Build<'_> {
             mix_env: self.plan.mix_env.value.clone(),
             tests_only: self.workspace.environment.tests_only().is_some(),
             node,
+            runs_node: node && (self.plan.node_use.is_some() || self.plan.slim == Slim::None),
             yarn: node && self.workspace.real(&self.workspace.places.yarn).is_dir(),
             phx_server: record.phoenix && record.release.is_some(),
             node_bins,
@@ -49,8 +51,12 @@ impl Build<'_> {
             fs::set_permissions(&git, fs::Permissions::from_mode(0o755))
                 .map_err(TreeError::at(&git, "make executable"))?;
         }
-        if let Start::ProfileD { .. } = self.workspace.start {
-            self.profile_d(&launch)?;
+        match self.workspace.start {
+            Start::ProfileD { .. } => self.profile_d(&launch)?,
+            Start::FrontEnd => {
+                // Set once: there is one such step.
+                let _ = self.components.set(self.bill(launch.runs_node));
+            }
         }
         self.launcher(&log)?;
         // bash may have made it from the value of a config var.
