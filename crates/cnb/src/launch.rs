@@ -27,6 +27,7 @@ pub(crate) fn processes(app: &Path, record: &Record, tests_only: bool) -> cnb::L
     let Procfile(of_procfile) = Procfile::parse(&procfile);
     for (name, command) in &record.processes {
         if !of_procfile.contains_key(name) {
+            // A default command holds no syntax of a shell.
             let words = shell_words::split(command).unwrap_or_default();
             add(&mut launch, name, |kind| {
                 ProcessBuilder::new(kind, words)
