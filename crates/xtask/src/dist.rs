@@ -212,6 +212,18 @@ fn rust_flags(root: &Path, cargo_home: &str) -> Result<Vec<String>> {
         let path = registry?.path();
         flags.push(format!("--remap-path-prefix={}=/crates", path.display()));
     }
+    // Where the component rust-src is installed, the standard library's own paths lead there.
+    let library = run(in_repository("rustc", root).args(["--print", "sysroot"]))?;
+    let library = Path::new(library.trim()).canonicalize()?;
+    let version = run(in_repository("rustc", root).arg("-vV"))?;
+    let commit = version
+        .lines()
+        .find_map(|line| line.strip_prefix("commit-hash: "))
+        .ok_or("rustc does not name its commit")?;
+    flags.push(format!(
+        "--remap-path-prefix={}/lib/rustlib/src/rust=/rustc/{commit}",
+        library.display()
+    ));
     Ok(flags)
 }
 
