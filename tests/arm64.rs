@@ -75,9 +75,12 @@ fn emulate(args: &[&str], env: &[(&str, String)]) -> Output {
         .expect("the emulator runs")
 }
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
 fn fixture(name: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let dir = root.join("fixtures").join(name);
+    let dir = root().join("fixtures").join(name);
     dir.to_str().unwrap().to_owned()
 }
 
@@ -122,6 +125,32 @@ fn it_detects_apps_and_says_what_is_none() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(output.stdout, b"");
     assert_eq!(String::from_utf8(output.stderr).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn it_detects_for_the_lifecycle() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = dir.path().join("plan.toml");
+    let detect = |app: &Path| {
+        Command::new(EMULATOR)
+            .arg(executable())
+            .arg("detect")
+            .args([dir.path(), &plan])
+            .current_dir(app)
+            .env_clear()
+            .env("CNB_BUILDPACK_DIR", root())
+            .env("CNB_PLATFORM_DIR", dir.path())
+            .env("CNB_BUILD_PLAN_PATH", &plan)
+            .env("CNB_TARGET_OS", "linux")
+            .env("CNB_TARGET_ARCH", "arm64")
+            .env("CNB_TARGET_DISTRO_NAME", "ubuntu")
+            .env("CNB_TARGET_DISTRO_VERSION", "24.04")
+            .status()
+            .expect("the emulator runs")
+    };
+    assert_eq!(detect(dir.path()).code(), Some(100));
+    assert_eq!(detect(fixture("phoenix-npm").as_ref()).code(), Some(0));
+    assert!(plan.exists());
 }
 
 #[test]
