@@ -23,6 +23,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use walkdir::WalkDir;
 
+/// Runs programs for arm64 on a machine of another architecture: Debian's package
+/// qemu-user-static.
+pub const EMULATOR: &str = "/usr/bin/qemu-aarch64-static";
+
 /// The user that dynos run as in these tests: not the one that built.
 const DYNO_USER: u32 = 2000;
 

@@ -110,15 +110,30 @@ impl Upstream {
         })
     }
 
-    /// Shows a sandbox these hosts instead of the real ones.
-    pub fn shown_to(&self, sandbox: Sandbox) -> Result<Sandbox, Error> {
+    /// Where all of these hosts are.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The certificate, in PEM, of the authority that vouches for them.
+    pub fn certificate(&self) -> Result<String, Error> {
+        Ok(self.authority.certificate()?)
+    }
+
+    /// The text of an `/etc/hosts` that leads to them.
+    #[must_use]
+    pub fn hosts(&self) -> String {
         let mut hosts = String::from("127.0.0.1 localhost\n");
         for name in names() {
             let _ = writeln!(hosts, "{} {name}", self.address.ip());
         }
-        Ok(sandbox
-            .hosts(&hosts)?
-            .trust(&self.authority.certificate()?)?)
+        hosts
+    }
+
+    /// Shows a sandbox these hosts instead of the real ones.
+    pub fn shown_to(&self, sandbox: Sandbox) -> Result<Sandbox, Error> {
+        Ok(sandbox.hosts(&self.hosts())?.trust(&self.certificate()?)?)
     }
 }
 

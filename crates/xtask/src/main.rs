@@ -9,6 +9,7 @@ mod elixir;
 mod fixtures;
 mod node;
 mod otp;
+mod package;
 mod parts;
 mod postgres;
 mod process;
@@ -20,6 +21,7 @@ mod test_binaries;
 mod test_run;
 mod toolbox;
 mod toolchains;
+mod version;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -33,7 +35,9 @@ usage: cargo xtask COMMAND
                         those that need the real artifact hosts; then compare what ran with
                         tests/requirements.toml
   requirements          only check that what tests/requirements.toml names exists
-  dist [--check]        build the executable that ships in bin/, or check that it is not stale
+  dist [--check]        build the executables that ship in bin/, or check that these sources give
+                        the same ones in another folder
+  package [DIR]         write what people pin: tarballs and .cnb files, to target/package or DIR
   toolchains            make the test toolchains, the images and PostgreSQL
   bench [--rounds N] [--fixture NAME,…] [--only DEPLOY,…] [--against DIR,…] [--write]
                         measure deploys: ours, other buildpacks (--against, unmodified, in this
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
         Some((command, args)) if command == "test" => test_run::test(args),
         Some((command, [])) if command == "requirements" => requirements::requirements(),
         Some((command, args)) if command == "dist" => dist::dist(args),
+        Some((command, args)) if command == "package" => package::package(args),
         Some((command, [])) if command == "toolchains" => toolchains::make(),
         Some((command, args)) if command == "bench" => bench::bench(args),
         Some((command, args)) if command == "mirror" => serve::serve(args),

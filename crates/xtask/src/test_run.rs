@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use rustix::process::geteuid;
 
 use crate::dist;
-use crate::process::Result;
+use crate::process::{Result, ensure};
 use crate::requirements::{self, Known};
 use crate::test_binaries::{self, Outcome, Outcomes, TestId};
 use crate::toolchains::{self, Places};
@@ -37,7 +37,7 @@ pub(crate) fn test(args: &[OsString]) -> Result {
         binary.run(&[], None, &mut tests.outcomes)?;
     }
     doc_tests(&root)?;
-    let exe = dist::build(&root)?;
+    let exe = dist::current(&root, &dist::AMD64)?;
     let whole = |feature| ["--package", "whole-builds", "--features", feature];
     let root_user = geteuid().is_root();
     if root_user {
@@ -50,6 +50,16 @@ pub(crate) fn test(args: &[OsString]) -> Result {
             binary.run(&[AT_ONCE], Some(&exe), &mut tests.outcomes)?;
         } else {
             tests.not_run.extend(binary.names()?);
+        }
+    }
+    let args = [&whole("emulated")[..], &["--test", "arm64"]].concat();
+    for binary in test_binaries::build(&root, &args)? {
+        match emulated(&root, root_user) {
+            Ok(exe) => binary.run(&[AT_ONCE], Some(&exe), &mut tests.outcomes)?,
+            Err(why) => {
+                println!("The arm64 executable cannot be run here: {why}");
+                tests.not_run.extend(binary.names()?);
+            }
         }
     }
     let args = [&whole("upstream")[..], &["--test", "upstream"]].concat();
@@ -68,6 +78,15 @@ pub(crate) fn test(args: &[OsString]) -> Result {
     };
     requirements::check(&root, &known)?;
     concluded
+}
+
+/// The arm64 executable, where it can be run.
+fn emulated(root: &Path, root_user: bool) -> Result<PathBuf> {
+    if !root_user {
+        return Err("whole builds need root".into());
+    }
+    ensure(whole_builds::EMULATOR, "qemu-user-static")?;
+    dist::current(root, &dist::ARM64)
 }
 
 fn options(args: &[OsString]) -> Result<Options> {
