@@ -1,6 +1,7 @@
 //! Bad input: each kind is refused with its own message, leaves the app's files and `/app` as they
 //! were, and the next deploy with the input corrected succeeds with the same cache.
 
+use mirror::authority::SigningKey;
 use mirror::{AppDir, Override, Server};
 use std::collections::BTreeMap;
 use std::fs;
@@ -261,6 +262,27 @@ fn an_installer_that_is_not_listed() {
         app.host.clear_override(list);
     }
     succeeds(&app);
+}
+
+#[test]
+fn a_list_of_installers_that_another_key_has_signed() {
+    let app = small_app();
+    let key = SigningKey::make().expect("a key");
+    for list in ["installs/hex.csv", "installs/rebar.csv"] {
+        let text = fs::read(artifact(list)).expect("the list");
+        let signature = key.sign(&text).expect("a signature");
+        let path = format!("/{list}.signed");
+        app.host
+            .set_override(path, Override::Body(signature.into()));
+    }
+    refused(&app, "Installing Hex and rebar3", "list_not_signed");
+
+    // As `mix local.public_keys` leaves it.
+    let public = key.public().expect("the key's public half");
+    app.write(".mix/public_keys/mirror.pub", &public);
+    let built = succeeds(&app);
+    let verified = "sha512 and signature verified";
+    assert!(built.stdout.contains(verified), "{}", built.log());
 }
 
 #[test]

@@ -419,6 +419,13 @@ fn toolchains() -> Vec<(&'static str, ToolchainError)> {
             },
         ),
         (
+            "toolchain_not_signed",
+            ToolchainError::NotSigned {
+                what: "the list of Hex and rebar3 installers",
+                url: "https://builds.hex.pm/installs/hex.csv".to_owned(),
+            },
+        ),
+        (
             "toolchain_no_checksum",
             ToolchainError::NoChecksum {
                 url: "https://nodejs.org/dist/v24.1.0/SHASUMS256.txt".to_owned(),
