@@ -5,7 +5,10 @@
 mod asked;
 mod commands;
 mod fetched;
+mod known;
 mod mix_exs;
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +42,10 @@ pub struct Explanation {
     /// What to do next.
     pub cure: Vec<String>,
 }
+
+/// The page that has a section for each code. The repository has no public address of its own yet;
+/// when it has one, that page's address belongs here, and nowhere else.
+const CATALOGUE: &str = "docs/errors.md";
 
 /// Columns of a line: `remote:  !     ` stands before it and still fits on a usual terminal.
 const WIDTH: usize = 90;
@@ -124,7 +131,7 @@ impl Explanation {
         self
     }
 
-    /// The lines of the log: title, cause, cure, code.
+    /// The lines of the log: title, cause, cure, code, and where that code is described.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = wrapped(&format!("Build failed: {}", self.title));
@@ -139,6 +146,10 @@ impl Explanation {
         }
         lines.push(String::new());
         lines.push(format!("Error code: {}", self.code));
+        lines.push(format!(
+            "See {CATALOGUE}#{} in the buildpack's repository",
+            self.code
+        ));
         lines
     }
 }

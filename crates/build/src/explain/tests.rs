@@ -419,6 +419,13 @@ fn toolchains() -> Vec<(&'static str, ToolchainError)> {
             },
         ),
         (
+            "toolchain_not_signed",
+            ToolchainError::NotSigned {
+                what: "the list of Hex and rebar3 installers",
+                url: "https://builds.hex.pm/installs/hex.csv".to_owned(),
+            },
+        ),
+        (
             "toolchain_no_checksum",
             ToolchainError::NoChecksum {
                 url: "https://nodejs.org/dist/v24.1.0/SHASUMS256.txt".to_owned(),
@@ -662,7 +669,7 @@ fn hooks() -> Vec<(&'static str, Doing, CommandError)> {
                 line,
                 "exit status 1",
                 1,
-                "step one\n** (Mix) The task \"assets.deploy\" could not be found",
+                "step one\n** (RuntimeError) no licence",
             ),
         ),
         (
@@ -705,7 +712,7 @@ fn package_commands() -> Vec<(&'static str, Doing, CommandError)> {
                 "npm ci --include=dev",
                 "exit status 1",
                 1,
-                "npm error code EUSAGE\nnpm error\nnpm error `npm ci` can only install packages when your package.json and package-lock.json are in sync.\nnpm error\nnpm error Missing: left@1.0.0 from lock file\nnpm error\nnpm error Usage:\nnpm error npm ci",
+                "npm error code 1\nnpm error path /app/assets/node_modules/left\nnpm error command failed\nnpm error command sh -c exit 3\nnpm error A complete log of this run can be found in: /app/debug-0.log",
             ),
         ),
         (
@@ -812,7 +819,7 @@ fn commands() -> Vec<(&'static str, Doing, CommandError)> {
                 "npm run deploy",
                 "exit status 1",
                 1,
-                "> deploy\n> esbuild\n\n✘ [ERROR] Could not resolve \"phoenix\"\n\n    js/app.js:1:19:",
+                "> deploy\n> esbuild\n\n✘ [ERROR] Expected \";\" but found \"socket\"\n\n    js/app.js:1:4:",
             ),
         ),
         (
@@ -822,7 +829,7 @@ fn commands() -> Vec<(&'static str, Doing, CommandError)> {
                 "mix assets.deploy",
                 "exit status 1",
                 1,
-                "** (Mix) The task \"tailwind\" could not be found",
+                "** (Mix) Unknown dependency phoenix_live_view for environment prod",
             ),
         ),
         (
@@ -874,7 +881,8 @@ fn catalogue() -> Vec<(&'static str, Error)> {
     let commands = hooks()
         .into_iter()
         .chain(commands())
-        .chain(package_commands());
+        .chain(package_commands())
+        .chain(samples::samples());
     all.extend(commands.map(|(name, doing, source)| (name, Error::Command { doing, source })));
     all
 }
