@@ -154,6 +154,9 @@ impl Explanation {
     }
 }
 
+/// Characters of a word that are shown; there are files of megabytes that are one.
+const LONGEST_WORD: usize = 1000;
+
 /// A paragraph in lines of at most [`WIDTH`] columns; a word that is longer has a line of its own.
 fn wrapped(paragraph: &str) -> Vec<String> {
     if paragraph.starts_with("  ") {
@@ -161,6 +164,10 @@ fn wrapped(paragraph: &str) -> Vec<String> {
     }
     let mut lines: Vec<String> = Vec::new();
     for word in paragraph.split(' ') {
+        let word = match word.char_indices().nth(LONGEST_WORD) {
+            Some((at, _)) => &format!("{}…", &word[..at]),
+            None => word,
+        };
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
                 line.push(' ');
@@ -208,6 +215,7 @@ pub fn explain(error: &Error) -> Explanation {
             expected,
             found,
         } => asked::manager_hash(spec, origin, algorithm, expected, found),
+        Error::LeadsOut { place, to } => asked::leads_out(place, to),
         Error::Tree(error) => file_system(error.to_string()),
         Error::Cancelled => cancelled(),
     }

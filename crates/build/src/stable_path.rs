@@ -458,11 +458,12 @@ fn remove_dangling_priv_links(app: &Path) {
     let Ok(environments) = fs::read_dir(app.join("_build")) else {
         return;
     };
-    for environment in environments.filter_map(Result::ok) {
+    let itself = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    for environment in environments.filter_map(Result::ok).filter(itself) {
         let Ok(apps) = fs::read_dir(environment.path().join("lib")) else {
             continue;
         };
-        for lib in apps.filter_map(Result::ok) {
+        for lib in apps.filter_map(Result::ok).filter(itself) {
             let link = lib.path().join("priv");
             if link.is_symlink() && !link.exists() {
                 let _ = fs::remove_file(link);

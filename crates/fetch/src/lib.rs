@@ -24,6 +24,8 @@ mod address;
 mod checksum;
 mod client;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod observer;
 mod transfer;
 mod tree;

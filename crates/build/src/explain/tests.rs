@@ -93,6 +93,13 @@ fn general() -> Vec<(&'static str, Error)> {
                 found: "77ab".repeat(14),
             },
         ),
+        (
+            "folder outside the app",
+            Error::LeadsOut {
+                place: "_build".to_owned(),
+                to: PathBuf::from("/srv/shared/build"),
+            },
+        ),
         ("cancelled", Error::Cancelled),
     ]
 }
