@@ -4,6 +4,7 @@ use crate::{Hosts, ToolchainError};
 use fetch::{Client, Observer};
 use versions::Target;
 use versions::elixir::ElixirListing;
+use versions::installers::{InstallerList, Package, Scheme};
 use versions::node::{NodeIndex, NodeVersion, Shasums};
 use versions::otp::OtpListing;
 
@@ -149,7 +150,8 @@ pub fn shasums(
 pub fn installers(client: &Client, url: &str, observer: &dyn Observer) -> ListText {
     const WHAT: &str = "the list of Hex and rebar3 installers";
     list_text(client, WHAT, url, observer, &|text| {
-        Ok(text.trim().is_empty())
+        let rows = |scheme| InstallerList::parse(text, Package::Hex, scheme);
+        Ok(rows(Scheme::ByElixir).is_empty() && rows(Scheme::ByElixirAndOtp).is_empty())
     })
 }
 
