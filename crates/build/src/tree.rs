@@ -242,6 +242,15 @@ pub fn remove(path: &Path) -> Result<(), TreeError> {
     removed.map_err(TreeError::at(path, "remove"))
 }
 
+/// Removes everything in a folder.
+pub fn clear(folder: &Path) -> Result<(), TreeError> {
+    let entries = fs::read_dir(folder).map_err(TreeError::at(folder, "list"))?;
+    for entry in entries {
+        remove(&entry.map_err(TreeError::at(folder, "list"))?.path())?;
+    }
+    Ok(())
+}
+
 /// Moves a file, link or folder, over a filesystem border if need be.
 pub fn relocate(from: &Path, to: &Path) -> Result<(), TreeError> {
     if fs::rename(from, to).is_ok() {
