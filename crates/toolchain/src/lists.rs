@@ -5,6 +5,7 @@ use crate::{Hosts, ToolchainError};
 use fetch::{Class, Client, Observer};
 use versions::Target;
 use versions::elixir::ElixirListing;
+use versions::installers::{InstallerList, Package, Scheme};
 use versions::node::{NodeIndex, NodeVersion, Shasums};
 use versions::otp::OtpListing;
 
@@ -170,7 +171,8 @@ pub fn installers(
 ) -> ListText {
     const WHAT: &str = "the list of Hex and rebar3 installers";
     let list = list_text(client, WHAT, url, observer, &|text| {
-        Ok(text.trim().is_empty())
+        let rows = |scheme| InstallerList::parse(text, Package::Hex, scheme);
+        Ok(rows(Scheme::ByElixir).is_empty() && rows(Scheme::ByElixirAndOtp).is_empty())
     });
     match (&list.text, signature) {
         (Err(_), _) | (_, Signature::Unasked) => list,
