@@ -2,11 +2,14 @@
 
 mod archive;
 mod bench;
+mod builders;
 mod debian;
 mod demo;
 mod dist;
+mod docker;
 mod elixir;
 mod fixtures;
+mod go_tools;
 mod node;
 mod otp;
 mod parts;
@@ -34,7 +37,8 @@ usage: cargo xtask COMMAND
                         tests/requirements.toml
   requirements          only check that what tests/requirements.toml names exists
   dist [--check]        build the executable that ships in bin/, or check that it is not stale
-  toolchains            make the test toolchains, the images and PostgreSQL
+  toolchains            make the test toolchains, the images, PostgreSQL, and where there is
+                        Docker, pack with its builders
   bench [--rounds N] [--fixture NAME,…] [--only DEPLOY,…] [--against DIR,…] [--write]
                         measure deploys: ours, other buildpacks (--against, unmodified, in this
                         order; may be given again), and the bare commands by hand; with --write
@@ -51,7 +55,7 @@ fn main() -> ExitCode {
         Some((command, args)) if command == "test" => test_run::test(args),
         Some((command, [])) if command == "requirements" => requirements::requirements(),
         Some((command, args)) if command == "dist" => dist::dist(args),
-        Some((command, [])) if command == "toolchains" => toolchains::make(),
+        Some((command, [])) if command == "toolchains" => toolchains::make_with_builders(),
         Some((command, args)) if command == "bench" => bench::bench(args),
         Some((command, args)) if command == "mirror" => serve::serve(args),
         Some((command, args)) if command == "fixtures" => fixtures::run(args).map_err(Into::into),
