@@ -43,6 +43,15 @@ pub struct Explanation {
 /// Columns of a line: `remote:  !     ` stands before it and still fits on a usual terminal.
 const WIDTH: usize = 90;
 
+/// What is called or done otherwise on Cloud Native platforms.
+const CLOUD_NATIVE: [(&str, &str); 5] = [
+    ("heroku config:set ", "pack build --env "),
+    ("config vars", "build variables"),
+    ("config var", "build variable"),
+    (".slugignore", "the `exclude` of project.toml"),
+    ("the slug", "the image"),
+];
+
 impl Explanation {
     fn user(code: &'static str, title: impl Into<String>) -> Self {
         Self {
@@ -95,6 +104,18 @@ impl Explanation {
     /// What to do: a line to type.
     fn typing(mut self, command: impl AsRef<str>) -> Self {
         self.cure.push(format!("  {}", command.as_ref()));
+        self
+    }
+
+    /// The same where config vars are variables of a build, and no git push sends the app.
+    #[must_use]
+    pub fn for_cloud_native(mut self) -> Self {
+        let lines = self.cause.iter_mut().chain(&mut self.cure);
+        for line in lines.chain([&mut self.title]) {
+            for (classic, native) in CLOUD_NATIVE {
+                *line = line.replace(classic, native);
+            }
+        }
         self
     }
 

@@ -51,7 +51,7 @@ pub(crate) fn or_kept(
                 read_at: now(),
                 text,
             };
-            if let Some(store) = store {
+            if let Some(store) = store.filter(|store| !is_kept(*store, name, &kept)) {
                 let note = serde_json::to_string(&kept).unwrap_or_default();
                 store.write_note(name, &note)?;
             }
@@ -84,6 +84,19 @@ pub(crate) fn or_kept(
             read_at: kept.read_at,
         }),
     }
+}
+
+/// A list that has not changed is written again once a day: what is kept of an unchanged build is
+/// then the same.
+fn is_kept(store: &dyn Store, name: &str, list: &Kept) -> bool {
+    const A_DAY: u64 = 24 * 3600;
+    store
+        .read_note(name)
+        .and_then(|note| serde_json::from_str::<Kept>(&note).ok())
+        .is_some_and(|kept| {
+            let young = list.read_at.checked_sub(kept.read_at) < Some(A_DAY);
+            young && kept.url == list.url && kept.text == list.text
+        })
 }
 
 /// Seconds since 1970.

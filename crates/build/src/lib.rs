@@ -3,6 +3,7 @@
 //! Knows no platform: where things go and who is told comes in a [`workspace::Workspace`].
 
 pub mod answers;
+pub mod bill;
 pub mod cancel;
 mod clean_build;
 pub mod command;
@@ -31,6 +32,7 @@ pub mod store;
 pub mod told;
 pub mod tree;
 mod upstream_lists;
+pub mod whole;
 pub mod workspace;
 
 pub use error::{Doing, Error};

@@ -31,6 +31,9 @@ const NOT_THE_USERS: [&str; 10] = [
     ".profile.d",
 ];
 
+/// A file that a push has just brought has a time that is no older than this.
+const A_PUSH: Duration = Duration::from_hours(1);
+
 /// A file of the app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Source {
@@ -73,15 +76,21 @@ impl Sources {
         Ok(Self(sources))
     }
 
-    /// Gives the files that are as in `then` the time that they had then.
-    pub fn restore_times(&mut self, app: &Path, then: &Self) -> io::Result<()> {
+    /// Gives the files that are as in `then` the time that they had then, and to others one that is
+    /// not older than any of those: platforms set the times of all files to one and the same in 1980.
+    pub fn restore_times(&mut self, app: &Path, then: &Self, now: SystemTime) -> io::Result<()> {
         for (path, source) in &mut self.0 {
-            let Some(old) = then.0.get(path).filter(|old| old.sha256 == source.sha256) else {
-                continue;
+            let old = then.0.get(path);
+            let same = old.filter(|old| old.sha256 == source.sha256);
+            let new = match same {
+                Some(old) => time(old.modified),
+                None => (time(source.modified) < Some(now - A_PUSH)).then_some(now),
             };
-            if let Some(time) = time(old.modified) {
-                File::open(app.join(path))?.set_modified(time)?;
-                source.modified = old.modified;
+            if let Some(new) = new {
+                let file = File::open(app.join(path))?;
+                file.set_modified(new)?;
+                let metadata = file.metadata()?;
+                source.modified = (metadata.mtime(), metadata.mtime_nsec());
             }
         }
         Ok(())
@@ -158,10 +167,17 @@ mod tests {
         let before = changed.metadata().unwrap().modified().unwrap();
         let mut pushed = Sources::of(new.path(), &Sources::default()).unwrap();
         assert_ne!(pushed.digest(), sources.digest());
-        pushed.restore_times(new.path(), &sources).unwrap();
+        let now = SystemTime::now();
+        pushed.restore_times(new.path(), &sources, now).unwrap();
         let time = |p: PathBuf| p.metadata().unwrap().modified().unwrap();
         assert_eq!(time(new.path().join("mix.exs")), then);
         assert_eq!(time(changed.clone()), before);
+        assert_eq!(Sources::of(new.path(), &pushed).unwrap(), pushed);
+        // As from an archive that gives all files one time.
+        File::open(&changed).unwrap().set_modified(then).unwrap();
+        let mut pushed = Sources::of(new.path(), &Sources::default()).unwrap();
+        pushed.restore_times(new.path(), &sources, now).unwrap();
+        assert!(time(changed.clone()) >= before);
         assert_eq!(Sources::of(new.path(), &pushed).unwrap(), pushed);
         fs::write(changed, "old").unwrap();
         let same = Sources::of(new.path(), &pushed).unwrap();

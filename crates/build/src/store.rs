@@ -6,7 +6,7 @@
 //! whole, by a key of everything it depends on.
 
 use crate::digest::{hex, sha256_of};
-use crate::tree::{self, Amount, Method, TreeError};
+use crate::tree::{self, Amount, Method, Times, TreeError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,10 +122,21 @@ pub trait Store: Sync {
     fn clear(&self) -> Result<(), TreeError>;
 }
 
+/// What becomes of modification times and inodes from one build to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stamps {
+    /// The cache directory is kept, or archived and unpacked with its times.
+    Kept,
+    /// Every file has the time at which it was unpacked, as in restored layers of a Cloud Native
+    /// platform (archive/extract.go of its lifecycle).
+    Lost,
+}
+
 /// A folder of ours in the platform's cache directory.
 #[derive(Debug)]
 pub struct CacheDir {
     root: PathBuf,
+    stamps: Stamps,
     used: Mutex<BTreeSet<String>>,
 }
 
@@ -161,7 +172,11 @@ struct ManifestFile {
 impl CacheDir {
     /// Uses `CACHE_DIR/mixpack`; other buildpacks' entries beside it are none of it.
     pub fn open(cache_dir: &Path) -> Result<Self, TreeError> {
-        let root = cache_dir.join("mixpack");
+        Self::open_at(cache_dir.join("mixpack"), Stamps::Kept)
+    }
+
+    /// Uses a folder that is ours alone.
+    pub fn open_at(root: PathBuf, stamps: Stamps) -> Result<Self, TreeError> {
         let format = root.join("format");
         if root.exists() && fs::read_to_string(&format).is_ok_and(|text| text != FORMAT) {
             tree::remove(&root)?;
@@ -172,8 +187,14 @@ impl CacheDir {
         tree::remove(&root.join("staging"))?;
         Ok(Self {
             root,
+            stamps,
             used: Mutex::default(),
         })
+    }
+
+    /// Leaves nothing of the making behind; nothing may be kept afterwards.
+    pub fn close(&self) -> Result<(), TreeError> {
+        tree::remove(&self.root.join("staging"))
     }
 
     /// A folder for one thing in the making, on the same filesystem as its later place.
@@ -211,7 +232,7 @@ impl Store for CacheDir {
     ) -> Result<Tool, crate::Error> {
         let (id, entry) = self.used(name, key)?;
         let mut tool = Tool::Reused;
-        match check(&entry, key) {
+        match self.check(&entry, key) {
             Ok(()) => {}
             Err(reason) => {
                 tool = reason.map_or(Tool::Made, Tool::Remade);
@@ -219,8 +240,8 @@ impl Store for CacheDir {
                 let staging = self.staging(&id)?;
                 fs::create_dir_all(&staging)
                     .map_err(TreeError::at(&staging, "create the folder"))?;
-                let outcome =
-                    make(&staging.join("tree")).and_then(|()| Ok(enter(&staging, &entry, key)?));
+                let outcome = make(&staging.join("tree"))
+                    .and_then(|()| Ok(self.enter(&staging, &entry, key)?));
                 if let Err(error) = outcome {
                     let _ = tree::remove(&staging);
                     return Err(error);
@@ -234,7 +255,7 @@ impl Store for CacheDir {
 
     fn take(&self, name: &str, key: &Key, place: &Path) -> Result<Taken, TreeError> {
         let (_, entry) = self.used(name, key)?;
-        match check(&entry, key) {
+        match self.check(&entry, key) {
             Ok(()) => {
                 tree::remove(place)?;
                 tree::transfer(&entry.join("tree"), place, Method::Link, |_| true)?;
@@ -254,7 +275,7 @@ impl Store for CacheDir {
         fs::create_dir_all(&staging).map_err(TreeError::at(&staging, "create the folder"))?;
         let amount = tree::transfer(from, &staging.join("tree"), Method::Link, |_| true)?;
         tree::remove(&entry)?;
-        enter(&staging, &entry, key)?;
+        self.enter(&staging, &entry, key)?;
         Ok(amount)
     }
 
@@ -279,7 +300,11 @@ impl Store for CacheDir {
             tree::remove(&entry)?;
             return Ok(Restored::Dropped(reasons));
         }
-        match tree::transfer(&entry.join("tree"), place, Method::Copy, |_| true) {
+        let tree = entry.join("tree");
+        let restored = self
+            .restore_times(&entry)
+            .and_then(|()| tree::transfer(&tree, place, Method::Copy, |_| true));
+        match restored {
             Ok(amount) => Ok(Restored::Taken(amount)),
             Err(error) => {
                 tree::remove(place)?;
@@ -304,6 +329,11 @@ impl Store for CacheDir {
         let amount = tree::transfer_beside(from, &new, &old, keep, is_kept)?;
         let record_path = staging.join("key.json");
         fs::write(&record_path, record).map_err(TreeError::at(&record_path, "write"))?;
+        if self.stamps == Stamps::Lost {
+            let path = staging.join(TIMES);
+            let times = serde_json::to_vec(&tree::times(&new)).unwrap_or_default();
+            fs::write(&path, times).map_err(TreeError::at(&path, "write"))?;
+        }
         tree::remove(&entry)?;
         fs::rename(&staging, &entry).map_err(TreeError::at(&entry, "move into the cache"))?;
         Ok(amount)
@@ -392,10 +422,37 @@ fn is_readable(value: &str) -> bool {
     !is_digest && value.len() < 80
 }
 
+/// Beside a tree, the modification times of all that is in it, where they would be lost.
+const TIMES: &str = "times.json";
+
+impl CacheDir {
+    /// Gives what is kept the times that it had when it was.
+    fn restore_times(&self, entry: &Path) -> Result<(), TreeError> {
+        if self.stamps == Stamps::Kept {
+            return Ok(());
+        }
+        let path = entry.join(TIMES);
+        let json = fs::read(&path).map_err(TreeError::at(&path, "read"))?;
+        let times: Times = serde_json::from_slice(&json)
+            .map_err(|error| TreeError::at(&path, "understand")(error.into()))?;
+        tree::set_times_of(&entry.join("tree"), &times)
+    }
+
+    fn check(&self, entry: &Path, key: &Key) -> Result<(), Option<String>> {
+        check(entry, key, self.stamps)
+    }
+
+    /// Makes a staged tree an entry.
+    fn enter(&self, staging: &Path, entry: &Path, key: &Key) -> Result<(), TreeError> {
+        write_manifest(staging, key, self.stamps)?;
+        fs::rename(staging, entry).map_err(TreeError::at(entry, "move into the cache"))
+    }
+}
+
 /// `Ok` when the entry is what was made; `Err(None)` when there is none.
 ///
 /// Sizes, times and inodes are compared. Where the cache has been moved since, the bytes are.
-fn check(entry: &Path, key: &Key) -> Result<(), Option<String>> {
+fn check(entry: &Path, key: &Key, stamps: Stamps) -> Result<(), Option<String>> {
     if entry.symlink_metadata().is_err() {
         return Err(None);
     }
@@ -409,13 +466,14 @@ fn check(entry: &Path, key: &Key) -> Result<(), Option<String>> {
     let tree = entry.join("tree");
     let changed = |path: &Path| Some(format!("{} was changed", path.display()));
     let inode = tree.metadata().map_or(0, |found| found.ino());
-    let moved = inode != manifest.inode;
+    let lost = stamps == Stamps::Lost;
+    let moved = lost || inode != manifest.inode;
     for file in &mut manifest.files {
         let found = tree.join(&file.path).symlink_metadata();
         let same = found.as_ref().is_ok_and(|found| {
             found.is_file()
                 && found.len() == file.size
-                && found.mtime() == file.modified
+                && (lost || found.mtime() == file.modified)
                 && (moved || found.ino() == file.inode)
         });
         let Some(found) = found.ok().filter(|_| same) else {
@@ -435,6 +493,8 @@ fn check(entry: &Path, key: &Key) -> Result<(), Option<String>> {
     }
     if moved {
         check_bytes(&tree, &manifest).map_err(|path| changed(&path))?;
+    }
+    if moved && !lost {
         manifest.inode = inode;
         // Only to spare the next build this; it may be a cache that cannot be written.
         let _ = fs::write(
@@ -461,13 +521,9 @@ fn check_bytes(tree: &Path, manifest: &Manifest) -> Result<(), PathBuf> {
     }
 }
 
-/// Makes a staged tree an entry.
-fn enter(staging: &Path, entry: &Path, key: &Key) -> Result<(), TreeError> {
-    write_manifest(staging, key)?;
-    fs::rename(staging, entry).map_err(TreeError::at(entry, "move into the cache"))
-}
-
-fn write_manifest(staging: &Path, key: &Key) -> Result<(), TreeError> {
+fn write_manifest(staging: &Path, key: &Key, stamps: Stamps) -> Result<(), TreeError> {
+    // What says nothing later would only make two archives of the same differ.
+    let lasting = |stamp: u64| if stamps == Stamps::Kept { stamp } else { 0 };
     let tree = staging.join("tree");
     let mut files = Vec::new();
     let mut links = Vec::new();
@@ -486,9 +542,12 @@ fn write_manifest(staging: &Path, key: &Key) -> Result<(), TreeError> {
             files.push(ManifestFile {
                 path: relative.to_owned(),
                 size: metadata.len(),
-                modified: metadata.mtime(),
+                modified: match stamps {
+                    Stamps::Kept => metadata.mtime(),
+                    Stamps::Lost => 0,
+                },
                 mode: metadata.mode() & 0o7777,
-                inode: metadata.ino(),
+                inode: lasting(metadata.ino()),
                 sha256: String::new(),
             });
         }
@@ -508,7 +567,7 @@ fn write_manifest(staging: &Path, key: &Key) -> Result<(), TreeError> {
     links.sort();
     let manifest = Manifest {
         key: key.clone(),
-        inode: tree.metadata().map_or(0, |found| found.ino()),
+        inode: lasting(tree.metadata().map_or(0, |found| found.ino())),
         files,
         links,
     };

@@ -1,23 +1,20 @@
 //! `bin/compile BUILD_DIR CACHE_DIR ENV_DIR`.
 
+use build::Error;
 use build::cancel::Cancel;
 use build::command::Env;
-use build::credentials::Credentials;
 use build::environment::{Environment, read_env_dir};
 use build::explain::explain;
 use build::log::Log;
-use build::prepare;
+use build::prepare::Platform;
 use build::record::Record;
 use build::report::Report;
-use build::store::{CacheDir, Store};
-use build::told::Told;
+use build::store::CacheDir;
 use build::tree::TreeError;
-use build::workspace::{Places, Workspace};
-use build::{Error, Means};
-use fetch::{Client, Settings};
+use build::whole;
+use build::workspace::{Places, Start};
 use std::fs;
 use std::path::{Path, PathBuf};
-use toolchain::Hosts;
 
 /// The directories of a build, as the platform names them.
 #[derive(Debug, Clone)]
@@ -81,49 +78,25 @@ fn build(
         source,
     })?;
     let environment = adapt(Environment::new(request.process_env.clone(), config_vars));
-    let hosts = Hosts::new(&|name| environment.get(name));
-    let credentials = Credentials::of(&environment);
-    for secret in hosts.secrets().iter().chain(&credentials.secrets()) {
-        log.hide(secret);
-    }
-    let client = Client::new(Settings {
-        cancel: cancel.flag(),
-        ..Settings::default()
-    });
     let store = CacheDir::open(&request.cache_dir)?;
-    let last = store
-        .read_note("last-build.json")
-        .and_then(|text| Record::parse(&text));
-    let step = log.step("Planning");
-    let plan = prepare::plan(prepare::Request {
+    let built = whole::build(whole::Request {
         app: &request.build_dir,
-        environment: &environment,
-        client: &client,
-        hosts: &hosts,
-        last: last.as_ref(),
-        store: Some(&store),
-        runtime_path: request.runtime_path.as_deref(),
-        observer: &Told::to(&step),
-    })?;
-    prepare::show(&step, &plan);
-    report.planned(&request.build_dir, &plan);
-    drop(step);
-    let workspace = Workspace {
-        app: absolute(&request.build_dir)?,
+        environment,
+        platform: Platform {
+            runtime_path: request.runtime_path.clone(),
+            ..Platform::default()
+        },
         places: Places::of_a_slug(),
         store: &store,
-        environment,
         env_dir: Some(request.env_dir.clone()),
-        export: request.buildpack_dir.as_deref().and_then(export_file),
-    };
-    let means = Means {
-        client: &client,
-        hosts: &hosts,
+        start: Start::ProfileD {
+            export: request.buildpack_dir.as_deref().and_then(export_file),
+        },
         log,
         cancel,
         report,
-    };
-    build::run(&plan, &workspace, means)
+    })?;
+    Ok(built.record)
 }
 
 /// `export` beside `bin`, where that folder can be written: a laptop's checkout may not be ours.
@@ -135,12 +108,4 @@ fn export_file(buildpack_dir: &Path) -> Option<PathBuf> {
         .open(&file)
         .is_ok();
     writable.then_some(file)
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, Error> {
-    Ok(fs::canonicalize(path).map_err(|source| TreeError {
-        path: path.to_owned(),
-        doing: "find",
-        source,
-    })?)
 }

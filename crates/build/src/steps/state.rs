@@ -12,6 +12,7 @@ use crate::told::megabytes;
 use crate::tree::TreeError;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 /// The note with the modification times of the app's files.
 const SOURCES: &str = "sources";
@@ -140,7 +141,7 @@ impl Build<'_> {
         let kept = self.workspace.store.read_note(&self.sources());
         if let Some(kept) = kept.as_deref().and_then(Sources::parse) {
             pushed
-                .restore_times(app, &kept)
+                .restore_times(app, &kept, SystemTime::now())
                 .map_err(TreeError::at(app, "set the times of files in"))?;
         }
         Ok(())
