@@ -102,7 +102,7 @@ pub struct App {
     builder: &'static str,
     run_image: Option<String>,
     buildpacks: Vec<Buildpack>,
-    env: Vec<(String, String)>,
+    env: Mutex<BTreeMap<String, String>>,
     volumes: Vec<String>,
     host: &'static Server,
     source: TempDir,
@@ -131,7 +131,7 @@ impl App {
     }
 
     fn on(host: &'static Server, name: &str) -> Self {
-        let mut app = Self::of(host, vec![Buildpack::under_test()]);
+        let app = Self::of(host, vec![Buildpack::under_test()]);
         copy(&root().join("fixtures").join(name), app.source.path());
         app.env("HEX_BUILDS_URL", &host.url());
         app.env("HEX_MIRROR", &format!("{}/hex", host.url()));
@@ -150,7 +150,7 @@ impl App {
             builder: BUILDER,
             run_image: None,
             buildpacks,
-            env: Vec::new(),
+            env: Mutex::default(),
             volumes: Vec::new(),
             host,
             source: tempfile::tempdir().expect("a folder for an app"),
@@ -195,14 +195,9 @@ impl App {
     }
 
     /// Sets a variable of the build (`pack build --env`).
-    pub fn env(&mut self, name: &str, value: &str) {
-        self.env.retain(|(other, _)| other != name);
-        self.env.push((name.to_owned(), value.to_owned()));
-    }
-
-    /// Unsets one again.
-    pub fn unset(&mut self, name: &str) {
-        self.env.retain(|(other, _)| other != name);
+    pub fn env(&self, name: &str, value: &str) {
+        let mut env = self.env.lock().expect("no test of this app failed");
+        env.insert(name.to_owned(), value.to_owned());
     }
 
     pub fn host(&self) -> &'static Server {
@@ -224,8 +219,9 @@ impl App {
         fs::write(file, text.replace(from, to)).expect("a file of the app");
     }
 
-    pub fn remove(&self, path: &str) {
-        fs::remove_file(self.source.path().join(path)).expect("a file of the app");
+    /// A file of the app's source.
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.source.path().join(path)).expect("a file of the app")
     }
 
     fn pack(&self) -> Command {
@@ -260,7 +256,7 @@ impl App {
         for buildpack in &self.buildpacks {
             pack.arg("--buildpack").arg(buildpack.dir.path());
         }
-        for (name, value) in &self.env {
+        for (name, value) in &*self.env.lock().expect("no test of this app failed") {
             pack.arg("--env").arg(format!("{name}={value}"));
         }
         for volume in &self.volumes {
