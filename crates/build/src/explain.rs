@@ -44,8 +44,13 @@ pub struct Explanation {
 const WIDTH: usize = 90;
 
 /// What is called or done otherwise on Cloud Native platforms.
-const CLOUD_NATIVE: [(&str, &str); 5] = [
+const CLOUD_NATIVE: [(&str, &str); 7] = [
     ("heroku config:set ", "pack build --env "),
+    (
+        "heroku stack:set heroku-",
+        "pack build --builder heroku/builder:",
+    ),
+    ("push again", "build again"),
     ("config vars", "build variables"),
     ("config var", "build variable"),
     (".slugignore", "the `exclude` of project.toml"),

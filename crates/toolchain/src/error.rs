@@ -44,6 +44,9 @@ pub enum ToolchainError {
     /// OTP's own `Install` script failed.
     #[error("OTP's Install script failed: {output}")]
     OtpInstall { status: String, output: String },
+    /// What was built for another system does not start on this one.
+    #[error("OTP does not start on {system}: {output}")]
+    OtpDoesNotStart { system: String, output: String },
     #[error("{}: cannot {doing}: {source}", path.display())]
     Io {
         path: PathBuf,

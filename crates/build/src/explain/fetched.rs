@@ -59,6 +59,13 @@ pub(super) fn toolchain(error: &ToolchainError) -> Explanation {
         .because(format!("It ended with {}:", status.replace("status: ", "status ")))
         .because_all(quoted(output))
         .so("Ask for another release of Erlang/OTP, and report this with the lines above: it is not your app's fault."),
+        ToolchainError::OtpDoesNotStart { system, output } => Explanation::machine(
+            "otp-does-not-start",
+            format!("Erlang does not start on {system}"),
+        )
+        .because("What was fetched is built for a system like this one, and it was verified. Started, it says:")
+        .because_all(quoted(output))
+        .so("Install the library that is missing in the image that builds and in the one that runs the app: libncurses6 or libtinfo6, libssl3 and libstdc++6 by their names in Debian and Ubuntu. Or build on one of the systems that there are builds for."),
         ToolchainError::Io {
             path,
             doing,

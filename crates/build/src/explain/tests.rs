@@ -449,6 +449,15 @@ fn toolchains() -> Vec<(&'static str, ToolchainError)> {
             },
         ),
         (
+            "toolchain_otp_does_not_start",
+            ToolchainError::OtpDoesNotStart {
+                system: "debian-13".to_owned(),
+                output: "erts-15.2.7.1/bin/beam.smp: error while loading shared libraries: \
+                         libtinfo.so.6: cannot open shared object file: No such file or directory"
+                    .to_owned(),
+            },
+        ),
+        (
             "toolchain_io",
             ToolchainError::Io {
                 path: PathBuf::from("/tmp/cache/mixpack/otp"),
@@ -944,4 +953,20 @@ fn every_code_has_its_section_in_the_docs() {
         .filter_map(|line| line.strip_prefix("### "))
         .collect();
     assert_eq!(sections, codes.into_iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_cloud_native_build_is_not_told_what_to_do_on_heroku() {
+    for (name, error) in catalogue() {
+        let text = explain(&error).for_cloud_native().lines().join("\n");
+        for word in [
+            "heroku config",
+            "heroku stack",
+            "config var",
+            ".slugignore",
+            "dyno",
+        ] {
+            assert!(!text.contains(word), "{name}: {text}");
+        }
+    }
 }

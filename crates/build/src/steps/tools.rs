@@ -16,6 +16,7 @@ use toolchain::install::Extent;
 use toolchain::{ToolchainError, install, installers, lists};
 use versions::ElixirVersion;
 use versions::otp::{OtpBuild, OtpListing, Publisher};
+use versions::target::Basis;
 
 fn key(parts: &[(&str, &str)]) -> Key {
     parts
@@ -63,6 +64,9 @@ impl Build<'_> {
                     }
                 };
             say_fetched(&log, &source, &unpacked);
+            if plan.target.basis != Basis::Stack {
+                install::start_otp(dest, &plan.target.stack)?;
+            }
             Ok(())
         })
     }
