@@ -224,7 +224,10 @@ fn a_failed_build_leaves_the_cache_as_it_was_and_another_otp_compiles_all_again(
     assert_ne!(image.app_layers(), whole.2);
     let release = "_build/prod/rel/plain_otp/bin/plain_otp";
     let version = "IO.puts(\"OTP #{:erlang.system_info(:otp_release)}\")";
-    let said = image.run(&["--entrypoint=launcher"], &[release, "eval", version]);
+    let said = image.run(
+        &["--entrypoint=launcher"],
+        &["--", release, "eval", version],
+    );
     assert_eq!(String::from_utf8_lossy(&said.stdout), "OTP 25\n");
 }
 
@@ -240,13 +243,12 @@ const PROCFILE: &str = r#"
 #[test]
 fn a_procfile_that_calls_mix_keeps_mix_and_a_later_buildpack_inherits_the_toolchain() {
     let procfile = Buildpack::of_scripts("procfile", "test -e Procfile", PROCFILE);
-    let app = App::fixture("phoenix-esbuild-mix").followed_by(procfile);
-    app.env("NPM_CONFIG_REGISTRY", &npm_registry());
+    let app = App::fixture("phoenix-npm").followed_by(procfile);
+    app.write("Procfile", "web: mix phx.server\n");
     let cold = app.build();
     cold.expect_success();
     holds(&cold, "inherits Mix 1.18.3");
     holds(&cold, "inherits OTP 27");
-    assert!(!cold.log.contains("Installing Node.js"), "{}", cold.log);
     let image = app.image();
     let process = &image.processes()["web"];
     assert_eq!(process["buildpackID"], "mixpack-test/procfile");
@@ -264,10 +266,13 @@ fn a_procfile_that_calls_mix_keeps_mix_and_a_later_buildpack_inherits_the_toolch
     assert_eq!(added(&unchanged), NOTHING);
     assert_eq!(image.layers(), layers);
 
-    let server = image.start(&["--read-only", "--tmpfs=/tmp", "--user=1234"]);
-    server.get("/");
+    // Not read-only: mix takes no time before the year 2000 for one, and in a layer all are of 1980,
+    // so it writes the application's file and its own cache anew at every start.
+    let server = image.start(&[]);
+    let page = server.get("/");
+    assert!(page.contains("Deployed by Mixpack"), "{page}");
     let command = "mix run --no-start -e 'IO.puts(:ran)'";
-    let ran = server.exec(&["/cnb/lifecycle/launcher", "bash", "-c", command]);
+    let ran = server.exec(&["/cnb/lifecycle/launcher", "--", "bash", "-c", command]);
     let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
     assert!(ran.status.success(), "{said}");
     assert_eq!(compiling(&said), NOTHING, "{said}");
@@ -296,6 +301,7 @@ fn a_release_with_an_overlay_boots_on_a_builder_of_ubuntu() {
     build.expect_success();
     holds(&build, "ubuntu-24.04");
     assert!(!build.log.contains("debian"), "{}", build.log);
+    assert!(!build.log.contains("Node.js"), "{}", build.log);
     let image = app.image();
     assert_eq!(
         image.processes()["web"]["command"][0],
@@ -332,7 +338,7 @@ fn an_unknown_version_is_refused_before_a_download_and_a_library_needs_no_javasc
     let release = "_build/prod/rel/no_deps/bin/no_deps";
     let said = app.image().run(
         &["--entrypoint=launcher"],
-        &[release, "eval", "IO.inspect(NoDeps.hello())"],
+        &["--", release, "eval", "IO.inspect(NoDeps.hello())"],
     );
     assert_eq!(String::from_utf8_lossy(&said.stdout), ":world\n");
 }
