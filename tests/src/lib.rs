@@ -9,6 +9,7 @@
     reason = "test support: what goes wrong here fails a test"
 )]
 
+pub mod pack;
 pub mod postgres;
 
 use mirror::stack::{Process, Signal};

@@ -2,11 +2,14 @@
 
 mod archive;
 mod bench;
+mod builders;
 mod debian;
 mod demo;
 mod dist;
+mod docker;
 mod elixir;
 mod fixtures;
+mod go_tools;
 mod node;
 mod otp;
 mod package;
@@ -38,7 +41,8 @@ usage: cargo xtask COMMAND
   dist [--check]        build the executables that ship in bin/, or check that these sources give
                         the same ones in another folder
   package [DIR]         write what people pin: tarballs and .cnb files, to target/package or DIR
-  toolchains            make the test toolchains, the images and PostgreSQL
+  toolchains            make the test toolchains, the images, PostgreSQL, and where there is
+                        Docker, pack with its builders
   bench [--rounds N] [--fixture NAME,…] [--only DEPLOY,…] [--against DIR,…] [--write]
                         measure deploys: ours, other buildpacks (--against, unmodified, in this
                         order; may be given again), and the bare commands by hand; with --write
@@ -56,7 +60,7 @@ fn main() -> ExitCode {
         Some((command, [])) if command == "requirements" => requirements::requirements(),
         Some((command, args)) if command == "dist" => dist::dist(args),
         Some((command, args)) if command == "package" => package::package(args),
-        Some((command, [])) if command == "toolchains" => toolchains::make(),
+        Some((command, [])) if command == "toolchains" => toolchains::make_with_builders(),
         Some((command, args)) if command == "bench" => bench::bench(args),
         Some((command, args)) if command == "mirror" => serve::serve(args),
         Some((command, args)) if command == "fixtures" => fixtures::run(args).map_err(Into::into),

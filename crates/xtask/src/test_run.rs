@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::geteuid;
 
+use crate::builders;
 use crate::dist;
 use crate::process::{Result, ensure};
 use crate::requirements::{self, Known};
@@ -38,7 +39,6 @@ pub(crate) fn test(args: &[OsString]) -> Result {
     }
     doc_tests(&root)?;
     let exe = dist::current(&root, &dist::AMD64)?;
-    let whole = |feature| ["--package", "whole-builds", "--features", feature];
     let root_user = geteuid().is_root();
     if root_user {
         toolchains::make()?;
@@ -62,6 +62,7 @@ pub(crate) fn test(args: &[OsString]) -> Result {
             }
         }
     }
+    with_docker(&root, &exe, root_user, &mut tests)?;
     let args = [&whole("upstream")[..], &["--test", "upstream"]].concat();
     for binary in test_binaries::build(&root, &args)? {
         if options.upstream {
@@ -78,6 +79,34 @@ pub(crate) fn test(args: &[OsString]) -> Result {
     };
     requirements::check(&root, &known)?;
     concluded
+}
+
+/// The arguments of `cargo test` for whole builds.
+fn whole(feature: &str) -> [&str; 4] {
+    ["--package", "whole-builds", "--features", feature]
+}
+
+/// Those that call `pack`. A daemon that this starts is stopped behind them.
+fn with_docker(root: &Path, exe: &Path, root_user: bool, tests: &mut Tests) -> Result {
+    let args = [&whole("docker")[..], &["--test", "cloud_native"]].concat();
+    let binaries = test_binaries::build(root, &args)?;
+    // The images are made from what takes root.
+    let docker = if root_user {
+        builders::make()?
+    } else {
+        Err("making its images takes root".into())
+    };
+    if let Err(why) = &docker {
+        println!("Builds with pack need Docker: {why}");
+    }
+    for binary in binaries {
+        if docker.is_ok() {
+            binary.run(&[AT_ONCE], Some(exe), &mut tests.outcomes)?;
+        } else {
+            tests.not_run.extend(binary.names()?);
+        }
+    }
+    Ok(())
 }
 
 /// The arm64 executable, where it can be run.
