@@ -7,10 +7,12 @@
 pub mod app_dir;
 mod brunch;
 mod buildpacks;
+pub mod detect;
 pub mod facts;
 pub mod launcher;
 pub mod lifecycle;
 pub mod mix_exs;
+pub mod mix_lock;
 mod node_use;
 pub mod origin;
 pub mod package_json;

@@ -5,7 +5,7 @@ use crate::launcher;
 use crate::origin::{Asked, Origin};
 use crate::package_manager::{Manager, PackageManager};
 use crate::procfile::Procfile;
-use crate::settings::{COMPILE_SCRIPT, Hooks, Settings};
+use crate::settings::{COMPILE_SCRIPT, Hooks, RELEASE, Settings};
 use crate::wishes::Wishes;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -67,9 +67,9 @@ impl Slim {
         ("full", Self::Full),
     ];
 
-    fn of(asked: Option<&Asked>) -> Result<Self, PlanError> {
+    fn of(asked: Option<&Asked>, unasked: Self) -> Result<Self, PlanError> {
         let Some(asked) = asked else {
-            return Ok(Self::default());
+            return Ok(unasked);
         };
         Self::WORDS
             .iter()
@@ -213,6 +213,9 @@ pub struct Plan {
     /// The namespace of Phoenix' mix tasks: `phx`, or `phoenix` before Phoenix 1.3.
     pub phoenix_ex: String,
     pub release: bool,
+    /// Why one is built or not, where the platform and not the app decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release_why: Option<String>,
     /// Arguments of `mix test` for Heroku CI.
     pub test_args: Option<String>,
     pub remove_node: bool,
@@ -446,17 +449,12 @@ pub fn plan(
         .is_none_or(|version| (version.major(), version.minor()) >= (1, 15));
     let removes_executables = removes_executables(facts, settings, &assets);
     let node_given = node.is_some() && facts.given_node.is_some();
-    let branches: Vec<StepName> = [
-        (StepName::Erlang, erlang.build.version.is_none()),
-        (StepName::Elixir, elixir.build.version.is_none()),
-    ]
-    .into_iter()
-    .filter_map(|(tool, is_branch)| is_branch.then_some(tool))
-    .collect();
+    let branches = branches(&erlang, &elixir);
     let check_locked = settings.check_locked && facts.has_lock && checks;
-    let slim = Slim::of(settings.slim.as_ref())?;
     let calls_mix = tool_of_a_process(facts);
-    let release_alone = settings.release && slim == Slim::Full && calls_mix.is_none();
+    let (release, release_why) = release(facts, settings, calls_mix.as_deref());
+    let slim = slim(settings, release, calls_mix.as_deref())?;
+    let release_alone = release && slim == Slim::Full && calls_mix.is_none();
     let mut warnings: Vec<String> = wishes.warnings(node.is_some()).collect();
     warnings.extend(warnings_about(
         facts,
@@ -465,14 +463,20 @@ pub fn plan(
         (&erlang, otp_major),
         &elixir,
     ));
-    if let (true, Slim::Full, Some(process)) = (settings.release, slim, &calls_mix) {
-        warnings.push(format!(
-            "the Procfile's {process} calls mix, iex or elixir: the slug holds more than the release"
-        ));
+    if let (true, Slim::Full) = (release, slim) {
+        warnings.extend(calls_mix.map(|process| {
+            format!("the Procfile's {process} calls mix, iex or elixir: the slug holds more than the release")
+        }));
     }
     Ok(Plan {
-        steps: steps(settings, node.is_some(), phoenix, &assets, &branches, slim),
-        processes: processes(facts, settings, phoenix, &mix_env.value),
+        steps: steps(
+            (settings, release, slim),
+            node.is_some(),
+            phoenix,
+            &assets,
+            &branches,
+        ),
+        processes: processes(facts, release, phoenix, &mix_env.value),
         app_procfile: facts
             .procfile
             .clone()
@@ -489,7 +493,8 @@ pub fn plan(
         assets,
         phoenix,
         phoenix_ex: phoenix_ex(facts, settings),
-        release: settings.release,
+        release,
+        release_why,
         // A config var is there when the tests run, and its value is not ours to write down.
         test_args: settings
             .test_args
@@ -511,11 +516,7 @@ pub fn plan(
         projects: facts.projects.iter().map(|p| p.dir.clone()).collect(),
         beside: facts.beside.clone(),
         umbrella: facts.root().apps_path.is_some(),
-        clean: settings
-            .always_rebuild
-            .then_some("always_rebuild=true")
-            .or(settings.clean_cache.then_some("clean_cache=true"))
-            .map(str::to_owned),
+        clean: asked_clean(settings),
         clean_once: None,
         warnings,
     })
@@ -570,6 +571,56 @@ fn hooks_before_assets(settings: &Settings) -> bool {
     ]
     .into_iter()
     .any(Option::is_some)
+}
+
+/// Who asks for everything that was kept to be dropped.
+fn asked_clean(settings: &Settings) -> Option<String> {
+    let by_cache = settings.clean_cache.then_some("clean_cache=true");
+    let by_rebuild = settings.always_rebuild.then_some("always_rebuild=true");
+    by_rebuild.or(by_cache).map(str::to_owned)
+}
+
+/// The tools of which a branch is asked for.
+fn branches(erlang: &Choice<OtpBuild>, elixir: &Choice<ElixirBuild>) -> Vec<StepName> {
+    [
+        (StepName::Erlang, erlang.build.version.is_none()),
+        (StepName::Elixir, elixir.build.version.is_none()),
+    ]
+    .into_iter()
+    .filter_map(|(tool, is_branch)| is_branch.then_some(tool))
+    .collect()
+}
+
+/// How much is left out: what prefers releases does so for small images.
+fn slim(settings: &Settings, release: bool, calls_mix: Option<&str>) -> Result<Slim, PlanError> {
+    let small = release && settings.prefers_release && calls_mix.is_none();
+    let unasked = if small { Slim::Full } else { Slim::default() };
+    Slim::of(settings.slim.as_ref(), unasked)
+}
+
+/// Whether a release is built; and why, where the app does not say.
+fn release(facts: &Facts, settings: &Settings, calls_mix: Option<&str>) -> (bool, Option<String>) {
+    if let Some(asked) = &settings.release {
+        return (asked.value == "true", None);
+    }
+    if !settings.prefers_release {
+        return (false, None);
+    }
+    let root = facts.root();
+    if let Some(process) = calls_mix {
+        let why = format!(
+            "none is built, since the {process} of {} calls mix, iex or elixir",
+            facts.procfile_path
+        );
+        return (false, Some(why));
+    }
+    if root.apps_path.is_some() && root.release.is_none() {
+        let path = join(&facts.app_dir.value, "mix.exs");
+        let why = format!("none is built, since {path} of the umbrella defines none");
+        return (false, Some(why));
+    }
+    let why = format!("it is all that the image holds; {RELEASE}=false keeps mix");
+    (true, Some(why))
 }
 
 /// A process type that needs more than the release to start.
@@ -1290,12 +1341,11 @@ fn resolved(dir: &str, path: &str) -> Option<String> {
 }
 
 fn steps(
-    settings: &Settings,
+    (settings, release, slim): (&Settings, bool, Slim),
     node: bool,
     phoenix: bool,
     assets: &[Assets],
     branches: &[StepName],
-    slim: Slim,
 ) -> Vec<StepPlan> {
     use StepName as Name;
     let hooks = &settings.hooks;
@@ -1361,7 +1411,7 @@ fn steps(
         add(Name::Digest, &[Name::Assets], false);
     }
     let last = [after_hook.as_slice(), &[Name::Assets, Name::Digest]].concat();
-    if settings.release {
+    if release {
         add(Name::Release, &last, false);
     }
     let last = [last.as_slice(), &[Name::Release]].concat();
@@ -1380,13 +1430,13 @@ fn steps(
 
 fn processes(
     facts: &Facts,
-    settings: &Settings,
+    release: bool,
     phoenix: bool,
     mix_env: &str,
 ) -> BTreeMap<String, Process> {
     let root = facts.root();
     let in_app_dir = |command: &str| launcher::command(&facts.app_dir.value, command);
-    let process = if settings.release {
+    let process = if release {
         let name = root
             .release
             .clone()

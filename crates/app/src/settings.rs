@@ -34,7 +34,10 @@ pub struct Settings {
     pub yarn_version: Option<Asked>,
     pub always_rebuild: bool,
     pub clean_cache: bool,
-    pub release: bool,
+    /// Whether a release is built, where anybody says so.
+    pub release: Option<Asked>,
+    /// Where nobody does, one is, unless the app needs mix at run time.
+    pub prefers_release: bool,
     pub remove_node: bool,
     /// Another buildpack makes what browsers load: who says so, in words.
     pub skip_assets: Option<String>,
@@ -62,9 +65,11 @@ pub struct Settings {
 /// The name of the app's own asset script where no `compile` key says otherwise.
 pub const COMPILE_SCRIPT: &str = "compile";
 /// The config var that turns the check of mix.lock off.
-pub const CHECK_LOCKED: &str = "MIXPACK_CHECK_LOCKED";
+const CHECK_LOCKED: &str = "MIXPACK_CHECK_LOCKED";
 /// The config var that leaves the assets to another buildpack.
 pub const SKIP_ASSETS: &str = "MIXPACK_SKIP_ASSETS";
+/// The config var that says whether a release is built.
+pub const RELEASE: &str = "MIXPACK_RELEASE";
 /// The config var that says how much is left out of the slug.
 pub const SLIM: &str = "MIXPACK_SLIM";
 /// The config var that has assets built whatever has changed.
@@ -141,7 +146,8 @@ impl Settings {
             yarn_version: static_key("yarn_version"),
             always_rebuild: yes(defaulted("always_rebuild")),
             clean_cache: yes(static_key("clean_cache")),
-            release: yes(defaulted("release")),
+            release: of_var(RELEASE).or_else(|| defaulted("release")),
+            prefers_release: false,
             remove_node: yes(static_key("remove_node")),
             skip_assets: match of_var(SKIP_ASSETS).or_else(|| defaulted("skip_assets")) {
                 Some(asked) => (asked.value == "true").then(|| asked.origin.to_string()),

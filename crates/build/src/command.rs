@@ -285,7 +285,7 @@ fn shell_code(status: ExitStatus) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::{Log, Sinks};
+    use crate::log::{Log, Sinks, Style};
     use std::time::Instant;
 
     fn quiet_log() -> Log {
@@ -293,6 +293,7 @@ mod tests {
             out: Box::new(io::sink()),
             err: Box::new(io::sink()),
             colour: false,
+            style: Style::Arrows,
         })
     }
 

@@ -5,7 +5,10 @@
 mod asked;
 mod commands;
 mod fetched;
+mod known;
 mod mix_exs;
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tests;
 
@@ -40,8 +43,26 @@ pub struct Explanation {
     pub cure: Vec<String>,
 }
 
+/// The page that has a section for each code. The repository has no public address of its own yet;
+/// when it has one, that page's address belongs here, and nowhere else.
+const CATALOGUE: &str = "docs/errors.md";
+
 /// Columns of a line: `remote:  !     ` stands before it and still fits on a usual terminal.
 const WIDTH: usize = 90;
+
+/// What is called or done otherwise on Cloud Native platforms.
+const CLOUD_NATIVE: [(&str, &str); 7] = [
+    ("heroku config:set ", "pack build --env "),
+    (
+        "heroku stack:set heroku-",
+        "pack build --builder heroku/builder:",
+    ),
+    ("push again", "build again"),
+    ("config vars", "build variables"),
+    ("config var", "build variable"),
+    (".slugignore", "the `exclude` of project.toml"),
+    ("the slug", "the image"),
+];
 
 impl Explanation {
     fn user(code: &'static str, title: impl Into<String>) -> Self {
@@ -98,7 +119,19 @@ impl Explanation {
         self
     }
 
-    /// The lines of the log: title, cause, cure, code.
+    /// The same where config vars are variables of a build, and no git push sends the app.
+    #[must_use]
+    pub fn for_cloud_native(mut self) -> Self {
+        let lines = self.cause.iter_mut().chain(&mut self.cure);
+        for line in lines.chain([&mut self.title]) {
+            for (classic, native) in CLOUD_NATIVE {
+                *line = line.replace(classic, native);
+            }
+        }
+        self
+    }
+
+    /// The lines of the log: title, cause, cure, code, and where that code is described.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = wrapped(&format!("Build failed: {}", self.title));
@@ -113,6 +146,10 @@ impl Explanation {
         }
         lines.push(String::new());
         lines.push(format!("Error code: {}", self.code));
+        lines.push(format!(
+            "See {CATALOGUE}#{} in the buildpack's repository",
+            self.code
+        ));
         lines
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod answers;
 mod baked;
+pub mod bill;
 pub mod cancel;
 mod clean_build;
 pub mod command;
@@ -26,7 +27,7 @@ pub mod profile;
 pub mod record;
 pub mod report;
 pub mod run;
-pub mod secrets;
+mod secrets;
 pub mod sources;
 pub mod stable_path;
 mod steps;
@@ -34,6 +35,7 @@ pub mod store;
 pub mod told;
 pub mod tree;
 mod upstream_lists;
+pub mod whole;
 pub mod workspace;
 
 pub use error::{Doing, Error};

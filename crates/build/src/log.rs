@@ -11,6 +11,39 @@ const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[1;33m";
 const PLAIN: &str = "\x1b[0m";
 
+/// How a platform's logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// `-----> Header` and seven blanks, as classic buildpacks have it (devcenter.heroku.com,
+    /// Buildpack API).
+    Arrows,
+    /// `- Header` and two blanks, as Heroku's Cloud Native Buildpacks have it.
+    Bullets,
+}
+
+impl Style {
+    fn header(self, text: &str) -> String {
+        match self {
+            Self::Arrows => format!("-----> {text}\n"),
+            Self::Bullets => format!("- {text}\n"),
+        }
+    }
+
+    fn detail(self, text: &str) -> String {
+        match self {
+            Self::Arrows => format!("       {text}\n"),
+            Self::Bullets => format!("  {text}\n"),
+        }
+    }
+
+    fn warning(self, text: &str) -> String {
+        match self {
+            Self::Arrows => format!(" !     {text}"),
+            Self::Bullets => format!("! {text}"),
+        }
+    }
+}
+
 /// Where lines go: details to `out`, warnings and errors to `err`.
 pub struct Sinks {
     pub out: Box<dyn Write + Send>,
@@ -18,6 +51,7 @@ pub struct Sinks {
     /// Whether warnings and errors are coloured (each line closes its own colour, since git
     /// puts `remote:` before every line).
     pub colour: bool,
+    pub style: Style,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,11 +105,12 @@ impl Log {
 
     /// A log on the process's own stdout and stderr.
     #[must_use]
-    pub fn to_stdio(colour: bool) -> Self {
+    pub fn to_stdio(colour: bool, style: Style) -> Self {
         Self::new(Sinks {
             out: Box::new(std::io::stdout()),
             err: Box::new(std::io::stderr()),
             colour,
+            style,
         })
     }
 
@@ -205,12 +240,12 @@ impl Inner {
         match line {
             Line::Header(text) => {
                 let text = self.without_secrets(text);
-                self.write_out(&format!("-----> {text}\n"));
+                self.write_out(&self.sinks.style.header(&text));
             }
             Line::Detail(text) if text.is_empty() => self.write_out("\n"),
             Line::Detail(text) => {
                 let text = self.without_secrets(text);
-                self.write_out(&format!("       {text}\n"));
+                self.write_out(&self.sinks.style.detail(&text));
             }
             Line::Warning(text) => self.write_err(text, YELLOW),
         }
@@ -233,7 +268,7 @@ impl Inner {
 
     fn write_err(&mut self, text: &str, colour: &str) {
         self.last_write = Instant::now();
-        let text = format!(" !     {}", self.without_secrets(text));
+        let text = self.sinks.style.warning(&self.without_secrets(text));
         let text = text.trim_end();
         let _ = if self.sinks.colour {
             writeln!(self.sinks.err, "{colour}{text}{PLAIN}")
@@ -286,11 +321,16 @@ mod tests {
     }
 
     fn log(colour: bool) -> (Log, Shared, Shared) {
+        styled(colour, Style::Arrows)
+    }
+
+    fn styled(colour: bool, style: Style) -> (Log, Shared, Shared) {
         let (out, err) = (Shared::default(), Shared::default());
         let log = Log::new(Sinks {
             out: Box::new(out.clone()),
             err: Box::new(err.clone()),
             colour,
+            style,
         });
         (log, out, err)
     }
@@ -334,6 +374,16 @@ mod tests {
             err.text(),
             "\n\x1b[1;31m !     one\x1b[0m\n\x1b[1;31m !\x1b[0m\n\x1b[1;31m !     two\x1b[0m\n\n"
         );
+    }
+
+    #[test]
+    fn a_cloud_native_log_has_bullets() {
+        let (log, out, err) = styled(false, Style::Bullets);
+        let step = log.step("Compiling");
+        step.detail("one");
+        step.warning("careful");
+        assert_eq!(out.text(), "- Compiling\n  one\n");
+        assert_eq!(err.text(), "! careful\n");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts};
 use app::plan::{self, LastBuild, Lists, Plan};
 use app::{Asked, Origin, Settings, lifecycle};
 use fetch::{Client, Observer};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toolchain::Hosts;
 use versions::Target;
 use versions::lifecycle::Date;
@@ -32,9 +32,19 @@ pub struct Request<'a> {
     pub last: Option<&'a Record>,
     /// Where upstream's lists are kept, for when it is down.
     pub store: Option<&'a dyn Store>,
-    /// Where the slug will run, when it is not where the app says (a build on a laptop).
-    pub runtime_path: Option<&'a Path>,
+    pub platform: &'a Platform,
     pub observer: &'a dyn Observer,
+}
+
+/// What a platform decides, where the classic buildpack API leaves it to the app.
+#[derive(Debug, Clone, Default)]
+pub struct Platform {
+    /// Where the app will run, when it is not where the app says.
+    pub runtime_path: Option<PathBuf>,
+    /// Images are to be small: a release is built wherever the app can do without mix.
+    pub prefers_release: bool,
+    /// The system that is built for, where the platform names it.
+    pub system: Option<(OsRelease, Arch)>,
 }
 
 /// Reads the app, asks upstream what there is, and decides.
@@ -52,10 +62,12 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
     if let Some(asked) = &settings.assets_path {
         facts::add_configured_packages(&mut facts, request.app, &asked.value)?;
     }
-    if let Some(path) = request.runtime_path {
+    if let Some(path) = &request.platform.runtime_path {
         settings.runtime_path = path.to_string_lossy().into_owned();
     }
-    let target = target(request.environment)?;
+    settings.prefers_release =
+        request.platform.prefers_release && request.environment.tests_only().is_none();
+    let target = target(&request)?;
     let mut node = plan::needs_node(&facts, &settings);
     if node {
         facts.given_node = given_node::version(request.app, request.environment);
@@ -114,7 +126,11 @@ fn evaluate(
     Ok(())
 }
 
-fn target(environment: &Environment) -> Result<Target, Error> {
+fn target(request: &Request<'_>) -> Result<Target, Error> {
+    if let Some((system, arch)) = &request.platform.system {
+        return Ok(Target::resolve(None, system, *arch)?);
+    }
+    let environment = request.environment;
     let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let name = std::env::consts::ARCH;
     let arch = Arch::parse(name).ok_or_else(|| Error::Architecture(name.to_owned()))?;
@@ -182,6 +198,9 @@ pub fn show(step: &StepLog<'_>, plan: &Plan) {
         step.detail(&format!(
             "assets: skipped, also Node and the digest ({why})"
         ));
+    }
+    if let Some(why) = &plan.release_why {
+        step.detail(&format!("release: {why}"));
     }
     line("MIX_ENV", &plan.mix_env.value, None, &plan.mix_env.origin);
     for warning in &plan.warnings {

@@ -3,28 +3,34 @@
 use std::fmt::Write;
 use std::path::Path;
 
-/// What both files are made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Launch<'a> {
-    pub mix_env: &'a str,
+/// What processes start with: what both files are made from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Launch {
+    pub mix_env: String,
     /// Built to run `mix test`, in that `MIX_ENV` alone: a config var for the deployed app must not
     /// make tests run in production.
     pub tests_only: bool,
     /// Node is in the slug.
     pub node: bool,
+    /// The app itself runs Node: it is there for more than the assets.
+    pub runs_node: bool,
     /// So is yarn.
     pub yarn: bool,
     /// A release of a Phoenix app without a start script of its own serves only when told to.
     pub phx_server: bool,
     /// Folders of executables that npm installed, relative to the app.
-    pub node_bins: &'a [String],
+    pub node_bins: Vec<String>,
+    /// Dependencies came from git, and mix will ask about them.
+    pub git: bool,
+    /// The release is all that is left of the app.
+    pub release_alone: bool,
 }
 
 /// `.profile.d/elixir_buildpack_paths.sh`: the name that apps know from the Elixir buildpack.
 ///
 /// Config vars are in the environment before it runs, so every default gives way to them.
 #[must_use]
-pub fn elixir_script(root: &Path, launch: &Launch<'_>) -> String {
+pub fn elixir_script(root: &Path, launch: &Launch) -> String {
     let root = in_double_quotes(root);
     let mut script = String::new();
     let _ = writeln!(
@@ -34,13 +40,13 @@ pub fn elixir_script(root: &Path, launch: &Launch<'_>) -> String {
     // The VM warns when file names are latin1, and C.UTF-8 is the one UTF-8 locale of every image.
     script.push_str("[ -n \"${LC_ALL:-}${LC_CTYPE:-}${LANG:-}\" ] || export LANG=C.UTF-8\n");
     if launch.tests_only {
-        let mix_env = shell_words::quote(launch.mix_env);
+        let mix_env = shell_words::quote(&launch.mix_env);
         let _ = writeln!(script, "export MIX_ENV={mix_env}");
     }
     let mut default = |name: &str, value: &str| {
         let _ = writeln!(script, "export {name}=\"${{{name}:-{value}}}\"");
     };
-    default("MIX_ENV", launch.mix_env);
+    default("MIX_ENV", &launch.mix_env);
     default("MIX_HOME", &format!("{root}/.mix"));
     default("HEX_HOME", &format!("{root}/.hex"));
     if launch.phx_server {
@@ -80,14 +86,14 @@ exit 127
 
 /// `.profile.d/phoenix_static_buildpack_paths.sh`, for apps that keep Node in the slug.
 #[must_use]
-pub fn node_script(root: &Path, launch: &Launch<'_>) -> Option<String> {
+pub fn node_script(root: &Path, launch: &Launch) -> Option<String> {
     launch.node.then(|| {
         let root = in_double_quotes(root);
         let mut path = format!("{root}/.heroku/node/bin:{root}/bin:");
         if launch.yarn {
             let _ = write!(path, "{root}/.heroku/yarn/bin:");
         }
-        for bin in launch.node_bins {
+        for bin in &launch.node_bins {
             let _ = write!(path, "{root}/{}:", in_double_quotes(Path::new(bin)));
         }
         format!("export PATH=\"{path}$PATH\"\n")
@@ -97,7 +103,7 @@ pub fn node_script(root: &Path, launch: &Launch<'_>) -> Option<String> {
 /// The `export` file, with build-time paths. Later buildpacks source it in a `set -e` shell, so
 /// its last command must succeed.
 #[must_use]
-pub fn export_script(build_dir: &Path, launch: &Launch<'_>) -> String {
+pub fn export_script(build_dir: &Path, launch: &Launch) -> String {
     let mut script = elixir_script(build_dir, launch);
     if let Some(node) = node_script(build_dir, launch) {
         script.push_str(&node);
@@ -122,14 +128,19 @@ mod tests {
     use super::*;
     use std::process::Command;
 
-    const LAUNCH: Launch<'_> = Launch {
-        mix_env: "prod",
-        tests_only: false,
-        node: true,
-        yarn: false,
-        phx_server: true,
-        node_bins: &[],
-    };
+    fn launch() -> Launch {
+        Launch {
+            mix_env: "prod".to_owned(),
+            tests_only: false,
+            node: true,
+            runs_node: false,
+            yarn: false,
+            phx_server: true,
+            node_bins: Vec::new(),
+            git: false,
+            release_alone: false,
+        }
+    }
 
     /// What a shell that sources the script ends up with.
     fn sourced(script: &str, env: &[(&str, &str)], print: &str) -> String {
@@ -147,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_config_var_set_after_the_build_wins() {
-        let script = elixir_script(Path::new("/app"), &LAUNCH);
+        let script = elixir_script(Path::new("/app"), &launch());
         let print = "$MIX_ENV|$PHX_SERVER|$LANG|$MIX_HOME|$HEX_HOME";
         assert_eq!(
             sourced(&script, &[], print),
@@ -167,9 +178,9 @@ mod tests {
     #[test]
     fn a_config_var_of_the_deployed_app_does_not_change_what_tests_run_in() {
         let launch = Launch {
-            mix_env: "test",
+            mix_env: "test".to_owned(),
             tests_only: true,
-            ..LAUNCH
+            ..launch()
         };
         let script = elixir_script(Path::new("/app"), &launch);
         assert_eq!(sourced(&script, &[("MIX_ENV", "prod")], "$MIX_ENV"), "test");
@@ -226,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_users_lc_ctype_is_not_overridden() {
-        let script = elixir_script(Path::new("/app"), &LAUNCH);
+        let script = elixir_script(Path::new("/app"), &launch());
         let got = sourced(&script, &[("LC_CTYPE", "en_US.utf8")], "${LANG:-none}");
         assert_eq!(got, "none");
     }
@@ -234,7 +245,7 @@ mod tests {
     #[test]
     fn paths_with_spaces_and_dollars_are_taken_literally() {
         let root = Path::new("/tmp/a b/$HOME\"`");
-        let script = export_script(root, &LAUNCH);
+        let script = export_script(root, &launch());
         let path = sourced(&script, &[], "$PATH");
         assert_eq!(
             path,

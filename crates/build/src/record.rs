@@ -11,6 +11,9 @@ use std::path::Path;
 /// The record's place, relative to the app.
 pub const PATH: &str = ".mixpack/build.json";
 
+/// The note that the record is kept as, for the next build.
+pub const NOTE: &str = "last-build.json";
+
 /// What was built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {

@@ -2,6 +2,7 @@
 
 use crate::answers::Answers;
 use crate::baked;
+use crate::bill::Component;
 use crate::cancel::Cancel;
 use crate::clean_build;
 use crate::command::{Env, Tool};
@@ -13,6 +14,7 @@ use crate::log::{Log, StepLog, seconds};
 use crate::machine;
 use crate::mix_session::MixSession;
 use crate::old_caches;
+use crate::profile;
 use crate::record::Record;
 use crate::report::Report;
 use crate::secrets;
@@ -79,10 +81,22 @@ pub(crate) struct Build<'a> {
     /// The Phoenix apps that digested files of earlier deploys were brought back for.
     pub brought_back: Mutex<BTreeSet<String>>,
     pub record: Mutex<Record>,
+    pub launch: OnceLock<profile::Launch>,
+    pub components: OnceLock<Vec<Component>>,
 }
 
-/// Builds the app; the record of what was built is in the slug afterwards.
-pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<Record, Error> {
+/// What came of a build.
+#[derive(Debug)]
+pub struct Built {
+    pub record: Record,
+    /// What processes start with.
+    pub launch: profile::Launch,
+    /// What ships, for a front end that writes that down.
+    pub components: Vec<Component>,
+}
+
+/// Builds the app; the record of what was built is in it afterwards.
+pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<Built, Error> {
     if let Some(why) = &plan.clean {
         let step = means
             .log
@@ -115,14 +129,14 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<R
     let result = steps(plan, workspace, means, &path, bounds);
     // Whatever happened, the links go and the app's new files come in.
     let left = path.leave();
-    let (timings, record) = result?;
+    let (timings, built) = result?;
     left?;
     warn_of_secrets(plan, workspace, means.log);
     let tests_only = workspace.environment.tests_only().is_some();
     old_caches::reclaim(plan, tests_only, workspace.store, means.log);
     let held = [tree::measure(&workspace.app), workspace.store.measure()];
-    summarise(means.log, &timings, &record, held);
-    Ok(record)
+    summarise(means.log, &timings, &built.record, held);
+    Ok(built)
 }
 
 /// In what the app's code and tools have made. Sources ship as they were pushed.
@@ -155,14 +169,22 @@ fn steps(
     means: Means<'_>,
     path: &StablePath,
     bounds: Bounds,
-) -> Result<(Vec<Timing>, Record), Error> {
+) -> Result<(Vec<Timing>, Built), Error> {
     let build = Build::new(plan, workspace, means, path, bounds)?;
     let timings = graph::run(&plan.steps, means.cancel, &|name| build.reported(name));
     build.end_session();
     let timings = timings?;
     build.drop_executables()?;
     let record = build.record.into_inner();
-    Ok((timings, record.unwrap_or_else(PoisonError::into_inner)))
+    let launch = build.launch.into_inner().unwrap_or_default();
+    let record = record.unwrap_or_else(PoisonError::into_inner);
+    let components = build.components.into_inner().unwrap_or_default();
+    let of_this = Built {
+        record,
+        launch,
+        components,
+    };
+    Ok((timings, of_this))
 }
 
 fn warn_in_place(log: &Log, runtime: &Path, why: &str) {
@@ -212,6 +234,8 @@ impl<'a> Build<'a> {
             manifests: Mutex::new(manifests),
             brought_back: Mutex::default(),
             record: Mutex::new(Record::of(plan, VERSION)),
+            launch: OnceLock::new(),
+            components: OnceLock::new(),
             plan,
             workspace,
             means,

@@ -67,7 +67,7 @@ pub(crate) fn of_config_vars(environment: &Environment) -> Vec<Secret> {
 /// What a log must never show of all variables of a build, the longest first: user info of URLs,
 /// and values of config vars that look like secrets.
 #[must_use]
-pub fn hidden(environment: &Environment) -> Vec<String> {
+pub(crate) fn hidden(environment: &Environment) -> Vec<String> {
     let of_urls = environment
         .all()
         .flat_map(|(_, value)| user_infos(value))

@@ -3,7 +3,9 @@
 //! A push gives every file a new time. mix looks at times before it looks at contents, and at the
 //! times alone of `mix.exs` and the config files: with new ones it consolidates protocols again,
 //! and Elixir 1.14 compiles the app again. A file that has the bytes of the last build gets the
-//! time it had then.
+//! time it had then. One that has others is as new as this build, whatever its time says: an
+//! archive of a commit gives all of its files one time, and mix reads no file that is older than
+//! its manifest and has the size of before.
 
 use crate::digest::{hex, sha256_of};
 use serde::{Deserialize, Serialize};
@@ -73,16 +75,16 @@ impl Sources {
         Ok(Self(sources))
     }
 
-    /// Gives the files that are as in `then` the time that they had then.
-    pub fn restore_times(&mut self, app: &Path, then: &Self) -> io::Result<()> {
+    /// Gives the files that are as in `then` the time that they had then, and all others that of
+    /// `now`.
+    pub fn restore_times(&mut self, app: &Path, then: &Self, now: SystemTime) -> io::Result<()> {
         for (path, source) in &mut self.0 {
-            let Some(old) = then.0.get(path).filter(|old| old.sha256 == source.sha256) else {
-                continue;
-            };
-            if let Some(time) = time(old.modified) {
-                File::open(app.join(path))?.set_modified(time)?;
-                source.modified = old.modified;
-            }
+            let old = then.0.get(path).filter(|old| old.sha256 == source.sha256);
+            let time = old.and_then(|old| time(old.modified)).unwrap_or(now);
+            let file = File::open(app.join(path))?;
+            file.set_modified(time)?;
+            let metadata = file.metadata()?;
+            source.modified = (metadata.mtime(), metadata.mtime_nsec());
         }
         Ok(())
     }
@@ -139,7 +141,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn an_unchanged_file_gets_its_old_time_and_a_changed_one_keeps_its_own() {
+    fn an_unchanged_file_gets_its_old_time_and_a_changed_one_is_new() {
         let old = tempfile::tempdir().unwrap();
         let new = tempfile::tempdir().unwrap();
         let then = UNIX_EPOCH + Duration::new(1_700_000_000, 5);
@@ -155,13 +157,14 @@ mod tests {
         let sources = Sources::of(old.path(), &Sources::default()).unwrap();
         let sources = Sources::parse(&sources.to_json()).unwrap();
         let changed = new.path().join("lib/a.ex");
-        let before = changed.metadata().unwrap().modified().unwrap();
+        File::open(&changed).unwrap().set_modified(then).unwrap();
+        let now = then + Duration::from_mins(1);
         let mut pushed = Sources::of(new.path(), &Sources::default()).unwrap();
         assert_ne!(pushed.digest(), sources.digest());
-        pushed.restore_times(new.path(), &sources).unwrap();
+        pushed.restore_times(new.path(), &sources, now).unwrap();
         let time = |p: PathBuf| p.metadata().unwrap().modified().unwrap();
         assert_eq!(time(new.path().join("mix.exs")), then);
-        assert_eq!(time(changed.clone()), before);
+        assert_eq!(time(changed.clone()), now);
         assert_eq!(Sources::of(new.path(), &pushed).unwrap(), pushed);
         fs::write(changed, "old").unwrap();
         let same = Sources::of(new.path(), &pushed).unwrap();

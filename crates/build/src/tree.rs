@@ -1,11 +1,13 @@
 //! Copying and linking folders, with what mix looks at kept: modification times, links, modes.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Metadata};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
 use thiserror::Error;
 use walkdir::WalkDir;
 
@@ -36,6 +38,12 @@ pub struct TreeError {
 }
 
 impl TreeError {
+    /// `doing` goes on after "cannot".
+    #[must_use]
+    pub fn new(path: &Path, doing: &'static str, source: io::Error) -> Self {
+        Self::at(path, doing)(source)
+    }
+
     pub(crate) fn at(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self {
@@ -211,6 +219,47 @@ impl<'a> Contents<'a> {
     }
 }
 
+/// Modification times in seconds and nanoseconds since 1970, by path relative to a tree.
+pub type Times = BTreeMap<PathBuf, (i64, i64)>;
+
+/// The times of the folders and regular files below `root`, itself included.
+#[must_use]
+pub fn times(root: &Path) -> Times {
+    WalkDir::new(root)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| !entry.file_type().is_symlink())
+        .filter_map(|entry| {
+            let found = entry.metadata().ok()?;
+            let path = entry.path().strip_prefix(root).ok()?.to_owned();
+            Some((path, (found.mtime(), found.mtime_nsec())))
+        })
+        .collect()
+}
+
+/// Gives the folders and files below `root` the times that they had. What is no longer there has
+/// none.
+pub fn set_times_of(root: &Path, times: &Times) -> Result<(), TreeError> {
+    let is_inside = |path: &Path| {
+        path.components()
+            .all(|part| matches!(part, Component::Normal(_)))
+    };
+    for (path, (seconds, nanos)) in times.iter().filter(|(path, _)| is_inside(path)) {
+        let path = root.join(path);
+        if path.is_symlink() {
+            continue;
+        }
+        let since = u64::try_from(*seconds).ok().zip(u32::try_from(*nanos).ok());
+        let time = since.map(|(seconds, nanos)| Duration::new(seconds, nanos));
+        let time = time.and_then(|since| UNIX_EPOCH.checked_add(since));
+        if let (Some(time), Ok(file)) = (time, File::open(&path)) {
+            file.set_modified(time)
+                .map_err(TreeError::at(&path, "set the time of"))?;
+        }
+    }
+    Ok(())
+}
+
 /// Number and size of the regular files below `root`.
 #[must_use]
 pub fn measure(root: &Path) -> Amount {
@@ -240,6 +289,15 @@ pub fn remove(path: &Path) -> Result<(), TreeError> {
         fs::remove_file(path)
     };
     removed.map_err(TreeError::at(path, "remove"))
+}
+
+/// Removes everything in a folder.
+pub fn clear(folder: &Path) -> Result<(), TreeError> {
+    let entries = fs::read_dir(folder).map_err(TreeError::at(folder, "list"))?;
+    for entry in entries {
+        remove(&entry.map_err(TreeError::at(folder, "list"))?.path())?;
+    }
+    Ok(())
 }
 
 /// Moves a file, link or folder, over a filesystem border if need be.

@@ -13,8 +13,17 @@ pub struct Workspace<'a> {
     pub environment: Environment,
     /// The folder of config vars, where the platform has one.
     pub env_dir: Option<PathBuf>,
-    /// The file that later buildpacks source, where the platform has one.
-    pub export: Option<PathBuf>,
+    pub start: Start,
+}
+
+/// Who tells processes what they start with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// Scripts in the slug's `.profile.d`; and the file that later buildpacks source, where the
+    /// platform has one.
+    ProfileD { export: Option<PathBuf> },
+    /// The front end, which is handed [`crate::profile::Launch`].
+    FrontEnd,
 }
 
 /// Where each artifact goes: relative to the app for what ships in a slug, absolute for what has a
@@ -65,6 +74,22 @@ impl Places {
 }
 
 impl Workspace<'_> {
+    /// The file that later buildpacks source.
+    #[must_use]
+    pub fn export(&self) -> Option<&Path> {
+        match &self.start {
+            Start::ProfileD { export } => export.as_deref(),
+            Start::FrontEnd => None,
+        }
+    }
+
+    /// Whether what is at a place is for this app and this build alone. What has a place of its own
+    /// is what the next build will find there.
+    #[must_use]
+    pub fn is_own(&self, place: &Path) -> bool {
+        place.is_relative()
+    }
+
     /// The real place of something in the app.
     #[must_use]
     pub fn real(&self, place: &Path) -> PathBuf {

@@ -10,7 +10,7 @@ use ureq::Agent;
 
 use crate::address::{Address, redact};
 use crate::checksum::Checksum;
-use crate::error::{FetchError, Kind, Retry};
+use crate::error::{FetchError, Kind, LooksLike, Retry};
 use crate::observer::{Observer, Retrying};
 use crate::transfer::{self, Body, Failure, expect_magic};
 use crate::tree::{Limits, Refusal, Tree, finish_file};
@@ -143,7 +143,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Besides what any transfer can meet: [`Kind::TooLarge`] above `max_bytes`, [`Kind::NotText`].
+    /// Besides what any transfer can meet: [`Kind::TooLarge`] above `max_bytes`, [`Kind::Page`],
+    /// [`Kind::NotText`].
     pub fn text(
         &self,
         url: &str,
@@ -164,6 +165,9 @@ impl Client {
             }
             if bytes.len() as u64 > max_bytes {
                 return Err(body.fail(Kind::TooLarge { limit: max_bytes }));
+            }
+            if LooksLike::of(&bytes) == LooksLike::Html {
+                return Err(body.fail(Kind::Page));
             }
             String::from_utf8(bytes).map_err(|_| body.fail(Kind::NotText))
         })

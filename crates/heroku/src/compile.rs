@@ -1,24 +1,20 @@
 //! `bin/compile BUILD_DIR CACHE_DIR ENV_DIR`.
 
+use build::Error;
 use build::cancel::Cancel;
 use build::command::Env;
-use build::credentials::Credentials;
 use build::environment::{Environment, read_env_dir};
 use build::explain::explain;
 use build::log::Log;
-use build::prepare;
+use build::prepare::Platform;
 use build::record::Record;
 use build::report::Report;
-use build::secrets;
-use build::store::{CacheDir, Store};
-use build::told::Told;
+use build::store::CacheDir;
 use build::tree::TreeError;
-use build::workspace::{Places, Workspace};
-use build::{Error, Means};
-use fetch::{Client, Settings};
+use build::whole;
+use build::workspace::{Places, Start};
 use std::fs;
 use std::path::{Path, PathBuf};
-use toolchain::Hosts;
 
 /// The directories of a build, as the platform names them.
 #[derive(Debug, Clone)]
@@ -47,7 +43,10 @@ pub(crate) fn explained(
     adapt: impl FnOnce(Environment) -> Environment,
 ) -> Result<Record, Error> {
     let report = Report::begin(&request.cache_dir);
-    let result = build(request, log, cancel, &report, adapt);
+    let result = build(request, log, cancel, &report, adapt).map_err(|error| {
+        // Whatever a signal has broken off has its own way to say so.
+        cancel.signal().map_or(error, |_| Error::Cancelled)
+    });
     match &result {
         Ok(record) => report.succeeded(record),
         Err(error) => {
@@ -70,62 +69,62 @@ fn build(
     report: &Report,
     adapt: impl FnOnce(Environment) -> Environment,
 ) -> Result<Record, Error> {
-    for dir in [&request.build_dir, &request.cache_dir] {
-        fs::create_dir_all(dir).map_err(|source| TreeError {
-            path: dir.clone(),
-            doing: "create the folder",
-            source,
-        })?;
-    }
+    let dir = &request.build_dir;
+    fs::create_dir_all(dir).map_err(|source| TreeError {
+        path: dir.clone(),
+        doing: "create the folder",
+        source,
+    })?;
     let config_vars = read_env_dir(&request.env_dir).map_err(|source| Error::EnvDir {
         path: request.env_dir.clone(),
         source,
     })?;
     let environment = adapt(Environment::new(request.process_env.clone(), config_vars));
-    let hosts = Hosts::new(&|name| environment.get(name));
-    let credentials = Credentials::of(&environment);
-    let known = [hosts.secrets(), credentials.secrets()].concat();
-    for secret in known.iter().chain(&secrets::hidden(&environment)) {
-        log.hide(secret);
+    let store = cache(&request.cache_dir, log, cancel)?;
+    if let Some(why) = store.dropped() {
+        log.warning(&[format!("what the cache held is dropped: {why}")]);
     }
-    let client = Client::new(Settings {
-        cancel: cancel.flag(),
-        ..Settings::default()
-    });
-    let store = CacheDir::open(&request.cache_dir)?;
-    let last = store
-        .read_note("last-build.json")
-        .and_then(|text| Record::parse(&text));
-    let step = log.step("Planning");
-    let plan = prepare::plan(prepare::Request {
+    let built = whole::build(whole::Request {
         app: &request.build_dir,
-        environment: &environment,
-        client: &client,
-        hosts: &hosts,
-        last: last.as_ref(),
-        store: Some(&store),
-        runtime_path: request.runtime_path.as_deref(),
-        observer: &Told::to(&step),
-    })?;
-    prepare::show(&step, &plan);
-    report.planned(&request.build_dir, &plan);
-    drop(step);
-    let workspace = Workspace {
-        app: absolute(&request.build_dir)?,
+        environment,
+        platform: Platform {
+            runtime_path: request.runtime_path.clone(),
+            ..Platform::default()
+        },
         places: Places::of_a_slug(),
         store: &store,
-        environment,
         env_dir: Some(request.env_dir.clone()),
-        export: request.buildpack_dir.as_deref().and_then(export_file),
-    };
-    let means = Means {
-        client: &client,
-        hosts: &hosts,
+        start: Start::ProfileD {
+            export: request.buildpack_dir.as_deref().and_then(export_file),
+        },
         log,
         cancel,
         report,
+    })?;
+    Ok(built.record)
+}
+
+/// The cache, for this build alone; where it cannot be used, one that goes with this build.
+fn cache(dir: &Path, log: &Log, cancel: &Cancel) -> Result<CacheDir, Error> {
+    let waiting = || {
+        let step = log.step("Waiting");
+        step.detail(&format!(
+            "another build uses the cache in {}",
+            dir.display()
+        ));
     };
-    build::run(&plan, &workspace, means)
+    match CacheDir::open_alone(dir, cancel, waiting) {
+        Ok(store) => Ok(store),
+        Err(_) if cancel.is_cancelled() => Err(Error::Cancelled),
+        Err(error) => {
+            log.warning(&[
+                format!("The cache cannot be used: {error}"),
+                "This build starts from nothing, and nothing of it is kept for the next."
+                    .to_owned(),
+            ]);
+            Ok(CacheDir::for_once()?)
+        }
+    }
 }
 
 /// `export` beside `bin`, where that folder can be written: a laptop's checkout may not be ours.
@@ -137,12 +136,4 @@ fn export_file(buildpack_dir: &Path) -> Option<PathBuf> {
         .open(&file)
         .is_ok();
     writable.then_some(file)
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, Error> {
-    Ok(fs::canonicalize(path).map_err(|source| TreeError {
-        path: path.to_owned(),
-        doing: "find",
-        source,
-    })?)
 }

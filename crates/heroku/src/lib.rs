@@ -1,9 +1,8 @@
-//! The classic buildpack API of Heroku, spoken by Dokku/herokuish and Gigalixir too: `detect`,
-//! `compile` and `release` (devcenter.heroku.com/articles/buildpack-api), `test-compile` and `test`
+//! The classic buildpack API of Heroku, spoken by Dokku/herokuish and Gigalixir too: `compile`
+//! and `release` (devcenter.heroku.com/articles/buildpack-api), `test-compile` and `test`
 //! (devcenter.heroku.com/articles/testpack-api).
 
 pub mod compile;
-pub mod detect;
 pub mod release;
 pub mod test;
 pub mod test_compile;

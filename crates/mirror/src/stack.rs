@@ -48,7 +48,7 @@ pub const NETWORK_VARIABLES: [&str; 10] = [
 ];
 
 /// Where the image keeps the authorities that curl, git, OpenSSL and Erlang trust.
-const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// How long [`Process::signal`] waits for the program to exist.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -157,6 +157,40 @@ pub struct Sandbox {
     runs: AtomicU32,
 }
 
+/// The certificate authorities that this host trusts.
+#[derive(Debug)]
+pub struct Authorities {
+    pub pem: Vec<u8>,
+    /// The host names some by a variable: Node, which has a list of its own, must be told too.
+    pub private: bool,
+}
+
+impl Authorities {
+    /// The bundle that `SSL_CERT_FILE` names or the system's, and that of `NODE_EXTRA_CA_CERTS`;
+    /// none where neither can be read.
+    #[must_use]
+    pub fn of_host() -> Option<Self> {
+        let openssl = set("SSL_CERT_FILE");
+        let node = set("NODE_EXTRA_CA_CERTS");
+        let private = openssl.is_some() || node.is_some();
+
+        let system = openssl.unwrap_or_else(|| CA_BUNDLE.into());
+        let mut pem = Vec::new();
+        for source in [Some(&system), node.as_ref().filter(|&node| *node != system)] {
+            if let Some(text) = source.and_then(|source| fs::read(source).ok()) {
+                pem.extend(text);
+                pem.push(b'\n');
+            }
+        }
+        (!pem.is_empty()).then_some(Self { pem, private })
+    }
+}
+
+/// A variable of this process that is not empty.
+fn set(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
 impl Sandbox {
     /// A sandbox whose working files (`/tmp`, the overlays) are below the system's temporary
     /// directory, removed when it is dropped. That directory must not itself be on an overlay
@@ -202,30 +236,17 @@ impl Sandbox {
                 self.bind(host, file, Access::ReadOnly);
             }
         }
-        let named = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let openssl = named("SSL_CERT_FILE");
-        let node = named("NODE_EXTRA_CA_CERTS");
-        let private = openssl.is_some() || node.is_some();
-
-        let system = openssl.unwrap_or_else(|| CA_BUNDLE.into());
-        let mut bundle = Vec::new();
-        for source in [Some(&system), node.as_ref().filter(|&node| *node != system)] {
-            if let Some(text) = source.and_then(|source| fs::read(source).ok()) {
-                bundle.extend(text);
-                bundle.push(b'\n');
-            }
-        }
-        if !bundle.is_empty() {
+        if let Some(authorities) = Authorities::of_host() {
             let file = self.dir.path().join("ca.pem");
-            at(&file, fs::write(&file, bundle))?;
+            at(&file, fs::write(&file, authorities.pem))?;
             self.bind(file, CA_BUNDLE, Access::ReadOnly);
-            if private {
+            if authorities.private {
                 self.env
                     .push(("NODE_EXTRA_CA_CERTS".into(), CA_BUNDLE.into()));
             }
         }
         for name in NETWORK_VARIABLES {
-            if let Some(value) = named(name) {
+            if let Some(value) = set(name) {
                 self.env.push((name.into(), value));
             }
         }

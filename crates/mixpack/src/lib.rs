@@ -1,6 +1,7 @@
 //! The executables: one program, called by the name of what a platform wants of it, or with that
 //! name as its first argument.
 
+mod cloud_native;
 mod local;
 mod plan;
 mod platform;
@@ -11,7 +12,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const HELP: &str = "\
-Mixpack builds Elixir and Phoenix apps for Heroku, Dokku, Gigalixir and your own machine.
+Mixpack builds Elixir and Phoenix apps for Heroku, Dokku, Gigalixir, Cloud Native platforms
+and your own machine.
 
 For people:
   mixpack plan [--json] DIR    show what would be built, and why
@@ -25,6 +27,10 @@ For platforms (the classic buildpack API):
   mixpack report BUILD_DIR CACHE_DIR ENV_DIR
   mixpack test-compile BUILD_DIR CACHE_DIR ENV_DIR
   mixpack test BUILD_DIR ENV_DIR
+
+For platforms (the Cloud Native Buildpack API, in the app's folder):
+  mixpack detect PLATFORM_DIR PLAN
+  mixpack build LAYERS_DIR PLATFORM_DIR PLAN
 
   mixpack --version            the version, and the digest of the sources it was built from
 ";
@@ -49,7 +55,11 @@ pub fn main(name: Option<&str>) -> ExitCode {
 
 fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
     match command {
-        "detect" => Ok(platform::detect(&one(command, args)?)),
+        // The classic API has one folder here, the Cloud Native one a folder and a file.
+        "detect" => match args {
+            [platform, plan] => Ok(cloud_native::detect(platform.into(), plan.into())),
+            _ => Ok(platform::detect(&one(command, args)?)),
+        },
         "compile" => match args {
             [build, cache, env] => Ok(platform::compile(build.into(), cache.into(), env.into())),
             _ => Err(three_folders(command)),
@@ -80,7 +90,14 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
             let rest: Vec<OsString> = args.iter().filter(|a| *a != "--json").cloned().collect();
             Ok(plan::plan(&one(command, &rest)?, json))
         }
-        "build" => Ok(local::build(&one(command, args)?)),
+        "build" => match args {
+            [layers, platform, plan] => Ok(cloud_native::build(
+                layers.into(),
+                platform.into(),
+                plan.into(),
+            )),
+            _ => Ok(local::build(&one(command, args)?)),
+        },
         "run" => match args {
             [dir] => Ok(local::run(&PathBuf::from(dir), "web")),
             [dir, kind] => Ok(local::run(&PathBuf::from(dir), &kind.to_string_lossy())),

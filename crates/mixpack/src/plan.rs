@@ -7,8 +7,8 @@ use app::procfile::Procfile;
 use build::Error;
 use build::environment::Environment;
 use build::explain::explain;
-use build::log::Log;
-use build::prepare;
+use build::log::{Log, Style};
+use build::prepare::{self, Platform};
 use fetch::{Client, Settings};
 use std::fmt::Write;
 use std::path::Path;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use toolchain::Hosts;
 
 pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
-    let log = Log::to_stdio(std::env::var_os("NO_COLOR").is_none());
+    let log = Log::to_stdio(std::env::var_os("NO_COLOR").is_none(), Style::Arrows);
     match make(dir) {
         Ok(plan) if json => {
             say(&format!("{:#}\n", plan.to_json()));
@@ -44,7 +44,7 @@ fn make(dir: &Path) -> Result<Plan, Error> {
         hosts: &hosts,
         last: None,
         store: None,
-        runtime_path: None,
+        platform: &Platform::default(),
         observer: &(),
     })
 }

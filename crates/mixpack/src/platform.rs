@@ -3,7 +3,7 @@
 use build::Error;
 use build::cancel::Cancel;
 use build::command::Env;
-use build::log::Log;
+use build::log::{Log, Style};
 use build::record::Record;
 use build::report::Report;
 use heroku::compile::Compile;
@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Set by the scripts in `bin/`: the buildpack's own folder.
-const BUILDPACK_DIR: &str = "MIXPACK_BUILDPACK_DIR";
+pub(crate) const BUILDPACK_DIR: &str = "MIXPACK_BUILDPACK_DIR";
 /// Names the executable that the scripts in `bin/` start.
 const EXE: &str = "MIXPACK_EXE";
 
 pub(crate) fn detect(build_dir: &Path) -> ExitCode {
     let named = std::env::var(app::app_dir::CONFIG_VAR).ok();
-    match heroku::detect::detect(build_dir, named) {
+    match app::detect::detect(build_dir, named) {
         Ok(name) => {
             say(&format!("{name}\n"));
             ExitCode::SUCCESS
@@ -75,7 +75,7 @@ pub(crate) fn run_build(request: &Compile) -> ExitCode {
 type Entry = fn(&Compile, &Log, &Cancel) -> Result<Record, Error>;
 
 fn run(request: &Compile, entry: Entry) -> ExitCode {
-    let log = Log::to_stdio(std::env::var_os("NO_COLOR").is_none());
+    let log = Log::to_stdio(std::env::var_os("NO_COLOR").is_none(), Style::Arrows);
     let cancel = match Cancel::on_signals() {
         Ok(cancel) => cancel,
         Err(error) => {

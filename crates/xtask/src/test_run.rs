@@ -9,8 +9,9 @@ use std::process::{Command, Stdio};
 
 use rustix::process::geteuid;
 
+use crate::builders;
 use crate::dist;
-use crate::process::Result;
+use crate::process::{Result, ensure};
 use crate::requirements::{self, Known};
 use crate::test_binaries::{self, Outcome, Outcomes, TestId};
 use crate::toolchains::{self, Places};
@@ -37,8 +38,7 @@ pub(crate) fn test(args: &[OsString]) -> Result {
         binary.run(&[], None, &mut tests.outcomes)?;
     }
     doc_tests(&root)?;
-    let exe = dist::build(&root)?;
-    let whole = |feature| ["--package", "whole-builds", "--features", feature];
+    let exe = dist::current(&root, &dist::AMD64)?;
     let root_user = geteuid().is_root();
     if root_user {
         toolchains::make()?;
@@ -52,6 +52,17 @@ pub(crate) fn test(args: &[OsString]) -> Result {
             tests.not_run.extend(binary.names()?);
         }
     }
+    let args = [&whole("emulated")[..], &["--test", "arm64"]].concat();
+    for binary in test_binaries::build(&root, &args)? {
+        match emulated(&root, root_user) {
+            Ok(exe) => binary.run(&[AT_ONCE], Some(&exe), &mut tests.outcomes)?,
+            Err(why) => {
+                println!("The arm64 executable cannot be run here: {why}");
+                tests.not_run.extend(binary.names()?);
+            }
+        }
+    }
+    with_docker(&root, &exe, root_user, &mut tests)?;
     let args = [&whole("upstream")[..], &["--test", "upstream"]].concat();
     for binary in test_binaries::build(&root, &args)? {
         if options.upstream {
@@ -68,6 +79,43 @@ pub(crate) fn test(args: &[OsString]) -> Result {
     };
     requirements::check(&root, &known)?;
     concluded
+}
+
+/// The arguments of `cargo test` for whole builds.
+fn whole(feature: &str) -> [&str; 4] {
+    ["--package", "whole-builds", "--features", feature]
+}
+
+/// Those that call `pack`. A daemon that this starts is stopped behind them.
+fn with_docker(root: &Path, exe: &Path, root_user: bool, tests: &mut Tests) -> Result {
+    let args = [&whole("docker")[..], &["--test", "cloud_native"]].concat();
+    let binaries = test_binaries::build(root, &args)?;
+    // The images are made from what takes root.
+    let docker = if root_user {
+        builders::make()?
+    } else {
+        Err("making its images takes root".into())
+    };
+    if let Err(why) = &docker {
+        println!("Builds with pack need Docker: {why}");
+    }
+    for binary in binaries {
+        if docker.is_ok() {
+            binary.run(&[AT_ONCE], Some(exe), &mut tests.outcomes)?;
+        } else {
+            tests.not_run.extend(binary.names()?);
+        }
+    }
+    Ok(())
+}
+
+/// The arm64 executable, where it can be run.
+fn emulated(root: &Path, root_user: bool) -> Result<PathBuf> {
+    if !root_user {
+        return Err("whole builds need root".into());
+    }
+    ensure(whole_builds::EMULATOR, "qemu-user-static")?;
+    dist::current(root, &dist::ARM64)
 }
 
 fn options(args: &[OsString]) -> Result<Options> {

@@ -17,7 +17,7 @@ use crate::parts::{Parts, remove_left_over, stamp_of, step, tree_text};
 use crate::process::Result;
 use crate::publish::{Line, Tree};
 use crate::toolbox::Toolbox;
-use crate::{elixir, node, otp, postgres, stack_image};
+use crate::{builders, elixir, node, otp, postgres, stack_image};
 
 const RECIPES: [&str; 4] = [
     include_str!("archive.rs"),
@@ -87,7 +87,7 @@ impl Places {
     }
 
     /// The bare root filesystem.
-    fn bare(&self) -> PathBuf {
+    pub(crate) fn bare(&self) -> PathBuf {
         self.all().join("bare")
     }
 
@@ -97,7 +97,26 @@ impl Places {
     }
 }
 
-/// Makes what is missing or was made by another recipe.
+/// `cargo xtask toolchains`: also `pack` and the builders, where this machine has Docker.
+pub(crate) fn make_with_builders() -> Result {
+    make()?;
+    // Where that took sudo, all of this was done there.
+    if geteuid().is_root()
+        && let Err(why) = builders::make()?
+    {
+        println!("Without Docker there are no builders for pack: {why}");
+    }
+    Ok(())
+}
+
+/// Held by one process at a time: two of these at once would do everything twice.
+pub(crate) fn lock(places: &Places) -> Result<File> {
+    let lock = File::create(places.all().join("lock"))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+/// Makes what is missing or was made by another recipe, without Docker.
 pub(crate) fn make() -> Result {
     if !geteuid().is_root() {
         return as_root();
@@ -105,9 +124,7 @@ pub(crate) fn make() -> Result {
     let places = Places::of_this_workspace()?;
     let all = places.all();
     fs::create_dir_all(&all)?;
-    // Held until the end: two of these at once would do everything twice.
-    let lock = File::create(all.join("lock"))?;
-    lock.lock()?;
+    let _lock = lock(&places)?;
     remove_left_over(&all, MIRROR_WORK)?;
 
     let maker = Maker {

@@ -185,7 +185,7 @@ impl Build<'_> {
     /// static buildpack gives it (its `bin/compile` and `lib/common.sh`).
     fn custom_script(&self, assets: &Assets, path: &str) -> Result<String, Error> {
         let assets_path = below(&assets.phoenix_dir, &assets.assets_dir);
-        let buildpack = self.workspace.export.as_deref().and_then(Path::parent);
+        let buildpack = self.workspace.export().and_then(Path::parent);
         let version = |tool: &str| {
             let node = self.plan.node.as_ref().filter(|_| tool == "node");
             let node = node.map(|node| node.version.clone());

@@ -6,15 +6,21 @@ use crate::profile::{self, Launch};
 use crate::record;
 use crate::run::Build;
 use crate::tree::{self, TreeError};
+use crate::workspace::Start;
 use app::facts::{PROCFILE, join};
 use app::launcher;
+use app::plan::Slim;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 impl Build<'_> {
     pub(crate) fn profile(&self) -> Result<(), Error> {
-        let log = self.means.log.step("Writing .profile.d");
+        let header = match self.workspace.start {
+            Start::ProfileD { .. } => "Writing .profile.d",
+            Start::FrontEnd => "Preparing the launch",
+        };
+        let log = self.means.log.step(header);
         let node = self.node_stays()?;
         let mut record = self.record().clone();
         let node_bins: Vec<String> = self
@@ -25,33 +31,32 @@ impl Build<'_> {
             .map(|assets| join(&assets.assets_dir, "node_modules/.bin"))
             .collect();
         let launch = Launch {
-            mix_env: &self.plan.mix_env.value,
+            mix_env: self.plan.mix_env.value.clone(),
             tests_only: self.workspace.environment.tests_only().is_some(),
             node,
+            runs_node: node && (self.plan.node_use.is_some() || self.plan.slim == Slim::None),
             yarn: node && self.workspace.real(&self.workspace.places.yarn).is_dir(),
             phx_server: record.phoenix && record.release.is_some(),
-            node_bins: &node_bins,
+            node_bins,
+            git: !self.git_dependencies().is_empty(),
+            release_alone: self.release_stands_alone(),
         };
         // `mix hex.organization auth`, in a hook, leaves its key there. No dyno fetches packages.
         let hex_home = self.workspace.real(&self.workspace.places.hex_home);
         tree::remove(&hex_home.join("hex.config"))?;
-        let root = Path::new(&self.plan.runtime_path);
-        let mut script = profile::elixir_script(root, &launch);
-        if !self.git_dependencies().is_empty() {
-            script.push_str(&profile::git_script(root));
+        if launch.git && !launch.release_alone {
             let git = format!("{}/git", profile::GIT_FOLDER);
             self.write(&git, profile::GIT)?;
             let git = self.workspace.real(Path::new(&git));
             fs::set_permissions(&git, fs::Permissions::from_mode(0o755))
                 .map_err(TreeError::at(&git, "make executable"))?;
         }
-        self.write(".profile.d/elixir_buildpack_paths.sh", &script)?;
-        if let Some(script) = profile::node_script(root, &launch) {
-            self.write(".profile.d/phoenix_static_buildpack_paths.sh", &script)?;
-        }
-        if let Some(export) = &self.workspace.export {
-            let script = profile::export_script(&self.workspace.app, &launch);
-            fs::write(export, script).map_err(TreeError::at(export, "write"))?;
+        match self.workspace.start {
+            Start::ProfileD { .. } => self.profile_d(&launch)?,
+            Start::FrontEnd => {
+                // Set once: there is one such step.
+                let _ = self.components.set(self.bill(launch.runs_node));
+            }
         }
         self.launcher(&log)?;
         // bash may have made it from the value of a config var.
@@ -62,8 +67,27 @@ impl Build<'_> {
         }
         let json = record.to_json();
         self.write(record::PATH, &json)?;
-        self.workspace.store.write_note("last-build.json", &json)?;
+        self.workspace.store.write_note(record::NOTE, &json)?;
         log.detail(&format!("MIX_ENV={}", launch.mix_env));
+        // Set once: there is one such step.
+        let _ = self.launch.set(launch);
+        Ok(())
+    }
+
+    fn profile_d(&self, launch: &Launch) -> Result<(), Error> {
+        let root = Path::new(&self.plan.runtime_path);
+        let mut script = profile::elixir_script(root, launch);
+        if launch.git {
+            script.push_str(&profile::git_script(root));
+        }
+        self.write(".profile.d/elixir_buildpack_paths.sh", &script)?;
+        if let Some(script) = profile::node_script(root, launch) {
+            self.write(".profile.d/phoenix_static_buildpack_paths.sh", &script)?;
+        }
+        if let Some(export) = self.workspace.export() {
+            let script = profile::export_script(&self.workspace.app, launch);
+            fs::write(export, script).map_err(TreeError::at(export, "write"))?;
+        }
         Ok(())
     }
 
@@ -75,10 +99,13 @@ impl Build<'_> {
         if !self.plan.remove_node {
             return Ok(true);
         }
-        if !self.plan.node_given {
-            tree::remove(&self.workspace.real(&self.workspace.places.node))?;
+        let places = &self.workspace.places;
+        for place in [&places.node, &places.yarn] {
+            let given = self.plan.node_given && place == &places.node;
+            if !given && self.workspace.is_own(place) {
+                tree::remove(&self.workspace.real(place))?;
+            }
         }
-        tree::remove(&self.workspace.real(&self.workspace.places.yarn))?;
         for assets in &self.plan.assets {
             let modules = join(&assets.assets_dir, "node_modules");
             tree::remove(&self.workspace.real(Path::new(&modules)))?;

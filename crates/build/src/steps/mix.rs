@@ -10,7 +10,8 @@ use crate::run::Build;
 use crate::tree::TreeError;
 use app::facts::join;
 use app::{Origin, launcher};
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
@@ -173,13 +174,17 @@ impl Build<'_> {
         let mut record = self.record();
         let server = format!("{}.server", self.plan.phoenix_ex);
         record.phoenix = answers.has_task(&server);
-        let command = if self.plan.release {
-            let Some(name) = answers.release() else {
+        let name = answers.release().filter(|_| self.plan.release);
+        if self.plan.release && name.is_none() {
+            if self.plan.release_why.is_none() {
                 return Err(Error::WhichRelease {
                     names: answers.releases.clone(),
                     origin: Origin::file(join(&self.plan.app_dir.value, "mix.exs"), 0),
                 });
-            };
+            }
+            log.detail("no release is built: mix names none that it would make");
+        }
+        let command = if let Some(name) = name {
             record.release = Some(name.to_owned());
             let bin = format!("_build/{}/rel/{name}/bin", self.plan.mix_env.value);
             // Known before the release is assembled: overlays are copied as they are.
@@ -290,18 +295,59 @@ impl Build<'_> {
     }
 
     pub(crate) fn release(&self) -> Result<(), Error> {
+        let Some(name) = self.record().release.clone() else {
+            return Ok(());
+        };
         let log = self.means.log.step("Building the release");
-        let name = self.record().release.clone();
+        self.restore_cookie(&name)?;
         // mix takes a name only of a release that mix.exs defines; without any it makes one.
         let defined = self.answers().releases;
         let mut args = vec!["release"];
-        args.extend(
-            name.as_deref()
-                .filter(|name| defined.iter().any(|known| known == name)),
-        );
+        if defined.contains(&name) {
+            args.push(&name);
+        }
         args.push("--overwrite");
         self.tool(Doing::Release, "mix", &args, &self.app_dir, &log)?;
+        self.keep_cookie(&name)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
     }
+
+    /// mix makes up a cookie for a release that has none, and keeps one that it finds
+    /// (`make_cookie` in lib/mix/lib/mix/release.ex). With the same one, the same app is the same
+    /// release, and the nodes of two deploys know each other.
+    fn restore_cookie(&self, release: &str) -> Result<(), Error> {
+        let place = self.cookie(release);
+        let kept = self.workspace.store.read_note(&cookie_note(release));
+        if let (Some(kept), Some(folder)) = (kept, place.parent()) {
+            fs::create_dir_all(folder).map_err(TreeError::at(folder, "create the folder"))?;
+            fs::write(&place, kept).map_err(TreeError::at(&place, "write"))?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a cookie that mix made up. Another one is the app's own, perhaps a config var's value.
+    fn keep_cookie(&self, release: &str) -> Result<(), Error> {
+        let cookie = fs::read_to_string(self.cookie(release)).unwrap_or_default();
+        let is_random = cookie.len() == 56
+            && cookie.ends_with("====")
+            && self.workspace.environment.without_values(&cookie) == cookie;
+        if is_random {
+            let note = cookie_note(release);
+            self.workspace.store.write_note(&note, &cookie)?;
+        }
+        Ok(())
+    }
+
+    fn cookie(&self, release: &str) -> PathBuf {
+        let place = format!(
+            "_build/{}/rel/{release}/releases/COOKIE",
+            self.plan.mix_env.value
+        );
+        self.workspace.real(&self.in_app(&place))
+    }
+}
+
+fn cookie_note(release: &str) -> String {
+    format!("cookie-{release}")
 }

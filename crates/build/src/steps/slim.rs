@@ -5,6 +5,7 @@ use crate::log::StepLog;
 use crate::run::Build;
 use crate::told::megabytes;
 use crate::tree::{self, TreeError};
+use crate::workspace::Start;
 use app::facts::join;
 use app::plan::Slim;
 use std::fs;
@@ -27,7 +28,10 @@ const STAYS_BESIDE_A_RELEASE: [&str; 6] = [
 
 impl Build<'_> {
     pub(crate) fn slim(&self) -> Result<(), Error> {
-        let log = self.means.log.step("Leaving out what no dyno uses");
+        let log = self.means.log.step(match self.workspace.start {
+            Start::ProfileD { .. } => "Leaving out what no dyno uses",
+            Start::FrontEnd => "Leaving out what no container uses",
+        });
         self.path.bring_in()?;
         let mut all = 0;
         if self.release_can_stand_alone(&log) {
@@ -62,7 +66,7 @@ impl Build<'_> {
         let mut bytes = 0;
         for (what, place, tool) in tools {
             let root = self.workspace.real(place);
-            if root.is_dir() {
+            if self.workspace.is_own(place) && root.is_dir() {
                 let paths = unneeded::to_run(&root, tool);
                 let paths = paths.map_err(TreeError::at(&root, "read"))?;
                 bytes += leave_out(what, &paths, log)?;
@@ -123,8 +127,9 @@ impl Build<'_> {
             let place = self.workspace.real(Path::new(&modules));
             bytes += leave_out(&modules, &[place], log)?;
         }
-        if self.plan.node.is_some() && !self.plan.node_given {
-            let node = self.workspace.real(&self.workspace.places.node);
+        let place = &self.workspace.places.node;
+        if self.plan.node.is_some() && !self.plan.node_given && self.workspace.is_own(place) {
+            let node = self.workspace.real(place);
             let npm = ["bin/npm", "bin/npx", "bin/corepack", "lib/node_modules"]
                 .map(|name| node.join(name));
             bytes += leave_out("Node.js: npm", &npm, log)?;
@@ -139,19 +144,33 @@ impl Build<'_> {
 
     /// A release without a runtime of its own (`include_erts: false`) runs on the one in the slug.
     fn release_can_stand_alone(&self, log: &StepLog<'_>) -> bool {
-        let name = self.record().release.clone();
-        let Some(name) = name.filter(|_| self.plan.release_alone) else {
+        let Some(name) = self.lonely_release() else {
             return false;
         };
-        let release = format!("_build/{}/rel/{name}", self.plan.mix_env.value);
-        let has_runtime = entries(&self.workspace.real(&self.in_app(&release)))
-            .iter()
-            .filter_map(|path| path.file_name())
-            .any(|name| name.to_string_lossy().starts_with("erts-"));
+        let has_runtime = self.has_runtime(&name);
         if !has_runtime {
             log.warning("the release has no Erlang of its own: the slug holds more than it");
         }
         has_runtime
+    }
+
+    /// Whether slimming leaves the release alone.
+    pub(crate) fn release_stands_alone(&self) -> bool {
+        self.lonely_release()
+            .is_some_and(|name| self.has_runtime(&name))
+    }
+
+    fn lonely_release(&self) -> Option<String> {
+        let name = self.record().release.clone();
+        name.filter(|_| self.plan.release_alone)
+    }
+
+    fn has_runtime(&self, name: &str) -> bool {
+        let release = format!("_build/{}/rel/{name}", self.plan.mix_env.value);
+        entries(&self.workspace.real(&self.in_app(&release)))
+            .iter()
+            .filter_map(|path| path.file_name())
+            .any(|name| name.to_string_lossy().starts_with("erts-"))
     }
 
     fn all_but_the_release(&self, log: &StepLog<'_>) -> Result<u64, Error> {

@@ -1,18 +1,18 @@
-//! `bin/detect BUILD_DIR`.
+//! Whether a repository holds an app of ours, at a glance.
 
-use app::app_dir;
-use app::facts::{ConfigFile, ELIXIR_CONFIG, config_file, join};
-use app::mix_exs::{MixExs, lock_holds};
+use crate::app_dir;
+use crate::facts::{ConfigFile, ELIXIR_CONFIG, config_file, join};
+use crate::mix_exs::{MixExs, lock_holds};
 use std::fs;
 use std::path::Path;
 
 /// How many folders deep an app may be that nothing in the repository's files names.
 const DEEPEST: usize = 2;
 
-/// The name that the platform prints as "NAME app detected", or why this is no app of ours.
+/// The name that a platform prints as "NAME app detected", or why this is no app of ours.
 ///
 /// `config_var` is the app's folder, where the platform's environment has config vars. Most keep
-/// them for `bin/compile`, so an app one or two folders deep is one of ours: the build then knows
+/// them for the build, so an app one or two folders deep is one of ours: the build then knows
 /// whether a config var names its folder, and says how to name it if none does.
 pub fn detect(build_dir: &Path, config_var: Option<String>) -> Result<&'static str, String> {
     let config = config_file(build_dir, ELIXIR_CONFIG).unwrap_or(ConfigFile::Missing);

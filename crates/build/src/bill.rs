@@ -1,0 +1,152 @@
+//! What ships, by name, version and checksum: the matter of a bill of materials (SBOM).
+
+use crate::run::Build;
+use app::facts::join;
+use app::mix_lock::{self, Source};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+/// Something that ships.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Component {
+    pub name: String,
+    pub version: String,
+    pub origin: Origin,
+}
+
+/// Where a component is from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// `erlang`, `elixir` or `node`, as [`crate::record::Record::tools`] names them.
+    Toolchain,
+    Hex {
+        /// `hexpm`, `hexpm:ORGANISATION` or another repository's name.
+        repository: String,
+        /// Of the package's archive, in hex.
+        sha256: Option<String>,
+    },
+    Git {
+        /// Without credentials.
+        url: String,
+    },
+    Npm {
+        /// As the lockfile has it: `sha512-` and base64 (w3.org/TR/SRI).
+        integrity: Option<String>,
+    },
+}
+
+/// `package-lock.json`, from version 2 on (docs.npmjs.com/cli/configuring-npm/package-lock-json).
+#[derive(Debug, Deserialize)]
+struct PackageLock {
+    #[serde(default)]
+    packages: BTreeMap<String, LockedPackage>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LockedPackage {
+    name: Option<String>,
+    version: Option<String>,
+    integrity: Option<String>,
+    #[serde(default)]
+    dev: bool,
+    #[serde(default)]
+    link: bool,
+}
+
+impl Build<'_> {
+    /// Everything that ships, once all is built and before anything is left out.
+    pub(crate) fn bill(&self, runs_node: bool) -> Vec<Component> {
+        let mut components = BTreeSet::new();
+        for (name, version) in &self.record().tools {
+            if ["erlang", "elixir"].contains(&name.as_str()) || name == "node" && runs_node {
+                components.insert(Component {
+                    name: name.clone(),
+                    version: version.clone(),
+                    origin: Origin::Toolchain,
+                });
+            }
+        }
+        components.extend(self.locked_by_mix());
+        for assets in &self.plan.assets {
+            if let Some(install) = &assets.install {
+                components.extend(self.locked_by_npm(&install.dir));
+            }
+        }
+        components.into_iter().collect()
+    }
+
+    /// The dependencies that are compiled into the release, or else the project.
+    fn locked_by_mix(&self) -> Vec<Component> {
+        let lock = self.workspace.real(&self.in_app("mix.lock"));
+        let lock = fs::read_to_string(lock).unwrap_or_default();
+        let shipped = self.shipped_apps();
+        mix_lock::parse(&lock)
+            .into_iter()
+            .filter(|locked| shipped.contains(&locked.app))
+            .map(|locked| match locked.from {
+                Source::Hex {
+                    package,
+                    version,
+                    repository,
+                    sha256,
+                } => Component {
+                    name: package,
+                    version,
+                    origin: Origin::Hex { repository, sha256 },
+                },
+                Source::Git { url, commit } => Component {
+                    name: locked.app,
+                    version: commit,
+                    origin: Origin::Git {
+                        url: fetch::redact(&url),
+                    },
+                },
+            })
+            .collect()
+    }
+
+    fn shipped_apps(&self) -> BTreeSet<String> {
+        let mix_env = &self.plan.mix_env.value;
+        let release = self.record().release.clone();
+        let folder = match &release {
+            Some(name) => format!("_build/{mix_env}/rel/{name}/lib"),
+            None => format!("_build/{mix_env}/lib"),
+        };
+        let entries = fs::read_dir(self.workspace.real(&self.in_app(&folder)));
+        entries
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            // In a release: `phoenix-1.8.1`. Names of applications have no dash.
+            .map(|name| name.split('-').next().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// What npm installs for more than development: it may be in what browsers load, and it is in
+    /// `node_modules` where those ship.
+    fn locked_by_npm(&self, dir: &str) -> Vec<Component> {
+        let path = join(dir, "package-lock.json");
+        let lock = fs::read(self.workspace.real(Path::new(&path))).unwrap_or_default();
+        let Ok(lock) = serde_json::from_slice::<PackageLock>(&lock) else {
+            return Vec::new();
+        };
+        let shipped = lock
+            .packages
+            .into_iter()
+            .filter(|(_, package)| !package.dev && !package.link);
+        shipped
+            .filter_map(|(place, package)| {
+                let (_, name) = place.rsplit_once("node_modules/")?;
+                Some(Component {
+                    name: package.name.unwrap_or_else(|| name.to_owned()),
+                    version: package.version?,
+                    origin: Origin::Npm {
+                        integrity: package.integrity,
+                    },
+                })
+            })
+            .collect()
+    }
+}

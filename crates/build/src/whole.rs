@@ -1,0 +1,87 @@
+//! From an app and an environment to what was built: the plan, what the log says of it, the steps.
+//!
+//! What every front end does in the same way, whatever platform it speaks to.
+
+use crate::cancel::Cancel;
+use crate::credentials::Credentials;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::log::Log;
+use crate::prepare::{self, Platform};
+use crate::record::{self, Record};
+use crate::report::Report;
+use crate::run::{self, Built, Means};
+use crate::secrets;
+use crate::store::Store;
+use crate::told::Told;
+use crate::tree::TreeError;
+use crate::workspace::{Places, Start, Workspace};
+use fetch::{Client, Settings};
+use std::fs;
+use std::path::{Path, PathBuf};
+use toolchain::Hosts;
+
+/// What a front end knows of a build.
+pub struct Request<'a> {
+    /// The app, changed in place.
+    pub app: &'a Path,
+    pub environment: Environment,
+    pub platform: Platform,
+    pub places: Places,
+    pub store: &'a dyn Store,
+    /// The folder of config vars, where the platform has one.
+    pub env_dir: Option<PathBuf>,
+    pub start: Start,
+    pub log: &'a Log,
+    pub cancel: &'a Cancel,
+    pub report: &'a Report,
+}
+
+/// Plans, says what it will do, and does it. A failure is the caller's to explain.
+pub fn build(request: Request<'_>) -> Result<Built, Error> {
+    let environment = request.environment;
+    let hosts = Hosts::new(&|name| environment.get(name));
+    let credentials = Credentials::of(&environment);
+    let known = [hosts.secrets(), credentials.secrets()].concat();
+    for secret in known.iter().chain(&secrets::hidden(&environment)) {
+        request.log.hide(secret);
+    }
+    let client = Client::new(Settings {
+        cancel: request.cancel.flag(),
+        ..Settings::default()
+    });
+    let last = request
+        .store
+        .read_note(record::NOTE)
+        .and_then(|text| Record::parse(&text));
+    let step = request.log.step("Planning");
+    let plan = prepare::plan(prepare::Request {
+        app: request.app,
+        environment: &environment,
+        client: &client,
+        hosts: &hosts,
+        last: last.as_ref(),
+        store: Some(request.store),
+        platform: &request.platform,
+        observer: &Told::to(&step),
+    })?;
+    prepare::show(&step, &plan);
+    request.report.planned(request.app, &plan);
+    drop(step);
+    let workspace = Workspace {
+        app: fs::canonicalize(request.app).map_err(TreeError::at(request.app, "find"))?,
+        places: request.places,
+        store: request.store,
+        environment,
+        env_dir: request.env_dir,
+        start: request.start,
+    };
+    let means = Means {
+        client: &client,
+        hosts: &hosts,
+        log: request.log,
+        cancel: request.cancel,
+        report: request.report,
+    };
+    run::run(&plan, &workspace, means)
+}

@@ -1,0 +1,139 @@
+//! `bin/build`.
+
+use crate::layers::Layers;
+use crate::{Explained, Mixpack, launch, sbom};
+use app::{Asked, Origin};
+use build::cancel::Cancel;
+use build::command::Env;
+use build::environment::Environment;
+use build::explain::explain;
+use build::log::{Log, Style};
+use build::prepare;
+use build::report::Report;
+use build::run::Built;
+use build::tree::TreeError;
+use build::whole;
+use build::workspace::Start;
+use libcnb::build::{BuildContext, BuildResult, BuildResultBuilder};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use versions::target::{Arch, OsRelease};
+
+/// The execution environment (Buildpack API 0.12; the platform's variable of that name in others):
+/// `production` unless it says otherwise.
+const EXEC_ENV: &str = "CNB_EXEC_ENV";
+
+pub(crate) fn build(context: &BuildContext<Mixpack>) -> libcnb::Result<BuildResult, Explained> {
+    let log = Log::to_stdio(std::env::var_os("NO_COLOR").is_none(), Style::Bullets);
+    let outcome = Cancel::on_signals()
+        .map_err(|source| {
+            log.error(&[format!("Signals cannot be handled here: {source}")]);
+            Explained
+        })
+        .and_then(|cancel| {
+            {
+                let step = log.step(&format!("Mixpack {}", build::VERSION));
+                step.detail(&format!(
+                    "buildpack {}",
+                    context.buildpack_descriptor.buildpack.id
+                ));
+            }
+            explained(context, &log, &cancel)
+        });
+    outcome.map_err(libcnb::Error::BuildpackError)
+}
+
+fn explained(
+    context: &BuildContext<Mixpack>,
+    log: &Log,
+    cancel: &Cancel,
+) -> Result<BuildResult, Explained> {
+    carried_out(context, log, cancel).map_err(|error| {
+        log.error(&explain(&error).for_cloud_native().lines());
+        Explained
+    })
+}
+
+fn carried_out(
+    context: &BuildContext<Mixpack>,
+    log: &Log,
+    cancel: &Cancel,
+) -> Result<BuildResult, build::Error> {
+    let layers = Layers::open(&context.layers_dir, context.store.as_ref())?;
+    let environment = environment(context);
+    let tests_only = environment.tests_only().is_some();
+    // Nobody asks for it here.
+    let reported = tempfile::tempdir()
+        .map_err(|source| TreeError::new(&std::env::temp_dir(), "create a folder in", source))?;
+    let report = Report::begin(reported.path());
+    let arch = Arch::parse(&context.target.arch)
+        .ok_or_else(|| build::Error::Architecture(context.target.arch.clone()))?;
+    let system = OsRelease {
+        id: context.target.distro_name.clone(),
+        version_id: context.target.distro_version.clone(),
+    };
+    let built = whole::build(whole::Request {
+        app: &context.app_dir,
+        environment,
+        platform: prepare::Platform {
+            runtime_path: Some(context.app_dir.clone()),
+            prefers_release: true,
+            system: Some((system, arch)),
+        },
+        places: layers.places(),
+        store: &layers,
+        env_dir: Some(context.platform.env_dir.clone()),
+        start: Start::FrontEnd,
+        log,
+        cancel,
+        report: &report,
+    })?;
+    let Built {
+        record,
+        launch,
+        components,
+    } = built;
+    let step = log.step("Layers");
+    layers.write_launch(&context.app_dir, &launch)?;
+    layers.finish(&launch, &step)?;
+    let processes = launch::processes(&context.app_dir, &record, tests_only);
+    for process in processes.processes.iter().filter(|process| process.default) {
+        step.detail(&format!(
+            "starts {}: {}",
+            process.r#type,
+            [process.command.as_slice(), process.args.as_slice()]
+                .concat()
+                .join(" ")
+        ));
+    }
+    Ok(BuildResultBuilder::new()
+        .launch(processes)
+        .store(layers.store())
+        .launch_sbom(sbom::of(&components))
+        .build_unwrapped())
+}
+
+fn environment(context: &BuildContext<Mixpack>) -> Environment {
+    let environment = Environment::new(process_env(), context.platform.variables.clone());
+    let exec_env = std::env::var(EXEC_ENV)
+        .ok()
+        .or_else(|| context.platform.get(EXEC_ENV));
+    if exec_env.is_none_or(|exec_env| exec_env != "test") {
+        return environment;
+    }
+    let asked = environment
+        .config_var("MIX_ENV")
+        .filter(|mix_env| mix_env != "prod");
+    environment.for_tests_only(match asked {
+        Some(mix_env) => Asked::new(mix_env, Origin::ConfigVar("MIX_ENV".to_owned())),
+        None => Asked::new("test".to_owned(), Origin::ConfigVar(EXEC_ENV.to_owned())),
+    })
+}
+
+/// Our environment, without what the lifecycle tells us alone: some of it is new in every build.
+fn process_env() -> Env {
+    let for_us = |name: &OsStr| name.as_bytes().starts_with(b"CNB_");
+    std::env::vars_os()
+        .filter(|(name, _)| !for_us(name))
+        .collect()
+}

@@ -1,0 +1,91 @@
+//! What an image starts: process types and their variables.
+
+use app::procfile::Procfile;
+use build::profile::{GIT_FOLDER, Launch};
+use build::record::Record;
+use libcnb::data::launch::{self as cnb, LaunchBuilder, Process, ProcessBuilder, ProcessType};
+use libcnb::layer_env::{LayerEnv, ModificationBehavior as How, Scope};
+use std::path::Path;
+
+/// The process types: those that `bin/release` would name, and over them those of the `Procfile`,
+/// in the way that heroku/procfile has them. It may come after us, and makes the same of it.
+pub(crate) fn processes(app: &Path, record: &Record, tests_only: bool) -> cnb::Launch {
+    let mut launch = LaunchBuilder::new();
+    if tests_only {
+        let args = record.test_args.as_deref().unwrap_or_default();
+        let args = shell_words::split(args).unwrap_or_default();
+        let words = ["mix".to_owned(), "test".to_owned()];
+        add(&mut launch, "test", |kind| {
+            ProcessBuilder::new(kind, words)
+                .args(args)
+                .default(true)
+                .build()
+        });
+        return launch.build();
+    }
+    let procfile = std::fs::read_to_string(app.join("Procfile")).unwrap_or_default();
+    let Procfile(of_procfile) = Procfile::parse(&procfile);
+    for (name, command) in &record.processes {
+        if !of_procfile.contains_key(name) {
+            // A default command holds no syntax of a shell.
+            let words = shell_words::split(command).unwrap_or_default();
+            add(&mut launch, name, |kind| {
+                ProcessBuilder::new(kind, words)
+                    .default(name == "web")
+                    .build()
+            });
+        }
+    }
+    for (name, line) in &of_procfile {
+        add(&mut launch, name, |kind| {
+            ProcessBuilder::new(kind, ["bash", "-c"])
+                .arg(line)
+                .default(name == "web")
+                .build()
+        });
+    }
+    launch.build()
+}
+
+fn add(launch: &mut LaunchBuilder, name: &str, process: impl FnOnce(ProcessType) -> Process) {
+    // Every name of a Procfile is one here too.
+    if let Ok(kind) = name.parse() {
+        launch.process(process(kind));
+    }
+}
+
+/// The variables that processes start with, each giving way to one that is set when the image is
+/// run. `mix_layer` has what mix wants to find.
+pub(crate) fn variables(app: &Path, launch: &Launch, mix_layer: &Path) -> LayerEnv {
+    let mut env = LayerEnv::new();
+    let mut set = |how, name: &str, value: &Path| {
+        env.insert(Scope::Launch, how, name, value.as_os_str());
+    };
+    let mix_env = if launch.tests_only {
+        How::Override
+    } else {
+        How::Default
+    };
+    set(mix_env, "MIX_ENV", Path::new(&launch.mix_env));
+    // The VM warns when file names are latin1, and C.UTF-8 is the one UTF-8 locale of every image.
+    set(How::Default, "LANG", Path::new("C.UTF-8"));
+    if launch.phx_server {
+        set(How::Default, "PHX_SERVER", Path::new("true"));
+    }
+    if launch.release_alone {
+        // Beside the release, where mix would have it, an unprivileged user cannot write.
+        set(How::Default, "RELEASE_TMP", Path::new("/tmp"));
+        return env;
+    }
+    set(How::Default, "MIX_HOME", &mix_layer.join("home"));
+    set(How::Default, "HEX_HOME", &mix_layer.join("hex"));
+    for bin in &launch.node_bins {
+        set(How::Delimiter, "PATH", Path::new(":"));
+        set(How::Prepend, "PATH", &app.join(bin));
+    }
+    if launch.git {
+        set(How::Delimiter, "PATH", Path::new(":"));
+        set(How::Append, "PATH", &app.join(GIT_FOLDER));
+    }
+    env
+}

@@ -1,0 +1,322 @@
+//! What lasts, in layers: toolchains each in its own, what builds keep in some that are for the
+//! cache alone, a few facts in `store.toml`.
+
+use crate::launch;
+use build::log::StepLog;
+use build::profile::Launch;
+use build::record;
+use build::store::{CacheDir, Key, Restored, Stamps, Store, Taken, Tool};
+use build::tree::{self, Amount, TreeError};
+use build::workspace::Places;
+use libcnb::data::layer_content_metadata::{LayerContentMetadata, LayerTypes};
+use libcnb::generic::GenericMetadata;
+use libcnb::{read_toml_file, write_toml_file};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use toml::Table;
+
+const ERLANG: &str = "erlang";
+const ELIXIR: &str = "elixir";
+const NODE: &str = "node";
+const YARN: &str = "yarn";
+/// `MIX_HOME`, made anew by every build of what the cache has.
+const MIX: &str = "mix";
+/// Nothing but the variables that processes start with.
+const START: &str = "start";
+
+/// The layers that are for the cache alone: a change in one of them leaves the others as they are.
+const CACHES: [&str; 6] = [
+    "assets",
+    "compiled",
+    "deps",
+    "downloads",
+    "javascript",
+    "notes",
+];
+
+/// The cache layer that a tool without a layer of its own is kept in.
+fn cache_of_tool(name: &str) -> &'static str {
+    if name.starts_with("node_modules") {
+        "javascript"
+    } else {
+        "downloads"
+    }
+}
+
+/// The cache layer that state is kept in.
+fn cache_of_state(name: &str) -> &'static str {
+    if name.starts_with("_build") {
+        "compiled"
+    } else if name.starts_with("deps") {
+        "deps"
+    } else {
+        "assets"
+    }
+}
+
+/// The layers of this buildpack.
+pub(crate) struct Layers {
+    dir: PathBuf,
+    caches: BTreeMap<&'static str, CacheDir>,
+    /// The tools of this build that have a layer of their own, by the name of that.
+    tools: Mutex<BTreeMap<String, Key>>,
+    /// The record of the last build, and then of this one: it outlasts the cache.
+    record: Mutex<Option<String>>,
+}
+
+impl Layers {
+    pub(crate) fn open(
+        dir: &Path,
+        store: Option<&libcnb::data::store::Store>,
+    ) -> Result<Self, build::Error> {
+        let mut caches = BTreeMap::new();
+        for name in CACHES {
+            caches.insert(name, CacheDir::open_at(dir.join(name), Stamps::Lost)?);
+        }
+        let record = store.and_then(|store| store.metadata.get(record::NOTE)?.as_str());
+        Ok(Self {
+            dir: dir.to_owned(),
+            caches,
+            tools: Mutex::default(),
+            record: Mutex::new(record.map(str::to_owned)),
+        })
+    }
+
+    /// Where the steps put things.
+    pub(crate) fn places(&self) -> Places {
+        Places {
+            erlang: self.dir.join(ERLANG),
+            elixir: self.dir.join(ELIXIR),
+            node: self.dir.join(NODE),
+            yarn: self.dir.join(YARN),
+            mix_home: self.dir.join(MIX).join("home"),
+            // No layer: with the package archives in it, it would change in every build.
+            hex_home: self.dir.join("hex-home"),
+        }
+    }
+
+    /// `store.toml`.
+    pub(crate) fn store(&self) -> libcnb::data::store::Store {
+        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut metadata = Table::new();
+        if let Some(record) = record.as_ref() {
+            metadata.insert(record::NOTE.to_owned(), record.clone().into());
+        }
+        libcnb::data::store::Store { metadata }
+    }
+
+    /// The layer with what processes start with.
+    pub(crate) fn write_launch(&self, app: &Path, launch: &Launch) -> Result<(), TreeError> {
+        let start = self.dir.join(START);
+        let variables = launch::variables(app, launch, &self.dir.join(MIX));
+        tree::remove(&start)?;
+        fs::create_dir_all(&start)
+            .and_then(|()| variables.write_to_layer_dir(&start))
+            .map_err(|source| TreeError::new(&start, "write", source))
+    }
+
+    /// Says of each layer what it is for, and drops those that this build had no use for.
+    pub(crate) fn finish(&self, launch: &Launch, log: &StepLog<'_>) -> Result<(), TreeError> {
+        let runs_mix = !launch.release_alone;
+        // Built with, and perhaps nothing that the app runs.
+        let runs_node = runs_mix && launch.runs_node;
+        let tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in [ERLANG, ELIXIR, NODE, YARN] {
+            let Some(key) = tools.get(name) else {
+                self.drop_layer(name)?;
+                continue;
+            };
+            let runs = match name {
+                NODE => runs_node,
+                YARN => runs_node && launch.yarn,
+                _ => runs_mix,
+            };
+            let types = LayerTypes {
+                launch: runs,
+                build: true,
+                cache: true,
+            };
+            self.describe(name, types, Some(key))?;
+            log.detail(&format!(
+                "{name}: for the build{} and the next ones",
+                if runs { ", the image" } else { "" }
+            ));
+        }
+        let hex = self.dir.join(MIX).join("hex");
+        fs::create_dir_all(&hex)
+            .map_err(|source| TreeError::new(&hex, "create the folder", source))?;
+        let build = LayerTypes {
+            build: true,
+            ..LayerTypes::default()
+        };
+        let mix = LayerTypes {
+            launch: runs_mix,
+            ..build
+        };
+        self.describe(MIX, mix, None)?;
+        let start = LayerTypes {
+            launch: true,
+            ..LayerTypes::default()
+        };
+        self.describe(START, start, None)?;
+        for (name, kept) in &self.caches {
+            kept.close()?;
+            let cache = LayerTypes {
+                cache: true,
+                ..LayerTypes::default()
+            };
+            self.describe(name, cache, None)?;
+        }
+        Ok(())
+    }
+
+    fn describe(&self, name: &str, types: LayerTypes, key: Option<&Key>) -> Result<(), TreeError> {
+        let table = |key: &Key| -> Table {
+            let entries = key.iter();
+            entries
+                .map(|(name, value)| (name.clone(), value.clone().into()))
+                .collect()
+        };
+        let content = LayerContentMetadata::<GenericMetadata> {
+            types: Some(types),
+            metadata: key.map(table),
+        };
+        let path = self.description(name);
+        write_toml_file(&content, &path)
+            .map_err(|error| TreeError::new(&path, "write", std::io::Error::other(error)))
+    }
+
+    fn description(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.toml"))
+    }
+
+    fn drop_layer(&self, name: &str) -> Result<(), TreeError> {
+        tree::remove(&self.description(name))?;
+        tree::remove(&self.dir.join(name))
+    }
+
+    /// What a restored layer was made for.
+    fn key_of_layer(&self, name: &str) -> Option<Key> {
+        let content: LayerContentMetadata = read_toml_file(self.description(name)).ok()?;
+        let values = content.metadata?;
+        values
+            .into_iter()
+            .map(|(name, value)| Some((name, value.as_str()?.to_owned())))
+            .collect()
+    }
+
+    /// The layer that a place is, if it is one.
+    fn layer_at<'a>(&self, place: &'a Path) -> Option<&'a str> {
+        let inside = place.strip_prefix(&self.dir).ok()?;
+        let mut parts = inside.components();
+        let name = parts.next()?.as_os_str().to_str()?;
+        parts.next().is_none().then_some(name)
+    }
+
+    fn cache(&self, name: &str) -> &CacheDir {
+        &self.caches[name]
+    }
+
+    fn tool_layer(
+        &self,
+        layer: &str,
+        key: &Key,
+        place: &Path,
+        make: &mut dyn FnMut(&Path) -> Result<(), build::Error>,
+    ) -> Result<Tool, build::Error> {
+        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        tools.insert(layer.to_owned(), key.clone());
+        drop(tools);
+        if self.key_of_layer(layer).as_ref() == Some(key) && place.is_dir() {
+            return Ok(Tool::Reused);
+        }
+        self.drop_layer(layer)?;
+        make(place)?;
+        Ok(Tool::Made)
+    }
+}
+
+impl Store for Layers {
+    fn tool(
+        &self,
+        name: &str,
+        key: &Key,
+        place: &Path,
+        make: &mut dyn FnMut(&Path) -> Result<(), build::Error>,
+    ) -> Result<Tool, build::Error> {
+        match self.layer_at(place) {
+            Some(layer) => self.tool_layer(layer, key, place, make),
+            None => self.cache(cache_of_tool(name)).tool(name, key, place, make),
+        }
+    }
+
+    fn take(&self, name: &str, key: &Key, place: &Path) -> Result<Taken, TreeError> {
+        self.cache(cache_of_tool(name)).take(name, key, place)
+    }
+
+    fn give(&self, name: &str, key: &Key, from: &Path) -> Result<Amount, TreeError> {
+        self.cache(cache_of_tool(name)).give(name, key, from)
+    }
+
+    fn hold(&self, name: &str, key: &Key) -> bool {
+        self.cache(cache_of_tool(name)).hold(name, key)
+    }
+
+    fn restore(&self, name: &str, key: &Key, place: &Path) -> Result<Restored, TreeError> {
+        self.cache(cache_of_state(name)).restore(name, key, place)
+    }
+
+    fn save(&self, name: &str, key: &Key, from: &Path, skip: &[&str]) -> Result<Amount, TreeError> {
+        self.cache(cache_of_state(name)).save(name, key, from, skip)
+    }
+
+    fn scratch(&self, name: &str) -> Result<PathBuf, TreeError> {
+        self.cache("downloads").scratch(name)
+    }
+
+    fn shared(&self) -> Option<PathBuf> {
+        None
+    }
+
+    fn read_note(&self, name: &str) -> Option<String> {
+        if name == record::NOTE {
+            let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+            return record.clone();
+        }
+        self.cache("notes").read_note(name)
+    }
+
+    fn write_note(&self, name: &str, text: &str) -> Result<(), TreeError> {
+        if name == record::NOTE {
+            let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+            *record = Some(text.to_owned());
+            return Ok(());
+        }
+        self.cache("notes").write_note(name, text)
+    }
+
+    fn forget_unused(&self) -> Result<(), TreeError> {
+        self.caches.values().try_for_each(CacheDir::forget_unused)
+    }
+
+    fn measure(&self) -> Amount {
+        let tools = [ERLANG, ELIXIR, NODE, YARN].map(|name| tree::measure(&self.dir.join(name)));
+        let caches = self.caches.values().map(CacheDir::measure);
+        tools
+            .into_iter()
+            .chain(caches)
+            .fold(Amount::default(), |sum, amount| Amount {
+                files: sum.files + amount.files,
+                bytes: sum.bytes + amount.bytes,
+            })
+    }
+
+    fn clear(&self) -> Result<(), TreeError> {
+        for name in [ERLANG, ELIXIR, NODE, YARN] {
+            self.drop_layer(name)?;
+        }
+        self.caches.values().try_for_each(CacheDir::clear)
+    }
+}

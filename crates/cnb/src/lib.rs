@@ -1,0 +1,93 @@
+//! The Cloud Native Buildpack API (github.com/buildpacks/spec, buildpack.md, version 0.10):
+//! `detect` and `build`. The only crate that knows libcnb.
+
+mod build;
+mod detect;
+mod launch;
+mod layers;
+mod platform;
+mod sbom;
+
+use libcnb::build::{BuildContext, BuildResult};
+use libcnb::data::buildpack::ComponentBuildpackDescriptor;
+use libcnb::detect::{DetectContext, DetectResult};
+use libcnb::generic::GenericMetadata;
+use libcnb::{BuildArgs, Buildpack, DetectArgs};
+use platform::Platform;
+use std::path::{Path, PathBuf};
+
+/// The buildpack, as libcnb knows it.
+struct Mixpack;
+
+/// A build that failed, and whose log says why.
+#[derive(Debug, thiserror::Error)]
+#[error("the build failed")]
+struct Explained;
+
+impl Buildpack for Mixpack {
+    type Platform = Platform;
+    type Metadata = GenericMetadata;
+    type Error = Explained;
+
+    fn detect(&self, context: DetectContext<Self>) -> libcnb::Result<DetectResult, Explained> {
+        Ok(detect::detect(&context))
+    }
+
+    fn build(&self, context: BuildContext<Self>) -> libcnb::Result<BuildResult, Explained> {
+        build::build(&context)
+    }
+
+    fn on_error(&self, error: libcnb::Error<Explained>) {
+        // What a build cannot do it has said itself.
+        if !matches!(error, libcnb::Error::BuildpackError(Explained)) {
+            eprintln!("! {error}");
+        }
+    }
+}
+
+/// `detect PLATFORM_DIR PLAN_PATH`, in the app's folder. Gives the exit status: 0 for an app of
+/// ours, 100 for none, another for an error.
+#[must_use]
+pub fn detect(buildpack_dir: &Path, platform_dir: PathBuf, plan: PathBuf) -> i32 {
+    let args = DetectArgs {
+        platform_dir_path: platform_dir,
+        build_plan_path: plan,
+    };
+    run(buildpack_dir, |descriptor| {
+        libcnb::libcnb_runtime_detect(&Mixpack, descriptor, args)
+    })
+}
+
+/// `build LAYERS_DIR PLATFORM_DIR PLAN_PATH`, in the app's folder. Gives the exit status.
+#[must_use]
+pub fn build(
+    buildpack_dir: &Path,
+    layers_dir: PathBuf,
+    platform_dir: PathBuf,
+    plan: PathBuf,
+) -> i32 {
+    let args = BuildArgs {
+        layers_dir_path: layers_dir,
+        platform_dir_path: platform_dir,
+        buildpack_plan_path: plan,
+    };
+    run(buildpack_dir, |descriptor| {
+        libcnb::libcnb_runtime_build(&Mixpack, descriptor, args)
+    })
+}
+
+type Descriptor = ComponentBuildpackDescriptor<GenericMetadata>;
+
+/// What libcnb's own entry does, but for the executable's name, which is neither `detect` nor
+/// `build` here, and for ending the process before anything is dropped.
+fn run(
+    buildpack_dir: &Path,
+    phase: impl FnOnce(Descriptor) -> libcnb::Result<i32, Explained>,
+) -> i32 {
+    let descriptor = libcnb::read_toml_file(buildpack_dir.join("buildpack.toml"))
+        .map_err(libcnb::Error::CannotReadBuildpackDescriptor);
+    descriptor.and_then(phase).unwrap_or_else(|error| {
+        Mixpack.on_error(error);
+        1
+    })
+}

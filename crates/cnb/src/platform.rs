@@ -1,0 +1,42 @@
+//! The platform folder: the user's variables for the build.
+
+use build::command::Env;
+use build::environment::read_env_dir;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// `<platform>/env`: what `pack build --env` and `project.toml` set. libcnb's own type takes no
+/// value that is not UTF-8.
+pub(crate) struct Platform {
+    pub(crate) env_dir: PathBuf,
+    pub(crate) variables: Env,
+    /// The same for libcnb, which does not ask for it.
+    env: libcnb::Env,
+}
+
+impl libcnb::Platform for Platform {
+    fn env(&self) -> &libcnb::Env {
+        &self.env
+    }
+
+    fn from_path(platform_dir: impl AsRef<Path>) -> io::Result<Self> {
+        let env_dir = platform_dir.as_ref().join("env");
+        let variables = read_env_dir(&env_dir)?;
+        let mut env = libcnb::Env::new();
+        for (name, value) in &variables {
+            env.insert(name, value);
+        }
+        Ok(Self {
+            env_dir,
+            variables,
+            env,
+        })
+    }
+}
+
+impl Platform {
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        let value = self.variables.get(std::ffi::OsStr::new(name))?;
+        value.to_str().map(str::to_owned)
+    }
+}

@@ -1,0 +1,168 @@
+//! The bill of materials, as `CycloneDX` 1.5 JSON (cyclonedx.org/docs/1.5/json). It has no time and no
+//! serial number: the same image has the same one.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use build::bill::{Component, Origin};
+use libcnb::data::sbom::SbomFormat;
+use libcnb::sbom::Sbom;
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// The document of what ships.
+pub(crate) fn of(components: &[Component]) -> Sbom {
+    let components: Vec<Value> = components.iter().map(component).collect();
+    let document = json!({
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "version": 1,
+        "metadata": {
+            "tools": {
+                "components": [
+                    {"type": "application", "name": "mixpack", "version": build::VERSION}
+                ]
+            }
+        },
+        "components": components,
+    });
+    let bytes = serde_json::to_vec_pretty(&document).unwrap_or_default();
+    Sbom::from_bytes(SbomFormat::CycloneDxJson, bytes)
+}
+
+fn component(component: &Component) -> Value {
+    let Component {
+        name,
+        version,
+        origin,
+    } = component;
+    let purl = purl(component);
+    let mut json = json!({
+        "type": "library",
+        "bom-ref": purl,
+        "name": name,
+        "version": version,
+        "purl": purl,
+    });
+    match origin {
+        Origin::Toolchain => json["type"] = "platform".into(),
+        Origin::Hex { sha256, .. } => {
+            if let Some(sha256) = sha256 {
+                json["hashes"] = json!([{"alg": "SHA-256", "content": sha256}]);
+            }
+        }
+        Origin::Git { url } => {
+            json["externalReferences"] = json!([{"type": "vcs", "url": url}]);
+        }
+        Origin::Npm { integrity } => {
+            if let Some(sha512) = integrity.as_deref().and_then(sha512) {
+                json["hashes"] = json!([{"alg": "SHA-512", "content": sha512}]);
+            }
+        }
+    }
+    json
+}
+
+/// The package URL (github.com/package-url/purl-spec, types hex, npm, github and generic).
+fn purl(component: &Component) -> String {
+    let Component {
+        name,
+        version,
+        origin,
+    } = component;
+    match origin {
+        Origin::Toolchain => match name.as_str() {
+            "erlang" => format!("pkg:github/erlang/otp@OTP-{}", escaped(version)),
+            "elixir" => format!("pkg:github/elixir-lang/elixir@v{}", escaped(version)),
+            _ => format!("pkg:github/nodejs/node@v{}", escaped(version)),
+        },
+        Origin::Hex { repository, .. } => {
+            // Of an organisation, its name is the namespace.
+            let namespace = repository
+                .strip_prefix("hexpm:")
+                .map(|name| name.to_owned() + "/");
+            let namespace = namespace.unwrap_or_default();
+            let purl = format!("pkg:hex/{namespace}{name}@{}", escaped(version));
+            if repository == "hexpm" || repository.starts_with("hexpm:") {
+                purl
+            } else {
+                format!("{purl}?repository_url={}", escaped(repository))
+            }
+        }
+        Origin::Git { url } => {
+            format!(
+                "pkg:generic/{name}@{version}?vcs_url={}",
+                escaped(&format!("git+{url}@{version}"))
+            )
+        }
+        Origin::Npm { .. } => format!("pkg:npm/{}@{}", name.replace('@', "%40"), escaped(version)),
+    }
+}
+
+/// With everything encoded that could mean something in a URL.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
+}
+
+/// The checksum in hex that an integrity has in base64.
+fn sha512(integrity: &str) -> Option<String> {
+    let base64 = integrity
+        .split_whitespace()
+        .find_map(|one| one.strip_prefix("sha512-"))?;
+    let bytes = BASE64.decode(base64).ok()?;
+    Some(hex::encode(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex_package(repository: &str) -> Component {
+        Component {
+            name: "plug".to_owned(),
+            version: "1.18.0-rc.1+a".to_owned(),
+            origin: Origin::Hex {
+                repository: repository.to_owned(),
+                sha256: Some("ab".repeat(32)),
+            },
+        }
+    }
+
+    #[test]
+    fn package_urls_are_those_of_the_specification() {
+        assert_eq!(purl(&hex_package("hexpm")), "pkg:hex/plug@1.18.0-rc.1%2Ba");
+        assert_eq!(
+            purl(&hex_package("hexpm:acme")),
+            "pkg:hex/acme/plug@1.18.0-rc.1%2Ba"
+        );
+        let npm = Component {
+            name: "@hotwired/turbo".to_owned(),
+            version: "8.0.0".to_owned(),
+            origin: Origin::Npm { integrity: None },
+        };
+        assert_eq!(purl(&npm), "pkg:npm/%40hotwired/turbo@8.0.0");
+    }
+
+    #[test]
+    fn checksums_are_in_hex() {
+        let npm = Component {
+            name: "a".to_owned(),
+            version: "1.0.0".to_owned(),
+            origin: Origin::Npm {
+                integrity: Some("sha1-AAAA sha512-/wA=".to_owned()),
+            },
+        };
+        let json = component(&npm);
+        assert_eq!(
+            json["hashes"],
+            json!([{"alg": "SHA-512", "content": "ff00"}])
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! The commands that the lifecycle of a Cloud Native platform calls.
+
+use crate::platform::BUILDPACK_DIR;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The lifecycle's name for the buildpack's own folder; outside of one, ours for the same.
+fn buildpack_dir() -> PathBuf {
+    ["CNB_BUILDPACK_DIR", BUILDPACK_DIR]
+        .iter()
+        .find_map(std::env::var_os)
+        .map_or_else(|| ".".into(), PathBuf::from)
+}
+
+pub(crate) fn detect(platform_dir: PathBuf, plan: PathBuf) -> ExitCode {
+    status(cnb::detect(&buildpack_dir(), platform_dir, plan))
+}
+
+pub(crate) fn build(layers_dir: PathBuf, platform_dir: PathBuf, plan: PathBuf) -> ExitCode {
+    status(cnb::build(&buildpack_dir(), layers_dir, platform_dir, plan))
+}
+
+fn status(code: i32) -> ExitCode {
+    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}

@@ -1,0 +1,479 @@
+//! Builds with the real `pack` and the real lifecycle, in Docker.
+
+use std::path::Path;
+use std::time::Duration;
+
+use whole_builds::pack::{App, Build, Buildpack, Container, Image, RunImage, UBUNTU_BUILDER};
+use whole_builds::{compiling, npm_registry};
+
+const NOTHING: [&str; 0] = [];
+
+#[track_caller]
+fn holds(build: &Build, text: &str) {
+    assert!(build.log.contains(text), "no {text:?} in\n{}", build.log);
+}
+
+/// The archives among what a build has asked the artifact host for.
+fn downloads(app: &App) -> Vec<String> {
+    let requests = app.host().requests();
+    let paths = requests.iter().map(|request| request.path.clone());
+    paths
+        .filter(|path| {
+            [".tar.gz", ".tar", ".zip", ".ez"]
+                .iter()
+                .any(|end| path.ends_with(end))
+        })
+        .collect()
+}
+
+/// The type of the process that an image starts.
+#[track_caller]
+fn default_process(image: &Image<'_>) -> String {
+    let config = image.inspect();
+    let entrypoint = config["Config"]["Entrypoint"][0].as_str();
+    let entrypoint = entrypoint.expect("an entrypoint").to_owned();
+    entrypoint
+        .strip_prefix("/cnb/process/")
+        .unwrap_or(&entrypoint)
+        .to_owned()
+}
+
+/// Tells a server to end; the VM does so by itself, in good time. Gives its log.
+#[track_caller]
+fn ends_in_order(server: Container) -> String {
+    let stopped = server.stop();
+    assert_eq!(stopped.code, 0, "{}", stopped.log);
+    assert!(stopped.log.contains("SIGTERM received - shutting down"));
+    assert!(stopped.took < Duration::from_secs(10), "{:?}", stopped.took);
+    stopped.log
+}
+
+/// The lines by which the lifecycle says that it has written a layer that was not there.
+fn added(build: &Build) -> Vec<&str> {
+    let lines = build.log.lines();
+    lines
+        .filter(|line| line.starts_with("Adding layer") || line.starts_with("Added "))
+        .collect()
+}
+
+#[test]
+fn a_phoenix_app_boots_from_a_release_and_an_unchanged_build_reuses_every_layer() {
+    let mut app = App::with_its_host("phoenix-npm");
+    let secrets = [
+        ("SECRET_KEY_BASE", "s3cret-of-the-endpoint-5b1a"),
+        ("DATABASE_URL", "postgres://app:p4ssw0rd-9c2e@db/app"),
+        ("HEX_API_KEY", "h3x-key-77d0"),
+    ];
+    for (name, value) in secrets {
+        app.env(name, value);
+    }
+    // Credentials of the mirror, which asks for none.
+    let url = app
+        .host()
+        .url()
+        .replace("http://", "http://deploy:m1rror-t0ken-41@");
+    app.env("HEX_BUILDS_URL", &url);
+    let values = [&secrets.map(|(_, value)| value)[..], &["m1rror-t0ken-41"]].concat();
+    let run_image = RunImage::of_its_own();
+    app.run_on(&run_image);
+
+    let cold = app.build();
+    cold.expect_success();
+    assert_eq!(
+        compiling(&cold.log).last(),
+        Some(&"Compiling 18 files (.ex)"),
+        "{}",
+        cold.log
+    );
+    let image = app.image();
+    let first = (image.id(), image.layers(), image.app_layers());
+    assert_eq!(default_process(&image), "web");
+    let needless: Vec<String> = image
+        .files()
+        .into_iter()
+        .filter(|file| {
+            let of_source = file.ends_with("/mix.exs") || file.ends_with(".ex");
+            of_source || file.ends_with("/bin/node") || file.contains("node_modules/")
+        })
+        .collect();
+    assert_eq!(needless, NOTHING);
+    let tools = first.1.keys().filter(|layer| !layer.ends_with(":start"));
+    assert_eq!(tools.count(), 0, "{:?}", first.1);
+
+    app.host().forget_requests();
+    let unchanged = app.build();
+    unchanged.expect_success();
+    assert_eq!(compiling(&unchanged.log), NOTHING, "{}", unchanged.log);
+    assert_eq!(added(&unchanged), NOTHING);
+    assert_eq!(downloads(&app), NOTHING);
+    assert_eq!((image.id(), image.layers(), image.app_layers()), first);
+
+    let restricted = ["--read-only", "--tmpfs=/tmp", "--user=1234"];
+    let server = image.start(&restricted);
+    let page = server.get("/");
+    assert!(page.contains("Deployed by Mixpack"), "{page}");
+    let (_, script) = page.split_once("src=\"").expect("a script");
+    let (script, _) = script.split_once('"').expect("its path");
+    assert!(server.get(script).len() > 100, "{script} is served");
+    ends_in_order(server);
+
+    let sbom = image.sbom();
+    let sbom = &sbom["layers/sbom/launch/mixpack_mixpack/sbom.cdx.json"];
+    assert_eq!(sbom["bomFormat"], "CycloneDX");
+    let component = |name: &str| {
+        let mut components = sbom["components"].as_array().expect("a list").iter();
+        components.find(|component| component["name"] == name)
+    };
+    let version = |name| component(name).map(|component| component["version"].clone());
+    assert_eq!(version("erlang"), Some("27.3.4.1".into()));
+    assert_eq!(version("elixir"), Some("1.18.3".into()));
+    let phoenix = component("phoenix").expect("a dependency");
+    assert_eq!(phoenix["version"], "1.8.1");
+    let lock = app.read("mix.lock");
+    let hash = &phoenix["hashes"][0];
+    assert_eq!(hash["alg"], "SHA-256");
+    assert!(lock.contains(hash["content"].as_str().expect("a digest")));
+    for value in &values {
+        assert!(!sbom.to_string().contains(value));
+    }
+
+    app.edit(
+        "lib/phoenix_npm/page.ex",
+        "Deployed by Mixpack",
+        "Deployed again",
+    );
+    let changed = app.build();
+    changed.expect_success();
+    assert_eq!(
+        compiling(&changed.log),
+        ["Compiling 1 file (.ex)"],
+        "{}",
+        changed.log
+    );
+    assert_eq!(image.layers(), first.1);
+    assert_ne!(image.app_layers(), first.2);
+
+    run_image.patch(Path::new("/etc/patched"), "patched\n");
+    image.rebase();
+    assert_eq!(image.layers(), first.1);
+    let server = image.start(&restricted);
+    let page = server.get("/");
+    assert!(page.contains("Deployed again"), "{page}");
+    let cat = server.exec(&["cat", "/etc/patched"]);
+    assert_eq!(String::from_utf8_lossy(&cat.stdout), "patched\n");
+
+    // That something would be found is shown by a text of the app.
+    let searched = [&values[..], &["PHX_HOST"]].concat();
+    assert_eq!(image.holds(&searched), ["PHX_HOST"]);
+    let searched = [&values[..], &["defmodule"]].concat();
+    assert_eq!(app.found_in_cache(&searched), ["defmodule"]);
+    for build in [&cold, &unchanged, &changed] {
+        for value in &values {
+            assert!(!build.log.contains(value), "{}", build.log);
+        }
+    }
+}
+
+#[test]
+fn a_failed_build_leaves_the_cache_as_it_was_and_another_otp_compiles_all_again() {
+    let app = App::with_its_host("plain-otp");
+    let first = app.build();
+    first.expect_success();
+    let image = app.image();
+    let whole = (image.id(), image.layers(), image.app_layers());
+
+    app.edit(
+        "lib/plain_otp.ex",
+        "def message(count), do:",
+        "def message(count) do",
+    );
+    let broken = app.build();
+    assert!(!broken.succeeded, "{}", broken.log);
+    holds(&broken, "Build failed: ");
+    holds(&broken, "lib/plain_otp.ex:");
+    assert_eq!(broken.lines("===> EXPORTING").count(), 0);
+    app.edit(
+        "lib/plain_otp.ex",
+        "def message(count) do",
+        "def message(count), do:",
+    );
+    app.host().forget_requests();
+    let mended = app.build();
+    mended.expect_success();
+    assert_eq!(compiling(&mended.log), NOTHING, "{}", mended.log);
+    assert_eq!(downloads(&app), NOTHING);
+    assert_eq!((image.id(), image.layers(), image.app_layers()), whole);
+
+    app.write(
+        "config/config.exs",
+        "import Config\n\nconfig :plain_otp, key: System.fetch_env!(\"WORKER_KEY\")\n",
+    );
+    let without = app.build();
+    assert!(!without.succeeded, "{}", without.log);
+    holds(&without, "WORKER_KEY");
+    holds(&without, "--env");
+    assert!(!without.log.contains("heroku"), "{}", without.log);
+    app.env("WORKER_KEY", "a key");
+    app.build().expect_success();
+
+    app.write(".tool-versions", "erlang 25.2.3\nelixir 1.14.0-otp-25\n");
+    let other = app.build();
+    other.expect_success();
+    holds(&other, "Compiling 3 files (.ex)");
+    holds(&other, "==> jason_lite");
+    assert_ne!(image.app_layers(), whole.2);
+    let release = "_build/prod/rel/plain_otp/bin/plain_otp";
+    let version = "IO.puts(\"OTP #{:erlang.system_info(:otp_release)}\")";
+    let said = image.run(
+        &["--entrypoint=launcher"],
+        &["--", release, "eval", version],
+    );
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "OTP 25\n");
+}
+
+/// As heroku/procfile does, which is the last in the groups of Heroku's builders.
+const PROCFILE: &str = r#"
+    line=$(sed -n 's/^web: *//p' Procfile)
+    printf '[[processes]]\ntype = "web"\ncommand = ["bash", "-c"]\nargs = ["%s"]\ndefault = true\n' \
+      "$line" > "$CNB_LAYERS_DIR/launch.toml"
+    echo "inherits $(mix --version | tail -n 1)"
+    echo "inherits OTP $(erl -noshell -eval 'io:format("~s", [erlang:system_info(otp_release)]), halt().')"
+    "#;
+
+#[test]
+fn a_procfile_that_calls_mix_keeps_mix_and_a_later_buildpack_inherits_the_toolchain() {
+    let procfile = Buildpack::of_scripts("procfile", "test -e Procfile", PROCFILE);
+    let app = App::fixture("phoenix-npm").followed_by(procfile);
+    app.write("Procfile", "web: mix phx.server\n");
+    let cold = app.build();
+    cold.expect_success();
+    holds(&cold, "inherits Mix 1.18.3");
+    holds(&cold, "inherits OTP 27");
+    let image = app.image();
+    let process = &image.processes()["web"];
+    assert_eq!(process["buildpackID"], "mixpack-test/procfile");
+    let layers = image.layers();
+    for layer in ["erlang", "elixir", "mix"] {
+        assert!(
+            layers.contains_key(&format!("mixpack/mixpack:{layer}")),
+            "{layers:?}"
+        );
+    }
+
+    let unchanged = app.build();
+    unchanged.expect_success();
+    assert_eq!(compiling(&unchanged.log), NOTHING, "{}", unchanged.log);
+    assert_eq!(added(&unchanged), NOTHING);
+    assert_eq!(image.layers(), layers);
+
+    // Not read-only: mix takes no time before the year 2000 for one, and in a layer all are of 1980,
+    // so it writes the application's file and its own cache anew at every start.
+    let server = image.start(&[]);
+    let page = server.get("/");
+    assert!(page.contains("Deployed by Mixpack"), "{page}");
+    let command = "mix run --no-start -e 'IO.puts(:ran)'";
+    let ran = server.exec(&["/cnb/lifecycle/launcher", "--", "bash", "-c", command]);
+    let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+    assert!(ran.status.success(), "{said}");
+    assert_eq!(compiling(&said), NOTHING, "{said}");
+    let log = ends_in_order(server);
+    assert_eq!(compiling(&log), NOTHING, "{log}");
+}
+
+#[test]
+fn an_umbrella_boots() {
+    let app = App::fixture("umbrella");
+    app.build().expect_success();
+    let server = app.image().start(&[]);
+    let page = server.get("/");
+    assert!(
+        page.contains("The umbrella's core") || page.contains("The umbrella&#39;s core"),
+        "{page}"
+    );
+    ends_in_order(server);
+}
+
+#[test]
+fn a_release_with_an_overlay_boots_on_a_builder_of_ubuntu() {
+    let app = App::fixture("release").builder(UBUNTU_BUILDER);
+    app.env("NPM_CONFIG_REGISTRY", &npm_registry());
+    let build = app.build();
+    build.expect_success();
+    holds(&build, "ubuntu-24.04");
+    assert!(!build.log.contains("debian"), "{}", build.log);
+    assert!(!build.log.contains("Node.js"), "{}", build.log);
+    let image = app.image();
+    assert_eq!(
+        image.processes()["web"]["command"][0],
+        "_build/prod/rel/storefront/bin/server"
+    );
+    let server = image.start(&["--read-only", "--tmpfs=/tmp", "--user=1234"]);
+    let page = server.get("/");
+    assert!(page.contains("Served by a release"), "{page}");
+    ends_in_order(server);
+}
+
+#[test]
+fn an_unknown_version_is_refused_before_a_download_and_a_library_needs_no_javascript() {
+    let app = App::with_its_host("no-deps");
+    app.edit(
+        "elixir_buildpack.config",
+        "erlang_version=27",
+        "erlang_version=99",
+    );
+    let refused = app.build();
+    assert!(!refused.succeeded, "{}", refused.log);
+    holds(&refused, "elixir_buildpack.config:2");
+    assert_eq!(downloads(&app), NOTHING);
+
+    app.edit(
+        "elixir_buildpack.config",
+        "erlang_version=99",
+        "erlang_version=27",
+    );
+    let build = app.build();
+    build.expect_success();
+    assert!(!build.log.contains("Node.js"), "{}", build.log);
+    assert!(downloads(&app).iter().all(|path| !path.contains("/node-")));
+    let release = "_build/prod/rel/no_deps/bin/no_deps";
+    let said = app.image().run(
+        &["--entrypoint=launcher"],
+        &["--", release, "eval", "IO.inspect(NoDeps.hello())"],
+    );
+    assert_eq!(String::from_utf8_lossy(&said.stdout), ":world\n");
+}
+
+#[test]
+fn an_image_for_tests_runs_them() {
+    let app = App::fixture("phoenix-npm");
+    app.env("CNB_EXEC_ENV", "test");
+    app.build().expect_success();
+    let ran = app.image().run(&[], &[]);
+    let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+    assert!(ran.status.success(), "{said}");
+    assert!(said.contains("1 test, 0 failures"), "{said}");
+    assert_eq!(compiling(&said), NOTHING, "{said}");
+}
+
+#[test]
+fn a_folder_without_an_elixir_app_is_not_detected() {
+    let app = App::with_buildpacks(vec![Buildpack::under_test()]);
+    app.write("README.md", "nothing to build\n");
+    let build = app.build();
+    assert!(!build.succeeded);
+    holds(&build, "No buildpack groups passed detection.");
+}
+
+/// What the tests of the buildpack rest on, shown with a buildpack of a few lines: what `pack` and
+/// the lifecycle restore and reuse, what is seen of an image, and how a container ends.
+#[test]
+fn pack_and_the_lifecycle_work_as_these_tests_take_them_to() {
+    let build = r#"
+        layers=$CNB_LAYERS_DIR
+        echo "the build sees GREETING=${GREETING:-nothing} as $(id -u)"
+        if [ -e "$layers/kept/count" ]; then
+          count=$(cat "$layers/kept/count")
+        else
+          count=0
+          mkdir "$layers/kept"
+        fi
+        echo "built before: $count"
+        echo $((count + 1)) > "$layers/kept/count"
+        printf '[types]\ncache = true\n' > "$layers/kept.toml"
+        mkdir -p "$layers/tool/bin"
+        cat > "$layers/tool/bin/serve" <<'SCRIPT'
+        #!/bin/bash
+        trap 'echo told to end; exit 7' TERM
+        echo "serving as $(id -u) on $PORT with ${GREETING:-nothing}"
+        while :; do sleep 0.1; done
+SCRIPT
+        chmod +x "$layers/tool/bin/serve"
+        sed -i 's/^        //' "$layers/tool/bin/serve"
+        printf '[types]\nlaunch = true\n[metadata]\nmade = "by hand"\n' > "$layers/tool.toml"
+        printf '[[processes]]\ntype = "web"\ncommand = ["serve"]\ndefault = true\n' > "$layers/launch.toml"
+        printf '{"bomFormat": "CycloneDX", "specVersion": "1.4", "components": [{"name": "a part"}]}' \
+          > "$layers/launch.sbom.cdx.json"
+        "#;
+    let buildpack = Buildpack::of_scripts("by-hand", "exit 0", build);
+    let mut app = App::with_buildpacks(vec![buildpack]);
+    app.write("page.html", "a page that is in the app\n");
+    app.env("GREETING", "welcome");
+    let run_image = RunImage::of_its_own();
+    app.run_on(&run_image);
+
+    let first = app.build();
+    first.expect_success();
+    assert!(
+        first.log.contains("sees GREETING=welcome as 1000"),
+        "{}",
+        first.log
+    );
+    assert!(first.log.contains("built before: 0"));
+    let layers = app.image().layers();
+    let tool = &layers["mixpack-test/by-hand:tool"];
+    assert_eq!(
+        (layers.len(), tool.cache, tool.build, &tool.metadata["made"]),
+        (1, false, false, &"by hand".into())
+    );
+    let app_layers = app.image().app_layers();
+
+    let second = app.build();
+    second.expect_success();
+    assert!(second.log.contains("built before: 1"), "{}", second.log);
+    assert_eq!(
+        second
+            .lines("Reusing layer 'mixpack-test/by-hand:tool'")
+            .count(),
+        1
+    );
+    assert_eq!(app.image().layers(), layers);
+    assert_eq!(app.image().app_layers(), app_layers);
+
+    app.write("page.html", "another page\n");
+    let third = app.build();
+    third.expect_success();
+    assert_ne!(app.image().app_layers(), app_layers);
+
+    let image = app.image();
+    assert_eq!(
+        image.holds(&["another page", "a page that is in"]),
+        ["another page"]
+    );
+    assert_eq!(
+        app.found_in_cache(&["built before", "kept/count"]),
+        ["kept/count"]
+    );
+    assert!(image.files().contains(&"workspace/page.html".to_owned()));
+    assert_eq!(image.processes()["web"]["command"][0], "serve");
+    let sbom = image.sbom();
+    assert!(
+        sbom.values()
+            .any(|document| document["components"][0]["name"] == "a part"),
+        "{sbom:?}"
+    );
+
+    run_image.patch(Path::new("/etc/patched"), "patched\n");
+    image.rebase();
+    assert_eq!(image.layers(), layers);
+    let cat = image.run(&["--entrypoint", "cat"], &["/etc/patched"]);
+    assert_eq!(String::from_utf8_lossy(&cat.stdout), "patched\n");
+
+    let container = image.start(&["--read-only", "--user=1234", "--env=GREETING=hello"]);
+    let serving = format!("serving as 1234 on {} with hello", container.port);
+    container.wait_for(&serving);
+    let touch = container.exec(&["touch", "/etc/file"]);
+    assert!(String::from_utf8_lossy(&touch.stderr).contains("Read-only file system"));
+    let stopped = container.stop();
+    assert_eq!(stopped.code, 7, "{}", stopped.log);
+    assert!(stopped.log.ends_with("told to end\n"), "{}", stopped.log);
+    assert!(stopped.took < Duration::from_secs(10));
+}
+
+#[test]
+fn a_failed_build_is_told_with_its_log() {
+    let buildpack = Buildpack::of_scripts("failing", "exit 0", "echo it is no use; exit 3");
+    let app = App::with_buildpacks(vec![buildpack]);
+    let build = app.build();
+    assert!(!build.succeeded);
+    assert!(build.log.contains("it is no use"), "{}", build.log);
+}
