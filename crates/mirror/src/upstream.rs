@@ -5,11 +5,6 @@
 use std::fmt::Write as _;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::Arc;
-
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::authority::{self, Authority};
 use crate::server::{Route, Server};
@@ -63,8 +58,6 @@ pub enum Error {
     Authority(#[from] authority::Error),
     #[error("no address of loopback has port {HTTPS} free: {0}")]
     Listen(io::Error),
-    #[error("the certificate cannot be served: {0}")]
-    Certificate(String),
     #[error(transparent)]
     Sandbox(#[from] stack::Error),
 }
@@ -85,23 +78,10 @@ impl Upstream {
 
     fn start_on(server: Server, port: u16) -> Result<Self, Error> {
         let authority = Authority::issue(names())?;
-        let unusable = |error: &dyn std::fmt::Display| Error::Certificate(error.to_string());
-        let chain = CertificateDer::pem_file_iter(authority.site_certificate())
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| unusable(&error))?;
-        let key =
-            PrivateKeyDer::from_pem_file(authority.site_key()).map_err(|error| unusable(&error))?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| unusable(&error))?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .map_err(|error| unusable(&error))?;
         let listener = listen(port).map_err(Error::Listen)?;
         let address = listener.local_addr().map_err(Error::Listen)?;
         let server = server
-            .with_https(listener, Arc::new(tls), &ROUTES)
+            .with_https(listener, authority.server_config()?, &ROUTES)
             .map_err(Error::Listen)?;
         Ok(Self {
             server,
@@ -163,8 +143,10 @@ mod tests {
     use std::fs;
     use std::io::{Read as _, Write as _};
     use std::net::TcpStream;
+    use std::sync::Arc;
 
-    use rustls::pki_types::ServerName;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, ServerName};
     use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
     use tempfile::TempDir;
 

@@ -20,6 +20,9 @@ pub enum ToolchainError {
         url: String,
         problem: String,
     },
+    /// A list that was not signed by whom it should be.
+    #[error("{what} at {url} is not what was signed")]
+    NotSigned { what: &'static str, url: String },
     /// The list of checksums does not name the archive.
     #[error("{url} has no checksum of {file}")]
     NoChecksum { url: String, file: String },
@@ -44,6 +47,9 @@ pub enum ToolchainError {
     /// OTP's own `Install` script failed.
     #[error("OTP's Install script failed: {output}")]
     OtpInstall { status: String, output: String },
+    /// What was built for another system does not start on this one.
+    #[error("OTP does not start on {system}: {output}")]
+    OtpDoesNotStart { system: String, output: String },
     #[error("{}: cannot {doing}: {source}", path.display())]
     Io {
         path: PathBuf,
@@ -76,7 +82,7 @@ impl ToolchainError {
                     | Class::Refused
                     | Class::Integrity
             ),
-            Self::EmptyList { .. } | Self::UnreadableList { .. } => true,
+            Self::EmptyList { .. } | Self::UnreadableList { .. } | Self::NotSigned { .. } => true,
             _ => false,
         }
     }

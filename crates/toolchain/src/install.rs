@@ -128,6 +128,30 @@ pub fn otp(
     Ok(unpacked)
 }
 
+/// Starts the OTP in `dest`, with its crypto: the two of it that want libraries of the system. For
+/// `system`, which no stack vouches for.
+pub fn start_otp(dest: &Path, system: &str) -> Result<(), ToolchainError> {
+    let erl = dest.join("bin/erl");
+    let output = Command::new(&erl)
+        .args(["-noinput", "-eval", "_ = crypto:info_lib(), halt(0)."])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", dest)
+        .env("ERL_ROOTDIR", dest)
+        .env("ERL_CRASH_DUMP_SECONDS", "0")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(ToolchainError::io(&erl, "start"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Err(ToolchainError::OtpDoesNotStart {
+        system: system.to_owned(),
+        output: String::from_utf8_lossy(&said).into_owned(),
+    })
+}
+
 /// The major version of the OTP that is installed in `root`: the name of the folder with its
 /// `OTP_VERSION`.
 #[must_use]
@@ -253,4 +277,29 @@ fn copy_into(from: &Path, to: &Path) -> Result<(), ToolchainError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_does_not_start_is_told_with_what_it_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let erl = dir.path().join("bin/erl");
+        fs::create_dir(dir.path().join("bin")).unwrap();
+        let write = |script: &str| {
+            fs::write(&erl, format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(&erl, fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        write("test \"$ERL_ROOTDIR/bin/erl\" = \"$0\"");
+        start_otp(dir.path(), "debian-13").unwrap();
+        write("echo libtinfo.so.6: cannot open >&2; exit 127");
+        let error = start_otp(dir.path(), "debian-13").unwrap_err().to_string();
+        assert!(
+            error.contains("debian-13") && error.contains("libtinfo.so.6"),
+            "{error}"
+        );
+    }
 }

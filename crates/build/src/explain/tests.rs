@@ -93,6 +93,13 @@ fn general() -> Vec<(&'static str, Error)> {
                 found: "77ab".repeat(14),
             },
         ),
+        (
+            "folder outside the app",
+            Error::LeadsOut {
+                place: "_build".to_owned(),
+                to: PathBuf::from("/srv/shared/build"),
+            },
+        ),
         ("cancelled", Error::Cancelled),
     ]
 }
@@ -419,6 +426,13 @@ fn toolchains() -> Vec<(&'static str, ToolchainError)> {
             },
         ),
         (
+            "toolchain_not_signed",
+            ToolchainError::NotSigned {
+                what: "the list of Hex and rebar3 installers",
+                url: "https://builds.hex.pm/installs/hex.csv".to_owned(),
+            },
+        ),
+        (
             "toolchain_no_checksum",
             ToolchainError::NoChecksum {
                 url: "https://nodejs.org/dist/v24.1.0/SHASUMS256.txt".to_owned(),
@@ -446,6 +460,15 @@ fn toolchains() -> Vec<(&'static str, ToolchainError)> {
             ToolchainError::OtpInstall {
                 status: "exit status: 1".to_owned(),
                 output: "Install: cannot create bin/erl\nInstall: giving up".to_owned(),
+            },
+        ),
+        (
+            "toolchain_otp_does_not_start",
+            ToolchainError::OtpDoesNotStart {
+                system: "debian-13".to_owned(),
+                output: "erts-15.2.7.1/bin/beam.smp: error while loading shared libraries: \
+                         libtinfo.so.6: cannot open shared object file: No such file or directory"
+                    .to_owned(),
             },
         ),
         (
@@ -653,7 +676,7 @@ fn hooks() -> Vec<(&'static str, Doing, CommandError)> {
                 line,
                 "exit status 1",
                 1,
-                "step one\n** (Mix) The task \"assets.deploy\" could not be found",
+                "step one\n** (RuntimeError) no licence",
             ),
         ),
         (
@@ -696,7 +719,7 @@ fn package_commands() -> Vec<(&'static str, Doing, CommandError)> {
                 "npm ci --include=dev",
                 "exit status 1",
                 1,
-                "npm error code EUSAGE\nnpm error\nnpm error `npm ci` can only install packages when your package.json and package-lock.json are in sync.\nnpm error\nnpm error Missing: left@1.0.0 from lock file\nnpm error\nnpm error Usage:\nnpm error npm ci",
+                "npm error code 1\nnpm error path /app/assets/node_modules/left\nnpm error command failed\nnpm error command sh -c exit 3\nnpm error A complete log of this run can be found in: /app/debug-0.log",
             ),
         ),
         (
@@ -803,7 +826,7 @@ fn commands() -> Vec<(&'static str, Doing, CommandError)> {
                 "npm run deploy",
                 "exit status 1",
                 1,
-                "> deploy\n> esbuild\n\n✘ [ERROR] Could not resolve \"phoenix\"\n\n    js/app.js:1:19:",
+                "> deploy\n> esbuild\n\n✘ [ERROR] Expected \";\" but found \"socket\"\n\n    js/app.js:1:4:",
             ),
         ),
         (
@@ -813,7 +836,7 @@ fn commands() -> Vec<(&'static str, Doing, CommandError)> {
                 "mix assets.deploy",
                 "exit status 1",
                 1,
-                "** (Mix) The task \"tailwind\" could not be found",
+                "** (Mix) Unknown dependency phoenix_live_view for environment prod",
             ),
         ),
         (
@@ -865,7 +888,8 @@ fn catalogue() -> Vec<(&'static str, Error)> {
     let commands = hooks()
         .into_iter()
         .chain(commands())
-        .chain(package_commands());
+        .chain(package_commands())
+        .chain(samples::samples());
     all.extend(commands.map(|(name, doing, source)| (name, Error::Command { doing, source })));
     all
 }
@@ -944,4 +968,20 @@ fn every_code_has_its_section_in_the_docs() {
         .filter_map(|line| line.strip_prefix("### "))
         .collect();
     assert_eq!(sections, codes.into_iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_cloud_native_build_is_not_told_what_to_do_on_heroku() {
+    for (name, error) in catalogue() {
+        let text = explain(&error).for_cloud_native().lines().join("\n");
+        for word in [
+            "heroku config",
+            "heroku stack",
+            "config var",
+            ".slugignore",
+            "dyno",
+        ] {
+            assert!(!text.contains(word), "{name}: {text}");
+        }
+    }
 }
