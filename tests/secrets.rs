@@ -350,7 +350,7 @@ fn no_secret_is_left_anywhere_after_success_and_after_each_failure() {
         "\"tiny\":\"1.0.0\"",
         "\"tiny\":\"1.0.1\"",
     );
-    fails("npm", "javascript-install-failed");
+    fails("npm", "javascript-package-refused");
     app.write("assets/package-lock.json", &lock("1.0.0"));
     app.edit(
         "assets/package.json",
