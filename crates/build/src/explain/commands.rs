@@ -17,6 +17,22 @@ pub(super) fn command(doing: &Doing, error: &CommandError) -> Explanation {
             happened(explanation, "It", error)
                 .so("bash runs it in the app's folder, with MIX_ENV and the build's tools on PATH. Correct it there, or what it calls.")
         }
+        Doing::Deps | Doing::Compile | Doing::AssetsDeploy | Doing::Digest | Doing::Release | Doing::Answers
+            if let Some(name) = missing_variable(error) =>
+        {
+            let explanation = Explanation::user(
+                "config-var-missing",
+                format!("the config var {name} is not set"),
+            );
+            let explanation = failed(explanation, error)
+                .so("Set it:")
+                .typing(format!("heroku config:set {name}=VALUE"));
+            if says(error, "config/runtime.exs") {
+                explanation.so("What was run loads config/runtime.exs, as the app does when it starts.")
+            } else {
+                explanation.so("Where only the running app needs it, read it in config/runtime.exs: a build does not ask for it then.")
+            }
+        }
         Doing::Deps if lock_out_of_date(error) => failed(
             Explanation::user("mix-lock-out-of-date", "mix.lock is not in step with mix.exs"),
             error,
@@ -131,6 +147,33 @@ pub(super) fn command(doing: &Doing, error: &CommandError) -> Explanation {
         )
         .so("mix.exs and the code must load by themselves. The same on your machine:")
         .typing("MIX_ENV=prod mix help --names"),
+    }
+}
+
+/// The variable that config, or code while it is compiled, cannot do without: in the words of
+/// `System.fetch_env!/1`, or in those of the config that `mix phx.new` writes.
+fn missing_variable(error: &CommandError) -> Option<&str> {
+    let CommandError::Failed { output, .. } = error else {
+        return None;
+    };
+    output.iter().find_map(|line| {
+        let fetched = || {
+            let (_, rest) = line.split_once("could not fetch environment variable \"")?;
+            rest.strip_suffix("\" because it is not set")
+        };
+        let raised = || {
+            let (_, rest) = line.split_once("** (RuntimeError) environment variable ")?;
+            let (name, rest) = rest.split_once(' ')?;
+            rest.starts_with("is missing").then_some(name)
+        };
+        fetched().or_else(raised)
+    })
+}
+
+fn says(error: &CommandError, part: &str) -> bool {
+    match error {
+        CommandError::Failed { output, .. } => output.iter().any(|line| line.contains(part)),
+        CommandError::Start { .. } | CommandError::Cancelled => false,
     }
 }
 

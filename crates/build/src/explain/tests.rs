@@ -682,6 +682,31 @@ fn hooks() -> Vec<(&'static str, Doing, CommandError)> {
     ]
 }
 
+fn missing_variables() -> Vec<(&'static str, Doing, CommandError)> {
+    vec![
+        (
+            "config_var_missing",
+            Doing::Deps,
+            failed(
+                "mix deps.get --only prod --check-locked",
+                "exit status 1",
+                1,
+                "** (System.EnvError) could not fetch environment variable \"SHOP_KEY\" because it is not set\n    (elixir 1.18.3) lib/system.ex:705: System.fetch_env!/1\n    /app/config/config.exs:3: (file)",
+            ),
+        ),
+        (
+            "config_var_missing_for_the_app",
+            Doing::AssetsDeploy,
+            failed(
+                "mix assets.deploy",
+                "exit status 1",
+                1,
+                "** (RuntimeError) environment variable DATABASE_URL is missing.\nFor example: ecto://USER:PASS@HOST/DATABASE\n\n    /app/config/runtime.exs:26: (file)",
+            ),
+        ),
+    ]
+}
+
 fn package_commands() -> Vec<(&'static str, Doing, CommandError)> {
     vec![
         (
@@ -874,6 +899,7 @@ fn catalogue() -> Vec<(&'static str, Error)> {
     let commands = hooks()
         .into_iter()
         .chain(commands())
+        .chain(missing_variables())
         .chain(package_commands());
     all.extend(commands.map(|(name, doing, source)| (name, Error::Command { doing, source })));
     all
