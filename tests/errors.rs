@@ -1,6 +1,7 @@
 //! Bad input: each kind is refused with its own message, leaves the app's files and `/app` as they
 //! were, and the next deploy with the input corrected succeeds with the same cache.
 
+use mirror::authority::SigningKey;
 use mirror::{AppDir, Override, Server};
 use std::collections::BTreeMap;
 use std::fs;
@@ -264,6 +265,27 @@ fn an_installer_that_is_not_listed() {
 }
 
 #[test]
+fn a_list_of_installers_that_another_key_has_signed() {
+    let app = small_app();
+    let key = SigningKey::make().expect("a key");
+    for list in ["installs/hex.csv", "installs/rebar.csv"] {
+        let text = fs::read(artifact(list)).expect("the list");
+        let signature = key.sign(&text).expect("a signature");
+        let path = format!("/{list}.signed");
+        app.host
+            .set_override(path, Override::Body(signature.into()));
+    }
+    refused(&app, "Installing Hex and rebar3", "list_not_signed");
+
+    // As `mix local.public_keys` leaves it.
+    let public = key.public().expect("the key's public half");
+    app.write(".mix/public_keys/mirror.pub", &public);
+    let built = succeeds(&app);
+    let verified = "sha512 and signature verified";
+    assert!(built.stdout.contains(verified), "{}", built.log());
+}
+
+#[test]
 fn a_hook_that_fails() {
     let app = small_app();
     for (key, step) in [
@@ -362,3 +384,52 @@ fn javascript_that_fails() {
     app.write("compile", "true\n");
     succeeds(&app);
 }
+
+/// What a tool says of the cause is explained, below its raw output, which stays whole.
+#[test]
+fn causes_that_a_tool_tells() {
+    let app = small_app();
+    app.write(
+        "config/config.exs",
+        "import Config\nconfig :no_deps, secret: System.fetch_env!(\"SECRET_KEY_BASE\")\n",
+    );
+    let (deploy, error) = fails(&app, "Fetching dependencies");
+    insta::assert_snapshot!("cause_environment_variable", error);
+    let raw = "(System.EnvError) could not fetch environment variable \"SECRET_KEY_BASE\"";
+    assert!(deploy.stdout.contains(raw), "{}", deploy.log());
+    app.config("SECRET_KEY_BASE", "0123456789");
+    succeeds(&app);
+    app.remove("config/config.exs");
+
+    // A dependency of the app's own repository, whose code this Elixir refuses.
+    app.write("libs/old/mix.exs", OLD_LIBRARY);
+    app.write(
+        "libs/old/lib/old.ex",
+        "defmodule Old do\n  def now, do: epoch()\nend\n",
+    );
+    app.edit("mix.exs", "deps: []", "deps: [{:old, path: \"libs/old\"}]");
+    refused(&app, "Compiling", "cause_dependency");
+    app.write(
+        "libs/old/lib/old.ex",
+        "defmodule Old do\n  def now, do: 0\nend\n",
+    );
+    succeeds(&app);
+
+    // What the system does to a process when memory is short.
+    app.write(
+        CONFIG,
+        &format!("{GOOD_CONFIG}hook_post_compile=\"eval echo packing && kill -9 \\$\\$\"\n"),
+    );
+    let (deploy, error) = fails(&app, "Running the hook after compile");
+    insta::assert_snapshot!("cause_killed", error);
+    assert!(deploy.stdout.contains("packing"), "{}", deploy.log());
+    app.write(CONFIG, GOOD_CONFIG);
+    let mended = succeeds(&app);
+    assert!(!mended.log().contains("Error code:"), "{}", mended.log());
+}
+
+const OLD_LIBRARY: &str = r#"defmodule Old.MixProject do
+  use Mix.Project
+  def project, do: [app: :old, version: "0.1.0", elixir: "~> 1.99"]
+end
+"#;

@@ -24,6 +24,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use walkdir::WalkDir;
 
+/// Runs programs for arm64 on a machine of another architecture: Debian's package
+/// qemu-user-static.
+pub const EMULATOR: &str = "/usr/bin/qemu-aarch64-static";
+
 /// The user that dynos run as in these tests: not the one that built.
 const DYNO_USER: u32 = 2000;
 
@@ -65,9 +69,14 @@ pub fn npm_registry() -> String {
     url.trim().to_owned()
 }
 
+/// What artifact hosts serve, in upstream's layout.
+pub fn artifacts() -> PathBuf {
+    toolchains().join("mirror")
+}
+
 /// An artifact host of one's own, to count its requests and to break its files.
 pub fn artifact_host() -> Server {
-    Server::start(toolchains().join("mirror")).expect("the artifact mirror")
+    Server::start(artifacts()).expect("the artifact mirror")
 }
 
 /// An app on its way through deploys: one cache, config vars, an artifact host.
@@ -207,14 +216,14 @@ impl App {
     }
 
     /// Where a path of the sandbox's `/tmp` is on the host.
-    fn on_host(&self, inside: &Path) -> PathBuf {
+    pub fn on_host(&self, inside: &Path) -> PathBuf {
         self.sandbox
             .tmp()
             .join(inside.strip_prefix("/tmp").expect("below /tmp"))
     }
 
     /// A new build directory, as a push makes it: new name, new modification times.
-    fn checkout(&self) -> PathBuf {
+    pub fn checkout(&self) -> PathBuf {
         let number = self.builds.fetch_add(1, Ordering::SeqCst);
         let inside = PathBuf::from(format!("/tmp/build_{}{number}", self.name.replace('-', "")));
         let build = self.on_host(&inside);

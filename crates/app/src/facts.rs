@@ -430,7 +430,7 @@ pub fn config_file(dir: &Path, name: &str) -> Result<ConfigFile, ReadError> {
 
 /// The text of a file, `None` where there is none. Bytes that are not UTF-8 become `U+FFFD`.
 fn optional(dir: &Path, name: &str) -> Result<Option<String>, ReadError> {
-    match std::fs::read(dir.join(name)) {
+    match read_file(&dir.join(name)) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(ReadError::Io {
@@ -438,6 +438,23 @@ fn optional(dir: &Path, name: &str) -> Result<Option<String>, ReadError> {
             source,
         }),
     }
+}
+
+/// The largest file that is read as text, in bytes. Lockfiles of large apps have some 10 MB.
+const LARGEST: u64 = 128 << 20;
+
+/// Of what is neither a file nor a folder nothing is read: a pipe or a terminal would not end.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let found = path.metadata()?;
+    if !found.is_file() && !found.is_dir() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    if found.len() > LARGEST {
+        let megabytes = LARGEST >> 20;
+        let reason = format!("it is larger than {megabytes} MB");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+    }
+    std::fs::read(path)
 }
 
 fn root_files(dir: &Path) -> Result<Vec<String>, ReadError> {

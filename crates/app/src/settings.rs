@@ -65,7 +65,7 @@ pub struct Settings {
 /// The name of the app's own asset script where no `compile` key says otherwise.
 pub const COMPILE_SCRIPT: &str = "compile";
 /// The config var that turns the check of mix.lock off.
-pub const CHECK_LOCKED: &str = "MIXPACK_CHECK_LOCKED";
+const CHECK_LOCKED: &str = "MIXPACK_CHECK_LOCKED";
 /// The config var that leaves the assets to another buildpack.
 pub const SKIP_ASSETS: &str = "MIXPACK_SKIP_ASSETS";
 /// The config var that says whether a release is built.

@@ -10,26 +10,64 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use toolchain::hosts::OTP_BUILDS_URL;
 
-/// Config vars that never reach a build, whatever their value: those that the shell buildpacks
-/// refuse, and those that change how a program or shell is loaded.
-const DENIED: [&str; 13] = [
+/// Config vars that never reach a build, whatever their value.
+const DENIED: [&str; 21] = [
+    // The shell buildpacks refuse these too.
     "PATH",
-    "GIT_DIR",
     "CPATH",
     "CPPATH",
     "LIBRARY_PATH",
+    // Where tools look for what is the user's: the platform's to say.
+    "HOME",
+    // A file, or words, that every shell runs first, or reads scripts by.
     "BASH_ENV",
     "ENV",
     "IFS",
     "SHELLOPTS",
     "BASHOPTS",
+    "POSIXLY_CORRECT",
     "PS4",
+    // Where a shell is, and where its `cd` goes.
     "PWD",
     "OLDPWD",
+    "CDPATH",
+    // Libraries that glibc loads for a character set.
+    "GCONV_PATH",
+    // Other programs in place of Erlang's: of `erl`, `escript` and `erlc`.
+    "ERL_ROOTDIR",
+    "ESCRIPT_EMULATOR",
+    "ERLC_EMULATOR",
+    // Prints what it would do, and does nothing.
+    "ELIXIR_CLI_DRY_RUN",
+    // Other programs in place of git's.
+    "GIT_EXEC_PATH",
 ];
 
-/// `LD_PRELOAD`, `LD_LIBRARY_PATH`, `LD_AUDIT`, …
-const DENIED_PREFIX: &str = "LD_";
+/// `LD_PRELOAD`, `LD_LIBRARY_PATH`, `LD_AUDIT`, …; functions that bash takes in place of programs.
+const DENIED_PREFIXES: [&str; 2] = ["LD_", "BASH_FUNC_"];
+
+/// Would lead git, in every dependency, to another repository, or have it write another's files.
+/// Not even the platform's are passed on: a git server that builds in a hook has them.
+const OF_ONE_REPOSITORY: [&str; 8] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_QUARANTINE_PATH",
+];
+
+/// Whether a config var is kept out of the build.
+fn is_denied(name: &OsStr) -> bool {
+    let begins = |prefix: &&str| name.as_bytes().starts_with(prefix.as_bytes());
+    let mut denied = DENIED.iter().chain(&OF_ONE_REPOSITORY);
+    denied.any(|denied| name == *denied) || DENIED_PREFIXES.iter().any(begins)
+}
+
+/// Denied ones that no build can do without: what the platform has there is left as it is.
+const NEEDED: [&str; 3] = ["PATH", "HOME", "PWD"];
 
 /// What the platform gave and what the user set, still apart.
 #[derive(Debug, Clone, Default)]
@@ -44,18 +82,19 @@ impl Environment {
     #[must_use]
     pub fn new(process: Env, config_vars: Env) -> Self {
         let allowed = |(name, _): &(OsString, OsString)| {
-            let name = name.as_bytes();
-            !DENIED.iter().any(|denied| denied.as_bytes() == name)
-                && !name.starts_with(DENIED_PREFIX.as_bytes())
-                // `execve` cannot express these.
-                && !name.is_empty()
-                && !name.contains(&b'=')
+            // `execve` cannot express the empty ones, and those with an equals sign.
+            !is_denied(name) && !name.is_empty() && !name.as_bytes().contains(&b'=')
+        };
+        // Some platforms put config vars in our own environment too.
+        let is_config_var = |(name, value): &(OsString, OsString)| {
+            let same = config_vars.get(name) == Some(value);
+            same && is_denied(name) && !NEEDED.iter().any(|needed| name == needed)
         };
         Self {
             process: process
                 .into_iter()
-                // Would lead git, in every dependency, to the wrong repository.
-                .filter(|(name, _)| name != "GIT_DIR")
+                .filter(|(name, _)| !OF_ONE_REPOSITORY.iter().any(|of_one| name == of_one))
+                .filter(|pair| !is_config_var(pair))
                 .collect(),
             config_vars: config_vars.into_iter().filter(allowed).collect(),
             tests_only: None,
@@ -211,6 +250,31 @@ mod tests {
         assert_eq!(environment.get("MIX_ENV").as_deref(), Some("staging"));
         assert_eq!(environment.config_var("PATH"), None);
         assert!(environment.get(OTP_BUILDS_URL).is_some());
+    }
+
+    #[test]
+    fn a_denied_config_var_is_not_taken_from_the_platform_either() {
+        let config_vars = env(&[
+            ("LD_PRELOAD", "/evil.so"),
+            ("BASH_ENV", "/evil.sh"),
+            ("PATH", "/evil"),
+            ("HOME", "/evil"),
+            ("LD_LIBRARY_PATH", "/evil"),
+            ("BASH_FUNC_ls%%", "() { evil; }"),
+            ("ERL_FLAGS", "+P 5000000"),
+        ]);
+        let mut process = config_vars.clone();
+        // The platform's own.
+        process.insert("LD_LIBRARY_PATH".into(), "/platform".into());
+        process.insert("GIT_WORK_TREE".into(), "/repository".into());
+        let seen = Environment::new(process, config_vars).for_commands();
+        let expected = [
+            ("ERL_FLAGS", "+P 5000000"),
+            ("HOME", "/evil"),
+            ("LD_LIBRARY_PATH", "/platform"),
+            ("PATH", "/evil"),
+        ];
+        assert_eq!(seen, env(&expected));
     }
 
     #[test]

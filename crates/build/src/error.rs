@@ -110,6 +110,13 @@ pub enum Error {
         expected: String,
         found: String,
     },
+    /// A folder that the build writes to and clears is elsewhere.
+    #[error("{place} leads to {}", to.display())]
+    LeadsOut {
+        /// Relative to the app.
+        place: String,
+        to: PathBuf,
+    },
     #[error(transparent)]
     Tree(#[from] TreeError),
     #[error("stopped")]

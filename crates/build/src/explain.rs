@@ -5,7 +5,10 @@
 mod asked;
 mod commands;
 mod fetched;
+mod known;
 mod mix_exs;
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +42,10 @@ pub struct Explanation {
     /// What to do next.
     pub cure: Vec<String>,
 }
+
+/// The page that has a section for each code. The repository has no public address of its own yet;
+/// when it has one, that page's address belongs here, and nowhere else.
+const CATALOGUE: &str = "docs/errors.md";
 
 /// Columns of a line: `remote:  !     ` stands before it and still fits on a usual terminal.
 const WIDTH: usize = 90;
@@ -124,7 +131,7 @@ impl Explanation {
         self
     }
 
-    /// The lines of the log: title, cause, cure, code.
+    /// The lines of the log: title, cause, cure, code, and where that code is described.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = wrapped(&format!("Build failed: {}", self.title));
@@ -139,9 +146,16 @@ impl Explanation {
         }
         lines.push(String::new());
         lines.push(format!("Error code: {}", self.code));
+        lines.push(format!(
+            "See {CATALOGUE}#{} in the buildpack's repository",
+            self.code
+        ));
         lines
     }
 }
+
+/// Characters of a word that are shown; there are files of megabytes that are one.
+const LONGEST_WORD: usize = 1000;
 
 /// A paragraph in lines of at most [`WIDTH`] columns; a word that is longer has a line of its own.
 fn wrapped(paragraph: &str) -> Vec<String> {
@@ -150,6 +164,10 @@ fn wrapped(paragraph: &str) -> Vec<String> {
     }
     let mut lines: Vec<String> = Vec::new();
     for word in paragraph.split(' ') {
+        let word = match word.char_indices().nth(LONGEST_WORD) {
+            Some((at, _)) => &format!("{}…", &word[..at]),
+            None => word,
+        };
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
                 line.push(' ');
@@ -197,6 +215,7 @@ pub fn explain(error: &Error) -> Explanation {
             expected,
             found,
         } => asked::manager_hash(spec, origin, algorithm, expected, found),
+        Error::LeadsOut { place, to } => asked::leads_out(place, to),
         Error::Tree(error) => file_system(error.to_string()),
         Error::Cancelled => cancelled(),
     }

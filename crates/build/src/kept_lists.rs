@@ -16,6 +16,9 @@ struct Kept {
     /// Seconds since 1970.
     read_at: u64,
     text: String,
+    /// Its signature was checked when it was read.
+    #[serde(default)]
+    signed: bool,
 }
 
 /// A list to go by.
@@ -26,6 +29,7 @@ pub(crate) struct List {
     pub(crate) url: String,
     /// Seconds since 1970.
     pub(crate) read_at: u64,
+    pub(crate) signed: bool,
     /// Why it is not the current one, and when it was read.
     pub(crate) outdated: Option<Outdated>,
 }
@@ -50,6 +54,7 @@ pub(crate) fn or_kept(
                 url: fetched.url,
                 read_at: now(),
                 text,
+                signed: fetched.signed,
             };
             if let Some(store) = store.filter(|store| !is_kept(*store, name, &kept)) {
                 let note = serde_json::to_string(&kept).unwrap_or_default();
@@ -59,6 +64,7 @@ pub(crate) fn or_kept(
                 text: kept.text,
                 url: kept.url,
                 read_at: kept.read_at,
+                signed: kept.signed,
                 outdated: None,
             });
         }
@@ -82,6 +88,7 @@ pub(crate) fn or_kept(
             text: kept.text,
             url: kept.url,
             read_at: kept.read_at,
+            signed: kept.signed,
         }),
     }
 }
@@ -124,6 +131,7 @@ mod tests {
             what: "the list of OTP builds",
             url: url.to_owned(),
             text: text.map(str::to_owned),
+            signed: false,
         }
     }
 

@@ -8,6 +8,7 @@ pub mod cancel;
 mod clean_build;
 pub mod command;
 pub mod config_file;
+mod contained;
 pub mod credentials;
 mod digest;
 pub mod environment;

@@ -5,6 +5,7 @@ use crate::bill::Component;
 use crate::cancel::Cancel;
 use crate::clean_build;
 use crate::command::{Env, Tool};
+use crate::contained::Bounds;
 use crate::environment::{default, prepend_path};
 use crate::error::{Doing, Error};
 use crate::graph::{self, Timing};
@@ -28,6 +29,7 @@ use app::facts::join;
 use app::plan::StepName;
 use fetch::Client;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -53,6 +55,7 @@ pub(crate) struct Build<'a> {
     pub workspace: &'a Workspace<'a>,
     pub means: Means<'a>,
     pub path: &'a StablePath,
+    pub bounds: Bounds,
     /// The top of the repository as tools see it: the runtime path where it can be used.
     pub dir: PathBuf,
     /// The folder that mix works in: the same, or the app's folder in it.
@@ -111,6 +114,8 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<B
         home: home.as_deref(),
         ours: &ours,
     };
+    let bounds = bounds(plan, workspace, &runtime, &ours);
+    bounds.check()?;
     let waiting = || {
         let step = means.log.step("Waiting");
         step.detail(&format!("another build uses {}", runtime.display()));
@@ -119,7 +124,7 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<B
     if let Some(why) = path.why_not() {
         warn_in_place(means.log, &runtime, why);
     }
-    let result = steps(plan, workspace, means, &path);
+    let result = steps(plan, workspace, means, &path, bounds);
     // Whatever happened, the links go and the app's new files come in.
     let left = path.leave();
     let (timings, built) = result?;
@@ -131,13 +136,20 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<B
     Ok(built)
 }
 
+fn bounds(plan: &Plan, workspace: &Workspace<'_>, runtime: &Path, ours: &[&str]) -> Bounds {
+    let shared = workspace.store.shared();
+    let beside: Vec<&Path> = [runtime].into_iter().chain(shared.as_deref()).collect();
+    Bounds::of(&workspace.app, &beside, ours, plan)
+}
+
 fn steps(
     plan: &Plan,
     workspace: &Workspace<'_>,
     means: Means<'_>,
     path: &StablePath,
+    bounds: Bounds,
 ) -> Result<(Vec<Timing>, Built), Error> {
-    let build = Build::new(plan, workspace, means, path)?;
+    let build = Build::new(plan, workspace, means, path, bounds)?;
     let timings = graph::run(&plan.steps, means.cancel, &|name| build.reported(name));
     build.end_session();
     let timings = timings?;
@@ -170,6 +182,7 @@ impl<'a> Build<'a> {
         workspace: &'a Workspace<'a>,
         means: Means<'a>,
         path: &'a StablePath,
+        bounds: Bounds,
     ) -> Result<Self, Error> {
         let dir = path.dir();
         let manifests = plan
@@ -180,8 +193,10 @@ impl<'a> Build<'a> {
                 (assets.phoenix_dir.clone(), at)
             })
             .collect();
+        let mut env = command_env(plan, workspace, dir)?;
+        stay_in_bounds(&mut env, &bounds, dir, workspace, means.log);
         Ok(Self {
-            env: command_env(plan, workspace, dir)?,
+            env,
             dir: dir.to_owned(),
             app_dir: match plan.app_dir.value.as_str() {
                 "." => dir.to_owned(),
@@ -204,6 +219,7 @@ impl<'a> Build<'a> {
             workspace,
             means,
             path,
+            bounds,
         })
     }
 
@@ -211,7 +227,8 @@ impl<'a> Build<'a> {
         let report = self.means.report;
         report.set("build_step", name.as_str());
         let begun = Instant::now();
-        let result = self.step(name);
+        // A command of the app's may have made a link since.
+        let result = self.bounds.check().and_then(|()| self.step(name));
         report.took(name.as_str(), begun.elapsed());
         if !matches!(result, Ok(()) | Err(Error::Cancelled)) {
             // Another step may have begun since.
@@ -358,6 +375,26 @@ fn manifest_time(app: &Path, phoenix_dir: &str) -> Option<SystemTime> {
         .metadata()
         .and_then(|metadata| metadata.modified())
         .ok()
+}
+
+/// Hex and rebar3 go to `MIX_HOME`, and older ones there go away: not in a folder of the machine's.
+fn stay_in_bounds(
+    env: &mut Env,
+    bounds: &Bounds,
+    dir: &Path,
+    workspace: &Workspace<'_>,
+    log: &Log,
+) {
+    const NAME: &str = "MIX_HOME";
+    let asked = env.get(OsStr::new(NAME)).map(PathBuf::from);
+    if let Some(asked) = asked.filter(|asked| bounds.leads_out(asked).is_some()) {
+        let place = &workspace.places.mix_home;
+        log.warning(&[
+            format!("{NAME} names {}, which is not in the app", asked.display()),
+            format!("{} is used instead.", place.display()),
+        ]);
+        env.insert(NAME.into(), dir.join(place).into());
+    }
 }
 
 /// What every command of the build sees.

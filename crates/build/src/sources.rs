@@ -3,7 +3,9 @@
 //! A push gives every file a new time. mix looks at times before it looks at contents, and at the
 //! times alone of `mix.exs` and the config files: with new ones it consolidates protocols again,
 //! and Elixir 1.14 compiles the app again. A file that has the bytes of the last build gets the
-//! time it had then.
+//! time it had then. One that has others is as new as this build, whatever its time says: an
+//! archive of a commit gives all of its files one time, and mix reads no file that is older than
+//! its manifest and has the size of before.
 
 use crate::digest::{hex, sha256_of};
 use serde::{Deserialize, Serialize};
@@ -30,9 +32,6 @@ const NOT_THE_USERS: [&str; 10] = [
     ".platform_tools",
     ".profile.d",
 ];
-
-/// A file that a push has just brought has a time that is no older than this.
-const A_PUSH: Duration = Duration::from_hours(1);
 
 /// A file of the app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,22 +75,16 @@ impl Sources {
         Ok(Self(sources))
     }
 
-    /// Gives the files that are as in `then` the time that they had then, and to others one that is
-    /// not older than any of those: platforms set the times of all files to one and the same in 1980.
+    /// Gives the files that are as in `then` the time that they had then, and all others that of
+    /// `now`.
     pub fn restore_times(&mut self, app: &Path, then: &Self, now: SystemTime) -> io::Result<()> {
         for (path, source) in &mut self.0 {
-            let old = then.0.get(path);
-            let same = old.filter(|old| old.sha256 == source.sha256);
-            let new = match same {
-                Some(old) => time(old.modified),
-                None => (time(source.modified) < Some(now - A_PUSH)).then_some(now),
-            };
-            if let Some(new) = new {
-                let file = File::open(app.join(path))?;
-                file.set_modified(new)?;
-                let metadata = file.metadata()?;
-                source.modified = (metadata.mtime(), metadata.mtime_nsec());
-            }
+            let old = then.0.get(path).filter(|old| old.sha256 == source.sha256);
+            let time = old.and_then(|old| time(old.modified)).unwrap_or(now);
+            let file = File::open(app.join(path))?;
+            file.set_modified(time)?;
+            let metadata = file.metadata()?;
+            source.modified = (metadata.mtime(), metadata.mtime_nsec());
         }
         Ok(())
     }
@@ -148,7 +141,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn an_unchanged_file_gets_its_old_time_and_a_changed_one_keeps_its_own() {
+    fn an_unchanged_file_gets_its_old_time_and_a_changed_one_is_new() {
         let old = tempfile::tempdir().unwrap();
         let new = tempfile::tempdir().unwrap();
         let then = UNIX_EPOCH + Duration::new(1_700_000_000, 5);
@@ -164,20 +157,14 @@ mod tests {
         let sources = Sources::of(old.path(), &Sources::default()).unwrap();
         let sources = Sources::parse(&sources.to_json()).unwrap();
         let changed = new.path().join("lib/a.ex");
-        let before = changed.metadata().unwrap().modified().unwrap();
+        File::open(&changed).unwrap().set_modified(then).unwrap();
+        let now = then + Duration::from_mins(1);
         let mut pushed = Sources::of(new.path(), &Sources::default()).unwrap();
         assert_ne!(pushed.digest(), sources.digest());
-        let now = SystemTime::now();
         pushed.restore_times(new.path(), &sources, now).unwrap();
         let time = |p: PathBuf| p.metadata().unwrap().modified().unwrap();
         assert_eq!(time(new.path().join("mix.exs")), then);
-        assert_eq!(time(changed.clone()), before);
-        assert_eq!(Sources::of(new.path(), &pushed).unwrap(), pushed);
-        // As from an archive that gives all files one time.
-        File::open(&changed).unwrap().set_modified(then).unwrap();
-        let mut pushed = Sources::of(new.path(), &Sources::default()).unwrap();
-        pushed.restore_times(new.path(), &sources, now).unwrap();
-        assert!(time(changed.clone()) >= before);
+        assert_eq!(time(changed.clone()), now);
         assert_eq!(Sources::of(new.path(), &pushed).unwrap(), pushed);
         fs::write(changed, "old").unwrap();
         let same = Sources::of(new.path(), &pushed).unwrap();

@@ -15,13 +15,15 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// What we did to the runtime path, kept in it so that the next build can heal it if this one is
 /// killed.
 const MARKER: &str = ".mixpack-links.json";
+/// It is renamed once it is whole.
+const MARKER_IN_THE_MAKING: &str = ".mixpack-links.json.new";
 /// Where entries of the runtime path that are in the way spend the build.
 const ASIDE: &str = ".mixpack-aside";
 
@@ -258,7 +260,7 @@ impl Linked {
             .collect();
         let in_app = names(&self.app)?;
         for name in names(&self.runtime)? {
-            if name == MARKER || name == ASIDE {
+            if name == MARKER || name == ASIDE || name == MARKER_IN_THE_MAKING {
                 continue;
             }
             if in_app.contains(&name) {
@@ -267,8 +269,7 @@ impl Linked {
                 self.foreign.insert(name);
             }
         }
-        self.link_entries(Path::new(""), &real)?;
-        self.marker.save(&self.runtime)
+        self.link_entries(Path::new(""), &real)
     }
 
     fn move_aside(&mut self, name: &Path) -> Result<(), TreeError> {
@@ -281,22 +282,45 @@ impl Linked {
         fs::rename(&from, aside.join(name)).map_err(TreeError::at(&from, "move aside"))
     }
 
+    /// Tells in the marker what is to be made, then makes it: a build that is killed at any moment
+    /// is healed from the marker.
     fn link_entries(&mut self, folder: &Path, real: &BTreeSet<PathBuf>) -> Result<(), TreeError> {
+        let (folders, links) = self.entries(folder, real)?;
+        self.marker.folders.extend_from_slice(&folders);
+        self.marker.links.extend_from_slice(&links);
+        self.marker.save(&self.runtime)?;
+        for folder in folders {
+            let place = self.runtime.join(folder);
+            fs::create_dir(&place).map_err(TreeError::at(&place, "create the folder"))?;
+        }
+        for link in links {
+            let place = self.runtime.join(&link);
+            symlink(self.app.join(link), &place).map_err(TreeError::at(&place, "link"))?;
+        }
+        Ok(())
+    }
+
+    /// What stands for the content of a folder: real folders, parents first, and links.
+    fn entries(
+        &self,
+        folder: &Path,
+        real: &BTreeSet<PathBuf>,
+    ) -> Result<(Vec<PathBuf>, Vec<PathBuf>), TreeError> {
+        let (mut folders, mut links) = (Vec::new(), Vec::new());
         for name in names(&self.app.join(folder))? {
             let entry = folder.join(name);
             let target = self.app.join(&entry);
-            let place = self.runtime.join(&entry);
             let is_folder = target.symlink_metadata().is_ok_and(|m| m.is_dir());
             if is_folder && real.contains(&entry) {
-                self.marker.folders.push(entry.clone());
-                fs::create_dir(&place).map_err(TreeError::at(&place, "create the folder"))?;
-                self.link_entries(&entry, real)?;
+                let (below_folders, below_links) = self.entries(&entry, real)?;
+                folders.push(entry);
+                folders.extend(below_folders);
+                links.extend(below_links);
             } else {
-                self.marker.links.push(entry);
-                symlink(&target, &place).map_err(TreeError::at(&place, "link"))?;
+                links.push(entry);
             }
         }
-        Ok(())
+        Ok((folders, links))
     }
 
     /// Turns the link at `folder` into a real folder, and those below it that are listed.
@@ -309,12 +333,13 @@ impl Linked {
             // Already open, or replaced by a hook, and then it is a real folder anyway.
             return Ok(());
         }
+        // Both until the link is gone: what heals goes by what it finds.
+        self.marker.folders.push(folder.to_owned());
+        self.marker.save(&self.runtime)?;
         fs::remove_file(&place).map_err(TreeError::at(&place, "remove the link"))?;
         self.marker.links.retain(|link| link != folder);
-        self.marker.folders.push(folder.to_owned());
         fs::create_dir(&place).map_err(TreeError::at(&place, "create the folder"))?;
-        self.link_entries(folder, real)?;
-        self.marker.save(&self.runtime)
+        self.link_entries(folder, real)
     }
 
     fn bring_in(&mut self) -> Result<(), TreeError> {
@@ -371,6 +396,7 @@ impl Linked {
 
     fn is_not_the_builds(&self, name: &std::ffi::OsStr) -> bool {
         name == MARKER
+            || name == MARKER_IN_THE_MAKING
             || name == ASIDE
             || self.foreign.contains(name)
             || (self.home_is_runtime
@@ -397,20 +423,38 @@ impl Marker {
             aside: named(&self.aside),
         })
         .unwrap_or_default();
-        fs::write(&path, json).map_err(TreeError::at(&path, "write"))
+        let new = runtime.join(MARKER_IN_THE_MAKING);
+        fs::write(&new, json)
+            .and_then(|()| fs::rename(&new, &path))
+            .map_err(TreeError::at(&path, "write"))
     }
 }
 
-/// Undoes what a marker in the runtime path tells of: removes links, folders that are empty
-/// without them, and brings back what was moved aside.
+/// Undoes what the marker of a build that was killed tells of. What that build made in folders of
+/// ours goes too: another build would take it for the app's.
 fn heal(runtime: &Path) -> Result<(), TreeError> {
     let path = runtime.join(MARKER);
     let Ok(json) = fs::read(&path) else {
         return Ok(());
     };
-    undo(runtime, &serde_json::from_slice(&json).unwrap_or_default())
+    let mut marker: Marker = serde_json::from_slice(&json).unwrap_or_default();
+    let is_below = |path: &PathBuf| {
+        let mut parts = path.components();
+        parts.all(|part| matches!(part, Component::Normal(_))) && !path.as_os_str().is_empty()
+    };
+    for paths in [&mut marker.folders, &mut marker.links, &mut marker.aside] {
+        paths.retain(is_below);
+    }
+    for folder in &marker.folders {
+        let place = runtime.join(folder);
+        if place.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            tree::remove(&place)?;
+        }
+    }
+    undo(runtime, &marker)
 }
 
+/// Removes links, folders that are empty without them, and brings back what was moved aside.
 fn undo(runtime: &Path, marker: &Marker) -> Result<(), TreeError> {
     for link in &marker.links {
         let place = runtime.join(link);
@@ -430,6 +474,7 @@ fn undo(runtime: &Path, marker: &Marker) -> Result<(), TreeError> {
         }
     }
     let _ = fs::remove_dir(&aside);
+    tree::remove(&runtime.join(MARKER_IN_THE_MAKING))?;
     tree::remove(&runtime.join(MARKER))
 }
 
@@ -458,11 +503,12 @@ fn remove_dangling_priv_links(app: &Path) {
     let Ok(environments) = fs::read_dir(app.join("_build")) else {
         return;
     };
-    for environment in environments.filter_map(Result::ok) {
+    let itself = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    for environment in environments.filter_map(Result::ok).filter(itself) {
         let Ok(apps) = fs::read_dir(environment.path().join("lib")) else {
             continue;
         };
-        for lib in apps.filter_map(Result::ok) {
+        for lib in apps.filter_map(Result::ok).filter(itself) {
             let link = lib.path().join("priv");
             if link.is_symlink() && !link.exists() {
                 let _ = fs::remove_file(link);
@@ -477,8 +523,9 @@ fn names(folder: &Path) -> Result<BTreeSet<std::ffi::OsString>, TreeError> {
         .map_err(TreeError::at(folder, "list"))
 }
 
-/// Locks the folder itself, so that no lock file is left in it.
-fn lock(runtime: &Path, cancel: &Cancel, waiting: impl FnOnce()) -> io::Result<File> {
+/// Locks the folder itself, so that no lock file is left in it. [`io::ErrorKind::Interrupted`] where
+/// the build was cancelled meanwhile.
+pub(crate) fn lock(runtime: &Path, cancel: &Cancel, waiting: impl FnOnce()) -> io::Result<File> {
     let file = File::open(runtime)?;
     let mut waiting = Some(waiting);
     loop {
@@ -501,6 +548,7 @@ fn lock(runtime: &Path, cancel: &Cancel, waiting: impl FnOnce()) -> io::Result<F
 #[cfg(test)]
 mod tests {
     use super::*;
+    use walkdir::WalkDir;
 
     struct Case {
         _root: tempfile::TempDir,
@@ -812,5 +860,55 @@ mod tests {
             second.join().unwrap().leave().unwrap();
         });
         assert!(waited.load(std::sync::atomic::Ordering::SeqCst));
+    }
+
+    #[test]
+    fn a_build_that_is_killed_at_any_moment_is_healed_by_the_next() {
+        // What is told of in the marker need not have been made.
+        for made in 0..6 {
+            let case = case(&[
+                "mix.exs",
+                "lib/a.ex",
+                "deps/nif/mix.exs",
+                "apps/web/mix.exs",
+            ]);
+            fs::write(case.runtime.join("mix.exs"), "the runtime path's own").unwrap();
+            let path = case.enter(&[".", "apps/web"]);
+            path.open_dependencies().unwrap();
+            std::mem::forget(path);
+            // As the lock goes with a process.
+            let held: Vec<PathBuf> = WalkDir::new(&case.runtime)
+                .min_depth(1)
+                .contents_first(true)
+                .into_iter()
+                .map(|entry| entry.unwrap().into_path())
+                .filter(|path| !path.starts_with(case.runtime.join(ASIDE)))
+                .filter(|path| path.file_name() != Some(MARKER.as_ref()))
+                .collect();
+            for path in held.iter().step_by(made + 1) {
+                let _ = fs::remove_file(path).or_else(|_| fs::remove_dir(path));
+            }
+            let of_the_killed = case.runtime.join("deps/nif/left");
+            if of_the_killed.parent().unwrap().is_dir() {
+                fs::write(of_the_killed, "").unwrap();
+            }
+            heal(&case.runtime).unwrap();
+            assert_eq!(case.left_in_runtime(), ["mix.exs"], "{made}");
+            let own = fs::read_to_string(case.runtime.join("mix.exs")).unwrap();
+            assert_eq!(own, "the runtime path's own");
+            assert!(case.app.join("lib/a.ex").exists());
+        }
+    }
+
+    #[test]
+    fn a_marker_heals_nothing_outside() {
+        let case = case(&["mix.exs"]);
+        let outside = case.app.join("mix.exs");
+        let marker =
+            r#"{"folders":["../build",""],"links":["../build/mix.exs"],"aside":["../build"]}"#;
+        fs::write(case.runtime.join(MARKER), marker).unwrap();
+        heal(&case.runtime).unwrap();
+        assert!(outside.exists());
+        assert_eq!(case.left_in_runtime(), [""; 0]);
     }
 }

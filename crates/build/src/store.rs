@@ -5,15 +5,21 @@
 //! *State* (`deps`, `_build`, `node_modules`) is changed by every build: it is taken or dropped
 //! whole, by a key of everything it depends on.
 
+use crate::cancel::Cancel;
 use crate::digest::{hex, sha256_of};
+use crate::stable_path;
 use crate::tree::{self, Amount, Method, Times, TreeError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
+use tempfile::TempDir;
 use walkdir::WalkDir;
 
 /// Everything that something kept depends on, by name: `{"otp": "27.3.4.2", "os": "ubuntu-24.04"}`.
@@ -138,7 +144,19 @@ pub struct CacheDir {
     root: PathBuf,
     stamps: Stamps,
     used: Mutex<BTreeSet<String>>,
+    discarded: AtomicU32,
+    /// Why what was there has been dropped, if it has been.
+    dropped: Option<String>,
+    /// Held until this build needs the folder no more.
+    _lock: Option<File>,
+    /// Where the platform's folder cannot be used.
+    own: Option<TempDir>,
 }
+
+/// What is below the folder, but for notes and reports.
+const KINDS: [&str; 3] = ["tools", "state", "scratch"];
+/// What begins so is of [`crate::report`].
+const REPORT: &str = "report";
 
 /// The format of the cache: a change of it drops what older versions kept.
 const FORMAT: &str = "2";
@@ -170,31 +188,121 @@ struct ManifestFile {
 }
 
 impl CacheDir {
-    /// Uses `CACHE_DIR/mixpack`; other buildpacks' entries beside it are none of it.
+    /// [`CacheDir::open`], for one build at a time: `waiting` is called once where another build
+    /// uses the folder. Where the filesystem knows no locks, nobody waits.
+    pub fn open_alone(
+        cache_dir: &Path,
+        cancel: &Cancel,
+        waiting: impl FnOnce(),
+    ) -> Result<Self, TreeError> {
+        let root = cache_dir.join("mixpack");
+        real_folder(&root)?;
+        let lock = match stable_path::lock(&root, cancel, waiting) {
+            Err(source) if source.kind() == io::ErrorKind::Interrupted => {
+                return Err(TreeError::at(&root, "wait for")(source));
+            }
+            lock => lock.ok(),
+        };
+        Ok(Self {
+            _lock: lock,
+            ..Self::open(cache_dir)?
+        })
+    }
+
+    /// Uses `CACHE_DIR/mixpack`; other buildpacks' entries beside it are none of it. What another
+    /// format has left is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When something in it could not be changed later.
     pub fn open(cache_dir: &Path) -> Result<Self, TreeError> {
         Self::open_at(cache_dir.join("mixpack"), Stamps::Kept)
     }
 
-    /// Uses a folder that is ours alone.
+    /// [`CacheDir::open`] for a folder that is ours alone.
     pub fn open_at(root: PathBuf, stamps: Stamps) -> Result<Self, TreeError> {
-        let format = root.join("format");
-        if root.exists() && fs::read_to_string(&format).is_ok_and(|text| text != FORMAT) {
-            tree::remove(&root)?;
-        }
-        fs::create_dir_all(&root).map_err(TreeError::at(&root, "create the folder"))?;
-        fs::write(&format, FORMAT).map_err(TreeError::at(&format, "write"))?;
-        // What a killed build left half made.
-        tree::remove(&root.join("staging"))?;
-        Ok(Self {
+        real_folder(&root)?;
+        let mut cache = Self {
             root,
             stamps,
             used: Mutex::default(),
+            discarded: AtomicU32::new(0),
+            dropped: None,
+            _lock: None,
+            own: None,
+        };
+        // What a killed build left half made.
+        tree::remove(&cache.root.join("staging"))?;
+        let format = fs::read_to_string(cache.root.join("format"));
+        if !format.is_ok_and(|text| text == FORMAT) {
+            if cache.drop_all()? {
+                cache.dropped = Some("another version of Mixpack has made it".to_owned());
+            }
+            cache.write_note("format", FORMAT)?;
+        }
+        for kind in KINDS {
+            let folder = cache.root.join(kind);
+            real_folder(&folder)?;
+            writable(&folder)?;
+            for name in fs::read_dir(&folder).map_err(TreeError::at(&folder, "list"))? {
+                let entry = name.map_err(TreeError::at(&folder, "list"))?.path();
+                if entry.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+                    writable(&entry)?;
+                }
+            }
+        }
+        writable(&cache.root)?;
+        Ok(cache)
+    }
+
+    /// A folder that goes with this build, where the platform's cannot be used.
+    pub fn for_once() -> Result<Self, TreeError> {
+        let own = tempfile::Builder::new()
+            .prefix("mixpack-cache-")
+            .tempdir()
+            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+        let cache = Self::open(own.path())?;
+        Ok(Self {
+            own: Some(own),
+            ..cache
         })
     }
 
     /// Leaves nothing of the making behind; nothing may be kept afterwards.
     pub fn close(&self) -> Result<(), TreeError> {
         tree::remove(&self.root.join("staging"))
+    }
+
+    /// Why nothing of what was there is used, if so.
+    #[must_use]
+    pub fn dropped(&self) -> Option<&str> {
+        self.dropped.as_deref()
+    }
+
+    /// Drops everything but reports; whether there was anything.
+    fn drop_all(&self) -> Result<bool, TreeError> {
+        let mut found = false;
+        let list = || TreeError::at(&self.root, "list");
+        for entry in fs::read_dir(&self.root).map_err(list())? {
+            let entry = entry.map_err(list())?;
+            if !entry.file_name().as_bytes().starts_with(REPORT.as_bytes()) {
+                found = true;
+                tree::remove(&entry.path())?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Takes an entry away whole before any part of it goes: what is half removed must not be
+    /// taken for what was kept by a later build, if this one is killed.
+    fn discard(&self, entry: &Path) -> Result<(), TreeError> {
+        if entry.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        let number = self.discarded.fetch_add(1, Ordering::Relaxed);
+        let away = self.staging(&format!("discarded-{number}"))?;
+        fs::rename(entry, &away).map_err(TreeError::at(entry, "move away"))?;
+        tree::remove(&away)
     }
 
     /// A folder for one thing in the making, on the same filesystem as its later place.
@@ -236,7 +344,7 @@ impl Store for CacheDir {
             Ok(()) => {}
             Err(reason) => {
                 tool = reason.map_or(Tool::Made, Tool::Remade);
-                tree::remove(&entry)?;
+                self.discard(&entry)?;
                 let staging = self.staging(&id)?;
                 fs::create_dir_all(&staging)
                     .map_err(TreeError::at(&staging, "create the folder"))?;
@@ -263,7 +371,7 @@ impl Store for CacheDir {
             }
             Err(None) => Ok(Taken::No),
             Err(Some(reason)) => {
-                tree::remove(&entry)?;
+                self.discard(&entry)?;
                 Ok(Taken::Unusable(reason))
             }
         }
@@ -274,7 +382,7 @@ impl Store for CacheDir {
         let staging = self.staging(&id)?;
         fs::create_dir_all(&staging).map_err(TreeError::at(&staging, "create the folder"))?;
         let amount = tree::transfer(from, &staging.join("tree"), Method::Link, |_| true)?;
-        tree::remove(&entry)?;
+        self.discard(&entry)?;
         self.enter(&staging, &entry, key)?;
         Ok(amount)
     }
@@ -286,25 +394,37 @@ impl Store for CacheDir {
 
     fn restore(&self, name: &str, key: &Key, place: &Path) -> Result<Restored, TreeError> {
         let entry = self.folder("state", name)?;
-        let Ok(text) = fs::read_to_string(entry.join("key.json")) else {
+        let Ok(found) = entry.symlink_metadata() else {
             return Ok(Restored::Nothing);
         };
         if fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_some()) {
             return Ok(Restored::InApp);
         }
-        let reasons = match serde_json::from_str::<Key>(&text) {
-            Ok(kept) => differences(&kept, key),
-            Err(_) => vec!["its record cannot be read".to_owned()],
+        let record = || serde_json::from_slice::<Key>(&fs::read(entry.join("key.json")).ok()?).ok();
+        let reasons = match record() {
+            _ if !found.is_dir() => vec!["it is no folder".to_owned()],
+            None => vec!["its record cannot be read".to_owned()],
+            Some(kept) => differences(&kept, key),
+        };
+        let tree = entry.join("tree");
+        let reasons = if reasons.is_empty() {
+            let contents = fs::read_to_string(entry.join("contents")).ok();
+            let same = self.restore_times(&entry).is_ok()
+                && contents.is_some()
+                && contents == contents_of(&tree).ok();
+            if same {
+                Vec::new()
+            } else {
+                vec!["its files are not those that were kept".to_owned()]
+            }
+        } else {
+            reasons
         };
         if !reasons.is_empty() {
-            tree::remove(&entry)?;
+            self.discard(&entry)?;
             return Ok(Restored::Dropped(reasons));
         }
-        let tree = entry.join("tree");
-        let restored = self
-            .restore_times(&entry)
-            .and_then(|()| tree::transfer(&tree, place, Method::Copy, |_| true));
-        match restored {
+        match tree::transfer(&tree, place, Method::Copy, |_| true) {
             Ok(amount) => Ok(Restored::Taken(amount)),
             Err(error) => {
                 tree::remove(place)?;
@@ -334,19 +454,22 @@ impl Store for CacheDir {
             let times = serde_json::to_vec(&tree::times(&new)).unwrap_or_default();
             fs::write(&path, times).map_err(TreeError::at(&path, "write"))?;
         }
-        tree::remove(&entry)?;
+        let contents = staging.join("contents");
+        fs::write(&contents, contents_of(&new)?).map_err(TreeError::at(&contents, "write"))?;
+        self.discard(&entry)?;
         fs::rename(&staging, &entry).map_err(TreeError::at(&entry, "move into the cache"))?;
         Ok(amount)
     }
 
     fn scratch(&self, name: &str) -> Result<PathBuf, TreeError> {
         let folder = self.folder("scratch", name)?;
-        fs::create_dir_all(&folder).map_err(TreeError::at(&folder, "create the folder"))?;
+        real_folder(&folder)?;
         Ok(folder)
     }
 
     fn shared(&self) -> Option<PathBuf> {
-        self.root.parent().map(Path::to_owned)
+        let parent = self.root.parent().map(Path::to_owned);
+        parent.filter(|_| self.own.is_none())
     }
 
     fn read_note(&self, name: &str) -> Option<String> {
@@ -371,7 +494,7 @@ impl Store for CacheDir {
                 .to_str()
                 .is_some_and(|name| used.contains(name))
             {
-                tree::remove(&entry.path())?;
+                self.discard(&entry.path())?;
             }
         }
         Ok(())
@@ -382,10 +505,10 @@ impl Store for CacheDir {
     }
 
     fn clear(&self) -> Result<(), TreeError> {
-        for kind in ["tools", "state", "scratch", "staging"] {
-            tree::remove(&self.root.join(kind))?;
+        for kind in KINDS {
+            self.discard(&self.root.join(kind))?;
         }
-        Ok(())
+        tree::remove(&self.root.join("staging"))
     }
 }
 
@@ -449,12 +572,63 @@ impl CacheDir {
     }
 }
 
+/// A folder, and no link to one: what is in it may be removed.
+fn real_folder(path: &Path) -> Result<(), TreeError> {
+    if path.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
+        tree::remove(path)?;
+    }
+    fs::create_dir_all(path).map_err(TreeError::at(path, "create the folder"))
+}
+
+fn writable(folder: &Path) -> Result<(), TreeError> {
+    let probe = tempfile::tempfile_in(folder);
+    probe.map(drop).map_err(TreeError::at(folder, "write to"))
+}
+
+/// A digest of what is seen of a tree without reading its files: paths, sizes, times in seconds,
+/// which archives of a cache keep, and where links lead.
+fn contents_of(tree: &Path) -> Result<String, TreeError> {
+    let mut hasher = Sha256::new();
+    let mut field = |bytes: &[u8]| {
+        hasher.update(bytes.len().to_le_bytes());
+        hasher.update(bytes);
+    };
+    for entry in WalkDir::new(tree)
+        .sort_by_file_name()
+        .follow_root_links(false)
+    {
+        let entry = entry.map_err(|error| TreeError::at(tree, "read")(error.into()))?;
+        let path = entry.path();
+        let relative = path.strip_prefix(tree).unwrap_or(path);
+        field(relative.as_os_str().as_bytes());
+        if entry.file_type().is_symlink() {
+            let link = fs::read_link(path).map_err(TreeError::at(path, "read the link"))?;
+            field(b"link");
+            field(link.as_os_str().as_bytes());
+        } else if entry.file_type().is_file() {
+            let found = path
+                .symlink_metadata()
+                .map_err(TreeError::at(path, "read"))?;
+            field(b"file");
+            field(&found.len().to_le_bytes());
+            field(&found.mtime().to_le_bytes());
+        } else {
+            field(b"folder");
+        }
+    }
+    Ok(hex(&hasher.finalize()))
+}
+
 /// `Ok` when the entry is what was made; `Err(None)` when there is none.
 ///
 /// Sizes, times and inodes are compared. Where the cache has been moved since, the bytes are.
 fn check(entry: &Path, key: &Key, stamps: Stamps) -> Result<(), Option<String>> {
-    if entry.symlink_metadata().is_err() {
+    let is_folder = |path: &Path| path.symlink_metadata().map(|found| found.is_dir());
+    let Ok(entry_is_folder) = is_folder(entry) else {
         return Err(None);
+    };
+    if !entry_is_folder || !is_folder(&entry.join("tree")).is_ok_and(|is| is) {
+        return Err(Some("it is no folder".to_owned()));
     }
     let text =
         fs::read(entry.join("manifest.json")).map_err(|_| Some("it has no manifest".to_owned()))?;
@@ -490,6 +664,11 @@ fn check(entry: &Path, key: &Key, stamps: Stamps) -> Result<(), Option<String>> 
         if !fs::read_link(tree.join(path)).is_ok_and(|found| found == *target) {
             return Err(changed(path));
         }
+    }
+    let held = WalkDir::new(&tree).into_iter().filter_map(Result::ok);
+    let held = held.filter(|entry| !entry.file_type().is_dir()).count();
+    if held != manifest.files.len() + manifest.links.len() {
+        return Err(Some("it holds more than was made".to_owned()));
     }
     if moved {
         check_bytes(&tree, &manifest).map_err(|path| changed(&path))?;
@@ -828,5 +1007,204 @@ mod tests {
             store.save("deps", &key("1"), &from, &[]).unwrap();
         }
         assert_eq!(tree::measure(dir.path()), once);
+    }
+
+    /// A cache with one tool and one state, and what a build would find in it.
+    struct Kept {
+        dir: tempfile::TempDir,
+    }
+
+    impl Kept {
+        fn new() -> Self {
+            let kept = Self {
+                dir: tempfile::tempdir().unwrap(),
+            };
+            let store = kept.open();
+            let place = kept.dir.path().join("place");
+            let made = store.tool("erlang", &key("27"), &place, &mut make("27"));
+            assert_eq!(made.unwrap(), Tool::Made);
+            let from = kept.dir.path().join("from");
+            fs::create_dir_all(from.join("lib")).unwrap();
+            fs::write(from.join("lib/a.beam"), "beam").unwrap();
+            symlink("lib", from.join("link")).unwrap();
+            store.save("_build", &key("1"), &from, &[]).unwrap();
+            fs::write(kept.dir.path().join("outside"), "precious").unwrap();
+            kept
+        }
+
+        fn open(&self) -> CacheDir {
+            CacheDir::open(&self.dir.path().join("cache")).unwrap()
+        }
+
+        fn path(&self, below: &str) -> PathBuf {
+            self.dir.path().join("cache/mixpack").join(below)
+        }
+
+        fn tool(&self) -> Tool {
+            let store = self.open();
+            let place = self.dir.path().join("place");
+            let tool = store.tool("erlang", &key("27"), &place, &mut make("27"));
+            assert_eq!(fs::read_to_string(place.join("file")).unwrap(), "27");
+            assert_eq!(names_in(&place), ["file"]);
+            store.forget_unused().unwrap();
+            tool.unwrap()
+        }
+
+        fn state(&self) -> Restored {
+            let place = self.dir.path().join("restored");
+            tree::remove(&place).unwrap();
+            self.open().restore("_build", &key("1"), &place).unwrap()
+        }
+
+        fn tool_entry(&self) -> String {
+            let name = names_in(&self.path("tools")).remove(0);
+            format!("tools/{name}")
+        }
+    }
+
+    fn names_in(folder: &Path) -> Vec<String> {
+        let names = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = names
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    type Harm<'a> = &'a dyn Fn(&Kept);
+
+    const NOT_AS_KEPT: &str = "its files are not those that were kept";
+
+    #[test]
+    fn state_that_is_not_what_was_kept_is_dropped_and_said() {
+        let file = "state/_build/tree/lib/a.beam";
+        let truncate = |kept: &Kept| fs::write(kept.path(file), "be").unwrap();
+        let of_another_time = |kept: &Kept| {
+            let file = File::options().write(true).open(kept.path(file)).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        };
+        let gone = |kept: &Kept| fs::remove_file(kept.path(file)).unwrap();
+        let more = |kept: &Kept| fs::write(kept.path("state/_build/tree/more"), "").unwrap();
+        let link = |kept: &Kept| {
+            fs::remove_file(kept.path(file)).unwrap();
+            symlink(kept.dir.path().join("outside"), kept.path(file)).unwrap();
+        };
+        let led_out = |kept: &Kept| {
+            fs::rename(kept.path("state/_build/tree"), kept.dir.path().join("tree")).unwrap();
+            symlink(kept.dir.path().join("tree"), kept.path("state/_build/tree")).unwrap();
+        };
+        let no_digest = |kept: &Kept| fs::remove_file(kept.path("state/_build/contents")).unwrap();
+        let record = |kept: &Kept| fs::write(kept.path("state/_build/key.json"), "{\"ver").unwrap();
+        let linked = |kept: &Kept| {
+            fs::rename(kept.path("state/_build"), kept.dir.path().join("all")).unwrap();
+            symlink(kept.dir.path().join("all"), kept.path("state/_build")).unwrap();
+        };
+        let cases: [(Harm<'_>, &str); 9] = [
+            (&truncate, NOT_AS_KEPT),
+            (&of_another_time, NOT_AS_KEPT),
+            (&gone, NOT_AS_KEPT),
+            (&more, NOT_AS_KEPT),
+            (&link, NOT_AS_KEPT),
+            (&led_out, NOT_AS_KEPT),
+            (&no_digest, NOT_AS_KEPT),
+            (&record, "its record cannot be read"),
+            (&linked, "it is no folder"),
+        ];
+        for (at, (harm, reason)) in cases.into_iter().enumerate() {
+            let kept = Kept::new();
+            let amount = Amount { files: 1, bytes: 4 };
+            assert_eq!(kept.state(), Restored::Taken(amount), "{at}");
+            harm(&kept);
+            assert_eq!(kept.state(), Restored::Dropped(vec![reason.into()]), "{at}");
+            assert_eq!(kept.state(), Restored::Nothing, "{at}");
+            let outside = fs::read_to_string(kept.dir.path().join("outside"));
+            assert_eq!(outside.unwrap(), "precious", "{at}");
+        }
+    }
+
+    #[test]
+    fn a_tool_with_more_in_it_or_led_elsewhere_is_made_again() {
+        let kept = Kept::new();
+        let entry = kept.tool_entry();
+        symlink("/etc", kept.path(&entry).join("tree/etc")).unwrap();
+        let more = "it holds more than was made".to_owned();
+        assert_eq!(kept.tool(), Tool::Remade(more));
+        let elsewhere = kept.dir.path().join("elsewhere");
+        for linked in [format!("{entry}/tree"), entry] {
+            fs::rename(kept.path(&linked), &elsewhere).unwrap();
+            symlink(&elsewhere, kept.path(&linked)).unwrap();
+            let no_folder = "it is no folder".to_owned();
+            assert_eq!(kept.tool(), Tool::Remade(no_folder));
+            assert!(!names_in(&elsewhere).is_empty());
+            tree::remove(&elsewhere).unwrap();
+        }
+        assert_eq!(kept.tool(), Tool::Reused);
+    }
+
+    #[test]
+    fn a_cache_that_links_lead_out_of_is_a_miss_and_nothing_outside_is_touched() {
+        for folder in ["tools", "state", "staging", "scratch", ""] {
+            let kept = Kept::new();
+            let elsewhere = kept.dir.path().join("elsewhere");
+            fs::create_dir(&elsewhere).unwrap();
+            fs::write(elsewhere.join("precious"), "").unwrap();
+            let link = match folder {
+                "" => kept.dir.path().join("cache/mixpack"),
+                folder => kept.path(folder),
+            };
+            tree::remove(&link).unwrap();
+            symlink(&elsewhere, &link).unwrap();
+            let tool = kept.tool();
+            let reused = matches!(folder, "state" | "staging" | "scratch");
+            assert_eq!(tool == Tool::Reused, reused, "{folder}");
+            kept.open().scratch("npm").unwrap();
+            kept.open().clear().unwrap();
+            assert_eq!(names_in(&elsewhere), ["precious"], "{folder}");
+        }
+    }
+
+    #[test]
+    fn what_another_version_has_left_is_dropped_and_said_and_reports_stay() {
+        let old = |kept: &Kept| fs::write(kept.path("format"), "1").unwrap();
+        let half_gone = |kept: &Kept| fs::remove_file(kept.path("format")).unwrap();
+        let cases: [Harm<'_>; 2] = [&old, &half_gone];
+        for harm in cases {
+            let kept = Kept::new();
+            fs::write(kept.path("report.json"), "{}").unwrap();
+            assert_eq!(kept.open().dropped(), None);
+            harm(&kept);
+            let store = kept.open();
+            assert!(store.dropped().is_some());
+            assert!(kept.path("report.json").exists());
+            assert_eq!(kept.state(), Restored::Nothing);
+            assert_eq!(kept.tool(), Tool::Made);
+            assert_eq!(kept.open().dropped(), None);
+        }
+    }
+
+    #[test]
+    fn a_second_build_waits_for_the_first_and_a_cancelled_one_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let cancel = Cancel::default();
+        let never = || panic!("nobody else is there");
+        let first = CacheDir::open_alone(dir.path(), &cancel, never).unwrap();
+        // What the first one is making must not go.
+        let making = first.staging("deps").unwrap();
+        fs::create_dir_all(&making).unwrap();
+        let (told, waits) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                CacheDir::open_alone(dir.path(), &cancel, || told.send(()).unwrap()).unwrap()
+            });
+            waits.recv().unwrap();
+            assert!(making.exists());
+            drop(first);
+            let second = second.join().unwrap();
+            assert!(!making.exists());
+            cancel.cancel();
+            let third = CacheDir::open_alone(dir.path(), &cancel, || {});
+            assert_eq!(third.unwrap_err().source.kind(), io::ErrorKind::Interrupted);
+            drop(second);
+        });
     }
 }

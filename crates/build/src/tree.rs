@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Metadata};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
@@ -240,8 +240,15 @@ pub fn times(root: &Path) -> Times {
 /// Gives the folders and files below `root` the times that they had. What is no longer there has
 /// none.
 pub fn set_times_of(root: &Path, times: &Times) -> Result<(), TreeError> {
-    for (path, (seconds, nanos)) in times {
+    let is_inside = |path: &Path| {
+        path.components()
+            .all(|part| matches!(part, Component::Normal(_)))
+    };
+    for (path, (seconds, nanos)) in times.iter().filter(|(path, _)| is_inside(path)) {
         let path = root.join(path);
+        if path.is_symlink() {
+            continue;
+        }
         let since = u64::try_from(*seconds).ok().zip(u32::try_from(*nanos).ok());
         let time = since.map(|(seconds, nanos)| Duration::new(seconds, nanos));
         let time = time.and_then(|since| UNIX_EPOCH.checked_add(since));
@@ -282,6 +289,15 @@ pub fn remove(path: &Path) -> Result<(), TreeError> {
         fs::remove_file(path)
     };
     removed.map_err(TreeError::at(path, "remove"))
+}
+
+/// Removes everything in a folder.
+pub fn clear(folder: &Path) -> Result<(), TreeError> {
+    let entries = fs::read_dir(folder).map_err(TreeError::at(folder, "list"))?;
+    for entry in entries {
+        remove(&entry.map_err(TreeError::at(folder, "list"))?.path())?;
+    }
+    Ok(())
 }
 
 /// Moves a file, link or folder, over a filesystem border if need be.

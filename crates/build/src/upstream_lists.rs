@@ -103,6 +103,7 @@ impl UpstreamLists {
                 url,
                 read_at,
                 outdated,
+                ..
             }) => {
                 self.warnings.extend(outdated.map(|why| why.warning));
                 self.other = Other::Read(url, read_at);

@@ -10,10 +10,10 @@ use ureq::Agent;
 
 use crate::address::{Address, redact};
 use crate::checksum::Checksum;
-use crate::error::{FetchError, Kind, Retry};
+use crate::error::{FetchError, Kind, LooksLike, Retry};
 use crate::observer::{Observer, Retrying};
 use crate::transfer::{self, Body, Failure, expect_magic};
-use crate::tree::{Refusal, Tree, finish_file};
+use crate::tree::{Limits, Refusal, Tree, finish_file};
 use crate::{untar, unzip};
 
 /// What the names of all temporary files and directories begin with. They stand beside the
@@ -143,7 +143,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Besides what any transfer can meet: [`Kind::TooLarge`] above `max_bytes`, [`Kind::NotText`].
+    /// Besides what any transfer can meet: [`Kind::TooLarge`] above `max_bytes`, [`Kind::Page`],
+    /// [`Kind::NotText`].
     pub fn text(
         &self,
         url: &str,
@@ -165,6 +166,9 @@ impl Client {
             if bytes.len() as u64 > max_bytes {
                 return Err(body.fail(Kind::TooLarge { limit: max_bytes }));
             }
+            if LooksLike::of(&bytes) == LooksLike::Html {
+                return Err(body.fail(Kind::Page));
+            }
             String::from_utf8(bytes).map_err(|_| body.fail(Kind::NotText))
         })
     }
@@ -177,9 +181,10 @@ impl Client {
     /// user can enter.
     ///
     /// Entries keep their permission bits (set-user-id, set-group-id and sticky are dropped, the
-    /// owner can always read and write) and do not keep their owners. Refused, with the entry's
-    /// name: paths that are absolute or hold `..`, paths through a link, links that lead or could
-    /// lead out, devices and pipes.
+    /// owner can always read and write, others can never write) and do not keep their owners.
+    /// Refused, with the entry's name: paths that are absolute or hold `..`, paths through a link,
+    /// links that lead or could lead out, devices and pipes, names that no file system takes, and
+    /// the entry with which the archive holds more than a toolchain does.
     ///
     /// # Errors
     ///
@@ -205,7 +210,8 @@ impl Client {
                         source,
                     })?;
                 // One level down, since the staging directory itself is closed to others.
-                let mut tree = Tree::create(staging.path().join("tree"), archive.strip_components)?;
+                let root = staging.path().join("tree");
+                let mut tree = Tree::create(root, archive.strip_components, Limits::default())?;
                 let (bytes, sha256) = match archive.format {
                     Format::TarGz => unpack_tar_gz(body, published, &mut tree)?,
                     Format::Zip => unpack_zip(body, published, &mut tree, staging.path())?,

@@ -81,6 +81,9 @@ pub enum Kind {
         actual: String,
         algorithm: Algorithm,
     },
+    /// A page, as proxies and sign-in forms send it, where a list was asked for.
+    #[error("not a list but an HTML page")]
+    Page,
     /// A text that is not UTF-8.
     #[error("text is not UTF-8")]
     NotText,
@@ -146,6 +149,7 @@ impl Kind {
             | Kind::CorruptArchive(_)
             | Kind::UnsafeEntry { .. }
             | Kind::ChecksumMismatch { .. }
+            | Kind::Page
             | Kind::NotText
             | Kind::TooLarge { .. } => Class::Integrity,
             Kind::BadUrl(_) => Class::Address,
@@ -166,6 +170,7 @@ impl Kind {
             Kind::NotAnArchive { .. }
             | Kind::CorruptArchive(_)
             | Kind::ChecksumMismatch { .. }
+            | Kind::Page
             | Kind::NotText => Retry::Once,
             Kind::Status(_)
             | Kind::TooManyRedirects(_)

@@ -15,7 +15,7 @@
 //! |---|---|
 //! | no connection, no name, no TLS, a timeout, a body cut short, an answer that is not HTTP | until [`Settings::attempts`] are used up |
 //! | status 408, 429, 500, 502, 503, 504 (`Retry-After` in seconds is honoured up to [`Settings::longest_wait`]) | likewise |
-//! | a checksum that does not match, an archive that is none or is corrupt (one bad node of a CDN) | once |
+//! | a checksum that does not match, an archive that is none or is corrupt, a page for a list (one bad node of a CDN) | once |
 //! | any other status, an unsafe archive entry, an error of this machine | never |
 //!
 //! An attempt always starts over: nothing of a broken download is kept.
@@ -24,6 +24,8 @@ mod address;
 mod checksum;
 mod client;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod observer;
 mod transfer;
 mod tree;

@@ -46,6 +46,35 @@ fn printable(name: &[u8]) -> String {
         .collect()
 }
 
+/// The longest name of an entry, in bytes: ten times that of any published toolchain.
+const LONGEST_NAME: usize = 2048;
+/// The longest part of a name between two slashes, in bytes (`NAME_MAX` of Linux).
+const LONGEST_PART: usize = 255;
+/// The longest target of a symbolic link, in bytes (`PATH_MAX` of Linux, which counts a NUL).
+pub(crate) const LONGEST_TARGET: usize = 4095;
+
+/// How much an archive may hold. The largest that upstream publishes, Node, unpacks to 0.2 GB in
+/// 6000 entries: what goes beyond ten times that is made to fill the disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Of all files together.
+    pub(crate) bytes: u64,
+    /// Directories that are only implied, and entries that a later one replaces, count too.
+    pub(crate) entries: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes: 2 << 30,
+            entries: 200_000,
+        }
+    }
+}
+
+const TOO_MANY_BYTES: &str = "with it the archive unpacks to more than 2 GiB";
+const TOO_MANY_ENTRIES: &str = "with it the archive holds more than 200000 entries";
+
 /// Entries are made only below directories that this very unpacking made, so no link in the archive
 /// can redirect a write; and a link is only made where it cannot lead out, so that whoever uses the
 /// tree later cannot be led out either.
@@ -55,19 +84,22 @@ pub(crate) struct Tree {
     /// Directories known to be real ones. None is ever replaced by anything else.
     directories: HashSet<PathBuf>,
     entries: u64,
+    /// What is left of the limits.
+    left: Limits,
     buffer: Vec<u8>,
 }
 
 impl Tree {
     /// An empty tree at `root`, which must not exist; its parent does. `strip` is how many leading
     /// components each entry loses.
-    pub(crate) fn create(root: PathBuf, strip: usize) -> Result<Self, Kind> {
+    pub(crate) fn create(root: PathBuf, strip: usize, limits: Limits) -> Result<Self, Kind> {
         match DirBuilder::new().mode(0o755).create(&root) {
             Ok(()) => Ok(Self {
                 root,
                 strip,
                 directories: HashSet::new(),
                 entries: 0,
+                left: limits,
                 buffer: vec![0; 128 * 1024],
             }),
             Err(source) => Err(Kind::Io { path: root, source }),
@@ -87,25 +119,35 @@ impl Tree {
         let Some(path) = self.locate(name)? else {
             return Ok(());
         };
+        if self.is_directory(&path) {
+            self.count(name)?;
+        }
         self.ensure_directory(&path, name)?;
         let full = self.root.join(&path);
         // Whatever the archive says, its owner can list, fill and remove it.
-        fs::set_permissions(&full, Permissions::from_mode(mode & 0o777 | 0o700))
+        fs::set_permissions(&full, Permissions::from_mode(mode & 0o755 | 0o700))
             .map_err(|source| Refusal::local(&full, source))?;
         self.entries += 1;
         Ok(())
     }
 
+    /// `size` is what the archive says of the content's length; the content itself has the last
+    /// word.
     pub(crate) fn file(
         &mut self,
         name: &[u8],
         mode: u32,
         modified: Option<SystemTime>,
+        size: u64,
         mut content: impl Read,
     ) -> Result<(), Refusal> {
+        if size > self.left.bytes {
+            return Err(Refusal::entry(name, TOO_MANY_BYTES));
+        }
         let Some(path) = self.locate(name)? else {
-            return Ok(());
+            return self.skip(name, content);
         };
+        self.count(name)?;
         let full = self.make_room(&path, name)?;
         let local = |source| Refusal::local(&full, source);
         let mut file = OpenOptions::new()
@@ -121,10 +163,24 @@ impl Tree {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Refusal::Unreadable(error)),
             };
+            self.left.bytes = (self.left.bytes)
+                .checked_sub(count as u64)
+                .ok_or_else(|| Refusal::entry(name, TOO_MANY_BYTES))?;
             file.write_all(&self.buffer[..count]).map_err(local)?;
         }
         finish_file(&file, mode, modified).map_err(local)?;
         self.entries += 1;
+        Ok(())
+    }
+
+    /// Reads over the content of a file that stripping leaves no name of.
+    fn skip(&mut self, name: &[u8], content: impl Read) -> Result<(), Refusal> {
+        let limit = self.left.bytes;
+        let read = io::copy(&mut content.take(limit.saturating_add(1)), &mut io::sink())
+            .map_err(Refusal::Unreadable)?;
+        self.left.bytes = limit
+            .checked_sub(read)
+            .ok_or_else(|| Refusal::entry(name, TOO_MANY_BYTES))?;
         Ok(())
     }
 
@@ -133,6 +189,10 @@ impl Tree {
         let Some(path) = self.locate(name)? else {
             return Ok(());
         };
+        self.count(name)?;
+        if target.is_empty() || target.len() > LONGEST_TARGET || target.contains(&0) {
+            return Err(Refusal::entry(name, "it is a link without a usable target"));
+        }
         let target = Path::new(OsStr::from_bytes(target));
         // The link's own directory is real, so going up from it first is what it seems. Going up
         // after going down is not: the way down may be through another link.
@@ -165,6 +225,7 @@ impl Tree {
         let Some(path) = self.locate(name)? else {
             return Ok(());
         };
+        self.count(name)?;
         let original = relative(target, self.strip)
             .map_err(|_| Refusal::entry(name, "it is a hard link out of the archive"))?
             .filter(|original| {
@@ -193,6 +254,14 @@ impl Tree {
         relative(name, self.strip).map_err(|why| Refusal::entry(name, why))
     }
 
+    /// One thing more that is made.
+    fn count(&mut self, name: &[u8]) -> Result<(), Refusal> {
+        self.left.entries = (self.left.entries)
+            .checked_sub(1)
+            .ok_or_else(|| Refusal::entry(name, TOO_MANY_ENTRIES))?;
+        Ok(())
+    }
+
     fn is_directory(&self, path: &Path) -> bool {
         path.as_os_str().is_empty() || self.directories.contains(path)
     }
@@ -208,6 +277,7 @@ impl Tree {
         let full = self.root.join(path);
         match DirBuilder::new().mode(0o755).create(&full) {
             Ok(()) => {
+                self.count(name)?;
                 self.directories.insert(path.to_owned());
                 Ok(())
             }
@@ -238,11 +308,11 @@ impl Tree {
     }
 }
 
-/// The permission bits of the archive, without set-user-id, set-group-id and sticky, and with what
-/// the owner needs to read and replace the file. The umask does not apply: what is unpacked is the
+/// The permission bits of the archive, without set-user-id, set-group-id and sticky, without leave
+/// for others to write, and with what the owner needs to read and replace the file. The umask does not apply: what is unpacked is the
 /// same everywhere.
 pub(crate) fn finish_file(file: &File, mode: u32, modified: Option<SystemTime>) -> io::Result<()> {
-    file.set_permissions(Permissions::from_mode(mode & 0o777 | 0o600))?;
+    file.set_permissions(Permissions::from_mode(mode & 0o755 | 0o600))?;
     modified.map_or(Ok(()), |time| file.set_modified(time))
 }
 
@@ -251,6 +321,9 @@ fn relative(name: &[u8], strip: usize) -> Result<Option<PathBuf>, &'static str> 
     if name.contains(&0) {
         return Err("its name holds a NUL byte");
     }
+    if name.len() > LONGEST_NAME {
+        return Err("its name is longer than 2048 bytes");
+    }
     let mut kept = PathBuf::new();
     let mut stripped = 0;
     for component in Path::new(OsStr::from_bytes(name)).components() {
@@ -258,6 +331,9 @@ fn relative(name: &[u8], strip: usize) -> Result<Option<PathBuf>, &'static str> 
             Component::RootDir | Component::Prefix(_) => return Err("its path is absolute"),
             Component::ParentDir => return Err("its path holds `..`"),
             Component::CurDir => {}
+            Component::Normal(part) if part.len() > LONGEST_PART => {
+                return Err("a part of its name is longer than 255 bytes");
+            }
             Component::Normal(_) if stripped < strip => stripped += 1,
             Component::Normal(part) => kept.push(part),
         }
@@ -280,6 +356,77 @@ mod tests {
         assert!(path("a/../../b", 2).is_err());
         assert!(path("..", 5).is_err());
         assert!(path("a\0b", 0).is_err());
+    }
+
+    fn small(directory: &Path) -> Tree {
+        let limits = Limits {
+            bytes: 1000,
+            entries: 5,
+        };
+        Tree::create(directory.join("tree"), 1, limits).unwrap()
+    }
+
+    fn why(result: Result<(), Refusal>) -> Option<&'static str> {
+        match result {
+            Ok(()) => None,
+            Err(Refusal::Final(Kind::UnsafeEntry { why, .. })) => Some(why),
+            Err(refusal) => panic!("{refusal:?}"),
+        }
+    }
+
+    /// What is declared is not believed when it is too little, and also counts where it is skipped.
+    #[test]
+    fn all_files_together_stay_within_the_limit() {
+        for name in [b"d/x".as_slice(), b"skipped-by-strip"] {
+            let directory = tempfile::tempdir().unwrap();
+            let mut tree = small(directory.path());
+            let mut file = |declared, bytes| {
+                let content = io::repeat(0).take(bytes);
+                why(tree.file(name, 0o644, None, declared, content))
+            };
+            assert_eq!(file(600, 600), None);
+            assert_eq!(file(400, 300), None);
+            assert_eq!(file(101, 0), Some(TOO_MANY_BYTES));
+            assert_eq!(file(0, 1_000_000), Some(TOO_MANY_BYTES));
+            let written = fs::metadata(tree.root().join("x")).map_or(0, |found| found.len());
+            assert!(written <= 100, "{written}");
+        }
+    }
+
+    #[test]
+    fn everything_that_is_made_counts() {
+        type Make = fn(&mut Tree, &[u8]) -> Result<(), Refusal>;
+        let makes: [Make; 4] = [
+            |tree, name| tree.file(name, 0o644, None, 0, io::empty()),
+            |tree, name| tree.symlink(name, b"target"),
+            |tree, name| tree.hard_link(name, b"d/first"),
+            |tree, name| tree.directory(name, 0o755),
+        ];
+        for make in makes {
+            let directory = tempfile::tempdir().unwrap();
+            let mut tree = small(directory.path());
+            tree.file(b"d/first", 0o644, None, 0, io::empty()).unwrap();
+            for number in 0..4 {
+                assert_eq!(why(make(&mut tree, format!("d/{number}").as_bytes())), None);
+            }
+            assert_eq!(why(make(&mut tree, b"d/3")), Some(TOO_MANY_ENTRIES));
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let deep = small(directory.path()).directory(b"d/1/2/3/4/5/6", 0o755);
+        assert_eq!(why(deep), Some(TOO_MANY_ENTRIES));
+    }
+
+    #[test]
+    fn limits_are_what_their_messages_say() {
+        let Limits { bytes, entries } = Limits::default();
+        assert!(TOO_MANY_BYTES.ends_with(&format!(" {} GiB", bytes >> 30)));
+        assert!(TOO_MANY_ENTRIES.contains(&format!(" {entries} entries")));
+        let name = |length| "n".repeat(length);
+        assert!(relative(name(LONGEST_PART).as_bytes(), 0).is_ok());
+        let part = relative(name(LONGEST_PART + 1).as_bytes(), 0).unwrap_err();
+        assert!(part.contains(&format!(" {LONGEST_PART} bytes")));
+        let whole = relative("n/".repeat(LONGEST_NAME).as_bytes(), 0).unwrap_err();
+        assert!(whole.contains(&format!(" {LONGEST_NAME} bytes")));
     }
 
     #[test]

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::io::{self, Read};
 use std::time::{Duration, SystemTime};
 
@@ -5,39 +6,106 @@ use tar::EntryType;
 
 use crate::tree::{Refusal, Tree};
 
+/// How many bytes may stand between the contents of two files: headers, long names, pax records
+/// and the map of a sparse file, which are held in memory.
+const MOST_HEADERS: u64 = 1 << 20;
+/// How many bytes may follow the archive's end: padding.
+const MOST_PADDING: u64 = 64 << 20;
+
 /// Unpacks a tar stream up to its end marker and reads on to the stream's end, so that a checksum
 /// of the layer below (gzip's) is checked too.
 ///
-/// Understands what `tar` understands: ustar, GNU long names and sparse files, pax. Owners are not
-/// kept, modification times of files are.
+/// Understands ustar, GNU long names and sparse files, and pax but for its sparse files, which are
+/// refused. Owners are not kept, modification times of files are.
 pub(crate) fn unpack(stream: impl Read, tree: &mut Tree) -> Result<(), Refusal> {
-    let mut archive = tar::Archive::new(stream);
-    for entry in archive.entries().map_err(Refusal::Unreadable)? {
-        let mut entry = entry.map_err(Refusal::Unreadable)?;
-        let name = entry.path_bytes().into_owned();
-        let mode = entry.header().mode().map_err(Refusal::Unreadable)?;
-        match entry.header().entry_type() {
-            // Before ustar a directory was a file whose name ends with a slash.
-            EntryType::Regular if name.ends_with(b"/") => tree.directory(&name, mode)?,
-            EntryType::Directory => tree.directory(&name, mode)?,
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                let modified = entry.header().mtime().ok().and_then(|seconds| {
-                    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
-                });
-                tree.file(&name, mode, modified, &mut entry)?;
-            }
-            EntryType::Symlink => tree.symlink(&name, &link_target(&entry)?)?,
-            EntryType::Link => tree.hard_link(&name, &link_target(&entry)?)?,
-            // Comes before the entries it speaks of (git's commit id), and is none itself.
-            EntryType::XGlobalHeader => {}
-            EntryType::Block | EntryType::Char | EntryType::Fifo => {
-                return Err(Refusal::entry(&name, "it is a device or a pipe"));
-            }
-            _ => return Err(Refusal::entry(&name, "it is of an unknown type")),
-        }
+    let allowed = Cell::new(MOST_HEADERS);
+    let mut archive = tar::Archive::new(Metered {
+        inner: stream,
+        allowed: &allowed,
+    });
+    let mut name = b"(the first)".to_vec();
+    let unreadable = |error, name: &[u8]| match allowed.get() {
+        0 => Refusal::entry(name, "more than 1 MiB of headers follow it"),
+        _ => Refusal::Unreadable(error),
+    };
+    let mut entries = archive.entries().map_err(Refusal::Unreadable)?;
+    loop {
+        allowed.set(MOST_HEADERS);
+        let Some(entry) = entries.next() else { break };
+        let mut entry = entry.map_err(|error| unreadable(error, &name))?;
+        // What the file itself may hold is the tree's to say.
+        allowed.set(u64::MAX);
+        name = entry.path_bytes().into_owned();
+        unpack_entry(&mut entry, &name, tree)?;
     }
-    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(Refusal::Unreadable)?;
+    allowed.set(MOST_PADDING);
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(|error| match allowed.get() {
+        0 => Refusal::entry(&name, "more than 64 MiB follow the archive's end after it"),
+        _ => Refusal::Unreadable(error),
+    })?;
     Ok(())
+}
+
+fn unpack_entry(
+    entry: &mut tar::Entry<'_, impl Read>,
+    name: &[u8],
+    tree: &mut Tree,
+) -> Result<(), Refusal> {
+    let mode = entry.header().mode().map_err(Refusal::Unreadable)?;
+    if is_sparse_by_pax(entry).map_err(Refusal::Unreadable)? {
+        return Err(Refusal::entry(name, "it is a sparse file as pax has it"));
+    }
+    match entry.header().entry_type() {
+        // Before ustar a directory was a file whose name ends with a slash.
+        EntryType::Regular if name.ends_with(b"/") => tree.directory(name, mode),
+        EntryType::Directory => tree.directory(name, mode),
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+            let modified = entry.header().mtime().ok().and_then(|seconds| {
+                SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+            });
+            let size = entry.size();
+            tree.file(name, mode, modified, size, entry)
+        }
+        EntryType::Symlink => tree.symlink(name, &link_target(entry)?),
+        EntryType::Link => tree.hard_link(name, &link_target(entry)?),
+        // Comes before the entries it speaks of (git's commit id), and is none itself.
+        EntryType::XGlobalHeader => Ok(()),
+        EntryType::Block | EntryType::Char | EntryType::Fifo => {
+            Err(Refusal::entry(name, "it is a device or a pipe"))
+        }
+        _ => Err(Refusal::entry(name, "it is of an unknown type")),
+    }
+}
+
+/// Such a file has another name in its header, and its map before its content (GNU tar's manual,
+/// D.2 "Storing Sparse Files"): unpacked as it stands it would be something else.
+fn is_sparse_by_pax<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<bool> {
+    let records = entry.pax_extensions()?;
+    Ok(records.is_some_and(|records| {
+        records
+            .filter_map(Result::ok)
+            .any(|record| record.key_bytes().starts_with(b"GNU.sparse."))
+    }))
+}
+
+/// Fails once more is read than is allowed.
+struct Metered<'a, R> {
+    inner: R,
+    allowed: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let allowed = self.allowed.get();
+        let most = usize::try_from(allowed).unwrap_or(usize::MAX);
+        let most = most.min(buffer.len());
+        if most == 0 && !buffer.is_empty() {
+            return Err(io::Error::other("more than is allowed"));
+        }
+        let count = self.inner.read(&mut buffer[..most])?;
+        self.allowed.set(allowed - count as u64);
+        Ok(count)
+    }
 }
 
 fn link_target<R: Read>(entry: &tar::Entry<'_, R>) -> Result<Vec<u8>, Refusal> {

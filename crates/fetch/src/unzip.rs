@@ -1,17 +1,13 @@
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read, Seek};
 
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use crate::tree::{Refusal, Tree};
-
-/// The longest target of a symbolic link (`PATH_MAX` of Linux).
-const LONGEST_TARGET: u64 = 4096;
+use crate::tree::{LONGEST_TARGET, Refusal, Tree};
 
 /// Unpacks a zip file that is on disk. Modes are those of its central directory; entries made on
 /// systems without them are 0644, directories 0755. Times are not kept, as zip has no time zone.
-pub(crate) fn unpack(file: File, tree: &mut Tree) -> Result<(), Refusal> {
+pub(crate) fn unpack(file: impl Read + Seek, tree: &mut Tree) -> Result<(), Refusal> {
     let mut archive = ZipArchive::new(file).map_err(unreadable)?;
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).map_err(unreadable)?;
@@ -21,21 +17,16 @@ pub(crate) fn unpack(file: File, tree: &mut Tree) -> Result<(), Refusal> {
             tree.directory(&name, mode.unwrap_or(0o755))?;
         } else if entry.is_symlink() {
             let mut target = Vec::new();
-            let mut reader = (&mut entry).take(LONGEST_TARGET + 1);
+            let mut reader = (&mut entry).take(LONGEST_TARGET as u64 + 1);
             reader
                 .read_to_end(&mut target)
                 .map_err(Refusal::Unreadable)?;
-            if target.is_empty() || target.len() as u64 > LONGEST_TARGET || target.contains(&0) {
-                return Err(Refusal::entry(
-                    &name,
-                    "it is a link without a usable target",
-                ));
-            }
             tree.symlink(&name, &target)?;
         } else if is_special(mode) {
             return Err(Refusal::entry(&name, "it is a device or a pipe"));
         } else {
-            tree.file(&name, mode.unwrap_or(0o644), None, &mut entry)?;
+            let size = entry.size();
+            tree.file(&name, mode.unwrap_or(0o644), None, size, &mut entry)?;
         }
     }
     Ok(())

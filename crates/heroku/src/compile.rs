@@ -43,7 +43,10 @@ pub(crate) fn explained(
     adapt: impl FnOnce(Environment) -> Environment,
 ) -> Result<Record, Error> {
     let report = Report::begin(&request.cache_dir);
-    let result = build(request, log, cancel, &report, adapt);
+    let result = build(request, log, cancel, &report, adapt).map_err(|error| {
+        // Whatever a signal has broken off has its own way to say so.
+        cancel.signal().map_or(error, |_| Error::Cancelled)
+    });
     match &result {
         Ok(record) => report.succeeded(record),
         Err(error) => {
@@ -66,19 +69,21 @@ fn build(
     report: &Report,
     adapt: impl FnOnce(Environment) -> Environment,
 ) -> Result<Record, Error> {
-    for dir in [&request.build_dir, &request.cache_dir] {
-        fs::create_dir_all(dir).map_err(|source| TreeError {
-            path: dir.clone(),
-            doing: "create the folder",
-            source,
-        })?;
-    }
+    let dir = &request.build_dir;
+    fs::create_dir_all(dir).map_err(|source| TreeError {
+        path: dir.clone(),
+        doing: "create the folder",
+        source,
+    })?;
     let config_vars = read_env_dir(&request.env_dir).map_err(|source| Error::EnvDir {
         path: request.env_dir.clone(),
         source,
     })?;
     let environment = adapt(Environment::new(request.process_env.clone(), config_vars));
-    let store = CacheDir::open(&request.cache_dir)?;
+    let store = cache(&request.cache_dir, log, cancel)?;
+    if let Some(why) = store.dropped() {
+        log.warning(&[format!("what the cache held is dropped: {why}")]);
+    }
     let built = whole::build(whole::Request {
         app: &request.build_dir,
         environment,
@@ -97,6 +102,29 @@ fn build(
         report,
     })?;
     Ok(built.record)
+}
+
+/// The cache, for this build alone; where it cannot be used, one that goes with this build.
+fn cache(dir: &Path, log: &Log, cancel: &Cancel) -> Result<CacheDir, Error> {
+    let waiting = || {
+        let step = log.step("Waiting");
+        step.detail(&format!(
+            "another build uses the cache in {}",
+            dir.display()
+        ));
+    };
+    match CacheDir::open_alone(dir, cancel, waiting) {
+        Ok(store) => Ok(store),
+        Err(_) if cancel.is_cancelled() => Err(Error::Cancelled),
+        Err(error) => {
+            log.warning(&[
+                format!("The cache cannot be used: {error}"),
+                "This build starts from nothing, and nothing of it is kept for the next."
+                    .to_owned(),
+            ]);
+            Ok(CacheDir::for_once()?)
+        }
+    }
 }
 
 /// `export` beside `bin`, where that folder can be written: a laptop's checkout may not be ours.

@@ -6,7 +6,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 
 /// Days that a certificate is valid: longer than any test or benchmark runs.
@@ -27,6 +31,8 @@ pub enum Error {
     Failed { verb: String, message: String },
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
+    #[error("the certificate cannot be served: {0}")]
+    Certificate(String),
 }
 
 /// An authority that nobody trusts who was not told to, and what it issued.
@@ -90,12 +96,22 @@ impl Authority {
         read(&self.dir.path().join("ca.pem"))
     }
 
-    pub(crate) fn site_certificate(&self) -> PathBuf {
-        self.dir.path().join("site.pem")
-    }
-
-    pub(crate) fn site_key(&self) -> PathBuf {
-        self.dir.path().join("site.key")
+    /// What a server of these names needs.
+    pub fn server_config(&self) -> Result<Arc<ServerConfig>, Error> {
+        let unusable = |error: &dyn std::fmt::Display| Error::Certificate(error.to_string());
+        let chain = CertificateDer::pem_file_iter(self.dir.path().join("site.pem"))
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| unusable(&error))?;
+        let key = PrivateKeyDer::from_pem_file(self.dir.path().join("site.key"))
+            .map_err(|error| unusable(&error))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable(&error))?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .map_err(|error| unusable(&error))?;
+        Ok(Arc::new(config))
     }
 }
 

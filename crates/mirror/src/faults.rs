@@ -4,8 +4,10 @@
 //! be broken at any byte.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -20,14 +22,16 @@ pub enum Behaviour {
     Chunked(Vec<u8>),
     /// This status, with a body.
     Status(u16, Vec<u8>),
-    /// This status with `Retry-After` in seconds.
-    RetryAfter(u16, u64),
+    /// This status with such a `Retry-After`: seconds, or a date.
+    RetryAfter(u16, String),
     /// The first behaviour for so many requests, then the second.
     FailTimes(usize, Box<Behaviour>, Box<Behaviour>),
-    /// 302 to a path of this server or to another address.
-    Redirect(String),
-    /// 302 to itself.
-    RedirectLoop,
+    /// This status, to a path of this server or to another address.
+    Redirect(u16, String),
+    /// This status, to itself.
+    RedirectLoop(u16),
+    /// 200 with this body, and another length announced than it has.
+    Announced { body: Vec<u8>, length: usize },
     /// 200 whose body ends after `at` bytes with an orderly close, and as it should but for that.
     TruncateAt {
         body: Vec<u8>,
@@ -85,7 +89,8 @@ impl Request {
 }
 
 /// The server: on a free port of loopback from [`FaultServer::start`] until it is dropped. A path
-/// that no behaviour was given for is a 404.
+/// that no behaviour was given for is the file of that path below the root, if there is a root, and
+/// else a 404.
 #[derive(Debug)]
 pub struct FaultServer {
     address: SocketAddr,
@@ -95,6 +100,7 @@ pub struct FaultServer {
 
 #[derive(Debug, Default)]
 struct Shared {
+    root: Option<PathBuf>,
     behaviours: Mutex<HashMap<String, Behaviour>>,
     requests: Mutex<Vec<Request>>,
     stopped: AtomicBool,
@@ -110,6 +116,25 @@ impl FaultServer {
     pub fn start<P: Into<String>>(
         behaviours: impl IntoIterator<Item = (P, Behaviour)>,
     ) -> io::Result<Self> {
+        Self::serving(None, behaviours)
+    }
+
+    /// A server that has the files below `root` where no behaviour is given.
+    ///
+    /// # Errors
+    ///
+    /// When loopback has no free port.
+    pub fn in_front_of<P: Into<String>>(
+        root: impl Into<PathBuf>,
+        behaviours: impl IntoIterator<Item = (P, Behaviour)>,
+    ) -> io::Result<Self> {
+        Self::serving(Some(root.into()), behaviours)
+    }
+
+    fn serving<P: Into<String>>(
+        root: Option<PathBuf>,
+        behaviours: impl IntoIterator<Item = (P, Behaviour)>,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let behaviours = behaviours
@@ -117,6 +142,7 @@ impl FaultServer {
             .map(|(path, what)| (path.into(), what))
             .collect();
         let shared = Arc::new(Shared {
+            root,
             behaviours: Mutex::new(behaviours),
             ..Shared::default()
         });
@@ -146,6 +172,11 @@ impl FaultServer {
     /// Gives a path another behaviour from the next request on.
     pub fn set(&self, path: &str, behaviour: Behaviour) {
         lock(&self.shared.behaviours).insert(path.to_owned(), behaviour);
+    }
+
+    /// Has a path answered as if no behaviour had been given for it.
+    pub fn clear(&self, path: &str) {
+        lock(&self.shared.behaviours).remove(path);
     }
 
     /// Every request so far, oldest first, also those that got no answer.
@@ -292,6 +323,12 @@ fn whole(mut stream: &TcpStream, status: u16, headers: &str, body: &[u8]) -> io:
     stream.write_all(body)
 }
 
+fn whole_file(mut stream: &TcpStream, mut file: File) -> io::Result<()> {
+    let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+    head(stream, 200, Framing::Length, "", length)?;
+    io::copy(&mut file, &mut stream).map(drop)
+}
+
 fn chunks(mut stream: &TcpStream, body: &[u8]) -> io::Result<()> {
     for chunk in body.chunks(1000) {
         write!(stream, "{:x}\r\n", chunk.len())?;
@@ -317,6 +354,18 @@ impl Shared {
         Some(behaviour.clone())
     }
 
+    /// The file below the root that a path names; one of a test's own, which asks for no other.
+    fn file(&self, path: &str) -> Option<File> {
+        let relative = Path::new(path.split('?').next()?.strip_prefix('/')?);
+        let is_below = relative
+            .components()
+            .all(|component| matches!(component, Component::Normal(_)));
+        let file = is_below.then_some(self.root.as_ref()?.join(relative))?;
+        File::open(file)
+            .ok()
+            .filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file()))
+    }
+
     /// Waits for a time, or with none until the server stops.
     fn wait(&self, time: Option<Duration>) {
         let gate = lock(&self.gate);
@@ -335,17 +384,28 @@ fn answer(
     behaviour: Option<Behaviour>,
 ) -> io::Result<()> {
     match behaviour {
-        None => whole(stream, 404, "", b"not found"),
+        None => match shared.file(path) {
+            Some(file) => whole_file(stream, file),
+            None => whole(stream, 404, "", b"not found"),
+        },
         Some(Behaviour::Ok(body)) => whole(stream, 200, "", &body),
         Some(Behaviour::Status(status, body)) => whole(stream, status, "", &body),
-        Some(Behaviour::RetryAfter(status, seconds)) => whole(
+        Some(Behaviour::RetryAfter(status, when)) => whole(
             stream,
             status,
-            &format!("Retry-After: {seconds}\r\n"),
+            &format!("Retry-After: {when}\r\n"),
             b"later",
         ),
-        Some(Behaviour::Redirect(to)) => whole(stream, 302, &format!("Location: {to}\r\n"), b""),
-        Some(Behaviour::RedirectLoop) => whole(stream, 302, &format!("Location: {path}\r\n"), b""),
+        Some(Behaviour::Redirect(status, to)) => {
+            whole(stream, status, &format!("Location: {to}\r\n"), b"")
+        }
+        Some(Behaviour::RedirectLoop(status)) => {
+            whole(stream, status, &format!("Location: {path}\r\n"), b"")
+        }
+        Some(Behaviour::Announced { body, length }) => {
+            head(stream, 200, Framing::Length, "", length)?;
+            stream.write_all(&body)
+        }
         Some(Behaviour::Chunked(body)) => {
             head(stream, 200, Framing::Chunked, "", body.len())?;
             chunks(stream, &body)?;

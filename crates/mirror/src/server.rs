@@ -128,6 +128,12 @@ impl Server {
         format!("http://{}", self.address)
     }
 
+    /// The directory that is served.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.shared.root
+    }
+
     /// Answers requests for `path` (it starts with `/`; the query of a request is not compared)
     /// in another way from now on.
     pub fn set_override(&self, path: impl Into<String>, answer: Override) {

@@ -5,11 +5,6 @@
 use std::fmt::Write as _;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::Arc;
-
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::authority::{self, Authority};
 use crate::server::{Route, Server};
@@ -63,8 +58,6 @@ pub enum Error {
     Authority(#[from] authority::Error),
     #[error("no address of loopback has port {HTTPS} free: {0}")]
     Listen(io::Error),
-    #[error("the certificate cannot be served: {0}")]
-    Certificate(String),
     #[error(transparent)]
     Sandbox(#[from] stack::Error),
 }
@@ -85,23 +78,10 @@ impl Upstream {
 
     fn start_on(server: Server, port: u16) -> Result<Self, Error> {
         let authority = Authority::issue(names())?;
-        let unusable = |error: &dyn std::fmt::Display| Error::Certificate(error.to_string());
-        let chain = CertificateDer::pem_file_iter(authority.site_certificate())
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| unusable(&error))?;
-        let key =
-            PrivateKeyDer::from_pem_file(authority.site_key()).map_err(|error| unusable(&error))?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| unusable(&error))?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .map_err(|error| unusable(&error))?;
         let listener = listen(port).map_err(Error::Listen)?;
         let address = listener.local_addr().map_err(Error::Listen)?;
         let server = server
-            .with_https(listener, Arc::new(tls), &ROUTES)
+            .with_https(listener, authority.server_config()?, &ROUTES)
             .map_err(Error::Listen)?;
         Ok(Self {
             server,
@@ -110,15 +90,30 @@ impl Upstream {
         })
     }
 
-    /// Shows a sandbox these hosts instead of the real ones.
-    pub fn shown_to(&self, sandbox: Sandbox) -> Result<Sandbox, Error> {
+    /// Where all of these hosts are.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The certificate, in PEM, of the authority that vouches for them.
+    pub fn certificate(&self) -> Result<String, Error> {
+        Ok(self.authority.certificate()?)
+    }
+
+    /// The text of an `/etc/hosts` that leads to them.
+    #[must_use]
+    pub fn hosts(&self) -> String {
         let mut hosts = String::from("127.0.0.1 localhost\n");
         for name in names() {
             let _ = writeln!(hosts, "{} {name}", self.address.ip());
         }
-        Ok(sandbox
-            .hosts(&hosts)?
-            .trust(&self.authority.certificate()?)?)
+        hosts
+    }
+
+    /// Shows a sandbox these hosts instead of the real ones.
+    pub fn shown_to(&self, sandbox: Sandbox) -> Result<Sandbox, Error> {
+        Ok(sandbox.hosts(&self.hosts())?.trust(&self.certificate()?)?)
     }
 }
 
@@ -148,8 +143,10 @@ mod tests {
     use std::fs;
     use std::io::{Read as _, Write as _};
     use std::net::TcpStream;
+    use std::sync::Arc;
 
-    use rustls::pki_types::ServerName;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, ServerName};
     use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
     use tempfile::TempDir;
 

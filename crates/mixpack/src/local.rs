@@ -10,6 +10,8 @@ use build::tree::{self, Method};
 use heroku::compile::Compile;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -85,11 +87,12 @@ fn copy(app: &Path, slug: &Path) -> Result<(), String> {
         .output();
     let tracked: Option<std::collections::BTreeSet<PathBuf>> = match listed {
         Ok(output) if output.status.success() => Some(
-            String::from_utf8_lossy(&output.stdout)
-                .split('\0')
+            output
+                .stdout
+                .split(|byte| *byte == 0)
                 .filter(|path| !path.is_empty())
                 .flat_map(|path| {
-                    Path::new(path)
+                    Path::new(OsStr::from_bytes(path))
                         .ancestors()
                         .map(PathBuf::from)
                         .collect::<Vec<_>>()

@@ -20,6 +20,9 @@ pub enum ToolchainError {
         url: String,
         problem: String,
     },
+    /// A list that was not signed by whom it should be.
+    #[error("{what} at {url} is not what was signed")]
+    NotSigned { what: &'static str, url: String },
     /// The list of checksums does not name the archive.
     #[error("{url} has no checksum of {file}")]
     NoChecksum { url: String, file: String },
@@ -79,7 +82,7 @@ impl ToolchainError {
                     | Class::Refused
                     | Class::Integrity
             ),
-            Self::EmptyList { .. } | Self::UnreadableList { .. } => true,
+            Self::EmptyList { .. } | Self::UnreadableList { .. } | Self::NotSigned { .. } => true,
             _ => false,
         }
     }

@@ -1,5 +1,6 @@
 //! The artifact hosts, and the variables of the ecosystem that point elsewhere.
 
+use crate::lists::Signature;
 use versions::ElixirVersion;
 use versions::installers;
 
@@ -67,6 +68,19 @@ impl Hosts {
         })
         .flatten()
         .collect()
+    }
+
+    /// Whether a list of installers is signed: upstream's are, and mix up to 1.18 insists on that. A
+    /// host that `HEX_BUILDS_URL` or `HEX_MIRROR` names is trusted by whoever names it.
+    #[must_use]
+    pub fn signature(&self, elixir: &ElixirVersion) -> Signature {
+        if elixir.is_at_least_minor(19) {
+            Signature::Unasked
+        } else if self.hex_builds_url.is_some() || self.hex_mirror.is_some() {
+            Signature::WhereThereIsOne
+        } else {
+            Signature::Needed
+        }
     }
 
     /// Where Hex and rebar3 are published for this Elixir.

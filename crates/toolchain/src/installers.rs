@@ -17,10 +17,15 @@ pub struct Chosen {
     pub url: String,
     /// In lower-case hex.
     pub sha512: String,
+    /// Whether the list that has it was signed.
+    pub signed: bool,
 }
 
+/// The text of a list, and whether its signature was checked and is right.
+pub type Signed = (String, bool);
+
 /// Gives the text of the list at an address: fetched, or as it was read before.
-pub type ReadList<'a, E> = dyn Fn(&str) -> Result<String, E> + Sync + 'a;
+pub type ReadList<'a, E> = dyn Fn(&str) -> Result<Signed, E> + Sync + 'a;
 
 /// Chooses Hex and rebar3 for an Elixir and OTP, as mix itself would.
 pub fn choose<E: From<ToolchainError> + Send>(
@@ -50,7 +55,7 @@ fn choose_one<E: From<ToolchainError>>(
     let mut tried = Vec::new();
     for scheme in schemes(elixir) {
         let url = format!("{base}{}", list_path(package, *scheme));
-        let csv = read(&url)?;
+        let (csv, signed) = read(&url)?;
         let list = InstallerList::parse(&csv, package, *scheme);
         if let Some(Installer {
             version,
@@ -63,6 +68,7 @@ fn choose_one<E: From<ToolchainError>>(
                 version: version.clone(),
                 url: format!("{base}{path}"),
                 sha512: sha512.clone(),
+                signed,
             });
         }
         tried.push(fetch::redact(&url));

@@ -7,6 +7,7 @@ pub mod hosts;
 pub mod install;
 pub mod installers;
 pub mod lists;
+pub mod signature;
 pub mod unneeded;
 
 pub use error::ToolchainError;

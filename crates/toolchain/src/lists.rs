@@ -1,9 +1,11 @@
 //! Upstream's lists.
 
+use crate::signature::Keys;
 use crate::{Hosts, ToolchainError};
-use fetch::{Client, Observer};
+use fetch::{Class, Client, Observer};
 use versions::Target;
 use versions::elixir::ElixirListing;
+use versions::installers::{InstallerList, Package, Scheme};
 use versions::node::{NodeIndex, NodeVersion, Shasums};
 use versions::otp::OtpListing;
 
@@ -19,6 +21,8 @@ pub struct ListText {
     pub url: String,
     /// Reads as such a list, and is not empty.
     pub text: Result<String, ToolchainError>,
+    /// Whether its signature was checked, and is right.
+    pub signed: bool,
 }
 
 /// The lists that a plan is made from.
@@ -126,6 +130,7 @@ fn list_text(
         what,
         url: shown,
         text,
+        signed: false,
     }
 }
 
@@ -145,12 +150,57 @@ pub fn shasums(
     full(WHAT, &url, sums.is_empty()).map(|()| (url, sums))
 }
 
+/// Whether a list must be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signature {
+    /// By upstream.
+    Needed,
+    /// A host that the app names may have no signature. One that is there must be right.
+    WhereThereIsOne,
+    /// This Elixir's own mix asks for none.
+    Unasked,
+}
+
 /// One of the lists of Hex and rebar3 installers.
-pub fn installers(client: &Client, url: &str, observer: &dyn Observer) -> ListText {
+pub fn installers(
+    client: &Client,
+    url: &str,
+    signature: Signature,
+    keys: &Keys,
+    observer: &dyn Observer,
+) -> ListText {
     const WHAT: &str = "the list of Hex and rebar3 installers";
-    list_text(client, WHAT, url, observer, &|text| {
-        Ok(text.trim().is_empty())
-    })
+    let list = list_text(client, WHAT, url, observer, &|text| {
+        let rows = |scheme| InstallerList::parse(text, Package::Hex, scheme);
+        Ok(rows(Scheme::ByElixir).is_empty() && rows(Scheme::ByElixirAndOtp).is_empty())
+    });
+    match (&list.text, signature) {
+        (Err(_), _) | (_, Signature::Unasked) => list,
+        (Ok(text), Signature::Needed | Signature::WhereThereIsOne) => {
+            const OF_IT: &str = "the signature of the list of Hex and rebar3 installers";
+            match client.text(&format!("{url}.signed"), LIMIT, observer) {
+                Ok(signed) if keys.have_signed(text, &signed) => ListText {
+                    signed: true,
+                    ..list
+                },
+                Ok(_) => {
+                    let url = list.url.clone();
+                    let text = Err(ToolchainError::NotSigned { what: WHAT, url });
+                    ListText { text, ..list }
+                }
+                Err(error)
+                    if signature == Signature::WhereThereIsOne
+                        && error.class() == Class::Missing =>
+                {
+                    list
+                }
+                Err(error) => ListText {
+                    text: Err(ToolchainError::fetching(OF_IT)(error)),
+                    ..list
+                },
+            }
+        }
+    }
 }
 
 fn full(what: &'static str, url: &str, is_empty: bool) -> Result<(), ToolchainError> {

@@ -14,20 +14,26 @@ pub(crate) struct Line<'a> {
 /// The well-formed lines of a list, and how many were neither well-formed nor blank.
 ///
 /// A checksum that is present but not 64 hexadecimal digits makes the line malformed: it must
-/// never pass for a build that has none.
+/// never pass for a build that has none. Nor may one that was cut off with the end of the text.
 pub(crate) fn lines(text: &str) -> (Vec<Line<'_>>, usize) {
-    let mut malformed = 0;
-    let mut lines = Vec::new();
-    for text in text.trim_start_matches('\u{feff}').lines() {
-        if text.trim().is_empty() {
-            continue;
-        }
-        match line(text) {
-            Some(line) => lines.push(line),
-            None => malformed += 1,
-        }
+    let texts = text.trim_start_matches('\u{feff}').lines();
+    let texts = texts.filter(|text| !text.trim().is_empty());
+    well_formed(texts.map(line), text)
+}
+
+/// The lines of a text that could be read, and how many could not.
+fn well_formed<'a>(
+    lines: impl Iterator<Item = Option<Line<'a>>>,
+    text: &str,
+) -> (Vec<Line<'a>>, usize) {
+    let lines: Vec<Option<Line<'a>>> = lines.collect();
+    let count = lines.len();
+    let mut good: Vec<Line<'a>> = lines.into_iter().flatten().collect();
+    if !text.ends_with('\n') {
+        good.pop_if(|last| last.sha256.is_none());
     }
-    (lines, malformed)
+    let malformed = count - good.len();
+    (good, malformed)
 }
 
 fn line(text: &str) -> Option<Line<'_>> {
@@ -58,15 +64,7 @@ pub(crate) fn csv_rows(text: &str) -> Option<(Vec<Line<'_>>, usize)> {
     let at = |name: &str| header.iter().position(|column| *column == name);
     let [name, git_sha, built_at, sha256] = COLUMNS.map(at);
     let columns = [name?, git_sha?, built_at?, sha256?];
-    let mut malformed = 0;
-    let mut rows = Vec::new();
-    for line in lines {
-        match row(line, columns) {
-            Some(row) => rows.push(row),
-            None => malformed += 1,
-        }
-    }
-    Some((rows, malformed))
+    Some(well_formed(lines.map(|line| row(line, columns)), text))
 }
 
 fn row(text: &str, columns: [usize; 4]) -> Option<Line<'_>> {
@@ -92,4 +90,31 @@ fn checked<'a>(
         built_at,
         sha256: sha256.map(str::to_ascii_lowercase),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sent without its length, a list that is cut short seems whole.
+    #[test]
+    fn a_list_that_is_cut_anywhere_has_no_build_without_its_checksum() {
+        let (commit, digest) = ("c".repeat(40), "d".repeat(64));
+        let line = |name: &str| format!("{name} {commit} 2025-06-01T00:00:00Z {digest}\n");
+        let text = line("OTP-27.3.4") + &line("OTP-27.3.4.1");
+        let csv = format!(
+            "ref_name,ref,datetime,sha256,openssl\n{}",
+            text.replace(' ', ",")
+        );
+        for at in 0..text.len() {
+            let (lines, _) = lines(&text[..at]);
+            assert!(lines.iter().all(|line| line.sha256.is_some()), "{at}");
+        }
+        for at in 0..csv.len() {
+            let (rows, _) = csv_rows(&csv[..at]).unwrap_or_default();
+            assert!(rows.iter().all(|row| row.sha256.is_some()), "{at}");
+        }
+        assert_eq!(lines(&text).0.len(), 2);
+        assert_eq!(csv_rows(&csv).unwrap_or_default().0.len(), 2);
+    }
 }

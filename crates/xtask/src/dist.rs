@@ -1,8 +1,11 @@
-//! `cargo xtask dist`: the executable that ships in `bin/`, for stack images without cargo.
+//! `cargo xtask dist`: the executables that ship in `bin/`, for stack images without cargo.
 //!
-//! It is built statically against musl, from pinned tools, with the paths of this machine taken
-//! out, and holds the digest of its sources: `cargo xtask dist --check` tells a stale one.
+//! They are built statically against musl, from pinned tools, and the same sources give the same
+//! bytes in whichever folder. Each holds the digest of its sources, which tells a stale one in no
+//! time; `cargo xtask dist --check` also builds them once more, from a copy of the sources in
+//! another folder, and compares.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
@@ -13,104 +16,334 @@ use mirror::layout::digest_of;
 use sha2::Sha256;
 use walkdir::WalkDir;
 
-use crate::process::{Result, run};
+use crate::process::{Result, ensure, run};
 use crate::toolchains::Places;
 
-/// What the executable is made of.
-const CRATES: [&str; 7] = [
-    "app",
-    "build",
-    "fetch",
-    "heroku",
-    "mixpack",
-    "toolchain",
-    "versions",
+/// A processor architecture that Mixpack ships for.
+pub(crate) struct Architecture {
+    /// As Debian and container images call it.
+    pub(crate) name: &'static str,
+    target: &'static str,
+    /// Compiles the C parts of TLS, which call nothing of a libc: one made for glibc will do.
+    c_compiler: &'static str,
+    /// A file that each Debian package brings which compiling takes, and the package.
+    needs: [(&'static str, &'static str); 2],
+}
+
+pub(crate) const AMD64: Architecture = Architecture {
+    name: "amd64",
+    target: "x86_64-unknown-linux-musl",
+    c_compiler: "gcc",
+    needs: [("gcc", "gcc"), ("/usr/include/stdint.h", "libc6-dev")],
+};
+
+pub(crate) const ARM64: Architecture = Architecture {
+    name: "arm64",
+    target: "aarch64-unknown-linux-musl",
+    c_compiler: "aarch64-linux-gnu-gcc",
+    needs: [
+        ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+        (
+            "/usr/aarch64-linux-gnu/include/stdint.h",
+            "libc6-dev-arm64-cross",
+        ),
+    ],
+};
+
+pub(crate) const ARCHITECTURES: [&Architecture; 2] = [&AMD64, &ARM64];
+
+/// The crate that the executable is made of, with those of ours that it depends on.
+const EXECUTABLE: &str = "mixpack";
+/// What cargo wants to see of the repository. Members of the workspace that are not built count.
+const SOURCES: [&str; 5] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    "crates",
+    "tests",
 ];
-const TARGET: &str = "x86_64-unknown-linux-musl";
-/// Relative to the repository.
-const SHIPPED: &str = "bin/mixpack-linux-amd64";
 /// A larger one makes every `git clone` of a platform slower.
 const LARGEST: u64 = 5_000_000;
+/// Variables of the caller that would change what is built, by how their names start.
+const UNWANTED: [&str; 11] = [
+    "AR",
+    "CARGO_BUILD_",
+    "CARGO_INCREMENTAL",
+    "CARGO_PROFILE_",
+    "CARGO_TARGET_",
+    "CC",
+    "CFLAGS",
+    "RUSTC",
+    "RUSTFLAGS",
+    "RUSTUP_TOOLCHAIN",
+    "TARGET_",
+];
+
+impl Architecture {
+    /// Where its executable is, relative to the repository.
+    pub(crate) fn shipped(&self) -> String {
+        format!("bin/mixpack-linux-{}", self.name)
+    }
+
+    /// Installs what is missing for building it.
+    fn ensure_tools(&self, root: &Path) -> Result {
+        for (file, package) in self.needs {
+            ensure(file, package)?;
+        }
+        let folder = run(in_repository("rustc", root).args([
+            "--print",
+            "target-libdir",
+            "--target",
+            self.target,
+        ]))?;
+        if !Path::new(folder.trim()).is_dir() {
+            run(in_repository("rustup", root).args(["target", "add", self.target]))?;
+        }
+        Ok(())
+    }
+}
 
 pub(crate) fn dist(args: &[OsString]) -> Result {
     let root = Places::of_this_workspace()?.root().to_owned();
     match args {
         [] => ship(&root),
-        [option] if option == "--check" => check(&root),
+        [option] if option == "--check" => {
+            all_current(&root)?;
+            compare_with_another_folder(&root)
+        }
         _ => Err("usage: cargo xtask dist [--check]".into()),
     }
 }
 
 fn ship(root: &Path) -> Result {
-    let built = build(root)?;
-    let size = built.metadata()?.len();
-    if size > LARGEST {
-        return Err(format!("the executable has {size} bytes, more than {LARGEST}").into());
+    let built = build(root, &ARCHITECTURES)?;
+    for architecture in ARCHITECTURES {
+        let built = &built[architecture.name];
+        let size = built.metadata()?.len();
+        let name = architecture.shipped();
+        if size > LARGEST {
+            return Err(format!("{name} has {size} bytes, more than {LARGEST}").into());
+        }
+        let shipped = root.join(&name);
+        // A new file, so that a running one is not written to.
+        let new = shipped.with_extension("new");
+        fs::copy(built, &new)?;
+        fs::rename(&new, &shipped)?;
+        println!("{name}: {size} bytes");
     }
-    let shipped = root.join(SHIPPED);
-    // A new file, so that a running one is not written to.
-    let new = shipped.with_extension("new");
-    fs::copy(&built, &new)?;
-    fs::rename(&new, &shipped)?;
-    println!("{SHIPPED}: {size} bytes");
-    check(root)
+    all_current(root)
 }
 
-/// Builds the executable as it ships; gives its path.
-pub(crate) fn build(root: &Path) -> Result<PathBuf> {
-    let digest = source_digest(root)?;
+/// The executable of these sources: the one that ships if it is theirs, or else one built now.
+pub(crate) fn current(root: &Path, architecture: &Architecture) -> Result<PathBuf> {
+    let shipped = root.join(architecture.shipped());
+    if is_of(&shipped, &source_digest(root)?)? {
+        return Ok(shipped);
+    }
+    let mut built = build(root, &[architecture])?;
+    built
+        .remove(architecture.name)
+        .ok_or_else(|| "nothing was built".into())
+}
+
+/// Builds the executables as they ship; gives the path of each, by the architecture's name.
+fn build(root: &Path, wanted: &[&Architecture]) -> Result<BTreeMap<&'static str, PathBuf>> {
     let target_dir = root.join("target/dist");
-    let home = std::env::var("CARGO_HOME")
+    let cargo_home = std::env::var("CARGO_HOME")
         .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))?;
+    let mut command = in_repository("cargo", root);
+    command
+        .args(["build", "--quiet", "--release", "--locked"])
+        .args(["--package", EXECUTABLE, "--bin", EXECUTABLE])
+        .arg("--target-dir")
+        .arg(&target_dir)
+        .env("MIXPACK_SOURCE_DIGEST", source_digest(root)?)
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            rust_flags(root, &cargo_home)?.join("\x1f"),
+        )
+        .env("CFLAGS", format!("-ffile-prefix-map={cargo_home}=/cargo"));
+    for architecture in wanted {
+        architecture.ensure_tools(root)?;
+        let variable = format!("CC_{}", architecture.target.replace('-', "_"));
+        command
+            .args(["--target", architecture.target])
+            .env(variable, architecture.c_compiler);
+    }
+    let status = command.status()?;
+    if !status.success() {
+        return Err(format!("cargo build ended with {status}").into());
+    }
+    Ok(wanted
+        .iter()
+        .map(|architecture| {
+            let folder = target_dir.join(architecture.target).join("release");
+            (architecture.name, folder.join(EXECUTABLE))
+        })
+        .collect())
+}
+
+/// A program of the Rust toolchain that the repository pins, whatever the caller's variables say.
+fn in_repository(program: &str, root: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if UNWANTED.iter().any(|start| text.starts_with(start)) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// What takes the paths of this machine out, and its linker.
+fn rust_flags(root: &Path, cargo_home: &str) -> Result<Vec<String>> {
     let root_text = root.display();
-    let mut remap = vec![
-        format!("--remap-path-prefix={home}=/cargo"),
+    let mut flags = vec![
+        // The linker of the pinned toolchain, for both architectures: those of Debian differ from
+        // release to release.
+        "-Clinker=rust-lld".to_owned(),
+        format!("--remap-path-prefix={cargo_home}=/cargo"),
         format!("--remap-path-prefix={root_text}=/mixpack"),
     ];
     // The folder of a registry is named for its host, which differs from machine to machine. Of
     // several rules that fit, the last one counts.
-    for registry in fs::read_dir(Path::new(&home).join("registry/src"))? {
+    for registry in fs::read_dir(Path::new(cargo_home).join("registry/src"))? {
         let path = registry?.path();
-        remap.push(format!("--remap-path-prefix={}=/crates", path.display()));
+        flags.push(format!("--remap-path-prefix={}=/crates", path.display()));
     }
-    let status = Command::new("cargo")
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "--locked",
-            "--package",
-            "mixpack",
-        ])
-        .args(["--bin", "mixpack", "--target", TARGET])
-        .arg("--target-dir")
-        .arg(&target_dir)
-        .current_dir(root)
-        .env("MIXPACK_SOURCE_DIGEST", digest)
-        .env("CARGO_ENCODED_RUSTFLAGS", remap.join("\x1f"))
-        // The C parts of TLS: the host's compiler will do, they call nothing of a libc.
-        .env("CC_x86_64_unknown_linux_musl", "gcc")
-        .env("CFLAGS", format!("-ffile-prefix-map={home}=/cargo"))
-        .status()?;
-    if !status.success() {
-        return Err(format!("cargo build ended with {status}").into());
-    }
-    Ok(target_dir.join(TARGET).join("release/mixpack"))
+    // Where the component rust-src is installed, the standard library's own paths lead there.
+    let library = run(in_repository("rustc", root).args(["--print", "sysroot"]))?;
+    let library = Path::new(library.trim()).canonicalize()?;
+    let version = run(in_repository("rustc", root).arg("-vV"))?;
+    let commit = version
+        .lines()
+        .find_map(|line| line.strip_prefix("commit-hash: "))
+        .ok_or("rustc does not name its commit")?;
+    flags.push(format!(
+        "--remap-path-prefix={}/lib/rustlib/src/rust=/rustc/{commit}",
+        library.display()
+    ));
+    Ok(flags)
 }
 
-fn check(root: &Path) -> Result {
-    let shipped = root.join(SHIPPED);
-    let said = run(Command::new(&shipped).arg("--version"))?;
+pub(crate) fn all_current(root: &Path) -> Result {
     let digest = source_digest(root)?;
-    if said.contains(&digest) {
-        println!("{SHIPPED} is built from these sources ({digest})");
-        return Ok(());
+    for architecture in ARCHITECTURES {
+        let name = architecture.shipped();
+        if !is_of(&root.join(&name), &digest)? {
+            return Err(format!(
+                "{name} is missing, or not built from these sources ({digest}). \
+                 Run cargo xtask dist."
+            )
+            .into());
+        }
+        println!("{name} says that it is built from these sources ({digest})");
     }
-    Err(format!(
-        "{SHIPPED} is stale: it says {}, the sources are {digest}. Run cargo xtask dist.",
-        said.trim()
-    )
-    .into())
+    Ok(())
+}
+
+/// Whether an executable is there and holds this digest of its sources.
+fn is_of(executable: &Path, digest: &str) -> Result<bool> {
+    if !executable.is_file() {
+        return Ok(false);
+    }
+    let bytes = fs::read(executable)?;
+    Ok(bytes
+        .windows(digest.len())
+        .any(|window| window == digest.as_bytes()))
+}
+
+/// Builds from a copy of the sources, and compares with what ships.
+fn compare_with_another_folder(root: &Path) -> Result {
+    let elsewhere = tempfile::Builder::new().prefix("mixpack-").tempdir()?;
+    for name in SOURCES {
+        run(Command::new("cp")
+            .args(["-r", "--"])
+            .arg(root.join(name))
+            .arg(elsewhere.path()))?;
+    }
+    let built = build(&elsewhere.path().canonicalize()?, &ARCHITECTURES)?;
+    for architecture in ARCHITECTURES {
+        let shipped = architecture.shipped();
+        let theirs = fs::read(root.join(&shipped))?;
+        let ours = fs::read(&built[architecture.name])?;
+        if let Some(difference) = difference(&theirs, &ours) {
+            let kept = root.join("target").join(format!(
+                "{}-from-another-folder",
+                shipped.trim_start_matches("bin/")
+            ));
+            fs::copy(&built[architecture.name], &kept)?;
+            return Err(format!(
+                "{shipped} is not what these sources give in another folder: {difference}. \
+                 The other one is {}. If the sources and tools are these, run cargo xtask dist.",
+                kept.display()
+            )
+            .into());
+        }
+        println!("{shipped} is what these sources give in another folder, byte by byte");
+    }
+    Ok(())
+}
+
+/// In what way two executables differ, if they do: first of all in what they were made with.
+fn difference(shipped: &[u8], rebuilt: &[u8]) -> Option<String> {
+    if shipped == rebuilt {
+        return None;
+    }
+    let (theirs, ours) = (tools_of(shipped), tools_of(rebuilt));
+    if theirs != ours {
+        let list = |tools: BTreeSet<String>| tools.into_iter().collect::<Vec<_>>().join(", ");
+        return Some(format!(
+            "it was made with [{}], this machine has [{}]",
+            list(theirs),
+            list(ours)
+        ));
+    }
+    let at = shipped
+        .iter()
+        .zip(rebuilt)
+        .position(|(a, b)| a != b)
+        .unwrap_or_else(|| shipped.len().min(rebuilt.len()));
+    Some(format!(
+        "made with the same tools, {} and {} bytes are the same only up to {at}",
+        shipped.len(),
+        rebuilt.len()
+    ))
+}
+
+/// The compilers and the linker, from what they write into the section `.comment`.
+fn tools_of(executable: &[u8]) -> BTreeSet<String> {
+    executable
+        .split(|byte| *byte == 0)
+        .filter_map(|text| std::str::from_utf8(text).ok())
+        .filter(|text| {
+            ["GCC: (", "rustc version ", "Linker: "]
+                .iter()
+                .any(|start| text.starts_with(start))
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The crates of ours that `name` is built from, itself among them.
+fn crates_of(root: &Path, name: &str) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    let mut ahead = vec![name.to_owned()];
+    while let Some(name) = ahead.pop() {
+        let manifest = fs::read_to_string(root.join("crates").join(&name).join("Cargo.toml"))?;
+        let manifest: toml::Table = manifest.parse()?;
+        let dependencies = manifest.get("dependencies").and_then(|d| d.as_table());
+        ahead.extend(
+            dependencies
+                .into_iter()
+                .flat_map(toml::Table::keys)
+                .filter(|other| root.join("crates").join(other).is_dir() && !found.contains(*other))
+                .cloned(),
+        );
+        found.insert(name);
+    }
+    Ok(found)
 }
 
 /// The SHA-256 of every file that the executable is built from, by path, shortened to what tells
@@ -119,7 +352,7 @@ fn source_digest(root: &Path) -> Result<String> {
     let mut files: Vec<PathBuf> = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"]
         .map(PathBuf::from)
         .to_vec();
-    for name in CRATES {
+    for name in crates_of(root, EXECUTABLE)? {
         let folder = Path::new("crates").join(name);
         files.push(folder.join("Cargo.toml"));
         for entry in WalkDir::new(root.join(&folder).join("src")) {
@@ -148,23 +381,82 @@ fn source_digest(root: &Path) -> Result<String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_digest_follows_the_sources_and_not_the_tests() {
+    /// A repository of two crates, and one that the executable is not made of.
+    fn repository() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         for file in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"] {
             fs::write(root.join(file), file).unwrap();
         }
-        for name in CRATES {
+        for (name, manifest) in [
+            (
+                EXECUTABLE,
+                "[dependencies]\napp.workspace = true\nserde = '1'",
+            ),
+            (
+                "app",
+                "[dependencies]\n[dev-dependencies]\nmirror.workspace = true",
+            ),
+            ("mirror", ""),
+        ] {
             let src = root.join("crates").join(name).join("src");
             fs::create_dir_all(&src).unwrap();
             fs::write(src.join("lib.rs"), name).unwrap();
-            fs::write(src.join("../Cargo.toml"), name).unwrap();
+            fs::write(src.join("../Cargo.toml"), manifest).unwrap();
         }
+        dir
+    }
+
+    #[test]
+    fn the_digest_follows_the_sources_and_not_the_tests() {
+        let dir = repository();
+        let root = dir.path();
         let first = source_digest(root).unwrap();
-        fs::write(root.join("crates/app/src/tests.rs"), "a test").unwrap();
-        assert_eq!(source_digest(root).unwrap(), first);
-        fs::write(root.join("crates/app/src/lib.rs"), "changed").unwrap();
-        assert_ne!(source_digest(root).unwrap(), first);
+        for other in ["crates/app/src/tests.rs", "crates/mirror/src/lib.rs"] {
+            fs::write(root.join(other), "changed").unwrap();
+            assert_eq!(source_digest(root).unwrap(), first, "{other}");
+        }
+        for source in ["crates/app/src/lib.rs", "crates/mixpack/Cargo.toml"] {
+            let before = source_digest(root).unwrap();
+            let path = root.join(source);
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(&path, format!("{text}\n# changed")).unwrap();
+            assert_ne!(source_digest(root).unwrap(), before, "{source}");
+        }
+    }
+
+    #[test]
+    fn an_executable_that_ships_is_current_when_it_holds_the_digest() {
+        let dir = repository();
+        let root = dir.path();
+        let shipped = root.join(ARM64.shipped());
+        let digest = source_digest(root).unwrap();
+        assert!(!is_of(&shipped, &digest).unwrap());
+        fs::create_dir(root.join("bin")).unwrap();
+        fs::write(&shipped, "0123456789abcdef0123456789abcdef").unwrap();
+        assert!(!is_of(&shipped, &digest).unwrap());
+        fs::write(&shipped, format!("\u{7f}ELF {digest} and more")).unwrap();
+        assert!(is_of(&shipped, &digest).unwrap());
+        let error = all_current(root).unwrap_err().to_string();
+        assert!(
+            error.starts_with("bin/mixpack-linux-amd64 is missing"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn another_compiler_is_told_from_another_result() {
+        let made = |tool: &str, code: &str| format!("{code}\0GCC: ({tool}) 12\0").into_bytes();
+        let one = made("Debian 12.2.0-14", "code");
+        assert_eq!(difference(&one, &one), None);
+        assert_eq!(
+            difference(&one, &made("Debian 14.2.0-19", "Code")).unwrap(),
+            "it was made with [GCC: (Debian 12.2.0-14) 12], this machine has \
+             [GCC: (Debian 14.2.0-19) 12]"
+        );
+        assert_eq!(
+            difference(&one, &made("Debian 12.2.0-14", "coDe")).unwrap(),
+            "made with the same tools, 32 and 32 bytes are the same only up to 2"
+        );
     }
 }

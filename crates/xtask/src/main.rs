@@ -12,6 +12,7 @@ mod fixtures;
 mod go_tools;
 mod node;
 mod otp;
+mod package;
 mod parts;
 mod postgres;
 mod process;
@@ -23,6 +24,7 @@ mod test_binaries;
 mod test_run;
 mod toolbox;
 mod toolchains;
+mod version;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -36,7 +38,9 @@ usage: cargo xtask COMMAND
                         those that need the real artifact hosts; then compare what ran with
                         tests/requirements.toml
   requirements          only check that what tests/requirements.toml names exists
-  dist [--check]        build the executable that ships in bin/, or check that it is not stale
+  dist [--check]        build the executables that ship in bin/, or check that these sources give
+                        the same ones in another folder
+  package [DIR]         write what people pin: tarballs and .cnb files, to target/package or DIR
   toolchains            make the test toolchains, the images, PostgreSQL, and where there is
                         Docker, pack with its builders
   bench [--rounds N] [--fixture NAME,…] [--only DEPLOY,…] [--against DIR,…] [--write]
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         Some((command, args)) if command == "test" => test_run::test(args),
         Some((command, [])) if command == "requirements" => requirements::requirements(),
         Some((command, args)) if command == "dist" => dist::dist(args),
+        Some((command, args)) if command == "package" => package::package(args),
         Some((command, [])) if command == "toolchains" => toolchains::make_with_builders(),
         Some((command, args)) if command == "bench" => bench::bench(args),
         Some((command, args)) if command == "mirror" => serve::serve(args),

@@ -169,7 +169,7 @@ pub(crate) fn check(root: &Path, known: &Known<'_>) -> Result {
 /// `cargo xtask requirements`: whether all that the table names exists, without running it.
 pub(crate) fn requirements() -> Result {
     let root = Places::of_this_workspace()?.root().to_owned();
-    let features = "whole-builds/toolchains,whole-builds/docker,whole-builds/upstream";
+    let features = "whole-builds/docker,whole-builds/emulated,whole-builds/upstream";
     let mut outcomes = Outcomes::new();
     for binary in test_binaries::build(&root, &["--workspace", "--quiet", "--features", features])?
     {

@@ -11,7 +11,7 @@ use rustix::process::geteuid;
 
 use crate::builders;
 use crate::dist;
-use crate::process::Result;
+use crate::process::{Result, ensure};
 use crate::requirements::{self, Known};
 use crate::test_binaries::{self, Outcome, Outcomes, TestId};
 use crate::toolchains::{self, Places};
@@ -38,7 +38,7 @@ pub(crate) fn test(args: &[OsString]) -> Result {
         binary.run(&[], None, &mut tests.outcomes)?;
     }
     doc_tests(&root)?;
-    let exe = dist::build(&root)?;
+    let exe = dist::current(&root, &dist::AMD64)?;
     let root_user = geteuid().is_root();
     if root_user {
         toolchains::make()?;
@@ -50,6 +50,16 @@ pub(crate) fn test(args: &[OsString]) -> Result {
             binary.run(&[AT_ONCE], Some(&exe), &mut tests.outcomes)?;
         } else {
             tests.not_run.extend(binary.names()?);
+        }
+    }
+    let args = [&whole("emulated")[..], &["--test", "arm64"]].concat();
+    for binary in test_binaries::build(&root, &args)? {
+        match emulated(&root, root_user) {
+            Ok(exe) => binary.run(&[AT_ONCE], Some(&exe), &mut tests.outcomes)?,
+            Err(why) => {
+                println!("The arm64 executable cannot be run here: {why}");
+                tests.not_run.extend(binary.names()?);
+            }
         }
     }
     with_docker(&root, &exe, root_user, &mut tests)?;
@@ -97,6 +107,15 @@ fn with_docker(root: &Path, exe: &Path, root_user: bool, tests: &mut Tests) -> R
         }
     }
     Ok(())
+}
+
+/// The arm64 executable, where it can be run.
+fn emulated(root: &Path, root_user: bool) -> Result<PathBuf> {
+    if !root_user {
+        return Err("whole builds need root".into());
+    }
+    ensure(whole_builds::EMULATOR, "qemu-user-static")?;
+    dist::current(root, &dist::ARM64)
 }
 
 fn options(args: &[OsString]) -> Result<Options> {

@@ -8,8 +8,22 @@ use app::facts::{ReadError, join};
 use app::package_manager::Manager;
 use app::plan::PlanError;
 use app::{Asked, Origin};
+use std::path::Path;
 use versions::Tool;
 use versions::target::TargetError;
+
+pub(super) fn leads_out(place: &str, to: &Path) -> Explanation {
+    Explanation::user(
+        "folder-outside-app",
+        format!("{place} is not in the app"),
+    )
+    .because(format!(
+        "It is a link, or the path goes through one, and leads to {}. A build writes and deletes there, which it does in the app alone.",
+        to.display()
+    ))
+    .so("Commit a folder in place of the link, or nothing: the build makes those that it needs. A path of a config file must stay in the repository. Links in git:")
+    .typing("git ls-files --stage | grep ^120000")
+}
 
 pub(super) fn read(error: &ReadError) -> Explanation {
     match error {

@@ -1,58 +1,34 @@
 //! Commands that failed: the app's own, and those that are run for it.
 
+use super::known::known;
 use super::{Explanation, quoted};
 use crate::command::CommandError;
 use crate::credentials::{GIT_CREDENTIALS, GIT_SSH_KEY, HEX_ORGANIZATION_KEYS};
 use crate::error::Doing;
 use app::Origin;
 use app::facts::join;
-use app::settings::CHECK_LOCKED;
 
+/// The cause that a tool's output tells, or else what became of the command.
 pub(super) fn command(doing: &Doing, error: &CommandError) -> Explanation {
+    known(doing, error).unwrap_or_else(|| unknown(doing, error))
+}
+
+fn unknown(doing: &Doing, error: &CommandError) -> Explanation {
     match doing {
         Doing::Hook { key, asked } => {
             let explanation = Explanation::user("hook-failed", format!("{key} failed"));
             let explanation = explanation.because(format!("{} sets it to:", asked.origin));
             let explanation = explanation.because_all(quoted(&asked.value));
-            happened(explanation, "It", error)
+            happened(explanation, "It", error, None)
                 .so("bash runs it in the app's folder, with MIX_ENV and the build's tools on PATH. Correct it there, or what it calls.")
         }
-        Doing::Deps | Doing::Compile | Doing::AssetsDeploy | Doing::Digest | Doing::Release | Doing::Answers
-            if let Some(name) = missing_variable(error) =>
-        {
-            let explanation = Explanation::user(
-                "config-var-missing",
-                format!("the config var {name} is not set"),
-            );
-            let explanation = failed(explanation, error)
-                .so("Set it:")
-                .typing(format!("heroku config:set {name}=VALUE"));
-            if says(error, "config/runtime.exs") {
-                explanation.so("What was run loads config/runtime.exs, as the app does when it starts.")
-            } else {
-                explanation.so("Where only the running app needs it, read it in config/runtime.exs: a build does not ask for it then.")
-            }
-        }
-        Doing::Deps if lock_out_of_date(error) => failed(
-            Explanation::user("mix-lock-out-of-date", "mix.lock is not in step with mix.exs"),
+        Doing::Deps => failed(
+            Explanation::user("deps-get-failed", "the dependencies could not be fetched"),
             error,
         )
-        .because("mix deps.get --check-locked changes no version that was not committed: what is built is what was tested.")
-        .so("Bring it up to date on your machine and commit it:")
+        .so("Is mix.lock committed and in step with mix.exs? On your machine, then commit it:")
         .typing("mix deps.get")
-        .typing("git commit -m \"Update mix.lock\" mix.lock")
-        .so("To have every build resolve what is missing instead:")
-        .typing(format!("heroku config:set {CHECK_LOCKED}=false")),
-        Doing::Deps => match refusing_organization(error) {
-            Some(organization) => refused(organization, error),
-            None => failed(
-                Explanation::user("deps-get-failed", "the dependencies could not be fetched"),
-                error,
-            )
-            .so("Is mix.lock committed and in step with mix.exs? On your machine, then commit it:")
-            .typing("mix deps.get")
-            .so(format!("A private dependency needs credentials, from the config vars {GIT_CREDENTIALS}, {GIT_SSH_KEY} or {HEX_ORGANIZATION_KEYS}.")),
-        },
+        .so(format!("A private dependency needs credentials, from the config vars {GIT_CREDENTIALS}, {GIT_SSH_KEY} or {HEX_ORGANIZATION_KEYS}.")),
         Doing::Compile => failed(
             Explanation::user("compile-failed", "the app does not compile"),
             error,
@@ -150,79 +126,6 @@ pub(super) fn command(doing: &Doing, error: &CommandError) -> Explanation {
     }
 }
 
-/// The variable that config, or code while it is compiled, cannot do without: in the words of
-/// `System.fetch_env!/1`, or in those of the config that `mix phx.new` writes.
-fn missing_variable(error: &CommandError) -> Option<&str> {
-    let CommandError::Failed { output, .. } = error else {
-        return None;
-    };
-    output.iter().find_map(|line| {
-        let fetched = || {
-            let (_, rest) = line.split_once("could not fetch environment variable \"")?;
-            rest.strip_suffix("\" because it is not set")
-        };
-        let raised = || {
-            let (_, rest) = line.split_once("** (RuntimeError) environment variable ")?;
-            let (name, rest) = rest.split_once(' ')?;
-            rest.starts_with("is missing").then_some(name)
-        };
-        fetched().or_else(raised)
-    })
-}
-
-fn says(error: &CommandError, part: &str) -> bool {
-    match error {
-        CommandError::Failed { output, .. } => output.iter().any(|line| line.contains(part)),
-        CommandError::Start { .. } | CommandError::Cancelled => false,
-    }
-}
-
-/// mix names the flag when it would have to write another mix.lock.
-fn lock_out_of_date(error: &CommandError) -> bool {
-    match error {
-        CommandError::Failed { output, .. } => output
-            .iter()
-            .any(|line| line.contains("--check-locked") && !line.trim_start().starts_with('$')),
-        CommandError::Start { .. } | CommandError::Cancelled => false,
-    }
-}
-
-/// The Hex organisation whose packages were not to be had, by what Hex says: of a package that is
-/// not shown, and, from 2.5 on, of a key that hex.pm does not know.
-fn refusing_organization(error: &CommandError) -> Option<&str> {
-    let CommandError::Failed { output, .. } = error else {
-        return None;
-    };
-    let says = |what: &str| output.iter().any(|line| line.contains(what));
-    let begun_by = if says("you don't have permissions to it") {
-        "Failed to fetch record for hexpm:"
-    } else if says("Failed to exchange API key for OAuth token") {
-        "\"hexpm:"
-    } else {
-        return None;
-    };
-    let named = output.iter().find_map(|line| line.split_once(begun_by));
-    named?.1.split(['/', '"']).next()
-}
-
-fn refused(organization: &str, error: &CommandError) -> Explanation {
-    failed(
-        Explanation::user(
-            "hex-organization-refused",
-            format!("Hex does not give packages of the organisation {organization}"),
-        ),
-        error,
-    )
-    .so(format!(
-        "Is the package's name right in mix.exs? A build needs a key of the organisation, in {HEX_ORGANIZATION_KEYS}. To make one on your machine, and set it:"
-    ))
-    .typing(format!("mix hex.organization key {organization} generate"))
-    .typing(format!(
-        "heroku config:set {HEX_ORGANIZATION_KEYS}={organization}:KEY"
-    ))
-    .so("If it is set: it was revoked, or it is not one of this organisation.")
-}
-
 fn mix_task(code: &'static str, task: &str, error: &CommandError) -> Explanation {
     failed(Explanation::user(code, format!("mix {task} failed")), error)
         .so("The step's output has all of it. The same on your machine:")
@@ -231,23 +134,29 @@ fn mix_task(code: &'static str, task: &str, error: &CommandError) -> Explanation
 
 /// What happened to a command that Mixpack chose, which is named.
 fn failed(explanation: Explanation, error: &CommandError) -> Explanation {
+    happened(explanation, &named(error), error, None)
+}
+
+/// A command as the subject of a sentence.
+pub(super) fn named(error: &CommandError) -> String {
     let command = match error {
         CommandError::Start { command, .. } | CommandError::Failed { command, .. } => command,
         CommandError::Cancelled => "",
     };
-    happened(explanation, &format!("`{command}`"), error)
+    format!("`{command}`")
 }
 
-fn happened(explanation: Explanation, subject: &str, error: &CommandError) -> Explanation {
+/// `at` is the line of the output that tells the cause, where that is known.
+pub(super) fn happened(
+    explanation: Explanation,
+    subject: &str,
+    error: &CommandError,
+    at: Option<usize>,
+) -> Explanation {
     match error {
-        CommandError::Failed {
-            status,
-            code,
-            output,
-            ..
-        } => {
-            let telling = telling(output);
-            let explanation = if telling.is_empty() {
+        CommandError::Failed { status, output, .. } => {
+            let telling = telling(output, at);
+            if telling.is_empty() {
                 explanation.because(format!(
                     "{subject} ended with {status}, and printed nothing."
                 ))
@@ -255,13 +164,6 @@ fn happened(explanation: Explanation, subject: &str, error: &CommandError) -> Ex
                 explanation
                     .because(format!("{subject} ended with {status}. From its output:"))
                     .because_all(quoted(&telling.join("\n")))
-            };
-            if *code == KILLED {
-                explanation.because(
-                    "Signal 9 came from outside: most often the machine had no memory left.",
-                )
-            } else {
-                explanation
             }
         }
         CommandError::Start { source, .. } => {
@@ -270,9 +172,6 @@ fn happened(explanation: Explanation, subject: &str, error: &CommandError) -> Ex
         CommandError::Cancelled => explanation.because("It was stopped."),
     }
 }
-
-/// A shell's status of a process that `SIGKILL` ended.
-const KILLED: i32 = 128 + 9;
 
 /// How lines begin from which on a tool tells what is wrong: Elixir's compiler, mix, Hex, npm; esbuild
 /// writes `✘ [ERROR]`.
@@ -299,8 +198,9 @@ const MANUAL: [&str; 3] = [
 ];
 
 /// The lines of a tool's output that tell most, repeated where the eye is: they scroll away in a
-/// long log. From the first that looks like an error on, or else the last ones.
-fn telling(output: &[String]) -> Vec<&str> {
+/// long log. From the first that looks like an error on, if the one that tells the cause is among
+/// them; else from that one on; or else the last ones.
+fn telling(output: &[String], at: Option<usize>) -> Vec<&str> {
     const FROM_ERROR: usize = 14;
     const LAST: usize = 6;
     let says_something = |line: &&str| !matches!(line.trim(), "" | "npm error" | "npm ERR!");
@@ -313,13 +213,25 @@ fn telling(output: &[String]) -> Vec<&str> {
         .map(String::as_str)
         .filter(says_something)
         .collect();
-    match lines.iter().position(|line| starts(line, &TELLING)) {
-        Some(at) => lines[at..]
+    let told: Vec<&str> = match lines.iter().position(|line| starts(line, &TELLING)) {
+        Some(first) => lines[first..]
             .iter()
             .copied()
             .take_while(|line| !starts(line, &MANUAL))
             .take(FROM_ERROR)
             .collect(),
         None => lines[lines.len().saturating_sub(LAST)..].to_vec(),
-    }
+    };
+    let mut quoted = match at {
+        Some(at) if !told.contains(&output[at].as_str()) => output[at..]
+            .iter()
+            .map(String::as_str)
+            .take_while(says_something)
+            .take(LAST)
+            .collect(),
+        _ => told,
+    };
+    // A tool may say the same of each file.
+    quoted.dedup();
+    quoted
 }

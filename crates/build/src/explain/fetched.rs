@@ -27,6 +27,13 @@ pub(super) fn toolchain(error: &ToolchainError) -> Explanation {
                 .because(format!("{url}: {problem}"))
                 .so("Try again. If a mirror is set, look whether it serves upstream's file at that address.")
         }
+        ToolchainError::NotSigned { what, url } => Explanation::upstream(
+            "list-not-signed",
+            format!("{what} is not what was signed"),
+        )
+        .because(format!("{url} does not go with {url}.signed and the key of Elixir."))
+        .so("Nothing of it was used. Try again: the two files change one after the other. If it stays, do not build with what that host gives, and tell whoever runs it.")
+        .so("A mirror that signs its own lists needs its key in the app, where `mix local.public_keys` puts it: .mix/public_keys. Without any .signed files it is taken as it is."),
         ToolchainError::NoChecksum { url, file } => Explanation::upstream(
             "checksum-not-published",
             format!("no checksum is published for {file}"),
@@ -130,7 +137,7 @@ fn by_class(what: &str, error: &FetchError) -> Explanation {
 
 fn missing(what: &str, url: &str) -> Explanation {
     const MIRROR: &str = "A mirror must have upstream's paths: HEX_BUILDS_URL stands for https://builds.hex.pm, MIXPACK_OTP_BUILDS_URL for https://github.com/erlef/otp_builds, NODEJS_ORG_MIRROR for https://nodejs.org/dist.";
-    let is_list = [".txt", ".csv", ".json"]
+    let is_list = [".txt", ".csv", ".json", ".signed"]
         .iter()
         .any(|end| url.ends_with(end));
     if let Some(system) = system_of_otp_list(url) {

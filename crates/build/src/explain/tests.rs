@@ -93,6 +93,13 @@ fn general() -> Vec<(&'static str, Error)> {
                 found: "77ab".repeat(14),
             },
         ),
+        (
+            "folder outside the app",
+            Error::LeadsOut {
+                place: "_build".to_owned(),
+                to: PathBuf::from("/srv/shared/build"),
+            },
+        ),
         ("cancelled", Error::Cancelled),
     ]
 }
@@ -419,6 +426,13 @@ fn toolchains() -> Vec<(&'static str, ToolchainError)> {
             },
         ),
         (
+            "toolchain_not_signed",
+            ToolchainError::NotSigned {
+                what: "the list of Hex and rebar3 installers",
+                url: "https://builds.hex.pm/installs/hex.csv".to_owned(),
+            },
+        ),
+        (
             "toolchain_no_checksum",
             ToolchainError::NoChecksum {
                 url: "https://nodejs.org/dist/v24.1.0/SHASUMS256.txt".to_owned(),
@@ -662,7 +676,7 @@ fn hooks() -> Vec<(&'static str, Doing, CommandError)> {
                 line,
                 "exit status 1",
                 1,
-                "step one\n** (Mix) The task \"assets.deploy\" could not be found",
+                "step one\n** (RuntimeError) no licence",
             ),
         ),
         (
@@ -679,31 +693,6 @@ fn hooks() -> Vec<(&'static str, Doing, CommandError)> {
             },
         ),
         ("hook_stopped", hook(), CommandError::Cancelled),
-    ]
-}
-
-fn missing_variables() -> Vec<(&'static str, Doing, CommandError)> {
-    vec![
-        (
-            "config_var_missing",
-            Doing::Deps,
-            failed(
-                "mix deps.get --only prod --check-locked",
-                "exit status 1",
-                1,
-                "** (System.EnvError) could not fetch environment variable \"SHOP_KEY\" because it is not set\n    (elixir 1.18.3) lib/system.ex:705: System.fetch_env!/1\n    /app/config/config.exs:3: (file)",
-            ),
-        ),
-        (
-            "config_var_missing_for_the_app",
-            Doing::AssetsDeploy,
-            failed(
-                "mix assets.deploy",
-                "exit status 1",
-                1,
-                "** (RuntimeError) environment variable DATABASE_URL is missing.\nFor example: ecto://USER:PASS@HOST/DATABASE\n\n    /app/config/runtime.exs:26: (file)",
-            ),
-        ),
     ]
 }
 
@@ -730,7 +719,7 @@ fn package_commands() -> Vec<(&'static str, Doing, CommandError)> {
                 "npm ci --include=dev",
                 "exit status 1",
                 1,
-                "npm error code EUSAGE\nnpm error\nnpm error `npm ci` can only install packages when your package.json and package-lock.json are in sync.\nnpm error\nnpm error Missing: left@1.0.0 from lock file\nnpm error\nnpm error Usage:\nnpm error npm ci",
+                "npm error code 1\nnpm error path /app/assets/node_modules/left\nnpm error command failed\nnpm error command sh -c exit 3\nnpm error A complete log of this run can be found in: /app/debug-0.log",
             ),
         ),
         (
@@ -837,7 +826,7 @@ fn commands() -> Vec<(&'static str, Doing, CommandError)> {
                 "npm run deploy",
                 "exit status 1",
                 1,
-                "> deploy\n> esbuild\n\n✘ [ERROR] Could not resolve \"phoenix\"\n\n    js/app.js:1:19:",
+                "> deploy\n> esbuild\n\n✘ [ERROR] Expected \";\" but found \"socket\"\n\n    js/app.js:1:4:",
             ),
         ),
         (
@@ -847,7 +836,7 @@ fn commands() -> Vec<(&'static str, Doing, CommandError)> {
                 "mix assets.deploy",
                 "exit status 1",
                 1,
-                "** (Mix) The task \"tailwind\" could not be found",
+                "** (Mix) Unknown dependency phoenix_live_view for environment prod",
             ),
         ),
         (
@@ -899,8 +888,8 @@ fn catalogue() -> Vec<(&'static str, Error)> {
     let commands = hooks()
         .into_iter()
         .chain(commands())
-        .chain(missing_variables())
-        .chain(package_commands());
+        .chain(package_commands())
+        .chain(samples::samples());
     all.extend(commands.map(|(name, doing, source)| (name, Error::Command { doing, source })));
     all
 }

@@ -84,7 +84,9 @@ impl Build<'_> {
                 continue;
             }
             let amount = tree::transfer(&from, &place, Method::Copy, |path| {
-                digested.contains(path) && (from.join(path).is_dir() || !place.join(path).exists())
+                let there = place.join(path);
+                let fits = from.join(path).is_dir() || !there.exists();
+                digested.contains(path) && fits && self.bounds.leads_out(&there).is_none()
             })?;
             let log = self.means.log.step("Bringing back digested files");
             log.detail(&format!("{} {whose}", amount.files));

@@ -108,7 +108,9 @@ impl Build<'_> {
             return Ok(false);
         }
         let log = self.means.log.step("Building assets");
-        let amount = tree::transfer(&waiting, &self.workspace.app, Method::Link, |_| true)?;
+        let amount = tree::transfer(&waiting, &self.workspace.app, Method::Link, |path| {
+            !waiting.join(path).is_dir() || self.bounds.leads_out(path).is_none()
+        })?;
         tree::remove(&waiting)?;
         self.assets_placed.store(true, Ordering::SeqCst);
         log.detail(&format!(

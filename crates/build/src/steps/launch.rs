@@ -137,8 +137,15 @@ impl Build<'_> {
     fn write(&self, path: &str, text: &str) -> Result<(), Error> {
         let path = self.workspace.real(Path::new(path));
         if let Some(parent) = path.parent() {
+            if let Some(to) = self.bounds.leads_out(parent) {
+                let place = parent.strip_prefix(&self.workspace.app).unwrap_or(parent);
+                let place = place.display().to_string();
+                return Err(Error::LeadsOut { place, to });
+            }
             fs::create_dir_all(parent).map_err(TreeError::at(parent, "create the folder"))?;
         }
+        // A link of this name is replaced, not written through.
+        tree::remove(&path)?;
         fs::write(&path, text).map_err(TreeError::at(&path, "write"))?;
         Ok(())
     }

@@ -78,6 +78,11 @@ impl Build<'_> {
     fn of_dependencies(&self, log: &StepLog<'_>) -> Result<u64, Error> {
         let mut of_git = Vec::new();
         for git in self.git_dependencies() {
+            // Whose links lead elsewhere is not of mix' making.
+            let folders = ["", "objects", "refs"].map(|name| git.join(name));
+            if !folders.iter().all(|folder| is_folder(folder)) {
+                continue;
+            }
             // On a branch the commit would stand elsewhere.
             let head = fs::read_to_string(git.join("HEAD")).unwrap_or_default();
             if !head.trim().bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -103,8 +108,9 @@ impl Build<'_> {
     pub(crate) fn git_dependencies(&self) -> Vec<PathBuf> {
         entries(&self.workspace.real(&self.in_app("deps")))
             .into_iter()
+            .filter(|dependency| is_folder(dependency))
             .map(|dependency| dependency.join(".git"))
-            .filter(|git| git.is_dir())
+            .filter(|git| is_folder(git))
             .collect()
     }
 
@@ -188,7 +194,9 @@ impl Build<'_> {
                 continue;
             }
             if stays.iter().any(|stays| stays.starts_with(&here)) {
-                self.beside(&here, stays, others);
+                if is_folder(&path) {
+                    self.beside(&here, stays, others);
+                }
             } else {
                 others.push(path);
             }
@@ -216,6 +224,11 @@ fn leave_out(what: &str, paths: &[PathBuf], log: &StepLog<'_>) -> Result<u64, Er
         log.detail(&format!("{what:<44} {:>9}", megabytes(bytes)));
     }
     Ok(bytes)
+}
+
+/// Itself, and not by way of a link.
+fn is_folder(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_dir())
 }
 
 fn entries(dir: &Path) -> Vec<PathBuf> {

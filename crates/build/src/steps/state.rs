@@ -3,19 +3,26 @@
 use crate::command::Env;
 use crate::digest;
 use crate::error::Error;
-use crate::log::seconds;
+use crate::log::{StepLog, seconds};
 use crate::run::Build;
 use crate::sources::Sources;
 use crate::steps::kept_assets::read_sources;
 use crate::store::{Key, Restored};
 use crate::told::megabytes;
-use crate::tree::TreeError;
+use crate::tree::{self, TreeError};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+use walkdir::{DirEntry, WalkDir};
 
 /// The note with the modification times of the app's files.
 const SOURCES: &str = "sources";
+/// The note that says something while `_build` and the notes on it are being kept: those of two
+/// builds do not go together.
+const UNFINISHED: &str = "unfinished";
+/// A clock may be set back by this much without a word.
+const CLOCK_SLACK: Duration = Duration::from_secs(2);
 
 impl Build<'_> {
     /// What sources depend on: some dependencies put native code beside them.
@@ -83,10 +90,18 @@ impl Build<'_> {
         let mut pushed = read_sources(&self.workspace.app, &Sources::default())?;
         for (name, key) in [("deps", self.deps_key()), ("_build", self.build_key())] {
             let place = self.workspace.real(&self.in_app(name));
-            let restored = self
+            let mut restored = self
                 .workspace
                 .store
                 .restore(&self.kept_as(name), &key, &place)?;
+            if matches!(restored, Restored::Taken(_))
+                && name == "_build"
+                && let Some(reason) = self.unusable(&place)
+            {
+                // The folder itself may be one that mix is led to.
+                tree::clear(&place)?;
+                restored = Restored::Dropped(vec![reason]);
+            }
             let fact = format!("{}_cache", name.trim_start_matches('_'));
             self.means.report.set(&fact, restored.as_str());
             match restored {
@@ -118,6 +133,22 @@ impl Build<'_> {
         Ok(())
     }
 
+    /// Why a `_build` that is what was kept is of no use all the same.
+    fn unusable(&self, place: &Path) -> Option<String> {
+        let unfinished = self.workspace.store.read_note(&self.unfinished());
+        if unfinished.is_some_and(|text| !text.is_empty()) {
+            return Some("the last build was stopped while it was kept".to_owned());
+        }
+        let now = SystemTime::now() + CLOCK_SLACK;
+        compiled_at(place)
+            .is_some_and(|at| at > now)
+            .then(|| "it is of a later time than now: the clock has been set back".to_owned())
+    }
+
+    fn unfinished(&self) -> String {
+        self.kept_as(UNFINISHED)
+    }
+
     fn sources(&self) -> String {
         format!("{}.json", self.kept_as(SOURCES))
     }
@@ -139,16 +170,34 @@ impl Build<'_> {
     fn restore_times(&self, pushed: &mut Sources) -> Result<(), Error> {
         let app = &self.workspace.app;
         let kept = self.workspace.store.read_note(&self.sources());
-        if let Some(kept) = kept.as_deref().and_then(Sources::parse) {
-            pushed
-                .restore_times(app, &kept, SystemTime::now())
-                .map_err(TreeError::at(app, "set the times of files in"))?;
-        }
+        let kept = kept.as_deref().and_then(Sources::parse);
+        pushed
+            .restore_times(app, &kept.unwrap_or_default(), SystemTime::now())
+            .map_err(TreeError::at(app, "set the times of files in"))?;
         Ok(())
     }
 
+    /// Keeps what the next build can use. The app has been built: that this fails does not end it.
     pub(crate) fn save(&self) -> Result<(), Error> {
         let log = self.means.log.step("Keeping this build for the next");
+        let store = self.workspace.store;
+        let kept = store
+            .write_note(&self.unfinished(), "unfinished")
+            .map_err(Error::from)
+            .and_then(|()| self.keep_state(&log))
+            .and_then(|()| Ok(store.write_note(&self.unfinished(), "")?));
+        match kept {
+            Err(Error::Tree(error)) if !self.means.cancel.is_cancelled() => {
+                log.warning(&format!("not all of it could be kept: {error}"));
+                log.warning("the next build has to do again what is missing");
+            }
+            kept => kept?,
+        }
+        log.detail(&format!("done in {}", seconds(log.elapsed())));
+        Ok(())
+    }
+
+    fn keep_state(&self, log: &StepLog<'_>) -> Result<(), Error> {
         let rel = format!("{}/rel", self.plan.mix_env.value);
         self.keep_executables()?;
         self.save_digested()?;
@@ -182,17 +231,28 @@ impl Build<'_> {
                 megabytes(amount.bytes)
             ));
         }
-        self.save_assets(&log)?;
+        self.save_assets(log)?;
         self.save_variables()?;
         let none = Sources::default();
         let sources = read_sources(&self.workspace.app, self.pushed.get().unwrap_or(&none))?;
         self.workspace
             .store
             .write_note(&self.sources(), &sources.to_json())?;
-        self.workspace.store.forget_unused()?;
-        log.detail(&format!("done in {}", seconds(log.elapsed())));
-        Ok(())
+        Ok(self.workspace.store.forget_unused()?)
     }
+}
+
+/// When the newest of mix's manifests in a `_build` was written: what it goes by.
+fn compiled_at(build: &Path) -> Option<SystemTime> {
+    let is_manifest = |entry: &DirEntry| {
+        let folder = entry.path().parent().and_then(Path::file_name);
+        folder.is_some_and(|name| name == ".mix")
+    };
+    // _build/ENV/lib/APP/.mix/compile.elixir
+    let walk = WalkDir::new(build).min_depth(5).max_depth(5);
+    let walk = walk.into_iter().filter_map(Result::ok).filter(is_manifest);
+    walk.filter_map(|entry| entry.metadata().ok()?.modified().ok())
+        .max()
 }
 
 /// Variables that can change what compilers make, by the digests of their values: the values are

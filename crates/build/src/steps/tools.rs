@@ -13,6 +13,9 @@ use std::cell::Cell;
 use std::path::Path;
 use toolchain::error::OtherPlace;
 use toolchain::install::Extent;
+use toolchain::installers::Signed;
+use toolchain::lists::{ListText, Signature};
+use toolchain::signature::Keys;
 use toolchain::{ToolchainError, install, installers, lists};
 use versions::ElixirVersion;
 use versions::otp::{OtpBuild, OtpListing, Publisher};
@@ -166,7 +169,11 @@ impl Build<'_> {
         let told = Told::to(&log);
         let elixir = self.elixir_version();
         let otp = self.otp_major();
-        let read = |url: &str| self.installer_list(url, &told, &log);
+        let keys = Keys::of(&self.mix_home());
+        let read = |url: &str| {
+            let fetched = lists::installers(client, url, hosts.signature(&elixir), &keys, &told);
+            self.installer_list(url, fetched, &log)
+        };
         let (hex, rebar3) = installers::choose(hosts, &elixir, otp, &read)?;
         let key = key(&[
             ("hex", &hex.sha512),
@@ -177,10 +184,13 @@ impl Build<'_> {
         let prepared = Path::new(".mixpack/installers");
         self.keep("hex", &key, prepared, &log, &|dest| {
             installers::install(client, &hex, &rebar3, &elixir, otp, dest, &told)?;
-            log.detail(&format!(
-                "fetched from {}, sha512 verified",
-                hosts.installers(&elixir)
-            ));
+            let verified = match (hosts.signature(&elixir), hex.signed && rebar3.signed) {
+                (Signature::Unasked, _) => "sha512 verified",
+                (_, true) => "sha512 and signature verified",
+                (_, false) => "sha512 verified; the lists are not signed",
+            };
+            let host = hosts.installers(&elixir);
+            log.detail(&format!("fetched from {host}, {verified}"));
             Ok(())
         })?;
         let prepared = self.workspace.real(prepared);
@@ -197,10 +207,9 @@ impl Build<'_> {
     fn installer_list(
         &self,
         url: &str,
-        told: &dyn Observer,
+        fetched: ListText,
         log: &StepLog<'_>,
-    ) -> Result<String, Error> {
-        let fetched = lists::installers(self.means.client, url, told);
+    ) -> Result<Signed, Error> {
         let file = url.rsplit('/').next().unwrap_or_default();
         let list = or_kept(
             Some(self.workspace.store),
@@ -210,7 +219,7 @@ impl Build<'_> {
         if let Some(outdated) = list.outdated {
             log.warning(&outdated.warning);
         }
-        Ok(list.text)
+        Ok((list.text, list.signed))
     }
 
     fn extent(&self) -> Extent {

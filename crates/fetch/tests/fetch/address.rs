@@ -78,8 +78,8 @@ fn user_info_stays_with_its_host() {
     // The same machine by another name, which is another host.
     let to = elsewhere.url("/there").replace("127.0.0.1", "localhost");
     let server = FaultServer::start([
-        ("/out", Behaviour::Redirect(to)),
-        ("/in", Behaviour::Redirect("/list".into())),
+        ("/out", Behaviour::Redirect(302, to)),
+        ("/in", Behaviour::Redirect(302, "/list".into())),
         ("/list", Behaviour::Ok(b"list".into())),
     ])
     .unwrap();

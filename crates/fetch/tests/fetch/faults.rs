@@ -130,13 +130,13 @@ fn faults() -> Vec<Fault> {
         status!(503, Class::Failing, 3),
         status!(504, Class::Failing, 3),
         on_all(
-            |_| Behaviour::RetryAfter(429, 0),
+            |_| Behaviour::RetryAfter(429, "0".into()),
             |kind| matches!(kind, Kind::Status(429)),
             Class::Failing,
             3,
         ),
         on_all(
-            |_| Behaviour::RedirectLoop,
+            |_| Behaviour::RedirectLoop(302),
             |k| matches!(k, Kind::TooManyRedirects(4)),
             Class::Failing,
             1,
@@ -337,6 +337,13 @@ fn faults() -> Vec<Fault> {
             2,
         ),
         fault(
+            |_| Behaviour::Ok(b"\n<!DOCTYPE html><h1>Sign in</h1>".into()),
+            &[What::Text],
+            |k| matches!(k, Kind::Page),
+            Class::Integrity,
+            2,
+        ),
+        fault(
             |_| Behaviour::Ok(vec![0xff; 30]),
             &[What::Text],
             |k| matches!(k, Kind::NotText),
@@ -471,8 +478,14 @@ fn what_is_only_unusual_is_no_fault() {
                     pause: Duration::from_millis(80),
                 },
             ),
-            ("/moved", Behaviour::Redirect("/there?version=1".to_owned())),
-            ("/there?version=1", Behaviour::Redirect("/ok".to_owned())),
+            (
+                "/moved",
+                Behaviour::Redirect(302, "/there?version=1".to_owned()),
+            ),
+            (
+                "/there?version=1",
+                Behaviour::Redirect(302, "/ok".to_owned()),
+            ),
             ("/ok", Behaviour::Ok(body)),
         ])
         .unwrap();
@@ -490,7 +503,8 @@ fn what_is_only_unusual_is_no_fault() {
 #[test]
 fn a_missing_page_behind_a_redirect_names_both_addresses() {
     let server =
-        FaultServer::start([("/old", Behaviour::Redirect("/new?token=secret".into()))]).unwrap();
+        FaultServer::start([("/old", Behaviour::Redirect(302, "/new?token=secret".into()))])
+            .unwrap();
     let error = client().text(&server.url("/old"), 10, &()).unwrap_err();
     assert!(matches!(error.kind, Kind::Status(404)));
     assert_eq!(error.url, server.url("/old"));
@@ -517,8 +531,8 @@ fn waits_double_and_a_host_may_ask_for_longer_ones_up_to_a_bound() {
             .collect::<Vec<_>>()
     };
     assert_eq!(waits(Behaviour::Status(503, vec![])), [4, 8, 16, 32, 40]);
-    assert_eq!(waits(Behaviour::RetryAfter(503, 600)), [40; 5]);
-    assert_eq!(waits(Behaviour::RetryAfter(503, 0)), [0; 5]);
+    assert_eq!(waits(Behaviour::RetryAfter(503, "600".into())), [40; 5]);
+    assert_eq!(waits(Behaviour::RetryAfter(503, "0".into())), [0; 5]);
 }
 
 #[test]

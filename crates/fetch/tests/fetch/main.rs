@@ -10,6 +10,7 @@ mod address;
 mod cancel;
 mod faults;
 mod flips;
+mod hostile;
 mod modes;
 mod support;
 mod unsafe_entries;

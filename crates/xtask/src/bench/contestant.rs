@@ -224,12 +224,24 @@ impl Place<'_> {
         [build_dir, "/tmp/cache".to_owned(), "/tmp/env".to_owned()].into_iter()
     }
 
+    /// As `mix local.public_keys` leaves it: the mirror's lists of installers are signed by its own
+    /// key, and Mix of this Elixir takes no list that is not signed.
+    fn trust_the_mirror(&self) -> Result<()> {
+        let mix_home = self.build_dir().join(".mix");
+        let keys = mix_home.join("public_keys");
+        fs::create_dir_all(&keys)?;
+        fs::write(keys.join("mirror.pub"), &self.all.published.public_key)?;
+        self.sandbox.give(mix_home)?;
+        Ok(())
+    }
+
     /// Deploys what the app is now; a failure is an error with the whole log.
     pub(crate) fn deploy(&self, app: &App, change: Change) -> Result<Deploy> {
         let log_path = self.tmp().join("log");
         let command = match self.contestant {
             Contestant::Mixpack { bin, .. } => {
                 self.new_build(app)?;
+                self.trust_the_mirror()?;
                 let pack = self.tmp().join("packs/0");
                 copy(bin, &pack.join("bin"));
                 self.sandbox.give(self.tmp().join("packs"))?;
@@ -239,11 +251,7 @@ impl Place<'_> {
             }
             Contestant::Packs(packs) => {
                 self.new_build(app)?;
-                // As `mix local.public_keys` leaves it: the mirror's lists are signed by its own
-                // key, and Mix of this Elixir takes no list that is not signed.
-                let keys = self.build_dir().join(".mix/public_keys");
-                fs::create_dir_all(&keys)?;
-                fs::write(keys.join("mirror.pub"), &self.all.published.public_key)?;
+                self.trust_the_mirror()?;
                 for (number, pack) in called(packs, self.is_phoenix).iter().enumerate() {
                     let target = self.tmp().join(format!("packs/{number}"));
                     copy(&pack.dir, &target);

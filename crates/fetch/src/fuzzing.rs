@@ -1,0 +1,109 @@
+//! What holds for any bytes whatever that are unpacked: the fuzzer in `fuzz/` and tests call this.
+
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::unnecessary_debug_formatting,
+    reason = "a panic is what a fuzzer looks for"
+)]
+
+use std::fs;
+use std::io::Cursor;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use crate::error::Kind;
+use crate::tree::{Limits, Refusal, Tree};
+use crate::{untar, unzip};
+
+const LIMITS: Limits = Limits {
+    bytes: 1 << 20,
+    entries: 200,
+};
+
+/// Unpacks a zip, or a tar without gzip around it, as the first byte says, which also says how much
+/// is stripped. Panics where that does something to what is around the tree, makes anything but
+/// plain files, folders and links that stay, or blames this machine for what the archive holds.
+pub fn archive(bytes: &[u8]) {
+    let Some((choice, bytes)) = bytes.split_first() else {
+        return;
+    };
+    let place = tempfile::tempdir().expect("a folder");
+    let canary = place.path().join("canary");
+    fs::write(&canary, "alive").expect("a file");
+    let root = place.path().join("tree");
+    let strip = usize::from(choice >> 1 & 1);
+    let mut tree = Tree::create(root.clone(), strip, LIMITS).expect("a folder");
+    let result = if choice & 1 == 0 {
+        untar::unpack(with_sums(bytes).as_slice(), &mut tree)
+    } else {
+        unzip::unpack(Cursor::new(bytes), &mut tree)
+    };
+    if let Err(Refusal::Final(kind)) = result {
+        assert!(matches!(kind, Kind::UnsafeEntry { .. }), "{kind:?}");
+    }
+    let around: Vec<_> = fs::read_dir(place.path()).expect("a folder").collect();
+    assert_eq!(around.len(), 2, "{around:?}");
+    let canary_is = canary.metadata().expect("the canary");
+    assert_eq!((canary_is.len(), canary_is.nlink()), (5, 1));
+    let mut left = LIMITS;
+    look(&root, &root.canonicalize().expect("a folder"), &mut left);
+}
+
+/// With the sum of every header put right: a fuzzer would hardly get past it.
+fn with_sums(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for header in bytes.chunks_exact_mut(512) {
+        if header[257..262] == *b"ustar" {
+            header[148..156].fill(b' ');
+            let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+            header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+    }
+    bytes
+}
+
+fn look(folder: &Path, root: &Path, left: &mut Limits) {
+    for entry in fs::read_dir(folder).expect("a folder that can be read") {
+        let path = entry.expect("an entry").path();
+        let found = path.symlink_metadata().expect("an entry");
+        left.entries = left.entries.checked_sub(1).expect("few entries");
+        if found.is_symlink() {
+            let target = fs::read_link(&path).expect("a link");
+            assert!(!target.is_absolute(), "{path:?} {target:?}");
+            // What a link of links leads to, where it leads to anything.
+            if let Ok(end) = path.canonicalize() {
+                assert!(end.starts_with(root), "{path:?} {end:?}");
+            }
+            continue;
+        }
+        assert!(found.is_dir() || found.is_file(), "{path:?} {found:?}");
+        let mode = found.permissions().mode();
+        assert_eq!(
+            (mode & 0o7022, mode & 0o600),
+            (0, 0o600),
+            "{path:?} {mode:o}"
+        );
+        if found.is_dir() {
+            look(&path, root, left);
+        } else if found.nlink() == 1 {
+            left.bytes = left.bytes.checked_sub(found.len()).expect("few bytes");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What fuzzing began with, and what it has found.
+    #[test]
+    fn seeds_of_the_fuzzer_unpack_safely() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/archive");
+        let mut seeds = 0;
+        for seed in fs::read_dir(corpus).expect("the corpus") {
+            archive(&fs::read(seed.expect("a seed").path()).expect("a seed"));
+            seeds += 1;
+        }
+        assert!(seeds > 5, "{seeds}");
+    }
+}

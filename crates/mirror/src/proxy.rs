@@ -1,0 +1,121 @@
+//! An HTTP proxy for tests: it answers `CONNECT` and leads every connection to one address,
+//! whatever name was asked for.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+/// What it says to those who want to be connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Connects them.
+    Connects,
+    /// Answers with this status.
+    Refuses(u16),
+}
+
+/// The proxy: on a free port of loopback from [`Proxy::start`] until it is dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    to: SocketAddr,
+    manner: Manner,
+    asked: Mutex<Vec<String>>,
+    stopped: AtomicBool,
+}
+
+impl Proxy {
+    /// # Errors
+    ///
+    /// When loopback has no free port.
+    pub fn start(to: SocketAddr, manner: Manner) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            to,
+            manner,
+            asked: Mutex::default(),
+            stopped: AtomicBool::new(false),
+        });
+        let serving = Arc::clone(&shared);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                if serving.stopped.load(Ordering::SeqCst) {
+                    return;
+                }
+                if let Ok(stream) = stream {
+                    let shared = Arc::clone(&serving);
+                    // Whoever goes away in the middle is no failure of the proxy.
+                    thread::spawn(move || drop(shared.serve(&stream)));
+                }
+            }
+        });
+        Ok(Self { address, shared })
+    }
+
+    /// As `HTTPS_PROXY` names it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What connections were asked for, as `NAME:PORT`.
+    #[must_use]
+    pub fn asked(&self) -> Vec<String> {
+        self.shared
+            .asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        // Wakes the thread that accepts.
+        drop(TcpStream::connect(self.address));
+    }
+}
+
+impl Shared {
+    fn serve(&self, mut client: &TcpStream) -> io::Result<()> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            client.read_exact(&mut byte)?;
+            head.push(byte[0]);
+        }
+        let text = String::from_utf8_lossy(&head).into_owned();
+        let mut words = text.split_whitespace();
+        let (Some("CONNECT"), Some(name)) = (words.next(), words.next()) else {
+            return client.write_all(b"HTTP/1.1 405 Not a tunnel\r\nContent-Length: 0\r\n\r\n");
+        };
+        self.asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(name.to_owned());
+        if let Manner::Refuses(status) = self.manner {
+            return write!(client, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");
+        }
+        let host = TcpStream::connect(self.to)?;
+        client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n")?;
+        thread::scope(|scope| {
+            scope.spawn(|| relay(client, &host));
+            relay(&host, client)
+        })
+    }
+}
+
+/// Hands on what comes from one side, and then its end.
+fn relay(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
+    io::copy(&mut from, &mut to)?;
+    to.shutdown(Shutdown::Write)
+}

@@ -1,0 +1,119 @@
+//! The signatures of the lists of installers: `hex.csv.signed` beside `hex.csv`, in base64, made with
+//! RSA (PKCS#1 v1.5) and SHA-512, as `Mix.Local` of Elixir 1.1 to 1.18 checks them.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use ring::signature::{RSA_PKCS1_2048_8192_SHA512, UnparsedPublicKey};
+use std::fs;
+use std::path::Path;
+
+/// The key that Mix brings (`in-memory public key for Elixir`), from the compiled `Mix.PublicKey` of
+/// Elixir 1.14.0 and `Mix.Local` of 1.18.3, where it is the same. What it has signed is in the tests.
+const OF_ELIXIR: &str = "\
+-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAslPz1mAfyAvRv8W8xOdv
+HQMbDJkDKfRhsL4JBGwGH7qw0xh+TbaUlNaM3pF+i8VUjS/4FeXjT/OAUEAHu5Y2
+rBVlx00QcH8Dpbyf+H73XiCs0MXnTSecqDgzx6i6NMi8knklHT7yHySHtuuPmPuN
+Po8QTKolCKftwPE/iNDeyZfwufd+hTCoCQdoTVcB01SElfNtvKRtoKbx35q80IPr
+rOcGsALmr58+bWqCTY/51kFeRxzrPJ5LdcLU/AebyWddD4IUfPDxk16jTiCagMWA
+JPSwo8NUrWDIBbD+rEUp06y0ek276rG5Tzm/3Bma56RN/u6nAqBTBE8F2Hu2QBKj
+lQIDAQAB
+-----END PUBLIC KEY-----
+";
+
+/// Who may sign lists: the key of Elixir, and those that `mix local.public_keys` has put into a
+/// `MIX_HOME`, for a mirror that signs its own lists.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// `RSAPublicKey` of RFC 8017, in DER.
+    keys: Vec<Vec<u8>>,
+}
+
+impl Keys {
+    /// A file of `mix_home/public_keys` that is no RSA key in PEM signs nothing.
+    #[must_use]
+    pub fn of(mix_home: &Path) -> Self {
+        let added = fs::read_dir(mix_home.join("public_keys"));
+        let added = added.into_iter().flatten().flatten();
+        let added = added.filter_map(|entry| fs::read_to_string(entry.path()).ok());
+        Self {
+            keys: [OF_ELIXIR.to_owned()]
+                .into_iter()
+                .chain(added)
+                .filter_map(|pem| rsa_key(&pem))
+                .collect(),
+        }
+    }
+
+    /// Whether one of the keys has made this signature of the text.
+    #[must_use]
+    pub(crate) fn have_signed(&self, text: &str, signature: &str) -> bool {
+        let signature: String = signature.split_whitespace().collect();
+        let Ok(signature) = BASE64_STANDARD.decode(signature) else {
+            return false;
+        };
+        self.keys.iter().any(|key| {
+            UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA512, key)
+                .verify(text.as_bytes(), &signature)
+                .is_ok()
+        })
+    }
+}
+
+/// The key itself, out of a `SubjectPublicKeyInfo` (RFC 5280) that says `rsaEncryption`.
+///
+/// Of 2048 to 8192 bits, each of the two lengths in front takes two bytes.
+fn rsa_key(pem: &str) -> Option<Vec<u8>> {
+    const ALGORITHM: [u8; 16] = [
+        0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
+        0x03,
+    ];
+    let (_, after) = pem.split_once("-----BEGIN PUBLIC KEY-----")?;
+    let (base64, _) = after.split_once("-----END PUBLIC KEY-----")?;
+    let base64: String = base64.split_whitespace().collect();
+    let der = BASE64_STANDARD.decode(base64).ok()?;
+    let bits = der.strip_prefix(&[0x30, 0x82])?.get(2..)?;
+    let key = bits.strip_prefix(&ALGORITHM)?.strip_prefix(&[0x82])?;
+    Some(key.get(2..)?.strip_prefix(&[0])?.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What hex.pm served in 2016 for Hex 0.13.2: `hex-1.x.csv`, and its signature.
+    const LIST: &str = include_str!("signature/hex-1.x.csv");
+    const SIGNED: &str = include_str!("signature/hex-1.x.csv.signed");
+
+    #[test]
+    fn what_hex_pm_has_signed_is_told_from_what_it_has_not() {
+        let nothing = tempfile::tempdir().unwrap();
+        let keys = Keys::of(nothing.path());
+        assert!(keys.have_signed(LIST, SIGNED));
+        assert!(keys.have_signed(LIST, &SIGNED.replace('\n', "\r\n")));
+        for (list, signature) in [
+            (LIST.replacen('0', "1", 1), SIGNED.to_owned()),
+            (format!("{LIST}\n"), SIGNED.to_owned()),
+            (LIST.to_owned(), SIGNED.replacen('d', "e", 1)),
+            (LIST.to_owned(), String::new()),
+            (LIST.to_owned(), "<html>not found</html>".to_owned()),
+        ] {
+            assert!(!keys.have_signed(&list, &signature), "{list}{signature}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_key_signs_nothing_and_takes_nothing_away() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("public_keys");
+        fs::create_dir(&folder).unwrap();
+        let cut = OF_ELIXIR.replace("MIIBIjANBgkqhkiG9w0B", "");
+        for (name, text) in [("empty", ""), ("words", "a key"), ("cut", &cut)] {
+            fs::write(folder.join(name), text).unwrap();
+            assert_eq!(rsa_key(text), None, "{name}");
+        }
+        let keys = Keys::of(home.path());
+        assert_eq!(keys.keys.len(), 1);
+        assert!(keys.have_signed(LIST, SIGNED));
+    }
+}

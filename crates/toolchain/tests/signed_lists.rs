@@ -1,0 +1,99 @@
+//! Lists of installers with and without a signature, from a host and by who has named it.
+
+use fetch::{Class, Client, Settings};
+use mirror::{Override, Server};
+use std::path::Path;
+use tempfile::TempDir;
+use toolchain::lists::{ListText, Signature, installers};
+use toolchain::signature::Keys;
+use toolchain::{Hosts, ToolchainError};
+use versions::ElixirVersion;
+
+const PATH: &str = "/installs/hex-1.x.csv";
+const LIST: &[u8] = include_bytes!("../src/signature/hex-1.x.csv");
+const SIGNED: &[u8] = include_bytes!("../src/signature/hex-1.x.csv.signed");
+
+/// What comes of the list where its `.signed` is answered so.
+fn list(answer: Option<Override>, signature: Signature) -> (ListText, Vec<String>) {
+    let root = TempDir::new().expect("a folder");
+    let host = Server::start(root.path()).expect("a server");
+    host.set_override(PATH, Override::Body(LIST.to_vec()));
+    if let Some(answer) = answer {
+        host.set_override(format!("{PATH}.signed"), answer);
+    }
+    let client = Client::new(Settings {
+        attempts: 1,
+        ..Settings::default()
+    });
+    let keys = Keys::of(Path::new("/nonexistent"));
+    let url = format!("{}{PATH}", host.url());
+    let list = installers(&client, &url, signature, &keys, &());
+    let asked = host.requests().into_iter().map(|request| request.path);
+    (list, asked.collect())
+}
+
+#[test]
+fn a_signature_that_is_right_is_told() {
+    for signature in [Signature::Needed, Signature::WhereThereIsOne] {
+        let (list, _) = list(Some(Override::Body(SIGNED.to_vec())), signature);
+        assert!(list.signed, "{signature:?}");
+        assert_eq!(list.text.expect("the list").as_bytes(), LIST);
+    }
+}
+
+#[test]
+fn a_signature_that_is_wrong_is_refused_wherever_it_comes_from() {
+    for signature in [Signature::Needed, Signature::WhereThereIsOne] {
+        for answer in ["", "AAAA", "<html>Welcome</html>"] {
+            let (list, _) = list(Some(Override::Body(answer.into())), signature);
+            assert!(!list.signed);
+            let text = list.text;
+            assert!(
+                matches!(text, Err(ToolchainError::NotSigned { .. })),
+                "{answer:?}: {text:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn only_a_host_that_the_app_names_may_have_none() {
+    let (of_mirror, _) = list(None, Signature::WhereThereIsOne);
+    assert!(of_mirror.text.is_ok() && !of_mirror.signed);
+    let (of_upstream, _) = list(None, Signature::Needed);
+    let class = |text| match text {
+        Err(ToolchainError::Fetch { source, .. }) => Some(source.class()),
+        _ => None,
+    };
+    assert_eq!(class(of_upstream.text), Some(Class::Missing));
+    // A failure is not an answer.
+    let (failing, _) = list(Some(Override::Status(503)), Signature::WhereThereIsOne);
+    assert_eq!(class(failing.text), Some(Class::Failing));
+}
+
+#[test]
+fn nobody_asks_for_what_mix_does_not_check() {
+    let (unasked, requests) = list(None, Signature::Unasked);
+    assert!(unasked.text.is_ok() && !unasked.signed);
+    assert_eq!(requests, [PATH]);
+}
+
+#[test]
+fn who_must_sign_follows_from_the_elixir_and_from_who_named_the_host() {
+    let upstream = Hosts::new(&|_| None);
+    let named = |variable: &'static str| {
+        Hosts::new(&move |name| (name == variable).then(|| "https://mirror.example".to_owned()))
+    };
+    let elixir = |text| ElixirVersion::parse(text).expect("a version");
+    for version in ["1.14.0", "1.18.3"] {
+        let elixir = elixir(version);
+        assert_eq!(upstream.signature(&elixir), Signature::Needed);
+        for variable in ["HEX_BUILDS_URL", "HEX_MIRROR"] {
+            let signature = named(variable).signature(&elixir);
+            assert_eq!(signature, Signature::WhereThereIsOne, "{variable}");
+        }
+        let other = named("NODEJS_ORG_MIRROR");
+        assert_eq!(other.signature(&elixir), Signature::Needed);
+    }
+    assert_eq!(upstream.signature(&elixir("1.19.0")), Signature::Unasked);
+}

@@ -1,0 +1,368 @@
+//! `cargo xtask package [DIR]`: what people pin. For each architecture the tarball of the classic
+//! buildpack, whose URL `heroku buildpacks:set` takes (contracts 1.6), and the buildpack as a
+//! `.cnb` file, which `pack build --buildpack` and `pack buildpack register` take.
+//!
+//! The same repository gives the same bytes: entries in order, one time, one owner, two modes.
+
+mod cnb;
+mod files;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::dist::{self, ARCHITECTURES, Architecture};
+use crate::process::Result;
+use crate::toolchains::Places;
+use crate::version;
+use files::Files;
+
+/// Relative to the repository: the parts that are packaged beside `bin/`.
+const BESIDE: [&str; 4] = [DESCRIPTOR, "CHANGELOG.md", "LICENSE", "README.md"];
+const DESCRIPTOR: &str = "buildpack.toml";
+
+/// The parts of `buildpack.toml` that go into the labels of the package (Buildpack API 0.10).
+#[derive(Debug, Deserialize)]
+struct Descriptor {
+    api: String,
+    buildpack: Info,
+    targets: Vec<Target>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Info {
+    id: String,
+    version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    homepage: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    keywords: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    licenses: Vec<License>,
+    #[serde(default)]
+    clear_env: bool,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct License {
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uri: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+struct Target {
+    os: String,
+    arch: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    distros: Vec<Distro>,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+struct Distro {
+    name: String,
+    version: String,
+}
+
+pub(crate) fn package(args: &[OsString]) -> Result {
+    let root = Places::of_this_workspace()?.root().to_owned();
+    let dir = match args {
+        [] => root.join("target/package"),
+        [dir] if !dir.as_encoded_bytes().starts_with(b"-") => PathBuf::from(dir),
+        _ => return Err("usage: cargo xtask package [DIR]".into()),
+    };
+    dist::all_current(&root)?;
+    version::agrees(&root)?;
+    for file in write(&root, &dir)? {
+        println!("{}: {} bytes", file.display(), file.metadata()?.len());
+    }
+    Ok(())
+}
+
+/// Writes all packages of the repository at `root` into `dir`; gives their paths.
+fn write(root: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
+    let text = fs::read_to_string(root.join(DESCRIPTOR))
+        .map_err(|error| format!("{DESCRIPTOR}: {error}"))?;
+    let descriptor: Descriptor = toml::from_str(&text)?;
+    fs::create_dir_all(dir)?;
+    let mut written = Vec::new();
+    for architecture in ARCHITECTURES {
+        let files = files_for(root, architecture)?;
+        let stem = format!(
+            "mixpack-{}-linux-{}",
+            descriptor.buildpack.version, architecture.name
+        );
+        for (suffix, bytes) in [
+            ("tgz", files.tar_gz()?),
+            ("cnb", cnb::pack(&descriptor, architecture.name, &files)?),
+        ] {
+            let path = dir.join(format!("{stem}.{suffix}"));
+            fs::write(&path, bytes)?;
+            written.push(path);
+        }
+    }
+    Ok(written)
+}
+
+/// What a machine of this architecture needs of the repository.
+fn files_for(root: &Path, architecture: &Architecture) -> Result<Files> {
+    let mut files = Files::default();
+    for path in BESIDE {
+        files.add(root, Path::new(path))?;
+    }
+    let others: Vec<String> = ARCHITECTURES
+        .iter()
+        .filter(|other| other.name != architecture.name)
+        .map(|other| other.shipped())
+        .collect();
+    for entry in fs::read_dir(root.join("bin"))? {
+        let path = Path::new("bin").join(entry?.file_name());
+        if !others.iter().any(|other| Path::new(other) == path) {
+            files.add(root, &path)?;
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::Read as _;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use flate2::read::GzDecoder;
+    use serde_json::Value;
+    use sha2::{Digest as _, Sha256};
+    use tar::Archive;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const DESCRIPTION: &str = r#"
+        api = "0.10"
+        [buildpack]
+        id = "mixpack/mixpack"
+        version = "1.2.3"
+        name = "Mixpack"
+        sbom-formats = ["application/vnd.cyclonedx+json"]
+        [[targets]]
+        os = "linux"
+        arch = "amd64"
+        [[targets.distros]]
+        name = "ubuntu"
+        version = "24.04"
+        [[targets]]
+        os = "linux"
+        arch = "arm64"
+    "#;
+
+    /// A repository with small executables, its files written in the order of `names`.
+    fn repository(names: &[&str]) -> TempDir {
+        let dir = TempDir::new().unwrap();
+        fs::create_dir(dir.path().join("bin")).unwrap();
+        for name in names {
+            let path = dir.path().join(name);
+            let text = if *name == DESCRIPTOR {
+                DESCRIPTION
+            } else {
+                name
+            };
+            fs::write(&path, text).unwrap();
+            let mode = if name.starts_with("bin/") {
+                0o700
+            } else {
+                0o600
+            };
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        dir
+    }
+
+    const NAMES: [&str; 7] = [
+        "bin/compile",
+        "bin/mixpack-linux-amd64",
+        "bin/mixpack-linux-arm64",
+        "CHANGELOG.md",
+        "LICENSE",
+        "README.md",
+        DESCRIPTOR,
+    ];
+
+    fn packages(repository: &TempDir) -> BTreeMap<String, Vec<u8>> {
+        let out = TempDir::new().unwrap();
+        write(repository.path(), out.path())
+            .unwrap()
+            .into_iter()
+            .map(|path| {
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                (name, fs::read(path).unwrap())
+            })
+            .collect()
+    }
+
+    type Entries = Vec<(String, u32, u64, Vec<u8>)>;
+
+    /// Path, mode and time of each entry, and what is in it.
+    fn entries(tar: &[u8]) -> Entries {
+        Archive::new(tar)
+            .entries()
+            .unwrap()
+            .map(|entry| {
+                let mut entry = entry.unwrap();
+                let path = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
+                let header = entry.header();
+                assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0));
+                let (mode, time) = (header.mode().unwrap(), header.mtime().unwrap());
+                let mut content = Vec::new();
+                entry.read_to_end(&mut content).unwrap();
+                (path, mode, time, content)
+            })
+            .collect()
+    }
+
+    fn gunzip(bytes: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        GzDecoder::new(bytes).read_to_end(&mut plain).unwrap();
+        plain
+    }
+
+    fn paths(entries: &Entries) -> Vec<(&str, u32)> {
+        entries
+            .iter()
+            .map(|(path, mode, ..)| (&**path, *mode))
+            .collect()
+    }
+
+    #[test]
+    fn the_same_repository_gives_the_same_packages_whenever_and_wherever_it_was_written() {
+        let mut backwards = NAMES;
+        backwards.reverse();
+        let (one, two) = (repository(&NAMES), repository(&backwards));
+        let readme = fs::File::open(two.path().join("README.md")).unwrap();
+        readme
+            .set_modified(std::time::SystemTime::UNIX_EPOCH)
+            .unwrap();
+        let packages_of_one = packages(&one);
+        assert_eq!(packages_of_one, packages(&two));
+        assert_eq!(
+            packages_of_one.keys().collect::<Vec<_>>(),
+            [
+                "mixpack-1.2.3-linux-amd64.cnb",
+                "mixpack-1.2.3-linux-amd64.tgz",
+                "mixpack-1.2.3-linux-arm64.cnb",
+                "mixpack-1.2.3-linux-arm64.tgz",
+            ]
+        );
+        fs::write(two.path().join("README.md"), "changed").unwrap();
+        for (name, bytes) in packages(&two) {
+            assert_ne!(packages_of_one[&name], bytes, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_tarball_has_bin_at_its_root_and_the_executable_of_one_architecture() {
+        let packages = packages(&repository(&NAMES));
+        let entries = entries(&gunzip(&packages["mixpack-1.2.3-linux-arm64.tgz"]));
+        assert_eq!(
+            paths(&entries),
+            [
+                ("CHANGELOG.md", 0o644),
+                ("LICENSE", 0o644),
+                ("README.md", 0o644),
+                ("bin/", 0o755),
+                ("bin/compile", 0o755),
+                ("bin/mixpack-linux-arm64", 0o755),
+                ("buildpack.toml", 0o644),
+            ]
+        );
+        assert_eq!(entries[5].3, b"bin/mixpack-linux-arm64");
+    }
+
+    /// A blob of an image layout, by its descriptor; its length and digest are what that says.
+    fn blob(layout: &BTreeMap<String, Vec<u8>>, descriptor: &Value) -> Vec<u8> {
+        let digest = descriptor["digest"].as_str().unwrap();
+        let bytes = &layout[&format!("blobs/{}", digest.replace(':', "/"))];
+        assert_eq!(descriptor["size"], bytes.len());
+        assert_eq!(
+            digest,
+            format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+        );
+        bytes.clone()
+    }
+
+    fn json(bytes: &[u8]) -> Value {
+        serde_json::from_slice(bytes).unwrap()
+    }
+
+    #[test]
+    fn the_cnb_file_is_an_image_layout_that_says_what_pack_reads() {
+        let packages = packages(&repository(&NAMES));
+        let layout: BTreeMap<String, Vec<u8>> = entries(&packages["mixpack-1.2.3-linux-amd64.cnb"])
+            .into_iter()
+            .map(|(path, _, _, content)| (path, content))
+            .collect();
+        assert_eq!(json(&layout["oci-layout"])["imageLayoutVersion"], "1.0.0");
+        let index = json(&layout["index.json"]);
+        let manifest = json(&blob(&layout, &index["manifests"][0]));
+        let config = json(&blob(&layout, &manifest["config"]));
+        assert_eq!(config["os"], "linux");
+        assert_eq!(config["architecture"], "amd64");
+        let label = |name: &str| {
+            json(
+                config["config"]["Labels"][name]
+                    .as_str()
+                    .unwrap()
+                    .as_bytes(),
+            )
+        };
+        let metadata = label("io.buildpacks.buildpackage.metadata");
+        assert_eq!(metadata["id"], "mixpack/mixpack");
+        let layer = blob(&layout, &manifest["layers"][0]);
+        let plain = gunzip(&layer);
+        let diff_id = format!("sha256:{}", hex::encode(Sha256::digest(&plain)));
+        assert_eq!(config["rootfs"]["diff_ids"][0], diff_id);
+        let of_layer = &label("io.buildpacks.buildpack.layers")["mixpack/mixpack"]["1.2.3"];
+        assert_eq!(of_layer["layerDiffID"], diff_id);
+        assert_eq!(of_layer["api"], "0.10");
+        let targets = serde_json::json!([{"os": "linux", "arch": "amd64",
+            "distros": [{"name": "ubuntu", "version": "24.04"}]}]);
+        assert_eq!(of_layer["targets"], targets);
+
+        let entries = entries(&plain);
+        let top = "/cnb/buildpacks/mixpack_mixpack";
+        // pack wants absolute paths, and the two folders before anything that is in them.
+        assert_eq!(
+            paths(&entries)[..3],
+            [
+                (top, 0o755),
+                (&*format!("{top}/1.2.3"), 0o755),
+                (&*format!("{top}/1.2.3/CHANGELOG.md"), 0o644),
+            ]
+        );
+        assert!(
+            entries
+                .iter()
+                .any(|entry| entry.0 == format!("{top}/1.2.3/bin/mixpack-linux-amd64"))
+        );
+    }
+
+    #[test]
+    fn an_architecture_that_buildpack_toml_does_not_have_is_refused() {
+        let dir = repository(&NAMES);
+        let (amd64_only, _) = DESCRIPTION.rsplit_once("[[targets]]").unwrap();
+        fs::write(dir.path().join(DESCRIPTOR), amd64_only).unwrap();
+        let error = write(dir.path(), TempDir::new().unwrap().path()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "buildpack.toml has no target linux/arm64"
+        );
+    }
+}
