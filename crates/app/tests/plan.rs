@@ -46,7 +46,7 @@ const NODE: &str = r#"[
 
 fn list(names: &[&str]) -> String {
     let line = |name: &&str| format!("{name} {SHA} 2025-06-16T09:42:07Z");
-    names.iter().map(line).collect::<Vec<_>>().join("\n")
+    names.iter().map(line).map(|line| line + "\n").collect()
 }
 
 fn lists() -> Lists {
