@@ -242,6 +242,24 @@ fn a_failed_build_leaves_the_cache_as_it_was_and_another_otp_compiles_all_again(
     assert_eq!(String::from_utf8_lossy(&said.stdout), "OTP 25\n");
 }
 
+/// `pack` gives all files of an app the same time, in 1980; a platform that clones a repository
+/// gives them that of the clone, which is later than anything in the cache.
+#[test]
+fn sources_that_are_newer_than_the_cache_are_not_compiled_again() {
+    let touch = "find . -type f -exec touch {} +; echo \"the newest is of $(date -r mix.exs +%Y)\"";
+    let clone = Buildpack::of_scripts("clone", "exit 0", touch);
+    let app = App::fixture("plain-otp").preceded_by(clone);
+    app.build().expect_success();
+    let image = app.image();
+    let first = (image.id(), image.layers(), image.app_layers());
+    let unchanged = app.build();
+    unchanged.expect_success();
+    holds(&unchanged, "the newest is of 2");
+    assert_eq!(compiling(&unchanged.log), NOTHING, "{}", unchanged.log);
+    assert_eq!(added(&unchanged), NOTHING);
+    assert_eq!((image.id(), image.layers(), image.app_layers()), first);
+}
+
 /// As heroku/procfile does, which is the last in the groups of Heroku's builders.
 const PROCFILE: &str = r#"
     line=$(sed -n 's/^web: *//p' Procfile)
