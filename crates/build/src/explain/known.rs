@@ -17,6 +17,8 @@ enum Of {
     Mix,
     /// A JavaScript package manager, and what its scripts run.
     JavaScript,
+    /// npm, while it fetches a package manager: of its own the app has nothing there but a version.
+    FetchingManager,
     Any,
 }
 
@@ -49,7 +51,7 @@ struct Known {
 }
 
 use Fault::{Machine, Upstream, User};
-use Of::{Any, JavaScript, Mix};
+use Of::{Any, FetchingManager, JavaScript, Mix};
 use Sign::{Both, Killed, Line};
 
 /// The first that fits is taken: what is the cause of others stands before them.
@@ -184,6 +186,17 @@ const TABLE: &[Known] = &[
             "  mix hex.organization key {0} generate",
             "  heroku config:set HEX_ORGANIZATION_KEYS={0}:KEY",
             "If it is set: it was revoked, or it is not one of this organisation.",
+        ],
+    },
+    Known {
+        code: "package-manager-not-as-published",
+        fault: Upstream,
+        of: FetchingManager,
+        signs: &[Line("npm error code EINTEGRITY")],
+        title: "the package manager is not what its registry has published",
+        cause: &["Nothing of it was run or kept."],
+        cure: &[
+            "Try again. If it stays, find out which registry it comes from, by NPM_CONFIG_REGISTRY or .npmrc: its list and its files do not agree.",
         ],
     },
     Known {
@@ -633,17 +646,20 @@ impl Known {
     fn counts_for(&self, doing: &Doing) -> bool {
         match doing {
             // They run whatever the app's own commands are.
-            Doing::Hook { .. } | Doing::CustomScript { .. } | Doing::AssetsDeploy => true,
+            Doing::Hook { .. } | Doing::CustomScript { .. } | Doing::AssetsDeploy => {
+                self.of != FetchingManager
+            }
             Doing::Deps | Doing::Compile | Doing::Digest | Doing::Release | Doing::Answers => {
                 matches!(self.of, Mix | Any)
             }
             Doing::JsInstall { .. } | Doing::AssetScript { .. } | Doing::Bower { .. } => {
                 matches!(self.of, JavaScript | Any)
             }
-            // Of its own the app has nothing there but the version.
-            Doing::PackageManager { .. } => {
-                matches!(self.of, JavaScript | Any) && self.code != "javascript-package-refused"
-            }
+            Doing::PackageManager { .. } => match self.of {
+                FetchingManager => true,
+                JavaScript | Any => self.fault != User || self.code == "certificate-not-trusted",
+                Mix => false,
+            },
         }
     }
 

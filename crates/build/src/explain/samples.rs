@@ -102,6 +102,7 @@ pub(super) fn samples() -> Vec<(&'static str, Doing, CommandError)> {
         "npm_engine": install(Manager::Npm, "package-lock.json"),
         "npm_heap": script(),
         "npm_integrity": install(Manager::Npm, "package-lock.json"),
+        "npm_manager_integrity": Doing::PackageManager { spec: "pnpm@9.1.0".to_owned(), origin: Origin::file("assets/package.json", 2) },
         "npm_lock": install(Manager::Npm, "package-lock.json"),
         "npm_no_command": script(),
         "npm_no_name": install(Manager::Npm, "package-lock.json"),
