@@ -306,9 +306,11 @@ const TABLE: &[Known] = &[
         signs: &[
             Line("\"make\" not found in the path"),
             Line("exec: make: not found"),
+            Line("exec: cc: not found"),
             Line("gyp ERR! stack Error: not found: make"),
             Line("make: cc: No such file or directory"),
             Line("make: gcc: No such file or directory"),
+            Line("make: g++: No such file or directory"),
         ],
         title: "a package in C needs make and a C compiler, which are not there",
         cause: &[],
@@ -568,6 +570,7 @@ const TABLE: &[Known] = &[
         fault: User,
         of: Any,
         signs: &[
+            Line("sh: 1: exec: {}: not found"),
             Line("sh: 1: {}: not found"),
             Line("bash: line *: {}: command not found"),
         ],
@@ -575,6 +578,7 @@ const TABLE: &[Known] = &[
         cause: &[],
         cure: &[
             "What an npm script calls must be in package.json, under dependencies or devDependencies: both are installed. In a hook, Node.js is on PATH only where the app has a package.json.",
+            "What a dependency calls must be installed before this buildpack runs, by another buildpack such as heroku-community/apt.",
         ],
     },
     Known {
