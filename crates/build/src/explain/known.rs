@@ -574,8 +574,10 @@ const TABLE: &[Known] = &[
             Line("sh: 1: {}: not found"),
             Line("bash: line *: {}: command not found"),
         ],
-        title: "there is no command `{0}`",
-        cause: &[],
+        // Not named here: a title is kept in the build's report, and a hook may have taken the value
+        // of a config var for a command.
+        title: "a command is not there",
+        cause: &["There is no `{0}` on PATH."],
         cure: &[
             "What an npm script calls must be in package.json, under dependencies or devDependencies: both are installed. In a hook, Node.js is on PATH only where the app has a package.json.",
             "What a dependency calls must be installed before this buildpack runs, by another buildpack such as heroku-community/apt.",
