@@ -399,15 +399,7 @@ fn idle_pnpm() -> Vec<u8> {
     fs::write(package.join("package.json"), json).expect("package.json");
     fs::write(package.join("bin/pnpm.cjs"), "#!/usr/bin/env node\n").expect("its program");
     let made = Command::new("tar")
-        .args(["--create", "--use-compress-program=gzip -n"])
-        .args([
-            "--sort=name",
-            "--mtime=@0",
-            "--owner=0",
-            "--group=0",
-            "--mode=755",
-        ])
-        .args(["--file", "pnpm.tgz", "package"])
+        .args(["--create", "--gzip", "--file", "pnpm.tgz", "package"])
         .current_dir(folder.path())
         .status();
     assert!(made.expect("tar runs").success());
@@ -437,11 +429,16 @@ fn a_package_manager_that_is_not_what_the_registry_has_published() {
     app.write("assets/package.json", &json);
     app.write("assets/pnpm-lock.yaml", "lockfileVersion: '9.0'\n");
     serve(b"something else");
-    refused(
-        &app,
-        "Installing pnpm 9.1.0",
-        "package_manager_not_as_published",
-    );
+    let (_, error) = fails(&app, "Installing pnpm 9.1.0");
+    // What the archive's sum is depends on the tar and the gzip of this machine.
+    let lines = error
+        .lines()
+        .map(|line| match line.split_once(" but got ") {
+            Some((before, _)) => before,
+            None => line,
+        });
+    let error = lines.collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!("package_manager_not_as_published", error);
     serve(&archive);
     succeeds(&app);
 }
