@@ -544,6 +544,10 @@ fn contents_of(tree: &Path) -> Result<String, TreeError> {
     {
         let entry = entry.map_err(|error| TreeError::at(tree, "read")(error.into()))?;
         let path = entry.path();
+        if entry.file_type().is_dir() {
+            // One that is empty may be lost on the way, and holds nothing.
+            continue;
+        }
         let relative = path.strip_prefix(tree).unwrap_or(path);
         field(relative.as_os_str().as_bytes());
         if entry.file_type().is_symlink() {
@@ -557,8 +561,6 @@ fn contents_of(tree: &Path) -> Result<String, TreeError> {
             field(b"file");
             field(&found.len().to_le_bytes());
             field(&found.mtime().to_le_bytes());
-        } else {
-            field(b"folder");
         }
     }
     Ok(hex(&hasher.finalize()))
