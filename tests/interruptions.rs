@@ -534,6 +534,15 @@ fn a_cache_that_was_changed_is_a_miss_with_a_line_in_the_log() {
         .collect();
     assert_eq!(left, ["precious"]);
 
+    fs::remove_dir_all(&kept).unwrap();
+    std::os::unix::fs::symlink("/tmp/outside", &kept).unwrap();
+    expect(
+        &mut stopped,
+        "a link for the whole cache",
+        &["_build: nothing kept"],
+    );
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+
     fs::write(kept.join("format"), "1").unwrap();
     let dropped = "what the cache held is dropped: another version of Mixpack has made it";
     expect(

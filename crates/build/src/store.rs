@@ -518,7 +518,7 @@ fn is_readable(value: &str) -> bool {
 }
 
 /// A folder, and no link to one: what is in it may be removed.
-fn real_folder(path: &Path) -> Result<(), TreeError> {
+pub(crate) fn real_folder(path: &Path) -> Result<(), TreeError> {
     if path.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
         tree::remove(path)?;
     }
