@@ -221,6 +221,8 @@ fn links_names_and_leftovers_in_an_app_do_no_harm() {
         app.write(&format!("{name}/leftover"), "leftover");
         put_link(&app, &format!("{name}/x"), OUTSIDE);
     }
+    put_link(&app, ".mix/archives/hex-0.0.2", OUTSIDE);
+    put_link(&app, ".mix/elixir", &format!("{OUTSIDE}/elixir"));
     put_link(&app, "deps/x", &format!("{OUTSIDE}/x"));
     put_link(&app, "_build/prod/lib/x", &format!("{OUTSIDE}/lib/x"));
     // Names that a shell or a list by lines would break, or that are not UTF-8.

@@ -362,8 +362,44 @@ fn line() -> impl Strategy<Value = String> {
         .prop_map(|(export, name, value, separator)| format!("{export}{name}={value}{separator}"))
 }
 
+/// What means something to bash, and words; by chance, in any order.
+fn token() -> impl Strategy<Value = &'static str> {
+    prop_oneof![
+        6 => prop::sample::select(vec!["a=", "b=", "export ", "a", "b", "1", "x y", "é", "$a", "${b}", "\n", " "]),
+        3 => prop::sample::select(vec!["'", "\"", "\\", "\\\n", "#", " # ", ";", "(", ")", "=", "\t", "\r\n", "\r"]),
+        1 => prop::sample::select(vec![
+            "~", "*", "?", "[", "]", "{", "}", ",", "!", "^", "%", "@", ":", "$", "$'", "$\"", "\u{a0}", "\u{feff}",
+            "\u{2028}", "\u{85}", "\u{b}", "\u{c}", "\u{1}", "\u{7f}", "+=", "[0]=", "&", "|", "`", "<", ">", "a=(", "x)",
+        ]),
+    ]
+}
+
+/// 400 of each, or as many as `PROPTEST_CASES` says.
+fn as_many_as_asked() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    ProptestConfig {
+        cases: if asked { default.cases } else { 400 },
+        failure_persistence: None,
+        ..default
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(as_many_as_asked())]
+
+    #[test]
+    fn tokens_by_chance_have_the_values_that_bash_gives_them(
+        tokens in proptest::collection::vec(token(), 0..14),
+    ) {
+        let text = format!("a=1\nb='x  y'\n{}", tokens.concat());
+        // Read as if they were not there; bash takes them for parts of values.
+        let bashs = text.replace("\r\n", "\n");
+        let bashs = bashs.strip_suffix('\r').unwrap_or(&bashs);
+        if let Outcome::Plain(config) = parse(&text) {
+            prop_assert_eq!(ours(&config), bash(bashs, &names(&config)), "{:?}", text);
+        }
+    }
 
     #[test]
     fn what_is_called_plain_has_the_values_that_bash_gives_it(

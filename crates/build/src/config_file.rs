@@ -9,7 +9,9 @@ use std::process::{Command, Stdio};
 
 /// Sources the file with what it prints going to stderr, then tells every variable that is new or
 /// changed: `NAME`, `x` or `-` for exported or not, the words of its value, an empty name, each
-/// closed by a NUL. A value is read as an array, so that `(branch main)` keeps its words.
+/// closed by a NUL; then `end`, which is not there where the file has ended the shell. A value is
+/// read as an array, so that `(branch main)` keeps its words. The file may have set what it likes:
+/// other separators, functions in place of builtins.
 const SCRIPT: &str = r#"
 exec 3>&1 1>&2
 declare -A __before
@@ -19,17 +21,21 @@ for __name in $(compgen -v); do
   esac
 done
 source "$1" || exit
-for __name in $(compgen -v); do
-  case $__name in __*|BASH*|_|RANDOM|SECONDS|LINENO|EPOCH*|SRANDOM|FUNCNAME|DIRSTACK|PIPESTATUS|OPTIND) continue ;; esac
+builtin set +eu
+builtin shopt -u nocasematch
+IFS=$'\n'
+for __name in $(builtin compgen -v); do
+  case $__name in __*|BASH*|_|IFS|RANDOM|SECONDS|LINENO|EPOCH*|SRANDOM|FUNCNAME|DIRSTACK|PIPESTATUS|OPTIND) continue ;; esac
   [[ ${__before[$__name]+known} && ${__before[$__name]} == "${!__name-}" ]] && continue
   __flags=-
-  __declared=$(declare -p "$__name" 2>/dev/null) || __declared=
+  __declared=$(builtin declare -p "$__name" 2>/dev/null) || __declared=
   __declared=${__declared#declare }
   [[ ${__declared%% *} == *x* ]] && __flags=x
-  declare -n __value=$__name
-  printf '%s\0' "$__name" "$__flags" "${#__value[@]}" "${__value[@]}" >&3
-  declare +n __value
+  builtin declare -n __value=$__name
+  builtin printf '%s\0' "$__name" "$__flags" "${#__value[@]}" "${__value[@]}" >&3
+  builtin declare +n __value
 done
+builtin printf end >&3
 "#;
 
 /// Evaluates `file` of the repository, in its folder. `env` is what commands of the app may see: a config file always
@@ -62,9 +68,13 @@ pub fn evaluate(
     if !output.status.success() {
         return Err(failed(output.status.to_string(), said));
     }
+    let Some(printed) = output.stdout.strip_suffix(b"end") else {
+        let status = format!("{}, before the end of the file", output.status);
+        return Err(failed(status, said));
+    };
     let text = std::fs::read(&path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    Ok(ConfigFile::Values(assignments(&output.stdout, &text)))
+    Ok(ConfigFile::Values(assignments(printed, &text)))
 }
 
 /// Where a variable is assigned, as far as the text tells; 0 where it does not.
@@ -165,6 +175,52 @@ mod tests {
                 .all(|a| a.name != "PATH" && a.name != "FROM_USER"),
             "{list:?}"
         );
+    }
+
+    /// Whatever the file sets, what comes after it reads the values as they are.
+    #[test]
+    fn a_file_that_changes_the_shell_is_read_all_the_same() {
+        for before in [
+            "IFS=:",
+            "IFS=",
+            "IFS=er",
+            "set -eu",
+            "set -f",
+            "set -o posix",
+            "shopt -s nocasematch extglob nullglob",
+            "printf() { :; }; declare() { :; }; compgen() { :; }",
+            "alias printf=false; shopt -s expand_aliases",
+            "trap 'echo bye' EXIT DEBUG",
+            "PATH=/nowhere",
+            "exec >/dev/null",
+            "cd /",
+            "readonly erlang_version=27",
+            "unset PATH FROM_USER HOME",
+            "LC_ALL=C; LANG=xx",
+            "f() { local x=1; }; f",
+        ] {
+            let text =
+                format!("{before}\n: \"$(:)\"\nelixir_version='a b:c*'\nwords=(é 'b  c' '')\n");
+            let list = values(&text).unwrap_or_else(|error| panic!("{before}: {error:?}"));
+            let text = Value::Text("a b:c*".into());
+            assert_eq!(get(&list, "elixir_version"), text, "{before}");
+            let words = ["é", "b  c", ""].map(str::to_owned).to_vec();
+            assert_eq!(get(&list, "words"), Value::Words(words), "{before}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_ends_the_shell_is_not_taken_for_one_without_values() {
+        for text in [
+            "elixir_version=1.18\nexit 0\n",
+            "exec true\n",
+            "exec 3>&-\n",
+        ] {
+            let Err(Error::ConfigFile { status, .. }) = values(text) else {
+                panic!("{text}");
+            };
+            assert!(status.starts_with("exit status: "), "{text}: {status}");
+        }
     }
 
     #[test]

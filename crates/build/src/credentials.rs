@@ -3,7 +3,10 @@
 
 use crate::command::Env;
 use crate::environment::{Environment, default};
+use crate::secrets::without_user_info;
 use crate::tree::TreeError;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
@@ -33,6 +36,12 @@ pub const VARIABLES: [&str; 4] = [
     HEX_ORGANIZATION_KEYS,
 ];
 
+/// Addresses of hosts that we fetch from; no command sees what they have of user info.
+pub const MIRRORS: [&str; 3] = ["HEX_BUILDS_URL", HEX_MIRROR, "NODEJS_ORG_MIRROR"];
+
+/// The one that Hex fetches packages from, with its user info.
+const HEX_MIRROR: &str = "HEX_MIRROR";
+
 /// Keys under names that people have in their hooks: every command sees them, no log does.
 const SEEN_BY_HOOKS: [&str; 1] = ["HEX_API_KEY"];
 
@@ -43,6 +52,8 @@ pub struct Credentials {
     git: Vec<String>,
     ssh_key: Option<String>,
     hex_repos_key: Option<String>,
+    /// Where it holds user info.
+    hex_mirror: Option<String>,
     /// Those entries of [`HEX_ORGANIZATION_KEYS`] that name an organisation and a key.
     organizations: Vec<(String, String)>,
     /// Values of [`SEEN_BY_HOOKS`].
@@ -89,6 +100,9 @@ impl Credentials {
             }
         }
         credentials.hex_repos_key = environment.get(HEX_REPOS_KEY);
+        credentials.hex_mirror = environment
+            .get(HEX_MIRROR)
+            .filter(|url| without_user_info(url).is_some());
         credentials.seen_by_hooks = SEEN_BY_HOOKS
             .iter()
             .filter_map(|name| environment.get(name))
@@ -106,7 +120,10 @@ impl Credentials {
         let of_git = self.git.iter().filter_map(|line| user_info(line));
         let of_git = of_git.flat_map(|(user, token)| {
             let pair = format!("{user}:{token}");
-            [pair, token.to_owned(), percent_decoded(token)]
+            let decoded = percent_decoded(token);
+            // As a header of HTTP has it.
+            let basic = BASE64_STANDARD.encode(format!("{}:{decoded}", percent_decoded(user)));
+            [basic, pair, token.to_owned(), decoded]
         });
         let of_ssh = self.ssh_key.iter().flat_map(|key| key.lines());
         let of_organizations = self.organizations.iter().map(|(_, key)| key);
@@ -131,7 +148,7 @@ impl Credentials {
     /// Whether the command that fetches dependencies needs an environment of its own.
     #[must_use]
     pub fn are_lent(&self) -> bool {
-        self.hex_repos_key.is_some() || self.are_files()
+        self.hex_repos_key.is_some() || self.hex_mirror.is_some() || self.are_files()
     }
 
     fn are_files(&self) -> bool {
@@ -143,6 +160,9 @@ impl Credentials {
         let mut env = env.clone();
         if let Some(key) = &self.hex_repos_key {
             env.insert(HEX_REPOS_KEY.into(), key.into());
+        }
+        if let Some(url) = &self.hex_mirror {
+            env.insert(HEX_MIRROR.into(), url.into());
         }
         if !self.are_files() {
             return Ok(Lent {
@@ -294,6 +314,7 @@ mod tests {
         assert_eq!(
             secrets,
             [
+                "bWU6dEBrZW4tb25l",
                 "me:t%40k%65n-one",
                 "t%40k%65n-one",
                 "t@ken-one",
@@ -374,6 +395,22 @@ mod tests {
         );
         drop(lent);
         assert!(!store.exists());
+    }
+
+    #[test]
+    fn the_password_of_a_mirror_is_lent_and_seen_by_no_other_command() {
+        let url = "https://me:s3cr3t@mirror/x";
+        let environment = environment(&[("HEX_MIRROR", url), ("HEX_BUILDS_URL", url)]);
+        let commands = environment.for_commands();
+        let without = OsString::from("https://mirror/x");
+        for name in ["HEX_MIRROR", "HEX_BUILDS_URL"] {
+            assert_eq!(commands[OsStr::new(name)], without);
+        }
+        let credentials = Credentials::of(&environment);
+        assert!(credentials.are_lent());
+        let lent = credentials.lend(&commands).unwrap().env;
+        assert_eq!(lent[OsStr::new("HEX_MIRROR")], url);
+        assert_eq!(lent[OsStr::new("HEX_BUILDS_URL")], without);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::command::Env;
 use crate::credentials;
+use crate::secrets::without_user_info;
 use app::{Asked, app_dir};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -135,6 +136,18 @@ impl Environment {
         value.to_str().map(str::to_owned)
     }
 
+    /// The variables of the platform, then all config vars, whose name and value are UTF-8.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        let vars = self.process.iter().chain(&self.config_vars);
+        vars.filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+    }
+
+    /// All config vars whose name and value are UTF-8.
+    pub(crate) fn config_vars(&self) -> impl Iterator<Item = (&str, &str)> {
+        let vars = self.config_vars.iter();
+        vars.filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+    }
+
     /// A variable of the platform itself, which no config var changes.
     #[must_use]
     pub fn platform(&self, name: &str) -> Option<String> {
@@ -167,13 +180,20 @@ impl Environment {
     }
 
     /// Everything that the app's own commands may see, before tools are added. Credentials for
-    /// private dependencies are not among it, nor is the address of a mirror that only we read.
+    /// private dependencies are not among it, nor those in the address of a mirror, nor is the
+    /// address of a mirror that only we read.
     #[must_use]
     pub fn for_commands(&self) -> Env {
         let mut env = self.process.clone();
         env.extend(self.config_vars.clone());
         for name in credentials::VARIABLES.into_iter().chain([OTP_BUILDS_URL]) {
             env.remove(OsStr::new(name));
+        }
+        for name in credentials::MIRRORS {
+            let url = env.get(OsStr::new(name)).and_then(|url| url.to_str());
+            if let Some(url) = url.and_then(without_user_info) {
+                env.insert(name.into(), url.into());
+            }
         }
         env
     }

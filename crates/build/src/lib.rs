@@ -3,6 +3,7 @@
 //! Knows no platform: where things go and who is told comes in a [`workspace::Workspace`].
 
 pub mod answers;
+mod baked;
 pub mod bill;
 pub mod cancel;
 mod clean_build;
@@ -26,6 +27,7 @@ pub mod profile;
 pub mod record;
 pub mod report;
 pub mod run;
+mod secrets;
 pub mod sources;
 pub mod stable_path;
 mod steps;

@@ -1,6 +1,7 @@
 //! Carries a plan out.
 
 use crate::answers::Answers;
+use crate::baked;
 use crate::bill::Component;
 use crate::cancel::Cancel;
 use crate::clean_build;
@@ -16,10 +17,11 @@ use crate::old_caches;
 use crate::profile;
 use crate::record::Record;
 use crate::report::Report;
+use crate::secrets;
 use crate::sources::Sources;
 use crate::stable_path::{self, StablePath};
 use crate::steps::kept_assets::Stamps;
-use crate::steps::{bower, package_managers};
+use crate::steps::{bower, package_managers, slim};
 use crate::store::Key;
 use crate::told::megabytes;
 use crate::tree::{self, Amount};
@@ -129,11 +131,30 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<B
     let left = path.leave();
     let (timings, built) = result?;
     left?;
+    warn_of_secrets(plan, workspace, means.log);
     let tests_only = workspace.environment.tests_only().is_some();
     old_caches::reclaim(plan, tests_only, workspace.store, means.log);
     let held = [tree::measure(&workspace.app), workspace.store.measure()];
     summarise(means.log, &timings, &built.record, held);
     Ok(built)
+}
+
+/// In what the app's code and tools have made. Sources ship as they were pushed.
+fn warn_of_secrets(plan: &Plan, workspace: &Workspace<'_>, log: &Log) {
+    let secrets = secrets::of_config_vars(&workspace.environment);
+    let mut made = vec![join(&plan.app_dir.value, "_build")];
+    made.extend(
+        plan.assets
+            .iter()
+            .map(|assets| join(&assets.phoenix_dir, "priv/static")),
+    );
+    let mut made: Vec<PathBuf> = made.into_iter().map(PathBuf::from).collect();
+    // mix.exs may have put a token into the URL of a dependency, which git keeps.
+    made.extend(slim::git_configs(
+        &workspace.app,
+        &join(&plan.app_dir.value, "deps"),
+    ));
+    baked::warn(log, &baked::find(&workspace.app, &made, &secrets));
 }
 
 fn bounds(plan: &Plan, workspace: &Workspace<'_>, runtime: &Path, ours: &[&str]) -> Bounds {
@@ -386,9 +407,11 @@ fn stay_in_bounds(
     log: &Log,
 ) {
     const NAME: &str = "MIX_HOME";
+    let place = &workspace.places.mix_home;
     let asked = env.get(OsStr::new(NAME)).map(PathBuf::from);
-    if let Some(asked) = asked.filter(|asked| bounds.leads_out(asked).is_some()) {
-        let place = &workspace.places.mix_home;
+    let is_elsewhere =
+        |asked: &PathBuf| *asked != dir.join(place) && bounds.leads_out(asked).is_some();
+    if let Some(asked) = asked.filter(is_elsewhere) {
         log.warning(&[
             format!("{NAME} names {}, which is not in the app", asked.display()),
             format!("{} is used instead.", place.display()),

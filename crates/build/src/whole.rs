@@ -11,6 +11,7 @@ use crate::prepare::{self, Platform};
 use crate::record::{self, Record};
 use crate::report::Report;
 use crate::run::{self, Built, Means};
+use crate::secrets;
 use crate::store::Store;
 use crate::told::Told;
 use crate::tree::TreeError;
@@ -41,7 +42,8 @@ pub fn build(request: Request<'_>) -> Result<Built, Error> {
     let environment = request.environment;
     let hosts = Hosts::new(&|name| environment.get(name));
     let credentials = Credentials::of(&environment);
-    for secret in hosts.secrets().iter().chain(&credentials.secrets()) {
+    let known = [hosts.secrets(), credentials.secrets()].concat();
+    for secret in known.iter().chain(&secrets::hidden(&environment)) {
         request.log.hide(secret);
     }
     let client = Client::new(Settings {

@@ -94,6 +94,55 @@ fn look(folder: &Path, root: &Path, left: &mut Limits) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::io::Write;
+
+    /// Few names, so that entries meet: as files, folders and links, and in each other's way.
+    fn path() -> impl Strategy<Value = String> {
+        let parts = ["a", "b", "c", ".", "..", "", "/"];
+        let parts = prop::collection::vec(prop::sample::select(parts.to_vec()), 1..5);
+        parts.prop_map(|parts| parts.join("/"))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn entries_in_each_others_way_unpack_safely(
+            entries in prop::collection::vec(
+                (prop::sample::select(b"000011222555346Sgx7L".to_vec()), path(), path(), 0..0o7777_u32),
+                0..10,
+            ),
+            strips in any::<bool>(),
+        ) {
+            let strip = u8::from(strips) * 2;
+            let mut tar = vec![strip];
+            let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+            for (kind, name, link, mode) in &entries {
+                let mut header = tar::Header::new_gnu();
+                header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+                header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
+                header.set_entry_type(tar::EntryType::new(*kind));
+                header.set_mode(*mode);
+                header.set_size(0);
+                header.set_cksum();
+                tar.extend(header.as_bytes());
+                // Of a name that it has already, the writer takes no second one.
+                let options = zip::write::SimpleFileOptions::default().unix_permissions(*mode);
+                let _ = match kind {
+                    b'2' => zip.add_symlink(name, link, options),
+                    b'5' => zip.add_directory(name, options),
+                    _ => zip.start_file(name, options).map(|()| {
+                        let _ = zip.write_all(b"content");
+                    }),
+                };
+            }
+            tar.resize(tar.len() + 1024, 0);
+            archive(&tar);
+            let zip = zip.finish().expect("a zip").into_inner();
+            archive(&[&[strip | 1], zip.as_slice()].concat());
+        }
+    }
 
     /// What fuzzing began with, and what it has found.
     #[test]

@@ -4,6 +4,7 @@ use crate::unneeded::{Tool, drop_unneeded};
 use crate::{Hosts, ToolchainError, lists};
 use fetch::{Archive, Checksum, Client, Format, Observer, Unpacked};
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use versions::Target;
@@ -248,7 +249,7 @@ fn unexpected(source: &Source, missing: &'static str) -> ToolchainError {
 /// Puts a prepared Hex archive and rebar3 into a `MIX_HOME`, in place of older ones.
 pub fn into_mix_home(prepared: &Path, mix_home: &Path) -> Result<(), ToolchainError> {
     let archives = mix_home.join("archives");
-    fs::create_dir_all(&archives).map_err(ToolchainError::io(&archives, "create the folder"))?;
+    own_folder(&archives).map_err(ToolchainError::io(&archives, "create the folder"))?;
     // Like `mix local.hex`: two versions of Hex side by side would both be loaded.
     for entry in fs::read_dir(&archives).into_iter().flatten().flatten() {
         if entry
@@ -257,10 +258,24 @@ pub fn into_mix_home(prepared: &Path, mix_home: &Path) -> Result<(), ToolchainEr
             .is_some_and(|n| n == "hex" || n.starts_with("hex-"))
         {
             let path = entry.path();
-            fs::remove_dir_all(&path).map_err(ToolchainError::io(&path, "remove"))?;
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let removed = if is_folder {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+            removed.map_err(ToolchainError::io(&path, "remove"))?;
         }
     }
     copy_into(prepared, mix_home)
+}
+
+/// A folder itself, in place of a link to one: the app may have pushed that.
+fn own_folder(path: &Path) -> io::Result<()> {
+    if path.is_symlink() {
+        fs::remove_file(path)?;
+    }
+    fs::create_dir_all(path)
 }
 
 fn copy_into(from: &Path, to: &Path) -> Result<(), ToolchainError> {
@@ -269,10 +284,12 @@ fn copy_into(from: &Path, to: &Path) -> Result<(), ToolchainError> {
         let entry = entry.map_err(ToolchainError::io(from, "list"))?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         if source.is_dir() {
-            fs::create_dir_all(&target)
-                .map_err(ToolchainError::io(&target, "create the folder"))?;
+            own_folder(&target).map_err(ToolchainError::io(&target, "create the folder"))?;
             copy_into(&source, &target)?;
         } else {
+            if target.is_symlink() {
+                fs::remove_file(&target).map_err(ToolchainError::io(&target, "remove"))?;
+            }
             fs::copy(&source, &target).map_err(ToolchainError::io(&target, "write"))?;
         }
     }

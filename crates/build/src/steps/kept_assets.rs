@@ -53,7 +53,7 @@ impl Build<'_> {
         env.extend(exported.map(|(name, value)| (name.into(), value.into())));
         let environment = salted.variables(&env, |name| !tells_builds_apart(name));
         let node = plan.node.as_ref().map(|node| node.version.clone());
-        let mut key = self.build_key();
+        let mut key = self.build_key()?;
         key.extend(
             [
                 ("the app's files", pushed.digest()),

@@ -9,7 +9,7 @@ pub(crate) mod kept_assets;
 mod launch;
 mod mix;
 pub(crate) mod package_managers;
-mod slim;
+pub(crate) mod slim;
 mod stale;
 mod state;
 mod tools;

@@ -213,6 +213,15 @@ impl Build<'_> {
     }
 }
 
+/// What git knows of each dependency that came from it, relative to the app.
+pub(crate) fn git_configs(app: &Path, deps: &str) -> Vec<PathBuf> {
+    let dependencies = entries(&app.join(deps)).into_iter();
+    dependencies
+        .filter_map(|path| Some(Path::new(deps).join(path.file_name()?).join(".git/config")))
+        .filter(|config| app.join(config).is_file())
+        .collect()
+}
+
 /// Removes paths and says what they held.
 fn leave_out(what: &str, paths: &[PathBuf], log: &StepLog<'_>) -> Result<u64, Error> {
     let mut bytes = 0;

@@ -1,7 +1,7 @@
 //! `deps` and `_build` from one build to the next.
 
 use crate::command::Env;
-use crate::digest;
+use crate::digest::Salted;
 use crate::error::Error;
 use crate::log::{StepLog, seconds};
 use crate::run::Build;
@@ -49,7 +49,7 @@ impl Build<'_> {
     }
 
     /// What compiled code depends on beside its sources, which mix itself looks after.
-    pub(crate) fn build_key(&self) -> Key {
+    pub(crate) fn build_key(&self) -> Result<Key, Error> {
         let plan = self.plan;
         // A branch has a new build under the same name whenever it moves.
         let build = |version: &str, is_branch: bool, commit: &str| {
@@ -81,14 +81,14 @@ impl Build<'_> {
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
-        key.extend(switches(&self.env));
-        key
+        key.extend(switches(&self.env, &Salted::of(self.workspace.store)?));
+        Ok(key)
     }
 
     pub(crate) fn restore(&self) -> Result<(), Error> {
         let log = self.means.log.step("Restoring the last build");
         let mut pushed = read_sources(&self.workspace.app, &Sources::default())?;
-        for (name, key) in [("deps", self.deps_key()), ("_build", self.build_key())] {
+        for (name, key) in [("deps", self.deps_key()), ("_build", self.build_key()?)] {
             let place = self.workspace.real(&self.in_app(name));
             let mut restored = self
                 .workspace
@@ -211,7 +211,7 @@ impl Build<'_> {
                 self.deps_key(),
                 empty.iter().map(String::as_str).collect(),
             ),
-            ("_build", self.build_key(), skip),
+            ("_build", self.build_key()?, skip),
         ] {
             let from = self.workspace.real(&self.in_app(name));
             if !from.is_dir() {
@@ -257,12 +257,12 @@ fn compiled_at(build: &Path) -> Option<SystemTime> {
 
 /// Variables that can change what compilers make, by the digests of their values: the values are
 /// the user's and stay out of the cache and of the log.
-fn switches(env: &Env) -> Key {
+fn switches(env: &Env, salted: &Salted) -> Key {
     let variables = env.iter().filter_map(|(name, value)| {
         let name = name
             .to_str()
             .filter(|name| changes_what_is_compiled(name))?;
-        Some((name.to_owned(), digest::short(value.as_bytes())))
+        Some((name.to_owned(), salted.value(value.as_bytes())))
     });
     variables.collect()
 }
@@ -290,6 +290,7 @@ fn changes_what_is_compiled(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::CacheDir;
 
     #[test]
     fn what_changes_compiled_code_is_in_the_key_and_no_value_is() {
@@ -299,14 +300,17 @@ mod tests {
                 .map(|(name, value)| (name.into(), value.into()))
                 .collect()
         };
-        let key = switches(&env(&[
+        let dir = tempfile::tempdir().unwrap();
+        let salted = Salted::of(&CacheDir::open(dir.path()).unwrap()).unwrap();
+        let switches = |pairs: &[(&str, &str)]| switches(&env(pairs), &salted);
+        let key = switches(&[
             ("ERL_COMPILER_OPTIONS", "deterministic"),
             ("ERL_CRASH_DUMP_SECONDS", "0"),
             ("ELIXIR_ERL_OPTIONS", "+fnu"),
             ("MIX_TARGET", "rpi4"),
             ("MIX_HOME", "/app/.mix"),
             ("DATABASE_URL", "secret"),
-        ]));
+        ]);
         let names: Vec<&str> = key.keys().map(String::as_str).collect();
         assert_eq!(
             names,
@@ -314,11 +318,8 @@ mod tests {
         );
         assert!(
             key.values()
-                .all(|value| value.len() == 8 && value != "+fnu")
+                .all(|value| value.len() == 16 && value != "+fnu")
         );
-        assert_ne!(
-            key,
-            switches(&env(&[("ERL_COMPILER_OPTIONS", "debug_info")]))
-        );
+        assert_ne!(key, switches(&[("ERL_COMPILER_OPTIONS", "debug_info")]));
     }
 }
