@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::Value;
 use whole_builds::pack::{App, Build, Buildpack, Container, Image, RunImage, UBUNTU_BUILDER};
 use whole_builds::{compiling, npm_registry};
 
@@ -46,6 +47,25 @@ fn ends_in_order(server: Container) -> String {
     assert!(stopped.log.contains("SIGTERM received - shutting down"));
     assert!(stopped.took < Duration::from_secs(10), "{:?}", stopped.took);
     stopped.log
+}
+
+/// The bill of materials of phoenix-npm, with a checksum of its `mix.lock`.
+#[track_caller]
+fn names_what_ships(sbom: &Value, lock: &str) {
+    assert_eq!(sbom["bomFormat"], "CycloneDX");
+    let components = sbom["components"].as_array().expect("a list");
+    let component = |name: &str| {
+        let mut all = components.iter();
+        let found = all.find(|component| component["name"] == name);
+        found.unwrap_or_else(|| panic!("no {name} in {sbom}"))
+    };
+    assert_eq!(component("erlang")["version"], "27.3.4.1");
+    assert_eq!(component("elixir")["version"], "1.18.3");
+    let phoenix = component("phoenix");
+    assert_eq!(phoenix["version"], "1.8.1");
+    let hash = &phoenix["hashes"][0];
+    assert_eq!(hash["alg"], "SHA-256");
+    assert!(lock.contains(hash["content"].as_str().expect("a digest")));
 }
 
 /// The lines by which the lifecycle says that it has written a layer that was not there.
@@ -92,8 +112,12 @@ fn a_phoenix_app_boots_from_a_release_and_an_unchanged_build_reuses_every_layer(
         .files()
         .into_iter()
         .filter(|file| {
-            let of_source = file.ends_with("/mix.exs") || file.ends_with(".ex");
-            of_source || file.ends_with("/bin/node") || file.contains("node_modules/")
+            let path = Path::new(file);
+            let of_source = path.extension().is_some_and(|extension| extension == "ex");
+            of_source
+                || path.ends_with("mix.exs")
+                || path.ends_with("bin/node")
+                || file.contains("node_modules/")
         })
         .collect();
     assert_eq!(needless, NOTHING);
@@ -119,20 +143,7 @@ fn a_phoenix_app_boots_from_a_release_and_an_unchanged_build_reuses_every_layer(
 
     let sbom = image.sbom();
     let sbom = &sbom["layers/sbom/launch/mixpack_mixpack/sbom.cdx.json"];
-    assert_eq!(sbom["bomFormat"], "CycloneDX");
-    let component = |name: &str| {
-        let mut components = sbom["components"].as_array().expect("a list").iter();
-        components.find(|component| component["name"] == name)
-    };
-    let version = |name| component(name).map(|component| component["version"].clone());
-    assert_eq!(version("erlang"), Some("27.3.4.1".into()));
-    assert_eq!(version("elixir"), Some("1.18.3".into()));
-    let phoenix = component("phoenix").expect("a dependency");
-    assert_eq!(phoenix["version"], "1.8.1");
-    let lock = app.read("mix.lock");
-    let hash = &phoenix["hashes"][0];
-    assert_eq!(hash["alg"], "SHA-256");
-    assert!(lock.contains(hash["content"].as_str().expect("a digest")));
+    names_what_ships(sbom, &app.read("mix.lock"));
     for value in &values {
         assert!(!sbom.to_string().contains(value));
     }
@@ -229,6 +240,24 @@ fn a_failed_build_leaves_the_cache_as_it_was_and_another_otp_compiles_all_again(
         &["--", release, "eval", version],
     );
     assert_eq!(String::from_utf8_lossy(&said.stdout), "OTP 25\n");
+}
+
+/// `pack` gives all files of an app the same time, in 1980; a platform that clones a repository
+/// gives them that of the clone, which is later than anything in the cache.
+#[test]
+fn sources_that_are_newer_than_the_cache_are_not_compiled_again() {
+    let touch = "find . -type f -exec touch {} +; echo \"the newest is of $(date -r mix.exs +%Y)\"";
+    let clone = Buildpack::of_scripts("clone", "exit 0", touch);
+    let app = App::fixture("plain-otp").preceded_by(clone);
+    app.build().expect_success();
+    let image = app.image();
+    let first = (image.id(), image.layers(), image.app_layers());
+    let unchanged = app.build();
+    unchanged.expect_success();
+    holds(&unchanged, "the newest is of 2");
+    assert_eq!(compiling(&unchanged.log), NOTHING, "{}", unchanged.log);
+    assert_eq!(added(&unchanged), NOTHING);
+    assert_eq!((image.id(), image.layers(), image.app_layers()), first);
 }
 
 /// As heroku/procfile does, which is the last in the groups of Heroku's builders.

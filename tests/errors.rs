@@ -1,12 +1,17 @@
 //! Bad input: each kind is refused with its own message, leaves the app's files and `/app` as they
 //! were, and the next deploy with the input corrected succeeds with the same cache.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use mirror::authority::SigningKey;
 use mirror::{AppDir, Override, Server};
+use serde_json::json;
+use sha2::{Digest as _, Sha512};
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 use walkdir::WalkDir;
 use whole_builds::{App, Deploy, artifact_host};
@@ -382,6 +387,59 @@ fn javascript_that_fails() {
     );
     refused(&app, "Building assets", "custom_script");
     app.write("compile", "true\n");
+    succeeds(&app);
+}
+
+/// A package manager that does nothing, as npm packs it.
+fn idle_pnpm() -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let package = folder.path().join("package");
+    fs::create_dir_all(package.join("bin")).expect("a folder");
+    let json = r#"{"name": "pnpm", "version": "9.1.0", "bin": {"pnpm": "bin/pnpm.cjs"}}"#;
+    fs::write(package.join("package.json"), json).expect("package.json");
+    fs::write(package.join("bin/pnpm.cjs"), "#!/usr/bin/env node\n").expect("its program");
+    let made = Command::new("tar")
+        .args(["--create", "--gzip", "--file", "pnpm.tgz", "package"])
+        .current_dir(folder.path())
+        .status();
+    assert!(made.expect("tar runs").success());
+    fs::read(folder.path().join("pnpm.tgz")).expect("the archive")
+}
+
+#[test]
+fn a_package_manager_that_is_not_what_the_registry_has_published() {
+    let app = small_app();
+    let archive = idle_pnpm();
+    let serve = |published: &[u8]| {
+        let sum = BASE64_STANDARD.encode(Sha512::digest(published));
+        let tarball = format!("{}/npm/pnpm/-/pnpm-9.1.0.tgz", app.host.url());
+        let dist = json!({"tarball": tarball, "integrity": format!("sha512-{sum}")});
+        let version = json!({"name": "pnpm", "version": "9.1.0", "dist": dist});
+        let document = json!({"name": "pnpm", "dist-tags": {"latest": "9.1.0"}, "versions": {"9.1.0": version}});
+        let document = document.to_string().into_bytes();
+        app.host.set_override("/npm/pnpm", Override::Body(document));
+    };
+    let file = Override::Body(archive.clone());
+    app.host.set_override("/npm/pnpm/-/pnpm-9.1.0.tgz", file);
+    app.config("NPM_CONFIG_REGISTRY", &format!("{}/npm/", app.host.url()));
+    // npm would wait for minutes before it tries again.
+    app.config("NPM_CONFIG_FETCH_RETRIES", "0");
+    app.write("phoenix_static_buildpack.config", "node_version=22\n");
+    let json = package("true", "").replacen('{', "{\n  \"packageManager\": \"pnpm@9.1.0\",", 1);
+    app.write("assets/package.json", &json);
+    app.write("assets/pnpm-lock.yaml", "lockfileVersion: '9.0'\n");
+    serve(b"something else");
+    let (_, error) = fails(&app, "Installing pnpm 9.1.0");
+    // What the archive's sum is depends on the tar and the gzip of this machine.
+    let lines = error
+        .lines()
+        .map(|line| match line.split_once(" but got ") {
+            Some((before, _)) => before,
+            None => line,
+        });
+    let error = lines.collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!("package_manager_not_as_published", error);
+    serve(&archive);
     succeeds(&app);
 }
 

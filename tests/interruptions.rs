@@ -227,9 +227,8 @@ fn a_build_that_is_killed_at_any_moment_leaves_nothing_that_a_later_one_takes_fo
 }
 
 #[test]
-fn the_vm_of_a_killed_build_ends_by_itself() {
+fn no_vm_of_a_stopped_build_runs_on() {
     let app = App::fixture(FIXTURE);
-    let build_dir = app.checkout();
     let script = r#"
         /tmp/buildpack/bin/compile "$1" /tmp/cache /tmp/env > /tmp/log 2>&1 &
         pid=$!
@@ -237,21 +236,26 @@ fn the_vm_of_a_killed_build_ends_by_itself() {
           kill -0 $pid || { cat /tmp/log; exit 2; }
         done
         grep -l beam /proc/[0-9]*/comm > /dev/null || { echo "no VM runs"; exit 3; }
-        kill -KILL $pid
+        kill -$2 $pid
         wait $pid
-        for n in $(seq 100); do
+        for n in $(seq $3); do
           grep -l beam /proc/[0-9]*/comm > /dev/null 2>&1 || exit 0
           sleep 0.1
         done
         echo "it still runs"; exit 4
     "#;
-    let command = app
-        .sandbox
-        .command("bash", ["-c", script, "bash", build_dir.to_str().unwrap()])
-        .env("STACK", "heroku-24");
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{:?} {said}", output.status.code());
+    // In order there is nothing to wait for; of a kill mix itself has to become aware.
+    for (signal, tenths) in [("TERM", "1"), ("KILL", "100")] {
+        let _ = fs::remove_file(app.cache().join("mixpack/report.json"));
+        let build_dir = app.checkout();
+        let build_dir = build_dir.to_str().unwrap();
+        let args = ["-c", script, "bash", build_dir, signal, tenths];
+        let command = app.sandbox.command("bash", args).env("STACK", "heroku-24");
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let code = output.status.code();
+        assert_eq!(code, Some(0), "{signal}: {said}");
+    }
 }
 
 #[test]
@@ -529,6 +533,15 @@ fn a_cache_that_was_changed_is_a_miss_with_a_line_in_the_log() {
         .map(|e| e.unwrap().file_name())
         .collect();
     assert_eq!(left, ["precious"]);
+
+    fs::remove_dir_all(&kept).unwrap();
+    std::os::unix::fs::symlink("/tmp/outside", &kept).unwrap();
+    expect(
+        &mut stopped,
+        "a link for the whole cache",
+        &["_build: nothing kept"],
+    );
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
 
     fs::write(kept.join("format"), "1").unwrap();
     let dropped = "what the cache held is dropped: another version of Mixpack has made it";

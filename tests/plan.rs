@@ -209,12 +209,16 @@ fn what_the_other_place_lists_is_planned_like_the_rest_and_said() {
 }
 
 #[test]
-fn a_person_reads_each_tool_with_its_reason_then_steps_and_processes() {
+fn a_person_reads_tables_of_tools_steps_processes_and_settings() {
     let output = case("phoenix-npm").run(&[]);
     assert!(output.status.success());
-    insta::assert_snapshot!(
-        "phoenix_npm",
-        String::from_utf8(output.stdout).expect("UTF-8")
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    insta::assert_snapshot!("phoenix_npm", text);
+    let page = include_str!("../docs/configuration.md");
+    assert!(page.contains(&text), "docs/configuration.md shows it");
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
     );
 }
 
@@ -291,8 +295,64 @@ fn skipped_assets_are_said_and_no_list_of_node_is_read() {
         "{paths:?}"
     );
     let text = String::from_utf8(case.run(&[]).stdout).expect("UTF-8");
-    let line =
-        "       assets: skipped, also Node and the digest (config var MIXPACK_SKIP_ASSETS)\n";
-    assert!(text.contains(line), "{text}");
-    assert!(!text.contains("\n       digest"), "{text}");
+    let why = "assets are skipped (config var MIXPACK_SKIP_ASSETS)";
+    assert!(text.contains(why), "{text}");
+    assert!(!text.contains("\ndigest"), "{text}");
+    let row = |line: &str| {
+        line.split_whitespace()
+            .any(|word| word == "MIXPACK_SKIP_ASSETS")
+    };
+    assert!(
+        text.lines()
+            .any(|line| row(line) && line.ends_with("  true")),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_mistyped_setting_is_told_with_the_one_that_was_meant() {
+    let mut case = case("no-deps");
+    case.write(
+        "elixir_buildpack.config",
+        "elixir_version=1.18\nerlang_version=27\nhook_post_compiled='echo done'\nAPP=shop\n",
+    );
+    case.env.push(("MIXPACK_SLIMM", "full"));
+    let told = [
+        "elixir_buildpack.config:3: hook_post_compiled is no setting; did you mean hook_post_compile?",
+        "config var MIXPACK_SLIMM is no setting; did you mean MIXPACK_SLIM?",
+    ];
+    assert_eq!(words(&case.json()["warnings"]), told);
+    let output = case.run(&[]);
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(
+        said,
+        format!("\n !     {}\n !     {}\n\n", told[0], told[1])
+    );
+}
+
+#[test]
+fn the_tables_hold_the_procfile_and_every_setting() {
+    let case = case("no-deps");
+    case.write(
+        "elixir_buildpack.config",
+        "elixir_version=1.18\nerlang_version=27\nslim=none\nhook_compile='mix compile\ntrue'\n",
+    );
+    case.write("Procfile", "worker: mix work\n");
+    let output = case.run(&[]);
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let has = |row: &str| {
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.lines().any(|line| words(line) == row), "{row}\n{text}");
+    };
+    has("SETTING FROM VALUE");
+    has("slim elixir_buildpack.config:3 none");
+    has("hook_compile elixir_buildpack.config:4 mix compile …");
+    has("MIX_ENV production prod");
+    has("worker mix work Procfile");
+    has("node not needed - there is no package.json for assets");
+    assert!(
+        !text.contains("erlang_version"),
+        "the tools have it:\n{text}"
+    );
 }

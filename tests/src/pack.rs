@@ -187,6 +187,13 @@ impl App {
         self.run_image = Some(image.name.clone());
     }
 
+    /// With another buildpack before the others.
+    #[must_use]
+    pub fn preceded_by(mut self, buildpack: Buildpack) -> Self {
+        self.buildpacks.insert(0, buildpack);
+        self
+    }
+
     /// With another buildpack behind the others.
     #[must_use]
     pub fn followed_by(mut self, buildpack: Buildpack) -> Self {

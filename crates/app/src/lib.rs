@@ -11,6 +11,7 @@ pub mod detect;
 pub mod facts;
 pub mod launcher;
 pub mod lifecycle;
+pub mod mistyped;
 pub mod mix_exs;
 pub mod mix_lock;
 mod node_use;

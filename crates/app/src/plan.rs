@@ -256,6 +256,9 @@ pub struct Plan {
     pub processes: BTreeMap<String, Process>,
     /// The `Procfile` of the app's folder, where the top has none.
     pub app_procfile: Option<Procfile>,
+    /// Every setting that has a value, by name.
+    #[serde(skip)]
+    pub set: Vec<(String, Asked)>,
     /// Things worth saying that stop nothing.
     pub warnings: Vec<String>,
 }
@@ -518,6 +521,7 @@ pub fn plan(
         umbrella: facts.root().apps_path.is_some(),
         clean: asked_clean(settings),
         clean_once: None,
+        set: settings.set.clone(),
         warnings,
     })
 }

@@ -9,6 +9,8 @@ use crate::facts::{ConfigFile, Facts};
 use crate::origin::{Asked, Origin};
 use crate::shell_config::{Assignment, Value};
 use serde::Serialize;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 /// The hooks of `elixir_buildpack.config`: lines of shell.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -60,6 +62,8 @@ pub struct Settings {
     pub exported: Vec<(String, String)>,
     /// Their other assignments, which hooks could always see.
     pub shell_variables: Vec<(String, String)>,
+    /// Every key and config var that has a say, by name, sorted.
+    pub set: Vec<(String, Asked)>,
 }
 
 /// The name of the app's own asset script where no `compile` key says otherwise.
@@ -74,6 +78,16 @@ pub const RELEASE: &str = "MIXPACK_RELEASE";
 pub const SLIM: &str = "MIXPACK_SLIM";
 /// The config var that has assets built whatever has changed.
 pub const REUSE_ASSETS: &str = "MIXPACK_REUSE_ASSETS";
+
+/// All config vars of ours that are read here.
+pub(crate) const CONFIG_VARS: [&str; 6] = [
+    app_dir::CONFIG_VAR,
+    CHECK_LOCKED,
+    SKIP_ASSETS,
+    RELEASE,
+    SLIM,
+    REUSE_ASSETS,
+];
 
 const ELIXIR_KEYS: [&str; 17] = [
     app_dir::KEY,
@@ -107,6 +121,11 @@ const STATIC_KEYS: [&str; 9] = [
     "phoenix_ex",
 ];
 
+/// The keys of both files.
+pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
+    ELIXIR_KEYS.into_iter().chain(STATIC_KEYS)
+}
+
 impl Settings {
     /// Merges the files (already evaluated, see [`ConfigFile::NeedsBash`]) with the config vars
     /// that `config_var` knows.
@@ -115,22 +134,27 @@ impl Settings {
         let elixir = assignments(&facts.elixir_config);
         let statics = assignments(&facts.static_config);
         let (elixir_path, static_path) = (&facts.elixir_config_path, &facts.static_config_path);
+        let set = RefCell::new(BTreeMap::new());
+        let asked = |key: &str, value: &str, origin: Origin| {
+            let value = value.trim();
+            (!value.is_empty()).then(|| {
+                let asked = Asked::new(value.to_owned(), origin);
+                set.borrow_mut().insert(key.to_owned(), asked.clone());
+                asked
+            })
+        };
         let of_file = |file: &str, list: &[Assignment], key: &str| {
             let line = list.iter().rev().find(|line| line.name == key)?;
-            let value = text(&line.value).trim().to_owned();
-            (!value.is_empty()).then(|| Asked::new(value, Origin::file(file, line.line)))
+            asked(key, &text(&line.value), Origin::file(file, line.line))
         };
-        let of_var = |key: &str| {
-            let value = config_var(key)?.trim().to_owned();
-            (!value.is_empty()).then(|| Asked::new(value, Origin::ConfigVar(key.to_owned())))
-        };
+        let of_var = |key: &str| asked(key, &config_var(key)?, Origin::ConfigVar(key.to_owned()));
         let elixir_key = |key: &str| of_file(elixir_path, elixir, key).or_else(|| of_var(key));
         let static_key = |key: &str| of_var(key).or_else(|| of_file(static_path, statics, key));
         // The old pack set these three itself before it read the file: a config var never won.
         let defaulted = |key: &str| of_file(elixir_path, elixir, key);
         let yes = |asked: Option<Asked>| asked.is_some_and(|asked| asked.value == "true");
         let others = |exported: bool| {
-            let known = |name: &str| ELIXIR_KEYS.contains(&name) || STATIC_KEYS.contains(&name);
+            let known = |name: &str| keys().any(|key| key == name);
             elixir
                 .iter()
                 .chain(statics)
@@ -138,7 +162,7 @@ impl Settings {
                 .map(|line| (line.name.clone(), text(&line.value)))
                 .collect()
         };
-        Self {
+        let merged = Self {
             erlang_version: elixir_key("erlang_version"),
             elixir_version: elixir_key("elixir_version"),
             node_version: static_key("node_version"),
@@ -178,6 +202,11 @@ impl Settings {
                 .is_none_or(|asked| asked.value != "false"),
             exported: others(true),
             shell_variables: others(false),
+            set: Vec::new(),
+        };
+        Self {
+            set: set.into_inner().into_iter().collect(),
+            ..merged
         }
     }
 }

@@ -7,7 +7,7 @@ use app::app_dir;
 use app::facts::{self, Facts};
 use app::package_manager::Manager;
 use app::plan::{self, AssetBuild, LastBuild, Lists, PlanError, StepName};
-use app::{Asked, Origin, Plan, Settings};
+use app::{Asked, Origin, Plan, Settings, mistyped};
 use std::collections::BTreeMap;
 use std::fs;
 use versions::elixir::ElixirListing;
@@ -1190,4 +1190,63 @@ fn skipped_assets_take_node_and_the_digest_with_them() {
         None
     );
     assert_eq!(skipped(&key("false").file(".buildpacks", two)), None);
+}
+
+#[test]
+fn a_name_that_is_nearly_a_setting_is_told_with_its_line_and_other_variables_are_not() {
+    let case = case(&[
+        (
+            ELIXIR_CONFIG,
+            "# versions\nelixir_verison=1.18\nhook_post_compiled=\"echo done\"\nexport APP_NAME=shop\n",
+        ),
+        (
+            STATIC_CONFIG,
+            "clean_cahce=true\ncompile=compile\ncompiler=gcc\n",
+        ),
+    ]);
+    let (facts, settings) = case.read();
+    let vars = [
+        "MIXPACK_SLIMM",
+        "MIXPACK_SLIM",
+        "MIXPACK_CLEAN_BUILDS",
+        "MIXPACK_OF_MY_OWN",
+        "node_verson",
+        "DATABASE_URL",
+    ];
+    let warnings = mistyped::warnings(&facts, &settings, &vars, &["MIXPACK_CLEAN_BUILD"]);
+    assert_eq!(
+        warnings,
+        [
+            "elixir_buildpack.config:2: elixir_verison is no setting; did you mean elixir_version?",
+            "elixir_buildpack.config:3: hook_post_compiled is no setting; did you mean hook_post_compile?",
+            // `compiler` is not: `compile` has a value.
+            "phoenix_static_buildpack.config:1: clean_cahce is no setting; did you mean clean_cache?",
+            "config var MIXPACK_SLIMM is no setting; did you mean MIXPACK_SLIM?",
+            "config var MIXPACK_CLEAN_BUILDS is no setting; did you mean MIXPACK_CLEAN_BUILD?",
+            "config var node_verson is no setting; did you mean node_version?",
+        ]
+    );
+}
+
+#[test]
+fn a_plan_knows_each_setting_by_the_place_that_won() {
+    let case = case(&[(
+        ELIXIR_CONFIG,
+        "release=true\nslim=none\nruntime_path=\nAPP_NAME=shop\n",
+    )])
+    .var("MIXPACK_SLIM", "full")
+    .var("release", "false");
+    let set: Vec<String> = case
+        .planned()
+        .set
+        .into_iter()
+        .map(|(name, asked)| format!("{name}={} ({})", asked.value, asked.origin))
+        .collect();
+    assert_eq!(
+        set,
+        [
+            "MIXPACK_SLIM=full (config var MIXPACK_SLIM)",
+            "release=true (elixir_buildpack.config:1)",
+        ]
+    );
 }

@@ -1,7 +1,7 @@
 //! Running a tool: its output in the step's block, its process group under our control.
 
 use crate::cancel::Cancel;
-use crate::log::StepLog;
+use crate::log::{StepLog, seconds};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader};
@@ -173,6 +173,7 @@ impl Running {
                 Ok(line) if take(&line) => return Ok(None),
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => {
+                    log.progress(&format!("{shown}, {}", seconds(log.elapsed())));
                     log.heartbeat(&format!("{shown} is still at work"), QUIET);
                     if let Ok(status) = self.exit.try_recv() {
                         break status;
@@ -292,6 +293,7 @@ mod tests {
         Log::new(Sinks {
             out: Box::new(io::sink()),
             err: Box::new(io::sink()),
+            terminal: false,
             colour: false,
             style: Style::Arrows,
         })

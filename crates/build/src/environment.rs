@@ -3,7 +3,8 @@
 use crate::command::Env;
 use crate::credentials;
 use crate::secrets::without_user_info;
-use app::{Asked, app_dir};
+use app::{Asked, app_dir, mistyped};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -146,6 +147,17 @@ impl Environment {
     pub(crate) fn config_vars(&self) -> impl Iterator<Item = (&str, &str)> {
         let vars = self.config_vars.iter();
         vars.filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+    }
+
+    /// The names that [`get`](Self::get) has a value for, and [`config_var`](Self::config_var) of
+    /// those that are not ours alone.
+    #[must_use]
+    pub fn names_of_settings(&self) -> Vec<&str> {
+        let of_process = self.process.keys().filter_map(|name| name.to_str());
+        let ours = of_process.filter(|name| name.starts_with(mistyped::PREFIX));
+        let of_user = self.config_vars.keys().filter_map(|name| name.to_str());
+        let names: BTreeSet<&str> = ours.chain(of_user).collect();
+        names.into_iter().collect()
     }
 
     /// A variable of the platform itself, which no config var changes.

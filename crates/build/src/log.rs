@@ -3,13 +3,19 @@
 //! Steps may run side by side, but a reader sees one after the other: the step that is *on stage*
 //! is printed as it happens, what the others say is kept until the stage is free.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[1;33m";
 const PLAIN: &str = "\x1b[0m";
+/// To the start of the line, and what is on it away.
+const TAKE_BACK: &str = "\r\x1b[K";
+/// Columns that any terminal has.
+const TERMINAL: usize = 79;
+/// How often the line of a terminal changes.
+const REDRAWN: Duration = Duration::from_millis(100);
 
 /// How a platform's logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +54,8 @@ impl Style {
 pub struct Sinks {
     pub out: Box<dyn Write + Send>,
     pub err: Box<dyn Write + Send>,
+    /// Whether `err` is a terminal: then one line below the log tells what goes on.
+    pub terminal: bool,
     /// Whether warnings and errors are coloured (each line closes its own colour, since git
     /// puts `remote:` before every line).
     pub colour: bool,
@@ -63,6 +71,9 @@ enum Line {
 
 struct Open {
     id: u64,
+    header: String,
+    /// How far it is, for a terminal.
+    progress: Option<String>,
     lines: Vec<Line>,
     finished: bool,
 }
@@ -74,6 +85,8 @@ struct Inner {
     open: Vec<Open>,
     hidden: Vec<String>,
     last_write: Instant,
+    /// When the line of a terminal was written that is there now.
+    shown: Option<Instant>,
 }
 
 /// The log of one build. Never fails: a closed pipe must not end a build.
@@ -99,6 +112,7 @@ impl Log {
                 open: Vec::new(),
                 hidden: Vec::new(),
                 last_write: Instant::now(),
+                shown: None,
             }),
         }
     }
@@ -109,6 +123,7 @@ impl Log {
         Self::new(Sinks {
             out: Box::new(std::io::stdout()),
             err: Box::new(std::io::stderr()),
+            terminal: std::io::stderr().is_terminal(),
             colour,
             style,
         })
@@ -129,6 +144,8 @@ impl Log {
         inner.next_id += 1;
         inner.open.push(Open {
             id,
+            header: header.to_owned(),
+            progress: None,
             lines: Vec::new(),
             finished: false,
         });
@@ -182,6 +199,20 @@ impl StepLog<'_> {
         }
     }
 
+    /// On a terminal: how far the step is, in a line that the next one takes the place of.
+    pub(crate) fn progress(&self, text: &str) {
+        let mut inner = self.log.lock();
+        if !inner.sinks.terminal {
+            return;
+        }
+        if let Some(open) = inner.open.iter_mut().find(|open| open.id == self.id) {
+            open.progress = Some(text.to_owned());
+        }
+        if inner.shown.is_none_or(|shown| shown.elapsed() >= REDRAWN) {
+            inner.show_progress();
+        }
+    }
+
     /// Says that the step lives, if nothing at all was printed for a while.
     pub(crate) fn heartbeat(&self, doing: &str, quiet: Duration) {
         let mut inner = self.log.lock();
@@ -215,7 +246,9 @@ impl Inner {
     fn finish(&mut self, id: u64) {
         if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
             open.finished = true;
+            open.progress = None;
         }
+        self.hide_progress();
         if self.on_stage != Some(id) {
             return;
         }
@@ -251,7 +284,29 @@ impl Inner {
         }
     }
 
+    fn show_progress(&mut self) {
+        let running = self.open.iter().filter_map(|open| {
+            let progress = open.progress.as_ref()?;
+            Some(format!("{}: {progress}", open.header))
+        });
+        let line = running.collect::<Vec<_>>().join("; ");
+        let line = self.without_secrets(&line);
+        // A line that wraps could not be taken back.
+        let line: String = line.chars().take(TERMINAL).collect();
+        let _ = write!(self.sinks.err, "{TAKE_BACK}{line}");
+        let _ = self.sinks.err.flush();
+        self.shown = Some(Instant::now());
+    }
+
+    fn hide_progress(&mut self) {
+        if self.shown.take().is_some() {
+            let _ = self.sinks.err.write_all(TAKE_BACK.as_bytes());
+            let _ = self.sinks.err.flush();
+        }
+    }
+
     fn paragraph(&mut self, lines: &[String], colour: &str) {
+        self.hide_progress();
         let _ = writeln!(self.sinks.err);
         for line in lines {
             self.write_err(line, colour);
@@ -261,12 +316,14 @@ impl Inner {
     }
 
     fn write_out(&mut self, text: &str) {
+        self.hide_progress();
         self.last_write = Instant::now();
         let _ = self.sinks.out.write_all(text.as_bytes());
         let _ = self.sinks.out.flush();
     }
 
     fn write_err(&mut self, text: &str, colour: &str) {
+        self.hide_progress();
         self.last_write = Instant::now();
         let text = self.sinks.style.warning(&self.without_secrets(text));
         let text = text.trim_end();
@@ -325,14 +382,55 @@ mod tests {
     }
 
     fn styled(colour: bool, style: Style) -> (Log, Shared, Shared) {
+        on(false, colour, style)
+    }
+
+    fn on(terminal: bool, colour: bool, style: Style) -> (Log, Shared, Shared) {
         let (out, err) = (Shared::default(), Shared::default());
         let log = Log::new(Sinks {
             out: Box::new(out.clone()),
             err: Box::new(err.clone()),
+            terminal,
             colour,
             style,
         });
         (log, out, err)
+    }
+
+    #[test]
+    fn a_terminal_has_one_line_of_progress_that_goes_before_the_next_of_the_log() {
+        let (log, out, err) = on(true, false, Style::Arrows);
+        let erlang = log.step("Installing Erlang");
+        let node = log.step("Installing Node");
+        erlang.progress("1.0 MB");
+        // Too soon after the last to be shown.
+        node.progress("2.0 MB");
+        assert_eq!(err.text(), "\r\x1b[KInstalling Erlang: 1.0 MB");
+        erlang.detail("fetched");
+        let cleared = "\r\x1b[KInstalling Erlang: 1.0 MB\r\x1b[K";
+        assert_eq!(err.text(), cleared);
+        erlang.progress("3.0 MB");
+        let both = "\r\x1b[KInstalling Erlang: 3.0 MB; Installing Node: 2.0 MB";
+        assert_eq!(err.text(), format!("{cleared}{both}"));
+        drop(erlang);
+        drop(node);
+        assert_eq!(err.text(), format!("{cleared}{both}\r\x1b[K"));
+        assert_eq!(
+            out.text(),
+            "-----> Installing Erlang\n       fetched\n-----> Installing Node\n"
+        );
+    }
+
+    #[test]
+    fn without_a_terminal_there_is_no_progress() {
+        let (log, out, err) = log(false);
+        let step = log.step("Installing Node");
+        step.progress("1.0 MB");
+        drop(step);
+        assert_eq!(
+            (out.text().as_str(), err.text().as_str()),
+            ("-----> Installing Node\n", "")
+        );
     }
 
     #[test]

@@ -13,13 +13,17 @@ use crate::upstream_lists::UpstreamLists;
 use app::app_dir;
 use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts};
 use app::plan::{self, LastBuild, Lists, Plan};
-use app::{Asked, Origin, Settings, lifecycle};
+use app::{Asked, Origin, Settings, lifecycle, mistyped};
 use fetch::{Client, Observer};
 use std::path::{Path, PathBuf};
 use toolchain::Hosts;
+use toolchain::hosts::OTP_BUILDS_URL;
 use versions::Target;
 use versions::lifecycle::Date;
 use versions::target::{Arch, OsRelease};
+
+/// Config vars of ours that no plan is made from.
+const NOT_OF_THE_PLAN: [&str; 2] = [OTP_BUILDS_URL, clean_build::VARIABLE];
 
 /// What a plan is made from.
 #[derive(Clone, Copy)]
@@ -53,7 +57,7 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
     let environment = request.environment;
     let mut settings = Settings::merge(&facts, &|name| {
         // Ours cannot be meant for anything else: in a shell they count too.
-        if name.starts_with("MIXPACK_") {
+        if name.starts_with(mistyped::PREFIX) {
             environment.get(name)
         } else {
             environment.config_var(name)
@@ -86,6 +90,13 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
     let today = Date::of_unix_time(kept_lists::now());
     plan.warnings
         .extend(lifecycle::warnings(&plan, &lists, today));
+    let names = environment.names_of_settings();
+    plan.warnings.extend(mistyped::warnings(
+        &facts,
+        &settings,
+        &names,
+        &NOT_OF_THE_PLAN,
+    ));
     let value = request.environment.get(clean_build::VARIABLE);
     clean_build::ask(&mut plan, value.as_deref(), request.store);
     if request.environment.tests_only().is_some() {

@@ -7,6 +7,7 @@
 use crate::cancel::Cancel;
 use crate::explain::{Explanation, Fault};
 use crate::record::Record;
+use crate::store;
 use app::Plan;
 use app::facts::PROCFILE;
 use app::plan::AssetBuild;
@@ -42,6 +43,8 @@ impl Report {
     #[must_use]
     pub fn begin(cache_dir: &Path) -> Self {
         let folder = folder(cache_dir);
+        // Nothing is written through a link.
+        let _ = store::real_folder(&folder);
         let _ = fs::rename(folder.join(FILE), folder.join(PREVIOUS));
         let report = Self {
             folder,

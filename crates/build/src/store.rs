@@ -573,7 +573,7 @@ impl CacheDir {
 }
 
 /// A folder, and no link to one: what is in it may be removed.
-fn real_folder(path: &Path) -> Result<(), TreeError> {
+pub(crate) fn real_folder(path: &Path) -> Result<(), TreeError> {
     if path.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
         tree::remove(path)?;
     }
@@ -599,6 +599,10 @@ fn contents_of(tree: &Path) -> Result<String, TreeError> {
     {
         let entry = entry.map_err(|error| TreeError::at(tree, "read")(error.into()))?;
         let path = entry.path();
+        if entry.file_type().is_dir() {
+            // One that is empty may be lost on the way, and holds nothing.
+            continue;
+        }
         let relative = path.strip_prefix(tree).unwrap_or(path);
         field(relative.as_os_str().as_bytes());
         if entry.file_type().is_symlink() {
@@ -612,8 +616,6 @@ fn contents_of(tree: &Path) -> Result<String, TreeError> {
             field(b"file");
             field(&found.len().to_le_bytes());
             field(&found.mtime().to_le_bytes());
-        } else {
-            field(b"folder");
         }
     }
     Ok(hex(&hasher.finalize()))

@@ -26,14 +26,15 @@ impl<'a> Told<'a> {
 
 impl Observer for Told<'_> {
     fn progress(&self, progress: &Progress<'_>) {
+        let of = progress
+            .total
+            .map_or_else(String::new, |total| format!(" of {}", megabytes(total)));
+        let so_far = format!("{}{of}", megabytes(progress.received));
+        self.log.progress(&so_far);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.elapsed() >= EVERY {
             *last = Instant::now();
-            let of = progress
-                .total
-                .map_or_else(String::new, |total| format!(" of {}", megabytes(total)));
-            self.log
-                .detail(&format!("... {}{of}", megabytes(progress.received)));
+            self.log.detail(&format!("... {so_far}"));
         }
     }
 

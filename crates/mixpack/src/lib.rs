@@ -6,6 +6,7 @@ mod local;
 mod plan;
 mod platform;
 mod source;
+mod table;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,19 +1,22 @@
 //! `mixpack plan [--json] DIR`.
 
 use crate::platform::{process_env, say};
-use app::Plan;
+use crate::table::table;
 use app::facts::{PROCFILE, join};
 use app::procfile::Procfile;
+use app::{Asked, Origin, Plan};
 use build::Error;
 use build::environment::Environment;
 use build::explain::explain;
 use build::log::{Log, Style};
 use build::prepare::{self, Platform};
 use fetch::{Client, Settings};
-use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use toolchain::Hosts;
+
+/// Settings that the table of the tools tells.
+const VERSIONS: [&str; 3] = ["erlang_version", "elixir_version", "node_version"];
 
 pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
     let log = Log::to_stdio(std::env::var_os("NO_COLOR").is_none(), Style::Arrows);
@@ -23,8 +26,10 @@ pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(plan) => {
-            prepare::show(&log.step("Planning"), &plan);
-            say(&steps(&plan));
+            say(&shown(dir, &plan));
+            if !plan.warnings.is_empty() {
+                log.warning(&plan.warnings);
+            }
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -49,40 +54,129 @@ fn make(dir: &Path) -> Result<Plan, Error> {
     })
 }
 
-fn steps(plan: &Plan) -> String {
-    let mut text = String::from("-----> Steps\n");
-    for step in &plan.steps {
-        let needs: Vec<&str> = step.needs.iter().map(|need| need.as_str()).collect();
-        let after = if needs.is_empty() {
-            "at once".to_owned()
-        } else {
-            format!("after {}", needs.join(", "))
-        };
-        let alone = if step.alone { ", alone" } else { "" };
-        let _ = writeln!(text, "       {:<28} {after}{alone}", step.name.as_str());
+fn shown(dir: &Path, plan: &Plan) -> String {
+    let target = &plan.target;
+    let head = format!(
+        "Stack {}: builds for {} ({})\n",
+        target.stack, target.os, target.arch
+    );
+    [
+        head,
+        tools(plan),
+        steps(plan),
+        processes(dir, plan),
+        settings(plan),
+    ]
+    .join("\n")
+}
+
+fn from(origin: &Origin) -> String {
+    match origin {
+        Origin::Default(reason) => reason.clone(),
+        origin => origin.to_string(),
     }
-    text.push_str("-----> Processes\n");
-    if let Some(Procfile(types)) = &plan.app_procfile {
-        let path = join(&plan.app_dir.value, PROCFILE);
-        for (kind, command) in types {
-            let _ = writeln!(text, "       {kind}: {command} ({path})");
+}
+
+fn tools(plan: &Plan) -> String {
+    let row = |name: &str, version: &str, asked: Option<&String>, source: &Origin| {
+        let asked = asked.map_or("-", String::as_str);
+        [name, version, asked, &from(source)].map(str::to_owned)
+    };
+    let (erlang, elixir) = (&plan.erlang, &plan.elixir);
+    let mut rows = vec![
+        row(
+            "erlang",
+            &erlang.version,
+            erlang.asked.as_ref(),
+            &erlang.source,
+        ),
+        row(
+            "elixir",
+            &elixir.version,
+            elixir.asked.as_ref(),
+            &elixir.source,
+        ),
+    ];
+    if let Some(node) = &plan.node {
+        rows.push(row(
+            "node",
+            &node.version,
+            node.asked.as_ref(),
+            &node.source,
+        ));
+    } else {
+        let why = plan.skip_assets.as_ref().map_or_else(
+            || "there is no package.json for assets".to_owned(),
+            |why| format!("assets are skipped ({why})"),
+        );
+        rows.push(["node", "not needed", "-", &why].map(str::to_owned));
+    }
+    table(["TOOL", "VERSION", "ASKED", "FROM"], &rows)
+}
+
+fn steps(plan: &Plan) -> String {
+    let rows = plan.steps.iter().map(|step| {
+        let needs: Vec<&str> = step.needs.iter().map(|need| need.as_str()).collect();
+        let needs = if needs.is_empty() {
+            "-".to_owned()
+        } else {
+            needs.join(", ")
+        };
+        let alone = if step.alone { "; runs alone" } else { "" };
+        [step.name.as_str().to_owned(), format!("{needs}{alone}")]
+    });
+    table(["STEP", "WAITS FOR"], &rows.collect::<Vec<_>>())
+}
+
+/// Those of the Procfile, wherever it is, and those that the platform is given.
+fn processes(dir: &Path, plan: &Plan) -> String {
+    let (path, named) = match &plan.app_procfile {
+        Some(procfile) => (join(&plan.app_dir.value, PROCFILE), procfile.clone()),
+        None => {
+            let text = std::fs::read_to_string(dir.join(PROCFILE)).unwrap_or_default();
+            (PROCFILE.to_owned(), Procfile::parse(&text))
+        }
+    };
+    let mut rows: Vec<[String; 3]> = named
+        .0
+        .iter()
+        .map(|(kind, command)| [kind.clone(), command.clone(), path.clone()])
+        .collect();
+    for (kind, process) in &plan.processes {
+        if !named.0.contains_key(kind) {
+            let guess = if process.guess {
+                "; mix has the last word"
+            } else {
+                ""
+            };
+            rows.push([
+                kind.clone(),
+                process.command.clone(),
+                format!("{}{guess}", process.why),
+            ]);
         }
     }
-    let named = |kind: &String| {
-        let procfile = plan.app_procfile.as_ref();
-        procfile.is_some_and(|Procfile(types)| types.contains_key(kind))
+    table(["PROCESS", "COMMAND", "FROM"], &rows)
+}
+
+/// What is set beside versions. The value comes last: a hook may be long.
+fn settings(plan: &Plan) -> String {
+    let row = |name: &str, from: String, value: &str| {
+        let mut lines = value.lines();
+        let first = lines.next().unwrap_or_default();
+        let more = if lines.next().is_some() { " …" } else { "" };
+        [name.to_owned(), from, format!("{first}{more}")]
     };
-    for (kind, process) in plan.processes.iter().filter(|(kind, _)| !named(kind)) {
-        let guess = if process.guess {
-            "; mix has the last word"
-        } else {
-            ""
-        };
-        let _ = writeln!(
-            text,
-            "       {kind}: {} ({}{guess})",
-            process.command, process.why
-        );
+    let of = |name: &str, asked: &Asked| row(name, from(&asked.origin), &asked.value);
+    let mut rows = vec![of("MIX_ENV", &plan.mix_env)];
+    if !matches!(plan.app_dir.origin, Origin::Default(_)) {
+        rows.push(of("app in", &plan.app_dir));
     }
-    text
+    if let Some(why) = &plan.release_why {
+        rows.push(row("release", why.clone(), &plan.release.to_string()));
+    }
+    let set = plan.set.iter();
+    let others = set.filter(|(name, _)| !VERSIONS.contains(&name.as_str()));
+    rows.extend(others.map(|(name, asked)| of(name, asked)));
+    table(["SETTING", "FROM", "VALUE"], &rows)
 }

@@ -44,7 +44,10 @@ fn a_signature_that_is_right_is_told() {
 #[test]
 fn a_signature_that_is_wrong_is_refused_wherever_it_comes_from() {
     for signature in [Signature::Needed, Signature::WhereThereIsOne] {
-        for answer in ["", "AAAA", "<html>Welcome</html>"] {
+        let page = Override::Body("<html>Welcome</html>".into());
+        let (list_beside_a_page, _) = list(Some(page), signature);
+        assert!(!list_beside_a_page.signed && list_beside_a_page.text.is_err());
+        for answer in ["", "AAAA"] {
             let (list, _) = list(Some(Override::Body(answer.into())), signature);
             assert!(!list.signed);
             let text = list.text;

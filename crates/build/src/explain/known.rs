@@ -17,6 +17,8 @@ enum Of {
     Mix,
     /// A JavaScript package manager, and what its scripts run.
     JavaScript,
+    /// npm, while it fetches a package manager: of its own the app has nothing there but a version.
+    FetchingManager,
     Any,
 }
 
@@ -49,7 +51,7 @@ struct Known {
 }
 
 use Fault::{Machine, Upstream, User};
-use Of::{Any, JavaScript, Mix};
+use Of::{Any, FetchingManager, JavaScript, Mix};
 use Sign::{Both, Killed, Line};
 
 /// The first that fits is taken: what is the cause of others stands before them.
@@ -187,6 +189,17 @@ const TABLE: &[Known] = &[
         ],
     },
     Known {
+        code: "package-manager-not-as-published",
+        fault: Upstream,
+        of: FetchingManager,
+        signs: &[Line("npm error code EINTEGRITY")],
+        title: "the package manager is not what its registry has published",
+        cause: &["Nothing of it was run or kept."],
+        cure: &[
+            "Try again. If it stays, find out which registry it comes from, by NPM_CONFIG_REGISTRY or .npmrc: its list and its files do not agree.",
+        ],
+    },
+    Known {
         code: "package-not-as-locked",
         fault: User,
         of: Any,
@@ -293,9 +306,11 @@ const TABLE: &[Known] = &[
         signs: &[
             Line("\"make\" not found in the path"),
             Line("exec: make: not found"),
+            Line("exec: cc: not found"),
             Line("gyp ERR! stack Error: not found: make"),
             Line("make: cc: No such file or directory"),
             Line("make: gcc: No such file or directory"),
+            Line("make: g++: No such file or directory"),
         ],
         title: "a package in C needs make and a C compiler, which are not there",
         cause: &[],
@@ -555,13 +570,17 @@ const TABLE: &[Known] = &[
         fault: User,
         of: Any,
         signs: &[
+            Line("sh: 1: exec: {}: not found"),
             Line("sh: 1: {}: not found"),
             Line("bash: line *: {}: command not found"),
         ],
-        title: "there is no command `{0}`",
-        cause: &[],
+        // Not named here: a title is kept in the build's report, and a hook may have taken the value
+        // of a config var for a command.
+        title: "a command is not there",
+        cause: &["There is no `{0}` on PATH."],
         cure: &[
             "What an npm script calls must be in package.json, under dependencies or devDependencies: both are installed. In a hook, Node.js is on PATH only where the app has a package.json.",
+            "What a dependency calls must be installed before this buildpack runs, by another buildpack such as heroku-community/apt.",
         ],
     },
     Known {
@@ -633,17 +652,20 @@ impl Known {
     fn counts_for(&self, doing: &Doing) -> bool {
         match doing {
             // They run whatever the app's own commands are.
-            Doing::Hook { .. } | Doing::CustomScript { .. } | Doing::AssetsDeploy => true,
+            Doing::Hook { .. } | Doing::CustomScript { .. } | Doing::AssetsDeploy => {
+                self.of != FetchingManager
+            }
             Doing::Deps | Doing::Compile | Doing::Digest | Doing::Release | Doing::Answers => {
                 matches!(self.of, Mix | Any)
             }
             Doing::JsInstall { .. } | Doing::AssetScript { .. } | Doing::Bower { .. } => {
                 matches!(self.of, JavaScript | Any)
             }
-            // Of its own the app has nothing there but the version.
-            Doing::PackageManager { .. } => {
-                matches!(self.of, JavaScript | Any) && self.code != "javascript-package-refused"
-            }
+            Doing::PackageManager { .. } => match self.of {
+                FetchingManager => true,
+                JavaScript | Any => self.fault != User || self.code == "certificate-not-trusted",
+                Mix => false,
+            },
         }
     }
 

@@ -201,7 +201,9 @@ impl Build<'_> {
             tool.run(log, self.means.cancel)
                 .map_err(Error::command(doing))
         };
-        npm(&["pack", spec, "--silent"], format!("npm pack {spec}"))?;
+        // Only errors: what is packed would be listed file by file, and `--silent` hides why it failed.
+        let pack = ["pack", spec, "--loglevel=error"];
+        npm(&pack, format!("npm pack {spec}"))?;
         let archive = only_file(folder).map_err(TreeError::at(folder, "find the package in"))?;
         // The place of npm's own bundle comes first on PATH, but is not there before this.
         fs::create_dir_all(dest).map_err(TreeError::at(dest, "create the folder"))?;
