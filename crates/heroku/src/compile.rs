@@ -9,7 +9,9 @@ use build::log::Log;
 use build::prepare::Platform;
 use build::record::Record;
 use build::report::Report;
+use build::run::Built;
 use build::store::CacheDir;
+use build::timeline;
 use build::tree::TreeError;
 use build::whole;
 use build::workspace::{Places, Start};
@@ -28,6 +30,8 @@ pub struct Compile {
     pub process_env: Env,
     /// Where the slug will run, when the platform is a laptop and that is not `/app`.
     pub runtime_path: Option<PathBuf>,
+    /// The file that gets a picture of the build.
+    pub timeline: Option<PathBuf>,
 }
 
 /// Builds the slug. A failure has been explained in the log when this returns.
@@ -43,20 +47,35 @@ pub(crate) fn explained(
     adapt: impl FnOnce(Environment) -> Environment,
 ) -> Result<Record, Error> {
     let report = Report::begin(&request.cache_dir);
-    let result = build(request, log, cancel, &report, adapt);
-    match &result {
-        Ok(record) => report.succeeded(record),
+    match build(request, log, cancel, &report, adapt) {
+        Ok(built) => {
+            report.succeeded(&built.record);
+            if let Some(path) = &request.timeline {
+                draw(path, &built, log);
+            }
+            Ok(built.record)
+        }
         Err(error) => {
-            let explanation = explain(error);
+            let explanation = explain(&error);
             log.error(&explanation.lines());
             report.failed(
                 &explanation,
                 &log.without_secrets(&explanation.title),
                 cancel,
             );
+            Err(error)
         }
     }
-    result
+}
+
+/// A picture that cannot be written is no failure of the build.
+fn draw(path: &Path, built: &Built, log: &Log) {
+    let title = format!("Mixpack {}", built.record.mixpack);
+    let svg = timeline::svg(&title, &built.timings, &built.kept);
+    if let Err(error) = fs::write(path, svg) {
+        let path = path.display();
+        log.warning(&[format!("The timeline cannot be written to {path}: {error}")]);
+    }
 }
 
 fn build(
@@ -65,7 +84,7 @@ fn build(
     cancel: &Cancel,
     report: &Report,
     adapt: impl FnOnce(Environment) -> Environment,
-) -> Result<Record, Error> {
+) -> Result<Built, Error> {
     for dir in [&request.build_dir, &request.cache_dir] {
         fs::create_dir_all(dir).map_err(|source| TreeError {
             path: dir.clone(),
@@ -79,7 +98,7 @@ fn build(
     })?;
     let environment = adapt(Environment::new(request.process_env.clone(), config_vars));
     let store = CacheDir::open(&request.cache_dir)?;
-    let built = whole::build(whole::Request {
+    whole::build(whole::Request {
         app: &request.build_dir,
         environment,
         platform: Platform {
@@ -95,8 +114,7 @@ fn build(
         log,
         cancel,
         report,
-    })?;
-    Ok(built.record)
+    })
 }
 
 /// `export` beside `bin`, where that folder can be written: a laptop's checkout may not be ours.
