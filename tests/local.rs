@@ -182,6 +182,72 @@ fn a_process_has_the_variables_of_the_env_file_and_gets_the_signals() {
     }
 }
 
+/// What a shell says to a script in which `$MIXPACK` is the executable; in a folder with an app.
+fn shell(program: &str, args: &[&str], script: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("app")).unwrap();
+    std::fs::write(dir.path().join("app/Procfile"), "web: a\nworker: b\n").unwrap();
+    std::fs::write(dir.path().join("picture.svg"), "").unwrap();
+    let exe = std::env::var_os("MIXPACK_EXE").expect("MIXPACK_EXE: run `cargo xtask test`");
+    let output = std::process::Command::new(program)
+        .args(args)
+        .arg(script)
+        .current_dir(dir.path())
+        .env("MIXPACK", exe)
+        .env("HOME", dir.path())
+        .output()
+        .expect("the shell runs: `cargo xtask test` installs it");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{script}");
+    assert!(output.status.success(), "{script}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn fish_completes_commands_options_and_process_types() {
+    let completed = |line: &str| -> Vec<String> {
+        let script = format!("$MIXPACK completions fish | source; complete -C '{line}'");
+        let offered = shell("fish", &["--no-config", "-c"], &script);
+        let words = offered.lines().map(|line| line.split('\t').next().unwrap());
+        words.map(str::to_owned).collect()
+    };
+    assert_eq!(
+        completed("mixpack "),
+        ["build", "completions", "plan", "run"]
+    );
+    assert_eq!(completed("mixpack plan --"), ["--help", "--json"]);
+    assert_eq!(completed("mixpack build --timeline p"), ["picture.svg"]);
+    assert_eq!(completed("mixpack run a"), ["app/"]);
+    assert_eq!(completed("mixpack run app w"), ["web", "worker"]);
+    assert_eq!(completed("mixpack completions "), ["bash", "fish", "zsh"]);
+}
+
+#[test]
+fn zsh_completes_commands_options_and_process_types() {
+    // Its own functions, which need a terminal, only tell what they are asked to offer.
+    let asked = |words: &str| {
+        let script = format!(
+            "compdef() {{ print compdef $@ }}; _arguments() {{ print -rl -- $@ }}\n\
+             _describe() {{ print -rl -- ${{(P)2}} }}\n\
+             eval \"$($MIXPACK completions zsh)\"\nwords=({words}); CURRENT=$#words; _mixpack"
+        );
+        shell("zsh", &["-f", "-u", "-c"], &script)
+    };
+    let commands = asked("mixpack ''");
+    assert!(
+        commands.starts_with("compdef _mixpack mixpack\nplan:"),
+        "{commands}"
+    );
+    assert!(commands.contains("\ncompletions:"), "{commands}");
+    assert!(asked("mixpack plan ''").contains("\n--json["));
+    assert!(asked("mixpack build ''").contains("\n--timeline["));
+    let types = asked("mixpack run app ''");
+    assert!(
+        types.ends_with("\n2:process type:(web worker)\n"),
+        "{types}"
+    );
+    assert!(asked("mixpack completions ''").ends_with(":(bash zsh fish)\n"));
+}
+
 fn listing(dir: &Path) -> Vec<std::path::PathBuf> {
     let mut paths: Vec<_> = walkdir::WalkDir::new(dir)
         .into_iter()

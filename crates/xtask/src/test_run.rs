@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use rustix::process::geteuid;
 
 use crate::dist;
-use crate::process::Result;
+use crate::process::{Result, ensure};
 use crate::requirements::{self, Known};
 use crate::test_binaries::{self, Outcome, Outcomes, TestId};
 use crate::toolchains::{self, Places};
@@ -42,6 +42,9 @@ pub(crate) fn test(args: &[OsString]) -> Result {
     let root_user = geteuid().is_root();
     if root_user {
         toolchains::make()?;
+        // Shells that have completions.
+        ensure("zsh", "zsh")?;
+        ensure("fish", "fish")?;
     } else {
         println!("Whole builds need root: they run in namespaces of their own.");
     }

@@ -2,7 +2,8 @@
 # Completion of mixpack for zsh: mixpack completions zsh > _mixpack, in a folder of fpath
 
 _mixpack() {
-  local -a commands types
+  local -a commands
+  local -aU types
   commands=(
     'plan:show what would be built, and why'
     'build:build an app like Heroku does'
