@@ -234,3 +234,34 @@ fn kept_tool(cache: &Path, prefix: &str) -> PathBuf {
     );
     one
 }
+
+#[test]
+fn what_the_last_build_left_is_named_in_the_log_and_in_the_picture() {
+    let mut app = App::fixture("no-deps");
+    app.sandbox = app
+        .sandbox
+        .env("MIXPACK_TIMELINE", "/tmp/cache/timeline.svg");
+    app.write(
+        "elixir_buildpack.config",
+        "elixir_version=1.18.3\nerlang_version=27\nhook_compile='env | grep TIMELINE; mix compile'\n",
+    );
+    let picture = || {
+        let svg = std::fs::read_to_string(app.cache().join("timeline.svg")).unwrap();
+        let step = |name: &str| {
+            let row = svg.lines().find(|line| line.contains(&format!(">{name}<")));
+            row.expect("a row for the step").contains("class=\"kept\"")
+        };
+        ["erlang", "elixir", "hex", "restore", "compile"].map(step)
+    };
+    let first = app.deploy();
+    first.expect_success();
+    lacks(&first, "       kept: ");
+    // It is meant for us alone.
+    lacks(&first, "MIXPACK_TIMELINE=");
+    assert_eq!(picture(), [false; 5]);
+
+    let second = app.deploy();
+    second.expect_success();
+    holds(&second, "       kept: erlang, elixir, hex, _build\n");
+    assert_eq!(picture(), [true, true, true, false, true]);
+}

@@ -4,7 +4,7 @@
 
 use mirror::AppDir;
 use mirror::stack::Signal;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
@@ -80,6 +80,8 @@ fn a_person_builds_and_runs_an_app_without_touching_it() {
     let log = String::from_utf8_lossy(&again.stdout).into_owned();
     assert!(again.status.success(), "{log}");
     assert!(!log.contains("Compiling "), "{log}");
+    let kept = "       kept: erlang, elixir, node, hex, deps, node_modules, _build, assets\n";
+    assert!(log.contains(kept), "{log}");
 }
 
 #[test]
@@ -107,7 +109,143 @@ fn an_app_that_was_not_built_and_a_process_that_is_not_there_are_said() {
         say(&["run", "/tmp/source", "worker"]),
         "mixpack: there is no process type worker; there are: web\n"
     );
-    assert!(say(&["biuld", "x"]).starts_with("mixpack: there is no command \"biuld\""));
+}
+
+#[test]
+fn a_process_has_the_variables_of_the_env_file_and_gets_the_signals() {
+    let app = App::fixture("no-deps").in_app_dir(AppDir::Missing);
+    app.write(
+        "process.sh",
+        "trap 'echo ended by TERM; exit 0' TERM\n\
+         echo \"$GREETING $OF_FILE $OF_SHELL $PORT\"\n\
+         while :; do sleep 0.1; done\n",
+    );
+    // Neither is a command that `exec` takes as it stands.
+    app.write(
+        "Procfile",
+        "web: GREETING=hello bash process.sh\nworker: export GREETING=bye && bash process.sh\n",
+    );
+    app.write(
+        ".env",
+        "# of the laptop\nOF_FILE=\"from file\"\nOF_SHELL=file\nPORT=4567\nhush-hush\n",
+    );
+    for dir in ["home", "source"] {
+        let dir = app.sandbox.tmp().join(dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        app.sandbox.give(dir).unwrap();
+    }
+    let picture = app.sandbox.tmp().join("home/build.svg");
+    let args = ["build", "--timeline", "/tmp/home/build.svg", "/tmp/source"];
+    let built = mixpack(&app, &args).output().unwrap();
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    let svg = std::fs::read_to_string(&picture).unwrap();
+    assert!(
+        svg.contains(">compile</text>") && !svg.contains(", kept<"),
+        "{svg}"
+    );
+    let slug = walkdir::WalkDir::new(app.sandbox.tmp().join("home/.cache"));
+    let names = slug.into_iter().map(|entry| entry.unwrap().into_path());
+    let copies: Vec<_> = names.filter(|path| path.ends_with(".env")).collect();
+    assert_eq!(copies, NO_PATHS, "no slug has the values");
+
+    for (kind, greeting) in [("web", "hello"), ("worker", "bye")] {
+        let mut running = mixpack(&app, &["run", "/tmp/source", kind])
+            .env("OF_SHELL", "from shell")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(running.take_stdout().unwrap()).lines();
+        let mut line = || lines.next().expect("another line").unwrap();
+        let started = line();
+        assert!(
+            started.starts_with(&format!("starting {kind} on port 4567: ")),
+            "{started}"
+        );
+        assert_eq!(line(), format!("{greeting} from file from shell 4567"));
+        running.signal(Signal::TERM).unwrap();
+        assert_eq!(line(), "ended by TERM");
+        let mut said = String::new();
+        running
+            .take_stderr()
+            .unwrap()
+            .read_to_string(&mut said)
+            .unwrap();
+        assert_eq!(
+            said,
+            "mixpack: /tmp/source/.env:5 is no KEY=VALUE, and is passed over\n"
+        );
+    }
+}
+
+/// What a shell says to a script in which `$MIXPACK` is the executable; in a folder with an app.
+fn shell(program: &str, args: &[&str], script: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("app")).unwrap();
+    std::fs::write(dir.path().join("app/Procfile"), "web: a\nworker: b\n").unwrap();
+    std::fs::write(dir.path().join("picture.svg"), "").unwrap();
+    let exe = std::env::var_os("MIXPACK_EXE").expect("MIXPACK_EXE: run `cargo xtask test`");
+    let output = std::process::Command::new(program)
+        .args(args)
+        .arg(script)
+        .current_dir(dir.path())
+        .env("MIXPACK", exe)
+        .env("HOME", dir.path())
+        .output()
+        .expect("the shell runs: `cargo xtask test` installs it");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{script}");
+    assert!(output.status.success(), "{script}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn fish_completes_commands_options_and_process_types() {
+    let completed = |line: &str| -> Vec<String> {
+        let script = format!("$MIXPACK completions fish | source; complete -C '{line}'");
+        let offered = shell("fish", &["--no-config", "-c"], &script);
+        let words = offered.lines().map(|line| line.split('\t').next().unwrap());
+        words.map(str::to_owned).collect()
+    };
+    assert_eq!(
+        completed("mixpack "),
+        ["build", "completions", "plan", "run"]
+    );
+    assert_eq!(completed("mixpack plan --"), ["--help", "--json"]);
+    assert_eq!(completed("mixpack build --timeline p"), ["picture.svg"]);
+    assert_eq!(completed("mixpack run a"), ["app/"]);
+    assert_eq!(completed("mixpack run app w"), ["web", "worker"]);
+    assert_eq!(completed("mixpack completions "), ["bash", "fish", "zsh"]);
+}
+
+#[test]
+fn zsh_completes_commands_options_and_process_types() {
+    // Its own functions, which need a terminal, only tell what they are asked to offer.
+    let asked = |words: &str| {
+        let script = format!(
+            "compdef() {{ print compdef $@ }}; _arguments() {{ print -rl -- $@ }}\n\
+             _describe() {{ print -rl -- ${{(P)2}} }}\n\
+             eval \"$($MIXPACK completions zsh)\"\nwords=({words}); CURRENT=$#words; _mixpack"
+        );
+        shell("zsh", &["-f", "-u", "-c"], &script)
+    };
+    let commands = asked("mixpack ''");
+    assert!(
+        commands.starts_with("compdef _mixpack mixpack\nplan:"),
+        "{commands}"
+    );
+    assert!(commands.contains("\ncompletions:"), "{commands}");
+    assert!(asked("mixpack plan ''").contains("\n--json["));
+    assert!(asked("mixpack build ''").contains("\n--timeline["));
+    let types = asked("mixpack run app ''");
+    assert!(
+        types.ends_with("\n2:process type:(web worker)\n"),
+        "{types}"
+    );
+    assert!(asked("mixpack completions ''").ends_with(":(bash zsh fish)\n"));
 }
 
 fn listing(dir: &Path) -> Vec<std::path::PathBuf> {

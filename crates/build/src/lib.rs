@@ -32,6 +32,7 @@ pub mod sources;
 pub mod stable_path;
 mod steps;
 pub mod store;
+pub mod timeline;
 pub mod told;
 pub mod tree;
 mod upstream_lists;

@@ -80,6 +80,8 @@ pub(crate) struct Build<'a> {
     pub manifests: Mutex<BTreeMap<String, Option<SystemTime>>>,
     /// The Phoenix apps that digested files of earlier deploys were brought back for.
     pub brought_back: Mutex<BTreeSet<String>>,
+    /// The steps that had what the last build left to begin with.
+    pub kept: Mutex<BTreeSet<StepName>>,
     pub record: Mutex<Record>,
     pub launch: OnceLock<profile::Launch>,
     pub components: OnceLock<Vec<Component>>,
@@ -93,6 +95,10 @@ pub struct Built {
     pub launch: profile::Launch,
     /// What ships, for a front end that writes that down.
     pub components: Vec<Component>,
+    /// When each step ran.
+    pub timings: Vec<Timing>,
+    /// The steps that had what the last build left to begin with.
+    pub kept: BTreeSet<StepName>,
 }
 
 /// Builds the app; the record of what was built is in it afterwards.
@@ -129,13 +135,13 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<B
     let result = steps(plan, workspace, means, &path, bounds);
     // Whatever happened, the links go and the app's new files come in.
     let left = path.leave();
-    let (timings, built) = result?;
+    let built = result?;
     left?;
     warn_of_secrets(plan, workspace, means.log);
     let tests_only = workspace.environment.tests_only().is_some();
     old_caches::reclaim(plan, tests_only, workspace.store, means.log);
     let held = [tree::measure(&workspace.app), workspace.store.measure()];
-    summarise(means.log, &timings, &built.record, held);
+    summarise(means.log, &built, held);
     Ok(built)
 }
 
@@ -169,7 +175,7 @@ fn steps(
     means: Means<'_>,
     path: &StablePath,
     bounds: Bounds,
-) -> Result<(Vec<Timing>, Built), Error> {
+) -> Result<Built, Error> {
     let build = Build::new(plan, workspace, means, path, bounds)?;
     let timings = graph::run(&plan.steps, means.cancel, &|name| build.reported(name));
     build.end_session();
@@ -179,12 +185,14 @@ fn steps(
     let launch = build.launch.into_inner().unwrap_or_default();
     let record = record.unwrap_or_else(PoisonError::into_inner);
     let components = build.components.into_inner().unwrap_or_default();
-    let of_this = Built {
+    let kept = build.kept.into_inner();
+    Ok(Built {
         record,
         launch,
         components,
-    };
-    Ok((timings, of_this))
+        timings,
+        kept: kept.unwrap_or_else(PoisonError::into_inner),
+    })
 }
 
 fn warn_in_place(log: &Log, runtime: &Path, why: &str) {
@@ -233,6 +241,7 @@ impl<'a> Build<'a> {
             assets_placed: AtomicBool::new(false),
             manifests: Mutex::new(manifests),
             brought_back: Mutex::default(),
+            kept: Mutex::default(),
             record: Mutex::new(Record::of(plan, VERSION)),
             launch: OnceLock::new(),
             components: OnceLock::new(),
@@ -357,18 +366,25 @@ impl<'a> Build<'a> {
         }
     }
 
+    /// This step had what the last build left to begin with.
+    pub(crate) fn has_kept(&self, step: StepName) {
+        let lock = self.kept.lock();
+        lock.unwrap_or_else(PoisonError::into_inner).insert(step);
+    }
+
     pub(crate) fn record(&self) -> std::sync::MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The last block: which step took how long, what came out, and what starts.
-fn summarise(log: &Log, timings: &[Timing], record: &Record, [app, cache]: [Amount; 2]) {
+/// The last block: which step took how long, what was kept, what came out, and what starts.
+fn summarise(log: &Log, built: &Built, [app, cache]: [Amount; 2]) {
+    let timings = &built.timings;
     let log = log.step("Built");
     let end = timings.iter().map(|t| t.started + t.took).max();
     let wall = end.unwrap_or_default();
     let work: Duration = timings.iter().map(|t| t.took).sum();
-    let mut by_start = timings.to_vec();
+    let mut by_start = timings.clone();
     by_start.sort_by_key(|timing| timing.started);
     for timing in by_start {
         log.detail(&format!(
@@ -378,6 +394,14 @@ fn summarise(log: &Log, timings: &[Timing], record: &Record, [app, cache]: [Amou
         ));
     }
     log.detail(&format!("{} of work in {}", seconds(work), seconds(wall)));
+    let kept: Vec<&str> = built
+        .kept
+        .iter()
+        .filter_map(|step| left_by(*step))
+        .collect();
+    if !kept.is_empty() {
+        log.detail(&format!("kept: {}", kept.join(", ")));
+    }
     for (what, held) in [("the app is now", app), ("the cache holds", cache)] {
         log.detail(&format!(
             "{what} {} in {} files",
@@ -385,8 +409,19 @@ fn summarise(log: &Log, timings: &[Timing], record: &Record, [app, cache]: [Amou
             held.files
         ));
     }
-    for (kind, command) in &record.processes {
+    for (kind, command) in &built.record.processes {
         log.detail(&format!("{kind}: {command}"));
+    }
+}
+
+/// What a step of the last build left, in a word.
+fn left_by(step: StepName) -> Option<&'static str> {
+    match step {
+        StepName::Compile => Some("_build"),
+        StepName::Javascript => Some("node_modules"),
+        // It comes with the assets.
+        StepName::Digest => None,
+        step => Some(step.as_str()),
     }
 }
 

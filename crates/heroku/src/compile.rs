@@ -9,7 +9,9 @@ use build::log::Log;
 use build::prepare::Platform;
 use build::record::Record;
 use build::report::Report;
+use build::run::Built;
 use build::store::CacheDir;
+use build::timeline;
 use build::tree::TreeError;
 use build::whole;
 use build::workspace::{Places, Start};
@@ -28,6 +30,8 @@ pub struct Compile {
     pub process_env: Env,
     /// Where the slug will run, when the platform is a laptop and that is not `/app`.
     pub runtime_path: Option<PathBuf>,
+    /// The file that gets a picture of the build.
+    pub timeline: Option<PathBuf>,
 }
 
 /// Builds the slug. A failure has been explained in the log when this returns.
@@ -43,23 +47,39 @@ pub(crate) fn explained(
     adapt: impl FnOnce(Environment) -> Environment,
 ) -> Result<Record, Error> {
     let report = Report::begin(&request.cache_dir);
-    let result = build(request, log, cancel, &report, adapt).map_err(|error| {
+    let outcome = build(request, log, cancel, &report, adapt).map_err(|error| {
         // Whatever a signal has broken off has its own way to say so.
         cancel.signal().map_or(error, |_| Error::Cancelled)
     });
-    match &result {
-        Ok(record) => report.succeeded(record),
+    match outcome {
+        Ok(built) => {
+            report.succeeded(&built.record);
+            if let Some(path) = &request.timeline {
+                draw(path, &built, log);
+            }
+            Ok(built.record)
+        }
         Err(error) => {
-            let explanation = explain(error);
+            let explanation = explain(&error);
             log.error(&explanation.lines());
             report.failed(
                 &explanation,
                 &log.without_secrets(&explanation.title),
                 cancel,
             );
+            Err(error)
         }
     }
-    result
+}
+
+/// A picture that cannot be written is no failure of the build.
+fn draw(path: &Path, built: &Built, log: &Log) {
+    let title = format!("Mixpack {}", built.record.mixpack);
+    let svg = timeline::svg(&title, &built.timings, &built.kept);
+    if let Err(error) = fs::write(path, svg) {
+        let path = path.display();
+        log.warning(&[format!("The timeline cannot be written to {path}: {error}")]);
+    }
 }
 
 fn build(
@@ -68,7 +88,7 @@ fn build(
     cancel: &Cancel,
     report: &Report,
     adapt: impl FnOnce(Environment) -> Environment,
-) -> Result<Record, Error> {
+) -> Result<Built, Error> {
     let dir = &request.build_dir;
     fs::create_dir_all(dir).map_err(|source| TreeError {
         path: dir.clone(),
@@ -84,7 +104,7 @@ fn build(
     if let Some(why) = store.dropped() {
         log.warning(&[format!("what the cache held is dropped: {why}")]);
     }
-    let built = whole::build(whole::Request {
+    whole::build(whole::Request {
         app: &request.build_dir,
         environment,
         platform: Platform {
@@ -100,8 +120,7 @@ fn build(
         log,
         cancel,
         report,
-    })?;
-    Ok(built.record)
+    })
 }
 
 /// The cache, for this build alone; where it cannot be used, one that goes with this build.

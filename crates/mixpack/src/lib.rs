@@ -2,39 +2,20 @@
 //! name as its first argument.
 
 mod cloud_native;
+mod completions;
+mod env_file;
+mod help;
 mod local;
 mod plan;
 mod platform;
 mod source;
 mod table;
 
+use crate::platform::say;
+use app::mistyped;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-const HELP: &str = "\
-Mixpack builds Elixir and Phoenix apps for Heroku, Dokku, Gigalixir, Cloud Native platforms
-and your own machine.
-
-For people:
-  mixpack plan [--json] DIR    show what would be built, and why
-  mixpack build DIR            build the app in DIR like Heroku does, into a slug beside the cache
-  mixpack run DIR [TYPE]       start a process of that slug (web) on $PORT (4000)
-
-For platforms (the classic buildpack API):
-  mixpack detect BUILD_DIR
-  mixpack compile BUILD_DIR CACHE_DIR ENV_DIR
-  mixpack release BUILD_DIR
-  mixpack report BUILD_DIR CACHE_DIR ENV_DIR
-  mixpack test-compile BUILD_DIR CACHE_DIR ENV_DIR
-  mixpack test BUILD_DIR ENV_DIR
-
-For platforms (the Cloud Native Buildpack API, in the app's folder):
-  mixpack detect PLATFORM_DIR PLAN
-  mixpack build LAYERS_DIR PLATFORM_DIR PLAN
-
-  mixpack --version            the version, and the digest of the sources it was built from
-";
 
 /// A call that does not make sense, in words.
 pub(crate) struct Usage(String);
@@ -49,12 +30,18 @@ pub fn main(name: Option<&str>) -> ExitCode {
         None => args.remove(0).to_string_lossy().into_owned(),
     };
     dispatch(&command, &args).unwrap_or_else(|Usage(problem)| {
-        eprintln!("mixpack: {problem}\nTry mixpack --help.");
+        let command = help::of(&command).map_or_else(String::new, |_| format!(" {command}"));
+        eprintln!("mixpack: {problem}\nTry mixpack{command} --help.");
         ExitCode::from(2)
     })
 }
 
 fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
+    let asks_for_help = |args: &[OsString]| matches!(args, [arg] if arg == "--help" || arg == "-h");
+    if let (true, Some(help)) = (asks_for_help(args), help::of(command)) {
+        say(help);
+        return Ok(ExitCode::SUCCESS);
+    }
     match command {
         // The classic API has one folder here, the Cloud Native one a folder and a file.
         "detect" => match args {
@@ -92,27 +79,50 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
             Ok(plan::plan(&one(command, &rest)?, json))
         }
         "build" => match args {
+            [option, file, dir] | [dir, option, file] if option == "--timeline" => {
+                Ok(local::build(dir.as_ref(), Some(file.into())))
+            }
             [layers, platform, plan] => Ok(cloud_native::build(
                 layers.into(),
                 platform.into(),
                 plan.into(),
             )),
-            _ => Ok(local::build(&one(command, args)?)),
+            _ => Ok(local::build(&one(command, args)?, None)),
         },
         "run" => match args {
             [dir] => Ok(local::run(&PathBuf::from(dir), "web")),
             [dir, kind] => Ok(local::run(&PathBuf::from(dir), &kind.to_string_lossy())),
             _ => Err(Usage("run wants DIR and perhaps a process type".to_owned())),
         },
+        "completions" => {
+            let shell = match args {
+                [shell] => completions::of(&shell.to_string_lossy()),
+                _ => None,
+            };
+            say(shell.ok_or_else(|| Usage("completions wants bash, zsh or fish".to_owned()))?);
+            Ok(ExitCode::SUCCESS)
+        }
         "--version" | "-V" => {
-            println!("mixpack {} (sources {})", build::VERSION, source::DIGEST);
+            say(&format!(
+                "mixpack {} (sources {})\n",
+                build::VERSION,
+                source::DIGEST
+            ));
             Ok(ExitCode::SUCCESS)
         }
         "--help" | "-h" | "help" => {
-            print!("{HELP}");
+            let of_one = match args {
+                [command] => help::of(&command.to_string_lossy()),
+                _ => None,
+            };
+            say(of_one.unwrap_or(help::ALL));
             Ok(ExitCode::SUCCESS)
         }
-        other => Err(Usage(format!("there is no command {other:?}"))),
+        other => {
+            let meant = mistyped::nearest(other, help::commands());
+            let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
+            Err(Usage(format!("there is no command {other:?}{meant}")))
+        }
     }
 }
 

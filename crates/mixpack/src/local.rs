@@ -3,8 +3,10 @@
 //! The app is copied as a push would send it, and the slug runs where it is built: `/app` of a
 //! laptop is never touched.
 
+use crate::env_file::EnvFile;
 use crate::platform::{process_env, run_build, say};
 use app::procfile::Procfile;
+use build::command::Env;
 use build::record::Record;
 use build::tree::{self, Method};
 use heroku::compile::Compile;
@@ -17,7 +19,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// What no push sends, where git cannot tell.
-const NOT_SENT: [&str; 5] = [".git", "_build", "deps", "node_modules", ".elixir_ls"];
+const NOT_SENT: [&str; 6] = [
+    ".git",
+    "_build",
+    "deps",
+    "node_modules",
+    ".elixir_ls",
+    ".env",
+];
 
 /// The folders that belong to one app: `slug`, `cache`, `env`.
 struct Home(PathBuf);
@@ -43,7 +52,8 @@ impl Home {
     }
 }
 
-pub(crate) fn build(app: &Path) -> ExitCode {
+/// `timeline` is the file that gets a picture of the build.
+pub(crate) fn build(app: &Path, timeline: Option<PathBuf>) -> ExitCode {
     let home = match Home::of(app) {
         Ok(home) => home,
         Err(problem) => return fail(&problem),
@@ -62,6 +72,7 @@ pub(crate) fn build(app: &Path) -> ExitCode {
         buildpack_dir: None,
         process_env: process_env(),
         runtime_path: Some(slug.clone()),
+        timeline,
     });
     if code == ExitCode::SUCCESS {
         say(&format!("       slug: {}\n", slug.display()));
@@ -114,7 +125,8 @@ fn copy(app: &Path, slug: &Path) -> Result<(), String> {
 }
 
 /// Starts a process of the slug as a dyno would: `.profile.d` first, then the command of the
-/// Procfile, or the default one. Only returns when it could not be started.
+/// Procfile, or the default one. Only returns when it could not be started: what it starts takes
+/// its place, and so gets the signals.
 pub(crate) fn run(app: &Path, kind: &str) -> ExitCode {
     let slug = match Home::of(app) {
         Ok(home) => home.slug(),
@@ -137,19 +149,49 @@ pub(crate) fn run(app: &Path, kind: &str) -> ExitCode {
             known.join(", ")
         ));
     };
-    let port = std::env::var_os("PORT").unwrap_or_else(|| "4000".into());
+    let mut env = match variables(app, &record.app_dir) {
+        Ok(env) => env,
+        Err(problem) => return fail(&problem),
+    };
+    let port = env.entry("PORT".into()).or_insert_with(|| "4000".into());
     say(&format!(
         "starting {kind} on port {}: {command}\n",
         port.to_string_lossy()
     ));
-    // Like a dyno: the command is a line of shell, in a shell that has sourced the profile.
-    let script = "for f in .profile.d/*.sh; do . \"$f\"; done; eval \"exec $1\"";
+    // Like a dyno: the command is a line of shell, in a shell that has sourced the profile. Bash
+    // gives its place to the last command of a line that it was started for.
+    let script = "for f in .profile.d/*.sh; do . \"$f\"; done; exec bash -c \"$1\"";
     let error = Command::new("bash")
         .args(["-c", script, "bash", command])
         .current_dir(&slug)
-        .env("PORT", port)
+        .env_clear()
+        .envs(env)
         .exec();
     fail(&format!("bash could not be started: {error}"))
+}
+
+/// The shell's variables, and those of `.env` that it has not set. The file stands beside the
+/// Procfile: at the top, or where there is none in the app's folder. No value of it is printed.
+fn variables(app: &Path, app_dir: &str) -> Result<Env, String> {
+    let mut env = process_env();
+    for path in [app.join(".env"), app.join(app_dir).join(".env")] {
+        let file = EnvFile::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let Some(file) = file else {
+            continue;
+        };
+        for line in file.others {
+            eprintln!(
+                "mixpack: {}:{line} is no KEY=VALUE, and is passed over",
+                path.display()
+            );
+        }
+        let of_shell = env.clone();
+        let new = file.variables.into_iter();
+        let new = new.map(|(name, value)| (name.into(), value.into()));
+        env.extend(new.filter(|(name, _)| !of_shell.contains_key(name)));
+        break;
+    }
+    Ok(env)
 }
 
 fn fail(problem: &str) -> ExitCode {

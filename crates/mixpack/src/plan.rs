@@ -130,12 +130,11 @@ fn steps(plan: &Plan) -> String {
 
 /// Those of the Procfile, wherever it is, and those that the platform is given.
 fn processes(dir: &Path, plan: &Plan) -> String {
-    let (path, named) = match &plan.app_procfile {
-        Some(procfile) => (join(&plan.app_dir.value, PROCFILE), procfile.clone()),
-        None => {
-            let text = std::fs::read_to_string(dir.join(PROCFILE)).unwrap_or_default();
-            (PROCFILE.to_owned(), Procfile::parse(&text))
-        }
+    let (path, named) = if let Some(procfile) = &plan.app_procfile {
+        (join(&plan.app_dir.value, PROCFILE), procfile.clone())
+    } else {
+        let text = std::fs::read_to_string(dir.join(PROCFILE)).unwrap_or_default();
+        (PROCFILE.to_owned(), Procfile::parse(&text))
     };
     let mut rows: Vec<[String; 3]> = named
         .0

@@ -15,6 +15,8 @@ use std::process::ExitCode;
 pub(crate) const BUILDPACK_DIR: &str = "MIXPACK_BUILDPACK_DIR";
 /// Names the executable that the scripts in `bin/` start.
 const EXE: &str = "MIXPACK_EXE";
+/// Names the file that gets a picture of the build.
+const TIMELINE: &str = "MIXPACK_TIMELINE";
 
 pub(crate) fn detect(build_dir: &Path) -> ExitCode {
     let named = std::env::var(app::app_dir::CONFIG_VAR).ok();
@@ -42,6 +44,7 @@ fn of_platform(build_dir: PathBuf, cache_dir: PathBuf, env_dir: PathBuf) -> Comp
         buildpack_dir: std::env::var_os(BUILDPACK_DIR).map(PathBuf::from),
         process_env: process_env(),
         runtime_path: None,
+        timeline: std::env::var_os(TIMELINE).map(PathBuf::from),
     }
 }
 
@@ -101,7 +104,11 @@ fn run(request: &Compile, entry: Entry) -> ExitCode {
 /// Our environment, without the variables that are meant for us alone.
 pub(crate) fn process_env() -> Env {
     std::env::vars_os()
-        .filter(|(name, _)| name != BUILDPACK_DIR && name != EXE)
+        .filter(|(name, _)| {
+            ![BUILDPACK_DIR, EXE, TIMELINE]
+                .iter()
+                .any(|ours| name == ours)
+        })
         .collect()
 }
 

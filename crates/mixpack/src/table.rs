@@ -1,5 +1,7 @@
 //! Columns for people: under capital headings, two blanks apart, nothing behind the last.
 
+use std::fmt::Write;
+
 /// A line for the headings, then one for each row.
 pub(crate) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let headings = headings.map(str::to_owned);
@@ -14,7 +16,7 @@ pub(crate) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
     for row in [&headings].into_iter().chain(rows) {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
-            line.push_str(&format!("{cell:<0$}  ", width(column)));
+            let _ = write!(line, "{cell:<0$}  ", width(column));
         }
         text.push_str(line.trim_end());
         text.push('\n');

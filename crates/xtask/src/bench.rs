@@ -3,6 +3,7 @@
 
 mod app;
 mod by_hand;
+pub(crate) mod chart;
 mod contestant;
 mod measure;
 mod old_hosts;
@@ -116,6 +117,7 @@ pub(crate) fn bench(args: &[OsString]) -> Result {
         let file = places.root().join("docs/performance.md");
         table::write_into(&file, &report)?;
         println!("written into {}", file.display());
+        chart::write()?;
     } else {
         println!("\n{report}");
     }

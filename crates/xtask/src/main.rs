@@ -32,7 +32,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  demo                  build a Phoenix fixture through bin/ and boot it
+  demo [--write]        build a Phoenix fixture through bin/ and boot it; with --write it is built
+                        twice, and the timelines of both builds go to docs/
   test [--upstream] [--tolerate FILE]
                         set up what the tests need, and run all of them; with --upstream also
                         those that need the real artifact hosts; then compare what ran with
@@ -46,7 +47,8 @@ usage: cargo xtask COMMAND
   bench [--rounds N] [--fixture NAME,…] [--only DEPLOY,…] [--against DIR,…] [--write]
                         measure deploys: ours, other buildpacks (--against, unmodified, in this
                         order; may be given again), and the bare commands by hand; with --write
-                        the tables go to docs/performance.md
+                        the tables go to docs/performance.md, and are drawn
+  chart                 draw docs/performance.svg from the tables in docs/performance.md
   mirror [--port PORT]  serve the test toolchains on loopback
   fixtures lock         bring the locks of the fixtures in line with their packages
   fixtures generate-big DIR [--packages N] [--modules N]
@@ -55,13 +57,14 @@ usage: cargo xtask COMMAND
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     let result = match words.split_first() {
-        Some((command, [])) if command == "demo" => demo::demo(),
+        Some((command, args)) if command == "demo" => demo::demo(args),
         Some((command, args)) if command == "test" => test_run::test(args),
         Some((command, [])) if command == "requirements" => requirements::requirements(),
         Some((command, args)) if command == "dist" => dist::dist(args),
         Some((command, args)) if command == "package" => package::package(args),
         Some((command, [])) if command == "toolchains" => toolchains::make_with_builders(),
         Some((command, args)) if command == "bench" => bench::bench(args),
+        Some((command, [])) if command == "chart" => bench::chart::write(),
         Some((command, args)) if command == "mirror" => serve::serve(args),
         Some((command, args)) if command == "fixtures" => fixtures::run(args).map_err(Into::into),
         _ => Err(USAGE.into()),

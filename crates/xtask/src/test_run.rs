@@ -42,6 +42,9 @@ pub(crate) fn test(args: &[OsString]) -> Result {
     let root_user = geteuid().is_root();
     if root_user {
         toolchains::make()?;
+        // Shells that have completions.
+        ensure("zsh", "zsh")?;
+        ensure("fish", "fish")?;
     } else {
         println!("Whole builds need root: they run in namespaces of their own.");
     }

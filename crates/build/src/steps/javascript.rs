@@ -9,7 +9,7 @@ use crate::store::{Key, Taken};
 use crate::tree::TreeError;
 use app::facts::join;
 use app::package_manager::Manager;
-use app::plan::{AssetBuild, Assets, Install};
+use app::plan::{AssetBuild, Assets, Install, StepName};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -25,22 +25,29 @@ impl Build<'_> {
                     self.workspace.store.hold(&kept_name(install), &key);
                 }
             }
+            self.has_kept(StepName::Javascript);
             log.detail("not needed: the assets are those of the last build");
             return Ok(());
         }
+        let mut kept = true;
         for assets in &self.plan.assets {
             if let Some(install) = &assets.install {
-                self.install(install, &log)?;
+                kept &= self.install(install, &log)?;
             }
             if assets.bower {
                 self.bower(&assets.assets_dir, &log)?;
+                kept = false;
             }
+        }
+        if kept {
+            self.has_kept(StepName::Javascript);
         }
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
     }
 
-    fn install(&self, install: &Install, log: &StepLog<'_>) -> Result<(), Error> {
+    /// Whether `node_modules` is that of the last build.
+    fn install(&self, install: &Install, log: &StepLog<'_>) -> Result<bool, Error> {
         // In the real folder: npm replaces node_modules as a whole, also where it is a link.
         let folder = self.workspace.real(Path::new(&install.dir));
         let modules = folder.join("node_modules");
@@ -51,7 +58,7 @@ impl Build<'_> {
             Ok(key) => match store.take(&name, key, &modules)? {
                 Taken::Yes => {
                     log.detail("kept from the last build: what decides them is the same");
-                    return Ok(());
+                    return Ok(true);
                 }
                 Taken::No => {}
                 Taken::Unusable(reason) => {
@@ -81,7 +88,7 @@ impl Build<'_> {
         {
             store.give(&name, key, &modules)?;
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Everything that decides what a package manager installs; or why that cannot be told.

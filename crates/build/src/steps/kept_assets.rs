@@ -8,7 +8,7 @@ use crate::run::{Build, VERSION};
 use crate::sources::{self, Sources};
 use crate::store::{Key, Restored};
 use crate::tree::{self, Method, TreeError};
-use app::plan::AssetBuild;
+use app::plan::{AssetBuild, StepName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -113,6 +113,8 @@ impl Build<'_> {
         })?;
         tree::remove(&waiting)?;
         self.assets_placed.store(true, Ordering::SeqCst);
+        self.has_kept(StepName::Assets);
+        self.has_kept(StepName::Digest);
         log.detail(&format!(
             "not needed: {} files of the last build, which had the same sources, packages and environment",
             amount.files

@@ -10,6 +10,7 @@ use crate::steps::kept_assets::read_sources;
 use crate::store::{Key, Restored};
 use crate::told::megabytes;
 use crate::tree::{self, TreeError};
+use app::plan::StepName;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -88,7 +89,10 @@ impl Build<'_> {
     pub(crate) fn restore(&self) -> Result<(), Error> {
         let log = self.means.log.step("Restoring the last build");
         let mut pushed = read_sources(&self.workspace.app, &Sources::default())?;
-        for (name, key) in [("deps", self.deps_key()), ("_build", self.build_key()?)] {
+        for (name, key, step) in [
+            ("deps", self.deps_key(), StepName::Deps),
+            ("_build", self.build_key()?, StepName::Compile),
+        ] {
             let place = self.workspace.real(&self.in_app(name));
             let mut restored = self
                 .workspace
@@ -108,6 +112,9 @@ impl Build<'_> {
                 Restored::Nothing => log.detail(&format!("{name}: nothing kept")),
                 Restored::InApp => log.detail(&format!("{name}: the app brings its own")),
                 Restored::Taken(amount) => {
+                    if amount.files > 0 {
+                        self.has_kept(step);
+                    }
                     log.detail(&format!(
                         "{name}: {} files, {}",
                         amount.files,

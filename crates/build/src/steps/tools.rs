@@ -7,7 +7,7 @@ use crate::run::Build;
 use crate::store::{Key, Tool};
 use crate::told::{Told, megabytes};
 use crate::tree;
-use app::plan::Slim;
+use app::plan::{Slim, StepName};
 use fetch::{Observer, Unpacked};
 use std::cell::Cell;
 use std::path::Path;
@@ -50,7 +50,7 @@ impl Build<'_> {
         if build.version.is_none() {
             key.insert("commit".to_owned(), build.git_sha.clone());
         }
-        self.keep("erlang", &key, place, &log, &|dest| {
+        self.keep(StepName::Erlang, &key, place, &log, &|dest| {
             let told = Told::to(&log);
             let source = install::otp_source(self.means.hosts, &plan.target, build);
             let (source, unpacked) =
@@ -118,7 +118,7 @@ impl Build<'_> {
             ("extent", self.extent_name()),
         ]);
         let place = &self.workspace.places.elixir;
-        self.keep("elixir", &key, place, &log, &|dest| {
+        self.keep(StepName::Elixir, &key, place, &log, &|dest| {
             let told = Told::to(&log);
             let unpacked = install::elixir(self.means.client, &source, dest, self.extent(), &told)?;
             say_fetched(&log, &source, &unpacked);
@@ -152,7 +152,7 @@ impl Build<'_> {
         let source =
             |told: &dyn Observer| install::node_source(client, hosts, target, &node.build, told);
         let place = &self.workspace.places.node;
-        self.keep("node", &key, place, &log, &|dest| {
+        self.keep(StepName::Node, &key, place, &log, &|dest| {
             let told = Told::to(&log);
             let source = source(&told)?;
             let unpacked = install::node(client, &source, target.arch, dest, self.extent(), &told)?;
@@ -182,7 +182,7 @@ impl Build<'_> {
             ("otp", &otp.to_string()),
         ]);
         let prepared = Path::new(".mixpack/installers");
-        self.keep("hex", &key, prepared, &log, &|dest| {
+        self.keep(StepName::Hex, &key, prepared, &log, &|dest| {
             installers::install(client, &hex, &rebar3, &elixir, otp, dest, &told)?;
             let verified = match (hosts.signature(&elixir), hex.signed && rebar3.signed) {
                 (Signature::Unasked, _) => "sha512 verified",
@@ -270,12 +270,13 @@ impl Build<'_> {
 
     fn keep(
         &self,
-        name: &str,
+        step: StepName,
         key: &Key,
         place: &Path,
         log: &StepLog<'_>,
         make: &dyn Fn(&Path) -> Result<(), ToolchainError>,
     ) -> Result<(), Error> {
+        let name = step.as_str();
         let place = self.workspace.real(place);
         let cancelled = Cell::new(false);
         let tool = self.workspace.store.tool(name, key, &place, &mut |dest| {
@@ -290,7 +291,10 @@ impl Build<'_> {
                 .set(&format!("{name}_cache"), tool.as_str());
         }
         match tool {
-            Ok(Tool::Reused) => log.detail("kept from the last build"),
+            Ok(Tool::Reused) => {
+                self.has_kept(step);
+                log.detail("kept from the last build");
+            }
             Ok(Tool::Made) => {}
             Ok(Tool::Remade(reason)) => {
                 log.warning(&format!("what was kept could not be used: {reason}"));

@@ -1,0 +1,238 @@
+//! A picture of a build: which step ran when, what ran beside it, what was kept from the last one.
+//!
+//! One SVG file for a browser or a page: no script, nothing from elsewhere, text that can be
+//! selected, colours for light and dark surroundings.
+
+use crate::graph::Timing;
+use crate::log::seconds;
+use app::plan::StepName;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// In pixels, as are all lengths below.
+const WIDTH: f64 = 800.0;
+const MARGIN: f64 = 20.0;
+/// Between the tops of two rows.
+const ROW: f64 = 24.0;
+const BAR: f64 = 14.0;
+/// Of the title and the legend, above the chart.
+const HEAD: f64 = 96.0;
+/// Of one character of a step's name, at most.
+const LETTER: f64 = 7.5;
+/// Right of the longest bar, for `12 min 34 s, kept`.
+const BEHIND: f64 = 112.0;
+/// What the eye still sees.
+const THINNEST: f64 = 2.0;
+/// Distances of two marks of the time axis, in seconds; of longer builds, full hours.
+const MARKS: [f64; 15] = [
+    0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0,
+];
+const MOST_MARKS: f64 = 8.0;
+
+const STYLE: &str = "\
+svg { --ground: #ffffff; --ink: #1f2328; --faint: #59636e; --line: #d1d9e0; --made: #6639ba; --kept: #c3b1e6; }
+@media (prefers-color-scheme: dark) {
+  svg { --ground: #0d1117; --ink: #f0f6fc; --faint: #9198a1; --line: #3d444d; --made: #b392f0; --kept: #54437a; }
+}
+text { font: 13px system-ui, 'Segoe UI', Helvetica, Arial, sans-serif; fill: var(--ink); }
+.title { font-size: 16px; font-weight: 600; }
+.step { font-family: ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace; font-size: 12px; text-anchor: end; }
+.time, .mark { font-size: 12px; fill: var(--faint); }
+.time { paint-order: stroke; stroke: var(--ground); stroke-width: 4px; }
+.mark { text-anchor: middle; }
+.ground { fill: var(--ground); }
+line { stroke: var(--line); }
+.made { fill: var(--made); }
+.kept { fill: var(--kept); }
+";
+
+/// The whole file. `kept` are the steps that had what the last build left to begin with.
+#[must_use]
+pub fn svg(title: &str, timings: &[Timing], kept: &BTreeSet<StepName>) -> String {
+    let mut rows = timings.to_vec();
+    // What was begun at once stands in the order of steps.
+    rows.sort_by_key(|timing| (timing.started.as_millis() / 20, timing.name));
+    let wall = rows.iter().map(|row| row.started + row.took).max();
+    let wall = wall.unwrap_or_default();
+    let work: Duration = rows.iter().map(|row| row.took).sum();
+    let letters = rows.iter().map(|row| row.name.as_str().len()).max();
+    let left = MARGIN + LETTER * number(letters.unwrap_or_default()) + 8.0;
+    let end = wall.as_secs_f64().max(0.001);
+    let x = |time: Duration| left + (WIDTH - left - BEHIND) * time.as_secs_f64() / end;
+    let bottom = HEAD + ROW * number(rows.len());
+    let height = bottom + MARGIN;
+
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
+         viewBox=\"0 0 {WIDTH} {height}\">\n<title>{0}</title>\n<style>\n{STYLE}</style>\n\
+         <rect class=\"ground\" width=\"100%\" height=\"100%\" rx=\"6\"/>\n\
+         <text class=\"title\" x=\"{MARGIN}\" y=\"30\">{0}: {1} of work in {2}</text>\n",
+        escaped(title),
+        seconds(work),
+        seconds(wall)
+    );
+    let legend = [
+        ("made", MARGIN, "made by this build"),
+        (
+            "kept",
+            MARGIN + 160.0,
+            "kept from the last build, or made with what it left",
+        ),
+    ];
+    for (class, at, words) in legend {
+        let _ = writeln!(
+            svg,
+            "<rect class=\"{class}\" x=\"{at}\" y=\"44\" width=\"{BAR}\" height=\"{BAR}\" rx=\"3\"/>\
+             <text class=\"time\" x=\"{}\" y=\"55\">{words}</text>",
+            at + BAR + 6.0
+        );
+    }
+    let between = MARKS.into_iter().find(|mark| end / mark <= MOST_MARKS);
+    let between = between.unwrap_or_else(|| 3600.0 * (end / 3600.0 / MOST_MARKS).ceil());
+    let mut at = Duration::ZERO;
+    while at <= wall {
+        let _ = writeln!(
+            svg,
+            "<line x1=\"{0:.1}\" y1=\"{1}\" x2=\"{0:.1}\" y2=\"{bottom}\"/>\
+             <text class=\"mark\" x=\"{0:.1}\" y=\"{2}\">{3}</text>",
+            x(at),
+            HEAD - 8.0,
+            HEAD - 14.0,
+            mark(at, between)
+        );
+        at += Duration::from_secs_f64(between);
+    }
+    for (index, row) in rows.iter().enumerate() {
+        let top = HEAD + ROW * number(index);
+        let (from, to) = (x(row.started), x(row.started + row.took));
+        let width = (to - from).max(THINNEST);
+        let (class, more) = if kept.contains(&row.name) {
+            ("kept", ", kept")
+        } else {
+            ("made", "")
+        };
+        let _ = writeln!(
+            svg,
+            "<text class=\"step\" x=\"{:.1}\" y=\"{:.1}\">{}</text>\
+             <rect class=\"{class}\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{BAR}\" rx=\"2\"/>\
+             <text class=\"time\" x=\"{:.1}\" y=\"{:.1}\">{}{more}</text>",
+            left - 8.0,
+            top + 16.0,
+            row.name.as_str(),
+            top + 5.0,
+            from + width + 6.0,
+            top + 16.0,
+            seconds(row.took)
+        );
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// `0`, `0.05 s`, `2 s`, `5 min`.
+fn mark(at: Duration, between: f64) -> String {
+    let at = at.as_secs_f64();
+    if at < 0.001 {
+        "0".to_owned()
+    } else if between < 0.1 {
+        format!("{at:.2} s")
+    } else if between < 1.0 {
+        format!("{at:.1} s")
+    } else if between < 60.0 {
+        format!("{at:.0} s")
+    } else {
+        format!("{:.0} min", at / 60.0)
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "rows and letters are few")]
+fn number(count: usize) -> f64 {
+    count as f64
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timing(name: StepName, started: u64, took: u64) -> Timing {
+        Timing {
+            name,
+            started: Duration::from_millis(started),
+            took: Duration::from_millis(took),
+        }
+    }
+
+    #[test]
+    fn a_step_stands_where_it_ran_and_kept_ones_are_told_apart() {
+        use StepName::{Compile, Deps, Erlang};
+        let timings = [
+            timing(Deps, 1000, 1000),
+            timing(Erlang, 0, 1000),
+            timing(Compile, 2000, 2000),
+        ];
+        let svg = svg("a <b>", &timings, &BTreeSet::from([Erlang]));
+        assert!(
+            svg.contains(">a &lt;b&gt;: 4.0 s of work in 4.0 s</text>"),
+            "{svg}"
+        );
+        let attribute = |line: &str, name: &str| -> f64 {
+            let (_, rect) = line.split_once("<rect ").unwrap();
+            let (_, value) = rect.split_once(&format!(" {name}=\"")).unwrap();
+            value.split_once('"').unwrap().0.parse().unwrap()
+        };
+        let rows: Vec<&str> = svg
+            .lines()
+            .filter(|line| line.starts_with("<text class=\"step\""))
+            .collect();
+        assert_eq!(rows.len(), 3);
+        assert!(rows[0].contains(">erlang<") && rows[0].contains(">1.0 s, kept<"));
+        assert!(rows[0].contains("class=\"kept\"") && rows[1].contains("class=\"made\""));
+        let end = attribute(rows[0], "x") + attribute(rows[0], "width");
+        assert!((end - attribute(rows[1], "x")).abs() < 0.2, "{svg}");
+        let twice = 2.0 * attribute(rows[1], "width");
+        assert!((attribute(rows[2], "width") - twice).abs() < 0.2, "{svg}");
+        for foreign in ["<script", "href", "url(", "@import"] {
+            assert!(!svg.contains(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn the_axis_has_few_marks_whatever_a_build_takes() {
+        let marks = |millis: u64| -> Vec<String> {
+            let svg = svg("t", &[timing(StepName::Deps, 0, millis)], &BTreeSet::new());
+            let marks = svg.split("class=\"mark\"").skip(1);
+            marks
+                .map(|rest| {
+                    let (_, text) = rest.split_once('>').unwrap();
+                    text.split_once('<').unwrap().0.to_owned()
+                })
+                .collect()
+        };
+        assert_eq!(
+            marks(300),
+            [
+                "0", "0.05 s", "0.10 s", "0.15 s", "0.20 s", "0.25 s", "0.30 s"
+            ]
+        );
+        assert_eq!(
+            marks(1100),
+            ["0", "0.2 s", "0.4 s", "0.6 s", "0.8 s", "1.0 s"]
+        );
+        assert_eq!(
+            marks(301_000),
+            ["0", "1 min", "2 min", "3 min", "4 min", "5 min"]
+        );
+        for hours in [1, 3, 24, 100] {
+            let count = marks(hours * 3_600_000).len();
+            assert!((2..=9).contains(&count), "{hours} h: {count}");
+        }
+        assert_eq!(marks(0), ["0"]);
+    }
+}

@@ -1,0 +1,11 @@
+//! What makes a shell complete the commands for people.
+
+/// The script for a shell, by the shell's name.
+pub(crate) fn of(shell: &str) -> Option<&'static str> {
+    match shell {
+        "bash" => Some(include_str!("completions/mixpack.bash")),
+        "zsh" => Some(include_str!("completions/mixpack.zsh")),
+        "fish" => Some(include_str!("completions/mixpack.fish")),
+        _ => None,
+    }
+}

@@ -1,0 +1,127 @@
+//! The command line, as a person types it: help, slips, completion.
+
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
+use std::fs;
+use std::process::{Command, Output};
+
+fn mixpack(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mixpack"));
+    command.args(args).output().unwrap()
+}
+
+fn printed(args: &[&str]) -> String {
+    let output = mixpack(args);
+    assert!(output.status.success(), "{args:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn each_command_that_help_names_has_help_of_its_own() {
+    let all = printed(&["--help"]);
+    let mut commands: Vec<&str> = all
+        .lines()
+        .filter_map(|line| line.strip_prefix("  mixpack ")?.split(' ').next())
+        .filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    commands.sort_unstable();
+    commands.dedup();
+    assert_eq!(commands.len(), 10, "{commands:?}");
+    for command in commands {
+        let help = printed(&[command, "--help"]);
+        assert!(help.starts_with(&format!("mixpack {command}: ")), "{help}");
+        assert_eq!(printed(&["help", command]), help);
+    }
+    assert_eq!(printed(&[]), all);
+}
+
+#[test]
+fn a_mistyped_command_is_told_with_the_one_that_was_meant() {
+    let said = |args: &[&str]| {
+        let output = mixpack(args);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(output.stdout, b"");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(
+        said(&["biuld", "x"]),
+        "mixpack: there is no command \"biuld\"; did you mean build?\nTry mixpack --help.\n"
+    );
+    assert_eq!(
+        said(&["deploy"]),
+        "mixpack: there is no command \"deploy\"\nTry mixpack --help.\n"
+    );
+    assert_eq!(
+        said(&["run"]),
+        "mixpack: run wants DIR and perhaps a process type\nTry mixpack run --help.\n"
+    );
+    assert_eq!(
+        said(&["completions", "tcsh"]),
+        "mixpack: completions wants bash, zsh or fish\nTry mixpack completions --help.\n"
+    );
+}
+
+/// What bash offers behind these words; the last one is the one that is being typed.
+fn completed(words: &[&str]) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("app")).unwrap();
+    fs::write(
+        dir.path().join("app/Procfile"),
+        "web: mix phx.server\nworker: mix work\n",
+    )
+    .unwrap();
+    fs::write(dir.path().join("a build.svg"), "").unwrap();
+    let script = "source <(\"$0\" completions bash)\n\
+                  complete -p mixpack >&2\n\
+                  COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _mixpack\n\
+                  ((${#COMPREPLY[@]} == 0)) || printf '%s\\n' \"${COMPREPLY[@]}\"";
+    let output = Command::new("bash")
+        .args(["-euc", script, env!("CARGO_BIN_EXE_mixpack"), "mixpack"])
+        .args(words)
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    // Folders are bash's own business.
+    assert_eq!(said, "complete -o dirnames -F _mixpack mixpack\n");
+    let offered = String::from_utf8(output.stdout).unwrap();
+    offered.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_commands_options_and_process_types() {
+    assert_eq!(
+        completed(&[""]),
+        ["plan", "build", "run", "completions", "--help", "--version"]
+    );
+    assert_eq!(completed(&["b"]), ["build"]);
+    assert_eq!(completed(&["plan", "--j"]), ["--json"]);
+    assert_eq!(completed(&["plan", ""]), [""; 0]);
+    assert_eq!(
+        completed(&["build", "--timeline", "a"]),
+        ["app", "a build.svg"]
+    );
+    assert_eq!(completed(&["run", "app", ""]), ["web", "worker"]);
+    assert_eq!(completed(&["run", "nowhere", "w"]), ["web"]);
+    assert_eq!(completed(&["completions", "f"]), ["fish"]);
+}
+
+#[test]
+fn the_scripts_of_all_shells_know_the_same_words() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = printed(&["completions", shell]);
+        for word in [
+            "plan",
+            "build",
+            "run",
+            "completions",
+            "json",
+            "timeline",
+            "Procfile",
+        ] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+}
