@@ -119,7 +119,12 @@ impl App {
 
     /// A fixture that is built on another image than the stack's, which the platform does not name.
     pub fn on_image(image: &Stack, name: &str) -> Self {
-        Self::made(image, shared_host(), name, AppDir::Tmpfs).stack_name(None)
+        Self::on_image_with(image, shared_host(), name)
+    }
+
+    /// The same, with an artifact host of its own.
+    pub fn on_image_with(image: &Stack, host: &'static Server, name: &str) -> Self {
+        Self::made(image, host, name, AppDir::Tmpfs).stack_name(None)
     }
 
     /// A fixture with an artifact host of its own, and `/app` as given.

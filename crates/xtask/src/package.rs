@@ -137,6 +137,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::io::Read as _;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Command;
 
     use flate2::read::GzDecoder;
     use serde_json::Value;
@@ -284,6 +285,32 @@ mod tests {
             ]
         );
         assert_eq!(entries[5].3, b"bin/mixpack-linux-arm64");
+    }
+
+    #[test]
+    fn the_tarball_of_this_repository_is_a_buildpack_once_tar_has_unpacked_it() {
+        let root = Places::of_this_workspace().unwrap().root().to_owned();
+        let architecture = if cfg!(target_arch = "aarch64") {
+            &dist::ARM64
+        } else {
+            &dist::AMD64
+        };
+        let dir = TempDir::new().unwrap();
+        let tarball = files_for(&root, architecture).unwrap().tar_gz().unwrap();
+        fs::write(dir.path().join("mixpack.tgz"), tarball).unwrap();
+        // As Heroku and herokuish unpack it: nothing is stripped off the paths.
+        let unpacked = Command::new("tar")
+            .args(["-xzf", "mixpack.tgz"])
+            .current_dir(&dir)
+            .status();
+        assert!(unpacked.unwrap().success());
+        let detected = Command::new(dir.path().join("bin/detect"))
+            .arg(root.join("fixtures/phoenix-npm"))
+            .env_remove("MIXPACK_EXE")
+            .output()
+            .unwrap();
+        assert_eq!(detected.stdout, b"Phoenix\n", "{detected:?}");
+        assert!(detected.status.success());
     }
 
     /// A blob of an image layout, by its descriptor; its length and digest are what that says.

@@ -45,6 +45,8 @@ pub(crate) fn test(args: &[OsString]) -> Result {
         // Shells that have completions.
         ensure("zsh", "zsh")?;
         ensure("fish", "fish")?;
+        // Brings up the network of a build that is cut off.
+        ensure("ip", "iproute2")?;
     } else {
         println!("Whole builds need root: they run in namespaces of their own.");
     }
