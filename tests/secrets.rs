@@ -207,12 +207,29 @@ fn answer(mut stream: TcpStream, package: &[u8], token: &str) -> std::io::Result
         .and_then(|line| line.split(' ').nth(1))
         .unwrap_or("/");
     let shown = head.iter().any(|line| line.ends_with(token));
+    let host = head.iter().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("host").then_some(value)
+    });
+    // One version has an archive, the other only says so.
+    let versions = ["1.0.0", "1.0.1"].map(|version| {
+        let host = host.unwrap_or_default();
+        format!(
+            r#""{version}":{{"name":"tiny","version":"{version}",
+            "dist":{{"tarball":"http://{host}/tiny/-/tiny-{version}.tgz"}}}}"#
+        )
+    });
+    let document = format!(
+        r#"{{"name":"tiny","dist-tags":{{"latest":"1.0.0"}},"versions":{{{}}}}}"#,
+        versions.join(",")
+    );
     let (status, body) = match path {
         _ if !shown => (
             "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"",
             b"{\"error\":\"no token\"}".as_slice(),
         ),
         path if path.ends_with("tiny-1.0.0.tgz") => ("200 OK", package),
+        path if path.ends_with("/tiny") => ("200 OK", document.as_bytes()),
         _ => ("404 Not Found", b"{}".as_slice()),
     };
     let length = body.len();
@@ -240,7 +257,7 @@ fn lock(version: &str) -> String {
     format!(
         r#"{{"name":"x","lockfileVersion":3,"requires":true,"packages":{{
           "":{{"name":"x","dependencies":{{"tiny":"{version}"}}}},
-          "node_modules/tiny":{{"version":"{version}","resolved":"https://registry.npmjs.org/tiny/-/tiny-{version}.tgz"}}}}}}"#
+          "node_modules/tiny":{{"version":"{version}"}}}}}}"#
     )
 }
 

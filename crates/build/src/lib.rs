@@ -12,6 +12,7 @@ pub mod config_file;
 mod contained;
 pub mod credentials;
 mod digest;
+mod downloads;
 pub mod environment;
 pub mod error;
 pub mod explain;

@@ -7,6 +7,7 @@ use crate::cancel::Cancel;
 use crate::clean_build;
 use crate::command::{Env, Tool};
 use crate::contained::Bounds;
+use crate::downloads::Downloads;
 use crate::environment::{default, prepend_path};
 use crate::error::{Doing, Error};
 use crate::graph::{self, Timing};
@@ -83,6 +84,8 @@ pub(crate) struct Build<'a> {
     /// The steps that had what the last build left to begin with.
     pub kept: Mutex<BTreeSet<StepName>>,
     pub record: Mutex<Record>,
+    /// Held until the last command has ended.
+    _downloads: Downloads<'a>,
     pub launch: OnceLock<profile::Launch>,
     pub components: OnceLock<Vec<Component>>,
 }
@@ -222,7 +225,8 @@ impl<'a> Build<'a> {
                 (assets.phoenix_dir.clone(), at)
             })
             .collect();
-        let mut env = command_env(plan, workspace, dir)?;
+        let downloads = Downloads::of(workspace.store, &workspace.environment.for_commands())?;
+        let mut env = command_env(plan, workspace, dir, &downloads)?;
         stay_in_bounds(&mut env, &bounds, dir, workspace, means.log);
         Ok(Self {
             env,
@@ -243,6 +247,7 @@ impl<'a> Build<'a> {
             brought_back: Mutex::default(),
             kept: Mutex::default(),
             record: Mutex::new(Record::of(plan, VERSION)),
+            _downloads: downloads,
             launch: OnceLock::new(),
             components: OnceLock::new(),
             plan,
@@ -456,7 +461,12 @@ fn stay_in_bounds(
 }
 
 /// What every command of the build sees.
-fn command_env(plan: &Plan, workspace: &Workspace<'_>, dir: &Path) -> Result<Env, Error> {
+fn command_env(
+    plan: &Plan,
+    workspace: &Workspace<'_>,
+    dir: &Path,
+    downloads: &Downloads<'_>,
+) -> Result<Env, Error> {
     let places = &workspace.places;
     let mut env = workspace.environment.for_commands();
     for (name, value) in &plan.exported {
@@ -492,11 +502,7 @@ fn command_env(plan: &Plan, workspace: &Workspace<'_>, dir: &Path) -> Result<Env
     // HOME stays the user's; what tools would keep in it goes where it lasts, one by one.
     default(&mut env, "XDG_CACHE_HOME", workspace.store.scratch("xdg")?);
     if plan.node.is_some() {
-        default(
-            &mut env,
-            "npm_config_cache",
-            workspace.store.scratch("npm")?,
-        );
+        default(&mut env, "npm_config_cache", downloads.folder("npm")?);
         for (name, value) in [
             ("npm_config_audit", "false"),
             ("npm_config_fund", "false"),
@@ -506,7 +512,7 @@ fn command_env(plan: &Plan, workspace: &Workspace<'_>, dir: &Path) -> Result<Env
         ] {
             default(&mut env, name, value);
         }
-        package_managers::variables(plan, workspace, &mut env)?;
+        package_managers::variables(plan, workspace, downloads, &mut env)?;
         bower::variables(plan, workspace.store, &mut env)?;
     }
     // Before OTP 25 `erl` knows its root only from Install, which was told the runtime path.

@@ -2,6 +2,7 @@
 //! through the npm of the build.
 
 use crate::command::{Env, Tool};
+use crate::downloads::Downloads;
 use crate::environment::default;
 use crate::error::{Doing, Error};
 use crate::log::StepLog;
@@ -59,10 +60,10 @@ pub(crate) fn path(
 pub(crate) fn variables(
     plan: &Plan,
     workspace: &Workspace<'_>,
+    downloads: &Downloads<'_>,
     env: &mut Env,
 ) -> Result<(), TreeError> {
-    let store = workspace.store;
-    default(env, "COREPACK_HOME", store.scratch("corepack")?);
+    default(env, "COREPACK_HOME", workspace.store.scratch("corepack")?);
     default(env, "COREPACK_ENABLE_DOWNLOAD_PROMPT", "0");
     let registry = ["NPM_CONFIG_REGISTRY", "npm_config_registry"]
         .iter()
@@ -73,7 +74,7 @@ pub(crate) fn variables(
             Manager::Npm => {}
             Manager::Yarn if manager.berry => {
                 default(env, "YARN_ENABLE_TELEMETRY", "0");
-                default(env, "YARN_GLOBAL_FOLDER", store.scratch("yarn-berry")?);
+                default(env, "YARN_GLOBAL_FOLDER", downloads.folder("yarn-berry")?);
                 // A cache that is committed (a zero-install) stays the one that counts.
                 if !workspace.real(Path::new(dir)).join(".yarn/cache").is_dir() {
                     default(env, "YARN_ENABLE_GLOBAL_CACHE", "true");
@@ -83,18 +84,18 @@ pub(crate) fn variables(
                 }
             }
             Manager::Yarn => {
-                default(env, "YARN_CACHE_FOLDER", store.scratch("yarn")?);
+                default(env, "YARN_CACHE_FOLDER", downloads.folder("yarn")?);
                 if let Some(registry) = &registry {
                     default(env, "YARN_REGISTRY", registry);
                 }
             }
             Manager::Pnpm => {
-                let folder = store.scratch("pnpm")?;
+                let folder = downloads.folder("pnpm")?;
                 default(env, "npm_config_store_dir", &folder);
                 // Its name from pnpm 11 on.
                 default(env, "pnpm_config_store_dir", &folder);
             }
-            Manager::Bun => default(env, "BUN_INSTALL_CACHE_DIR", store.scratch("bun")?),
+            Manager::Bun => default(env, "BUN_INSTALL_CACHE_DIR", downloads.folder("bun")?),
         }
     }
     Ok(())
