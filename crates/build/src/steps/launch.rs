@@ -67,7 +67,11 @@ impl Build<'_> {
         }
         let json = record.to_json();
         self.write(record::PATH, &json)?;
-        self.workspace.store.write_note(record::NOTE, &json)?;
+        // The app has been built: that the next build knows less of this one does not end it.
+        if let Err(error) = self.workspace.store.write_note(record::NOTE, &json) {
+            log.warning(&format!("what was built could not be kept: {error}"));
+            log.warning("the next build may take newer versions where the app asks for none");
+        }
         log.detail(&format!("MIX_ENV={}", launch.mix_env));
         // Set once: there is one such step.
         let _ = self.launch.set(launch);

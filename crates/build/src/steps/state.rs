@@ -14,7 +14,7 @@ use app::plan::StepName;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use walkdir::{DirEntry, WalkDir};
 
 /// The note with the modification times of the app's files.
@@ -122,7 +122,7 @@ impl Build<'_> {
                     ));
                     if name == "_build" {
                         self.restored.store(true, Ordering::SeqCst);
-                        self.restore_times(&mut pushed)?;
+                        self.restore_times(&mut pushed, compiled_at(&place))?;
                     }
                 }
                 Restored::Dropped(reasons) => {
@@ -174,12 +174,17 @@ impl Build<'_> {
             .collect()
     }
 
-    fn restore_times(&self, pushed: &mut Sources) -> Result<(), Error> {
+    /// `compiled`: when what was restored was.
+    fn restore_times(
+        &self,
+        pushed: &mut Sources,
+        compiled: Option<SystemTime>,
+    ) -> Result<(), Error> {
         let app = &self.workspace.app;
         let kept = self.workspace.store.read_note(&self.sources());
         let kept = kept.as_deref().and_then(Sources::parse);
         pushed
-            .restore_times(app, &kept.unwrap_or_default(), SystemTime::now())
+            .restore_times(app, &kept.unwrap_or_default(), a_second_after(compiled))
             .map_err(TreeError::at(app, "set the times of files in"))?;
         Ok(())
     }
@@ -249,6 +254,24 @@ impl Build<'_> {
     }
 }
 
+/// A time that mix, which knows whole seconds, takes for later than another one. Where that is of this
+/// very second, or the clock has been set back a little since, it is waited for: a time to come would
+/// be warned about.
+fn a_second_after(time: Option<SystemTime>) -> SystemTime {
+    let second = |time: SystemTime| {
+        time.duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs()
+    };
+    loop {
+        let now = SystemTime::now();
+        if time.is_none_or(|time| second(now) > second(time)) {
+            return now;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// When the newest of mix's manifests in a `_build` was written: what it goes by.
 fn compiled_at(build: &Path) -> Option<SystemTime> {
     let is_manifest = |entry: &DirEntry| {
@@ -298,6 +321,16 @@ fn changes_what_is_compiled(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::store::CacheDir;
+
+    #[test]
+    fn what_is_compiled_in_this_second_is_older_than_what_changes_now() {
+        let second = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let now = SystemTime::now();
+        assert!(second(a_second_after(Some(now))) > second(now));
+        let before = SystemTime::now();
+        let long_ago = now - Duration::from_mins(1);
+        assert!(a_second_after(Some(long_ago)) < before + Duration::from_millis(500));
+    }
 
     #[test]
     fn what_changes_compiled_code_is_in_the_key_and_no_value_is() {
