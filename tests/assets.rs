@@ -484,6 +484,7 @@ fn components_of_bower_are_installed_by_the_apps_bower_or_by_that_of_the_registr
         "assets/.bowerrc",
         "{\"scripts\": {\"postinstall\": \"bower --version\"}}",
     );
+    app.config("MIXPACK_VERBOSE", "true");
     let own = app.deploy();
     expect_digested(&own);
     holds(&own, "1.8.8");

@@ -115,7 +115,7 @@ fn phoenix_npm_deploys_and_a_second_deploy_compiles_only_what_changed() {
     assert_eq!(touched, ["Elixir.PhoenixNpm.Page.beam"]);
     assert_eq!(
         changed.compiled(),
-        ["Compiling 1 file (.ex)"],
+        ["compiled phoenix_npm: 1 file"],
         "{}",
         changed.log()
     );
@@ -277,8 +277,8 @@ fn a_dependency_built_by_rebar3_compiles_with_our_rebar3() {
     let deploy = app.deploy();
     deploy.expect_success();
     assert!(
-        deploy.stdout.contains("===> "),
-        "rebar3 has run: {}",
+        deploy.stdout.contains("compiled 1 dependency: "),
+        "{}",
         deploy.stdout
     );
     let requests = app.host.requests();

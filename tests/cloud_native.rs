@@ -101,7 +101,7 @@ fn a_phoenix_app_boots_from_a_release_and_an_unchanged_build_reuses_every_layer(
     cold.expect_success();
     assert_eq!(
         compiling(&cold.log).last(),
-        Some(&"Compiling 18 files (.ex)"),
+        Some(&"compiled phoenix_npm: 18 files"),
         "{}",
         cold.log
     );
@@ -157,7 +157,7 @@ fn a_phoenix_app_boots_from_a_release_and_an_unchanged_build_reuses_every_layer(
     changed.expect_success();
     assert_eq!(
         compiling(&changed.log),
-        ["Compiling 1 file (.ex)"],
+        ["compiled phoenix_npm: 1 file"],
         "{}",
         changed.log
     );
@@ -230,8 +230,7 @@ fn a_failed_build_leaves_the_cache_as_it_was_and_another_otp_compiles_all_again(
     app.write(".tool-versions", "erlang 25.2.3\nelixir 1.14.0-otp-25\n");
     let other = app.build();
     other.expect_success();
-    holds(&other, "Compiling 3 files (.ex)");
-    holds(&other, "==> jason_lite");
+    holds(&other, "compiled 1 dependency: jason_lite");
     assert_ne!(image.app_layers(), whole.2);
     let release = "_build/prod/rel/plain_otp/bin/plain_otp";
     let version = "IO.puts(\"OTP #{:erlang.system_info(:otp_release)}\")";

@@ -187,7 +187,7 @@ fn a_committed_platform_tools_own_homes_of_mix_and_hex_and_no_env_dir() {
     }
     let deploy = app.deploy();
     deploy.expect_success();
-    holds(&deploy, "===> ");
+    holds(&deploy, "compiled 1 dependency: ");
     holds(&deploy, "$ mix deps.get --only staging");
     for (place, there) in [
         (".homes/mix/archives", true),
@@ -507,9 +507,14 @@ fn a_change_of_what_one_dependency_is_compiled_with_rebuilds_that_one_and_no_old
         .stdout
         .lines()
         .map(str::trim)
-        .filter_map(|line| line.strip_prefix("Generated "))
+        .filter_map(|line| line.strip_prefix("compiled "))
         .collect();
-    assert_eq!(built, ["paint app", "no_deps app"], "{}", deploy.log());
+    assert_eq!(
+        built,
+        ["1 dependency: paint", "no_deps: 1 file"],
+        "{}",
+        deploy.log()
+    );
     assert!(
         !deploy.slug.join("deps/paper").exists(),
         "it is not used any more"

@@ -132,7 +132,7 @@ fn an_app_in_a_folder_boots_from_the_top_and_a_second_deploy_compiles_only_what_
     // By times in whole seconds: what was compiled within the same one is current.
     let compiled = compiling(compile);
     assert!(
-        compiled.is_empty() || compiled == ["Compiling 1 file (.ex)"],
+        compiled.is_empty() || compiled == ["compiled backend: 1 file"],
         "{compiled:?}"
     );
     assert_eq!(compiling(later), NOTHING);
@@ -193,7 +193,7 @@ fn an_app_in_a_folder_boots_from_the_top_and_a_second_deploy_compiles_only_what_
     );
     assert_eq!(
         third.compiled(),
-        ["Compiling 1 file (.ex)"; 2],
+        ["compiled shared: 1 file", "compiled backend: 1 file"],
         "{}",
         third.log()
     );

@@ -417,19 +417,20 @@ impl Deploy {
         assert!(self.succeeded, "the build failed:\n{}", self.log());
     }
 
-    /// The lines that mix prints when it compiles something: `Compiling 3 files (.ex)`.
+    /// The lines that say what was compiled: `compiled shop: 3 files`.
     pub fn compiled(&self) -> Vec<&str> {
         compiling(&self.stdout)
     }
 }
 
-/// The lines that mix prints when it compiles something.
+/// The lines that say that something was compiled: mix's own, and what the log has of them.
 pub fn compiling(log: &str) -> Vec<&str> {
     log.lines()
         .map(str::trim)
         .filter(|line| {
             (line.starts_with("Compiling ") && line.contains(" file"))
                 || line.starts_with("===> Compiling")
+                || line.starts_with("compiled ")
         })
         .collect()
 }

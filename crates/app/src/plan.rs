@@ -224,6 +224,8 @@ pub struct Plan {
     pub node_use: Option<String>,
     /// Assets may be those of the last build, where nothing they are made of has changed.
     pub reuse_assets: bool,
+    /// The log has everything that tools say.
+    pub verbose: bool,
     /// There is a `mix.lock`: the same app has the same dependencies.
     pub locked: bool,
     /// The release is all that the slug holds.
@@ -510,6 +512,7 @@ pub fn plan(
         slim,
         node_use: facts.node_use.clone(),
         reuse_assets: settings.reuse_assets && !hooks_before_assets(settings),
+        verbose: settings.verbose,
         locked: facts.has_lock,
         check_locked,
         removes_executables,

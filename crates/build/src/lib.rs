@@ -25,6 +25,7 @@ mod mix_session;
 mod old_caches;
 pub mod prepare;
 pub mod profile;
+mod quiet;
 pub mod record;
 pub mod report;
 pub mod run;
