@@ -100,7 +100,6 @@ fn a_build_that_fails_has_the_whole_output_of_what_failed() {
         OF_DEPENDENCIES[1],
         "Compiling 3 files (.ex)",
         OF_DEPENDENCIES[2],
-        WARNING,
         "undefined function b/0",
     ];
     has_in_order(&deploy.stdout, &whole);

@@ -459,7 +459,7 @@ mod tests {
             let node = log.step("Node");
             node.aside("... 2.0 MB");
             erlang.aside("... 1.0 MB");
-            erlang.heartbeat("at work", Duration::from_secs(60));
+            erlang.heartbeat("at work", Duration::from_mins(1));
             drop(erlang);
             drop(node);
             assert_eq!(

@@ -215,6 +215,9 @@ impl Compile {
             {
                 name.clone_into(unnamed);
             }
+            // It is new without any file, when one was removed.
+            let is_fetched = project.is_fetched;
+            self.compiled(name, is_fetched, 0);
             return Fate::Left;
         }
         if project.is_fetched {

@@ -57,6 +57,11 @@ fn an_app_without_a_header_is_called_by_the_name_that_was_generated() {
         read(&Doing::Compile, &["cowlib"], &by_rebar),
         "  compiled 1 dependency: cowlib\n  compiled shop: 1 file\n"
     );
+    // A file was removed.
+    assert_eq!(
+        read(&Doing::Compile, &[], "Generated shop app\n"),
+        "  compiled shop\n"
+    );
     // Nothing but a file without a module of the app's own.
     assert_eq!(
         read(&Doing::Compile, &[], "Compiling 1 file (.ex)\n"),
