@@ -76,6 +76,21 @@ fn added(build: &Build) -> Vec<&str> {
         .collect()
 }
 
+/// What the buildpack says is headers, what belongs to them, warnings, and blank lines.
+#[track_caller]
+fn is_aligned(log: &str) {
+    let (_, behind) = log.split_once("===> BUILDING\n").expect("the build");
+    let (said, _) = behind.split_once("===> EXPORTING").expect("its end");
+    for line in said.lines() {
+        let begins = ["- ", "  ", "! "]
+            .iter()
+            .any(|begin| line.starts_with(begin));
+        assert!(begins || line.is_empty(), "{line:?}\n{said}");
+        assert!(!line.contains(['\t', '\r']), "{line:?}");
+    }
+    assert!(said.contains("\n- Built\n"), "{said}");
+}
+
 #[test]
 fn a_phoenix_app_boots_from_a_release_and_an_unchanged_build_reuses_every_layer() {
     let mut app = App::with_its_host("phoenix-npm");
@@ -99,6 +114,7 @@ fn a_phoenix_app_boots_from_a_release_and_an_unchanged_build_reuses_every_layer(
 
     let cold = app.build();
     cold.expect_success();
+    is_aligned(&cold.log);
     assert_eq!(
         compiling(&cold.log).last(),
         Some(&"compiled phoenix_npm: 18 files"),
