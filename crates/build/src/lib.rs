@@ -16,6 +16,7 @@ mod downloads;
 pub mod environment;
 pub mod error;
 pub mod explain;
+mod folder_lock;
 pub mod given_node;
 pub mod graph;
 mod kept_lists;

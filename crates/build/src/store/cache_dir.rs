@@ -6,7 +6,7 @@ use super::key::{differences, digest};
 use super::manifest::{check, write_manifest};
 use super::{Key, Restored, Stamps, Store, Taken, Tool};
 use crate::cancel::Cancel;
-use crate::stable_path;
+use crate::folder_lock;
 use crate::tree::{self, Amount, Method, TreeError};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -50,7 +50,7 @@ impl CacheDir {
     ) -> Result<Self, TreeError> {
         let root = cache_dir.join("mixpack");
         real_folder(&root)?;
-        let lock = match stable_path::lock(&root, cancel, waiting) {
+        let lock = match folder_lock::lock(&root, cancel, waiting) {
             Err(source) if source.kind() == io::ErrorKind::Interrupted => {
                 return Err(TreeError::at(&root, "wait for")(source));
             }
