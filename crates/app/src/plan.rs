@@ -13,7 +13,7 @@ mod steps;
 mod warnings;
 
 pub use assets::{AssetBuild, Assets, needs_node};
-pub use choice::{Choice, LastBuild, Lists};
+pub use choice::{Choice, ChosenTool, LastBuild, Lists};
 pub use erlang_and_elixir::otp_is_settled;
 pub use error::PlanError;
 pub use install::Install;
@@ -126,32 +126,23 @@ impl Plan {
         self.steps.iter().any(|planned| planned.name == step)
     }
 
+    /// Erlang, Elixir, and Node where it is needed.
+    pub fn tools(&self) -> impl Iterator<Item = ChosenTool<'_>> {
+        let node = self.node.as_ref().map(|node| node.tool("node"));
+        [self.erlang.tool("erlang"), self.elixir.tool("elixir")]
+            .into_iter()
+            .chain(node)
+    }
+
     /// The document of `mixpack plan --json`.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        let mut tools = serde_json::Map::new();
-        let mut tool = |name: &str, version: &str, asked: Option<&String>, source: &Origin| {
-            tools.insert(
-                name.to_owned(),
-                serde_json::json!({"version": version, "asked": asked, "source": source}),
-            );
-        };
-        let (erlang, elixir) = (&self.erlang, &self.elixir);
-        tool(
-            "erlang",
-            &erlang.version,
-            erlang.asked.as_ref(),
-            &erlang.source,
-        );
-        tool(
-            "elixir",
-            &elixir.version,
-            elixir.asked.as_ref(),
-            &elixir.source,
-        );
-        if let Some(node) = &self.node {
-            tool("node", &node.version, node.asked.as_ref(), &node.source);
-        }
+        let tools = self.tools().map(|tool| {
+            let (version, asked, source) = (tool.version, tool.asked, tool.source);
+            let json = serde_json::json!({"version": version, "asked": asked, "source": source});
+            (tool.name.to_owned(), json)
+        });
+        let tools = tools.collect();
         let mut json = serde_json::to_value(self).unwrap_or_default();
         json["tools"] = serde_json::Value::Object(tools);
         json

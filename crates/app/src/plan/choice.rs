@@ -22,6 +22,27 @@ pub struct Choice<T> {
     pub build: T,
 }
 
+/// What a plan says of a tool, whatever its build is.
+#[derive(Debug, Clone, Copy)]
+pub struct ChosenTool<'a> {
+    /// As logs, reports and documents name it: `erlang`, `elixir`, `node`.
+    pub name: &'static str,
+    pub version: &'a str,
+    pub asked: Option<&'a str>,
+    pub source: &'a Origin,
+}
+
+impl<T> Choice<T> {
+    pub(super) fn tool(&self, name: &'static str) -> ChosenTool<'_> {
+        ChosenTool {
+            name,
+            version: &self.version,
+            asked: self.asked.as_deref(),
+            source: &self.source,
+        }
+    }
+}
+
 /// What upstream offers.
 #[derive(Debug, Clone)]
 pub struct Lists {

@@ -6,8 +6,7 @@ use super::{Request, StablePath};
 use crate::cancel::Cancel;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 struct Case {
@@ -46,6 +45,19 @@ impl Case {
             ours: &[".mix"],
         };
         StablePath::enter(request, &Cancel::default(), || {}).unwrap()
+    }
+
+    /// With another runtime path, and a home that is elsewhere.
+    fn enter_at(&self, runtime: &Path, waiting: impl FnOnce()) -> StablePath {
+        let request = Request {
+            app: &self.app,
+            runtime,
+            app_dir: ".",
+            projects: &[".".to_owned()],
+            home: None,
+            ours: &[],
+        };
+        StablePath::enter(request, &Cancel::default(), waiting).unwrap()
     }
 
     fn left_in_runtime(&self) -> Vec<String> {
@@ -264,16 +276,7 @@ fn names_that_are_not_utf_8_are_linked_and_cleaned_up() {
 #[test]
 fn the_build_directory_itself_needs_no_links() {
     let case = case(&["mix.exs"]);
-    let projects = [".".to_owned()];
-    let request = Request {
-        app: &case.app,
-        runtime: &case.app,
-        app_dir: ".",
-        projects: &projects,
-        home: None,
-        ours: &[],
-    };
-    let path = StablePath::enter(request, &Cancel::default(), || {}).unwrap();
+    let path = case.enter_at(&case.app, || {});
     assert_eq!(path.dir(), case.app);
     assert_eq!(path.why_not(), None);
 }
@@ -281,16 +284,7 @@ fn the_build_directory_itself_needs_no_links() {
 #[test]
 fn a_runtime_path_inside_the_app_is_not_used_and_said() {
     let case = case(&["mix.exs", "sub/x"]);
-    let projects = [".".to_owned()];
-    let request = Request {
-        app: &case.app,
-        runtime: &case.app.join("sub"),
-        app_dir: ".",
-        projects: &projects,
-        home: None,
-        ours: &[],
-    };
-    let path = StablePath::enter(request, &Cancel::default(), || {}).unwrap();
+    let path = case.enter_at(&case.app.join("sub"), || {});
     assert_eq!(path.dir(), case.app);
     assert_eq!(path.why_not(), Some("one is inside the other"));
 }
@@ -299,27 +293,15 @@ fn a_runtime_path_inside_the_app_is_not_used_and_said() {
 fn a_second_build_waits_for_the_first() {
     let case = case(&["mix.exs"]);
     let first = case.enter(&["."]);
-    let waited = std::sync::atomic::AtomicBool::new(false);
+    let (told, waits) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
-        let second = scope.spawn(|| {
-            let projects = [".".to_owned()];
-            let request = Request {
-                app: &case.app,
-                runtime: &case.runtime,
-                app_dir: ".",
-                projects: &projects,
-                home: None,
-                ours: &[],
-            };
-            let noted = || waited.store(true, std::sync::atomic::Ordering::SeqCst);
-            StablePath::enter(request, &Cancel::default(), noted).unwrap()
-        });
-        std::thread::sleep(Duration::from_millis(300));
+        let runtime = &case.runtime;
+        let second = scope.spawn(|| case.enter_at(runtime, || told.send(()).unwrap()));
+        waits.recv().unwrap();
         assert!(!second.is_finished());
         first.leave().unwrap();
         second.join().unwrap().leave().unwrap();
     });
-    assert!(waited.load(std::sync::atomic::Ordering::SeqCst));
 }
 
 #[test]

@@ -84,8 +84,8 @@ pub(super) fn toolchains() -> Vec<(&'static str, ToolchainError)> {
     ]
 }
 
-pub(super) fn fetching() -> Vec<(&'static str, ToolchainError)> {
-    let fetch = |what: &str, url: &str, attempts, kind| ToolchainError::Fetch {
+fn fetch(what: &str, url: &str, attempts: u32, kind: Kind) -> ToolchainError {
+    ToolchainError::Fetch {
         what: what.to_owned(),
         source: FetchError {
             url: url.to_owned(),
@@ -93,7 +93,10 @@ pub(super) fn fetching() -> Vec<(&'static str, ToolchainError)> {
             attempts,
             kind,
         },
-    };
+    }
+}
+
+pub(super) fn fetching() -> Vec<(&'static str, ToolchainError)> {
     let refused = || "Connection refused (os error 111)".to_owned();
     let silent = Kind::Timeout {
         phase: Phase::Body,
@@ -176,15 +179,6 @@ const OTHER_LIST: &str =
 
 /// Of what two places publish.
 pub(super) fn two_places() -> Vec<(&'static str, Error)> {
-    let fetch = |what: &str, url: &str, attempts, kind| ToolchainError::Fetch {
-        what: what.to_owned(),
-        source: FetchError {
-            url: url.to_owned(),
-            redirected_to: None,
-            attempts,
-            kind,
-        },
-    };
     let list = |url, status| fetch("the list of OTP builds", url, 1, Kind::Status(status));
     let both = |first, other| {
         Error::Toolchain(ToolchainError::BothPlaces {
