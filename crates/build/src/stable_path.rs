@@ -31,7 +31,7 @@ const MADE_IN_PROJECTS: [&str; 1] = ["priv"];
 
 /// The folder that tools work in, for as long as this lives.
 #[derive(Debug)]
-pub struct StablePath {
+pub(crate) struct StablePath {
     dir: PathBuf,
     linked: Mutex<Option<Linked>>,
     why_not: Option<String>,
@@ -42,7 +42,7 @@ pub struct StablePath {
 
 /// What a build asks for.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// `BUILD_DIR`.
     pub app: &'a Path,
     /// Where the slug will run, usually `/app`.
@@ -60,7 +60,7 @@ impl StablePath {
     /// Fills the runtime path, or says in [`StablePath::why_not`] why it cannot be used.
     ///
     /// Waits for another build that uses the same runtime path; `waiting` is called once if so.
-    pub fn enter(
+    pub(crate) fn enter(
         request: Request<'_>,
         cancel: &Cancel,
         waiting: impl FnOnce(),
@@ -113,7 +113,7 @@ impl StablePath {
     /// relative path from where the system says it is: through a link that would be the build
     /// directory, and the link in `_build` would lead nowhere. Each gets a `priv`, since native
     /// code is compiled into one that may not be there yet.
-    pub fn open_dependencies(&self) -> Result<(), TreeError> {
+    pub(crate) fn open_dependencies(&self) -> Result<(), TreeError> {
         let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(linked) = guard.as_mut() else {
             return Ok(());
@@ -137,13 +137,13 @@ impl StablePath {
 
     /// The working directory for mix and everything else.
     #[must_use]
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// Why the build works in the build directory although the slug runs elsewhere.
     #[must_use]
-    pub fn why_not(&self) -> Option<&str> {
+    pub(crate) fn why_not(&self) -> Option<&str> {
         self.why_not.as_deref()
     }
 
@@ -155,7 +155,7 @@ impl StablePath {
     }
 
     /// Brings new files into the build directory and takes the links away.
-    pub fn leave(self) -> Result<(), TreeError> {
+    pub(crate) fn leave(self) -> Result<(), TreeError> {
         self.clean_up()
     }
 
