@@ -6,7 +6,7 @@ use crate::profile::{self, Launch};
 use crate::record;
 use crate::run::Build;
 use crate::tree::{self, TreeError};
-use crate::workspace::Start;
+use crate::workspace::{Start, is_own};
 use app::facts::{PROCFILE, join};
 use app::launcher;
 use app::plan::Slim;
@@ -106,7 +106,7 @@ impl Build<'_> {
         let places = &self.workspace.places;
         for place in [&places.node, &places.yarn] {
             let given = self.plan.node_given && place == &places.node;
-            if !given && self.workspace.is_own(place) {
+            if !given && is_own(place) {
                 tree::remove(&self.workspace.real(place))?;
             }
         }
