@@ -40,20 +40,7 @@ struct ManifestFile {
 ///
 /// Sizes, times and inodes are compared. Where the cache has been moved since, the bytes are.
 pub(super) fn check(entry: &Path, key: &Key, stamps: Stamps) -> Result<(), Option<String>> {
-    let is_folder = |path: &Path| path.symlink_metadata().map(|found| found.is_dir());
-    let Ok(entry_is_folder) = is_folder(entry) else {
-        return Err(None);
-    };
-    if !entry_is_folder || !is_folder(&entry.join("tree")).is_ok_and(|is| is) {
-        return Err(Some("it is no folder".to_owned()));
-    }
-    let text =
-        fs::read(entry.join("manifest.json")).map_err(|_| Some("it has no manifest".to_owned()))?;
-    let mut manifest: Manifest = serde_json::from_slice(&text)
-        .map_err(|_| Some("its manifest cannot be read".to_owned()))?;
-    if manifest.key != *key {
-        return Err(Some("it was made for something else".to_owned()));
-    }
+    let mut manifest = read(entry, key)?;
     let tree = entry.join("tree");
     let changed = |path: &Path| Some(format!("{} was changed", path.display()));
     let inode = tree.metadata().map_or(0, |found| found.ino());
@@ -99,6 +86,25 @@ pub(super) fn check(entry: &Path, key: &Key, stamps: Stamps) -> Result<(), Optio
         );
     }
     Ok(())
+}
+
+/// The manifest of an entry that was made for `key`; `Err(None)` when there is no entry.
+fn read(entry: &Path, key: &Key) -> Result<Manifest, Option<String>> {
+    let is_folder = |path: &Path| path.symlink_metadata().map(|found| found.is_dir());
+    let Ok(entry_is_folder) = is_folder(entry) else {
+        return Err(None);
+    };
+    if !entry_is_folder || !is_folder(&entry.join("tree")).is_ok_and(|is| is) {
+        return Err(Some("it is no folder".to_owned()));
+    }
+    let text =
+        fs::read(entry.join("manifest.json")).map_err(|_| Some("it has no manifest".to_owned()))?;
+    let manifest: Manifest = serde_json::from_slice(&text)
+        .map_err(|_| Some("its manifest cannot be read".to_owned()))?;
+    if manifest.key != *key {
+        return Err(Some("it was made for something else".to_owned()));
+    }
+    Ok(manifest)
 }
 
 /// The first file whose bytes are not what they were.
