@@ -28,10 +28,10 @@ use crate::settings::{Hooks, Settings};
 use crate::wishes::Wishes;
 use assets::{assets, removes_executables};
 use erlang_and_elixir::choose_pair;
-use node::{choose_node, node_choice};
+use node::node;
 use processes::{processes, tool_of_a_process};
 use serde::Serialize;
-use slug::{release, slim};
+use slug::{more_than_the_release, release, slim};
 use std::collections::BTreeMap;
 use steps::{branches, steps};
 use versions::elixir::ElixirBuild;
@@ -163,31 +163,16 @@ pub fn plan(
     let wishes = Wishes::of(facts, settings, &folders);
     let (erlang, elixir) = choose_pair(&wishes, &target, lists, last)?;
     let otp_major = lists.otp.major_of(&erlang.build);
-    let given = facts
-        .given_node
-        .as_ref()
-        .filter(|_| assets.iter().any(Assets::needs_node));
-    let node = match (&lists.node, given) {
-        (_, Some(given)) => {
-            let why = "an earlier buildpack installed it";
-            Some(node_choice(given, None, Origin::Default(why.to_owned())))
-        }
-        (Some(index), None) if assets.iter().any(Assets::needs_node) => {
-            Some(choose_node(&wishes, &target, index, last)?)
-        }
-        _ => None,
+    let node = if assets.iter().any(Assets::needs_node) {
+        node(facts, &wishes, &target, lists, last)?
+    } else {
+        None
     };
     let phoenix = facts.phoenix_locked || facts.projects.iter().any(|p| p.guess.phoenix);
-    // Elixir has `--check-locked` since 1.15; branches are newer.
-    let checks = elixir
-        .build
-        .version
-        .as_ref()
-        .is_none_or(|version| (version.major(), version.minor()) >= (1, 15));
     let removes_executables = removes_executables(facts, settings, &assets);
     let node_given = node.is_some() && facts.given_node.is_some();
     let branches = branches(&erlang, &elixir);
-    let check_locked = settings.check_locked && facts.has_lock && checks;
+    let check_locked = settings.check_locked && facts.has_lock && can_check_locked(&elixir);
     let calls_mix = tool_of_a_process(facts);
     let (release, release_why) = release(facts, settings, calls_mix.as_deref());
     let slim = slim(settings, release, calls_mix.as_deref())?;
@@ -200,11 +185,7 @@ pub fn plan(
         (&erlang, otp_major),
         &elixir,
     ));
-    if let (true, Slim::Full) = (release, slim) {
-        warnings.extend(calls_mix.map(|process| {
-            format!("the Procfile's {process} calls mix, iex or elixir: the slug holds more than the release")
-        }));
-    }
+    warnings.extend(more_than_the_release(release, slim, calls_mix));
     Ok(Plan {
         steps: steps(
             (settings, release, slim),
@@ -258,6 +239,12 @@ pub fn plan(
         set: settings.set.clone(),
         warnings,
     })
+}
+
+/// Elixir has `mix deps.get --check-locked` since 1.15; branches are newer.
+fn can_check_locked(elixir: &Choice<ElixirBuild>) -> bool {
+    let version = elixir.build.version.as_ref();
+    version.is_none_or(|version| version.is_at_least_minor(15))
 }
 
 /// The user's own commands may make what the assets are made of, of anything at all.

@@ -28,101 +28,123 @@ pub(super) fn choose_pair(
         .as_ref()
         .map(|asked| parse_elixir(asked, &lists.elixir));
     let elixir_request = elixir_request.transpose()?;
-    let allowed = lists.elixir.only(|version| wishes.allow(version));
+    let pair = Pairing {
+        wishes,
+        allowed: lists.elixir.only(|version| wishes.allow(version)),
+        target,
+        lists,
+    };
     match (otp.zip(otp_request), elixir.zip(elixir_request)) {
-        (Some((otp, otp_request)), Some((elixir, elixir_request))) => {
-            let erlang = choose_otp(&otp, &otp_request, target, lists)?;
-            let build = allowed.choose(&elixir_request, lists.otp.major_of(&erlang.build));
-            let Ok(build) = build else {
-                let choice = choose_elixir(&elixir, &elixir_request, &erlang, target, lists)?;
-                return Err(wishes.refuse(&elixir, &choice.build));
-            };
-            let elixir = elixir_choice(build, Some(elixir.value), elixir.origin);
-            Ok((erlang, elixir))
-        }
-        (Some((otp, request)), None) => {
-            let erlang = choose_otp(&otp, &request, target, lists)?;
-            let major = lists.otp.major_of(&erlang.build);
-            let newest = lists.elixir.newest_for(major);
-            let newest = newest.ok_or_else(|| PlanError::NoElixirFor {
-                asked: otp.clone(),
-                otp: erlang.version.clone(),
-            })?;
-            let build = allowed
-                .newest_for(major)
-                .ok_or_else(|| wishes.refuse_all(newest, Some(&erlang)))?;
-            let reason = wishes.reason(format!("newest for OTP {major}"), build, newest);
-            let elixir = elixir_choice(build, None, Origin::Default(reason));
-            Ok((erlang, elixir))
-        }
-        (None, Some((asked, request))) => {
-            let found = elixir::newest_otp_for(&request, &lists.otp, &allowed);
-            let Some((otp, elixir)) = found else {
-                if let Some((_, elixir)) =
-                    elixir::newest_otp_for(&request, &lists.otp, &lists.elixir)
-                {
-                    return Err(wishes.refuse(&asked, elixir));
-                }
-                // Any OTP will do to learn which of the two is the matter.
-                let miss = lists.elixir.choose(&request, compatibility::NEWEST_OTP);
-                return Err(match miss {
-                    Err(ElixirNoMatch::NotListed { nearest, .. }) => {
-                        no_such_elixir(&asked, target, &nearest)
-                    }
-                    _ => PlanError::NoOtpFor {
-                        asked,
-                        target: os(target),
-                    },
-                });
-            };
-            let reason = format!("newest that Elixir {} runs on", name(elixir));
-            let erlang = otp_choice(otp, None, Origin::Default(reason));
-            Ok((
-                erlang,
-                elixir_choice(elixir, Some(asked.value), asked.origin),
-            ))
-        }
-        (None, None) => unasked_pair(wishes, &allowed, target, lists, last),
+        (Some(otp), Some(elixir)) => pair.both_asked(otp, elixir),
+        (Some(otp), None) => pair.otp_asked(otp),
+        (None, Some(elixir)) => pair.elixir_asked(elixir),
+        (None, None) => pair.unasked(last),
     }
 }
 
-/// Nobody is upgraded behind their back: without a wish, the last build's versions stay.
-fn unasked_pair(
-    wishes: &Wishes,
-    allowed: &ElixirListing,
-    target: &Target,
-    lists: &Lists,
-    last: &LastBuild,
-) -> Result<Pair, PlanError> {
-    let kept = last.erlang.as_deref().zip(last.elixir.as_deref());
-    let kept = kept.and_then(|(otp, elixir)| {
-        let otp = OtpRequest::parse(otp).ok()?;
-        let otp = lists.otp.choose(&otp).ok()?;
-        let elixir = ElixirRequest::parse(elixir).ok()?;
-        let elixir = allowed.choose(&elixir, lists.otp.major_of(otp)).ok()?;
-        Some((otp, elixir))
-    });
-    if let Some((otp, elixir)) = kept {
-        return Ok((
-            otp_choice(otp, None, Origin::LastBuild),
-            elixir_choice(elixir, None, Origin::LastBuild),
-        ));
+/// What a pair is chosen from.
+struct Pairing<'a> {
+    wishes: &'a Wishes,
+    /// The builds of Elixir that every `mix.exs` allows.
+    allowed: ElixirListing,
+    target: &'a Target,
+    lists: &'a Lists,
+}
+
+impl Pairing<'_> {
+    fn both_asked(
+        &self,
+        (otp, otp_request): (Asked, OtpRequest),
+        (elixir, elixir_request): (Asked, ElixirRequest),
+    ) -> Result<Pair, PlanError> {
+        let (target, lists) = (self.target, self.lists);
+        let erlang = choose_otp(&otp, &otp_request, target, lists)?;
+        let major = lists.otp.major_of(&erlang.build);
+        let Ok(build) = self.allowed.choose(&elixir_request, major) else {
+            let choice = choose_elixir(&elixir, &elixir_request, &erlang, target, lists)?;
+            return Err(self.wishes.refuse(&elixir, &choice.build));
+        };
+        let elixir = elixir_choice(build, Some(elixir.value), elixir.origin);
+        Ok((erlang, elixir))
     }
-    let newest = elixir::newest_pair(&lists.otp, &lists.elixir);
-    let (_, newest) =
-        newest.ok_or_else(|| PlanError::NothingGoesTogether { target: os(target) })?;
-    let (otp, elixir) =
-        elixir::newest_pair(&lists.otp, allowed).ok_or_else(|| wishes.refuse_all(newest, None))?;
-    let why = |reason: &str| Origin::Default(wishes.reason(reason.to_owned(), elixir, newest));
-    let erlang_why = if elixir == newest {
-        why("newest")
-    } else {
-        Origin::Default(format!("newest that Elixir {} runs on", name(elixir)))
-    };
-    Ok((
-        otp_choice(otp, None, erlang_why),
-        elixir_choice(elixir, None, why("newest")),
-    ))
+
+    fn otp_asked(&self, (otp, request): (Asked, OtpRequest)) -> Result<Pair, PlanError> {
+        let (wishes, lists) = (self.wishes, self.lists);
+        let erlang = choose_otp(&otp, &request, self.target, lists)?;
+        let major = lists.otp.major_of(&erlang.build);
+        let newest = lists.elixir.newest_for(major);
+        let newest = newest.ok_or_else(|| PlanError::NoElixirFor {
+            asked: otp,
+            otp: erlang.version.clone(),
+        })?;
+        let build = self.allowed.newest_for(major);
+        let build = build.ok_or_else(|| wishes.refuse_all(newest, Some(&erlang)))?;
+        let reason = wishes.reason(format!("newest for OTP {major}"), build, newest);
+        let elixir = elixir_choice(build, None, Origin::Default(reason));
+        Ok((erlang, elixir))
+    }
+
+    fn elixir_asked(&self, (asked, request): (Asked, ElixirRequest)) -> Result<Pair, PlanError> {
+        let lists = self.lists;
+        let Some((otp, elixir)) = elixir::newest_otp_for(&request, &lists.otp, &self.allowed)
+        else {
+            if let Some((_, elixir)) = elixir::newest_otp_for(&request, &lists.otp, &lists.elixir) {
+                return Err(self.wishes.refuse(&asked, elixir));
+            }
+            // Any OTP will do to learn which of the two is the matter.
+            let miss = lists.elixir.choose(&request, compatibility::NEWEST_OTP);
+            return Err(match miss {
+                Err(ElixirNoMatch::NotListed { nearest, .. }) => {
+                    no_such_elixir(&asked, self.target, &nearest)
+                }
+                _ => PlanError::NoOtpFor {
+                    asked,
+                    target: os(self.target),
+                },
+            });
+        };
+        let reason = format!("newest that Elixir {} runs on", name(elixir));
+        let erlang = otp_choice(otp, None, Origin::Default(reason));
+        Ok((
+            erlang,
+            elixir_choice(elixir, Some(asked.value), asked.origin),
+        ))
+    }
+
+    /// Nobody is upgraded behind their back: without a wish, the last build's versions stay.
+    fn unasked(&self, last: &LastBuild) -> Result<Pair, PlanError> {
+        let (wishes, allowed, lists) = (self.wishes, &self.allowed, self.lists);
+        let kept = last.erlang.as_deref().zip(last.elixir.as_deref());
+        let kept = kept.and_then(|(otp, elixir)| {
+            let otp = OtpRequest::parse(otp).ok()?;
+            let otp = lists.otp.choose(&otp).ok()?;
+            let elixir = ElixirRequest::parse(elixir).ok()?;
+            let elixir = allowed.choose(&elixir, lists.otp.major_of(otp)).ok()?;
+            Some((otp, elixir))
+        });
+        if let Some((otp, elixir)) = kept {
+            return Ok((
+                otp_choice(otp, None, Origin::LastBuild),
+                elixir_choice(elixir, None, Origin::LastBuild),
+            ));
+        }
+        let newest = elixir::newest_pair(&lists.otp, &lists.elixir);
+        let (_, newest) = newest.ok_or_else(|| PlanError::NothingGoesTogether {
+            target: os(self.target),
+        })?;
+        let (otp, elixir) = elixir::newest_pair(&lists.otp, allowed)
+            .ok_or_else(|| wishes.refuse_all(newest, None))?;
+        let why = |reason: &str| Origin::Default(wishes.reason(reason.to_owned(), elixir, newest));
+        let erlang_why = if elixir == newest {
+            why("newest")
+        } else {
+            Origin::Default(format!("newest that Elixir {} runs on", name(elixir)))
+        };
+        Ok((
+            otp_choice(otp, None, erlang_why),
+            elixir_choice(elixir, None, why("newest")),
+        ))
+    }
 }
 
 /// Whether one list of OTP builds has said all that a plan needs; where not, the other place that

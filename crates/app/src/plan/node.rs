@@ -1,14 +1,33 @@
 //! Which Node.js.
 
 use super::choice::{malformed, newest_of_lines, os};
-use super::{Choice, LastBuild, PlanError};
+use super::{Choice, LastBuild, Lists, PlanError};
+use crate::facts::Facts;
 use crate::origin::{Asked, Origin};
 use crate::wishes::Wishes;
 use versions::Tool;
 use versions::node::{NodeIndex, NodeRequest, NodeVersion};
 use versions::target::{Arch, Target};
 
-pub(super) fn choose_node(
+/// The one that is there already, else one of upstream's list, where that was asked for.
+pub(super) fn node(
+    facts: &Facts,
+    wishes: &Wishes,
+    target: &Target,
+    lists: &Lists,
+    last: &LastBuild,
+) -> Result<Option<Choice<NodeVersion>>, PlanError> {
+    match (&facts.given_node, &lists.node) {
+        (Some(given), _) => {
+            let why = "an earlier buildpack installed it".to_owned();
+            Ok(Some(node_choice(given, None, Origin::Default(why))))
+        }
+        (None, Some(index)) => choose_node(wishes, target, index, last).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+fn choose_node(
     wishes: &Wishes,
     target: &Target,
     index: &NodeIndex,
@@ -86,7 +105,7 @@ fn node_for(
     ))
 }
 
-pub(super) fn node_choice(
+fn node_choice(
     version: &NodeVersion,
     asked: Option<String>,
     source: Origin,

@@ -80,3 +80,15 @@ pub(super) fn release(
     let why = format!("it is all that the image holds; {RELEASE}=false keeps mix");
     (true, Some(why))
 }
+
+/// What is to be said where the slug could have been the release alone.
+pub(super) fn more_than_the_release(
+    release: bool,
+    slim: Slim,
+    calls_mix: Option<String>,
+) -> Option<String> {
+    let process = calls_mix.filter(|_| release && slim == Slim::Full)?;
+    Some(format!(
+        "the Procfile's {process} calls mix, iex or elixir: the slug holds more than the release"
+    ))
+}
