@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use whole_builds::pack::{App, Build, Buildpack, Container, Image, RunImage, UBUNTU_BUILDER};
-use whole_builds::{compiling, npm_registry};
+use whole_builds::{compiling, npm_registry, said};
 
 const NOTHING: [&str; 0] = [];
 
@@ -317,7 +317,7 @@ fn a_procfile_that_calls_mix_keeps_mix_and_a_later_buildpack_inherits_the_toolch
     assert!(page.contains("Deployed by Mixpack"), "{page}");
     let command = "mix run --no-start -e 'IO.puts(:ran)'";
     let ran = server.exec(&["/cnb/lifecycle/launcher", "--", "bash", "-c", command]);
-    let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+    let said = said(&ran);
     assert!(ran.status.success(), "{said}");
     assert_eq!(compiling(&said), NOTHING, "{said}");
     let log = ends_in_order(server);
@@ -393,7 +393,7 @@ fn an_image_for_tests_runs_them() {
     app.env("CNB_EXEC_ENV", "test");
     app.build().expect_success();
     let ran = app.image().run(&[], &[]);
-    let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+    let said = said(&ran);
     assert!(ran.status.success(), "{said}");
     assert!(said.contains("1 test, 0 failures"), "{said}");
     assert_eq!(compiling(&said), NOTHING, "{said}");

@@ -69,19 +69,19 @@ pub struct Settings {
 }
 
 /// The name of the app's own asset script where no `compile` key says otherwise.
-pub const COMPILE_SCRIPT: &str = "compile";
+pub(crate) const COMPILE_SCRIPT: &str = "compile";
 /// The config var that turns the check of mix.lock off.
 const CHECK_LOCKED: &str = "MIXPACK_CHECK_LOCKED";
 /// The config var that leaves the assets to another buildpack.
-pub const SKIP_ASSETS: &str = "MIXPACK_SKIP_ASSETS";
+pub(crate) const SKIP_ASSETS: &str = "MIXPACK_SKIP_ASSETS";
 /// The config var that says whether a release is built.
-pub const RELEASE: &str = "MIXPACK_RELEASE";
+pub(crate) const RELEASE: &str = "MIXPACK_RELEASE";
 /// The config var that says how much is left out of the slug.
-pub const SLIM: &str = "MIXPACK_SLIM";
+pub(crate) const SLIM: &str = "MIXPACK_SLIM";
 /// The config var that has assets built whatever has changed.
-pub const REUSE_ASSETS: &str = "MIXPACK_REUSE_ASSETS";
+pub(crate) const REUSE_ASSETS: &str = "MIXPACK_REUSE_ASSETS";
 /// The config var that has everything printed that tools say.
-pub const VERBOSE: &str = "MIXPACK_VERBOSE";
+pub(crate) const VERBOSE: &str = "MIXPACK_VERBOSE";
 
 /// All config vars of ours that are read here.
 pub(crate) const CONFIG_VARS: [&str; 7] = [

@@ -20,7 +20,7 @@ pub struct Timing {
 ///
 /// After a failure no further step begins; the ones that run are cancelled, and the first failure
 /// is the result.
-pub fn run(
+pub(crate) fn run(
     steps: &[StepPlan],
     cancel: &Cancel,
     work: &(dyn Fn(StepName) -> Result<(), Error> + Sync),
