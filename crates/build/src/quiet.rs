@@ -31,10 +31,19 @@ pub(crate) struct Quiet {
 
 enum Speech {
     Compile(Compile),
-    Fetch { got: Vec<String> },
+    Fetch {
+        got: Vec<String>,
+        /// It has said anything: mix has looked at dependencies.
+        spoke: bool,
+    },
     Digest,
-    Release { created: bool },
-    Install { done: Option<String>, warned: bool },
+    Release {
+        created: bool,
+    },
+    Install {
+        done: Option<String>,
+        warned: bool,
+    },
     Machinery,
 }
 
@@ -48,7 +57,10 @@ impl Quiet {
             | Doing::AssetScript { .. }
             | Doing::AssetsDeploy => return None,
             Doing::Compile | Doing::Answers => Speech::Compile(Compile::new(fetched())),
-            Doing::Deps => Speech::Fetch { got: Vec::new() },
+            Doing::Deps => Speech::Fetch {
+                got: Vec::new(),
+                spoke: false,
+            },
             Doing::Digest => Speech::Digest,
             Doing::Release => Speech::Release { created: false },
             Doing::JsInstall {
@@ -71,7 +83,10 @@ impl Quiet {
     pub(crate) fn take(&mut self, line: &str) {
         let fate = match &mut self.speech {
             Speech::Compile(compile) => compile.take(line, &mut self.shown),
-            Speech::Fetch { got } => fetching(line, got),
+            Speech::Fetch { got, spoke } => {
+                *spoke = true;
+                fetching(line, got)
+            }
             Speech::Digest => digesting(line),
             Speech::Release { created } => releasing(line, created),
             Speech::Install { done, warned } => installing(line, done, warned),
@@ -111,8 +126,11 @@ impl Quiet {
     fn summary(&self) -> Vec<String> {
         match &self.speech {
             Speech::Compile(compile) => compile.summary(),
-            Speech::Fetch { got } if got.is_empty() => vec!["nothing was to be fetched".to_owned()],
-            Speech::Fetch { got } => vec![format!("fetched {}", dependencies(got))],
+            Speech::Fetch { spoke: false, .. } => Vec::new(),
+            Speech::Fetch { got, .. } if got.is_empty() => {
+                vec!["nothing was to be fetched".to_owned()]
+            }
+            Speech::Fetch { got, .. } => vec![format!("fetched {}", dependencies(got))],
             Speech::Install { done, warned } => {
                 let mut lines: Vec<String> = done.iter().cloned().collect();
                 if *warned {

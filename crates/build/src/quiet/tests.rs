@@ -188,6 +188,7 @@ remote: Counting objects: 100% (3/3), done.
         read(&Doing::Deps, &[], "All dependencies are up to date\n"),
         "  nothing was to be fetched\n"
     );
+    assert_eq!(read(&Doing::Deps, &[], ""), "");
 }
 
 #[test]
