@@ -426,6 +426,27 @@ fn keys_for_hex_are_lent_to_deps_get_and_what_a_hook_leaves_of_one_does_not_ship
         let found = files_with(tree, "h3x-key");
         assert!(found.is_empty(), "{found:?}");
     }
+    drop(deploy);
+
+    // With nothing to fetch, no command is lent the key.
+    let again = app.deploy();
+    again.expect_success();
+    let log = again.log();
+    assert!(
+        log.contains("not needed: what is asked for is in place"),
+        "{log}"
+    );
+    assert!(!log.contains("told: "), "{log}");
+
+    // A new requirement is looked up with it.
+    app.edit("mix.exs", "~> 1.0\"}", ">= 1.0.0\"}");
+    let changed = app.deploy();
+    changed.expect_success();
+    assert!(
+        changed.log().contains("told: [hidden]"),
+        "{}",
+        changed.log()
+    );
 }
 
 const ORGANIZATION_KEY: &str = "h3x-key-0f-acme";

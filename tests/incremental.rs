@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
+use mirror::AppDir;
 use std::path::{Path, PathBuf};
-use whole_builds::{App, Deploy, holds, lacks, repository};
+use whole_builds::{App, Deploy, artifact_host, holds, lacks, repository};
 
 /// What the modules of the fixture saw when they were compiled, told by the slug; telling it
 /// compiles nothing.
@@ -243,4 +244,117 @@ fn what_the_last_build_left_is_named_in_the_log_and_in_the_picture() {
     second.expect_success();
     holds(&second, "       kept: erlang, elixir, hex, _build\n");
     assert_eq!(picture(), [true, true, true, false, true]);
+}
+
+const SETTLED: &str =
+    "not needed: what is asked for is in place, and the same as in the last build";
+
+/// How often the registry was asked for packages, and `mix deps.get` was run for that.
+#[track_caller]
+fn registry(app: &App, deploy: &Deploy) -> usize {
+    let requests = app.host.requests();
+    app.host.forget_requests();
+    let log = deploy.log();
+    let is_run = log.contains("$ mix deps.get");
+    assert_eq!(is_run, !log.contains(SETTLED), "{log}");
+    let asked = requests
+        .iter()
+        .filter(|request| request.path.starts_with("/hex/"));
+    let asked = asked.count();
+    assert!(is_run || asked == 0, "{asked} requests\n{log}");
+    asked
+}
+
+#[test]
+fn packages_that_are_in_place_are_not_asked_for_again() {
+    for name in ["plain-otp", "elixir-1-14", "umbrella", "monorepo"] {
+        let host = Box::leak(Box::new(artifact_host()));
+        let app = App::on(host, name, AppDir::Tmpfs);
+        let first = app.deploy();
+        first.expect_success();
+        assert!(registry(&app, &first) > 0, "{name}");
+        drop(first);
+        let second = app.deploy();
+        second.expect_success();
+        holds(&second, SETTLED);
+        assert_eq!(registry(&app, &second), 0, "{name}");
+        let none: Vec<&str> = Vec::new();
+        assert_eq!(second.compiled(), none, "{name}: {}", second.log());
+    }
+}
+
+#[test]
+fn packages_are_asked_for_where_that_may_change_something() {
+    let host = Box::leak(Box::new(artifact_host()));
+    let app = App::on(host, "compile-env", AppDir::Tmpfs);
+    let asked = |why: &str, deploy: Deploy| {
+        deploy.expect_success();
+        assert!(registry(&app, &deploy) > 0, "{why}: {}", deploy.log());
+        deploy
+    };
+    let settled = |deploy: Deploy| {
+        deploy.expect_success();
+        assert_eq!(registry(&app, &deploy), 0, "{}", deploy.log());
+    };
+    asked("first", app.deploy());
+    settled(app.deploy());
+
+    app.edit("mix.exs", "{:knobs, \"~> 1.0\"}", "{:knobs, \">= 1.0.0\"}");
+    asked("another requirement", app.deploy());
+    settled(app.deploy());
+
+    // As before, a lock that is out of step is refused, and nothing is remembered of it.
+    app.edit("mix.exs", ">= 1.0.0", "~> 1.0.1");
+    let refused = app.deploy();
+    assert!(!refused.succeeded);
+    assert!(registry(&app, &refused) > 0);
+    holds(&refused, "mix.lock is not in step with mix.exs");
+    app.edit("mix.exs", "~> 1.0.1", ">= 1.0.0");
+    settled(app.deploy());
+
+    let packages = mirror::hex_package::pack_all(&repository().join("fixtures/packages")).unwrap();
+    let line = |version: &str| {
+        let mut knobs = packages.iter().filter(|package| package.name == "knobs");
+        let one = knobs.find(|package| package.version == version);
+        one.expect("that version").lock_line()
+    };
+    app.edit("mix.lock", line("1.0.0").trim(), line("1.0.1").trim());
+    let deploy = asked("another lock", app.deploy());
+    holds(&deploy, "compiled 1 dependency: knobs");
+    settled(app.deploy());
+
+    let kept = app.cache().join("mixpack/state/deps-prod/tree/knobs");
+    std::fs::remove_dir_all(&kept).unwrap();
+    asked("a folder is missing in the cache", app.deploy());
+    std::fs::write(kept.join("lib/knobs.ex"), "damaged").unwrap();
+    asked("a file is damaged in the cache", app.deploy());
+    settled(app.deploy());
+
+    // What is in place is looked at when the hooks before have run.
+    let config = |hook: &str| {
+        let versions = "elixir_version=1.18.3\nerlang_version=27\n";
+        app.write(
+            "elixir_buildpack.config",
+            &format!("{versions}hook_pre_fetch_dependencies='{hook}'\n"),
+        );
+    };
+    config("rm -r deps/knobs");
+    asked("a hook has removed a folder", app.deploy());
+    config("touch deps/knobs/.fetched");
+    settled(app.deploy());
+    config("sed -i s/1.0.1/1.0.0/ deps/knobs/.hex");
+    asked(
+        "a hook has changed what a folder says of itself",
+        app.deploy(),
+    );
+    config("true");
+    settled(app.deploy());
+
+    app.edit(
+        "mix.exs",
+        "deps: deps()",
+        "deps: deps(), aliases: [\"deps.get\": [\"deps.get\"]]",
+    );
+    asked("an alias", app.deploy());
+    asked("an alias runs each time", app.deploy());
 }

@@ -141,3 +141,64 @@ defmodule Mix.Tasks.Mixpack.Stale do
     end
   end
 end
+
+defmodule Mix.Tasks.Mixpack.Settled do
+  @moduledoc false
+  use Mix.Task
+
+  # What `mix deps.get` goes by, written to `path` where it would change nothing of deps: what
+  # mix.exs, its children and dependencies ask for, and the lock. `only` is the environment that it
+  # fetches for, or empty for all. Whatever goes wrong here, `mix deps.get` itself can say better.
+  @impl true
+  def run([path, only]) do
+    shell = Mix.shell()
+    # What there is to say, the command that follows says.
+    Mix.shell(Mix.Shell.Process)
+
+    try do
+      with {:ok, inputs} <- inputs(only), do: File.write!(path, inputs)
+    catch
+      _, _ -> :open
+    after
+      Mix.Shell.Process.flush()
+      Mix.shell(shell)
+    end
+  end
+
+  defp inputs(only) do
+    config = Mix.Project.config()
+    env = if only != "", do: String.to_atom(only)
+    {deps, _, _} = Mix.Dep.Converger.converge(nil, nil, [env: env], &{&1, &2, &3})
+
+    if Keyword.has_key?(config[:aliases] || [], :"deps.get") or
+         Enum.any?(deps, &(to_fetch?(&1) or above_local?(&1, deps))) do
+      :open
+    else
+      hex = if Code.ensure_loaded?(Hex), do: apply(Hex, :version, [])
+      asked = {config[:deps], Enum.map(deps, &{asked(&1), Enum.map(&1.deps, fn dep -> asked(dep) end)})}
+      all = {System.version(), hex, asked, File.read(config[:lockfile])}
+      {:ok, inspect(all, limit: :infinity, printable_limit: :infinity)}
+    end
+  end
+
+  # As `do_fetch/3` and `do_finalize/3` have it (lib/mix/lib/mix/dep/fetcher.ex).
+  defp to_fetch?(dep) do
+    case Mix.Dep.check_lock(dep) do
+      %{status: {:lockmismatch, _}} -> true
+      %{status: :lockoutdated} -> true
+      %{status: :nolock} -> true
+      dep -> not Mix.Dep.available?(dep)
+    end
+  end
+
+  # `mix deps.get` has it compiled again each time.
+  defp above_local?(dep, deps) do
+    local? = fn child -> Enum.any?(deps, &(&1.app == child.app and not &1.scm.fetchable?())) end
+    dep.scm.fetchable?() and Enum.any?(dep.deps, local?)
+  end
+
+  # What does not depend on whether it is compiled already.
+  defp asked(dep) do
+    {dep.app, dep.requirement, dep.scm, Keyword.drop(dep.opts, [:app_properties, :lock])}
+  end
+end

@@ -16,6 +16,9 @@ pub(crate) const SESSION_TASK: &str = "mixpack.session";
 /// it is given.
 pub(crate) const STALE_TASK: &str = "mixpack.stale";
 
+/// The task that writes what `mix deps.get` goes by, where it would change nothing.
+pub(crate) const SETTLED_TASK: &str = "mixpack.settled";
+
 /// The task that has executables fetched before a hook that removes them again runs.
 pub(crate) const EXECUTABLES_TASK: &str = "mixpack.executables";
 

@@ -126,11 +126,6 @@ impl Quiet {
     fn summary(&self) -> Vec<String> {
         match &self.speech {
             Speech::Compile(compile) => compile.summary(),
-            Speech::Fetch { spoke: false, .. } => Vec::new(),
-            Speech::Fetch { got, .. } if got.is_empty() => {
-                vec!["nothing was to be fetched".to_owned()]
-            }
-            Speech::Fetch { got, .. } => vec![format!("fetched {}", dependencies(got))],
             Speech::Install { done, warned } => {
                 let mut lines: Vec<String> = done.iter().cloned().collect();
                 if *warned {
@@ -138,7 +133,14 @@ impl Quiet {
                 }
                 lines
             }
-            Speech::Digest | Speech::Release { .. } | Speech::Machinery => Vec::new(),
+            Speech::Fetch { spoke: false, .. }
+            | Speech::Digest
+            | Speech::Release { .. }
+            | Speech::Machinery => Vec::new(),
+            Speech::Fetch { got, .. } if got.is_empty() => {
+                vec!["nothing was to be fetched".to_owned()]
+            }
+            Speech::Fetch { got, .. } => vec![format!("fetched {}", dependencies(got))],
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::io::{self, BufRead as _, BufReader, IoSlice, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::net::sockopt::set_tcp_quickack;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// The longest request head that is read, in bytes.
@@ -113,7 +114,7 @@ impl Server {
             serving.accept(&listener, move |shared, stream| {
                 let connection = ServerConnection::new(Arc::clone(&tls));
                 let connection = connection.map_err(io::Error::other)?;
-                let mut stream = StreamOwned::new(connection, stream);
+                let mut stream = StreamOwned::new(connection, Prompt(stream));
                 shared.serve(&mut stream, &|head| routed(routes, head))?;
                 stream.conn.send_close_notify();
                 stream.flush()
@@ -177,6 +178,35 @@ struct Head {
     target: String,
     host: String,
     if_none_match: Option<String>,
+}
+
+/// A connection whose every segment is acknowledged at once.
+///
+/// Erlang's ssl ends the handshake with one small segment and sends the request in the next, which
+/// the kernel holds back until the first is acknowledged (Nagle's algorithm). That would be 40 ms
+/// later, since we have nothing to send between the two: for each package that Hex asks for.
+struct Prompt(TcpStream);
+
+impl Read for Prompt {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // It does not last: the kernel goes back to waiting once we have sent something.
+        set_tcp_quickack(&self.0, true)?;
+        self.0.read(buffer)
+    }
+}
+
+impl Write for Prompt {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_vectored(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 enum Body {

@@ -31,26 +31,47 @@ impl Build<'_> {
             log.warning(warning);
         }
         let shown = format!("mix {}", args.join(" "));
-        log.detail(&format!("$ {shown}"));
-        if credentials.are_lent() {
-            let lent = credentials.lend(&self.env)?;
-            let script = lent.script.as_deref().map(Path::to_string_lossy);
-            let mut tool = match &script {
-                None => Tool::new("mix", &args, &self.app_dir, &lent.env),
-                Some(script) => {
-                    args.splice(0..0, ["-r", script, "-S", "mix"]);
-                    Tool::new("elixir", &args, &self.app_dir, &lent.env)
-                }
-            };
-            tool.shown = shown;
-            self.run_tool(Doing::Deps, &tool, &log)?;
+        let settled = self.is_settled(&args, &shown, &log)?;
+        if settled {
+            log.detail(
+                "not needed: what is asked for is in place, and the same as in the last build",
+            );
         } else {
-            self.mix(Doing::Deps, &[&args], &shown, &log)?;
+            log.detail(&format!("$ {shown}"));
+            self.get_deps(&args, &shown, &credentials, &log)?;
         }
         self.path.open_dependencies()?;
+        if !settled {
+            self.keep_settled(&args, &shown, &log)?;
+        }
         self.renew_stale(&log)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
+    }
+
+    fn get_deps(
+        &self,
+        args: &[&str],
+        shown: &str,
+        credentials: &Credentials,
+        log: &StepLog<'_>,
+    ) -> Result<(), Error> {
+        if !credentials.are_lent() {
+            return self.mix(Doing::Deps, &[args], shown, log);
+        }
+        // What waits has seen deps as they were.
+        self.end_session();
+        let lent = credentials.lend(&self.env)?;
+        let script = lent.script.as_deref().map(Path::to_string_lossy);
+        let mut tool = match &script {
+            None => Tool::new("mix", args, &self.app_dir, &lent.env),
+            Some(script) => {
+                let args = [&["-r", script, "-S", "mix"], args].concat();
+                Tool::new("elixir", &args, &self.app_dir, &lent.env)
+            }
+        };
+        shown.clone_into(&mut tool.shown);
+        self.run_tool(Doing::Deps, &tool, log)
     }
 
     /// Runs tasks at the top of the project, in the VM that the last ones ran in where that waits.

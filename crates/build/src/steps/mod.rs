@@ -9,6 +9,7 @@ pub(crate) mod kept_assets;
 mod launch;
 mod mix;
 pub(crate) mod package_managers;
+mod settled;
 pub(crate) mod slim;
 mod stale;
 mod state;

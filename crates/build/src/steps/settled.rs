@@ -1,0 +1,83 @@
+//! Whether `mix deps.get` would change nothing: then it is left out, and Hex asks its registry for
+//! no package.
+//!
+//! mix says that each dependency in `deps` is the one in the lock. That the lock is in step with
+//! what is asked for, only Hex could say, with the registry: it has said so when the same was asked
+//! for with the same lock, whatever the registry has got since.
+
+use crate::answers::SETTLED_TASK;
+use crate::digest::Salted;
+use crate::error::{Doing, Error};
+use crate::log::StepLog;
+use crate::run::Build;
+use crate::tree::TreeError;
+use app::plan::StepName;
+use std::fs;
+use std::sync::PoisonError;
+
+impl Build<'_> {
+    /// Whether `deps` is that of the last build, and `mix deps.get` with these arguments has left
+    /// nothing to do.
+    pub(crate) fn is_settled(
+        &self,
+        args: &[&str],
+        shown: &str,
+        log: &StepLog<'_>,
+    ) -> Result<bool, Error> {
+        let lock = self.kept.lock();
+        let restored = lock
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&StepName::Deps);
+        let note = self.workspace.store.read_note(&self.settled_note());
+        let Some(note) = note.filter(|note| restored && !note.is_empty()) else {
+            return Ok(false);
+        };
+        Ok(self
+            .settled(args, shown, log)?
+            .is_some_and(|now| now == note))
+    }
+
+    /// To be called when `mix deps.get` has run.
+    pub(crate) fn keep_settled(
+        &self,
+        args: &[&str],
+        shown: &str,
+        log: &StepLog<'_>,
+    ) -> Result<(), Error> {
+        let settled = self.settled(args, shown, log)?.unwrap_or_default();
+        let store = self.workspace.store;
+        Ok(store.write_note(&self.settled_note(), &settled)?)
+    }
+
+    /// A digest of all that `mix deps.get` goes by beside the registry, if nothing is to be fetched.
+    fn settled(
+        &self,
+        args: &[&str],
+        shown: &str,
+        log: &StepLog<'_>,
+    ) -> Result<Option<String>, Error> {
+        let scratch = tempfile::tempdir()
+            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+        let written = scratch.path().join("settled");
+        let only = args.iter().skip_while(|arg| **arg != "--only").nth(1);
+        let task = [
+            SETTLED_TASK,
+            &written.to_string_lossy(),
+            only.unwrap_or(&""),
+        ];
+        self.mix(Doing::Deps, &[&task], shown, log)?;
+        let Ok(inputs) = fs::read(&written) else {
+            return Ok(None);
+        };
+        let salted = Salted::of(self.workspace.store)?;
+        let variables = salted.variables(&self.env, |name| name.starts_with("HEX_"));
+        let mut all = args.join(" ").into_bytes();
+        all.extend(variables.as_bytes());
+        all.extend(inputs);
+        Ok(Some(salted.value(&all)))
+    }
+
+    fn settled_note(&self) -> String {
+        self.kept_as("settled")
+    }
+}
