@@ -187,9 +187,12 @@ fn a_phoenix_app_boots_from_a_release_and_an_unchanged_build_reuses_every_layer(
 
 #[test]
 fn a_failed_build_leaves_the_cache_as_it_was_and_another_otp_compiles_all_again() {
-    let app = App::with_its_host("plain-otp");
+    let mut app = App::with_its_host("plain-otp");
+    let picture = app.draw();
+    let drawn = || std::fs::read_to_string(&picture).expect("a picture");
     let first = app.build();
     first.expect_success();
+    assert!(drawn().contains(" of work in "), "{}", drawn());
     let image = app.image();
     let whole = (image.id(), image.layers(), image.app_layers());
 
@@ -202,6 +205,7 @@ fn a_failed_build_leaves_the_cache_as_it_was_and_another_otp_compiles_all_again(
     assert!(!broken.succeeded, "{}", broken.log);
     holds(&broken, "Build failed: ");
     holds(&broken, "lib/plain_otp.ex:");
+    assert!(drawn().contains(": compile failed after "), "{}", drawn());
     assert_eq!(broken.lines("===> EXPORTING").count(), 0);
     app.edit(
         "lib/plain_otp.ex",
@@ -219,13 +223,20 @@ fn a_failed_build_leaves_the_cache_as_it_was_and_another_otp_compiles_all_again(
         "config/config.exs",
         "import Config\n\nconfig :plain_otp, key: System.fetch_env!(\"WORKER_KEY\")\n",
     );
+    app.env("MIXPACK_TIMELINE", "/nowhere/build.svg");
     let without = app.build();
+    holds(
+        &without,
+        "The timeline cannot be written to /nowhere/build.svg",
+    );
     assert!(!without.succeeded, "{}", without.log);
     holds(&without, "WORKER_KEY");
     holds(&without, "--env");
     assert!(!without.log.contains("heroku"), "{}", without.log);
     app.env("WORKER_KEY", "a key");
+    app.env("MIXPACK_TIMELINE", "build.svg");
     app.build().expect_success();
+    assert!(image.files().contains(&"workspace/build.svg".to_owned()));
 
     app.write(".tool-versions", "erlang 25.2.3\nelixir 1.14.0-otp-25\n");
     let other = app.build();

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -205,6 +205,17 @@ impl App {
     pub fn env(&self, name: &str, value: &str) {
         let mut env = self.env.lock().expect("no test of this app failed");
         env.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Has builds draw themselves in a volume. Gives the file.
+    pub fn draw(&mut self) -> PathBuf {
+        let dir = self.work.path().join("pictures");
+        fs::create_dir(&dir).expect("a folder for a picture");
+        let of_all = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(&dir, of_all).expect("its mode");
+        self.volumes.push(format!("{}:/pictures:rw", dir.display()));
+        self.env("MIXPACK_TIMELINE", "/pictures/build.svg");
+        dir.join("build.svg")
     }
 
     pub fn host(&self) -> &'static Server {
