@@ -395,6 +395,37 @@ fn an_image_for_tests_runs_them() {
     assert_eq!(compiling(&said), NOTHING, "{said}");
 }
 
+/// As docs/cloud-native.md has them: pack is given the file, or gets it from a URL.
+#[test]
+fn the_package_is_a_buildpack_as_a_file_and_by_its_url() {
+    let mut app = App::with_its_host("no-deps");
+    let package = Buildpack::package();
+    let version = env!("CARGO_PKG_VERSION");
+    app.take(Buildpack::at(package.to_str().expect("UTF-8")));
+    let of_file = app.build();
+    of_file.expect_success();
+    holds(&of_file, &format!("mixpack/mixpack {version}"));
+    let image = app.image();
+    let first = (image.id(), image.layers(), image.app_layers());
+    let release = "_build/prod/rel/no_deps/bin/no_deps";
+    let hello = ["--", release, "eval", "IO.inspect(NoDeps.hello())"];
+    let said = image.run(&["--entrypoint=launcher"], &hello);
+    assert_eq!(String::from_utf8_lossy(&said.stdout), ":world\n");
+
+    let path = format!("/releases/download/v{version}/mixpack-{version}-linux-amd64.cnb");
+    app.host()
+        .set_override(&path, mirror::Override::File(package));
+    app.take(Buildpack::at(&format!("{}{path}", app.host().url())));
+    let of_url = app.build();
+    of_url.expect_success();
+    let requests = app.host().requests();
+    let got = requests.iter().find(|request| request.path == path);
+    assert_eq!(got.map(|request| request.status), Some(200));
+    assert_eq!(compiling(&of_url.log), NOTHING, "{}", of_url.log);
+    let image = app.image();
+    assert_eq!((image.id(), image.layers(), image.app_layers()), first);
+}
+
 #[test]
 fn a_folder_without_an_elixir_app_is_not_detected() {
     let app = App::with_buildpacks(vec![Buildpack::under_test()]);

@@ -52,47 +52,71 @@ fn expect(output: Output) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// A buildpack's folder.
+/// A buildpack, as `pack build --buildpack` takes it.
 pub struct Buildpack {
-    dir: TempDir,
+    /// A folder, a file or a URL.
+    at: String,
+    _dir: Option<TempDir>,
 }
 
 impl Buildpack {
     /// The one under test, as its repository has it, with the executable that is tested.
     pub fn under_test() -> Self {
-        let buildpack = Self::empty();
-        let dir = buildpack.dir.path();
-        copy(&root().join("bin"), &dir.join("bin"));
-        fs::copy(root().join("buildpack.toml"), dir.join("buildpack.toml"))
-            .expect("the repository's buildpack.toml");
-        if let Some(executable) = executable() {
-            fs::copy(executable, dir.join("bin/mixpack-linux-amd64")).expect("the executable");
+        Self::in_folder(|dir| {
+            copy(&root().join("bin"), &dir.join("bin"));
+            fs::copy(root().join("buildpack.toml"), dir.join("buildpack.toml"))
+                .expect("the repository's buildpack.toml");
+            if let Some(executable) = executable() {
+                fs::copy(executable, dir.join("bin/mixpack-linux-amd64")).expect("the executable");
+            }
+        })
+    }
+
+    /// The package of the one under test: what `MIXPACK_CNB` names, or else what
+    /// `cargo xtask package` has written.
+    pub fn package() -> PathBuf {
+        std::env::var_os("MIXPACK_CNB").map_or_else(
+            || {
+                let version = env!("CARGO_PKG_VERSION");
+                root().join(format!("target/package/mixpack-{version}-linux-amd64.cnb"))
+            },
+            PathBuf::from,
+        )
+    }
+
+    /// One that `pack` gets from this place.
+    pub fn at(place: &str) -> Self {
+        Self {
+            at: place.to_owned(),
+            _dir: None,
         }
-        buildpack
     }
 
     /// One of Bash scripts, with an id below `mixpack-test/`.
     pub fn of_scripts(name: &str, detect: &str, build: &str) -> Self {
-        let buildpack = Self::empty();
-        let dir = buildpack.dir.path();
         let toml = format!(
             "api = \"0.10\"\n\n[buildpack]\nid = \"mixpack-test/{name}\"\nversion = \"0.0.1\"\n\
              sbom-formats = [\"application/vnd.cyclonedx+json\"]\n\n\
              [[targets]]\nos = \"linux\"\narch = \"amd64\"\n"
         );
-        fs::write(dir.join("buildpack.toml"), toml).expect("a buildpack.toml");
-        fs::create_dir(dir.join("bin")).expect("a folder");
-        for (script, text) in [("detect", detect), ("build", build)] {
-            let file = dir.join("bin").join(script);
-            fs::write(&file, format!("#!/bin/bash\nset -eu\n{text}\n")).expect("a script");
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("its mode");
-        }
-        buildpack
+        Self::in_folder(|dir| {
+            fs::write(dir.join("buildpack.toml"), toml).expect("a buildpack.toml");
+            fs::create_dir(dir.join("bin")).expect("a folder");
+            for (script, text) in [("detect", detect), ("build", build)] {
+                let file = dir.join("bin").join(script);
+                fs::write(&file, format!("#!/bin/bash\nset -eu\n{text}\n")).expect("a script");
+                fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("its mode");
+            }
+        })
     }
 
-    fn empty() -> Self {
+    fn in_folder(fill: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::tempdir().expect("a folder for a buildpack");
-        Self { dir }
+        fill(dir.path());
+        Self {
+            at: dir.path().display().to_string(),
+            _dir: Some(dir),
+        }
     }
 }
 
@@ -187,6 +211,11 @@ impl App {
         self.run_image = Some(image.name.clone());
     }
 
+    /// Has the buildpack under test come from there from now on.
+    pub fn take(&mut self, buildpack: Buildpack) {
+        self.buildpacks = vec![buildpack];
+    }
+
     /// With another buildpack before the others.
     #[must_use]
     pub fn preceded_by(mut self, buildpack: Buildpack) -> Self {
@@ -272,7 +301,7 @@ impl App {
                 .arg(format!("type={kind};format=volume;name={name}"));
         }
         for buildpack in &self.buildpacks {
-            pack.arg("--buildpack").arg(buildpack.dir.path());
+            pack.arg("--buildpack").arg(&buildpack.at);
         }
         for (name, value) in &*self.env.lock().expect("no test of this app failed") {
             pack.arg("--env").arg(format!("{name}={value}"));
