@@ -1,6 +1,7 @@
 //! Builds with the real `pack` and the real lifecycle, in Docker.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -381,6 +382,48 @@ fn an_unknown_version_is_refused_before_a_download_and_a_library_needs_no_javasc
         &["--", release, "eval", "IO.inspect(NoDeps.hello())"],
     );
     assert_eq!(String::from_utf8_lossy(&said.stdout), ":world\n");
+}
+
+#[test]
+fn the_bill_of_materials_names_what_pnpm_has_locked_for_more_than_development() {
+    let app = App::fixture("phoenix-npm");
+    app.env("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.remove("assets/package-lock.json");
+    let package = app.read("assets/package.json").replace(
+        "\"phoenix\": \"file:../deps/phoenix\"",
+        "\"topbar\": \"3.0.0\"",
+    );
+    let package = package.replace("--bundle", "--bundle --external:phoenix");
+    app.write("assets/package.json", &package);
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("package.json"), &package).expect("a package.json");
+    let install = Command::new("npm")
+        .args(["exec", "--yes", "--package=pnpm@9.1.0", "--"])
+        .args(["pnpm", "install", "--lockfile-only"])
+        .current_dir(folder.path())
+        .output()
+        .expect("npm runs");
+    assert!(install.status.success(), "{install:?}");
+    let lockfile = std::fs::read_to_string(folder.path().join("pnpm-lock.yaml"));
+    app.write("assets/pnpm-lock.yaml", &lockfile.expect("a lockfile"));
+
+    app.build().expect_success();
+    let sbom = app.image().sbom();
+    let components = &sbom["layers/sbom/launch/mixpack_mixpack/sbom.cdx.json"]["components"];
+    let of_npm: Vec<&Value> = components
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|one| {
+            let purl = one["purl"].as_str();
+            purl.is_some_and(|purl| purl.starts_with("pkg:npm/"))
+        })
+        .collect();
+    let [topbar] = of_npm[..] else {
+        panic!("{of_npm:?}");
+    };
+    assert_eq!(topbar["purl"], "pkg:npm/topbar@3.0.0");
+    assert_eq!(topbar["hashes"][0]["alg"], "SHA-512");
 }
 
 #[test]

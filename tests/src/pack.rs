@@ -266,6 +266,10 @@ impl App {
         fs::write(file, text.replace(from, to)).expect("a file of the app");
     }
 
+    pub fn remove(&self, path: &str) {
+        fs::remove_file(self.source.path().join(path)).expect("a file of the app");
+    }
+
     /// A file of the app's source.
     pub fn read(&self, path: &str) -> String {
         fs::read_to_string(self.source.path().join(path)).expect("a file of the app")
