@@ -91,7 +91,8 @@ fn carried_out(
         log,
         cancel,
         report: &report,
-        timeline: timeline(context),
+        // In a volume, to be had of a build that fails too; or in the app's folder, where we are.
+        timeline: context.platform.get(timeline::VARIABLE).map(PathBuf::from),
     })?;
     let Built {
         record,
@@ -120,6 +121,7 @@ fn carried_out(
 
 fn environment(context: &BuildContext<Mixpack>) -> Environment {
     let mut variables = context.platform.variables.clone();
+    // Meant for us alone: nothing that is kept may depend on it.
     variables.remove(OsStr::new(timeline::VARIABLE));
     let environment = Environment::new(process_env(), variables);
     let exec_env = std::env::var(EXEC_ENV)
@@ -137,18 +139,9 @@ fn environment(context: &BuildContext<Mixpack>) -> Environment {
     })
 }
 
-/// The file that gets a picture of the build: in a volume, to be had of a build that fails too, or
-/// in the app's folder.
-fn timeline(context: &BuildContext<Mixpack>) -> Option<PathBuf> {
-    let of_user = context.platform.get(timeline::VARIABLE);
-    of_user
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os(timeline::VARIABLE).map(PathBuf::from))
-}
-
-/// Our environment, without what is meant for us alone: some of it is new in every build.
+/// Our environment, without what the lifecycle tells us alone: some of it is new in every build.
 fn process_env() -> Env {
-    let for_us = |name: &OsStr| name.as_bytes().starts_with(b"CNB_") || name == timeline::VARIABLE;
+    let for_us = |name: &OsStr| name.as_bytes().starts_with(b"CNB_");
     std::env::vars_os()
         .filter(|(name, _)| !for_us(name))
         .collect()
