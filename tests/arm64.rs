@@ -12,7 +12,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use whole_builds::{App, EMULATOR, artifact_host};
+use whole_builds::{App, EMULATOR, artifact_host, own_host, repository};
 
 const OTP: &str = "OTP-27.3.4.1.tar.gz";
 const NODE: &str = "24.21.0";
@@ -75,12 +75,8 @@ fn emulate(args: &[&str], env: &[(&str, String)]) -> Output {
         .expect("the emulator runs")
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
-
 fn fixture(name: &str) -> String {
-    let dir = root().join("fixtures").join(name);
+    let dir = repository().join("fixtures").join(name);
     dir.to_str().unwrap().to_owned()
 }
 
@@ -138,7 +134,7 @@ fn it_detects_for_the_lifecycle() {
             .args([dir.path(), &plan])
             .current_dir(app)
             .env_clear()
-            .env("CNB_BUILDPACK_DIR", root())
+            .env("CNB_BUILDPACK_DIR", repository())
             .env("CNB_PLATFORM_DIR", dir.path())
             .env("CNB_BUILD_PLAN_PATH", &plan)
             .env("CNB_TARGET_OS", "linux")
@@ -177,7 +173,7 @@ fn it_plans_for_arm64() {
 #[test]
 fn it_finds_hosts_by_name_and_trusts_the_systems_authorities() {
     let upstream = Upstream::start(arm64_host()).unwrap();
-    let host: &'static Server = Box::leak(Box::new(artifact_host()));
+    let host = own_host();
     let mut app = emulated(App::on(host, "no-deps", AppDir::Missing));
     app.sandbox = upstream.shown_to(app.sandbox).unwrap();
     let output = app

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use whole_builds::{App, Deploy, npm_registry};
+use whole_builds::{App, Deploy, holds, npm_registry, said};
 
 /// The packages of phoenix-npm, the one from `deps` aside.
 const PACKAGES: &str = "\"scripts\": {\"deploy\": \"esbuild js/app.js --bundle --minify '--external:/images/*' \
@@ -66,14 +66,6 @@ fn digested(slug: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
-}
-
-fn holds(deploy: &Deploy, text: &str) {
-    assert!(
-        deploy.stdout.contains(text),
-        "no {text:?} in\n{}",
-        deploy.log()
-    );
 }
 
 #[test]
@@ -484,6 +476,7 @@ fn components_of_bower_are_installed_by_the_apps_bower_or_by_that_of_the_registr
         "assets/.bowerrc",
         "{\"scripts\": {\"postinstall\": \"bower --version\"}}",
     );
+    app.config("MIXPACK_VERBOSE", "true");
     let own = app.deploy();
     expect_digested(&own);
     holds(&own, "1.8.8");
@@ -514,7 +507,7 @@ fn then(app: &App, deploy: &Deploy, script: &str) {
         .command("bash", ["-c", &script])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let said = said(&output);
     assert!(output.status.success(), "{said}");
 }
 

@@ -4,12 +4,13 @@
 
 use mirror::stack::Signal;
 use mirror::{AppDir, Override};
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 use walkdir::WalkDir;
-use whole_builds::{App, Deploy, Dyno, artifact_host, compiling, links_that_leave, npm_registry};
+use whole_builds::{
+    App, Deploy, Dyno, artifacts, beams, compiling, files_with, links_that_leave, listing,
+    npm_registry, own_host, repository, said, size,
+};
 
 const NOTHING: [&str; 0] = [];
 const NO_PATHS: [PathBuf; 0] = [];
@@ -28,24 +29,11 @@ fn boots_without_compiling(dyno: &Dyno, web: &str, path: &str) -> String {
 #[track_caller]
 fn compiles_nothing(dyno: &Dyno, command: &str) -> String {
     let output = dyno.run(command);
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let said = said(&output);
     assert!(output.status.success(), "{command}: {said}");
     assert_eq!(compiling(&said), NOTHING, "{command}: {said}");
     assert!(!said.contains("warning"), "{command}: {said}");
     said
-}
-
-/// Path and modification time of every beam file of a slug.
-fn beams(slug: &Path) -> BTreeMap<PathBuf, SystemTime> {
-    WalkDir::new(slug.join("_build"))
-        .into_iter()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.path().extension().is_some_and(|e| e == "beam"))
-        .map(|entry| {
-            let time = entry.metadata().unwrap().modified().unwrap();
-            (entry.path().strip_prefix(slug).unwrap().to_owned(), time)
-        })
-        .collect()
 }
 
 /// The digested names in a manifest.
@@ -72,7 +60,7 @@ fn phoenix_npm_deploys_and_a_second_deploy_compiles_only_what_changed() {
     let cold = app.deploy();
     cold.expect_success();
     assert_eq!(links_that_leave(&cold.slug), NO_PATHS);
-    let first = beams(&cold.slug);
+    let first = beams(&cold.slug, ".");
     assert!(
         digested(&cold.slug, ".")
             .iter()
@@ -96,7 +84,7 @@ fn phoenix_npm_deploys_and_a_second_deploy_compiles_only_what_changed() {
     let unchanged = app.deploy();
     unchanged.expect_success();
     assert_eq!(unchanged.compiled(), NOTHING, "{}", unchanged.log());
-    assert_eq!(beams(&unchanged.slug), first);
+    assert_eq!(beams(&unchanged.slug, "."), first);
     drop(unchanged);
 
     app.edit(
@@ -106,7 +94,7 @@ fn phoenix_npm_deploys_and_a_second_deploy_compiles_only_what_changed() {
     );
     let changed = app.deploy();
     changed.expect_success();
-    let second = beams(&changed.slug);
+    let second = beams(&changed.slug, ".");
     let touched: Vec<_> = second
         .iter()
         .filter(|(path, time)| first.get(*path) != Some(time))
@@ -115,7 +103,7 @@ fn phoenix_npm_deploys_and_a_second_deploy_compiles_only_what_changed() {
     assert_eq!(touched, ["Elixir.PhoenixNpm.Page.beam"]);
     assert_eq!(
         changed.compiled(),
-        ["Compiling 1 file (.ex)"],
+        ["compiled phoenix_npm: 1 file"],
         "{}",
         changed.log()
     );
@@ -252,12 +240,7 @@ fn both_phoenix_apps_of_an_umbrella_get_their_assets() {
 #[test]
 fn a_git_dependency_is_fetched_and_kept() {
     let app = App::fixture("git-dep");
-    app.config("GIT_CONFIG_COUNT", "1");
-    app.config(
-        "GIT_CONFIG_KEY_0",
-        &format!("url.{}/git/.insteadOf", app.host.url()),
-    );
-    app.config("GIT_CONFIG_VALUE_0", "https://git.example.invalid/");
+    app.git_from(&format!("{}/git/", app.host.url()));
     // A leaked GIT_DIR would lead every git command to the wrong repository.
     app.config("GIT_DIR", "/nowhere");
     let deploy = app.deploy();
@@ -277,8 +260,8 @@ fn a_dependency_built_by_rebar3_compiles_with_our_rebar3() {
     let deploy = app.deploy();
     deploy.expect_success();
     assert!(
-        deploy.stdout.contains("===> "),
-        "rebar3 has run: {}",
+        deploy.stdout.contains("compiled 1 dependency: "),
+        "{}",
         deploy.stdout
     );
     let requests = app.host.requests();
@@ -364,8 +347,8 @@ fn an_archive_without_a_published_checksum_is_installed_and_said_so() {
 
 #[test]
 fn otp_that_was_installed_for_another_root_runs_from_ours() {
-    let host = Box::leak(Box::new(artifact_host()));
-    let mirror = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-toolchains/mirror");
+    let host = own_host();
+    let mirror = artifacts();
     let list = fs::read_to_string(mirror.join("builds/otp/amd64/ubuntu-24.04/builds.txt")).unwrap();
     let reference = list
         .lines()
@@ -406,7 +389,7 @@ fn without_a_usable_runtime_path_the_app_is_built_in_place_and_told() {
         (AppDir::ReadOnly, "read-only"),
         (AppDir::Missing, "missing"),
     ] {
-        let host = Box::leak(Box::new(artifact_host()));
+        let host = own_host();
         let app = App::on(host, "no-deps", app_dir);
         let deploy = app.deploy();
         deploy.expect_success();
@@ -425,15 +408,12 @@ fn without_a_usable_runtime_path_the_app_is_built_in_place_and_told() {
 
 #[test]
 fn building_in_the_runtime_path_itself_needs_no_links() {
-    let host = Box::leak(Box::new(artifact_host()));
+    let host = own_host();
     let dir = tempfile::tempdir().unwrap();
     let app_dir = dir.path().join("app");
     fs::create_dir(&app_dir).unwrap();
     let app = App::on(host, "phoenix-npm", AppDir::Bind(app_dir.clone()));
-    whole_builds::copy(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/phoenix-npm"),
-        &app_dir,
-    );
+    whole_builds::copy(&repository().join("fixtures/phoenix-npm"), &app_dir);
     app.sandbox.give(&app_dir).unwrap();
     let deploy = app.compile(Path::new("/app"));
     deploy.expect_success();
@@ -452,13 +432,10 @@ fn building_in_the_runtime_path_itself_needs_no_links() {
 #[test]
 fn a_copy_of_the_source_in_the_runtime_path_is_left_as_it_was() {
     // As herokuish has it during a build.
-    let host = Box::leak(Box::new(artifact_host()));
+    let host = own_host();
     let dir = tempfile::tempdir().unwrap();
     let app_dir = dir.path().join("app");
-    whole_builds::copy(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/umbrella"),
-        &app_dir,
-    );
+    whole_builds::copy(&repository().join("fixtures/umbrella"), &app_dir);
     let app = App::on(host, "umbrella", AppDir::Bind(app_dir.clone()));
     app.sandbox.give(&app_dir).unwrap();
     let before = listing(&app_dir);
@@ -470,18 +447,9 @@ fn a_copy_of_the_source_in_the_runtime_path_is_left_as_it_was() {
     boots_without_compiling(&dyno, &web, "/");
 }
 
-fn listing(dir: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<_> = WalkDir::new(dir)
-        .into_iter()
-        .map(|entry| entry.unwrap().into_path())
-        .collect();
-    paths.sort();
-    paths
-}
-
 #[test]
 fn a_terminated_build_cleans_up_and_the_next_one_succeeds() {
-    let host = Box::leak(Box::new(artifact_host()));
+    let host = own_host();
     let dir = tempfile::tempdir().unwrap();
     let app_dir = dir.path().join("app");
     fs::create_dir(&app_dir).unwrap();
@@ -669,19 +637,6 @@ fn config_vars_reach_the_build_to_the_byte_and_the_slug_not_at_all() {
     assert!(!deploy.log().contains("m4rk3r-of-a-secret"));
 }
 
-fn files_with(tree: &Path, marker: &[u8]) -> Vec<PathBuf> {
-    WalkDir::new(tree)
-        .into_iter()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_file())
-        .filter(|entry| {
-            let bytes = fs::read(entry.path()).unwrap_or_default();
-            bytes.windows(marker.len()).any(|window| window == marker)
-        })
-        .map(walkdir::DirEntry::into_path)
-        .collect()
-}
-
 #[test]
 fn ten_builds_leave_cache_and_slug_as_large_as_two() {
     let app = App::fixture("no-deps");
@@ -703,20 +658,6 @@ fn ten_builds_leave_cache_and_slug_as_large_as_two() {
             "{bytes} after ten, {bytes_once} after two"
         );
     }
-}
-
-/// Files and bytes of a tree.
-fn size(tree: &Path) -> (usize, u64) {
-    let files = WalkDir::new(tree)
-        .into_iter()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_file());
-    files.fold((0, 0), |(count, bytes), file| {
-        (
-            count + 1,
-            bytes + file.metadata().map_or(0, |metadata| metadata.len()),
-        )
-    })
 }
 
 #[test]

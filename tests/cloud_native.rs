@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use whole_builds::pack::{App, Build, Buildpack, Container, Image, RunImage, UBUNTU_BUILDER};
-use whole_builds::{compiling, npm_registry};
+use whole_builds::{compiling, npm_registry, said};
 
 const NOTHING: [&str; 0] = [];
 
@@ -77,6 +77,21 @@ fn added(build: &Build) -> Vec<&str> {
         .collect()
 }
 
+/// What the buildpack says is headers, what belongs to them, warnings, and blank lines.
+#[track_caller]
+fn is_aligned(log: &str) {
+    let (_, behind) = log.split_once("===> BUILDING\n").expect("the build");
+    let (said, _) = behind.split_once("===> EXPORTING").expect("its end");
+    for line in said.lines() {
+        let begins = ["- ", "  ", "! "]
+            .iter()
+            .any(|begin| line.starts_with(begin));
+        assert!(begins || line.is_empty(), "{line:?}\n{said}");
+        assert!(!line.contains(['\t', '\r']), "{line:?}");
+    }
+    assert!(said.contains("\n- Built\n"), "{said}");
+}
+
 #[test]
 fn a_phoenix_app_boots_from_a_release_and_an_unchanged_build_reuses_every_layer() {
     let mut app = App::with_its_host("phoenix-npm");
@@ -100,9 +115,10 @@ fn a_phoenix_app_boots_from_a_release_and_an_unchanged_build_reuses_every_layer(
 
     let cold = app.build();
     cold.expect_success();
+    is_aligned(&cold.log);
     assert_eq!(
         compiling(&cold.log).last(),
-        Some(&"Compiling 18 files (.ex)"),
+        Some(&"compiled phoenix_npm: 18 files"),
         "{}",
         cold.log
     );
@@ -158,7 +174,7 @@ fn a_phoenix_app_boots_from_a_release_and_an_unchanged_build_reuses_every_layer(
     changed.expect_success();
     assert_eq!(
         compiling(&changed.log),
-        ["Compiling 1 file (.ex)"],
+        ["compiled phoenix_npm: 1 file"],
         "{}",
         changed.log
     );
@@ -242,8 +258,7 @@ fn a_failed_build_leaves_the_cache_as_it_was_and_another_otp_compiles_all_again(
     app.write(".tool-versions", "erlang 25.2.3\nelixir 1.14.0-otp-25\n");
     let other = app.build();
     other.expect_success();
-    holds(&other, "Compiling 3 files (.ex)");
-    holds(&other, "==> jason_lite");
+    holds(&other, "compiled 1 dependency: jason_lite");
     assert_ne!(image.app_layers(), whole.2);
     let release = "_build/prod/rel/plain_otp/bin/plain_otp";
     let version = "IO.puts(\"OTP #{:erlang.system_info(:otp_release)}\")";
@@ -314,7 +329,7 @@ fn a_procfile_that_calls_mix_keeps_mix_and_a_later_buildpack_inherits_the_toolch
     assert!(page.contains("Deployed by Mixpack"), "{page}");
     let command = "mix run --no-start -e 'IO.puts(:ran)'";
     let ran = server.exec(&["/cnb/lifecycle/launcher", "--", "bash", "-c", command]);
-    let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+    let said = said(&ran);
     assert!(ran.status.success(), "{said}");
     assert_eq!(compiling(&said), NOTHING, "{said}");
     let log = ends_in_order(server);
@@ -432,7 +447,7 @@ fn an_image_for_tests_runs_them() {
     app.env("CNB_EXEC_ENV", "test");
     app.build().expect_success();
     let ran = app.image().run(&[], &[]);
-    let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+    let said = said(&ran);
     assert!(ran.status.success(), "{said}");
     assert!(said.contains("1 test, 0 failures"), "{said}");
     assert_eq!(compiling(&said), NOTHING, "{said}");

@@ -3,17 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
 use std::fs;
-use std::process::Output;
 use whole_builds::postgres::{Postgres, bring_driver};
-use whole_builds::{App, compiling};
+use whole_builds::{App, compiling, said};
 
 const NOTHING: [&str; 0] = [];
 const TABLES: &str = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1";
-
-fn said(output: &Output) -> String {
-    let all = [output.stdout.as_slice(), &output.stderr].concat();
-    String::from_utf8_lossy(&all).into_owned()
-}
 
 #[test]
 fn migrations_run_once_in_the_slug_and_web_answers_from_the_database() {

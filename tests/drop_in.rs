@@ -3,31 +3,19 @@
 
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
-use mirror::{AppDir, Override, Server};
+use mirror::{AppDir, Override};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 use walkdir::WalkDir;
-use whole_builds::{App, Deploy, artifact_host, compiling, npm_registry};
+use whole_builds::{
+    App, Deploy, artifacts, compiling, holds, lacks, npm_registry, own_host, repository, said,
+};
 
 const NOTHING: [&str; 0] = [];
 const CONFIG: &str = "elixir_buildpack.config";
 const STATIC_CONFIG: &str = "phoenix_static_buildpack.config";
-
-fn said(output: &Output) -> String {
-    let all = [output.stdout.as_slice(), &output.stderr].concat();
-    String::from_utf8_lossy(&all).into_owned()
-}
-
-/// An artifact host to count the requests of.
-fn own_host() -> &'static Server {
-    Box::leak(Box::new(artifact_host()))
-}
-
-fn mirror() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-toolchains/mirror")
-}
 
 /// A program of the app's source, or of the sandbox.
 fn executable(path: &Path, text: &str) {
@@ -36,33 +24,11 @@ fn executable(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-fn source(app: &App) -> PathBuf {
-    app.sandbox.tmp().join("source")
-}
-
-#[track_caller]
-fn holds(deploy: &Deploy, text: &str) {
-    assert!(
-        deploy.log().contains(text),
-        "no {text:?} in\n{}",
-        deploy.log()
-    );
-}
-
-#[track_caller]
-fn lacks(deploy: &Deploy, text: &str) {
-    assert!(
-        !deploy.log().contains(text),
-        "{text:?} in\n{}",
-        deploy.log()
-    );
-}
-
 #[test]
 fn an_old_config_file_with_windows_line_ends_a_branch_and_hooks_of_every_kind() {
     // A branch of upstream's, with the files of 1.18.3.
     let host = own_host();
-    let list = fs::read_to_string(mirror().join("builds/elixir/builds.txt")).unwrap();
+    let list = fs::read_to_string(artifacts().join("builds/elixir/builds.txt")).unwrap();
     let branch = |commit: &str| {
         let line = list
             .lines()
@@ -80,13 +46,13 @@ fn an_old_config_file_with_windows_line_ends_a_branch_and_hooks_of_every_kind() 
         );
     };
     listed(&"1".repeat(40));
-    let zip = mirror().join("builds/elixir/v1.18.3-otp-27.zip");
+    let zip = artifacts().join("builds/elixir/v1.18.3-otp-27.zip");
     host.set_override("/builds/elixir/v1.18-otp-27.zip", Override::File(zip));
 
     let app = App::on(host, "no-deps", AppDir::Tmpfs);
     app.config("DATABASE_URL", "ecto://not-in-the-log");
     executable(
-        &source(&app).join("script/prepare"),
+        &app.source().join("script/prepare"),
         "#!/bin/sh\nprintf '%s|' \"$@\" \"$PWD\" \"$FLAVOUR\" >> order.txt\necho >> order.txt\n",
     );
     let config = [
@@ -167,7 +133,7 @@ fn an_old_config_file_with_windows_line_ends_a_branch_and_hooks_of_every_kind() 
 #[test]
 fn a_committed_platform_tools_own_homes_of_mix_and_hex_and_no_env_dir() {
     let app = App::fixture("rebar-dep");
-    let bogus = source(&app).join(".platform_tools");
+    let bogus = app.source().join(".platform_tools");
     executable(&bogus.join("erlang/bin/erl"), "#!/bin/sh\nexit 66\n");
     executable(
         &bogus.join("wkhtmltopdf"),
@@ -187,7 +153,7 @@ fn a_committed_platform_tools_own_homes_of_mix_and_hex_and_no_env_dir() {
     }
     let deploy = app.deploy();
     deploy.expect_success();
-    holds(&deploy, "===> ");
+    holds(&deploy, "compiled 1 dependency: ");
     holds(&deploy, "$ mix deps.get --only staging");
     for (place, there) in [
         (".homes/mix/archives", true),
@@ -254,7 +220,7 @@ fn a_slug_for_another_runtime_path_starts_there_without_compiling() {
 fn herokuish_finds_what_it_calls_and_its_command_line_starts_the_app() {
     let dir = tempfile::tempdir().unwrap();
     let app_dir = dir.path().join("app");
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/phoenix-npm");
+    let fixture = repository().join("fixtures/phoenix-npm");
     whole_builds::copy(&fixture, &app_dir);
     let mut app = App::fixture("phoenix-npm").in_app_dir(AppDir::Bind(app_dir.clone()));
     // A uid of its choice, config vars as variables too, the working directory is the build's.
@@ -267,7 +233,7 @@ fn herokuish_finds_what_it_calls_and_its_command_line_starts_the_app() {
         .env("CURL_TIMEOUT", "180");
     app.write(".env", "GREETING=\"hello dokku\"\n");
     let tmp = app.sandbox.tmp();
-    whole_builds::copy(&source(&app), &tmp.join("build"));
+    whole_builds::copy(app.source(), &tmp.join("build"));
     for place in [
         &tmp.join("build"),
         &tmp.join("cache"),
@@ -507,9 +473,14 @@ fn a_change_of_what_one_dependency_is_compiled_with_rebuilds_that_one_and_no_old
         .stdout
         .lines()
         .map(str::trim)
-        .filter_map(|line| line.strip_prefix("Generated "))
+        .filter_map(|line| line.strip_prefix("compiled "))
         .collect();
-    assert_eq!(built, ["paint app", "no_deps app"], "{}", deploy.log());
+    assert_eq!(
+        built,
+        ["1 dependency: paint", "no_deps"],
+        "{}",
+        deploy.log()
+    );
     assert!(
         !deploy.slug.join("deps/paper").exists(),
         "it is not used any more"
@@ -611,8 +582,8 @@ fn stock_apps_of_phoenix_1_6_to_1_8_deploy_without_a_config_file() {
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.remove(CONFIG);
     app.remove("Procfile");
-    let mix_exs = fs::read_to_string(source(&app).join("mix.exs")).unwrap();
-    let profiles = fs::read_to_string(source(&app).join("config/config.exs")).unwrap();
+    let mix_exs = fs::read_to_string(app.source().join("mix.exs")).unwrap();
+    let profiles = fs::read_to_string(app.source().join("config/config.exs")).unwrap();
     let digested = |deploy: &Deploy| {
         let text = fs::read_to_string(deploy.slug.join("priv/static/cache_manifest.json"));
         let json: serde_json::Value = serde_json::from_str(&text.unwrap()).unwrap();

@@ -7,17 +7,11 @@ use mirror::Server;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use walkdir::WalkDir;
-use whole_builds::{App, Deploy, Dyno, bare_image, compiling, stack};
+use std::path::Path;
+use std::process::Command;
+use whole_builds::{App, Deploy, Dyno, bare_image, compiling, files_with, said, stack};
 
 const NOTHING: [&str; 0] = [];
-
-fn said(output: &Output) -> String {
-    let all = [output.stdout.as_slice(), &output.stderr].concat();
-    String::from_utf8_lossy(&all).into_owned()
-}
 
 #[track_caller]
 fn no_locale_warning(text: &str) {
@@ -306,31 +300,11 @@ impl Private {
     }
 }
 
-fn files_with(tree: &Path, marker: &str) -> Vec<PathBuf> {
-    WalkDir::new(tree)
-        .into_iter()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_file())
-        .filter(|entry| {
-            let bytes = fs::read(entry.path()).unwrap_or_default();
-            bytes
-                .windows(marker.len())
-                .any(|window| window == marker.as_bytes())
-        })
-        .map(walkdir::DirEntry::into_path)
-        .collect()
-}
-
 #[test]
 fn a_private_git_dependency_is_fetched_and_its_token_is_found_nowhere() {
     let app = App::fixture("git-dep");
     let port = PRIVATE_GIT.start(app.host);
-    app.config("GIT_CONFIG_COUNT", "1");
-    app.config(
-        "GIT_CONFIG_KEY_0",
-        &format!("url.http://127.0.0.1:{port}/.insteadOf"),
-    );
-    app.config("GIT_CONFIG_VALUE_0", "https://git.example.invalid/");
+    app.git_from(&format!("http://127.0.0.1:{port}/"));
     // What every other command of the build sees, and a tool that repeats the token.
     app.edit(
         "elixir_buildpack.config",
@@ -576,12 +550,7 @@ fn a_key_for_git_over_ssh_is_given_to_ssh_alone() {
     app.sandbox = app
         .sandbox
         .env("PATH", "/tmp/bin:/usr/local/bin:/usr/bin:/bin");
-    app.config("GIT_CONFIG_COUNT", "1");
-    app.config(
-        "GIT_CONFIG_KEY_0",
-        "url.ssh://git@127.0.0.1/tmp/git/.insteadOf",
-    );
-    app.config("GIT_CONFIG_VALUE_0", "https://git.example.invalid/");
+    app.git_from("ssh://git@127.0.0.1/tmp/git/");
     assert!(!app.deploy().succeeded);
     app.config(
         "GIT_SSH_KEY",

@@ -7,7 +7,7 @@ use mirror::faults::{Behaviour, FaultServer, Framing};
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use whole_builds::{App, Deploy, artifacts};
+use whole_builds::{App, Deploy, artifacts, unwrapped};
 
 const OTP_LIST: &str = "/builds/otp/amd64/ubuntu-24.04/builds.txt";
 const OTP: &str = "/builds/otp/amd64/ubuntu-24.04/OTP-27.3.4.1.tar.gz";
@@ -43,15 +43,6 @@ fn installer(host: &FaultServer, ending: &str) -> String {
 fn once(fault: Behaviour, path: &str) -> Behaviour {
     let then = Behaviour::Ok(body(path));
     Behaviour::FailTimes(1, Box::new(fault), Box::new(then))
-}
-
-/// The log with its errors' paragraphs in one line each, without colours.
-fn unwrapped(deploy: &Deploy) -> String {
-    let plain = deploy
-        .log()
-        .replace("\x1b[1;31m", "")
-        .replace("\x1b[0m", "");
-    plain.replace("\n !     ", " ")
 }
 
 #[track_caller]

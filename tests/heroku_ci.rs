@@ -6,17 +6,11 @@ use mirror::AppDir;
 use mirror::stack::Signal;
 use std::fs;
 use std::path::Path;
-use std::process::Output;
 use std::time::{Duration, Instant};
-use whole_builds::{App, Dyno, artifact_host, compiling};
+use whole_builds::{App, Dyno, compiling, own_host, repository, said};
 
 const NOTHING: [&str; 0] = [];
 const TEST: &str = "/tmp/buildpack/bin/test /app /tmp/env";
-
-fn said(output: &Output) -> String {
-    let all = [output.stdout.as_slice(), &output.stderr].concat();
-    String::from_utf8_lossy(&all).into_owned()
-}
 
 /// Runs `bin/test`: what it said and its exit status.
 #[track_caller]
@@ -90,12 +84,12 @@ fn tests_run_in_a_moved_directory_in_test_and_the_deploys_cache_stays() {
 
 #[test]
 fn ci_builds_in_the_runtime_path_itself() {
-    let host = Box::leak(Box::new(artifact_host()));
+    let host = own_host();
     let dir = tempfile::tempdir().unwrap();
     let app_dir = dir.path().join("app");
     fs::create_dir(&app_dir).unwrap();
     let app = App::on(host, "elixir-1-14", AppDir::Bind(app_dir.clone()));
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/elixir-1-14");
+    let fixture = repository().join("fixtures/elixir-1-14");
     whole_builds::copy(&fixture, &app_dir);
     app.sandbox.give(&app_dir).unwrap();
     let built = app.test_compile(Some(Path::new("/app")));

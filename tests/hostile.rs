@@ -103,12 +103,8 @@ impl Outside {
     }
 }
 
-fn source(app: &App) -> PathBuf {
-    app.sandbox.tmp().join("source")
-}
-
 fn put_link(app: &App, name: &str, target: &str) {
-    let link = source(app).join(name);
+    let link = app.source().join(name);
     fs::create_dir_all(link.parent().unwrap()).unwrap();
     symlink(target, link).unwrap();
 }
@@ -152,8 +148,8 @@ fn folders_of_the_build_that_are_links_out_of_the_app_are_refused() {
         "assets/node_modules",
         "assets",
     ] {
-        let link = source(&app).join(name);
-        let kept = source(&app).with_file_name("kept");
+        let link = app.source().join(name);
+        let kept = app.source().with_file_name("kept");
         let was_there = link.exists();
         if was_there {
             fs::rename(&link, &kept).unwrap();
@@ -191,12 +187,7 @@ fn folders_of_the_build_that_are_links_out_of_the_app_are_refused() {
 #[test]
 fn links_names_and_leftovers_in_an_app_do_no_harm() {
     let app = App::fixture("git-dep");
-    app.config("GIT_CONFIG_COUNT", "1");
-    app.config(
-        "GIT_CONFIG_KEY_0",
-        &format!("url.{}/git/.insteadOf", app.host.url()),
-    );
-    app.config("GIT_CONFIG_VALUE_0", "https://git.example.invalid/");
+    app.git_from(&format!("{}/git/", app.host.url()));
     let outside = Outside::of(&app);
     for name in [
         ".profile.d/elixir_buildpack_paths.sh",
@@ -236,18 +227,19 @@ fn links_names_and_leftovers_in_an_app_do_no_harm() {
     ];
     for name in odd {
         for folder in ["", "lib", "priv", "priv/static"] {
-            let folder = source(&app).join(folder);
+            let folder = app.source().join(folder);
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join(OsStr::from_bytes(name)), "kept").unwrap();
         }
-        let folder = source(&app)
+        let folder = app
+            .source()
             .join("priv/folders")
             .join(OsStr::from_bytes(name));
         fs::create_dir_all(&folder).unwrap();
         symlink("loop", folder.join("loop")).unwrap();
     }
     // Larger than what any of us should read into memory.
-    let huge = fs::File::create(source(&app).join("priv/huge")).unwrap();
+    let huge = fs::File::create(app.source().join("priv/huge")).unwrap();
     huge.set_len(600 << 20).unwrap();
     for round in 0..2 {
         let deploy = app.deploy();
@@ -341,12 +333,7 @@ const SEEN: [(&str, &str); 14] = [
 #[test]
 fn config_vars_change_neither_what_runs_nor_where_the_build_writes() {
     let app = App::fixture("git-dep");
-    app.config("GIT_CONFIG_COUNT", "1");
-    app.config(
-        "GIT_CONFIG_KEY_0",
-        &format!("url.{}/git/.insteadOf", app.host.url()),
-    );
-    app.config("GIT_CONFIG_VALUE_0", "https://git.example.invalid/");
+    app.git_from(&format!("{}/git/", app.host.url()));
     app.write(
         "elixir_buildpack.config",
         "elixir_version=1.18.3\nerlang_version=27\n\
@@ -451,9 +438,9 @@ fn a_hostile_version_file_is_refused_in_words() {
         ("/dev/stdin", "it is no regular file"),
         ("huge", "it is larger than 128 MB"),
     ] {
-        let file = source(&app).join(".tool-versions");
+        let file = app.source().join(".tool-versions");
         fs::remove_file(&file).unwrap();
-        let huge = fs::File::create(source(&app).join("huge")).unwrap();
+        let huge = fs::File::create(app.source().join("huge")).unwrap();
         huge.set_len(200 << 20).unwrap();
         symlink(target, file).unwrap();
         refused(&app, &outside, "app-file-unreadable", words);

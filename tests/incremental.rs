@@ -3,34 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
 use std::path::{Path, PathBuf};
-use whole_builds::{App, Deploy};
-
-#[track_caller]
-fn holds(deploy: &Deploy, text: &str) {
-    let log = deploy.log();
-    assert!(log.contains(text), "no {text:?} in\n{log}");
-}
-
-#[track_caller]
-fn lacks(deploy: &Deploy, text: &str) {
-    let log = deploy.log();
-    assert!(!log.contains(text), "{text:?} in\n{log}");
-}
+use whole_builds::{App, Deploy, holds, lacks, repository};
 
 /// What the modules of the fixture saw when they were compiled, told by the slug; telling it
 /// compiles nothing.
 fn report(app: &App, deploy: Deploy) -> String {
     let dyno = app.ship(deploy);
-    let output = dyno.run("mix run --no-start -e 'IO.puts(CompileEnv.report())'");
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{said}");
-    let none: Vec<&str> = Vec::new();
-    assert_eq!(whole_builds::compiling(&said), none, "{said}");
-    said
-}
-
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
+    dyno.one_off("mix run --no-start -e 'IO.puts(CompileEnv.report())'")
 }
 
 #[test]
@@ -49,7 +28,7 @@ fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
         &deploy,
         "knobs is compiled again: the config that it was compiled with has changed",
     );
-    lacks(&deploy, "==> jason_lite");
+    lacks(&deploy, "jason_lite");
     let said = report(&app, deploy);
     assert!(said.contains("\"level\":\"high\""), "{said}");
 
@@ -60,7 +39,7 @@ fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
         &deploy,
         "the app is compiled again: lib/compile_env.ex:4 reads BANNER, which has changed",
     );
-    lacks(&deploy, "==> knobs");
+    lacks(&deploy, "knobs");
     let said = report(&app, deploy);
     assert!(said.contains("\"banner\":\"hello\""), "{said}");
 
@@ -71,12 +50,12 @@ fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
         &deploy,
         "knobs is compiled again: deps/knobs/lib/knobs.ex:5 reads KNOBS_REGION, which has changed",
     );
-    lacks(&deploy, "==> jason_lite");
+    lacks(&deploy, "jason_lite");
     let said = report(&app, deploy);
     assert!(said.contains("\"region\":\"eu\""), "{said}");
 
     // Another version of one dependency: that one, and no other.
-    let packages = mirror::hex_package::pack_all(&fixtures().join("packages")).unwrap();
+    let packages = mirror::hex_package::pack_all(&repository().join("fixtures/packages")).unwrap();
     let line = |version: &str| {
         let mut knobs = packages.iter().filter(|package| package.name == "knobs");
         let one = knobs.find(|package| package.version == version);
@@ -85,8 +64,8 @@ fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
     app.edit("mix.lock", line("1.0.0").trim(), line("1.0.1").trim());
     let deploy = app.deploy();
     deploy.expect_success();
-    holds(&deploy, "==> knobs");
-    lacks(&deploy, "==> jason_lite");
+    holds(&deploy, "compiled 1 dependency: knobs");
+    lacks(&deploy, "jason_lite");
     let said = report(&app, deploy);
     assert!(said.contains("\"region\":\"eu!\""), "{said}");
 
@@ -103,7 +82,7 @@ fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
         &deploy,
         "the app is compiled again: lib/commit.ex:2 reads SOURCE_VERSION, which has changed",
     );
-    lacks(&deploy, "==> jason_lite");
+    lacks(&deploy, "jason_lite");
     drop(deploy);
 
     app.config("NOT_READ", "by anything");

@@ -13,7 +13,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 use walkdir::WalkDir;
-use whole_builds::{App, Deploy};
+use whole_builds::{App, Deploy, unwrapped};
 
 const FIXTURE: &str = "plain-otp";
 const BEAM: &str = "_build/prod/lib/plain_otp/ebin/Elixir.PlainOtp.Build.beam";
@@ -290,15 +290,6 @@ fn two_builds_with_one_cache_at_once_are_both_right() {
     assert_eq!(waited, 1, "builds that waited for the other");
 }
 
-/// The log with paragraphs of an error in one line.
-fn unwrapped(deploy: &Deploy) -> String {
-    let plain = deploy
-        .log()
-        .replace("\x1b[1;31m", "")
-        .replace("\x1b[0m", "");
-    plain.replace("\n !     ", " ")
-}
-
 /// A small filesystem, gone with the test.
 struct Disk(PathBuf);
 
@@ -400,7 +391,7 @@ fn a_disk_that_is_full_at_any_moment_harms_no_later_build() {
 
     // A build directory that is too small.
     let small = Disk::mount(dir.path().join("build"), 20_000);
-    whole_builds::copy(&stopped.app.sandbox.tmp().join("source"), &small.0);
+    whole_builds::copy(stopped.app.source(), &small.0);
     stopped.app.sandbox.give(&small.0).unwrap();
     stopped.app.sandbox = stopped.app.sandbox.bind_rw(&small.0, "/tmp/build_small");
     let deploy = stopped.app.compile(Path::new("/tmp/build_small"));

@@ -18,7 +18,7 @@ impl Copy {
         let copy = Self {
             dir: tempfile::tempdir().unwrap(),
         };
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let root = whole_builds::repository();
         fs::create_dir(copy.path("bin")).unwrap();
         fs::copy(root.join("bin/mixpack"), copy.path("bin/mixpack")).unwrap();
         for name in architectures {

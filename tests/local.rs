@@ -6,24 +6,11 @@ use mirror::AppDir;
 use mirror::stack::Signal;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use whole_builds::App;
+use whole_builds::{App, listing, said};
 
 const NO_PATHS: [std::path::PathBuf; 0] = [];
-
-/// A laptop: no `/app`, no STACK, a home directory, the artifact host in the environment.
-fn mixpack<'a>(app: &'a App, args: &[&str]) -> mirror::stack::Command<'a> {
-    let url = app.host.url();
-    app.sandbox
-        .command("/tmp/buildpack/bin/mixpack", args.iter().copied())
-        .current_dir("/tmp")
-        .env("HOME", "/tmp/home")
-        .env("HEX_BUILDS_URL", &url)
-        .env("HEX_MIRROR", format!("{url}/hex"))
-        .env("NODEJS_ORG_MIRROR", format!("{url}/dist"))
-}
 
 #[test]
 fn a_person_builds_and_runs_an_app_without_touching_it() {
@@ -33,17 +20,17 @@ fn a_person_builds_and_runs_an_app_without_touching_it() {
         "raise \"a laptop's own deps must not come along\"\n",
     );
     app.write("_build/prod/leftover", "");
-    let source = app.sandbox.tmp().join("source");
-    app.sandbox.give(&source).unwrap();
+    let source = app.source();
+    app.sandbox.give(source).unwrap();
     std::fs::create_dir(app.sandbox.tmp().join("home")).unwrap();
     app.sandbox.give(app.sandbox.tmp().join("home")).unwrap();
-    let before = listing(&source);
+    let before = listing(source);
 
-    let built = mixpack(&app, &["build", "/tmp/source"]).output().unwrap();
-    let log = String::from_utf8_lossy(&[built.stdout, built.stderr].concat()).into_owned();
+    let built = app.mixpack(&["build", "/tmp/source"]).output().unwrap();
+    let log = said(&built);
     assert!(built.status.success(), "{log}");
     assert!(log.contains("start it: mixpack run /tmp/source"), "{log}");
-    assert_eq!(listing(&source), before);
+    assert_eq!(listing(source), before);
     assert_eq!(app.sandbox.written_outside().unwrap(), NO_PATHS);
 
     let port = TcpListener::bind("127.0.0.1:0")
@@ -51,7 +38,8 @@ fn a_person_builds_and_runs_an_app_without_touching_it() {
         .local_addr()
         .unwrap()
         .port();
-    let mut running = mixpack(&app, &["run", "/tmp/source"])
+    let mut running = app
+        .mixpack(&["run", "/tmp/source"])
         .env("PORT", port.to_string())
         .stdout(Stdio::piped())
         .spawn()
@@ -76,7 +64,7 @@ fn a_person_builds_and_runs_an_app_without_touching_it() {
     assert!(said.starts_with("starting web on port"), "{said}");
     assert!(!said.contains("Compiling"), "{said}");
 
-    let again = mixpack(&app, &["build", "/tmp/source"]).output().unwrap();
+    let again = app.mixpack(&["build", "/tmp/source"]).output().unwrap();
     let log = String::from_utf8_lossy(&again.stdout).into_owned();
     assert!(again.status.success(), "{log}");
     assert!(!log.contains("Compiling "), "{log}");
@@ -89,9 +77,9 @@ fn an_app_that_was_not_built_and_a_process_that_is_not_there_are_said() {
     let app = App::fixture("no-deps").in_app_dir(AppDir::Missing);
     std::fs::create_dir(app.sandbox.tmp().join("home")).unwrap();
     app.sandbox.give(app.sandbox.tmp().join("home")).unwrap();
-    app.sandbox.give(app.sandbox.tmp().join("source")).unwrap();
+    app.sandbox.give(app.source()).unwrap();
     let say = |args: &[&str]| {
-        let output = mixpack(&app, args).output().unwrap();
+        let output = app.mixpack(args).output().unwrap();
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
@@ -100,7 +88,7 @@ fn an_app_that_was_not_built_and_a_process_that_is_not_there_are_said() {
         "mixpack: /tmp/source has not been built: mixpack build /tmp/source\n"
     );
     assert!(
-        mixpack(&app, &["build", "/tmp/source"])
+        app.mixpack(&["build", "/tmp/source"])
             .status()
             .unwrap()
             .success()
@@ -136,7 +124,7 @@ fn a_process_has_the_variables_of_the_env_file_and_gets_the_signals() {
     }
     let picture = app.sandbox.tmp().join("home/build.svg");
     let args = ["build", "--timeline", "/tmp/home/build.svg", "/tmp/source"];
-    let built = mixpack(&app, &args).output().unwrap();
+    let built = app.mixpack(&args).output().unwrap();
     assert!(
         built.status.success(),
         "{}",
@@ -153,7 +141,8 @@ fn a_process_has_the_variables_of_the_env_file_and_gets_the_signals() {
     assert_eq!(copies, NO_PATHS, "no slug has the values");
 
     for (kind, greeting) in [("web", "hello"), ("worker", "bye")] {
-        let mut running = mixpack(&app, &["run", "/tmp/source", kind])
+        let mut running = app
+            .mixpack(&["run", "/tmp/source", kind])
             .env("OF_SHELL", "from shell")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -246,13 +235,4 @@ fn zsh_completes_commands_options_and_process_types() {
         "{types}"
     );
     assert!(asked("mixpack completions ''").ends_with(":(bash zsh fish)\n"));
-}
-
-fn listing(dir: &Path) -> Vec<std::path::PathBuf> {
-    let mut paths: Vec<_> = walkdir::WalkDir::new(dir)
-        .into_iter()
-        .map(|entry| entry.unwrap().into_path())
-        .collect();
-    paths.sort();
-    paths
 }

@@ -2,37 +2,23 @@
 
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
+use mirror::AppDir;
 use mirror::stack::Signal;
-use mirror::{AppDir, Server};
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
-use walkdir::WalkDir;
-use whole_builds::{App, Deploy, Dyno, artifact_host, compiling, links_that_leave};
+use whole_builds::{
+    App, Deploy, Dyno, beams, compiling, links_that_leave, own_host, repository, said,
+};
 
 const NOTHING: [&str; 0] = [];
 const NO_PATHS: [PathBuf; 0] = [];
 const CONFIG: &str = "elixir_buildpack.config";
 const FOLDER: &str = "MIXPACK_APP_RELATIVE_PATH";
 const LAUNCHER: &str = ".mixpack/bin/in-app-dir";
-
-fn said(output: &Output) -> String {
-    let all = [output.stdout.as_slice(), &output.stderr].concat();
-    String::from_utf8_lossy(&all).into_owned()
-}
-
-/// What a one-off command says, which must succeed and compile nothing.
-#[track_caller]
-fn runs(dyno: &Dyno, command: &str) -> String {
-    let output = dyno.run(command);
-    let said = said(&output);
-    assert!(output.status.success(), "{command}: {said}");
-    assert_eq!(compiling(&said), NOTHING, "{command}: {said}");
-    said
-}
 
 /// The page of a `web` process, which compiles nothing.
 #[track_caller]
@@ -44,22 +30,9 @@ fn page(dyno: &Dyno, command: &str) -> (String, String) {
     (page, said)
 }
 
-/// Path and modification time of every beam file in the app's folder.
-fn beams(slug: &Path) -> BTreeMap<PathBuf, SystemTime> {
-    WalkDir::new(slug.join("backend/_build"))
-        .into_iter()
-        .map(|entry| entry.expect("a readable tree"))
-        .filter(|entry| entry.path().extension().is_some_and(|e| e == "beam"))
-        .map(|entry| {
-            let time = entry.metadata().unwrap().modified().unwrap();
-            (entry.path().strip_prefix(slug).unwrap().to_owned(), time)
-        })
-        .collect()
-}
-
 /// The beam files that are not those of before.
 fn changed(before: &BTreeMap<PathBuf, SystemTime>, slug: &Path) -> Vec<String> {
-    let now = beams(slug).into_iter();
+    let now = beams(slug, "backend").into_iter();
     let changed = now.filter(|(path, time)| before.get(path) != Some(time));
     changed
         .map(|(path, _)| path.file_name().unwrap().to_str().unwrap().to_owned())
@@ -132,11 +105,11 @@ fn an_app_in_a_folder_boots_from_the_top_and_a_second_deploy_compiles_only_what_
     // By times in whole seconds: what was compiled within the same one is current.
     let compiled = compiling(compile);
     assert!(
-        compiled.is_empty() || compiled == ["Compiling 1 file (.ex)"],
+        compiled.is_empty() || compiled == ["compiled backend: 1 file"],
         "{compiled:?}"
     );
     assert_eq!(compiling(later), NOTHING);
-    let first = beams(&cold.slug);
+    let first = beams(&cold.slug, "backend");
     let web = app.web(&cold);
     assert_eq!(web, format!("{LAUNCHER} mix phx.server"));
     let dyno = app.ship(cold);
@@ -158,21 +131,15 @@ fn an_app_in_a_folder_boots_from_the_top_and_a_second_deploy_compiles_only_what_
     let log = server.stop();
     assert_eq!(compiling(&log), NOTHING, "{log}");
     assert_eq!(
-        runs(
-            &dyno,
-            &format!("{LAUNCHER} mix run --no-start -e 'IO.puts(:ran)'")
-        ),
+        dyno.one_off(&format!("{LAUNCHER} mix run --no-start -e 'IO.puts(:ran)'")),
         "ran\n"
     );
     assert_eq!(
-        runs(
-            &dyno,
-            "bash -c 'cd backend && mix run --no-start -e \"IO.puts(:ran)\"'"
-        ),
+        dyno.one_off("bash -c 'cd backend && mix run --no-start -e \"IO.puts(:ran)\"'"),
         "ran\n"
     );
     let tools = "bash -c 'command -v node bundle; echo $HOME'";
-    assert_eq!(runs(&dyno, tools), "/app/.heroku/node/bin/node\n/app\n");
+    assert_eq!(dyno.one_off(tools), "/app/.heroku/node/bin/node\n/app\n");
 
     let unchanged = app.deploy();
     unchanged.expect_success();
@@ -193,7 +160,7 @@ fn an_app_in_a_folder_boots_from_the_top_and_a_second_deploy_compiles_only_what_
     );
     assert_eq!(
         third.compiled(),
-        ["Compiling 1 file (.ex)"; 2],
+        ["compiled shared: 1 file", "compiled backend: 1 file"],
         "{}",
         third.log()
     );
@@ -242,7 +209,7 @@ fn the_procfile_of_the_folder_counts_with_quotes_and_operators_until_there_is_on
     let (page, log) = page(&dyno, &web);
     assert!(page.contains("<p>in /app/backend</p>"), "{page}");
     assert!(log.contains("starting   in backend\n"), "{log}");
-    assert_eq!(runs(&dyno, &release), "migrated   it\n");
+    assert_eq!(dyno.one_off(&release), "migrated   it\n");
     fs::remove_file(dyno.app.join("backend/mix.exs")).unwrap();
     assert_eq!(dyno.run(&release).status.code(), Some(7));
 
@@ -310,7 +277,7 @@ fn a_folder_that_nothing_names_or_that_is_no_apps_is_told() {
 
 #[test]
 fn another_folder_is_another_app_and_takes_nothing_of_the_first() {
-    let host: &'static Server = Box::leak(Box::new(artifact_host()));
+    let host = own_host();
     let app = App::on(host, "monorepo", AppDir::Tmpfs);
     app.deploy().expect_success();
     // The config var wins over the file.
@@ -341,7 +308,7 @@ fn another_folder_is_another_app_and_takes_nothing_of_the_first() {
     assert_eq!(web, format!("{LAUNCHER} mix run --no-halt"));
     let dyno = app.ship(other);
     let line = format!("{LAUNCHER} mix run -e 'IO.puts(Shared.greeting())'");
-    assert_eq!(runs(&dyno, &line), "Deployed from a folder\n");
+    assert_eq!(dyno.one_off(&line), "Deployed from a folder\n");
 
     app.unset(FOLDER);
     let back = app.deploy();
@@ -355,9 +322,9 @@ fn another_folder_is_another_app_and_takes_nothing_of_the_first() {
 
 #[test]
 fn an_umbrella_two_folders_deep_has_its_own_config_files() {
-    let app = App::on(Box::leak(Box::new(artifact_host())), "", AppDir::Tmpfs);
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/umbrella");
-    let source = app.sandbox.tmp().join("source");
+    let app = App::on(own_host(), "", AppDir::Tmpfs);
+    let fixture = repository().join("fixtures/umbrella");
+    let source = app.source();
     whole_builds::copy(&fixture, &source.join("services/the shop"));
     app.config(FOLDER, "services/the shop");
     let deploy = app.deploy();
@@ -380,7 +347,7 @@ fn ci_runs_the_tests_of_the_folder() {
     let built = app.test_compile(None);
     built.expect_success();
     let dyno = app.ship(built).with_buildpack();
-    let said = runs(&dyno, "/tmp/buildpack/bin/test /app /tmp/env");
+    let said = dyno.one_off("/tmp/buildpack/bin/test /app /tmp/env");
     assert!(said.contains("1 test, 0 failures"), "{said}");
 }
 
@@ -393,31 +360,22 @@ fn mixpack_run_starts_the_folders_processes() {
     );
     let home = app.sandbox.tmp().join("home");
     fs::create_dir(&home).unwrap();
-    for folder in [&home, &app.sandbox.tmp().join("source")] {
+    for folder in [&home, app.source()] {
         app.sandbox.give(folder).unwrap();
     }
-    let url = app.host.url();
-    let mixpack = |args: &[&str]| {
-        app.sandbox
-            .command("/tmp/buildpack/bin/mixpack", args.iter().copied())
-            .current_dir("/tmp")
-            .env("HOME", "/tmp/home")
-            .env("HEX_BUILDS_URL", &url)
-            .env("HEX_MIRROR", format!("{url}/hex"))
-            .env("NODEJS_ORG_MIRROR", format!("{url}/dist"))
-    };
-    let plan = mixpack(&["plan", "/tmp/source"]).output().unwrap();
+    let plan = app.mixpack(&["plan", "/tmp/source"]).output().unwrap();
     let plan = String::from_utf8(plan.stdout).unwrap();
     let web = "\nweb      export PHX_SERVER=1 && mix run --no-halt  backend/Procfile\n";
     assert!(plan.contains(web), "{plan}");
-    let built = mixpack(&["build", "/tmp/source"]).output().unwrap();
+    let built = app.mixpack(&["build", "/tmp/source"]).output().unwrap();
     assert!(built.status.success(), "{}", said(&built));
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap()
         .port();
-    let mut running = mixpack(&["run", "/tmp/source"])
+    let mut running = app
+        .mixpack(&["run", "/tmp/source"])
         .env("PORT", port.to_string())
         .stdout(Stdio::piped())
         .spawn()

@@ -20,10 +20,8 @@ struct Case {
 
 fn case(fixture: &str) -> Case {
     let app = tempfile::tempdir().expect("a folder for the app");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the repository");
-    whole_builds::copy(&root.join("fixtures").join(fixture), app.path());
+    let fixture = whole_builds::repository().join("fixtures").join(fixture);
+    whole_builds::copy(&fixture, app.path());
     Case {
         app,
         host: artifact_host(),

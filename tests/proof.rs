@@ -14,16 +14,12 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use whole_builds::{App, artifact_host, bare_image, compiling};
+use whole_builds::{App, bare_image, compiling, own_host, repository};
 
 /// Names the folder of npm packages, in the process that is cut off from the network.
 const PACKAGES: &str = "PROOF_PACKAGES";
 
 const NAME: &str = "a_fresh_clone_builds_and_boots_where_only_the_mirror_can_be_reached";
-
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
 
 fn successful(command: &mut Command) -> String {
     let output = command.output().unwrap();
@@ -112,7 +108,7 @@ fn a_fresh_clone_builds_and_boots_where_only_the_mirror_can_be_reached() {
 }
 
 fn build_and_boot(packages: &Path) {
-    let host: &'static Server = Box::leak(Box::new(artifact_host()));
+    let host = own_host();
     let registry = serve_packages(host, packages);
     let bare = bare_image();
     let mut app = App::on_image_with(&bare, host, "phoenix-npm").stack_name(Some("heroku-24"));

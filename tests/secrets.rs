@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use walkdir::{DirEntryExt as _, WalkDir};
-use whole_builds::{App, Deploy, artifact_host};
+use whole_builds::{App, Deploy, own_host};
 
 /// What all markers of secrets for fetching begin with, and no other.
 const FETCH: &str = "f3tchM4rk";
@@ -278,7 +278,7 @@ const CONFIG: &str = "elixir_version=1.18\nerlang_version=27\n";
 
 /// An app with all that can hold a secret, and the host that it fetches from.
 fn with_everything() -> (Marked, &'static Server) {
-    let host: &'static Server = Box::leak(Box::new(artifact_host()));
+    let host = own_host();
     let mut marked = Marked::of(App::on(host, "phoenix-npm", mirror::AppDir::Tmpfs));
     let with_password = host.url().replacen("://", "://deploy:{}@", 1);
     marked.config("HEX_BUILDS_URL", FETCH, &with_password);

@@ -3,16 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
-use whole_builds::{App, Dyno, npm_registry};
-
-fn said(dyno: &Dyno, command: &str) -> String {
-    let output = dyno.run(command);
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{command}: {said}");
-    let none: Vec<&str> = Vec::new();
-    assert_eq!(whole_builds::compiling(&said), none, "{said}");
-    said
-}
+use whole_builds::{App, npm_registry, size};
 
 /// Files below `root` whose names end so.
 fn ending(root: &Path, end: &str) -> Vec<PathBuf> {
@@ -48,12 +39,12 @@ fn what_no_dyno_uses_is_left_out_and_can_be_kept() {
         assert!(slim.slug.join(gone).symlink_metadata().is_err(), "{gone}");
     }
     assert!(slim.slug.join(".heroku/node/bin/node").exists());
-    let size = size(&slim.slug);
+    let (_, left) = size(&slim.slug);
     let dyno = app.ship(slim);
     let page = dyno.start("mix phx.server").get("/");
     assert!(page.contains("Deployed by Mixpack"), "{page}");
-    said(&dyno, "mix run --no-start -e 'IO.puts(1)'");
-    said(&dyno, "bash -c \"echo 'IO.puts(40 + 2)' | iex -S mix\"");
+    dyno.one_off("mix run --no-start -e 'IO.puts(1)'");
+    dyno.one_off("bash -c \"echo 'IO.puts(40 + 2)' | iex -S mix\"");
     drop(dyno);
 
     app.config("MIXPACK_SLIM", "none");
@@ -63,21 +54,14 @@ fn what_no_dyno_uses_is_left_out_and_can_be_kept() {
     assert!(sources_of_otp(&whole.slug));
     assert!(whole.slug.join("assets/node_modules/esbuild").exists());
     assert!(whole.slug.join(".heroku/node/bin/npm").exists());
-    let all = self::size(&whole.slug);
-    assert!(size * 10 < all * 7, "{size} of {all} bytes are left");
+    let (_, all) = size(&whole.slug);
+    assert!(left * 10 < all * 7, "{left} of {all} bytes are left");
 }
 
 fn sources_of_otp(slug: &Path) -> bool {
     ending(&slug.join(".platform_tools/erlang"), ".erl")
         .iter()
         .any(|path| path.parent().is_some_and(|folder| folder.ends_with("src")))
-}
-
-fn size(tree: &Path) -> u64 {
-    ending(tree, "")
-        .iter()
-        .map(|path| path.metadata().expect("its size").len())
-        .sum()
 }
 
 #[test]
@@ -100,35 +84,24 @@ fn an_app_that_runs_node_keeps_what_it_runs() {
     let again = app.deploy();
     again.expect_success();
     let dyno = app.ship(again);
-    let said = said(
-        &dyno,
-        "mix run --no-start -e 'IO.inspect(PhoenixNpm.Render.run())'",
-    );
+    let said = dyno.one_off("mix run --no-start -e 'IO.inspect(PhoenixNpm.Render.run())'");
     assert!(said.contains("42"), "{said}");
-    self::said(&dyno, "npm --version");
+    dyno.one_off("npm --version");
 }
 
 #[test]
 fn a_git_dependency_starts_with_and_without_git_and_has_no_history() {
     let app = App::fixture("git-dep");
-    app.config("GIT_CONFIG_COUNT", "1");
-    let mirror = format!("url.{}/git/.insteadOf", app.host.url());
-    app.config("GIT_CONFIG_KEY_0", &mirror);
-    app.config("GIT_CONFIG_VALUE_0", "https://git.example.invalid/");
+    app.git_from(&format!("{}/git/", app.host.url()));
     let deploy = app.deploy();
     deploy.expect_success();
     let git = deploy.slug.join("deps/greeter/.git");
     assert!(ending(&git, "").len() <= 3, "{:?}", ending(&git, ""));
     let dyno = app.ship(deploy);
-    said(
-        &dyno,
-        "bash -c \"git --version && mix run --no-start -e 'IO.puts(1)'\"",
-    );
+    dyno.one_off("bash -c \"git --version && mix run --no-start -e 'IO.puts(1)'\"");
     let without = dyno.without("/usr/bin/git");
-    said(
-        &without,
-        "bash -c \"! git --version 2>/dev/null && mix run --no-start -e 'IO.puts(1)'\"",
-    );
+    without
+        .one_off("bash -c \"! git --version 2>/dev/null && mix run --no-start -e 'IO.puts(1)'\"");
 }
 
 #[test]

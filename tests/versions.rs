@@ -1,7 +1,7 @@
 //! Versions from the app's own files, and upstream's lists when they are down.
 
-use mirror::{AppDir, Override, Server};
-use whole_builds::{App, artifact_host};
+use mirror::{AppDir, Override};
+use whole_builds::{App, artifact_host, own_host};
 
 const OTP_LIST: &str = "/builds/otp/amd64/ubuntu-24.04/builds.txt";
 const ELIXIR_LIST: &str = "/builds/elixir/builds.txt";
@@ -9,7 +9,7 @@ const INSTALLER_LISTS: [&str; 2] = ["/installs/hex.csv", "/installs/rebar.csv"];
 
 /// The app without a dependency, with no config file, and an artifact host of its own.
 fn bare_app() -> App {
-    let host: &'static Server = Box::leak(Box::new(artifact_host()));
+    let host = own_host();
     let app = App::on(host, "no-deps", AppDir::Tmpfs);
     app.remove("elixir_buildpack.config");
     app

@@ -5,10 +5,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use walkdir::WalkDir;
-use whole_builds::{App, Deploy, Dyno, compiling};
+use whole_builds::{App, Deploy, Dyno};
 
 /// A fenced block of the page, and the comment before it: `<!-- log: first deploy -->`.
 struct Block {
@@ -18,8 +17,7 @@ struct Block {
 }
 
 fn page() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/heroku.md");
-    fs::read_to_string(path).expect("docs/heroku.md")
+    fs::read_to_string(whole_builds::repository().join("docs/heroku.md")).expect("docs/heroku.md")
 }
 
 fn blocks(page: &str) -> Vec<Block> {
@@ -54,8 +52,8 @@ fn marked(blocks: &[Block], mark: &str) -> String {
 /// The fixture as an app of the name that the page has.
 fn hello() -> App {
     let app = App::fixture("phoenix-esbuild-mix");
-    let source = app.sandbox.tmp().join("source");
-    let mut paths: Vec<_> = WalkDir::new(&source)
+    let source = app.source();
+    let mut paths: Vec<_> = WalkDir::new(source)
         .contents_first(true)
         .into_iter()
         .map(|entry| entry.unwrap().into_path())
@@ -197,11 +195,7 @@ fn runs(block: &Block) -> impl Iterator<Item = String> + '_ {
 
 #[track_caller]
 fn on_the_dyno(dyno: &Dyno, command: &str) -> String {
-    let output = dyno.run(&format!("bash -c '{}'", command.replace('\'', "'\\''")));
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{command}: {said}");
-    assert!(compiling(&said).is_empty(), "{command}: {said}");
-    said
+    dyno.one_off(&format!("bash -c '{}'", command.replace('\'', "'\\''")))
 }
 
 #[track_caller]

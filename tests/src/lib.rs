@@ -9,36 +9,38 @@
     reason = "test support: what goes wrong here fails a test"
 )]
 
+mod dyno;
 pub mod pack;
 pub mod postgres;
+mod printed;
+mod tree;
 
-use mirror::stack::{Process, Signal};
+pub use dyno::{Dyno, Web};
+pub use printed::{compiling, holds, lacks, said, unwrapped};
+pub use tree::{beams, copy, files_with, links_that_leave, listing, size};
+
+use mirror::stack::Process;
 use mirror::{AppDir, Sandbox, Server, Stack};
 use std::fs;
-use std::io::Read;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use walkdir::WalkDir;
 
 /// Runs programs for arm64 on a machine of another architecture: Debian's package
 /// qemu-user-static.
 pub const EMULATOR: &str = "/usr/bin/qemu-aarch64-static";
 
-/// The user that dynos run as in these tests: not the one that built.
-const DYNO_USER: u32 = 2000;
-
-fn root() -> &'static Path {
+/// The top of the repository.
+pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("tests/ is in the repository")
 }
 
 fn toolchains() -> PathBuf {
-    root().join("target/test-toolchains")
+    repository().join("target/test-toolchains")
 }
 
 /// The executable under test: `cargo xtask test` names the one it has just built; without a name
@@ -77,6 +79,11 @@ pub fn artifacts() -> PathBuf {
 /// An artifact host of one's own, to count its requests and to break its files.
 pub fn artifact_host() -> Server {
     Server::start(artifacts()).expect("the artifact mirror")
+}
+
+/// The same, for as long as the tests run.
+pub fn own_host() -> &'static Server {
+    Box::leak(Box::new(artifact_host()))
 }
 
 /// An app on its way through deploys: one cache, config vars, an artifact host.
@@ -140,10 +147,10 @@ impl App {
             fs::create_dir(dir).expect("a folder in the sandbox");
         }
         if !name.is_empty() {
-            copy(&root().join("fixtures").join(name), &source);
+            copy(&repository().join("fixtures").join(name), &source);
         }
         let buildpack = tmp.join("buildpack");
-        copy(&root().join("bin"), &buildpack.join("bin"));
+        copy(&repository().join("bin"), &buildpack.join("bin"));
         let sandbox = match executable() {
             Some(executable) => sandbox
                 .bind_ro(executable, "/usr/local/lib/mixpack")
@@ -215,6 +222,18 @@ impl App {
         fs::remove_file(self.source.join(path)).expect("a file of the app");
     }
 
+    /// The host's path of the app's source.
+    pub fn source(&self) -> &Path {
+        &self.source
+    }
+
+    /// Has git ask `url` for what the fixtures fetch from `https://git.example.invalid/`.
+    pub fn git_from(&self, url: &str) {
+        self.config("GIT_CONFIG_COUNT", "1");
+        self.config("GIT_CONFIG_KEY_0", &format!("url.{url}.insteadOf"));
+        self.config("GIT_CONFIG_VALUE_0", "https://git.example.invalid/");
+    }
+
     /// The host's path of the cache directory.
     pub fn cache(&self) -> &Path {
         &self.cache
@@ -248,6 +267,19 @@ impl App {
             Some(name) => command.env("STACK", name),
             None => command,
         }
+    }
+
+    /// `mixpack` as a person calls it: no STACK, a home directory, the artifact host in the
+    /// environment.
+    pub fn mixpack(&self, args: &[&str]) -> mirror::stack::Command<'_> {
+        let url = self.host.url();
+        self.sandbox
+            .command("/tmp/buildpack/bin/mixpack", args.iter().copied())
+            .current_dir("/tmp")
+            .env("HOME", "/tmp/home")
+            .env("HEX_BUILDS_URL", &url)
+            .env("HEX_MIRROR", format!("{url}/hex"))
+            .env("NODEJS_ORG_MIRROR", format!("{url}/dist"))
     }
 
     /// `bin/compile`, on a new checkout.
@@ -417,228 +449,8 @@ impl Deploy {
         assert!(self.succeeded, "the build failed:\n{}", self.log());
     }
 
-    /// The lines that mix prints when it compiles something: `Compiling 3 files (.ex)`.
+    /// The lines that say what was compiled: `compiled shop: 3 files`.
     pub fn compiled(&self) -> Vec<&str> {
         compiling(&self.stdout)
     }
-}
-
-/// The lines that mix prints when it compiles something.
-pub fn compiling(log: &str) -> Vec<&str> {
-    log.lines()
-        .map(str::trim)
-        .filter(|line| {
-            (line.starts_with("Compiling ") && line.contains(" file"))
-                || line.starts_with("===> Compiling")
-        })
-        .collect()
-}
-
-/// A slug where it runs: in `/app`, under another user, with nothing of the build around.
-pub struct Dyno {
-    pub sandbox: Sandbox,
-    /// The host's path of `/app`.
-    pub app: PathBuf,
-    _dir: tempfile::TempDir,
-}
-
-/// A port that nothing listens on.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|socket| socket.local_addr())
-        .expect("a free port")
-        .port()
-}
-
-/// A running `web` process.
-pub struct Web {
-    process: Process,
-    pub port: u16,
-}
-
-impl Dyno {
-    /// The slug in the build directory `slug`, which goes away, on an image.
-    pub fn of(image: &Stack, slug: &Path) -> Self {
-        let dyno = tempfile::tempdir().expect("a folder for the slug");
-        let archive = dyno.path().join("slug.tar");
-        let app = dyno.path().join("app");
-        let tar = |args: &[&std::ffi::OsStr]| {
-            let status = std::process::Command::new("tar").args(args).status();
-            assert!(status.expect("tar runs").success());
-        };
-        tar(&[
-            "-cf".as_ref(),
-            archive.as_ref(),
-            "-C".as_ref(),
-            slug.as_ref(),
-            ".".as_ref(),
-        ]);
-        fs::remove_dir_all(slug).expect("the build directory goes");
-        fs::create_dir(&app).expect("a folder for the slug");
-        tar(&[
-            "-xf".as_ref(),
-            archive.as_ref(),
-            "-C".as_ref(),
-            app.as_ref(),
-        ]);
-        fs::remove_file(&archive).expect("the archive goes");
-        let sandbox = image
-            .sandbox()
-            .expect("a sandbox")
-            .user(DYNO_USER)
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", "/app")
-            .app_dir(AppDir::Bind(app.clone()));
-        sandbox.give(&app).expect("the slug is the dyno's");
-        Self {
-            sandbox,
-            app,
-            _dir: dyno,
-        }
-    }
-
-    /// With the buildpack's `bin` in `/tmp/buildpack`, as CI has it when it calls `bin/test`.
-    #[must_use]
-    pub fn with_buildpack(mut self) -> Self {
-        copy(
-            &root().join("bin"),
-            &self.sandbox.tmp().join("buildpack/bin"),
-        );
-        if let Some(executable) = executable() {
-            self.sandbox = self
-                .sandbox
-                .bind_ro(executable, "/usr/local/lib/mixpack")
-                .env("MIXPACK_EXE", "/usr/local/lib/mixpack");
-        }
-        self
-    }
-
-    /// Where a program of the image is not there.
-    #[must_use]
-    pub fn without(mut self, program: &str) -> Self {
-        let nothing = self.sandbox.tmp().join("nothing");
-        fs::write(&nothing, "").expect("a file that cannot be run");
-        self.sandbox = self.sandbox.bind_ro(nothing, program);
-        self
-    }
-
-    /// A command the way a dyno starts it: a shell that has sourced `.profile.d`.
-    pub fn run(&self, command: &str) -> Output {
-        self.command(command, 0).output().expect("the dyno runs")
-    }
-
-    fn command(&self, command: &str, port: u16) -> mirror::stack::Command<'_> {
-        let script = "cd /app; for f in /app/.profile.d/*.sh; do . \"$f\"; done; eval \"exec $1\"";
-        let command = self
-            .sandbox
-            .command("bash", ["-c", script, "bash", command])
-            .env("DYNO", "web.1");
-        if port == 0 {
-            command
-        } else {
-            command.env("PORT", port.to_string())
-        }
-    }
-
-    /// Starts a command with a `$PORT`, and waits until it answers there.
-    #[track_caller]
-    pub fn start(&self, command: &str) -> Web {
-        match self.try_start(command) {
-            Ok(web) => web,
-            Err(said) => panic!("{command} does not answer:\n{said}"),
-        }
-    }
-
-    /// [`Dyno::start`]; where nothing answers within a minute, what the command printed.
-    pub fn try_start(&self, command: &str) -> Result<Web, String> {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|socket| socket.local_addr())
-            .expect("a free port")
-            .port();
-        let process = self
-            .command(command, port)
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .expect("the dyno starts");
-        let mut web = Web { process, port };
-        let until = Instant::now() + Duration::from_mins(1);
-        while web.try_get("/").is_none() {
-            if Instant::now() > until || web.process.try_wait().expect("a status").is_some() {
-                return Err(web.stop());
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Ok(web)
-    }
-}
-
-impl Web {
-    fn try_get(&self, path: &str) -> Option<String> {
-        let url = format!("http://127.0.0.1:{}{path}", self.port);
-        ureq::get(&url)
-            .call()
-            .ok()?
-            .body_mut()
-            .read_to_string()
-            .ok()
-    }
-
-    /// The body of an answer with status 200.
-    #[track_caller]
-    pub fn get(&self, path: &str) -> String {
-        self.try_get(path)
-            .unwrap_or_else(|| panic!("GET {path} fails"))
-    }
-
-    /// Ends the process as a platform does, and returns all that it printed.
-    pub fn stop(mut self) -> String {
-        let _ = self.process.signal(Signal::TERM);
-        let mut said = String::new();
-        let (stdout, stderr) = (self.process.take_stdout(), self.process.take_stderr());
-        let until = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < until && matches!(self.process.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let _ = self.process.kill();
-        if let Some(mut out) = stdout {
-            let _ = out.read_to_string(&mut said);
-        }
-        if let Some(mut err) = stderr {
-            let _ = err.read_to_string(&mut said);
-        }
-        said
-    }
-}
-
-/// Copies a tree; modification times are those of the copy, as after a push.
-pub fn copy(from: &Path, to: &Path) {
-    for entry in WalkDir::new(from) {
-        let entry = entry.expect("a readable tree");
-        let target = to.join(entry.path().strip_prefix(from).expect("below it"));
-        if entry.file_type().is_dir() {
-            fs::create_dir_all(&target).expect("a folder");
-        } else if entry.file_type().is_symlink() {
-            let link = fs::read_link(entry.path()).expect("a link");
-            std::os::unix::fs::symlink(link, &target).expect("a link");
-        } else {
-            fs::copy(entry.path(), &target).expect("a file");
-        }
-    }
-}
-
-/// Symbolic links of a tree that lead out of it, to an absolute path, or nowhere.
-pub fn links_that_leave(tree: &Path) -> Vec<PathBuf> {
-    WalkDir::new(tree)
-        .into_iter()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_symlink())
-        .filter(|entry| {
-            let link = fs::read_link(entry.path()).expect("a link");
-            let folder = entry.path().parent().expect("a parent");
-            let target = fs::canonicalize(folder.join(&link));
-            link.is_absolute() || !target.is_ok_and(|target| target.starts_with(tree))
-        })
-        .map(walkdir::DirEntry::into_path)
-        .collect()
 }

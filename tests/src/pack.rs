@@ -2,7 +2,8 @@
 //! none, caches of its own, the artifact host on loopback. What a build leaves in Docker's store goes
 //! away with its [`App`].
 
-use crate::{artifact_host, copy, executable, free_port, root, shared_host, toolchains};
+use crate::dyno::free_port;
+use crate::{copy, executable, own_host, repository, shared_host, toolchains};
 use mirror::Server;
 use mirror::stack::{Authorities, CA_BUNDLE, NETWORK_VARIABLES};
 use serde_json::Value;
@@ -63,9 +64,12 @@ impl Buildpack {
     /// The one under test, as its repository has it, with the executable that is tested.
     pub fn under_test() -> Self {
         Self::in_folder(|dir| {
-            copy(&root().join("bin"), &dir.join("bin"));
-            fs::copy(root().join("buildpack.toml"), dir.join("buildpack.toml"))
-                .expect("the repository's buildpack.toml");
+            copy(&repository().join("bin"), &dir.join("bin"));
+            fs::copy(
+                repository().join("buildpack.toml"),
+                dir.join("buildpack.toml"),
+            )
+            .expect("the repository's buildpack.toml");
             if let Some(executable) = executable() {
                 fs::copy(executable, dir.join("bin/mixpack-linux-amd64")).expect("the executable");
             }
@@ -78,7 +82,7 @@ impl Buildpack {
         std::env::var_os("MIXPACK_CNB").map_or_else(
             || {
                 let version = env!("CARGO_PKG_VERSION");
-                root().join(format!("target/package/mixpack-{version}-linux-amd64.cnb"))
+                repository().join(format!("target/package/mixpack-{version}-linux-amd64.cnb"))
             },
             PathBuf::from,
         )
@@ -151,12 +155,12 @@ impl App {
 
     /// With an artifact host of its own, to count its requests and to break its files.
     pub fn with_its_host(name: &str) -> Self {
-        Self::on(Box::leak(Box::new(artifact_host())), name)
+        Self::on(own_host(), name)
     }
 
     fn on(host: &'static Server, name: &str) -> Self {
         let app = Self::of(host, vec![Buildpack::under_test()]);
-        copy(&root().join("fixtures").join(name), app.source.path());
+        copy(&repository().join("fixtures").join(name), app.source.path());
         app.env("HEX_BUILDS_URL", &host.url());
         app.env("HEX_MIRROR", &format!("{}/hex", host.url()));
         app.env("NODEJS_ORG_MIRROR", &format!("{}/dist", host.url()));

@@ -1,6 +1,7 @@
 //! A real `PostgreSQL` on loopback, from Debian's packages.
 
-use crate::{App, copy, free_port, stack, toolchains};
+use crate::dyno::free_port;
+use crate::{App, copy, stack, toolchains};
 use mirror::Sandbox;
 use mirror::stack::Process;
 use std::fs;

@@ -151,12 +151,12 @@ impl Facts {
     }
 
     #[must_use]
-    pub fn package_in(&self, dir: &str) -> Option<&JsPackage> {
+    pub(crate) fn package_in(&self, dir: &str) -> Option<&JsPackage> {
         self.packages.iter().find(|package| package.dir == dir)
     }
 
     #[must_use]
-    pub fn has_bower(&self, dir: &str) -> bool {
+    pub(crate) fn has_bower(&self, dir: &str) -> bool {
         self.bower.iter().any(|found| found == dir)
     }
 }
@@ -374,7 +374,7 @@ pub(crate) fn clean(path: &str) -> String {
 /// The folders at and below `app` that hold a `mix.exs` of the user's, relative to `dir`: `app`
 /// first.
 #[must_use]
-pub fn project_dirs(dir: &Path, app: &str) -> Vec<String> {
+pub(crate) fn project_dirs(dir: &Path, app: &str) -> Vec<String> {
     let mut found = with_mix_exs(&dir.join(app), 4);
     found.sort();
     let found = found.into_iter().map(|found| join(app, &found));

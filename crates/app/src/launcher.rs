@@ -64,7 +64,7 @@ pub fn procfile(path: &str, Procfile(types): &Procfile) -> String {
 
 /// Whether a `Procfile` was made by an earlier build in the same folder.
 #[must_use]
-pub fn is_made(procfile: &str) -> bool {
+pub(crate) fn is_made(procfile: &str) -> bool {
     procfile.starts_with(MARK)
 }
 

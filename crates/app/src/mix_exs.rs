@@ -58,7 +58,7 @@ pub fn lock_holds(lock: &str, package: &str) -> bool {
 
 /// The version of a package of hex.pm that `mix.lock` names.
 #[must_use]
-pub fn locked_version(lock: &str, package: &str) -> Option<String> {
+pub(crate) fn locked_version(lock: &str, package: &str) -> Option<String> {
     let entry = format!("\"{package}\":");
     let line = lock
         .lines()

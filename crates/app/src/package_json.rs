@@ -106,7 +106,7 @@ impl PackageJson {
     }
 
     #[must_use]
-    pub fn has_script(&self, name: &str) -> bool {
+    pub(crate) fn has_script(&self, name: &str) -> bool {
         self.scripts.contains_key(name)
     }
 }

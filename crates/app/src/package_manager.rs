@@ -84,36 +84,7 @@ pub struct PackageManager {
 impl PackageManager {
     /// The one that a `package.json`, its lockfiles and the settings call for.
     pub(crate) fn choose(package: &JsPackage, settings: &Settings) -> Result<Self, PlanError> {
-        let lockfile = package.lockfiles.first().map(String::as_str);
-        let locked = lockfile.map(Manager::of_lockfile);
-        if package
-            .lockfiles
-            .iter()
-            .any(|name| Some(Manager::of_lockfile(name)) != locked)
-        {
-            return Err(PlanError::TwoLockfiles {
-                dir: package.dir.clone(),
-                lockfiles: package.lockfiles.clone(),
-            });
-        }
-        let pinned = package.manager.as_ref().map(|asked| {
-            let pinned = Pinned::parse(&asked.value);
-            pinned.ok_or_else(|| PlanError::MalformedManager {
-                asked: asked.clone(),
-            })
-        });
-        let pinned = pinned.transpose()?;
-        if let (Some(pinned), Some(lockfile), Some(asked)) = (&pinned, lockfile, &package.manager)
-            && Some(pinned.manager) != locked
-        {
-            return Err(PlanError::ManagerContradicted {
-                asked: asked.clone(),
-                manager: pinned.manager,
-                lockfile: join(&package.dir, lockfile),
-            });
-        }
-        let manager = pinned.as_ref().map(|pinned| pinned.manager).or(locked);
-        let manager = manager.unwrap_or(Manager::Npm);
+        let (manager, pinned) = manager(package)?;
         let configured = match manager {
             Manager::Npm => settings.npm_version.as_ref(),
             Manager::Yarn => settings.yarn_version.as_ref(),
@@ -134,7 +105,7 @@ impl PackageManager {
             (Some(range.clone()), None, origin)
         } else {
             let version = default_version(manager, package.lock_format.as_deref());
-            let reason = match (manager, lockfile) {
+            let reason = match (manager, package.lockfiles.first()) {
                 (Manager::Npm, _) | (_, None) => "comes with Node.js".to_owned(),
                 (_, Some(name)) => format!("for the format of {}", join(&package.dir, name)),
             };
@@ -199,6 +170,40 @@ impl PackageManager {
             },
         }
     }
+}
+
+/// Which one it is, and what `packageManager` pins of it. The lockfiles and that field must agree.
+fn manager(package: &JsPackage) -> Result<(Manager, Option<Pinned>), PlanError> {
+    let lockfile = package.lockfiles.first().map(String::as_str);
+    let locked = lockfile.map(Manager::of_lockfile);
+    if package
+        .lockfiles
+        .iter()
+        .any(|name| Some(Manager::of_lockfile(name)) != locked)
+    {
+        return Err(PlanError::TwoLockfiles {
+            dir: package.dir.clone(),
+            lockfiles: package.lockfiles.clone(),
+        });
+    }
+    let pinned = package.manager.as_ref().map(|asked| {
+        let pinned = Pinned::parse(&asked.value);
+        pinned.ok_or_else(|| PlanError::MalformedManager {
+            asked: asked.clone(),
+        })
+    });
+    let pinned = pinned.transpose()?;
+    if let (Some(pinned), Some(lockfile), Some(asked)) = (&pinned, lockfile, &package.manager)
+        && Some(pinned.manager) != locked
+    {
+        return Err(PlanError::ManagerContradicted {
+            asked: asked.clone(),
+            manager: pinned.manager,
+            lockfile: join(&package.dir, lockfile),
+        });
+    }
+    let manager = pinned.as_ref().map(|pinned| pinned.manager).or(locked);
+    Ok((manager.unwrap_or(Manager::Npm), pinned))
 }
 
 /// The processors that bun is built for.

@@ -58,6 +58,8 @@ pub struct Settings {
     pub slim: Option<Asked>,
     /// Whether assets may be those of the last build, where nothing they are made of has changed.
     pub reuse_assets: bool,
+    /// Whether the log has everything that tools say.
+    pub verbose: bool,
     /// Variables that the config files export to every command.
     pub exported: Vec<(String, String)>,
     /// Their other assignments, which hooks could always see.
@@ -67,26 +69,29 @@ pub struct Settings {
 }
 
 /// The name of the app's own asset script where no `compile` key says otherwise.
-pub const COMPILE_SCRIPT: &str = "compile";
+pub(crate) const COMPILE_SCRIPT: &str = "compile";
 /// The config var that turns the check of mix.lock off.
 const CHECK_LOCKED: &str = "MIXPACK_CHECK_LOCKED";
 /// The config var that leaves the assets to another buildpack.
-pub const SKIP_ASSETS: &str = "MIXPACK_SKIP_ASSETS";
+pub(crate) const SKIP_ASSETS: &str = "MIXPACK_SKIP_ASSETS";
 /// The config var that says whether a release is built.
-pub const RELEASE: &str = "MIXPACK_RELEASE";
+pub(crate) const RELEASE: &str = "MIXPACK_RELEASE";
 /// The config var that says how much is left out of the slug.
-pub const SLIM: &str = "MIXPACK_SLIM";
+pub(crate) const SLIM: &str = "MIXPACK_SLIM";
 /// The config var that has assets built whatever has changed.
-pub const REUSE_ASSETS: &str = "MIXPACK_REUSE_ASSETS";
+pub(crate) const REUSE_ASSETS: &str = "MIXPACK_REUSE_ASSETS";
+/// The config var that has everything printed that tools say.
+pub(crate) const VERBOSE: &str = "MIXPACK_VERBOSE";
 
 /// All config vars of ours that are read here.
-pub(crate) const CONFIG_VARS: [&str; 6] = [
+pub(crate) const CONFIG_VARS: [&str; 7] = [
     app_dir::CONFIG_VAR,
     CHECK_LOCKED,
     SKIP_ASSETS,
     RELEASE,
     SLIM,
     REUSE_ASSETS,
+    VERBOSE,
 ];
 
 const ELIXIR_KEYS: [&str; 17] = [
@@ -200,6 +205,7 @@ impl Settings {
             reuse_assets: of_var(REUSE_ASSETS)
                 .or_else(|| defaulted("reuse_assets"))
                 .is_none_or(|asked| asked.value != "false"),
+            verbose: yes(of_var(VERBOSE)),
             exported: others(true),
             shell_variables: others(false),
             set: Vec::new(),

@@ -1,13 +1,9 @@
 //! `.tool-versions`, the file of asdf (and read by mise): `TOOL VERSION [VERSION…]` per line.
 
 /// The names that a tool goes by in the file.
-pub const ERLANG: &[&str] = &["erlang"];
-pub const ELIXIR: &[&str] = &["elixir"];
-pub const NODE: &[&str] = &["nodejs", "node"];
-pub const NPM: &[&str] = &["npm"];
-pub const YARN: &[&str] = &["yarn"];
-pub const PNPM: &[&str] = &["pnpm"];
-pub const BUN: &[&str] = &["bun"];
+pub(crate) const ERLANG: &[&str] = &["erlang"];
+pub(crate) const ELIXIR: &[&str] = &["elixir"];
+pub(crate) const NODE: &[&str] = &["nodejs", "node"];
 
 /// One line that names a tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +18,7 @@ pub struct Entry {
 /// Reads the whole file, in order. A `#` starts a comment wherever it stands; a byte order mark
 /// and carriage returns are no part of a name or a version.
 #[must_use]
-pub fn parse(text: &str) -> Vec<Entry> {
+pub(crate) fn parse(text: &str) -> Vec<Entry> {
     let text = text.trim_start_matches('\u{feff}');
     (1..)
         .zip(text.lines())
@@ -44,7 +40,7 @@ pub fn parse(text: &str) -> Vec<Entry> {
 /// asdf takes the first version of a line that is installed. Nothing is installed before a build,
 /// so that is the first one; the others are fallbacks for a developer's machine.
 #[must_use]
-pub fn lookup<'a>(entries: &'a [Entry], names: &[&str]) -> Option<(&'a Entry, &'a str)> {
+pub(crate) fn lookup<'a>(entries: &'a [Entry], names: &[&str]) -> Option<(&'a Entry, &'a str)> {
     entries
         .iter()
         .rev()
@@ -68,7 +64,7 @@ mod tests {
         assert_eq!(found(text, ERLANG), Some(("27.3.4".to_owned(), 2)));
         assert_eq!(found(text, ELIXIR), Some(("1.18.4-otp-27".to_owned(), 4)));
         assert_eq!(found(text, NODE), Some(("22.1.0".to_owned(), 5)));
-        assert_eq!(found(text, YARN), None);
+        assert_eq!(found(text, &["yarn"]), None);
         assert_eq!(parse(text)[1].versions, ["1.18.4-otp-27", "1.17.3"]);
     }
 

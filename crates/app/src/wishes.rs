@@ -11,7 +11,7 @@ use versions::{ElixirRequirement, Tool};
 
 /// The answers of all sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wishes {
+pub(crate) struct Wishes {
     pub erlang: Option<Asked>,
     pub elixir: Option<Asked>,
     pub node: Option<Asked>,
@@ -30,7 +30,7 @@ impl Wishes {
     /// settled in [`Settings`]), `.tool-versions`, `mise.toml`, the files of one version,
     /// `package.json` in the folders of `assets` and of the app.
     #[must_use]
-    pub fn of(facts: &Facts, settings: &Settings, assets: &[&str]) -> Self {
+    pub(crate) fn of(facts: &Facts, settings: &Settings, assets: &[&str]) -> Self {
         let mut skipped = Vec::new();
         let erlang = first(
             facts,

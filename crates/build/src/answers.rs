@@ -4,24 +4,24 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A mix task of ours, loaded by `elixir -r` beside the app's own code and never written into it.
-pub const TASK_SOURCE: &str = include_str!("answers.exs");
+pub(crate) const TASK_SOURCE: &str = include_str!("answers.exs");
 
 /// The task's name.
-pub const TASK: &str = "mixpack.answer";
+pub(crate) const TASK: &str = "mixpack.answer";
 
 /// The task that runs the commands of a [session](crate::mix_session).
-pub const SESSION_TASK: &str = "mixpack.session";
+pub(crate) const SESSION_TASK: &str = "mixpack.session";
 
 /// The task that compiles dependencies whose compile-time configuration has changed, and those that
 /// it is given.
-pub const STALE_TASK: &str = "mixpack.stale";
+pub(crate) const STALE_TASK: &str = "mixpack.stale";
 
 /// The task that has executables fetched before a hook that removes them again runs.
-pub const EXECUTABLES_TASK: &str = "mixpack.executables";
+pub(crate) const EXECUTABLES_TASK: &str = "mixpack.executables";
 
 /// mix's answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Answers {
+pub(crate) struct Answers {
     /// Of the tasks that Mixpack may run, those that exist (aliases count).
     pub tasks: BTreeSet<String>,
     /// Releases that the project defines.
@@ -35,12 +35,12 @@ pub struct Answers {
 
 impl Answers {
     /// Reads the file that the task wrote: `KEY<TAB>VALUE` lines.
-    pub fn read(path: &Path) -> std::io::Result<Self> {
+    pub(crate) fn read(path: &Path) -> std::io::Result<Self> {
         Ok(Self::parse(&std::fs::read_to_string(path)?))
     }
 
     #[must_use]
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut answers = Self::default();
         for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
             let value = value.to_owned();
@@ -59,13 +59,13 @@ impl Answers {
     }
 
     #[must_use]
-    pub fn has_task(&self, name: &str) -> bool {
+    pub(crate) fn has_task(&self, name: &str) -> bool {
         self.tasks.contains(name)
     }
 
     /// The release that `mix release` without a name assembles.
     #[must_use]
-    pub fn release(&self) -> Option<&str> {
+    pub(crate) fn release(&self) -> Option<&str> {
         self.default_release
             .as_deref()
             .or(match self.releases.as_slice() {

@@ -2,7 +2,8 @@
 
 use crate::cancel::Cancel;
 use crate::log::{StepLog, seconds};
-use std::collections::BTreeMap;
+use crate::quiet::Quiet;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -12,10 +13,12 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use thiserror::Error;
 
-/// How long a tool may be silent before the log says that it lives.
-const QUIET: Duration = Duration::from_secs(30);
+/// How long the log may be silent before it says what a tool is at.
+const SILENCE: Duration = Duration::from_secs(15);
 /// How much of a tool's output is kept for the error message: enough for any compiler error.
 const KEPT_LINES: usize = 400;
+/// How much of it is kept to be printed when the tool fails.
+const HELD_LINES: usize = 20_000;
 
 /// Name and value of every variable that a child gets; nothing is inherited beside it.
 pub type Env = BTreeMap<OsString, OsString>;
@@ -80,12 +83,18 @@ impl<'a> Tool<'a> {
         }
     }
 
-    /// Runs to the end, printing every line of stdout and stderr in the order they come.
-    pub fn run(&self, log: &StepLog<'_>, cancel: &Cancel) -> Result<Vec<String>, CommandError> {
+    /// Runs to the end. Every line of stdout and stderr is printed in the order they come, or what
+    /// `quiet` makes of them.
+    pub(crate) fn run(
+        &self,
+        quiet: Option<Quiet>,
+        log: &StepLog<'_>,
+        cancel: &Cancel,
+    ) -> Result<(), CommandError> {
         let mut running = self.start(cancel)?;
         let to_the_end = |_: &str| Seen::default();
-        let output = running.follow(&self.shown, log, cancel, to_the_end)?;
-        Ok(output.unwrap_or_default())
+        running.follow(&self.shown, quiet, log, cancel, to_the_end)?;
+        Ok(())
     }
 
     /// Starts it; what it says waits to be [followed](Running::follow).
@@ -141,6 +150,15 @@ pub(crate) struct Seen {
     pub(crate) last: bool,
 }
 
+/// How far a tool was followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Followed {
+    /// It runs on.
+    ToTheLastLine,
+    /// It has ended, with success.
+    ToItsEnd,
+}
+
 /// A tool that was started.
 pub(crate) struct Running {
     group: i32,
@@ -149,17 +167,24 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Prints what it says until the line that `seen` calls the last, or until it ends: then this
-    /// is `Some` with the last lines, or the failure.
+    /// Prints what it says, or what `quiet` makes of it, until the line that `seen` calls the last,
+    /// or until it ends.
     pub(crate) fn follow(
         &mut self,
         shown: &str,
+        quiet: Option<Quiet>,
         log: &StepLog<'_>,
         cancel: &Cancel,
         mut seen: impl FnMut(&str) -> Seen,
-    ) -> Result<Option<Vec<String>>, CommandError> {
-        let mut output = Output::default();
-        let mut take = |line: &str| {
+    ) -> Result<Followed, CommandError> {
+        let mut output = Output {
+            lines: VecDeque::new(),
+            dropped: 0,
+            quiet,
+            printed: false,
+            blank: false,
+        };
+        let mut take = |output: &mut Output, line: &str| {
             let seen = seen(line);
             if !seen.hidden {
                 output.take(line, log);
@@ -170,11 +195,18 @@ impl Running {
             match self.lines.recv_timeout(Duration::from_millis(100)) {
                 // What a stopped tool says of its end is not why the build failed.
                 Ok(_) if cancel.is_cancelled() => {}
-                Ok(line) if take(&line) => return Ok(None),
-                Ok(_) => {}
+                Ok(line) => {
+                    if take(&mut output, &line) {
+                        output.succeeded(log);
+                        return Ok(Followed::ToTheLastLine);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {
-                    log.progress(&format!("{shown}, {}", seconds(log.elapsed())));
-                    log.heartbeat(&format!("{shown} is still at work"), QUIET);
+                    let at = output
+                        .at()
+                        .map_or_else(String::new, |at| format!(", at {at}"));
+                    log.progress(&format!("{shown}{at}, {}", seconds(log.elapsed())));
+                    log.heartbeat(&format!("{shown}{at}"), SILENCE);
                     if let Ok(status) = self.exit.try_recv() {
                         break status;
                     }
@@ -189,11 +221,12 @@ impl Running {
         // written before the exit is there by now.
         while let Ok(line) = self.lines.try_recv() {
             if !cancel.is_cancelled() {
-                take(&line);
+                take(&mut output, &line);
             }
         }
         cancel.leave(self.group);
         if cancel.is_cancelled() {
+            output.failed(log);
             log.detail("stopped");
             return Err(CommandError::Cancelled);
         }
@@ -202,13 +235,14 @@ impl Running {
             source,
         })?;
         if status.success() {
-            Ok(Some(output.lines))
+            output.succeeded(log);
+            Ok(Followed::ToItsEnd)
         } else {
             Err(CommandError::Failed {
                 command: shown.to_owned(),
                 status: words(status),
                 code: shell_code(status),
-                output: output.lines,
+                output: output.failed(log),
             })
         }
     }
@@ -225,18 +259,74 @@ impl Running {
     }
 }
 
-#[derive(Default)]
 struct Output {
-    lines: Vec<String>,
+    /// The last ones.
+    lines: VecDeque<String>,
+    /// How many came before them.
+    dropped: usize,
+    quiet: Option<Quiet>,
+    /// A line with text was printed, and blank ones came after it.
+    printed: bool,
+    blank: bool,
 }
 
 impl Output {
     fn take(&mut self, line: &str, log: &StepLog<'_>) {
-        log.detail(line);
-        if self.lines.len() == KEPT_LINES {
-            self.lines.remove(0);
+        let most = if let Some(quiet) = &mut self.quiet {
+            quiet.take(line);
+            HELD_LINES
+        } else {
+            self.print(line, log);
+            KEPT_LINES
+        };
+        if self.lines.len() == most {
+            self.lines.pop_front();
+            self.dropped += 1;
         }
-        self.lines.push(line.to_owned());
+        self.lines.push_back(line.to_owned());
+    }
+
+    /// Blank lines only between others, one at a time.
+    fn print(&mut self, line: &str, log: &StepLog<'_>) {
+        if line.trim().is_empty() {
+            self.blank = self.printed;
+            return;
+        }
+        if std::mem::take(&mut self.blank) {
+            log.detail("");
+        }
+        log.detail(line);
+        self.printed = true;
+    }
+
+    fn at(&self) -> Option<&str> {
+        self.quiet.as_ref()?.at()
+    }
+
+    fn succeeded(self, log: &StepLog<'_>) {
+        if let Some(quiet) = self.quiet {
+            quiet.finish(log);
+        }
+    }
+
+    /// Prints all that was held back. Gives the last lines.
+    fn failed(mut self, log: &StepLog<'_>) -> Vec<String> {
+        if self.quiet.is_some() {
+            if self.dropped > 0 {
+                log.detail(&format!(
+                    "... the first {} lines are left out",
+                    self.dropped
+                ));
+            }
+            let lines = std::mem::take(&mut self.lines);
+            for line in &lines {
+                self.print(line, log);
+            }
+            self.lines = lines;
+        }
+        let before = self.lines.len().saturating_sub(KEPT_LINES);
+        self.lines.drain(..before);
+        self.lines.into()
     }
 }
 
@@ -286,34 +376,42 @@ fn shell_code(status: ExitStatus) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::{Log, Sinks, Style};
+    use crate::log::Style;
+    use crate::log::captured::log;
     use std::time::Instant;
-
-    fn quiet_log() -> Log {
-        Log::new(Sinks {
-            out: Box::new(io::sink()),
-            err: Box::new(io::sink()),
-            terminal: false,
-            colour: false,
-            style: Style::Arrows,
-        })
-    }
 
     fn env() -> Env {
         Env::from([("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())])
     }
 
-    fn shell(line: &str) -> Result<Vec<String>, CommandError> {
-        let log = quiet_log();
+    fn shell(line: &str) -> (Result<(), CommandError>, Vec<String>) {
+        spoken(line, None)
+    }
+
+    /// What came of it, and the lines that the log has of it.
+    fn spoken(line: &str, quiet: Option<Quiet>) -> (Result<(), CommandError>, Vec<String>) {
+        let (log, out, _) = log(false, false, Style::Bullets);
         let step = log.step("Test");
         let env = env();
-        Tool::shell(line, Path::new("/"), &env).run(&step, &Cancel::default())
+        let cancel = Cancel::default();
+        let result = Tool::shell(line, Path::new("/"), &env).run(quiet, &step, &cancel);
+        let said = out.text();
+        let lines = said.lines().skip(1);
+        (result, lines.map(|line| line.trim().to_owned()).collect())
     }
 
     #[test]
     fn both_streams_come_in_their_order() {
-        let lines = shell("echo out; echo err >&2; echo out again; printf 'no newline'").unwrap();
+        let line = "echo out; echo err >&2; echo out again; printf 'no newline'";
+        let (result, lines) = shell(line);
+        result.unwrap();
         assert_eq!(lines, ["out", "err", "out again", "no newline"]);
+    }
+
+    #[test]
+    fn blank_lines_are_between_others_alone() {
+        let (_, lines) = shell("echo; echo '> deploy'; echo; echo ' '; echo built; echo; echo");
+        assert_eq!(lines, ["> deploy", "", "built"]);
     }
 
     #[test]
@@ -323,7 +421,7 @@ mod tests {
             status,
             code,
             output,
-        }) = shell("echo why; exit 3")
+        }) = shell("echo why; exit 3").0
         else {
             panic!("must fail");
         };
@@ -334,21 +432,21 @@ mod tests {
 
     #[test]
     fn a_child_gets_no_variable_beside_the_given_ones() {
-        let lines = shell("env | sed 's/=.*//' | sort | tr '\\n' ' '").unwrap();
-        assert_eq!(lines, ["PATH PWD SHLVL _ "]);
+        let (_, lines) = shell("env | sed 's/=.*//' | sort | tr '\\n' ' '");
+        assert_eq!(lines, ["PATH PWD SHLVL _"]);
     }
 
     #[test]
     fn a_daemon_that_holds_the_pipe_does_not_hold_the_build() {
         let begun = Instant::now();
-        let lines = shell("sleep 30 & echo done").unwrap();
+        let (_, lines) = shell("sleep 30 & echo done");
         assert_eq!(lines, ["done"]);
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
 
     #[test]
     fn a_cancelled_tool_ends_with_its_children() {
-        let log = quiet_log();
+        let (log, ..) = log(false, false, Style::Arrows);
         let step = log.step("Test");
         let env = env();
         let cancel = Cancel::default();
@@ -359,9 +457,44 @@ mod tests {
                 cancel.cancel();
             });
             let result =
-                Tool::shell("sleep 60 & sleep 60", Path::new("/"), &env).run(&step, &cancel);
+                Tool::shell("sleep 60 & sleep 60", Path::new("/"), &env).run(None, &step, &cancel);
             assert!(matches!(result, Err(CommandError::Cancelled)));
         });
         assert!(begun.elapsed() < Duration::from_secs(30));
+    }
+    fn of_a_release() -> Option<Quiet> {
+        Quiet::of(&crate::Doing::Release, Default::default)
+    }
+
+    #[test]
+    fn of_a_quiet_command_that_succeeds_only_what_matters_is_printed() {
+        let line = "echo '* assembling a-1'; echo warning; echo Release created at x; echo page";
+        let (result, lines) = spoken(line, of_a_release());
+        result.unwrap();
+        assert_eq!(lines, ["warning", "Release created at x"]);
+    }
+
+    #[test]
+    fn of_a_quiet_command_that_fails_everything_is_printed_in_its_order() {
+        let line = "echo '* assembling a-1'; echo warning; echo why >&2; exit 3";
+        let (result, lines) = spoken(line, of_a_release());
+        assert!(matches!(
+            result,
+            Err(CommandError::Failed { output, .. }) if output == lines
+        ));
+        assert_eq!(lines, ["* assembling a-1", "warning", "why"]);
+    }
+
+    #[test]
+    fn of_a_quiet_command_that_says_too_much_the_last_lines_are_printed() {
+        let line = "seq 20007; exit 1";
+        let (result, lines) = spoken(line, of_a_release());
+        assert!(matches!(
+            result,
+            Err(CommandError::Failed { output, .. }) if output.len() == KEPT_LINES
+        ));
+        assert_eq!(lines.len(), HELD_LINES + 1);
+        assert_eq!(lines[0], "... the first 7 lines are left out");
+        assert_eq!(lines[1], "8");
     }
 }

@@ -40,7 +40,7 @@ builtin printf end >&3
 
 /// Evaluates `file` of the repository, in its folder. `env` is what commands of the app may see: a config file always
 /// could.
-pub fn evaluate(
+pub(crate) fn evaluate(
     top: &Path,
     file: &str,
     line: u32,

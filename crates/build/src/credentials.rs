@@ -15,21 +15,21 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Lines `https://USER:TOKEN@HOST`, as git's own `~/.git-credentials` has them (gitcredentials(7)).
-pub const GIT_CREDENTIALS: &str = "GIT_CREDENTIALS";
+pub(crate) const GIT_CREDENTIALS: &str = "GIT_CREDENTIALS";
 /// A private key for git over ssh, in PEM form and without a passphrase.
-pub const GIT_SSH_KEY: &str = "GIT_SSH_KEY";
+pub(crate) const GIT_SSH_KEY: &str = "GIT_SSH_KEY";
 
 /// A key for the repositories of Hex organisations, which Hex itself reads from its environment.
 const HEX_REPOS_KEY: &str = "HEX_REPOS_KEY";
 
 /// Entries `ORG:KEY`, for each what `mix hex.organization auth ORG --key KEY` does.
-pub const HEX_ORGANIZATION_KEYS: &str = "HEX_ORGANIZATION_KEYS";
+pub(crate) const HEX_ORGANIZATION_KEYS: &str = "HEX_ORGANIZATION_KEYS";
 
 /// Hands the entries to Hex, in the VM that fetches dependencies.
 const ORGANIZATIONS_SOURCE: &str = include_str!("organizations.exs");
 
 /// The variables that no command sees but the one that fetches dependencies.
-pub const VARIABLES: [&str; 4] = [
+pub(crate) const VARIABLES: [&str; 4] = [
     GIT_CREDENTIALS,
     GIT_SSH_KEY,
     HEX_REPOS_KEY,
@@ -37,7 +37,7 @@ pub const VARIABLES: [&str; 4] = [
 ];
 
 /// Addresses of hosts that we fetch from; no command sees what they have of user info.
-pub const MIRRORS: [&str; 3] = ["HEX_BUILDS_URL", HEX_MIRROR, "NODEJS_ORG_MIRROR"];
+pub(crate) const MIRRORS: [&str; 3] = ["HEX_BUILDS_URL", HEX_MIRROR, "NODEJS_ORG_MIRROR"];
 
 /// The one that Hex fetches packages from, with its user info.
 const HEX_MIRROR: &str = "HEX_MIRROR";
@@ -47,7 +47,7 @@ const SEEN_BY_HOOKS: [&str; 1] = ["HEX_API_KEY"];
 
 /// What the user set; owns nothing that has to be cleaned up.
 #[derive(Clone, Default)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     /// Those lines of [`GIT_CREDENTIALS`] that git will understand.
     git: Vec<String>,
     ssh_key: Option<String>,
@@ -63,7 +63,7 @@ pub struct Credentials {
 }
 
 /// Credentials on disk, for as long as this lives.
-pub struct Lent {
+pub(crate) struct Lent {
     /// The environment of the one command that may use them.
     pub env: Env,
     /// To be loaded by `elixir -r` in its VM, before mix.
@@ -73,7 +73,7 @@ pub struct Lent {
 
 impl Credentials {
     #[must_use]
-    pub fn of(environment: &Environment) -> Self {
+    pub(crate) fn of(environment: &Environment) -> Self {
         let mut credentials = Self::default();
         let lines = environment.get(GIT_CREDENTIALS).unwrap_or_default();
         for (number, line) in (1..).zip(lines.lines().map(str::trim)) {
@@ -116,7 +116,7 @@ impl Credentials {
 
     /// Everything that a log must never show.
     #[must_use]
-    pub fn secrets(&self) -> Vec<String> {
+    pub(crate) fn secrets(&self) -> Vec<String> {
         let of_git = self.git.iter().filter_map(|line| user_info(line));
         let of_git = of_git.flat_map(|(user, token)| {
             let pair = format!("{user}:{token}");
@@ -141,13 +141,13 @@ impl Credentials {
 
     /// What the user should know, naming no value.
     #[must_use]
-    pub fn warnings(&self) -> &[String] {
+    pub(crate) fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
     /// Whether the command that fetches dependencies needs an environment of its own.
     #[must_use]
-    pub fn are_lent(&self) -> bool {
+    pub(crate) fn are_lent(&self) -> bool {
         self.hex_repos_key.is_some() || self.hex_mirror.is_some() || self.are_files()
     }
 
@@ -156,7 +156,7 @@ impl Credentials {
     }
 
     /// Writes them where git and Hex look for them, in a folder that only we can read.
-    pub fn lend(&self, env: &Env) -> Result<Lent, TreeError> {
+    pub(crate) fn lend(&self, env: &Env) -> Result<Lent, TreeError> {
         let mut env = env.clone();
         if let Some(key) = &self.hex_repos_key {
             env.insert(HEX_REPOS_KEY.into(), key.into());

@@ -152,7 +152,7 @@ impl Environment {
     /// The names that [`get`](Self::get) has a value for, and [`config_var`](Self::config_var) of
     /// those that are not ours alone.
     #[must_use]
-    pub fn names_of_settings(&self) -> Vec<&str> {
+    pub(crate) fn names_of_settings(&self) -> Vec<&str> {
         let of_process = self.process.keys().filter_map(|name| name.to_str());
         let ours = of_process.filter(|name| name.starts_with(mistyped::PREFIX));
         let of_user = self.config_vars.keys().filter_map(|name| name.to_str());
@@ -169,7 +169,7 @@ impl Environment {
 
     /// A text that holds values of config vars, as it may be shown: with their names instead.
     #[must_use]
-    pub fn without_values(&self, text: &str) -> String {
+    pub(crate) fn without_values(&self, text: &str) -> String {
         let mut vars: Vec<(&str, &str)> = self
             .config_vars
             .iter()
@@ -195,7 +195,7 @@ impl Environment {
     /// private dependencies are not among it, nor those in the address of a mirror, nor is the
     /// address of a mirror that only we read.
     #[must_use]
-    pub fn for_commands(&self) -> Env {
+    pub(crate) fn for_commands(&self) -> Env {
         let mut env = self.process.clone();
         env.extend(self.config_vars.clone());
         for name in credentials::VARIABLES.into_iter().chain([OTP_BUILDS_URL]) {

@@ -12,7 +12,7 @@ const USUAL: &str = ".heroku/node/bin";
 /// Its version: that of the usual place, or else of a folder of `PATH` in the app or in a layer. A
 /// `node` of the system is nothing that an app may count on where it runs.
 #[must_use]
-pub fn version(app: &Path, environment: &Environment) -> Option<NodeVersion> {
+pub(crate) fn version(app: &Path, environment: &Environment) -> Option<NodeVersion> {
     // In a directory that is built a second time it is our own.
     let ours = Record::of_slug(app).is_some_and(|record| record.tools.contains_key("node"));
     if ours {

@@ -30,7 +30,7 @@ pub enum Ended {
 ///
 /// After a failure no further step begins; the ones that run are cancelled, and the first failure
 /// is the result. What ran until then is told too.
-pub fn run(
+pub(crate) fn run(
     steps: &[StepPlan],
     cancel: &Cancel,
     work: &(dyn Fn(StepName) -> Result<(), Error> + Sync),

@@ -2,22 +2,23 @@
 //!
 //! Knows no platform: where things go and who is told comes in a [`workspace::Workspace`].
 
-pub mod answers;
+mod answers;
 mod baked;
 pub mod bill;
 pub mod cancel;
 mod clean_build;
 pub mod command;
-pub mod config_file;
+mod config_file;
 mod contained;
-pub mod credentials;
+mod credentials;
 mod digest;
 mod downloads;
 pub mod environment;
-pub mod error;
+mod error;
 pub mod explain;
-pub mod given_node;
-pub mod graph;
+mod folder_lock;
+mod given_node;
+mod graph;
 mod kept_lists;
 pub mod log;
 mod machine;
@@ -25,12 +26,13 @@ mod mix_session;
 mod old_caches;
 pub mod prepare;
 pub mod profile;
+mod quiet;
 pub mod record;
 pub mod report;
 pub mod run;
 mod secrets;
-pub mod sources;
-pub mod stable_path;
+mod sources;
+mod stable_path;
 mod steps;
 pub mod store;
 pub mod timeline;

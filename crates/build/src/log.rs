@@ -213,12 +213,21 @@ impl StepLog<'_> {
         }
     }
 
-    /// Says that the step lives, if nothing at all was printed for a while.
-    pub(crate) fn heartbeat(&self, doing: &str, quiet: Duration) {
+    /// How far the step is, in a line of the log: where no terminal shows it, and not of a step
+    /// whose lines are kept, which nobody waits for.
+    pub(crate) fn aside(&self, text: &str) {
         let mut inner = self.log.lock();
-        if inner.on_stage == Some(self.id) && inner.last_write.elapsed() >= quiet {
-            let text = format!("... {doing}, {} s so far", self.started.elapsed().as_secs());
-            inner.say(self.id, Line::Detail(text));
+        if inner.on_stage == Some(self.id) && !inner.sinks.terminal {
+            inner.say(self.id, Line::Detail(text.to_owned()));
+        }
+    }
+
+    /// Says that the step lives, if nothing at all was printed for a while.
+    pub(crate) fn heartbeat(&self, doing: &str, silence: Duration) {
+        let since = self.log.lock().last_write.elapsed();
+        if since >= silence {
+            let so_far = self.started.elapsed().as_secs();
+            self.aside(&format!("... {doing}, {so_far} s so far"));
         }
     }
 
@@ -353,15 +362,16 @@ pub fn seconds(duration: Duration) -> String {
     }
 }
 
+/// What a log has printed.
 #[cfg(test)]
-mod tests {
+pub(crate) mod captured {
     use super::*;
     use std::sync::Arc;
 
     #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Shared {
+    impl Write for Captured {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -371,22 +381,15 @@ mod tests {
         }
     }
 
-    impl Shared {
-        fn text(&self) -> String {
+    impl Captured {
+        pub(crate) fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }
 
-    fn log(colour: bool) -> (Log, Shared, Shared) {
-        styled(colour, Style::Arrows)
-    }
-
-    fn styled(colour: bool, style: Style) -> (Log, Shared, Shared) {
-        on(false, colour, style)
-    }
-
-    fn on(terminal: bool, colour: bool, style: Style) -> (Log, Shared, Shared) {
-        let (out, err) = (Shared::default(), Shared::default());
+    /// A log, its stdout and its stderr.
+    pub(crate) fn log(terminal: bool, colour: bool, style: Style) -> (Log, Captured, Captured) {
+        let (out, err) = (Captured::default(), Captured::default());
         let log = Log::new(Sinks {
             out: Box::new(out.clone()),
             err: Box::new(err.clone()),
@@ -395,6 +398,21 @@ mod tests {
             style,
         });
         (log, out, err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::captured::Captured;
+    use super::captured::log as on;
+    use super::*;
+
+    fn log(colour: bool) -> (Log, Captured, Captured) {
+        styled(colour, Style::Arrows)
+    }
+
+    fn styled(colour: bool, style: Style) -> (Log, Captured, Captured) {
+        on(false, colour, style)
     }
 
     #[test]
@@ -430,6 +448,32 @@ mod tests {
         assert_eq!(
             (out.text().as_str(), err.text().as_str()),
             ("-----> Installing Node\n", "")
+        );
+    }
+
+    #[test]
+    fn how_far_a_step_is_stands_in_the_log_where_no_terminal_shows_it() {
+        for (terminal, lines) in [(false, "       ... 1.0 MB\n"), (true, "")] {
+            let (log, out, _) = on(terminal, false, Style::Arrows);
+            let erlang = log.step("Erlang");
+            let node = log.step("Node");
+            node.aside("... 2.0 MB");
+            erlang.aside("... 1.0 MB");
+            erlang.heartbeat("at work", Duration::from_mins(1));
+            drop(erlang);
+            drop(node);
+            assert_eq!(
+                out.text(),
+                format!("-----> Erlang\n{lines}-----> Node\n"),
+                "{terminal}"
+            );
+        }
+        let (log, out, _) = on(false, false, Style::Bullets);
+        let step = log.step("Compiling");
+        step.heartbeat("mix compile, at phoenix", Duration::ZERO);
+        assert_eq!(
+            out.text(),
+            "- Compiling\n  ... mix compile, at phoenix, 0 s so far\n"
         );
     }
 

@@ -7,8 +7,9 @@
 
 use crate::answers::{SESSION_TASK, TASK_SOURCE};
 use crate::cancel::Cancel;
-use crate::command::{self, CommandError, Env, Running, Tool};
+use crate::command::{self, CommandError, Env, Followed, Running, Tool};
 use crate::log::StepLog;
+use crate::quiet::Quiet;
 use crate::tree::TreeError;
 use std::fs;
 use std::path::Path;
@@ -58,6 +59,7 @@ impl MixSession {
         mut self,
         tasks: &[Vec<String>],
         shown: &str,
+        quiet: Option<Quiet>,
         log: &StepLog<'_>,
         cancel: &Cancel,
     ) -> Result<Outcome, CommandError> {
@@ -82,9 +84,9 @@ impl MixSession {
                 last: marks == 2,
             }
         };
-        match self.running.follow(shown, log, cancel, is_last)? {
-            None => Ok(Outcome::Open(self)),
-            Some(_) => Ok(Outcome::Over),
+        match self.running.follow(shown, quiet, log, cancel, is_last)? {
+            Followed::ToTheLastLine => Ok(Outcome::Open(self)),
+            Followed::ToItsEnd => Ok(Outcome::Over),
         }
     }
 

@@ -187,23 +187,11 @@ pub fn show(step: &StepLog<'_>, plan: &Plan) {
     if !matches!(plan.app_dir.origin, Origin::Default(_)) {
         line("app in", &plan.app_dir.value, None, &plan.app_dir.origin);
     }
-    let (erlang, elixir) = (&plan.erlang, &plan.elixir);
-    line(
-        "erlang",
-        &erlang.version,
-        erlang.asked.as_deref(),
-        &erlang.source,
-    );
-    line(
-        "elixir",
-        &elixir.version,
-        elixir.asked.as_deref(),
-        &elixir.source,
-    );
-    match &plan.node {
-        Some(node) => line("node", &node.version, node.asked.as_deref(), &node.source),
-        None if plan.skip_assets.is_some() => {}
-        None => step.detail("node: not needed, there is no package.json for assets"),
+    for tool in plan.tools() {
+        line(tool.name, tool.version, tool.asked, tool.source);
+    }
+    if plan.node.is_none() && plan.skip_assets.is_none() {
+        step.detail("node: not needed, there is no package.json for assets");
     }
     if let Some(why) = &plan.skip_assets {
         step.detail(&format!(

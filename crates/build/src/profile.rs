@@ -30,7 +30,7 @@ pub struct Launch {
 ///
 /// Config vars are in the environment before it runs, so every default gives way to them.
 #[must_use]
-pub fn elixir_script(root: &Path, launch: &Launch) -> String {
+pub(crate) fn elixir_script(root: &Path, launch: &Launch) -> String {
     let root = in_double_quotes(root);
     let mut script = String::new();
     let _ = writeln!(
@@ -59,7 +59,7 @@ pub fn elixir_script(root: &Path, launch: &Launch) -> String {
 /// starts (lib/mix/lib/mix/scm/git.ex, `lock_status`), and Heroku's images for dynos have no git from
 /// heroku-24 on. After everything on `PATH`: a real one goes first.
 #[must_use]
-pub fn git_script(root: &Path) -> String {
+pub(crate) fn git_script(root: &Path) -> String {
     format!(
         "export PATH=\"$PATH:{}/{GIT_FOLDER}\"\n",
         in_double_quotes(root)
@@ -70,7 +70,7 @@ pub fn git_script(root: &Path) -> String {
 pub const GIT_FOLDER: &str = ".mixpack/bin";
 
 /// A `git` that answers mix's two questions, and nothing else.
-pub const GIT: &str = "\
+pub(crate) const GIT: &str = "\
 #!/bin/sh
 # This image has no git. mix asks it for the origin and the commit of each dependency that came from
 # git, to compare them with mix.lock; both stand in the dependency's folder.
@@ -86,7 +86,7 @@ exit 127
 
 /// `.profile.d/phoenix_static_buildpack_paths.sh`, for apps that keep Node in the slug.
 #[must_use]
-pub fn node_script(root: &Path, launch: &Launch) -> Option<String> {
+pub(crate) fn node_script(root: &Path, launch: &Launch) -> Option<String> {
     launch.node.then(|| {
         let root = in_double_quotes(root);
         let mut path = format!("{root}/.heroku/node/bin:{root}/bin:");
@@ -103,7 +103,7 @@ pub fn node_script(root: &Path, launch: &Launch) -> Option<String> {
 /// The `export` file, with build-time paths. Later buildpacks source it in a `set -e` shell, so
 /// its last command must succeed.
 #[must_use]
-pub fn export_script(build_dir: &Path, launch: &Launch) -> String {
+pub(crate) fn export_script(build_dir: &Path, launch: &Launch) -> String {
     let mut script = elixir_script(build_dir, launch);
     if let Some(node) = node_script(build_dir, launch) {
         script.push_str(&node);

@@ -87,7 +87,7 @@ impl Record {
     }
 
     #[must_use]
-    pub fn last_build(&self) -> LastBuild {
+    pub(crate) fn last_build(&self) -> LastBuild {
         LastBuild {
             erlang: self.tools.get("erlang").cloned(),
             elixir: self.tools.get("elixir").cloned(),

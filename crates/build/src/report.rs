@@ -84,26 +84,11 @@ impl Report {
         self.took("planning", self.begun.elapsed());
         self.set("stack", plan.target.stack.as_str());
         self.set("architecture", plan.target.arch.to_string());
-        let tool = |name: &str, version: &str, asked: bool, source: &app::Origin| {
-            self.set(&format!("{name}_version"), version);
-            self.set(&format!("{name}_version_requested"), asked);
-            self.set(&format!("{name}_version_from"), source.to_string());
-        };
-        let (erlang, elixir) = (&plan.erlang, &plan.elixir);
-        tool(
-            "erlang",
-            &erlang.version,
-            erlang.asked.is_some(),
-            &erlang.source,
-        );
-        tool(
-            "elixir",
-            &elixir.version,
-            elixir.asked.is_some(),
-            &elixir.source,
-        );
-        if let Some(node) = &plan.node {
-            tool("node", &node.version, node.asked.is_some(), &node.source);
+        for tool in plan.tools() {
+            let name = tool.name;
+            self.set(&format!("{name}_version"), tool.version);
+            self.set(&format!("{name}_version_requested"), tool.asked.is_some());
+            self.set(&format!("{name}_version_from"), tool.source.to_string());
         }
         self.set("mix_env", plan.mix_env.value.as_str());
         self.set("phoenix", plan.phoenix);

@@ -16,6 +16,7 @@ use crate::machine;
 use crate::mix_session::MixSession;
 use crate::old_caches;
 use crate::profile;
+use crate::quiet::Quiet;
 use crate::record::Record;
 use crate::report::Report;
 use crate::secrets;
@@ -30,10 +31,12 @@ use crate::tree::{self, Amount};
 use crate::workspace::Workspace;
 use app::Plan;
 use app::facts::join;
+use app::mix_lock;
 use app::plan::StepName;
 use fetch::Client;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -318,10 +321,30 @@ impl<'a> Build<'a> {
         log: &StepLog<'_>,
     ) -> Result<(), Error> {
         log.detail(&format!("$ {program} {}", args.join(" ")));
-        Tool::new(program, args, folder, &self.env)
-            .run(log, self.means.cancel)
-            .map(drop)
+        self.run_tool(doing, &Tool::new(program, args, folder, &self.env), log)
+    }
+
+    /// The log has what a reader needs of it.
+    pub(crate) fn run_tool(
+        &self,
+        doing: Doing,
+        tool: &Tool<'_>,
+        log: &StepLog<'_>,
+    ) -> Result<(), Error> {
+        tool.run(self.quiet(&doing), log, self.means.cancel)
             .map_err(Error::command(doing))
+    }
+
+    pub(crate) fn quiet(&self, doing: &Doing) -> Option<Quiet> {
+        if self.plan.verbose {
+            return None;
+        }
+        Quiet::of(doing, || {
+            let lock = self.workspace.real(&self.in_app("mix.lock"));
+            let lock = fs::read_to_string(lock).unwrap_or_default();
+            let locked = mix_lock::parse(&lock).into_iter();
+            locked.map(|locked| locked.app).collect()
+        })
     }
 
     /// A folder of the repository, as mix sees it.

@@ -52,11 +52,11 @@ impl Source {
 
 /// By path relative to the app.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sources(BTreeMap<PathBuf, Source>);
+pub(crate) struct Sources(BTreeMap<PathBuf, Source>);
 
 impl Sources {
     /// Reads every file of the app; one that looks as in `known` is taken to have the same bytes.
-    pub fn of(app: &Path, known: &Self) -> io::Result<Self> {
+    pub(crate) fn of(app: &Path, known: &Self) -> io::Result<Self> {
         let mut sources = BTreeMap::new();
         for path in files(app) {
             let metadata = app.join(&path).metadata()?;
@@ -77,7 +77,12 @@ impl Sources {
 
     /// Gives the files that are as in `then` the time that they had then, and all others that of
     /// `now`.
-    pub fn restore_times(&mut self, app: &Path, then: &Self, now: SystemTime) -> io::Result<()> {
+    pub(crate) fn restore_times(
+        &mut self,
+        app: &Path,
+        then: &Self,
+        now: SystemTime,
+    ) -> io::Result<()> {
         for (path, source) in &mut self.0 {
             let old = then.0.get(path).filter(|old| old.sha256 == source.sha256);
             let time = old.and_then(|old| time(old.modified)).unwrap_or(now);
@@ -91,7 +96,7 @@ impl Sources {
 
     /// A digest of all names and contents, in hex.
     #[must_use]
-    pub fn digest(&self) -> String {
+    pub(crate) fn digest(&self) -> String {
         let mut hasher = Sha256::new();
         for (path, source) in &self.0 {
             let path = path.as_os_str().as_bytes();
@@ -103,12 +108,12 @@ impl Sources {
     }
 
     #[must_use]
-    pub fn parse(json: &str) -> Option<Self> {
+    pub(crate) fn parse(json: &str) -> Option<Self> {
         serde_json::from_str(json).ok()
     }
 
     #[must_use]
-    pub fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }

@@ -106,12 +106,8 @@ pub fn svg(title: &str, course: &Course, failure: Option<&Error>) -> String {
     rows.sort_by_key(|timing| (timing.started.as_millis() / 20, timing.name));
     let wall = rows.iter().map(|row| row.started + row.took).max();
     let wall = wall.unwrap_or_default();
-    let letters = rows.iter().map(|row| row.name.as_str().len()).max();
-    let left = MARGIN + LETTER * number(letters.unwrap_or_default()) + 8.0;
-    let end = wall.as_secs_f64().max(0.001);
-    let x = |time: Duration| left + (WIDTH - left - BEHIND) * time.as_secs_f64() / end;
-    let bottom = HEAD + ROW * number(rows.len());
-    let height = bottom + MARGIN;
+    let chart = Chart::of(&rows, wall);
+    let height = chart.bottom + MARGIN;
 
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
@@ -121,6 +117,19 @@ pub fn svg(title: &str, course: &Course, failure: Option<&Error>) -> String {
         escaped(title),
         course.headline(wall, failure)
     );
+    legend(&mut svg, |class| {
+        rows.iter().any(|row| course.look(row).0 == class)
+    });
+    chart.axis(&mut svg);
+    for (index, row) in rows.iter().enumerate() {
+        chart.row(&mut svg, index, row, course.look(row));
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// `is_there` tells whether a row has a class: of those that no build should have, no more is said.
+fn legend(svg: &mut String, is_there: impl Fn(&str) -> bool) {
     let legend = [
         ("made", MARGIN, "made by this build"),
         (
@@ -131,7 +140,6 @@ pub fn svg(title: &str, course: &Course, failure: Option<&Error>) -> String {
         ("failed", MARGIN + 550.0, "failed"),
         ("stopped", MARGIN + 640.0, "stopped"),
     ];
-    let is_there = |class: &str| rows.iter().any(|row| course.look(row).0 == class);
     for (class, at, words) in legend {
         if ["failed", "stopped"].contains(&class) && !is_there(class) {
             continue;
@@ -143,32 +151,67 @@ pub fn svg(title: &str, course: &Course, failure: Option<&Error>) -> String {
             at + BAR + 6.0
         );
     }
-    let between = MARKS.into_iter().find(|mark| end / mark <= MOST_MARKS);
-    let between = between.unwrap_or_else(|| 3600.0 * (end / 3600.0 / MOST_MARKS).ceil());
-    let mut at = Duration::ZERO;
-    while at <= wall {
-        let _ = writeln!(
-            svg,
-            "<line x1=\"{0:.1}\" y1=\"{1}\" x2=\"{0:.1}\" y2=\"{bottom}\"/>\
-             <text class=\"mark\" x=\"{0:.1}\" y=\"{2}\">{3}</text>",
-            x(at),
-            HEAD - 8.0,
-            HEAD - 14.0,
-            mark(at, between)
-        );
-        at += Duration::from_secs_f64(between);
+}
+
+/// The part with the bars.
+struct Chart {
+    /// Where time begins, right of the names.
+    left: f64,
+    bottom: f64,
+    wall: Duration,
+}
+
+impl Chart {
+    fn of(rows: &[Timing], wall: Duration) -> Self {
+        let letters = rows.iter().map(|row| row.name.as_str().len()).max();
+        Self {
+            left: MARGIN + LETTER * number(letters.unwrap_or_default()) + 8.0,
+            bottom: HEAD + ROW * number(rows.len()),
+            wall,
+        }
     }
-    for (index, row) in rows.iter().enumerate() {
+
+    /// In seconds, and never nothing.
+    fn end(&self) -> f64 {
+        self.wall.as_secs_f64().max(0.001)
+    }
+
+    fn x(&self, time: Duration) -> f64 {
+        self.left + (WIDTH - self.left - BEHIND) * time.as_secs_f64() / self.end()
+    }
+
+    fn axis(&self, svg: &mut String) {
+        let end = self.end();
+        let between = MARKS.into_iter().find(|mark| end / mark <= MOST_MARKS);
+        let between = between.unwrap_or_else(|| 3600.0 * (end / 3600.0 / MOST_MARKS).ceil());
+        let mut at = Duration::ZERO;
+        while at <= self.wall {
+            let _ = writeln!(
+                svg,
+                "<line x1=\"{0:.1}\" y1=\"{1}\" x2=\"{0:.1}\" y2=\"{2}\"/>\
+                 <text class=\"mark\" x=\"{0:.1}\" y=\"{3}\">{4}</text>",
+                self.x(at),
+                HEAD - 8.0,
+                self.bottom,
+                HEAD - 14.0,
+                mark(at, between)
+            );
+            at += Duration::from_secs_f64(between);
+        }
+    }
+
+    /// `look` is that of [`Course::look`].
+    fn row(&self, svg: &mut String, index: usize, row: &Timing, look: (&str, &str)) {
         let top = HEAD + ROW * number(index);
-        let (from, to) = (x(row.started), x(row.started + row.took));
+        let (from, to) = (self.x(row.started), self.x(row.started + row.took));
         let width = (to - from).max(THINNEST);
-        let (class, more) = course.look(row);
+        let (class, more) = look;
         let _ = writeln!(
             svg,
             "<text class=\"step\" x=\"{:.1}\" y=\"{:.1}\">{}</text>\
              <rect class=\"{class}\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{BAR}\" rx=\"2\"/>\
              <text class=\"time\" x=\"{:.1}\" y=\"{:.1}\">{}{more}</text>",
-            left - 8.0,
+            self.left - 8.0,
             top + 16.0,
             row.name.as_str(),
             top + 5.0,
@@ -177,8 +220,6 @@ pub fn svg(title: &str, course: &Course, failure: Option<&Error>) -> String {
             seconds(row.took)
         );
     }
-    svg.push_str("</svg>\n");
-    svg
 }
 
 /// `0`, `0.05 s`, `2 s`, `5 min`.

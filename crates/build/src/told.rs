@@ -34,7 +34,7 @@ impl Observer for Told<'_> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.elapsed() >= EVERY {
             *last = Instant::now();
-            self.log.detail(&format!("... {so_far}"));
+            self.log.aside(&format!("... {so_far}"));
         }
     }
 

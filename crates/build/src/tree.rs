@@ -79,7 +79,7 @@ pub fn transfer(
 
 /// Copies the tree `from` to `to`; a file that is `kept` in the tree `old` already is linked from
 /// there. Both have to be trees that nothing writes to.
-pub fn transfer_beside(
+pub(crate) fn transfer_beside(
     from: &Path,
     to: &Path,
     old: &Path,
@@ -239,7 +239,7 @@ pub fn times(root: &Path) -> Times {
 
 /// Gives the folders and files below `root` the times that they had. What is no longer there has
 /// none.
-pub fn set_times_of(root: &Path, times: &Times) -> Result<(), TreeError> {
+pub(crate) fn set_times_of(root: &Path, times: &Times) -> Result<(), TreeError> {
     let is_inside = |path: &Path| {
         path.components()
             .all(|part| matches!(part, Component::Normal(_)))
@@ -301,7 +301,7 @@ pub fn clear(folder: &Path) -> Result<(), TreeError> {
 }
 
 /// Moves a file, link or folder, over a filesystem border if need be.
-pub fn relocate(from: &Path, to: &Path) -> Result<(), TreeError> {
+pub(crate) fn relocate(from: &Path, to: &Path) -> Result<(), TreeError> {
     if fs::rename(from, to).is_ok() {
         return Ok(());
     }

@@ -54,7 +54,7 @@ impl Places {
 
     /// The folders at the top of the app that these need.
     #[must_use]
-    pub fn top_folders(&self) -> Vec<&str> {
+    pub(crate) fn top_folders(&self) -> Vec<&str> {
         let mut tops: Vec<&str> = [
             &self.erlang,
             &self.elixir,
@@ -73,6 +73,12 @@ impl Places {
     }
 }
 
+/// Whether what is at a place is for this app and this build alone. What has a place of its own
+/// is what the next build will find there.
+pub(crate) fn is_own(place: &Path) -> bool {
+    place.is_relative()
+}
+
 impl Workspace<'_> {
     /// The file that later buildpacks source.
     #[must_use]
@@ -81,13 +87,6 @@ impl Workspace<'_> {
             Start::ProfileD { export } => export.as_deref(),
             Start::FrontEnd => None,
         }
-    }
-
-    /// Whether what is at a place is for this app and this build alone. What has a place of its own
-    /// is what the next build will find there.
-    #[must_use]
-    pub fn is_own(&self, place: &Path) -> bool {
-        place.is_relative()
     }
 
     /// The real place of something in the app.

@@ -19,7 +19,7 @@ use crate::{untar, unzip};
 /// What the names of all temporary files and directories begin with. They stand beside the
 /// destination and are gone when a call returns; one that is found later is of a process that was
 /// killed.
-pub const STAGING_PREFIX: &str = ".fetch-";
+const STAGING_PREFIX: &str = ".fetch-";
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 /// Every zip begins with an entry or, if it is empty, with the end of its directory.

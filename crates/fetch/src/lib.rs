@@ -34,6 +34,6 @@ mod unzip;
 
 pub use crate::address::redact;
 pub use crate::checksum::{Algorithm, Checksum};
-pub use crate::client::{Archive, Client, Fetched, Format, STAGING_PREFIX, Settings, Unpacked};
+pub use crate::client::{Archive, Client, Fetched, Format, Settings, Unpacked};
 pub use crate::error::{Class, FetchError, Kind, LooksLike, Phase};
 pub use crate::observer::{Observer, Progress, Retrying};

@@ -10,6 +10,7 @@ pub mod faults;
 pub mod git_package;
 pub mod hex_package;
 pub mod layout;
+pub mod noise;
 pub mod proxy;
 pub mod server;
 pub mod stack;

@@ -140,13 +140,6 @@ impl Server {
         lock(&self.shared.overrides).insert(path.into(), answer);
     }
 
-    /// [`Server::set_override`], for a server that is being made.
-    #[must_use]
-    pub fn with_override(self, path: impl Into<String>, answer: Override) -> Self {
-        self.set_override(path, answer);
-        self
-    }
-
     /// Answers requests for `path` from the root again.
     pub fn clear_override(&self, path: &str) {
         lock(&self.shared.overrides).remove(path);
@@ -494,7 +487,7 @@ mod tests {
         let (dir, server) = served();
         let path = "/builds/a%20b.txt";
         let get = "GET /builds/a%20b.txt HTTP/1.1";
-        let server = server.with_override(path, Override::Body(b"other".to_vec()));
+        server.set_override(path, Override::Body(b"other".to_vec()));
         assert!(talk(&server, get).ends_with("\r\n\r\nother"));
         server.set_override(path, Override::Status(503));
         assert!(talk(&server, get).starts_with("HTTP/1.1 503 "));

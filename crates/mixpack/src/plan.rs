@@ -78,33 +78,12 @@ fn from(origin: &Origin) -> String {
 }
 
 fn tools(plan: &Plan) -> String {
-    let row = |name: &str, version: &str, asked: Option<&String>, source: &Origin| {
-        let asked = asked.map_or("-", String::as_str);
-        [name, version, asked, &from(source)].map(str::to_owned)
-    };
-    let (erlang, elixir) = (&plan.erlang, &plan.elixir);
-    let mut rows = vec![
-        row(
-            "erlang",
-            &erlang.version,
-            erlang.asked.as_ref(),
-            &erlang.source,
-        ),
-        row(
-            "elixir",
-            &elixir.version,
-            elixir.asked.as_ref(),
-            &elixir.source,
-        ),
-    ];
-    if let Some(node) = &plan.node {
-        rows.push(row(
-            "node",
-            &node.version,
-            node.asked.as_ref(),
-            &node.source,
-        ));
-    } else {
+    let rows = plan.tools().map(|tool| {
+        let asked = tool.asked.unwrap_or("-");
+        [tool.name, tool.version, asked, &from(tool.source)].map(str::to_owned)
+    });
+    let mut rows: Vec<_> = rows.collect();
+    if plan.node.is_none() {
         let why = plan.skip_assets.as_ref().map_or_else(
             || "there is no package.json for assets".to_owned(),
             |why| format!("assets are skipped ({why})"),

@@ -135,7 +135,7 @@ fn list_text(
 }
 
 /// The checksums of one Node release.
-pub fn shasums(
+pub(crate) fn shasums(
     client: &Client,
     hosts: &Hosts,
     version: &NodeVersion,

@@ -74,7 +74,7 @@ fn is_static_library(file: &str) -> bool {
 }
 
 /// The topmost files and folders of the tool at `root` that no build needs.
-pub fn to_build(root: &Path, tool: Tool) -> io::Result<Vec<PathBuf>> {
+fn to_build(root: &Path, tool: Tool) -> io::Result<Vec<PathBuf>> {
     found(root, |path| tool.unneeded(path))
 }
 

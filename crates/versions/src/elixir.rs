@@ -88,7 +88,7 @@ impl ElixirVersion {
     }
 
     #[must_use]
-    pub fn as_semver(&self) -> &semver::Version {
+    pub(crate) fn as_semver(&self) -> &semver::Version {
         &self.0
     }
 }
@@ -191,8 +191,7 @@ impl ElixirRequest {
     }
 
     /// The OTP major of the build that was pinned with `-otp-N`.
-    #[must_use]
-    pub fn pinned_otp(&self) -> Option<u32> {
+    fn pinned_otp(&self) -> Option<u32> {
         match self {
             Self::Line { otp, .. } | Self::Exact { otp, .. } | Self::Branch { otp, .. } => *otp,
             Self::Range(_) => None,

@@ -5,7 +5,7 @@
 
 pub mod compatibility;
 pub mod elixir;
-pub mod elixir_requirement;
+mod elixir_requirement;
 pub mod installers;
 pub mod lifecycle;
 pub mod node;

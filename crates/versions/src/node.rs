@@ -37,11 +37,6 @@ impl NodeVersion {
         self.0.major
     }
 
-    #[must_use]
-    pub fn as_semver(&self) -> &semver::Version {
-        &self.0
-    }
-
     /// The file name of the archive: `node-v22.1.0-linux-x64.tar.gz`, in the directory `v22.1.0/`
     /// beside `SHASUMS256.txt`. Its one top directory is the name without `.tar.gz`.
     #[must_use]

@@ -58,9 +58,7 @@ impl Build<'_> {
         log.detail(&format!("$ bower install  (in {dir})"));
         let mut tool = Tool::new("bower", &args, &folder, &env);
         "bower install".clone_into(&mut tool.shown);
-        tool.run(log, self.means.cancel)
-            .map(drop)
-            .map_err(Error::command(Doing::Bower { file }))
+        self.run_tool(Doing::Bower { file }, &tool, log)
     }
 
     /// Gives the folder with the executable.

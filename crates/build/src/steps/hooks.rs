@@ -31,9 +31,7 @@ impl Build<'_> {
             key,
             asked: Asked::new(shown, asked.origin.clone()),
         };
-        tool.run(&log, self.means.cancel)
-            .map_err(Error::command(doing))?;
-        Ok(())
+        self.run_tool(doing, &tool, &log)
     }
 
     /// What shell code of the app could always see: the variables of its config files too.

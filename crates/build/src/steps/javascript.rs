@@ -78,9 +78,8 @@ impl Build<'_> {
             manager: install.manager.manager,
             lockfile: install.lockfile.clone(),
         };
-        Tool::new(program, &args, &folder, &self.env)
-            .run(log, self.means.cancel)
-            .map_err(Error::command(doing))?;
+        let tool = Tool::new(program, &args, &folder, &self.env);
+        self.run_tool(doing, &tool, log)?;
         // Yarn's other way of installing puts nothing there, or not all.
         if let Ok(key) = &key
             && modules.is_dir()
@@ -157,8 +156,7 @@ impl Build<'_> {
                 let mut tool = Tool::shell(&line, &folder, &env);
                 tool.shown.clone_from(path);
                 let doing = Doing::CustomScript { path: path.clone() };
-                tool.run(&log, self.means.cancel)
-                    .map_err(Error::command(doing))?;
+                self.run_tool(doing, &tool, &log)?;
             }
             AssetBuild::Script { name } => {
                 let manager = assets

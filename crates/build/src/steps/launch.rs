@@ -6,7 +6,7 @@ use crate::profile::{self, Launch};
 use crate::record;
 use crate::run::Build;
 use crate::tree::{self, TreeError};
-use crate::workspace::Start;
+use crate::workspace::{Start, is_own};
 use app::facts::{PROCFILE, join};
 use app::launcher;
 use app::plan::Slim;
@@ -21,26 +21,7 @@ impl Build<'_> {
             Start::FrontEnd => "Preparing the launch",
         };
         let log = self.means.log.step(header);
-        let node = self.node_stays()?;
-        let mut record = self.record().clone();
-        let node_bins: Vec<String> = self
-            .plan
-            .assets
-            .iter()
-            .filter(|assets| assets.install.is_some() && self.node_modules_ship())
-            .map(|assets| join(&assets.assets_dir, "node_modules/.bin"))
-            .collect();
-        let launch = Launch {
-            mix_env: self.plan.mix_env.value.clone(),
-            tests_only: self.workspace.environment.tests_only().is_some(),
-            node,
-            runs_node: node && (self.plan.node_use.is_some() || self.plan.slim == Slim::None),
-            yarn: node && self.workspace.real(&self.workspace.places.yarn).is_dir(),
-            phx_server: record.phoenix && record.release.is_some(),
-            node_bins,
-            git: !self.git_dependencies().is_empty(),
-            release_alone: self.release_stands_alone(),
-        };
+        let launch = self.launch_environment()?;
         // `mix hex.organization auth`, in a hook, leaves its key there. No dyno fetches packages.
         let hex_home = self.workspace.real(&self.workspace.places.hex_home);
         tree::remove(&hex_home.join("hex.config"))?;
@@ -59,6 +40,40 @@ impl Build<'_> {
             }
         }
         self.launcher(&log)?;
+        self.keep_record(&log)?;
+        log.detail(&format!("MIX_ENV={}", launch.mix_env));
+        // Set once: there is one such step.
+        let _ = self.launch.set(launch);
+        Ok(())
+    }
+
+    /// What the launch depends on.
+    fn launch_environment(&self) -> Result<Launch, Error> {
+        let node = self.node_stays()?;
+        let record = self.record().clone();
+        let node_bins: Vec<String> = self
+            .plan
+            .assets
+            .iter()
+            .filter(|assets| assets.install.is_some() && self.node_modules_ship())
+            .map(|assets| join(&assets.assets_dir, "node_modules/.bin"))
+            .collect();
+        Ok(Launch {
+            mix_env: self.plan.mix_env.value.clone(),
+            tests_only: self.workspace.environment.tests_only().is_some(),
+            node,
+            runs_node: node && (self.plan.node_use.is_some() || self.plan.slim == Slim::None),
+            yarn: node && self.workspace.real(&self.workspace.places.yarn).is_dir(),
+            phx_server: record.phoenix && record.release.is_some(),
+            node_bins,
+            git: !self.git_dependencies().is_empty(),
+            release_alone: self.release_stands_alone(),
+        })
+    }
+
+    /// Writes the record, for `bin/release` and `bin/test` and for the next build.
+    fn keep_record(&self, log: &StepLog<'_>) -> Result<(), Error> {
+        let mut record = self.record().clone();
         // bash may have made it from the value of a config var.
         let shown = |args: &String| self.workspace.environment.without_values(args) == *args;
         if !record.test_args.as_ref().is_none_or(shown) {
@@ -72,9 +87,6 @@ impl Build<'_> {
             log.warning(&format!("what was built could not be kept: {error}"));
             log.warning("the next build may take newer versions where the app asks for none");
         }
-        log.detail(&format!("MIX_ENV={}", launch.mix_env));
-        // Set once: there is one such step.
-        let _ = self.launch.set(launch);
         Ok(())
     }
 
@@ -106,7 +118,7 @@ impl Build<'_> {
         let places = &self.workspace.places;
         for place in [&places.node, &places.yarn] {
             let given = self.plan.node_given && place == &places.node;
-            if !given && self.workspace.is_own(place) {
+            if !given && is_own(place) {
                 tree::remove(&self.workspace.real(place))?;
             }
         }

@@ -43,8 +43,7 @@ impl Build<'_> {
                 }
             };
             tool.shown = shown;
-            tool.run(&log, self.means.cancel)
-                .map_err(Error::command(Doing::Deps))?;
+            self.run_tool(Doing::Deps, &tool, &log)?;
         } else {
             self.mix(Doing::Deps, &[&args], &shown, &log)?;
         }
@@ -72,7 +71,8 @@ impl Build<'_> {
             .iter()
             .map(|words| words.iter().map(|word| (*word).to_owned()).collect())
             .collect();
-        match session.run(&tasks, shown, log, cancel) {
+        let quiet = self.quiet(&doing);
+        match session.run(&tasks, shown, quiet, log, cancel) {
             Ok(Outcome::Open(session)) => *self.session() = Some(session),
             Ok(Outcome::Over) => {}
             Err(error) => return Err(Error::command(doing)(error)),

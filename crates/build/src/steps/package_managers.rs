@@ -199,8 +199,7 @@ impl Build<'_> {
                 spec: spec.to_owned(),
                 origin: asked_by.clone(),
             };
-            tool.run(log, self.means.cancel)
-                .map_err(Error::command(doing))
+            self.run_tool(doing, &tool, log)
         };
         // Only errors: what is packed would be listed file by file, and `--silent` hides why it failed.
         let pack = ["pack", spec, "--loglevel=error"];

@@ -5,7 +5,7 @@ use crate::log::StepLog;
 use crate::run::Build;
 use crate::told::megabytes;
 use crate::tree::{self, TreeError};
-use crate::workspace::Start;
+use crate::workspace::{Start, is_own};
 use app::facts::join;
 use app::plan::Slim;
 use std::fs;
@@ -66,7 +66,7 @@ impl Build<'_> {
         let mut bytes = 0;
         for (what, place, tool) in tools {
             let root = self.workspace.real(place);
-            if self.workspace.is_own(place) && root.is_dir() {
+            if is_own(place) && root.is_dir() {
                 let paths = unneeded::to_run(&root, tool);
                 let paths = paths.map_err(TreeError::at(&root, "read"))?;
                 bytes += leave_out(what, &paths, log)?;
@@ -128,7 +128,7 @@ impl Build<'_> {
             bytes += leave_out(&modules, &[place], log)?;
         }
         let place = &self.workspace.places.node;
-        if self.plan.node.is_some() && !self.plan.node_given && self.workspace.is_own(place) {
+        if self.plan.node.is_some() && !self.plan.node_given && is_own(place) {
             let node = self.workspace.real(place);
             let npm = ["bin/npm", "bin/npx", "bin/corepack", "lib/node_modules"]
                 .map(|name| node.join(name));

@@ -11,6 +11,7 @@ use build::store::{CacheDir, Key, Store};
 use fetch::{Client, Observer};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use mirror::noise::noise;
 use sha2::{Digest, Sha256, Sha512};
 use toolchain::install::Extent;
 use toolchain::lists::Signature;
@@ -167,20 +168,6 @@ pub(crate) fn hosts(base: &str) -> Hosts {
 pub(crate) fn target() -> Target {
     let arch = Arch::parse(std::env::consts::ARCH).unwrap();
     Target::resolve(Some("heroku-24"), &OsRelease::parse(""), arch).unwrap()
-}
-
-/// Bytes that do not compress, the same each time for the same `seed`.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64 ^ (seed << 7);
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend(state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
 }
 
 fn content(artifact: Artifact) -> Vec<u8> {

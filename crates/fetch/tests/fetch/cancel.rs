@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use fetch::{Archive, Class, Client, Format, Kind, Observer, Progress, Retrying, Settings};
 use mirror::faults::{Behaviour, FaultServer};
+use mirror::noise::noise;
 
-use crate::support::{Place, file, gzip, noise, settings, tar};
+use crate::support::{Place, file, gzip, settings, tar};
 
 /// Cancels at the first sign of the event it waits for.
 struct Canceller {
@@ -25,7 +26,7 @@ impl Observer for Canceller {
 
 #[test]
 fn a_set_flag_ends_a_transfer_between_reads_during_a_wait_and_before_the_next() {
-    let body = gzip(&tar(&[file("content", &noise(3_000_000))]));
+    let body = gzip(&tar(&[file("content", &noise(0, 3_000_000))]));
     let server = FaultServer::start([
         (
             "/slow",

@@ -9,9 +9,10 @@ use fetch::{
     Algorithm, Archive, Checksum, Class, FetchError, Format, Kind, LooksLike, Phase, Settings,
 };
 use mirror::faults::{Behaviour, FaultServer, Framing};
+use mirror::noise::noise;
 
 use crate::support::{
-    Place, Recorder, ZipEntry, client, file, gzip, noise, published, settings, sha256, tar, zip,
+    Place, Recorder, ZipEntry, client, file, gzip, published, settings, sha256, tar, zip,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +27,7 @@ impl What {
     const ALL: [What; 4] = [What::TarGz, What::Zip, What::File, What::Text];
 
     fn body(self) -> Vec<u8> {
-        let content = noise(20_000);
+        let content = noise(0, 20_000);
         match self {
             What::TarGz => gzip(&tar(&[file("top/content", &content)])),
             What::Zip => zip(&[ZipEntry::File("top/content", 0o644, &content)]),
@@ -47,7 +48,7 @@ impl What {
                 checksum,
             };
             let unpacked = client().archive(&archive, &dest, seen)?;
-            assert_eq!(fs::read(dest.join("content")).unwrap(), noise(20_000));
+            assert_eq!(fs::read(dest.join("content")).unwrap(), noise(0, 20_000));
             assert_eq!(
                 place.listing(),
                 ["inner", "inner/dest", "inner/dest/content"]
@@ -365,7 +366,7 @@ fn faults() -> Vec<Fault> {
             1,
         ),
         fault(
-            |_| Behaviour::Ok(gzip(&noise(9_000))),
+            |_| Behaviour::Ok(gzip(&noise(0, 9_000))),
             &[What::TarGz],
             |k| matches!(k, Kind::CorruptArchive(_)),
             Class::Integrity,

@@ -1,8 +1,9 @@
 use fetch::{Archive, Class, Client, Format, Settings};
 use mirror::faults::{Behaviour, FaultServer};
+use mirror::noise::noise;
 use proptest::prelude::*;
 
-use crate::support::{Place, ZipEntry, file, gzip, noise, published, settings, special, tar, zip};
+use crate::support::{Place, ZipEntry, file, gzip, published, settings, special, tar, zip};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
@@ -12,7 +13,7 @@ proptest! {
         is_zip in any::<bool>(),
         flips in prop::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4),
     ) {
-        let content = noise(900);
+        let content = noise(0, 900);
         let (format, body) = if is_zip {
             let entries = [ZipEntry::File("a/b", 0o755, &content), ZipEntry::Link("a/c", "b")];
             (Format::Zip, zip(&entries))

@@ -3,10 +3,10 @@
 
 use fetch::{Class, FetchError, Format, Kind};
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, symlink};
 use tar::EntryType;
 
-use crate::support::{Entry, Place, ZipEntry, file, gzip, special, tar, unpack, zip};
+use crate::support::{Entry, Place, ZipEntry, empty, file, gzip, special, tar, unpack, zip};
 
 /// One header block, its fields as given, and the content.
 struct Block<'a> {
@@ -423,24 +423,14 @@ fn a_sparse_file_as_pax_has_it_is_not_taken_for_its_content() {
 
 #[test]
 fn set_id_bits_and_leave_for_others_to_write_do_not_survive() {
-    let with = |kind, name, mode| Entry {
-        kind,
-        name,
-        link: "",
-        mode,
-        content: b"",
-    };
     let bytes = gzip(&tar(&[
-        with(EntryType::Directory, "shared/", 0o7777),
-        with(EntryType::Regular, "shared/all", 0o7777),
-        with(EntryType::Regular, "shared/group", 0o2660),
+        empty(EntryType::Directory, "shared/", 0o7777),
+        empty(EntryType::Regular, "shared/all", 0o7777),
+        empty(EntryType::Regular, "shared/group", 0o2660),
     ]));
     let place = Place::new();
     unpack(&bytes, Format::TarGz, 0, &place).unwrap();
-    let mode = |path: &str| {
-        let found = fs::symlink_metadata(place.dest().join(path)).unwrap();
-        found.permissions().mode() & 0o7777
-    };
+    let mode = |path| place.mode(path);
     assert_eq!(
         [mode("shared"), mode("shared/all"), mode("shared/group")],
         [0o755, 0o755, 0o640]
@@ -448,8 +438,7 @@ fn set_id_bits_and_leave_for_others_to_write_do_not_survive() {
     let place = Place::new();
     let bytes = zip(&[ZipEntry::File("all", 0o6777, b"x")]);
     unpack(&bytes, Format::Zip, 0, &place).unwrap();
-    let found = fs::symlink_metadata(place.dest().join("all")).unwrap();
-    assert_eq!(found.permissions().mode() & 0o7777, 0o755);
+    assert_eq!(place.mode("all"), 0o755);
 }
 
 #[test]

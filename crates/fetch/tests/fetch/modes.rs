@@ -5,37 +5,23 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use fetch::{Archive, Format};
 use mirror::faults::{Behaviour, FaultServer};
+use mirror::noise::noise;
 use tar::EntryType;
 
 use crate::support::{
-    Entry, Place, ZipEntry, client, file, gzip, noise, published, sha256, special, tar, unpack, zip,
+    Place, ZipEntry, client, empty, file, gzip, published, sha256, special, tar, unpack, zip,
 };
-
-fn mode(place: &Place, path: &str) -> u32 {
-    fs::symlink_metadata(place.dest().join(path))
-        .unwrap()
-        .permissions()
-        .mode()
-        & 0o7777
-}
 
 #[test]
 fn a_tar_keeps_execute_bits_links_and_times_and_drops_set_id_bits() {
-    let with = |kind, name, mode| Entry {
-        kind,
-        name,
-        link: "",
-        mode,
-        content: b"",
-    };
     let archive = gzip(&tar(&[
-        with(EntryType::Directory, "./", 0o777),
-        with(EntryType::Directory, "node/", 0o555),
-        with(EntryType::Directory, "node/shut/", 0o000),
+        empty(EntryType::Directory, "./", 0o777),
+        empty(EntryType::Directory, "node/", 0o555),
+        empty(EntryType::Directory, "node/shut/", 0o000),
         file("node/shut/inside", b"x"),
-        with(EntryType::Regular, "node/bin/node", 0o4755),
-        with(EntryType::Regular, "node/readonly", 0o2444),
-        with(EntryType::Regular, "node/old-style/", 0o755),
+        empty(EntryType::Regular, "node/bin/node", 0o4755),
+        empty(EntryType::Regular, "node/readonly", 0o2444),
+        empty(EntryType::Regular, "node/old-style/", 0o755),
         special(
             EntryType::Symlink,
             "node/bin/npm",
@@ -59,7 +45,7 @@ fn a_tar_keeps_execute_bits_links_and_times_and_drops_set_id_bits() {
         ("readonly", 0o644),
         ("old-style", 0o755),
     ] {
-        assert_eq!(mode(&place, path), expected, "{path}");
+        assert_eq!(place.mode(path), expected, "{path}");
     }
     let dest = place.dest();
     assert_eq!(fs::read(dest.join("bin/npm")).unwrap(), b"second");
@@ -81,7 +67,7 @@ fn a_tar_keeps_execute_bits_links_and_times_and_drops_set_id_bits() {
 fn a_zip_keeps_execute_bits_and_links() {
     let archive = zip(&[
         ZipEntry::File("bin/elixir", 0o755, b"#!/bin/sh"),
-        ZipEntry::File("lib/ebin/a.beam", 0o600, &noise(300_000)),
+        ZipEntry::File("lib/ebin/a.beam", 0o600, &noise(0, 300_000)),
         ZipEntry::Link("bin/link", "../lib/ebin/a.beam"),
     ]);
     let place = Place::new();
@@ -90,12 +76,12 @@ fn a_zip_keeps_execute_bits_and_links() {
         (unpacked.entries, unpacked.bytes),
         (3, archive.len() as u64)
     );
-    assert_eq!(mode(&place, "bin/elixir"), 0o755);
-    assert_eq!(mode(&place, "lib/ebin/a.beam"), 0o600);
-    assert_eq!(mode(&place, "lib/ebin"), 0o755);
+    assert_eq!(place.mode("bin/elixir"), 0o755);
+    assert_eq!(place.mode("lib/ebin/a.beam"), 0o600);
+    assert_eq!(place.mode("lib/ebin"), 0o755);
     assert_eq!(
         fs::read(place.dest().join("bin/link")).unwrap(),
-        noise(300_000)
+        noise(0, 300_000)
     );
 }
 
@@ -148,7 +134,7 @@ fn padding_behind_the_end_of_a_tar_is_hashed() {
     // Several members, as parallel compressors write; the last holds nothing but padding.
     let mut archive = gzip(&padded[..700]);
     archive.extend(gzip(&padded[700..]));
-    archive.extend(gzip(&noise(100_000)));
+    archive.extend(gzip(&noise(0, 100_000)));
     let place = Place::new();
     let unpacked = unpack(&archive, Format::TarGz, 0, &place).unwrap();
     assert_eq!(unpacked.sha256, sha256(&archive));

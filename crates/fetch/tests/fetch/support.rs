@@ -1,5 +1,6 @@
 use std::fs;
 use std::io::{Cursor, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -28,6 +29,12 @@ impl Place {
 
     pub(crate) fn dest(&self) -> PathBuf {
         self.directory.path().join("inner/dest")
+    }
+
+    /// The permissions of what is at a path in the destination; a link's own.
+    pub(crate) fn mode(&self, path: &str) -> u32 {
+        let found = fs::symlink_metadata(self.dest().join(path)).unwrap();
+        found.permissions().mode() & 0o7777
     }
 
     /// Everything in and beside the destination, links not followed, sorted.
@@ -152,20 +159,6 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Bytes that do not compress, the same each time.
-pub(crate) fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend(state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
-}
-
 /// A tar entry whose fields are written as given, however wrong they are.
 pub(crate) struct Entry<'a> {
     pub(crate) kind: EntryType,
@@ -191,6 +184,17 @@ pub(crate) fn special<'a>(kind: EntryType, name: &'a str, link: &'a str) -> Entr
         name,
         link,
         mode: 0o755,
+        content: b"",
+    }
+}
+
+/// One without content.
+pub(crate) fn empty(kind: EntryType, name: &str, mode: u32) -> Entry<'_> {
+    Entry {
+        kind,
+        name,
+        link: "",
+        mode,
         content: b"",
     }
 }

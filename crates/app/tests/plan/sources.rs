@@ -1,7 +1,7 @@
 //! Which version is taken: every source alone, their order, and what `mix.exs` and wide ranges
 //! of `package.json` allow.
 
-use super::{Case, ELIXIR_CONFIG, PACKAGE, case};
+use super::{Case, ELIXIR_CONFIG, PACKAGE, STATIC_CONFIG, case};
 use app::plan::PlanError;
 use app::{Origin, lifecycle};
 
@@ -377,4 +377,88 @@ fn every_form_of_a_wish() {
         assert_eq!(plan.elixir.version, elixir, "{asked:?}");
         assert_eq!(plan.elixir.source.to_string(), "config var elixir_version");
     }
+}
+
+#[test]
+fn a_line_of_the_elixir_config_wins_over_a_config_var_and_over_tool_versions() {
+    let case = case(&[
+        (ELIXIR_CONFIG, "erlang_version=26\nelixir_version=1.18.3\n"),
+        (".tool-versions", "erlang 27.3.3\nelixir 1.17.3\n"),
+    ])
+    .var("erlang_version", "25")
+    .var("elixir_version", "1.14");
+    assert_eq!(
+        case.tools(),
+        [
+            "26.2.5.12 (elixir_buildpack.config:1)",
+            "1.18.3 (elixir_buildpack.config:2)"
+        ]
+    );
+}
+
+#[test]
+fn a_config_var_wins_over_tool_versions_and_fills_what_the_config_leaves_out() {
+    let case = case(&[
+        (ELIXIR_CONFIG, "erlang_version=\n"),
+        (".tool-versions", "erlang 27.3.3\nelixir 1.18.4\n"),
+    ])
+    .var("erlang_version", "27.3.4");
+    assert_eq!(
+        case.tools(),
+        [
+            "27.3.4 (config var erlang_version)",
+            "1.18.4 (.tool-versions:2)"
+        ]
+    );
+}
+
+#[test]
+fn a_config_var_wins_over_a_line_of_the_static_config() {
+    let config = (STATIC_CONFIG, "node_version=22\n");
+    let files = [PACKAGE, config, (".tool-versions", "nodejs 25.1.0\n")];
+    assert_eq!(
+        case(&files).var("node_version", "24").tools()[2],
+        "24.4.0 (config var node_version)"
+    );
+    assert_eq!(
+        case(&files).tools()[2],
+        "22.17.0 (phoenix_static_buildpack.config:1)"
+    );
+    let behind = case(&[PACKAGE, (".tool-versions", "nodejs 25.1.0\n")]);
+    assert_eq!(behind.tools()[2], "25.1.0 (.tool-versions:1)");
+}
+
+#[test]
+fn a_config_var_does_not_turn_on_what_the_old_buildpack_set_itself() {
+    let case = case(&[(ELIXIR_CONFIG, "elixir_version=1.18.3\n")])
+        .var("release", "true")
+        .var("always_rebuild", "true")
+        .var("runtime_path", "/srv");
+    let plan = case.plan().unwrap();
+    assert!(!plan.release);
+    assert_eq!(plan.clean, None);
+    assert_eq!(plan.runtime_path, "/app");
+    let asked = "release=true\nalways_rebuild=true\nruntime_path=/srv\n";
+    let plan = case
+        .file(ELIXIR_CONFIG, asked)
+        .var("release", "false")
+        .plan()
+        .unwrap();
+    assert!(plan.release);
+    assert_eq!(plan.clean.as_deref(), Some("always_rebuild=true"));
+    assert_eq!(plan.runtime_path, "/srv");
+}
+
+#[test]
+fn engines_of_package_json_come_behind_tool_versions() {
+    let package = (
+        "assets/package.json",
+        "{\n  \"volta\": {\"node\": \"24.4.0\"},\n  \"engines\": {\n    \"node\": \"22.x\"\n  }\n}",
+    );
+    assert_eq!(
+        case(&[package]).tools()[2],
+        "22.17.0 (assets/package.json:4)"
+    );
+    let asked = case(&[package, (".tool-versions", "nodejs 24.4.0\n")]);
+    assert_eq!(asked.tools()[2], "24.4.0 (.tool-versions:1)");
 }

@@ -1,0 +1,185 @@
+//! The Phoenix apps, where the sources of their assets are, and what builds those.
+
+use super::install::install;
+use super::{Install, PlanError};
+use crate::facts::{ConfigFile, Facts, clean, join};
+use crate::settings::Settings;
+use serde::Serialize;
+
+/// What builds the assets of one Phoenix app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum AssetBuild {
+    /// The app's own script, sourced by bash as the Phoenix static buildpack does.
+    CustomScript { path: String },
+    /// `npm run SCRIPT`, or as the package manager has it, in the folder of the `package.json`.
+    Script { name: String },
+    /// The mix alias `assets.deploy`; mix itself has the last word on whether it exists.
+    MixAlias,
+    /// Nothing but the digest.
+    Nothing,
+}
+
+/// The assets of one Phoenix app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Assets {
+    /// The Phoenix app's folder.
+    pub phoenix_dir: String,
+    /// Where its asset sources are.
+    pub assets_dir: String,
+    pub install: Option<Install>,
+    /// There is a `bower.json` beside them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub bower: bool,
+    pub build: AssetBuild,
+    pub why: String,
+}
+
+impl Assets {
+    pub(super) fn needs_node(&self) -> bool {
+        self.install.is_some() || self.bower
+    }
+}
+
+/// Whether the app's assets need Node: then the caller fetches its list.
+#[must_use]
+pub fn needs_node(facts: &Facts, settings: &Settings) -> bool {
+    settings.skip_assets.is_none()
+        && asset_dirs(facts, settings).is_ok_and(|dirs| {
+            dirs.iter()
+                .any(|(_, assets)| facts.package_in(assets).is_some() || facts.has_bower(assets))
+        })
+}
+
+/// The Phoenix apps and their asset folders.
+fn asset_dirs(facts: &Facts, settings: &Settings) -> Result<Vec<(String, String)>, PlanError> {
+    let phoenix_dirs: Vec<String> = match &settings.phoenix_relative_path {
+        Some(asked) => {
+            let dir = join(&facts.app_dir.value, &clean(&asked.value));
+            if !facts.projects.iter().any(|project| project.dir == dir) {
+                return Err(PlanError::NoSuchFolder {
+                    key: "phoenix_relative_path",
+                    asked: asked.clone(),
+                    missing: "mix.exs",
+                });
+            }
+            vec![dir]
+        }
+        None if facts.root().apps_path.is_some() => facts
+            .projects
+            .iter()
+            .filter(|project| project.guess.phoenix)
+            .map(|project| project.dir.clone())
+            .collect(),
+        None => vec![facts.app_dir.value.clone()],
+    };
+    Ok(phoenix_dirs
+        .into_iter()
+        .map(|dir| {
+            let assets = assets_dir(facts, settings, &dir);
+            (dir, assets)
+        })
+        .collect())
+}
+
+/// Where the asset sources of a Phoenix app are. The static buildpack's rule, for apps that have
+/// its config file: a configured folder with a `package.json`, else a `package.json` beside
+/// `mix.exs`, else `assets`. Without its config file a `package.json` in `assets` goes first.
+fn assets_dir(facts: &Facts, settings: &Settings, phoenix_dir: &str) -> String {
+    let configured = settings
+        .assets_path
+        .as_ref()
+        .map(|asked| join(phoenix_dir, &clean(&asked.value)))
+        .filter(|dir| facts.package_in(dir).is_some());
+    let beside = || {
+        facts
+            .package_in(phoenix_dir)
+            .map(|package| package.dir.clone())
+    };
+    let assets = join(phoenix_dir, "assets");
+    let in_assets = facts.package_in(&assets).is_some();
+    let has_config = facts.static_config != ConfigFile::Missing;
+    match configured {
+        Some(dir) => dir,
+        None if in_assets && !has_config => assets,
+        None => beside().unwrap_or(assets),
+    }
+}
+
+pub(super) fn assets(facts: &Facts, settings: &Settings) -> Result<Vec<Assets>, PlanError> {
+    if settings.skip_assets.is_some() {
+        return Ok(Vec::new());
+    }
+    asset_dirs(facts, settings)?
+        .into_iter()
+        .map(|(phoenix_dir, assets_dir)| {
+            let install = match facts.package_in(&assets_dir) {
+                Some(package) => Some(install(package, settings)?),
+                None => None,
+            };
+            let (build, why) = asset_build(facts, settings, &phoenix_dir, &assets_dir);
+            Ok(Assets {
+                bower: facts.has_bower(&assets_dir),
+                phoenix_dir,
+                assets_dir,
+                install,
+                build,
+                why,
+            })
+        })
+        .collect()
+}
+
+fn asset_build(
+    facts: &Facts,
+    settings: &Settings,
+    phoenix_dir: &str,
+    assets_dir: &str,
+) -> (AssetBuild, String) {
+    let script = &settings.compile_script;
+    if facts.root_files.contains(script) {
+        let path = join(&facts.app_dir.value, script);
+        let why = format!("the app has its own `{path}`");
+        return (AssetBuild::CustomScript { path }, why);
+    }
+    let package = facts.package_in(assets_dir);
+    let has = |name: &str| package.is_some_and(|package| package.json.has_script(name));
+    let path = join(assets_dir, "package.json");
+    let npm = |name: &str| {
+        let why = format!("{path} has a script `{name}`");
+        let name = name.to_owned();
+        (AssetBuild::Script { name }, why)
+    };
+    let alias = facts
+        .projects
+        .iter()
+        .any(|p| p.dir == phoenix_dir && p.guess.assets_deploy);
+    if has("deploy") {
+        npm("deploy")
+    } else if alias {
+        let path = join(phoenix_dir, "mix.exs");
+        let why = format!("{path} has an alias `assets.deploy`");
+        (AssetBuild::MixAlias, why)
+    } else if has("build") {
+        npm("build")
+    } else {
+        (AssetBuild::Nothing, "no asset script found".to_owned())
+    }
+}
+
+/// As the Phoenix guide has it: `mix assets.deploy && rm -f _build/esbuild*`, in a hook or in a
+/// script of `package.json`.
+pub(super) fn removes_executables(facts: &Facts, settings: &Settings, assets: &[Assets]) -> bool {
+    let removes = |line: &str| line.contains("rm ") && line.contains("_build/");
+    let hook = settings.hooks.hook_post_compile.as_ref();
+    hook.is_some_and(|hook| removes(&hook.value))
+        || assets.iter().any(|assets| {
+            let AssetBuild::Script { name } = &assets.build else {
+                return false;
+            };
+            let package = facts.package_in(&assets.assets_dir);
+            package
+                .and_then(|package| package.json.scripts.get(name))
+                .is_some_and(|line| removes(line))
+        })
+}

@@ -1,0 +1,92 @@
+//! The version of a tool, and what every tool's is chosen from: upstream's lists, and what the
+//! last build used.
+
+use super::PlanError;
+use crate::origin::{Asked, Origin};
+use serde::Serialize;
+use versions::ParseError;
+use versions::elixir::ElixirListing;
+use versions::node::NodeIndex;
+use versions::otp::OtpListing;
+use versions::target::Target;
+
+/// A tool and why this version of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Choice<T> {
+    /// As upstream names the artifact's version: `27.3.4.2`, `1.18.3`, `24.4.0`, or a branch.
+    pub version: String,
+    /// What the user wrote, where they wrote anything.
+    pub asked: Option<String>,
+    pub source: Origin,
+    #[serde(skip)]
+    pub build: T,
+}
+
+/// What a plan says of a tool, whatever its build is.
+#[derive(Debug, Clone, Copy)]
+pub struct ChosenTool<'a> {
+    /// As logs, reports and documents name it: `erlang`, `elixir`, `node`.
+    pub name: &'static str,
+    pub version: &'a str,
+    pub asked: Option<&'a str>,
+    pub source: &'a Origin,
+}
+
+impl<T> Choice<T> {
+    pub(super) fn tool(&self, name: &'static str) -> ChosenTool<'_> {
+        ChosenTool {
+            name,
+            version: &self.version,
+            asked: self.asked.as_deref(),
+            source: &self.source,
+        }
+    }
+}
+
+/// What upstream offers.
+#[derive(Debug, Clone)]
+pub struct Lists {
+    pub otp: OtpListing,
+    pub elixir: ElixirListing,
+    /// Only asked for when the app needs Node.
+    pub node: Option<NodeIndex>,
+}
+
+/// What the last build of this app used, as its record says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LastBuild {
+    pub erlang: Option<String>,
+    pub elixir: Option<String>,
+    pub node: Option<String>,
+}
+
+/// How many releases a message about a malformed version offers.
+const OFFERED: usize = 5;
+
+pub(super) fn malformed(asked: &Asked, error: &ParseError, available: Vec<String>) -> PlanError {
+    PlanError::Malformed {
+        tool: error.tool,
+        reason: error.reason.to_string(),
+        asked: asked.clone(),
+        available,
+    }
+}
+
+/// The first version of each line; `versions` are newest first.
+pub(super) fn newest_of_lines<'a, V: ToString + 'a, L: PartialEq>(
+    versions: impl Iterator<Item = &'a V>,
+    line: impl Fn(&V) -> L,
+) -> Vec<String> {
+    let mut newest: Vec<&V> = Vec::new();
+    for version in versions {
+        if newest.last().is_none_or(|last| line(last) != line(version)) {
+            newest.push(version);
+        }
+    }
+    newest.into_iter().take(OFFERED).map(V::to_string).collect()
+}
+
+/// `ubuntu-24.04 (amd64)`.
+pub(super) fn os(target: &Target) -> String {
+    format!("{} ({})", target.os, target.arch)
+}

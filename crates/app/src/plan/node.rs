@@ -1,0 +1,130 @@
+//! Which Node.js.
+
+use super::choice::{malformed, newest_of_lines, os};
+use super::{Choice, LastBuild, Lists, PlanError};
+use crate::facts::Facts;
+use crate::origin::{Asked, Origin};
+use crate::wishes::Wishes;
+use versions::Tool;
+use versions::node::{NodeIndex, NodeRequest, NodeVersion};
+use versions::target::{Arch, Target};
+
+/// The one that is there already, else one of upstream's list, where that was asked for.
+pub(super) fn node(
+    facts: &Facts,
+    wishes: &Wishes,
+    target: &Target,
+    lists: &Lists,
+    last: &LastBuild,
+) -> Result<Option<Choice<NodeVersion>>, PlanError> {
+    match (&facts.given_node, &lists.node) {
+        (Some(given), _) => {
+            let why = "an earlier buildpack installed it".to_owned();
+            Ok(Some(node_choice(given, None, Origin::Default(why))))
+        }
+        (None, Some(index)) => choose_node(wishes, target, index, last).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+fn choose_node(
+    wishes: &Wishes,
+    target: &Target,
+    index: &NodeIndex,
+    last: &LastBuild,
+) -> Result<Choice<NodeVersion>, PlanError> {
+    let range = wishes.node_range.as_ref();
+    let brunch = wishes.brunch.as_ref();
+    let allowed = |version: &NodeVersion| {
+        range.is_none_or(|(_, range)| range.matches(version))
+            && brunch.is_none_or(|brunch| brunch.runs_on(version))
+    };
+    let Some(asked) = &wishes.node else {
+        let kept = last.node.as_deref().and_then(|kept| {
+            let request = NodeRequest::parse(kept).ok()?;
+            let release = index.choose(&request, target.arch).ok()?;
+            allowed(&release.version).then_some(release)
+        });
+        if let Some(release) = kept {
+            return Ok(node_choice(&release.version, None, Origin::LastBuild));
+        }
+        let for_brunch = brunch.and_then(|brunch| {
+            let mut releases = index
+                .releases()
+                .iter()
+                .filter(|release| release.lts.is_some() && release.archs.contains(&target.arch));
+            let release = releases.find(|release| allowed(&release.version))?;
+            let source = Origin::Default(brunch.reason());
+            Some(node_choice(&release.version, None, source))
+        });
+        if let Some(choice) = for_brunch {
+            return Ok(choice);
+        }
+        return match range {
+            Some((asked, range)) => {
+                node_for(asked, &NodeRequest::Range(range.clone()), target, index)
+            }
+            None => index
+                .default_lts(target.arch)
+                .map(|release| {
+                    let source = Origin::Default("newest LTS".to_owned());
+                    node_choice(&release.version, None, source)
+                })
+                .ok_or_else(|| PlanError::NoNode {
+                    arch: target.arch.to_string(),
+                }),
+        };
+    };
+    node_for(
+        asked,
+        &parse_node(asked, index, target.arch)?,
+        target,
+        index,
+    )
+}
+
+fn node_for(
+    asked: &Asked,
+    request: &NodeRequest,
+    target: &Target,
+    index: &NodeIndex,
+) -> Result<Choice<NodeVersion>, PlanError> {
+    let release = index
+        .choose(request, target.arch)
+        .map_err(|miss| PlanError::NoSuchVersion {
+            tool: Tool::Node,
+            target: os(target),
+            nearest: miss.nearest.iter().map(NodeVersion::to_string).collect(),
+            newest_of_line: miss.newest_of_line.as_ref().map(NodeVersion::to_string),
+            asked: asked.clone(),
+        })?;
+    Ok(node_choice(
+        &release.version,
+        Some(asked.value.clone()),
+        asked.origin.clone(),
+    ))
+}
+
+fn node_choice(
+    version: &NodeVersion,
+    asked: Option<String>,
+    source: Origin,
+) -> Choice<NodeVersion> {
+    Choice {
+        version: version.to_string(),
+        asked,
+        source,
+        build: version.clone(),
+    }
+}
+
+fn parse_node(asked: &Asked, index: &NodeIndex, arch: Arch) -> Result<NodeRequest, PlanError> {
+    NodeRequest::parse(&asked.value).map_err(|error| {
+        let built = index
+            .releases()
+            .iter()
+            .filter(|release| release.archs.contains(&arch));
+        let versions = built.map(|release| &release.version);
+        malformed(asked, &error, newest_of_lines(versions, NodeVersion::major))
+    })
+}

@@ -1,0 +1,61 @@
+//! What the platform starts: our own process types, and what those of the app's Procfile need.
+
+use crate::facts::Facts;
+use crate::launcher;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A process type that the platform starts when the app's Procfile does not name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Process {
+    pub command: String,
+    pub why: String,
+    /// What only mix can say is guessed until the build has asked it.
+    pub guess: bool,
+}
+
+pub(super) fn processes(
+    facts: &Facts,
+    release: bool,
+    phoenix: bool,
+    mix_env: &str,
+) -> BTreeMap<String, Process> {
+    let root = facts.root();
+    let in_app_dir = |command: &str| launcher::command(&facts.app_dir.value, command);
+    let process = if release {
+        let name = root
+            .release
+            .clone()
+            .or_else(|| root.app.clone())
+            .unwrap_or_else(|| "RELEASE".to_owned());
+        Process {
+            command: in_app_dir(&format!("_build/{mix_env}/rel/{name}/bin/{name} start")),
+            why: "a release is built".to_owned(),
+            guess: true,
+        }
+    } else if phoenix {
+        Process {
+            command: in_app_dir("mix phx.server"),
+            why: "Phoenix is a dependency".to_owned(),
+            guess: true,
+        }
+    } else {
+        Process {
+            command: in_app_dir("mix run --no-halt"),
+            why: "not a Phoenix app".to_owned(),
+            guess: true,
+        }
+    };
+    BTreeMap::from([("web".to_owned(), process)])
+}
+
+/// A process type that needs more than the release to start.
+pub(super) fn tool_of_a_process(facts: &Facts) -> Option<String> {
+    let mut types = facts.procfile.iter().flat_map(|procfile| &procfile.0);
+    types
+        .find(|(_, command)| {
+            let mut words = command.split(|c: char| !(c.is_alphanumeric() || "_-./".contains(c)));
+            words.any(|word| ["mix", "iex", "elixir", "erl"].contains(&word))
+        })
+        .map(|(name, _)| name.clone())
+}

@@ -1,0 +1,94 @@
+//! What the slug holds: a release or the project, and how much is left out.
+
+use super::PlanError;
+use crate::facts::{Facts, join};
+use crate::origin::Asked;
+use crate::settings::{RELEASE, Settings};
+use serde::Serialize;
+
+/// How much is left out of the slug.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Slim {
+    /// Nothing.
+    None,
+    /// What no dyno can use.
+    #[default]
+    Standard,
+    /// Node.js too, and everything but the release where one is built and nothing else is called.
+    Full,
+}
+
+impl Slim {
+    const WORDS: [(&'static str, Self); 3] = [
+        ("none", Self::None),
+        ("standard", Self::Standard),
+        ("full", Self::Full),
+    ];
+
+    fn of(asked: Option<&Asked>, unasked: Self) -> Result<Self, PlanError> {
+        let Some(asked) = asked else {
+            return Ok(unasked);
+        };
+        Self::WORDS
+            .iter()
+            .find(|(word, _)| *word == asked.value)
+            .map(|(_, slim)| *slim)
+            .ok_or_else(|| PlanError::NoSuchLevel {
+                asked: asked.clone(),
+                levels: Self::WORDS.map(|(word, _)| word.to_owned()).into(),
+            })
+    }
+}
+
+/// How much is left out: what prefers releases does so for small images.
+pub(super) fn slim(
+    settings: &Settings,
+    release: bool,
+    calls_mix: Option<&str>,
+) -> Result<Slim, PlanError> {
+    let small = release && settings.prefers_release && calls_mix.is_none();
+    let unasked = if small { Slim::Full } else { Slim::default() };
+    Slim::of(settings.slim.as_ref(), unasked)
+}
+
+/// Whether a release is built; and why, where the app does not say.
+pub(super) fn release(
+    facts: &Facts,
+    settings: &Settings,
+    calls_mix: Option<&str>,
+) -> (bool, Option<String>) {
+    if let Some(asked) = &settings.release {
+        return (asked.value == "true", None);
+    }
+    if !settings.prefers_release {
+        return (false, None);
+    }
+    let root = facts.root();
+    if let Some(process) = calls_mix {
+        let why = format!(
+            "none is built, since the {process} of {} calls mix, iex or elixir",
+            facts.procfile_path
+        );
+        return (false, Some(why));
+    }
+    if root.apps_path.is_some() && root.release.is_none() {
+        let path = join(&facts.app_dir.value, "mix.exs");
+        let why = format!("none is built, since {path} of the umbrella defines none");
+        return (false, Some(why));
+    }
+    let why = format!("it is all that the image holds; {RELEASE}=false keeps mix");
+    (true, Some(why))
+}
+
+/// What is to be said where the slug could have been the release alone.
+pub(super) fn more_than_the_release(
+    release: bool,
+    slim: Slim,
+    calls_mix: Option<String>,
+) -> Option<String> {
+    let process = calls_mix.filter(|_| release && slim == Slim::Full)?;
+    Some(format!(
+        "the Procfile's {process} calls mix, iex or elixir: the slug holds more than the release"
+    ))
+}

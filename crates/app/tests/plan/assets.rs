@@ -1,0 +1,260 @@
+//! Where assets are, what builds them, and what that needs.
+
+use super::{Case, ELIXIR_CONFIG, PACKAGE, PHOENIX, SCRIPTS, STATIC_CONFIG, case, umbrella};
+use app::plan::{self, AssetBuild, PlanError, StepName};
+use app::{Asked, Origin};
+
+#[track_caller]
+fn asset_build(files: &[(&str, &str)]) -> AssetBuild {
+    let plan = case(files).planned();
+    assert_eq!(plan.assets.len(), 1);
+    plan.assets[0].build.clone()
+}
+
+#[test]
+fn assets_are_built_by_the_first_of_script_deploy_alias_build() {
+    let script = |name: &str| AssetBuild::Script {
+        name: name.to_owned(),
+    };
+    let custom = AssetBuild::CustomScript {
+        path: "compile".to_owned(),
+    };
+    let both = ("assets/package.json", SCRIPTS);
+    let build = ("assets/package.json", r#"{"scripts": {"build": "b"}}"#);
+    assert_eq!(asset_build(&[PHOENIX, both, ("compile", "")]), custom);
+    assert_eq!(asset_build(&[PHOENIX, both]), script("deploy"));
+    assert_eq!(asset_build(&[PHOENIX, build]), AssetBuild::MixAlias);
+    assert_eq!(asset_build(&[PHOENIX]), AssetBuild::MixAlias);
+    assert_eq!(asset_build(&[build]), script("build"));
+    assert_eq!(asset_build(&[]), AssetBuild::Nothing);
+}
+
+#[test]
+fn the_asset_script_has_the_name_that_the_static_config_gives_it() {
+    let config = (STATIC_CONFIG, "compile=build_assets\n");
+    let plan = case(&[PHOENIX, config, ("build_assets", ""), ("compile", "")]).planned();
+    let path = "build_assets".to_owned();
+    assert_eq!(plan.assets[0].build, AssetBuild::CustomScript { path });
+    // The name alone is no script.
+    let plan = case(&[PHOENIX, config, ("compile", "")]).planned();
+    assert_eq!(plan.assets[0].build, AssetBuild::MixAlias);
+}
+
+#[test]
+fn the_folder_of_the_assets_is_found_as_the_static_buildpack_finds_it() {
+    let dir = |files: &[(&str, &str)]| case(files).planned().assets[0].assets_dir.clone();
+    let (root, assets) = (("package.json", "{}"), PACKAGE);
+    let config = |text| (STATIC_CONFIG, text);
+    // Without its config file, `assets` goes first: a root package.json is often the linter's.
+    assert_eq!(dir(&[root, assets]), "assets");
+    assert_eq!(dir(&[assets]), "assets");
+    assert_eq!(dir(&[root]), ".");
+    assert_eq!(dir(&[]), "assets");
+    // With it, its own rule: assets_path, by default `.`; else a package.json beside mix.exs.
+    assert_eq!(dir(&[root, assets, config("node_version=22\n")]), ".");
+    assert_eq!(dir(&[assets, config("node_version=22\n")]), "assets");
+    assert_eq!(
+        dir(&[root, assets, config("assets_path=assets\n")]),
+        "assets"
+    );
+    assert_eq!(
+        dir(&[root, assets, config("assets_path=./assets/\n")]),
+        "assets"
+    );
+    // A folder without package.json is detected over.
+    assert_eq!(dir(&[root, config("assets_path=frontend\n")]), ".");
+}
+
+#[test]
+fn a_configured_folder_anywhere_in_the_app_is_found() {
+    let case = case(&[
+        (STATIC_CONFIG, "assets_path=frontend/web\n"),
+        ("frontend/web/package.json", SCRIPTS),
+        ("frontend/web/package-lock.json", "{}"),
+    ]);
+    let assets = &case.planned().assets[0];
+    assert_eq!(assets.assets_dir, "frontend/web");
+    assert_eq!(
+        assets.install.as_ref().unwrap().command,
+        ["npm", "ci", "--include=dev"]
+    );
+    assert_eq!(
+        assets.build,
+        AssetBuild::Script {
+            name: "deploy".into()
+        }
+    );
+}
+
+#[test]
+fn every_phoenix_app_of_an_umbrella_has_its_assets() {
+    let plan = umbrella(&[]).planned();
+    let dirs: Vec<_> = plan
+        .assets
+        .iter()
+        .map(|assets| {
+            (
+                assets.phoenix_dir.as_str(),
+                assets.assets_dir.as_str(),
+                assets.install.is_some(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        dirs,
+        [
+            ("apps/admin_web", "apps/admin_web/assets", true),
+            ("apps/shop_web", "apps/shop_web/assets", false),
+        ]
+    );
+    assert!(plan.umbrella && plan.phoenix);
+    assert_eq!(
+        plan.projects,
+        [".", "apps/admin_web", "apps/core", "apps/shop_web"]
+    );
+    assert!(plan.node.is_some());
+}
+
+#[test]
+fn phoenix_relative_path_names_the_one_phoenix_app() {
+    let config = (STATIC_CONFIG, "phoenix_relative_path=./apps/shop_web/\n");
+    let plan = umbrella(&[config]).planned();
+    assert_eq!(plan.assets.len(), 1);
+    assert_eq!(plan.assets[0].phoenix_dir, "apps/shop_web");
+    assert!(plan.node.is_none());
+
+    let wrong = umbrella(&[(STATIC_CONFIG, "\nphoenix_relative_path=apps/shop\n")]);
+    assert_eq!(
+        wrong.plan().unwrap_err(),
+        PlanError::NoSuchFolder {
+            key: "phoenix_relative_path",
+            asked: Asked::new("apps/shop".into(), Origin::file(STATIC_CONFIG, 2)),
+            missing: "mix.exs",
+        }
+    );
+}
+
+#[test]
+fn executables_that_a_command_removes_are_known() {
+    let removes = |files: &[(&str, &str)]| case(files).planned().removes_executables;
+    let hook = "hook_post_compile=\"eval mix assets.deploy && rm -f _build/esbuild*\"\n";
+    assert!(removes(&[(ELIXIR_CONFIG, hook)]));
+    assert!(!removes(&[(
+        ELIXIR_CONFIG,
+        "hook_post_compile=\"mix assets.deploy\"\n"
+    )]));
+    let script =
+        r#"{"scripts": {"deploy": "cd .. && mix assets.deploy && rm -f _build/esbuild*"}}"#;
+    assert!(removes(&[("assets/package.json", script)]));
+}
+
+#[test]
+fn a_configured_script_that_is_not_there_is_warned_of() {
+    let config = (STATIC_CONFIG, "compile=bin_assets\n");
+    let warnings = case(&[config]).planned().warnings;
+    assert!(warnings[0].contains("compile=bin_assets"), "{warnings:?}");
+    let with = case(&[config, ("bin_assets", "true")]).planned();
+    assert!(with.warnings.is_empty());
+    assert_eq!(
+        with.assets[0].build,
+        AssetBuild::CustomScript {
+            path: "bin_assets".into()
+        }
+    );
+}
+
+#[test]
+fn an_old_brunch_gets_the_newest_node_that_it_runs_on() {
+    let package = |asked: &str| format!("{{\"devDependencies\":{{\"brunch\":\"{asked}\"}}}}");
+    let with = |asked: &str| case(&[("assets/package.json", &package(asked))]);
+    let of_brunch_2 = "22.17.0 (default: newest that brunch 2 runs on)";
+    for asked in ["2.10.9", "^2.10", "~2.1.3"] {
+        assert_eq!(with(asked).tools()[2], of_brunch_2, "{asked}");
+    }
+    let of_phoenix_1_0 = "{\"dependencies\":{\"brunch\":\">= 1.8 < 1.9\"}}";
+    assert_eq!(
+        case(&[("package.json", of_phoenix_1_0)]).tools()[2],
+        "22.17.0 (default: newest that brunch 1 runs on)"
+    );
+    // A last build counts if brunch runs on it, a wish always.
+    let last = |node| with("^2.10").last("27.3.4", "1.18.3", Some(node));
+    assert_eq!(last("24.4.0").tools()[2], of_brunch_2);
+    assert_eq!(last("22.16.0").tools()[2], "22.16.0 (the last build)");
+    assert_eq!(
+        with("^2.10").var("node_version", "24").tools()[2],
+        "24.4.0 (config var node_version)"
+    );
+    let newest = "24.4.0 (default: newest LTS)";
+    assert_eq!(with("^4").tools()[2], newest);
+    // An open range excludes, it does not ask.
+    let range = |node: &str| {
+        let json = format!(
+            "{{\"engines\":{{\"node\":\"{node}\"}},\"devDependencies\":{{\"brunch\":\"^2\"}}}}"
+        );
+        case(&[("assets/package.json", &json)]).tools()[2].clone()
+    };
+    assert_eq!(range(">=18"), of_brunch_2);
+    assert!(range(">=24").starts_with("24.4.0 "), "{}", range(">=24"));
+}
+
+#[test]
+fn components_of_bower_need_node_with_and_without_packages() {
+    let alone = case(&[("assets/bower.json", "{}")]);
+    let (facts, settings) = alone.read();
+    assert!(plan::needs_node(&facts, &settings));
+    let plan = alone.planned();
+    assert!(plan.assets[0].bower && plan.assets[0].install.is_none());
+    assert!(plan.node.is_some() && plan.has(StepName::Javascript));
+    let elsewhere = case(&[("bower.json", "{}"), PACKAGE]).planned();
+    assert!(!elsewhere.assets[0].bower);
+    let configured = case(&[
+        ("ui/bower.json", "{}"),
+        ("ui/package.json", "{}"),
+        (STATIC_CONFIG, "assets_path=ui\n"),
+    ]);
+    assert!(configured.planned().assets[0].bower);
+}
+
+#[test]
+fn skipped_assets_take_node_and_the_digest_with_them() {
+    let phoenix = ("mix.exs", "[app: :shop, deps: [{:phoenix, \"~> 1.8\"}]]");
+    let with = |files: &[(&str, &str)]| case(&[phoenix, PACKAGE, ("compile", "true")]).files(files);
+    let key = |value: &str| with(&[(ELIXIR_CONFIG, &format!("skip_assets={value}\n"))]);
+    let two = "https://host/mixpack\nhttps://host/x/heroku-buildpack-phoenix-static\n";
+    let listed = || with(&[(".buildpacks", two)]);
+    let skipped = |case: &Case| {
+        let plan = case.planned();
+        let (facts, settings) = case.read();
+        let steps = [
+            StepName::Node,
+            StepName::Javascript,
+            StepName::Assets,
+            StepName::Digest,
+        ];
+        let left = steps.iter().any(|step| plan.has(*step));
+        let node = plan.node.is_some() || plan::needs_node(&facts, &settings);
+        assert_eq!(left, plan.skip_assets.is_none());
+        assert_eq!(node, plan.skip_assets.is_none());
+        plan.skip_assets
+    };
+    assert_eq!(skipped(&with(&[])), None);
+    assert_eq!(
+        skipped(&key("true")).as_deref(),
+        Some("elixir_buildpack.config:1")
+    );
+    let var = |value: &str| with(&[]).var("MIXPACK_SKIP_ASSETS", value);
+    assert_eq!(
+        skipped(&var("true")).as_deref(),
+        Some("config var MIXPACK_SKIP_ASSETS")
+    );
+    assert_eq!(
+        skipped(&listed()).as_deref(),
+        Some(".buildpacks:2 lists heroku-buildpack-phoenix-static after this one")
+    );
+    // Who says no is heard: the config var first, then the file.
+    assert_eq!(
+        skipped(&key("true").var("MIXPACK_SKIP_ASSETS", "false")),
+        None
+    );
+    assert_eq!(skipped(&key("false").file(".buildpacks", two)), None);
+}

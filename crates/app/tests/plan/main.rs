@@ -1,0 +1,390 @@
+//! What is decided from an app's files, the settings, upstream's lists and the last build.
+
+mod assets;
+mod packages;
+mod pairs;
+mod sources;
+mod steps;
+
+use app::app_dir;
+use app::facts::{self, Facts};
+use app::plan::{self, AssetBuild, LastBuild, Lists, PlanError};
+use app::{Asked, Origin, Plan, Settings, mistyped};
+use std::collections::BTreeMap;
+use std::fs;
+use versions::elixir::ElixirListing;
+use versions::node::NodeIndex;
+use versions::otp::OtpListing;
+use versions::target::{Arch, OsRelease, Target};
+
+const SHA: &str = "9a1bfc1edd5c687a7d4620ed9bf377074e94c697";
+const OTP: [&str; 7] = [
+    "OTP-24.3.4.17",
+    "OTP-25.3.2.21",
+    "OTP-26.2.5.12",
+    "OTP-27.3.3",
+    "OTP-27.3.4",
+    "OTP-28.0-rc4",
+    "OTP-28.0",
+];
+const ELIXIR: [&str; 10] = [
+    "v1.9.4",
+    "v1.14.5-otp-24",
+    "v1.14.5-otp-25",
+    "v1.17.3-otp-25",
+    "v1.17.3-otp-27",
+    "v1.18.3-otp-25",
+    "v1.18.3-otp-26",
+    "v1.18.3-otp-27",
+    "v1.18.4-otp-27",
+    "v1.18.4-otp-28",
+];
+const NODE: &str = r#"[
+  {"version": "v25.1.0", "lts": false, "files": ["linux-x64", "linux-arm64"]},
+  {"version": "v24.4.0", "lts": "Krypton", "files": ["linux-x64", "linux-arm64"]},
+  {"version": "v22.17.0", "lts": "Jod", "files": ["linux-x64", "linux-arm64"]},
+  {"version": "v22.16.0", "lts": "Jod", "files": ["linux-x64", "linux-arm64"]}
+]"#;
+
+fn list(names: &[&str]) -> String {
+    let line = |name: &&str| format!("{name} {SHA} 2025-06-16T09:42:07Z");
+    names.iter().map(line).map(|line| line + "\n").collect()
+}
+
+fn lists() -> Lists {
+    Lists {
+        otp: OtpListing::parse(&list(&OTP)),
+        elixir: ElixirListing::parse(&list(&ELIXIR)),
+        node: Some(NodeIndex::parse(NODE).expect("an index")),
+    }
+}
+
+/// An app, and what surrounds it.
+struct Case {
+    dir: tempfile::TempDir,
+    config_vars: BTreeMap<String, String>,
+    lists: Lists,
+    last: LastBuild,
+}
+
+fn case(files: &[(&str, &str)]) -> Case {
+    let case = Case {
+        dir: tempfile::tempdir().expect("a folder"),
+        config_vars: BTreeMap::new(),
+        lists: lists(),
+        last: LastBuild::default(),
+    };
+    case.file("mix.exs", "[app: :shop, deps: []]").files(files)
+}
+
+impl Case {
+    fn file(self, path: &str, text: &str) -> Self {
+        self.files(&[(path, text)])
+    }
+
+    fn files(self, files: &[(&str, &str)]) -> Self {
+        for (path, text) in files {
+            let path = self.dir.path().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            fs::write(path, text).expect("a file");
+        }
+        self
+    }
+
+    fn var(mut self, name: &str, value: &str) -> Self {
+        self.config_vars.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn last(mut self, erlang: &str, elixir: &str, node: Option<&str>) -> Self {
+        self.last = LastBuild {
+            erlang: Some(erlang.to_owned()),
+            elixir: Some(elixir.to_owned()),
+            node: node.map(str::to_owned),
+        };
+        self
+    }
+
+    fn read(&self) -> (Facts, Settings) {
+        let dir = self.dir.path();
+        let at_top = facts::config_file(dir, facts::ELIXIR_CONFIG).expect("it is valid");
+        let asked = app_dir::asked(&at_top, self.config_vars.get(app_dir::CONFIG_VAR).cloned());
+        let app_dir = app_dir::resolve(dir, asked).expect("it is valid");
+        let mut facts = facts::read(dir, app_dir).expect("it is valid");
+        let settings = Settings::merge(&facts, &|name| self.config_vars.get(name).cloned());
+        if let Some(asked) = &settings.assets_path {
+            facts::add_configured_packages(&mut facts, self.dir.path(), &asked.value)
+                .expect("it is valid");
+        }
+        (facts, settings)
+    }
+
+    fn plan(&self) -> Result<Plan, PlanError> {
+        let (facts, settings) = self.read();
+        let system = OsRelease::parse("");
+        let target = Target::resolve(Some("heroku-24"), &system, Arch::Amd64).expect("it is valid");
+        let mix_env = Asked::new("prod".to_owned(), Origin::Default("production".to_owned()));
+        plan::plan(&facts, &settings, target, mix_env, &self.lists, &self.last)
+    }
+
+    #[track_caller]
+    fn planned(&self) -> Plan {
+        self.plan().expect("a plan")
+    }
+
+    /// `27.3.4 (elixir_buildpack.config:1)` of Erlang, Elixir, Node.
+    #[track_caller]
+    fn tools(&self) -> Vec<String> {
+        let plan = self.planned();
+        let mut tools = vec![
+            format!("{} ({})", plan.erlang.version, plan.erlang.source),
+            format!("{} ({})", plan.elixir.version, plan.elixir.source),
+        ];
+        tools.extend(
+            plan.node
+                .map(|node| format!("{} ({})", node.version, node.source)),
+        );
+        tools
+    }
+}
+
+const ELIXIR_CONFIG: &str = "elixir_buildpack.config";
+const STATIC_CONFIG: &str = "phoenix_static_buildpack.config";
+/// Makes Node needed.
+const PACKAGE: (&str, &str) = ("assets/package.json", "{}");
+
+/// The root project with dependency and alias of a Phoenix app.
+const PHOENIX: (&str, &str) = (
+    "mix.exs",
+    "[app: :shop, deps: [{:phoenix, \"~> 1.8\"}], aliases: [\"assets.deploy\": [\"phx.digest\"]]]",
+);
+const SCRIPTS: &str = r#"{"scripts": {"deploy": "a", "build": "b"}}"#;
+
+fn umbrella(files: &[(&str, &str)]) -> Case {
+    let child = "[app: :web, deps: [{:phoenix, \"~> 1.8\"}]]";
+    case(&[
+        ("mix.exs", "[apps_path: \"apps\", deps: []]"),
+        ("apps/admin_web/mix.exs", child),
+        ("apps/admin_web/assets/package.json", SCRIPTS),
+        ("apps/core/mix.exs", "[app: :core, deps: []]"),
+        ("apps/core/assets/package.json", SCRIPTS),
+        ("apps/shop_web/mix.exs", child),
+    ])
+    .files(files)
+}
+
+const HOOKS: &str = "\
+pre_compile=a
+hook_pre_fetch_dependencies=b
+hook_pre_compile=c
+hook_compile=d
+hook_post_compile=e
+post_compile=f
+";
+
+#[test]
+fn the_document_of_a_plain_app() {
+    let plan = case(&[]).planned();
+    insta::assert_snapshot!("plain_app", format!("{:#}", plan.to_json()));
+}
+
+#[test]
+fn the_document_of_a_phoenix_app_with_node_and_hooks() {
+    let plan = case(&[
+        PHOENIX,
+        ("assets/package.json", SCRIPTS),
+        ("assets/package-lock.json", "{}"),
+        (ELIXIR_CONFIG, "erlang_version=27\nelixir_version=1.18.3\nhook_pre_compile=\"make gen\"\npost_compile=\"rm -r docs\"\n"),
+        (STATIC_CONFIG, "node_version=22\nclean_cache=true\nremove_node=true\n"),
+    ])
+    .planned();
+    insta::assert_snapshot!("phoenix_app", format!("{:#}", plan.to_json()));
+}
+
+#[test]
+fn the_document_of_an_umbrella_that_is_a_release() {
+    let release = "[apps_path: \"apps\", deps: [], releases: [storefront: []]]";
+    let plan = umbrella(&[
+        ("mix.exs", release),
+        (ELIXIR_CONFIG, "release=true\nhook_compile=make\n"),
+    ])
+    .planned();
+    insta::assert_snapshot!("umbrella_release", format!("{:#}", plan.to_json()));
+}
+
+#[test]
+fn an_app_in_a_folder_of_the_repository_is_planned_there() {
+    let app = case(&[
+        ("elixir_buildpack.config", "app_relative_path=./backend/\n"),
+        ("phoenix_static_buildpack.config", "assets_path=ui\n"),
+        ("mix.exs", "[app: :another, elixir: \"~> 1.19\"]"),
+        (
+            "backend/mix.exs",
+            "[elixir: \"~> 1.17.0\", deps: [{:phoenix, \"~> 1.8\"}]]",
+        ),
+        ("backend/ui/package.json", "{}"),
+        ("backend/.tool-versions", "erlang 25\n"),
+        ("backend/Procfile", "web: sleep 1 && mix phx.server\n"),
+        ("shared/mix.exs", "[app: :shared]"),
+    ]);
+    let plan = app.planned();
+    assert_eq!(plan.app_dir.value, "backend");
+    assert_eq!(
+        plan.app_dir.origin,
+        Origin::file("elixir_buildpack.config", 1)
+    );
+    assert_eq!(
+        (plan.projects, plan.beside),
+        (vec!["backend".to_owned()], vec!["shared".to_owned()])
+    );
+    assert_eq!(plan.elixir.version, "1.17.3");
+    assert_eq!(
+        plan.erlang.source,
+        Origin::file("backend/.tool-versions", 1)
+    );
+    assert_eq!(plan.assets[0].phoenix_dir, "backend");
+    assert_eq!(plan.assets[0].install.as_ref().unwrap().dir, "backend/ui");
+    let web = &plan.processes["web"].command;
+    assert_eq!(web, ".mixpack/bin/in-app-dir mix phx.server");
+    let Some(app::procfile::Procfile(types)) = plan.app_procfile else {
+        panic!("the app's Procfile");
+    };
+    assert_eq!(types["web"], "sleep 1 && mix phx.server");
+    assert!(
+        app.file("Procfile", "web: own\n")
+            .planned()
+            .app_procfile
+            .is_none()
+    );
+
+    let script = case(&[
+        ("backend/mix.exs", ""),
+        ("backend/compile", ""),
+        ("compile", ""),
+    ]);
+    let plan = script.var("MIXPACK_APP_RELATIVE_PATH", "backend").planned();
+    let path = "backend/compile".to_owned();
+    assert_eq!(plan.assets[0].build, AssetBuild::CustomScript { path });
+
+    let umbrella = case(&[
+        ("backend/mix.exs", "[apps_path: \"apps\"]"),
+        (
+            "backend/apps/web/mix.exs",
+            "[deps: [{:phoenix, \"~> 1.8\"}], elixir: \"~> 1.17.0\"]",
+        ),
+        (
+            "backend/phoenix_static_buildpack.config",
+            "phoenix_relative_path=apps/wbe",
+        ),
+    ]);
+    let child = umbrella.file(
+        "backend/apps/web/mix.exs",
+        "[deps: [{:phoenix, \"~> 1.8\"}], elixir: \"~> 1.17.0\",\n build_path: \"../../_build\"]",
+    );
+    let child = child.var("MIXPACK_APP_RELATIVE_PATH", "backend/apps/web");
+    let warning = &child.planned().warnings[0];
+    let place = "backend/apps/web/mix.exs:2 has build_path \"../../_build\"";
+    assert!(warning.starts_with(place), "{warning}");
+    let umbrella = child.var("MIXPACK_APP_RELATIVE_PATH", "backend");
+    let Err(PlanError::NoSuchFolder { asked, .. }) = umbrella.plan() else {
+        panic!("must be refused");
+    };
+    let place = "backend/phoenix_static_buildpack.config:1";
+    assert_eq!(asked.origin.to_string(), place);
+    let plan = umbrella.var("phoenix_relative_path", "apps/web").planned();
+    assert!(plan.umbrella);
+    assert_eq!(plan.warnings, [""; 0]);
+    assert_eq!(plan.assets[0].phoenix_dir, "backend/apps/web");
+    assert_eq!(plan.elixir.version, "1.17.3");
+}
+
+#[test]
+fn the_tasks_of_phoenix_are_called_as_its_version_has_them() {
+    let lock = |version: &str| {
+        format!("%{{\n  \"phoenix\": {{:hex, :phoenix, \"{version}\", \"ab\"}},\n}}")
+    };
+    let ex = |files: &[(&str, &str)]| case(files).planned().phoenix_ex;
+    assert_eq!(ex(&[("mix.lock", &lock("1.2.5"))]), "phoenix");
+    assert_eq!(ex(&[("mix.lock", &lock("1.8.1"))]), "phx");
+    assert_eq!(ex(&[]), "phx");
+    assert_eq!(
+        ex(&[
+            ("mix.lock", &lock("1.8.1")),
+            (STATIC_CONFIG, "phoenix_ex=phoenix\n")
+        ]),
+        "phoenix"
+    );
+}
+
+#[test]
+fn mix_lock_is_held_to_where_mix_can_and_nobody_says_otherwise() {
+    let checks = |elixir: &str, files: &[(&str, &str)]| {
+        let config = format!("elixir_version={elixir}\n");
+        case(files)
+            .file(ELIXIR_CONFIG, &config)
+            .planned()
+            .check_locked
+    };
+    assert!(checks("1.17", &[("mix.lock", "%{}")]));
+    assert!(!checks("1.14", &[("mix.lock", "%{}")]));
+    assert!(!checks("1.17", &[]));
+}
+
+#[test]
+fn a_name_that_is_nearly_a_setting_is_told_with_its_line_and_other_variables_are_not() {
+    let case = case(&[
+        (
+            ELIXIR_CONFIG,
+            "# versions\nelixir_verison=1.18\nhook_post_compiled=\"echo done\"\nexport APP_NAME=shop\n",
+        ),
+        (
+            STATIC_CONFIG,
+            "clean_cahce=true\ncompile=compile\ncompiler=gcc\n",
+        ),
+    ]);
+    let (facts, settings) = case.read();
+    let vars = [
+        "MIXPACK_SLIMM",
+        "MIXPACK_SLIM",
+        "MIXPACK_CLEAN_BUILDS",
+        "MIXPACK_OF_MY_OWN",
+        "node_verson",
+        "DATABASE_URL",
+    ];
+    let warnings = mistyped::warnings(&facts, &settings, &vars, &["MIXPACK_CLEAN_BUILD"]);
+    assert_eq!(
+        warnings,
+        [
+            "elixir_buildpack.config:2: elixir_verison is no setting; did you mean elixir_version?",
+            "elixir_buildpack.config:3: hook_post_compiled is no setting; did you mean hook_post_compile?",
+            // `compiler` is not: `compile` has a value.
+            "phoenix_static_buildpack.config:1: clean_cahce is no setting; did you mean clean_cache?",
+            "config var MIXPACK_SLIMM is no setting; did you mean MIXPACK_SLIM?",
+            "config var MIXPACK_CLEAN_BUILDS is no setting; did you mean MIXPACK_CLEAN_BUILD?",
+            "config var node_verson is no setting; did you mean node_version?",
+        ]
+    );
+}
+
+#[test]
+fn a_plan_knows_each_setting_by_the_place_that_won() {
+    let case = case(&[(
+        ELIXIR_CONFIG,
+        "release=true\nslim=none\nruntime_path=\nAPP_NAME=shop\n",
+    )])
+    .var("MIXPACK_SLIM", "full")
+    .var("release", "false");
+    let set: Vec<String> = case
+        .planned()
+        .set
+        .into_iter()
+        .map(|(name, asked)| format!("{name}={} ({})", asked.value, asked.origin))
+        .collect();
+    assert_eq!(
+        set,
+        [
+            "MIXPACK_SLIM=full (config var MIXPACK_SLIM)",
+            "release=true (elixir_buildpack.config:1)",
+        ]
+    );
+}

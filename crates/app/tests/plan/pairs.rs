@@ -1,0 +1,358 @@
+//! Which Erlang and which Elixir go together, and what is said where none do.
+
+use super::{Case, ELIXIR_CONFIG, PACKAGE, SHA, case, list};
+use app::plan::{self, PlanError, StepName};
+use app::{Asked, Origin};
+use versions::elixir::ElixirListing;
+use versions::node::NodeIndex;
+use versions::otp::{OtpListing, Publisher};
+use versions::target::{Arch, OsRelease, Target};
+
+#[test]
+fn a_partial_version_is_the_newest_release_that_matches() {
+    for (asked, erlang) in [
+        ("27", "27.3.4"),
+        ("27.3", "27.3.4"),
+        ("27.3.3", "27.3.3"),
+        ("28", "28.0"),
+    ] {
+        let plan = case(&[]).var("erlang_version", asked).planned();
+        assert_eq!(plan.erlang.version, erlang, "{asked}");
+        assert_eq!(plan.erlang.asked.as_deref(), Some(asked));
+    }
+    for (asked, elixir) in [
+        ("1", "1.18.4"),
+        ("1.18", "1.18.4"),
+        ("1.18.3", "1.18.3"),
+        ("1.17", "1.17.3"),
+    ] {
+        let plan = case(&[]).var("elixir_version", asked).planned();
+        assert_eq!(plan.elixir.version, elixir, "{asked}");
+    }
+}
+
+#[test]
+fn a_half_given_pair_is_completed_with_the_newest_that_fits() {
+    assert_eq!(
+        case(&[]).var("erlang_version", "25").tools(),
+        [
+            "25.3.2.21 (config var erlang_version)",
+            "1.18.3 (default: newest for OTP 25)"
+        ]
+    );
+    assert_eq!(
+        case(&[]).var("elixir_version", "1.14").tools(),
+        [
+            "26.2.5.12 (default: newest that Elixir 1.14.5 runs on)",
+            "1.14.5 (config var elixir_version)"
+        ]
+    );
+}
+
+#[test]
+fn a_pinned_otp_suffix_decides_for_the_erlang_that_nobody_named() {
+    let plan = case(&[(".tool-versions", "elixir 1.18.3-otp-26\n")]).planned();
+    assert_eq!(plan.elixir.build.reference, "v1.18.3-otp-26");
+    assert_eq!(plan.elixir.source, Origin::file(".tool-versions", 1));
+    assert!(plan.otp_major >= 26, "{}", plan.erlang.version);
+}
+
+#[test]
+fn the_build_of_elixir_is_the_one_for_the_otp() {
+    for (otp, reference) in [
+        ("25", "v1.18.3-otp-25"),
+        ("26", "v1.18.3-otp-26"),
+        ("27", "v1.18.3-otp-27"),
+    ] {
+        let plan = case(&[])
+            .var("erlang_version", otp)
+            .var("elixir_version", "1.18.3")
+            .planned();
+        assert_eq!(plan.elixir.build.reference, reference);
+    }
+}
+
+#[test]
+fn nobody_is_upgraded_behind_their_back() {
+    assert_eq!(
+        case(&[PACKAGE])
+            .last("26.2.5.12", "1.17.3", Some("22.16.0"))
+            .tools(),
+        [
+            "26.2.5.12 (the last build)",
+            "1.17.3 (the last build)",
+            "22.16.0 (the last build)"
+        ]
+    );
+    // What is asked for wins over what was.
+    let asked = case(&[PACKAGE])
+        .last("26.2.5.12", "1.17.3", Some("22.16.0"))
+        .var("erlang_version", "27")
+        .var("node_version", "24");
+    assert_eq!(asked.tools()[0], "27.3.4 (config var erlang_version)");
+    assert_eq!(asked.tools()[2], "24.4.0 (config var node_version)");
+    // Gone from the lists (another stack), both are chosen anew: half a pair is none.
+    assert_eq!(
+        case(&[]).last("23.0", "1.17.3", None).tools(),
+        ["28.0 (default: newest)", "1.18.4 (default: newest)"]
+    );
+}
+
+#[test]
+fn without_any_wish_the_newest_that_go_together_and_the_newest_lts() {
+    assert_eq!(
+        case(&[PACKAGE]).tools(),
+        [
+            "28.0 (default: newest)",
+            "1.18.4 (default: newest)",
+            "24.4.0 (default: newest LTS)"
+        ]
+    );
+}
+
+#[test]
+fn a_malformed_version_comes_with_the_newest_of_each_line() {
+    let Err(PlanError::Malformed {
+        asked, available, ..
+    }) = case(&[(ELIXIR_CONFIG, "# x\nerlang_version=twenty\n")]).plan()
+    else {
+        panic!("must be refused");
+    };
+    assert_eq!(
+        asked,
+        Asked::new("twenty".into(), Origin::file(ELIXIR_CONFIG, 2))
+    );
+    assert_eq!(
+        available,
+        ["28.0", "27.3.4", "26.2.5.12", "25.3.2.21", "24.3.4.17"]
+    );
+
+    let Err(PlanError::Malformed { available, .. }) =
+        case(&[]).var("elixir_version", "1.18.3.1").plan()
+    else {
+        panic!("must be refused");
+    };
+    assert_eq!(available, ["1.18.4", "1.17.3", "1.14.5", "1.9.4"]);
+
+    let Err(PlanError::Malformed { available, .. }) =
+        case(&[PACKAGE]).var("node_version", "newest of all").plan()
+    else {
+        panic!("must be refused");
+    };
+    assert_eq!(available, ["25.1.0", "24.4.0", "22.17.0"]);
+}
+
+#[test]
+fn an_unknown_version_comes_with_its_place_and_the_nearest() {
+    let Err(PlanError::NoSuchVersion {
+        asked,
+        nearest,
+        newest_of_line,
+        target,
+        ..
+    }) = case(&[(".tool-versions", "erlang 27.9\n")]).plan()
+    else {
+        panic!("must be refused");
+    };
+    assert_eq!(asked.origin, Origin::file(".tool-versions", 1));
+    assert_eq!(target, "ubuntu-24.04 (amd64)");
+    assert_eq!(newest_of_line.as_deref(), Some("27.3.4"));
+    assert_eq!(nearest[..2], ["27.3.4", "27.3.3"]);
+
+    let Err(PlanError::NoSuchVersion { nearest, .. }) =
+        case(&[]).var("elixir_version", "1.99").plan()
+    else {
+        panic!("must be refused");
+    };
+    assert_eq!(nearest[0], "1.18.4");
+    let Err(PlanError::NoSuchVersion { nearest, .. }) =
+        case(&[PACKAGE]).var("node_version", "99").plan()
+    else {
+        panic!("must be refused");
+    };
+    assert_eq!(nearest[0], "25.1.0");
+}
+
+#[test]
+fn a_bad_pair_names_both_places_and_only_what_is_built_for_the_stack() {
+    let error = case(&[
+        (ELIXIR_CONFIG, "elixir_version=1.14\n"),
+        (".tool-versions", "elixir 1.18.3\nerlang 27\n"),
+    ])
+    .plan()
+    .unwrap_err();
+    let expected = PlanError::NotForThisOtp {
+        elixir: "1.14.5".into(),
+        elixir_source: Origin::file(ELIXIR_CONFIG, 1),
+        otp: "27.3.4".into(),
+        otp_source: Origin::file(".tool-versions", 2),
+        // Elixir 1.14.5 also runs on 23 and 26; there is no build of the former here.
+        usable: vec![24, 25, 26],
+        first_patch: None,
+    };
+    assert_eq!(error, expected);
+    let Err(PlanError::NotForThisOtp { first_patch, .. }) = case(&[])
+        .var("erlang_version", "28")
+        .var("elixir_version", "1.18.3")
+        .plan()
+    else {
+        panic!("must be refused");
+    };
+    assert_eq!(first_patch.as_deref(), Some("1.18.4"));
+}
+
+#[test]
+fn another_list_of_otp_is_asked_for_what_it_may_change_and_for_nothing_else() {
+    let settled = |case: &Case, is_current: bool| {
+        plan::otp_is_settled(&case.plan(), &case.lists.otp, &case.last, is_current)
+    };
+    let asking = |version: &str| case(&[]).var("erlang_version", version);
+    let last = |version: &str| case(&[]).last(version, "1.18.3", None);
+    for (what, case, by_a_current_list, by_an_old_one) in [
+        ("named in full", asking("27.3.3"), true, true),
+        ("not listed", asking("27.3.9"), false, false),
+        ("no such line", asking("29"), false, false),
+        ("the newest of a line", asking("27"), true, false),
+        ("the newest of all", case(&[]), true, false),
+        ("the last build's", last("27.3.3"), true, true),
+        (
+            "the last build's, from elsewhere",
+            last("27.3.9"),
+            false,
+            false,
+        ),
+        (
+            "asked for since",
+            last("27.3.9").var("erlang_version", "27.3.4"),
+            true,
+            true,
+        ),
+        (
+            "ahead before",
+            last("27.3.9").var("erlang_version", "27"),
+            false,
+            false,
+        ),
+        (
+            "for an old Elixir",
+            case(&[]).var("elixir_version", "1.9"),
+            false,
+            false,
+        ),
+        (
+            "a bad pair",
+            asking("27").var("elixir_version", "1.14"),
+            true,
+            true,
+        ),
+        ("no version", asking("twenty"), true, true),
+    ] {
+        assert_eq!(settled(&case, true), by_a_current_list, "{what}");
+        assert_eq!(settled(&case, false), by_an_old_one, "{what}");
+    }
+}
+
+#[test]
+fn what_is_only_in_the_other_list_is_taken_from_there_and_stays() {
+    let other = || {
+        let row = |name| format!("{name},{SHA},2026-09-15T14:15:27Z,\n");
+        let rows: String = ["OTP-27.3.4", "OTP-27.3.9", "maint-27"].map(row).concat();
+        OtpListing::parse_csv(&format!("ref_name,ref,datetime,sha256\n{rows}")).expect("a list")
+    };
+    let with_both = |mut case: Case| {
+        case.lists.otp = case.lists.otp.or(other());
+        case.planned().erlang
+    };
+    let asking = |version: &str| with_both(case(&[]).var("erlang_version", version));
+    for (asked, version, publisher) in [
+        ("27.3.9", "27.3.9", Publisher::Erlef),
+        ("27.3.4", "27.3.4", Publisher::HexPm),
+        ("26", "26.2.5.12", Publisher::HexPm),
+        ("maint-27", "maint-27", Publisher::Erlef),
+    ] {
+        let erlang = asking(asked);
+        assert_eq!(
+            (erlang.version.as_str(), erlang.build.publisher),
+            (version, publisher)
+        );
+    }
+    let kept = with_both(case(&[]).last("27.3.9", "1.18.3", None));
+    assert_eq!(
+        (kept.version.as_str(), kept.source),
+        ("27.3.9", Origin::LastBuild)
+    );
+}
+
+#[test]
+fn hex_waits_for_a_branch_of_otp_which_is_taken_for_the_newest_release() {
+    let mut case = case(&[]).var("erlang_version", "master");
+    case.lists.otp = OtpListing::parse(&list(&["OTP-26.2.5.12", "OTP-27.3.4", "master"]));
+    let plan = case.planned();
+    assert_eq!(plan.otp_major, 27);
+    assert_eq!(plan.elixir.build.reference, "v1.18.4-otp-27");
+    let hex = plan.steps.iter().find(|step| step.name == StepName::Hex);
+    assert_eq!(
+        hex.map(|step| step.needs.as_slice()),
+        Some([StepName::Erlang].as_slice())
+    );
+}
+
+#[test]
+fn a_wish_that_nothing_else_fits_says_whose_it_is() {
+    assert!(matches!(
+        case(&[]).var("elixir_version", "1.9").plan(),
+        Err(PlanError::NoOtpFor { asked, .. }) if asked.value == "1.9"
+    ));
+    let mut old = case(&[]).var("erlang_version", "24");
+    old.lists.elixir = ElixirListing::parse(&list(&["v1.18.4-otp-27"]));
+    assert_eq!(
+        old.plan().unwrap_err(),
+        PlanError::NoElixirFor {
+            asked: Asked::new("24".into(), Origin::ConfigVar("erlang_version".into())),
+            otp: "24.3.4.17".into(),
+        }
+    );
+    let mut empty = case(&[PACKAGE]);
+    empty.lists.node = Some(NodeIndex::parse("[]").unwrap());
+    assert_eq!(
+        empty.plan().unwrap_err(),
+        PlanError::NoNode {
+            arch: "amd64".into()
+        }
+    );
+    let mut strangers = case(&[]);
+    strangers.lists.otp = OtpListing::parse(&list(&["OTP-24.3.4.17"]));
+    strangers.lists.elixir = ElixirListing::parse(&list(&["v1.18.4-otp-27"]));
+    assert!(matches!(
+        strangers.plan(),
+        Err(PlanError::NothingGoesTogether { .. })
+    ));
+}
+
+#[test]
+fn an_elixir_newer_than_the_table_goes_on_with_a_warning() {
+    let mut case = case(&[])
+        .var("erlang_version", "28")
+        .var("elixir_version", "1.99");
+    case.lists.elixir = ElixirListing::parse(&list(&["v1.99.0-otp-28"]));
+    let plan = case.planned();
+    assert_eq!(plan.elixir.version, "1.99.0");
+    assert_eq!(plan.warnings.len(), 1);
+    assert!(plan.warnings[0].contains("1.99.0"), "{:?}", plan.warnings);
+}
+
+#[test]
+fn builds_for_the_nearest_system_are_said_to_be_that() {
+    let case = case(&[]);
+    let (facts, settings) = case.read();
+    let system = OsRelease::parse("ID=debian\nVERSION_ID=12\n");
+    let target = Target::resolve(None, &system, Arch::Amd64).unwrap();
+    let mix_env = Asked::new("prod".to_owned(), Origin::Default(String::new()));
+    let plan = plan::plan(&facts, &settings, target, mix_env, &case.lists, &case.last).unwrap();
+    assert_eq!(plan.warnings.len(), 1);
+    assert!(
+        plan.warnings[0].contains("debian-12"),
+        "{:?}",
+        plan.warnings
+    );
+}

@@ -1,0 +1,276 @@
+//! What the programs of a sandbox see, who they are, and what they left.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{PermissionsExt as _, lchown};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::process::geteuid;
+use tempfile::TempDir;
+use walkdir::WalkDir;
+
+use super::host::{Authorities, CA_BUNDLE, NETWORK_VARIABLES, set};
+use super::{Command, Error, Result, Stack, at};
+
+/// The user that a build runs as on heroku-24 and later.
+pub const BUILD_USER: u32 = 1000;
+
+/// What a program finds at `/app`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum AppDir {
+    /// An empty directory on a filesystem of its own, owned by the program's user, new for each
+    /// command: Heroku's standard build (contracts 1.2).
+    #[default]
+    Tmpfs,
+    /// A directory of the host: a slug to boot, or a build whose `BUILD_DIR` is `/app`.
+    Bind(PathBuf),
+    /// Empty, and not to be written.
+    ReadOnly,
+    /// No such directory.
+    Missing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Bind {
+    pub(super) host: PathBuf,
+    pub(super) inside: PathBuf,
+    pub(super) access: Access,
+}
+
+/// A place to run commands in: what they see, who they are, and a `/tmp` that they share.
+///
+/// The image is as it was made for every command; only `/tmp`, the binds and
+/// [`AppDir::Bind`] last from one command to the next. Commands may run at the same time.
+#[derive(Debug)]
+pub struct Sandbox {
+    pub(super) stack: Stack,
+    pub(super) binds: Vec<Bind>,
+    pub(super) env: Vec<(OsString, OsString)>,
+    pub(super) user: u32,
+    pub(super) app: AppDir,
+    pub(super) dir: TempDir,
+    pub(super) runs: AtomicU32,
+}
+
+impl Sandbox {
+    /// A sandbox whose working files (`/tmp`, the overlays) are below the system's temporary
+    /// directory, removed when it is dropped. That directory must not itself be on an overlay
+    /// (as in most containers): set `TMPDIR` to one that is not.
+    ///
+    /// Programs inside trust the host's certificate authorities: the bundle that `SSL_CERT_FILE`
+    /// names or the system's, and that of `NODE_EXTRA_CA_CERTS`. They are one file at the usual
+    /// Debian path; where the host sets either variable, `NODE_EXTRA_CA_CERTS` names it inside.
+    pub fn new(stack: &Stack) -> Result<Self> {
+        let uid = geteuid().as_raw();
+        if uid != 0 {
+            return Err(Error::NotRoot { uid });
+        }
+        let dir = tempfile::Builder::new()
+            .prefix("stack-")
+            .tempdir()
+            .map_err(|source| Error::Io {
+                path: std::env::temp_dir(),
+                source,
+            })?;
+        // The build user must be able to pass through to what is bound from here.
+        at(dir.path(), set_mode(dir.path(), 0o755))?;
+        let tmp = dir.path().join("tmp");
+        at(&tmp, fs::create_dir(&tmp))?;
+        at(&tmp, set_mode(&tmp, 0o1777))?;
+
+        let mut sandbox = Self {
+            stack: stack.clone(),
+            binds: Vec::new(),
+            env: Vec::new(),
+            user: BUILD_USER,
+            app: AppDir::default(),
+            dir,
+            runs: AtomicU32::new(0),
+        };
+        sandbox.share_network()?;
+        Ok(sandbox)
+    }
+
+    fn share_network(&mut self) -> Result<()> {
+        for file in ["/etc/resolv.conf", "/etc/hosts"] {
+            if let Ok(host) = Path::new(file).canonicalize() {
+                self.bind(host, file, Access::ReadOnly);
+            }
+        }
+        if let Some(authorities) = Authorities::of_host() {
+            let file = self.dir.path().join("ca.pem");
+            at(&file, fs::write(&file, authorities.pem))?;
+            self.bind(file, CA_BUNDLE, Access::ReadOnly);
+            if authorities.private {
+                self.env
+                    .push(("NODE_EXTRA_CA_CERTS".into(), CA_BUNDLE.into()));
+            }
+        }
+        for name in NETWORK_VARIABLES {
+            if let Some(value) = set(name) {
+                self.env.push((name.into(), value));
+            }
+        }
+        Ok(())
+    }
+
+    fn bind(&mut self, host: impl Into<PathBuf>, inside: impl Into<PathBuf>, access: Access) {
+        let bind = Bind {
+            host: host.into(),
+            inside: inside.into(),
+            access,
+        };
+        // Of the host's own files one may be replaced, /etc/hosts say.
+        self.binds.retain(|other| other.inside != bind.inside);
+        self.binds.push(bind);
+    }
+
+    /// Has programs inside trust one more authority, whose certificate this is.
+    pub fn trust(mut self, pem: &str) -> Result<Self> {
+        let file = self.dir.path().join("ca.pem");
+        let mut bundle = fs::read(&file).unwrap_or_default();
+        bundle.extend(pem.as_bytes());
+        at(&file, fs::write(&file, bundle))?;
+        self.bind(file, CA_BUNDLE, Access::ReadOnly);
+        Ok(self)
+    }
+
+    /// Gives programs inside the text of `/etc/hosts`.
+    pub fn hosts(mut self, text: &str) -> Result<Self> {
+        let file = self.dir.path().join("hosts");
+        at(&file, fs::write(&file, text))?;
+        self.bind(file, "/etc/hosts", Access::ReadOnly);
+        Ok(self)
+    }
+
+    /// Shows `host` (a file or directory) at the absolute path `inside`, not to be written.
+    #[must_use]
+    pub fn bind_ro(mut self, host: impl Into<PathBuf>, inside: impl Into<PathBuf>) -> Self {
+        self.bind(host, inside, Access::ReadOnly);
+        self
+    }
+
+    /// Shows `host` (a file or directory) at the absolute path `inside`. Its owner stays what it
+    /// is: see [`Sandbox::give`].
+    #[must_use]
+    pub fn bind_rw(mut self, host: impl Into<PathBuf>, inside: impl Into<PathBuf>) -> Self {
+        self.bind(host, inside, Access::ReadWrite);
+        self
+    }
+
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// The uid, and gid, of the programs; [`BUILD_USER`] unless set.
+    #[must_use]
+    pub fn user(mut self, uid: u32) -> Self {
+        self.user = uid;
+        self
+    }
+
+    #[must_use]
+    pub fn app_dir(mut self, app: AppDir) -> Self {
+        self.app = app;
+        self
+    }
+
+    /// The host's path of this sandbox' `/tmp`.
+    #[must_use]
+    pub fn tmp(&self) -> PathBuf {
+        self.dir.path().join("tmp")
+    }
+
+    /// Hands a file or a directory tree of the host to this sandbox' user.
+    pub fn give(&self, path: impl AsRef<Path>) -> Result<()> {
+        for entry in WalkDir::new(path.as_ref()) {
+            let entry = entry.map_err(|error| walk_error(path.as_ref(), error))?;
+            let owned = lchown(entry.path(), Some(self.user), Some(self.user));
+            at(entry.path(), owned)?;
+        }
+        Ok(())
+    }
+
+    /// A command to run inside; `program` is found through the PATH given with [`Sandbox::env`].
+    #[must_use]
+    pub fn command<I, A>(&self, program: impl Into<OsString>, args: I) -> Command<'_>
+    where
+        I: IntoIterator<Item = A>,
+        A: Into<OsString>,
+    {
+        let words = std::iter::once(program.into())
+            .chain(args.into_iter().map(Into::into))
+            .collect();
+        Command::new(self, words)
+    }
+
+    /// What all commands so far made, changed or removed in the image, as paths inside; not
+    /// below `/app`, `/tmp`, or a bind. A directory is listed only when it is new.
+    pub fn written_outside(&self) -> Result<Vec<PathBuf>> {
+        let mounts: BTreeSet<&Path> = self.binds.iter().map(|bind| &*bind.inside).collect();
+        let mut found = BTreeSet::new();
+        for run in 0..self.runs.load(Ordering::SeqCst) {
+            let upper = self.run_dir(run).join("upper");
+            let mut entries = WalkDir::new(&upper).min_depth(1).into_iter();
+            while let Some(entry) = entries.next() {
+                let entry = entry.map_err(|error| walk_error(&upper, error))?;
+                let Ok(inside) = entry.path().strip_prefix(&upper) else {
+                    continue;
+                };
+                let path = Path::new("/").join(inside);
+                if mounts.contains(&*path) || path == Path::new("/app") {
+                    entries.skip_current_dir();
+                    continue;
+                }
+                let is_dir = entry.file_type().is_dir();
+                let holds_mount = mounts.iter().any(|mount| mount.starts_with(&path));
+                if !(is_dir && (holds_mount || self.stack.root.join(inside).is_dir())) {
+                    found.insert(path);
+                }
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// What the last command left in `/app`, relative to it; known once it has ended by itself,
+    /// and only with [`AppDir::Tmpfs`] (that filesystem ends with the program).
+    pub fn left_in_app(&self) -> Result<Vec<PathBuf>> {
+        let last = self.runs.load(Ordering::SeqCst).saturating_sub(1);
+        let file = self.run_dir(last).join("app");
+        let names = at(&file, fs::read(&file))?;
+        let mut paths: Vec<PathBuf> = names
+            .split(|&byte| byte == 0)
+            .filter_map(|path| path.strip_prefix(b"./"))
+            .map(|path| PathBuf::from(OsStr::from_bytes(path)))
+            .collect();
+        paths.sort();
+        Ok(paths)
+    }
+
+    pub(super) fn run_dir(&self, run: u32) -> PathBuf {
+        self.dir.path().join(format!("run-{run}"))
+    }
+}
+
+fn walk_error(root: &Path, error: walkdir::Error) -> Error {
+    Error::Io {
+        path: error.path().unwrap_or(root).to_owned(),
+        source: error.into(),
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}

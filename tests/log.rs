@@ -1,0 +1,119 @@
+//! The log as a reader has it: aligned, and without what tools say when all goes well.
+
+use whole_builds::{App, Deploy};
+
+/// What mix says of each dependency, in the order of a first build.
+const OF_DEPENDENCIES: [&str; 3] = [
+    "* Getting jason_lite (Hex package)",
+    "==> jason_lite",
+    "Generated jason_lite app",
+];
+
+const WARNING: &str = "variable \"unused\" is unused";
+
+const RED: &str = "\u{1b}[1;31m";
+const PLAIN: &str = "\u{1b}[0m";
+
+fn app_with_a_warning() -> App {
+    let app = App::fixture("phoenix-npm");
+    app.write(
+        "lib/warns.ex",
+        "defmodule Warns do\n  def warn(unused), do: :ok\nend\n",
+    );
+    app
+}
+
+#[track_caller]
+fn is_aligned(deploy: &Deploy) {
+    for line in deploy.stdout.lines() {
+        let begins = ["-----> ", "       "]
+            .iter()
+            .any(|begin| line.starts_with(begin));
+        assert!(begins || line.is_empty(), "{line:?}\n{}", deploy.stdout);
+        assert_eq!(line.trim_end(), line, "{}", deploy.stdout);
+        assert!(!line.contains(['\t', '\r', '\u{1b}']), "{line:?}");
+    }
+    assert!(!deploy.stdout.contains("\n\n\n"), "{}", deploy.stdout);
+    for line in deploy.stderr.lines() {
+        // git puts `remote:` before each line: a colour ends where its line does.
+        let plain = match line.strip_prefix(RED) {
+            Some(coloured) => coloured.strip_suffix(PLAIN).expect("its end"),
+            None => line,
+        };
+        assert!(plain.starts_with(" !") || plain.is_empty(), "{line:?}");
+        assert!(!plain.contains('\u{1b}'), "{line:?}");
+    }
+}
+
+#[test]
+fn a_good_build_says_what_was_done_and_what_the_app_is_warned_of() {
+    let app = app_with_a_warning();
+    let deploy = app.deploy();
+    deploy.expect_success();
+    is_aligned(&deploy);
+    let log = &deploy.stdout;
+    for said in [
+        "fetched 2 dependencies: ",
+        "compiled 2 dependencies: jason_lite, phoenix",
+        "compiled phoenix_npm: 19 files",
+        WARNING,
+        "lib/warns.ex:2",
+        // The app's own script speaks for itself.
+        "> deploy",
+    ] {
+        assert!(log.contains(said), "{said}: {log}");
+    }
+    let noise = [
+        "Resolving Hex",
+        "Compiling 1",
+        "Check your digested files",
+        "Clean complete",
+    ];
+    for left in OF_DEPENDENCIES.into_iter().chain(noise) {
+        assert!(!log.contains(left), "{left}: {log}");
+    }
+}
+
+#[test]
+fn a_verbose_build_has_everything_that_tools_say() {
+    let app = app_with_a_warning();
+    app.config("MIXPACK_VERBOSE", "true");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    is_aligned(&deploy);
+    has_in_order(&deploy.stdout, &OF_DEPENDENCIES);
+    has_in_order(&deploy.stdout, &[WARNING, "Check your digested files"]);
+    assert!(!deploy.stdout.contains("compiled "), "{}", deploy.stdout);
+}
+
+#[test]
+fn a_build_that_fails_has_the_whole_output_of_what_failed() {
+    let app = app_with_a_warning();
+    app.write(
+        "lib/broken.ex",
+        "defmodule Broken do\n  def a, do: b()\nend\n",
+    );
+    let deploy = app.deploy();
+    assert!(!deploy.succeeded);
+    is_aligned(&deploy);
+    let whole = [
+        OF_DEPENDENCIES[1],
+        "Compiling 3 files (.ex)",
+        OF_DEPENDENCIES[2],
+        "undefined function b/0",
+    ];
+    has_in_order(&deploy.stdout, &whole);
+    // What went well before it is as short as ever.
+    assert!(!deploy.stdout.contains(OF_DEPENDENCIES[0]));
+}
+
+#[track_caller]
+fn has_in_order(log: &str, lines: &[&str]) {
+    let mut rest = log;
+    for line in lines {
+        let Some((_, behind)) = rest.split_once(line) else {
+            panic!("{line} is not there, or not in its place: {log}");
+        };
+        rest = behind;
+    }
+}

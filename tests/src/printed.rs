@@ -1,0 +1,45 @@
+//! What builds and commands print, and what tests look for in it.
+
+use crate::Deploy;
+use std::process::Output;
+
+/// Everything that a command has printed.
+pub fn said(output: &Output) -> String {
+    let all = [output.stdout.as_slice(), &output.stderr].concat();
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+/// The log has this text.
+#[track_caller]
+pub fn holds(deploy: &Deploy, text: &str) {
+    let log = deploy.log();
+    assert!(log.contains(text), "no {text:?} in\n{log}");
+}
+
+/// The log does not have this text.
+#[track_caller]
+pub fn lacks(deploy: &Deploy, text: &str) {
+    let log = deploy.log();
+    assert!(!log.contains(text), "{text:?} in\n{log}");
+}
+
+/// The log with its errors' paragraphs in one line each, without colours.
+pub fn unwrapped(deploy: &Deploy) -> String {
+    let plain = deploy
+        .log()
+        .replace("\x1b[1;31m", "")
+        .replace("\x1b[0m", "");
+    plain.replace("\n !     ", " ")
+}
+
+/// The lines that say that something was compiled: mix's own, and what the log has of them.
+pub fn compiling(log: &str) -> Vec<&str> {
+    log.lines()
+        .map(str::trim)
+        .filter(|line| {
+            (line.starts_with("Compiling ") && line.contains(" file"))
+                || line.starts_with("===> Compiling")
+                || line.starts_with("compiled ")
+        })
+        .collect()
+}
