@@ -1,6 +1,7 @@
 //! Builds with the real `pack` and the real lifecycle, in Docker.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -203,9 +204,12 @@ fn a_phoenix_app_boots_from_a_release_and_an_unchanged_build_reuses_every_layer(
 
 #[test]
 fn a_failed_build_leaves_the_cache_as_it_was_and_another_otp_compiles_all_again() {
-    let app = App::with_its_host("plain-otp");
+    let mut app = App::with_its_host("plain-otp");
+    let picture = app.draw();
+    let drawn = || std::fs::read_to_string(&picture).expect("a picture");
     let first = app.build();
     first.expect_success();
+    assert!(drawn().contains(" of work in "), "{}", drawn());
     let image = app.image();
     let whole = (image.id(), image.layers(), image.app_layers());
 
@@ -218,6 +222,7 @@ fn a_failed_build_leaves_the_cache_as_it_was_and_another_otp_compiles_all_again(
     assert!(!broken.succeeded, "{}", broken.log);
     holds(&broken, "Build failed: ");
     holds(&broken, "lib/plain_otp.ex:");
+    assert!(drawn().contains(": compile failed after "), "{}", drawn());
     assert_eq!(broken.lines("===> EXPORTING").count(), 0);
     app.edit(
         "lib/plain_otp.ex",
@@ -235,13 +240,20 @@ fn a_failed_build_leaves_the_cache_as_it_was_and_another_otp_compiles_all_again(
         "config/config.exs",
         "import Config\n\nconfig :plain_otp, key: System.fetch_env!(\"WORKER_KEY\")\n",
     );
+    app.env("MIXPACK_TIMELINE", "/nowhere/build.svg");
     let without = app.build();
+    holds(
+        &without,
+        "The timeline cannot be written to /nowhere/build.svg",
+    );
     assert!(!without.succeeded, "{}", without.log);
     holds(&without, "WORKER_KEY");
     holds(&without, "--env");
     assert!(!without.log.contains("heroku"), "{}", without.log);
     app.env("WORKER_KEY", "a key");
+    app.env("MIXPACK_TIMELINE", "build.svg");
     app.build().expect_success();
+    assert!(image.files().contains(&"workspace/build.svg".to_owned()));
 
     app.write(".tool-versions", "erlang 25.2.3\nelixir 1.14.0-otp-25\n");
     let other = app.build();
@@ -388,6 +400,48 @@ fn an_unknown_version_is_refused_before_a_download_and_a_library_needs_no_javasc
 }
 
 #[test]
+fn the_bill_of_materials_names_what_pnpm_has_locked_for_more_than_development() {
+    let app = App::fixture("phoenix-npm");
+    app.env("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.remove("assets/package-lock.json");
+    let package = app.read("assets/package.json").replace(
+        "\"phoenix\": \"file:../deps/phoenix\"",
+        "\"topbar\": \"3.0.0\"",
+    );
+    let package = package.replace("--bundle", "--bundle --external:phoenix");
+    app.write("assets/package.json", &package);
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("package.json"), &package).expect("a package.json");
+    let install = Command::new("npm")
+        .args(["exec", "--yes", "--package=pnpm@9.1.0", "--"])
+        .args(["pnpm", "install", "--lockfile-only"])
+        .current_dir(folder.path())
+        .output()
+        .expect("npm runs");
+    assert!(install.status.success(), "{install:?}");
+    let lockfile = std::fs::read_to_string(folder.path().join("pnpm-lock.yaml"));
+    app.write("assets/pnpm-lock.yaml", &lockfile.expect("a lockfile"));
+
+    app.build().expect_success();
+    let sbom = app.image().sbom();
+    let components = &sbom["layers/sbom/launch/mixpack_mixpack/sbom.cdx.json"]["components"];
+    let of_npm: Vec<&Value> = components
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|one| {
+            let purl = one["purl"].as_str();
+            purl.is_some_and(|purl| purl.starts_with("pkg:npm/"))
+        })
+        .collect();
+    let [topbar] = of_npm[..] else {
+        panic!("{of_npm:?}");
+    };
+    assert_eq!(topbar["purl"], "pkg:npm/topbar@3.0.0");
+    assert_eq!(topbar["hashes"][0]["alg"], "SHA-512");
+}
+
+#[test]
 fn an_image_for_tests_runs_them() {
     let app = App::fixture("phoenix-npm");
     app.env("CNB_EXEC_ENV", "test");
@@ -397,6 +451,37 @@ fn an_image_for_tests_runs_them() {
     assert!(ran.status.success(), "{said}");
     assert!(said.contains("1 test, 0 failures"), "{said}");
     assert_eq!(compiling(&said), NOTHING, "{said}");
+}
+
+/// As docs/cloud-native.md has them: pack is given the file, or gets it from a URL.
+#[test]
+fn the_package_is_a_buildpack_as_a_file_and_by_its_url() {
+    let mut app = App::with_its_host("no-deps");
+    let package = Buildpack::package();
+    let version = env!("CARGO_PKG_VERSION");
+    app.take(Buildpack::at(package.to_str().expect("UTF-8")));
+    let of_file = app.build();
+    of_file.expect_success();
+    holds(&of_file, &format!("mixpack/mixpack {version}"));
+    let image = app.image();
+    let first = (image.id(), image.layers(), image.app_layers());
+    let release = "_build/prod/rel/no_deps/bin/no_deps";
+    let hello = ["--", release, "eval", "IO.inspect(NoDeps.hello())"];
+    let said = image.run(&["--entrypoint=launcher"], &hello);
+    assert_eq!(String::from_utf8_lossy(&said.stdout), ":world\n");
+
+    let path = format!("/releases/download/v{version}/mixpack-{version}-linux-amd64.cnb");
+    app.host()
+        .set_override(&path, mirror::Override::File(package));
+    app.take(Buildpack::at(&format!("{}{path}", app.host().url())));
+    let of_url = app.build();
+    of_url.expect_success();
+    let requests = app.host().requests();
+    let got = requests.iter().find(|request| request.path == path);
+    assert_eq!(got.map(|request| request.status), Some(200));
+    assert_eq!(compiling(&of_url.log), NOTHING, "{}", of_url.log);
+    let image = app.image();
+    assert_eq!((image.id(), image.layers(), image.app_layers()), first);
 }
 
 #[test]

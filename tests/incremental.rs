@@ -216,7 +216,7 @@ fn kept_tool(cache: &Path, prefix: &str) -> PathBuf {
 }
 
 #[test]
-fn what_the_last_build_left_is_named_in_the_log_and_in_the_picture() {
+fn what_the_last_build_left_and_what_failed_is_named_in_the_log_and_in_the_picture() {
     let mut app = App::fixture("no-deps");
     app.sandbox = app
         .sandbox
@@ -244,6 +244,15 @@ fn what_the_last_build_left_is_named_in_the_log_and_in_the_picture() {
     second.expect_success();
     holds(&second, "       kept: erlang, elixir, hex, _build\n");
     assert_eq!(picture(), [true, true, true, false, true]);
+
+    app.edit("elixir_buildpack.config", "mix compile", "false");
+    let failed = app.deploy();
+    assert!(!failed.succeeded, "{}", failed.log());
+    assert_eq!(picture(), [true, true, true, false, false]);
+    let svg = std::fs::read_to_string(app.cache().join("timeline.svg")).unwrap();
+    let row = svg.lines().find(|line| line.contains(">compile<"));
+    let row = row.expect("a row for the step");
+    assert!(row.contains("class=\"failed\"") && row.contains(" s, failed<"));
 }
 
 const SETTLED: &str =

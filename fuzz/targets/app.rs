@@ -2,12 +2,13 @@
 //! does not.
 
 use app::facts::{self, ReadError};
+use app::js_lock;
 use app::shell_config::{self, Outcome, Value};
 use app::{Asked, Origin};
 use std::fs;
 
 /// The names that the first byte of the input chooses among.
-const FILES: [&str; 16] = [
+const FILES: [&str; 17] = [
     "mix.exs",
     "mix.lock",
     ".tool-versions",
@@ -24,7 +25,11 @@ const FILES: [&str; 16] = [
     "elixir_buildpack.config",
     "phoenix_static_buildpack.config",
     "assets/bower.json",
+    "assets/bun.lock",
 ];
+
+/// Beside a lockfile: what it holds is sought from here, or all of it counts.
+const PACKAGES: [&str; 2] = [r#"{"dependencies": {"a": "^1.0.0"}}"#, "{"];
 
 /// A config file: what we read of it stays within it.
 pub(crate) fn config(bytes: &[u8]) {
@@ -57,6 +62,12 @@ pub(crate) fn app_files(bytes: &[u8]) {
         return;
     };
     let file = FILES[usize::from(*choice) % FILES.len()];
+    if let Some(lockfile) = file.strip_prefix("assets/") {
+        let text = String::from_utf8_lossy(content);
+        let [reached, all] = PACKAGES.map(|package| js_lock::parse(lockfile, &text, package));
+        assert!(reached.iter().all(|locked| all.contains(locked)));
+        assert!(all.is_sorted());
+    }
     let app = tempfile::tempdir().expect("a folder");
     fs::create_dir(app.path().join("assets")).expect("a folder");
     fs::write(app.path().join("mix.exs"), "[app: :x]").expect("a file");

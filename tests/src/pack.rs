@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -53,50 +53,74 @@ fn expect(output: Output) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// A buildpack's folder.
+/// A buildpack, as `pack build --buildpack` takes it.
 pub struct Buildpack {
-    dir: TempDir,
+    /// A folder, a file or a URL.
+    at: String,
+    _dir: Option<TempDir>,
 }
 
 impl Buildpack {
     /// The one under test, as its repository has it, with the executable that is tested.
     pub fn under_test() -> Self {
-        let buildpack = Self::empty();
-        let dir = buildpack.dir.path();
-        copy(&repository().join("bin"), &dir.join("bin"));
-        fs::copy(
-            repository().join("buildpack.toml"),
-            dir.join("buildpack.toml"),
+        Self::in_folder(|dir| {
+            copy(&repository().join("bin"), &dir.join("bin"));
+            fs::copy(
+                repository().join("buildpack.toml"),
+                dir.join("buildpack.toml"),
+            )
+            .expect("the repository's buildpack.toml");
+            if let Some(executable) = executable() {
+                fs::copy(executable, dir.join("bin/mixpack-linux-amd64")).expect("the executable");
+            }
+        })
+    }
+
+    /// The package of the one under test: what `MIXPACK_CNB` names, or else what
+    /// `cargo xtask package` has written.
+    pub fn package() -> PathBuf {
+        std::env::var_os("MIXPACK_CNB").map_or_else(
+            || {
+                let version = env!("CARGO_PKG_VERSION");
+                repository().join(format!("target/package/mixpack-{version}-linux-amd64.cnb"))
+            },
+            PathBuf::from,
         )
-        .expect("the repository's buildpack.toml");
-        if let Some(executable) = executable() {
-            fs::copy(executable, dir.join("bin/mixpack-linux-amd64")).expect("the executable");
+    }
+
+    /// One that `pack` gets from this place.
+    pub fn at(place: &str) -> Self {
+        Self {
+            at: place.to_owned(),
+            _dir: None,
         }
-        buildpack
     }
 
     /// One of Bash scripts, with an id below `mixpack-test/`.
     pub fn of_scripts(name: &str, detect: &str, build: &str) -> Self {
-        let buildpack = Self::empty();
-        let dir = buildpack.dir.path();
         let toml = format!(
             "api = \"0.10\"\n\n[buildpack]\nid = \"mixpack-test/{name}\"\nversion = \"0.0.1\"\n\
              sbom-formats = [\"application/vnd.cyclonedx+json\"]\n\n\
              [[targets]]\nos = \"linux\"\narch = \"amd64\"\n"
         );
-        fs::write(dir.join("buildpack.toml"), toml).expect("a buildpack.toml");
-        fs::create_dir(dir.join("bin")).expect("a folder");
-        for (script, text) in [("detect", detect), ("build", build)] {
-            let file = dir.join("bin").join(script);
-            fs::write(&file, format!("#!/bin/bash\nset -eu\n{text}\n")).expect("a script");
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("its mode");
-        }
-        buildpack
+        Self::in_folder(|dir| {
+            fs::write(dir.join("buildpack.toml"), toml).expect("a buildpack.toml");
+            fs::create_dir(dir.join("bin")).expect("a folder");
+            for (script, text) in [("detect", detect), ("build", build)] {
+                let file = dir.join("bin").join(script);
+                fs::write(&file, format!("#!/bin/bash\nset -eu\n{text}\n")).expect("a script");
+                fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("its mode");
+            }
+        })
     }
 
-    fn empty() -> Self {
+    fn in_folder(fill: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::tempdir().expect("a folder for a buildpack");
-        Self { dir }
+        fill(dir.path());
+        Self {
+            at: dir.path().display().to_string(),
+            _dir: Some(dir),
+        }
     }
 }
 
@@ -191,6 +215,11 @@ impl App {
         self.run_image = Some(image.name.clone());
     }
 
+    /// Has the buildpack under test come from there from now on.
+    pub fn take(&mut self, buildpack: Buildpack) {
+        self.buildpacks = vec![buildpack];
+    }
+
     /// With another buildpack before the others.
     #[must_use]
     pub fn preceded_by(mut self, buildpack: Buildpack) -> Self {
@@ -211,6 +240,17 @@ impl App {
         env.insert(name.to_owned(), value.to_owned());
     }
 
+    /// Has builds draw themselves in a volume. Gives the file.
+    pub fn draw(&mut self) -> PathBuf {
+        let dir = self.work.path().join("pictures");
+        fs::create_dir(&dir).expect("a folder for a picture");
+        let of_all = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(&dir, of_all).expect("its mode");
+        self.volumes.push(format!("{}:/pictures:rw", dir.display()));
+        self.env("MIXPACK_TIMELINE", "/pictures/build.svg");
+        dir.join("build.svg")
+    }
+
     pub fn host(&self) -> &'static Server {
         self.host
     }
@@ -228,6 +268,10 @@ impl App {
         let text = fs::read_to_string(&file).expect("a file of the app");
         assert!(text.contains(from), "{path} does not hold {from:?}");
         fs::write(file, text.replace(from, to)).expect("a file of the app");
+    }
+
+    pub fn remove(&self, path: &str) {
+        fs::remove_file(self.source.path().join(path)).expect("a file of the app");
     }
 
     /// A file of the app's source.
@@ -265,7 +309,7 @@ impl App {
                 .arg(format!("type={kind};format=volume;name={name}"));
         }
         for buildpack in &self.buildpacks {
-            pack.arg("--buildpack").arg(buildpack.dir.path());
+            pack.arg("--buildpack").arg(&buildpack.at);
         }
         for (name, value) in &*self.env.lock().expect("no test of this app failed") {
             pack.arg("--env").arg(format!("{name}={value}"));

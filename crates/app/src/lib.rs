@@ -9,6 +9,7 @@ mod brunch;
 mod buildpacks;
 pub mod detect;
 pub mod facts;
+pub mod js_lock;
 pub mod launcher;
 pub mod lifecycle;
 pub mod mistyped;

@@ -28,6 +28,17 @@ impl Manager {
         }
     }
 
+    /// What it calls the lockfile that it writes.
+    #[must_use]
+    pub fn lockfile(self) -> &'static str {
+        match self {
+            Self::Npm => "package-lock.json",
+            Self::Yarn => "yarn.lock",
+            Self::Pnpm => "pnpm-lock.yaml",
+            Self::Bun => "bun.lock",
+        }
+    }
+
     /// Whose lockfile a file of this name is.
     #[must_use]
     pub fn of_lockfile(name: &str) -> Self {

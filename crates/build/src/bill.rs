@@ -2,9 +2,10 @@
 
 use crate::run::Build;
 use app::facts::join;
+use app::js_lock;
 use app::mix_lock::{self, Source};
-use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use app::plan::Install;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -32,27 +33,9 @@ pub enum Origin {
         url: String,
     },
     Npm {
-        /// As the lockfile has it: `sha512-` and base64 (w3.org/TR/SRI).
+        /// As the lockfile has it, where it does: `sha512-` and base64 (w3.org/TR/SRI).
         integrity: Option<String>,
     },
-}
-
-/// `package-lock.json`, from version 2 on (docs.npmjs.com/cli/configuring-npm/package-lock-json).
-#[derive(Debug, Deserialize)]
-struct PackageLock {
-    #[serde(default)]
-    packages: BTreeMap<String, LockedPackage>,
-}
-
-#[derive(Debug, Deserialize)]
-struct LockedPackage {
-    name: Option<String>,
-    version: Option<String>,
-    integrity: Option<String>,
-    #[serde(default)]
-    dev: bool,
-    #[serde(default)]
-    link: bool,
 }
 
 impl Build<'_> {
@@ -71,7 +54,7 @@ impl Build<'_> {
         components.extend(self.locked_by_mix());
         for assets in &self.plan.assets {
             if let Some(install) = &assets.install {
-                components.extend(self.locked_by_npm(&install.dir));
+                components.extend(self.locked_by_npm(install));
             }
         }
         components.into_iter().collect()
@@ -124,28 +107,26 @@ impl Build<'_> {
             .collect()
     }
 
-    /// What npm installs for more than development: it may be in what browsers load, and it is in
+    /// What is installed for more than development: it may be in what browsers load, and it is in
     /// `node_modules` where those ship.
-    fn locked_by_npm(&self, dir: &str) -> Vec<Component> {
-        let path = join(dir, "package-lock.json");
-        let lock = fs::read(self.workspace.real(Path::new(&path))).unwrap_or_default();
-        let Ok(lock) = serde_json::from_slice::<PackageLock>(&lock) else {
-            return Vec::new();
+    fn locked_by_npm(&self, install: &Install) -> Vec<Component> {
+        let in_folder = |name: &str| {
+            let path = join(&install.dir, name);
+            fs::read_to_string(self.workspace.real(Path::new(&path))).unwrap_or_default()
         };
-        let shipped = lock
-            .packages
+        // One that was not pushed is there by now.
+        let lockfile = match &install.lockfile {
+            Some(path) => path.rsplit('/').next().unwrap_or(path),
+            None => install.manager.manager.lockfile(),
+        };
+        js_lock::parse(lockfile, &in_folder(lockfile), &in_folder("package.json"))
             .into_iter()
-            .filter(|(_, package)| !package.dev && !package.link);
-        shipped
-            .filter_map(|(place, package)| {
-                let (_, name) = place.rsplit_once("node_modules/")?;
-                Some(Component {
-                    name: package.name.unwrap_or_else(|| name.to_owned()),
-                    version: package.version?,
-                    origin: Origin::Npm {
-                        integrity: package.integrity,
-                    },
-                })
+            .map(|locked| Component {
+                name: locked.name,
+                version: locked.version,
+                origin: Origin::Npm {
+                    integrity: locked.integrity,
+                },
             })
             .collect()
     }

@@ -8,23 +8,33 @@ use std::collections::BTreeSet;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// When a step ran, from the start of the first one.
+/// When a step ran, from the start of the first one, and how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     pub name: StepName,
     pub started: Duration,
     pub took: Duration,
+    pub ended: Ended,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    Done,
+    /// It is why the build failed.
+    Failed,
+    /// Broken off: by a signal, or since another step had failed.
+    Stopped,
 }
 
 /// Runs every step by calling `work` with its name, on a thread of its own.
 ///
 /// After a failure no further step begins; the ones that run are cancelled, and the first failure
-/// is the result.
+/// is the result. What ran until then is told too.
 pub(crate) fn run(
     steps: &[StepPlan],
     cancel: &Cancel,
     work: &(dyn Fn(StepName) -> Result<(), Error> + Sync),
-) -> Result<Vec<Timing>, Error> {
+) -> (Vec<Timing>, Result<(), Error>) {
     let begun = Instant::now();
     let mut waiting: Vec<&StepPlan> = steps.iter().collect();
     let mut running: Vec<&StepPlan> = Vec::new();
@@ -44,24 +54,31 @@ pub(crate) fn run(
                 scope.spawn(move || {
                     let started = begun.elapsed();
                     let result = work(step.name);
-                    let timing = Timing {
-                        name: step.name,
-                        started,
-                        took: begun.elapsed().saturating_sub(started),
-                    };
+                    let took = begun.elapsed().saturating_sub(started);
                     // The receiver lives as long as any step runs.
-                    let _ = report.send((timing, result));
+                    let _ = report.send((step.name, started, took, result));
                 });
             }
             if running.is_empty() {
                 break;
             }
-            let Ok((timing, result)) = reports.recv() else {
+            let Ok((name, started, took, result)) = reports.recv() else {
                 break;
             };
-            running.retain(|step| step.name != timing.name);
-            ended.insert(timing.name);
-            timings.push(timing);
+            running.retain(|step| step.name != name);
+            ended.insert(name);
+            let broken_off = failure.is_some() || cancel.signal().is_some();
+            timings.push(Timing {
+                name,
+                started,
+                took,
+                ended: match result {
+                    Ok(()) => Ended::Done,
+                    Err(Error::Cancelled) => Ended::Stopped,
+                    Err(_) if broken_off => Ended::Stopped,
+                    Err(_) => Ended::Failed,
+                },
+            });
             if let Err(error) = result {
                 if failure.is_none() && !running.is_empty() {
                     cancel.cancel();
@@ -71,11 +88,12 @@ pub(crate) fn run(
             }
         }
     });
-    match failure {
+    let result = match failure {
         Some(error) => Err(error),
         None if !waiting.is_empty() => Err(Error::Cancelled),
-        None => Ok(timings),
-    }
+        None => Ok(()),
+    };
+    (timings, result)
 }
 
 fn next(waiting: &[&StepPlan], running: &[&StepPlan], ended: &BTreeSet<StepName>) -> Option<usize> {
@@ -119,7 +137,7 @@ mod tests {
         ];
         let now = AtomicUsize::new(0);
         let seen = Mutex::new(Vec::new());
-        let timings = run(&steps, &Cancel::default(), &|name| {
+        let (timings, result) = run(&steps, &Cancel::default(), &|name| {
             let beside = now.fetch_add(1, Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(50));
             seen.lock()
@@ -128,9 +146,10 @@ mod tests {
             std::thread::sleep(Duration::from_millis(50));
             now.fetch_sub(1, Ordering::SeqCst);
             Ok(())
-        })
-        .unwrap();
+        });
+        result.unwrap();
         assert_eq!(timings.len(), 5);
+        assert!(timings.iter().all(|timing| timing.ended == Ended::Done));
         let seen = seen.into_inner().unwrap();
         let beside = |name| seen.iter().find(|(n, _)| *n == name).unwrap().1;
         assert_eq!(beside(HookPreCompile), 0);
@@ -151,7 +170,7 @@ mod tests {
         ];
         let cancel = Cancel::default();
         let ran = Mutex::new(Vec::new());
-        let result = run(&steps, &cancel, &|name| {
+        let (timings, result) = run(&steps, &cancel, &|name| {
             ran.lock().unwrap().push(name);
             if name == Javascript {
                 while !cancel.is_cancelled() {
@@ -163,5 +182,8 @@ mod tests {
         });
         assert!(matches!(result, Err(Error::Architecture(_))));
         assert!(!ran.into_inner().unwrap().contains(&Compile));
+        let told: Vec<_> = timings.iter().map(|t| (t.name, t.ended)).collect();
+        let expected = [(Deps, Ended::Failed), (Javascript, Ended::Stopped)];
+        assert_eq!(told, expected);
     }
 }

@@ -10,7 +10,7 @@ use crate::contained::Bounds;
 use crate::downloads::Downloads;
 use crate::environment::{default, prepend_path};
 use crate::error::{Doing, Error};
-use crate::graph::{self, Timing};
+use crate::graph;
 use crate::log::{Log, StepLog, seconds};
 use crate::machine;
 use crate::mix_session::MixSession;
@@ -25,6 +25,7 @@ use crate::stable_path::{self, StablePath};
 use crate::steps::kept_assets::Stamps;
 use crate::steps::{bower, package_managers, slim};
 use crate::store::Key;
+use crate::timeline::Course;
 use crate::told::megabytes;
 use crate::tree::{self, Amount};
 use crate::workspace::Workspace;
@@ -101,14 +102,16 @@ pub struct Built {
     pub launch: profile::Launch,
     /// What ships, for a front end that writes that down.
     pub components: Vec<Component>,
-    /// When each step ran.
-    pub timings: Vec<Timing>,
-    /// The steps that had what the last build left to begin with.
-    pub kept: BTreeSet<StepName>,
 }
 
-/// Builds the app; the record of what was built is in it afterwards.
-pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<Built, Error> {
+/// Builds the app; the record of what was built is in it afterwards. `course` gets what ran, in a
+/// build that fails too.
+pub fn run(
+    plan: &Plan,
+    workspace: &Workspace<'_>,
+    means: Means<'_>,
+    course: &mut Course,
+) -> Result<Built, Error> {
     if let Some(why) = &plan.clean {
         let step = means
             .log
@@ -138,7 +141,7 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<B
     if let Some(why) = path.why_not() {
         warn_in_place(means.log, &runtime, why);
     }
-    let result = steps(plan, workspace, means, &path, bounds);
+    let result = steps(plan, workspace, means, &path, bounds, course);
     // Whatever happened, the links go and the app's new files come in.
     let left = path.leave();
     let built = result?;
@@ -147,7 +150,7 @@ pub fn run(plan: &Plan, workspace: &Workspace<'_>, means: Means<'_>) -> Result<B
     let tests_only = workspace.environment.tests_only().is_some();
     old_caches::reclaim(plan, tests_only, workspace.store, means.log);
     let held = [tree::measure(&workspace.app), workspace.store.measure()];
-    summarise(means.log, &built, held);
+    summarise(means.log, &built, course, held);
     Ok(built)
 }
 
@@ -181,23 +184,24 @@ fn steps(
     means: Means<'_>,
     path: &StablePath,
     bounds: Bounds,
+    course: &mut Course,
 ) -> Result<Built, Error> {
     let build = Build::new(plan, workspace, means, path, bounds)?;
-    let timings = graph::run(&plan.steps, means.cancel, &|name| build.reported(name));
+    let (timings, result) = graph::run(&plan.steps, means.cancel, &|name| build.reported(name));
     build.end_session();
-    let timings = timings?;
+    let kept = build.kept.lock();
+    let kept = kept.unwrap_or_else(PoisonError::into_inner).clone();
+    *course = Course { timings, kept };
+    result?;
     build.drop_executables()?;
     let record = build.record.into_inner();
     let launch = build.launch.into_inner().unwrap_or_default();
     let record = record.unwrap_or_else(PoisonError::into_inner);
     let components = build.components.into_inner().unwrap_or_default();
-    let kept = build.kept.into_inner();
     Ok(Built {
         record,
         launch,
         components,
-        timings,
-        kept: kept.unwrap_or_else(PoisonError::into_inner),
     })
 }
 
@@ -406,8 +410,8 @@ impl<'a> Build<'a> {
 }
 
 /// The last block: which step took how long, what was kept, what came out, and what starts.
-fn summarise(log: &Log, built: &Built, [app, cache]: [Amount; 2]) {
-    let timings = &built.timings;
+fn summarise(log: &Log, built: &Built, course: &Course, [app, cache]: [Amount; 2]) {
+    let timings = &course.timings;
     let log = log.step("Built");
     let end = timings.iter().map(|t| t.started + t.took).max();
     let wall = end.unwrap_or_default();
@@ -422,7 +426,7 @@ fn summarise(log: &Log, built: &Built, [app, cache]: [Amount; 2]) {
         ));
     }
     log.detail(&format!("{} of work in {}", seconds(work), seconds(wall)));
-    let kept: Vec<&str> = built
+    let kept: Vec<&str> = course
         .kept
         .iter()
         .filter_map(|step| left_by(*step))

@@ -1,14 +1,19 @@
-//! A picture of a build: which step ran when, what ran beside it, what was kept from the last one.
+//! A picture of a build: which step ran when, what ran beside it, what was kept from the last one,
+//! and where it failed.
 //!
 //! One SVG file for a browser or a page: no script, nothing from elsewhere, text that can be
 //! selected, colours for light and dark surroundings.
 
-use crate::graph::Timing;
+use crate::error::Error;
+use crate::graph::{Ended, Timing};
 use crate::log::seconds;
 use app::plan::StepName;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Duration;
+
+/// Names the file that gets the picture.
+pub const VARIABLE: &str = "MIXPACK_TIMELINE";
 
 /// In pixels, as are all lengths below.
 const WIDTH: f64 = 800.0;
@@ -20,8 +25,8 @@ const BAR: f64 = 14.0;
 const HEAD: f64 = 96.0;
 /// Of one character of a step's name, at most.
 const LETTER: f64 = 7.5;
-/// Right of the longest bar, for `12 min 34 s, kept`.
-const BEHIND: f64 = 112.0;
+/// Right of the longest bar, for `12 min 34 s, stopped`.
+const BEHIND: f64 = 132.0;
 /// What the eye still sees.
 const THINNEST: f64 = 2.0;
 /// Distances of two marks of the time axis, in seconds; of longer builds, full hours.
@@ -31,9 +36,9 @@ const MARKS: [f64; 15] = [
 const MOST_MARKS: f64 = 8.0;
 
 const STYLE: &str = "\
-svg { --ground: #ffffff; --ink: #1f2328; --faint: #59636e; --line: #d1d9e0; --made: #6639ba; --kept: #c3b1e6; }
+svg { --ground: #ffffff; --ink: #1f2328; --faint: #59636e; --line: #d1d9e0; --made: #6639ba; --kept: #c3b1e6; --failed: #cf222e; --stopped: #bf8700; }
 @media (prefers-color-scheme: dark) {
-  svg { --ground: #0d1117; --ink: #f0f6fc; --faint: #9198a1; --line: #3d444d; --made: #b392f0; --kept: #54437a; }
+  svg { --ground: #0d1117; --ink: #f0f6fc; --faint: #9198a1; --line: #3d444d; --made: #b392f0; --kept: #54437a; --failed: #f85149; --stopped: #d29922; }
 }
 text { font: 13px system-ui, 'Segoe UI', Helvetica, Arial, sans-serif; fill: var(--ink); }
 .title { font-size: 16px; font-weight: 600; }
@@ -45,17 +50,62 @@ text { font: 13px system-ui, 'Segoe UI', Helvetica, Arial, sans-serif; fill: var
 line { stroke: var(--line); }
 .made { fill: var(--made); }
 .kept { fill: var(--kept); }
+.failed { fill: var(--failed); }
+.stopped { fill: var(--stopped); }
 ";
 
-/// The whole file. `kept` are the steps that had what the last build left to begin with.
+/// What a build has done, whether it came to its end or not.
+#[derive(Debug, Clone, Default)]
+pub struct Course {
+    /// When each step ran that has begun.
+    pub timings: Vec<Timing>,
+    /// The steps that had what the last build left to begin with.
+    pub kept: BTreeSet<StepName>,
+}
+
+impl Course {
+    /// How a step is drawn: its class of [`STYLE`], and the word behind its time.
+    fn look(&self, step: &Timing) -> (&'static str, &'static str) {
+        match step.ended {
+            Ended::Failed => ("failed", ", failed"),
+            Ended::Stopped => ("stopped", ", stopped"),
+            Ended::Done if self.kept.contains(&step.name) => ("kept", ", kept"),
+            Ended::Done => ("made", ""),
+        }
+    }
+
+    /// `12 s of work in 8.0 s`, or how far the build came.
+    fn headline(&self, wall: Duration, failure: Option<&Error>) -> String {
+        let timings = &self.timings;
+        let failed = timings.iter().find(|step| step.ended == Ended::Failed);
+        match (failure, failed) {
+            (None, _) => {
+                let work: Duration = timings.iter().map(|step| step.took).sum();
+                format!("{} of work in {}", seconds(work), seconds(wall))
+            }
+            (Some(Error::Cancelled), _) if timings.is_empty() => {
+                "stopped before the first step".to_owned()
+            }
+            (Some(Error::Cancelled), _) => format!("stopped after {}", seconds(wall)),
+            // What ran beside it took a moment to stop.
+            (Some(_), Some(step)) => {
+                let at = seconds(step.started + step.took);
+                format!("{} failed after {at}", step.name.as_str())
+            }
+            (Some(_), None) if timings.is_empty() => "failed before the first step".to_owned(),
+            (Some(_), None) => "failed after the last step".to_owned(),
+        }
+    }
+}
+
+/// The whole file; `failure` is how the build ended, where it did not succeed.
 #[must_use]
-pub fn svg(title: &str, timings: &[Timing], kept: &BTreeSet<StepName>) -> String {
-    let mut rows = timings.to_vec();
+pub fn svg(title: &str, course: &Course, failure: Option<&Error>) -> String {
+    let mut rows = course.timings.clone();
     // What was begun at once stands in the order of steps.
     rows.sort_by_key(|timing| (timing.started.as_millis() / 20, timing.name));
     let wall = rows.iter().map(|row| row.started + row.took).max();
     let wall = wall.unwrap_or_default();
-    let work: Duration = rows.iter().map(|row| row.took).sum();
     let chart = Chart::of(&rows, wall);
     let height = chart.bottom + MARGIN;
 
@@ -63,21 +113,23 @@ pub fn svg(title: &str, timings: &[Timing], kept: &BTreeSet<StepName>) -> String
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
          viewBox=\"0 0 {WIDTH} {height}\">\n<title>{0}</title>\n<style>\n{STYLE}</style>\n\
          <rect class=\"ground\" width=\"100%\" height=\"100%\" rx=\"6\"/>\n\
-         <text class=\"title\" x=\"{MARGIN}\" y=\"30\">{0}: {1} of work in {2}</text>\n",
+         <text class=\"title\" x=\"{MARGIN}\" y=\"30\">{0}: {1}</text>\n",
         escaped(title),
-        seconds(work),
-        seconds(wall)
+        course.headline(wall, failure)
     );
-    legend(&mut svg);
+    legend(&mut svg, |class| {
+        rows.iter().any(|row| course.look(row).0 == class)
+    });
     chart.axis(&mut svg);
     for (index, row) in rows.iter().enumerate() {
-        chart.row(&mut svg, index, row, kept.contains(&row.name));
+        chart.row(&mut svg, index, row, course.look(row));
     }
     svg.push_str("</svg>\n");
     svg
 }
 
-fn legend(svg: &mut String) {
+/// `is_there` tells whether a row has a class: of those that no build should have, no more is said.
+fn legend(svg: &mut String, is_there: impl Fn(&str) -> bool) {
     let legend = [
         ("made", MARGIN, "made by this build"),
         (
@@ -85,8 +137,13 @@ fn legend(svg: &mut String) {
             MARGIN + 160.0,
             "kept from the last build, or made with what it left",
         ),
+        ("failed", MARGIN + 550.0, "failed"),
+        ("stopped", MARGIN + 640.0, "stopped"),
     ];
     for (class, at, words) in legend {
+        if ["failed", "stopped"].contains(&class) && !is_there(class) {
+            continue;
+        }
         let _ = writeln!(
             svg,
             "<rect class=\"{class}\" x=\"{at}\" y=\"44\" width=\"{BAR}\" height=\"{BAR}\" rx=\"3\"/>\
@@ -143,15 +200,12 @@ impl Chart {
         }
     }
 
-    fn row(&self, svg: &mut String, index: usize, row: &Timing, kept: bool) {
+    /// `look` is that of [`Course::look`].
+    fn row(&self, svg: &mut String, index: usize, row: &Timing, look: (&str, &str)) {
         let top = HEAD + ROW * number(index);
         let (from, to) = (self.x(row.started), self.x(row.started + row.took));
         let width = (to - from).max(THINNEST);
-        let (class, more) = if kept {
-            ("kept", ", kept")
-        } else {
-            ("made", "")
-        };
+        let (class, more) = look;
         let _ = writeln!(
             svg,
             "<text class=\"step\" x=\"{:.1}\" y=\"{:.1}\">{}</text>\
@@ -204,7 +258,23 @@ mod tests {
             name,
             started: Duration::from_millis(started),
             took: Duration::from_millis(took),
+            ended: Ended::Done,
         }
+    }
+
+    fn course(timings: &[Timing], kept: &[StepName]) -> Course {
+        Course {
+            timings: timings.to_vec(),
+            kept: kept.iter().copied().collect(),
+        }
+    }
+
+    /// The row of a step.
+    #[track_caller]
+    fn row<'a>(svg: &'a str, step: &str) -> &'a str {
+        let name = format!(">{step}</text>");
+        let row = svg.lines().find(|line| line.contains(&name));
+        row.unwrap_or_else(|| panic!("no {step} in {svg}"))
     }
 
     #[test]
@@ -215,7 +285,7 @@ mod tests {
             timing(Erlang, 0, 1000),
             timing(Compile, 2000, 2000),
         ];
-        let svg = svg("a <b>", &timings, &BTreeSet::from([Erlang]));
+        let svg = svg("a <b>", &course(&timings, &[Erlang]), None);
         assert!(
             svg.contains(">a &lt;b&gt;: 4.0 s of work in 4.0 s</text>"),
             "{svg}"
@@ -239,12 +309,55 @@ mod tests {
         for foreign in ["<script", "href", "url(", "@import"] {
             assert!(!svg.contains(foreign), "{foreign}");
         }
+        assert!(!svg.contains(">failed<") && !svg.contains(">stopped<"));
+    }
+
+    #[test]
+    fn a_step_that_failed_and_those_that_it_stopped_are_told_by_colour_and_word() {
+        use StepName::{Compile, Deps, Javascript};
+        let with = |name, started, took, ended| Timing {
+            ended,
+            ..timing(name, started, took)
+        };
+        let timings = [
+            timing(Deps, 0, 1000),
+            with(Compile, 1000, 2000, Ended::Failed),
+            with(Javascript, 0, 3100, Ended::Stopped),
+        ];
+        let failure = Error::Architecture("vax".to_owned());
+        let course = course(&timings, &[Compile]);
+        let picture = svg("t", &course, Some(&failure));
+        for (step, class, words) in [
+            ("deps", "made", ">1.0 s<"),
+            ("compile", "failed", ">2.0 s, failed<"),
+            ("javascript", "stopped", ">3.1 s, stopped<"),
+        ] {
+            let row = row(&picture, step);
+            assert!(row.contains(&format!("class=\"{class}\"")), "{row}");
+            assert!(row.contains(words), "{row}");
+        }
+        assert!(picture.contains(">t: compile failed after 3.0 s</text>"));
+        assert!(picture.contains(">failed</text>") && picture.contains(">stopped</text>"));
+        let stopped = svg("t", &course, Some(&Error::Cancelled));
+        assert!(stopped.contains(">t: stopped after 3.1 s</text>"));
+    }
+
+    #[test]
+    fn a_build_that_failed_beside_its_steps_has_a_picture_too() {
+        let failure = Error::Architecture("vax".to_owned());
+        let none = Course::default();
+        assert!(svg("t", &none, Some(&failure)).contains("failed before the first step"));
+        let stopped = svg("t", &none, Some(&Error::Cancelled));
+        assert!(stopped.contains("stopped before the first step"));
+        let all = course(&[timing(StepName::Deps, 0, 1000)], &[]);
+        assert!(svg("t", &all, Some(&failure)).contains("failed after the last step"));
     }
 
     #[test]
     fn the_axis_has_few_marks_whatever_a_build_takes() {
         let marks = |millis: u64| -> Vec<String> {
-            let svg = svg("t", &[timing(StepName::Deps, 0, millis)], &BTreeSet::new());
+            let course = course(&[timing(StepName::Deps, 0, millis)], &[]);
+            let svg = svg("t", &course, None);
             let marks = svg.split("class=\"mark\"").skip(1);
             marks
                 .map(|rest| {

@@ -13,6 +13,7 @@ use crate::report::Report;
 use crate::run::{self, Built, Means};
 use crate::secrets;
 use crate::store::Store;
+use crate::timeline::{self, Course};
 use crate::told::Told;
 use crate::tree::TreeError;
 use crate::workspace::{Places, Start, Workspace};
@@ -35,10 +36,36 @@ pub struct Request<'a> {
     pub log: &'a Log,
     pub cancel: &'a Cancel,
     pub report: &'a Report,
+    /// The file that gets a picture of the build, of one that fails too.
+    pub timeline: Option<PathBuf>,
 }
 
-/// Plans, says what it will do, and does it. A failure is the caller's to explain.
-pub fn build(request: Request<'_>) -> Result<Built, Error> {
+/// Plans, says what it will do, and does it. A failure is the caller's to explain; a build that a
+/// signal has stopped ends with [`Error::Cancelled`].
+pub fn build(mut request: Request<'_>) -> Result<Built, Error> {
+    let (log, cancel) = (request.log, request.cancel);
+    let timeline = request.timeline.take();
+    let mut course = Course::default();
+    let result = carried_out(request, &mut course)
+        // Whatever the signal has broken off has its own way to say so.
+        .map_err(|error| cancel.signal().map_or(error, |_| Error::Cancelled));
+    if let Some(path) = timeline {
+        draw(&path, &course, result.as_ref().err(), log);
+    }
+    result
+}
+
+/// A picture that cannot be written is no failure of the build.
+fn draw(path: &Path, course: &Course, failure: Option<&Error>, log: &Log) {
+    let title = format!("Mixpack {}", run::VERSION);
+    let svg = timeline::svg(&title, course, failure);
+    if let Err(error) = fs::write(path, svg) {
+        let path = path.display();
+        log.warning(&[format!("The timeline cannot be written to {path}: {error}")]);
+    }
+}
+
+fn carried_out(request: Request<'_>, course: &mut Course) -> Result<Built, Error> {
     let environment = request.environment;
     let hosts = Hosts::new(&|name| environment.get(name));
     let credentials = Credentials::of(&environment);
@@ -83,5 +110,5 @@ pub fn build(request: Request<'_>) -> Result<Built, Error> {
         cancel: request.cancel,
         report: request.report,
     };
-    run::run(&plan, &workspace, means)
+    run::run(&plan, &workspace, means, course)
 }

@@ -11,12 +11,14 @@ use build::log::{Log, Style};
 use build::prepare;
 use build::report::Report;
 use build::run::Built;
+use build::timeline;
 use build::tree::TreeError;
 use build::whole;
 use build::workspace::Start;
 use libcnb::build::{BuildContext, BuildResult, BuildResultBuilder};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use versions::target::{Arch, OsRelease};
 
 /// The execution environment (Buildpack API 0.12; the platform's variable of that name in others):
@@ -28,7 +30,7 @@ pub(crate) fn build(context: &BuildContext<Mixpack>) -> libcnb::Result<BuildResu
     let outcome = Cancel::on_signals()
         .map_err(|source| {
             log.error(&[format!("Signals cannot be handled here: {source}")]);
-            Explained
+            Explained { status: 1 }
         })
         .and_then(|cancel| {
             {
@@ -50,7 +52,9 @@ fn explained(
 ) -> Result<BuildResult, Explained> {
     carried_out(context, log, cancel).map_err(|error| {
         log.error(&explain(&error).for_cloud_native().lines());
-        Explained
+        Explained {
+            status: cancel.signal().map_or(1, |signal| 128 + signal),
+        }
     })
 }
 
@@ -87,12 +91,13 @@ fn carried_out(
         log,
         cancel,
         report: &report,
+        // In a volume, to be had of a build that fails too; or in the app's folder, where we are.
+        timeline: context.platform.get(timeline::VARIABLE).map(PathBuf::from),
     })?;
     let Built {
         record,
         launch,
         components,
-        ..
     } = built;
     let step = log.step("Layers");
     layers.write_launch(&context.app_dir, &launch)?;
@@ -115,7 +120,10 @@ fn carried_out(
 }
 
 fn environment(context: &BuildContext<Mixpack>) -> Environment {
-    let environment = Environment::new(process_env(), context.platform.variables.clone());
+    let mut variables = context.platform.variables.clone();
+    // Meant for us alone: nothing that is kept may depend on it.
+    variables.remove(OsStr::new(timeline::VARIABLE));
+    let environment = Environment::new(process_env(), variables);
     let exec_env = std::env::var(EXEC_ENV)
         .ok()
         .or_else(|| context.platform.get(EXEC_ENV));

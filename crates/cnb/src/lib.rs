@@ -22,7 +22,10 @@ struct Mixpack;
 /// A build that failed, and whose log says why.
 #[derive(Debug, thiserror::Error)]
 #[error("the build failed")]
-struct Explained;
+struct Explained {
+    /// Of our process: 1, or 128 and the number of the signal that stopped the build.
+    status: i32,
+}
 
 impl Buildpack for Mixpack {
     type Platform = Platform;
@@ -39,7 +42,7 @@ impl Buildpack for Mixpack {
 
     fn on_error(&self, error: libcnb::Error<Explained>) {
         // What a build cannot do it has said itself.
-        if !matches!(error, libcnb::Error::BuildpackError(Explained)) {
+        if !matches!(error, libcnb::Error::BuildpackError(Explained { .. })) {
             eprintln!("! {error}");
         }
     }
@@ -87,7 +90,11 @@ fn run(
     let descriptor = libcnb::read_toml_file(buildpack_dir.join("buildpack.toml"))
         .map_err(libcnb::Error::CannotReadBuildpackDescriptor);
     descriptor.and_then(phase).unwrap_or_else(|error| {
+        let status = match &error {
+            libcnb::Error::BuildpackError(Explained { status }) => *status,
+            _ => 1,
+        };
         Mixpack.on_error(error);
-        1
+        status
     })
 }

@@ -9,9 +9,7 @@ use build::log::Log;
 use build::prepare::Platform;
 use build::record::Record;
 use build::report::Report;
-use build::run::Built;
 use build::store::CacheDir;
-use build::timeline;
 use build::tree::TreeError;
 use build::whole;
 use build::workspace::{Places, Start};
@@ -47,17 +45,10 @@ pub(crate) fn explained(
     adapt: impl FnOnce(Environment) -> Environment,
 ) -> Result<Record, Error> {
     let report = Report::begin(&request.cache_dir);
-    let outcome = build(request, log, cancel, &report, adapt).map_err(|error| {
-        // Whatever a signal has broken off has its own way to say so.
-        cancel.signal().map_or(error, |_| Error::Cancelled)
-    });
-    match outcome {
-        Ok(built) => {
-            report.succeeded(&built.record);
-            if let Some(path) = &request.timeline {
-                draw(path, &built, log);
-            }
-            Ok(built.record)
+    match build(request, log, cancel, &report, adapt) {
+        Ok(record) => {
+            report.succeeded(&record);
+            Ok(record)
         }
         Err(error) => {
             let explanation = explain(&error);
@@ -72,23 +63,13 @@ pub(crate) fn explained(
     }
 }
 
-/// A picture that cannot be written is no failure of the build.
-fn draw(path: &Path, built: &Built, log: &Log) {
-    let title = format!("Mixpack {}", built.record.mixpack);
-    let svg = timeline::svg(&title, &built.timings, &built.kept);
-    if let Err(error) = fs::write(path, svg) {
-        let path = path.display();
-        log.warning(&[format!("The timeline cannot be written to {path}: {error}")]);
-    }
-}
-
 fn build(
     request: &Compile,
     log: &Log,
     cancel: &Cancel,
     report: &Report,
     adapt: impl FnOnce(Environment) -> Environment,
-) -> Result<Built, Error> {
+) -> Result<Record, Error> {
     let dir = &request.build_dir;
     fs::create_dir_all(dir).map_err(|source| TreeError {
         path: dir.clone(),
@@ -104,7 +85,7 @@ fn build(
     if let Some(why) = store.dropped() {
         log.warning(&[format!("what the cache held is dropped: {why}")]);
     }
-    whole::build(whole::Request {
+    let built = whole::build(whole::Request {
         app: &request.build_dir,
         environment,
         platform: Platform {
@@ -120,7 +101,9 @@ fn build(
         log,
         cancel,
         report,
-    })
+        timeline: request.timeline.clone(),
+    })?;
+    Ok(built.record)
 }
 
 /// The cache, for this build alone; where it cannot be used, one that goes with this build.

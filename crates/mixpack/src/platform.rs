@@ -6,6 +6,7 @@ use build::command::Env;
 use build::log::{Log, Style};
 use build::record::Record;
 use build::report::Report;
+use build::timeline;
 use heroku::compile::Compile;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,6 @@ use std::process::ExitCode;
 pub(crate) const BUILDPACK_DIR: &str = "MIXPACK_BUILDPACK_DIR";
 /// Names the executable that the scripts in `bin/` start.
 const EXE: &str = "MIXPACK_EXE";
-/// Names the file that gets a picture of the build.
-const TIMELINE: &str = "MIXPACK_TIMELINE";
 
 pub(crate) fn detect(build_dir: &Path) -> ExitCode {
     let named = std::env::var(app::app_dir::CONFIG_VAR).ok();
@@ -44,7 +43,7 @@ fn of_platform(build_dir: PathBuf, cache_dir: PathBuf, env_dir: PathBuf) -> Comp
         buildpack_dir: std::env::var_os(BUILDPACK_DIR).map(PathBuf::from),
         process_env: process_env(),
         runtime_path: None,
-        timeline: std::env::var_os(TIMELINE).map(PathBuf::from),
+        timeline: std::env::var_os(timeline::VARIABLE).map(PathBuf::from),
     }
 }
 
@@ -105,7 +104,7 @@ fn run(request: &Compile, entry: Entry) -> ExitCode {
 pub(crate) fn process_env() -> Env {
     std::env::vars_os()
         .filter(|(name, _)| {
-            ![BUILDPACK_DIR, EXE, TIMELINE]
+            ![BUILDPACK_DIR, EXE, timeline::VARIABLE]
                 .iter()
                 .any(|ours| name == ours)
         })

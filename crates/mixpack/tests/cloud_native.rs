@@ -1,7 +1,10 @@
-//! What the lifecycle sees of `detect`: exit statuses and the build plan.
+//! What the lifecycle sees of `detect`: exit statuses and the build plan. And what `build` makes of the
+//! system that the lifecycle names.
 
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
+use mirror::{Override, Server};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -26,19 +29,35 @@ impl Detection {
     }
 
     fn run(&self, buildpack: &Path) -> Output {
+        let mut detect = self.phase("detect", &["platform", "plan.toml"]);
+        detect.env("CNB_BUILDPACK_DIR", buildpack).output().unwrap()
+    }
+
+    /// A build for another system.
+    fn build(&self, arch: &str, distro: &str, version: &str) -> Output {
+        let mut build = self.phase("build", &["layers", "platform", "plan.toml"]);
+        build
+            .env("CNB_TARGET_ARCH", arch)
+            .env("CNB_TARGET_DISTRO_NAME", distro)
+            .env("CNB_TARGET_DISTRO_VERSION", version)
+            .output()
+            .unwrap()
+    }
+
+    fn phase(&self, name: &str, paths: &[&str]) -> Command {
         let in_dir = |name: &str| self.dir.path().join(name);
-        Command::new(env!("CARGO_BIN_EXE_mixpack"))
-            .arg("detect")
-            .args([in_dir("platform"), in_dir("plan.toml")])
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mixpack"));
+        command
+            .arg(name)
+            .args(paths.iter().map(|path| in_dir(path)))
             .current_dir(in_dir("app"))
             .env_clear()
-            .env("CNB_BUILDPACK_DIR", buildpack)
+            .env("CNB_BUILDPACK_DIR", buildpack())
             .env("CNB_TARGET_OS", "linux")
             .env("CNB_TARGET_ARCH", "amd64")
             .env("CNB_TARGET_DISTRO_NAME", "ubuntu")
-            .env("CNB_TARGET_DISTRO_VERSION", "24.04")
-            .output()
-            .unwrap()
+            .env("CNB_TARGET_DISTRO_VERSION", "24.04");
+        command
     }
 
     fn plan(&self) -> Option<String> {
@@ -94,4 +113,63 @@ fn what_is_wrong_with_the_buildpack_is_an_error_and_no_failure() {
     assert!(code != Some(0) && code != Some(100), "{output:?}");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("buildpack.toml"), "{said}");
+}
+
+/// Erlang is sought among the builds for the system, or for the nearest one. Nothing is built: the
+/// host has one that nobody asks for.
+#[test]
+fn each_system_of_buildpack_toml_gets_the_builds_that_run_there() {
+    let expected = BTreeMap::from([
+        ("ubuntu-22.04", "ubuntu-22.04"),
+        ("ubuntu-24.04", "ubuntu-24.04"),
+        ("ubuntu-26.04", "ubuntu-26.04"),
+        ("debian-12", "ubuntu-22.04"),
+        ("debian-13", "ubuntu-24.04"),
+    ]);
+    let text = fs::read_to_string(buildpack().join("buildpack.toml")).unwrap();
+    let descriptor: toml::Table = text.parse().unwrap();
+    let host = Server::start(tempfile::tempdir().unwrap().path()).unwrap();
+    let files = [
+        ("app/mix.exs", "[app: :shop]"),
+        (
+            "app/elixir_buildpack.config",
+            "erlang_version=27\nelixir_version=1.18\n",
+        ),
+        ("platform/env/HEX_BUILDS_URL", &host.url()),
+        ("layers/.keep", ""),
+        ("plan.toml", ""),
+    ];
+    for target in descriptor["targets"].as_array().unwrap() {
+        let arch = target["arch"].as_str().unwrap();
+        let distros = target["distros"].as_array().unwrap();
+        let mut seen = Vec::new();
+        for distro in distros {
+            let [name, version] = ["name", "version"].map(|key| distro[key].as_str().unwrap());
+            let system = format!("{name}-{version}");
+            let builds = expected[system.as_str()];
+            let list = format!("/builds/otp/{arch}/{builds}/builds.txt");
+            let only = format!("OTP-26.0 0000000 2023-05-16T11:22:33Z {}\n", "0".repeat(64));
+            host.set_override(&list, Override::Body(only.into()));
+            host.forget_requests();
+            let app = Detection::of(&files);
+            let output = app.build(arch, name, version);
+            let said =
+                String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.contains(builds), "{system}: {said}");
+            let requests = host.requests();
+            let lists = requests
+                .iter()
+                .filter(|one| one.path.starts_with("/builds/otp/"));
+            let lists: Vec<&str> = lists.map(|request| request.path.as_str()).collect();
+            assert!(!lists.is_empty(), "{said}");
+            assert!(
+                lists.iter().all(|path| *path == list),
+                "{system}: {lists:?}"
+            );
+            seen.push(system);
+        }
+        seen.sort();
+        assert!(seen.iter().eq(expected.keys()), "{arch}: {seen:?}");
+    }
 }

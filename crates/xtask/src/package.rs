@@ -89,17 +89,12 @@ pub(crate) fn package(args: &[OsString]) -> Result {
 
 /// Writes all packages of the repository at `root` into `dir`; gives their paths.
 fn write(root: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
-    let text = fs::read_to_string(root.join(DESCRIPTOR))
-        .map_err(|error| format!("{DESCRIPTOR}: {error}"))?;
-    let descriptor: Descriptor = toml::from_str(&text)?;
+    let descriptor = descriptor(root)?;
     fs::create_dir_all(dir)?;
     let mut written = Vec::new();
     for architecture in ARCHITECTURES {
-        let files = files_for(root, architecture)?;
-        let stem = format!(
-            "mixpack-{}-linux-{}",
-            descriptor.buildpack.version, architecture.name
-        );
+        let files = files_for(root, architecture, &root.join(architecture.shipped()))?;
+        let stem = stem(&descriptor, architecture);
         for (suffix, bytes) in [
             ("tgz", files.tar_gz()?),
             ("cnb", cnb::pack(&descriptor, architecture.name, &files)?),
@@ -112,23 +107,49 @@ fn write(root: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(written)
 }
 
-/// What a machine of this architecture needs of the repository.
-fn files_for(root: &Path, architecture: &Architecture) -> Result<Files> {
+/// Writes the `.cnb` file for one architecture into `dir`, with the executable that is tested in the
+/// place of the one that ships; gives its path.
+pub(crate) fn cnb_to_test(
+    root: &Path,
+    architecture: &Architecture,
+    executable: &Path,
+    dir: &Path,
+) -> Result<PathBuf> {
+    let descriptor = descriptor(root)?;
+    let files = files_for(root, architecture, executable)?;
+    let path = dir.join(format!("{}.cnb", stem(&descriptor, architecture)));
+    fs::write(&path, cnb::pack(&descriptor, architecture.name, &files)?)?;
+    Ok(path)
+}
+
+fn descriptor(root: &Path) -> Result<Descriptor> {
+    let text = fs::read_to_string(root.join(DESCRIPTOR))
+        .map_err(|error| format!("{DESCRIPTOR}: {error}"))?;
+    Ok(toml::from_str(&text)?)
+}
+
+/// A package's name without its suffix.
+fn stem(descriptor: &Descriptor, architecture: &Architecture) -> String {
+    format!(
+        "mixpack-{}-linux-{}",
+        descriptor.buildpack.version, architecture.name
+    )
+}
+
+/// What a machine of this architecture needs of the repository, with this executable.
+fn files_for(root: &Path, architecture: &Architecture, executable: &Path) -> Result<Files> {
     let mut files = Files::default();
     for path in BESIDE {
-        files.add(root, Path::new(path))?;
+        files.add(&root.join(path), Path::new(path))?;
     }
-    let others: Vec<String> = ARCHITECTURES
-        .iter()
-        .filter(|other| other.name != architecture.name)
-        .map(|other| other.shipped())
-        .collect();
+    let executables = ARCHITECTURES.map(Architecture::shipped);
     for entry in fs::read_dir(root.join("bin"))? {
         let path = Path::new("bin").join(entry?.file_name());
-        if !others.iter().any(|other| Path::new(other) == path) {
-            files.add(root, &path)?;
+        if !executables.iter().any(|one| Path::new(one) == path) {
+            files.add(&root.join(&path), &path)?;
         }
     }
+    files.add(executable, Path::new(&architecture.shipped()))?;
     Ok(files)
 }
 
@@ -296,7 +317,9 @@ mod tests {
             &dist::AMD64
         };
         let dir = TempDir::new().unwrap();
-        let tarball = files_for(&root, architecture).unwrap().tar_gz().unwrap();
+        let shipped = root.join(architecture.shipped());
+        let files = files_for(&root, architecture, &shipped).unwrap();
+        let tarball = files.tar_gz().unwrap();
         fs::write(dir.path().join("mixpack.tgz"), tarball).unwrap();
         // As Heroku and herokuish unpack it: nothing is stripped off the paths.
         let unpacked = Command::new("tar")

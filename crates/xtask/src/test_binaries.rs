@@ -127,11 +127,11 @@ impl TestBinary {
             .collect())
     }
 
-    /// Runs all of them, and shows what they print.
+    /// Runs all of them with these variables, and shows what they print.
     pub(crate) fn run(
         &self,
         args: &[&str],
-        exe: Option<&Path>,
+        env: &[(&str, &Path)],
         outcomes: &mut Outcomes,
     ) -> Result<()> {
         let expected = self.names()?;
@@ -140,10 +140,7 @@ impl TestBinary {
         }
         println!("\n{}", self.label);
         let mut command = self.command();
-        command.args(args);
-        if let Some(exe) = exe {
-            command.env("MIXPACK_EXE", exe);
-        }
+        command.args(args).envs(env.iter().copied());
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let out = child.stdout.take().ok_or("the tests' output")?;
         for line in BufReader::new(out).lines() {
@@ -201,7 +198,7 @@ mod tests {
         let executable = dir.path().join("tests");
         let script = "#!/bin/sh\n\
             if [ \"$1\" = --list ]; then printf 'a: test\\nm::b: test\\nc: test\\n'; exit; fi\n\
-            echo 'test a ... ok'; echo \"$MIXPACK_EXE $1\"; kill -ABRT $$\n";
+            echo 'test a ... ok'; echo \"$1\"; kill -ABRT $$\n";
         std::fs::write(&executable, script).unwrap();
         let mode = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(&executable, mode).unwrap();
@@ -211,7 +208,7 @@ mod tests {
             package: dir.path().into(),
         };
         let mut outcomes = Outcomes::new();
-        binary.run(&["x"], None, &mut outcomes).unwrap();
+        binary.run(&["x"], &[], &mut outcomes).unwrap();
         let told: Vec<_> = outcomes
             .iter()
             .map(|(id, outcome)| (id.to_string(), *outcome))

@@ -11,6 +11,7 @@ use rustix::process::geteuid;
 
 use crate::builders;
 use crate::dist;
+use crate::package;
 use crate::process::{Result, ensure};
 use crate::requirements::{self, Known};
 use crate::test_binaries::{self, Outcome, Outcomes, TestId};
@@ -18,6 +19,10 @@ use crate::toolchains::{self, Places};
 
 /// Whole builds at a time: each is busy with more than one core for a part of its time.
 const AT_ONCE: &str = "--test-threads=2";
+/// Names the executable that is tested.
+const EXE: &str = "MIXPACK_EXE";
+/// Names the package of it for `pack`.
+const CNB: &str = "MIXPACK_CNB";
 
 #[derive(Default)]
 struct Tests {
@@ -35,7 +40,7 @@ pub(crate) fn test(args: &[OsString]) -> Result {
     let root = Places::of_this_workspace()?.root().to_owned();
     let mut tests = Tests::default();
     for binary in test_binaries::build(&root, &["--workspace"])? {
-        binary.run(&[], None, &mut tests.outcomes)?;
+        binary.run(&[], &[], &mut tests.outcomes)?;
     }
     doc_tests(&root)?;
     let exe = dist::current(&root, &dist::AMD64)?;
@@ -52,7 +57,7 @@ pub(crate) fn test(args: &[OsString]) -> Result {
     }
     for binary in test_binaries::build(&root, &whole("toolchains"))? {
         if root_user {
-            binary.run(&[AT_ONCE], Some(&exe), &mut tests.outcomes)?;
+            binary.run(&[AT_ONCE], &[(EXE, &exe)], &mut tests.outcomes)?;
         } else {
             tests.not_run.extend(binary.names()?);
         }
@@ -60,7 +65,7 @@ pub(crate) fn test(args: &[OsString]) -> Result {
     let args = [&whole("emulated")[..], &["--test", "arm64"]].concat();
     for binary in test_binaries::build(&root, &args)? {
         match emulated(&root, root_user) {
-            Ok(exe) => binary.run(&[AT_ONCE], Some(&exe), &mut tests.outcomes)?,
+            Ok(exe) => binary.run(&[AT_ONCE], &[(EXE, &exe)], &mut tests.outcomes)?,
             Err(why) => {
                 println!("The arm64 executable cannot be run here: {why}");
                 tests.not_run.extend(binary.names()?);
@@ -71,7 +76,7 @@ pub(crate) fn test(args: &[OsString]) -> Result {
     let args = [&whole("upstream")[..], &["--test", "upstream"]].concat();
     for binary in test_binaries::build(&root, &args)? {
         if options.upstream {
-            binary.run(&["--test-threads=1"], Some(&exe), &mut tests.outcomes)?;
+            binary.run(&["--test-threads=1"], &[(EXE, &exe)], &mut tests.outcomes)?;
         } else {
             tests.not_run.extend(binary.names()?);
         }
@@ -104,9 +109,12 @@ fn with_docker(root: &Path, exe: &Path, root_user: bool, tests: &mut Tests) -> R
     if let Err(why) = &docker {
         println!("Builds with pack need Docker: {why}");
     }
+    let packages = tempfile::tempdir()?;
+    let package = package::cnb_to_test(root, &dist::AMD64, exe, packages.path())?;
     for binary in binaries {
         if docker.is_ok() {
-            binary.run(&[AT_ONCE], Some(exe), &mut tests.outcomes)?;
+            let env = [(EXE, exe), (CNB, package.as_path())];
+            binary.run(&[AT_ONCE], &env, &mut tests.outcomes)?;
         } else {
             tests.not_run.extend(binary.names()?);
         }

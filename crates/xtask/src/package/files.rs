@@ -27,11 +27,10 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Takes the file at `path` below `root`.
-    pub(super) fn add(&mut self, root: &Path, path: &Path) -> Result {
-        let source = root.join(path);
+    /// Takes the file `source`, which is at `path` in the package.
+    pub(super) fn add(&mut self, source: &Path, path: &Path) -> Result {
         let at = |error: io::Error| format!("{}: {error}", source.display());
-        let content = fs::read(&source).map_err(at)?;
+        let content = fs::read(source).map_err(at)?;
         let mode = source.metadata().map_err(at)?.permissions().mode();
         let path = path.to_str().ok_or("a path that is not UTF-8")?.to_owned();
         let file = File {

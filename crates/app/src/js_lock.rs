@@ -1,0 +1,597 @@
+//! The lockfiles of JavaScript's package managers: which packages of a registry they hold, in which
+//! version, for more than development.
+//!
+//! Of a lockfile that does not tell what is for development, that follows from what needs what. What
+//! cannot be told counts as shipped. Packages in folders, of git and the like are left out, where
+//! the lockfile has no version of theirs.
+
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A package as it is locked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Locked {
+    /// Its own name, whatever name it is installed by.
+    pub name: String,
+    pub version: String,
+    /// Of the package's archive: words of `ALGORITHM-BASE64` (w3.org/TR/SRI).
+    pub integrity: Option<String>,
+}
+
+/// Reads what can be read of a lockfile: `file` is its name, `package` the text of the
+/// `package.json` beside it. What is malformed its package manager tells.
+#[must_use]
+pub fn parse(file: &str, text: &str, package: &str) -> Vec<Locked> {
+    let locked = match file {
+        "package-lock.json" | "npm-shrinkwrap.json" => npm(text),
+        "yarn.lock" => yarn(text, package),
+        "pnpm-lock.yaml" => pnpm(text),
+        "bun.lock" => bun(text),
+        _ => Vec::new(),
+    };
+    let locked: BTreeSet<Locked> = locked.into_iter().collect();
+    locked.into_iter().collect()
+}
+
+/// A number in front tells a version from the address of something else.
+fn is_version(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// `@scope/name@rest` at the at sign that is not the first letter.
+fn split_name(spec: &str) -> Option<(&str, &str)> {
+    let at = spec.get(1..)?.find('@')? + 1;
+    Some((&spec[..at], &spec[at + 1..]))
+}
+
+/// What one package needs: by which name, and the range or version that stands beside it.
+type Need = (String, String);
+
+/// An entry of a lockfile.
+#[derive(Debug, Default)]
+struct Entry {
+    locked: Option<Locked>,
+    needs: Vec<Need>,
+}
+
+/// All that is needed by one of `roots`, and so on: `found` gives the entries that a need of an
+/// entry can mean.
+fn reached(
+    entries: &[Entry],
+    roots: Vec<usize>,
+    found: impl Fn(usize, &Need) -> Vec<usize>,
+) -> Vec<Locked> {
+    let mut reached: BTreeSet<usize> = roots.iter().copied().collect();
+    let mut waiting = roots;
+    while let Some(at) = waiting.pop() {
+        for need in &entries[at].needs {
+            let new = found(at, need).into_iter();
+            waiting.extend(new.filter(|entry| reached.insert(*entry)));
+        }
+    }
+    let locked = reached
+        .into_iter()
+        .filter_map(|at| entries[at].locked.clone());
+    locked.collect()
+}
+
+fn all(entries: Vec<Entry>) -> Vec<Locked> {
+    entries
+        .into_iter()
+        .filter_map(|entry| entry.locked)
+        .collect()
+}
+
+/// `package-lock.json`, from version 2 on (docs.npmjs.com/cli/configuring-npm/package-lock-json).
+#[derive(Debug, Deserialize)]
+struct PackageLock {
+    #[serde(default)]
+    packages: BTreeMap<String, NpmPackage>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NpmPackage {
+    name: Option<String>,
+    version: Option<String>,
+    integrity: Option<String>,
+    #[serde(default)]
+    dev: bool,
+    #[serde(default)]
+    link: bool,
+}
+
+fn npm(text: &str) -> Vec<Locked> {
+    let Ok(lock) = serde_json::from_str::<PackageLock>(text) else {
+        return Vec::new();
+    };
+    lock.packages
+        .into_iter()
+        .filter(|(_, package)| !package.dev && !package.link)
+        .filter_map(|(place, package)| {
+            let (_, name) = place.rsplit_once("node_modules/")?;
+            Some(Locked {
+                name: package.name.unwrap_or_else(|| name.to_owned()),
+                version: package.version?,
+                integrity: package.integrity,
+            })
+        })
+        .collect()
+}
+
+/// What an app needs beside development, by its `package.json`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Package {
+    #[serde(default)]
+    dependencies: BTreeMap<String, String>,
+    #[serde(default)]
+    optional_dependencies: BTreeMap<String, String>,
+    /// Each has a `package.json` of its own.
+    workspaces: Option<Value>,
+}
+
+/// Deeper lines of a lockfile say nothing that is read.
+const DEEPEST: usize = 6;
+
+/// Goes through a file whose lines are indented: `visit` gets the keys above a line, its own key and
+/// its value, which is empty for one with lines below it.
+fn walk<'a>(
+    text: &'a str,
+    pair: fn(&'a str) -> Option<(String, &'a str)>,
+    mut visit: impl FnMut(&[&str], &str, &str),
+) {
+    let mut above: Vec<(usize, String)> = Vec::new();
+    for line in text.lines() {
+        let content = line.trim_start();
+        let mut indent = line.len() - content.len();
+        let mut content = content.trim_end();
+        if content.starts_with('#') || content.starts_with("- ") {
+            continue;
+        }
+        // A key of more than 1024 characters is behind a question mark, and what it has behind a
+        // colon on the next line.
+        let long = content.strip_prefix("? ");
+        if let Some(rest) = content.strip_prefix(':') {
+            indent += 1;
+            content = rest.trim_start();
+        }
+        let long = long.map(|key| (unquoted(key).to_owned(), ""));
+        let Some((key, value)) = long.or_else(|| pair(content)) else {
+            continue;
+        };
+        above.retain(|(at, _)| *at < indent);
+        let keys: Vec<&str> = above.iter().map(|(_, key)| key.as_str()).collect();
+        visit(&keys, &key, unquoted(value));
+        if value.is_empty() && above.len() < DEEPEST {
+            above.push((indent, key));
+        }
+    }
+}
+
+fn unquoted(text: &str) -> &str {
+    let between = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
+    between('"').or_else(|| between('\'')).unwrap_or(text)
+}
+
+/// `key: value` of YAML, as far as package managers write it.
+fn yaml(line: &str) -> Option<(String, &str)> {
+    let (key, value) = match line.chars().next()? {
+        quote @ ('"' | '\'') => {
+            let (key, rest) = line[1..].split_once(quote)?;
+            (key, rest.strip_prefix(':')?)
+        }
+        _ => match line.split_once(": ") {
+            Some(pair) => pair,
+            None => (line.strip_suffix(':')?, ""),
+        },
+    };
+    Some((key.to_owned(), value.trim()))
+}
+
+/// `key value` of yarn 1, or `key:` above others; several keys have commas between them. Without
+/// the quotes, which have a meaning in neither.
+fn yarn_1_pair(line: &str) -> Option<(String, &str)> {
+    if let Some(keys) = line.strip_suffix(':') {
+        return Some((keys.replace('"', ""), ""));
+    }
+    let (key, value) = match line.strip_prefix('"') {
+        Some(rest) => rest.split_once('"')?,
+        None => line.split_once(' ')?,
+    };
+    Some((key.to_owned(), value.trim()))
+}
+
+/// `yarn.lock` of yarn 1, and of yarn 2 and newer, which is YAML: entries have the ranges in
+/// `package.json` files as their keys.
+fn yarn(text: &str, package: &str) -> Vec<Locked> {
+    let berry = text.lines().any(|line| line == "__metadata:");
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut keys: BTreeMap<String, usize> = BTreeMap::new();
+    let mut names: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let pair = if berry { yaml } else { yarn_1_pair };
+    walk(text, pair, |above, key, value| match above {
+        [] => {
+            for key in key.split(", ") {
+                keys.insert(key.to_owned(), entries.len());
+                if let Some((name, _)) = split_name(key) {
+                    names
+                        .entry(name.to_owned())
+                        .or_default()
+                        .push(entries.len());
+                }
+            }
+            entries.push(Entry::default());
+        }
+        [of] => {
+            if let Some(entry) = entries.last_mut() {
+                yarn_fact(entry, berry, of, key, value);
+            }
+        }
+        [_, "dependencies" | "optionalDependencies"] => {
+            if let Some(entry) = entries.last_mut() {
+                entry.needs.push((key.to_owned(), value.to_owned()));
+            }
+        }
+        _ => {}
+    });
+    let found = |(name, range): &Need| {
+        let as_written = keys.get(&format!("{name}@{range}"));
+        // Yarn 4 has the protocol in its own ranges, yarn 2 and 3 in its keys alone.
+        let of_registry = || keys.get(&format!("{name}@npm:{range}"));
+        match as_written.or_else(of_registry) {
+            Some(entry) => vec![*entry],
+            // Resolved by rules of the app's own.
+            None => names.get(name).cloned().unwrap_or_default(),
+        }
+    };
+    match serde_json::from_str::<Package>(package) {
+        Ok(package) if package.workspaces.is_none() => {
+            let mut needs = package.dependencies;
+            needs.extend(package.optional_dependencies);
+            let roots = needs.into_iter().flat_map(|need| found(&need)).collect();
+            reached(&entries, roots, |_, need| found(need))
+        }
+        _ => all(entries),
+    }
+}
+
+/// A line of an entry with these keys.
+fn yarn_fact(entry: &mut Entry, berry: bool, keys: &str, key: &str, value: &str) {
+    match (berry, key) {
+        (false, "version") => {
+            let Some((name, range)) = split_name(keys) else {
+                return;
+            };
+            if range.starts_with("file:") || range.starts_with("link:") {
+                return;
+            }
+            let alias = range.strip_prefix("npm:").and_then(split_name);
+            entry.locked = Some(Locked {
+                name: alias.map_or(name, |(name, _)| name).to_owned(),
+                version: value.to_owned(),
+                integrity: None,
+            });
+        }
+        (false, "integrity") => {
+            if let Some(locked) = &mut entry.locked {
+                locked.integrity = Some(value.to_owned());
+            }
+        }
+        // `name@npm:1.0.0`, and `name@patch:name@npm%3A1.0.0#…` with patches. The checksum of yarn 2
+        // and newer is that of an archive of its own.
+        (true, "resolution") => {
+            let Some((name, at)) = split_name(value) else {
+                return;
+            };
+            let version = match (at.strip_prefix("npm:"), at.strip_prefix("patch:")) {
+                (Some(version), _) => version,
+                (_, Some(of)) => of.split_once("@npm%3A").map_or("", |(_, version)| version),
+                _ => "",
+            };
+            let version = version.split([':', '#']).next().unwrap_or_default();
+            if is_version(version) {
+                entry.locked = Some(Locked {
+                    name: name.to_owned(),
+                    version: version.to_owned(),
+                    integrity: None,
+                });
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `pnpm-lock.yaml` in format 5 and 6, where packages have a flag for development, and 9, where
+/// `snapshots` has what needs what (github.com/pnpm/spec, lockfile).
+fn pnpm(text: &str) -> Vec<Locked> {
+    let mut format = String::new();
+    let mut packages: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let mut for_development = BTreeSet::new();
+    let mut roots: Vec<Need> = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut keys: BTreeMap<String, usize> = BTreeMap::new();
+    walk(text, yaml, |above, key, value| match (above, key) {
+        ([], "lockfileVersion") => value.clone_into(&mut format),
+        (["packages"], _) => {
+            packages.insert(key.to_owned(), None);
+        }
+        (["packages", id], "resolution") => {
+            packages.insert((*id).to_owned(), integrity(value));
+        }
+        (["packages", id, "resolution"], "integrity") => {
+            packages.insert((*id).to_owned(), Some(value.to_owned()));
+        }
+        (["packages", id], "dev") if value == "true" => {
+            for_development.insert((*id).to_owned());
+        }
+        (
+            [
+                "importers",
+                _,
+                "dependencies" | "optionalDependencies",
+                name,
+            ],
+            "version",
+        ) => {
+            roots.push(((*name).to_owned(), value.to_owned()));
+        }
+        (["snapshots"], _) => {
+            keys.insert(key.to_owned(), entries.len());
+            entries.push(Entry::default());
+        }
+        (["snapshots", _, "dependencies" | "optionalDependencies"], _) => {
+            if let Some(entry) = entries.last_mut() {
+                entry.needs.push((key.to_owned(), value.to_owned()));
+            }
+        }
+        _ => {}
+    });
+    let by_slash = format.starts_with('5');
+    if by_slash || format.starts_with('6') {
+        let packages = packages.into_iter();
+        let shipped = packages.filter(|(id, _)| !for_development.contains(id));
+        return shipped
+            .filter_map(|(id, integrity)| {
+                let (name, version) = split_path(&id, if by_slash { '/' } else { '@' })?;
+                Some(Locked {
+                    name: name.to_owned(),
+                    version: version.to_owned(),
+                    integrity,
+                })
+            })
+            .collect();
+    }
+    for (key, at) in &keys {
+        let id = key.split_once('(').map_or(key.as_str(), |(id, _)| id);
+        let Some((name, version)) = split_name(id).filter(|(_, version)| is_version(version))
+        else {
+            continue;
+        };
+        entries[*at].locked = Some(Locked {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            integrity: packages.get(id).cloned().flatten(),
+        });
+    }
+    let found = |(name, version): &Need| {
+        let by_name = keys.get(&format!("{name}@{version}"));
+        // Installed by another name than its own.
+        let found = by_name.or_else(|| keys.get(version));
+        found.copied().into_iter().collect::<Vec<usize>>()
+    };
+    let roots = roots.iter().flat_map(found).collect();
+    reached(&entries, roots, |_, need| found(need))
+}
+
+/// `/name/1.0.0_peer@2.0.0` of format 5, and `/name@1.0.0(peer@2.0.0)` of 6. What has no slash in front
+/// is of no registry.
+fn split_path(id: &str, between: char) -> Option<(&str, &str)> {
+    let id = id.strip_prefix('/')?.split('(').next()?;
+    let (name, version) = id.rsplit_once(between)?;
+    Some((name, version.split('_').next()?))
+}
+
+/// Of `{integrity: sha512-…, tarball: …}`.
+fn integrity(resolution: &str) -> Option<String> {
+    let (_, rest) = resolution.split_once("integrity: ")?;
+    let end = rest.find([',', '}', ' ']).unwrap_or(rest.len());
+    Some(rest[..end].to_owned())
+}
+
+/// `bun.lock`: JSON with commas behind the last of each (bun.sh/docs/install/lockfile). Packages
+/// stand by their place in `node_modules`, without the name of that folder.
+#[derive(Debug, Deserialize)]
+struct BunLock {
+    #[serde(default)]
+    workspaces: BTreeMap<String, Package>,
+    #[serde(default)]
+    packages: BTreeMap<String, Vec<Value>>,
+}
+
+fn bun(text: &str) -> Vec<Locked> {
+    let Ok(lock) = serde_json::from_str::<BunLock>(&without_trailing_commas(text)) else {
+        return Vec::new();
+    };
+    let places: Vec<&str> = lock.packages.keys().map(String::as_str).collect();
+    let entries: Vec<Entry> = lock
+        .packages
+        .values()
+        .map(|parts| bun_entry(parts))
+        .collect();
+    let found = |folders: &str, name: &str| {
+        let mut folders: Vec<&str> = folders.split('/').collect();
+        loop {
+            let place = [&folders[..], &[name]].concat().join("/");
+            let place = place.trim_start_matches('/');
+            if let Ok(at) = places.binary_search(&place) {
+                return vec![at];
+            }
+            // A scope is no folder of packages.
+            folders.pop();
+            if folders.last().is_some_and(|folder| folder.starts_with('@')) {
+                folders.pop();
+            }
+            if folders.is_empty() {
+                return places.binary_search(&name).into_iter().collect();
+            }
+        }
+    };
+    let roots = lock.workspaces.values().flat_map(|package| {
+        let needs = package.dependencies.keys();
+        let needs = needs.chain(package.optional_dependencies.keys());
+        needs.flat_map(|name| found("", name)).collect::<Vec<_>>()
+    });
+    let roots = roots.collect();
+    reached(&entries, roots, |at, (name, _)| found(places[at], name))
+}
+
+/// Of `["name@version", registry, {dependencies, …}, integrity]`.
+fn bun_entry(parts: &[Value]) -> Entry {
+    let words: Vec<&str> = parts.iter().filter_map(Value::as_str).collect();
+    let spec = words.first().copied().and_then(split_name);
+    let locked = spec
+        .filter(|(_, version)| is_version(version))
+        .map(|(name, version)| Locked {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            integrity: words
+                .last()
+                .filter(|word| word.contains('-'))
+                .map(|word| (*word).to_owned()),
+        });
+    let mut needs = Vec::new();
+    if let Some(facts) = parts.iter().find_map(Value::as_object) {
+        let no_need = facts.get("optionalPeers").and_then(Value::as_array);
+        let is_needed = |name: &&String| {
+            let mut optional = no_need.into_iter().flatten();
+            !optional.any(|optional| optional.as_str() == Some(name))
+        };
+        for group in ["dependencies", "optionalDependencies", "peerDependencies"] {
+            let group = facts.get(group).and_then(Value::as_object);
+            let names = group.into_iter().flat_map(|group| group.keys());
+            let names = names.filter(is_needed);
+            needs.extend(names.map(|name| (name.clone(), String::new())));
+        }
+    }
+    Entry { locked, needs }
+}
+
+fn without_trailing_commas(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let (mut in_string, mut escaped) = (false, false);
+    for (at, c) in text.char_indices() {
+        if in_string {
+            in_string = c != '"' || escaped;
+            escaped = c == '\\' && !escaped;
+        } else if c == '"' {
+            in_string = true;
+        } else if c == ',' && text[at + 1..].trim_start().starts_with(['}', ']']) {
+            continue;
+        }
+        plain.push(c);
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(locked: &[Locked]) -> Vec<String> {
+        let named = locked.iter();
+        named
+            .map(|one| format!("{}@{}", one.name, one.version))
+            .collect()
+    }
+
+    const YARN: &str = r#"a@1.0.0:
+  version "1.0.0"
+  dependencies:
+    "@s/b" "^1.0.0 || ^2.0.0"
+
+"@s/b@2.0.0":
+  version "2.0.0"
+
+c@1:
+  version "1.0.0"
+"#;
+
+    #[test]
+    fn a_range_that_yarn_was_told_to_resolve_to_another_is_found_by_its_name() {
+        let package = r#"{"dependencies": {"a": "^1.0.0"}, "resolutions": {"@s/b": "2.0.0"}}"#;
+        let locked = parse("yarn.lock", YARN, package);
+        assert_eq!(named(&locked), ["@s/b@2.0.0", "a@1.0.0"]);
+        // What workspaces need stands in their own files.
+        let package = r#"{"workspaces": ["packages/*"]}"#;
+        assert_eq!(parse("yarn.lock", YARN, package).len(), 3);
+    }
+
+    #[test]
+    fn keys_that_yaml_writes_apart_from_what_they_have_are_read() {
+        let peers = "p".repeat(1100);
+        let text = format!(
+            "lockfileVersion: '9.0'
+
+importers:
+
+  .:
+    dependencies:
+      a:
+        specifier: ^1.0.0
+        version: 1.0.0({peers}@2.0.0)
+
+snapshots:
+
+  ? a@1.0.0({peers}@2.0.0)
+  : dependencies:
+      b: 1.0.0
+
+  b@1.0.0: {{}}
+
+  c@1.0.0: {{}}
+"
+        );
+        let locked = parse("pnpm-lock.yaml", &text, "{}");
+        assert_eq!(named(&locked), ["a@1.0.0", "b@1.0.0"]);
+    }
+
+    #[test]
+    fn a_package_of_bun_finds_what_it_needs_as_node_does() {
+        let text = r#"{"workspaces": {"": {"dependencies": {"@s/a": "1"}}}, "packages": {
+            "@s/a": ["@s/a@1.0.0", "", {"dependencies": {"b": "1", "c": "1"}}, "sha512-AA=="],
+            "@s/a/b": ["b@1.0.0", "", {"dependencies": {"c": "2"}}, "sha512-AA=="],
+            "@s/a/b/c": ["c@2.0.0", "", {}, "sha512-AA==",],
+            "@s/c": ["@s/c@9.0.0", "", {}, "sha512-AA=="],
+            "b": ["b@9.0.0", "", {}, "sha512-AA=="],
+            "c": ["c@1.0.0, ]", "", {}, "sha512-AA=="],
+        }}"#;
+        let locked = parse("bun.lock", text, "{}");
+        let expected = ["@s/a@1.0.0", "b@1.0.0", "c@1.0.0, ]", "c@2.0.0"];
+        assert_eq!(named(&locked), expected);
+    }
+
+    #[test]
+    fn what_is_no_lockfile_holds_nothing() {
+        let files = [
+            "package-lock.json",
+            "yarn.lock",
+            "pnpm-lock.yaml",
+            "bun.lock",
+            "bun.lockb",
+        ];
+        let texts = [
+            "",
+            "\"",
+            "{",
+            "a:\n:\n? ",
+            "<<<<<<< HEAD\n",
+            "é@é:\n  version\n",
+        ];
+        for file in files {
+            for text in texts {
+                assert_eq!(parse(file, text, "{}"), [], "{file}: {text:?}");
+            }
+        }
+    }
+}
