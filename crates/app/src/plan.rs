@@ -78,6 +78,7 @@ pub struct Plan {
     /// Assets may be those of the last build, where nothing they are made of has changed.
     pub reuse_assets: bool,
     /// The log has everything that tools say.
+    #[serde(skip)]
     pub verbose: bool,
     /// There is a `mix.lock`: the same app has the same dependencies.
     pub locked: bool,
