@@ -19,6 +19,8 @@ const HEAD: f64 = 104.0;
 const BAR: f64 = 13.0;
 /// Between two deploys.
 const GAP: f64 = 12.0;
+/// Between the tops of two deploys of up to three bars.
+const ROW: f64 = 3.0 * BAR + GAP;
 /// Behind the longest bar, for its seconds.
 const BEHIND: f64 = 52.0;
 const CLASSES: [&str; 3] = ["ours", "other", "hand"];
@@ -104,6 +106,36 @@ fn read(page: &str) -> Vec<App> {
 }
 
 impl App {
+    /// Its bars, on a scale of their own, from `left` on and `width` wide.
+    fn draw(&self, svg: &mut String, left: f64, width: f64) {
+        let _ = writeln!(
+            svg,
+            "<text class=\"app\" x=\"{left:.1}\" y=\"{}\">{}</text>",
+            HEAD - 14.0,
+            self.name
+        );
+        let longest = self.deploys.iter().flat_map(Deploy::shown);
+        let longest = longest.map(|bar| bar.2).fold(f64::MIN_POSITIVE, f64::max);
+        for (index, deploy) in self.deploys.iter().enumerate() {
+            let top = HEAD + ROW * number(index);
+            for (at, (class, by, seconds)) in deploy.shown().enumerate() {
+                let y = top + BAR * number(at);
+                let length = (width - BEHIND) * seconds / longest;
+                let _ = writeln!(
+                    svg,
+                    "<rect class=\"{class}\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{length:.1}\" height=\"{:.1}\">\
+                     <title>{}, {}, {by}: {seconds} s</title></rect>\
+                     <text class=\"seconds\" x=\"{:.1}\" y=\"{:.1}\">{seconds:.2}</text>",
+                    BAR - 1.0,
+                    self.name,
+                    deploy.name,
+                    left + length + 5.0,
+                    y + BAR - 3.0
+                );
+            }
+        }
+    }
+
     fn add(&mut self, deploy: &str, by: &str, seconds: f64) {
         let bar = (by.to_owned(), seconds);
         match self.deploys.iter_mut().find(|it| it.name == deploy) {
@@ -135,8 +167,7 @@ impl Deploy {
 
 fn svg(apps: &[App]) -> String {
     let deploys = apps.first().map_or(0, |app| app.deploys.len());
-    let row = 3.0 * BAR + GAP;
-    let height = HEAD + row * number(deploys) + MARGIN - GAP;
+    let height = HEAD + ROW * number(deploys) + MARGIN - GAP;
     let panel = (WIDTH - NAMES - MARGIN) / number(apps.len());
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
@@ -145,6 +176,25 @@ fn svg(apps: &[App]) -> String {
          <text class=\"title\" x=\"{MARGIN}\" y=\"30\">Seconds of a deploy\
          <tspan class=\"seconds\" dx=\"12\">medians, less is better; each app has its own scale</tspan></text>\n"
     );
+    legend(&mut svg, apps);
+    for (index, deploy) in apps.iter().take(1).flat_map(|app| &app.deploys).enumerate() {
+        let middle = HEAD + ROW * number(index) + 1.5 * BAR + 4.0;
+        let _ = writeln!(
+            svg,
+            "<text class=\"deploy\" x=\"{:.1}\" y=\"{middle:.1}\">{}</text>",
+            NAMES + MARGIN - 10.0 - 8.0,
+            deploy.name
+        );
+    }
+    for (index, app) in apps.iter().enumerate() {
+        let left = NAMES + MARGIN - 10.0 + panel * number(index);
+        app.draw(&mut svg, left, panel);
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+fn legend(svg: &mut String, apps: &[App]) {
     let mut at = MARGIN;
     for class in CLASSES {
         let names = names(apps, class);
@@ -158,46 +208,6 @@ fn svg(apps: &[App]) -> String {
             at += BAR + 30.0 + 6.5 * number(names.len());
         }
     }
-    for (index, deploy) in apps.iter().take(1).flat_map(|app| &app.deploys).enumerate() {
-        let middle = HEAD + row * number(index) + 1.5 * BAR + 4.0;
-        let _ = writeln!(
-            svg,
-            "<text class=\"deploy\" x=\"{:.1}\" y=\"{middle:.1}\">{}</text>",
-            NAMES + MARGIN - 10.0 - 8.0,
-            deploy.name
-        );
-    }
-    for (index, app) in apps.iter().enumerate() {
-        let left = NAMES + MARGIN - 10.0 + panel * number(index);
-        let _ = writeln!(
-            svg,
-            "<text class=\"app\" x=\"{left:.1}\" y=\"{}\">{}</text>",
-            HEAD - 14.0,
-            app.name
-        );
-        let longest = app.deploys.iter().flat_map(Deploy::shown);
-        let longest = longest.map(|bar| bar.2).fold(f64::MIN_POSITIVE, f64::max);
-        for (index, deploy) in app.deploys.iter().enumerate() {
-            let top = HEAD + row * number(index);
-            for (at, (class, by, seconds)) in deploy.shown().enumerate() {
-                let y = top + BAR * number(at);
-                let width = (panel - BEHIND) * seconds / longest;
-                let _ = writeln!(
-                    svg,
-                    "<rect class=\"{class}\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{:.1}\">\
-                     <title>{}, {}, {by}: {seconds} s</title></rect>\
-                     <text class=\"seconds\" x=\"{:.1}\" y=\"{:.1}\">{seconds:.2}</text>",
-                    BAR - 1.0,
-                    app.name,
-                    deploy.name,
-                    left + width + 5.0,
-                    y + BAR - 3.0
-                );
-            }
-        }
-    }
-    svg.push_str("</svg>\n");
-    svg
 }
 
 /// The names of a class, once each.
