@@ -8,10 +8,9 @@ use crate::elixir_requirement::ElixirRequirement;
 use crate::error::{ParseError, Reason, Tool};
 use crate::listing;
 use crate::otp::{OtpBuild, OtpListing};
-use crate::text::{clean, is_path_safe, number, serde_as_display, without_wildcards};
+use crate::text::{clean, is_path_safe, number, without_wildcards};
 use std::cmp::Reverse;
 use std::fmt;
-use std::str::FromStr;
 
 /// A released version or a release candidate: `1.18.3`, `1.20.0-rc.1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,14 +95,6 @@ impl ElixirVersion {
 impl fmt::Display for ElixirVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-impl FromStr for ElixirVersion {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        Self::parse(text)
     }
 }
 
@@ -252,16 +243,6 @@ impl fmt::Display for ElixirRequest {
         }
     }
 }
-
-impl FromStr for ElixirRequest {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        Self::parse(text)
-    }
-}
-
-serde_as_display!(ElixirVersion, ElixirRequest);
 
 /// One line of the list: an archive that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,11 +3,10 @@
 
 use crate::error::{ParseError, Reason, Tool};
 use crate::target::Arch;
-use crate::text::{clean, is_hex, number, serde_as_display};
+use crate::text::{clean, is_hex, number};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 
 /// An exact version: `22.1.0`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,14 +47,6 @@ impl NodeVersion {
 impl fmt::Display for NodeVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-impl FromStr for NodeVersion {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        Self::parse(text)
     }
 }
 
@@ -181,16 +172,6 @@ impl fmt::Display for NodeRequest {
         }
     }
 }
-
-impl FromStr for NodeRequest {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        Self::parse(text)
-    }
-}
-
-serde_as_display!(NodeVersion, NodeRequest);
 
 fn not_a_range(text: &str) -> Reason {
     Reason::NotARange {

@@ -3,10 +3,9 @@
 use crate::compatibility;
 use crate::error::{ParseError, Reason, Tool};
 use crate::listing;
-use crate::text::{clean, number, serde_as_display, without_wildcards};
+use crate::text::{clean, number, without_wildcards};
 use std::cmp::{Ordering, Reverse};
 use std::fmt;
-use std::str::FromStr;
 
 /// A released version or a release candidate of OTP.
 ///
@@ -70,14 +69,6 @@ impl fmt::Display for OtpVersion {
             Some(candidate) => write!(f, "-rc{candidate}"),
             None => Ok(()),
         }
-    }
-}
-
-impl FromStr for OtpVersion {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        Self::parse(text)
     }
 }
 
@@ -163,16 +154,6 @@ impl fmt::Display for OtpRequest {
         }
     }
 }
-
-impl FromStr for OtpRequest {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        Self::parse(text)
-    }
-}
-
-serde_as_display!(OtpVersion, OtpRequest);
 
 fn write_dotted(f: &mut fmt::Formatter<'_>, numbers: &[u32]) -> fmt::Result {
     for (at, number) in numbers.iter().enumerate() {

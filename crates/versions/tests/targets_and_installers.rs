@@ -9,7 +9,7 @@ use versions::target::{Basis, OsRelease, TargetError};
 use versions::{Arch, ElixirVersion, Target};
 
 fn elixir(text: &str) -> ElixirVersion {
-    text.parse().expect("an Elixir version")
+    ElixirVersion::parse(text).expect("an Elixir version")
 }
 
 fn system(id: &str, version: &str) -> OsRelease {
