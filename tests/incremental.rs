@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
 use mirror::AppDir;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use whole_builds::{App, Deploy, artifact_host, holds, lacks, repository};
 
@@ -366,4 +367,26 @@ fn packages_are_asked_for_where_that_may_change_something() {
     );
     asked("an alias", app.deploy());
     asked("an alias runs each time", app.deploy());
+}
+
+#[test]
+fn our_own_tasks_are_compiled_once_and_again_when_what_is_kept_is_not_what_was_compiled() {
+    let app = App::fixture("no-deps");
+    let first = app.deploy();
+    first.expect_success();
+    drop(first);
+    let kept = || kept_tool(app.cache(), "mix_tasks-").join("tree");
+    let session = || kept().join("Elixir.Mix.Tasks.Mixpack.Session.beam");
+    let inode = || std::fs::metadata(session()).unwrap().ino();
+    let compiled = inode();
+    let second = app.deploy();
+    second.expect_success();
+    drop(second);
+    assert_eq!(inode(), compiled);
+
+    std::fs::write(session(), "damaged").unwrap();
+    let third = app.deploy();
+    third.expect_success();
+    assert_ne!(inode(), compiled);
+    assert!(std::fs::read(session()).unwrap().starts_with(b"FOR1"));
 }

@@ -52,7 +52,14 @@ defmodule Mix.Tasks.Mixpack.Session do
   use Mix.Task
 
   @impl true
-  def run([folder, builder]), do: loop(folder, builder, 1)
+  def run([folder, builder]) do
+    # Mix may take the folder that they are in off the path of code.
+    for task <- [Mixpack.Answer, Mixpack.Executables, Mixpack.Settled, Mixpack.Stale] do
+      Code.ensure_loaded(Module.concat(Mix.Tasks, task))
+    end
+
+    loop(folder, builder, 1)
+  end
 
   defp loop(folder, builder, number) do
     case command(Path.join(folder, "#{number}"), builder) do

@@ -6,6 +6,9 @@ use std::path::Path;
 /// A mix task of ours, loaded by `elixir -r` beside the app's own code and never written into it.
 pub(crate) const TASK_SOURCE: &str = include_str!("answers.exs");
 
+/// Compiles [`TASK_SOURCE`], which is beside it as `session.exs`, into the folder `tasks`.
+pub(crate) const COMPILER_SOURCE: &str = include_str!("compile_tasks.exs");
+
 /// The task's name.
 pub(crate) const TASK: &str = "mixpack.answer";
 

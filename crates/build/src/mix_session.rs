@@ -5,11 +5,13 @@
 //! of the session. A line on each output stream says that a command has ended; a command that fails
 //! ends the VM as it would have ended alone.
 
-use crate::answers::{SESSION_TASK, TASK_SOURCE};
+use crate::answers::{COMPILER_SOURCE, SESSION_TASK, TASK_SOURCE};
 use crate::cancel::Cancel;
 use crate::command::{self, CommandError, Env, Followed, Running, Tool};
+use crate::digest;
 use crate::log::StepLog;
 use crate::quiet::Quiet;
+use crate::store::{Key, Store, Taken};
 use crate::tree::TreeError;
 use std::fs;
 use std::path::Path;
@@ -20,7 +22,12 @@ pub(crate) struct MixSession {
     folder: TempDir,
     running: Running,
     commands: u32,
+    /// What our tasks, as this VM has compiled them, are kept by.
+    compiled: Option<Key>,
 }
+
+/// What our tasks are kept as, compiled.
+const TASKS: &str = "mix_tasks";
 
 /// What became of a command.
 pub(crate) enum Outcome {
@@ -31,17 +38,35 @@ pub(crate) enum Outcome {
 }
 
 impl MixSession {
-    /// Starts the VM; `dir` is the project's folder.
-    pub(crate) fn start(dir: &Path, env: &Env, cancel: &Cancel) -> Result<Self, crate::Error> {
+    /// Starts the VM; `dir` is the project's folder, and `vm` says which Erlang and Elixir it is.
+    pub(crate) fn start(
+        dir: &Path,
+        env: &Env,
+        store: &dyn Store,
+        mut vm: Key,
+        cancel: &Cancel,
+    ) -> Result<Self, crate::Error> {
         let folder = tempfile::Builder::new()
             .prefix("mixpack-session-")
             .tempdir()
             .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-        let source = folder.path().join("session.exs");
-        fs::write(&source, TASK_SOURCE).map_err(TreeError::at(&source, "write"))?;
-        let (source, at) = (source.to_string_lossy(), folder.path().to_string_lossy());
+        vm.insert("tasks".to_owned(), digest::short(TASK_SOURCE.as_bytes()));
+        let tasks = folder.path().join("tasks");
+        let are_compiled = store.take(TASKS, &vm, &tasks)? == Taken::Yes;
+        let (how, loaded) = if are_compiled {
+            ("-pa", tasks)
+        } else {
+            // To compile them takes as long as the start of the VM.
+            let compiler = folder.path().join("compile_tasks.exs");
+            let source = folder.path().join("session.exs");
+            for (path, text) in [(&source, TASK_SOURCE), (&compiler, COMPILER_SOURCE)] {
+                fs::write(path, text).map_err(TreeError::at(path, "write"))?;
+            }
+            ("-r", compiler)
+        };
+        let (loaded, at) = (loaded.to_string_lossy(), folder.path().to_string_lossy());
         let builder = std::process::id().to_string();
-        let args = ["-r", &source, "-S", "mix", SESSION_TASK, &at, &builder];
+        let args = [how, &loaded, "-S", "mix", SESSION_TASK, &at, &builder];
         let mut tool = Tool::new("elixir", &args, dir, env);
         "mix".clone_into(&mut tool.shown);
         let running = tool
@@ -51,7 +76,18 @@ impl MixSession {
             folder,
             running,
             commands: 0,
+            compiled: (!are_compiled).then_some(vm),
         })
+    }
+
+    /// Keeps our tasks for the next build, if this VM has compiled them. To be called when a command
+    /// has ended.
+    pub(crate) fn keep_tasks(&mut self, store: &dyn Store) -> Result<(), TreeError> {
+        let made = self.folder.path().join("tasks");
+        match self.compiled.take() {
+            Some(vm) if made.is_dir() => store.give(TASKS, &vm, &made).map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// Runs tasks one after the other, as one `mix do` would; `shown` is what messages call it.

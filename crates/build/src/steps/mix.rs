@@ -82,11 +82,11 @@ impl Build<'_> {
         shown: &str,
         log: &StepLog<'_>,
     ) -> Result<(), Error> {
-        let cancel = self.means.cancel;
+        let (cancel, store) = (self.means.cancel, self.workspace.store);
         let waiting = self.session().take();
         let session = match waiting {
             Some(session) => session,
-            None => MixSession::start(&self.app_dir, &self.env, cancel)?,
+            None => MixSession::start(&self.app_dir, &self.env, store, self.vm_key(), cancel)?,
         };
         let tasks: Vec<Vec<String>> = tasks
             .iter()
@@ -94,7 +94,11 @@ impl Build<'_> {
             .collect();
         let quiet = self.quiet(&doing);
         match session.run(&tasks, shown, quiet, log, cancel) {
-            Ok(Outcome::Open(session)) => *self.session() = Some(session),
+            Ok(Outcome::Open(mut session)) => {
+                // Without them the next build takes longer, and that is all.
+                let _ = session.keep_tasks(store);
+                *self.session() = Some(session);
+            }
             Ok(Outcome::Over) => {}
             Err(error) => return Err(Error::command(doing)(error)),
         }

@@ -49,9 +49,8 @@ impl Build<'_> {
         format!("{name}-{mix_env}")
     }
 
-    /// What compiled code depends on beside its sources, which mix itself looks after.
-    pub(crate) fn build_key(&self) -> Result<Key, Error> {
-        let plan = self.plan;
+    /// Which Erlang and Elixir there is: what code is compiled by.
+    pub(crate) fn vm_key(&self) -> Key {
         // A branch has a new build under the same name whenever it moves.
         let build = |version: &str, is_branch: bool, commit: &str| {
             if is_branch {
@@ -60,20 +59,29 @@ impl Build<'_> {
                 version.to_owned()
             }
         };
+        let plan = self.plan;
         let (otp, elixir) = (&plan.erlang.build, &plan.elixir.build);
-        let otp_is_branch = otp.version.is_none();
-        let elixir_is_branch = elixir.version.is_none();
+        [
+            (
+                "OTP",
+                build(&plan.erlang.version, otp.version.is_none(), &otp.git_sha),
+            ),
+            (
+                "Elixir",
+                build(&elixir.reference, elixir.version.is_none(), &elixir.git_sha),
+            ),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    /// What compiled code depends on beside its sources, which mix itself looks after.
+    pub(crate) fn build_key(&self) -> Result<Key, Error> {
+        let plan = self.plan;
         let mut key = self.deps_key();
+        key.extend(self.vm_key());
         key.extend(
             [
-                (
-                    "OTP",
-                    build(&plan.erlang.version, otp_is_branch, &otp.git_sha),
-                ),
-                (
-                    "Elixir",
-                    build(&elixir.reference, elixir_is_branch, &elixir.git_sha),
-                ),
                 ("MIX_ENV", plan.mix_env.value.clone()),
                 (
                     "working directory",
