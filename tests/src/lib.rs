@@ -9,11 +9,14 @@
     reason = "test support: what goes wrong here fails a test"
 )]
 
+pub mod heroku_standin;
 pub mod pack;
+pub mod pages;
 pub mod postgres;
 
 use mirror::stack::{Process, Signal};
 use mirror::{AppDir, Sandbox, Server, Stack};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::net::TcpListener;
@@ -439,6 +442,8 @@ pub struct Dyno {
     pub sandbox: Sandbox,
     /// The host's path of `/app`.
     pub app: PathBuf,
+    /// What the platform sets for every process.
+    pub config_vars: BTreeMap<String, String>,
     _dir: tempfile::TempDir,
 }
 
@@ -493,6 +498,7 @@ impl Dyno {
         Self {
             sandbox,
             app,
+            config_vars: BTreeMap::new(),
             _dir: dyno,
         }
     }
@@ -533,6 +539,8 @@ impl Dyno {
             .sandbox
             .command("bash", ["-c", script, "bash", command])
             .env("DYNO", "web.1");
+        let vars = self.config_vars.iter();
+        let command = vars.fold(command, |command, (name, value)| command.env(name, value));
         if port == 0 {
             command
         } else {
