@@ -5,7 +5,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
-use whole_builds::pack::{App, Build, Buildpack, Container, Image, RunImage, UBUNTU_BUILDER};
+use whole_builds::pack::{
+    App, BUILDER, Build, Buildpack, Container, Image, RunImage, UBUNTU_BUILDER,
+};
+use whole_builds::pages::{Documented, filled};
 use whole_builds::{compiling, npm_registry, said};
 
 const NOTHING: [&str; 0] = [];
@@ -443,12 +446,24 @@ fn the_bill_of_materials_names_what_pnpm_has_locked_for_more_than_development() 
 
 #[test]
 fn an_image_for_tests_runs_them() {
+    let mut commands = Documented::of("whole-builds/cloud_native::an_image_for_tests_runs_them");
     let app = App::fixture("phoenix-npm");
-    app.env("CNB_EXEC_ENV", "test");
-    app.build().expect_success();
-    let ran = app.image().run(&[], &[]);
-    let said = said(&ran);
-    assert!(ran.status.success(), "{said}");
+    let build = commands.command(
+        PAGE,
+        "pack build hello-test --path my-app --env CNB_EXEC_ENV=test …",
+    );
+    let rest = format!("--builder {BUILDER} --buildpack .");
+    let build = filled(
+        &build,
+        &[
+            ("hello-test", app.name()),
+            ("my-app", &app.path().display().to_string()),
+            ("…", &rest),
+        ],
+    );
+    app.type_build(&build).expect_success();
+    let run = commands.command(PAGE, "docker run --rm hello-test");
+    let said = app.type_docker(&filled(&run, &[("hello-test", app.name())]), None);
     assert!(said.contains("1 test, 0 failures"), "{said}");
     assert_eq!(compiling(&said), NOTHING, "{said}");
 }
@@ -482,6 +497,87 @@ fn the_package_is_a_buildpack_as_a_file_and_by_its_url() {
     assert_eq!(compiling(&of_url.log), NOTHING, "{}", of_url.log);
     let image = app.image();
     assert_eq!((image.id(), image.layers(), image.app_layers()), first);
+}
+
+const PAGE: &str = "docs/cloud-native.md";
+
+#[test]
+fn images_are_built_and_run_as_the_pages_show() {
+    let mut commands =
+        Documented::of("whole-builds/cloud_native::images_are_built_and_run_as_the_pages_show");
+    let app = App::fixture("release");
+    app.env("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.write("Procfile", "worker: echo \"at work as $(whoami)\"\n");
+    let script = "#!/bin/sh\nexec \"$(dirname \"$0\")/storefront\" eval 'IO.puts(\"migrated\")'\n";
+    app.write("rel/overlays/bin/migrate", script);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    let file = app.path().join("rel/overlays/bin/migrate");
+    std::fs::set_permissions(file, mode).expect("its mode");
+    let path = app.path().display().to_string();
+    let file = Buildpack::package().display().to_string();
+    let hello = [("hello", app.name())];
+    // The builder of these tests in the place of Heroku's, which cannot be pulled.
+    let places = [
+        ("hello", app.name()),
+        ("my-app", path.as_str()),
+        ("heroku/builder:24", UBUNTU_BUILDER),
+    ];
+
+    let readme = "README.md";
+    let build = "pack build hello --path my-app --builder heroku/builder:24 --buildpack .";
+    let build = filled(&commands.command(readme, build), &places);
+    app.type_build(&build).expect_success();
+    let run = "docker run --rm -p 4000:4000 -e PORT=4000 -e SECRET_KEY_BASE=… hello";
+    let run = filled(&commands.command(readme, run), &hello);
+    let server = app.type_server(&filled(&run, &[("…", &"s".repeat(64))]));
+    assert!(server.get("/").contains("Served by a release"));
+    drop(server);
+    let first = app.image().id();
+
+    // The file that a release of this repository has; its address is one that nothing answers yet.
+    let address =
+        "https://github.com/<owner>/mixpack/releases/download/v0.1.0/mixpack-0.1.0-linux-amd64.cnb";
+    let build =
+        format!("pack build hello --path my-app --builder heroku/builder:24 --buildpack {address}");
+    let build = filled(&commands.command(PAGE, &build), &places);
+    let again = app.type_build(&filled(&build, &[(address, &file)]));
+    again.expect_success();
+    assert_eq!(app.image().id(), first, "{}", again.log);
+    let run = "docker run --rm -p 4000:4000 -e PORT=4000 -e SECRET_KEY_BASE=\"$(mix phx.gen.secret)\" hello";
+    let server = app.type_server(&filled(&commands.command(PAGE, run), &hello));
+    assert!(server.get("/").contains("Served by a release"));
+    let remote = "docker exec -it CONTAINER launcher _build/prod/rel/my_app/bin/my_app remote";
+    let remote = filled(
+        &commands.command(PAGE, remote),
+        &[("CONTAINER", &server.id), ("my_app", "storefront")],
+    );
+    let said = app.type_docker(
+        &remote,
+        Some("IO.puts(\"on \" <> to_string(node()))\nSystem.halt()\n"),
+    );
+    assert!(said.contains("on storefront@"), "{said}");
+    drop(server);
+
+    let worker = commands.command(PAGE, "docker run --rm --entrypoint worker hello");
+    let said = app.type_docker(&filled(&worker, &hello), None);
+    assert!(said.starts_with("at work as "), "{said}");
+    let shell = commands.command(PAGE, "docker run --rm -it --entrypoint launcher hello bash");
+    let said = app.type_docker(
+        &filled(&shell, &hello),
+        Some("echo \"with $PHX_SERVER\"\nexit\n"),
+    );
+    assert!(said.contains("with true"), "{said}");
+    let migrate = "docker run --rm --entrypoint launcher hello _build/prod/rel/my_app/bin/migrate";
+    let migrate = filled(&commands.command(PAGE, migrate), &hello);
+    let said = app.type_docker(&filled(&migrate, &[("my_app", "storefront")]), None);
+    assert!(said.contains("migrated"), "{said}");
+
+    let run = "docker run --read-only --tmpfs /tmp --user 1234 -p 4000:4000 -e PORT=4000 \
+               -e SECRET_KEY_BASE=… -e PHX_HOST=example.com hello";
+    let run = filled(&commands.command(PAGE, run), &hello);
+    let server = app.type_server(&filled(&run, &[("…", &"s".repeat(64))]));
+    assert!(server.get("/").contains("Served by a release"));
+    ends_in_order(server);
 }
 
 #[test]

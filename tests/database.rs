@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
 use std::fs;
+use whole_builds::heroku_standin::{ADDRESS, HerokuStandIn};
+use whole_builds::pages::Documented;
 use whole_builds::postgres::{Postgres, bring_driver};
 use whole_builds::{App, compiling, said};
 
@@ -11,32 +13,26 @@ const TABLES: &str = "SELECT tablename FROM pg_tables WHERE schemaname = 'public
 
 #[test]
 fn migrations_run_once_in_the_slug_and_web_answers_from_the_database() {
+    let mut commands = Documented::of(
+        "whole-builds/database::migrations_run_once_in_the_slug_and_web_answers_from_the_database",
+    );
     let app = App::fixture("postgres");
     bring_driver(&app);
-    // What config/runtime.exs asks for is not there while the app is built.
-    let deploy = app.deploy();
-    deploy.expect_success();
-    let procfile = fs::read_to_string(deploy.slug.join("Procfile")).unwrap();
-    let command = |kind: &str| {
-        let mut lines = procfile.lines().filter_map(|line| line.split_once(": "));
-        let (_, command) = lines.find(|(name, _)| *name == kind).expect("a process");
-        command.to_owned()
-    };
-    // The platform's own defaults do not hide those of the Procfile.
-    assert!(!app.release(&deploy).contains("release:"));
-
+    let procfile = fs::read_to_string(app.sandbox.tmp().join("source/Procfile")).unwrap();
+    app.edit("Procfile", "release: ", "migrate: ");
     let postgres = Postgres::start();
-    let mut dyno = app.ship(deploy);
-    dyno.sandbox = dyno
-        .sandbox
-        .env("DATABASE_URL", postgres.database_url())
-        .env("SECRET_KEY_BASE", "s".repeat(64));
+    let heroku = HerokuStandIn::with_database(app, postgres.database_url());
+    heroku.sh("heroku create an-app");
+    heroku.sh(&format!("heroku buildpacks:set {}", ADDRESS.1));
+    // What config/runtime.exs asks for is not there while the app is built.
+    heroku.sh("git push heroku main");
+    heroku.sh("heroku addons:create heroku-postgresql:essential-0");
+    let secret = "s".repeat(64);
+    heroku.sh(&format!("heroku config:set SECRET_KEY_BASE={secret}"));
     assert_eq!(postgres.ask(TABLES), "");
 
-    // `heroku run "POOL_SIZE=2 mix ecto.migrate"`.
-    let output = dyno.run("bash -c 'POOL_SIZE=2 mix ecto.migrate'");
-    let first = said(&output);
-    assert!(output.status.success(), "{first}");
+    let migrate = "heroku run \"POOL_SIZE=2 mix ecto.migrate\"";
+    let first = heroku.sh(&commands.command("docs/configuration.md", migrate));
     assert!(first.contains("== Migrated 20260101120000"), "{first}");
     assert_eq!(compiling(&first), NOTHING, "{first}");
     assert_eq!(postgres.ask(TABLES), "greetings\nschema_migrations");
@@ -44,16 +40,19 @@ fn migrations_run_once_in_the_slug_and_web_answers_from_the_database() {
     assert_eq!(postgres.ask(greetings), "hello from the database|2");
     let migrated = postgres.ask("SELECT * FROM schema_migrations");
 
-    // The line `release:` of the Procfile, which Heroku runs before it starts the new dynos.
-    let output = dyno.run(&command("release"));
-    let second = said(&output);
-    assert!(output.status.success(), "{second}");
+    // The line `release:` of the Procfile, which Heroku runs before it starts the new dynos. The
+    // platform's own defaults do not hide it.
+    heroku.write("Procfile", &procfile);
+    heroku.commit();
+    let pushed = heroku.sh("git push heroku main");
+    assert_eq!(heroku.process("release"), "mix ecto.migrate");
+    let (_, second) = pushed.split_once("-----> Built").expect("a build");
     assert!(second.contains("Migrations already up"), "{second}");
-    assert_eq!(compiling(&second), NOTHING, "{second}");
+    assert_eq!(compiling(second), NOTHING, "{second}");
     assert_eq!(postgres.ask("SELECT * FROM schema_migrations"), migrated);
     assert_eq!(postgres.ask(greetings), "hello from the database|2");
 
-    let web = dyno.start(&command("web"));
+    let web = heroku.web();
     assert_eq!(web.get("/"), "hello from the database (2)\n");
     let log = web.stop();
     assert_eq!(compiling(&log), NOTHING, "{log}");

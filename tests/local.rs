@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+use whole_builds::pages::{Documented, filled};
 use whole_builds::{App, listing, said};
 
 const NO_PATHS: [std::path::PathBuf; 0] = [];
@@ -235,4 +236,109 @@ fn zsh_completes_commands_options_and_process_types() {
         "{types}"
     );
     assert!(asked("mixpack completions ''").ends_with(":(bash zsh fish)\n"));
+}
+
+/// A command of a page, as a person types it in their home directory.
+fn typed<'a>(app: &'a App, command: &str) -> mirror::stack::Command<'a> {
+    let url = app.host.url();
+    app.sandbox
+        .command("bash", ["-c", command])
+        .current_dir("/tmp/home")
+        .env("PATH", "/tmp/buildpack/bin:/usr/local/bin:/usr/bin:/bin")
+        .env("HOME", "/tmp/home")
+        .env("HEX_BUILDS_URL", &url)
+        .env("HEX_MIRROR", format!("{url}/hex"))
+        .env("NODEJS_ORG_MIRROR", format!("{url}/dist"))
+}
+
+#[test]
+fn the_commands_of_the_pages_work_as_they_stand_there() {
+    let mut commands =
+        Documented::of("whole-builds/local::the_commands_of_the_pages_work_as_they_stand_there");
+    let (readme, configuration) = ("README.md", "docs/configuration.md");
+    let app = App::fixture("no-deps").in_app_dir(AppDir::Missing);
+    app.write(
+        "Procfile",
+        "web: echo \"web on $PORT\"\nworker: echo working\n",
+    );
+    let home = app.sandbox.tmp().join("home");
+    std::fs::create_dir(&home).unwrap();
+    for dir in [&home, &app.sandbox.tmp().join("source")] {
+        app.sandbox.give(dir).unwrap();
+    }
+    let said = |command: &str| {
+        let output = typed(&app, command).output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{command}: {said}");
+        said
+    };
+    let dir = [("DIR", "/tmp/source")];
+    let plan = filled(&commands.command(readme, "mixpack plan DIR"), &dir);
+    let plan = said(&plan);
+    assert!(plan.contains("\nSTEP") && plan.contains("elixir_buildpack.config:"));
+    let build = filled(&commands.command(readme, "mixpack build DIR"), &dir);
+    let build = said(&build);
+    assert!(build.contains("-----> Built"), "{build}");
+    let run = commands.command(readme, "mixpack run DIR [TYPE]");
+    let web = filled(&run, &[("DIR [TYPE]", "/tmp/source")]);
+    let web = said(&format!("export PORT=4321; {web}"));
+    assert!(web.ends_with("web on 4321\n"), "{web}");
+    let worker = said(&filled(&run, &[("DIR [TYPE]", "/tmp/source worker")]));
+    assert!(worker.ends_with("\nworking\n"), "{worker}");
+    let help = said(&commands.command(readme, "mixpack build --help"));
+    assert!(help.contains("--timeline"), "{help}");
+
+    let timeline = commands.command(configuration, "mixpack build --timeline build.svg DIR");
+    said(&filled(&timeline, &dir));
+    let svg = std::fs::read_to_string(home.join("build.svg")).unwrap();
+    assert!(svg.contains(">compile</text>"), "{svg}");
+}
+
+#[test]
+fn completions_are_set_up_as_the_page_shows() {
+    let mut commands =
+        Documented::of("whole-builds/local::completions_are_set_up_as_the_page_shows");
+    let page = "docs/configuration.md";
+    let home = tempfile::tempdir().unwrap();
+    let bin = home.path().join("bin");
+    for folder in ["bin", "app", ".zfunc", ".config/fish/completions"] {
+        std::fs::create_dir_all(home.path().join(folder)).unwrap();
+    }
+    let exe = std::env::var_os("MIXPACK_EXE").expect("MIXPACK_EXE: run `cargo xtask test`");
+    std::os::unix::fs::symlink(exe, bin.join("mixpack")).unwrap();
+    std::fs::write(home.path().join("app/Procfile"), "web: a\nworker: b\n").unwrap();
+    let said = |program: &[&str], script: &str| {
+        let output = std::process::Command::new(program[0])
+            .args(&program[1..])
+            .arg(script)
+            .current_dir(home.path())
+            .env("HOME", home.path())
+            .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
+            .env_remove("XDG_CONFIG_HOME")
+            .output()
+            .expect("the shell runs: `cargo xtask test` installs it");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{script}");
+        assert!(output.status.success(), "{script}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+
+    let source = commands.command(page, "source <(mixpack completions bash)");
+    let words = "COMP_WORDS=(mixpack run app w); COMP_CWORD=3; _mixpack; echo ${COMPREPLY[@]}";
+    let offered = said(&["bash", "-c"], &format!("{source}\n{words}"));
+    assert_eq!(offered, "web worker\n");
+
+    let zsh = commands.command(page, "mixpack completions zsh > ~/.zfunc/_mixpack");
+    said(&["zsh", "-f", "-c"], &zsh);
+    let script = "fpath=(~/.zfunc $fpath); autoload -Uz compinit; compinit -D -u; \
+                  echo ${_comps[mixpack]}; autoload +X _mixpack; which _mixpack";
+    let known = said(&["zsh", "-f", "-c"], script);
+    assert!(known.starts_with("_mixpack\n"), "{known}");
+    assert!(known.contains("process type"), "{known}");
+
+    let fish = "mixpack completions fish > ~/.config/fish/completions/mixpack.fish";
+    let fish = commands.command(page, fish);
+    said(&["fish", "-c"], &fish);
+    let offered = said(&["fish", "-c"], "complete -C 'mixpack run app w'");
+    let mut types = offered.lines().map(|line| line.split('\t').next().unwrap());
+    assert!(types.by_ref().eq(["web", "worker"]), "{offered}");
 }

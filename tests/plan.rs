@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use whole_builds::artifact_host;
+use whole_builds::pages::{Documented, filled};
 
 /// A copy of a fixture, and an artifact host that counts its requests.
 struct Case {
@@ -31,6 +32,11 @@ fn case(fixture: &str) -> Case {
     }
 }
 
+fn executable() -> PathBuf {
+    let exe = std::env::var_os("MIXPACK_EXE");
+    PathBuf::from(exe.expect("MIXPACK_EXE: run `cargo xtask test`"))
+}
+
 impl Case {
     fn write(&self, path: &str, text: &str) {
         fs::write(self.app.path().join(path), text).expect("a file of the app");
@@ -38,13 +44,26 @@ impl Case {
 
     /// Runs `mixpack plan` with nothing of this process's environment.
     fn run(&self, args: &[&str]) -> Output {
-        let exe = std::env::var_os("MIXPACK_EXE").expect("MIXPACK_EXE: run `cargo xtask test`");
+        let mut command = self.command(executable());
+        command.arg("plan").args(args).arg(self.app.path());
+        command.output().expect("mixpack runs")
+    }
+
+    /// A line that a person types.
+    fn typed(&self, line: &str) -> Output {
+        let bin = tempfile::tempdir().expect("a folder for the executable");
+        std::os::unix::fs::symlink(executable(), bin.path().join("mixpack")).expect("a link");
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", bin.path().display());
+        let mut command = self.command("bash".into());
+        command.args(["-c", line]).env("PATH", path);
+        command.output().expect("bash runs")
+    }
+
+    fn command(&self, program: PathBuf) -> Command {
         let url = self.host.url();
         let other = ("MIXPACK_OTP_BUILDS_URL", format!("{url}/erlef/otp_builds"));
-        Command::new(PathBuf::from(exe))
-            .arg("plan")
-            .args(args)
-            .arg(self.app.path())
+        let mut command = Command::new(program);
+        command
             .env_clear()
             .envs(self.other_otp.then_some(other))
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -52,9 +71,8 @@ impl Case {
             .env("STACK", self.stack)
             .env("HEX_BUILDS_URL", self.host.url())
             .env("NODEJS_ORG_MIRROR", format!("{}/dist", self.host.url()))
-            .envs(self.env.iter().copied())
-            .output()
-            .expect("mixpack runs")
+            .envs(self.env.iter().copied());
+        command
     }
 
     #[track_caller]
@@ -208,7 +226,13 @@ fn what_the_other_place_lists_is_planned_like_the_rest_and_said() {
 
 #[test]
 fn a_person_reads_tables_of_tools_steps_processes_and_settings() {
-    let output = case("phoenix-npm").run(&[]);
+    let mut commands = Documented::of(
+        "whole-builds/plan::a_person_reads_tables_of_tools_steps_processes_and_settings",
+    );
+    let case = case("phoenix-npm");
+    let shown = commands.command("docs/configuration.md", "STACK=heroku-24 mixpack plan DIR");
+    let dir = case.app.path().display().to_string();
+    let output = case.typed(&filled(&shown, &[("DIR", &dir)]));
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     insta::assert_snapshot!("phoenix_npm", text);

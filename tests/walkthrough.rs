@@ -7,37 +7,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 use walkdir::WalkDir;
-use whole_builds::{App, Deploy, Dyno};
+use whole_builds::heroku_standin::{ADDRESS, HerokuStandIn};
+use whole_builds::pages::{Block, Documented, blocks, filled, page};
+use whole_builds::postgres::Postgres;
+use whole_builds::{App, compiling};
 
-/// A fenced block of the page, and the comment before it: `<!-- log: first deploy -->`.
-struct Block {
-    mark: Option<String>,
-    language: String,
-    text: String,
-}
-
-fn page() -> String {
-    fs::read_to_string(whole_builds::repository().join("docs/heroku.md")).expect("docs/heroku.md")
-}
-
-fn blocks(page: &str) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut mark = None;
-    let mut lines = page.lines();
-    while let Some(line) = lines.next() {
-        if let Some(language) = line.strip_prefix("```") {
-            let text: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
-            blocks.push(Block {
-                mark: mark.take(),
-                language: language.to_owned(),
-                text: text.join("\n") + "\n",
-            });
-        } else if let Some(comment) = line.strip_prefix("<!-- ") {
-            mark = comment.strip_suffix(" -->").map(str::to_owned);
-        }
-    }
-    blocks
-}
+const PAGE: &str = "docs/heroku.md";
 
 /// The text of the one block with this mark.
 fn marked(blocks: &[Block], mark: &str) -> String {
@@ -181,145 +156,247 @@ fn same(app: &App, shown: &str, log: &str, whole: bool) {
     }
 }
 
-/// The commands `$ heroku run …` of a block, as a dyno gets them.
-fn runs(block: &Block) -> impl Iterator<Item = String> + '_ {
-    block
-        .text
-        .lines()
-        .filter_map(|line| line.strip_prefix("$ heroku run "))
-        .map(|command| {
-            let words = command.trim_matches('"');
-            words.to_owned()
-        })
-}
-
+/// A command of a page, typed in the checkout: what it prints. Nothing is compiled in a dyno.
 #[track_caller]
-fn on_the_dyno(dyno: &Dyno, command: &str) -> String {
-    dyno.one_off(&format!("bash -c '{}'", command.replace('\'', "'\\''")))
-}
-
-#[track_caller]
-fn deployed(app: &App) -> Deploy {
-    let deploy = app.deploy();
-    deploy.expect_success();
-    deploy
+fn typed(heroku: &HerokuStandIn, command: &str) -> String {
+    let said = heroku.sh(&command.replace(ADDRESS.0, ADDRESS.1));
+    if command.starts_with("heroku run ") {
+        assert!(compiling(&said).is_empty(), "{command}: {said}");
+    }
+    said
 }
 
 /// What `mix phx.gen.release` writes.
-fn overlays(app: &App) {
-    let overlays = app.sandbox.tmp().join("source/rel/overlays/bin");
+fn overlays(heroku: &HerokuStandIn) {
     for (name, line) in [
         ("server", "PHX_SERVER=true exec ./hello start"),
         ("migrate", "exec ./hello eval Hello.Release.migrate"),
     ] {
+        let path = format!("rel/overlays/bin/{name}");
         let script = format!("#!/bin/sh\nset -eu\ncd -P -- \"$(dirname -- \"$0\")\"\n{line}\n");
-        app.write(&format!("rel/overlays/bin/{name}"), &script);
+        heroku.write(&path, &script);
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(overlays.join(name), mode).unwrap();
+        fs::set_permissions(heroku.source().join(path), mode).unwrap();
     }
 }
 
 #[test]
 fn the_page_about_heroku_is_what_happens() {
-    let page = page();
-    let blocks = blocks(&page);
-    let app = hello();
+    let mut commands =
+        Documented::of("whole-builds/walkthrough::the_page_about_heroku_is_what_happens");
+    let push = "git push heroku main";
+    let blocks = blocks(&page(PAGE));
+    let postgres = Postgres::start();
+    let heroku = HerokuStandIn::with_database(hello(), postgres.database_url());
+    let app = heroku.app();
 
-    let first = deployed(&app);
-    same(
-        &app,
-        &marked(&blocks, "log: first deploy"),
-        &first.stdout,
-        true,
-    );
-    let web = app.web(&first);
-    assert!(page.contains(&format!("`web: {web}`")), "{web}");
-    let dyno = app.ship(first);
-    let page_of_app = dyno.start(&web).get("/");
-    assert!(page_of_app.contains("/assets/app-"), "{page_of_app}");
-    let of_release = |block: &Block| block.text.contains("_build/prod/rel");
-    let mut commands = Vec::new();
-    for block in blocks.iter().filter(|block| !of_release(block)) {
-        for command in runs(block) {
-            let said = on_the_dyno(&dyno, &command);
-            if command.contains("ecto.migrate") {
-                assert!(said.contains("migrated with a pool of 2"), "{said}");
-            }
-            commands.push(command);
+    for first in [
+        "heroku create hello-of-mine",
+        "heroku config:set POOL_SIZE=18",
+    ] {
+        for command in commands.beside(PAGE, first) {
+            typed(&heroku, &command);
         }
     }
-    assert!(commands.len() > 2, "{commands:?}");
+    assert_eq!(heroku.config("POOL_SIZE").as_deref(), Some("18"));
+    assert_eq!(heroku.config("DATABASE_URL"), Some(postgres.database_url()));
+    assert_eq!(heroku.config("SECRET_KEY_BASE").unwrap().len(), 64);
+    let pushed = typed(&heroku, &commands.command(PAGE, push));
+    assert!(pushed.contains("remote: -----> Built"), "{pushed}");
+    same(
+        app,
+        &marked(&blocks, "log: first deploy"),
+        &heroku.log(),
+        true,
+    );
+    let web = heroku.process("web");
+    assert!(page(PAGE).contains(&format!("`web: {web}`")), "{web}");
+    let page_of_app = heroku.web().get("/");
+    assert!(page_of_app.contains("/assets/app-"), "{page_of_app}");
+    let said = typed(
+        &heroku,
+        &commands.command(PAGE, "heroku run \"POOL_SIZE=2 mix ecto.migrate\""),
+    );
+    assert!(said.contains("migrated with a pool of 2"), "{said}");
+    for command in commands.beside(PAGE, "heroku run \"mix help\"") {
+        typed(&heroku, &command);
+    }
     for block in blocks.iter().filter(|block| block.language == "elixir") {
-        fs::write(dyno.app.join("snippet.exs"), &block.text).unwrap();
-        on_the_dyno(
-            &dyno,
-            "elixir -e 'Code.string_to_quoted!(File.read!(\"snippet.exs\"))'",
-        );
+        fs::write(heroku.slug().join("snippet.exs"), &block.text).unwrap();
+        let parse = "Code.string_to_quoted!(File.read!(\\\"snippet.exs\\\"))";
+        typed(&heroku, &format!("heroku run \"elixir -e '{parse}'\""));
     }
 
-    app.edit("lib/hello/page.ex", "Mixpack", "Mixpack, again");
-    let second = deployed(&app);
+    heroku.edit("lib/hello/page.ex", "Mixpack", "Mixpack, again");
+    for command in commands.beside(PAGE, "git commit --all --message \"Say hello twice\"") {
+        typed(&heroku, &command);
+    }
     same(
-        &app,
+        app,
         &marked(&blocks, "log: second deploy"),
-        &second.stdout,
+        &heroku.log(),
         false,
     );
-    fs::remove_dir_all(&second.slug).unwrap();
 
     // A release phase in the Procfile.
-    let procfile = marked(&blocks, "Procfile");
-    app.write("Procfile", &procfile);
-    let (_, migrate) = procfile.split_once("release: ").expect("a release phase");
-    app.write(
+    heroku.write("Procfile", &marked(&blocks, "Procfile"));
+    heroku.write(
         "elixir_buildpack.config",
         &marked(&blocks, "elixir_buildpack.config: versions"),
     );
-    let versions = deployed(&app);
-    same(
-        &app,
-        &marked(&blocks, "log: versions"),
-        &versions.stdout,
-        false,
-    );
-    let dyno = app.ship(versions);
-    let said = on_the_dyno(&dyno, migrate.lines().next().unwrap());
-    assert!(said.contains("migrated with a pool of"), "{said}");
+    heroku.commit();
+    let pushed = typed(&heroku, push);
+    assert!(pushed.contains("migrated with a pool of 2"), "{pushed}");
+    same(app, &marked(&blocks, "log: versions"), &heroku.log(), false);
 
     let config = marked(&blocks, "elixir_buildpack.config: release");
-    app.write("elixir_buildpack.config", &config);
-    app.write("Procfile", &marked(&blocks, "Procfile of a release"));
-    overlays(&app);
-    let release = deployed(&app);
-    same(
-        &app,
-        &marked(&blocks, "log: release"),
-        &release.stdout,
-        false,
-    );
-    let web = app.web(&release);
-    let dyno = app.ship(release);
-    assert!(dyno.start(&web).get("/").contains("/assets/app-"));
-    for block in blocks.iter().filter(|block| of_release(block)) {
-        for command in runs(block) {
-            on_the_dyno(&dyno, &command);
-        }
-        if let Some((_, line)) = block.text.split_once("release: ") {
-            let said = on_the_dyno(&dyno, line.lines().next().unwrap());
-            assert!(said.contains("migrated by the release"), "{said}");
-        }
+    heroku.write("elixir_buildpack.config", &config);
+    heroku.write("Procfile", &marked(&blocks, "Procfile of a release"));
+    overlays(&heroku);
+    heroku.commit();
+    let pushed = typed(&heroku, push);
+    assert!(pushed.contains("migrated by the release"), "{pushed}");
+    same(app, &marked(&blocks, "log: release"), &heroku.log(), false);
+    assert!(heroku.web().get("/").contains("/assets/app-"));
+    let migrate = "heroku run \"_build/prod/rel/hello/bin/migrate\"";
+    for command in commands.beside(PAGE, migrate) {
+        typed(&heroku, &command);
     }
 
-    app.write(
-        "elixir_buildpack.config",
-        &config.replace("release=true", "erlang_version=27.9"),
-    );
-    let failed = app.deploy();
-    assert!(!failed.succeeded);
-    let error = failed.stderr.split_once("\x1b[1;31m").unwrap().1;
+    let release_config = config.replace("release=true", "erlang_version=27.9");
+    heroku.write("elixir_buildpack.config", &release_config);
+    heroku.commit();
+    let failed = heroku.run(push);
+    assert!(!failed.status.success());
+    let said = String::from_utf8(failed.stderr).unwrap();
+    assert!(said.contains("pre-receive hook declined"), "{said}");
+    let error = heroku.error();
+    let error = error.split_once("\x1b[1;31m").unwrap().1;
     let shown = marked(&blocks, "log: failed deploy");
-    assert_eq!(
-        normal(&app, error.trim_end()),
-        normal(&app, shown.trim_end())
+    assert_eq!(normal(app, error.trim_end()), normal(app, shown.trim_end()));
+
+    heroku.write("elixir_buildpack.config", &config);
+    heroku.commit();
+    for command in commands.beside(PAGE, "heroku config:set clean_cache=true") {
+        typed(&heroku, &command);
+    }
+    let log = heroku.log();
+    assert!(log.contains("Dropping everything kept"), "{log}");
+    assert_eq!(heroku.config("clean_cache"), None);
+}
+
+const MIGRATING: &str = "docs/migrating.md";
+
+#[test]
+fn the_old_buildpacks_are_changed_over_as_the_page_shows() {
+    let mut commands = Documented::of(
+        "whole-builds/walkthrough::the_old_buildpacks_are_changed_over_as_the_page_shows",
     );
+    let heroku = HerokuStandIn::new(App::fixture("no-deps"));
+    let old = [
+        "hashnuke/elixir",
+        "https://github.com/gjaldon/heroku-buildpack-phoenix-static.git",
+    ];
+    heroku.sh("heroku create an-app");
+    for buildpack in old {
+        heroku.sh(&format!("heroku buildpacks:add {buildpack}"));
+    }
+    let listed = typed(&heroku, &commands.command(MIGRATING, "heroku buildpacks"));
+    assert!(
+        old.iter().all(|buildpack| listed.contains(buildpack)),
+        "{listed}"
+    );
+    let plan = commands.command(MIGRATING, "STACK=heroku-24 mixpack plan DIR");
+    let plan = typed(&heroku, &filled(&plan, &[("DIR", ".")]));
+    assert!(plan.contains("builds for ubuntu-24.04"), "{plan}");
+    for command in commands.beside(MIGRATING, "heroku buildpacks:clear") {
+        typed(&heroku, &command);
+    }
+    assert!(heroku.log().contains("-----> Built"), "{}", heroku.log());
+
+    heroku.sh("heroku buildpacks:clear && heroku buildpacks:add heroku-community/apt");
+    for buildpack in old {
+        heroku.sh(&format!("heroku buildpacks:add {buildpack}"));
+    }
+    for command in commands.beside(MIGRATING, "heroku buildpacks:remove hashnuke/elixir") {
+        typed(&heroku, &command);
+    }
+    assert_eq!(heroku.buildpacks(), [ADDRESS.1, "heroku-community/apt"]);
+}
+
+const CONFIGURATION: &str = "docs/configuration.md";
+
+#[test]
+fn config_vars_are_set_as_the_pages_show() {
+    let mut commands =
+        Documented::of("whole-builds/walkthrough::config_vars_are_set_as_the_pages_show");
+    let heroku = HerokuStandIn::new(App::fixture("no-deps"));
+    heroku.sh("heroku create an-app");
+    let readme = "README.md";
+    let set = "heroku buildpacks:set <git URL of this repository>";
+    for command in commands.beside(readme, set) {
+        heroku.sh(&command.replace("<git URL of this repository>", ADDRESS.1));
+    }
+    let dropped = "-----> Dropping everything kept from earlier builds";
+    assert!(heroku.log().contains("-----> Built"), "{}", heroku.log());
+    assert!(!heroku.log().contains(dropped), "{}", heroku.log());
+
+    // One build, and no other one.
+    let clean = commands.command(
+        CONFIGURATION,
+        "heroku config:set MIXPACK_CLEAN_BUILD=$(date +%s)",
+    );
+    typed(&heroku, &clean);
+    for expected in [true, false] {
+        heroku.commit();
+        heroku.sh("git push heroku main");
+        assert_eq!(heroku.log().contains(dropped), expected, "{}", heroku.log());
+    }
+
+    // Values of one line and of several come to the build as they are.
+    let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nbm9uZQ==\n-----END OPENSSH PRIVATE KEY-----";
+    fs::write(heroku.source().join("deploy_key"), format!("{key}\n")).unwrap();
+    let ssh = "heroku config:set GIT_SSH_KEY=\"$(cat deploy_key)\"";
+    for command in commands.beside(CONFIGURATION, ssh) {
+        typed(&heroku, &command);
+    }
+    assert_eq!(heroku.config("GIT_SSH_KEY").as_deref(), Some(key));
+    let token = "https://x-access-token:a-token-of-git@github.com";
+    assert_eq!(heroku.config("GIT_CREDENTIALS").as_deref(), Some(token));
+    let keys = heroku.config("HEX_ORGANIZATION_KEYS").unwrap();
+    assert_eq!(keys.strip_prefix("acme:").unwrap().len(), 32);
+    heroku.sh("rm deploy_key");
+    heroku.commit();
+    let pushed = heroku.sh("git push heroku main");
+    for malformed in ["GIT_CREDENTIALS", "GIT_SSH_KEY", "HEX_ORGANIZATION_KEYS"] {
+        assert!(!pushed.contains(malformed), "it is warned of: {pushed}");
+    }
+}
+
+#[test]
+fn an_app_in_a_folder_is_deployed_as_the_page_shows() {
+    let mut commands = Documented::of(
+        "whole-builds/walkthrough::an_app_in_a_folder_is_deployed_as_the_page_shows",
+    );
+    let app = App::fixture("monorepo");
+    app.remove("elixir_buildpack.config");
+    // Stands for Ecto's task.
+    app.write(
+        "backend/lib/mix/tasks/ecto.migrate.ex",
+        "defmodule Mix.Tasks.Ecto.Migrate do\n  use Mix.Task\n  def run(_), do: IO.puts(\"migrated\")\nend\n",
+    );
+    let heroku = HerokuStandIn::new(app);
+    heroku.sh("heroku create an-app");
+    heroku.sh(&format!("heroku buildpacks:set {}", ADDRESS.1));
+    let folder = "heroku config:set MIXPACK_APP_RELATIVE_PATH=backend";
+    typed(&heroku, &commands.command(CONFIGURATION, folder));
+    heroku.sh("git push heroku main");
+    let migrate = "heroku run \"cd backend && mix ecto.migrate\"";
+    let said: Vec<String> = commands
+        .beside(CONFIGURATION, migrate)
+        .iter()
+        .map(|command| typed(&heroku, command))
+        .collect();
+    assert_eq!(said[0], "migrated\n");
+    assert!(said[1].contains("Interactive Elixir"), "{}", said[1]);
 }

@@ -4,6 +4,7 @@ use crate::printed::{compiling, said};
 use crate::{copy, executable, repository};
 use mirror::stack::{Process, Signal};
 use mirror::{AppDir, Sandbox, Stack};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::net::TcpListener;
@@ -19,6 +20,8 @@ pub struct Dyno {
     pub sandbox: Sandbox,
     /// The host's path of `/app`.
     pub app: PathBuf,
+    /// What the platform sets for every process.
+    pub config_vars: BTreeMap<String, String>,
     _dir: tempfile::TempDir,
 }
 
@@ -65,6 +68,7 @@ impl Dyno {
         Self {
             sandbox,
             app,
+            config_vars: BTreeMap::new(),
             _dir: dyno,
         }
     }
@@ -115,6 +119,8 @@ impl Dyno {
             .sandbox
             .command("bash", ["-c", script, "bash", command])
             .env("DYNO", "web.1");
+        let vars = self.config_vars.iter();
+        let command = vars.fold(command, |command, (name, value)| command.env(name, value));
         if port == 0 {
             command
         } else {

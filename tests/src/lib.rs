@@ -10,7 +10,9 @@
 )]
 
 mod dyno;
+pub mod heroku_standin;
 pub mod pack;
+pub mod pages;
 pub mod postgres;
 mod printed;
 mod tree;

@@ -3,13 +3,14 @@
 //! away with its [`App`].
 
 use crate::dyno::free_port;
+use crate::pages::filled;
 use crate::{copy, executable, own_host, repository, shared_host, toolchains};
 use mirror::Server;
 use mirror::stack::{Authorities, CA_BUNDLE, NETWORK_VARIABLES};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -297,26 +298,39 @@ impl App {
         pack.args(["build", &self.name, "--builder", self.builder])
             .arg("--path")
             .arg(self.source.path())
-            .args(["--pull-policy", "never", "--network", "host", "--no-color"])
-            // Else another image would be needed, and a container for each phase.
-            .args(["--trust-builder", "--trust-extra-buildpacks"]);
+            .args(self.of_this_machine());
         if let Some(image) = &self.run_image {
             pack.args(["--run-image", image]);
-        }
-        for kind in ["build", "launch"] {
-            let name = self.cache(kind);
-            pack.arg("--cache")
-                .arg(format!("type={kind};format=volume;name={name}"));
         }
         for buildpack in &self.buildpacks {
             pack.arg("--buildpack").arg(&buildpack.at);
         }
+        self.built_by(pack)
+    }
+
+    /// What `pack build` needs besides on this machine: no image is pulled, caches have names, and a
+    /// build sees the artifact host.
+    fn of_this_machine(&self) -> Vec<String> {
+        let mut options: Vec<String> = ["--pull-policy=never", "--network=host", "--no-color"]
+            // Else another image would be needed, and a container for each phase.
+            .into_iter()
+            .chain(["--trust-builder", "--trust-extra-buildpacks"])
+            .map(str::to_owned)
+            .collect();
+        for kind in ["build", "launch"] {
+            let name = self.cache(kind);
+            options.push(format!("--cache=type={kind};format=volume;name={name}"));
+        }
         for (name, value) in &*self.env.lock().expect("no test of this app failed") {
-            pack.arg("--env").arg(format!("{name}={value}"));
+            options.push(format!("--env={name}={value}"));
         }
         for volume in &self.volumes {
-            pack.arg("--volume").arg(volume);
+            options.push(format!("--volume={volume}"));
         }
+        options
+    }
+
+    fn built_by(&self, pack: Command) -> Build {
         let begun = Instant::now();
         let (succeeded, log) = both_streams(pack);
         let build = Build {
@@ -328,6 +342,90 @@ impl App {
             self.keep_id();
         }
         build
+    }
+
+    /// The name of its image.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        self.source.path()
+    }
+
+    /// The folder of the last buildpack.
+    pub fn buildpack(&self) -> &Path {
+        Path::new(&self.buildpacks.last().expect("a buildpack").at)
+    }
+
+    /// A line as a person types it in the folder of the buildpack; `"$@"` stands for `args`.
+    fn typed(&self, line: &str, args: &[String]) -> Command {
+        let bin = self.work.path().join("bin");
+        fs::create_dir_all(&bin).expect("a folder for commands");
+        let mix = bin.join("mix");
+        fs::write(&mix, include_str!("heroku_standin/mix.sh")).expect("a script");
+        fs::set_permissions(&mix, fs::Permissions::from_mode(0o755)).expect("its mode");
+        let pack = toolchains().join("cloud-native/pack");
+        let path = format!(
+            "{}:{}:/usr/local/bin:/usr/bin:/bin",
+            bin.display(),
+            pack.display()
+        );
+        let mut bash = Command::new("bash");
+        bash.args(["-c", line, "bash"])
+            .args(args)
+            .current_dir(self.buildpack())
+            .env("PATH", path)
+            .env("PACK_HOME", self.work.path().join("home"))
+            .stdin(Stdio::null());
+        bash
+    }
+
+    /// A line `pack build …`, with what it needs besides on this machine behind it.
+    pub fn type_build(&self, line: &str) -> Build {
+        assert!(line.starts_with("pack build "), "{line}");
+        let options = self.of_this_machine();
+        self.built_by(self.typed(&format!("{line} \"$@\""), &options))
+    }
+
+    /// A line `docker …`: what it prints, which must end well. With `input` it has a terminal, on which
+    /// that is typed; then how it ends is up to what is typed.
+    #[track_caller]
+    pub fn type_docker(&self, line: &str, input: Option<&str>) -> String {
+        assert!(line.starts_with("docker "), "{line}");
+        let mut command = match input {
+            None => self.typed(line, &[]),
+            Some(_) => self.typed(
+                "exec script --quiet --return --command \"$1\" /dev/null",
+                &[line.to_owned()],
+            ),
+        };
+        if let Some(input) = input {
+            let (reader, mut writer) = std::io::pipe().expect("a pipe");
+            writer.write_all(input.as_bytes()).expect("a few bytes");
+            command.stdin(reader);
+        }
+        let (succeeded, said) = both_streams(command);
+        assert!(succeeded || input.is_some(), "{line}\n{said}");
+        said
+    }
+
+    /// A line `docker run …` that serves on port 4000 of this machine, as it is with another port of
+    /// this machine, and in the background.
+    #[track_caller]
+    pub fn type_server(&self, line: &str) -> Container {
+        let port = free_port();
+        let line = filled(
+            line,
+            &[
+                ("docker run", "docker run --detach"),
+                ("4000:4000", &format!("{port}:4000")),
+            ],
+        );
+        let id = expect(self.typed(&line, &[]).output().expect("bash runs"));
+        let id = id.trim().to_owned();
+        Container { id, port }
     }
 
     fn keep_id(&self) {
@@ -600,7 +698,7 @@ impl<'a> Image<'a> {
 
 /// A running image. It is killed and removed when this goes.
 pub struct Container {
-    id: String,
+    pub id: String,
     pub port: u16,
 }
 

@@ -3,6 +3,7 @@
 mod archive;
 mod bench;
 mod builders;
+mod commands;
 mod debian;
 mod demo;
 mod dist;
@@ -37,8 +38,8 @@ usage: cargo xtask COMMAND
   test [--upstream] [--tolerate FILE]
                         set up what the tests need, and run all of them; with --upstream also
                         those that need the real artifact hosts; then compare what ran with
-                        tests/requirements.toml
-  requirements          only check that what tests/requirements.toml names exists
+                        tests/requirements.toml and tests/commands.toml
+  requirements          only check that what these two name exists
   dist [--check]        build the executables that ship in bin/, or check that these sources give
                         the same ones in another folder
   package [DIR]         write what people pin: tarballs and .cnb files, to target/package or DIR

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::commands;
 use crate::process::Result;
 use crate::test_binaries::{self, Outcome, Outcomes, TestId};
 use crate::toolchains::Places;
@@ -32,9 +33,9 @@ struct Row {
     later: Option<String>,
 }
 
-/// How a test that a row names fares.
+/// How a test that a row, or an entry of `tests/commands.toml`, names fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+pub(crate) enum Standing {
     Fine,
     NotHere,
     DidNotPass,
@@ -112,7 +113,7 @@ impl Table {
 }
 
 impl Known<'_> {
-    fn standing(&self, name: &str) -> Standing {
+    pub(crate) fn standing(&self, name: &str) -> Standing {
         let outcome = self.outcomes.iter().find(|(id, _)| is(id, name));
         match outcome {
             Some((_, Outcome::Passed)) => Standing::Fine,
@@ -166,7 +167,8 @@ pub(crate) fn check(root: &Path, known: &Known<'_>) -> Result {
     }
 }
 
-/// `cargo xtask requirements`: whether all that the table names exists, without running it.
+/// `cargo xtask requirements`: whether all that this table and `tests/commands.toml` name exists,
+/// without running it.
 pub(crate) fn requirements() -> Result {
     let root = Places::of_this_workspace()?.root().to_owned();
     let features = "whole-builds/docker,whole-builds/emulated,whole-builds/upstream";
@@ -179,7 +181,9 @@ pub(crate) fn requirements() -> Result {
         outcomes: &outcomes,
         not_run: &[],
     };
-    check(&root, &known)
+    let rows = check(&root, &known);
+    commands::check(&known)?;
+    rows
 }
 
 #[cfg(test)]

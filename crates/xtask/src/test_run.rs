@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use rustix::process::geteuid;
 
 use crate::builders;
+use crate::commands;
 use crate::dist;
 use crate::package;
 use crate::process::{Result, ensure};
@@ -81,13 +82,15 @@ pub(crate) fn test(args: &[OsString]) -> Result {
             tests.not_run.extend(binary.names()?);
         }
     }
-    // Both are told before either fails.
+    // All are told before one fails.
     let concluded = conclude(&tests, options.tolerated.as_deref());
     let known = Known {
         outcomes: &tests.outcomes,
         not_run: &tests.not_run,
     };
-    requirements::check(&root, &known)?;
+    let rows = requirements::check(&root, &known);
+    commands::check(&known)?;
+    rows?;
     concluded
 }
 

@@ -1,0 +1,87 @@
+//! Every command of the pages is run by a test, or by CI, or says why it is not. Whether the tests that
+//! are named have passed, `cargo xtask test` compares.
+
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use whole_builds::pages::{self, Block, TABLE};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+#[test]
+fn every_command_of_the_pages_has_an_entry_and_every_entry_a_command() {
+    let shown: BTreeSet<(String, String)> = pages::all()
+        .into_iter()
+        .flat_map(|path| {
+            let commands = pages::commands(&pages::page(&path));
+            commands.into_iter().map(move |line| (path.clone(), line))
+        })
+        .collect();
+    let known: BTreeSet<(String, String)> = pages::table()
+        .into_iter()
+        .flat_map(|(page, commands)| {
+            let lines = commands.into_keys();
+            lines.map(move |line| (page.clone(), line))
+        })
+        .collect();
+    let new: Vec<_> = shown.difference(&known).collect();
+    assert!(new.is_empty(), "{TABLE} does not have {new:#?}");
+    let stale: Vec<_> = known.difference(&shown).collect();
+    assert!(stale.is_empty(), "no page shows {stale:#?}");
+}
+
+/// That a test which asks for its commands has run them all is seen to when it runs
+/// (`pages::Documented`).
+#[test]
+fn every_entry_names_a_test_that_asks_for_its_commands_or_ci_or_a_reason() {
+    for (page, commands) in pages::table() {
+        for (command, entry) in commands {
+            let ways = usize::from(!entry.tests.is_empty())
+                + usize::from(entry.ci.is_some())
+                + usize::from(entry.not_run.is_some());
+            assert_eq!(ways, 1, "{page}: {command}");
+            for test in &entry.tests {
+                let named = test
+                    .strip_prefix("whole-builds/")
+                    .and_then(|test| test.split_once("::"));
+                let (file, name) = named.unwrap_or_else(|| panic!("{command}: {test}"));
+                let source = root().join(format!("tests/{file}.rs"));
+                let source = fs::read_to_string(source).unwrap();
+                let begin = format!("#[test]\nfn {name}() {{\n");
+                let (_, body) = source
+                    .split_once(&begin)
+                    .unwrap_or_else(|| panic!("there is no test {test}"));
+                let body = body.split("\n}\n").next().unwrap();
+                let asks = format!("\"{test}\"");
+                assert!(body.contains(&asks), "{test} does not ask for its commands");
+            }
+            if let Some(file) = &entry.ci {
+                let text = fs::read_to_string(root().join(file)).unwrap();
+                let runs = text.lines().any(|line| {
+                    let line = line.trim().trim_start_matches("run: ");
+                    let line = line.trim_start_matches(".github/in-debian ");
+                    let rest = line.strip_prefix(&command);
+                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+                });
+                assert!(runs, "{file} does not run {command}");
+            }
+        }
+    }
+}
+
+#[test]
+fn commands_are_read_with_what_they_go_on_in_and_without_remarks() {
+    let block = Block {
+        mark: None,
+        language: "console".into(),
+        text: "$ one 'a # b' DIR    # a remark\n# two \\\n    --more\nwhat it prints\n".into(),
+    };
+    assert_eq!(block.commands(), ["one 'a # b' DIR", "two --more"]);
+    let text = "```text\n$ log\n```\n\n<!-- mark -->\n```console\n$ three\n```\n";
+    assert_eq!(pages::commands(text), ["three"]);
+    assert_eq!(pages::blocks(text)[1].mark.as_deref(), Some("mark"));
+}
