@@ -543,6 +543,21 @@ fn images_are_built_and_run_as_the_pages_show() {
     let again = app.type_build(&filled(&build, &[(address, &file)]));
     again.expect_success();
     assert_eq!(app.image().id(), first, "{}", again.log);
+    let folder = commands.command(PAGE, "mkdir -m 777 pictures");
+    let typed = Command::new("bash")
+        .args(["-c", &folder])
+        .current_dir(app.buildpack())
+        .status();
+    assert!(typed.expect("bash runs").success());
+    let build = "pack build hello --path my-app --volume \"$PWD/pictures:/pictures:rw\" \
+                 --env MIXPACK_TIMELINE=/pictures/build.svg …";
+    let rest = format!("--builder {UBUNTU_BUILDER} --buildpack .");
+    let places = [places[0], places[1], ("…", rest.as_str())];
+    app.type_build(&filled(&commands.command(PAGE, build), &places))
+        .expect_success();
+    let picture = std::fs::read_to_string(app.buildpack().join("pictures/build.svg"));
+    assert!(picture.expect("a picture").contains(">compile</text>"));
+    assert_eq!(app.image().id(), first);
     let run = "docker run --rm -p 4000:4000 -e PORT=4000 -e SECRET_KEY_BASE=\"$(mix phx.gen.secret)\" hello";
     let server = app.type_server(&filled(&commands.command(PAGE, run), &hello));
     assert!(server.get("/").contains("Served by a release"));

@@ -113,6 +113,31 @@ fn wait_for(step: &str, report: &Path, process: &mut Process) {
     }
 }
 
+/// A `.beam` file without its chunk `Dbgi`; another file as it is. The same debug information has
+/// other bytes in a VM that has loaded other modules before: OTP 26 and newer order the keys of maps
+/// by when their atoms were made. The form is that of `beam_lib`: `FOR1`, a length, `BEAM`, and chunks
+/// of a name, a length and bytes up to a multiple of four.
+fn without_debug_info(file: Vec<u8>) -> Vec<u8> {
+    if !file.starts_with(b"FOR1") {
+        return file;
+    }
+    let mut kept = Vec::new();
+    let mut rest = &file[12..];
+    while let [a, b, c, d, l0, l1, l2, l3, ..] = *rest {
+        let length = u32::from_be_bytes([l0, l1, l2, l3]).next_multiple_of(4);
+        let (chunk, behind) = rest.split_at(8 + usize::try_from(length).unwrap());
+        if [a, b, c, d] != *b"Dbgi" {
+            kept.extend(chunk);
+        }
+        rest = behind;
+    }
+    assert!(
+        !kept.is_empty() && rest.is_empty(),
+        "chunks of a .beam file"
+    );
+    kept
+}
+
 /// Every entry of a slug: what it is, its mode, and its bytes or where it leads.
 type Tree = BTreeMap<PathBuf, (u32, Vec<u8>)>;
 
@@ -130,7 +155,7 @@ fn tree(root: &Path) -> Tree {
                     .into_os_string()
                     .into_encoded_bytes()
             } else {
-                fs::read(path).unwrap()
+                without_debug_info(fs::read(path).unwrap())
             };
             (path.strip_prefix(root).unwrap().to_owned(), (mode, bytes))
         })
@@ -140,6 +165,8 @@ fn tree(root: &Path) -> Tree {
                 .is_none_or(|parent| parent.file_name() != Some(".mix".as_ref()))
         })
         .filter(|(path, _)| path != Path::new(BEAM) && !path.ends_with("build.ex"))
+        // What Hex was told of packages, in builds that had to ask.
+        .filter(|(path, _)| !path.starts_with(".hex/registry"))
         .collect()
 }
 
