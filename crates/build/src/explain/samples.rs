@@ -59,6 +59,7 @@ macro_rules! samples {
 /// By the name of its file.
 pub(super) fn samples() -> Vec<(&'static str, Doing, CommandError)> {
     samples! {
+        "beam_glibc": Doing::Compile,
         "beam_heap": Doing::Compile,
         "bun_lock": install(Manager::Bun, "bun.lock"),
         "bun_no_command": script(),

@@ -95,6 +95,18 @@ pub(super) const TABLE: &[Known] = &[
         ],
     },
     Known {
+        code: "glibc-too-old",
+        fault: Machine,
+        of: Any,
+        signs: &[Line("version `GLIBC_{}' not found")],
+        title: "a program is built for a newer system than this one",
+        cause: &["It asks for glibc {0} or newer, and this system's is older."],
+        cure: &[
+            "If it is Erlang or Node.js itself, they were chosen for another system: look at STACK, which the log names under Planning.",
+            "If it is a program or library that a package brings, take a version of the package that is built for older systems, or a newer stack.",
+        ],
+    },
+    Known {
         code: "otp-refuses-certificate",
         fault: User,
         of: Mix,
