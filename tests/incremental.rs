@@ -14,6 +14,17 @@ fn report(app: &App, deploy: Deploy) -> String {
     dyno.one_off("mix run --no-start -e 'IO.puts(CompileEnv.report())'")
 }
 
+/// Another version of one dependency.
+fn lock_newer_knobs(app: &App) {
+    let packages = mirror::hex_package::pack_all(&repository().join("fixtures/packages")).unwrap();
+    let line = |version: &str| {
+        let mut knobs = packages.iter().filter(|package| package.name == "knobs");
+        let one = knobs.find(|package| package.version == version);
+        one.expect("that version").lock_line()
+    };
+    app.edit("mix.lock", line("1.0.0").trim(), line("1.0.1").trim());
+}
+
 #[test]
 fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
     let app = App::fixture("compile-env");
@@ -57,13 +68,7 @@ fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
     assert!(said.contains("\"region\":\"eu\""), "{said}");
 
     // Another version of one dependency: that one, and no other.
-    let packages = mirror::hex_package::pack_all(&repository().join("fixtures/packages")).unwrap();
-    let line = |version: &str| {
-        let mut knobs = packages.iter().filter(|package| package.name == "knobs");
-        let one = knobs.find(|package| package.version == version);
-        one.expect("that version").lock_line()
-    };
-    app.edit("mix.lock", line("1.0.0").trim(), line("1.0.1").trim());
+    lock_newer_knobs(&app);
     let deploy = app.deploy();
     deploy.expect_success();
     holds(&deploy, "compiled 1 dependency: knobs");
@@ -322,13 +327,7 @@ fn packages_are_asked_for_where_that_may_change_something() {
     app.edit("mix.exs", "~> 1.0.1", ">= 1.0.0");
     settled(app.deploy());
 
-    let packages = mirror::hex_package::pack_all(&repository().join("fixtures/packages")).unwrap();
-    let line = |version: &str| {
-        let mut knobs = packages.iter().filter(|package| package.name == "knobs");
-        let one = knobs.find(|package| package.version == version);
-        one.expect("that version").lock_line()
-    };
-    app.edit("mix.lock", line("1.0.0").trim(), line("1.0.1").trim());
+    lock_newer_knobs(&app);
     let deploy = asked("another lock", app.deploy());
     holds(&deploy, "compiled 1 dependency: knobs");
     settled(app.deploy());

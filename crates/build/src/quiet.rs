@@ -349,13 +349,19 @@ fn fetching(line: &str, got: &mut Vec<String>) -> Fate {
         got.push(name.to_owned());
         return Fate::Left;
     }
-    let is_left = LEFT
-        .iter()
-        .chain(&OF_GIT)
-        .any(|left| line.starts_with(left))
-        || is_version(line)
-        || line.trim().is_empty();
-    if is_left { Fate::Left } else { Fate::Shown }
+    if is_version(line) || usual(line, &OF_GIT) == Fate::Left {
+        return Fate::Left;
+    }
+    usual(line, &LEFT)
+}
+
+/// Leaves out blank lines, and those that begin as lines of a usual run do.
+fn usual(line: &str, begins: &[&str]) -> Fate {
+    if line.trim().is_empty() || begins.iter().any(|begin| line.starts_with(begin)) {
+        Fate::Left
+    } else {
+        Fate::Shown
+    }
 }
 
 /// `  jason 1.4.4`, `  jason 1.4.3 => 1.4.4`, and nothing behind it, such as `RETIRED!`.
@@ -374,18 +380,14 @@ fn is_version(line: &str) -> bool {
 
 /// `mix phx.digest` and `mix phx.digest.clean`, in an umbrella under the name of each app.
 fn digesting(line: &str) -> Fate {
-    let is_left = [
-        "Check your digested files at ",
-        "Clean complete for ",
-        "==> ",
-    ]
-    .iter()
-    .any(|left| line.starts_with(left));
-    if is_left || line.trim().is_empty() {
-        Fate::Left
-    } else {
-        Fate::Shown
-    }
+    usual(
+        line,
+        &[
+            "Check your digested files at ",
+            "Clean complete for ",
+            "==> ",
+        ],
+    )
 }
 
 /// `mix release`, which ends with a page on how to start it (`Mix.Tasks.Release`).
@@ -397,14 +399,7 @@ fn releasing(line: &str, created: &mut bool) -> Fate {
         *created = true;
         return Fate::Shown;
     }
-    let is_left = ["* assembling ", "* using ", "* skipping "]
-        .iter()
-        .any(|left| line.starts_with(left));
-    if is_left || line.trim().is_empty() {
-        Fate::Left
-    } else {
-        Fate::Shown
-    }
+    usual(line, &["* assembling ", "* using ", "* skipping "])
 }
 
 /// npm, yarn, pnpm or bun. Most of their warnings are about packages of packages: deprecated ones,
