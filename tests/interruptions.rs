@@ -405,6 +405,18 @@ fn a_disk_that_is_full_at_any_moment_harms_no_later_build() {
         "{}",
         deploy.log()
     );
+    // And for no note, from a moment on when all that is fetched is there.
+    let config = "elixir_buildpack.config";
+    let fill = "hook_pre_fetch_dependencies='cat /dev/zero > /tmp/cache/filler || true'\n";
+    stopped.app.write(config, fill);
+    let _ = fs::remove_dir_all(disk.0.join("mixpack/state/deps-prod"));
+    let deploy = stopped.app.deploy();
+    assert!(deploy.log().contains("No space left"), "{}", deploy.log());
+    deploy.expect_success();
+    fs::remove_file(disk.0.join("filler")).unwrap();
+    fs::remove_dir_all(&deploy.slug).unwrap();
+    stopped.app.remove(config);
+
     disk.resize(400_000);
     stopped.edit();
     let deploy = stopped.build_is_right("after one that was not kept");

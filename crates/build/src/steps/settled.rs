@@ -45,8 +45,13 @@ impl Build<'_> {
         log: &StepLog<'_>,
     ) -> Result<(), Error> {
         let settled = self.settled(args, shown, log)?.unwrap_or_default();
-        let store = self.workspace.store;
-        Ok(store.write_note(&self.settled_note(), &settled)?)
+        // Where there is no room for it, the next build asks again. An older note does no harm: it
+        // holds for what it was written of, and mix looks at deps all the same.
+        let _ = self
+            .workspace
+            .store
+            .write_note(&self.settled_note(), &settled);
+        Ok(())
     }
 
     /// A digest of all that `mix deps.get` goes by beside the registry, if nothing is to be fetched.
