@@ -9,6 +9,7 @@
     reason = "test support: what goes wrong here fails a test"
 )]
 
+pub mod differential;
 mod dyno;
 pub mod heroku_standin;
 pub mod pack;
@@ -45,10 +46,18 @@ fn toolchains() -> PathBuf {
     repository().join("target/test-toolchains")
 }
 
-/// The executable under test: `cargo xtask test` names the one it has just built; without a name
-/// it is the one that ships in `bin/`.
+static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
+
+/// Has this process test an executable. Only the first call counts.
+pub fn test_executable(path: PathBuf) {
+    EXECUTABLE.get_or_init(|| path);
+}
+
+/// The executable under test. `cargo xtask test` names the one that it has built; without a name it is
+/// the one that ships in `bin/`.
 fn executable() -> Option<PathBuf> {
-    std::env::var_os("MIXPACK_EXE").map(PathBuf::from)
+    let named = || std::env::var_os("MIXPACK_EXE").map(PathBuf::from);
+    EXECUTABLE.get().cloned().or_else(named)
 }
 
 /// The stack image that `cargo xtask toolchains` made.

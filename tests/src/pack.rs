@@ -173,6 +173,11 @@ impl App {
         Self::of(shared_host(), buildpacks)
     }
 
+    /// An empty app with these buildpacks, and an artifact host of its own.
+    pub fn on_host(host: &'static Server, buildpacks: Vec<Buildpack>) -> Self {
+        Self::of(host, buildpacks)
+    }
+
     fn of(host: &'static Server, buildpacks: Vec<Buildpack>) -> Self {
         let mut app = Self {
             name: unique(),
@@ -252,6 +257,41 @@ impl App {
         dir.join("build.svg")
     }
 
+    /// Sets the variables of the build, and no others but those of the network.
+    pub fn set_env(&self, variables: Vec<(String, String)>) {
+        let mut env = self.env.lock().expect("no test of this app failed");
+        env.retain(|name, _| {
+            NETWORK_VARIABLES.contains(&name.as_str()) || name == "NODE_EXTRA_CA_CERTS"
+        });
+        env.extend(variables);
+    }
+
+    /// Starts a build, and interrupts `pack` as a person does.
+    pub fn build_and_interrupt(&self, after: Duration) {
+        let mut pack = self.pack_build();
+        let pack = pack.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = pack.spawn().expect("pack starts");
+        std::thread::sleep(after);
+        Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .expect("kill runs");
+        child.wait().expect("a status");
+    }
+
+    /// Removes the caches, as if no build had been.
+    pub fn lose_cache(&self) {
+        for kind in ["build", "launch"] {
+            docker(["volume", "rm", "--force", &self.cache(kind)]);
+        }
+    }
+
+    /// Removes the caches and the image.
+    pub fn forget(&self) {
+        self.lose_cache();
+        docker(["image", "rm", "--force", &self.name]);
+    }
+
     pub fn host(&self) -> &'static Server {
         self.host
     }
@@ -294,6 +334,10 @@ impl App {
 
     /// `pack build`, with the network of this machine.
     pub fn build(&self) -> Build {
+        self.built_by(self.pack_build())
+    }
+
+    fn pack_build(&self) -> Command {
         let mut pack = self.pack();
         pack.args(["build", &self.name, "--builder", self.builder])
             .arg("--path")
@@ -305,7 +349,7 @@ impl App {
         for buildpack in &self.buildpacks {
             pack.arg("--buildpack").arg(&buildpack.at);
         }
-        self.built_by(pack)
+        pack
     }
 
     /// What `pack build` needs besides on this machine: no image is pulled, caches have names, and a
@@ -664,6 +708,28 @@ impl<'a> Image<'a> {
         export.wait().expect("a status");
         docker(["container", "rm", container.trim()]);
         expect(list).lines().map(str::to_owned).collect()
+    }
+
+    /// Copies these folders at its root to `target`.
+    pub fn copy_out(&self, folders: &[&str], target: &Path) {
+        let container = expect(docker(["container", "create", self.name()]));
+        let mut export = Command::new("docker")
+            .args(["container", "export", container.trim()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("docker runs");
+        let stdout = export.stdout.take().expect("its output");
+        let unpacked = Command::new("tar")
+            .args(["--extract", "--file=-", "--directory"])
+            .arg(target)
+            .args(folders)
+            .stdin(stdout)
+            .output()
+            .expect("tar runs");
+        export.wait().expect("a status");
+        docker(["container", "rm", container.trim()]);
+        expect(unpacked);
     }
 
     /// Runs a container to its end; `options` are those of `docker run`, `command` is for the

@@ -6,6 +6,7 @@ mod builders;
 mod commands;
 mod debian;
 mod demo;
+mod differential;
 mod dist;
 mod docker;
 mod elixir;
@@ -39,6 +40,9 @@ usage: cargo xtask COMMAND
                         set up what the tests need, and run all of them; with --upstream also
                         those that need the real artifact hosts; then compare what ran with
                         tests/requirements.toml and tests/commands.toml
+  differential [--pack] [--steps N] [--seeds FROM..TO | --replay STEPS]
+                        apply random changes to an app, one sequence a seed, and compare each
+                        incremental build with a clean one; a run that was stopped continues
   requirements          only check that what these two name exists
   dist [--check]        build the executables that ship in bin/, or check that these sources give
                         the same ones in another folder
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
     let result = match words.split_first() {
         Some((command, args)) if command == "demo" => demo::demo(args),
         Some((command, args)) if command == "test" => test_run::test(args),
+        Some((command, args)) if command == "differential" => differential::differential(args),
         Some((command, [])) if command == "requirements" => requirements::requirements(),
         Some((command, args)) if command == "dist" => dist::dist(args),
         Some((command, args)) if command == "package" => package::package(args),

@@ -1,0 +1,202 @@
+//! Whether two slugs of one state of an app are equal, file by file, and in what they may differ.
+
+use super::terms;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Metadata};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use walkdir::WalkDir;
+
+/// Files of which two builds may write other bytes: which those are, why, and what has to be equal all
+/// the same.
+struct Permitted {
+    applies: fn(&[&str]) -> bool,
+    #[expect(dead_code, reason = "for those who read it")]
+    why: &'static str,
+    equal: fn(&[u8], &[u8]) -> bool,
+}
+
+const PERMITTED: [Permitted; 6] = [
+    Permitted {
+        applies: |path| {
+            matches!(path, [.., "_build", _, "lib", _, "ebin" | "consolidated", file] if is(file, "beam"))
+                || matches!(path, [.., "_build", _, "rel", _, "lib", _, "ebin" | "consolidated", file] if is(file, "beam"))
+        },
+        why: "A VM orders the keys of small maps by when it first met their atoms, so terms of equal value \
+              have other bytes in one that has compiled other modules before. The chunks are compared, \
+              those that hold terms by value.",
+        equal: terms::equal_beams,
+    },
+    Permitted {
+        applies: |path| matches!(path, [.., "_build", _, "lib", _, ".mix", "compile.elixir"]),
+        why: "The compiler's manifest holds modification times, in seconds, and the exports of path \
+              dependencies that an incremental compilation has looked at. All else is compared by value.",
+        equal: terms::equal_compiler_manifests,
+    },
+    Permitted {
+        applies: |path| {
+            matches!(
+                path,
+                [.., "_build", _, "lib", _, ".mix", "compile.app_cache"]
+            )
+        },
+        why: "Mix lists the modules of path dependencies as they were before it compiled them.",
+        equal: terms::equal_app_caches,
+    },
+    Permitted {
+        applies: |path| {
+            const MANIFESTS: [&str; 4] = [
+                "compile.app_cache",
+                "compile.elixir",
+                "compile.erlang",
+                "compile.protocols",
+            ];
+            matches!(path, [.., "_build", _, "lib", _, ".mix", file] if MANIFESTS.contains(file))
+                || matches!(path, [.., ".rebar3", "rebar_compiler_erl", "source.dag"])
+        },
+        why: "Manifests of Mix and rebar3 hold modification times, in seconds. All else is compared by \
+              value.",
+        equal: terms::equal_but_for_times,
+    },
+    Permitted {
+        applies: |path| matches!(path, [.., "priv", "static", "cache_manifest.json"]),
+        why: "It has the time at which each file was digested, and names digested files of earlier deploys, \
+              which stay for pages that are open in browsers. The latest files and their digests are \
+              compared.",
+        equal: equal_cache_manifests,
+    },
+    Permitted {
+        applies: |path| matches!(path, [.., "_build", _, "rel", _, "releases", "COOKIE"]),
+        why: "Mix makes up a cookie for a release that names none; the cache keeps it.",
+        equal: |one, other| one.len() == other.len(),
+    },
+];
+
+fn is(file: &str, extension: &str) -> bool {
+    Path::new(file)
+        .extension()
+        .is_some_and(|found| found == extension)
+}
+
+/// What is in a slug: the metadata of each path, links not followed.
+fn entries(slug: &Path) -> BTreeMap<PathBuf, Metadata> {
+    WalkDir::new(slug)
+        .min_depth(1)
+        .into_iter()
+        .map(|entry| {
+            let entry = entry.expect("a readable slug");
+            let path = entry.path().strip_prefix(slug).expect("below it");
+            (path.to_owned(), entry.metadata().expect("metadata"))
+        })
+        .collect()
+}
+
+/// Every difference between the slug of an incremental build and that of a clean build, in words.
+/// `old_digests` are the digested files of earlier deploys, which only the first may have.
+pub(super) fn differences(
+    incremental: &Path,
+    clean: &Path,
+    old_digests: &BTreeSet<PathBuf>,
+) -> Vec<String> {
+    let [ours, theirs] = [incremental, clean].map(entries);
+    let mut found = Vec::new();
+    for path in theirs.keys().filter(|path| !ours.contains_key(*path)) {
+        found.push(format!("{}: only in the clean slug", path.display()));
+    }
+    for (path, metadata) in &ours {
+        let Some(other) = theirs.get(path) else {
+            if !old_digests.contains(path) {
+                found.push(format!("{}: only in the incremental slug", path.display()));
+            }
+            continue;
+        };
+        let files = [incremental, clean].map(|slug| slug.join(path));
+        if let Some(what) = difference(path, [metadata, other], &files) {
+            found.push(format!("{}: {what}", path.display()));
+        }
+    }
+    found.retain(|f| !f.starts_with("deps/ranch_lite/_build"));
+    found
+}
+
+fn difference(path: &Path, metadata: [&Metadata; 2], files: &[PathBuf; 2]) -> Option<String> {
+    let [one, other] = metadata;
+    if one.file_type() != other.file_type() {
+        return Some("of two types".to_owned());
+    }
+    let [mode, other_mode] = [one, other].map(|found| found.permissions().mode() & 0o7777);
+    if mode != other_mode {
+        return Some(format!(
+            "mode {mode:o}, and {other_mode:o} in the clean slug"
+        ));
+    }
+    if one.is_symlink() {
+        let [to, other_to] = files
+            .each_ref()
+            .map(|file| fs::read_link(file).expect("a link"));
+        return (to != other_to).then(|| {
+            format!(
+                "leads to {}, and {} in the clean slug",
+                to.display(),
+                other_to.display()
+            )
+        });
+    }
+    if !one.is_file() {
+        return None;
+    }
+    let [bytes, other_bytes] = files.each_ref().map(|file| fs::read(file).expect("a file"));
+    if bytes == other_bytes {
+        return None;
+    }
+    let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
+    let permitted = PERMITTED
+        .iter()
+        .find(|permitted| (permitted.applies)(&parts));
+    let equal = permitted.is_some_and(|permitted| (permitted.equal)(&bytes, &other_bytes));
+    (!equal).then(|| {
+        format!(
+            "{} bytes, and other {} in the clean slug",
+            bytes.len(),
+            other_bytes.len()
+        )
+    })
+}
+
+fn equal_cache_manifests(one: &[u8], other: &[u8]) -> bool {
+    let latest = |bytes: &[u8]| {
+        let mut manifest: serde_json::Value = serde_json::from_slice(bytes).expect("JSON");
+        let latest = manifest["latest"].take();
+        let digests = manifest["digests"].as_object_mut().expect("an object");
+        let names: Vec<&str> = latest
+            .as_object()
+            .expect("an object")
+            .values()
+            .filter_map(|name| name.as_str())
+            .collect();
+        digests.retain(|name, _| names.contains(&name.as_str()));
+        for digest in digests.values_mut() {
+            digest["mtime"].take();
+        }
+        (latest.clone(), digests.clone())
+    };
+    latest(one) == latest(other)
+}
+
+/// The digested files in a slug, with their compressed forms, by the manifest of each `priv/static`.
+pub(super) fn digested_files(slug: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    // In a release `priv` is a copy.
+    let places = WalkDir::new(slug).into_iter().filter_map(Result::ok);
+    for place in places.filter(|entry| entry.file_name() == "cache_manifest.json") {
+        let folder = place.path().parent().expect("a folder");
+        let bytes = fs::read(place.path()).expect("the manifest");
+        let manifest: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+        for name in manifest["digests"].as_object().expect("an object").keys() {
+            let file = folder.join(name);
+            let file = file.strip_prefix(slug).expect("below it");
+            found.extend(["", ".gz"].map(|suffix| format!("{}{suffix}", file.display()).into()));
+        }
+    }
+    found
+}

@@ -1,0 +1,78 @@
+//! What sequences need of a platform.
+
+use super::host::Host;
+use super::subject::Subject;
+use crate::Deploy;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// What a build left.
+pub(super) struct Built {
+    pub(super) succeeded: bool,
+    pub(super) log: String,
+    pub(super) took: Duration,
+    /// The slug, or what an image has of the app and of ours.
+    pub(super) slug: PathBuf,
+    pub(super) kept: Kept,
+}
+
+/// What a slug is in for as long as it is needed.
+pub(super) enum Kept {
+    BuildDir(Box<Deploy>),
+    Copy(#[expect(dead_code, reason = "it goes with this")] TempDir),
+}
+
+/// An app on its way through builds.
+pub(super) trait Platform {
+    /// The app's source.
+    fn source(&self) -> &Path;
+
+    /// Builds the app as it is. `build` is a name that no other build has.
+    fn deploy(&self, subject: &Subject, build: &str) -> Built;
+
+    /// Builds the state that `subject` is in as an app that was never built. With `entirely` even
+    /// toolchains are fetched and unpacked again.
+    fn deploy_clean(&self, subject: &Subject, entirely: bool) -> Built;
+
+    /// Starts a build and kills it.
+    fn kill(&self, subject: &Subject, after: Duration);
+
+    /// Packs and unpacks the cache.
+    fn move_cache(&self, times: bool);
+
+    fn lose_cache(&self);
+
+    /// What the app says when it has booted.
+    fn answer(&self, built: Built) -> String;
+
+    /// Removes what a build left.
+    fn discard(&self, built: Built);
+}
+
+/// The variables of a build: those of the app, and those that say where hosts are.
+pub(super) fn variables(subject: &Subject, build: &str) -> Vec<(String, String)> {
+    let url = Host::shared().server.url();
+    let hosts = [
+        ("HEX_BUILDS_URL", url.clone()),
+        ("HEX_MIRROR", format!("{url}/hex")),
+        ("NODEJS_ORG_MIRROR", format!("{url}/dist")),
+        ("NPM_CONFIG_REGISTRY", crate::npm_registry()),
+        ("GIT_CONFIG_COUNT", "1".to_owned()),
+        ("GIT_CONFIG_KEY_0", format!("url.{url}/git/.insteadOf")),
+        (
+            "GIT_CONFIG_VALUE_0",
+            "https://git.example.invalid/".to_owned(),
+        ),
+    ];
+    let hosts = hosts.map(|(name, value)| (name.to_owned(), value));
+    let of_the_app = subject.variables.iter().map(|(name, value)| {
+        // Another directory in each build.
+        let value = match name.as_str() {
+            "BUILD_DIR" => format!("{value}-{build}"),
+            _ => value.clone(),
+        };
+        (name.clone(), value)
+    });
+    hosts.into_iter().chain(of_the_app).collect()
+}

@@ -1,0 +1,145 @@
+//! Erlang terms in files that Mix and the compiler write: compared by value.
+
+use eetf::{FixInteger, Term};
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+
+/// Chunks that hold one term: debug information, documentation, and what Elixir's type checker keeps.
+const TERMS: [&[u8]; 3] = [b"Dbgi", b"Docs", b"ExCk"];
+
+/// Whether the chunks of two `.beam` files are equal. The form is that of `beam_lib`: `FOR1`, a length,
+/// `BEAM`, and chunks of a name, a length and bytes up to a multiple of four.
+pub(super) fn equal_beams(one: &[u8], other: &[u8]) -> bool {
+    let (Some(one), Some(other)) = (chunks(one), chunks(other)) else {
+        return false;
+    };
+    one.len() == other.len()
+        && one.iter().all(|(name, bytes)| {
+            other.get(name).is_some_and(|found| {
+                found == bytes
+                    || TERMS.contains(name)
+                        && decode(found).is_some()
+                        && decode(found) == decode(bytes)
+                    || *name == b"LitT"
+                        && literals(found).is_some()
+                        && literals(found) == literals(bytes)
+            })
+        })
+}
+
+fn chunks(file: &[u8]) -> Option<BTreeMap<&[u8], &[u8]>> {
+    let mut rest = file.strip_prefix(b"FOR1")?.get(8..)?;
+    let mut chunks = BTreeMap::new();
+    while !rest.is_empty() {
+        let (name, behind) = rest.split_at_checked(4)?;
+        let (length, behind) = behind.split_at_checked(4)?;
+        let length = usize::try_from(u32::from_be_bytes(length.try_into().ok()?)).ok()?;
+        chunks.insert(name, behind.get(..length)?);
+        rest = behind.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Some(chunks)
+}
+
+fn decode(bytes: &[u8]) -> Option<Term> {
+    Term::decode(Cursor::new(bytes)).ok()
+}
+
+/// The literals of a module: a size, then in zlib's form a count, and each with its size.
+fn literals(chunk: &[u8]) -> Option<Vec<Term>> {
+    let mut text = Vec::new();
+    flate2::read::ZlibDecoder::new(chunk.get(4..)?)
+        .read_to_end(&mut text)
+        .ok()?;
+    let mut rest = text.get(4..)?;
+    let mut literals = Vec::new();
+    while let Some((size, behind)) = rest.split_at_checked(4) {
+        let size = usize::try_from(u32::from_be_bytes(size.try_into().ok()?)).ok()?;
+        literals.push(decode(behind.get(..size)?)?);
+        rest = &behind[size..];
+    }
+    Some(literals)
+}
+
+/// Whether two manifests of Mix's compiler are equal but for times, the order of atoms in lists, and the
+/// exports of path dependencies (`local_exports` in lib/mix/lib/mix/compilers/elixir.ex, its fourth
+/// field), where Mix only adds what an incremental compilation has looked at.
+pub(super) fn equal_compiler_manifests(one: &[u8], other: &[u8]) -> bool {
+    let without_exports = |bytes: &[u8]| match without_times(decode(bytes)?) {
+        Term::Tuple(mut tuple) if tuple.elements.len() > 3 => {
+            tuple.elements.remove(3);
+            Some(tuple)
+        }
+        _ => None,
+    };
+    let one = without_exports(one);
+    one.is_some() && one == without_exports(other)
+}
+
+/// Whether two caches of the modules of each application are equal but for those of path dependencies.
+/// Mix lists those as they were before it has compiled them (lib/mix/lib/mix/app_loader.ex).
+pub(super) fn equal_app_caches(one: &[u8], other: &[u8]) -> bool {
+    let others = |bytes: &[u8]| match without_times(decode(bytes)?) {
+        Term::Tuple(tuple) => match tuple.elements.into_iter().nth(1)? {
+            Term::Map(mut map) => {
+                map.map.remove(&eetf::Atom::from("shared").into());
+                Some(map)
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let one = others(one);
+    one.is_some() && one == others(other)
+}
+
+/// Whether two files hold terms that are equal but for the order of atoms in lists, and times: seconds since 1970, or a
+/// date and a time of day.
+pub(super) fn equal_but_for_times(one: &[u8], other: &[u8]) -> bool {
+    let [one, other] = [one, other].map(|bytes| decode(bytes).map(without_times));
+    one.is_some() && one == other
+}
+
+fn without_times(term: Term) -> Term {
+    let all = |terms: Vec<Term>| terms.into_iter().map(without_times).collect::<Vec<_>>();
+    match term {
+        // 2017 to 2033.
+        Term::FixInteger(number) if (1_500_000_000..2_000_000_000).contains(&number.value) => {
+            FixInteger::from(0).into()
+        }
+        // Of the keys of maps, whose order is that of the VM's atoms.
+        Term::List(mut list)
+            if list
+                .elements
+                .iter()
+                .all(|term| matches!(term, Term::Atom(_))) =>
+        {
+            list.elements.sort_by_key(ToString::to_string);
+            list.into()
+        }
+        Term::List(list) => eetf::List::from(all(list.elements)).into(),
+        Term::ImproperList(list) => Term::ImproperList(eetf::ImproperList {
+            elements: all(list.elements),
+            last: Box::new(without_times(*list.last)),
+        }),
+        Term::Tuple(tuple) if is_date(&tuple) => FixInteger::from(0).into(),
+        Term::Tuple(tuple) => eetf::Tuple::from(all(tuple.elements)).into(),
+        Term::Map(map) => {
+            let map = map.map.into_iter();
+            let map = map.map(|(key, value)| (without_times(key), without_times(value)));
+            Term::Map(eetf::Map { map: map.collect() })
+        }
+        term => term,
+    }
+}
+
+/// `{{2026, 11, 28}, {6, 2, 43}}`.
+fn is_date(tuple: &eetf::Tuple) -> bool {
+    tuple.elements.len() == 2
+        && tuple.elements.iter().all(|part| {
+            let Term::Tuple(part) = part else {
+                return false;
+            };
+            let is_number = |term: &Term| matches!(term, Term::FixInteger(_));
+            part.elements.len() == 3 && part.elements.iter().all(is_number)
+        })
+}
