@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use serde::Deserialize;
 
 use crate::process::Result;
 
@@ -30,19 +33,24 @@ pub(crate) enum Outcome {
 
 pub(crate) type Outcomes = BTreeMap<TestId, Outcome>;
 
+/// Turns on all features of `tests/Cargo.toml`, so that one build has every test.
+const FEATURES: &str =
+    "whole-builds/toolchains,whole-builds/docker,whole-builds/emulated,whole-builds/upstream";
+
 /// A test executable: `PACKAGE` for the unit tests of its library or of the executable that has its
 /// name, `PACKAGE/TARGET` for any other.
 pub(crate) struct TestBinary {
     pub(crate) label: String,
+    /// The feature of `tests/Cargo.toml` that names what its tests need, if any.
+    pub(crate) needs: Option<String>,
     executable: PathBuf,
     package: PathBuf,
 }
 
-/// Builds the tests that `cargo test ARGS` would run.
-pub(crate) fn build(root: &Path, args: &[&str]) -> Result<Vec<TestBinary>> {
+/// Builds all tests of the workspace.
+pub(crate) fn build(root: &Path) -> Result<Vec<TestBinary>> {
     let output = Command::new("cargo")
-        .arg("test")
-        .args(args)
+        .args(["test", "--workspace", "--features", FEATURES])
         .args(["--no-run", "--message-format=json-render-diagnostics"])
         .current_dir(root)
         .stdin(Stdio::null())
@@ -53,8 +61,34 @@ pub(crate) fn build(root: &Path, args: &[&str]) -> Result<Vec<TestBinary>> {
     }
     let text = String::from_utf8(output.stdout)?;
     let mut binaries: Vec<TestBinary> = text.lines().filter_map(artifact).collect();
+    let needs = needs(&fs::read_to_string(root.join("tests/Cargo.toml"))?)?;
+    for binary in &mut binaries {
+        binary.needs = needs.get(&binary.label).cloned();
+    }
     binaries.sort_by(|a, b| a.label.cmp(&b.label));
     Ok(binaries)
+}
+
+/// The features that tests of whole builds require, by label.
+fn needs(manifest: &str) -> Result<BTreeMap<String, String>> {
+    #[derive(Deserialize)]
+    struct Manifest {
+        test: Vec<Test>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Test {
+        name: String,
+        #[serde(default)]
+        required_features: Vec<String>,
+    }
+    let manifest: Manifest = toml::from_str(manifest)?;
+    let tests = manifest.test.into_iter();
+    let needs = tests.filter_map(|test| {
+        let feature = test.required_features.into_iter().next()?;
+        Some((format!("whole-builds/{}", test.name), feature))
+    });
+    Ok(needs.collect())
 }
 
 /// One of cargo's messages, if it is about a test executable.
@@ -78,6 +112,7 @@ fn artifact(line: &str) -> Option<TestBinary> {
         } else {
             format!("{package}/{target}")
         },
+        needs: None,
         executable,
         package: manifest.parent()?.to_owned(),
     })
@@ -192,6 +227,15 @@ mod tests {
     }
 
     #[test]
+    fn tests_need_the_feature_that_their_manifest_requires() {
+        let manifest = "[[test]]\nname = \"a\"\n\n\
+                        [[test]]\nname = \"b\"\nrequired-features = [\"docker\"]\n";
+        let needs = needs(manifest).unwrap();
+        assert_eq!(needs.get("whole-builds/a"), None);
+        assert_eq!(needs["whole-builds/b"], "docker");
+    }
+
+    #[test]
     fn a_test_that_takes_the_executable_down_has_failed_and_so_have_those_behind_it() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
@@ -204,6 +248,7 @@ mod tests {
         std::fs::set_permissions(&executable, mode).unwrap();
         let binary = TestBinary {
             label: "app".into(),
+            needs: None,
             executable,
             package: dir.path().into(),
         };

@@ -15,7 +15,7 @@ use crate::dist;
 use crate::package;
 use crate::process::{Result, ensure};
 use crate::requirements::{self, Known};
-use crate::test_binaries::{self, Outcome, Outcomes, TestId};
+use crate::test_binaries::{self, Outcome, Outcomes, TestBinary, TestId};
 use crate::toolchains::{self, Places};
 
 /// Whole builds at a time: each is busy with more than one core for a part of its time.
@@ -40,7 +40,12 @@ pub(crate) fn test(args: &[OsString]) -> Result {
     let options = options(args)?;
     let root = Places::of_this_workspace()?.root().to_owned();
     let mut tests = Tests::default();
-    for binary in test_binaries::build(&root, &["--workspace"])? {
+    let binaries = test_binaries::build(&root)?;
+    let needing = |feature: Option<&'static str>| {
+        let all = binaries.iter();
+        all.filter(move |binary| binary.needs.as_deref() == feature)
+    };
+    for binary in needing(None) {
         binary.run(&[], &[], &mut tests.outcomes)?;
     }
     doc_tests(&root)?;
@@ -56,15 +61,14 @@ pub(crate) fn test(args: &[OsString]) -> Result {
     } else {
         println!("Whole builds need root: they run in namespaces of their own.");
     }
-    for binary in test_binaries::build(&root, &whole("toolchains"))? {
+    for binary in needing(Some("toolchains")) {
         if root_user {
             binary.run(&[AT_ONCE], &[(EXE, &exe)], &mut tests.outcomes)?;
         } else {
             tests.not_run.extend(binary.names()?);
         }
     }
-    let args = [&whole("emulated")[..], &["--test", "arm64"]].concat();
-    for binary in test_binaries::build(&root, &args)? {
+    for binary in needing(Some("emulated")) {
         match emulated(&root, root_user) {
             Ok(exe) => binary.run(&[AT_ONCE], &[(EXE, &exe)], &mut tests.outcomes)?,
             Err(why) => {
@@ -73,9 +77,8 @@ pub(crate) fn test(args: &[OsString]) -> Result {
             }
         }
     }
-    with_docker(&root, &exe, root_user, &mut tests)?;
-    let args = [&whole("upstream")[..], &["--test", "upstream"]].concat();
-    for binary in test_binaries::build(&root, &args)? {
+    with_docker(&root, &exe, root_user, needing(Some("docker")), &mut tests)?;
+    for binary in needing(Some("upstream")) {
         if options.upstream {
             binary.run(&["--test-threads=1"], &[(EXE, &exe)], &mut tests.outcomes)?;
         } else {
@@ -94,15 +97,14 @@ pub(crate) fn test(args: &[OsString]) -> Result {
     concluded
 }
 
-/// The arguments of `cargo test` for whole builds.
-fn whole(feature: &str) -> [&str; 4] {
-    ["--package", "whole-builds", "--features", feature]
-}
-
 /// Those that call `pack`. A daemon that this starts is stopped behind them.
-fn with_docker(root: &Path, exe: &Path, root_user: bool, tests: &mut Tests) -> Result {
-    let args = [&whole("docker")[..], &["--test", "cloud_native"]].concat();
-    let binaries = test_binaries::build(root, &args)?;
+fn with_docker<'a>(
+    root: &Path,
+    exe: &Path,
+    root_user: bool,
+    binaries: impl Iterator<Item = &'a TestBinary>,
+    tests: &mut Tests,
+) -> Result {
     // The images are made from what takes root.
     let docker = if root_user {
         builders::make()?

@@ -29,8 +29,9 @@ const PERMITTED: [Permitted; 6] = [
     },
     Permitted {
         applies: |path| matches!(path, [.., "_build", _, "lib", _, ".mix", "compile.elixir"]),
-        why: "The compiler's manifest holds modification times, in seconds, and the exports of path \
-              dependencies that an incremental compilation has looked at. All else is compared by value.",
+        why: "The compiler's manifest holds modification times in seconds, and the exports of path \
+              dependencies and the lock as they were when there was last something to compile. All else is \
+              compared by value.",
         equal: terms::equal_compiler_manifests,
     },
     Permitted {

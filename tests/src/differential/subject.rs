@@ -240,7 +240,7 @@ impl Subject {
                 lock.retain(|line| !of_it(line));
                 let lines = mix.lines();
                 let kept = lines.filter(|line| !line.trim().starts_with(&format!("{{:{name},")));
-                mix = kept.map(|line| format!("{line}\n")).collect();
+                mix = kept.flat_map(|line| [line, "\n"]).collect();
                 continue;
             };
             if !second {
@@ -272,7 +272,7 @@ impl Subject {
         let mut text = fs::read_to_string(fixture).expect("the fixture");
         for import in ["./node_modules/local/index.js", "./extra.js", "./linked.js"] {
             if self.source.join("assets/js").join(import).exists() {
-                text.push_str(&format!("import \"{import}\"\n"));
+                text = text + "import \"" + import + "\"\n";
             }
         }
         if self.generators.contains_key(&Generator::Script) {
@@ -309,9 +309,8 @@ impl Subject {
             config.push_str("release=true\n");
         }
         if let Some(variant) = self.generators.get(&Generator::Hook) {
-            config.push_str(&format!(
-                "hook_pre_compile='echo {variant} > priv/hooked.txt'\n"
-            ));
+            let hook = format!("hook_pre_compile='echo {variant} > priv/hooked.txt'\n");
+            config.push_str(&hook);
         }
         self.write(Path::new("elixir_buildpack.config"), &config);
         let node = if is(Setting::OldNode) { 22 } else { 24 };
@@ -352,7 +351,7 @@ const GENERATORS: [(Generator, &str, &str); 6] = [
     (
         Generator::Native,
         "lib/everything/native.ex",
-        r##"defmodule Everything.NativeBuilder do
+        r#"defmodule Everything.NativeBuilder do
   defmacro __using__(source: source) do
     library = "priv/generated/native.so"
     File.mkdir_p!(Path.dirname(library))
@@ -381,7 +380,7 @@ defmodule Everything.Native do
 
   def value, do: :erlang.nif_error(:not_loaded)
 end
-"##,
+"#,
     ),
     (
         Generator::Source,

@@ -60,23 +60,29 @@ fn literals(chunk: &[u8]) -> Option<Vec<Term>> {
     Some(literals)
 }
 
-/// Whether two manifests of Mix's compiler are equal but for times, the order of atoms in lists, and the
-/// exports of path dependencies (`local_exports` in lib/mix/lib/mix/compilers/elixir.ex, its fourth
-/// field), where Mix only adds what an incremental compilation has looked at.
+/// Whether two manifests of Mix's compiler are equal but for times, the order of atoms in lists, and what
+/// Mix brings up to date only with the next compilation that has something to do: the exports of path
+/// dependencies, and the lock (`local_exports` and `deps_config` in
+/// lib/mix/lib/mix/compilers/elixir.ex).
 pub(super) fn equal_compiler_manifests(one: &[u8], other: &[u8]) -> bool {
-    let without_exports = |bytes: &[u8]| match without_times(decode(bytes)?) {
-        Term::Tuple(mut tuple) if tuple.elements.len() > 3 => {
-            tuple.elements.remove(3);
-            Some(tuple)
+    let lasting = |bytes: &[u8]| match without_times(decode(bytes)?) {
+        Term::Tuple(tuple) => {
+            let has_lock = |term: &Term| {
+                let lock = Term::from(eetf::Atom::from("lock"));
+                matches!(term, Term::Map(map) if map.map.contains_key(&lock))
+            };
+            let fields = tuple.elements.into_iter().enumerate();
+            let fields = fields.filter(|(at, field)| *at != 3 && !has_lock(field));
+            Some(fields.collect::<Vec<_>>())
         }
         _ => None,
     };
-    let one = without_exports(one);
-    one.is_some() && one == without_exports(other)
+    let one = lasting(one);
+    one.is_some() && one == lasting(other)
 }
 
 /// Whether two caches of the modules of each application are equal but for those of path dependencies.
-/// Mix lists those as they were before it has compiled them (lib/mix/lib/mix/app_loader.ex).
+/// Mix lists those as they were before it has compiled them (`lib/mix/lib/mix/app_loader.ex`).
 pub(super) fn equal_app_caches(one: &[u8], other: &[u8]) -> bool {
     let others = |bytes: &[u8]| match without_times(decode(bytes)?) {
         Term::Tuple(tuple) => match tuple.elements.into_iter().nth(1)? {
