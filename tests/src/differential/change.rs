@@ -125,6 +125,8 @@ pub enum Dependency {
     Native,
     /// git, at two commits; the app does without it.
     Greeter,
+    /// Hex; a hook has it fetch its executable in one of two versions. The app begins without it.
+    Esbuild,
 }
 
 /// A config var.
@@ -221,8 +223,9 @@ fn generator() -> impl Strategy<Value = Generator> {
 }
 
 fn dependency() -> impl Strategy<Value = Dependency> {
-    use Dependency::{Colocated, Greeter, Knobs, Native, Ranch};
+    use Dependency::{Colocated, Esbuild, Greeter, Knobs, Native, Ranch};
     prop_oneof![
+        Just(Esbuild),
         Just(Knobs),
         Just(Colocated),
         Just(Ranch),

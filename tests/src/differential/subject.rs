@@ -215,6 +215,7 @@ impl Subject {
             Dependency::Ranch => "ranch_lite",
             Dependency::Native => "native_lite",
             Dependency::Greeter => "greeter",
+            Dependency::Esbuild => "esbuild",
         };
         let packages =
             hex_package::pack_all(&repository().join("fixtures/packages")).expect("packages");
@@ -233,6 +234,7 @@ impl Subject {
             Dependency::Ranch,
             Dependency::Native,
             Dependency::Greeter,
+            Dependency::Esbuild,
         ] {
             let name = line_of(dependency);
             let of_it = |line: &str| line.starts_with(&format!("  \"{name}\":"));
@@ -255,7 +257,7 @@ impl Subject {
                         *line = format!("{before}.git\", \"{}\"{behind}", self.second_commit);
                     }
                     // They have one version.
-                    Dependency::Ranch | Dependency::Native => {}
+                    Dependency::Ranch | Dependency::Native | Dependency::Esbuild => {}
                 }
             }
         }
@@ -263,6 +265,11 @@ impl Subject {
             mix = mix.replace("Mix.compilers() ++", "[:made] ++ Mix.compilers() ++");
             mix.push_str(SOURCE_COMPILER);
         }
+        let mut config = read("config/config.exs");
+        if self.dependencies.get(&Dependency::Esbuild) == Some(&true) {
+            config = config.replace("0.25.4", "0.25.3");
+        }
+        self.write(Path::new("config/config.exs"), &config);
         self.write(Path::new("mix.exs"), &mix);
         self.write(Path::new("mix.lock"), &(lock.join("\n") + "\n"));
     }
@@ -312,6 +319,9 @@ impl Subject {
             let hook = format!("hook_pre_compile='echo {variant} > priv/hooked.txt'\n");
             config.push_str(&hook);
         }
+        if self.dependencies.contains_key(&Dependency::Esbuild) {
+            config.push_str(ESBUILD_HOOK);
+        }
         self.write(Path::new("elixir_buildpack.config"), &config);
         let node = if is(Setting::OldNode) { 22 } else { 24 };
         let config = format!("node_version={node}\n");
@@ -329,6 +339,9 @@ impl Subject {
         }
     }
 }
+
+const ESBUILD_HOOK: &str = "hook_post_compile='mix esbuild.install --if-missing && \
+                            _build/esbuild-linux-x64 --version > priv/esbuild.txt'\n";
 
 /// Defined in `mix.exs`, since it runs before the app is compiled.
 const SOURCE_COMPILER: &str = "
