@@ -11,6 +11,7 @@ const SEEDS: [(u64, usize); 1] = [(1, 8)];
 #[test]
 fn incremental_builds_equal_clean_builds() {
     for (seed, steps) in SEEDS {
-        check(Api::Classic, seed, steps, Duration::ZERO).unwrap_or_else(|found| panic!("{found}"));
+        check(Api::Classic, seed, steps, Duration::ZERO, None)
+            .unwrap_or_else(|found| panic!("{found}"));
     }
 }

@@ -12,4 +12,4 @@ mod subject;
 mod terms;
 
 pub use change::{Change, Step};
-pub use sequence::{Api, Found, check, replay};
+pub use sequence::{Api, Found, Turns, check, replay};

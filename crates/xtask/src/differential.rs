@@ -9,17 +9,24 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
-use whole_builds::differential::{Api, check, replay};
+use whole_builds::differential::{Api, Turns, check, replay};
 
 const USAGE: &str =
-    "usage: cargo xtask differential [--pack] [--steps N] [--seeds FROM..TO | --replay STEPS]";
+    "usage: cargo xtask differential [--pack] [--steps N] [--seeds FROM..TO] [--turns EXECUTABLE]
+       cargo xtask differential [--pack] --replay STEPS";
+
+/// For how long a sequence that shows a difference is shortened.
+const SHORTEN: Duration = Duration::from_mins(10);
 
 struct Options {
     api: Api,
     seeds: Range<u64>,
     /// Of each sequence.
     steps: usize,
+    /// An executable that takes turns with the one that is tested.
+    other: Option<PathBuf>,
     replay: Option<String>,
 }
 
@@ -32,10 +39,18 @@ pub(crate) fn differential(args: &[OsString]) -> Result {
         Api::Classic => None,
         Api::CloudNative => Some(builders::make()??),
     };
-    whole_builds::test_executable(match std::env::var_os("MIXPACK_EXE") {
+    let tested = match std::env::var_os("MIXPACK_EXE") {
         Some(exe) => exe.into(),
         None => dist::current(places.root(), &dist::AMD64)?,
+    };
+    let scratch = tempfile::tempdir()?;
+    let turns = options.other.map(|other| Turns {
+        tested: tested.clone(),
+        other,
+        place: scratch.path().join("mixpack"),
     });
+    let executable = turns.as_ref().map_or(tested, |turns| turns.place.clone());
+    whole_builds::test_executable(executable);
     if let Some(steps) = &options.replay {
         return replay(options.api, steps).map_err(|found| found.to_string().into());
     }
@@ -51,10 +66,11 @@ pub(crate) fn differential(args: &[OsString]) -> Result {
     let mut failed = Vec::new();
     for seed in options.seeds {
         let name = format!("{seed} {steps}");
-        if passed.contains(&name) {
+        if turns.is_none() && passed.contains(&name) {
             continue;
         }
-        match check(options.api, seed, steps, Duration::from_mins(10)) {
+        match check(options.api, seed, steps, SHORTEN, turns.as_ref()) {
+            Ok(()) if turns.is_some() => {}
             Ok(()) => {
                 passed.insert(name);
                 let lines: Vec<&str> = passed.iter().map(String::as_str).collect();
@@ -83,6 +99,7 @@ fn options(args: &[OsString]) -> Option<Options> {
         api: Api::Classic,
         seeds: 0..50,
         steps: 10,
+        other: None,
         replay: None,
     };
     let mut args = args.iter();
@@ -95,6 +112,7 @@ fn options(args: &[OsString]) -> Option<Options> {
                 let (from, to) = value()?.split_once("..")?;
                 options.seeds = from.parse().ok()?..to.parse().ok()?;
             }
+            "--turns" => options.other = Some(value()?.into()),
             "--replay" => options.replay = Some(value()?.to_owned()),
             _ => return None,
         }

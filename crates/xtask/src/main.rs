@@ -40,9 +40,10 @@ usage: cargo xtask COMMAND
                         set up what the tests need, and run all of them; with --upstream also
                         those that need the real artifact hosts; then compare what ran with
                         tests/requirements.toml and tests/commands.toml
-  differential [--pack] [--steps N] [--seeds FROM..TO | --replay STEPS]
+  differential [--pack] [--steps N] [--seeds FROM..TO] [--turns EXECUTABLE] | --replay STEPS
                         apply random changes to an app, one sequence a seed, and compare each
-                        incremental build with a clean one; a run that was stopped continues
+                        incremental build with a clean one; a run that was stopped continues.
+                        With --turns another executable takes every other build
   requirements          only check that what these two name exists
   dist [--check]        build the executables that ship in bin/, or check that these sources give
                         the same ones in another folder

@@ -41,16 +41,42 @@ impl fmt::Display for Found {
     }
 }
 
+/// Two executables that take turns with one cache.
+#[derive(Debug)]
+pub struct Turns {
+    /// Builds first, and at every other step; only its builds are compared with clean ones.
+    pub tested: PathBuf,
+    pub other: PathBuf,
+    /// Where the one is put whose turn it is: the executable under test.
+    pub place: PathBuf,
+}
+
+impl Turns {
+    /// Whether what this step builds is compared.
+    fn take(&self, step: usize) -> bool {
+        let is_tested = step.is_multiple_of(2);
+        let next = if is_tested { &self.tested } else { &self.other };
+        fs::copy(next, &self.place).expect("an executable");
+        is_tested
+    }
+}
+
 /// The sequence of a seed, each step compared with a clean build; what it found is shortened for as
 /// long as `shorten` allows.
-pub fn check(api: Api, seed: u64, count: usize, shorten: Duration) -> Result<(), Box<Found>> {
+pub fn check(
+    api: Api,
+    seed: u64,
+    count: usize,
+    shorten: Duration,
+    turns: Option<&Turns>,
+) -> Result<(), Box<Found>> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let mut tree = steps(count).new_tree(&mut runner).expect("a sequence");
     println!("seed {seed}");
-    let Err(found) = run(api, &tree.current(), Compare::EachStep) else {
+    let Err(found) = run(api, &tree.current(), Compare::EachStep, turns) else {
         return Ok(());
     };
     println!("seed {seed}: {found}");
@@ -64,7 +90,7 @@ pub fn check(api: Api, seed: u64, count: usize, shorten: Duration) -> Result<(),
     }
     let mut more = tree.simplify();
     while more && Instant::now() < until {
-        match run(api, &tree.current(), Compare::LastStep) {
+        match run(api, &tree.current(), Compare::LastStep, turns) {
             Err(found) => {
                 shortest = found;
                 more = tree.simplify();
@@ -78,7 +104,7 @@ pub fn check(api: Api, seed: u64, count: usize, shorten: Duration) -> Result<(),
 /// A sequence as it was printed.
 pub fn replay(api: Api, steps: &str) -> Result<(), Box<Found>> {
     let steps: Vec<Step> = serde_json::from_str(steps).expect("a sequence as it was printed");
-    run(api, &steps, Compare::EachStep)
+    run(api, &steps, Compare::EachStep, None)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -104,7 +130,12 @@ impl Api {
     }
 }
 
-fn run(api: Api, steps: &[Step], compare: Compare) -> Result<(), Box<Found>> {
+fn run(
+    api: Api,
+    steps: &[Step],
+    compare: Compare,
+    turns: Option<&Turns>,
+) -> Result<(), Box<Found>> {
     let [platform, clean] = [api.platform(), api.platform()];
     let source = platform.source().to_owned();
     let mut subject = Subject::new(source, Host::shared().second_commit.clone());
@@ -128,8 +159,15 @@ fn run(api: Api, steps: &[Step], compare: Compare) -> Result<(), Box<Found>> {
                 .map_err(|log| found(vec!["a build that should fail succeeds".to_owned()], log))?;
         }
         subject.push();
+        let is_tested = turns.is_none_or(|turns| turns.take(number));
         let built = platform.deploy(&subject, &format!("incremental-{number}"));
-        if compare == Compare::EachStep || is_last {
+        if !is_tested && !built.succeeded {
+            return Err(found(
+                vec!["the other executable fails".to_owned()],
+                built.log,
+            ));
+        }
+        if is_tested && (compare == Compare::EachStep || is_last) {
             let other = clean.deploy_clean(&subject, is_last);
             let json = serde_json::to_string(step).expect("changes are JSON");
             println!(
