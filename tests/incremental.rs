@@ -158,6 +158,25 @@ fn packages_and_assets_are_made_again_when_what_they_are_made_of_changes() {
     holds(&code, "$ npm run deploy");
     drop(code);
 
+    // A folder of sources may be called as one that mix fills.
+    app.write(
+        "assets/js/deps/greeting.js",
+        "export default 'good morning'\n",
+    );
+    app.edit(
+        "assets/js/app.js",
+        "import {Socket}",
+        "import greeting from \"./deps/greeting\"\nimport {Socket}",
+    );
+    app.edit("assets/js/app.js", "app: \"phoenix_npm\"", "app: greeting");
+    let bundle = |deploy: &Deploy| {
+        deploy.expect_success();
+        std::fs::read_to_string(deploy.slug.join("priv/static/assets/app.js")).unwrap()
+    };
+    assert!(bundle(&app.deploy()).contains("good morning"));
+    app.edit("assets/js/deps/greeting.js", "good morning", "good night");
+    assert!(bundle(&app.deploy()).contains("good night"));
+
     app.config("API_URL", "https://api.example");
     let variable = app.deploy();
     variable.expect_success();

@@ -5,11 +5,11 @@ use crate::store::Store;
 use crate::tree::TreeError;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut hex = String::new();
@@ -38,24 +38,46 @@ pub(crate) fn short(value: &[u8]) -> String {
     hex(&Sha256::digest(value)[..4])
 }
 
-/// A digest of files, and of what folders hold but `node_modules`, by their names: `paths` are
-/// relative to `root`. What is not there counts as that.
-pub(crate) fn of_paths(root: &Path, paths: &[String]) -> io::Result<String> {
+/// A digest of files and links, and of those in folders, by their names: `paths` are relative to
+/// `root`, and those that are `skipped` don't count, nor does what git keeps of itself. A missing path
+/// counts as such.
+pub(crate) fn of_paths(
+    root: &Path,
+    paths: &[String],
+    skipped: impl Fn(&Path) -> bool,
+) -> io::Result<String> {
     let mut hasher = Sha256::new();
     for path in paths {
         let walk = WalkDir::new(root.join(path))
             .sort_by_file_name()
             .into_iter();
+        let name = |entry: &DirEntry| entry.path().strip_prefix(root).map(Path::to_owned);
         let walk = walk.filter_entry(|entry| {
-            entry.depth() == 0 || entry.file_name() != "node_modules" && entry.file_name() != ".git"
+            entry.file_name() != ".git" && !name(entry).is_ok_and(|name| skipped(&name))
         });
         hasher.update(path);
-        for entry in walk.filter_map(Result::ok) {
-            if entry.file_type().is_file() {
-                let name = entry.path().strip_prefix(root).unwrap_or(entry.path());
-                hasher.update(name.as_os_str().as_bytes());
-                hasher.update(sha256_of(entry.path())?);
-            }
+        for entry in walk {
+            let entry = match entry.map_err(io::Error::from) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                entry => entry?,
+            };
+            let bytes = match entry.file_type() {
+                kind if kind.is_file() => sha256_of(entry.path())?,
+                kind if kind.is_symlink() => {
+                    let target = fs::read_link(entry.path())?;
+                    // Of a lockfile that is a link, the bytes count.
+                    let bytes = if entry.path().is_file() {
+                        sha256_of(entry.path())?
+                    } else {
+                        String::new()
+                    };
+                    format!("link to {} {bytes}", hex(target.as_os_str().as_bytes()))
+                }
+                _ => continue,
+            };
+            let name = name(&entry).unwrap_or_else(|_| entry.path().to_owned());
+            hasher.update(name.as_os_str().as_bytes());
+            hasher.update(bytes);
         }
     }
     Ok(hex(&hasher.finalize()))
@@ -147,7 +169,7 @@ pub(crate) fn tells_builds_apart(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::store::CacheDir;
-    use std::fs;
+    use std::os::unix::fs::symlink;
 
     #[test]
     fn a_digest_of_variables_changes_with_values_and_caches_but_not_with_the_build() {
@@ -174,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_of_files_sees_names_and_bytes_and_not_what_npm_installed() {
+    fn a_digest_of_files_sees_names_bytes_and_links_but_not_what_is_skipped() {
         let dir = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = dir.path().join(path);
@@ -182,14 +204,31 @@ mod tests {
             fs::write(path, text).unwrap();
         };
         let paths = ["a.json", "patches", "missing"].map(str::to_owned);
-        let digest = || of_paths(dir.path(), &paths).unwrap();
+        let skipped = |path: &Path| path == Path::new("patches/node_modules");
+        let digest = || of_paths(dir.path(), &paths, skipped).unwrap();
         write("a.json", "{}");
         write("patches/x.patch", "1");
         let first = digest();
         write("other", "x");
         write("patches/node_modules/y", "x");
+        write("patches/.git/HEAD", "x");
         assert_eq!(digest(), first);
+        let mut seen = vec![first];
+        let mut changed = || {
+            let digest = digest();
+            assert!(!seen.contains(&digest));
+            seen.push(digest);
+        };
         write("patches/x.patch", "2");
-        assert_ne!(digest(), first);
+        changed();
+        write("patches/a/node_modules/y", "x");
+        changed();
+        symlink("x.patch", dir.path().join("patches/link")).unwrap();
+        changed();
+        write("elsewhere", "{}");
+        symlink("elsewhere", dir.path().join("missing")).unwrap();
+        changed();
+        write("elsewhere", "{ }");
+        changed();
     }
 }

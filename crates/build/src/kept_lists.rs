@@ -1,6 +1,7 @@
 //! Upstream's lists as they were last read: what a build goes by while upstream is down.
 
 use crate::error::Error;
+use crate::json;
 use crate::store::Store;
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -57,8 +58,7 @@ pub(crate) fn or_kept(
                 signed: fetched.signed,
             };
             if let Some(store) = store.filter(|store| !is_kept(*store, name, &kept)) {
-                let note = serde_json::to_string(&kept).unwrap_or_default();
-                store.write_note(name, &note)?;
+                store.write_note(name, &json::to_string(&kept, name)?)?;
             }
             return Ok(List {
                 text: kept.text,

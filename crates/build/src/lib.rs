@@ -3,6 +3,7 @@
 //! Knows no platform: where things go and who is told comes in a [`workspace::Workspace`].
 
 mod answers;
+mod app_tree;
 mod baked;
 pub mod bill;
 pub mod cancel;
@@ -19,6 +20,7 @@ pub mod explain;
 mod folder_lock;
 mod given_node;
 mod graph;
+mod json;
 mod kept_lists;
 pub mod log;
 mod machine;

@@ -84,7 +84,13 @@ echo 'git is not installed here' >&2
 exit 127
 ";
 
-/// `.profile.d/phoenix_static_buildpack_paths.sh`, for apps that keep Node in the slug.
+/// Where [`elixir_script`] is in the slug.
+pub(crate) const ELIXIR_SCRIPT: &str = ".profile.d/elixir_buildpack_paths.sh";
+
+/// Where [`node_script`] is in the slug.
+pub(crate) const NODE_SCRIPT: &str = ".profile.d/phoenix_static_buildpack_paths.sh";
+
+/// For apps that keep Node in the slug.
 #[must_use]
 pub(crate) fn node_script(root: &Path, launch: &Launch) -> Option<String> {
     launch.node.then(|| {

@@ -3,6 +3,7 @@
 //! Written to `.mixpack/build.json` in the slug, and kept for the next build. Holds no value of
 //! any config var but `MIX_ENV` and the app's folder.
 
+use crate::tree::TreeError;
 use app::plan::{LastBuild, Plan};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -79,11 +80,10 @@ impl Record {
         Self::parse(&std::fs::read_to_string(app.join(PATH)).ok()?)
     }
 
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        let mut json = serde_json::to_string_pretty(self).unwrap_or_default();
-        json.push('\n');
-        json
+    pub fn to_json(&self) -> Result<String, TreeError> {
+        let json = serde_json::to_string_pretty(self)
+            .map_err(|error| TreeError::at(Path::new(PATH), "write")(error.into()))?;
+        Ok(format!("{json}\n"))
     }
 
     #[must_use]

@@ -149,9 +149,8 @@ impl Report {
             );
         }
         // Sorted by name, whatever map the JSON library uses.
-        let sorted: BTreeMap<String, Value> = facts.into_iter().collect();
-        let json = serde_json::to_string_pretty(&sorted).unwrap_or_default();
-        format!("{json}\n")
+        facts.sort_keys();
+        format!("{:#}\n", Value::Object(facts))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Carries a plan out.
 
 use crate::answers::Answers;
+use crate::app_tree::AppTree;
 use crate::baked;
 use crate::bill::Component;
 use crate::cancel::Cancel;
@@ -22,7 +23,7 @@ use crate::report::Report;
 use crate::secrets;
 use crate::sources::Sources;
 use crate::stable_path::{self, StablePath};
-use crate::steps::kept_assets::Stamps;
+use crate::steps::kept_assets::AssetFiles;
 use crate::steps::{bower, package_managers, slim};
 use crate::store::Key;
 use crate::timeline::Course;
@@ -63,6 +64,7 @@ pub(crate) struct Build<'a> {
     pub means: Means<'a>,
     pub path: &'a StablePath,
     pub bounds: Bounds,
+    pub tree: AppTree,
     /// The top of the repository as tools see it: the runtime path where it can be used.
     pub dir: PathBuf,
     /// The folder that mix works in: the same, or the app's folder in it.
@@ -74,7 +76,7 @@ pub(crate) struct Build<'a> {
     pub pushed: OnceLock<Sources>,
     /// What the assets are made of, where that can be told.
     pub assets_key: OnceLock<Key>,
-    pub before_assets: Mutex<Option<Stamps>>,
+    pub asset_files: Mutex<AssetFiles>,
     /// `_build` is that of the last build.
     pub restored: AtomicBool,
     /// The app's own code has to be compiled again, whatever mix takes for current.
@@ -236,6 +238,7 @@ impl<'a> Build<'a> {
         let mut env = command_env(plan, workspace, dir, &downloads)?;
         stay_in_bounds(&mut env, &bounds, dir, workspace, means.log);
         Ok(Self {
+            tree: AppTree::of(plan, workspace, dir, &env),
             env,
             dir: dir.to_owned(),
             app_dir: match plan.app_dir.value.as_str() {
@@ -246,7 +249,7 @@ impl<'a> Build<'a> {
             session: Mutex::default(),
             pushed: OnceLock::new(),
             assets_key: OnceLock::new(),
-            before_assets: Mutex::default(),
+            asset_files: Mutex::default(),
             restored: AtomicBool::new(false),
             compile_anew: AtomicBool::new(false),
             assets_placed: AtomicBool::new(false),
@@ -291,7 +294,7 @@ impl<'a> Build<'a> {
             StepName::Javascript => self.javascript(),
             StepName::Compile => self.compile(),
             StepName::Assets => self.assets(),
-            StepName::Digest => self.digest(),
+            StepName::Digest => self.digest().and_then(|()| self.set_assets_aside()),
             StepName::Release => self.release(),
             StepName::Save => self.save(),
             StepName::Profile => self.profile(),

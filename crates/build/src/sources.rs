@@ -7,89 +7,102 @@
 //! archive of a commit gives all of its files one time, and mix reads no file that is older than
 //! its manifest and has the size of before.
 
+use crate::app_tree::{Entries, Entry, Kind};
 use crate::digest::{hex, sha256_of};
+use crate::json::{self, PathText};
+use crate::tree::TreeError;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata};
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use walkdir::WalkDir;
 
-/// What a build makes or fetches; its times come back with the cache or do not matter.
-const NOT_THE_USERS: [&str; 10] = [
-    "_build",
-    "deps",
-    "node_modules",
-    ".git",
-    ".heroku",
-    ".hex",
-    ".mix",
-    ".mixpack",
-    ".platform_tools",
-    ".profile.d",
-];
-
-/// A file of the app.
+/// A file or link of the app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Source {
-    /// Of its bytes, in hex.
+    /// Of its bytes, or of where the link leads, in hex.
     sha256: String,
     /// In bytes.
     size: u64,
     /// Since 1970, in seconds and nanoseconds.
     modified: (i64, i64),
+    #[serde(default)]
+    executable: bool,
+    #[serde(default)]
+    link: bool,
 }
 
 impl Source {
-    fn looks_like(&self, metadata: &Metadata) -> bool {
-        self.size == metadata.len() && self.modified == (metadata.mtime(), metadata.mtime_nsec())
+    fn looks_like(&self, entry: &Entry) -> bool {
+        !self.link
+            && entry.kind == Kind::File
+            && (self.size, self.modified) == (entry.size, entry.modified)
+    }
+
+    fn of(entry: &Entry, known: Option<&Self>) -> io::Result<Self> {
+        let link = entry.kind == Kind::Link;
+        let sha256 = match known.filter(|known| known.looks_like(entry)) {
+            Some(known) => known.sha256.clone(),
+            None if link => {
+                let target = fs::read_link(&entry.place)?;
+                hex(&Sha256::digest(target.as_os_str().as_bytes()))
+            }
+            None => sha256_of(&entry.place)?,
+        };
+        Ok(Self {
+            sha256,
+            size: entry.size,
+            modified: entry.modified,
+            // The only mode that git knows.
+            executable: !link && entry.mode & 0o100 != 0,
+            link,
+        })
     }
 }
 
 /// By path relative to the app.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Sources(BTreeMap<PathBuf, Source>);
+pub(crate) struct Sources(BTreeMap<PathText, Source>);
 
 impl Sources {
     /// Reads every file of the app; one that looks as in `known` is taken to have the same bytes.
-    pub(crate) fn of(app: &Path, known: &Self) -> io::Result<Self> {
+    pub(crate) fn of(entries: &Entries, known: &Self) -> Result<Self, TreeError> {
         let mut sources = BTreeMap::new();
-        for path in files(app) {
-            let metadata = app.join(&path).metadata()?;
-            let same = known.0.get(&path).filter(|s| s.looks_like(&metadata));
-            let sha256 = match same {
-                Some(source) => source.sha256.clone(),
-                None => sha256_of(&app.join(&path))?,
-            };
-            let source = Source {
-                sha256,
-                size: metadata.len(),
-                modified: (metadata.mtime(), metadata.mtime_nsec()),
-            };
-            sources.insert(path, source);
+        let files = entries.iter();
+        for (path, entry) in files.filter(|(_, entry)| entry.kind != Kind::Folder) {
+            match Source::of(entry, known.0.get(path.as_path())) {
+                Ok(source) => {
+                    sources.insert(PathText(path.clone()), source);
+                }
+                // Another step may write at the same time.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(TreeError::at(&entry.place, "read")(error)),
+            }
         }
         Ok(Self(sources))
     }
 
     /// Gives the files that are as in `then` the time that they had then, and all others that of
-    /// `now`.
+    /// `now`, but for those that are `skipped`.
     pub(crate) fn restore_times(
         &mut self,
-        app: &Path,
+        entries: &Entries,
         then: &Self,
         now: SystemTime,
-    ) -> io::Result<()> {
-        for (path, source) in &mut self.0 {
+        skipped: impl Fn(&Path) -> bool,
+    ) -> Result<(), TreeError> {
+        for (path, source) in self.0.iter_mut().filter(|(_, source)| !source.link) {
+            let Some(entry) = entries.get(&path.0).filter(|_| !skipped(&path.0)) else {
+                continue;
+            };
             let old = then.0.get(path).filter(|old| old.sha256 == source.sha256);
             let time = old.and_then(|old| time(old.modified)).unwrap_or(now);
-            let file = File::open(app.join(path))?;
-            file.set_modified(time)?;
-            let metadata = file.metadata()?;
-            source.modified = (metadata.mtime(), metadata.mtime_nsec());
+            let modified = set_modified(&entry.place, time);
+            source.modified = modified.map_err(TreeError::at(&entry.place, "set the time of"))?;
         }
         Ok(())
     }
@@ -98,11 +111,12 @@ impl Sources {
     #[must_use]
     pub(crate) fn digest(&self) -> String {
         let mut hasher = Sha256::new();
-        for (path, source) in &self.0 {
+        for (PathText(path), source) in &self.0 {
             let path = path.as_os_str().as_bytes();
             hasher.update(path.len().to_le_bytes());
             hasher.update(path);
             hasher.update(&source.sha256);
+            hasher.update([u8::from(source.executable), u8::from(source.link)]);
         }
         hex(&hasher.finalize())
     }
@@ -112,10 +126,17 @@ impl Sources {
         serde_json::from_str(json).ok()
     }
 
-    #[must_use]
-    pub(crate) fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    /// As it is written to a note.
+    pub(crate) fn to_json(&self, note: &str) -> Result<String, TreeError> {
+        json::to_string(self, note)
     }
+}
+
+fn set_modified(place: &Path, time: SystemTime) -> io::Result<(i64, i64)> {
+    let file = File::open(place)?;
+    file.set_modified(time)?;
+    let metadata = file.metadata()?;
+    Ok((metadata.mtime(), metadata.mtime_nsec()))
 }
 
 fn time((seconds, nanos): (i64, i64)) -> Option<SystemTime> {
@@ -123,56 +144,97 @@ fn time((seconds, nanos): (i64, i64)) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(since)
 }
 
-/// The files of the app, relative to it, without those that a build makes or fetches.
-pub(crate) fn files(app: &Path) -> Vec<PathBuf> {
-    WalkDir::new(app)
-        .min_depth(1)
-        .into_iter()
-        .filter_entry(|entry| {
-            !entry
-                .file_name()
-                .to_str()
-                .is_some_and(|name| NOT_THE_USERS.contains(&name))
-        })
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_file())
-        .filter_map(|entry| Some(entry.path().strip_prefix(app).ok()?.to_owned()))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use crate::app_tree::entries_of;
+    use std::ffi::OsStr;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn sources_of(app: &Path) -> Sources {
+        Sources::of(&entries_of(app), &Sources::default()).unwrap()
+    }
+
+    fn write(path: &Path, text: &str) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
 
     #[test]
     fn an_unchanged_file_gets_its_old_time_and_a_changed_one_is_new() {
         let old = tempfile::tempdir().unwrap();
         let new = tempfile::tempdir().unwrap();
         let then = UNIX_EPOCH + Duration::new(1_700_000_000, 5);
+        // No name of a file may cost the others their times.
+        let odd = OsStr::from_bytes(b"priv/caf\xe9.txt");
         for (dir, text) in [(&old, "old"), (&new, "new")] {
-            fs::create_dir_all(dir.path().join("lib")).unwrap();
-            fs::create_dir_all(dir.path().join("deps")).unwrap();
-            fs::write(dir.path().join("mix.exs"), "same").unwrap();
-            fs::write(dir.path().join("lib/a.ex"), text).unwrap();
-            fs::write(dir.path().join("deps/b.ex"), "same").unwrap();
+            write(&dir.path().join("mix.exs"), "same");
+            write(&dir.path().join("lib/a.ex"), text);
+            write(&dir.path().join("skipped"), "same");
+            write(&dir.path().join(odd), "same");
+            symlink("nowhere", dir.path().join("link")).unwrap();
         }
-        let file = File::open(old.path().join("mix.exs")).unwrap();
-        file.set_modified(then).unwrap();
-        let sources = Sources::of(old.path(), &Sources::default()).unwrap();
-        let sources = Sources::parse(&sources.to_json()).unwrap();
+        for name in [OsStr::new("mix.exs"), OsStr::new("skipped"), odd] {
+            let file = File::open(old.path().join(name)).unwrap();
+            file.set_modified(then).unwrap();
+        }
+        let sources = sources_of(old.path());
+        let sources = Sources::parse(&sources.to_json("sources").unwrap()).unwrap();
         let changed = new.path().join("lib/a.ex");
         File::open(&changed).unwrap().set_modified(then).unwrap();
         let now = then + Duration::from_mins(1);
-        let mut pushed = Sources::of(new.path(), &Sources::default()).unwrap();
+        let entries = entries_of(new.path());
+        let mut pushed = Sources::of(&entries, &Sources::default()).unwrap();
         assert_ne!(pushed.digest(), sources.digest());
-        pushed.restore_times(new.path(), &sources, now).unwrap();
-        let time = |p: PathBuf| p.metadata().unwrap().modified().unwrap();
-        assert_eq!(time(new.path().join("mix.exs")), then);
-        assert_eq!(time(changed.clone()), now);
-        assert_eq!(Sources::of(new.path(), &pushed).unwrap(), pushed);
+        let skipped = |path: &Path| path == Path::new("skipped");
+        pushed
+            .restore_times(&entries, &sources, now, skipped)
+            .unwrap();
+        let time = |name: &OsStr| new.path().join(name).metadata().unwrap().modified();
+        assert_eq!(time(OsStr::new("mix.exs")).unwrap(), then);
+        assert_eq!(time(odd).unwrap(), then);
+        assert_ne!(time(OsStr::new("skipped")).unwrap(), then);
+        assert_eq!(time(OsStr::new("lib/a.ex")).unwrap(), now);
+        let again = Sources::of(&entries_of(new.path()), &pushed).unwrap();
+        assert_eq!(again, pushed);
         fs::write(changed, "old").unwrap();
-        let same = Sources::of(new.path(), &pushed).unwrap();
+        let same = Sources::of(&entries_of(new.path()), &pushed).unwrap();
         assert_eq!(same.digest(), sources.digest());
+    }
+
+    #[test]
+    fn the_digest_sees_every_file_link_and_mode_that_a_push_can_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let app = dir.path();
+        let mut seen = vec![sources_of(app).digest()];
+        let mut changed = |what: &str| {
+            let digest = sources_of(app).digest();
+            assert!(!seen.contains(&digest), "{what}");
+            seen.push(digest);
+        };
+        for path in [
+            "assets/js/deps/a.js",
+            "assets/js/_build/a.js",
+            "assets/js/node_modules/a.js",
+            "lib/.mix/a.ex",
+            "lib/.heroku/a.ex",
+            ".heroku/build.sh",
+            ".profile.d/own.sh",
+            "deps/pushed/mix.exs",
+        ] {
+            for text in ["1", "2"] {
+                write(&app.join(path), text);
+                changed(path);
+            }
+        }
+        let link = app.join("link");
+        for target in ["assets", "lib"] {
+            let _ = fs::remove_file(&link);
+            symlink(target, &link).unwrap();
+            changed(target);
+        }
+        let script = app.join(".heroku/build.sh");
+        fs::set_permissions(script, fs::Permissions::from_mode(0o755)).unwrap();
+        changed("mode");
     }
 }

@@ -19,6 +19,7 @@ use app::facts::join;
 use links::{Linked, names};
 use marker::{MARKER, heal};
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -147,11 +148,25 @@ impl StablePath {
         self.why_not.as_deref()
     }
 
+    /// The names that commands see in a folder of the app, and where each entry is. `None` for a
+    /// folder that holds none of our links.
+    pub(crate) fn list(&self, folder: &Path) -> io::Result<Option<Vec<(OsString, PathBuf)>>> {
+        let guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        let linked = guard.as_ref().filter(|linked| linked.holds_links(folder));
+        linked.map(|linked| linked.list(folder)).transpose()
+    }
+
     /// Brings new files into the build directory, for a step that chooses among all of them. None
     /// that looks for them here may follow.
     pub(crate) fn bring_in(&self) -> Result<(), TreeError> {
         let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
         guard.as_mut().map_or(Ok(()), Linked::bring_in)
+    }
+
+    /// Brings new files into the build directory, and leaves links to them.
+    pub(crate) fn settle(&self) -> Result<(), TreeError> {
+        let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.as_mut().map_or(Ok(()), Linked::settle)
     }
 
     /// Brings new files into the build directory and takes the links away.

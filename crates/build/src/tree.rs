@@ -1,5 +1,6 @@
 //! Copying and linking folders, with what mix looks at kept: modification times, links, modes.
 
+use crate::json::PathText;
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Metadata};
 use std::io;
@@ -64,16 +65,55 @@ pub fn transfer(
 ) -> Result<Amount, TreeError> {
     let tree = Contents::of(from, keep)?;
     tree.make_at(to, |path, target, metadata| {
-        let link = method == Method::Link && !is_script(path, metadata);
+        bring(path, target, metadata, method)
+    })
+}
+
+/// Brings one file to `target`.
+fn bring(path: &Path, target: &Path, metadata: &Metadata, method: Method) -> Result<(), TreeError> {
+    let link = method == Method::Link && !is_script(path, metadata);
+    if link && fs::hard_link(path, target).is_ok() {
+        return Ok(());
+    }
+    replace_with(target, |target| {
         if link && fs::hard_link(path, target).is_ok() {
             return Ok(());
         }
-        replace_with(target, |target| {
-            if link && fs::hard_link(path, target).is_ok() {
-                return Ok(());
-            }
-            copy(path, target, metadata)
-        })
+        copy(path, target, metadata)
+    })
+}
+
+/// Brings files, links and folders to `to`: pairs of a path relative to it and a place.
+pub(crate) fn gather<'a>(
+    items: impl Iterator<Item = (&'a Path, &'a Path)>,
+    to: &Path,
+    method: Method,
+) -> Result<Amount, TreeError> {
+    let make_folder =
+        |path: &Path| fs::create_dir_all(path).map_err(TreeError::at(path, "create the folder"));
+    let mut files = Vec::new();
+    make_folder(to)?;
+    for (path, place) in items {
+        let target = to.join(path);
+        make_folder(target.parent().unwrap_or(to))?;
+        let found = place
+            .symlink_metadata()
+            .map_err(TreeError::at(place, "read"))?;
+        if found.is_dir() {
+            make_folder(&target)?;
+        } else if found.is_symlink() {
+            let link = fs::read_link(place).map_err(TreeError::at(place, "read the link"))?;
+            replace_with(&target, |target| symlink(&link, target))?;
+        } else {
+            files.push((place, target, found));
+        }
+    }
+    in_parallel(&files, |(place, target, found)| {
+        bring(place, target, found, method)
+    })?;
+    Ok(Amount {
+        files: files.len() as u64,
+        bytes: files.iter().map(|(_, _, found)| found.len()).sum(),
     })
 }
 
@@ -220,11 +260,11 @@ impl<'a> Contents<'a> {
 }
 
 /// Modification times in seconds and nanoseconds since 1970, by path relative to a tree.
-pub type Times = BTreeMap<PathBuf, (i64, i64)>;
+pub(crate) type Times = BTreeMap<PathText, (i64, i64)>;
 
 /// The times of the folders and regular files below `root`, itself included.
 #[must_use]
-pub fn times(root: &Path) -> Times {
+pub(crate) fn times(root: &Path) -> Times {
     WalkDir::new(root)
         .into_iter()
         .filter_map(Result::ok)
@@ -232,7 +272,7 @@ pub fn times(root: &Path) -> Times {
         .filter_map(|entry| {
             let found = entry.metadata().ok()?;
             let path = entry.path().strip_prefix(root).ok()?.to_owned();
-            Some((path, (found.mtime(), found.mtime_nsec())))
+            Some((PathText(path), (found.mtime(), found.mtime_nsec())))
         })
         .collect()
 }
@@ -244,8 +284,8 @@ pub(crate) fn set_times_of(root: &Path, times: &Times) -> Result<(), TreeError> 
         path.components()
             .all(|part| matches!(part, Component::Normal(_)))
     };
-    for (path, (seconds, nanos)) in times.iter().filter(|(path, _)| is_inside(path)) {
-        let path = root.join(path);
+    for (path, (seconds, nanos)) in times.iter().filter(|(path, _)| is_inside(&path.0)) {
+        let path = root.join(&path.0);
         if path.is_symlink() {
             continue;
         }

@@ -25,8 +25,7 @@ pub(crate) fn of(components: &[Component]) -> Sbom {
         },
         "components": components,
     });
-    let bytes = serde_json::to_vec_pretty(&document).unwrap_or_default();
-    Sbom::from_bytes(SbomFormat::CycloneDxJson, bytes)
+    Sbom::from_bytes(SbomFormat::CycloneDxJson, format!("{document:#}"))
 }
 
 fn component(component: &Component) -> Value {

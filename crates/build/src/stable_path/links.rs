@@ -3,9 +3,10 @@
 use super::Request;
 use super::marker::{ASIDE, MARKER, MARKER_IN_THE_MAKING, Marker, undo};
 use crate::tree::{self, TreeError};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,14 @@ pub(super) struct Linked {
     moved: BTreeSet<PathBuf>,
     /// Held until the links are gone.
     _lock: File,
+}
+
+/// What commands created in the runtime path.
+#[derive(Default)]
+struct Created {
+    entries: Vec<PathBuf>,
+    /// Folders that are in the build directory too, parents first: the entries are what they hold.
+    folders: Vec<PathBuf>,
 }
 
 impl Linked {
@@ -171,11 +180,42 @@ impl Linked {
         self.link_entries(folder, real)
     }
 
+    /// Moves what commands created beside the links into the build directory.
     pub(super) fn bring_in(&mut self) -> Result<(), TreeError> {
-        let mut moved = std::mem::take(&mut self.moved);
-        let collected = self.collect(Path::new(""), &mut moved);
-        self.moved = moved;
-        collected
+        let mut created = Created::default();
+        self.created(Path::new(""), &mut created)?;
+        for entry in created.entries {
+            self.move_in(&entry)?;
+            self.moved.insert(entry);
+        }
+        for folder in created.folders.iter().rev() {
+            let place = self.runtime.join(folder);
+            fs::remove_dir(&place).map_err(TreeError::at(&place, "remove"))?;
+        }
+        Ok(())
+    }
+
+    /// The same, with a link left in each place: commands still find it there.
+    pub(super) fn settle(&mut self) -> Result<(), TreeError> {
+        let mut created = Created::default();
+        self.created(Path::new(""), &mut created)?;
+        let is_new = |entry: &&PathBuf| !self.marker.links.contains(entry);
+        let links: Vec<PathBuf> = created.entries.iter().filter(is_new).cloned().collect();
+        self.marker.links.extend(links);
+        self.marker.folders.extend(created.folders);
+        self.marker.save(&self.runtime)?;
+        for entry in created.entries {
+            self.move_in(&entry)?;
+            let place = self.runtime.join(&entry);
+            symlink(self.app.join(entry), &place).map_err(TreeError::at(&place, "link"))?;
+        }
+        Ok(())
+    }
+
+    fn move_in(&self, entry: &Path) -> Result<(), TreeError> {
+        let target = self.app.join(entry);
+        tree::remove(&target)?;
+        tree::relocate(&self.runtime.join(entry), &target)
     }
 
     pub(super) fn empty(mut self) -> Result<(), TreeError> {
@@ -200,27 +240,62 @@ impl Linked {
         Ok(())
     }
 
-    /// Moves what the build made beside the links into the build directory.
-    fn collect(&self, folder: &Path, moved: &mut BTreeSet<PathBuf>) -> Result<(), TreeError> {
+    /// Lists what commands created beside the links.
+    fn created(&self, folder: &Path, created: &mut Created) -> Result<(), TreeError> {
+        let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
         for name in names(&self.runtime.join(folder))? {
             let entry = folder.join(&name);
-            let place = self.runtime.join(&entry);
+            let (place, target) = (self.runtime.join(&entry), self.app.join(&entry));
             if folder.as_os_str().is_empty() && self.is_not_the_builds(&name) {
                 continue;
             }
-            let is_folder = place.symlink_metadata().is_ok_and(|found| found.is_dir());
-            if is_folder && self.marker.folders.contains(&entry) {
-                self.collect(&entry, moved)?;
-            } else if fs::read_link(&place).is_ok_and(|to| to == self.app.join(&entry)) {
-                // One of our links, as it was.
-            } else {
-                let target = self.app.join(&entry);
-                tree::remove(&target)?;
-                tree::relocate(&place, &target)?;
-                moved.insert(entry);
+            let replaces_link = || self.marker.links.contains(&entry);
+            if is_folder(&place) && self.marker.folders.contains(&entry) {
+                self.created(&entry, created)?;
+            } else if is_folder(&place) && is_folder(&target) && !replaces_link() {
+                // Created there too, by a command or by ourselves.
+                created.folders.push(entry.clone());
+                self.created(&entry, created)?;
+            } else if !fs::read_link(&place).is_ok_and(|to| to == target) {
+                created.entries.push(entry);
             }
         }
         Ok(())
+    }
+
+    /// Whether this is a real folder with links of ours in it.
+    pub(super) fn holds_links(&self, folder: &Path) -> bool {
+        let is_top = folder.as_os_str().is_empty();
+        let is_ours = is_top || self.marker.folders.iter().any(|ours| ours == folder);
+        let place = self.runtime.join(folder).symlink_metadata();
+        is_ours && place.is_ok_and(|found| found.is_dir())
+    }
+
+    /// What is in such a folder: what a link of ours stands for, what a command created beside the
+    /// links, and what has been written to the build directory itself.
+    pub(super) fn list(&self, folder: &Path) -> io::Result<Vec<(OsString, PathBuf)>> {
+        let is_top = folder.as_os_str().is_empty();
+        let mut seen = BTreeMap::new();
+        for entry in fs::read_dir(self.runtime.join(folder))? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if is_top && self.is_not_the_builds(&name) {
+                continue;
+            }
+            let real = self.app.join(folder).join(&name);
+            let is_link = fs::read_link(entry.path()).is_ok_and(|to| to == real);
+            seen.insert(name, if is_link { real } else { entry.path() });
+        }
+        for entry in fs::read_dir(self.app.join(folder))? {
+            let entry = entry?;
+            let path = folder.join(entry.file_name());
+            // A link that is gone stands for a file that was removed.
+            let linked = [&self.marker.links, &self.marker.folders];
+            if !linked.iter().any(|paths| paths.contains(&path)) {
+                seen.entry(entry.file_name()).or_insert(entry.path());
+            }
+        }
+        Ok(seen.into_iter().collect())
     }
 
     fn is_not_the_builds(&self, name: &OsStr) -> bool {

@@ -1,5 +1,6 @@
 //! What was done to the runtime path, written into it, and how that is undone.
 
+use crate::json;
 use crate::tree::{self, TreeError};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -16,28 +17,18 @@ pub(super) const ASIDE: &str = ".mixpack-aside";
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Marker {
     /// Relative to the runtime path, parents first.
+    #[serde(with = "json::paths")]
     pub(super) folders: Vec<PathBuf>,
+    #[serde(with = "json::paths")]
     pub(super) links: Vec<PathBuf>,
+    #[serde(with = "json::paths")]
     pub(super) aside: Vec<PathBuf>,
 }
 
 impl Marker {
     pub(super) fn save(&self, runtime: &Path) -> Result<(), TreeError> {
         let path = runtime.join(MARKER);
-        // JSON has no way to say a name that is not UTF-8; only a killed build leaves such a link.
-        let named = |paths: &[PathBuf]| -> Vec<PathBuf> {
-            paths
-                .iter()
-                .filter(|path| path.to_str().is_some())
-                .cloned()
-                .collect()
-        };
-        let json = serde_json::to_vec(&Self {
-            folders: named(&self.folders),
-            links: named(&self.links),
-            aside: named(&self.aside),
-        })
-        .unwrap_or_default();
+        let json = json::to_vec(self, &path)?;
         let new = runtime.join(MARKER_IN_THE_MAKING);
         fs::write(&new, json)
             .and_then(|()| fs::rename(&new, &path))

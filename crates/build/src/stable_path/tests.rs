@@ -90,6 +90,65 @@ fn what_was_brought_in_early_may_be_dropped_or_stays() {
 }
 
 #[test]
+fn what_is_brought_in_with_links_is_found_in_both_places() {
+    let case = case(&["mix.exs", "replaced", "removed", "deps/x/mix.exs"]);
+    let path = case.enter(&["."]);
+    path.open_dependencies().unwrap();
+    for name in ["new", "replaced.new", "deps/x/made", "later"] {
+        fs::write(case.runtime.join(name), name).unwrap();
+    }
+    let replaced = case.runtime.join("replaced");
+    fs::rename(case.runtime.join("replaced.new"), &replaced).unwrap();
+    path.settle().unwrap();
+    let read = |path: PathBuf| fs::read_to_string(path).ok();
+    for root in [&case.app, &case.runtime] {
+        assert_eq!(read(root.join("new")).as_deref(), Some("new"));
+        assert_eq!(
+            read(root.join("deps/x/made")).as_deref(),
+            Some("deps/x/made")
+        );
+        assert_eq!(read(root.join("replaced")).as_deref(), Some("replaced.new"));
+    }
+    // Commands that follow change, replace and remove.
+    fs::write(case.runtime.join("new"), "2").unwrap();
+    fs::remove_file(case.runtime.join("removed")).unwrap();
+    fs::remove_file(&replaced).unwrap();
+    fs::write(case.runtime.join("later.new"), "3").unwrap();
+    fs::rename(case.runtime.join("later.new"), case.runtime.join("later")).unwrap();
+    path.leave().unwrap();
+    assert_eq!(read(case.app.join("new")).as_deref(), Some("2"));
+    assert_eq!(read(case.app.join("later")).as_deref(), Some("3"));
+    assert!(case.app.join("deps/x/made").exists());
+    assert!(!case.app.join("removed").exists() && !case.app.join("replaced").exists());
+    assert!(case.left_in_runtime().is_empty());
+}
+
+#[test]
+fn a_folder_that_is_written_to_in_both_places_is_merged() {
+    for settles in [false, true] {
+        let case = case(&["mix.exs", "priv/a"]);
+        let path = case.enter(&["."]);
+        fs::create_dir_all(case.runtime.join(".profile.d/x")).unwrap();
+        fs::create_dir_all(case.app.join(".profile.d")).unwrap();
+        fs::write(case.runtime.join(".profile.d/hook.sh"), "").unwrap();
+        fs::write(case.app.join(".profile.d/ours.sh"), "").unwrap();
+        // A folder that a command has replaced is what the command left.
+        fs::remove_file(case.runtime.join("priv")).unwrap();
+        fs::create_dir(case.runtime.join("priv")).unwrap();
+        if settles {
+            path.settle().unwrap();
+            assert!(case.app.join(".profile.d/hook.sh").exists());
+        }
+        path.leave().unwrap();
+        for file in [".profile.d/hook.sh", ".profile.d/ours.sh", ".profile.d/x"] {
+            assert!(case.app.join(file).exists(), "{file}");
+        }
+        assert!(!case.app.join("priv/a").exists());
+        assert!(case.left_in_runtime().is_empty());
+    }
+}
+
+#[test]
 fn mix_projects_are_real_folders_and_everything_else_is_a_link() {
     let case = case(&[
         "mix.exs",

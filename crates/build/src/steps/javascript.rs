@@ -97,7 +97,8 @@ impl Build<'_> {
             Err(why) => return Ok(Err(why.clone())),
         };
         let app = &self.workspace.app;
-        let files = of_paths(app, inputs).map_err(TreeError::at(app, "read the files of"))?;
+        let files = of_paths(app, inputs, |path| self.tree.is_output(path))
+            .map_err(TreeError::at(app, "read the files of"))?;
         let salted = Salted::of(self.workspace.store)?;
         let target = &self.plan.target;
         let manager = install.manager.manager;
@@ -125,7 +126,7 @@ impl Build<'_> {
         if self.place_kept_assets()? {
             return Ok(());
         }
-        self.before_assets();
+        self.before_assets()?;
         for assets in &self.plan.assets {
             self.build_assets(assets)?;
         }

@@ -1,35 +1,37 @@
 //! Built assets from one build to the next: where nothing that they are made of has changed, they
 //! need not be made again, and what npm installs need not be there.
 
+use crate::app_tree::Entries;
 use crate::digest::{Salted, tells_builds_apart};
 use crate::error::Error;
+use crate::json;
 use crate::log::StepLog;
 use crate::run::{Build, VERSION};
-use crate::sources::{self, Sources};
+use crate::sources::Sources;
 use crate::store::{Key, Restored};
 use crate::tree::{self, Method, TreeError};
+use app::facts::join;
 use app::plan::{AssetBuild, StepName};
-use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
 
 /// Where they are until the asset step takes them, relative to the app.
 const WAITING: &str = ".mixpack/assets";
 
-/// Size, modification time and inode of every file of the app.
-pub(crate) type Stamps = BTreeMap<PathBuf, (u64, i64, i64, u64)>;
+/// Where they are from the end of the digest step to that of saving.
+const ASIDE: &str = ".mixpack/chosen";
 
-fn stamps(app: &Path) -> Stamps {
-    let files = sources::files(app).into_iter();
-    files
-        .filter_map(|path| {
-            let found = app.join(&path).symlink_metadata().ok()?;
-            let stamp = (found.len(), found.mtime(), found.mtime_nsec(), found.ino());
-            Some((path, stamp))
-        })
-        .collect()
+/// What building the assets makes, on its way to the cache.
+#[derive(Debug, Default)]
+pub(crate) enum AssetFiles {
+    #[default]
+    NotBuilt,
+    /// The app before they are built.
+    Before(Entries),
+    SetAside,
+    /// For this reason.
+    NotKept(String),
 }
 
 impl Build<'_> {
@@ -53,16 +55,14 @@ impl Build<'_> {
         env.extend(exported.map(|(name, value)| (name.into(), value.into())));
         let environment = salted.variables(&env, |name| !tells_builds_apart(name));
         let node = plan.node.as_ref().map(|node| node.version.clone());
+        let how = json::to_string(&(&plan.assets, &plan.phoenix_ex), "assets")?;
         let mut key = self.build_key()?;
         key.extend(
             [
                 ("the app's files", pushed.digest()),
                 ("the environment", environment),
                 ("Node.js", node.unwrap_or_default()),
-                (
-                    "how they are built",
-                    serde_json::to_string(&(&plan.assets, &plan.phoenix_ex)).unwrap_or_default(),
-                ),
+                ("how they are built", how),
                 ("Mixpack", VERSION.to_owned()),
             ]
             .map(|(name, value)| (name.to_owned(), value)),
@@ -108,8 +108,10 @@ impl Build<'_> {
             return Ok(false);
         }
         let log = self.means.log.step("Building assets");
-        let amount = tree::transfer(&waiting, &self.workspace.app, Method::Link, |path| {
-            !waiting.join(path).is_dir() || self.bounds.leads_out(path).is_none()
+        // Where commands see them: a file beside the links may be among them.
+        let amount = tree::transfer(&waiting, &self.dir, Method::Link, |path| {
+            let place = self.dir.join(path);
+            !waiting.join(path).is_dir() || self.bounds.leads_out(&place).is_none()
         })?;
         tree::remove(&waiting)?;
         self.assets_placed.store(true, Ordering::SeqCst);
@@ -124,50 +126,70 @@ impl Build<'_> {
     }
 
     /// Remembers what the app looks like before assets are built.
-    pub(crate) fn before_assets(&self) {
+    pub(crate) fn before_assets(&self) -> Result<(), Error> {
         if self.assets_key.get().is_some() {
-            let lock = self.before_assets.lock();
-            *lock.unwrap_or_else(PoisonError::into_inner) = Some(stamps(&self.workspace.app));
+            *self.asset_files() = AssetFiles::Before(self.entries()?);
         }
+        Ok(())
     }
 
-    /// Keeps what building the assets has made, digested files included.
-    pub(crate) fn save_assets(&self, log: &StepLog<'_>) -> Result<(), Error> {
-        let before = self.before_assets.lock();
-        let before = before.unwrap_or_else(PoisonError::into_inner).take();
-        let (Some(key), Some(before)) = (self.assets_key.get(), before) else {
+    /// Sets aside what building the assets has made, digested files included: the steps that follow
+    /// run in every build, and what they make isn't kept.
+    pub(crate) fn set_assets_aside(&self) -> Result<(), Error> {
+        let mut files = self.asset_files();
+        let AssetFiles::Before(before) = &*files else {
             return Ok(());
         };
-        let app = &self.workspace.app;
-        let now = stamps(app);
-        if let Some(gone) = before.keys().find(|path| !now.contains_key(*path)) {
-            log.detail(&format!(
-                "assets: not kept, since building them removes {}",
-                gone.display()
-            ));
-            return Ok(());
-        }
-        let statics: Vec<PathBuf> = self
-            .plan
-            .assets
-            .iter()
-            .map(|assets| Path::new(&app::facts::join(&assets.phoenix_dir, "priv/static")).into())
-            .collect();
-        let made = now.iter().filter(|(path, stamp)| {
-            before.get(*path) != Some(stamp) || statics.iter().any(|dir| path.starts_with(dir))
-        });
-        let kept: BTreeSet<&Path> = made.flat_map(|(path, _)| path.ancestors()).collect();
-        let chosen = self.workspace.real(Path::new(".mixpack/chosen"));
-        tree::remove(&chosen)?;
-        tree::transfer(app, &chosen, Method::Link, |path| kept.contains(path))?;
-        let name = self.kept_as("assets");
-        self.workspace.store.save(&name, key, &chosen, &[])?;
-        Ok(tree::remove(&chosen)?)
+        let now = self.entries()?;
+        let gone = before.keys().find(|path| !now.contains_key(*path));
+        let result = match gone {
+            Some(gone) => Err(format!("building them removes {}", gone.display())),
+            None => self
+                .gather_assets(before, &now)
+                .map_err(|error| error.to_string()),
+        };
+        *files = match result {
+            Ok(()) => AssetFiles::SetAside,
+            Err(why) => AssetFiles::NotKept(why),
+        };
+        Ok(())
     }
-}
 
-/// For the tree error of a caller that reads the app.
-pub(crate) fn read_sources(app: &Path, known: &Sources) -> Result<Sources, Error> {
-    let error = TreeError::at(app, "read the files of");
-    Ok(Sources::of(app, known).map_err(error)?)
+    fn gather_assets(&self, before: &Entries, now: &Entries) -> Result<(), TreeError> {
+        let statics = self.plan.assets.iter();
+        let statics = statics.map(|assets| join(&assets.phoenix_dir, "priv/static"));
+        let statics: Vec<PathBuf> = statics.map(PathBuf::from).collect();
+        let made = now.iter().filter(|(path, entry)| {
+            let is_new = before.get(*path).is_none_or(|before| !entry.is_as(before));
+            is_new || statics.iter().any(|dir| path.starts_with(dir))
+        });
+        let made = made.map(|(path, entry)| (path.as_path(), entry.place.as_path()));
+        let aside = self.workspace.real(Path::new(ASIDE));
+        tree::remove(&aside)?;
+        tree::gather(made, &aside, Method::Link).map(drop)
+    }
+
+    /// Keeps what was set aside.
+    pub(crate) fn save_assets(&self, log: &StepLog<'_>) -> Result<(), Error> {
+        let files = std::mem::take(&mut *self.asset_files());
+        match (files, self.assets_key.get()) {
+            (AssetFiles::SetAside, Some(key)) => {
+                let aside = self.workspace.real(Path::new(ASIDE));
+                let name = self.kept_as("assets");
+                let saved = self.workspace.store.save(&name, key, &aside, &[]);
+                tree::remove(&aside)?;
+                saved?;
+            }
+            (AssetFiles::NotKept(why), _) => {
+                log.detail(&format!("assets: not kept, since {why}"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn asset_files(&self) -> MutexGuard<'_, AssetFiles> {
+        let lock = self.asset_files.lock();
+        lock.unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -80,7 +80,7 @@ impl Build<'_> {
             record.test_args = None;
             log.warning("test_args is made of a config var's value and not kept: set the config var test_args");
         }
-        let json = record.to_json();
+        let json = record.to_json()?;
         self.write(record::PATH, &json)?;
         // The app has been built: that the next build knows less of this one does not end it.
         if let Err(error) = self.workspace.store.write_note(record::NOTE, &json) {
@@ -96,9 +96,9 @@ impl Build<'_> {
         if launch.git {
             script.push_str(&profile::git_script(root));
         }
-        self.write(".profile.d/elixir_buildpack_paths.sh", &script)?;
+        self.write(profile::ELIXIR_SCRIPT, &script)?;
         if let Some(script) = profile::node_script(root, launch) {
-            self.write(".profile.d/phoenix_static_buildpack_paths.sh", &script)?;
+            self.write(profile::NODE_SCRIPT, &script)?;
         }
         if let Some(export) = self.workspace.export() {
             let script = profile::export_script(&self.workspace.app, launch);

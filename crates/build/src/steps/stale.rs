@@ -5,6 +5,7 @@
 use crate::answers::STALE_TASK;
 use crate::digest::{Salted, names_the_commit, tells_builds_apart};
 use crate::error::{Doing, Error};
+use crate::json;
 use crate::log::StepLog;
 use crate::run::Build;
 use app::facts::join;
@@ -110,9 +111,9 @@ impl Build<'_> {
     }
 
     pub(crate) fn save_variables(&self) -> Result<(), Error> {
-        let json = serde_json::to_string(&self.variables()?).unwrap_or_default();
-        let store = self.workspace.store;
-        Ok(store.write_note(&self.variables_note(), &json)?)
+        let note = self.variables_note();
+        let variables = json::to_string(&self.variables()?, &note)?;
+        Ok(self.workspace.store.write_note(&note, &variables)?)
     }
 
     /// The first of the variables that code in a folder of the app speaks of, and where.
@@ -137,9 +138,8 @@ fn code(project: &Path, whose: Whose) -> impl Iterator<Item = PathBuf> {
     let walks = CODE.iter().flat_map(move |name| {
         let walk = WalkDir::new(project.join(name)).sort_by_file_name();
         let walk = walk.into_iter().filter_entry(move |entry| {
-            let made = ["node_modules", "target", "deps", "_build"].map(OsStr::new);
             let generators = whose == Whose::Dependency && entry.path().ends_with(GENERATORS);
-            !made.contains(&entry.file_name()) && !generators
+            !is_made(entry.path()) && !generators
         });
         walk.filter_map(Result::ok)
     });
@@ -147,6 +147,21 @@ fn code(project: &Path, whose: Whose) -> impl Iterator<Item = PathBuf> {
         .filter(|entry| entry.file_type().is_file() && entry.file_name() != NOT_COMPILED)
         .filter(|entry| entry.metadata().is_ok_and(|found| found.len() <= LARGEST))
         .map(walkdir::DirEntry::into_path)
+}
+
+/// Whether a tool has made a folder: only beside the file that the tool goes by, since sources may
+/// have a folder of that name too.
+fn is_made(folder: &Path) -> bool {
+    const MADE: [(&str, &str); 4] = [
+        ("node_modules", "package.json"),
+        ("target", "Cargo.toml"),
+        ("deps", "mix.exs"),
+        ("_build", "mix.exs"),
+    ];
+    let is_made = |(name, by): (&str, &str)| {
+        folder.file_name() == Some(OsStr::new(name)) && folder.with_file_name(by).exists()
+    };
+    MADE.into_iter().any(is_made)
 }
 
 /// The line, from 1, and name of the first variable that a text speaks of. The app's code that asks
@@ -228,9 +243,16 @@ mod tests {
     }
 
     #[test]
-    fn a_generator_of_a_dependency_reads_no_variable_while_it_is_compiled() {
+    fn code_is_neither_what_tools_have_made_nor_a_generator_of_a_dependency() {
         let dir = tempfile::tempdir().unwrap();
-        for path in ["lib/a.ex", "lib/mix/tasks/gen.ex", "config/runtime.exs"] {
+        for path in [
+            "lib/a.ex",
+            "lib/mix/tasks/gen.ex",
+            "config/runtime.exs",
+            "native/x/Cargo.toml",
+            "native/x/target/made.rs",
+            "native/x/node_modules/b.js",
+        ] {
             let path = dir.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
@@ -240,8 +262,11 @@ mod tests {
             let files = files.map(|path| path.strip_prefix(dir.path()).unwrap().to_owned());
             files.collect()
         };
-        let tasks = Path::new("lib/mix/tasks/gen.ex");
-        assert_eq!(files(Whose::Dependency), [Path::new("lib/a.ex")]);
-        assert_eq!(files(Whose::App), [Path::new("lib/a.ex"), tasks]);
+        let tasks = "lib/mix/tasks/gen.ex";
+        let native = ["native/x/Cargo.toml", "native/x/node_modules/b.js"];
+        let others = native.map(Path::new);
+        let of_app = ["lib/a.ex", tasks].map(Path::new);
+        assert_eq!(files(Whose::Dependency), [&of_app[..1], &others].concat());
+        assert_eq!(files(Whose::App), [&of_app[..], &others].concat());
     }
 }

@@ -1,12 +1,12 @@
 //! `deps` and `_build` from one build to the next.
 
+use crate::app_tree::Entries;
 use crate::command::Env;
 use crate::digest::Salted;
 use crate::error::Error;
 use crate::log::{StepLog, seconds};
 use crate::run::Build;
 use crate::sources::Sources;
-use crate::steps::kept_assets::read_sources;
 use crate::store::{Key, Restored};
 use crate::told::megabytes;
 use crate::tree::{self, TreeError};
@@ -22,6 +22,8 @@ const SOURCES: &str = "sources";
 /// The note that says something while `_build` and the notes on it are being kept: those of two
 /// builds do not go together.
 const UNFINISHED: &str = "unfinished";
+/// Where buildpacks install tools.
+const OF_BUILDPACKS: &str = ".heroku";
 /// A clock may be set back by this much without a word.
 const CLOCK_SLACK: Duration = Duration::from_secs(2);
 
@@ -96,7 +98,8 @@ impl Build<'_> {
 
     pub(crate) fn restore(&self) -> Result<(), Error> {
         let log = self.means.log.step("Restoring the last build");
-        let mut pushed = read_sources(&self.workspace.app, &Sources::default())?;
+        let entries = self.entries()?;
+        let mut pushed = Sources::of(&entries, &Sources::default())?;
         for (name, key, step) in [
             ("deps", self.deps_key(), StepName::Deps),
             ("_build", self.build_key()?, StepName::Compile),
@@ -114,6 +117,9 @@ impl Build<'_> {
                 tree::clear(&place)?;
                 restored = Restored::Dropped(vec![reason]);
             }
+            if name == "deps" && restored != Restored::InApp {
+                self.tree.deps_are_fetched();
+            }
             let fact = format!("{}_cache", name.trim_start_matches('_'));
             self.means.report.set(&fact, restored.as_str());
             match restored {
@@ -130,7 +136,7 @@ impl Build<'_> {
                     ));
                     if name == "_build" {
                         self.restored.store(true, Ordering::SeqCst);
-                        self.restore_times(&mut pushed, compiled_at(&place))?;
+                        self.restore_times(&mut pushed, &entries, compiled_at(&place))?;
                     }
                 }
                 Restored::Dropped(reasons) => {
@@ -186,15 +192,21 @@ impl Build<'_> {
     fn restore_times(
         &self,
         pushed: &mut Sources,
+        entries: &Entries,
         compiled: Option<SystemTime>,
     ) -> Result<(), Error> {
-        let app = &self.workspace.app;
         let kept = self.workspace.store.read_note(&self.sources());
-        let kept = kept.as_deref().and_then(Sources::parse);
-        pushed
-            .restore_times(app, &kept.unwrap_or_default(), a_second_after(compiled))
-            .map_err(TreeError::at(app, "set the times of files in"))?;
-        Ok(())
+        let kept = kept.as_deref().and_then(Sources::parse).unwrap_or_default();
+        let deps = self.in_app("deps");
+        // Python takes compiled code for stale where the time of its source has changed, and mix
+        // looks at no time of what the app brings in deps.
+        let skipped = |path: &Path| path.starts_with(OF_BUILDPACKS) || path.starts_with(&deps);
+        Ok(pushed.restore_times(entries, &kept, a_second_after(compiled), skipped)?)
+    }
+
+    /// The app's files, without those that the build writes.
+    pub(crate) fn entries(&self) -> Result<Entries, TreeError> {
+        self.tree.entries(self.path)
     }
 
     /// Keeps what the next build can use. The app has been built: that this fails does not end it.
@@ -203,6 +215,7 @@ impl Build<'_> {
         let store = self.workspace.store;
         let kept = store
             .write_note(&self.unfinished(), "unfinished")
+            .and_then(|()| self.path.settle())
             .map_err(Error::from)
             .and_then(|()| self.keep_state(&log))
             .and_then(|()| Ok(store.write_note(&self.unfinished(), "")?));
@@ -218,6 +231,7 @@ impl Build<'_> {
     }
 
     fn keep_state(&self, log: &StepLog<'_>) -> Result<(), Error> {
+        let store = self.workspace.store;
         let rel = format!("{}/rel", self.plan.mix_env.value);
         self.keep_executables()?;
         self.save_digested()?;
@@ -241,10 +255,7 @@ impl Build<'_> {
                 let packages = std::fs::read_dir(&from).map_or(0, Iterator::count);
                 self.means.report.set("dependencies", packages);
             }
-            let amount = self
-                .workspace
-                .store
-                .save(&self.kept_as(name), &key, &from, &skip)?;
+            let amount = store.save(&self.kept_as(name), &key, &from, &skip)?;
             log.detail(&format!(
                 "{name}: {} files, {}",
                 amount.files,
@@ -253,12 +264,11 @@ impl Build<'_> {
         }
         self.save_assets(log)?;
         self.save_variables()?;
-        let none = Sources::default();
-        let sources = read_sources(&self.workspace.app, self.pushed.get().unwrap_or(&none))?;
-        self.workspace
-            .store
-            .write_note(&self.sources(), &sources.to_json())?;
-        Ok(self.workspace.store.forget_unused()?)
+        let unknown = Sources::default();
+        let sources = Sources::of(&self.entries()?, self.pushed.get().unwrap_or(&unknown))?;
+        let note = self.sources();
+        store.write_note(&note, &sources.to_json(&note)?)?;
+        Ok(store.forget_unused()?)
     }
 }
 

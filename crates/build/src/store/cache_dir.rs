@@ -7,6 +7,7 @@ use super::manifest::{check, write_manifest};
 use super::{Key, Restored, Stamps, Store, Taken, Tool};
 use crate::cancel::Cancel;
 use crate::folder_lock;
+use crate::json;
 use crate::tree::{self, Amount, Method, TreeError};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -294,7 +295,7 @@ impl Store for CacheDir {
 
     fn save(&self, name: &str, key: &Key, from: &Path, skip: &[&str]) -> Result<Amount, TreeError> {
         let entry = self.folder("state", name)?;
-        let record = serde_json::to_vec(key).unwrap_or_default();
+        let record = json::to_vec(key, &entry)?;
         let keep = |path: &Path| !skip.iter().any(|skip| path == Path::new(skip));
         let old = entry.join("tree");
         if fs::read(entry.join("key.json")).is_ok_and(|kept| kept == record)

@@ -3,6 +3,7 @@
 
 use super::Stamps;
 use crate::digest::hex;
+use crate::json;
 use crate::tree::{self, Times, TreeError};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -72,7 +73,7 @@ pub(super) fn note_times(staging: &Path, stamps: Stamps) -> Result<(), TreeError
         return Ok(());
     }
     let path = staging.join(TIMES);
-    let times = serde_json::to_vec(&tree::times(&staging.join("tree"))).unwrap_or_default();
+    let times = json::to_vec(&tree::times(&staging.join("tree")), &path)?;
     fs::write(&path, times).map_err(TreeError::at(&path, "write"))
 }
 
@@ -82,8 +83,8 @@ pub(super) fn restore_times(entry: &Path, stamps: Stamps) -> Result<(), TreeErro
         return Ok(());
     }
     let path = entry.join(TIMES);
-    let json = fs::read(&path).map_err(TreeError::at(&path, "read"))?;
-    let times: Times = serde_json::from_slice(&json)
+    let times = fs::read(&path).map_err(TreeError::at(&path, "read"))?;
+    let times: Times = serde_json::from_slice(&times)
         .map_err(|error| TreeError::at(&path, "understand")(error.into()))?;
     tree::set_times_of(&entry.join("tree"), &times)
 }

@@ -2,6 +2,7 @@
 
 use super::{Key, Stamps};
 use crate::digest::sha256_of;
+use crate::json::{self, PathText};
 use crate::tree::{self, TreeError};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -19,12 +20,13 @@ struct Manifest {
     /// and unpacks it for every build), and then the inodes of the files say nothing either.
     inode: u64,
     files: Vec<ManifestFile>,
-    links: Vec<(PathBuf, PathBuf)>,
+    /// With what they point to.
+    links: Vec<(PathText, PathText)>,
 }
 
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 struct ManifestFile {
-    path: PathBuf,
+    path: PathText,
     /// In bytes.
     size: u64,
     /// In seconds since 1970: archives of the cache may not keep more.
@@ -47,7 +49,7 @@ pub(super) fn check(entry: &Path, key: &Key, stamps: Stamps) -> Result<(), Optio
     let lost = stamps == Stamps::Lost;
     let moved = lost || inode != manifest.inode;
     for file in &mut manifest.files {
-        let found = tree.join(&file.path).symlink_metadata();
+        let found = tree.join(&file.path.0).symlink_metadata();
         let same = found.as_ref().is_ok_and(|found| {
             found.is_file()
                 && found.len() == file.size
@@ -55,18 +57,19 @@ pub(super) fn check(entry: &Path, key: &Key, stamps: Stamps) -> Result<(), Optio
                 && (moved || found.ino() == file.inode)
         });
         let Some(found) = found.ok().filter(|_| same) else {
-            return Err(changed(&file.path));
+            return Err(changed(&file.path.0));
         };
         file.inode = found.ino();
         if found.mode() & 0o7777 != file.mode {
             // Who changes modes in a slug changes them here: the files are the same.
             let mode = fs::Permissions::from_mode(file.mode);
-            fs::set_permissions(tree.join(&file.path), mode).map_err(|_| changed(&file.path))?;
+            let path = &file.path.0;
+            fs::set_permissions(tree.join(path), mode).map_err(|_| changed(path))?;
         }
     }
     for (path, target) in &manifest.links {
-        if !fs::read_link(tree.join(path)).is_ok_and(|found| found == *target) {
-            return Err(changed(path));
+        if !fs::read_link(tree.join(&path.0)).is_ok_and(|found| found == target.0) {
+            return Err(changed(&path.0));
         }
     }
     let held = WalkDir::new(&tree).into_iter().filter_map(Result::ok);
@@ -79,11 +82,11 @@ pub(super) fn check(entry: &Path, key: &Key, stamps: Stamps) -> Result<(), Optio
     }
     if moved && !lost {
         manifest.inode = inode;
+        let path = entry.join("manifest.json");
         // Only to spare the next build this; it may be a cache that cannot be written.
-        let _ = fs::write(
-            entry.join("manifest.json"),
-            serde_json::to_vec(&manifest).unwrap_or_default(),
-        );
+        if let Ok(bytes) = json::to_vec(&manifest, &path) {
+            let _ = fs::write(path, bytes);
+        }
     }
     Ok(())
 }
@@ -111,9 +114,9 @@ fn read(entry: &Path, key: &Key) -> Result<Manifest, Option<String>> {
 fn check_bytes(tree: &Path, manifest: &Manifest) -> Result<(), PathBuf> {
     let changed = Mutex::new(None);
     let _ = tree::in_parallel(&manifest.files, |file| {
-        if sha256_of(&tree.join(&file.path)).ok().as_deref() != Some(file.sha256.as_str()) {
+        if sha256_of(&tree.join(&file.path.0)).ok().as_deref() != Some(file.sha256.as_str()) {
             let mut changed = changed.lock().unwrap_or_else(PoisonError::into_inner);
-            changed.get_or_insert_with(|| file.path.clone());
+            changed.get_or_insert_with(|| file.path.0.clone());
         }
         Ok(())
     });
@@ -136,13 +139,13 @@ pub(super) fn write_manifest(staging: &Path, key: &Key, stamps: Stamps) -> Resul
         };
         if entry.file_type().is_symlink() {
             let target = fs::read_link(path).map_err(TreeError::at(path, "read the link"))?;
-            links.push((relative.to_owned(), target));
+            links.push((PathText(relative.to_owned()), PathText(target)));
         } else if entry.file_type().is_file() {
             let metadata = path
                 .symlink_metadata()
                 .map_err(TreeError::at(path, "read"))?;
             files.push(ManifestFile {
-                path: relative.to_owned(),
+                path: PathText(relative.to_owned()),
                 size: metadata.len(),
                 modified: match stamps {
                     Stamps::Kept => metadata.mtime(),
@@ -157,7 +160,7 @@ pub(super) fn write_manifest(staging: &Path, key: &Key, stamps: Stamps) -> Resul
     let files: Vec<Mutex<ManifestFile>> = files.into_iter().map(Mutex::new).collect();
     tree::in_parallel(&files, |file| {
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = tree.join(&file.path);
+        let path = tree.join(&file.path.0);
         file.sha256 = sha256_of(&path).map_err(TreeError::at(&path, "read"))?;
         Ok(())
     })?;
@@ -174,6 +177,5 @@ pub(super) fn write_manifest(staging: &Path, key: &Key, stamps: Stamps) -> Resul
         links,
     };
     let path = staging.join("manifest.json");
-    fs::write(&path, serde_json::to_vec(&manifest).unwrap_or_default())
-        .map_err(TreeError::at(&path, "write"))
+    fs::write(&path, json::to_vec(&manifest, &path)?).map_err(TreeError::at(&path, "write"))
 }

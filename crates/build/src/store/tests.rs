@@ -1,12 +1,15 @@
 //! The store as builds use it.
 
-use super::{CacheDir, Key, Restored, Store, Tool};
+use super::{CacheDir, Key, Restored, Stamps, Store, Taken, Tool};
 use crate::cancel::Cancel;
 use crate::tree::{self, Amount, Method};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use walkdir::WalkDir;
 
 fn key(version: &str) -> Key {
@@ -90,6 +93,40 @@ fn a_cache_that_was_moved_is_trusted_when_its_bytes_are_the_same() {
     fs::remove_file(find(&again, "link")).unwrap();
     let unlinked = store.tool("erlang", &key("27"), &place, &mut made);
     assert_eq!(unlinked.unwrap(), Tool::Remade("link was changed".into()));
+}
+
+#[test]
+fn files_whose_names_are_not_utf_8_are_kept_with_their_times() {
+    let then = UNIX_EPOCH + Duration::new(1_700_000_000, 5);
+    for stamps in [Stamps::Kept, Stamps::Lost] {
+        let dir = tempfile::tempdir().unwrap();
+        let from = dir.path().join("from");
+        fs::create_dir(&from).unwrap();
+        let odd = OsStr::from_bytes(b"caf\xe9.txt");
+        fs::write(from.join(odd), "x").unwrap();
+        symlink(odd, from.join(OsStr::from_bytes(b"\xff"))).unwrap();
+        let set_time = |path: &Path| File::open(path).unwrap().set_modified(then).unwrap();
+        set_time(&from.join(odd));
+
+        let store = CacheDir::open_at(dir.path().join("cache"), stamps).unwrap();
+        store.give("modules", &key("1"), &from).unwrap();
+        store.save("_build", &key("1"), &from, &[]).unwrap();
+        if stamps == Stamps::Lost {
+            let kept = dir.path().join("cache/state/_build/tree").join(odd);
+            File::open(kept)
+                .unwrap()
+                .set_modified(SystemTime::now())
+                .unwrap();
+        }
+        let place = dir.path().join("tool");
+        let taken = store.take("modules", &key("1"), &place).unwrap();
+        assert_eq!(taken, Taken::Yes, "{stamps:?}");
+        let place = dir.path().join("state");
+        let restored = store.restore("_build", &key("1"), &place).unwrap();
+        assert!(matches!(restored, Restored::Taken(_)), "{restored:?}");
+        let time = place.join(odd).metadata().unwrap().modified().unwrap();
+        assert_eq!(time, then, "{stamps:?}");
+    }
 }
 
 fn find(below: &Path, name: &str) -> PathBuf {
