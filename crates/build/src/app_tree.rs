@@ -7,6 +7,7 @@ use crate::tree::TreeError;
 use crate::workspace::{Workspace, is_own};
 use app::Plan;
 use app::facts::join;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
@@ -47,7 +48,7 @@ pub(crate) struct Entry {
     inode: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
     File,
     Folder,

@@ -30,19 +30,48 @@ pub(crate) struct Found {
     files: usize,
 }
 
+/// What looks for secrets in bytes.
+pub(crate) struct Finders<'a> {
+    finders: Vec<(&'a str, Finder<'a>, Finder<'static>)>,
+}
+
+impl<'a> Finders<'a> {
+    pub(crate) fn of(secrets: &'a [Secret]) -> Self {
+        let finders = secrets.iter().map(|secret| {
+            let numbers = Finder::new(&numbers(&secret.text)).into_owned();
+            (secret.name.as_str(), Finder::new(&secret.text), numbers)
+        });
+        Self {
+            finders: finders.collect(),
+        }
+    }
+
+    /// The names of the secrets in a file that holds these bytes.
+    fn names_in(&self, path: &Path, bytes: Vec<u8>) -> impl Iterator<Item = &'a str> {
+        let texts = texts(bytes);
+        let is_config = path
+            .extension()
+            .is_some_and(|extension| extension == "config");
+        let finders = self.finders.iter();
+        finders.filter_map(move |(name, as_text, as_numbers)| {
+            let holds = |text: &Vec<u8>| {
+                as_text.find(text).is_some() || is_config && as_numbers.find(text).is_some()
+            };
+            texts.iter().any(holds).then_some(*name)
+        })
+    }
+
+    /// The name of the first secret in a file that holds these bytes.
+    pub(crate) fn first_in(&self, path: &Path, bytes: Vec<u8>) -> Option<&'a str> {
+        self.names_in(path, bytes).next()
+    }
+}
+
 /// Looks for secrets in folders of the app.
 pub(crate) fn find(app: &Path, folders: &[PathBuf], secrets: &[Secret]) -> BTreeMap<String, Found> {
-    let numbers: Vec<String> = secrets.iter().map(|secret| numbers(&secret.text)).collect();
-    let finders: Vec<(&str, Finder<'_>, Finder<'_>)> = secrets
-        .iter()
-        .zip(&numbers)
-        .map(|(secret, numbers)| {
-            let text = Finder::new(&secret.text);
-            (secret.name.as_str(), text, Finder::new(numbers))
-        })
-        .collect();
+    let finders = Finders::of(secrets);
     let found = Mutex::new(BTreeMap::<String, Found>::new());
-    if finders.is_empty() {
+    if secrets.is_empty() {
         return BTreeMap::new();
     }
     let files: Vec<PathBuf> = folders
@@ -52,25 +81,16 @@ pub(crate) fn find(app: &Path, folders: &[PathBuf], secrets: &[Secret]) -> BTree
     // A file that cannot be read does not ship either.
     let _ = tree::in_parallel(&files, |path| {
         let bytes = fs::read(path).unwrap_or_default();
-        let texts = texts(bytes);
-        let is_config = path
-            .extension()
-            .is_some_and(|extension| extension == "config");
-        for (name, as_text, as_numbers) in &finders {
-            let holds = |text: &Vec<u8>| {
-                as_text.find(text).is_some() || is_config && as_numbers.find(text).is_some()
-            };
-            if texts.iter().any(holds) {
-                let path = path.strip_prefix(app).unwrap_or(path);
-                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                let entry = found.entry((*name).to_owned()).or_insert_with(|| Found {
-                    first: path.to_owned(),
-                    files: 0,
-                });
-                entry.files += 1;
-                if path < entry.first {
-                    path.clone_into(&mut entry.first);
-                }
+        for name in finders.names_in(path, bytes) {
+            let path = path.strip_prefix(app).unwrap_or(path);
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            let entry = found.entry(name.to_owned()).or_insert_with(|| Found {
+                first: path.to_owned(),
+                files: 0,
+            });
+            entry.files += 1;
+            if path < entry.first {
+                path.clone_into(&mut entry.first);
             }
         }
         Ok(())

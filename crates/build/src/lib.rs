@@ -18,6 +18,7 @@ pub mod environment;
 mod error;
 pub mod explain;
 mod folder_lock;
+mod generated;
 mod given_node;
 mod graph;
 mod json;

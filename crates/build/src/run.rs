@@ -23,6 +23,7 @@ use crate::report::Report;
 use crate::secrets;
 use crate::sources::Sources;
 use crate::stable_path::{self, StablePath};
+use crate::steps::generated::Compilation;
 use crate::steps::kept_assets::AssetFiles;
 use crate::steps::{bower, package_managers, slim};
 use crate::store::Key;
@@ -81,6 +82,7 @@ pub(crate) struct Build<'a> {
     pub restored: AtomicBool,
     /// The app's own code has to be compiled again, whatever mix takes for current.
     pub compile_anew: AtomicBool,
+    pub compilation: Compilation,
     /// The assets are those of the last build.
     pub assets_placed: AtomicBool,
     /// The digests that were there before the build, by Phoenix app.
@@ -104,6 +106,8 @@ pub struct Built {
     pub launch: profile::Launch,
     /// What ships, for a front end that writes that down.
     pub components: Vec<Component>,
+    /// What compiling has created outside of `_build`, relative to the app.
+    pub(crate) generated: Vec<PathBuf>,
 }
 
 /// Builds the app; the record of what was built is in it afterwards. `course` gets what ran, in a
@@ -148,7 +152,7 @@ pub fn run(
     let left = path.leave();
     let built = result?;
     left?;
-    warn_of_secrets(plan, workspace, means.log);
+    warn_of_secrets(plan, workspace, &built.generated, means.log);
     let tests_only = workspace.environment.tests_only().is_some();
     old_caches::reclaim(plan, tests_only, workspace.store, means.log);
     let held = [tree::measure(&workspace.app), workspace.store.measure()];
@@ -157,7 +161,7 @@ pub fn run(
 }
 
 /// In what the app's code and tools have made. Sources ship as they were pushed.
-fn warn_of_secrets(plan: &Plan, workspace: &Workspace<'_>, log: &Log) {
+fn warn_of_secrets(plan: &Plan, workspace: &Workspace<'_>, generated: &[PathBuf], log: &Log) {
     let secrets = secrets::of_config_vars(&workspace.environment);
     let mut made = vec![join(&plan.app_dir.value, "_build")];
     made.extend(
@@ -166,6 +170,9 @@ fn warn_of_secrets(plan: &Plan, workspace: &Workspace<'_>, log: &Log) {
             .map(|assets| join(&assets.phoenix_dir, "priv/static")),
     );
     let mut made: Vec<PathBuf> = made.into_iter().map(PathBuf::from).collect();
+    let beside = |path: &&PathBuf| !made.iter().any(|dir| path.starts_with(dir));
+    let generated: Vec<PathBuf> = generated.iter().filter(beside).cloned().collect();
+    made.extend(generated);
     // mix.exs may have put a token into the URL of a dependency, which git keeps.
     made.extend(slim::git_configs(
         &workspace.app,
@@ -196,6 +203,7 @@ fn steps(
     *course = Course { timings, kept };
     result?;
     build.drop_executables()?;
+    let generated = build.generated_paths();
     let record = build.record.into_inner();
     let launch = build.launch.into_inner().unwrap_or_default();
     let record = record.unwrap_or_else(PoisonError::into_inner);
@@ -204,6 +212,7 @@ fn steps(
         record,
         launch,
         components,
+        generated,
     })
 }
 
@@ -252,6 +261,7 @@ impl<'a> Build<'a> {
             asset_files: Mutex::default(),
             restored: AtomicBool::new(false),
             compile_anew: AtomicBool::new(false),
+            compilation: Compilation::default(),
             assets_placed: AtomicBool::new(false),
             manifests: Mutex::new(manifests),
             brought_back: Mutex::default(),
@@ -290,7 +300,14 @@ impl<'a> Build<'a> {
             StepName::Node => self.node(),
             StepName::Hex => self.hex(),
             StepName::Restore => self.restore(),
-            StepName::Deps => self.deps(),
+            StepName::Deps => self.deps().and_then(|()| {
+                let hook_follows = self.plan.has(StepName::HookPreCompile);
+                if hook_follows {
+                    Ok(())
+                } else {
+                    self.before_compile()
+                }
+            }),
             StepName::Javascript => self.javascript(),
             StepName::Compile => self.compile(),
             StepName::Assets => self.assets(),
@@ -304,9 +321,9 @@ impl<'a> Build<'a> {
                 "hook_pre_fetch_dependencies",
                 hooks.hook_pre_fetch_dependencies.as_ref(),
             ),
-            StepName::HookPreCompile => {
-                self.hook("hook_pre_compile", hooks.hook_pre_compile.as_ref())
-            }
+            StepName::HookPreCompile => self
+                .hook("hook_pre_compile", hooks.hook_pre_compile.as_ref())
+                .and_then(|()| self.before_compile()),
             StepName::HookPostCompile => {
                 self.hook("hook_post_compile", hooks.hook_post_compile.as_ref())
             }

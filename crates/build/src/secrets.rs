@@ -1,5 +1,6 @@
 //! Which values of config vars look like secrets, and what of them is one.
 
+use crate::credentials::Credentials;
 use crate::digest::{names_the_commit, tells_builds_apart};
 use crate::environment::Environment;
 use base64::Engine as _;
@@ -61,6 +62,36 @@ pub(crate) fn of_config_vars(environment: &Environment) -> Vec<Secret> {
                 }),
         );
     }
+    secrets
+}
+
+/// What must not be in a file that is kept for the next build: values of config vars, and all that
+/// gives access to what is fetched.
+#[must_use]
+pub(crate) fn not_to_keep(environment: &Environment) -> Vec<Secret> {
+    let secret = |name: &str, text: &str| Secret {
+        name: name.to_owned(),
+        text: text.to_owned(),
+    };
+    let mut secrets = Vec::new();
+    for (name, value) in environment.config_vars() {
+        let is_of_user = !names_the_commit(name) && !tells_builds_apart(name);
+        // `production`: a word of any program.
+        let is_word = value.trim().bytes().all(|byte| byte.is_ascii_lowercase());
+        if is_of_user && (!is_word || is_secret(name, value)) {
+            secrets.extend(lines(value).map(|line| secret(name, line)));
+        }
+    }
+    for (name, value) in environment.all() {
+        let infos = user_infos(value).into_iter();
+        // `git@` is no secret, and a part of many an address.
+        let infos = infos.filter(|info| info.contains(':') || info.len() >= SHORTEST_TO_HIDE);
+        secrets.extend(infos.map(|info| secret(name, info)));
+    }
+    let credentials = Credentials::of(environment).secrets();
+    let credentials = credentials.iter();
+    secrets.extend(credentials.map(|text| secret("a credential", text)));
+    secrets.retain(|secret| secret.text.len() >= SHORTEST_TO_HIDE);
     secrets
 }
 
@@ -151,10 +182,13 @@ fn is_random(value: &str) -> bool {
 
 /// Of a key in several lines its first are the same in every key.
 fn longest_line(value: &str) -> Option<&str> {
+    lines(value).max_by_key(|line| line.len())
+}
+
+/// The lines of a value that say something, as those around a key do not.
+fn lines(value: &str) -> impl Iterator<Item = &str> {
     let lines = value.lines().map(str::trim);
-    lines
-        .filter(|line| !line.starts_with("-----"))
-        .max_by_key(|line| line.len())
+    lines.filter(|line| !line.starts_with("-----"))
 }
 
 #[cfg(test)]
@@ -248,6 +282,38 @@ mod tests {
         ] {
             assert_eq!(without_user_info(url).as_deref(), without);
         }
+    }
+
+    #[test]
+    fn no_value_of_a_config_var_and_nothing_that_fetches_is_kept() {
+        let process = Env::from([("HEX_REPOS_KEY".into(), "key-of-hex".into())]);
+        let vars = [
+            ("GREETING", "Good day"),
+            ("API_PASSWORD", "onlyletters"),
+            ("NODE_ENV", "production"),
+            ("POOL", "10"),
+            ("SOURCE_VERSION", "0123456789abcdef"),
+            ("MIXPACK_APP_RELATIVE_PATH", "apps/backend"),
+            ("PEM", "-----BEGIN\nMIIEvQIBADAN\nQIBADAN\n-----END"),
+            ("GIT_CREDENTIALS", "https://me:t0ken-x@git.example"),
+        ];
+        let vars = vars.map(|(name, value)| (name.into(), value.into()));
+        let found = not_to_keep(&Environment::new(process, vars.into()));
+        let mut texts: Vec<&str> = found.iter().map(|secret| secret.text.as_str()).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let expected = [
+            "Good day",
+            "MIIEvQIBADAN",
+            "QIBADAN",
+            "bWU6dDBrZW4teA==",
+            "https://me:t0ken-x@git.example",
+            "key-of-hex",
+            "me:t0ken-x",
+            "onlyletters",
+            "t0ken-x",
+        ];
+        assert_eq!(texts, expected);
     }
 
     #[test]

@@ -43,6 +43,11 @@ impl Source {
             && (self.size, self.modified) == (entry.size, entry.modified)
     }
 
+    /// All but its time.
+    fn content(&self) -> (&str, bool, bool) {
+        (&self.sha256, self.executable, self.link)
+    }
+
     fn of(entry: &Entry, known: Option<&Self>) -> io::Result<Self> {
         let link = entry.kind == Kind::Link;
         let sha256 = match known.filter(|known| known.looks_like(entry)) {
@@ -107,6 +112,34 @@ impl Sources {
         Ok(())
     }
 
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        self.0.contains_key(path)
+    }
+
+    /// Whether this is the content, and mode, of a file or link.
+    pub(crate) fn is_same(&self, path: &Path, entry: &Entry) -> bool {
+        let known = self.0.get(path).zip(Source::of(entry, None).ok());
+        known.is_some_and(|(known, now)| known.content() == now.content())
+    }
+
+    /// In words, the first file in which the app is not as it was.
+    pub(crate) fn first_difference(&self, now: &Self) -> Option<String> {
+        let changed = now.0.iter().find_map(|(path, source)| {
+            let how = match self.0.get(path) {
+                None => "is new",
+                Some(then) if then.content() != source.content() => "changed",
+                Some(_) => return None,
+            };
+            Some((path, how))
+        });
+        let removed = || {
+            let path = self.0.keys().find(|path| !now.0.contains_key(*path))?;
+            Some((path, "was removed"))
+        };
+        let (path, how) = changed.or_else(removed)?;
+        Some(format!("{} {how}", path.0.display()))
+    }
+
     /// A digest of all names and contents, in hex.
     #[must_use]
     pub(crate) fn digest(&self) -> String {
@@ -115,8 +148,9 @@ impl Sources {
             let path = path.as_os_str().as_bytes();
             hasher.update(path.len().to_le_bytes());
             hasher.update(path);
-            hasher.update(&source.sha256);
-            hasher.update([u8::from(source.executable), u8::from(source.link)]);
+            let (sha256, executable, link) = source.content();
+            hasher.update(sha256);
+            hasher.update([u8::from(executable), u8::from(link)]);
         }
         hex(&hasher.finalize())
     }

@@ -14,6 +14,7 @@ mod tests;
 
 pub use cache_dir::CacheDir;
 pub(crate) use cache_dir::real_folder;
+pub(crate) use key::differences;
 
 use crate::tree::{Amount, TreeError};
 use std::collections::BTreeMap;
@@ -104,6 +105,9 @@ pub trait Store: Sync {
     /// Keeps a copy of `from` in place of what was kept before; `skip` names folders, relative to
     /// `from`, that are left out.
     fn save(&self, name: &str, key: &Key, from: &Path, skip: &[&str]) -> Result<Amount, TreeError>;
+
+    /// Drops kept state.
+    fn drop_state(&self, name: &str) -> Result<(), TreeError>;
 
     /// A folder that a tool may use as its own download cache.
     fn scratch(&self, name: &str) -> Result<PathBuf, TreeError>;

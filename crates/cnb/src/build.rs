@@ -98,6 +98,7 @@ fn carried_out(
         record,
         launch,
         components,
+        ..
     } = built;
     let step = log.step("Layers");
     layers.write_launch(&context.app_dir, &launch)?;

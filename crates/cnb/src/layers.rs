@@ -47,7 +47,7 @@ fn cache_of_tool(name: &str) -> &'static str {
 
 /// The cache layer that state is kept in.
 fn cache_of_state(name: &str) -> &'static str {
-    if name.starts_with("_build") {
+    if name.starts_with("_build") || name.starts_with("generated") {
         "compiled"
     } else if name.starts_with("deps") {
         "deps"
@@ -270,6 +270,10 @@ impl Store for Layers {
 
     fn save(&self, name: &str, key: &Key, from: &Path, skip: &[&str]) -> Result<Amount, TreeError> {
         self.cache(cache_of_state(name)).save(name, key, from, skip)
+    }
+
+    fn drop_state(&self, name: &str) -> Result<(), TreeError> {
+        self.cache(cache_of_state(name)).drop_state(name)
     }
 
     fn scratch(&self, name: &str) -> Result<PathBuf, TreeError> {

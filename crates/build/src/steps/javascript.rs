@@ -3,6 +3,8 @@
 use crate::command::Tool;
 use crate::digest::{Salted, of_paths};
 use crate::error::{Doing, Error};
+use crate::generated::Touched;
+use crate::json::{self, PathText};
 use crate::log::{StepLog, seconds};
 use crate::run::Build;
 use crate::store::{Key, Taken};
@@ -10,15 +12,18 @@ use crate::tree::TreeError;
 use app::facts::join;
 use app::package_manager::Manager;
 use app::plan::{AssetBuild, Assets, Install, StepName};
+use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 impl Build<'_> {
     pub(crate) fn javascript(&self) -> Result<(), Error> {
         let log = self.means.log.step("Installing JavaScript dependencies");
+        let known = self.known_installs();
         // A last hook may want them, whatever the assets want.
         let wanted = self.node_modules_ship() || self.plan.hooks.post_compile.is_some();
-        if self.assets_are_kept() && !wanted {
+        let only_modules = known.as_ref().is_some_and(|known| known.beside.is_none());
+        if self.assets_are_kept() && !wanted && only_modules {
             let installs = self.plan.assets.iter().filter_map(|a| a.install.as_ref());
             for install in installs {
                 if let Ok(key) = self.node_modules_key(install)? {
@@ -26,13 +31,15 @@ impl Build<'_> {
                 }
             }
             self.has_kept(StepName::Javascript);
+            self.installs_skipped();
             log.detail("not needed: the assets are those of the last build");
-            return Ok(());
+            return self.installs_ended();
         }
+        let turn = self.turn();
         let mut kept = true;
         for assets in &self.plan.assets {
             if let Some(install) = &assets.install {
-                kept &= self.install(install, &log)?;
+                kept &= self.install(install, known.as_ref(), &log)?;
             }
             if assets.bower {
                 self.bower(&assets.assets_dir, &log)?;
@@ -43,19 +50,59 @@ impl Build<'_> {
             self.has_kept(StepName::Javascript);
         }
         log.detail(&format!("done in {}", seconds(log.elapsed())));
-        Ok(())
+        drop(turn);
+        self.installs_ended()
+    }
+
+    /// What installing has created in earlier builds; `None` where none has told.
+    pub(crate) fn known_installs(&self) -> Option<Installs> {
+        let note = self.workspace.store.read_note(INSTALLS)?;
+        serde_json::from_str(&note).ok()
+    }
+
+    /// Writes down what installing has created in this build.
+    pub(crate) fn note_installs<'p>(
+        &self,
+        touched: impl Iterator<Item = &'p PathBuf>,
+        unclear: bool,
+    ) -> Result<(), Error> {
+        let mut installs = Installs {
+            unclear,
+            ..Installs::default()
+        };
+        for path in touched {
+            let place = if path.iter().any(|part| part == MODULES) {
+                &mut installs.modules
+            } else {
+                &mut installs.beside
+            };
+            place.get_or_insert_with(|| PathText(path.clone()));
+        }
+        let note = json::to_string(&installs, INSTALLS)?;
+        Ok(self.workspace.store.write_note(INSTALLS, &note)?)
     }
 
     /// Whether `node_modules` is that of the last build.
-    fn install(&self, install: &Install, log: &StepLog<'_>) -> Result<bool, Error> {
+    fn install(
+        &self,
+        install: &Install,
+        known: Option<&Installs>,
+        log: &StepLog<'_>,
+    ) -> Result<bool, Error> {
         // In the real folder: npm replaces node_modules as a whole, also where it is a link.
         let folder = self.workspace.real(Path::new(&install.dir));
         let modules = folder.join("node_modules");
         let (store, name) = (self.workspace.store, kept_name(install));
         log.detail(&install.why);
         let key = self.node_modules_key(install)?;
-        match &key {
-            Ok(key) => match store.take(&name, key, &modules)? {
+        // Of packages that nobody has watched, what they create would be missing.
+        let why = known.map(Installs::why);
+        match (&key, &why) {
+            (Err(why), _) | (_, Some(Some(why))) => {
+                log.detail(&format!("installed in every build: {why}"));
+            }
+            (Ok(_), None) => {}
+            (Ok(key), Some(None)) => match store.take(&name, key, &modules)? {
                 Taken::Yes => {
                     log.detail("kept from the last build: what decides them is the same");
                     return Ok(true);
@@ -65,7 +112,6 @@ impl Build<'_> {
                     log.warning(&format!("what was kept could not be used: {reason}"));
                 }
             },
-            Err(why) => log.detail(&format!("installed in every build: {why}")),
         }
         let (program, args) = words(&install.command);
         log.detail(&format!(
@@ -79,7 +125,10 @@ impl Build<'_> {
             lockfile: install.lockfile.clone(),
         };
         let tool = Tool::new(program, &args, &folder, &self.env);
+        let before = self.entries()?;
         self.run_tool(doing, &tool, log)?;
+        let after = self.entries()?;
+        self.installed(created_by(install, Touched::between(&before, &after)))?;
         // Yarn's other way of installing puts nothing there, or not all.
         if let Ok(key) = &key
             && modules.is_dir()
@@ -249,6 +298,47 @@ impl Build<'_> {
 /// The functions of the Phoenix static buildpack that scripts call. The log indents by itself.
 const FUNCTIONS: &str =
     "info() { echo \"$*\"; }\nindent() { cat; }\nhead() { echo; echo \"$*\"; }\n";
+
+/// The note on what installing packages creates beside `node_modules`: a package that is installed runs
+/// scripts, which a `node_modules` from the cache does not.
+const INSTALLS: &str = "installs.json";
+
+const MODULES: &str = "node_modules";
+
+/// Of each kind one path.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Installs {
+    /// Outside of any `node_modules`.
+    beside: Option<PathText>,
+    /// In a `node_modules` that isn't kept: of a workspace, of a package that is linked.
+    modules: Option<PathText>,
+    /// They may be from compiling, which ran at the same time.
+    pub(crate) unclear: bool,
+}
+
+impl Installs {
+    /// Why packages have to be installed, though `node_modules` is kept.
+    fn why(&self) -> Option<String> {
+        let path = self.beside.as_ref().or(self.modules.as_ref())?;
+        let path = path.0.display();
+        Some(if self.unclear {
+            format!("it or compiling creates {path}")
+        } else {
+            format!("it creates {path}")
+        })
+    }
+}
+
+/// What an installation created or changed, but for what its package manager needs for itself.
+fn created_by(install: &Install, touched: Touched) -> Touched {
+    let dir = Path::new(&install.dir);
+    let own = [".yarn", ".pnp.cjs", ".pnp.data.json", ".pnp.loader.mjs"].map(|own| dir.join(own));
+    let lockfile = install.lockfile.as_deref().map(Path::new);
+    let is_own = |path: &PathBuf| {
+        own.iter().any(|own| path.starts_with(own)) || Some(path.as_path()) == lockfile
+    };
+    touched.without(is_own)
+}
 
 /// What the `node_modules` of a folder is kept as.
 fn kept_name(install: &Install) -> String {

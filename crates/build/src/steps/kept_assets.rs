@@ -2,6 +2,7 @@
 //! need not be made again, and what npm installs need not be there.
 
 use crate::app_tree::Entries;
+use crate::command::Env;
 use crate::digest::{Salted, tells_builds_apart};
 use crate::error::Error;
 use crate::json;
@@ -50,9 +51,7 @@ impl Build<'_> {
             return Ok(None);
         }
         let salted = Salted::of(self.workspace.store)?;
-        let mut env = self.workspace.environment.for_commands();
-        let exported = plan.exported.iter().chain(&plan.shell_variables);
-        env.extend(exported.map(|(name, value)| (name.into(), value.into())));
+        let env = self.seen_by_the_app();
         let environment = salted.variables(&env, |name| !tells_builds_apart(name));
         let node = plan.node.as_ref().map(|node| node.version.clone());
         let how = json::to_string(&(&plan.assets, &plan.phoenix_ex), "assets")?;
@@ -68,6 +67,14 @@ impl Build<'_> {
             .map(|(name, value)| (name.to_owned(), value)),
         );
         Ok(Some(key))
+    }
+
+    /// The variables that the app's code may read.
+    pub(crate) fn seen_by_the_app(&self) -> Env {
+        let mut env = self.workspace.environment.for_commands();
+        let exported = self.plan.exported.iter().chain(&self.plan.shell_variables);
+        env.extend(exported.map(|(name, value)| (name.into(), value.into())));
+        env
     }
 
     /// Takes the assets of the last build, if this one would make the same.
@@ -108,6 +115,17 @@ impl Build<'_> {
             return Ok(false);
         }
         let log = self.means.log.step("Building assets");
+        if let Some(path) = self.generated_difference() {
+            // The key is of what was pushed; what compiling makes of that may be new all the same.
+            log.detail(&format!(
+                "to be built, since {}, which compiling creates, is not as in the last build",
+                path.display()
+            ));
+            drop(log);
+            tree::remove(&waiting)?;
+            self.install_after_all()?;
+            return Ok(false);
+        }
         // Where commands see them: a file beside the links may be among them.
         let amount = tree::transfer(&waiting, &self.dir, Method::Link, |path| {
             let place = self.dir.join(path);

@@ -32,16 +32,25 @@ impl Build<'_> {
         }
         let shown = format!("mix {}", args.join(" "));
         let settled = self.is_settled(&args, &shown, &log)?;
+        let mut touched = None;
         if settled {
             log.detail(
                 "not needed: what is asked for is in place, and the same as in the last build",
             );
         } else {
             log.detail(&format!("$ {shown}"));
+            let before = self.entries()?;
             self.get_deps(&args, &shown, &credentials, &log)?;
+            touched = self.touched_by_deps_get(&before)?;
         }
         self.path.open_dependencies()?;
-        if !settled {
+        if let Some(path) = touched {
+            let path = path.display();
+            log.detail(&format!(
+                "needed in every build: it creates or changes {path}"
+            ));
+            self.forget_settled();
+        } else if !settled {
             self.keep_settled(&args, &shown, &log)?;
         }
         self.renew_stale(&log)?;
@@ -108,13 +117,26 @@ impl Build<'_> {
     /// Compiles, drops dependencies that are no longer used, and asks what only mix can say: all
     /// in one VM, whose start would cost more than the last two.
     pub(crate) fn compile(&self) -> Result<(), Error> {
+        let turn = self.turn();
+        let before = self.entries()?;
+        let mut log = self.run_compiler()?;
+        if self.must_compile_everything(&before, &log)? {
+            drop(log);
+            log = self.run_compiler()?;
+        }
+        self.compiled(&before)?;
+        drop(turn);
+        self.after_compile(log)
+    }
+
+    fn run_compiler(&self) -> Result<StepLog<'_>, Error> {
         let begun = SystemTime::now();
         if self.plan.hooks.hook_compile.is_some() {
             self.hook("hook_compile", self.plan.hooks.hook_compile.as_ref())?;
             let log = self.means.log.step("Looking at the project");
             self.ask(&log, Doing::Answers, None)?;
             self.settle_path_deps(&log, begun)?;
-            return self.after_compile(log);
+            return Ok(log);
         }
         let log = self.means.log.step("Compiling");
         let command = if self.compile_anew.load(Ordering::SeqCst) {
@@ -126,7 +148,7 @@ impl Build<'_> {
         self.ask(&log, Doing::Compile, Some(command))?;
         self.settle_path_deps(&log, begun)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
-        self.after_compile(log)
+        Ok(log)
     }
 
     /// mix touches `compile.lock` when it has compiled other dependencies, and path dependencies
@@ -189,7 +211,7 @@ impl Build<'_> {
         )?;
         let answers = Answers::read(&written).map_err(TreeError::at(&written, "read"))?;
         self.resolve(log, &answers)?;
-        // Set once: there is one compile step.
+        // The same where mix is asked again.
         let _ = self.answers.set(answers);
         Ok(())
     }

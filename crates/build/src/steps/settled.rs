@@ -54,6 +54,12 @@ impl Build<'_> {
         Ok(())
     }
 
+    /// Has `mix deps.get` run in the next build.
+    pub(crate) fn forget_settled(&self) {
+        // Where there is no room for this, there is none for what was kept of this build either.
+        let _ = self.workspace.store.write_note(&self.settled_note(), "");
+    }
+
     /// A digest of all that `mix deps.get` goes by beside the registry, if nothing is to be fetched.
     fn settled(
         &self,

@@ -79,7 +79,7 @@ impl Build<'_> {
         }
         let mut task = vec![STALE_TASK];
         task.extend(dependencies.iter().map(String::as_str));
-        self.mix(Doing::Compile, &[&task], "mix deps.compile", log)
+        self.watch_renewal(|| self.mix(Doing::Compile, &[&task], "mix deps.compile", log))
     }
 
     fn variables(&self) -> Result<Variables, Error> {
@@ -99,7 +99,7 @@ impl Build<'_> {
     }
 
     /// The names of variables that came, went or have another value than in the last build.
-    fn changed_variables(&self) -> Result<BTreeSet<String>, Error> {
+    pub(crate) fn changed_variables(&self) -> Result<BTreeSet<String>, Error> {
         let note = self.workspace.store.read_note(&self.variables_note());
         let Some(then) = note.and_then(|note| serde_json::from_str::<Variables>(&note).ok()) else {
             return Ok(BTreeSet::new());

@@ -262,6 +262,7 @@ impl Build<'_> {
                 megabytes(amount.bytes)
             ));
         }
+        self.save_generated(log)?;
         self.save_assets(log)?;
         self.save_variables()?;
         let unknown = Sources::default();

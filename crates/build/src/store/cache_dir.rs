@@ -317,6 +317,10 @@ impl Store for CacheDir {
         Ok(amount)
     }
 
+    fn drop_state(&self, name: &str) -> Result<(), TreeError> {
+        self.discard(&self.folder("state", name)?)
+    }
+
     fn scratch(&self, name: &str) -> Result<PathBuf, TreeError> {
         let folder = self.folder("scratch", name)?;
         real_folder(&folder)?;

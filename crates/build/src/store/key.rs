@@ -18,7 +18,7 @@ pub(super) fn digest(key: &Key) -> String {
 }
 
 /// In words, every way in which two keys differ.
-pub(super) fn differences(kept: &Key, wanted: &Key) -> Vec<String> {
+pub(crate) fn differences(kept: &Key, wanted: &Key) -> Vec<String> {
     let names: BTreeSet<&String> = kept.keys().chain(wanted.keys()).collect();
     names
         .into_iter()

@@ -1,0 +1,562 @@
+//! Files that compiling creates in the app outside of `_build`: a NIF in `priv`, code that a macro
+//! writes to `lib`. The second build compiles nothing, so it doesn't create them either. They are
+//! kept with `_build` and come back if everything that compiling depends on is the same. Otherwise
+//! the app's own code is compiled from scratch.
+
+use crate::app_tree::{Entries, Entry, Kind};
+use crate::baked::Finders;
+use crate::digest::{hex, sha256_of};
+use crate::json::PathText;
+use crate::sources::Sources;
+use crate::store::Key;
+use crate::tree::{self, Method, TreeError};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, Permissions};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What commands did to the app while a step ran.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Touched {
+    pub(crate) created: BTreeSet<PathBuf>,
+    /// Or removed.
+    pub(crate) changed: BTreeSet<PathBuf>,
+}
+
+impl Touched {
+    pub(crate) fn between(before: &Entries, after: &Entries) -> Self {
+        let created = after.keys().filter(|path| !before.contains_key(*path));
+        let differs = |(path, entry): &(&PathBuf, &Entry)| {
+            !after.get(*path).is_some_and(|after| after.is_as(entry))
+        };
+        Self {
+            created: created.cloned().collect(),
+            changed: before
+                .iter()
+                .filter(differs)
+                .map(|(path, _)| path.clone())
+                .collect(),
+        }
+    }
+
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.created.extend(other.created);
+        self.changed.extend(other.changed);
+    }
+
+    pub(crate) fn without(mut self, skipped: impl Fn(&PathBuf) -> bool) -> Self {
+        self.created.retain(|path| !skipped(path));
+        self.changed.retain(|path| !skipped(path));
+        self
+    }
+
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.created.iter().chain(&self.changed)
+    }
+}
+
+/// A file, link or folder that compiling created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Made {
+    pub(crate) kind: Kind,
+    /// Of a file's bytes, in hex.
+    pub(crate) sha256: String,
+    /// Where a link leads.
+    pub(crate) target: Option<PathText>,
+    /// As in chmod(1).
+    pub(crate) mode: u32,
+    /// Since 1970, in seconds and nanoseconds.
+    pub(crate) modified: (i64, i64),
+}
+
+impl Made {
+    fn of(entry: &Entry, target: Option<PathText>) -> Self {
+        Self {
+            kind: entry.kind,
+            sha256: String::new(),
+            target,
+            mode: entry.mode,
+            modified: entry.modified,
+        }
+    }
+}
+
+/// What is kept of a build's generated files, beside the files themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Generated {
+    /// What compiling depends on beside `sources`.
+    pub(crate) key: Key,
+    /// The app when compiling began; only written down where something is generated.
+    pub(crate) sources: Sources,
+    pub(crate) files: BTreeMap<PathText, Made>,
+    /// Files that were there before, pushed or created by a hook, and what compiling left: a digest, or
+    /// nothing where it removed them.
+    pub(crate) changed: BTreeMap<PathText, Option<String>>,
+    /// A file that isn't kept, and why.
+    pub(crate) not_kept: Option<(PathText, String)>,
+    /// A file that may be from compiling or from installing packages, which ran at the same time.
+    pub(crate) unclear: Option<PathText>,
+}
+
+impl Generated {
+    /// Whether compiling does nothing outside of `_build` but what mix itself repeats when it has to.
+    pub(crate) fn is_nothing(&self) -> bool {
+        let is_tracked = |path: &PathText| is_tracked(&path.0, &self.sources);
+        self.files.keys().all(is_tracked) && self.changed.is_empty() && self.unclear.is_none()
+    }
+
+    /// Why the files can't come back as they were, whatever they were generated from.
+    pub(crate) fn cannot_come_back(&self) -> Option<String> {
+        let changes = self.changed.iter().next().map(|(path, after)| {
+            let what = if after.is_some() {
+                "changes"
+            } else {
+                "removes"
+            };
+            format!("compiling {what} {}", path.0.display())
+        });
+        let unclear = self.unclear.as_ref().map(|path| {
+            let path = path.0.display();
+            format!("either compiling or installing JavaScript packages creates {path}")
+        });
+        let not_kept = self.not_kept.as_ref().map(|(path, why)| {
+            let path = path.0.display();
+            format!("compiling creates {path}, which isn't kept: {why}")
+        });
+        unclear.or(not_kept).or(changes)
+    }
+
+    /// Why the app has to be compiled from scratch, if so: then no file comes back. `changed` says what
+    /// else is different.
+    pub(crate) fn why_from_scratch(
+        &self,
+        sources: &Sources,
+        changed: impl FnOnce() -> Option<String>,
+    ) -> Option<String> {
+        if self.is_nothing() {
+            return None;
+        }
+        self.cannot_come_back().or_else(|| {
+            let changed = self.sources.first_difference(sources).or_else(changed)?;
+            let is_folder = |made: &Made| made.kind == Kind::Folder;
+            let mut files = self.files.iter();
+            let file = files
+                .find(|(_, made)| !is_folder(made))
+                .map(|(path, _)| path);
+            let path = file.or(self.files.keys().next())?.0.display();
+            Some(format!("compiling creates {path}, and {changed}"))
+        })
+    }
+
+    /// The files that come back: those that mix keeps track of, in any case; `sources` is the app.
+    pub(crate) fn tracked(&self, sources: &Sources) -> BTreeMap<&PathText, &Made> {
+        let files = self.files.iter();
+        files
+            .filter(|(path, _)| is_tracked(&path.0, sources))
+            .collect()
+    }
+
+    /// The first file that is another than in `other`: assets may be made of it.
+    pub(crate) fn difference(&self, other: &Self) -> Option<PathBuf> {
+        let (ours, theirs) = (self.contents(), other.contents());
+        let mut paths = ours.keys().chain(theirs.keys());
+        let found = paths.find(|path| ours.get(*path) != theirs.get(*path))?;
+        Some(found.to_path_buf())
+    }
+
+    fn contents(&self) -> BTreeMap<&Path, String> {
+        let files = self.files.iter().map(|(path, made)| {
+            let executable = made.mode & 0o100 != 0 && made.kind == Kind::File;
+            let content = (made.kind, &made.sha256, &made.target, executable);
+            (path.0.as_path(), format!("{content:?}"))
+        });
+        let changed = self.changed.iter();
+        let changed = changed.map(|(path, after)| (path.0.as_path(), format!("{after:?}")));
+        files.chain(changed).collect()
+    }
+
+    /// What the last build generated and compiling has not generated now; `before` is the app when it
+    /// began.
+    pub(crate) fn missing<'a>(&'a self, before: &Entries, now: &Entries) -> Option<&'a Path> {
+        let is_gone = |path: &&PathText| !now.contains_key(&path.0);
+        let as_before = |path: &&PathText| {
+            let both = before.get(&path.0).zip(now.get(&path.0));
+            both.is_some_and(|(before, now)| now.is_as(before))
+        };
+        let gone = self.files.keys().find(is_gone);
+        let found = gone.or_else(|| self.changed.keys().find(as_before))?;
+        Some(&found.0)
+    }
+}
+
+/// Whether mix itself looks after a file: leex and yecc write `x.erl` beside `x.xrl` or `x.yrl`, again
+/// where it is missing or older.
+fn is_tracked(path: &Path, sources: &Sources) -> bool {
+    let is_erl = path.extension().is_some_and(|extension| extension == "erl");
+    is_erl
+        && ["xrl", "yrl"]
+            .iter()
+            .any(|from| sources.has(&path.with_extension(from)))
+}
+
+/// What compiling left of a file that was there before, in a word that changes with its content.
+pub(crate) fn content_of(entry: &Entry) -> String {
+    let content = match entry.kind {
+        Kind::File => sha256_of(&entry.place).ok(),
+        Kind::Link => fs::read_link(&entry.place)
+            .ok()
+            .map(|target| hex(target.as_os_str().as_bytes())),
+        Kind::Folder => None,
+    };
+    format!("{:?} {:o} {content:?}", entry.kind, entry.mode)
+}
+
+/// Describes files that can't be read.
+pub(crate) fn without_content(
+    paths: &BTreeSet<PathBuf>,
+    entries: &Entries,
+) -> BTreeMap<PathText, Made> {
+    let files = paths.iter().filter_map(|path| {
+        let made = Made::of(entries.get(path)?, None);
+        Some((PathText(path.clone()), made))
+    });
+    files.collect()
+}
+
+/// Reads files that were set aside: fills in their digests, and gives the first that holds a secret
+/// and whose it is.
+pub(crate) fn read(
+    files: &mut BTreeMap<PathText, Made>,
+    aside: &Path,
+    secrets: &Finders<'_>,
+) -> Result<Option<(PathText, String)>, TreeError> {
+    let mut found = None;
+    for (path, made) in files.iter_mut().filter(|(_, made)| made.kind == Kind::File) {
+        let place = aside.join(&path.0);
+        let bytes = fs::read(&place).map_err(TreeError::at(&place, "read"))?;
+        made.sha256 = hex(&Sha256::digest(&bytes));
+        if found.is_none() {
+            let name = secrets.first_in(&path.0, bytes);
+            found = name.map(|name| (path.clone(), name.to_owned()));
+        }
+    }
+    Ok(found)
+}
+
+/// Copies generated files to `to`, and describes them.
+pub(crate) fn set_aside(
+    paths: &BTreeSet<PathBuf>,
+    entries: &Entries,
+    to: &Path,
+) -> Result<BTreeMap<PathText, Made>, TreeError> {
+    let found: Vec<(&PathBuf, &Entry)> = paths
+        .iter()
+        .filter_map(|path| Some((path, entries.get(path)?)))
+        .collect();
+    let items = found.iter();
+    let items = items.map(|(path, entry)| (path.as_path(), entry.place.as_path()));
+    tree::gather(items, to, Method::Copy)?;
+    let described = found.into_iter().map(|(path, entry)| {
+        let place = to.join(path);
+        let target = match entry.kind {
+            Kind::Link => {
+                let target = fs::read_link(&place).map_err(TreeError::at(&place, "read"))?;
+                Some(PathText(target))
+            }
+            _ => None,
+        };
+        Ok((PathText(path.clone()), Made::of(entry, target)))
+    });
+    described.collect()
+}
+
+/// Puts files back into `root`, the app as commands see it, with the times that they had. Where one
+/// is missing, or something is in its way, nothing is done and its path is given.
+pub(crate) fn put_back<'a>(
+    files: &BTreeMap<&'a PathText, &'a Made>,
+    kept: &Path,
+    root: &Path,
+    entries: &Entries,
+) -> Result<Result<(), &'a Path>, TreeError> {
+    if let Some((path, _)) = files.iter().find(|(path, made)| {
+        let is_folder = |path: &Path| entries.get(path).is_none_or(|e| e.kind == Kind::Folder);
+        let in_the_way = match made.kind {
+            Kind::Folder => !is_folder(&path.0),
+            _ => root.join(&path.0).symlink_metadata().is_ok(),
+        };
+        let is_lost = made.kind == Kind::File && !kept.join(&path.0).is_file();
+        // Through no link: it may lead out of the app.
+        in_the_way || is_lost || !path.0.ancestors().skip(1).all(is_folder)
+    }) {
+        return Ok(Err(&path.0));
+    }
+    let all = |kind| files.iter().filter(move |(_, made)| made.kind == kind);
+    for (path, _) in all(Kind::Folder) {
+        let place = root.join(&path.0);
+        fs::create_dir_all(&place).map_err(TreeError::at(&place, "create the folder"))?;
+    }
+    let items: Vec<(&Path, PathBuf)> = all(Kind::File)
+        .map(|(path, _)| (path.0.as_path(), kept.join(&path.0)))
+        .collect();
+    let items = items.iter().map(|(path, place)| (*path, place.as_path()));
+    tree::gather(items, root, Method::Copy)?;
+    for (path, made) in all(Kind::Link) {
+        let place = root.join(&path.0);
+        let target = made
+            .target
+            .as_ref()
+            .map_or(Path::new(""), |target| &target.0);
+        let folder = place.parent().unwrap_or(root);
+        fs::create_dir_all(folder)
+            .and_then(|()| symlink(target, &place))
+            .map_err(TreeError::at(&place, "link"))?;
+    }
+    // Children first: a folder's time changes with what it holds, and its mode may forbid that.
+    for (path, made) in files
+        .iter()
+        .rev()
+        .filter(|(_, made)| made.kind != Kind::Link)
+    {
+        let place = root.join(&path.0);
+        restore_looks(&place, made).map_err(TreeError::at(&place, "set the time of"))?;
+    }
+    Ok(Ok(()))
+}
+
+fn restore_looks(place: &Path, made: &Made) -> std::io::Result<()> {
+    let (seconds, nanos) = made.modified;
+    let since = u64::try_from(seconds).ok().zip(u32::try_from(nanos).ok());
+    let since = since.map(|(seconds, nanos)| Duration::new(seconds, nanos));
+    let time = since.and_then(|since| UNIX_EPOCH.checked_add(since));
+    File::open(place)?.set_modified(time.unwrap_or_else(SystemTime::now))?;
+    fs::set_permissions(place, Permissions::from_mode(made.mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app_tree::entries_of;
+    use crate::secrets::Secret;
+    use tempfile::TempDir;
+
+    struct App(TempDir);
+
+    impl App {
+        fn of(files: &[&str]) -> Self {
+            let app = Self(tempfile::tempdir().unwrap());
+            for file in files {
+                app.write(file, file);
+            }
+            app
+        }
+
+        fn at(&self, path: &str) -> PathBuf {
+            self.0.path().join(path)
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            let place = self.at(path);
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            fs::write(place, text).unwrap();
+        }
+
+        fn entries(&self) -> Entries {
+            entries_of(self.0.path())
+        }
+
+        fn sources(&self) -> Sources {
+            Sources::of(&self.entries(), &Sources::default()).unwrap()
+        }
+    }
+
+    /// What is kept of files that compiling has just created, and where their copies are.
+    fn kept(app: &App, before: &Entries, sources: Sources) -> (Generated, TempDir) {
+        let after = app.entries();
+        let aside = tempfile::tempdir().unwrap();
+        let touched = Touched::between(before, &after);
+        let mut files = set_aside(&touched.created, &after, aside.path()).unwrap();
+        read(&mut files, aside.path(), &Finders::of(&[])).unwrap();
+        let changed = touched.changed.into_iter();
+        let changed = changed.map(|path| {
+            let left = after.get(&path).map(content_of);
+            (PathText(path), left)
+        });
+        let generated = Generated {
+            files,
+            changed: changed.collect(),
+            sources,
+            ..Generated::default()
+        };
+        let json = serde_json::to_string(&generated).unwrap();
+        assert_eq!(serde_json::from_str::<Generated>(&json).unwrap(), generated);
+        (generated, aside)
+    }
+
+    #[test]
+    fn files_links_folders_modes_and_times_come_back() {
+        let app = App::of(&["lib/a.ex"]);
+        let before = app.entries();
+        app.write("priv/native/run.sh", "#!/bin/sh");
+        let script = app.at("priv/native/run.sh");
+        fs::set_permissions(&script, Permissions::from_mode(0o750)).unwrap();
+        fs::create_dir(app.at("priv/native/empty")).unwrap();
+        symlink("run.sh", app.at("priv/native/link")).unwrap();
+        let (generated, aside) = kept(&app, &before, app.sources());
+        let after = app.entries();
+        let files = generated.files.iter().collect();
+        fs::remove_dir_all(app.at("priv/native")).unwrap();
+        // An archive may lose an empty folder.
+        fs::remove_dir(aside.path().join("priv/native/empty")).unwrap();
+        let root = app.0.path();
+        let back = put_back(&files, aside.path(), root, &app.entries()).unwrap();
+        assert_eq!(back, Ok(()));
+        let now = app.entries();
+        assert!(now.keys().eq(after.keys()));
+        for (path, then) in after {
+            let looks = |entry: &Entry| (entry.kind, entry.size, entry.mode, entry.modified);
+            let is_made = path.starts_with("priv/native") && then.kind != Kind::Link;
+            assert!(!is_made || looks(&now[&path]) == looks(&then), "{path:?}");
+        }
+        let target = fs::read_link(app.at("priv/native/link")).unwrap();
+        assert_eq!(target, Path::new("run.sh"));
+    }
+
+    #[test]
+    fn nothing_comes_back_over_a_file_through_a_link_or_in_part() {
+        let outside = tempfile::tempdir().unwrap();
+        let app = App::of(&["mix.exs"]);
+        let before = app.entries();
+        app.write("gen/a/x", "x");
+        app.write("gen/b", "b");
+        let (generated, aside) = kept(&app, &before, app.sources());
+        let files: BTreeMap<_, _> = generated.files.iter().collect();
+        let in_the_way = |make: &dyn Fn(&App, &TempDir)| {
+            let app = App::of(&["mix.exs"]);
+            let copy = tempfile::tempdir().unwrap();
+            tree::transfer(aside.path(), copy.path(), Method::Copy, |_| true).unwrap();
+            make(&app, &copy);
+            let then = app.entries();
+            let back = put_back(&files, copy.path(), app.0.path(), &then).unwrap();
+            assert!(app.entries().keys().eq(then.keys()));
+            back.unwrap_err().to_str().unwrap().to_owned()
+        };
+        assert_eq!(in_the_way(&|app, _| app.write("gen/b", "pushed")), "gen/b");
+        assert_eq!(in_the_way(&|app, _| app.write("gen", "pushed")), "gen");
+        let link = |app: &App, _: &TempDir| symlink(outside.path(), app.at("gen")).unwrap();
+        assert_eq!(in_the_way(&link), "gen");
+        let dangling = |app: &App, _: &TempDir| {
+            fs::create_dir(app.at("gen")).unwrap();
+            symlink("nowhere", app.at("gen/b")).unwrap();
+        };
+        assert_eq!(in_the_way(&dangling), "gen/b");
+        let lost = |_: &App, copy: &TempDir| fs::remove_file(copy.path().join("gen/b")).unwrap();
+        assert_eq!(in_the_way(&lost), "gen/b");
+        assert!(fs::read_dir(outside.path()).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn the_app_is_compiled_from_scratch_unless_everything_is_the_same() {
+        let app = App::of(&["lib/a.ex", "VERSION"]);
+        let why = |generated: &Generated, sources: &Sources| {
+            generated.why_from_scratch(sources, || Some("API_URL changed".to_owned()))
+        };
+        let before = app.entries();
+        let sources = app.sources();
+        let (nothing, _aside) = kept(&app, &before, sources.clone());
+        app.write("priv/native/hello.so", "elf");
+        let (created, _aside) = kept(&app, &before, sources.clone());
+        fs::remove_file(app.at("VERSION")).unwrap();
+        let (removed, _aside) = kept(&app, &before, sources.clone());
+        assert_eq!(removed.missing(&before, &app.entries()), None);
+        app.write("VERSION", "1");
+        let with_version = app.entries();
+        let (changed, _aside) = kept(&app, &before, sources.clone());
+
+        assert_eq!(why(&nothing, &Sources::default()), None);
+        assert_eq!(created.why_from_scratch(&sources, || None), None);
+        let of_hello = "compiling creates priv/native/hello.so";
+        let expected = format!("{of_hello}, and API_URL changed");
+        assert_eq!(why(&created, &sources), Some(expected));
+        let expected = format!("{of_hello}, and VERSION changed");
+        assert_eq!(why(&created, &app.sources()), Some(expected));
+        let expected = "compiling removes VERSION".to_owned();
+        assert_eq!(why(&removed, &sources), Some(expected));
+        let expected = "compiling changes VERSION".to_owned();
+        assert_eq!(why(&changed, &sources), Some(expected));
+        let not_kept = Generated {
+            not_kept: Some((
+                PathText("priv/x".into()),
+                "it holds the value of KEY".into(),
+            )),
+            ..created.clone()
+        };
+        let expected = "compiling creates priv/x, which isn't kept: it holds the value of KEY";
+        assert_eq!(why(&not_kept, &sources).as_deref(), Some(expected));
+
+        // What a dependency has generated, or a step that ran only then.
+        assert_eq!(created.missing(&before, &with_version), None);
+        fs::remove_file(app.at("priv/native/hello.so")).unwrap();
+        let missing = created.missing(&before, &app.entries());
+        assert_eq!(missing, Some(Path::new("priv/native/hello.so")));
+        let without_hello = Generated {
+            files: BTreeMap::new(),
+            ..changed.clone()
+        };
+        assert_eq!(without_hello.missing(&before, &with_version), None);
+        let missing = without_hello.missing(&with_version, &with_version);
+        assert_eq!(missing, Some(Path::new("VERSION")));
+
+        // What assets may be made of.
+        assert_eq!(created.difference(&created), None);
+        let hello = Some(PathBuf::from("priv/native"));
+        assert_eq!(created.difference(&nothing), hello);
+        assert_eq!(nothing.difference(&created), hello);
+        let version = Some(PathBuf::from("VERSION"));
+        assert_eq!(changed.difference(&created), version);
+        assert_eq!(changed.difference(&removed), version);
+    }
+
+    #[test]
+    fn what_leex_and_yecc_write_is_left_to_mix() {
+        let app = App::of(&["src/lexer.xrl", "src/parser.yrl"]);
+        let (before, sources) = (app.entries(), app.sources());
+        app.write("src/lexer.erl", "");
+        app.write("src/parser.erl", "");
+        let (generated, _aside) = kept(&app, &before, sources);
+        assert!(generated.is_nothing());
+        fs::remove_file(app.at("src/parser.yrl")).unwrap();
+        let tracked = generated.tracked(&app.sources());
+        let tracked: Vec<&Path> = tracked.keys().map(|path| path.0.as_path()).collect();
+        assert_eq!(tracked, [Path::new("src/lexer.erl")]);
+        app.write("src/other.erl", "");
+        let (generated, _aside) = kept(&app, &before, app.sources());
+        assert!(!generated.is_nothing());
+    }
+
+    #[test]
+    fn a_secret_is_found_in_a_file_of_any_size_and_kind() {
+        let app = App::of(&[]);
+        let before = app.entries();
+        let mut large = vec![0; 33 << 20];
+        large.extend(b"the-s3cret");
+        app.write("gen/plain", "nothing");
+        let secrets = [Secret {
+            name: "KEY".to_owned(),
+            text: "the-s3cret".to_owned(),
+        }];
+        for bytes in [&large[..], b"<the-s3cret>"] {
+            fs::write(app.at("gen/x.gz"), bytes).unwrap();
+            let after = app.entries();
+            let aside = tempfile::tempdir().unwrap();
+            let created = Touched::between(&before, &after).created;
+            let mut files = set_aside(&created, &after, aside.path()).unwrap();
+            let found = read(&mut files, aside.path(), &Finders::of(&secrets)).unwrap();
+            let expected = (PathText("gen/x.gz".into()), "KEY".to_owned());
+            assert_eq!(found, Some(expected));
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! Keeping and restoring what compiling creates outside of `_build`, and compiling the app from
+//! scratch where that can't be restored.
+
+use crate::app_tree::Entries;
+use crate::baked::Finders;
+use crate::digest::{Salted, names_the_commit, tells_builds_apart};
+use crate::error::Error;
+use crate::generated::{self, Generated, Touched};
+use crate::json::{self, PathText};
+use crate::log::StepLog;
+use crate::run::{Build, VERSION};
+use crate::secrets;
+use crate::sources::Sources;
+use crate::store::{self, Key, Restored};
+use crate::told::megabytes;
+use crate::tree::{self, TreeError};
+use app::plan::StepName;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tempfile::TempDir;
+
+/// What mix derives from the sources of an application, in its folder of `_build`. What else is there
+/// makes native code incremental: cargo's target directory, object files.
+const COMPILED: [&str; 5] = [".mix", "consolidated", "ebin", "include", "priv"];
+/// The same for all applications of an umbrella, in `_build/MIX_ENV`.
+const COMPILED_TOGETHER: [&str; 2] = [".mix", "consolidated"];
+/// Created, and rewritten, by `mix deps.get`.
+const LOCK: &str = "mix.lock";
+
+/// What is known of compiling in this build.
+#[derive(Default)]
+pub(crate) struct Compilation {
+    state: Mutex<State>,
+    /// Compiling and installing packages take turns, to tell whose files are whose.
+    one_by_one: AtomicBool,
+    turn: Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What the last build kept.
+    last: Option<Generated>,
+    /// Files of the last build that came back.
+    restored: BTreeSet<PathBuf>,
+    from_scratch: Option<Whose>,
+    /// By commands that compile, and the app when they had ended.
+    compiled: Option<(Touched, Entries)>,
+    /// By compiling dependencies before that.
+    renewed: Touched,
+    /// By installing JavaScript packages.
+    installed: Touched,
+    installs_ended: bool,
+    installs_skipped: bool,
+    now: Generated,
+    /// Copies of the files, as compiling left them.
+    aside: Option<TempDir>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// The app, umbrella children and path dependencies.
+    Own,
+    Everybodys,
+}
+
+impl Build<'_> {
+    fn state(&self) -> MutexGuard<'_, State> {
+        let lock = self.compilation.state.lock();
+        lock.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn generated_note(&self) -> String {
+        format!("{}.json", self.kept_as("generated"))
+    }
+
+    /// Waits until the other has ended, of compiling and installing packages, where their files
+    /// have to be told apart.
+    pub(crate) fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        let compilation = &self.compilation;
+        let taken = || {
+            compilation
+                .turn
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        self.takes_turns().then(taken)
+    }
+
+    pub(crate) fn takes_turns(&self) -> bool {
+        self.compilation.one_by_one.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn take_turns(&self) {
+        self.compilation.one_by_one.store(true, Ordering::SeqCst);
+    }
+
+    /// Everything but files that compiling depends on.
+    fn generated_key(&self) -> Result<Key, Error> {
+        let plan = self.plan;
+        let salted = Salted::of(self.workspace.store)?;
+        let env = self.seen_by_the_app();
+        let environment = salted.variables(&env, |name| {
+            names_the_commit(name) || !tells_builds_apart(name)
+        });
+        let how = json::to_vec(
+            &(&plan.hooks, &plan.assets, &plan.phoenix_ex),
+            Path::new("key"),
+        )?;
+        let node = plan.node.as_ref().map(|node| node.version.clone());
+        let mut key = self.build_key()?;
+        key.extend(
+            [
+                ("the environment", environment),
+                ("the plan", salted.value(&how)),
+                ("Node.js", node.unwrap_or_default()),
+                ("Mixpack", VERSION.to_owned()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        Ok(key)
+    }
+
+    /// To be called when dependencies are in place and every hook before compiling has run.
+    pub(crate) fn before_compile(&self) -> Result<(), Error> {
+        let entries = self.entries()?;
+        let unknown = Sources::default();
+        let sources = Sources::of(&entries, self.pushed.get().unwrap_or(&unknown))?;
+        let key = self.generated_key()?;
+        let note = self.workspace.store.read_note(&self.generated_note());
+        let last: Option<Generated> = note.and_then(|note| serde_json::from_str(&note).ok());
+        if self.restored.load(Ordering::SeqCst) {
+            match self.why_from_scratch(last.as_ref(), &key, &sources)? {
+                Some(why) => self.compile_from_scratch(&why)?,
+                None => self.restore_generated(last.as_ref(), &sources, &entries)?,
+            }
+        }
+        let installs = self.known_installs();
+        let unclear = last.as_ref().is_some_and(|last| last.unclear.is_some());
+        if unclear || installs.is_some_and(|installs| installs.unclear) {
+            self.take_turns();
+        }
+        let mut state = self.state();
+        state.last = last;
+        state.now.key = key;
+        state.now.sources = sources;
+        Ok(())
+    }
+
+    fn why_from_scratch(
+        &self,
+        last: Option<&Generated>,
+        key: &Key,
+        sources: &Sources,
+    ) -> Result<Option<String>, Error> {
+        let Some(last) = last else {
+            let why = "the build cache doesn't say which files compiling creates";
+            return Ok(Some(why.to_owned()));
+        };
+        let variables = self.changed_variables()?;
+        let changed = || {
+            let variable = variables.first().map(|name| format!("{name} changed"));
+            let differences = store::differences(&last.key, key);
+            variable
+                .filter(|_| !differences.is_empty())
+                .or(differences.into_iter().next())
+        };
+        Ok(last.why_from_scratch(sources, changed))
+    }
+
+    fn restore_generated(
+        &self,
+        last: Option<&Generated>,
+        sources: &Sources,
+        entries: &Entries,
+    ) -> Result<(), Error> {
+        let Some(last) = last.filter(|last| !last.files.is_empty()) else {
+            return Ok(());
+        };
+        let files = if last.is_nothing() {
+            last.tracked(sources)
+        } else {
+            last.files.iter().collect()
+        };
+        let scratch = tempfile::tempdir()
+            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+        let kept = scratch.path().join("kept");
+        let store = self.workspace.store;
+        let restored = store.restore(&self.kept_as("generated"), &Key::new(), &kept)?;
+        let Restored::Taken(amount) = restored else {
+            return self
+                .compile_from_scratch("the files that compiling creates are not in the cache");
+        };
+        if let Err(path) = generated::put_back(&files, &kept, &self.dir, entries)? {
+            let path = path.display();
+            return self.compile_from_scratch(&format!("{path} can't be restored"));
+        }
+        let log = self.means.log.step("Restoring generated files");
+        log.detail(&format!(
+            "{} files that compiling created, {}",
+            amount.files,
+            megabytes(amount.bytes)
+        ));
+        let paths = files.into_keys().map(|path| path.0.clone());
+        self.state().restored = paths.collect();
+        Ok(())
+    }
+
+    /// A command of the app may do more than compile it, so it begins without anything.
+    fn compile_from_scratch(&self, why: &str) -> Result<(), Error> {
+        let whose = if self.plan.hooks.hook_compile.is_some() {
+            Whose::Everybodys
+        } else {
+            Whose::Own
+        };
+        let log = self.means.log.step("Removing compiled code");
+        log.detail(&format!("compiling the app from scratch: {why}"));
+        self.remove_compiled(whose)
+    }
+
+    fn remove_compiled(&self, whose: Whose) -> Result<(), Error> {
+        // What waits may have loaded some of it.
+        self.end_session();
+        let env = self.in_app(&format!("_build/{}", self.plan.mix_env.value));
+        let env = self.seen(env);
+        self.state().from_scratch = Some(whose);
+        if whose == Whose::Everybodys {
+            if env.is_dir() {
+                tree::clear(&env)?;
+            }
+            return Ok(());
+        }
+        for name in COMPILED_TOGETHER {
+            tree::remove(&env.join(name))?;
+        }
+        let Ok(applications) = fs::read_dir(env.join("lib")) else {
+            return Ok(());
+        };
+        let deps = self.workspace.real(&self.in_app("deps"));
+        for application in applications.filter_map(Result::ok) {
+            let is_fetched =
+                !self.tree.deps_are_pushed() && deps.join(application.file_name()).is_dir();
+            if is_fetched || !application.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            for name in COMPILED {
+                tree::remove(&application.path().join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all compiled code where the app's own was compiled from scratch and something of the
+    /// last build was not generated again: a dependency may have done that. `before` is the app when
+    /// compiling began.
+    pub(crate) fn must_compile_everything(
+        &self,
+        before: &Entries,
+        log: &StepLog<'_>,
+    ) -> Result<bool, Error> {
+        let missing = {
+            let state = self.state();
+            let last = state.last.as_ref();
+            let last = last.filter(|_| state.from_scratch == Some(Whose::Own));
+            let now = self.entries()?;
+            last.and_then(|last| last.missing(before, &now).map(Path::to_owned))
+        };
+        let Some(path) = missing else {
+            return Ok(false);
+        };
+        log.detail(&format!(
+            "compiling dependencies from scratch too: {} was generated in the last build and is \
+             not now",
+            path.display()
+        ));
+        self.remove_compiled(Whose::Everybodys)?;
+        Ok(true)
+    }
+
+    /// Runs what compiles dependencies before the compile step.
+    pub(crate) fn watch_renewal(
+        &self,
+        renew: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let before = self.entries()?;
+        renew()?;
+        let touched = Touched::between(&before, &self.entries()?);
+        self.state().renewed.extend(touched);
+        Ok(())
+    }
+
+    /// What `mix deps.get` does to the app beside its folder and the lockfile, if anything.
+    pub(crate) fn touched_by_deps_get(&self, before: &Entries) -> Result<Option<PathBuf>, Error> {
+        let touched = Touched::between(before, &self.entries()?);
+        let lock = self.in_app(LOCK);
+        let path = touched.paths().find(|path| **path != lock).cloned();
+        Ok(path)
+    }
+
+    /// To be called when compiling has ended. `before` is the app when it began.
+    pub(crate) fn compiled(&self, before: &Entries) -> Result<(), Error> {
+        let after = self.entries()?;
+        let touched = Touched::between(before, &after);
+        self.state().compiled = Some((touched, after));
+        self.both_have_ended()
+    }
+
+    /// To be called when packages have been installed, before anything of them is kept. Until
+    /// compiling has ended too, nobody knows whose the files are.
+    pub(crate) fn installed(&self, touched: Touched) -> Result<(), Error> {
+        let mut state = self.state();
+        state.installed.extend(touched);
+        let has_ended = state.compiled.is_some() || state.aside.is_some();
+        let unclear = !has_ended && !self.takes_turns() && state.installed.paths().next().is_some();
+        self.note_installs(state.installed.paths(), unclear)
+    }
+
+    /// Packages aren't installed: the assets are those of the last build.
+    pub(crate) fn installs_skipped(&self) {
+        self.state().installs_skipped = true;
+    }
+
+    /// Installs what was skipped.
+    pub(crate) fn install_after_all(&self) -> Result<(), Error> {
+        let skipped = std::mem::take(&mut self.state().installs_skipped);
+        if skipped { self.javascript() } else { Ok(()) }
+    }
+
+    pub(crate) fn installs_ended(&self) -> Result<(), Error> {
+        self.state().installs_ended = true;
+        self.both_have_ended()
+    }
+
+    /// Sets generated files aside once compiling and installing packages have ended, before any other
+    /// command can change them.
+    fn both_have_ended(&self) -> Result<(), Error> {
+        let mut state = self.state();
+        let installs = self.plan.has(StepName::Javascript) && !state.installs_ended;
+        if installs || state.aside.is_some() {
+            return Ok(());
+        }
+        let Some((touched, after)) = state.compiled.take() else {
+            return Ok(());
+        };
+        let of_installs: BTreeSet<&PathBuf> = state.installed.paths().collect();
+        let unclear = touched.paths().find(|path| of_installs.contains(path));
+        let mut now = Generated {
+            unclear: unclear.cloned().map(PathText),
+            ..state.now.clone()
+        };
+        let files = touched.created.iter().chain(&state.renewed.created);
+        let files = files.filter(|path| !of_installs.contains(path));
+        let files = files.chain(&state.restored);
+        let files = files.filter(|path| after.contains_key(*path));
+        let files: BTreeSet<PathBuf> = files.cloned().collect();
+        for path in touched.changed.iter().chain(&state.renewed.changed) {
+            let entry = after.get(path);
+            let is_ours = state.restored.contains(path) || of_installs.contains(path);
+            if is_ours || entry.is_some_and(|entry| now.sources.is_same(path, entry)) {
+                continue;
+            }
+            let left = entry.map(generated::content_of);
+            now.changed.insert(PathText(path.clone()), left);
+        }
+        let aside = tempfile::tempdir()
+            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+        self.set_aside(&files, &after, aside.path(), &mut now);
+        if of_installs.iter().next().is_some() {
+            self.note_installs(state.installed.paths(), now.unclear.is_some())?;
+        }
+        if now.files.is_empty() && now.changed.is_empty() && now.unclear.is_none() {
+            now.sources = Sources::default();
+        }
+        state.now = now;
+        state.aside = Some(aside);
+        Ok(())
+    }
+
+    /// The app has been compiled: that a file can't be copied does not end the build.
+    fn set_aside(
+        &self,
+        files: &BTreeSet<PathBuf>,
+        entries: &Entries,
+        aside: &Path,
+        now: &mut Generated,
+    ) {
+        let secrets = secrets::not_to_keep(&self.workspace.environment);
+        let finders = Finders::of(&secrets);
+        let copied = generated::set_aside(files, entries, aside).and_then(|mut made| {
+            let found = generated::read(&mut made, aside, &finders)?;
+            Ok((made, found))
+        });
+        match copied {
+            Ok((made, found)) => {
+                now.files = made;
+                now.not_kept =
+                    found.map(|(path, name)| (path, format!("it holds the value of {name}")));
+            }
+            Err(error) => {
+                now.files = generated::without_content(files, entries);
+                let first = now.files.keys().next().cloned();
+                now.not_kept = first.map(|path| (path, error.to_string()));
+            }
+        }
+    }
+
+    /// What compiling has generated, relative to the app.
+    pub(crate) fn generated_paths(&self) -> Vec<PathBuf> {
+        let state = self.state();
+        state.now.files.keys().map(|path| path.0.clone()).collect()
+    }
+
+    /// The first generated file that is not as in the last build.
+    pub(crate) fn generated_difference(&self) -> Option<PathBuf> {
+        let state = self.state();
+        let none = Generated::default();
+        state.now.difference(state.last.as_ref().unwrap_or(&none))
+    }
+
+    pub(crate) fn save_generated(&self, log: &StepLog<'_>) -> Result<(), Error> {
+        let state = self.state();
+        let (store, name) = (self.workspace.store, self.kept_as("generated"));
+        let now = &state.now;
+        match &state.aside {
+            Some(aside) if !now.files.is_empty() && now.not_kept.is_none() => {
+                let amount = store.save(&name, &Key::new(), aside.path(), &[])?;
+                log.detail(&format!(
+                    "generated files: {} files, {}",
+                    amount.files,
+                    megabytes(amount.bytes)
+                ));
+            }
+            _ => store.drop_state(&name)?,
+        }
+        if let Some(why) = now.cannot_come_back() {
+            log.detail(&format!("each build compiles the app from scratch: {why}"));
+        }
+        let note = self.generated_note();
+        Ok(store.write_note(&note, &json::to_string(now, &note)?)?)
+    }
+}
