@@ -92,6 +92,7 @@ pub(crate) fn app_files(bytes: &[u8]) {
             assert_eq!(path, file);
             assert!(line as usize <= content.split(|byte| *byte == b'\n').count());
         }
+        Err(ReadError::Encoding { path, .. }) => assert_eq!(path, file),
         Err(error) => panic!("{error}"),
     }
 }

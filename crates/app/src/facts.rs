@@ -1,5 +1,8 @@
 //! Reads the user's files into facts. Decides nothing.
 
+#[cfg(test)]
+mod tests;
+
 use crate::app_dir;
 use crate::buildpacks;
 use crate::launcher;
@@ -10,6 +13,7 @@ use crate::package_json::{self, PackageJson};
 use crate::package_manager;
 use crate::procfile::Procfile;
 use crate::shell_config::{self, Assignment};
+use crate::text_file::{self, Encoding};
 use crate::tool_versions::{self, Entry};
 use crate::version_files::{self, VersionEntry};
 use std::io;
@@ -48,6 +52,9 @@ pub enum ReadError {
     },
     #[error("{path} cannot be read: {source}")]
     Io { path: String, source: io::Error },
+    /// A file that other programs cannot read in its encoding.
+    #[error("{path} is encoded as {}", encoding.as_str())]
+    Encoding { path: String, encoding: Encoding },
     #[error("{path}:{line}: {message}")]
     PackageJson {
         path: String,
@@ -196,7 +203,13 @@ pub fn read(dir: &Path, app_dir: Asked) -> Result<Facts, ReadError> {
     let mut projects = Vec::new();
     for project in project_dirs(dir, app) {
         let path = join(&project, "mix.exs");
-        if let Some(text) = optional(dir, &path)? {
+        // Others may be no part of the app: templates, fixtures of tests.
+        let text = if project == app {
+            optional(dir, &path)?
+        } else {
+            in_any_encoding(dir, &path)?.map(|(text, _)| text)
+        };
+        if let Some(text) = text {
             projects.push(MixProject {
                 guess: MixExs::guess(&path, &text),
                 dir: project,
@@ -233,8 +246,8 @@ pub fn read(dir: &Path, app_dir: Asked) -> Result<Facts, ReadError> {
         elixir_config_path,
         static_config: config_file(dir, &static_config_path)?,
         static_config_path,
-        tool_versions: optional(dir, &tool_versions_path)?
-            .map(|text| tool_versions::parse(&text))
+        tool_versions: in_any_encoding(dir, &tool_versions_path)?
+            .map(|(text, _)| tool_versions::parse(&text))
             .unwrap_or_default(),
         tool_versions_path,
         version_files: version_files(dir, app)?,
@@ -243,8 +256,8 @@ pub fn read(dir: &Path, app_dir: Asked) -> Result<Facts, ReadError> {
         given_node: None,
         procfile,
         procfile_path,
-        later_static: optional(dir, buildpacks::FILE)?
-            .and_then(|text| buildpacks::later_static(&text)),
+        later_static: in_any_encoding(dir, buildpacks::FILE)?
+            .and_then(|(text, _)| buildpacks::later_static(&text)),
         root_files,
         app_dir,
     })
@@ -297,13 +310,13 @@ fn version_files(dir: &Path, app: &str) -> Result<Vec<VersionEntry>, ReadError> 
     let mut entries = Vec::new();
     for name in version_files::MISE {
         let path = nearest(dir, app, name);
-        if let Some(text) = optional(dir, &path)? {
+        if let Some((text, _)) = in_any_encoding(dir, &path)? {
             entries.extend(version_files::mise(&path, &text)?);
         }
     }
     for (name, tool) in version_files::SINGLE {
         let path = nearest(dir, app, name);
-        if let Some(text) = optional(dir, &path)? {
+        if let Some((text, _)) = in_any_encoding(dir, &path)? {
             entries.extend(version_files::single(&path, tool, &text));
         }
     }
@@ -428,33 +441,29 @@ pub fn config_file(dir: &Path, name: &str) -> Result<ConfigFile, ReadError> {
     })
 }
 
-/// The text of a file, `None` where there is none. Bytes that are not UTF-8 become `U+FFFD`.
+/// The text of a file that other programs read too, which read UTF-8 alone; `None` where there is
+/// no such file.
 fn optional(dir: &Path, name: &str) -> Result<Option<String>, ReadError> {
-    match read_file(&dir.join(name)) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+    match in_any_encoding(dir, name)? {
+        Some((text, Encoding::Utf8)) => Ok(Some(text)),
+        Some((_, encoding)) => Err(ReadError::Encoding {
+            path: name.to_owned(),
+            encoding,
+        }),
+        None => Ok(None),
+    }
+}
+
+/// The text of a file, for those that nothing else in a build reads.
+fn in_any_encoding(dir: &Path, name: &str) -> Result<Option<(String, Encoding)>, ReadError> {
+    match text_file::read_bytes(&dir.join(name)) {
+        Ok(bytes) => Ok(Some(text_file::decode(&bytes))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(ReadError::Io {
             path: name.to_owned(),
             source,
         }),
     }
-}
-
-/// The largest file that is read as text, in bytes. Lockfiles of large apps have some 10 MB.
-const LARGEST: u64 = 128 << 20;
-
-/// Of what is neither a file nor a folder nothing is read: a pipe or a terminal would not end.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let found = path.metadata()?;
-    if !found.is_file() && !found.is_dir() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    if found.len() > LARGEST {
-        let megabytes = LARGEST >> 20;
-        let reason = format!("it is larger than {megabytes} MB");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
-    }
-    std::fs::read(path)
 }
 
 fn root_files(dir: &Path) -> Result<Vec<String>, ReadError> {
@@ -490,117 +499,4 @@ fn listing(dir: &Path) -> Vec<String> {
     names.sort();
     names.truncate(20);
     names
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(dir: &Path) -> Result<Facts, ReadError> {
-        super::read(dir, app_dir::resolve(dir, None)?)
-    }
-
-    fn app(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = dir.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
-        dir
-    }
-
-    #[test]
-    fn umbrella_children_are_projects_and_fetched_code_is_not() {
-        let dir = app(&[
-            ("mix.exs", "[apps_path: \"apps\"]"),
-            ("apps/web/mix.exs", "[app: :web]"),
-            ("apps/web/assets/package.json", "{}"),
-            ("apps/core/mix.exs", "[app: :core]"),
-            ("deps/phoenix/mix.exs", "[app: :phoenix]"),
-            ("apps/web/assets/node_modules/x/mix.exs", "[app: :no]"),
-        ]);
-        let facts = read(dir.path()).unwrap();
-        let dirs: Vec<_> = facts.projects.iter().map(|p| p.dir.as_str()).collect();
-        assert_eq!(dirs, [".", "apps/core", "apps/web"]);
-        assert!(facts.package_in("apps/web/assets").is_some());
-    }
-
-    #[test]
-    fn a_folder_without_mix_exs_is_refused_with_what_it_holds() {
-        let dir = app(&[("src/mix.exs", ""), ("package.json", "{}")]);
-        let Err(ReadError::NoMixExs { found, below, .. }) = read(dir.path()) else {
-            panic!("must be refused");
-        };
-        assert_eq!(found, ["package.json", "src/"]);
-        assert_eq!(below, ["src"]);
-    }
-
-    #[test]
-    fn an_app_in_a_folder_has_its_own_files_and_those_of_the_top_that_it_has_not() {
-        let dir = app(&[
-            ("mix.lock", "%{\n  \"phoenix\": {:hex},\n}"),
-            (".tool-versions", "elixir 1.17"),
-            (".nvmrc", "20"),
-            (
-                "elixir_buildpack.config",
-                "app_relative_path=services/backend",
-            ),
-            ("phoenix_static_buildpack.config", "node_version=20"),
-            ("services/backend/mix.exs", "[elixir: \"~> 1.15\"]"),
-            ("services/backend/.nvmrc", "22"),
-            ("services/backend/elixir_buildpack.config", "release=true"),
-            ("services/backend/assets/package.json", "{}"),
-            ("services/backend/apps/web/mix.exs", "[app: :web]"),
-            ("services/backend/compile", ""),
-            ("services/other/mix.exs", "{:phoenix, \"~> 1.8\"}"),
-            ("services/other/package.json", "no JSON"),
-            ("libs/a/b/c/shared/mix.exs", "[app: :shared]"),
-        ]);
-        let asked = Asked::new("services/backend".to_owned(), Origin::LastBuild);
-        let facts = super::read(dir.path(), asked).unwrap();
-        let dirs: Vec<_> = facts.projects.iter().map(|p| p.dir.as_str()).collect();
-        assert_eq!(dirs, ["services/backend", "services/backend/apps/web"]);
-        assert_eq!(facts.beside, ["libs/a/b/c/shared", "services/other"]);
-        let place = &facts.root().elixir.as_ref().unwrap().origin;
-        assert_eq!(place.to_string(), "services/backend/mix.exs:1");
-        assert!(!facts.phoenix_locked && !facts.has_lock);
-        assert!(facts.package_in("services/backend/assets").is_some());
-        assert_eq!(facts.tool_versions_path, ".tool-versions");
-        assert_eq!(facts.static_config_path, STATIC_CONFIG);
-        assert_eq!(
-            facts.elixir_config_path,
-            "services/backend/elixir_buildpack.config"
-        );
-        let node = &facts.version_files[0].asked;
-        assert_eq!(node.value, "22");
-        assert_eq!(node.origin.to_string(), "services/backend/.nvmrc:1");
-        assert_eq!(facts.version_files.len(), 1);
-        assert!(facts.root_files.contains(&"compile".to_owned()));
-    }
-
-    #[test]
-    fn a_procfile_at_the_top_counts_unless_it_is_ours() {
-        let asked = Asked::new("backend".to_owned(), Origin::LastBuild);
-        let dir = app(&[("backend/mix.exs", ""), ("backend/Procfile", "web: a && b")]);
-        let counts = || {
-            let facts = super::read(dir.path(), asked.clone()).unwrap();
-            let Procfile(types) = facts.procfile.unwrap();
-            (facts.procfile_path, types["web"].clone())
-        };
-        let of_app = ("backend/Procfile".to_owned(), "a && b".to_owned());
-        assert_eq!(counts(), of_app);
-        let made = launcher::procfile("backend/Procfile", &Procfile::parse("web: a && b"));
-        std::fs::write(dir.path().join("Procfile"), made).unwrap();
-        assert_eq!(counts(), of_app);
-        std::fs::write(dir.path().join("Procfile"), "web: own").unwrap();
-        assert_eq!(counts(), ("Procfile".to_owned(), "own".to_owned()));
-    }
-
-    #[test]
-    fn a_broken_package_json_names_its_line() {
-        let dir = app(&[("mix.exs", ""), ("assets/package.json", "{\n\"a\" 1}")]);
-        let error = read(dir.path()).unwrap_err().to_string();
-        assert!(error.starts_with("assets/package.json:2: "), "{error}");
-    }
 }

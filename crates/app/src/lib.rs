@@ -24,6 +24,7 @@ pub mod procfile;
 mod settings;
 pub mod shell_config;
 mod tests_only;
+pub mod text_file;
 mod tool_versions;
 mod version_files;
 mod wishes;

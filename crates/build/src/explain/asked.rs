@@ -7,6 +7,7 @@ use app::app_dir;
 use app::facts::{ReadError, join};
 use app::package_manager::Manager;
 use app::plan::PlanError;
+use app::text_file::Encoding;
 use app::{Asked, Origin};
 use std::path::Path;
 use versions::Tool;
@@ -94,6 +95,20 @@ pub(super) fn read(error: &ReadError) -> Explanation {
         )
         .because(format!("{path}: {source}"))
         .so("It must be a regular file that the user that builds may read. Commit it as one."),
+        ReadError::Encoding { path, encoding } => Explanation::user(
+            "file-encoding",
+            format!("{path} is encoded as {}", encoding.as_str()),
+        )
+        .because(format!(
+            "The programs that read {path} expect UTF-8.{}",
+            match encoding {
+                Encoding::Utf16 => " PowerShell's `>` writes UTF-16.",
+                Encoding::Utf8 | Encoding::Utf32 => "",
+            }
+        ))
+        .so("Save it as UTF-8 in your editor and commit it, or convert it:")
+        .typing(format!("iconv -f {} -t UTF-8 {path} > converted", encoding.as_str()))
+        .typing(format!("mv converted {path}")),
         ReadError::PackageJson {
             path,
             line,

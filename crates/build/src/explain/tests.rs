@@ -7,6 +7,7 @@ mod plans;
 use super::*;
 use crate::tree::TreeError;
 use app::facts::ReadError;
+use app::text_file::Encoding;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
@@ -153,6 +154,13 @@ fn reading() -> Vec<(&'static str, ReadError)> {
             ReadError::Io {
                 path: "mix.lock".to_owned(),
                 source: denied(),
+            },
+        ),
+        (
+            "read_encoding",
+            ReadError::Encoding {
+                path: "elixir_buildpack.config".to_owned(),
+                encoding: Encoding::Utf16,
             },
         ),
         (
