@@ -5,6 +5,7 @@
 //! and handed back as values.
 
 pub mod app_dir;
+pub mod assignment_typo;
 mod brunch;
 mod buildpacks;
 pub mod detect;

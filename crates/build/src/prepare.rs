@@ -131,8 +131,7 @@ fn evaluate(
     environment: &Environment,
 ) -> Result<(), Error> {
     if let ConfigFile::NeedsBash { line, construct } = config {
-        let env = environment.for_commands();
-        *config = config_file::evaluate(top, file, *line, construct, &env)?;
+        *config = config_file::evaluate(top, file, *line, construct, environment)?;
     }
     Ok(())
 }

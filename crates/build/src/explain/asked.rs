@@ -1,6 +1,6 @@
 //! What the app's files and settings ask for and cannot have.
 
-use super::{Explanation, list, mix_exs, place, quoted};
+use super::{Explanation, list, mix_exs, place};
 use crate::error::LookedInto;
 use crate::kept_lists::time;
 use app::app_dir;
@@ -141,38 +141,6 @@ fn in_a_folder(explanation: Explanation, below: &[String]) -> Explanation {
 fn config_set(app_dir: &str) -> String {
     let app_dir = shell_words::quote(app_dir);
     format!("heroku config:set {}={app_dir}", app_dir::CONFIG_VAR)
-}
-
-/// A config file that bash could not evaluate.
-pub(super) fn config_file(
-    file: &str,
-    line: u32,
-    construct: &str,
-    status: &str,
-    output: &str,
-) -> Explanation {
-    // `exit status: 1`, as the standard library writes it.
-    let status = status.replace("status: ", "status ");
-    let explanation = Explanation::user(
-        "config-file-not-evaluated",
-        format!("{file} cannot be evaluated"),
-    )
-    .because(format!(
-        "{file}:{line} holds {construct}, so bash evaluated the file. It ended with {status}:"
-    ));
-    // bash names the file by its path in a build directory that is gone when this is read.
-    let path = format!("/{file}:");
-    let said = output.lines().map(|line| match line.split_once(&path) {
-        Some((dir, rest)) if dir.starts_with('/') => format!("{file}:{rest}"),
-        _ => line.to_owned(),
-    });
-    let said: Vec<String> = said.collect();
-    explanation
-        .because_all(quoted(&said.join("\n")))
-        .so(format!(
-            "Correct {file} and commit it. The same on your machine:"
-        ))
-        .typing(format!("bash -c 'source ./{file}'"))
 }
 
 pub(super) fn which_release(names: &[String], origin: &Origin) -> Explanation {

@@ -1,6 +1,7 @@
 //! Every error as the user reads it.
 
 mod commands;
+mod config_file;
 mod fetched;
 mod plans;
 
@@ -45,16 +46,6 @@ fn general() -> Vec<(&'static str, Error)> {
             Error::EnvDir {
                 path: PathBuf::from("/tmp/env"),
                 source: denied(),
-            },
-        ),
-        (
-            "config_file",
-            Error::ConfigFile {
-                file: "elixir_buildpack.config".to_owned(),
-                line: 3,
-                construct: "an array that does not end".to_owned(),
-                status: "exit status: 1".to_owned(),
-                output: "/tmp/build_ab12/elixir_buildpack.config: line 4: syntax error: unexpected end of file".to_owned(),
             },
         ),
         (
@@ -209,6 +200,7 @@ fn targets() -> Vec<(&'static str, TargetError)> {
 fn catalogue() -> Vec<(&'static str, Error)> {
     let mut all = general();
     all.extend(fetched::two_places());
+    all.extend(config_file::config_files());
     all.extend(
         reading()
             .into_iter()
