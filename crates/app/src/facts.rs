@@ -12,6 +12,7 @@ use crate::origin::{Asked, Origin};
 use crate::package_json::{self, PackageJson};
 use crate::package_manager;
 use crate::procfile::Procfile;
+use crate::settings::Settings;
 use crate::shell_config::{self, Assignment};
 use crate::text_file::{self, Encoding};
 use crate::tool_versions::{self, Entry};
@@ -94,8 +95,10 @@ pub struct JsPackage {
     pub node: Vec<Asked>,
     /// Its `packageManager`.
     pub manager: Option<Asked>,
-    /// The lockfiles beside it, by name.
+    /// The lockfiles beside it that count, by name.
     pub lockfiles: Vec<String>,
+    /// Those that do not, as in the static buildpack.
+    pub ignored_lockfiles: Vec<String>,
     /// The format that the first of them says it has; yarn 1, npm and bun say none.
     pub lock_format: Option<String>,
 }
@@ -145,8 +148,8 @@ pub struct Facts {
     pub procfile_path: String,
     /// The static buildpack that `.buildpacks` lists behind this one.
     pub later_static: Option<Asked>,
-    /// Regular files directly in the app folder, by name.
-    pub root_files: Vec<String>,
+    /// The app's own asset script, where there is one. [`add_configured`] sets this.
+    pub asset_script: Option<String>,
     /// Where the app speaks of running Node.js once it is deployed.
     pub node_use: Option<String>,
 }
@@ -192,8 +195,7 @@ const NOT_THE_USERS: [&str; 8] = [
 /// Reads the app in the folder `app_dir` of the repository in `dir`.
 pub fn read(dir: &Path, app_dir: Asked) -> Result<Facts, ReadError> {
     let app = app_dir.value.as_str();
-    let root_files = root_files(&dir.join(app))?;
-    if !root_files.iter().any(|name| name == "mix.exs") {
+    if !dir.join(app).join("mix.exs").is_file() {
         return Err(ReadError::NoMixExs {
             dir: dir.to_owned(),
             found: listing(dir),
@@ -217,16 +219,17 @@ pub fn read(dir: &Path, app_dir: Asked) -> Result<Facts, ReadError> {
         }
     }
     let lock = optional(dir, &join(app, "mix.lock"))?;
+    let static_config_path = nearest(dir, app, STATIC_CONFIG);
+    let has_static_config = dir.join(&static_config_path).is_file();
     let mut packages = Vec::new();
     let mut bower = Vec::new();
     for project in &projects {
         for folder in [project.dir.clone(), join(&project.dir, "assets")] {
-            packages.extend(package(dir, &folder)?);
+            packages.extend(package(dir, &folder, has_static_config)?);
             bower.extend(with_bower(dir, folder));
         }
     }
     let elixir_config_path = nearest(dir, app, ELIXIR_CONFIG);
-    let static_config_path = nearest(dir, app, STATIC_CONFIG);
     let procfile_path = procfile_path(dir, app)?;
     let tool_versions_path = nearest(dir, app, ".tool-versions");
     let procfile = optional(dir, &procfile_path)?.map(|text| Procfile::parse(&text));
@@ -258,26 +261,30 @@ pub fn read(dir: &Path, app_dir: Asked) -> Result<Facts, ReadError> {
         procfile_path,
         later_static: in_any_encoding(dir, buildpacks::FILE)?
             .and_then(|(text, _)| buildpacks::later_static(&text)),
-        root_files,
+        asset_script: None,
         app_dir,
     })
 }
 
-/// Reads the `package.json` of the folders that a configured `assets_path` may mean, which is
-/// known once the settings are: one for each project.
-pub fn add_configured_packages(
-    facts: &mut Facts,
-    dir: &Path,
-    assets_path: &str,
-) -> Result<(), ReadError> {
-    let configured = clean(assets_path);
+/// Reads what the settings name: the app's own asset script, and the `package.json` of the folders
+/// that `assets_path` may mean, one for each project.
+pub fn add_configured(facts: &mut Facts, dir: &Path, settings: &Settings) -> Result<(), ReadError> {
+    let script = path_from(&facts.app_dir.value, &settings.compile_script);
+    let is_there = |script: &String| !script.starts_with("..") && dir.join(script).is_file();
+    facts.asset_script = Some(script).filter(is_there);
+    let Some(assets_path) = &settings.assets_path else {
+        return Ok(());
+    };
     let folders = facts
         .projects
         .iter()
-        .map(|project| join(&project.dir, &configured));
+        .map(|project| path_from(&project.dir, &assets_path.value));
     for folder in folders.collect::<Vec<_>>() {
         if facts.package_in(&folder).is_none() {
-            facts.packages.extend(package(dir, &folder)?);
+            let has_static_config = facts.static_config != ConfigFile::Missing;
+            facts
+                .packages
+                .extend(package(dir, &folder, has_static_config)?);
         }
         if !facts.has_bower(&folder) {
             facts.bower.extend(with_bower(dir, folder));
@@ -329,7 +336,11 @@ fn with_bower(dir: &Path, folder: String) -> Option<String> {
     file.is_file().then_some(folder)
 }
 
-fn package(dir: &Path, folder: &str) -> Result<Option<JsPackage>, ReadError> {
+fn package(
+    dir: &Path,
+    folder: &str,
+    has_static_config: bool,
+) -> Result<Option<JsPackage>, ReadError> {
     let path = join(folder, "package.json");
     let Some(text) = optional(dir, &path)? else {
         return Ok(None);
@@ -353,6 +364,11 @@ fn package(dir: &Path, folder: &str) -> Result<Option<JsPackage>, ReadError> {
         .filter(|name| dir.join(folder).join(name).is_file())
         .map(|name| (*name).to_owned())
         .collect();
+    let (lockfiles, ignored_lockfiles) = if has_static_config {
+        package_manager::of_the_static_buildpack(lockfiles, manager.as_ref())
+    } else {
+        (lockfiles, Vec::new())
+    };
     let lock_format = match lockfiles.first() {
         Some(name) => optional(dir, &join(folder, name))?
             .and_then(|text| package_manager::lock_format(name, &text)),
@@ -364,6 +380,7 @@ fn package(dir: &Path, folder: &str) -> Result<Option<JsPackage>, ReadError> {
         node,
         manager,
         lockfiles,
+        ignored_lockfiles,
         lock_format,
     }))
 }
@@ -378,10 +395,24 @@ pub fn join(base: &str, name: &str) -> String {
     }
 }
 
-/// A folder as a user may write it, in the form of these facts: `./assets/` is `assets`.
-pub(crate) fn clean(path: &str) -> String {
-    let path = path.trim_start_matches("./").trim_end_matches('/');
-    if path.is_empty() { "." } else { path }.to_owned()
+/// A path that a user gives, seen from a folder, in the form of these facts: from `.`, `./assets/`
+/// and `/assets` are `assets`. The static buildpack puts the folder and a slash before it, so one
+/// more slash means nothing.
+pub(crate) fn path_from(base: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in base.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    match parts[..] {
+        [] => ".".to_owned(),
+        _ => parts.join("/"),
+    }
 }
 
 /// The folders at and below `app` that hold a `mix.exs` of the user's, relative to `dir`: `app`
@@ -464,20 +495,6 @@ fn in_any_encoding(dir: &Path, name: &str) -> Result<Option<(String, Encoding)>,
             source,
         }),
     }
-}
-
-fn root_files(dir: &Path) -> Result<Vec<String>, ReadError> {
-    let entries = std::fs::read_dir(dir).map_err(|source| ReadError::Io {
-        path: dir.display().to_string(),
-        source,
-    })?;
-    let mut names: Vec<String> = entries
-        .filter_map(Result::ok)
-        .filter(|entry| entry.path().is_file())
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
-    names.sort();
-    Ok(names)
 }
 
 /// What stands in the folder instead, for the message of a missing `mix.exs`.

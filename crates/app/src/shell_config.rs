@@ -299,7 +299,8 @@ impl Parser<'_> {
                         // The line goes on; to bash the two characters are not there.
                         Some('\n') => unquoted = before,
                         Some(c) => word.push(literal(c, self.line)?),
-                        None => return Err(self.needs_bash("a backslash at its end")),
+                        // The file ends with it.
+                        None => word.push('\\'),
                     }
                 }
                 '$' if place == Place::ArrayWord => {

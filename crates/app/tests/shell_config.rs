@@ -153,6 +153,10 @@ const PLAIN: &[&str] = &[
     "a=\"x$ y\"",
     "a=$.",
     "a=\"$'x'\"",
+    "a=x\\",
+    "export a='x'\\",
+    "a=\\",
+    "a=1 \\\n",
     "a=1\nb=$a",
     "a=1\nb=${a}",
     "a=1\nb=\"$a.$a\"",
@@ -292,7 +296,6 @@ const NOT_PLAIN: &[(&str, u32, &str)] = &[
     ("a=1\nb=\"x\ny", 2, "a quote that is not closed"),
     ("a=\"x\\", 1, "a quote that is not closed"),
     ("a=1\nb=(x\ny", 2, "an array that is not closed"),
-    ("a=x\\", 1, "a backslash at its end"),
     ("a=1;;", 1, "a syntax error"),
     (";", 1, "a syntax error"),
     ("a=1\n;b=2", 2, "a syntax error"),
@@ -330,6 +333,7 @@ const FAILING: &[(&str, u32)] = &[
     ("elixir_version = (branch main)", 1),
     ("a=1\nb='x\nc=1", 2),
     ("a=(1", 1),
+    ("a=(1 \\", 1),
     ("a=1 \\", 1),
 ];
 

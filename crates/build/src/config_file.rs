@@ -261,14 +261,19 @@ impl Trace {
 /// The command of a line, as it is written there where it begins there: bash gives the last line of
 /// some commands of several lines.
 fn written(text: &str, line: u32, command: &str) -> String {
-    let mut lines = text.lines().skip(line.saturating_sub(1) as usize);
+    let mut lines = text
+        .lines()
+        .skip(line.saturating_sub(1) as usize)
+        .peekable();
     let mut written = String::new();
-    for line in lines.by_ref() {
-        let Some(continued) = line.strip_suffix('\\') else {
-            written.push_str(line);
-            break;
-        };
-        written.push_str(continued);
+    while let Some(line) = lines.next() {
+        match line.strip_suffix('\\') {
+            Some(continued) if lines.peek().is_some() => written.push_str(continued),
+            _ => {
+                written.push_str(line);
+                break;
+            }
+        }
     }
     let first = command.split_whitespace().next().unwrap_or_default();
     let shown = if written.contains(first) {

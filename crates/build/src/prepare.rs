@@ -63,9 +63,7 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
             environment.config_var(name)
         }
     });
-    if let Some(asked) = &settings.assets_path {
-        facts::add_configured_packages(&mut facts, request.app, &asked.value)?;
-    }
+    facts::add_configured(&mut facts, request.app, &settings)?;
     if let Some(path) = &request.platform.runtime_path {
         settings.runtime_path = path.to_string_lossy().into_owned();
     }

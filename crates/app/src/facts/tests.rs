@@ -58,7 +58,6 @@ fn an_app_in_a_folder_has_its_own_files_and_those_of_the_top_that_it_has_not() {
         ("services/backend/elixir_buildpack.config", "release=true"),
         ("services/backend/assets/package.json", "{}"),
         ("services/backend/apps/web/mix.exs", "[app: :web]"),
-        ("services/backend/compile", ""),
         ("services/other/mix.exs", "{:phoenix, \"~> 1.8\"}"),
         ("services/other/package.json", "no JSON"),
         ("libs/a/b/c/shared/mix.exs", "[app: :shared]"),
@@ -82,7 +81,6 @@ fn an_app_in_a_folder_has_its_own_files_and_those_of_the_top_that_it_has_not() {
     assert_eq!(node.value, "22");
     assert_eq!(node.origin.to_string(), "services/backend/.nvmrc:1");
     assert_eq!(facts.version_files.len(), 1);
-    assert!(facts.root_files.contains(&"compile".to_owned()));
 }
 
 #[test]

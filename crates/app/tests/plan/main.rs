@@ -112,10 +112,7 @@ impl Case {
         let app_dir = app_dir::resolve(dir, asked).expect("it is valid");
         let mut facts = facts::read(dir, app_dir).expect("it is valid");
         let settings = Settings::merge(&facts, &|name| self.config_vars.get(name).cloned());
-        if let Some(asked) = &settings.assets_path {
-            facts::add_configured_packages(&mut facts, self.dir.path(), &asked.value)
-                .expect("it is valid");
-        }
+        facts::add_configured(&mut facts, dir, &settings).expect("it is valid");
         (facts, settings)
     }
 

@@ -271,6 +271,7 @@ fn a_failure_quotes_the_command_as_it_is_written() {
         ("a=1 \\\n  nosuch\nb=1\n", "a=1   nosuch", false),
         ("a=$(\n  false\n)\nb=1\n", "a=$(false)", false),
         ("[ -n \"\" ] && a=1\n", "[ -n \"\" ] && a=1", true),
+        ("a=1\nnosuch \\", "nosuch \\", false),
     ] {
         assert_eq!(quoted(text), (written.to_owned(), is_last));
     }
