@@ -6,6 +6,7 @@ mod tests;
 use crate::app_dir;
 use crate::buildpacks;
 use crate::launcher;
+use crate::mise;
 use crate::mix_exs::{MixExs, lock_holds, locked_version};
 use crate::node_use;
 use crate::origin::{Asked, Origin};
@@ -62,7 +63,7 @@ pub enum ReadError {
         line: usize,
         message: String,
     },
-    /// A `mise.toml` that is not TOML.
+    /// A file of mise that is not TOML.
     #[error("{path}:{line}: {message}")]
     Toml {
         path: String,
@@ -193,7 +194,9 @@ const NOT_THE_USERS: [&str; 8] = [
 ];
 
 /// Reads the app in the folder `app_dir` of the repository in `dir`.
-pub fn read(dir: &Path, app_dir: Asked) -> Result<Facts, ReadError> {
+///
+/// `mise_env` is the config var `MISE_ENV`, by which mise chooses files.
+pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts, ReadError> {
     let app = app_dir.value.as_str();
     if !dir.join(app).join("mix.exs").is_file() {
         return Err(ReadError::NoMixExs {
@@ -253,7 +256,7 @@ pub fn read(dir: &Path, app_dir: Asked) -> Result<Facts, ReadError> {
             .map(|(text, _)| tool_versions::parse(&text))
             .unwrap_or_default(),
         tool_versions_path,
-        version_files: version_files(dir, app)?,
+        version_files: version_files(dir, app, mise_env)?,
         packages,
         bower,
         given_node: None,
@@ -313,14 +316,12 @@ fn procfile_path(dir: &Path, app: &str) -> Result<String, ReadError> {
     })
 }
 
-fn version_files(dir: &Path, app: &str) -> Result<Vec<VersionEntry>, ReadError> {
-    let mut entries = Vec::new();
-    for name in version_files::MISE {
-        let path = nearest(dir, app, name);
-        if let Some((text, _)) = in_any_encoding(dir, &path)? {
-            entries.extend(version_files::mise(&path, &text)?);
-        }
-    }
+fn version_files(
+    dir: &Path,
+    app: &str,
+    mise_env: Option<&str>,
+) -> Result<Vec<VersionEntry>, ReadError> {
+    let mut entries = mise::entries(dir, app, mise_env)?;
     for (name, tool) in version_files::SINGLE {
         let path = nearest(dir, app, name);
         if let Some((text, _)) = in_any_encoding(dir, &path)? {
@@ -486,15 +487,22 @@ fn optional(dir: &Path, name: &str) -> Result<Option<String>, ReadError> {
 }
 
 /// The text of a file, for those that nothing else in a build reads.
-fn in_any_encoding(dir: &Path, name: &str) -> Result<Option<(String, Encoding)>, ReadError> {
+pub(crate) fn in_any_encoding(
+    dir: &Path,
+    name: &str,
+) -> Result<Option<(String, Encoding)>, ReadError> {
     match text_file::read_bytes(&dir.join(name)) {
         Ok(bytes) => Ok(Some(text_file::decode(&bytes))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if is_missing(error.kind()) => Ok(None),
         Err(source) => Err(ReadError::Io {
             path: name.to_owned(),
             source,
         }),
     }
+}
+
+fn is_missing(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// What stands in the folder instead, for the message of a missing `mix.exs`.

@@ -13,6 +13,7 @@ pub mod facts;
 pub mod js_lock;
 pub mod launcher;
 pub mod lifecycle;
+mod mise;
 pub mod mistyped;
 pub mod mix_exs;
 pub mod mix_lock;

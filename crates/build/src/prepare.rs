@@ -109,7 +109,8 @@ fn read(top: &Path, environment: &Environment) -> Result<Facts, Error> {
     let mut at_top = facts::config_file(top, ELIXIR_CONFIG)?;
     evaluate(top, ELIXIR_CONFIG, &mut at_top, environment)?;
     let asked = app_dir::asked(&at_top, environment.get(app_dir::CONFIG_VAR));
-    let mut facts = facts::read(top, app_dir::resolve(top, asked)?)?;
+    let mise_env = environment.get("MISE_ENV");
+    let mut facts = facts::read(top, app_dir::resolve(top, asked)?, mise_env.as_deref())?;
     if facts.elixir_config_path == ELIXIR_CONFIG {
         facts.elixir_config = at_top;
     }

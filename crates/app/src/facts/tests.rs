@@ -3,7 +3,7 @@
 use super::*;
 
 fn read(dir: &Path) -> Result<Facts, ReadError> {
-    super::read(dir, app_dir::resolve(dir, None)?)
+    super::read(dir, app_dir::resolve(dir, None)?, None)
 }
 
 fn app(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -63,7 +63,7 @@ fn an_app_in_a_folder_has_its_own_files_and_those_of_the_top_that_it_has_not() {
         ("libs/a/b/c/shared/mix.exs", "[app: :shared]"),
     ]);
     let asked = Asked::new("services/backend".to_owned(), Origin::LastBuild);
-    let facts = super::read(dir.path(), asked).unwrap();
+    let facts = super::read(dir.path(), asked, None).unwrap();
     let dirs: Vec<_> = facts.projects.iter().map(|p| p.dir.as_str()).collect();
     assert_eq!(dirs, ["services/backend", "services/backend/apps/web"]);
     assert_eq!(facts.beside, ["libs/a/b/c/shared", "services/other"]);
@@ -88,7 +88,7 @@ fn a_procfile_at_the_top_counts_unless_it_is_ours() {
     let asked = Asked::new("backend".to_owned(), Origin::LastBuild);
     let dir = app(&[("backend/mix.exs", ""), ("backend/Procfile", "web: a && b")]);
     let counts = || {
-        let facts = super::read(dir.path(), asked.clone()).unwrap();
+        let facts = super::read(dir.path(), asked.clone(), None).unwrap();
         let Procfile(types) = facts.procfile.unwrap();
         (facts.procfile_path, types["web"].clone())
     };
