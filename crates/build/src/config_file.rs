@@ -70,13 +70,13 @@ __load "$1"
 "#;
 
 /// Evaluates `file` of the repository, in its folder. It sees what commands of the app may see: a
-/// config file always could.
+/// config file always could. `mix_env` is the environment that is built.
 pub(crate) fn evaluate(
     top: &Path,
     file: &str,
-    line: u32,
-    construct: &str,
+    (line, construct): (u32, &str),
     environment: &Environment,
+    mix_env: &str,
 ) -> Result<ConfigFile, Error> {
     let failed = |status: String, output: String, syntax_error| Error::ConfigFile {
         file: file.to_owned(),
@@ -88,7 +88,7 @@ pub(crate) fn evaluate(
     };
     let io_failed = |error: io::Error| failed(error.to_string(), String::new(), None);
     let script = Script::of(top, file).map_err(io_failed)?;
-    let output = script.run(environment).map_err(io_failed)?;
+    let output = script.run(environment, mix_env).map_err(io_failed)?;
     let said = script.shown(&output.stderr, environment);
     let mut status = output.status.to_string().replace("status: ", "status ");
     let mut fields = output
@@ -170,13 +170,14 @@ impl Script {
         path.parent().unwrap_or(&self.top).to_owned()
     }
 
-    fn run(&self, environment: &Environment) -> io::Result<Output> {
+    fn run(&self, environment: &Environment, mix_env: &str) -> io::Result<Output> {
         Command::new("bash")
             .args(["-c", SCRIPT, "bash"])
             .arg(&self.source)
             .current_dir(self.folder())
             .env_clear()
             .envs(environment.for_commands())
+            .env("MIX_ENV", mix_env)
             .stdin(Stdio::null())
             .output()
     }

@@ -130,7 +130,8 @@ fn evaluate(
     environment: &Environment,
 ) -> Result<(), Error> {
     if let ConfigFile::NeedsBash { line, construct } = config {
-        *config = config_file::evaluate(top, file, *line, construct, environment)?;
+        let mix_env = mix_env(environment).value;
+        *config = config_file::evaluate(top, file, (*line, construct), environment, &mix_env)?;
     }
     Ok(())
 }

@@ -16,7 +16,8 @@ fn environment() -> Environment {
 
 fn evaluated(dir: &Path, text: &str) -> Result<Vec<Assignment>, Error> {
     std::fs::write(dir.join("x.config"), text).unwrap();
-    evaluate(dir, "x.config", 1, "a command", &environment()).map(|file| match file {
+    let construct = (1, "a command");
+    evaluate(dir, "x.config", construct, &environment(), "prod").map(|file| match file {
         ConfigFile::Values(list) => list,
         ConfigFile::Missing | ConfigFile::NeedsBash { .. } => Vec::new(),
     })
@@ -333,6 +334,13 @@ fn a_relative_path_to_the_app_is_seen_from_where_it_was_given() {
     let list = evaluated(relative, "a=$(cat x.config | wc -l)\nb=$build_path\n").unwrap();
     let top = std::env::current_dir().unwrap().join(relative);
     assert_eq!(of_ours(&list), format!("2|{}||", top.display()));
+}
+
+#[test]
+fn the_file_sees_the_environment_that_is_built() {
+    let list = values("[ \"$MIX_ENV\" = prod ] && a=yes\ntrue\n").unwrap();
+    assert_eq!(of_ours(&list), "yes|||");
+    assert!(list.iter().all(|assignment| assignment.name != "MIX_ENV"));
 }
 
 #[test]
