@@ -282,6 +282,44 @@ fn a_plan_that_cannot_be_made_is_the_error_of_the_build() {
 }
 
 #[test]
+fn a_config_file_for_bash_is_planned_from_a_relative_path() {
+    let case = case("no-deps");
+    let config = "elixir_version=1.18\nerlang_version=$(cat otp)\n";
+    case.write("elixir_buildpack.config", config);
+    case.write("otp", "27\n");
+    let parent = case.app.path().parent().expect("a parent");
+    let name = case.app.path().file_name().expect("a name");
+    let mut command = case.command(executable());
+    command
+        .args(["plan", "--json"])
+        .arg(name)
+        .current_dir(parent);
+    let output = command.output().expect("mixpack runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let plan: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    assert_eq!(plan["tools"]["erlang"]["version"], "27.3.4.1");
+
+    case.write("elixir_buildpack.config", "erlang_version = 27\n");
+    let refused = case.refused();
+    assert!(refused.contains("erlang_version=27"), "{refused}");
+    let code = "Error code: config-command-failed";
+    assert!(refused.contains(code), "{refused}");
+}
+
+#[test]
+fn a_stale_list_of_buildpacks_leaves_node_and_the_assets_in_the_plan() {
+    let case = case("phoenix-npm");
+    let before = case.json();
+    case.write(
+        ".buildpacks",
+        "https://github.com/HashNuke/heroku-buildpack-elixir\n\
+         https://github.com/gjaldon/heroku-buildpack-phoenix-static\n",
+    );
+    assert_eq!(case.json(), before);
+}
+
+#[test]
 fn a_plan_changes_nothing_in_the_app() {
     let case = case("phoenix-npm");
     let before = listing(case.app.path());

@@ -74,7 +74,7 @@ pub(crate) fn app_files(bytes: &[u8]) {
     fs::write(app.path().join("assets/package.json"), "{}").expect("a file");
     fs::write(app.path().join(file), content).expect("a file");
     let top = Asked::new(".".to_owned(), Origin::Default("the top".to_owned()));
-    match facts::read(app.path(), top) {
+    match facts::read(app.path(), top, None) {
         Ok(facts) => {
             for entry in &facts.tool_versions {
                 assert!(!entry.tool.is_empty());
@@ -92,6 +92,7 @@ pub(crate) fn app_files(bytes: &[u8]) {
             assert_eq!(path, file);
             assert!(line as usize <= content.split(|byte| *byte == b'\n').count());
         }
+        Err(ReadError::Encoding { path, .. }) => assert_eq!(path, file),
         Err(error) => panic!("{error}"),
     }
 }

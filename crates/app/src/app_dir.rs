@@ -3,7 +3,7 @@
 //! Every path of the facts and of the plan stays relative to the top: a path dependency may be
 //! outside of the app's folder, and origins name files as the user's editor does.
 
-use crate::facts::{ConfigFile, ELIXIR_CONFIG, ReadError, clean, join, project_dirs};
+use crate::facts::{ConfigFile, ELIXIR_CONFIG, ReadError, join, path_from, project_dirs};
 use crate::origin::{Asked, Origin};
 use crate::settings::text;
 use std::path::{Component, Path};
@@ -55,7 +55,7 @@ pub fn resolve(top: &Path, asked: Option<Asked>) -> Result<Asked, ReadError> {
     let found = real(top).zip(real(&top.join(path)));
     let inside = found.and_then(|(top, found)| Some(found.strip_prefix(top).ok()?.to_owned()));
     match inside.as_deref().map(Path::to_str) {
-        Some(Some(inside)) => Ok(Asked::new(clean(inside), asked.origin)),
+        Some(Some(inside)) => Ok(Asked::new(path_from(".", inside), asked.origin)),
         _ => Err(ReadError::AppDirOutside { asked }),
     }
 }

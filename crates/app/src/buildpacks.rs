@@ -1,34 +1,81 @@
-//! `.buildpacks`: which buildpacks herokuish, Dokku and Gigalixir run, in this order.
+//! `.buildpacks`: the buildpacks that herokuish, Dokku and Gigalixir run, in this order. Heroku
+//! ignores the file, so many apps still have one from another platform.
 
 use crate::origin::{Asked, Origin};
 
 /// The file at the top of the app.
 pub(crate) const FILE: &str = ".buildpacks";
 
-/// Part of the address of the Phoenix static buildpack, and of its forks.
+/// Part of the name of the Phoenix static buildpack and of its forks.
 const STATIC: &str = "phoenix-static";
-/// Part of ours. A copy may have another name: then the first of the list is taken for it.
+/// Part of the name or the owner of this buildpack.
 const OURS: &str = "mixpack";
+/// Parts of the names of the Elixir buildpacks that this one replaces, and of their forks.
+const OLD_ELIXIR: [&str; 2] = ["buildpack-elixir", "elixir-buildpack"];
+/// Owners of buildpacks for other languages: none of theirs is a copy of this one.
+const OTHER_OWNERS: [&str; 2] = ["heroku", "heroku-community"];
 
-/// The Phoenix static buildpack that runs after this one, by its name: an address may hold a
-/// password.
+/// One line of the file.
+struct Entry {
+    line: u32,
+    owner: String,
+    /// An address may hold a password, so only the name is ever printed.
+    name: String,
+}
+
+impl Entry {
+    fn parse(line: u32, address: &str) -> Self {
+        let address = address.split(['#', '?']).next().unwrap_or_default();
+        let mut parts = address.trim_end_matches('/').rsplit(['/', ':']);
+        let name = parts.next().unwrap_or_default();
+        Self {
+            line,
+            owner: parts.next().unwrap_or_default().to_ascii_lowercase(),
+            name: name.trim_end_matches(".git").to_owned(),
+        }
+    }
+
+    fn is_named(&self, part: &str) -> bool {
+        self.name.to_ascii_lowercase().contains(part)
+    }
+
+    fn is_ours(&self) -> bool {
+        self.is_named(OURS) || self.owner.contains(OURS)
+    }
+
+    fn is_old_elixir(&self) -> bool {
+        // Dokku's short form of `OWNER/heroku-buildpack-elixir` is `OWNER/elixir`.
+        self.name == "elixir" || OLD_ELIXIR.iter().any(|part| self.is_named(part))
+    }
+
+    /// Whether this may be a copy of this buildpack under another name.
+    fn may_be_ours(&self) -> bool {
+        !self.is_named(STATIC) && !OTHER_OWNERS.contains(&self.owner.as_str())
+    }
+}
+
+/// The Phoenix static buildpack that runs after this one, by its name.
 pub(crate) fn later_static(text: &str) -> Option<Asked> {
-    let entries: Vec<(u32, &str)> = (1..)
+    let entries: Vec<Entry> = (1..)
         .zip(text.lines().map(str::trim))
         .filter(|(_, entry)| !entry.is_empty() && !entry.starts_with('#'))
+        .map(|(line, entry)| Entry::parse(line, entry))
         .collect();
-    let ours = entries
-        .iter()
-        .position(|(_, entry)| entry.to_ascii_lowercase().contains(OURS))
-        .unwrap_or_default();
-    let (line, entry) = entries
-        .into_iter()
-        .skip(ours + 1)
-        .find(|(_, entry)| entry.contains(STATIC))?;
-    let address = entry.split(['#', '?']).next().unwrap_or_default();
-    let name = address.trim_end_matches('/').rsplit('/').next();
-    let name = name.unwrap_or_default().trim_end_matches(".git");
-    Some(Asked::new(name.to_owned(), Origin::file(FILE, line)))
+    let later = entries.iter().skip(ours(&entries)? + 1);
+    let found = later.into_iter().find(|entry| entry.is_named(STATIC))?;
+    let origin = Origin::file(FILE, found.line);
+    Some(Asked::new(found.name.clone(), origin))
+}
+
+/// The place of this buildpack in the list; none in a list that doesn't run it. A list with an old
+/// Elixir buildpack in its place is left over from before the app moved.
+fn ours(entries: &[Entry]) -> Option<usize> {
+    let named = entries.iter().position(Entry::is_ours);
+    named.or_else(|| {
+        let is_stale = entries.iter().any(Entry::is_old_elixir);
+        let copy = || entries.iter().position(Entry::may_be_ours);
+        (!is_stale).then(copy)?
+    })
 }
 
 #[cfg(test)]
@@ -36,6 +83,7 @@ mod tests {
     use super::*;
 
     const OTHER: &str = "https://user:secret@host/gjaldon/heroku-buildpack-phoenix-static.git#main";
+    const NODE: &str = "https://github.com/heroku/heroku-buildpack-nodejs";
 
     fn found(entries: &[&str]) -> Option<String> {
         let asked = later_static(&entries.join("\n"))?;
@@ -43,20 +91,55 @@ mod tests {
     }
 
     #[test]
-    fn only_a_static_buildpack_behind_ours_counts_and_its_address_is_not_told() {
+    fn static_buildpack_after_ours_is_found_by_its_name_alone() {
         let name = "heroku-buildpack-phoenix-static";
         let ours = "https://host/owner/Mixpack.git";
-        let node = "https://host/heroku/heroku-buildpack-nodejs";
         assert_eq!(
-            found(&["# the build", node, ours, OTHER]),
+            found(&["# the build", NODE, ours, OTHER]),
             Some(format!(".buildpacks:4 {name}"))
         );
-        assert_eq!(found(&[node, OTHER, ours]), None);
+        assert_eq!(found(&[NODE, OTHER, ours]), None);
         assert_eq!(found(&[OTHER]), None);
-        assert_eq!(found(&[ours, node]), None);
-        // Ours under another name.
+        assert_eq!(found(&[ours, NODE]), None);
+        // Listed beside the buildpack that it replaces: both run.
+        let elixir = "https://github.com/HashNuke/heroku-buildpack-elixir";
+        let both = found(&[elixir, ours, OTHER]);
+        assert_eq!(both, Some(format!(".buildpacks:3 {name}")));
+    }
+
+    #[test]
+    fn first_unknown_buildpack_is_taken_for_a_copy_of_ours() {
+        let name = "heroku-buildpack-phoenix-static";
         let copy = "https://host/owner/our-builds";
-        assert_eq!(found(&[copy, OTHER]), Some(format!(".buildpacks:2 {name}")));
+        let second = Some(format!(".buildpacks:2 {name}"));
+        assert_eq!(found(&[copy, OTHER]), second);
         assert_eq!(found(&[OTHER, copy]), None);
+        let third = Some(format!(".buildpacks:3 {name}"));
+        assert_eq!(found(&[NODE, copy, OTHER]), third);
+        for known in [
+            NODE,
+            "git@github.com:heroku/heroku-buildpack-ruby.git",
+            "heroku-community/apt",
+        ] {
+            assert_eq!(found(&[known, OTHER]), None, "{known}");
+        }
+    }
+
+    #[test]
+    fn list_with_an_old_elixir_buildpack_is_ignored() {
+        for elixir in [
+            "https://github.com/HashNuke/heroku-buildpack-elixir",
+            "https://github.com/HashNuke/heroku-buildpack-elixir.git#v2",
+            "https://github.com/hashnuke/heroku-elixir-buildpack.git",
+            "https://user:secret@host/team/Heroku-Buildpack-Elixir-fork/",
+            "https://github.com/gigalixir/gigalixir-buildpack-elixir",
+            "git@host:team/gigalixir-buildpack-elixir.git",
+            "hashnuke/elixir",
+        ] {
+            assert_eq!(found(&[elixir, OTHER]), None, "{elixir}");
+            assert_eq!(found(&[NODE, elixir, OTHER]), None, "{elixir}");
+            let copy = "https://host/owner/our-builds";
+            assert_eq!(found(&[copy, elixir, OTHER]), None, "{elixir}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use crate::app_dir;
 use crate::facts::{ConfigFile, ELIXIR_CONFIG, config_file, join};
 use crate::mix_exs::{MixExs, lock_holds};
-use std::fs;
+use crate::text_file;
 use std::path::Path;
 
 /// How many folders deep an app may be that nothing in the repository's files names.
@@ -42,10 +42,7 @@ pub fn detect(build_dir: &Path, config_var: Option<String>) -> Result<&'static s
 }
 
 fn name(build_dir: &Path, app: &str) -> &'static str {
-    let read = |name: &str| {
-        let bytes = fs::read(build_dir.join(join(app, name))).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
+    let read = |name: &str| text_file::read(&build_dir.join(join(app, name))).unwrap_or_default();
     let phoenix = MixExs::guess("mix.exs", &read("mix.exs")).phoenix
         || lock_holds(&read("mix.lock"), "phoenix");
     if phoenix { "Phoenix" } else { "Elixir" }
@@ -54,6 +51,7 @@ fn name(build_dir: &Path, app: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     const PHOENIX: &str = "[deps: [{:phoenix, \"~> 1.8\"}]]";
 

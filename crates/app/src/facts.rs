@@ -1,15 +1,21 @@
 //! Reads the user's files into facts. Decides nothing.
 
+#[cfg(test)]
+mod tests;
+
 use crate::app_dir;
 use crate::buildpacks;
 use crate::launcher;
+use crate::mise;
 use crate::mix_exs::{MixExs, lock_holds, locked_version};
 use crate::node_use;
 use crate::origin::{Asked, Origin};
 use crate::package_json::{self, PackageJson};
 use crate::package_manager;
 use crate::procfile::Procfile;
+use crate::settings::Settings;
 use crate::shell_config::{self, Assignment};
+use crate::text_file::{self, Encoding};
 use crate::tool_versions::{self, Entry};
 use crate::version_files::{self, VersionEntry};
 use std::io;
@@ -48,13 +54,16 @@ pub enum ReadError {
     },
     #[error("{path} cannot be read: {source}")]
     Io { path: String, source: io::Error },
+    /// A file that other programs cannot read in its encoding.
+    #[error("{path} is encoded as {}", encoding.as_str())]
+    Encoding { path: String, encoding: Encoding },
     #[error("{path}:{line}: {message}")]
     PackageJson {
         path: String,
         line: usize,
         message: String,
     },
-    /// A `mise.toml` that is not TOML.
+    /// A file of mise that is not TOML.
     #[error("{path}:{line}: {message}")]
     Toml {
         path: String,
@@ -87,8 +96,10 @@ pub struct JsPackage {
     pub node: Vec<Asked>,
     /// Its `packageManager`.
     pub manager: Option<Asked>,
-    /// The lockfiles beside it, by name.
+    /// The lockfiles beside it that count, by name.
     pub lockfiles: Vec<String>,
+    /// Those that do not, as in the static buildpack.
+    pub ignored_lockfiles: Vec<String>,
     /// The format that the first of them says it has; yarn 1, npm and bun say none.
     pub lock_format: Option<String>,
 }
@@ -138,8 +149,8 @@ pub struct Facts {
     pub procfile_path: String,
     /// The static buildpack that `.buildpacks` lists behind this one.
     pub later_static: Option<Asked>,
-    /// Regular files directly in the app folder, by name.
-    pub root_files: Vec<String>,
+    /// The app's own asset script, where there is one. [`add_configured`] sets this.
+    pub asset_script: Option<String>,
     /// Where the app speaks of running Node.js once it is deployed.
     pub node_use: Option<String>,
 }
@@ -183,10 +194,11 @@ const NOT_THE_USERS: [&str; 8] = [
 ];
 
 /// Reads the app in the folder `app_dir` of the repository in `dir`.
-pub fn read(dir: &Path, app_dir: Asked) -> Result<Facts, ReadError> {
+///
+/// `mise_env` is the config var `MISE_ENV`, by which mise chooses files.
+pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts, ReadError> {
     let app = app_dir.value.as_str();
-    let root_files = root_files(&dir.join(app))?;
-    if !root_files.iter().any(|name| name == "mix.exs") {
+    if !dir.join(app).join("mix.exs").is_file() {
         return Err(ReadError::NoMixExs {
             dir: dir.to_owned(),
             found: listing(dir),
@@ -196,7 +208,13 @@ pub fn read(dir: &Path, app_dir: Asked) -> Result<Facts, ReadError> {
     let mut projects = Vec::new();
     for project in project_dirs(dir, app) {
         let path = join(&project, "mix.exs");
-        if let Some(text) = optional(dir, &path)? {
+        // Others may be no part of the app: templates, fixtures of tests.
+        let text = if project == app {
+            optional(dir, &path)?
+        } else {
+            in_any_encoding(dir, &path)?.map(|(text, _)| text)
+        };
+        if let Some(text) = text {
             projects.push(MixProject {
                 guess: MixExs::guess(&path, &text),
                 dir: project,
@@ -204,16 +222,17 @@ pub fn read(dir: &Path, app_dir: Asked) -> Result<Facts, ReadError> {
         }
     }
     let lock = optional(dir, &join(app, "mix.lock"))?;
+    let static_config_path = nearest(dir, app, STATIC_CONFIG);
+    let has_static_config = dir.join(&static_config_path).is_file();
     let mut packages = Vec::new();
     let mut bower = Vec::new();
     for project in &projects {
         for folder in [project.dir.clone(), join(&project.dir, "assets")] {
-            packages.extend(package(dir, &folder)?);
+            packages.extend(package(dir, &folder, has_static_config)?);
             bower.extend(with_bower(dir, folder));
         }
     }
     let elixir_config_path = nearest(dir, app, ELIXIR_CONFIG);
-    let static_config_path = nearest(dir, app, STATIC_CONFIG);
     let procfile_path = procfile_path(dir, app)?;
     let tool_versions_path = nearest(dir, app, ".tool-versions");
     let procfile = optional(dir, &procfile_path)?.map(|text| Procfile::parse(&text));
@@ -233,38 +252,42 @@ pub fn read(dir: &Path, app_dir: Asked) -> Result<Facts, ReadError> {
         elixir_config_path,
         static_config: config_file(dir, &static_config_path)?,
         static_config_path,
-        tool_versions: optional(dir, &tool_versions_path)?
-            .map(|text| tool_versions::parse(&text))
+        tool_versions: in_any_encoding(dir, &tool_versions_path)?
+            .map(|(text, _)| tool_versions::parse(&text))
             .unwrap_or_default(),
         tool_versions_path,
-        version_files: version_files(dir, app)?,
+        version_files: version_files(dir, app, mise_env)?,
         packages,
         bower,
         given_node: None,
         procfile,
         procfile_path,
-        later_static: optional(dir, buildpacks::FILE)?
-            .and_then(|text| buildpacks::later_static(&text)),
-        root_files,
+        later_static: in_any_encoding(dir, buildpacks::FILE)?
+            .and_then(|(text, _)| buildpacks::later_static(&text)),
+        asset_script: None,
         app_dir,
     })
 }
 
-/// Reads the `package.json` of the folders that a configured `assets_path` may mean, which is
-/// known once the settings are: one for each project.
-pub fn add_configured_packages(
-    facts: &mut Facts,
-    dir: &Path,
-    assets_path: &str,
-) -> Result<(), ReadError> {
-    let configured = clean(assets_path);
+/// Reads what the settings name: the app's own asset script, and the `package.json` of the folders
+/// that `assets_path` may mean, one for each project.
+pub fn add_configured(facts: &mut Facts, dir: &Path, settings: &Settings) -> Result<(), ReadError> {
+    let script = path_from(&facts.app_dir.value, &settings.compile_script);
+    let is_there = |script: &String| !script.starts_with("..") && dir.join(script).is_file();
+    facts.asset_script = Some(script).filter(is_there);
+    let Some(assets_path) = &settings.assets_path else {
+        return Ok(());
+    };
     let folders = facts
         .projects
         .iter()
-        .map(|project| join(&project.dir, &configured));
+        .map(|project| path_from(&project.dir, &assets_path.value));
     for folder in folders.collect::<Vec<_>>() {
         if facts.package_in(&folder).is_none() {
-            facts.packages.extend(package(dir, &folder)?);
+            let has_static_config = facts.static_config != ConfigFile::Missing;
+            facts
+                .packages
+                .extend(package(dir, &folder, has_static_config)?);
         }
         if !facts.has_bower(&folder) {
             facts.bower.extend(with_bower(dir, folder));
@@ -293,17 +316,15 @@ fn procfile_path(dir: &Path, app: &str) -> Result<String, ReadError> {
     })
 }
 
-fn version_files(dir: &Path, app: &str) -> Result<Vec<VersionEntry>, ReadError> {
-    let mut entries = Vec::new();
-    for name in version_files::MISE {
-        let path = nearest(dir, app, name);
-        if let Some(text) = optional(dir, &path)? {
-            entries.extend(version_files::mise(&path, &text)?);
-        }
-    }
+fn version_files(
+    dir: &Path,
+    app: &str,
+    mise_env: Option<&str>,
+) -> Result<Vec<VersionEntry>, ReadError> {
+    let mut entries = mise::entries(dir, app, mise_env)?;
     for (name, tool) in version_files::SINGLE {
         let path = nearest(dir, app, name);
-        if let Some(text) = optional(dir, &path)? {
+        if let Some((text, _)) = in_any_encoding(dir, &path)? {
             entries.extend(version_files::single(&path, tool, &text));
         }
     }
@@ -316,7 +337,11 @@ fn with_bower(dir: &Path, folder: String) -> Option<String> {
     file.is_file().then_some(folder)
 }
 
-fn package(dir: &Path, folder: &str) -> Result<Option<JsPackage>, ReadError> {
+fn package(
+    dir: &Path,
+    folder: &str,
+    has_static_config: bool,
+) -> Result<Option<JsPackage>, ReadError> {
     let path = join(folder, "package.json");
     let Some(text) = optional(dir, &path)? else {
         return Ok(None);
@@ -340,6 +365,11 @@ fn package(dir: &Path, folder: &str) -> Result<Option<JsPackage>, ReadError> {
         .filter(|name| dir.join(folder).join(name).is_file())
         .map(|name| (*name).to_owned())
         .collect();
+    let (lockfiles, ignored_lockfiles) = if has_static_config {
+        package_manager::of_the_static_buildpack(lockfiles, manager.as_ref())
+    } else {
+        (lockfiles, Vec::new())
+    };
     let lock_format = match lockfiles.first() {
         Some(name) => optional(dir, &join(folder, name))?
             .and_then(|text| package_manager::lock_format(name, &text)),
@@ -351,6 +381,7 @@ fn package(dir: &Path, folder: &str) -> Result<Option<JsPackage>, ReadError> {
         node,
         manager,
         lockfiles,
+        ignored_lockfiles,
         lock_format,
     }))
 }
@@ -365,10 +396,24 @@ pub fn join(base: &str, name: &str) -> String {
     }
 }
 
-/// A folder as a user may write it, in the form of these facts: `./assets/` is `assets`.
-pub(crate) fn clean(path: &str) -> String {
-    let path = path.trim_start_matches("./").trim_end_matches('/');
-    if path.is_empty() { "." } else { path }.to_owned()
+/// A path that a user gives, seen from a folder, in the form of these facts: from `.`, `./assets/`
+/// and `/assets` are `assets`. The static buildpack puts the folder and a slash before it, so one
+/// more slash means nothing.
+pub(crate) fn path_from(base: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in base.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    match parts[..] {
+        [] => ".".to_owned(),
+        _ => parts.join("/"),
+    }
 }
 
 /// The folders at and below `app` that hold a `mix.exs` of the user's, relative to `dir`: `app`
@@ -428,11 +473,27 @@ pub fn config_file(dir: &Path, name: &str) -> Result<ConfigFile, ReadError> {
     })
 }
 
-/// The text of a file, `None` where there is none. Bytes that are not UTF-8 become `U+FFFD`.
+/// The text of a file that other programs read too, which read UTF-8 alone; `None` where there is
+/// no such file.
 fn optional(dir: &Path, name: &str) -> Result<Option<String>, ReadError> {
-    match read_file(&dir.join(name)) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+    match in_any_encoding(dir, name)? {
+        Some((text, Encoding::Utf8)) => Ok(Some(text)),
+        Some((_, encoding)) => Err(ReadError::Encoding {
+            path: name.to_owned(),
+            encoding,
+        }),
+        None => Ok(None),
+    }
+}
+
+/// The text of a file, for those that nothing else in a build reads.
+pub(crate) fn in_any_encoding(
+    dir: &Path,
+    name: &str,
+) -> Result<Option<(String, Encoding)>, ReadError> {
+    match text_file::read_bytes(&dir.join(name)) {
+        Ok(bytes) => Ok(Some(text_file::decode(&bytes))),
+        Err(error) if is_missing(error.kind()) => Ok(None),
         Err(source) => Err(ReadError::Io {
             path: name.to_owned(),
             source,
@@ -440,35 +501,8 @@ fn optional(dir: &Path, name: &str) -> Result<Option<String>, ReadError> {
     }
 }
 
-/// The largest file that is read as text, in bytes. Lockfiles of large apps have some 10 MB.
-const LARGEST: u64 = 128 << 20;
-
-/// Of what is neither a file nor a folder nothing is read: a pipe or a terminal would not end.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let found = path.metadata()?;
-    if !found.is_file() && !found.is_dir() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    if found.len() > LARGEST {
-        let megabytes = LARGEST >> 20;
-        let reason = format!("it is larger than {megabytes} MB");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
-    }
-    std::fs::read(path)
-}
-
-fn root_files(dir: &Path) -> Result<Vec<String>, ReadError> {
-    let entries = std::fs::read_dir(dir).map_err(|source| ReadError::Io {
-        path: dir.display().to_string(),
-        source,
-    })?;
-    let mut names: Vec<String> = entries
-        .filter_map(Result::ok)
-        .filter(|entry| entry.path().is_file())
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
-    names.sort();
-    Ok(names)
+fn is_missing(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// What stands in the folder instead, for the message of a missing `mix.exs`.
@@ -490,117 +524,4 @@ fn listing(dir: &Path) -> Vec<String> {
     names.sort();
     names.truncate(20);
     names
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(dir: &Path) -> Result<Facts, ReadError> {
-        super::read(dir, app_dir::resolve(dir, None)?)
-    }
-
-    fn app(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = dir.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
-        dir
-    }
-
-    #[test]
-    fn umbrella_children_are_projects_and_fetched_code_is_not() {
-        let dir = app(&[
-            ("mix.exs", "[apps_path: \"apps\"]"),
-            ("apps/web/mix.exs", "[app: :web]"),
-            ("apps/web/assets/package.json", "{}"),
-            ("apps/core/mix.exs", "[app: :core]"),
-            ("deps/phoenix/mix.exs", "[app: :phoenix]"),
-            ("apps/web/assets/node_modules/x/mix.exs", "[app: :no]"),
-        ]);
-        let facts = read(dir.path()).unwrap();
-        let dirs: Vec<_> = facts.projects.iter().map(|p| p.dir.as_str()).collect();
-        assert_eq!(dirs, [".", "apps/core", "apps/web"]);
-        assert!(facts.package_in("apps/web/assets").is_some());
-    }
-
-    #[test]
-    fn a_folder_without_mix_exs_is_refused_with_what_it_holds() {
-        let dir = app(&[("src/mix.exs", ""), ("package.json", "{}")]);
-        let Err(ReadError::NoMixExs { found, below, .. }) = read(dir.path()) else {
-            panic!("must be refused");
-        };
-        assert_eq!(found, ["package.json", "src/"]);
-        assert_eq!(below, ["src"]);
-    }
-
-    #[test]
-    fn an_app_in_a_folder_has_its_own_files_and_those_of_the_top_that_it_has_not() {
-        let dir = app(&[
-            ("mix.lock", "%{\n  \"phoenix\": {:hex},\n}"),
-            (".tool-versions", "elixir 1.17"),
-            (".nvmrc", "20"),
-            (
-                "elixir_buildpack.config",
-                "app_relative_path=services/backend",
-            ),
-            ("phoenix_static_buildpack.config", "node_version=20"),
-            ("services/backend/mix.exs", "[elixir: \"~> 1.15\"]"),
-            ("services/backend/.nvmrc", "22"),
-            ("services/backend/elixir_buildpack.config", "release=true"),
-            ("services/backend/assets/package.json", "{}"),
-            ("services/backend/apps/web/mix.exs", "[app: :web]"),
-            ("services/backend/compile", ""),
-            ("services/other/mix.exs", "{:phoenix, \"~> 1.8\"}"),
-            ("services/other/package.json", "no JSON"),
-            ("libs/a/b/c/shared/mix.exs", "[app: :shared]"),
-        ]);
-        let asked = Asked::new("services/backend".to_owned(), Origin::LastBuild);
-        let facts = super::read(dir.path(), asked).unwrap();
-        let dirs: Vec<_> = facts.projects.iter().map(|p| p.dir.as_str()).collect();
-        assert_eq!(dirs, ["services/backend", "services/backend/apps/web"]);
-        assert_eq!(facts.beside, ["libs/a/b/c/shared", "services/other"]);
-        let place = &facts.root().elixir.as_ref().unwrap().origin;
-        assert_eq!(place.to_string(), "services/backend/mix.exs:1");
-        assert!(!facts.phoenix_locked && !facts.has_lock);
-        assert!(facts.package_in("services/backend/assets").is_some());
-        assert_eq!(facts.tool_versions_path, ".tool-versions");
-        assert_eq!(facts.static_config_path, STATIC_CONFIG);
-        assert_eq!(
-            facts.elixir_config_path,
-            "services/backend/elixir_buildpack.config"
-        );
-        let node = &facts.version_files[0].asked;
-        assert_eq!(node.value, "22");
-        assert_eq!(node.origin.to_string(), "services/backend/.nvmrc:1");
-        assert_eq!(facts.version_files.len(), 1);
-        assert!(facts.root_files.contains(&"compile".to_owned()));
-    }
-
-    #[test]
-    fn a_procfile_at_the_top_counts_unless_it_is_ours() {
-        let asked = Asked::new("backend".to_owned(), Origin::LastBuild);
-        let dir = app(&[("backend/mix.exs", ""), ("backend/Procfile", "web: a && b")]);
-        let counts = || {
-            let facts = super::read(dir.path(), asked.clone()).unwrap();
-            let Procfile(types) = facts.procfile.unwrap();
-            (facts.procfile_path, types["web"].clone())
-        };
-        let of_app = ("backend/Procfile".to_owned(), "a && b".to_owned());
-        assert_eq!(counts(), of_app);
-        let made = launcher::procfile("backend/Procfile", &Procfile::parse("web: a && b"));
-        std::fs::write(dir.path().join("Procfile"), made).unwrap();
-        assert_eq!(counts(), of_app);
-        std::fs::write(dir.path().join("Procfile"), "web: own").unwrap();
-        assert_eq!(counts(), ("Procfile".to_owned(), "own".to_owned()));
-    }
-
-    #[test]
-    fn a_broken_package_json_names_its_line() {
-        let dir = app(&[("mix.exs", ""), ("assets/package.json", "{\n\"a\" 1}")]);
-        let error = read(dir.path()).unwrap_err().to_string();
-        assert!(error.starts_with("assets/package.json:2: "), "{error}");
-    }
 }

@@ -5,6 +5,7 @@
 //! and handed back as values.
 
 pub mod app_dir;
+pub mod assignment_typo;
 mod brunch;
 mod buildpacks;
 pub mod detect;
@@ -12,6 +13,7 @@ pub mod facts;
 pub mod js_lock;
 pub mod launcher;
 pub mod lifecycle;
+mod mise;
 pub mod mistyped;
 pub mod mix_exs;
 pub mod mix_lock;
@@ -24,6 +26,7 @@ pub mod procfile;
 mod settings;
 pub mod shell_config;
 mod tests_only;
+pub mod text_file;
 mod tool_versions;
 mod version_files;
 mod wishes;

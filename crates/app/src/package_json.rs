@@ -1,6 +1,6 @@
 //! `package.json`: what of it decides the JavaScript half of a build.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
 /// The fields that Mixpack reads; everything else in the file is npm's business.
@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub struct PackageJson {
     pub name: Option<String>,
     pub scripts: BTreeMap<String, String>,
+    /// Old packages have a list here, which npm ignores.
+    #[serde(deserialize_with = "texts_of_an_object")]
     pub engines: BTreeMap<String, String>,
     pub package_manager: Option<String>,
     /// Of whatever shape, like the three below: their values are versions, where npm is content.
@@ -111,6 +113,19 @@ impl PackageJson {
     }
 }
 
+/// The texts of an object; none of a value of another kind.
+fn texts_of_an_object<'de, D: Deserializer<'de>>(
+    value: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    let serde_json::Value::Object(entries) = serde_json::Value::deserialize(value)? else {
+        return Ok(BTreeMap::new());
+    };
+    let texts = entries.into_iter();
+    Ok(texts
+        .filter_map(|(key, value)| Some((key, value.as_str()?.to_owned())))
+        .collect())
+}
+
 /// The line, 1-based, on which `section` has `key`; 0 where it is not seen. Keys are looked for as
 /// text, which serves to point at a place in a file that has been read already.
 pub(crate) fn line_of(text: &str, section: &str, key: &str) -> u32 {
@@ -142,6 +157,21 @@ mod tests {
         assert!(!json.has_script("build"));
         assert_eq!(json.engines["node"], "22.x");
         assert_eq!(json.package_manager.as_deref(), Some("npm@10.9.0"));
+    }
+
+    #[test]
+    fn engines_of_another_form_ask_for_nothing() {
+        for engines in [
+            r#"["node >= 0.10", "npm"]"#,
+            r#""node 20""#,
+            "null",
+            r#"{"node": 20, "npm": ["10"]}"#,
+        ] {
+            let json = PackageJson::parse(&format!("{{\"engines\": {engines}}}")).unwrap();
+            assert_eq!(json.node_versions(), [], "{engines}");
+        }
+        let json = PackageJson::parse(r#"{"engines": {"node": "20", "vscode": {}}}"#).unwrap();
+        assert_eq!(json.engines["node"], "20");
     }
 
     #[test]

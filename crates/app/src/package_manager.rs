@@ -206,6 +206,26 @@ fn manager(package: &JsPackage) -> Result<(Manager, Option<Pinned>), PlanError> 
     Ok((manager.unwrap_or(Manager::Npm), pinned))
 }
 
+/// The lockfiles that count in an app of the static buildpack, and the others. It installs with yarn
+/// where there is a `yarn.lock`, and else with npm. A `packageManager` that is newer says otherwise.
+pub(crate) fn of_the_static_buildpack(
+    lockfiles: Vec<String>,
+    pinned: Option<&Asked>,
+) -> (Vec<String>, Vec<String>) {
+    let pinned = pinned.and_then(|asked| Some(Pinned::parse(&asked.value)?.manager));
+    let is_there = |manager: &Manager| {
+        let mut names = lockfiles.iter();
+        names.any(|name| Manager::of_lockfile(name) == *manager)
+    };
+    let order = pinned.into_iter().chain([Manager::Yarn, Manager::Npm]);
+    match order.into_iter().find(is_there) {
+        Some(manager) => lockfiles
+            .into_iter()
+            .partition(|name| Manager::of_lockfile(name) == manager),
+        None => (lockfiles, Vec::new()),
+    }
+}
+
 /// The processors that bun is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BunCpu {

@@ -38,7 +38,7 @@ use versions::elixir::ElixirBuild;
 use versions::node::NodeVersion;
 use versions::otp::OtpBuild;
 use versions::target::Target;
-use warnings::warnings_about;
+use warnings::{assets_path_without_package, warnings_about};
 
 /// Everything that a build is going to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -188,6 +188,7 @@ pub fn plan(
         (&erlang, otp_major),
         &elixir,
     ));
+    warnings.extend(assets_path_without_package(settings, &assets));
     warnings.extend(more_than_the_release(release, slim, calls_mix));
     Ok(Plan {
         steps: steps(

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Plain(ShellConfig),
-    /// Only bash knows what this file means.
+    /// Only bash knows what this file means, and whether a command in it fails.
     NeedsBash {
         /// Where the first such construct starts; 1-based.
         line: u32,
@@ -59,10 +59,9 @@ pub enum Value {
 /// value or a name, are read as if they were not there.
 #[must_use]
 pub fn parse(text: &str) -> Outcome {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let text = text.replace("\r\n", "\n");
+    let text = without_windows_marks(text);
     let mut parser = Parser {
-        rest: text.strip_suffix('\r').unwrap_or(&text),
+        rest: &text,
         line: 1,
         config: ShellConfig::default(),
         values: BTreeMap::new(),
@@ -72,6 +71,14 @@ pub fn parse(text: &str) -> Outcome {
         Ok(()) => Outcome::Plain(parser.config),
         Err(NeedsBash { line, construct }) => Outcome::NeedsBash { line, construct },
     }
+}
+
+/// The text that bash would read had the file been saved on another system.
+#[must_use]
+pub fn without_windows_marks(text: &str) -> String {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = text.replace("\r\n", "\n");
+    text.strip_suffix('\r').unwrap_or(&text).to_owned()
 }
 
 struct NeedsBash {
@@ -292,7 +299,8 @@ impl Parser<'_> {
                         // The line goes on; to bash the two characters are not there.
                         Some('\n') => unquoted = before,
                         Some(c) => word.push(literal(c, self.line)?),
-                        None => return Err(self.needs_bash("a backslash at its end")),
+                        // The file ends with it.
+                        None => word.push('\\'),
                     }
                 }
                 '$' if place == Place::ArrayWord => {
@@ -501,7 +509,7 @@ fn literal(c: char, line: u32) -> Parsed<char> {
 }
 
 /// The longest variable name that `text` starts with; may be empty.
-fn name_in(text: &str) -> &str {
+pub(crate) fn name_in(text: &str) -> &str {
     let mut end = text
         .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .unwrap_or(text.len());

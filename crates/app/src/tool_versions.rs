@@ -1,5 +1,7 @@
 //! `.tool-versions`, the file of asdf (and read by mise): `TOOL VERSION [VERSION…]` per line.
 
+use crate::version_files::tool_name;
+
 /// The names that a tool goes by in the file.
 pub(crate) const ERLANG: &[&str] = &["erlang"];
 pub(crate) const ELIXIR: &[&str] = &["elixir"];
@@ -44,7 +46,7 @@ pub(crate) fn lookup<'a>(entries: &'a [Entry], names: &[&str]) -> Option<(&'a En
     entries
         .iter()
         .rev()
-        .filter(|entry| names.contains(&entry.tool.as_str()))
+        .filter(|entry| names.contains(&tool_name(&entry.tool)))
         .find_map(|entry| Some((entry, entry.versions.first()?.as_str())))
 }
 
@@ -87,6 +89,8 @@ mod tests {
     #[test]
     fn a_name_must_be_the_whole_word() {
         assert_eq!(found("erlang-ls 1.0\n#erlang 27.0\n", ERLANG), None);
+        let with_backend = found("core:erlang 27.0\n", ERLANG);
+        assert_eq!(with_backend, Some(("27.0".to_owned(), 1)));
     }
 
     #[test]

@@ -1,16 +1,25 @@
-//! The plain reading of config files, held against bash itself.
+//! The plain reading of config files, held against bash itself: as the old buildpacks source them,
+//! with `set -e -o pipefail`, so that a file that fails there is never read as plain.
 
 use app::shell_config::{Outcome, ShellConfig, Value, parse};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Output};
 
-/// Prints, for each name in its arguments, whether it is exported, the count of its words and the
-/// words, all ended by NUL; what sourcing prints goes to stderr.
+/// Sources a file, then prints, for each name in its arguments, whether it is exported, the count of
+/// its words and the words, all ended by NUL; what sourcing prints goes to stderr.
 const PRINT: &str = r#"
-source "$1" >&2 || exit 99
+set -e -o pipefail
+load_config() {
+    if [ -f "$__file" ]; then
+        source "$__file" >&2
+    fi
+}
+__file=$1
 shift
+load_config
+set +e
 for __name; do
     declare -n __value=$__name
     case ${__value@a} in *x*) printf '%s\0' x ;; *) printf '%s\0' - ;; esac
@@ -18,12 +27,12 @@ for __name; do
 done
 "#;
 
-/// `(exported, words)` of each name after bash has sourced a file of this text.
-fn bash(text: &str, names: &BTreeSet<&str>) -> Vec<(bool, Vec<String>)> {
+/// What bash says after it has sourced a file of this text.
+fn sourced(text: &str, names: &BTreeSet<&str>) -> Output {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let file = dir.path().join("config");
     fs::write(&file, text).expect("the config file is written");
-    let output = Command::new("bash")
+    Command::new("bash")
         .args(["--norc", "--noprofile", "-c", PRINT, "bash"])
         .arg(&file)
         .args(names)
@@ -32,7 +41,12 @@ fn bash(text: &str, names: &BTreeSet<&str>) -> Vec<(bool, Vec<String>)> {
         .env("HOME", "/home/of-the-test")
         .current_dir(dir.path())
         .output()
-        .expect("these tests need bash on PATH");
+        .expect("these tests need bash on PATH")
+}
+
+/// `(exported, words)` of each name after bash has sourced a file of this text.
+fn bash(text: &str, names: &BTreeSet<&str>) -> Vec<(bool, Vec<String>)> {
+    let output = sourced(text, names);
     assert!(
         output.status.success() && output.stderr.is_empty(),
         "bash refuses {text:?}: {}",
@@ -139,6 +153,10 @@ const PLAIN: &[&str] = &[
     "a=\"x$ y\"",
     "a=$.",
     "a=\"$'x'\"",
+    "a=x\\",
+    "export a='x'\\",
+    "a=\\",
+    "a=1 \\\n",
     "a=1\nb=$a",
     "a=1\nb=${a}",
     "a=1\nb=\"$a.$a\"",
@@ -278,7 +296,6 @@ const NOT_PLAIN: &[(&str, u32, &str)] = &[
     ("a=1\nb=\"x\ny", 2, "a quote that is not closed"),
     ("a=\"x\\", 1, "a quote that is not closed"),
     ("a=1\nb=(x\ny", 2, "an array that is not closed"),
-    ("a=x\\", 1, "a backslash at its end"),
     ("a=1;;", 1, "a syntax error"),
     (";", 1, "a syntax error"),
     ("a=1\n;b=2", 2, "a syntax error"),
@@ -300,6 +317,34 @@ fn everything_else_is_left_to_bash() {
             Outcome::NeedsBash { line, construct },
             "{text:?}"
         );
+    }
+}
+
+/// Files that ended a build of the old buildpacks, and the line that did.
+const FAILING: &[(&str, u32)] = &[
+    ("erlang_version = 25.3.2\nelixir_version=1.16", 1),
+    ("a=1\nerlang_version =25", 2),
+    ("a=1\nhook_x= \"mix x\"\nb=1", 2),
+    ("hook_compile=mix compile", 1),
+    ("export a = 1", 1),
+    ("a=1\nfalse\nb=1", 2),
+    ("a=1\n[ -n \"\" ] && b=1", 2),
+    ("a=$(false)", 1),
+    ("elixir_version = (branch main)", 1),
+    ("a=1\nb='x\nc=1", 2),
+    ("a=(1", 1),
+    ("a=(1 \\", 1),
+    ("a=1 \\", 1),
+];
+
+#[test]
+fn a_file_that_fails_in_bash_is_left_to_bash_from_the_line_that_fails() {
+    for &(text, line) in FAILING {
+        assert!(!sourced(text, &BTreeSet::new()).status.success(), "{text}");
+        match parse(text) {
+            Outcome::NeedsBash { line: found, .. } => assert_eq!(found, line, "{text}"),
+            Outcome::Plain(_) => panic!("{text}"),
+        }
     }
 }
 
@@ -368,6 +413,7 @@ fn token() -> impl Strategy<Value = &'static str> {
         6 => prop::sample::select(vec!["a=", "b=", "export ", "a", "b", "1", "x y", "é", "$a", "${b}", "\n", " "]),
         3 => prop::sample::select(vec!["'", "\"", "\\", "\\\n", "#", " # ", ";", "(", ")", "=", "\t", "\r\n", "\r"]),
         1 => prop::sample::select(vec![
+            "false", "true", " && ", "[ -n '' ] && a=", "! ", "return ", "if ", "then ", "fi ", " = ",
             "~", "*", "?", "[", "]", "{", "}", ",", "!", "^", "%", "@", ":", "$", "$'", "$\"", "\u{a0}", "\u{feff}",
             "\u{2028}", "\u{85}", "\u{b}", "\u{c}", "\u{1}", "\u{7f}", "+=", "[0]=", "&", "|", "`", "<", ">", "a=(", "x)",
         ]),

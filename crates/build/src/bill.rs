@@ -5,6 +5,7 @@ use app::facts::join;
 use app::js_lock;
 use app::mix_lock::{self, Source};
 use app::plan::Install;
+use app::text_file;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -63,7 +64,7 @@ impl Build<'_> {
     /// The dependencies that are compiled into the release, or else the project.
     fn locked_by_mix(&self) -> Vec<Component> {
         let lock = self.workspace.real(&self.in_app("mix.lock"));
-        let lock = fs::read_to_string(lock).unwrap_or_default();
+        let lock = text_file::read(&lock).unwrap_or_default();
         let shipped = self.shipped_apps();
         mix_lock::parse(&lock)
             .into_iter()
@@ -112,7 +113,7 @@ impl Build<'_> {
     fn locked_by_npm(&self, install: &Install) -> Vec<Component> {
         let in_folder = |name: &str| {
             let path = join(&install.dir, name);
-            fs::read_to_string(self.workspace.real(Path::new(&path))).unwrap_or_default()
+            text_file::read(&self.workspace.real(Path::new(&path))).unwrap_or_default()
         };
         // One that was not pushed is there by now.
         let lockfile = match &install.lockfile {

@@ -186,6 +186,17 @@ impl Environment {
             })
     }
 
+    /// The same for text that has no words of ours: values of any length, where they are words.
+    #[must_use]
+    pub(crate) fn without_any_value(&self, text: &str) -> String {
+        let vars = self.config_vars().filter(|(name, value)| {
+            *name != app_dir::CONFIG_VAR && value.contains(char::is_alphanumeric)
+        });
+        vars.fold(self.without_values(text), |text, (name, value)| {
+            replace_word(&text, value.trim(), &format!("${name}"))
+        })
+    }
+
     #[must_use]
     pub fn home(&self) -> Option<PathBuf> {
         self.process.get(OsStr::new("HOME")).map(PathBuf::from)
@@ -209,6 +220,24 @@ impl Environment {
         }
         env
     }
+}
+
+/// Replaces a word, where it is no part of a longer one and no name behind a dollar sign.
+fn replace_word(text: &str, word: &str, with: &str) -> String {
+    let mut replaced = String::with_capacity(text.len());
+    let mut end = 0;
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    for (at, _) in text.match_indices(word) {
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        if before.is_none_or(|c| !is_part(c) && c != '$') && after.is_none_or(|c| !is_part(c)) {
+            replaced.push_str(&text[end..at]);
+            replaced.push_str(with);
+            end = at + word.len();
+        }
+    }
+    replaced.push_str(&text[end..]);
+    replaced
 }
 
 /// Reads `ENV_DIR`: a file's name is a config var's name, its bytes are the value. A folder that

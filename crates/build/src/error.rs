@@ -91,8 +91,23 @@ pub enum Error {
         /// The first line that is more than an assignment.
         line: u32,
         construct: String,
+        /// The line that bash could not read, and its text.
+        syntax_error: Option<(u32, String)>,
+        /// `exit status 2`.
         status: String,
-        /// What bash said.
+        /// What bash and the file printed, without values of config vars.
+        output: String,
+    },
+    /// A command of a config file failed, which ended a build of the old buildpacks too.
+    #[error("{file}:{line}: {written} ended with {status}")]
+    ConfigCommand {
+        file: String,
+        line: u32,
+        /// The command as it is written there.
+        written: String,
+        /// Whether the file ended there, so that its status is the command's.
+        is_last: bool,
+        status: String,
         output: String,
     },
     #[error(transparent)]

@@ -4,6 +4,7 @@
 
 mod asked;
 mod commands;
+mod config_file;
 mod fetched;
 mod known;
 mod mix_exs;
@@ -202,9 +203,23 @@ pub fn explain(error: &Error) -> Explanation {
             file,
             line,
             construct,
+            syntax_error,
             status,
             output,
-        } => asked::config_file(file, *line, construct, status, output),
+        } => config_file::not_evaluated(
+            (file, *line, construct),
+            syntax_error.as_ref(),
+            status,
+            output,
+        ),
+        Error::ConfigCommand {
+            file,
+            line,
+            written,
+            is_last,
+            status,
+            output,
+        } => config_file::command_failed((file, *line, written), *is_last, status, output),
         Error::Toolchain(error) => fetched::toolchain(error),
         Error::Command { doing, source } => commands::command(doing, source),
         Error::WhichRelease { names, origin } => asked::which_release(names, origin),

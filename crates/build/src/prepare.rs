@@ -63,9 +63,7 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
             environment.config_var(name)
         }
     });
-    if let Some(asked) = &settings.assets_path {
-        facts::add_configured_packages(&mut facts, request.app, &asked.value)?;
-    }
+    facts::add_configured(&mut facts, request.app, &settings)?;
     if let Some(path) = &request.platform.runtime_path {
         settings.runtime_path = path.to_string_lossy().into_owned();
     }
@@ -111,7 +109,8 @@ fn read(top: &Path, environment: &Environment) -> Result<Facts, Error> {
     let mut at_top = facts::config_file(top, ELIXIR_CONFIG)?;
     evaluate(top, ELIXIR_CONFIG, &mut at_top, environment)?;
     let asked = app_dir::asked(&at_top, environment.get(app_dir::CONFIG_VAR));
-    let mut facts = facts::read(top, app_dir::resolve(top, asked)?)?;
+    let mise_env = environment.get("MISE_ENV");
+    let mut facts = facts::read(top, app_dir::resolve(top, asked)?, mise_env.as_deref())?;
     if facts.elixir_config_path == ELIXIR_CONFIG {
         facts.elixir_config = at_top;
     }
@@ -131,8 +130,8 @@ fn evaluate(
     environment: &Environment,
 ) -> Result<(), Error> {
     if let ConfigFile::NeedsBash { line, construct } = config {
-        let env = environment.for_commands();
-        *config = config_file::evaluate(top, file, *line, construct, &env)?;
+        let mix_env = mix_env(environment).value;
+        *config = config_file::evaluate(top, file, (*line, construct), environment, &mix_env)?;
     }
     Ok(())
 }

@@ -35,10 +35,10 @@ use app::Plan;
 use app::facts::join;
 use app::mix_lock;
 use app::plan::StepName;
+use app::text_file;
 use fetch::Client;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -361,7 +361,7 @@ impl<'a> Build<'a> {
         }
         Quiet::of(doing, || {
             let lock = self.workspace.real(&self.in_app("mix.lock"));
-            let lock = fs::read_to_string(lock).unwrap_or_default();
+            let lock = text_file::read(&lock).unwrap_or_default();
             let locked = mix_lock::parse(&lock).into_iter();
             locked.map(|locked| locked.app).collect()
         })

@@ -1,6 +1,7 @@
 //! What an image starts: process types and their variables.
 
 use app::procfile::Procfile;
+use app::text_file;
 use build::profile::{GIT_FOLDER, Launch};
 use build::record::Record;
 use libcnb::data::launch::{self as cnb, LaunchBuilder, Process, ProcessBuilder, ProcessType};
@@ -23,7 +24,7 @@ pub(crate) fn processes(app: &Path, record: &Record, tests_only: bool) -> cnb::L
         });
         return launch.build();
     }
-    let procfile = std::fs::read_to_string(app.join("Procfile")).unwrap_or_default();
+    let procfile = text_file::read(&app.join("Procfile")).unwrap_or_default();
     let Procfile(of_procfile) = Procfile::parse(&procfile);
     for (name, command) in &record.processes {
         if !of_procfile.contains_key(name) {

@@ -2,9 +2,9 @@
 //! Procfile names none.
 
 use app::mix_exs::{MixExs, lock_holds};
+use app::text_file;
 use build::record::Record;
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 
 /// The document. Of a slug that Mixpack did not build it says what its files suggest.
@@ -24,10 +24,7 @@ pub fn release(build_dir: &Path) -> String {
 }
 
 fn guess(build_dir: &Path) -> String {
-    let read = |name: &str| {
-        let bytes = fs::read(build_dir.join(name)).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
+    let read = |name: &str| text_file::read(&build_dir.join(name)).unwrap_or_default();
     let phoenix = MixExs::guess("mix.exs", &read("mix.exs")).phoenix
         || lock_holds(&read("mix.lock"), "phoenix");
     if phoenix {
@@ -40,6 +37,7 @@ fn guess(build_dir: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn without_a_record_the_files_decide() {

@@ -1,12 +1,11 @@
 //! `bin/test-compile BUILD_DIR CACHE_DIR ENV_DIR`: the build before `mix test` on Heroku CI.
 
 use crate::compile::{self, Compile};
-use app::{Asked, Origin};
+use app::{Asked, Origin, text_file};
 use build::Error;
 use build::cancel::Cancel;
 use build::log::Log;
 use build::record::Record;
-use std::fs;
 use std::path::Path;
 
 /// Builds for tests. A failure has been explained in the log when this returns.
@@ -20,7 +19,7 @@ pub fn test_compile(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Rec
 /// `test`, unless `app.json` names another one for the test environment. A config var is not
 /// asked: CI inherits those of the pipeline, and `MIX_ENV=prod` is meant for the deployed app.
 fn mix_env(build_dir: &Path) -> Asked {
-    let asked = fs::read(build_dir.join("app.json"))
+    let asked = text_file::read(&build_dir.join("app.json"))
         .ok()
         .and_then(|json| of_app_json(&json));
     match asked {
@@ -34,8 +33,8 @@ fn mix_env(build_dir: &Path) -> Asked {
 
 /// `environments.test.env.MIX_ENV`: a string, or an object with a `value`
 /// (devcenter.heroku.com/articles/app-json-schema).
-fn of_app_json(json: &[u8]) -> Option<String> {
-    let json: serde_json::Value = serde_json::from_slice(json).ok()?;
+fn of_app_json(json: &str) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_str(json).ok()?;
     let entry = json.pointer("/environments/test/env/MIX_ENV")?;
     let value = entry
         .as_str()
@@ -50,13 +49,21 @@ mod tests {
 
     #[test]
     fn app_json_names_the_test_environment_in_both_its_forms() {
-        let text = br#"{"environments": {"test": {"env": {"MIX_ENV": "ci"}}}}"#;
+        let text = r#"{"environments": {"test": {"env": {"MIX_ENV": "ci"}}}}"#;
         assert_eq!(of_app_json(text).as_deref(), Some("ci"));
-        let object = br#"{"environments": {"test": {"env": {"MIX_ENV": {"value": "ci"}}}}}"#;
+        let object = r#"{"environments": {"test": {"env": {"MIX_ENV": {"value": "ci"}}}}}"#;
         assert_eq!(of_app_json(object).as_deref(), Some("ci"));
         // The entries of the deployed app are not those of the tests.
-        assert_eq!(of_app_json(br#"{"env": {"MIX_ENV": "prod"}}"#), None);
-        assert_eq!(of_app_json(b"{,}"), None);
+        assert_eq!(of_app_json(r#"{"env": {"MIX_ENV": "prod"}}"#), None);
+        assert_eq!(of_app_json("{,}"), None);
+    }
+
+    #[test]
+    fn app_json_may_begin_with_a_byte_order_mark() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "\u{feff}{\"environments\": {\"test\": {\"env\": {\"MIX_ENV\": \"ci\"}}}}";
+        std::fs::write(dir.path().join("app.json"), text).unwrap();
+        assert_eq!(mix_env(dir.path()).value, "ci");
     }
 
     #[test]

@@ -26,6 +26,7 @@ impl EnvFile {
     /// Any other is taken as it stands. Lines that begin with `#` are comments.
     fn parse(text: &str) -> Self {
         let mut file = Self::default();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -79,7 +80,7 @@ mod tests {
     #[test]
     fn each_form_of_a_line_is_read_and_others_are_counted() {
         let file = EnvFile::parse(
-            "# comment\nA=1\n\nexport B = no\nexport C=two words # kept\nD='it\\n'\nE=\"a\\nb \\\"c\\\" \\$d\"\n\
+            "\u{feff}A=1\n# comment\n\nexport B = no\nexport C=two words # kept\nD='it\\n'\nE=\"a\\nb \\\"c\\\" \\$d\"\n\
              F=\r\nG=a=b\n9=x\nnonsense\nH=\"\n",
         );
         let variables = [

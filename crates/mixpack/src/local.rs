@@ -6,6 +6,7 @@
 use crate::env_file::EnvFile;
 use crate::platform::{process_env, run_build, say};
 use app::procfile::Procfile;
+use app::text_file;
 use build::command::Env;
 use build::record::Record;
 use build::tree::{self, Method};
@@ -139,7 +140,7 @@ pub(crate) fn run(app: &Path, kind: &str) -> ExitCode {
         ));
     };
     let mut types: BTreeMap<String, String> = record.processes;
-    if let Ok(text) = std::fs::read_to_string(slug.join("Procfile")) {
+    if let Ok(text) = text_file::read(&slug.join("Procfile")) {
         types.extend(Procfile::parse(&text).0);
     }
     let Some(command) = types.get(kind) else {

@@ -4,7 +4,7 @@ use crate::platform::{process_env, say};
 use crate::table::table;
 use app::facts::{PROCFILE, join};
 use app::procfile::Procfile;
-use app::{Asked, Origin, Plan};
+use app::{Asked, Origin, Plan, text_file};
 use build::Error;
 use build::environment::Environment;
 use build::explain::explain;
@@ -112,7 +112,7 @@ fn processes(dir: &Path, plan: &Plan) -> String {
     let (path, named) = if let Some(procfile) = &plan.app_procfile {
         (join(&plan.app_dir.value, PROCFILE), procfile.clone())
     } else {
-        let text = std::fs::read_to_string(dir.join(PROCFILE)).unwrap_or_default();
+        let text = text_file::read(&dir.join(PROCFILE)).unwrap_or_default();
         (PROCFILE.to_owned(), Procfile::parse(&text))
     };
     let mut rows: Vec<[String; 3]> = named

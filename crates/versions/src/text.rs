@@ -5,9 +5,10 @@ use crate::error::Reason;
 const QUOTES: [char; 6] = ['"', '\'', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}'];
 
 /// The version in a value as people write it: without a byte order mark, white space (a carriage
-/// return and a no-break space among it), quotes (typographic ones too) and a trailing ` # comment`.
+/// return and a no-break space among it), quotes (typographic ones too), a backslash at the end of
+/// a file, and a trailing ` # comment`.
 pub(crate) fn clean(input: &str) -> &str {
-    let edge = |c: char| c.is_whitespace() || c == '\u{feff}' || QUOTES.contains(&c);
+    let edge = |c: char| c.is_whitespace() || "\u{feff}\\".contains(c) || QUOTES.contains(&c);
     let text = input.trim_matches(edge);
     let comment = text
         .char_indices()
@@ -70,6 +71,7 @@ mod tests {
             "'27.3'\r",
             "\u{201c}27.3\u{201d}",
             "27.3\u{a0}",
+            "27.3\\",
             "27.3 # the newest",
             "\"27.3\"\t# x",
         ] {

@@ -2,7 +2,7 @@
 
 use super::install::install;
 use super::{Install, PlanError};
-use crate::facts::{ConfigFile, Facts, clean, join};
+use crate::facts::{ConfigFile, Facts, join, path_from};
 use crate::settings::Settings;
 use serde::Serialize;
 
@@ -55,7 +55,7 @@ pub fn needs_node(facts: &Facts, settings: &Settings) -> bool {
 fn asset_dirs(facts: &Facts, settings: &Settings) -> Result<Vec<(String, String)>, PlanError> {
     let phoenix_dirs: Vec<String> = match &settings.phoenix_relative_path {
         Some(asked) => {
-            let dir = join(&facts.app_dir.value, &clean(&asked.value));
+            let dir = path_from(&facts.app_dir.value, &asked.value);
             if !facts.projects.iter().any(|project| project.dir == dir) {
                 return Err(PlanError::NoSuchFolder {
                     key: "phoenix_relative_path",
@@ -89,7 +89,7 @@ fn assets_dir(facts: &Facts, settings: &Settings, phoenix_dir: &str) -> String {
     let configured = settings
         .assets_path
         .as_ref()
-        .map(|asked| join(phoenix_dir, &clean(&asked.value)))
+        .map(|asked| path_from(phoenix_dir, &asked.value))
         .filter(|dir| facts.package_in(dir).is_some());
     let beside = || {
         facts
@@ -117,7 +117,7 @@ pub(super) fn assets(facts: &Facts, settings: &Settings) -> Result<Vec<Assets>, 
                 Some(package) => Some(install(package, settings)?),
                 None => None,
             };
-            let (build, why) = asset_build(facts, settings, &phoenix_dir, &assets_dir);
+            let (build, why) = asset_build(facts, &phoenix_dir, &assets_dir);
             Ok(Assets {
                 bower: facts.has_bower(&assets_dir),
                 phoenix_dir,
@@ -130,15 +130,8 @@ pub(super) fn assets(facts: &Facts, settings: &Settings) -> Result<Vec<Assets>, 
         .collect()
 }
 
-fn asset_build(
-    facts: &Facts,
-    settings: &Settings,
-    phoenix_dir: &str,
-    assets_dir: &str,
-) -> (AssetBuild, String) {
-    let script = &settings.compile_script;
-    if facts.root_files.contains(script) {
-        let path = join(&facts.app_dir.value, script);
+fn asset_build(facts: &Facts, phoenix_dir: &str, assets_dir: &str) -> (AssetBuild, String) {
+    if let Some(path) = facts.asset_script.clone() {
         let why = format!("the app has its own `{path}`");
         return (AssetBuild::CustomScript { path }, why);
     }

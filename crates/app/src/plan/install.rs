@@ -26,9 +26,13 @@ pub(super) fn install(package: &JsPackage, settings: &Settings) -> Result<Instal
     let manager = PackageManager::choose(package, settings)?;
     let lockfile = package.lockfiles.first();
     let lockfile = lockfile.map(|name| join(&package.dir, name));
-    let why = match &lockfile {
-        Some(lockfile) => format!("{lockfile} is there"),
-        None => "there is no lockfile".to_owned(),
+    let why = match (&lockfile, &package.ignored_lockfiles[..]) {
+        (Some(lockfile), []) => format!("{lockfile} is there"),
+        (Some(lockfile), ignored) => {
+            let ignored = ignored.join(", ");
+            format!("{lockfile} is there; ignoring {ignored}, as the static buildpack did")
+        }
+        (None, _) => "there is no lockfile".to_owned(),
     };
     Ok(Install {
         inputs: inputs(package),
@@ -108,6 +112,7 @@ mod tests {
             node: Vec::new(),
             manager: None,
             lockfiles: lockfile.into_iter().map(str::to_owned).collect(),
+            ignored_lockfiles: Vec::new(),
             lock_format: None,
         }
     }

@@ -1,8 +1,8 @@
 //! What is worth saying of a plan and stops nothing.
 
-use super::Choice;
 use super::erlang_and_elixir::pair_compatibility;
-use crate::facts::Facts;
+use super::{Assets, Choice};
+use crate::facts::{Facts, path_from};
 use crate::settings::{COMPILE_SCRIPT, Settings};
 use versions::compatibility::Compatibility;
 use versions::elixir::ElixirBuild;
@@ -28,12 +28,9 @@ pub(super) fn warnings_about(
         ));
     }
     let script = &settings.compile_script;
-    if settings.skip_assets.is_none()
-        && script != COMPILE_SCRIPT
-        && !facts.root_files.contains(script)
-    {
+    if settings.skip_assets.is_none() && script != COMPILE_SCRIPT && facts.asset_script.is_none() {
         warnings.push(format!(
-            "compile={script} names the app's own asset script, and there is no such file at the top of the app"
+            "compile={script} names the app's own asset script, and there is no such file in the app"
         ));
     }
     warnings.extend(build_path_outside(facts));
@@ -44,6 +41,25 @@ pub(super) fn warnings_about(
         ));
     }
     warnings
+}
+
+/// An `assets_path` that is not taken, since it has no `package.json`. The folder of the Phoenix app is
+/// the static buildpack's default, and says nothing.
+pub(super) fn assets_path_without_package(
+    settings: &Settings,
+    assets: &[Assets],
+) -> Option<String> {
+    let asked = settings.assets_path.as_ref()?;
+    assets.iter().find_map(|assets| {
+        let configured = path_from(&assets.phoenix_dir, &asked.value);
+        let is_taken = [&assets.phoenix_dir, &assets.assets_dir].contains(&&configured);
+        (!is_taken).then(|| {
+            format!(
+                "assets_path={} ({}): {configured} has no package.json, so assets are built in {}",
+                asked.value, asked.origin, assets.assets_dir
+            )
+        })
+    })
 }
 
 /// An app of an umbrella that is named as the app's folder.

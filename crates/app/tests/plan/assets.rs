@@ -41,6 +41,31 @@ fn the_asset_script_has_the_name_that_the_static_config_gives_it() {
 }
 
 #[test]
+fn the_asset_script_may_be_anywhere_in_the_app() {
+    for value in [
+        "script/build",
+        "./script/build",
+        "/script/build",
+        "script/../script/build",
+    ] {
+        let config = (STATIC_CONFIG, &*format!("compile={value}\n"));
+        let build = asset_build(&[PHOENIX, config, ("script/build", "")]);
+        let path = "script/build".to_owned();
+        assert_eq!(build, AssetBuild::CustomScript { path }, "{value}");
+    }
+    let config = (STATIC_CONFIG, "compile=./compile\n");
+    let path = "compile".to_owned();
+    let build = asset_build(&[PHOENIX, config, ("compile", "")]);
+    assert_eq!(build, AssetBuild::CustomScript { path });
+    // Neither a folder nor a file outside of the app.
+    let folder = (STATIC_CONFIG, "compile=script\n");
+    let build = asset_build(&[PHOENIX, folder, ("script/build", "")]);
+    assert_eq!(build, AssetBuild::MixAlias);
+    let outside = (STATIC_CONFIG, "compile=../../etc/hostname\n");
+    assert_eq!(asset_build(&[PHOENIX, outside]), AssetBuild::MixAlias);
+}
+
+#[test]
 fn the_folder_of_the_assets_is_found_as_the_static_buildpack_finds_it() {
     let dir = |files: &[(&str, &str)]| case(files).planned().assets[0].assets_dir.clone();
     let (root, assets) = (("package.json", "{}"), PACKAGE);
@@ -61,6 +86,11 @@ fn the_folder_of_the_assets_is_found_as_the_static_buildpack_finds_it() {
         dir(&[root, assets, config("assets_path=./assets/\n")]),
         "assets"
     );
+    let frontend = ("frontend/package.json", "{}");
+    for value in ["/frontend", "frontend/", "./frontend", "x/../frontend"] {
+        let config = config(&*format!("assets_path={value}\n").leak());
+        assert_eq!(dir(&[root, frontend, config]), "frontend", "{value}");
+    }
     // A folder without package.json is detected over.
     assert_eq!(dir(&[root, config("assets_path=frontend\n")]), ".");
 }
@@ -117,11 +147,13 @@ fn every_phoenix_app_of_an_umbrella_has_its_assets() {
 
 #[test]
 fn phoenix_relative_path_names_the_one_phoenix_app() {
-    let config = (STATIC_CONFIG, "phoenix_relative_path=./apps/shop_web/\n");
-    let plan = umbrella(&[config]).planned();
-    assert_eq!(plan.assets.len(), 1);
-    assert_eq!(plan.assets[0].phoenix_dir, "apps/shop_web");
-    assert!(plan.node.is_none());
+    for value in ["./apps/shop_web/", "/apps/shop_web/", "apps//shop_web"] {
+        let config = (STATIC_CONFIG, &*format!("phoenix_relative_path={value}\n"));
+        let plan = umbrella(&[config]).planned();
+        assert_eq!(plan.assets.len(), 1);
+        assert_eq!(plan.assets[0].phoenix_dir, "apps/shop_web");
+        assert!(plan.node.is_none());
+    }
 
     let wrong = umbrella(&[(STATIC_CONFIG, "\nphoenix_relative_path=apps/shop\n")]);
     assert_eq!(
@@ -161,6 +193,22 @@ fn a_configured_script_that_is_not_there_is_warned_of() {
             path: "bin_assets".into()
         }
     );
+}
+
+#[test]
+fn an_assets_path_without_package_json_is_warned_of() {
+    let warnings = |config| case(&[PACKAGE, (STATIC_CONFIG, config)]).planned().warnings;
+    let warned = warnings("assets_path=/frontend\n");
+    assert_eq!(
+        warned,
+        [
+            "assets_path=/frontend (phoenix_static_buildpack.config:1): frontend has no package.json, \
+          so assets are built in assets"
+        ]
+    );
+    for fine in ["assets_path=assets\n", "assets_path=.\n", "assets_path=\n"] {
+        assert_eq!(warnings(fine), [""; 0], "{fine}");
+    }
 }
 
 #[test]

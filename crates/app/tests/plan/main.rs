@@ -110,12 +110,10 @@ impl Case {
         let at_top = facts::config_file(dir, facts::ELIXIR_CONFIG).expect("it is valid");
         let asked = app_dir::asked(&at_top, self.config_vars.get(app_dir::CONFIG_VAR).cloned());
         let app_dir = app_dir::resolve(dir, asked).expect("it is valid");
-        let mut facts = facts::read(dir, app_dir).expect("it is valid");
+        let mise_env = self.config_vars.get("MISE_ENV").map(String::as_str);
+        let mut facts = facts::read(dir, app_dir, mise_env).expect("it is valid");
         let settings = Settings::merge(&facts, &|name| self.config_vars.get(name).cloned());
-        if let Some(asked) = &settings.assets_path {
-            facts::add_configured_packages(&mut facts, self.dir.path(), &asked.value)
-                .expect("it is valid");
-        }
+        facts::add_configured(&mut facts, dir, &settings).expect("it is valid");
         (facts, settings)
     }
 

@@ -30,6 +30,41 @@ fn the_lockfile_says_how_packages_are_installed() {
     );
 }
 
+#[test]
+fn of_two_lockfiles_the_static_buildpack_takes_that_of_yarn_or_npm() {
+    let config = (STATIC_CONFIG, "node_version=22\n");
+    let lock = |name: &'static str| -> (&str, &str) { (name, "") };
+    let npm = lock("assets/package-lock.json");
+    let yarn = ("assets/yarn.lock", "\n__metadata:\n  version: 8\n");
+    let pnpm = lock("assets/pnpm-lock.yaml");
+    let install = manager(&[PACKAGE, config, npm, yarn, pnpm]).unwrap();
+    assert_eq!(install.manager.manager, Manager::Yarn);
+    assert_eq!(install.manager.version.as_deref(), Some("~4.13"));
+    assert_eq!(install.lockfile.as_deref(), Some("assets/yarn.lock"));
+    assert_eq!(
+        install.why,
+        "assets/yarn.lock is there; ignoring package-lock.json, pnpm-lock.yaml, as the static buildpack did"
+    );
+    let install = manager(&[PACKAGE, config, npm, pnpm]).unwrap();
+    assert_eq!(install.command.join(" "), "npm ci --include=dev");
+    let pinned = ("assets/package.json", r#"{"packageManager": "pnpm@9.1.0"}"#);
+    let install = manager(&[pinned, config, npm, yarn, pnpm]).unwrap();
+    assert_eq!(install.manager.manager, Manager::Pnpm);
+    // It knew neither of these.
+    let bun = lock("assets/bun.lock");
+    let both = manager(&[PACKAGE, config, pnpm, bun]);
+    assert!(matches!(both, Err(PlanError::TwoLockfiles { .. })));
+    // One in a folder that assets_path names.
+    let config = (STATIC_CONFIG, "assets_path=ui\n");
+    let files = [
+        ("ui/package.json", "{}"),
+        ("ui/package-lock.json", "{}"),
+        ("ui/yarn.lock", ""),
+    ];
+    let install = manager(&[&[config][..], &files].concat()).unwrap();
+    assert_eq!(install.lockfile.as_deref(), Some("ui/yarn.lock"));
+}
+
 fn manager(files: &[(&str, &str)]) -> Result<app::plan::Install, PlanError> {
     let plan = case(files).plan()?;
     Ok(plan.assets[0].install.clone().expect("an install"))

@@ -93,14 +93,19 @@ fn the_sources_answer_in_the_documented_order() {
             "1.18.3 (.tool-versions:1)",
         ),
         (
+            ".mise.toml",
+            "tools.elixir = \"1.14\"\n",
+            "1.14.5 (.mise.toml:1)",
+        ),
+        (
             "mise.toml",
             "tools.elixir = \"1.17\"\n",
             "1.17.3 (mise.toml:1)",
         ),
         (
-            ".mise.toml",
-            "tools.elixir = \"1.14\"\n",
-            "1.14.5 (.mise.toml:1)",
+            "mise/config.toml",
+            "tools.elixir = \"1.18.3\"\n",
+            "1.18.3 (mise/config.toml:1)",
         ),
         (".elixir-version", "1.18\n", "1.18.4 (.elixir-version:1)"),
     ];

@@ -1,12 +1,13 @@
 //! What the app's files and settings ask for and cannot have.
 
-use super::{Explanation, list, mix_exs, place, quoted};
+use super::{Explanation, list, mix_exs, place};
 use crate::error::LookedInto;
 use crate::kept_lists::time;
 use app::app_dir;
 use app::facts::{ReadError, join};
 use app::package_manager::Manager;
 use app::plan::PlanError;
+use app::text_file::Encoding;
 use app::{Asked, Origin};
 use std::path::Path;
 use versions::Tool;
@@ -94,6 +95,20 @@ pub(super) fn read(error: &ReadError) -> Explanation {
         )
         .because(format!("{path}: {source}"))
         .so("It must be a regular file that the user that builds may read. Commit it as one."),
+        ReadError::Encoding { path, encoding } => Explanation::user(
+            "file-encoding",
+            format!("{path} is encoded as {}", encoding.as_str()),
+        )
+        .because(format!(
+            "The programs that read {path} expect UTF-8.{}",
+            match encoding {
+                Encoding::Utf16 => " PowerShell's `>` writes UTF-16.",
+                Encoding::Utf8 | Encoding::Utf32 => "",
+            }
+        ))
+        .so("Save it as UTF-8 in your editor and commit it, or convert it:")
+        .typing(format!("iconv -f {} -t UTF-8 {path} > converted", encoding.as_str()))
+        .typing(format!("mv converted {path}")),
         ReadError::PackageJson {
             path,
             line,
@@ -126,38 +141,6 @@ fn in_a_folder(explanation: Explanation, below: &[String]) -> Explanation {
 fn config_set(app_dir: &str) -> String {
     let app_dir = shell_words::quote(app_dir);
     format!("heroku config:set {}={app_dir}", app_dir::CONFIG_VAR)
-}
-
-/// A config file that bash could not evaluate.
-pub(super) fn config_file(
-    file: &str,
-    line: u32,
-    construct: &str,
-    status: &str,
-    output: &str,
-) -> Explanation {
-    // `exit status: 1`, as the standard library writes it.
-    let status = status.replace("status: ", "status ");
-    let explanation = Explanation::user(
-        "config-file-not-evaluated",
-        format!("{file} cannot be evaluated"),
-    )
-    .because(format!(
-        "{file}:{line} holds {construct}, so bash evaluated the file. It ended with {status}:"
-    ));
-    // bash names the file by its path in a build directory that is gone when this is read.
-    let path = format!("/{file}:");
-    let said = output.lines().map(|line| match line.split_once(&path) {
-        Some((dir, rest)) if dir.starts_with('/') => format!("{file}:{rest}"),
-        _ => line.to_owned(),
-    });
-    let said: Vec<String> = said.collect();
-    explanation
-        .because_all(quoted(&said.join("\n")))
-        .so(format!(
-            "Correct {file} and commit it. The same on your machine:"
-        ))
-        .typing(format!("bash -c 'source ./{file}'"))
 }
 
 pub(super) fn which_release(names: &[String], origin: &Origin) -> Explanation {

@@ -1,12 +1,14 @@
 //! Every error as the user reads it.
 
 mod commands;
+mod config_file;
 mod fetched;
 mod plans;
 
 use super::*;
 use crate::tree::TreeError;
 use app::facts::ReadError;
+use app::text_file::Encoding;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
@@ -44,16 +46,6 @@ fn general() -> Vec<(&'static str, Error)> {
             Error::EnvDir {
                 path: PathBuf::from("/tmp/env"),
                 source: denied(),
-            },
-        ),
-        (
-            "config_file",
-            Error::ConfigFile {
-                file: "elixir_buildpack.config".to_owned(),
-                line: 3,
-                construct: "an array that does not end".to_owned(),
-                status: "exit status: 1".to_owned(),
-                output: "/tmp/build_ab12/elixir_buildpack.config: line 4: syntax error: unexpected end of file".to_owned(),
             },
         ),
         (
@@ -156,6 +148,13 @@ fn reading() -> Vec<(&'static str, ReadError)> {
             },
         ),
         (
+            "read_encoding",
+            ReadError::Encoding {
+                path: "elixir_buildpack.config".to_owned(),
+                encoding: Encoding::Utf16,
+            },
+        ),
+        (
             "read_package_json",
             ReadError::PackageJson {
                 path: "assets/package.json".to_owned(),
@@ -201,6 +200,7 @@ fn targets() -> Vec<(&'static str, TargetError)> {
 fn catalogue() -> Vec<(&'static str, Error)> {
     let mut all = general();
     all.extend(fetched::two_places());
+    all.extend(config_file::config_files());
     all.extend(
         reading()
             .into_iter()

@@ -8,6 +8,7 @@ use crate::tree::{self, TreeError};
 use crate::workspace::{Start, is_own};
 use app::facts::join;
 use app::plan::Slim;
+use app::text_file;
 use std::fs;
 use std::path::{Path, PathBuf};
 use toolchain::unneeded::{self, Tool};
@@ -205,7 +206,7 @@ impl Build<'_> {
 
     /// Whether the Procfile speaks of something at the top of the app: a script of the user's.
     fn is_called(&self, name: &str) -> bool {
-        let procfile = fs::read_to_string(self.workspace.real(Path::new("Procfile")));
+        let procfile = text_file::read(&self.workspace.real(Path::new("Procfile")));
         procfile.is_ok_and(|text| {
             text.split(|c: char| !(c.is_alphanumeric() || "._-".contains(c)))
                 .any(|word| word == name)
