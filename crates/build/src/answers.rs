@@ -1,5 +1,6 @@
 //! What only mix can say about a project, asked of mix itself.
 
+use app::plan::{PHOENIX, PHX};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -69,6 +70,17 @@ impl Answers {
         self.tasks.contains(name)
     }
 
+    /// The namespace of Phoenix' mix tasks: the one that exists, else the planned one. Phoenix 1.3
+    /// has both, and warns of the old one.
+    #[must_use]
+    pub(crate) fn phoenix_ex<'a>(&self, planned: &'a str) -> &'a str {
+        let has = |namespace: &&str| {
+            let tasks = ["server", "digest"].map(|task| format!("{namespace}.{task}"));
+            tasks.iter().any(|task| self.has_task(task))
+        };
+        [PHX, PHOENIX].into_iter().find(has).unwrap_or(planned)
+    }
+
     /// The release that `mix release` without a name assembles.
     #[must_use]
     pub(crate) fn release(&self) -> Option<&str> {
@@ -93,6 +105,20 @@ mod tests {
         assert_eq!(answers.release(), Some("shop"));
         assert!(answers.has_task("phx.server"));
         assert!(!answers.has_task("phx.digest"));
+    }
+
+    #[test]
+    fn tasks_of_phoenix_have_the_namespace_that_exists() {
+        let of = |tasks: &str, planned| Answers::parse(tasks).phoenix_ex(planned).to_owned();
+        assert_eq!(
+            of("task\tphoenix.server\ntask\tphoenix.digest\n", "phx"),
+            "phoenix"
+        );
+        assert_eq!(
+            of("task\tphx.server\ntask\tphoenix.server\n", "phoenix"),
+            "phx"
+        );
+        assert_eq!(of("app\tshop\n", "phoenix"), "phoenix");
     }
 
     #[test]

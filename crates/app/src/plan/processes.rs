@@ -17,7 +17,7 @@ pub struct Process {
 pub(super) fn processes(
     facts: &Facts,
     release: bool,
-    phoenix: bool,
+    phoenix_ex: Option<&String>,
     mix_env: &str,
 ) -> BTreeMap<String, Process> {
     let root = facts.root();
@@ -33,9 +33,9 @@ pub(super) fn processes(
             why: "a release is built".to_owned(),
             guess: true,
         }
-    } else if phoenix {
+    } else if let Some(namespace) = phoenix_ex {
         Process {
-            command: in_app_dir("mix phx.server"),
+            command: in_app_dir(&format!("mix {namespace}.server")),
             why: "Phoenix is a dependency".to_owned(),
             guess: true,
         }

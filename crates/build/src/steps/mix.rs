@@ -219,7 +219,7 @@ impl Build<'_> {
     /// mix has the last word on what the plan could only guess.
     fn resolve(&self, log: &StepLog<'_>, answers: &Answers) -> Result<(), Error> {
         let mut record = self.record();
-        let server = format!("{}.server", self.plan.phoenix_ex);
+        let server = format!("{}.server", answers.phoenix_ex(&self.plan.phoenix_ex));
         record.phoenix = answers.has_task(&server);
         let name = answers.release().filter(|_| self.plan.release);
         if self.plan.release && name.is_none() {
@@ -261,13 +261,18 @@ impl Build<'_> {
         self.answers.get().cloned().unwrap_or_default()
     }
 
+    /// The namespace of Phoenix' mix tasks.
+    pub(crate) fn phoenix_ex(&self) -> String {
+        self.answers().phoenix_ex(&self.plan.phoenix_ex).to_owned()
+    }
+
     /// Digests what the app's own hook or script has not digested already, and drops what is too
     /// old of earlier deploys: both in one VM.
     pub(crate) fn digest(&self) -> Result<(), Error> {
         if self.assets_placed.load(Ordering::SeqCst) {
             return Ok(());
         }
-        let digest = format!("{}.digest", self.plan.phoenix_ex);
+        let digest = format!("{}.digest", self.phoenix_ex());
         let clean = self.clean_task();
         let has_files = |dir: &&str| {
             let folder = Path::new(dir).join("priv/static");
