@@ -15,7 +15,7 @@ defmodule Mix.Tasks.Mixpack.Answer do
 
     answers =
       for(name <- @tasks, name in aliases or Mix.Task.get(name), do: {"task", name}) ++
-        for({name, _} <- releases, do: {"release", name}) ++
+        for({name, options} <- releases, do: {"release", "#{name}\t#{release_path(options)}"}) ++
         for(name <- List.wrap(config[:default_release]), do: {"default_release", name})
 
     path_deps =
@@ -26,7 +26,18 @@ defmodule Mix.Tasks.Mixpack.Answer do
       end
 
     app = if Mix.Project.umbrella?(), do: [], else: [{"app", config[:app]}]
-    File.write!(path, for({key, value} <- answers ++ path_deps ++ app, do: "#{key}\t#{value}\n"))
+    build_path = [{"build_path", Path.expand(Mix.Project.build_path())}]
+    answers = answers ++ path_deps ++ app ++ build_path
+    File.write!(path, for({key, value} <- answers, do: "#{key}\t#{value}\n"))
+  end
+
+  # The options may be a function (`find_release/2` of lib/mix/lib/mix/release.ex). mix release
+  # reports what is wrong with them.
+  defp release_path(options) do
+    options = if is_function(options, 0), do: options.(), else: options
+    if path = options[:path], do: Path.expand(path)
+  rescue
+    _ -> nil
   end
 end
 

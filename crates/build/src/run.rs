@@ -25,6 +25,7 @@ use crate::sources::Sources;
 use crate::stable_path::{self, StablePath};
 use crate::steps::generated::Compilation;
 use crate::steps::kept_assets::AssetFiles;
+use crate::steps::release::Release;
 use crate::steps::{bower, package_managers, slim};
 use crate::store::Key;
 use crate::timeline::Course;
@@ -72,6 +73,8 @@ pub(crate) struct Build<'a> {
     pub app_dir: PathBuf,
     pub env: Env,
     pub answers: OnceLock<Answers>,
+    /// The release that is built, once mix has named it.
+    pub release: OnceLock<Release>,
     session: Mutex<Option<MixSession>>,
     /// The app's files as they were pushed.
     pub pushed: OnceLock<Sources>,
@@ -108,6 +111,8 @@ pub struct Built {
     pub components: Vec<Component>,
     /// What compiling has created outside of `_build`, relative to the app.
     pub(crate) generated: Vec<PathBuf>,
+    /// The release's folder, relative to the top of the repository.
+    release_dir: Option<PathBuf>,
 }
 
 /// Builds the app; the record of what was built is in it afterwards. `course` gets what ran, in a
@@ -152,7 +157,12 @@ pub fn run(
     let left = path.leave();
     let built = result?;
     left?;
-    warn_of_secrets(plan, workspace, &built.generated, means.log);
+    let made: Vec<PathBuf> = [
+        built.generated.clone(),
+        built.release_dir.clone().into_iter().collect(),
+    ]
+    .concat();
+    warn_of_secrets(plan, workspace, &made, means.log);
     let tests_only = workspace.environment.tests_only().is_some();
     old_caches::reclaim(plan, tests_only, workspace.store, means.log);
     let held = [tree::measure(&workspace.app), workspace.store.measure()];
@@ -208,11 +218,13 @@ fn steps(
     let launch = build.launch.into_inner().unwrap_or_default();
     let record = record.unwrap_or_else(PoisonError::into_inner);
     let components = build.components.into_inner().unwrap_or_default();
+    let release_dir = build.release.into_inner().map(|release| release.dir);
     Ok(Built {
         record,
         launch,
         components,
         generated,
+        release_dir,
     })
 }
 
@@ -255,6 +267,7 @@ impl<'a> Build<'a> {
                 app_dir => dir.join(app_dir),
             },
             answers: OnceLock::new(),
+            release: OnceLock::new(),
             session: Mutex::default(),
             pushed: OnceLock::new(),
             assets_key: OnceLock::new(),

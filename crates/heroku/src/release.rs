@@ -2,10 +2,8 @@
 //! Procfile names none.
 
 use app::mix_exs::{MixExs, lock_holds};
-    let read = |name: &str| text_file::read(&build_dir.join(name)).unwrap_or_default();
-    let lock = read("mix.lock");
-    let phoenix =
-        MixExs::guess("mix.exs", &read("mix.exs")).phoenix || lock_holds(&lock, "phoenix");
+use app::plan::{PHX, phoenix_ex_of};
+use app::text_file;
 use build::record::Record;
 use std::fmt::Write;
 use std::path::Path;
@@ -27,19 +25,10 @@ pub fn release(build_dir: &Path) -> String {
 }
 
 fn guess(build_dir: &Path) -> String {
-<<<<<<< HEAD
     let read = |name: &str| text_file::read(&build_dir.join(name)).unwrap_or_default();
-    let phoenix = MixExs::guess("mix.exs", &read("mix.exs")).phoenix
-        || lock_holds(&read("mix.lock"), "phoenix");
-=======
-    let read = |name: &str| {
-        let bytes = fs::read(build_dir.join(name)).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
     let lock = read("mix.lock");
     let phoenix =
         MixExs::guess("mix.exs", &read("mix.exs")).phoenix || lock_holds(&lock, "phoenix");
->>>>>>> 8316a6f (Take the namespace of Phoenix' mix tasks from mix.lock)
     if phoenix {
         format!("mix {}.server", phoenix_ex_of(&lock).unwrap_or(PHX))
     } else {

@@ -10,6 +10,7 @@ pub(crate) mod kept_assets;
 mod launch;
 mod mix;
 pub(crate) mod package_managers;
+pub(crate) mod release;
 mod settled;
 pub(crate) mod slim;
 mod stale;
