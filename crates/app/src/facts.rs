@@ -237,8 +237,13 @@ pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts,
     let tool_versions_path = nearest(dir, app, ".tool-versions");
     let procfile = optional(dir, &procfile_path)?.map(|text| Procfile::parse(&text));
     let dirs: Vec<String> = projects.iter().map(|project| project.dir.clone()).collect();
+    let app_json = optional(dir, "app.json")?;
+    let processes = node_use::Processes {
+        procfile: procfile.as_ref(),
+        app_json: app_json.as_deref(),
+    };
     Ok(Facts {
-        node_use: node_use::find(dir, &dirs, procfile.as_ref(), lock.as_deref()),
+        node_use: node_use::find(dir, &dirs, &processes, lock.as_deref()),
         beside: beside(dir, app),
         projects,
         phoenix_locked: lock

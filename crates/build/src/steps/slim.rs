@@ -130,7 +130,9 @@ impl Build<'_> {
     fn of_javascript(&self, log: &StepLog<'_>) -> Result<u64, Error> {
         if self.node_modules_ship() {
             if let (Some(why), true) = (&self.plan.node_use, self.plan.node.is_some()) {
-                log.detail(&format!("node_modules and npm stay: {why} runs Node.js"));
+                log.detail(&format!(
+                    "node_modules and npm stay: {why} runs Node.js; if it doesn't, remove_node=true removes them and Node.js"
+                ));
             }
             return Ok(0);
         }
