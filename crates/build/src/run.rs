@@ -11,6 +11,7 @@ use crate::contained::Bounds;
 use crate::downloads::Downloads;
 use crate::environment::{default, prepend_path};
 use crate::error::{Doing, Error};
+use crate::git;
 use crate::graph;
 use crate::log::{Log, StepLog, seconds};
 use crate::machine;
@@ -95,6 +96,12 @@ pub(crate) struct Build<'a> {
     /// The steps that had what the last build left to begin with.
     pub kept: Mutex<BTreeSet<StepName>>,
     pub record: Mutex<Record>,
+    /// Before the git of the machine.
+    pub git: Option<git::Recorder>,
+    /// The questions to git that the log has told of.
+    pub told_of_git: Mutex<BTreeSet<git::Question>>,
+    /// The questions that were asked before assets are built.
+    pub asked_before_assets: Mutex<BTreeSet<git::Question>>,
     /// Held until the last command has ended.
     _downloads: Downloads<'a>,
     pub launch: OnceLock<profile::Launch>,
@@ -258,8 +265,12 @@ impl<'a> Build<'a> {
         let downloads = Downloads::of(workspace.store, &workspace.environment.for_commands())?;
         let mut env = command_env(plan, workspace, dir, &downloads)?;
         stay_in_bounds(&mut env, &bounds, dir, workspace, means.log);
+        let git = git::Recorder::on_path_of(&mut env)?;
         Ok(Self {
             tree: AppTree::of(plan, workspace, dir, &env),
+            git,
+            told_of_git: Mutex::default(),
+            asked_before_assets: Mutex::default(),
             env,
             dir: dir.to_owned(),
             app_dir: match plan.app_dir.value.as_str() {

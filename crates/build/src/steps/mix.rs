@@ -108,7 +108,10 @@ impl Build<'_> {
                 *self.session() = Some(session);
             }
             Ok(Outcome::Over) => {}
-            Err(error) => return Err(Error::command(doing)(error)),
+            Err(error) => {
+                self.tell_of_git(log);
+                return Err(Error::command(doing)(error));
+            }
         }
         Ok(())
     }
@@ -208,6 +211,7 @@ impl Build<'_> {
             shown.unwrap_or("mix deps.clean --unused"),
             log,
         )?;
+        self.tell_of_git(log);
         let answers = Answers::read(&written).map_err(TreeError::at(&written, "read"))?;
         self.resolve(log, &answers)?;
         // The same where mix is asked again.

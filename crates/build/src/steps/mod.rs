@@ -4,6 +4,7 @@ pub(crate) mod bower;
 mod digested_files;
 mod executables;
 pub(crate) mod generated;
+mod git;
 mod hooks;
 mod javascript;
 pub(crate) mod kept_assets;

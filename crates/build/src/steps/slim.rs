@@ -118,7 +118,7 @@ impl Build<'_> {
     }
 
     /// The `.git` of each dependency that came from git.
-    pub(crate) fn git_dependencies(&self) -> Vec<PathBuf> {
+    fn git_dependencies(&self) -> Vec<PathBuf> {
         entries(&self.workspace.real(&self.in_app("deps")))
             .into_iter()
             .filter(|dependency| is_folder(dependency))

@@ -278,6 +278,7 @@ impl Build<'_> {
         self.save_generated(log)?;
         self.save_assets(log)?;
         self.save_variables()?;
+        self.save_git_answers()?;
         let unknown = Sources::default();
         let mut entries = self.entries()?;
         if let Some(release) = self.record().release_dir.clone() {
