@@ -38,6 +38,8 @@ pub(crate) struct Answers {
     pub path_deps: Vec<String>,
     /// The OTP application; an umbrella has none.
     pub app: Option<String>,
+    /// Compilers beside mix' own that run whenever mix starts: app and name.
+    pub compilers: Vec<(String, String)>,
     /// `_build/prod`, as an absolute path.
     pub build_path: PathBuf,
 }
@@ -75,6 +77,11 @@ impl Answers {
                 "default_release" => answers.default_release = Some(value),
                 "path_dep" => answers.path_deps.push(value),
                 "app" => answers.app = Some(value),
+                "compiler" => {
+                    let compiler = value.split_once('\t');
+                    let owned = |(app, name): (&str, &str)| (app.to_owned(), name.to_owned());
+                    answers.compilers.extend(compiler.map(owned));
+                }
                 "build_path" => answers.build_path = value.into(),
                 _ => {}
             }
@@ -134,11 +141,17 @@ mod tests {
     #[test]
     fn mix_without_releases_names_one_after_the_app() {
         let answers = Answers::parse("app\tshop\ntask\tphx.server\npath_dep\tshared\n");
+        assert_eq!(answers.compilers, []);
         assert_eq!(answers.path_deps, ["shared"]);
         assert_eq!(answers.release(), Some("shop"));
         assert_eq!(answers.release_names().collect::<Vec<_>>(), ["shop"]);
         assert!(answers.has_task("phx.server"));
         assert!(!answers.has_task("phx.digest"));
+        let answers = Answers::parse("app\tshop\ncompiler\tshop\telixir_make\n");
+        assert_eq!(
+            answers.compilers,
+            [("shop".to_owned(), "elixir_make".to_owned())]
+        );
     }
 
     #[test]

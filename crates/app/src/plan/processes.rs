@@ -51,11 +51,6 @@ pub(super) fn processes(
 
 /// A process type that needs more than the release to start.
 pub(super) fn tool_of_a_process(facts: &Facts) -> Option<String> {
-    let mut types = facts.procfile.iter().flat_map(|procfile| &procfile.0);
-    types
-        .find(|(_, command)| {
-            let mut words = command.split(|c: char| !(c.is_alphanumeric() || "_-./".contains(c)));
-            words.any(|word| ["mix", "iex", "elixir", "erl"].contains(&word))
-        })
-        .map(|(name, _)| name.clone())
+    let procfile = facts.procfile.as_ref()?;
+    procfile.calling_mix().map(str::to_owned)
 }

@@ -128,6 +128,7 @@ impl Build<'_> {
         }
         self.compiled(&before)?;
         drop(turn);
+        self.try_start(&log)?;
         self.after_compile(log)
     }
 

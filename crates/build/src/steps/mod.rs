@@ -17,3 +17,4 @@ pub(crate) mod slim;
 mod stale;
 mod state;
 mod tools;
+mod try_start;
