@@ -695,19 +695,15 @@ fn the_keys_of_the_static_config_do_what_they_say() {
         "phoenix_static_buildpack.config",
         "node_version=24\nnpm_version=10.9.0\nassets_path=ui\nphoenix_ex=phoenix\nremove_node=true\n",
     );
-    // Stands in for the tasks of a Phoenix before 1.3, which the stand-in for Phoenix has not.
-    app.write(
-        "lib/mix/tasks/phoenix.ex",
-        "defmodule Mix.Tasks.Phoenix.Digest do\n  use Mix.Task\n\n  def run(args) do\n    \
-         Mix.shell().info(\"phoenix.digest runs\")\n    Mix.Task.run(\"phx.digest\", args)\n  end\nend\n\n\
-         defmodule Mix.Tasks.Phoenix.Server do\n  use Mix.Task\n\n  def run(args), do: Mix.Task.run(\"phx.server\", args)\nend\n",
-    );
     let deploy = app.deploy();
     expect_digested(&deploy);
     holds(&deploy, "npm 10.9.0");
     holds(&deploy, "\n       10.9.0\n");
     holds(&deploy, "(in ui)");
-    holds(&deploy, "phoenix.digest runs");
+    holds(
+        &deploy,
+        "ignoring phoenix_ex=phoenix, since mix.lock has Phoenix 1.8.1",
+    );
     assert!(digest_of(&deploy, "assets/app.js").contains("from ui"));
     let gone = [
         ".heroku/node",
@@ -718,7 +714,7 @@ fn the_keys_of_the_static_config_do_what_they_say() {
         assert!(!deploy.slug.join(path).exists(), "{path}");
     }
     let web = app.web(&deploy);
-    assert_eq!(web, "mix phoenix.server");
+    assert_eq!(web, "mix phx.server");
     let script = latest(&deploy.slug);
     let dyno = app.ship(deploy);
     let server = dyno.start(&web);

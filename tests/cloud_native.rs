@@ -390,11 +390,26 @@ fn an_unknown_version_is_refused_before_a_download_and_a_library_needs_no_javasc
         "erlang_version=99",
         "erlang_version=27",
     );
+    // The release is all that ships, wherever mix.exs has it assembled.
+    app.edit(
+        "mix.exs",
+        "deps: []",
+        "deps: [],\n      releases: [no_deps: [path: \"out/release\", steps: [:assemble, :tar]]]",
+    );
     let build = app.build();
     build.expect_success();
     assert!(!build.log.contains("Node.js"), "{}", build.log);
     assert!(downloads(&app).iter().all(|path| !path.contains("/node-")));
-    let release = "_build/prod/rel/no_deps/bin/no_deps";
+    let release = "out/release/bin/no_deps";
+    let start = format!("starts web: {release} start");
+    assert!(build.log.contains(&start), "{}", build.log);
+    let left = app.image().run(
+        &["--entrypoint=launcher"],
+        &[
+            "--", "find", ".", "-name", "*.tar.gz", "-o", "-name", "mix.exs",
+        ],
+    );
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "");
     let said = app.image().run(
         &["--entrypoint=launcher"],
         &["--", release, "eval", "IO.inspect(NoDeps.hello())"],

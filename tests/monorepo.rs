@@ -254,6 +254,20 @@ fn a_release_of_an_app_in_a_folder_is_built_and_started() {
     let again = app.deploy();
     again.expect_success();
     assert_eq!(again.compiled(), NOTHING, "{}", again.log());
+
+    // Assembled beside the app's folder, and all that ships.
+    app.edit(
+        "backend/mix.exs",
+        "deps: deps()",
+        "deps: deps(),\n      releases: [backend: [path: \"../out/backend\"]]",
+    );
+    app.config("MIXPACK_SLIM", "full");
+    let beside = app.deploy();
+    beside.expect_success();
+    let web = app.web(&beside);
+    assert_eq!(web, format!("{LAUNCHER} ../out/backend/bin/backend start"));
+    assert!(!beside.slug.join("backend/mix.exs").exists());
+    app.ship(beside).start(&web).stop();
 }
 
 #[test]

@@ -142,3 +142,40 @@ fn a_release_can_be_all_that_ships() {
     );
     assert!(more.slug.join(".platform_tools/elixir/bin/iex").exists());
 }
+
+#[test]
+fn a_compiler_that_needs_make_is_warned_of_and_the_way_out_starts() {
+    let app = App::fixture("no-deps");
+    let mix_exs = fs::read_to_string(app.source().join("mix.exs")).unwrap();
+    let compiler = "defmodule Mix.Tasks.Compile.CallMake do\n  use Mix.Task.Compiler\n\n  def run(_) do\n    \
+                    System.find_executable(\"make\") || Mix.raise(\"make is missing\")\n    {:noop, []}\n  end\nend\n\n";
+    app.write("mix.exs", &format!("{compiler}{mix_exs}"));
+    app.edit(
+        "mix.exs",
+        "deps: []",
+        "deps: [],\n      compilers: [:call_make] ++ Mix.compilers()",
+    );
+    let deploy = app.deploy();
+    deploy.expect_success();
+    for text in [
+        "make is missing",
+        "it runs compilers each time (call_make of no_deps)",
+        "web: mix run --no-halt --no-compile",
+    ] {
+        assert!(deploy.log().contains(text), "{text}: {}", deploy.log());
+    }
+    let dyno = app.ship(deploy).without("/usr/bin/make");
+    assert!(!dyno.run("mix run -e 'IO.puts(1)'").status.success());
+    let said = dyno.one_off("mix run --no-compile -e 'IO.puts(NoDeps.hello())'");
+    assert!(said.contains("world"), "{said}");
+
+    // What a release has, was compiled once.
+    app.config("MIXPACK_RELEASE", "true");
+    let released = app.deploy();
+    released.expect_success();
+    assert!(
+        !released.log().contains("make is missing"),
+        "{}",
+        released.log()
+    );
+}

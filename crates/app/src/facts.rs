@@ -18,6 +18,7 @@ use crate::shell_config::{self, Assignment};
 use crate::text_file::{self, Encoding};
 use crate::tool_versions::{self, Entry};
 use crate::version_files::{self, VersionEntry};
+use crate::webpack;
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -102,6 +103,8 @@ pub struct JsPackage {
     pub ignored_lockfiles: Vec<String>,
     /// The format that the first of them says it has; yarn 1, npm and bun say none.
     pub lock_format: Option<String>,
+    /// The version of webpack that is installed, where that can be told.
+    pub webpack: Option<String>,
 }
 
 /// A mix project in the app's folder: the root, an umbrella child, or a path dependency.
@@ -237,8 +240,13 @@ pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts,
     let tool_versions_path = nearest(dir, app, ".tool-versions");
     let procfile = optional(dir, &procfile_path)?.map(|text| Procfile::parse(&text));
     let dirs: Vec<String> = projects.iter().map(|project| project.dir.clone()).collect();
+    let app_json = optional(dir, "app.json")?;
+    let processes = node_use::Processes {
+        procfile: procfile.as_ref(),
+        app_json: app_json.as_deref(),
+    };
     Ok(Facts {
-        node_use: node_use::find(dir, &dirs, procfile.as_ref(), lock.as_deref()),
+        node_use: node_use::find(dir, &dirs, &processes, lock.as_deref()),
         beside: beside(dir, app),
         projects,
         phoenix_locked: lock
@@ -370,12 +378,16 @@ fn package(
     } else {
         (lockfiles, Vec::new())
     };
-    let lock_format = match lockfiles.first() {
-        Some(name) => optional(dir, &join(folder, name))?
-            .and_then(|text| package_manager::lock_format(name, &text)),
+    let lock = match lockfiles.first() {
+        Some(name) => optional(dir, &join(folder, name))?.map(|text| (name, text)),
         None => None,
     };
+    let lock_format = lock
+        .as_ref()
+        .and_then(|(name, text)| package_manager::lock_format(name, text));
+    let lock = lock.as_ref().map(|(_, text)| text.as_str());
     Ok(Some(JsPackage {
+        webpack: webpack::installed(&json, lock),
         dir: folder.to_owned(),
         json,
         node,

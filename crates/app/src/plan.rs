@@ -6,6 +6,7 @@ mod erlang_and_elixir;
 mod error;
 mod install;
 mod node;
+mod phoenix;
 mod processes;
 mod requirements;
 mod slug;
@@ -17,6 +18,7 @@ pub use choice::{Choice, ChosenTool, LastBuild, Lists};
 pub use erlang_and_elixir::otp_is_settled;
 pub use error::PlanError;
 pub use install::Install;
+pub use phoenix::{PHOENIX, PHX, phoenix_ex_of};
 pub use processes::Process;
 pub use slug::Slim;
 pub use steps::{StepName, StepPlan};
@@ -29,6 +31,7 @@ use crate::wishes::Wishes;
 use assets::{assets, removes_executables};
 use erlang_and_elixir::choose_pair;
 use node::node;
+use phoenix::phoenix_ex;
 use processes::{processes, tool_of_a_process};
 use serde::Serialize;
 use slug::{more_than_the_release, release, slim};
@@ -63,7 +66,8 @@ pub struct Plan {
     pub assets: Vec<Assets>,
     /// Whether the project is a Phoenix app, as far as its files tell.
     pub phoenix: bool,
-    /// The namespace of Phoenix' mix tasks: `phx`, or `phoenix` before Phoenix 1.3.
+    /// The namespace of Phoenix' mix tasks: `phx`, or `phoenix` before Phoenix 1.3. Where `mix.lock`
+    /// doesn't name a version, the build asks mix which of the two exists.
     pub phoenix_ex: String,
     pub release: bool,
     /// Why one is built or not, where the platform and not the app decides.
@@ -190,6 +194,8 @@ pub fn plan(
     ));
     warnings.extend(assets_path_without_package(settings, &assets));
     warnings.extend(more_than_the_release(release, slim, calls_mix));
+    let (phoenix_ex, ignored) = phoenix_ex(facts, settings);
+    warnings.extend(ignored);
     Ok(Plan {
         steps: steps(
             (settings, release, slim),
@@ -198,7 +204,12 @@ pub fn plan(
             &assets,
             &branches,
         ),
-        processes: processes(facts, release, phoenix, &mix_env.value),
+        processes: processes(
+            facts,
+            release,
+            phoenix.then_some(&phoenix_ex),
+            &mix_env.value,
+        ),
         app_procfile: facts
             .procfile
             .clone()
@@ -214,7 +225,7 @@ pub fn plan(
         hooks: settings.hooks.clone(),
         assets,
         phoenix,
-        phoenix_ex: phoenix_ex(facts, settings),
+        phoenix_ex,
         release,
         release_why,
         // A config var is there when the tests run, and its value is not ours to write down.
@@ -271,19 +282,4 @@ fn asked_clean(settings: &Settings) -> Option<String> {
     let by_cache = settings.clean_cache.then_some("clean_cache=true");
     let by_rebuild = settings.always_rebuild.then_some("always_rebuild=true");
     by_rebuild.or(by_cache).map(str::to_owned)
-}
-
-fn phoenix_ex(facts: &Facts, settings: &Settings) -> String {
-    let before_1_3 = || {
-        let version = facts.phoenix_version.as_deref()?;
-        let mut numbers = version
-            .split('.')
-            .map_while(|part| part.parse::<u32>().ok());
-        Some((numbers.next()?, numbers.next()?) < (1, 3))
-    };
-    match &settings.phoenix_ex {
-        Some(asked) => asked.value.clone(),
-        None if before_1_3() == Some(true) => "phoenix".to_owned(),
-        None => "phx".to_owned(),
-    }
 }

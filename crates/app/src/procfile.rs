@@ -29,6 +29,17 @@ impl Procfile {
         }
         Self(types)
     }
+
+    /// A process type that needs Erlang, Elixir or mix to start.
+    #[must_use]
+    pub fn calling_mix(&self) -> Option<&str> {
+        let mut types = self.0.iter();
+        let found = types.find(|(_, command)| {
+            let mut words = command.split(|c: char| !(c.is_alphanumeric() || "_-./".contains(c)));
+            words.any(|word| ["mix", "iex", "elixir", "erl"].contains(&word))
+        });
+        found.map(|(name, _)| name.as_str())
+    }
 }
 
 #[cfg(test)]

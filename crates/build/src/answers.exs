@@ -15,7 +15,7 @@ defmodule Mix.Tasks.Mixpack.Answer do
 
     answers =
       for(name <- @tasks, name in aliases or Mix.Task.get(name), do: {"task", name}) ++
-        for({name, _} <- releases, do: {"release", name}) ++
+        for({name, options} <- releases, do: {"release", "#{name}\t#{release_path(options)}"}) ++
         for(name <- List.wrap(config[:default_release]), do: {"default_release", name})
 
     path_deps =
@@ -26,7 +26,48 @@ defmodule Mix.Tasks.Mixpack.Answer do
       end
 
     app = if Mix.Project.umbrella?(), do: [], else: [{"app", config[:app]}]
-    File.write!(path, for({key, value} <- answers ++ path_deps ++ app, do: "#{key}\t#{value}\n"))
+    build_path = [{"build_path", Path.expand(Mix.Project.build_path())}]
+    locals = for {"path_dep", name} <- path_deps, do: name
+    answers = answers ++ path_deps ++ app ++ build_path ++ compilers(config, locals)
+    File.write!(path, for({key, value} <- answers, do: "#{key}\t#{value}\n"))
+  end
+
+  # Besides Mix's own compilers and those that run no programs. Mix runs the compilers of the
+  # project, of an umbrella's apps and of path dependencies whenever it starts
+  # (lib/mix/lib/mix/tasks/deps.loadpaths.ex).
+  @harmless ~w(yecc leex erlang elixir app protocols xref phoenix phoenix_live_view gettext surface
+               boundary domo_compiler unused)a
+
+  defp compilers(config, locals) do
+    apps = Map.to_list(Mix.Project.apps_paths() || %{})
+    paths = Mix.Project.deps_paths()
+    deps = for name <- locals, path = paths[name], do: {name, path}
+
+    for {app, path} <- [{config[:app], nil} | apps] ++ deps,
+        name <- compilers_of(app, path, config),
+        uniq: true,
+        do: {"compiler", "#{app}\t#{name}"}
+  end
+
+  defp compilers_of(_app, nil, config), do: List.wrap(config[:compilers]) -- @harmless
+
+  defp compilers_of(app, path, _config) do
+    if File.exists?(Path.join(path, "mix.exs")) do
+      Mix.Project.in_project(app, path, fn _ -> List.wrap(Mix.Project.config()[:compilers]) end) -- @harmless
+    else
+      [if(File.exists?(Path.join(path, "Makefile")), do: :make, else: :rebar3)]
+    end
+  rescue
+    _ -> []
+  end
+
+  # The options may be a function (`find_release/2` of lib/mix/lib/mix/release.ex). mix release
+  # reports what is wrong with them.
+  defp release_path(options) do
+    options = if is_function(options, 0), do: options.(), else: options
+    if path = options[:path], do: Path.expand(path)
+  rescue
+    _ -> nil
   end
 end
 

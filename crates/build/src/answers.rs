@@ -1,7 +1,8 @@
 //! What only mix can say about a project, asked of mix itself.
 
+use app::plan::{PHOENIX, PHX};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A mix task of ours, loaded by `elixir -r` beside the app's own code and never written into it.
 pub(crate) const TASK_SOURCE: &str = include_str!("answers.exs");
@@ -31,12 +32,24 @@ pub(crate) struct Answers {
     /// Of the tasks that Mixpack may run, those that exist (aliases count).
     pub tasks: BTreeSet<String>,
     /// Releases that the project defines.
-    pub releases: Vec<String>,
+    pub releases: Vec<Release>,
     pub default_release: Option<String>,
     /// Dependencies that mix neither fetches nor locks: `path: "../shared"`.
     pub path_deps: Vec<String>,
     /// The OTP application; an umbrella has none.
     pub app: Option<String>,
+    /// Compilers beside mix' own that run whenever mix starts: app and name.
+    pub compilers: Vec<(String, String)>,
+    /// `_build/prod`, as an absolute path.
+    pub build_path: PathBuf,
+}
+
+/// A release that `mix.exs` defines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Release {
+    pub name: String,
+    /// Its `path:`, as an absolute path.
+    pub path: Option<PathBuf>,
 }
 
 impl Answers {
@@ -54,10 +67,22 @@ impl Answers {
                 "task" => {
                     answers.tasks.insert(value);
                 }
-                "release" => answers.releases.push(value),
+                "release" => {
+                    let (name, path) = value.split_once('\t').unwrap_or((&value, ""));
+                    answers.releases.push(Release {
+                        name: name.to_owned(),
+                        path: (!path.is_empty()).then(|| path.into()),
+                    });
+                }
                 "default_release" => answers.default_release = Some(value),
                 "path_dep" => answers.path_deps.push(value),
                 "app" => answers.app = Some(value),
+                "compiler" => {
+                    let compiler = value.split_once('\t');
+                    let owned = |(app, name): (&str, &str)| (app.to_owned(), name.to_owned());
+                    answers.compilers.extend(compiler.map(owned));
+                }
+                "build_path" => answers.build_path = value.into(),
                 _ => {}
             }
         }
@@ -69,6 +94,33 @@ impl Answers {
         self.tasks.contains(name)
     }
 
+    /// The namespace of Phoenix' mix tasks: the one that exists, else the planned one. Phoenix 1.3
+    /// has both, and warns of the old one.
+    #[must_use]
+    pub(crate) fn phoenix_ex<'a>(&self, planned: &'a str) -> &'a str {
+        let has = |namespace: &&str| {
+            let tasks = ["server", "digest"].map(|task| format!("{namespace}.{task}"));
+            tasks.iter().any(|task| self.has_task(task))
+        };
+        [PHX, PHOENIX].into_iter().find(has).unwrap_or(planned)
+    }
+
+    /// Where mix assembles a release.
+    #[must_use]
+    pub(crate) fn release_path(&self, name: &str) -> PathBuf {
+        let release = self.releases.iter().find(|release| release.name == name);
+        release
+            .and_then(|release| release.path.clone())
+            .unwrap_or_else(|| self.build_path.join("rel").join(name))
+    }
+
+    /// The names of all releases that mix can assemble.
+    pub(crate) fn release_names(&self) -> impl Iterator<Item = &str> {
+        let defined = self.releases.iter().map(|release| release.name.as_str());
+        let implied = self.app.as_deref().filter(|_| self.releases.is_empty());
+        defined.chain(implied)
+    }
+
     /// The release that `mix release` without a name assembles.
     #[must_use]
     pub(crate) fn release(&self) -> Option<&str> {
@@ -76,7 +128,7 @@ impl Answers {
             .as_deref()
             .or(match self.releases.as_slice() {
                 [] => self.app.as_deref(),
-                [only] => Some(only),
+                [only] => Some(&only.name),
                 [_, _, ..] => None,
             })
     }
@@ -89,17 +141,45 @@ mod tests {
     #[test]
     fn mix_without_releases_names_one_after_the_app() {
         let answers = Answers::parse("app\tshop\ntask\tphx.server\npath_dep\tshared\n");
+        assert_eq!(answers.compilers, []);
         assert_eq!(answers.path_deps, ["shared"]);
         assert_eq!(answers.release(), Some("shop"));
+        assert_eq!(answers.release_names().collect::<Vec<_>>(), ["shop"]);
         assert!(answers.has_task("phx.server"));
         assert!(!answers.has_task("phx.digest"));
+        let answers = Answers::parse("app\tshop\ncompiler\tshop\telixir_make\n");
+        assert_eq!(
+            answers.compilers,
+            [("shop".to_owned(), "elixir_make".to_owned())]
+        );
+    }
+
+    #[test]
+    fn tasks_of_phoenix_have_the_namespace_that_exists() {
+        let of = |tasks: &str, planned| Answers::parse(tasks).phoenix_ex(planned).to_owned();
+        assert_eq!(
+            of("task\tphoenix.server\ntask\tphoenix.digest\n", "phx"),
+            "phoenix"
+        );
+        assert_eq!(
+            of("task\tphx.server\ntask\tphoenix.server\n", "phoenix"),
+            "phx"
+        );
+        assert_eq!(of("app\tshop\n", "phoenix"), "phoenix");
     }
 
     #[test]
     fn of_several_releases_only_a_default_is_chosen() {
-        let two = "app\tshop\nrelease\ta\nrelease\tb\n";
+        let two = "app\tshop\nrelease\ta\t\nrelease\tb\t/app/out\nbuild_path\t/app/_build/prod\n";
         assert_eq!(Answers::parse(two).release(), None);
         let with_default = format!("{two}default_release\tb\n");
-        assert_eq!(Answers::parse(&with_default).release(), Some("b"));
+        let answers = Answers::parse(&with_default);
+        assert_eq!(answers.release(), Some("b"));
+        assert_eq!(answers.release_names().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(answers.release_path("b"), Path::new("/app/out"));
+        assert_eq!(
+            answers.release_path("a"),
+            Path::new("/app/_build/prod/rel/a")
+        );
     }
 }

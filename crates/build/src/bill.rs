@@ -92,13 +92,11 @@ impl Build<'_> {
     }
 
     fn shipped_apps(&self) -> BTreeSet<String> {
-        let mix_env = &self.plan.mix_env.value;
-        let release = self.record().release.clone();
-        let folder = match &release {
-            Some(name) => format!("_build/{mix_env}/rel/{name}/lib"),
-            None => format!("_build/{mix_env}/lib"),
+        let folder = match self.release.get() {
+            Some(release) => release.dir.join("lib"),
+            None => self.in_app(&format!("_build/{}/lib", self.plan.mix_env.value)),
         };
-        let entries = fs::read_dir(self.workspace.real(&self.in_app(&folder)));
+        let entries = fs::read_dir(self.made(&folder));
         entries
             .into_iter()
             .flatten()

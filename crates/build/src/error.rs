@@ -116,6 +116,14 @@ pub enum Error {
     Command { doing: Doing, source: CommandError },
     #[error("several releases, none the default: {}", names.join(", "))]
     WhichRelease { names: Vec<String>, origin: Origin },
+    /// `mix release` succeeded and left nothing to start.
+    #[error("mix release made no {path}")]
+    ReleaseMissing {
+        name: String,
+        /// The release's start script, relative to the top of the repository.
+        path: String,
+        mix_exs: String,
+    },
     #[error("{spec} has the {algorithm} {found}, not {expected}")]
     ManagerHash {
         spec: String,

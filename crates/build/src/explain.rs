@@ -223,6 +223,11 @@ pub fn explain(error: &Error) -> Explanation {
         Error::Toolchain(error) => fetched::toolchain(error),
         Error::Command { doing, source } => commands::command(doing, source),
         Error::WhichRelease { names, origin } => asked::which_release(names, origin),
+        Error::ReleaseMissing {
+            name,
+            path,
+            mix_exs,
+        } => asked::release_missing(name, path, mix_exs),
         Error::ManagerHash {
             spec,
             origin,

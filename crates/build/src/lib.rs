@@ -19,6 +19,7 @@ mod error;
 pub mod explain;
 mod folder_lock;
 mod generated;
+pub mod git;
 mod given_node;
 mod graph;
 mod json;

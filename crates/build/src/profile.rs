@@ -1,5 +1,6 @@
 //! `.profile.d` for dynos and `export` for later buildpacks: the same variables, other paths.
 
+use crate::git;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -20,8 +21,8 @@ pub struct Launch {
     pub phx_server: bool,
     /// Folders of executables that npm installed, relative to the app.
     pub node_bins: Vec<String>,
-    /// Dependencies came from git, and mix will ask about them.
-    pub git: bool,
+    /// git has answered what mix asks again when it starts.
+    pub git_answers: bool,
     /// The release is all that is left of the app.
     pub release_alone: bool,
 }
@@ -55,34 +56,20 @@ pub(crate) fn elixir_script(root: &Path, launch: &Launch) -> String {
     script
 }
 
-/// What follows in it where dependencies come from git. mix asks git about each of them whenever it
-/// starts (lib/mix/lib/mix/scm/git.ex, `lock_status`), and Heroku's images for dynos have no git from
-/// heroku-24 on. After everything on `PATH`: a real one goes first.
+/// What follows in it where mix ships. mix asks git about each dependency that came from there
+/// whenever it starts (lib/mix/lib/mix/scm/git.ex, `lock_status`), and `mix.exs` may ask it for the
+/// commit, while Heroku's images for dynos have no git from heroku-24 on. Without answers of this
+/// build it comes after everything on `PATH`.
 #[must_use]
-pub(crate) fn git_script(root: &Path) -> String {
-    format!(
-        "export PATH=\"$PATH:{}/{GIT_FOLDER}\"\n",
-        in_double_quotes(root)
-    )
+pub(crate) fn git_script(root: &Path, answers: bool) -> String {
+    let folder = format!("{}/{}", in_double_quotes(root), git::FOLDER);
+    let path = if answers {
+        format!("{folder}:$PATH")
+    } else {
+        format!("$PATH:{folder}")
+    };
+    format!("export PATH=\"{path}\"\n")
 }
-
-/// The folder of [`GIT`] in the slug.
-pub const GIT_FOLDER: &str = ".mixpack/bin";
-
-/// A `git` that answers mix's two questions, and nothing else.
-pub(crate) const GIT: &str = "\
-#!/bin/sh
-# This image has no git. mix asks it for the origin and the commit of each dependency that came from
-# git, to compare them with mix.lock; both stand in the dependency's folder.
-case \"$*\" in
-  '--git-dir=.git config remote.origin.url')
-    exec sed -n '/^\\[remote \"origin\"\\]/,/^\\[/s/^[[:space:]]*url = //p' .git/config ;;
-  '--git-dir=.git rev-parse --verify --quiet HEAD')
-    exec cat .git/HEAD ;;
-esac
-echo 'git is not installed here' >&2
-exit 127
-";
 
 /// Where [`elixir_script`] is in the slug.
 pub(crate) const ELIXIR_SCRIPT: &str = ".profile.d/elixir_buildpack_paths.sh";
@@ -143,7 +130,7 @@ mod tests {
             yarn: false,
             phx_server: true,
             node_bins: Vec::new(),
-            git: false,
+            git_answers: false,
             release_alone: false,
         }
     }
@@ -190,55 +177,6 @@ mod tests {
         };
         let script = elixir_script(Path::new("/app"), &launch);
         assert_eq!(sourced(&script, &[("MIX_ENV", "prod")], "$MIX_ENV"), "test");
-    }
-
-    #[test]
-    fn git_of_the_slug_says_what_git_says() {
-        let dir = tempfile::tempdir().unwrap();
-        let script = dir.path().join("git");
-        std::fs::write(&script, GIT).unwrap();
-        let work = dir.path().join("work");
-        let real = |args: &[&str]| {
-            let output = Command::new("git")
-                .args(args)
-                .current_dir(&work)
-                .env("GIT_CONFIG_NOSYSTEM", "1")
-                .output()
-                .unwrap();
-            assert!(output.status.success(), "{args:?}");
-            output.stdout
-        };
-        std::fs::create_dir(&work).unwrap();
-        let who = ["-c", "user.name=a", "-c", "user.email=a@b.example"];
-        let commit = ["commit", "--quiet", "--allow-empty", "-m", "x"];
-        real(&["init", "--quiet"]);
-        real(&["remote", "add", "upstream", "https://wrong.example/"]);
-        real(&["remote", "add", "origin", "https://git.example/a b.git"]);
-        real(&[&who[..], &commit].concat());
-        real(&["checkout", "--quiet", "--detach"]);
-        for question in [
-            ["--git-dir=.git", "config", "remote.origin.url", "", ""],
-            ["--git-dir=.git", "rev-parse", "--verify", "--quiet", "HEAD"],
-        ] {
-            let question = question.map(str::to_owned).to_vec();
-            let question: Vec<&str> = question
-                .iter()
-                .map(String::as_str)
-                .filter(|word| !word.is_empty())
-                .collect();
-            let ours = Command::new("sh")
-                .arg(&script)
-                .args(&question)
-                .current_dir(&work)
-                .output();
-            assert_eq!(ours.unwrap().stdout, real(&question), "{question:?}");
-        }
-        let other = Command::new("sh")
-            .arg(&script)
-            .arg("status")
-            .output()
-            .unwrap();
-        assert_eq!(other.status.code(), Some(127));
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub struct Record {
     pub phoenix: bool,
     /// The release that was assembled, by the name that mix gave.
     pub release: Option<String>,
+    /// The release's folder, relative to the top of the repository, where this build made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_dir: Option<String>,
     /// Process types that the platform starts where the Procfile names none.
     pub processes: BTreeMap<String, String>,
     /// The arguments of `mix test`.
@@ -60,6 +63,7 @@ impl Record {
             tools,
             phoenix: plan.phoenix,
             release: None,
+            release_dir: None,
             processes: plan
                 .processes
                 .iter()

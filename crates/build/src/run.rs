@@ -11,6 +11,7 @@ use crate::contained::Bounds;
 use crate::downloads::Downloads;
 use crate::environment::{default, prepend_path};
 use crate::error::{Doing, Error};
+use crate::git;
 use crate::graph;
 use crate::log::{Log, StepLog, seconds};
 use crate::machine;
@@ -25,6 +26,7 @@ use crate::sources::Sources;
 use crate::stable_path::{self, StablePath};
 use crate::steps::generated::Compilation;
 use crate::steps::kept_assets::AssetFiles;
+use crate::steps::release::Release;
 use crate::steps::{bower, package_managers, slim};
 use crate::store::Key;
 use crate::timeline::Course;
@@ -72,6 +74,8 @@ pub(crate) struct Build<'a> {
     pub app_dir: PathBuf,
     pub env: Env,
     pub answers: OnceLock<Answers>,
+    /// The release that is built, once mix has named it.
+    pub release: OnceLock<Release>,
     session: Mutex<Option<MixSession>>,
     /// The app's files as they were pushed.
     pub pushed: OnceLock<Sources>,
@@ -92,6 +96,12 @@ pub(crate) struct Build<'a> {
     /// The steps that had what the last build left to begin with.
     pub kept: Mutex<BTreeSet<StepName>>,
     pub record: Mutex<Record>,
+    /// Before the git of the machine.
+    pub git: Option<git::Recorder>,
+    /// The questions to git that the log has told of.
+    pub told_of_git: Mutex<BTreeSet<git::Question>>,
+    /// The questions that were asked before assets are built.
+    pub asked_before_assets: Mutex<BTreeSet<git::Question>>,
     /// Held until the last command has ended.
     _downloads: Downloads<'a>,
     pub launch: OnceLock<profile::Launch>,
@@ -108,6 +118,8 @@ pub struct Built {
     pub components: Vec<Component>,
     /// What compiling has created outside of `_build`, relative to the app.
     pub(crate) generated: Vec<PathBuf>,
+    /// The release's folder, relative to the top of the repository.
+    release_dir: Option<PathBuf>,
 }
 
 /// Builds the app; the record of what was built is in it afterwards. `course` gets what ran, in a
@@ -152,7 +164,12 @@ pub fn run(
     let left = path.leave();
     let built = result?;
     left?;
-    warn_of_secrets(plan, workspace, &built.generated, means.log);
+    let made: Vec<PathBuf> = [
+        built.generated.clone(),
+        built.release_dir.clone().into_iter().collect(),
+    ]
+    .concat();
+    warn_of_secrets(plan, workspace, &made, means.log);
     let tests_only = workspace.environment.tests_only().is_some();
     old_caches::reclaim(plan, tests_only, workspace.store, means.log);
     let held = [tree::measure(&workspace.app), workspace.store.measure()];
@@ -208,11 +225,13 @@ fn steps(
     let launch = build.launch.into_inner().unwrap_or_default();
     let record = record.unwrap_or_else(PoisonError::into_inner);
     let components = build.components.into_inner().unwrap_or_default();
+    let release_dir = build.release.into_inner().map(|release| release.dir);
     Ok(Built {
         record,
         launch,
         components,
         generated,
+        release_dir,
     })
 }
 
@@ -246,8 +265,12 @@ impl<'a> Build<'a> {
         let downloads = Downloads::of(workspace.store, &workspace.environment.for_commands())?;
         let mut env = command_env(plan, workspace, dir, &downloads)?;
         stay_in_bounds(&mut env, &bounds, dir, workspace, means.log);
+        let git = git::Recorder::on_path_of(&mut env)?;
         Ok(Self {
             tree: AppTree::of(plan, workspace, dir, &env),
+            git,
+            told_of_git: Mutex::default(),
+            asked_before_assets: Mutex::default(),
             env,
             dir: dir.to_owned(),
             app_dir: match plan.app_dir.value.as_str() {
@@ -255,6 +278,7 @@ impl<'a> Build<'a> {
                 app_dir => dir.join(app_dir),
             },
             answers: OnceLock::new(),
+            release: OnceLock::new(),
             session: Mutex::default(),
             pushed: OnceLock::new(),
             assets_key: OnceLock::new(),

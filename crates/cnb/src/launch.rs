@@ -2,7 +2,8 @@
 
 use app::procfile::Procfile;
 use app::text_file;
-use build::profile::{GIT_FOLDER, Launch};
+use build::git;
+use build::profile::Launch;
 use build::record::Record;
 use libcnb::data::launch::{self as cnb, LaunchBuilder, Process, ProcessBuilder, ProcessType};
 use libcnb::layer_env::{LayerEnv, ModificationBehavior as How, Scope};
@@ -84,9 +85,12 @@ pub(crate) fn variables(app: &Path, launch: &Launch, mix_layer: &Path) -> LayerE
         set(How::Delimiter, "PATH", Path::new(":"));
         set(How::Prepend, "PATH", &app.join(bin));
     }
-    if launch.git {
-        set(How::Delimiter, "PATH", Path::new(":"));
-        set(How::Append, "PATH", &app.join(GIT_FOLDER));
-    }
+    let how = if launch.git_answers {
+        How::Prepend
+    } else {
+        How::Append
+    };
+    set(How::Delimiter, "PATH", Path::new(":"));
+    set(how, "PATH", &app.join(git::FOLDER));
     env
 }

@@ -2,6 +2,7 @@
 //! Procfile names none.
 
 use app::mix_exs::{MixExs, lock_holds};
+use app::plan::{PHX, phoenix_ex_of};
 use app::text_file;
 use build::record::Record;
 use std::fmt::Write;
@@ -25,10 +26,11 @@ pub fn release(build_dir: &Path) -> String {
 
 fn guess(build_dir: &Path) -> String {
     let read = |name: &str| text_file::read(&build_dir.join(name)).unwrap_or_default();
-    let phoenix = MixExs::guess("mix.exs", &read("mix.exs")).phoenix
-        || lock_holds(&read("mix.lock"), "phoenix");
+    let lock = read("mix.lock");
+    let phoenix =
+        MixExs::guess("mix.exs", &read("mix.exs")).phoenix || lock_holds(&lock, "phoenix");
     if phoenix {
-        "mix phx.server".to_owned()
+        format!("mix {}.server", phoenix_ex_of(&lock).unwrap_or(PHX))
     } else {
         "mix run --no-halt".to_owned()
     }
@@ -47,5 +49,8 @@ mod tests {
             release(dir.path()),
             "---\naddons: []\ndefault_process_types:\n  web: \"mix phx.server\"\n"
         );
+        let lock = "%{\n  \"phoenix\": {:hex, :phoenix, \"1.2.5\", \"ab\"},\n}";
+        fs::write(dir.path().join("mix.lock"), lock).unwrap();
+        assert!(release(dir.path()).ends_with("web: \"mix phoenix.server\"\n"));
     }
 }

@@ -17,7 +17,7 @@ pub struct Process {
 pub(super) fn processes(
     facts: &Facts,
     release: bool,
-    phoenix: bool,
+    phoenix_ex: Option<&String>,
     mix_env: &str,
 ) -> BTreeMap<String, Process> {
     let root = facts.root();
@@ -33,9 +33,9 @@ pub(super) fn processes(
             why: "a release is built".to_owned(),
             guess: true,
         }
-    } else if phoenix {
+    } else if let Some(namespace) = phoenix_ex {
         Process {
-            command: in_app_dir("mix phx.server"),
+            command: in_app_dir(&format!("mix {namespace}.server")),
             why: "Phoenix is a dependency".to_owned(),
             guess: true,
         }
@@ -51,11 +51,6 @@ pub(super) fn processes(
 
 /// A process type that needs more than the release to start.
 pub(super) fn tool_of_a_process(facts: &Facts) -> Option<String> {
-    let mut types = facts.procfile.iter().flat_map(|procfile| &procfile.0);
-    types
-        .find(|(_, command)| {
-            let mut words = command.split(|c: char| !(c.is_alphanumeric() || "_-./".contains(c)));
-            words.any(|word| ["mix", "iex", "elixir", "erl"].contains(&word))
-        })
-        .map(|(name, _)| name.clone())
+    let procfile = facts.procfile.as_ref()?;
+    procfile.calling_mix().map(str::to_owned)
 }

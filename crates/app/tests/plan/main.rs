@@ -301,16 +301,50 @@ fn the_tasks_of_phoenix_are_called_as_its_version_has_them() {
     let lock = |version: &str| {
         format!("%{{\n  \"phoenix\": {{:hex, :phoenix, \"{version}\", \"ab\"}},\n}}")
     };
-    let ex = |files: &[(&str, &str)]| case(files).planned().phoenix_ex;
-    assert_eq!(ex(&[("mix.lock", &lock("1.2.5"))]), "phoenix");
-    assert_eq!(ex(&[("mix.lock", &lock("1.8.1"))]), "phx");
-    assert_eq!(ex(&[]), "phx");
+    let planned = |lock: &str, config: &str| {
+        let plan = case(&[("mix.lock", lock), (STATIC_CONFIG, config)]).planned();
+        let web = plan.processes["web"].command.clone();
+        (plan.phoenix_ex, web, plan.warnings)
+    };
+    let git = "%{\n  \"phoenix\": {:git, \"https://git.example/phoenix\", \"ab\", []},\n}";
+    for (lock, config, namespace) in [
+        (lock("1.2.5"), "", "phoenix"),
+        (lock("1.2.5"), "phoenix_ex=phoenix\n", "phoenix"),
+        (lock("1.3.0-rc.2"), "", "phx"),
+        (lock("1.8.1"), "", "phx"),
+        (git.to_owned(), "", "phx"),
+        (git.to_owned(), "phoenix_ex=phoenix\n", "phoenix"),
+    ] {
+        let expected = (
+            namespace.to_owned(),
+            format!("mix {namespace}.server"),
+            vec![],
+        );
+        assert_eq!(planned(&lock, config), expected, "{lock}{config}");
+    }
+    assert_eq!(case(&[]).planned().phoenix_ex, "phx");
+}
+
+#[test]
+fn the_locked_phoenix_decides_its_namespace_and_an_outdated_setting_is_named() {
+    let lock = "%{\n  \"phoenix\": {:hex, :phoenix, \"1.6.16\", \"ab\"},\n}";
+    let planned = |lock: &str, config: &str| {
+        let plan = case(&[("mix.lock", lock), (STATIC_CONFIG, config)]).planned();
+        (plan.phoenix_ex, plan.warnings.join("\n"))
+    };
+    let (namespace, warning) = planned(lock, "node_version=22\nphoenix_ex=phoenix\n");
+    assert_eq!(namespace, "phx");
     assert_eq!(
-        ex(&[
-            ("mix.lock", &lock("1.8.1")),
-            (STATIC_CONFIG, "phoenix_ex=phoenix\n")
-        ]),
-        "phoenix"
+        warning,
+        "phoenix_static_buildpack.config:2: ignoring phoenix_ex=phoenix, since mix.lock has Phoenix 1.6.16, \
+         whose mix tasks are named phx.*; remove it"
+    );
+    let (namespace, warning) = planned("%{}", "phoenix_ex=phonix\n");
+    assert_eq!(namespace, "phx");
+    assert_eq!(
+        warning,
+        "phoenix_static_buildpack.config:1: ignoring phoenix_ex=phonix, since the mix tasks of Phoenix are \
+         named phx.* or phoenix.*; remove it"
     );
 }
 

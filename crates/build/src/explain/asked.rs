@@ -162,6 +162,16 @@ pub(super) fn which_release(names: &[String], origin: &Origin) -> Explanation {
     .typing(format!("default_release: :{first}"))
 }
 
+pub(super) fn release_missing(name: &str, path: &str, mix_exs: &str) -> Explanation {
+    Explanation::user("release-missing", format!("mix release made no {path}"))
+        .because(format!(
+            "web would start it. mix release succeeded, so the options of the release {name} in {mix_exs} are the reason: \
+             a function among its `steps:` moves the release, or `include_executables_for:` leaves out :unix."
+        ))
+        .so("Leave the release where mix assembles it, with the start script for Unix. Or name the command that starts it in a Procfile:")
+        .typing("web: PATH/OF/THE/RELEASE start")
+}
+
 #[allow(clippy::too_many_lines, reason = "an arm for each error")]
 pub(super) fn plan(error: &PlanError) -> Explanation {
     match error {

@@ -63,6 +63,14 @@ fn general() -> Vec<(&'static str, Error)> {
             },
         ),
         (
+            "release_missing",
+            Error::ReleaseMissing {
+                name: "shop".to_owned(),
+                path: "_build/prod/rel/shop/bin/shop".to_owned(),
+                mix_exs: "mix.exs".to_owned(),
+            },
+        ),
+        (
             "tree",
             Error::Tree(TreeError {
                 path: PathBuf::from("/tmp/cache/mixpack"),

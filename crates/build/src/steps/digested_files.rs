@@ -54,7 +54,7 @@ impl Build<'_> {
     /// The task that drops old digested files, where mix has it: without it they would pile up, and
     /// none are brought back.
     pub(crate) fn clean_task(&self) -> Option<String> {
-        let task = format!("{}.digest.clean", self.plan.phoenix_ex);
+        let task = format!("{}.digest.clean", self.phoenix_ex());
         self.answers().has_task(&task).then_some(task)
     }
 

@@ -265,7 +265,7 @@ impl Build<'_> {
                 "phoenix_relative_path",
                 below(&self.plan.app_dir.value, &assets.phoenix_dir).to_owned(),
             ),
-            ("phoenix_ex", self.plan.phoenix_ex.clone().into()),
+            ("phoenix_ex", self.phoenix_ex().into()),
             ("node_version", version("node")),
             ("npm_version", version("npm")),
             ("yarn_version", version("yarn")),

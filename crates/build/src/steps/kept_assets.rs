@@ -147,6 +147,8 @@ impl Build<'_> {
     pub(crate) fn before_assets(&self) -> Result<(), Error> {
         if self.assets_key.get().is_some() {
             *self.asset_files() = AssetFiles::Before(self.entries()?);
+            let lock = self.asked_before_assets.lock();
+            *lock.unwrap_or_else(PoisonError::into_inner) = self.git_questions();
         }
         Ok(())
     }
@@ -160,7 +162,12 @@ impl Build<'_> {
         };
         let now = self.entries()?;
         let gone = before.keys().find(|path| !now.contains_key(*path));
+        let lock = self.asked_before_assets.lock();
+        let asked = lock.unwrap_or_else(PoisonError::into_inner);
         let result = match gone {
+            _ if !self.git_questions().is_subset(&asked) => {
+                Err("building them asks git".to_owned())
+            }
             Some(gone) => Err(format!("building them removes {}", gone.display())),
             None => self
                 .gather_assets(before, &now)

@@ -21,16 +21,12 @@ impl Build<'_> {
             Start::FrontEnd => "Preparing the launch",
         };
         let log = self.means.log.step(header);
-        let launch = self.launch_environment()?;
+        let mut launch = self.launch_environment()?;
         // `mix hex.organization auth`, in a hook, leaves its key there. No dyno fetches packages.
         let hex_home = self.workspace.real(&self.workspace.places.hex_home);
         tree::remove(&hex_home.join("hex.config"))?;
-        if launch.git && !launch.release_alone {
-            let git = format!("{}/git", profile::GIT_FOLDER);
-            self.write(&git, profile::GIT)?;
-            let git = self.workspace.real(Path::new(&git));
-            fs::set_permissions(&git, fs::Permissions::from_mode(0o755))
-                .map_err(TreeError::at(&git, "make executable"))?;
+        if !launch.release_alone {
+            launch.git_answers = self.write_git()?;
         }
         match self.workspace.start {
             Start::ProfileD { .. } => self.profile_d(&launch)?,
@@ -66,7 +62,7 @@ impl Build<'_> {
             yarn: node && self.workspace.real(&self.workspace.places.yarn).is_dir(),
             phx_server: record.phoenix && record.release.is_some(),
             node_bins,
-            git: !self.git_dependencies().is_empty(),
+            git_answers: false,
             release_alone: self.release_stands_alone(),
         })
     }
@@ -93,8 +89,8 @@ impl Build<'_> {
     fn profile_d(&self, launch: &Launch) -> Result<(), Error> {
         let root = Path::new(&self.plan.runtime_path);
         let mut script = profile::elixir_script(root, launch);
-        if launch.git {
-            script.push_str(&profile::git_script(root));
+        if !launch.release_alone {
+            script.push_str(&profile::git_script(root, launch.git_answers));
         }
         self.write(profile::ELIXIR_SCRIPT, &script)?;
         if let Some(script) = profile::node_script(root, launch) {
@@ -150,7 +146,7 @@ impl Build<'_> {
         Ok(())
     }
 
-    fn write(&self, path: &str, text: &str) -> Result<(), Error> {
+    pub(crate) fn write(&self, path: &str, text: &str) -> Result<(), Error> {
         let path = self.workspace.real(Path::new(path));
         if let Some(parent) = path.parent() {
             if let Some(to) = self.bounds.leads_out(parent) {

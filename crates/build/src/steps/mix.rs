@@ -10,8 +10,7 @@ use crate::run::Build;
 use crate::tree::TreeError;
 use app::facts::join;
 use app::{Origin, launcher};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
@@ -109,7 +108,10 @@ impl Build<'_> {
                 *self.session() = Some(session);
             }
             Ok(Outcome::Over) => {}
-            Err(error) => return Err(Error::command(doing)(error)),
+            Err(error) => {
+                self.tell_of_git(log);
+                return Err(Error::command(doing)(error));
+            }
         }
         Ok(())
     }
@@ -126,6 +128,7 @@ impl Build<'_> {
         }
         self.compiled(&before)?;
         drop(turn);
+        self.try_start(&log)?;
         self.after_compile(log)
     }
 
@@ -209,6 +212,7 @@ impl Build<'_> {
             shown.unwrap_or("mix deps.clean --unused"),
             log,
         )?;
+        self.tell_of_git(log);
         let answers = Answers::read(&written).map_err(TreeError::at(&written, "read"))?;
         self.resolve(log, &answers)?;
         // The same where mix is asked again.
@@ -219,46 +223,52 @@ impl Build<'_> {
     /// mix has the last word on what the plan could only guess.
     fn resolve(&self, log: &StepLog<'_>, answers: &Answers) -> Result<(), Error> {
         let mut record = self.record();
-        let server = format!("{}.server", self.plan.phoenix_ex);
+        let server = format!("{}.server", answers.phoenix_ex(&self.plan.phoenix_ex));
         record.phoenix = answers.has_task(&server);
         let name = answers.release().filter(|_| self.plan.release);
         if self.plan.release && name.is_none() {
             if self.plan.release_why.is_none() {
                 return Err(Error::WhichRelease {
-                    names: answers.releases.clone(),
+                    names: answers.releases.iter().map(|r| r.name.clone()).collect(),
                     origin: Origin::file(join(&self.plan.app_dir.value, "mix.exs"), 0),
                 });
             }
             log.detail("no release is built: mix names none that it would make");
         }
-        let command = if let Some(name) = name {
+        if let Some(name) = name {
             record.release = Some(name.to_owned());
-            let bin = format!("_build/{}/rel/{name}/bin", self.plan.mix_env.value);
-            // Known before the release is assembled: overlays are copied as they are.
-            if self
-                .workspace
-                .real(&self.in_app("rel/overlays/bin/server"))
-                .is_file()
-            {
-                format!("{bin}/server")
-            } else {
-                format!("{bin}/{name} start")
-            }
-        } else if record.phoenix {
+            drop(record);
+            // Set once: there is one compile step.
+            let _ = self.release.set(self.plan_release(name, answers, log));
+            return Ok(());
+        }
+        let command = if record.phoenix {
             format!("mix {server}")
         } else {
             "mix run --no-halt".to_owned()
         };
-        let command = launcher::command(&self.plan.app_dir.value, &command);
+        drop(record);
+        self.starts(&command, log);
+        Ok(())
+    }
+
+    /// `command` is what web starts, in the app's folder.
+    pub(crate) fn starts(&self, command: &str, log: &StepLog<'_>) {
+        let command = launcher::command(&self.plan.app_dir.value, command);
+        let mut record = self.record();
         let guessed = record.processes.insert("web".to_owned(), command.clone());
         if guessed.is_some_and(|guessed| guessed != command) {
-            log.detail(&format!("mix says that web is: {command}"));
+            log.detail(&format!("web: {command}"));
         }
-        Ok(())
     }
 
     pub(crate) fn answers(&self) -> Answers {
         self.answers.get().cloned().unwrap_or_default()
+    }
+
+    /// The namespace of Phoenix' mix tasks.
+    pub(crate) fn phoenix_ex(&self) -> String {
+        self.answers().phoenix_ex(&self.plan.phoenix_ex).to_owned()
     }
 
     /// Digests what the app's own hook or script has not digested already, and drops what is too
@@ -267,7 +277,7 @@ impl Build<'_> {
         if self.assets_placed.load(Ordering::SeqCst) {
             return Ok(());
         }
-        let digest = format!("{}.digest", self.plan.phoenix_ex);
+        let digest = format!("{}.digest", self.phoenix_ex());
         let clean = self.clean_task();
         let has_files = |dir: &&str| {
             let folder = Path::new(dir).join("priv/static");
@@ -340,61 +350,4 @@ impl Build<'_> {
         let args: Vec<&str> = shown.split(' ').collect();
         self.tool(doing, "mix", &args, &self.seen(folder), log)
     }
-
-    pub(crate) fn release(&self) -> Result<(), Error> {
-        let Some(name) = self.record().release.clone() else {
-            return Ok(());
-        };
-        let log = self.means.log.step("Building the release");
-        self.restore_cookie(&name)?;
-        // mix takes a name only of a release that mix.exs defines; without any it makes one.
-        let defined = self.answers().releases;
-        let mut args = vec!["release"];
-        if defined.contains(&name) {
-            args.push(&name);
-        }
-        args.push("--overwrite");
-        self.tool(Doing::Release, "mix", &args, &self.app_dir, &log)?;
-        self.keep_cookie(&name)?;
-        log.detail(&format!("done in {}", seconds(log.elapsed())));
-        Ok(())
-    }
-
-    /// mix makes up a cookie for a release that has none, and keeps one that it finds
-    /// (`make_cookie` in lib/mix/lib/mix/release.ex). With the same one, the same app is the same
-    /// release, and the nodes of two deploys know each other.
-    fn restore_cookie(&self, release: &str) -> Result<(), Error> {
-        let place = self.cookie(release);
-        let kept = self.workspace.store.read_note(&cookie_note(release));
-        if let (Some(kept), Some(folder)) = (kept, place.parent()) {
-            fs::create_dir_all(folder).map_err(TreeError::at(folder, "create the folder"))?;
-            fs::write(&place, kept).map_err(TreeError::at(&place, "write"))?;
-        }
-        Ok(())
-    }
-
-    /// Keeps a cookie that mix made up. Another one is the app's own, perhaps a config var's value.
-    fn keep_cookie(&self, release: &str) -> Result<(), Error> {
-        let cookie = fs::read_to_string(self.cookie(release)).unwrap_or_default();
-        let is_random = cookie.len() == 56
-            && cookie.ends_with("====")
-            && self.workspace.environment.without_values(&cookie) == cookie;
-        if is_random {
-            let note = cookie_note(release);
-            self.workspace.store.write_note(&note, &cookie)?;
-        }
-        Ok(())
-    }
-
-    fn cookie(&self, release: &str) -> PathBuf {
-        let place = format!(
-            "_build/{}/rel/{release}/releases/COOKIE",
-            self.plan.mix_env.value
-        );
-        self.workspace.real(&self.in_app(&place))
-    }
-}
-
-fn cookie_note(release: &str) -> String {
-    format!("cookie-{release}")
 }

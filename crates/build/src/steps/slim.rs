@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::log::StepLog;
 use crate::run::Build;
+use crate::steps::release::Release;
 use crate::told::megabytes;
 use crate::tree::{self, TreeError};
 use crate::workspace::{Start, is_own};
@@ -34,7 +35,7 @@ impl Build<'_> {
             Start::FrontEnd => "Leaving out what no container uses",
         });
         self.path.bring_in()?;
-        let mut all = 0;
+        let mut all = self.of_releases(&log)?;
         if self.release_can_stand_alone(&log) {
             all += self.all_but_the_release(&log)?;
         } else {
@@ -50,6 +51,17 @@ impl Build<'_> {
             megabytes(all)
         ));
         Ok(())
+    }
+
+    /// Archives of releases, unless a process unpacks one.
+    fn of_releases(&self, log: &StepLog<'_>) -> Result<u64, Error> {
+        let procfile = self.procfile().unwrap_or_default();
+        if procfile.0.values().any(|line| line.contains(".tar.gz")) {
+            return Ok(0);
+        }
+        let tarballs = self.tarballs();
+        let tarballs: Vec<PathBuf> = tarballs.iter().map(|t| self.workspace.real(t)).collect();
+        leave_out("release: archive (.tar.gz)", &tarballs, log)
     }
 
     fn of_tools(&self, log: &StepLog<'_>) -> Result<u64, Error> {
@@ -106,7 +118,7 @@ impl Build<'_> {
     }
 
     /// The `.git` of each dependency that came from git.
-    pub(crate) fn git_dependencies(&self) -> Vec<PathBuf> {
+    fn git_dependencies(&self) -> Vec<PathBuf> {
         entries(&self.workspace.real(&self.in_app("deps")))
             .into_iter()
             .filter(|dependency| is_folder(dependency))
@@ -118,7 +130,9 @@ impl Build<'_> {
     fn of_javascript(&self, log: &StepLog<'_>) -> Result<u64, Error> {
         if self.node_modules_ship() {
             if let (Some(why), true) = (&self.plan.node_use, self.plan.node.is_some()) {
-                log.detail(&format!("node_modules and npm stay: {why} runs Node.js"));
+                log.detail(&format!(
+                    "node_modules and npm stay: {why} runs Node.js; if it doesn't, remove_node=true removes them and Node.js"
+                ));
             }
             return Ok(0);
         }
@@ -145,10 +159,10 @@ impl Build<'_> {
 
     /// A release without a runtime of its own (`include_erts: false`) runs on the one in the slug.
     fn release_can_stand_alone(&self, log: &StepLog<'_>) -> bool {
-        let Some(name) = self.lonely_release() else {
+        let Some(release) = self.lonely_release() else {
             return false;
         };
-        let has_runtime = self.has_runtime(&name);
+        let has_runtime = self.has_runtime(release);
         if !has_runtime {
             log.warning("the release has no Erlang of its own: the slug holds more than it");
         }
@@ -158,17 +172,15 @@ impl Build<'_> {
     /// Whether slimming leaves the release alone.
     pub(crate) fn release_stands_alone(&self) -> bool {
         self.lonely_release()
-            .is_some_and(|name| self.has_runtime(&name))
+            .is_some_and(|release| self.has_runtime(release))
     }
 
-    fn lonely_release(&self) -> Option<String> {
-        let name = self.record().release.clone();
-        name.filter(|_| self.plan.release_alone)
+    fn lonely_release(&self) -> Option<&Release> {
+        self.release.get().filter(|_| self.plan.release_alone)
     }
 
-    fn has_runtime(&self, name: &str) -> bool {
-        let release = format!("_build/{}/rel/{name}", self.plan.mix_env.value);
-        entries(&self.workspace.real(&self.in_app(&release)))
+    fn has_runtime(&self, release: &Release) -> bool {
+        entries(&self.made(&release.dir))
             .iter()
             .filter_map(|path| path.file_name())
             .any(|name| name.to_string_lossy().starts_with("erts-"))
@@ -179,10 +191,24 @@ impl Build<'_> {
         let compiled = build.join(&self.plan.mix_env.value);
         let mut stays: Vec<PathBuf> = STAYS_BESIDE_A_RELEASE.map(PathBuf::from).into();
         stays.extend([self.in_app("Procfile"), compiled.join("rel")]);
+        for dir in self.release_dirs() {
+            // By way of a link it is elsewhere in the app.
+            let real = self.workspace.real(&dir).canonicalize();
+            let real = real.ok().and_then(|real| {
+                let inside = real.strip_prefix(&self.workspace.app).ok()?;
+                Some(inside.to_owned())
+            });
+            stays.extend(real.filter(|real| *real != dir));
+            stays.push(dir);
+        }
+        stays.retain(|path| self.workspace.real(path).exists());
         let mut others = Vec::new();
         self.beside(Path::new(""), &stays, &mut others);
-        let what = "everything but the release";
-        leave_out(what, &others, log)
+        let bytes = leave_out("everything but the release", &others, log)?;
+        // Processes start in it, also where the release is elsewhere.
+        let app_dir = self.workspace.real(Path::new(&self.plan.app_dir.value));
+        fs::create_dir_all(&app_dir).map_err(TreeError::at(&app_dir, "create the folder"))?;
+        Ok(bytes)
     }
 
     /// What is in a folder of the app, and neither stays nor leads to what stays.

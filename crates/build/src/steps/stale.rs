@@ -77,6 +77,12 @@ impl Build<'_> {
                 self.compile_anew.store(true, Ordering::SeqCst);
             }
         }
+        if let Some((place, question)) = self.changed_git_answer() {
+            log.detail(&format!(
+                "the app is compiled again: {place} may depend on `{question}`, which has another answer now"
+            ));
+            self.compile_anew.store(true, Ordering::SeqCst);
+        }
         let mut task = vec![STALE_TASK];
         task.extend(dependencies.iter().map(String::as_str));
         self.watch_renewal(|| self.mix(Doing::Compile, &[&task], "mix deps.compile", log))
@@ -162,6 +168,15 @@ fn is_made(folder: &Path) -> bool {
         folder.file_name() == Some(OsStr::new(name)) && folder.with_file_name(by).exists()
     };
     MADE.into_iter().any(is_made)
+}
+
+/// The files of the app that are compiled; mix itself looks after `mix.exs` and config.
+pub(crate) fn compiled_code(project: &Path) -> impl Iterator<Item = PathBuf> {
+    let kept = project.to_owned();
+    code(project, Whose::App).filter(move |path| {
+        let config = ["config", "mix.exs"].map(|name| kept.join(name));
+        !config.iter().any(|config| path.starts_with(config))
+    })
 }
 
 /// The line, from 1, and name of the first variable that a text speaks of. The app's code that asks

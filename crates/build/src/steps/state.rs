@@ -98,6 +98,7 @@ impl Build<'_> {
 
     pub(crate) fn restore(&self) -> Result<(), Error> {
         let log = self.means.log.step("Restoring the last build");
+        self.remove_old_release()?;
         let entries = self.entries()?;
         let mut pushed = Sources::of(&entries, &Sources::default())?;
         for (name, key, step) in [
@@ -166,6 +167,18 @@ impl Build<'_> {
             .then(|| "it is of a later time than now: the clock has been set back".to_owned())
     }
 
+    /// What `mix release` makes in `_build`, relative to it: nothing of it is for the next build.
+    fn products_in_build(&self) -> Vec<String> {
+        let build = self.in_app("_build");
+        let made = [self.release_dirs(), self.tarballs()].concat();
+        let inside = made
+            .iter()
+            .filter_map(|path| path.strip_prefix(&build).ok());
+        let inside = inside.filter_map(|path| Some(path.to_str()?.to_owned()));
+        let rel = format!("{}/rel", self.plan.mix_env.value);
+        inside.chain([rel]).collect()
+    }
+
     fn unfinished(&self) -> String {
         self.kept_as(UNFINISHED)
     }
@@ -232,12 +245,12 @@ impl Build<'_> {
 
     fn keep_state(&self, log: &StepLog<'_>) -> Result<(), Error> {
         let store = self.workspace.store;
-        let rel = format!("{}/rel", self.plan.mix_env.value);
+        let products = self.products_in_build();
         self.keep_executables()?;
         self.save_digested()?;
         let executables = self.executable_names();
         let mut skip: Vec<&str> = executables.iter().map(String::as_str).collect();
-        skip.push(&rel);
+        skip.extend(products.iter().map(String::as_str));
         let empty = self.empty_privs();
         for (name, key, skip) in [
             (
@@ -265,8 +278,13 @@ impl Build<'_> {
         self.save_generated(log)?;
         self.save_assets(log)?;
         self.save_variables()?;
+        self.save_git_answers()?;
         let unknown = Sources::default();
-        let sources = Sources::of(&self.entries()?, self.pushed.get().unwrap_or(&unknown))?;
+        let mut entries = self.entries()?;
+        if let Some(release) = self.record().release_dir.clone() {
+            entries.retain(|path, _| !path.starts_with(&release));
+        }
+        let sources = Sources::of(&entries, self.pushed.get().unwrap_or(&unknown))?;
         let note = self.sources();
         store.write_note(&note, &sources.to_json(&note)?)?;
         Ok(store.forget_unused()?)

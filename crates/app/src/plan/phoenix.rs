@@ -1,0 +1,49 @@
+//! The namespace of Phoenix' mix tasks.
+
+use crate::facts::{Facts, join};
+use crate::mix_exs::locked_version;
+use crate::settings::Settings;
+
+/// Since Phoenix 1.3: `mix phx.server`.
+pub const PHX: &str = "phx";
+/// Up to Phoenix 1.3, deprecated there and removed in 1.4: `mix phoenix.server`.
+pub const PHOENIX: &str = "phoenix";
+
+/// The namespace that the Phoenix in a `mix.lock` has, where it comes from hex.pm.
+#[must_use]
+pub fn phoenix_ex_of(lock: &str) -> Option<&'static str> {
+    of_version(&locked_version(lock, "phoenix")?)
+}
+
+fn of_version(version: &str) -> Option<&'static str> {
+    let mut numbers = version
+        .split('.')
+        .map_while(|part| part.parse::<u32>().ok());
+    let before_1_3 = (numbers.next()?, numbers.next()?) < (1, 3);
+    Some(if before_1_3 { PHOENIX } else { PHX })
+}
+
+/// The namespace, and a warning where `phoenix_ex` asks for another one. `phoenix` was the static
+/// buildpack's default for years, and many config files still have it: the locked version decides.
+pub(super) fn phoenix_ex(facts: &Facts, settings: &Settings) -> (String, Option<String>) {
+    let asked = settings.phoenix_ex.as_ref();
+    let known = |name: &&str| [PHX, PHOENIX].contains(name);
+    let locked = facts.phoenix_version.as_deref().and_then(of_version);
+    let namespace = locked
+        .or_else(|| asked.map(|asked| asked.value.as_str()).filter(known))
+        .unwrap_or(PHX);
+    let warning = asked.filter(|asked| asked.value != namespace).map(|asked| {
+        let why = match (locked, &facts.phoenix_version) {
+            (Some(_), Some(version)) => {
+                let lock = join(&facts.app_dir.value, "mix.lock");
+                format!("{lock} has Phoenix {version}, whose mix tasks are named {namespace}.*")
+            }
+            _ => format!("the mix tasks of Phoenix are named {PHX}.* or {PHOENIX}.*"),
+        };
+        format!(
+            "{}: ignoring phoenix_ex={}, since {why}; remove it",
+            asked.origin, asked.value
+        )
+    });
+    (namespace.to_owned(), warning)
+}

@@ -1,0 +1,153 @@
+//! Releases: where they are assembled, what of them ships, and what starts them.
+
+use std::fs;
+use std::path::Path;
+use walkdir::WalkDir;
+use whole_builds::{App, Deploy, holds, lacks, said, size};
+
+const CONFIG: &str = "elixir_buildpack.config";
+const HELLO: &str = "eval 'IO.puts(NoDeps.hello())'";
+
+/// The app without dependencies, with these releases.
+fn app(releases: &str) -> App {
+    let app = App::fixture("no-deps");
+    app.edit(CONFIG, "erlang_version", "release=true\nerlang_version");
+    app.edit(
+        "mix.exs",
+        "deps: []",
+        &format!("deps: [],\n      releases: [{releases}]"),
+    );
+    app
+}
+
+/// The paths of archives below a folder.
+fn tarballs(dir: &Path) -> Vec<String> {
+    WalkDir::new(dir)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name().to_string_lossy().ends_with(".tar.gz"))
+        .map(|entry| entry.path().display().to_string())
+        .collect()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).expect("a folder").filter_map(Result::ok);
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+}
+
+#[track_caller]
+fn starts(app: &App, deploy: Deploy, web: &str) {
+    deploy.expect_success();
+    assert_eq!(app.web(&deploy), web);
+    let executable = web.trim_end_matches(" start");
+    let output = app.ship(deploy).run(&format!("{executable} {HELLO}"));
+    assert!(said(&output).contains("world"), "{}", said(&output));
+}
+
+#[test]
+fn a_release_with_a_path_starts_from_there_and_is_no_source_of_the_next_build() {
+    let app = app("no_deps: [path: \"out/release\", steps: [:assemble, :tar]]");
+    let web = "out/release/bin/no_deps start";
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(&deploy, "release: archive (.tar.gz)");
+    assert_eq!(tarballs(&deploy.slug), [""; 0]);
+    let sources = WalkDir::new(app.cache()).into_iter().filter_map(Result::ok);
+    for note in sources.filter(|entry| entry.file_name().to_string_lossy().starts_with("sources-"))
+    {
+        let text = fs::read_to_string(note.path()).unwrap();
+        assert!(!text.contains("out/release"), "{text}");
+    }
+
+    // A rebuild in the same folder: nothing of the old release is left.
+    let build_dir = deploy.build_dir.clone();
+    let mix_exs = deploy.slug.join("mix.exs");
+    let text = fs::read_to_string(&mix_exs).unwrap();
+    fs::write(&mix_exs, text.replace("0.1.0", "0.2.0")).unwrap();
+    let rebuilt = app.compile(&build_dir);
+    rebuilt.expect_success();
+    let versions = names(&rebuilt.slug.join("out/release/releases"));
+    assert_eq!(versions, ["0.2.0", "COOKIE", "start_erl.data"]);
+    starts(&app, rebuilt, web);
+
+    app.config("MIXPACK_SLIM", "full");
+    let alone = app.deploy();
+    alone.expect_success();
+    assert_eq!(names(&alone.slug), [".mixpack", ".profile.d", "out"]);
+    assert_eq!(tarballs(&alone.slug), [""; 0]);
+    starts(&app, alone, web);
+}
+
+#[test]
+fn archives_of_releases_stay_out_of_slug_and_cache_and_a_hook_sees_them() {
+    let app = app("no_deps: [steps: [:assemble, :tar]]");
+    app.edit(
+        CONFIG,
+        "release=true",
+        "release=true\npost_compile=\"ls _build/prod > seen\"",
+    );
+    let first = app.deploy();
+    first.expect_success();
+    let seen = |deploy: &Deploy| fs::read_to_string(deploy.slug.join("seen")).unwrap();
+    assert!(seen(&first).contains("no_deps-0.1.0.tar.gz"));
+    let (_, held) = size(app.cache());
+    app.edit("mix.exs", "version: \"0.1.0\"", "version: \"0.1.1\"");
+    let second = app.deploy();
+    second.expect_success();
+    assert!(!seen(&second).contains("0.1.0"), "{}", seen(&second));
+    for dir in [&first.slug, &second.slug, app.cache()] {
+        assert_eq!(tarballs(dir), [""; 0]);
+    }
+    let (_, now) = size(app.cache());
+    let grown = now.abs_diff(held);
+    assert!(grown < 100_000, "the cache changed by {grown} bytes");
+
+    app.config("MIXPACK_SLIM", "none");
+    let kept = app.deploy();
+    kept.expect_success();
+    assert_eq!(tarballs(&kept.slug).len(), 1);
+    assert_eq!(tarballs(app.cache()), [""; 0]);
+}
+
+#[test]
+fn what_starts_is_there_or_the_build_fails() {
+    // Two releases share their overlays: bin/server is of one of them.
+    let app = app("front: [], back: [path: \"/tmp/elsewhere\"]");
+    app.edit(
+        "mix.exs",
+        "deps: []",
+        "default_release: :back,\n      deps: []",
+    );
+    app.write("rel/overlays/bin/server", "#!/bin/sh\nexec ./front start\n");
+    let server = app.source().join("rel/overlays/bin/server");
+    fs::set_permissions(&server, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let deploy = app.deploy();
+    holds(
+        &deploy,
+        "mix would assemble the release back in /tmp/elsewhere, outside of the app's folder",
+    );
+    holds(
+        &deploy,
+        "_build/prod/rel/back/bin/server starts the release front",
+    );
+    starts(&app, deploy, "_build/prod/rel/back/bin/back start");
+
+    app.edit(
+        "mix.exs",
+        "path: \"/tmp/elsewhere\"",
+        "steps: [:assemble, fn release -> File.rename!(release.path, \"_build/prod/moved\"); release end]",
+    );
+    let gone = app.deploy();
+    assert!(!gone.succeeded, "{}", gone.log());
+    holds(&gone, "mix release made no _build/prod/rel/back/bin/back");
+    app.write("Procfile", "web: _build/prod/moved/bin/back start\n");
+    let moved = app.deploy();
+    lacks(&moved, "release-missing");
+    moved.expect_success();
+    let dyno = app.ship(moved);
+    assert!(said(&dyno.run(&format!("_build/prod/moved/bin/back {HELLO}"))).contains("world"));
+}
