@@ -278,6 +278,101 @@ fn hooks_see_what_a_clean_build_shows_them() {
 }
 
 #[test]
+fn a_command_in_place_of_mix_compile_creates_them_too() {
+    let app = App::fixture("generated-files");
+    let config = fs::read_to_string(app.source().join("elixir_buildpack.config")).unwrap();
+    let hook = "hook_compile='mix compile && echo done > compiled_by_hook'\n";
+    app.write("elixir_buildpack.config", &format!("{config}{hook}"));
+    app.deploy().expect_success();
+    let unchanged = app.deploy();
+    unchanged.expect_success();
+    holds(&unchanged, RESTORED);
+    assert_eq!(unchanged.compiled(), NOTHING, "{}", unchanged.log());
+    same_as_clean(&app, &unchanged);
+    drop(unchanged);
+    app.write("native/answer.c", "#error \"not used any more\"\n");
+    app.write("lib/native.ex", "defmodule GeneratedFiles.Native do\nend\n");
+    let changed = app.deploy();
+    changed.expect_success();
+    holds(&changed, FROM_SCRATCH);
+    assert!(!changed.slug.join("priv/native").exists());
+    same_as_clean(&app, &changed);
+}
+
+#[test]
+fn a_hook_that_compiles_does_so_in_every_build() {
+    let app = App::fixture("no-deps");
+    let config = fs::read_to_string(app.source().join("elixir_buildpack.config")).unwrap();
+    let hook = "hook_pre_compile='mix make_report'\n";
+    app.write("elixir_buildpack.config", &format!("{config}{hook}"));
+    // A task of the app's own has the app compiled first.
+    app.write(
+        "lib/mix/tasks/make_report.ex",
+        "defmodule Mix.Tasks.MakeReport do\n  use Mix.Task\n  File.mkdir_p!(\"priv\")\n  \
+         File.write!(\"priv/by_compiling\", \"\")\n  \
+         def run(_), do: File.write!(\"priv/by_task\", \"\", [:exclusive])\nend\n",
+    );
+    for build in 1..=2 {
+        let deploy = app.deploy();
+        deploy.expect_success();
+        for file in ["priv/by_compiling", "priv/by_task"] {
+            assert!(deploy.slug.join(file).exists(), "{file}: {}", deploy.log());
+        }
+        if build == 2 {
+            holds(
+                &deploy,
+                "_build: dropped, since hook_pre_compile compiles the app and creates or changes priv/by_",
+            );
+        }
+    }
+}
+
+#[test]
+fn code_that_a_module_creates_while_it_is_compiled_is_compiled_in_the_build() {
+    let app = App::fixture("no-deps");
+    app.write(
+        "lib/maker.ex",
+        "defmodule Maker do\n  File.mkdir_p!(\"lib/made\")\n  File.write!(\"lib/made/made.ex\", \
+         \"defmodule Made do\\n  def ran, do: :ran\\nend\\n\")\nend\n",
+    );
+    for build in ["first", "second"] {
+        let deploy = app.deploy();
+        deploy.expect_success();
+        let again = "again, for lib/made/made.ex, which compiling has created:";
+        assert_eq!(deploy.log().contains(again), build == "first");
+        let said = app.ship(deploy).one_off("mix run -e 'IO.puts(Made.ran())'");
+        assert!(said.contains("ran"), "{build}: {said}");
+    }
+}
+
+#[test]
+fn dependencies_that_are_pushed_are_the_apps_own() {
+    let app = App::fixture("generated-files");
+    fs::create_dir(app.source().join("deps")).unwrap();
+    let toolbox = app.source().join("toolbox");
+    fs::rename(&toolbox, app.source().join("deps/toolbox")).unwrap();
+    app.edit("mix.exs", "path: \"toolbox\"", "path: \"deps/toolbox\"");
+    app.deploy().expect_success();
+    let unchanged = app.deploy();
+    unchanged.expect_success();
+    assert_eq!(unchanged.compiled(), NOTHING, "{}", unchanged.log());
+    assert!(
+        unchanged
+            .slug
+            .join("deps/toolbox/priv/toolbox.txt")
+            .exists()
+    );
+    same_as_clean(&app, &unchanged);
+    drop(unchanged);
+    app.edit("words.txt", "late", "latest");
+    let changed = app.deploy();
+    changed.expect_success();
+    holds(&changed, FROM_SCRATCH);
+    lacks(&changed, "compiling dependencies from scratch too");
+    same_as_clean(&app, &changed);
+}
+
+#[test]
 fn files_at_the_top_of_a_dependency_are_kept_with_it() {
     let app = App::fixture("compile-env");
     let hook = "hook_pre_compile='echo made > deps/knobs/made_at_the_top'\n";

@@ -140,10 +140,12 @@ impl AppTree {
         }
     }
 
-    /// To be called once it is known that the app brings no dependencies: those that the build
-    /// fetches aren't the user's.
-    pub(crate) fn deps_are_fetched(&self) {
-        self.deps_are_pushed.store(false, Ordering::SeqCst);
+    /// To be called before anything is fetched, with all entries of the app: where it brings no
+    /// dependencies, those that come aren't the user's.
+    pub(crate) fn see_deps(&self, entries: &Entries) {
+        let is_below = |path: &PathBuf| path.ancestors().skip(1).any(|p| self.deps.contains(p));
+        let pushed = entries.keys().any(is_below);
+        self.deps_are_pushed.store(pushed, Ordering::SeqCst);
     }
 
     pub(crate) fn deps_are_pushed(&self) -> bool {
@@ -298,7 +300,12 @@ mod tests {
             ]
             .concat()
         );
-        tree.deps_are_fetched();
+        tree.see_deps(&entries);
+        assert!(tree.deps_are_pushed());
+        let mut without = entries.clone();
+        without
+            .retain(|path, _| path.parent() != Some(Path::new("deps/x")) && !path.ends_with("x"));
+        tree.see_deps(&without);
         let entries = tree.entries(&enter(app, app)).unwrap();
         assert_eq!(names(&entries), of_the_user);
     }

@@ -100,6 +100,9 @@ pub(crate) struct Generated {
     pub(crate) not_kept: Option<(PathText, String)>,
     /// A file that may be from compiling or from installing packages, which ran at the same time.
     pub(crate) unclear: Option<PathText>,
+    /// A hook that compiles the app, and a file that it creates or changes: `_build` isn't used again.
+    #[serde(default)]
+    pub(crate) by_hook: Option<(String, PathText)>,
 }
 
 impl Generated {
@@ -195,7 +198,7 @@ impl Generated {
 
 /// Whether mix itself looks after a file: leex and yecc write `x.erl` beside `x.xrl` or `x.yrl`, again
 /// where it is missing or older.
-fn is_tracked(path: &Path, sources: &Sources) -> bool {
+pub(crate) fn is_tracked(path: &Path, sources: &Sources) -> bool {
     let is_erl = path.extension().is_some_and(|extension| extension == "erl");
     is_erl
         && ["xrl", "yrl"]

@@ -341,15 +341,15 @@ impl<'a> Build<'a> {
             StepName::Profile => self.profile(),
             StepName::Slim => self.slim(),
             StepName::PreCompile => self.hook("pre_compile", hooks.pre_compile.as_ref()),
-            StepName::HookPreFetchDependencies => self.hook(
+            StepName::HookPreFetchDependencies => self.watched_hook(
                 "hook_pre_fetch_dependencies",
                 hooks.hook_pre_fetch_dependencies.as_ref(),
             ),
             StepName::HookPreCompile => self
-                .hook("hook_pre_compile", hooks.hook_pre_compile.as_ref())
+                .watched_hook("hook_pre_compile", hooks.hook_pre_compile.as_ref())
                 .and_then(|()| self.before_compile()),
             StepName::HookPostCompile => {
-                self.hook("hook_post_compile", hooks.hook_post_compile.as_ref())
+                self.watched_hook("hook_post_compile", hooks.hook_post_compile.as_ref())
             }
             StepName::PostCompile => self.hook("post_compile", hooks.post_compile.as_ref()),
         }

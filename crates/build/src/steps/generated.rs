@@ -14,19 +14,25 @@ use crate::sources::Sources;
 use crate::store::{self, Key, Restored};
 use crate::told::megabytes;
 use crate::tree::{self, TreeError};
+use app::Asked;
 use app::plan::StepName;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 use tempfile::TempDir;
+use walkdir::WalkDir;
 
 /// What mix derives from the sources of an application, in its folder of `_build`. What else is there
 /// makes native code incremental: cargo's target directory, object files.
 const COMPILED: [&str; 5] = [".mix", "consolidated", "ebin", "include", "priv"];
 /// The same for all applications of an umbrella, in `_build/MIX_ENV`.
 const COMPILED_TOGETHER: [&str; 2] = [".mix", "consolidated"];
+/// The extensions of what mix compiles.
+const CODE: [&str; 4] = ["erl", "ex", "xrl", "yrl"];
 /// Created, and rewritten, by `mix deps.get`.
 const LOCK: &str = "mix.lock";
 
@@ -129,8 +135,7 @@ impl Build<'_> {
         let unknown = Sources::default();
         let sources = Sources::of(&entries, self.pushed.get().unwrap_or(&unknown))?;
         let key = self.generated_key()?;
-        let note = self.workspace.store.read_note(&self.generated_note());
-        let last: Option<Generated> = note.and_then(|note| serde_json::from_str(&note).ok());
+        let last = self.last_generated();
         if self.restored.load(Ordering::SeqCst) {
             match self.why_from_scratch(last.as_ref(), &key, &sources)? {
                 Some(why) => self.compile_from_scratch(&why)?,
@@ -279,6 +284,69 @@ impl Build<'_> {
         Ok(true)
     }
 
+    /// The first file of code that is new since the app was as in `before`, but for what mix has
+    /// created and compiled in one go.
+    pub(crate) fn new_code(&self, before: &Entries, now: &Entries) -> Option<PathBuf> {
+        let created = Touched::between(before, now).created.into_iter();
+        let state = self.state();
+        let is_code = |path: &PathBuf| {
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            extension.is_some_and(|extension| CODE.contains(&extension))
+                && !generated::is_tracked(path, &state.now.sources)
+        };
+        created.into_iter().find(is_code)
+    }
+
+    /// Runs a hook. One that compiles the app, as each task of its own does, and creates files makes it
+    /// impossible to tell which of them it would create if nothing were compiled.
+    pub(crate) fn watched_hook(
+        &self,
+        key: &'static str,
+        asked: Option<&Asked>,
+    ) -> Result<(), Error> {
+        if asked.is_none() {
+            return Ok(());
+        }
+        let before = self.entries()?;
+        let begun = self.last_compiled();
+        self.hook(key, asked)?;
+        let touched = Touched::between(&before, &self.entries()?);
+        let first = touched.paths().next().cloned();
+        if let Some(path) = first.filter(|_| self.last_compiled() > begun) {
+            let by_hook = (key.to_owned(), PathText(path));
+            self.state().now.by_hook.get_or_insert(by_hook);
+        }
+        Ok(())
+    }
+
+    /// When the newest module in `_build` was written.
+    fn last_compiled(&self) -> Option<SystemTime> {
+        let lib = format!("_build/{}/lib", self.plan.mix_env.value);
+        // APP/ebin/MODULE.beam
+        let walk = WalkDir::new(self.seen(self.in_app(&lib)))
+            .min_depth(3)
+            .max_depth(3);
+        let walk = walk.into_iter().filter_map(Result::ok);
+        let beams = walk.filter(|entry| entry.path().extension() == Some(OsStr::new("beam")));
+        let ebin = beams.filter(|entry| entry.path().parent().is_some_and(|p| p.ends_with("ebin")));
+        ebin.filter_map(|entry| entry.metadata().ok()?.modified().ok())
+            .max()
+    }
+
+    /// Why `_build` of the last build can't be used, if a hook compiles.
+    pub(crate) fn compiled_by_hook(&self) -> Option<String> {
+        let (hook, path) = self.last_generated()?.by_hook?;
+        let path = path.0.display();
+        Some(format!(
+            "{hook} compiles the app and creates or changes {path}"
+        ))
+    }
+
+    fn last_generated(&self) -> Option<Generated> {
+        let note = self.workspace.store.read_note(&self.generated_note())?;
+        serde_json::from_str(&note).ok()
+    }
+
     /// Runs what compiles dependencies before the compile step.
     pub(crate) fn watch_renewal(
         &self,
@@ -302,16 +370,19 @@ impl Build<'_> {
     /// To be called when compiling has ended. `before` is the app when it began.
     pub(crate) fn compiled(&self, before: &Entries) -> Result<(), Error> {
         let after = self.entries()?;
-        let touched = Touched::between(before, &after);
+        let of_installers = |path: &PathBuf| self.is_of_installers(path);
+        let touched = Touched::between(before, &after).without(of_installers);
         self.state().compiled = Some((touched, after));
         self.both_have_ended()
     }
 
     /// To be called when packages have been installed, before anything of them is kept. Until
-    /// compiling has ended too, nobody knows whose the files are.
-    pub(crate) fn installed(&self, touched: Touched) -> Result<(), Error> {
+    /// compiling has ended too, nobody knows whose the files are. `before` is the app when that began.
+    pub(crate) fn installed(&self, before: &Entries) -> Result<(), Error> {
+        let touched = Touched::between(before, &self.entries()?);
         let mut state = self.state();
-        state.installed.extend(touched);
+        let of_installers = |path: &PathBuf| self.is_of_installers(path);
+        state.installed.extend(touched.without(of_installers));
         let has_ended = state.compiled.is_some() || state.aside.is_some();
         let unclear = !has_ended && !self.takes_turns() && state.installed.paths().next().is_some();
         self.note_installs(state.installed.paths(), unclear)

@@ -3,7 +3,6 @@
 use crate::command::Tool;
 use crate::digest::{Salted, of_paths};
 use crate::error::{Doing, Error};
-use crate::generated::Touched;
 use crate::json::{self, PathText};
 use crate::log::{StepLog, seconds};
 use crate::run::Build;
@@ -42,7 +41,9 @@ impl Build<'_> {
                 kept &= self.install(install, known.as_ref(), &log)?;
             }
             if assets.bower {
+                let before = self.entries()?;
                 self.bower(&assets.assets_dir, &log)?;
+                self.installed(&before)?;
                 kept = false;
             }
         }
@@ -52,6 +53,18 @@ impl Build<'_> {
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         drop(turn);
         self.installs_ended()
+    }
+
+    /// Whether a package manager writes a file for itself: those that are installed need none of it.
+    pub(crate) fn is_of_installers(&self, path: &Path) -> bool {
+        self.plan.assets.iter().any(|assets| {
+            let install = assets.install.as_ref();
+            let own = install.is_some_and(|install| {
+                let mut own = OF_MANAGERS.iter();
+                own.any(|own| path.starts_with(Path::new(&install.dir).join(own)))
+            });
+            own || path.starts_with(Path::new(&assets.assets_dir).join(COMPONENTS))
+        })
     }
 
     /// What installing has created in earlier builds; `None` where none has told.
@@ -127,8 +140,7 @@ impl Build<'_> {
         let tool = Tool::new(program, &args, &folder, &self.env);
         let before = self.entries()?;
         self.run_tool(doing, &tool, log)?;
-        let after = self.entries()?;
-        self.installed(created_by(install, Touched::between(&before, &after)))?;
+        self.installed(&before)?;
         // Yarn's other way of installing puts nothing there, or not all.
         if let Ok(key) = &key
             && modules.is_dir()
@@ -305,6 +317,23 @@ const INSTALLS: &str = "installs.json";
 
 const MODULES: &str = "node_modules";
 
+/// Where bower installs what it fetches, in every build.
+const COMPONENTS: &str = "bower_components";
+
+/// What package managers write beside `package.json`: their state, and lockfiles where there are none.
+const OF_MANAGERS: [&str; 10] = [
+    ".pnp.cjs",
+    ".pnp.data.json",
+    ".pnp.loader.mjs",
+    ".yarn",
+    "bun.lock",
+    "bun.lockb",
+    "npm-shrinkwrap.json",
+    "package-lock.json",
+    "pnpm-lock.yaml",
+    "yarn.lock",
+];
+
 /// Of each kind one path.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Installs {
@@ -327,17 +356,6 @@ impl Installs {
             format!("it creates {path}")
         })
     }
-}
-
-/// What an installation created or changed, but for what its package manager needs for itself.
-fn created_by(install: &Install, touched: Touched) -> Touched {
-    let dir = Path::new(&install.dir);
-    let own = [".yarn", ".pnp.cjs", ".pnp.data.json", ".pnp.loader.mjs"].map(|own| dir.join(own));
-    let lockfile = install.lockfile.as_deref().map(Path::new);
-    let is_own = |path: &PathBuf| {
-        own.iter().any(|own| path.starts_with(own)) || Some(path.as_path()) == lockfile
-    };
-    touched.without(is_own)
 }
 
 /// What the `node_modules` of a folder is kept as.

@@ -1,6 +1,7 @@
 //! mix: dependencies, compilation, digest, release.
 
 use crate::answers::{Answers, EXECUTABLES_TASK, TASK};
+use crate::app_tree::Entries;
 use crate::command::Tool;
 use crate::credentials::Credentials;
 use crate::error::{Doing, Error};
@@ -121,10 +122,10 @@ impl Build<'_> {
     pub(crate) fn compile(&self) -> Result<(), Error> {
         let turn = self.turn();
         let before = self.entries()?;
-        let mut log = self.run_compiler()?;
+        let mut log = self.run_compiler(&before)?;
         if self.must_compile_everything(&before, &log)? {
             drop(log);
-            log = self.run_compiler()?;
+            log = self.run_compiler(&before)?;
         }
         self.compiled(&before)?;
         drop(turn);
@@ -132,13 +133,15 @@ impl Build<'_> {
         self.after_compile(log)
     }
 
-    fn run_compiler(&self) -> Result<StepLog<'_>, Error> {
+    /// `before` is the app before it ran.
+    fn run_compiler(&self, before: &Entries) -> Result<StepLog<'_>, Error> {
         let begun = SystemTime::now();
         if self.plan.hooks.hook_compile.is_some() {
             self.hook("hook_compile", self.plan.hooks.hook_compile.as_ref())?;
             let log = self.means.log.step("Looking at the project");
             self.ask(&log, Doing::Answers, None)?;
             self.settle_path_deps(&log, begun)?;
+            self.compile_new_code(&log, before)?;
             return Ok(log);
         }
         let log = self.means.log.step("Compiling");
@@ -150,6 +153,7 @@ impl Build<'_> {
         log.detail(&format!("$ {command}"));
         self.ask(&log, Doing::Compile, Some(command))?;
         self.settle_path_deps(&log, begun)?;
+        self.compile_new_code(&log, before)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(log)
     }
@@ -177,6 +181,25 @@ impl Build<'_> {
             ));
             log.detail("$ mix compile");
             self.mix(Doing::Compile, &[&["compile"]], "mix compile", log)?;
+        }
+        Ok(())
+    }
+
+    /// Compiles code that modules have created while they were compiled: mix had listed the files
+    /// before. That must not be left to the dyno.
+    fn compile_new_code(&self, log: &StepLog<'_>, before: &Entries) -> Result<(), Error> {
+        let mut before = before.clone();
+        // Code that creates other code each time is never done.
+        for _ in 0..3 {
+            let now = self.entries()?;
+            let Some(path) = self.new_code(&before, &now) else {
+                break;
+            };
+            let path = path.display();
+            log.detail(&format!("again, for {path}, which compiling has created:"));
+            log.detail("$ mix compile");
+            self.mix(Doing::Compile, &[&["compile"]], "mix compile", log)?;
+            before = now;
         }
         Ok(())
     }

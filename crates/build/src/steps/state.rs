@@ -101,6 +101,7 @@ impl Build<'_> {
         self.remove_old_release()?;
         let entries = self.entries()?;
         let mut pushed = Sources::of(&entries, &Sources::default())?;
+        self.tree.see_deps(&entries);
         for (name, key, step) in [
             ("deps", self.deps_key(), StepName::Deps),
             ("_build", self.build_key()?, StepName::Compile),
@@ -117,9 +118,6 @@ impl Build<'_> {
                 // The folder itself may be one that mix is led to.
                 tree::clear(&place)?;
                 restored = Restored::Dropped(vec![reason]);
-            }
-            if name == "deps" && restored != Restored::InApp {
-                self.tree.deps_are_fetched();
             }
             let fact = format!("{}_cache", name.trim_start_matches('_'));
             self.means.report.set(&fact, restored.as_str());
@@ -160,6 +158,9 @@ impl Build<'_> {
         let unfinished = self.workspace.store.read_note(&self.unfinished());
         if unfinished.is_some_and(|text| !text.is_empty()) {
             return Some("the last build was stopped while it was kept".to_owned());
+        }
+        if let Some(why) = self.compiled_by_hook() {
+            return Some(why);
         }
         let now = SystemTime::now() + CLOCK_SLACK;
         compiled_at(place)
@@ -210,10 +211,8 @@ impl Build<'_> {
     ) -> Result<(), Error> {
         let kept = self.workspace.store.read_note(&self.sources());
         let kept = kept.as_deref().and_then(Sources::parse).unwrap_or_default();
-        let deps = self.in_app("deps");
-        // Python takes compiled code for stale where the time of its source has changed, and mix
-        // looks at no time of what the app brings in deps.
-        let skipped = |path: &Path| path.starts_with(OF_BUILDPACKS) || path.starts_with(&deps);
+        // Python takes compiled code for stale where the time of its source has changed.
+        let skipped = |path: &Path| path.starts_with(OF_BUILDPACKS);
         Ok(pushed.restore_times(entries, &kept, a_second_after(compiled), skipped)?)
     }
 
