@@ -28,7 +28,11 @@ use walkdir::WalkDir;
 
 /// What mix derives from the sources of an application, in its folder of `_build`. What else is there
 /// makes native code incremental: cargo's target directory, object files.
-const COMPILED: [&str; 5] = [".mix", "consolidated", "ebin", "include", "priv"];
+const COMPILED: [&str; 4] = ["consolidated", "ebin", "include", "priv"];
+/// Where mix notes what it has compiled.
+const MANIFESTS: &str = ".mix";
+/// Among these, when dependencies were last compiled, which they are not again.
+const OF_DEPENDENCIES: &str = "compile.lock";
 /// The same for all applications of an umbrella, in `_build/MIX_ENV`.
 const COMPILED_TOGETHER: [&str; 2] = [".mix", "consolidated"];
 /// The extensions of what mix compiles.
@@ -250,8 +254,18 @@ impl Build<'_> {
             if is_fetched || !application.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
+            let application = application.path();
             for name in COMPILED {
-                tree::remove(&application.path().join(name))?;
+                tree::remove(&application.join(name))?;
+            }
+            for manifest in fs::read_dir(application.join(MANIFESTS))
+                .into_iter()
+                .flatten()
+            {
+                let manifest = manifest.map_err(TreeError::at(&application, "list"))?;
+                if manifest.file_name() != OF_DEPENDENCIES {
+                    tree::remove(&manifest.path())?;
+                }
             }
         }
         Ok(())
