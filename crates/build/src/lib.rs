@@ -24,6 +24,7 @@ pub mod log;
 mod machine;
 mod mix_session;
 mod old_caches;
+mod output_lines;
 pub mod prepare;
 pub mod profile;
 mod quiet;
