@@ -13,6 +13,7 @@ mod samples;
 mod tests;
 
 use crate::error::Error;
+use crate::log::Log;
 use app::{Asked, Origin};
 
 /// Whose trouble it is.
@@ -127,6 +128,16 @@ impl Explanation {
             for (classic, native) in CLOUD_NATIVE {
                 *line = line.replace(classic, native);
             }
+        }
+        self
+    }
+
+    /// Hides the log's secrets. To be done before [`lines`](Self::lines) breaks a secret in two.
+    #[must_use]
+    pub fn without_secrets(mut self, log: &Log) -> Self {
+        let texts = self.cause.iter_mut().chain(&mut self.cure);
+        for text in texts.chain([&mut self.title]) {
+            *text = log.without_secrets(text);
         }
         self
     }

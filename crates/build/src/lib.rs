@@ -22,6 +22,7 @@ mod graph;
 mod kept_lists;
 pub mod log;
 mod machine;
+mod mask;
 mod mix_session;
 mod old_caches;
 mod output_lines;

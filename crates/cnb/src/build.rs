@@ -51,7 +51,8 @@ fn explained(
     cancel: &Cancel,
 ) -> Result<BuildResult, Explained> {
     carried_out(context, log, cancel).map_err(|error| {
-        log.error(&explain(&error).for_cloud_native().lines());
+        let explanation = explain(&error).for_cloud_native().without_secrets(log);
+        log.error(&explanation.lines());
         Explained {
             status: cancel.signal().map_or(1, |signal| 128 + signal),
         }

@@ -51,13 +51,9 @@ pub(crate) fn explained(
             Ok(record)
         }
         Err(error) => {
-            let explanation = explain(&error);
+            let explanation = explain(&error).without_secrets(log);
             log.error(&explanation.lines());
-            report.failed(
-                &explanation,
-                &log.without_secrets(&explanation.title),
-                cancel,
-            );
+            report.failed(&explanation, cancel);
             Err(error)
         }
     }

@@ -10,6 +10,7 @@ use build::environment::Environment;
 use build::explain::explain;
 use build::log::{Log, Style};
 use build::prepare::{self, Platform};
+use build::whole::hide_secrets;
 use fetch::{Client, Settings};
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,7 +21,7 @@ const VERSIONS: [&str; 3] = ["erlang_version", "elixir_version", "node_version"]
 
 pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
     let log = Log::to_stdio(std::env::var_os("NO_COLOR").is_none(), Style::Arrows);
-    match make(dir) {
+    match make(dir, &log) {
         Ok(plan) if json => {
             say(&format!("{:#}\n", plan.to_json()));
             ExitCode::SUCCESS
@@ -33,15 +34,16 @@ pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            log.error(&explain(&error).lines());
+            log.error(&explain(&error).without_secrets(&log).lines());
             ExitCode::FAILURE
         }
     }
 }
 
-fn make(dir: &Path) -> Result<Plan, Error> {
+fn make(dir: &Path, log: &Log) -> Result<Plan, Error> {
     let environment = Environment::new(process_env(), build::command::Env::new());
     let hosts = Hosts::new(&|name| environment.get(name));
+    hide_secrets(log, &environment, &hosts);
     prepare::plan(prepare::Request {
         app: dir,
         environment: &environment,

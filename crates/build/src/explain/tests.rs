@@ -318,3 +318,17 @@ fn a_cloud_native_build_is_not_told_what_to_do_on_heroku() {
         }
     }
 }
+
+#[test]
+fn secret_is_hidden_where_a_line_would_break_in_it() {
+    let (log, ..) = crate::log::captured::log(false, false, crate::log::Style::Arrows);
+    let secret = "a pass phrase of several words";
+    log.hide(secret);
+    for width in 0..WIDTH {
+        let cause = format!("{} {secret} is not a version.", "x".repeat(width));
+        let explanation = Explanation::user("version-malformed", "no").because(cause);
+        let text = explanation.without_secrets(&log).lines().join("\n");
+        assert!(text.contains("[hidden]"), "{text}");
+        assert!(!text.contains("phrase"), "{text}");
+    }
+}
