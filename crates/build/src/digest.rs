@@ -3,7 +3,9 @@
 use crate::command::Env;
 use crate::store::Store;
 use crate::tree::TreeError;
+use crate::variables::Variables;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, Read};
@@ -38,27 +40,32 @@ pub(crate) fn short(value: &[u8]) -> String {
     hex(&Sha256::digest(value)[..4])
 }
 
-/// A digest of files, and of what folders hold but `node_modules`, by their names: `paths` are
-/// relative to `root`. What is not there counts as that.
-pub(crate) fn of_paths(root: &Path, paths: &[String]) -> io::Result<String> {
-    let mut hasher = Sha256::new();
+/// Digests of files, and of what folders hold but `node_modules`, by their paths, which are relative
+/// to `root`. Links are followed. Those that are missing, or hold no file, have none.
+pub(crate) fn of_each(root: &Path, paths: &[String]) -> io::Result<BTreeMap<String, String>> {
+    let mut digests = BTreeMap::new();
     for path in paths {
         let walk = WalkDir::new(root.join(path))
             .sort_by_file_name()
+            .follow_links(true)
             .into_iter();
         let walk = walk.filter_entry(|entry| {
             entry.depth() == 0 || entry.file_name() != "node_modules" && entry.file_name() != ".git"
         });
-        hasher.update(path);
-        for entry in walk.filter_map(Result::ok) {
-            if entry.file_type().is_file() {
-                let name = entry.path().strip_prefix(root).unwrap_or(entry.path());
-                hasher.update(name.as_os_str().as_bytes());
-                hasher.update(sha256_of(entry.path())?);
-            }
+        let files = walk.filter_map(Result::ok);
+        let mut files = files.filter(|entry| entry.file_type().is_file()).peekable();
+        if files.peek().is_none() {
+            continue;
         }
+        let mut hasher = Sha256::new();
+        for entry in files {
+            let name = entry.path().strip_prefix(root).unwrap_or(entry.path());
+            hasher.update(name.as_os_str().as_bytes());
+            hasher.update(sha256_of(entry.path())?);
+        }
+        digests.insert(path.clone(), hex(&hasher.finalize()));
     }
-    Ok(hex(&hasher.finalize()))
+    Ok(digests)
 }
 
 /// The name of the note that holds the salt.
@@ -93,18 +100,16 @@ impl Salted {
         hex(&hasher.finalize()[..8])
     }
 
-    /// Of all variables whose names `counts` wants.
-    pub(crate) fn variables(&self, env: &Env, counts: impl Fn(&str) -> bool) -> String {
-        let mut text = Vec::new();
+    /// Of each variable whose name `counts` accepts, and of those whose names are not UTF-8.
+    pub(crate) fn variables(&self, env: &Env, counts: impl Fn(&str) -> bool) -> Variables {
+        let mut digests = Variables::new();
         for (name, value) in env {
             if name.to_str().is_none_or(&counts) {
-                for part in [name, value] {
-                    text.extend(part.len().to_le_bytes());
-                    text.extend(part.as_bytes());
-                }
+                let digest = digests.entry(name.to_string_lossy().into_owned());
+                digest.or_default().push_str(&self.value(value.as_bytes()));
             }
         }
-        self.value(&text)
+        digests
     }
 }
 
@@ -147,34 +152,39 @@ pub(crate) fn tells_builds_apart(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::store::CacheDir;
+    use std::ffi::OsStr;
     use std::fs;
+    use std::os::unix::fs::symlink;
 
     #[test]
-    fn a_digest_of_variables_changes_with_values_and_caches_but_not_with_the_build() {
+    fn digests_of_variables_depend_on_the_value_and_on_the_cache() {
         let dir = tempfile::tempdir().unwrap();
-        let store = CacheDir::open(&dir.path().join("one")).unwrap();
-        let salted = Salted::of(&store).unwrap();
-        let env = |pairs: &[(&str, &str)]| -> Env {
-            pairs
-                .iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect()
-        };
-        let all = |salted: &Salted, env: &Env| salted.variables(env, |n| !tells_builds_apart(n));
-        let first = all(&salted, &env(&[("API", "a"), ("REQUEST_ID", "1")]));
-        let again = Salted::of(&store).unwrap();
-        assert_eq!(
-            first,
-            all(&again, &env(&[("API", "a"), ("REQUEST_ID", "2")]))
-        );
-        assert_ne!(first, all(&again, &env(&[("API", "b")])));
-        let other = CacheDir::open(&dir.path().join("two")).unwrap();
-        let other = Salted::of(&other).unwrap();
-        assert_ne!(first, all(&other, &env(&[("API", "a")])));
+        let store = |name: &str| CacheDir::open(&dir.path().join(name)).unwrap();
+        let salted = |name: &str| Salted::of(&store(name)).unwrap();
+        let env = |value: &str| Env::from([("API".into(), value.into()), ("B".into(), "b".into())]);
+        let digests = |cache: &str, value: &str| salted(cache).variables(&env(value), |n| n != "B");
+        let first = digests("one", "a");
+        assert_eq!(first.keys().collect::<Vec<_>>(), ["API"]);
+        assert_eq!(first["API"].len(), 16);
+        assert_eq!(first, digests("one", "a"));
+        assert_ne!(first, digests("one", "b"));
+        assert_ne!(first, digests("two", "a"));
     }
 
     #[test]
-    fn a_digest_of_files_sees_names_and_bytes_and_not_what_npm_installed() {
+    fn variables_whose_names_are_not_utf_8_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let salted = Salted::of(&CacheDir::open(dir.path()).unwrap()).unwrap();
+        let name = |byte: u8| OsStr::from_bytes(&[b'A', byte]).to_owned();
+        let digests = |value: &str| {
+            let env = Env::from([(name(0xfe), "1".into()), (name(0xff), value.into())]);
+            salted.variables(&env, |_| false)
+        };
+        assert_ne!(digests("1"), digests("2"));
+    }
+
+    #[test]
+    fn digests_of_files_see_names_and_bytes_and_not_what_npm_installed() {
         let dir = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = dir.path().join(path);
@@ -182,14 +192,28 @@ mod tests {
             fs::write(path, text).unwrap();
         };
         let paths = ["a.json", "patches", "missing"].map(str::to_owned);
-        let digest = || of_paths(dir.path(), &paths).unwrap();
+        let digests = || of_each(dir.path(), &paths).unwrap();
         write("a.json", "{}");
         write("patches/x.patch", "1");
-        let first = digest();
+        let first = digests();
+        assert_eq!(first.keys().collect::<Vec<_>>(), ["a.json", "patches"]);
         write("other", "x");
         write("patches/node_modules/y", "x");
-        assert_eq!(digest(), first);
+        assert_eq!(digests(), first);
         write("patches/x.patch", "2");
-        assert_ne!(digest(), first);
+        assert_ne!(digests()["patches"], first["patches"]);
+        assert_eq!(digests()["a.json"], first["a.json"]);
+        symlink("../other", dir.path().join("patches/linked")).unwrap();
+        let linked = digests();
+        write("other", "y");
+        assert_ne!(digests()["patches"], linked["patches"]);
+        fs::remove_file(dir.path().join("patches/linked")).unwrap();
+        fs::rename(
+            dir.path().join("patches/x.patch"),
+            dir.path().join("patches/y.patch"),
+        )
+        .unwrap();
+        write("patches/y.patch", "1");
+        assert_ne!(digests()["patches"], first["patches"]);
     }
 }

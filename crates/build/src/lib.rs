@@ -41,6 +41,7 @@ pub mod timeline;
 pub mod told;
 pub mod tree;
 mod upstream_lists;
+mod variables;
 pub mod whole;
 pub mod workspace;
 

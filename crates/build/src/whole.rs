@@ -101,6 +101,7 @@ fn carried_out(request: Request<'_>, course: &mut Course) -> Result<Built, Error
     drop(step);
     let workspace = Workspace {
         app: fs::canonicalize(request.app).map_err(TreeError::at(request.app, "find"))?,
+        build_dir: request.app.to_owned(),
         places: request.places,
         store: request.store,
         environment,

@@ -1,12 +1,12 @@
 //! Built assets from one build to the next: where nothing that they are made of has changed, they
 //! need not be made again, and what npm installs need not be there.
 
-use crate::digest::{Salted, tells_builds_apart};
+use crate::digest::tells_builds_apart;
 use crate::error::Error;
 use crate::log::StepLog;
 use crate::run::{Build, VERSION};
 use crate::sources::{self, Sources};
-use crate::store::{Key, Restored};
+use crate::store::{Key, Restored, key_of_variables};
 use crate::tree::{self, Method, TreeError};
 use app::plan::{AssetBuild, StepName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,17 +47,17 @@ impl Build<'_> {
         if !told || plan.assets.is_empty() {
             return Ok(None);
         }
-        let salted = Salted::of(self.workspace.store)?;
         let mut env = self.workspace.environment.for_commands();
         let exported = plan.exported.iter().chain(&plan.shell_variables);
         env.extend(exported.map(|(name, value)| (name.into(), value.into())));
-        let environment = salted.variables(&env, |name| !tells_builds_apart(name));
+        let variables = self
+            .workspace
+            .variables(&env, |name| !tells_builds_apart(name))?;
         let node = plan.node.as_ref().map(|node| node.version.clone());
         let mut key = self.build_key()?;
         key.extend(
             [
                 ("the app's files", pushed.digest()),
-                ("the environment", environment),
                 ("Node.js", node.unwrap_or_default()),
                 (
                     "how they are built",
@@ -67,6 +67,7 @@ impl Build<'_> {
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
+        key.extend(key_of_variables(variables));
         Ok(Some(key))
     }
 
