@@ -17,6 +17,7 @@ fn script() -> Doing {
     Doing::AssetScript {
         command: "npm run deploy".to_owned(),
         script: "deploy".to_owned(),
+        manager: Manager::Npm,
         package: "assets/package.json".to_owned(),
     }
 }

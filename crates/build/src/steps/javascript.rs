@@ -168,10 +168,12 @@ impl Build<'_> {
                     .install
                     .as_ref()
                     .map(|install| install.manager.manager);
-                let command = manager.unwrap_or(Manager::Npm).run(name);
+                let manager = manager.unwrap_or(Manager::Npm);
+                let command = manager.run(name);
                 let doing = Doing::AssetScript {
                     command: command.join(" "),
                     script: name.clone(),
+                    manager,
                     package: join(&assets.assets_dir, "package.json"),
                 };
                 let folder = self.seen(&assets.assets_dir);

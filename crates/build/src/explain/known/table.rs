@@ -30,9 +30,7 @@ pub(super) enum Sign {
 
 /// A failure, and what it means.
 ///
-/// In the texts `{0}` and `{1}` are what the pattern has captured. `{manager}` is the package manager, `{package}`
-/// its `package.json`, and `{lockfile}` what it locks; a paragraph that needs one of these is left
-/// out where there is none.
+/// The texts hold [`PLACEHOLDERS`]; a paragraph that needs one that is not known is left out.
 pub(super) struct Known {
     pub(super) code: &'static str,
     pub(super) fault: Fault,
@@ -43,6 +41,28 @@ pub(super) struct Known {
     pub(super) cause: &'static [&'static str],
     pub(super) cure: &'static [&'static str],
 }
+
+/// What texts may hold in braces: what the pattern has captured; the package manager, its
+/// `package.json`, its lockfile, and how it adds a package for development and removes one; and the
+/// words of the platform and of the build, as [`Wording`](crate::explain::Wording) has them.
+pub(super) const PLACEHOLDERS: [&str; 16] = [
+    "0",
+    "1",
+    "manager",
+    "package",
+    "lockfile",
+    "add",
+    "remove",
+    "config var",
+    "config vars",
+    "set",
+    "again",
+    "ignore file",
+    "add buildpack",
+    "apt",
+    "apt file",
+    "mix env",
+];
 
 /// The first that fits is taken: what is the cause of others stands before them.
 pub(super) const TABLE: &[Known] = &[
@@ -57,7 +77,7 @@ pub(super) const TABLE: &[Known] = &[
         title: "the disk is full",
         cause: &[],
         cure: &[
-            "Is something big committed that a build does not need? .slugignore keeps it out. Or give the build more room: the app, its cache and /tmp all count.",
+            "Is something big committed that a build does not need? {ignore file} keeps it out. Or give the build more room: the app, its cache and /tmp all count.",
         ],
     },
     Known {
@@ -69,7 +89,7 @@ pub(super) const TABLE: &[Known] = &[
         cause: &["Node.js takes no more than that limit, also where the machine has more."],
         cure: &[
             "If the machine has more, raise the limit, in megabytes:",
-            "  heroku config:set NODE_OPTIONS=--max-old-space-size=2048",
+            "  {set} NODE_OPTIONS=--max-old-space-size=2048",
             "Source maps and minifying take most of it: the same build without them may fit.",
         ],
     },
@@ -90,7 +110,7 @@ pub(super) const TABLE: &[Known] = &[
         ],
         cure: &[
             "Have the build take less. On one scheduler mix compiles one module at a time:",
-            "  heroku config:set ELIXIR_ERL_OPTIONS=\"+S 1\"",
+            "  {set} ELIXIR_ERL_OPTIONS=\"+S 1\"",
             "Otherwise build where there is more.",
         ],
     },
@@ -132,7 +152,7 @@ pub(super) const TABLE: &[Known] = &[
         title: "the certificate of a host is signed by nobody who is trusted",
         cause: &[],
         cure: &[
-            "A host or a proxy of your own needs its authority known to each tool. Commit the authority's certificate, and name it in the config vars HEX_CACERTS_PATH (Hex), NODE_EXTRA_CA_CERTS (npm, yarn, pnpm) and GIT_SSL_CAINFO (git).",
+            "A host or a proxy of your own needs its authority known to each tool. Commit the authority's certificate, and name it in the {config vars} HEX_CACERTS_PATH (Hex), NODE_EXTRA_CA_CERTS (npm, yarn, pnpm) and GIT_SSL_CAINFO (git).",
             "If it is a public host, something between it and the build answers in its place.",
         ],
     },
@@ -164,7 +184,7 @@ pub(super) const TABLE: &[Known] = &[
             "  mix deps.get",
             "  git commit -m \"Update mix.lock\" mix.lock",
             "To have every build resolve what is missing instead:",
-            "  heroku config:set MIXPACK_CHECK_LOCKED=false",
+            "  {set} MIXPACK_CHECK_LOCKED=false",
         ],
     },
     Known {
@@ -186,7 +206,7 @@ pub(super) const TABLE: &[Known] = &[
         cure: &[
             "Is the package's name right in mix.exs? A build needs a key of the organisation, in HEX_ORGANIZATION_KEYS. To make one on your machine, and set it:",
             "  mix hex.organization key {0} generate",
-            "  heroku config:set HEX_ORGANIZATION_KEYS={0}:KEY",
+            "  {set} HEX_ORGANIZATION_KEYS={0}:KEY",
             "If it is set: it was revoked, or it is not one of this organisation.",
         ],
     },
@@ -231,7 +251,7 @@ pub(super) const TABLE: &[Known] = &[
             "ssh refuses a host whose key it has never seen, and here nobody can answer its question.",
         ],
         cure: &[
-            "With a key in the config var GIT_SSH_KEY, the host's key is taken at first sight; mix.lock pins the commit. An https URL in mix.exs with a token in GIT_CREDENTIALS needs no host key.",
+            "With a key in the {config var} GIT_SSH_KEY, the host's key is taken at first sight; mix.lock pins the commit. An https URL in mix.exs with a token in GIT_CREDENTIALS needs no host key.",
         ],
     },
     Known {
@@ -251,9 +271,9 @@ pub(super) const TABLE: &[Known] = &[
         ],
         cure: &[
             "Is its URL right, in mix.exs or package.json? For one over https, a token that may read it:",
-            "  heroku config:set GIT_CREDENTIALS=https://USER:TOKEN@HOST",
+            "  {set} GIT_CREDENTIALS=https://USER:TOKEN@HOST",
             "For one over ssh, a deploy key without a passphrase:",
-            "  heroku config:set GIT_SSH_KEY=\"$(cat deploy_key)\"",
+            "  {set} GIT_SSH_KEY=\"$(cat deploy_key)\"",
             "If it is set: the token has expired, or may not read this repository.",
         ],
     },
@@ -331,8 +351,8 @@ pub(super) const TABLE: &[Known] = &[
         title: "a package in C needs {0}, which is not there",
         cause: &["It is a header of a library that must be installed before this buildpack runs."],
         cure: &[
-            "Name the library's Debian package, most often one that ends in -dev, in a file Aptfile, and put heroku-community/apt before this buildpack:",
-            "  heroku buildpacks:add --index 1 heroku-community/apt",
+            "Name the library's Debian package, most often one that ends in -dev, in {apt file}, and put {apt} before this buildpack:",
+            "  {add buildpack} {apt}",
         ],
     },
     Known {
@@ -349,7 +369,7 @@ pub(super) const TABLE: &[Known] = &[
         cure: &[
             "Which one it is stands in the output (`gyp ERR! cwd`). A newer version of it may bring precompiled files, or need none: node-sass, for one, became sass.",
             "Otherwise put a buildpack that brings Python before this one:",
-            "  heroku buildpacks:add --index 1 heroku/python",
+            "  {add buildpack} heroku/python",
         ],
     },
     Known {
@@ -376,8 +396,8 @@ pub(super) const TABLE: &[Known] = &[
             "The app's own config asks for it while it is built; the file and line are in the output.",
         ],
         cure: &[
-            "What only a running app needs belongs in config/runtime.exs, behind `if config_env() == :prod do`; config.exs and prod.exs are evaluated when the app is compiled. To have it in the build too:",
-            "  heroku config:set {0}=VALUE",
+            "What only a running app needs belongs in config/runtime.exs, behind `if config_env() == :prod do`; config.exs and {mix env}.exs are evaluated when the app is compiled. To have it in the build too:",
+            "  {set} {0}=VALUE",
         ],
     },
     Known {
@@ -392,8 +412,8 @@ pub(super) const TABLE: &[Known] = &[
             "{0} reads the key {1} when it is compiled (Application.compile_env), and another value is set at run time.",
         ],
         cure: &[
-            "Set it in config/config.exs or config/prod.exs, and not in config/runtime.exs. If it is there: its value depends on something that changed since. To compile everything anew once:",
-            "  heroku config:set MIXPACK_CLEAN_BUILD=1",
+            "Set it in config/config.exs or config/{mix env}.exs, and not in config/runtime.exs. If it is there: its value depends on something that changed since. To compile everything anew once:",
+            "  {set} MIXPACK_CLEAN_BUILD=1",
         ],
     },
     Known {
@@ -467,7 +487,7 @@ pub(super) const TABLE: &[Known] = &[
         cure: &[
             "Is its name and version right in package.json? For a private one, commit a file .npmrc that names the variable, and set it to a token that may read the package:",
             "  //HOST/:_authToken=${NPM_TOKEN}",
-            "  heroku config:set NPM_TOKEN=TOKEN",
+            "  {set} NPM_TOKEN=TOKEN",
             "If it is set: the token has expired, or may not read this package.",
         ],
     },
@@ -516,8 +536,8 @@ pub(super) const TABLE: &[Known] = &[
         ],
         cure: &[
             "sass takes its place, with the same options:",
-            "  npm uninstall node-sass",
-            "  npm install --save-dev sass",
+            "  {remove} node-sass",
+            "  {add} sass",
             "Until then ask for the older Node.js that it was made for, with node_version in phoenix_static_buildpack.config.",
         ],
     },
@@ -534,9 +554,9 @@ pub(super) const TABLE: &[Known] = &[
         ],
         cure: &[
             "webpack 4.47 and 5 do not need it:",
-            "  npm install --save-dev webpack@4.47.0",
+            "  {add} webpack@4.47.0",
             "Until then:",
-            "  heroku config:set NODE_OPTIONS=--openssl-legacy-provider",
+            "  {set} NODE_OPTIONS=--openssl-legacy-provider",
         ],
     },
     Known {
@@ -561,7 +581,7 @@ pub(super) const TABLE: &[Known] = &[
         signs: &[Line("** (Mix) The task \"{}\" could not be found")],
         title: "there is no mix task {0}",
         cause: &[
-            "Tasks come with dependencies, and a dependency with `only: :dev` is not there in prod.",
+            "Tasks come with dependencies, and a dependency with `only: :dev` is not there in {mix env}.",
         ],
         cure: &[
             "Look at the entry in mix.exs of the dependency that brings it: `runtime: Mix.env() == :dev` keeps it in the build and out of the running app; `only: :dev` does not.",
@@ -582,7 +602,7 @@ pub(super) const TABLE: &[Known] = &[
         cause: &["There is no `{0}` on PATH."],
         cure: &[
             "What an npm script calls must be in package.json, under dependencies or devDependencies: both are installed. In a hook, Node.js is on PATH only where the app has a package.json.",
-            "What a dependency calls must be installed before this buildpack runs, by another buildpack such as heroku-community/apt.",
+            "What a dependency calls must be installed before this buildpack runs, by another buildpack such as {apt}.",
         ],
     },
     Known {

@@ -174,6 +174,7 @@ pub(super) fn commands() -> Vec<(&'static str, Doing, CommandError)> {
             Doing::AssetScript {
                 command: "npm run deploy".to_owned(),
                 script: "deploy".to_owned(),
+                manager: Manager::Npm,
                 package: "assets/package.json".to_owned(),
             },
             failed(
