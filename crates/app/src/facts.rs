@@ -35,6 +35,8 @@ pub enum ReadError {
         found: Vec<String>,
         /// Folders below that have one, as [`app_dir::below`] finds them.
         below: Vec<String>,
+        /// Those among them that depend on Phoenix.
+        phoenix: Vec<String>,
     },
     /// What names the app's folder leads out of the repository.
     #[error("{} names {}, which is not in the repository", asked.origin, asked.value)]
@@ -187,10 +189,15 @@ pub fn read(dir: &Path, app_dir: Asked) -> Result<Facts, ReadError> {
     let app = app_dir.value.as_str();
     let root_files = root_files(&dir.join(app))?;
     if !root_files.iter().any(|name| name == "mix.exs") {
+        let below = app_dir::below(dir);
+        let phoenix = below
+            .iter()
+            .filter(|below| app_dir::has_phoenix(dir, below));
         return Err(ReadError::NoMixExs {
             dir: dir.to_owned(),
             found: listing(dir),
-            below: app_dir::below(dir),
+            phoenix: phoenix.cloned().collect(),
+            below,
         });
     }
     let mut projects = Vec::new();

@@ -27,7 +27,12 @@ pub(super) fn leads_out(place: &str, to: &Path) -> Explanation {
 
 pub(super) fn read(error: &ReadError, words: &Wording) -> Explanation {
     match error {
-        ReadError::NoMixExs { found, below, .. } => {
+        ReadError::NoMixExs {
+            found,
+            below,
+            phoenix,
+            ..
+        } => {
             let holds = if found.is_empty() {
                 "It is empty.".to_owned()
             } else {
@@ -46,13 +51,16 @@ pub(super) fn read(error: &ReadError, words: &Wording) -> Explanation {
                     ))
                     .typing("git ls-files mix.exs");
             };
-            let only = below.len() == 1;
-            let name_it = if only {
-                "Name that folder"
-            } else {
-                "If the first of these is the app, name it"
+            let explanation = in_a_folder(explanation, below);
+            let (explanation, name_it) = match phoenix.as_slice() {
+                [only] => (
+                    explanation.because(format!("The app in {only} uses Phoenix.")),
+                    "Name that folder",
+                ),
+                _ if below.len() == 1 => (explanation, "Name that folder"),
+                _ => (explanation, "If the first of these is the app, name it"),
             };
-            in_a_folder(explanation, below)
+            explanation
                 .so(format!(
                     "{name_it} in elixir_buildpack.config at the top, and commit that:"
                 ))

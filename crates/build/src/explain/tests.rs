@@ -109,6 +109,7 @@ fn reading() -> Vec<(&'static str, ReadError)> {
         dir: PathBuf::from("/tmp/build_ab12"),
         found,
         below,
+        phoenix: Vec::new(),
     };
     let many: Vec<String> = (1..=9).map(|n| format!("libs/library{n}")).collect();
     vec![
@@ -126,6 +127,15 @@ fn reading() -> Vec<(&'static str, ReadError)> {
         (
             "read_no_mix_exs_in_many_folders",
             no_mix_exs(strings(&["libs/"]), many),
+        ),
+        (
+            "read_no_mix_exs_beside_phoenix",
+            ReadError::NoMixExs {
+                dir: PathBuf::from("/tmp/build_ab12"),
+                found: strings(&["libs/", "web/"]),
+                below: strings(&["web", "libs/money"]),
+                phoenix: strings(&["web"]),
+            },
         ),
         (
             "read_no_mix_exs_nothing_at_all",
