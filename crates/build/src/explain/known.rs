@@ -12,7 +12,7 @@ use crate::command::CommandError;
 use crate::error::Doing;
 use app::facts::join;
 use app::package_manager::Manager;
-use table::{Known, Of, PLACEHOLDERS, Sign, TABLE};
+use table::{Known, Of, PLACEHOLDERS, Sign, table};
 
 /// A shell's status of a process that `SIGKILL` ended.
 const KILLED: i32 = 128 + 9;
@@ -23,8 +23,7 @@ pub(super) fn known(doing: &Doing, error: &CommandError, words: &Wording) -> Opt
         return None;
     };
     let lines: Vec<String> = output.iter().map(|line| as_of_today(line)).collect();
-    let (known, told) = TABLE
-        .iter()
+    let (known, told) = table()
         .filter(|known| known.counts_for(doing))
         .find_map(|known| Some((known, known.found(&lines, *code)?)))?;
     let texts = Texts {
@@ -272,7 +271,7 @@ mod tests {
             return None;
         };
         let lines: Vec<String> = output.iter().map(|line| as_of_today(line)).collect();
-        TABLE.iter().enumerate().find_map(|(row, known)| {
+        table().enumerate().find_map(|(row, known)| {
             let signs = known.signs.iter().enumerate();
             let mut found = signs.filter(|_| known.counts_for(doing));
             let found = found.find(|(_, sign)| sign.found(&lines, *code).is_some());
@@ -287,7 +286,7 @@ mod tests {
             let sign = sign_of(&doing, &error);
             seen.insert(sign.unwrap_or_else(|| panic!("{name} is not known")));
         }
-        for (row, known) in TABLE.iter().enumerate() {
+        for (row, known) in table().enumerate() {
             for (place, sign) in known.signs.iter().enumerate() {
                 // These two are of hex.pm's answers and of a status: other tests have them.
                 let elsewhere = matches!(
@@ -326,7 +325,7 @@ mod tests {
         for text in ["{0} {1}", "{manager} install", "{lockfile}"] {
             assert_eq!(texts(&captured).fill(text), None, "{text}");
         }
-        let lost = TABLE.iter().filter(|known| {
+        let lost = table().filter(|known| {
             let needs = |text: &&str| {
                 ["{manager}", "{lockfile}", "{package}"]
                     .iter()
