@@ -32,50 +32,7 @@ pub(super) fn read(error: &ReadError, words: &Wording) -> Explanation {
             below,
             phoenix,
             ..
-        } => {
-            let holds = if found.is_empty() {
-                "It is empty.".to_owned()
-            } else {
-                format!("It holds: {}", found.join(" "))
-            };
-            let explanation =
-                Explanation::user("no-mix-exs", "there is no mix.exs at the top of the app")
-                    .because(format!(
-                        "An Elixir app has its mix.exs in the folder that is pushed. {holds}"
-                    ));
-            let Some(first) = below.first() else {
-                return explanation
-                    .so(format!(
-                        "Commit mix.exs there, and take it out of {}. Whether git has it:",
-                        words.ignore_file()
-                    ))
-                    .typing("git ls-files mix.exs");
-            };
-            let explanation = in_a_folder(explanation, below);
-            let (explanation, name_it) = match phoenix.as_slice() {
-                [only] => (
-                    explanation.because(format!("The app in {only} uses Phoenix.")),
-                    "Name that folder",
-                ),
-                _ if below.len() == 1 => (explanation, "Name that folder"),
-                _ => (explanation, "If the first of these is the app, name it"),
-            };
-            explanation
-                .so(format!(
-                    "{name_it} in elixir_buildpack.config at the top, and commit that:"
-                ))
-                .typing(format!("{}={}", app_dir::KEY, shell_words::quote(first)))
-                .so(format!(
-                    "Or set a {}, which counts for this app alone:",
-                    words.config_var()
-                ))
-                .typing(format!(
-                    "{} {}={}",
-                    words.set(),
-                    app_dir::CONFIG_VAR,
-                    shell_words::quote(first)
-                ))
-        }
+        } => no_mix_exs(found, below, phoenix, words),
         ReadError::AppDirOutside { asked } => Explanation::user(
             "app-folder-outside",
             "the app's folder is not in the repository",
@@ -130,6 +87,55 @@ pub(super) fn read(error: &ReadError, words: &Wording) -> Explanation {
             .so("Correct it and commit it. The same on your machine:")
             .typing("mise ls --local"),
     }
+}
+
+fn no_mix_exs(
+    found: &[String],
+    below: &[String],
+    phoenix: &[String],
+    words: &Wording,
+) -> Explanation {
+    let holds = if found.is_empty() {
+        "It is empty.".to_owned()
+    } else {
+        format!("It holds: {}", found.join(" "))
+    };
+    let explanation = Explanation::user("no-mix-exs", "there is no mix.exs at the top of the app")
+        .because(format!(
+            "An Elixir app has its mix.exs in the folder that is pushed. {holds}"
+        ));
+    let Some(first) = below.first() else {
+        return explanation
+            .so(format!(
+                "Commit mix.exs there, and take it out of {}. Whether git has it:",
+                words.ignore_file()
+            ))
+            .typing("git ls-files mix.exs");
+    };
+    let explanation = in_a_folder(explanation, below);
+    let (explanation, name_it) = match phoenix {
+        [only] => (
+            explanation.because(format!("The app in {only} uses Phoenix.")),
+            "Name that folder",
+        ),
+        _ if below.len() == 1 => (explanation, "Name that folder"),
+        _ => (explanation, "If the first of these is the app, name it"),
+    };
+    explanation
+        .so(format!(
+            "{name_it} in elixir_buildpack.config at the top, and commit that:"
+        ))
+        .typing(format!("{}={}", app_dir::KEY, shell_words::quote(first)))
+        .so(format!(
+            "Or set a {}, which counts for this app alone:",
+            words.config_var()
+        ))
+        .typing(format!(
+            "{} {}={}",
+            words.set(),
+            app_dir::CONFIG_VAR,
+            shell_words::quote(first)
+        ))
 }
 
 /// Says which folders of the repository do have a `mix.exs`.

@@ -7,6 +7,7 @@ use crate::credentials::{GIT_CREDENTIALS, GIT_SSH_KEY, HEX_ORGANIZATION_KEYS};
 use crate::error::Doing;
 use app::Origin;
 use app::facts::join;
+use app::package_manager::Manager;
 
 /// The cause that a tool's output tells, or else what became of the command.
 pub(super) fn command(doing: &Doing, error: &CommandError, words: &Wording) -> Explanation {
@@ -38,44 +39,12 @@ fn unknown(doing: &Doing, error: &CommandError, words: &Wording) -> Explanation 
         .so("The step's output has all of it, with files and lines. The same on your machine:")
         .typing(words.mix("compile --force"))
         .so(format!("A variable that config/config.exs or config/{mix_env}.exs reads must be a {var}. One that only config/runtime.exs reads need not be.")),
-        Doing::PackageManager { spec, origin } => failed(
-            Explanation::user(
-                "package-manager-not-installed",
-                format!("{spec} could not be fetched from the npm registry"),
-            ),
-            error,
-        )
-        .so(format!(
-            "That version is asked for by {}. If there is no such version, correct it there; if the registry was not reached, {}.",
-            match origin {
-                Origin::Default(_) => "nothing but Mixpack itself".to_owned(),
-                origin => words.origin(origin),
-            },
-            words.again()
-        )),
+        Doing::PackageManager { spec, origin } => package_manager(spec, origin, error, words),
         Doing::JsInstall {
             dir,
             manager,
             lockfile,
-        } => {
-            let package = join(dir, "package.json");
-            let explanation = failed(
-                Explanation::user(
-                    "javascript-install-failed",
-                    format!("the packages of {package} could not be installed"),
-                ),
-                error,
-            );
-            match lockfile {
-                Some(lockfile) => explanation.so(format!(
-                    "Is {lockfile} committed and in step with {package}? In the folder of the two, then commit it:"
-                )),
-                None => explanation.so(format!(
-                    "There is no lockfile beside {package}: what is installed may change with every build. In its folder, then commit what it writes:"
-                )),
-            }
-            .typing(format!("{manager} install"))
-        }
+        } => javascript_install(dir, *manager, lockfile.as_deref(), error),
         Doing::Bower { file } => failed(
             Explanation::user(
                 "bower-failed",
@@ -128,6 +97,54 @@ fn unknown(doing: &Doing, error: &CommandError, words: &Wording) -> Explanation 
         .so("mix.exs and the code must load by themselves. The same on your machine:")
         .typing(words.mix("help --names")),
     }
+}
+
+fn package_manager(
+    spec: &str,
+    origin: &Origin,
+    error: &CommandError,
+    words: &Wording,
+) -> Explanation {
+    failed(
+            Explanation::user(
+                "package-manager-not-installed",
+                format!("{spec} could not be fetched from the npm registry"),
+            ),
+            error,
+        )
+        .so(format!(
+            "That version is asked for by {}. If there is no such version, correct it there; if the registry was not reached, {}.",
+            match origin {
+                Origin::Default(_) => "nothing but Mixpack itself".to_owned(),
+                origin => words.origin(origin),
+            },
+            words.again()
+        ))
+}
+
+fn javascript_install(
+    dir: &str,
+    manager: Manager,
+    lockfile: Option<&str>,
+    error: &CommandError,
+) -> Explanation {
+    let package = join(dir, "package.json");
+    let explanation = failed(
+        Explanation::user(
+            "javascript-install-failed",
+            format!("the packages of {package} could not be installed"),
+        ),
+        error,
+    );
+    match lockfile {
+                Some(lockfile) => explanation.so(format!(
+                    "Is {lockfile} committed and in step with {package}? In the folder of the two, then commit it:"
+                )),
+                None => explanation.so(format!(
+                    "There is no lockfile beside {package}: what is installed may change with every build. In its folder, then commit what it writes:"
+                )),
+            }
+            .typing(format!("{manager} install"))
 }
 
 fn mix_task(code: &'static str, task: &str, error: &CommandError, words: &Wording) -> Explanation {

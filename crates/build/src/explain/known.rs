@@ -5,6 +5,7 @@
 //! only where that command runs the tool that the pattern is of.
 
 mod table;
+mod trace;
 
 use super::commands::{happened, named};
 use super::{Explanation, Fault, Wording, quoted};
@@ -30,6 +31,7 @@ pub(super) fn known(doing: &Doing, error: &CommandError, words: &Wording) -> Opt
         words,
         doing,
         captured: &told.captured,
+        place: trace::place(&lines),
     };
     let explanation = Explanation {
         fault: known.fault,
@@ -109,6 +111,11 @@ impl Sign {
             })
         };
         match self {
+            Self::PathDependency(also) => path_dependency(lines, also),
+            Self::Loading => trace::loading(lines).map(|line| Told {
+                line: Some(line),
+                captured: Vec::new(),
+            }),
             Self::Killed => (code == KILLED).then(|| Told {
                 line: None,
                 captured: Vec::new(),
@@ -125,6 +132,27 @@ impl Sign {
             }
         }
     }
+}
+
+fn path_dependency(lines: &[String], also: &str) -> Option<Told> {
+    lines.iter().enumerate().find_map(|(at, line)| {
+        let captured = captures("* {} ({})", line)?;
+        // The source of another one is `Hex package`, or a URL, or a host that ssh knows.
+        let is_path = |source: &str| source != "Hex package" && !source.contains([':', '@']);
+        let [name, source] = captured.as_slice() else {
+            return None;
+        };
+        let also = also.replace("{0}", name);
+        let next = lines.get(at + 1).is_some_and(|next| next.contains(&also));
+        let said = next || also.contains(name) && lines.iter().any(|line| line.contains(&also));
+        (is_path(source) && said).then(|| Told {
+            line: Some(at),
+            captured: vec![
+                name.split(' ').next().unwrap_or(name).to_owned(),
+                source.clone(),
+            ],
+        })
+    })
 }
 
 /// What the holes of a pattern stand for in a line that has it.
@@ -163,6 +191,8 @@ struct Texts<'a> {
     words: &'a Wording,
     doing: &'a Doing,
     captured: &'a [String],
+    /// The line of the app's code that the failure is of.
+    place: Option<String>,
 }
 
 impl Texts<'_> {
@@ -192,6 +222,8 @@ impl Texts<'_> {
         match name {
             "0" => self.captured.first().cloned(),
             "1" => self.captured.get(1).cloned(),
+            "path 0" => self.captured.first().map(|path| trace::relative(path)),
+            "place" => self.place.clone(),
             "package" => self.package(),
             "lockfile" => match self.doing {
                 Doing::JsInstall { lockfile, .. } => lockfile.clone(),
@@ -314,6 +346,7 @@ mod tests {
             words: &words,
             doing: &Doing::Compile,
             captured,
+            place: None,
         };
         let captured = ["{set} {1}".to_owned()];
         assert_eq!(

@@ -27,6 +27,11 @@ pub(super) enum Sign {
     Line(&'static str),
     /// A line has it, and some line has the second, in which `{0}` is what the first captured.
     Both(&'static str, &'static str),
+    /// mix names a path dependency (captured: its name, its directory), and behind that says this
+    /// of it; or any line does, with `{0}` for its name.
+    PathDependency(&'static str),
+    /// An exception, or wrong syntax, where mix loads `mix.exs` or a config file.
+    Loading,
     /// `SIGKILL` ended the command itself.
     Killed,
 }
@@ -45,12 +50,15 @@ pub(super) struct Known {
     pub(super) cure: &'static [&'static str],
 }
 
-/// What texts may hold in braces: what the pattern has captured; the package manager, its
+/// What texts may hold in braces: what the pattern has captured, also as a path relative to the app;
+/// the line of the app's code that the failure is of; the package manager, its
 /// `package.json`, its lockfile, and how it adds a package for development and removes one; and the
 /// words of the platform and of the build, as [`Wording`](crate::explain::Wording) has them.
-pub(super) const PLACEHOLDERS: [&str; 16] = [
+pub(super) const PLACEHOLDERS: [&str; 18] = [
     "0",
     "1",
+    "path 0",
+    "place",
     "manager",
     "package",
     "lockfile",

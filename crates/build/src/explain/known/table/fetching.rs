@@ -151,6 +151,24 @@ pub(super) const KNOWN: &[Known] = &[
         ],
     },
     Known {
+        code: "hex-repository-unknown",
+        fault: User,
+        of: Mix,
+        signs: &[Line(
+            "** (Mix) Unknown repository \"{}\", add new repositories with",
+        )],
+        title: "Hex does not know the repository {0}",
+        cause: &[
+            "mix.exs or mix.lock names it, and a build starts with the repository of hex.pm alone.",
+        ],
+        cure: &[
+            "Add it in a hook, in elixir_buildpack.config. The repository's owner publishes its URL and the fingerprint of its key:",
+            "  hook_pre_fetch_dependencies='mix hex.repo add {0} URL --fetch-public-key FINGERPRINT --auth-key $REPO_KEY'",
+            "And set the key that the hook uses:",
+            "  {set} REPO_KEY=KEY",
+        ],
+    },
+    Known {
         code: "package-manager-not-as-published",
         fault: Upstream,
         of: FetchingManager,

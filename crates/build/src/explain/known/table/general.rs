@@ -35,6 +35,23 @@ pub(super) const KNOWN: &[Known] = &[
         ],
     },
     Known {
+        code: "tzdata-cannot-write",
+        fault: User,
+        of: Mix,
+        signs: &[
+            Line("could not write to file \"*/tzdata-{}\": read-only file system"),
+            Line("could not write to file \"*/tzdata-{}\": permission denied"),
+        ],
+        title: "tzdata cannot write where it is installed",
+        cause: &["tzdata updates its data beside its own code, which is read-only here."],
+        cure: &[
+            "Turn the updates off in config/config.exs. The data then comes with each version of the package:",
+            "  config :tzdata, :autoupdate, :disabled",
+            "Or give it a directory that the app can write to, in config/runtime.exs:",
+            "  config :tzdata, :data_dir, \"/tmp/tzdata\"",
+        ],
+    },
+    Known {
         code: "command-not-found",
         fault: User,
         of: Any,

@@ -60,6 +60,39 @@ pub(super) const KNOWN: &[Known] = &[
         ],
     },
     Known {
+        code: "npm-source-not-allowed",
+        fault: User,
+        of: JavaScript,
+        signs: &[
+            Line("npm error Fetching packages of type \"{}\" have been disabled"),
+            Line("npm error Fetching non-root packages of type \"{}\" have been disabled"),
+        ],
+        title: "npm does not fetch packages of the type {0}",
+        cause: &[
+            "From version 12 on, npm fetches packages from git and from URLs only where the project allows it.",
+        ],
+        cure: &[
+            "Allow it in a file .npmrc beside package.json, and commit that. `root` covers packages that package.json itself names, `all` covers those that other packages name as well:",
+            "  allow-{0}=root",
+            "Or take a version of the package that the registry has.",
+        ],
+    },
+    Known {
+        code: "npm-script-not-approved",
+        fault: User,
+        of: JavaScript,
+        signs: &[Line("npm error code ESTRICTALLOWSCRIPTS")],
+        title: "a package has an install script that nobody has approved",
+        cause: &[
+            "strict-allow-scripts is set, in .npmrc or as NPM_CONFIG_STRICT_ALLOW_SCRIPTS: npm then installs nothing until each script is approved or denied.",
+        ],
+        cure: &[
+            "Read the script. On your machine, in the folder of {package}, approve or deny it, then commit package.json:",
+            "  npm install-scripts approve NAME",
+            "  npm install-scripts deny NAME",
+        ],
+    },
+    Known {
         code: "javascript-package-refused",
         fault: User,
         of: JavaScript,

@@ -2,10 +2,26 @@
 
 use super::Known;
 use super::Of::{Any, JavaScript, Mix};
-use super::Sign::{Both, Line};
+use super::Sign::{Both, Line, Loading, PathDependency};
 use crate::explain::Fault::{Machine, User};
 
 pub(super) const KNOWN: &[Known] = &[
+    Known {
+        code: "path-dependency-empty",
+        fault: User,
+        of: Mix,
+        signs: &[
+            PathDependency("the dependency is not available"),
+            PathDependency("Could not compile :{0}, no \"mix.exs\""),
+        ],
+        title: "the directory of the path dependency {0} is missing or empty",
+        cause: &["mix.exs names the directory {1} for it, and no mix.exs is in there."],
+        cure: &[
+            "If .gitmodules lists {1}, it is a submodule that the platform has not fetched: Heroku's GitHub integration and archives of a repository leave submodules empty. Fetch it as a dependency from git instead, in mix.exs:",
+            "  {:{0}, git: \"URL\"}",
+            "Otherwise commit {1}, inside of the repository, and take it out of .gitignore and {ignore file}.",
+        ],
+    },
     Known {
         code: "dependency-not-fetched",
         fault: User,
@@ -33,6 +49,46 @@ pub(super) const KNOWN: &[Known] = &[
         cause: &[],
         cure: &[
             "Change `elixir:` in that mix.exs, or ask for another Elixir in elixir_buildpack.config or in .tool-versions.",
+        ],
+    },
+    Known {
+        code: "regex-in-attribute",
+        fault: User,
+        of: Mix,
+        signs: &[
+            Line(
+                "cannot inject attribute @{} into function/macro because cannot escape #Reference<",
+            ),
+            Line(
+                "cannot inject attribute @{} into function/macro because *contains a reference (#Reference<",
+            ),
+            Line("** (ArgumentError) cannot escape #Reference<"),
+        ],
+        title: "a regular expression in a module attribute does not compile on Erlang/OTP 28",
+        cause: &[
+            "From OTP 28 on, a compiled regular expression holds a reference, and code cannot hold one.",
+            "The attribute @{0} holds one, and {place} reads it.",
+        ],
+        cure: &[
+            "Write the expression in the function that uses it, in place of the attribute. If a dependency has it, update that dependency. Until then, pin Erlang/OTP 27 in elixir_buildpack.config, or erlang 27 in .tool-versions:",
+            "  erlang_version=27",
+        ],
+    },
+    Known {
+        code: "node-name-in-use",
+        fault: User,
+        of: Mix,
+        signs: &[Line(
+            "the name {} seems to be in use by another Erlang node",
+        )],
+        title: "two Erlang VMs of the build have the node name {0}",
+        cause: &[
+            "ERL_FLAGS, ERL_AFLAGS, ERL_ZFLAGS or ELIXIR_ERL_OPTIONS has -sname or -name, which names every Erlang VM. A build runs several at the same time.",
+        ],
+        cure: &[
+            "Remove -sname and -name from that {config var}. Name the node where the app starts, in the Procfile:",
+            "  web: elixir --sname NAME -S mix phx.server",
+            "A release takes its name from the {config var} RELEASE_NODE.",
         ],
     },
     Known {
@@ -121,12 +177,38 @@ pub(super) const KNOWN: &[Known] = &[
             Line("environment variable {} is missing."),
         ],
         title: "the environment variable {0} is not set",
-        cause: &[
-            "The app's own config asks for it while it is built; the file and line are in the output.",
-        ],
+        cause: &["{place} asks for it while the app is built."],
         cure: &[
             "What only a running app needs belongs in config/runtime.exs, behind `if config_env() == :prod do`; config.exs and {mix env}.exs are evaluated when the app is compiled. To have it in the build too:",
             "  {set} {0}=VALUE",
+        ],
+    },
+    Known {
+        code: "config-file-missing",
+        fault: User,
+        of: Mix,
+        signs: &[Both(
+            "(File.Error) could not read file \"{}\": no such file or directory",
+            "Config.__import__!",
+        )],
+        title: "{path 0} is missing",
+        cause: &["{place} imports it."],
+        cure: &[
+            "Is it in .gitignore? A build has only files that are committed. Move its settings to config/runtime.exs, where each comes from a {config var}, and remove the import:",
+            "  config :my_app, key: System.fetch_env!(\"KEY\")",
+            "If it holds no secrets, commit it instead, and take it out of {ignore file}.",
+        ],
+    },
+    Known {
+        code: "project-not-loaded",
+        fault: User,
+        of: Mix,
+        signs: &[Loading],
+        title: "mix cannot load {place}",
+        cause: &[],
+        cure: &[
+            "mix evaluates mix.exs and the files in config/ when it loads the project. They must load in a build, which has only committed files, and may lack programs of your machine. The same on your machine:",
+            "  MIX_ENV={mix env} mix app.config",
         ],
     },
     Known {
