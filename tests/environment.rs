@@ -525,7 +525,7 @@ fn a_package_of_a_hex_organisation_is_fetched_with_its_key_which_is_found_nowher
     for line in [
         "entry 1 of HEX_ORGANIZATION_KEYS is not ORG:KEY: not used",
         "looked: true",
-        "nonsense, acme:[hidden]",
+        "       [hidden]\n       [hidden]\n",
     ] {
         assert!(log.contains(line), "{line}: {log}");
     }

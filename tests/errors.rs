@@ -444,6 +444,11 @@ fn causes_that_a_tool_tells() {
     assert!(deploy.stdout.contains(raw), "{}", deploy.log());
     app.config("SECRET_KEY_BASE", "0123456789");
     succeeds(&app);
+    app.write(
+        "config/config.exs",
+        "import Config\nimport_config \"prod.secret.exs\"\n",
+    );
+    refused(&app, "Fetching dependencies", "cause_config_file");
     app.remove("config/config.exs");
 
     // A dependency of the app's own repository, whose code this Elixir refuses.
@@ -453,6 +458,11 @@ fn causes_that_a_tool_tells() {
         "defmodule Old do\n  def now, do: epoch()\nend\n",
     );
     app.edit("mix.exs", "deps: []", "deps: [{:old, path: \"libs/old\"}]");
+    // A submodule that was not fetched.
+    app.edit("mix.exs", "libs/old", "libs/empty");
+    std::fs::create_dir_all(app.source().join("libs/empty")).unwrap();
+    refused(&app, "Compiling", "cause_path_dependency");
+    app.edit("mix.exs", "libs/empty", "libs/old");
     refused(&app, "Compiling", "cause_dependency");
     app.write(
         "libs/old/lib/old.ex",

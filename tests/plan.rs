@@ -254,7 +254,8 @@ fn a_plan_that_cannot_be_made_is_the_error_of_the_build() {
     let refused = case.refused();
     let of_a_build = include_str!("snapshots/errors__pair_incompatible.snap");
     let (_, of_a_build) = of_a_build.rsplit_once("---\n").expect("a snapshot");
-    assert_eq!(refused, of_a_build.trim());
+    let of_a_plan = of_a_build.replace("Build failed: ", "Cannot plan the build: ");
+    assert_eq!(refused, of_a_plan.trim());
 
     case.stack = "heroku-20";
     let refused = case.refused();
@@ -414,5 +415,19 @@ fn the_tables_hold_the_procfile_and_every_setting() {
     assert!(
         !text.contains("erlang_version"),
         "the tools have it:\n{text}"
+    );
+}
+
+#[test]
+fn assets_without_a_script_are_said() {
+    let case = case("phoenix-npm");
+    let said = |output: Output| String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(!said(case.run(&[])).contains("no asset script found"));
+    case.write("assets/package.json", "{\"scripts\": {}}\n");
+    let text = said(case.run(&[]));
+    let mut rows = text.lines().filter(|line| line.starts_with("assets  "));
+    assert!(
+        rows.any(|row| row.contains("no asset script found") && row.ends_with("only digested")),
+        "{text}"
     );
 }

@@ -4,6 +4,7 @@
 //! outside of the app's folder, and origins name files as the user's editor does.
 
 use crate::facts::{ConfigFile, ELIXIR_CONFIG, ReadError, join, path_from, project_dirs};
+use crate::mix_exs::MixExs;
 use crate::origin::{Asked, Origin};
 use crate::settings::text;
 use std::path::{Component, Path};
@@ -60,9 +61,9 @@ pub fn resolve(top: &Path, asked: Option<Asked>) -> Result<Asked, ReadError> {
     }
 }
 
-/// Folders below the top that may be the app, the likeliest first: those with a `mix.lock`, which
-/// a library of the repository rarely has, then the least deep. Projects inside of one that is
-/// listed are its own.
+/// Folders below the top that may be the app, the likeliest first: those with Phoenix, then those
+/// with a `mix.lock`, which a library of the repository rarely has, then the least deep. Projects
+/// inside of one that is listed are its own.
 #[must_use]
 pub fn below(top: &Path) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
@@ -74,9 +75,20 @@ pub fn below(top: &Path) -> Vec<String> {
     }
     found.sort_by_key(|dir| {
         let has_lock = top.join(join(dir, "mix.lock")).is_file();
-        (!has_lock, depth(dir), dir.clone())
+        (!has_phoenix(top, dir), !has_lock, depth(dir), dir.clone())
     });
     found
+}
+
+/// Whether the app in a folder, or one of an umbrella's children there, depends on Phoenix.
+#[must_use]
+pub fn has_phoenix(top: &Path, dir: &str) -> bool {
+    let names_phoenix = |project: &String| {
+        let path = join(project, "mix.exs");
+        let text = std::fs::read(top.join(&path)).unwrap_or_default();
+        MixExs::guess(&path, &String::from_utf8_lossy(&text)).phoenix
+    };
+    project_dirs(top, dir).iter().any(names_phoenix)
 }
 
 /// How many folders a path names.
@@ -165,5 +177,16 @@ mod tests {
             assert_eq!(is_folder, exists);
             assert_eq!(below, ["backend", "a/library"]);
         }
+    }
+
+    #[test]
+    fn folder_with_phoenix_is_the_likeliest() {
+        let dir = repository(&["a/mix.exs", "a/mix.lock", "b/mix.exs", "c/apps/web/mix.exs"]);
+        let phoenix = "[deps: [{:phoenix, \"~> 1.8\"}]]";
+        std::fs::write(dir.path().join("c/apps/web/mix.exs"), phoenix).unwrap();
+        std::fs::write(dir.path().join("c/mix.exs"), "[apps_path: \"apps\"]").unwrap();
+        assert_eq!(below(dir.path()), ["c", "a", "b"]);
+        assert!(has_phoenix(dir.path(), "c"));
+        assert!(!has_phoenix(dir.path(), "a"));
     }
 }

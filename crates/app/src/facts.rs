@@ -42,6 +42,8 @@ pub enum ReadError {
         found: Vec<String>,
         /// Folders below that have one, as [`app_dir::below`] finds them.
         below: Vec<String>,
+        /// Those among them that depend on Phoenix.
+        phoenix: Vec<String>,
     },
     /// What names the app's folder leads out of the repository.
     #[error("{} names {}, which is not in the repository", asked.origin, asked.value)]
@@ -202,10 +204,15 @@ const NOT_THE_USERS: [&str; 8] = [
 pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts, ReadError> {
     let app = app_dir.value.as_str();
     if !dir.join(app).join("mix.exs").is_file() {
+        let below = app_dir::below(dir);
+        let phoenix = below
+            .iter()
+            .filter(|below| app_dir::has_phoenix(dir, below));
         return Err(ReadError::NoMixExs {
             dir: dir.to_owned(),
             found: listing(dir),
-            below: app_dir::below(dir),
+            phoenix: phoenix.cloned().collect(),
+            below,
         });
     }
     let mut projects = Vec::new();

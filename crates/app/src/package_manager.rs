@@ -50,6 +50,25 @@ impl Manager {
         }
     }
 
+    /// The command that adds a package that is only for development, up to the package's name.
+    #[must_use]
+    pub fn add_for_development(self) -> String {
+        match self {
+            Self::Npm => "npm install --save-dev".to_owned(),
+            Self::Yarn | Self::Bun => format!("{self} add --dev"),
+            Self::Pnpm => "pnpm add --save-dev".to_owned(),
+        }
+    }
+
+    /// The command that removes a package, up to the package's name.
+    #[must_use]
+    pub fn remove(self) -> String {
+        match self {
+            Self::Npm => "npm uninstall".to_owned(),
+            Self::Yarn | Self::Pnpm | Self::Bun => format!("{self} remove"),
+        }
+    }
+
     /// The command that runs a script of `package.json`.
     #[must_use]
     pub fn run(self, script: &str) -> Vec<String> {

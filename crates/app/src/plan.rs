@@ -133,6 +133,14 @@ impl Plan {
         self.steps.iter().any(|planned| planned.name == step)
     }
 
+    /// Why the assets of a Phoenix app are digested and not built, for each such app.
+    pub fn unbuilt_assets(&self) -> impl Iterator<Item = &str> {
+        let is_planned = self.steps.iter().any(|step| step.name == StepName::Assets);
+        let assets = self.assets.iter().filter(move |_| is_planned);
+        let unbuilt = assets.filter(|assets| assets.build == AssetBuild::Nothing);
+        unbuilt.map(|assets| assets.why.as_str())
+    }
+
     /// Erlang, Elixir, and Node where it is needed.
     pub fn tools(&self) -> impl Iterator<Item = ChosenTool<'_>> {
         let node = self.node.as_ref().map(|node| node.tool("node"));

@@ -2,14 +2,15 @@
 
 use crate::cancel::Cancel;
 use crate::log::{StepLog, seconds};
+use crate::output_lines::{Next, OutputLines};
 use crate::quiet::Quiet;
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -91,7 +92,7 @@ impl<'a> Tool<'a> {
         log: &StepLog<'_>,
         cancel: &Cancel,
     ) -> Result<(), CommandError> {
-        let mut running = self.start(cancel)?;
+        let running = self.start(cancel)?;
         let to_the_end = |_: &str| Seen::default();
         running.follow(&self.shown, quiet, log, cancel, to_the_end)?;
         Ok(())
@@ -108,6 +109,7 @@ impl<'a> Tool<'a> {
         }
         // One pipe for both streams: two would lose the order between them.
         let (reader, writer) = io::pipe().map_err(start_error)?;
+        let (exited, exiting) = io::pipe().map_err(start_error)?;
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
@@ -127,15 +129,14 @@ impl<'a> Tool<'a> {
         let group = i32::try_from(child.id()).unwrap_or_default();
         cancel.enter(group);
 
-        let (lines, received) = mpsc::channel();
-        std::thread::spawn(move || read_lines(reader, &lines));
-        let (ended, exit) = mpsc::channel();
-        std::thread::spawn(move || {
-            let _ = ended.send(child.wait());
+        let exit = std::thread::spawn(move || {
+            let status = child.wait();
+            drop(exiting);
+            status
         });
         Ok(Running {
             group,
-            lines: received,
+            lines: OutputLines::new(reader, exited),
             exit,
         })
     }
@@ -151,10 +152,9 @@ pub(crate) struct Seen {
 }
 
 /// How far a tool was followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Followed {
     /// It runs on.
-    ToTheLastLine,
+    ToTheLastLine(Running),
     /// It has ended, with success.
     ToItsEnd,
 }
@@ -162,15 +162,15 @@ pub(crate) enum Followed {
 /// A tool that was started.
 pub(crate) struct Running {
     group: i32,
-    lines: mpsc::Receiver<String>,
-    exit: mpsc::Receiver<io::Result<ExitStatus>>,
+    lines: OutputLines,
+    exit: JoinHandle<io::Result<ExitStatus>>,
 }
 
 impl Running {
     /// Prints what it says, or what `quiet` makes of it, until the line that `seen` calls the last,
     /// or until it ends.
     pub(crate) fn follow(
-        &mut self,
+        mut self,
         shown: &str,
         quiet: Option<Quiet>,
         log: &StepLog<'_>,
@@ -191,39 +191,28 @@ impl Running {
             }
             seen.last
         };
-        let status = loop {
-            match self.lines.recv_timeout(Duration::from_millis(100)) {
+        loop {
+            match self.lines.next(Duration::from_millis(100)) {
                 // What a stopped tool says of its end is not why the build failed.
-                Ok(_) if cancel.is_cancelled() => {}
-                Ok(line) => {
+                Next::Line(_) if cancel.is_cancelled() => {}
+                Next::Line(line) => {
                     if take(&mut output, &line) {
                         output.succeeded(log);
-                        return Ok(Followed::ToTheLastLine);
+                        return Ok(Followed::ToTheLastLine(self));
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {
+                Next::Silence => {
                     let at = output
                         .at()
                         .map_or_else(String::new, |at| format!(", at {at}"));
                     log.progress(&format!("{shown}{at}, {}", seconds(log.elapsed())));
                     log.heartbeat(&format!("{shown}{at}"), SILENCE);
-                    if let Ok(status) = self.exit.try_recv() {
-                        break status;
-                    }
                 }
-                Err(RecvTimeoutError::Disconnected) => match self.exit.recv() {
-                    Ok(status) => break status,
-                    Err(_) => break Err(io::Error::other("lost the child")),
-                },
-            }
-        };
-        // A daemon that the tool left behind (epmd) may hold the pipe open for ever; what was
-        // written before the exit is there by now.
-        while let Ok(line) = self.lines.try_recv() {
-            if !cancel.is_cancelled() {
-                take(&mut output, &line);
+                Next::End => break,
             }
         }
+        let status = self.exit.join();
+        let status = status.unwrap_or_else(|_| Err(io::Error::other("lost the child")));
         cancel.leave(self.group);
         if cancel.is_cancelled() {
             output.failed(log);
@@ -248,14 +237,14 @@ impl Running {
     }
 
     /// Waits for its end, whatever that is, and says nothing.
-    pub(crate) fn wait(self, cancel: &Cancel) {
-        let _ = self.exit.recv();
-        cancel.leave(self.group);
+    pub(crate) fn wait(mut self, cancel: &Cancel) {
+        while self.lines.next(SILENCE) != Next::End {}
+        self.kill(cancel);
     }
 
     pub(crate) fn kill(self, cancel: &Cancel) {
         cancel.leave(self.group);
-        let _ = self.exit.recv();
+        let _ = self.exit.join();
     }
 }
 
@@ -327,26 +316,6 @@ impl Output {
         let before = self.lines.len().saturating_sub(KEPT_LINES);
         self.lines.drain(..before);
         self.lines.into()
-    }
-}
-
-fn read_lines(pipe: io::PipeReader, lines: &mpsc::Sender<String>) {
-    let mut pipe = BufReader::new(pipe);
-    let mut bytes = Vec::new();
-    loop {
-        bytes.clear();
-        match pipe.read_until(b'\n', &mut bytes) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {
-                let text = String::from_utf8_lossy(&bytes);
-                // A progress bar redraws its line; only the last state is worth a line.
-                let text = text.trim_end_matches(['\n', '\r']);
-                let text = text.rsplit('\r').next().unwrap_or(text);
-                if lines.send(text.to_owned()).is_err() {
-                    return;
-                }
-            }
-        }
     }
 }
 
@@ -496,5 +465,59 @@ mod tests {
         assert_eq!(lines.len(), HELD_LINES + 1);
         assert_eq!(lines[0], "... the first 7 lines are left out");
         assert_eq!(lines[1], "8");
+    }
+
+    /// Runs many commands at once, so that readers lag behind. Each exits with its last line.
+    #[test]
+    fn last_line_is_kept_when_the_machine_is_busy() {
+        let until = Instant::now() + Duration::from_secs(2);
+        let runs = || {
+            let mut outputs = Vec::new();
+            while Instant::now() < until {
+                outputs.push(shell("sleep 0.097; echo last").1);
+            }
+            outputs
+        };
+        let outputs: Vec<Vec<String>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..48).map(|_| scope.spawn(runs)).collect();
+            let joined = threads
+                .into_iter()
+                .flat_map(|thread| thread.join().unwrap());
+            joined.collect()
+        });
+        let lost = outputs.iter().filter(|lines| *lines != &["last"]).count();
+        assert_eq!(lost, 0, "of {}", outputs.len());
+    }
+
+    #[test]
+    fn output_that_fills_the_pipe_is_complete() {
+        let (_, lines) = shell("seq 100000");
+        assert_eq!(lines.len(), 100_000);
+        assert_eq!(lines.last().map(String::as_str), Some("100000"));
+    }
+
+    #[test]
+    fn lines_that_a_background_process_prints_soon_after_the_exit_are_kept() {
+        let (result, lines) = shell("exec > >(sleep 0.3; cat); echo last; exit 3");
+        assert!(matches!(
+            result,
+            Err(CommandError::Failed { code: 3, output, .. }) if output == ["last"]
+        ));
+        assert_eq!(lines, ["last"]);
+    }
+
+    #[test]
+    fn background_process_that_never_stops_printing_does_not_hang_the_build() {
+        let begun = Instant::now();
+        let (_, lines) = shell("while sleep 0.01; do echo noise; done & echo done");
+        assert_eq!(lines[0], "done");
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn process_that_closes_its_output_is_waited_for() {
+        let (result, lines) = shell("echo out; exec >&- 2>&-; sleep 0.3; exit 3");
+        assert!(matches!(result, Err(CommandError::Failed { code: 3, .. })));
+        assert_eq!(lines, ["out"]);
     }
 }

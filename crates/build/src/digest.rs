@@ -3,7 +3,9 @@
 use crate::command::Env;
 use crate::store::Store;
 use crate::tree::TreeError;
+use crate::variables::Variables;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -38,49 +40,57 @@ pub(crate) fn short(value: &[u8]) -> String {
     hex(&Sha256::digest(value)[..4])
 }
 
-/// A digest of files and links, and of those in folders, by their names: `paths` are relative to
-/// `root`, and those that are `skipped` don't count, nor does what git keeps of itself. A missing path
-/// counts as such.
-pub(crate) fn of_paths(
+/// Digests of files and links, and of those that folders hold, by their paths, which are relative to
+/// `root`. Those that are `skipped` don't count, nor does what git keeps of itself. Links count, and so do
+/// the files that they lead to. A path that is missing, or a folder without files, has no digest.
+pub(crate) fn of_each(
     root: &Path,
     paths: &[String],
     skipped: impl Fn(&Path) -> bool,
-) -> io::Result<String> {
-    let mut hasher = Sha256::new();
+) -> io::Result<BTreeMap<String, String>> {
+    let mut digests = BTreeMap::new();
     for path in paths {
         let walk = WalkDir::new(root.join(path))
             .sort_by_file_name()
+            .follow_links(true)
             .into_iter();
         let name = |entry: &DirEntry| entry.path().strip_prefix(root).map(Path::to_owned);
         let walk = walk.filter_entry(|entry| {
             entry.file_name() != ".git" && !name(entry).is_ok_and(|name| skipped(&name))
         });
-        hasher.update(path);
+        let mut hasher = Sha256::new();
+        let mut is_empty = true;
         for entry in walk {
-            let entry = match entry.map_err(io::Error::from) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                entry => entry?,
+            let (place, is_file) = match entry {
+                Ok(entry) => (entry.path().to_owned(), entry.file_type().is_file()),
+                // A link that leads nowhere, or to a folder above it, counts as a link.
+                Err(error) => match error.path() {
+                    Some(place) if place.is_symlink() => (place.to_owned(), false),
+                    _ if error.io_error().map(io::Error::kind) == Some(io::ErrorKind::NotFound) => {
+                        continue;
+                    }
+                    _ => return Err(error.into()),
+                },
             };
-            let bytes = match entry.file_type() {
-                kind if kind.is_file() => sha256_of(entry.path())?,
-                kind if kind.is_symlink() => {
-                    let target = fs::read_link(entry.path())?;
-                    // Of a lockfile that is a link, the bytes count.
-                    let bytes = if entry.path().is_file() {
-                        sha256_of(entry.path())?
-                    } else {
-                        String::new()
-                    };
-                    format!("link to {} {bytes}", hex(target.as_os_str().as_bytes()))
-                }
-                _ => continue,
-            };
-            let name = name(&entry).unwrap_or_else(|_| entry.path().to_owned());
+            let link = fs::read_link(&place).ok();
+            if !is_file && link.is_none() {
+                continue;
+            }
+            let name = place.strip_prefix(root).unwrap_or(&place);
             hasher.update(name.as_os_str().as_bytes());
-            hasher.update(bytes);
+            if let Some(target) = link {
+                hasher.update(format!("link to {}", hex(target.as_os_str().as_bytes())));
+            }
+            if is_file {
+                hasher.update(sha256_of(&place)?);
+            }
+            is_empty = false;
+        }
+        if !is_empty {
+            digests.insert(path.clone(), hex(&hasher.finalize()));
         }
     }
-    Ok(hex(&hasher.finalize()))
+    Ok(digests)
 }
 
 /// The name of the note that holds the salt.
@@ -115,18 +125,16 @@ impl Salted {
         hex(&hasher.finalize()[..8])
     }
 
-    /// Of all variables whose names `counts` wants.
-    pub(crate) fn variables(&self, env: &Env, counts: impl Fn(&str) -> bool) -> String {
-        let mut text = Vec::new();
+    /// Of each variable whose name `counts` accepts, and of those whose names are not UTF-8.
+    pub(crate) fn variables(&self, env: &Env, counts: impl Fn(&str) -> bool) -> Variables {
+        let mut digests = Variables::new();
         for (name, value) in env {
             if name.to_str().is_none_or(&counts) {
-                for part in [name, value] {
-                    text.extend(part.len().to_le_bytes());
-                    text.extend(part.as_bytes());
-                }
+                let digest = digests.entry(name.to_string_lossy().into_owned());
+                digest.or_default().push_str(&self.value(value.as_bytes()));
             }
         }
-        self.value(&text)
+        digests
     }
 }
 
@@ -169,34 +177,38 @@ pub(crate) fn tells_builds_apart(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::store::CacheDir;
+    use std::ffi::OsStr;
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn a_digest_of_variables_changes_with_values_and_caches_but_not_with_the_build() {
+    fn digests_of_variables_depend_on_the_value_and_on_the_cache() {
         let dir = tempfile::tempdir().unwrap();
-        let store = CacheDir::open(&dir.path().join("one")).unwrap();
-        let salted = Salted::of(&store).unwrap();
-        let env = |pairs: &[(&str, &str)]| -> Env {
-            pairs
-                .iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect()
-        };
-        let all = |salted: &Salted, env: &Env| salted.variables(env, |n| !tells_builds_apart(n));
-        let first = all(&salted, &env(&[("API", "a"), ("REQUEST_ID", "1")]));
-        let again = Salted::of(&store).unwrap();
-        assert_eq!(
-            first,
-            all(&again, &env(&[("API", "a"), ("REQUEST_ID", "2")]))
-        );
-        assert_ne!(first, all(&again, &env(&[("API", "b")])));
-        let other = CacheDir::open(&dir.path().join("two")).unwrap();
-        let other = Salted::of(&other).unwrap();
-        assert_ne!(first, all(&other, &env(&[("API", "a")])));
+        let store = |name: &str| CacheDir::open(&dir.path().join(name)).unwrap();
+        let salted = |name: &str| Salted::of(&store(name)).unwrap();
+        let env = |value: &str| Env::from([("API".into(), value.into()), ("B".into(), "b".into())]);
+        let digests = |cache: &str, value: &str| salted(cache).variables(&env(value), |n| n != "B");
+        let first = digests("one", "a");
+        assert_eq!(first.keys().collect::<Vec<_>>(), ["API"]);
+        assert_eq!(first["API"].len(), 16);
+        assert_eq!(first, digests("one", "a"));
+        assert_ne!(first, digests("one", "b"));
+        assert_ne!(first, digests("two", "a"));
     }
 
     #[test]
-    fn a_digest_of_files_sees_names_bytes_and_links_but_not_what_is_skipped() {
+    fn variables_whose_names_are_not_utf_8_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let salted = Salted::of(&CacheDir::open(dir.path()).unwrap()).unwrap();
+        let name = |byte: u8| OsStr::from_bytes(&[b'A', byte]).to_owned();
+        let digests = |value: &str| {
+            let env = Env::from([(name(0xfe), "1".into()), (name(0xff), value.into())]);
+            salted.variables(&env, |_| false)
+        };
+        assert_ne!(digests("1"), digests("2"));
+    }
+
+    #[test]
+    fn digests_of_files_see_names_bytes_and_links_but_not_what_is_skipped() {
         let dir = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = dir.path().join(path);
@@ -205,19 +217,20 @@ mod tests {
         };
         let paths = ["a.json", "patches", "missing"].map(str::to_owned);
         let skipped = |path: &Path| path == Path::new("patches/node_modules");
-        let digest = || of_paths(dir.path(), &paths, skipped).unwrap();
+        let digests = || of_each(dir.path(), &paths, skipped).unwrap();
         write("a.json", "{}");
         write("patches/x.patch", "1");
-        let first = digest();
+        let first = digests();
+        assert_eq!(first.keys().collect::<Vec<_>>(), ["a.json", "patches"]);
         write("other", "x");
         write("patches/node_modules/y", "x");
         write("patches/.git/HEAD", "x");
-        assert_eq!(digest(), first);
+        assert_eq!(digests(), first);
         let mut seen = vec![first];
         let mut changed = || {
-            let digest = digest();
-            assert!(!seen.contains(&digest));
-            seen.push(digest);
+            let digests = digests();
+            assert!(!seen.contains(&digests));
+            seen.push(digests);
         };
         write("patches/x.patch", "2");
         changed();

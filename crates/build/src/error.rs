@@ -47,6 +47,7 @@ pub enum Doing {
         /// `npm run deploy`.
         command: String,
         script: String,
+        manager: Manager,
         package: String,
     },
     AssetsDeploy,

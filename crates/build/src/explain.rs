@@ -12,9 +12,12 @@ mod mix_exs;
 mod samples;
 #[cfg(test)]
 mod tests;
+mod wording;
+
+pub use wording::{Activity, Platform, Wording};
 
 use crate::error::Error;
-use app::{Asked, Origin};
+use crate::log::Log;
 
 /// Whose trouble it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,7 @@ pub struct Explanation {
     pub cause: Vec<String>,
     /// What to do next.
     pub cure: Vec<String>,
+    activity: Activity,
 }
 
 /// The page that has a section for each code. The repository has no public address of its own yet;
@@ -51,20 +55,6 @@ const CATALOGUE: &str = "docs/errors.md";
 /// Columns of a line: `remote:  !     ` stands before it and still fits on a usual terminal.
 const WIDTH: usize = 90;
 
-/// What is called or done otherwise on Cloud Native platforms.
-const CLOUD_NATIVE: [(&str, &str); 7] = [
-    ("heroku config:set ", "pack build --env "),
-    (
-        "heroku stack:set heroku-",
-        "pack build --builder heroku/builder:",
-    ),
-    ("push again", "build again"),
-    ("config vars", "build variables"),
-    ("config var", "build variable"),
-    (".slugignore", "the `exclude` of project.toml"),
-    ("the slug", "the image"),
-];
-
 impl Explanation {
     fn user(code: &'static str, title: impl Into<String>) -> Self {
         Self {
@@ -73,6 +63,7 @@ impl Explanation {
             title: title.into(),
             cause: Vec::new(),
             cure: Vec::new(),
+            activity: Activity::default(),
         }
     }
 
@@ -120,14 +111,12 @@ impl Explanation {
         self
     }
 
-    /// The same where config vars are variables of a build, and no git push sends the app.
+    /// Hides the log's secrets. To be done before [`lines`](Self::lines) breaks a secret in two.
     #[must_use]
-    pub fn for_cloud_native(mut self) -> Self {
-        let lines = self.cause.iter_mut().chain(&mut self.cure);
-        for line in lines.chain([&mut self.title]) {
-            for (classic, native) in CLOUD_NATIVE {
-                *line = line.replace(classic, native);
-            }
+    pub fn without_secrets(mut self, log: &Log) -> Self {
+        let texts = self.cause.iter_mut().chain(&mut self.cure);
+        for text in texts.chain([&mut self.title]) {
+            *text = log.without_secrets(text);
         }
         self
     }
@@ -135,14 +124,14 @@ impl Explanation {
     /// The lines of the log: title, cause, cure, code, and where that code is described.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        let mut lines = wrapped(&format!("Build failed: {}", self.title));
+        let mut lines = wrapped(&format!("{}: {}", self.heading(), self.title));
         for part in [&self.cause, &self.cure] {
             if !part.is_empty() {
                 lines.push(String::new());
                 lines.extend(part.iter().flat_map(|paragraph| wrapped(paragraph)));
             }
         }
-        if self.fault == Fault::Upstream {
+        if self.fault == Fault::Upstream && self.activity == Activity::Build {
             lines.push("The next build starts from the same cache as this one.".to_owned());
         }
         lines.push(String::new());
@@ -180,14 +169,29 @@ fn wrapped(paragraph: &str) -> Vec<String> {
     lines
 }
 
-/// What an error means.
+/// What an error means, in the words of a build on Heroku.
 #[must_use]
 pub fn explain(error: &Error) -> Explanation {
+    Wording::default().explain(error)
+}
+
+impl Wording {
+    /// What an error means.
+    #[must_use]
+    pub fn explain(&self, error: &Error) -> Explanation {
+        Explanation {
+            activity: self.activity(),
+            ..explained(error, self)
+        }
+    }
+}
+
+fn explained(error: &Error, words: &Wording) -> Explanation {
     match error {
-        Error::Read(error) => asked::read(error),
-        Error::Plan(error) => asked::plan(error),
-        Error::NotListed { error, looked_into } => asked::not_listed(error, looked_into),
-        Error::Target(error) => asked::target(error),
+        Error::Read(error) => asked::read(error, words),
+        Error::Plan(error) => asked::plan(error, words),
+        Error::NotListed { error, looked_into } => asked::not_listed(error, looked_into, words),
+        Error::Target(error) => asked::target(error, words),
         Error::Architecture(name) => Explanation::machine(
             "architecture-not-supported",
             format!("nothing is published for the architecture {name}"),
@@ -195,9 +199,10 @@ pub fn explain(error: &Error) -> Explanation {
         .because("Erlang and Node.js are built for amd64 (x86_64) and arm64 (aarch64).")
         .so("Build on a machine of one of the two."),
         Error::EnvDir { path, source } => {
-            Explanation::machine("config-vars-unreadable", "the config vars cannot be read")
+            let vars = words.config_vars();
+            Explanation::machine("config-vars-unreadable", format!("the {vars} cannot be read"))
                 .because(format!("{}: {source}", path.display()))
-                .so("The platform makes that folder (ENV_DIR), one file for each config var. The user that builds must be able to read it.")
+                .so(format!("The platform makes that folder (ENV_DIR), one file for each {}. The user that builds must be able to read it.", words.config_var()))
         }
         Error::ConfigFile {
             file,
@@ -220,8 +225,8 @@ pub fn explain(error: &Error) -> Explanation {
             status,
             output,
         } => config_file::command_failed((file, *line, written), *is_last, status, output),
-        Error::Toolchain(error) => fetched::toolchain(error),
-        Error::Command { doing, source } => commands::command(doing, source),
+        Error::Toolchain(error) => fetched::toolchain(error, words),
+        Error::Command { doing, source } => commands::command(doing, source, words),
         Error::WhichRelease { names, origin } => asked::which_release(names, origin),
         Error::ReleaseMissing {
             name,
@@ -234,7 +239,7 @@ pub fn explain(error: &Error) -> Explanation {
             algorithm,
             expected,
             found,
-        } => asked::manager_hash(spec, origin, algorithm, expected, found),
+        } => asked::manager_hash(spec, &words.origin(origin), algorithm, expected, found),
         Error::LeadsOut { place, to } => asked::leads_out(place, to),
         Error::Tree(error) => file_system(error.to_string()),
         Error::Cancelled => cancelled(),
@@ -251,16 +256,6 @@ fn file_system(what_happened: String) -> Explanation {
     Explanation::machine("file-system", "a file cannot be read or written")
         .because(what_happened)
         .so("Look whether the disk is full, and whether the user that builds owns that folder.")
-}
-
-/// Where something was asked for, as the subject of a sentence.
-fn place(asked: &Asked) -> String {
-    match &asked.origin {
-        Origin::ConfigVar(name) => format!("The config var {name}"),
-        Origin::LastBuild => "The last build".to_owned(),
-        Origin::Default(reason) => format!("The default ({reason})"),
-        Origin::File { .. } => asked.origin.to_string(),
-    }
 }
 
 /// `25, 26 and 27`.

@@ -26,8 +26,10 @@ mod json;
 mod kept_lists;
 pub mod log;
 mod machine;
+mod mask;
 mod mix_session;
 mod old_caches;
+mod output_lines;
 pub mod prepare;
 pub mod profile;
 mod quiet;
@@ -43,6 +45,7 @@ pub mod timeline;
 pub mod told;
 pub mod tree;
 mod upstream_lists;
+mod variables;
 pub mod whole;
 pub mod workspace;
 

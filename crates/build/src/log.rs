@@ -3,6 +3,7 @@
 //! Steps may run side by side, but a reader sees one after the other: the step that is *on stage*
 //! is printed as it happens, what the others say is kept until the stage is free.
 
+use crate::mask::Mask;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,11 +36,17 @@ impl Style {
         }
     }
 
+    /// A text of one line or several, each of them indented.
     fn detail(self, text: &str) -> String {
-        match self {
-            Self::Arrows => format!("       {text}\n"),
-            Self::Bullets => format!("  {text}\n"),
-        }
+        let indent = match self {
+            Self::Arrows => "       ",
+            Self::Bullets => "  ",
+        };
+        let lines = text.split('\n').map(|line| format!("{indent}{line}"));
+        let lines: Vec<String> = lines
+            .map(|line| line.trim_end().to_owned() + "\n")
+            .collect();
+        lines.concat()
     }
 
     fn warning(self, text: &str) -> String {
@@ -83,7 +90,7 @@ struct Inner {
     next_id: u64,
     on_stage: Option<u64>,
     open: Vec<Open>,
-    hidden: Vec<String>,
+    mask: Mask,
     last_write: Instant,
     /// When the line of a terminal was written that is there now.
     shown: Option<Instant>,
@@ -110,7 +117,7 @@ impl Log {
                 next_id: 0,
                 on_stage: None,
                 open: Vec::new(),
-                hidden: Vec::new(),
+                mask: Mask::default(),
                 last_write: Instant::now(),
                 shown: None,
             }),
@@ -131,10 +138,7 @@ impl Log {
 
     /// From now on prints `[hidden]` in place of a secret, wherever a tool repeats it.
     pub fn hide(&self, secret: &str) {
-        // Shorter ones would blank out half of any log.
-        if secret.len() >= 6 {
-            self.lock().hidden.push(secret.to_owned());
-        }
+        self.lock().mask.add(secret);
     }
 
     /// Opens a block under a header.
@@ -175,7 +179,7 @@ impl Log {
     /// The text as the log would print it.
     #[must_use]
     pub fn without_secrets(&self, text: &str) -> String {
-        self.lock().without_secrets(text)
+        self.lock().mask.apply(text)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -184,7 +188,7 @@ impl Log {
 }
 
 impl StepLog<'_> {
-    /// A line of our own, or of a tool's output.
+    /// A line of our own, or of a tool's output; or several, such as those of a hook.
     pub fn detail(&self, text: &str) {
         self.log
             .lock()
@@ -281,12 +285,11 @@ impl Inner {
     fn print(&mut self, line: &Line) {
         match line {
             Line::Header(text) => {
-                let text = self.without_secrets(text);
+                let text = self.mask.apply(text);
                 self.write_out(&self.sinks.style.header(&text));
             }
-            Line::Detail(text) if text.is_empty() => self.write_out("\n"),
             Line::Detail(text) => {
-                let text = self.without_secrets(text);
+                let text = self.mask.apply(text);
                 self.write_out(&self.sinks.style.detail(&text));
             }
             Line::Warning(text) => self.write_err(text, YELLOW),
@@ -299,7 +302,7 @@ impl Inner {
             Some(format!("{}: {progress}", open.header))
         });
         let line = running.collect::<Vec<_>>().join("; ");
-        let line = self.without_secrets(&line);
+        let line = self.mask.apply(&line);
         // A line that wraps could not be taken back.
         let line: String = line.chars().take(TERMINAL).collect();
         let _ = write!(self.sinks.err, "{TAKE_BACK}{line}");
@@ -334,7 +337,7 @@ impl Inner {
     fn write_err(&mut self, text: &str, colour: &str) {
         self.hide_progress();
         self.last_write = Instant::now();
-        let text = self.sinks.style.warning(&self.without_secrets(text));
+        let text = self.sinks.style.warning(&self.mask.apply(text));
         let text = text.trim_end();
         let _ = if self.sinks.colour {
             writeln!(self.sinks.err, "{colour}{text}{PLAIN}")
@@ -342,12 +345,6 @@ impl Inner {
             writeln!(self.sinks.err, "{text}")
         };
         let _ = self.sinks.err.flush();
-    }
-
-    fn without_secrets(&self, text: &str) -> String {
-        self.hidden.iter().fold(text.to_owned(), |text, secret| {
-            text.replace(secret, "[hidden]")
-        })
     }
 }
 
@@ -537,6 +534,21 @@ mod tests {
         step.warning("bad s3cr3t-token");
         assert!(!out.text().contains("s3cr3t"));
         assert_eq!(err.text(), " !     bad [hidden]\n");
+    }
+
+    #[test]
+    fn every_line_of_a_text_is_indented() {
+        for (style, expected) in [
+            (
+                Style::Arrows,
+                "-----> H\n       $ one\n         two\n\n       three\n",
+            ),
+            (Style::Bullets, "- H\n  $ one\n    two\n\n  three\n"),
+        ] {
+            let (log, out, _) = styled(false, style);
+            log.step("H").detail("$ one\n  two\n \nthree\n");
+            assert_eq!(out.text(), expected);
+        }
     }
 
     #[test]

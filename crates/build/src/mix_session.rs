@@ -121,7 +121,7 @@ impl MixSession {
             }
         };
         match self.running.follow(shown, quiet, log, cancel, is_last)? {
-            Followed::ToTheLastLine => Ok(Outcome::Open(self)),
+            Followed::ToTheLastLine(running) => Ok(Outcome::Open(Self { running, ..self })),
             Followed::ToItsEnd => Ok(Outcome::Over),
         }
     }

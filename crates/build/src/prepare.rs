@@ -154,7 +154,8 @@ fn target(request: &Request<'_>) -> Result<Target, Error> {
     )?)
 }
 
-fn mix_env(environment: &Environment) -> Asked {
+/// The `MIX_ENV` of a build.
+pub(crate) fn mix_env(environment: &Environment) -> Asked {
     if let Some(mix_env) = environment.tests_only() {
         return mix_env.clone();
     }
@@ -196,6 +197,9 @@ pub fn show(step: &StepLog<'_>, plan: &Plan) {
         step.detail(&format!(
             "assets: skipped, also Node and the digest ({why})"
         ));
+    }
+    for why in plan.unbuilt_assets() {
+        step.detail(&format!("assets: only digested ({why})"));
     }
     if let Some(why) = &plan.release_why {
         step.detail(&format!("release: {why}"));

@@ -123,10 +123,11 @@ impl Report {
         self.took("total", self.begun.elapsed());
     }
 
-    /// `detail` is the explanation's title, without secrets.
-    pub fn failed(&self, explanation: &Explanation, detail: &str, cancel: &Cancel) {
-        self.set("failure", explanation.code);
-        self.set("failure_detail", format!("{}: {detail}", explanation.code));
+    /// The explanation must hold no secrets.
+    pub fn failed(&self, explanation: &Explanation, cancel: &Cancel) {
+        let Explanation { code, title, .. } = explanation;
+        self.set("failure", *code);
+        self.set("failure_detail", format!("{code}: {title}"));
         self.set("failure_classification", class(explanation.fault));
         if let Some(signal) = cancel.signal() {
             self.set("signal", signal);
@@ -190,7 +191,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let report = Report::begin(dir.path());
         let error = explain(&Error::Architecture("vax".to_owned()));
-        report.failed(&error, &error.title, &Cancel::default());
+        report.failed(&error, &Cancel::default());
         let facts = read(dir.path());
         assert_eq!(facts["failure"], error.code);
         assert!(

@@ -40,9 +40,17 @@ pub(crate) struct Secret {
     pub(crate) text: String,
 }
 
-/// Those of the config vars: what follows a user's name in a URL, and values whose name or form
-/// says that they are keys.
+/// The secrets among config vars: passwords in URLs, and values whose name or form says that they
+/// are keys. Of a key in several lines it is the longest line, which no other text has.
 pub(crate) fn of_config_vars(environment: &Environment) -> Vec<Secret> {
+    among_config_vars(environment, |value| {
+        let longest = lines(value).max_by_key(|line| line.len());
+        longest.into_iter().collect()
+    })
+}
+
+/// `of_key` returns the texts that give a key away.
+fn among_config_vars(environment: &Environment, of_key: impl Fn(&str) -> Vec<&str>) -> Vec<Secret> {
     let mut secrets = Vec::new();
     for (name, value) in environment.config_vars() {
         if names_the_commit(name) || tells_builds_apart(name) {
@@ -50,7 +58,7 @@ pub(crate) fn of_config_vars(environment: &Environment) -> Vec<Secret> {
         }
         let mut texts = passwords(value);
         if texts.is_empty() && is_secret(name, value) {
-            texts.extend(longest_line(value));
+            texts = of_key(value);
         }
         secrets.extend(
             texts
@@ -95,8 +103,8 @@ pub(crate) fn not_to_keep(environment: &Environment) -> Vec<Secret> {
     secrets
 }
 
-/// What a log must never show of all variables of a build, the longest first: user info of URLs,
-/// and values of config vars that look like secrets.
+/// What a log must never show of all variables of a build: user info of URLs, and values of config
+/// vars that look like secrets, line by line.
 #[must_use]
 pub(crate) fn hidden(environment: &Environment) -> Vec<String> {
     let of_urls = environment
@@ -110,11 +118,9 @@ pub(crate) fn hidden(environment: &Environment) -> Vec<String> {
         let basic = info.contains(':').then(|| BASE64_STANDARD.encode(&info));
         [info].into_iter().chain(basic)
     });
-    let of_vars = of_config_vars(environment).into_iter();
-    let mut hidden: Vec<String> = of_urls.chain(of_vars.map(|secret| secret.text)).collect();
-    hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
-    hidden.dedup();
-    hidden
+    let of_vars = among_config_vars(environment, |value| lines(value).collect());
+    let of_vars = of_vars.into_iter().map(|secret| secret.text);
+    of_urls.chain(of_vars).collect()
 }
 
 /// `user:password` of every URL in a text, and the password alone; of `token@` the token.
@@ -180,12 +186,7 @@ fn is_random(value: &str) -> bool {
     value.len() >= SHORTEST_WITHOUT_A_NAME && value.chars().all(one_word) && (mixed || hex)
 }
 
-/// Of a key in several lines its first are the same in every key.
-fn longest_line(value: &str) -> Option<&str> {
-    lines(value).max_by_key(|line| line.len())
-}
-
-/// The lines of a value that say something, as those around a key do not.
+/// The lines of a key, without those that begin and end every key.
 fn lines(value: &str) -> impl Iterator<Item = &str> {
     let lines = value.lines().map(str::trim);
     lines.filter(|line| !line.starts_with("-----"))
@@ -265,10 +266,10 @@ mod tests {
             ("REPOSITORY".into(), "ssh://git@host/a".into()),
         ]);
         let expected = [
-            "bWU6cHIweHktcHc=",
-            "t0ken-of-an-api",
             "me:pr0xy-pw",
+            "bWU6cHIweHktcHc=",
             "pr0xy-pw",
+            "t0ken-of-an-api",
         ];
         assert_eq!(hidden(&Environment::new(process, vars)), expected);
         for (url, without) in [
@@ -314,6 +315,15 @@ mod tests {
             "t0ken-x",
         ];
         assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn every_line_of_a_key_is_hidden() {
+        let key = "-----BEGIN KEY-----\nMIIEvQIBADAN\nb2RlcmF0b3I=\nMII=\n-----END KEY-----\n";
+        let vars = Env::from([("PRIVATE_KEY".into(), key.into())]);
+        let environment = Environment::new(Env::new(), vars);
+        assert_eq!(hidden(&environment), ["MIIEvQIBADAN", "b2RlcmF0b3I="]);
+        assert_eq!(of_config_vars(&environment).len(), 1);
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod tests;
 
 pub use cache_dir::CacheDir;
 pub(crate) use cache_dir::real_folder;
-pub(crate) use key::differences;
+pub(crate) use key::{differences, key_of_files, key_of_variables};
 
 use crate::tree::{Amount, TreeError};
 use std::collections::BTreeMap;
@@ -48,7 +48,9 @@ impl Tool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
     Yes,
-    No,
+    /// None of this key was. Of the last one under this name, in words, every way in which its key
+    /// differs.
+    No(Vec<String>),
     /// It is not what was made: the reason in words.
     Unusable(String),
 }

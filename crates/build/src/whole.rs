@@ -65,14 +65,18 @@ fn draw(path: &Path, course: &Course, failure: Option<&Error>, log: &Log) {
     }
 }
 
+/// Has the log hide every secret of a build.
+pub fn hide_secrets(log: &Log, environment: &Environment, hosts: &Hosts) {
+    let known = [hosts.secrets(), Credentials::of(environment).secrets()].concat();
+    for secret in known.iter().chain(&secrets::hidden(environment)) {
+        log.hide(secret);
+    }
+}
+
 fn carried_out(request: Request<'_>, course: &mut Course) -> Result<Built, Error> {
     let environment = request.environment;
     let hosts = Hosts::new(&|name| environment.get(name));
-    let credentials = Credentials::of(&environment);
-    let known = [hosts.secrets(), credentials.secrets()].concat();
-    for secret in known.iter().chain(&secrets::hidden(&environment)) {
-        request.log.hide(secret);
-    }
+    hide_secrets(request.log, &environment, &hosts);
     let client = Client::new(Settings {
         cancel: request.cancel.flag(),
         ..Settings::default()
@@ -97,6 +101,7 @@ fn carried_out(request: Request<'_>, course: &mut Course) -> Result<Built, Error
     drop(step);
     let workspace = Workspace {
         app: fs::canonicalize(request.app).map_err(TreeError::at(request.app, "find"))?,
+        build_dir: request.app.to_owned(),
         places: request.places,
         store: request.store,
         environment,

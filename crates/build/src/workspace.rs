@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub struct Workspace<'a> {
     /// The app, changed in place.
     pub app: PathBuf,
+    /// The same, as the platform names it.
+    pub build_dir: PathBuf,
     pub places: Places,
     pub store: &'a dyn Store,
     pub environment: Environment,

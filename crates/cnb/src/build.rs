@@ -6,7 +6,7 @@ use app::{Asked, Origin};
 use build::cancel::Cancel;
 use build::command::Env;
 use build::environment::Environment;
-use build::explain::explain;
+use build::explain::{Platform, Wording};
 use build::log::{Log, Style};
 use build::prepare;
 use build::report::Report;
@@ -50,8 +50,11 @@ fn explained(
     log: &Log,
     cancel: &Cancel,
 ) -> Result<BuildResult, Explained> {
-    carried_out(context, log, cancel).map_err(|error| {
-        log.error(&explain(&error).for_cloud_native().lines());
+    let environment = environment(context);
+    let words = Wording::new(Platform::CloudNative, &environment);
+    carried_out(context, environment, log, cancel).map_err(|error| {
+        let explanation = words.explain(&error).without_secrets(log);
+        log.error(&explanation.lines());
         Explained {
             status: cancel.signal().map_or(1, |signal| 128 + signal),
         }
@@ -60,11 +63,11 @@ fn explained(
 
 fn carried_out(
     context: &BuildContext<Mixpack>,
+    environment: Environment,
     log: &Log,
     cancel: &Cancel,
 ) -> Result<BuildResult, build::Error> {
     let layers = Layers::open(&context.layers_dir, context.store.as_ref())?;
-    let environment = environment(context);
     let tests_only = environment.tests_only().is_some();
     // Nobody asks for it here.
     let reported = tempfile::tempdir()

@@ -4,7 +4,7 @@ use build::Error;
 use build::cancel::Cancel;
 use build::command::Env;
 use build::environment::{Environment, read_env_dir};
-use build::explain::explain;
+use build::explain::{self, Wording};
 use build::log::Log;
 use build::prepare::Platform;
 use build::record::Record;
@@ -45,30 +45,49 @@ pub(crate) fn explained(
     adapt: impl FnOnce(Environment) -> Environment,
 ) -> Result<Record, Error> {
     let report = Report::begin(&request.cache_dir);
-    match build(request, log, cancel, &report, adapt) {
+    let environment = environment(request).map(adapt);
+    let words = environment
+        .as_ref()
+        .map_or_else(|_| Wording::default(), |known| wording(request, known));
+    match environment.and_then(|known| build(request, known, log, cancel, &report)) {
         Ok(record) => {
             report.succeeded(&record);
             Ok(record)
         }
         Err(error) => {
-            let explanation = explain(&error);
+            let explanation = words.explain(&error).without_secrets(log);
             log.error(&explanation.lines());
-            report.failed(
-                &explanation,
-                &log.without_secrets(&explanation.title),
-                cancel,
-            );
+            report.failed(&explanation, cancel);
             Err(error)
         }
     }
 }
 
+fn environment(request: &Compile) -> Result<Environment, Error> {
+    let config_vars = read_env_dir(&request.env_dir).map_err(|source| Error::EnvDir {
+        path: request.env_dir.clone(),
+        source,
+    })?;
+    Ok(Environment::new(request.process_env.clone(), config_vars))
+}
+
+fn wording(request: &Compile, environment: &Environment) -> Wording {
+    let platform = if request.runtime_path.is_some() {
+        explain::Platform::Local
+    } else if environment.tests_only().is_some() {
+        explain::Platform::HerokuCi
+    } else {
+        explain::Platform::of_classic(environment)
+    };
+    Wording::new(platform, environment)
+}
+
 fn build(
     request: &Compile,
+    environment: Environment,
     log: &Log,
     cancel: &Cancel,
     report: &Report,
-    adapt: impl FnOnce(Environment) -> Environment,
 ) -> Result<Record, Error> {
     let dir = &request.build_dir;
     fs::create_dir_all(dir).map_err(|source| TreeError {
@@ -76,11 +95,6 @@ fn build(
         doing: "create the folder",
         source,
     })?;
-    let config_vars = read_env_dir(&request.env_dir).map_err(|source| Error::EnvDir {
-        path: request.env_dir.clone(),
-        source,
-    })?;
-    let environment = adapt(Environment::new(request.process_env.clone(), config_vars));
     let store = cache(&request.cache_dir, log, cancel)?;
     if let Some(why) = store.dropped() {
         log.warning(&[format!("what the cache held is dropped: {why}")]);

@@ -7,9 +7,10 @@ use app::procfile::Procfile;
 use app::{Asked, Origin, Plan, text_file};
 use build::Error;
 use build::environment::Environment;
-use build::explain::explain;
+use build::explain::{self, Wording};
 use build::log::{Log, Style};
 use build::prepare::{self, Platform};
+use build::whole::hide_secrets;
 use fetch::{Client, Settings};
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,7 +21,8 @@ const VERSIONS: [&str; 3] = ["erlang_version", "elixir_version", "node_version"]
 
 pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
     let log = Log::to_stdio(std::env::var_os("NO_COLOR").is_none(), Style::Arrows);
-    match make(dir) {
+    let environment = Environment::new(process_env(), build::command::Env::new());
+    match make(dir, &environment, &log) {
         Ok(plan) if json => {
             say(&format!("{:#}\n", plan.to_json()));
             ExitCode::SUCCESS
@@ -33,18 +35,19 @@ pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            log.error(&explain(&error).lines());
+            let words = Wording::new(explain::Platform::Local, &environment).for_a_plan();
+            log.error(&words.explain(&error).without_secrets(&log).lines());
             ExitCode::FAILURE
         }
     }
 }
 
-fn make(dir: &Path) -> Result<Plan, Error> {
-    let environment = Environment::new(process_env(), build::command::Env::new());
+fn make(dir: &Path, environment: &Environment, log: &Log) -> Result<Plan, Error> {
     let hosts = Hosts::new(&|name| environment.get(name));
+    hide_secrets(log, environment, &hosts);
     prepare::plan(prepare::Request {
         app: dir,
-        environment: &environment,
+        environment,
         client: &Client::new(Settings::default()),
         hosts: &hosts,
         last: None,
@@ -152,6 +155,9 @@ fn settings(plan: &Plan) -> String {
     }
     if let Some(why) = &plan.release_why {
         rows.push(row("release", why.clone(), &plan.release.to_string()));
+    }
+    for why in plan.unbuilt_assets() {
+        rows.push(row("assets", why.to_owned(), "only digested"));
     }
     let set = plan.set.iter();
     let others = set.filter(|(name, _)| !VERSIONS.contains(&name.as_str()));

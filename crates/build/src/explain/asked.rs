@@ -1,6 +1,6 @@
 //! What the app's files and settings ask for and cannot have.
 
-use super::{Explanation, list, mix_exs, place};
+use super::{Explanation, Wording, list, mix_exs};
 use crate::error::LookedInto;
 use crate::kept_lists::time;
 use app::app_dir;
@@ -26,43 +26,19 @@ pub(super) fn leads_out(place: &str, to: &Path) -> Explanation {
     .typing("git ls-files --stage | grep ^120000")
 }
 
-pub(super) fn read(error: &ReadError) -> Explanation {
+pub(super) fn read(error: &ReadError, words: &Wording) -> Explanation {
     match error {
-        ReadError::NoMixExs { found, below, .. } => {
-            let holds = if found.is_empty() {
-                "It is empty.".to_owned()
-            } else {
-                format!("It holds: {}", found.join(" "))
-            };
-            let explanation =
-                Explanation::user("no-mix-exs", "there is no mix.exs at the top of the app")
-                    .because(format!(
-                        "An Elixir app has its mix.exs in the folder that is pushed. {holds}"
-                    ));
-            let Some(first) = below.first() else {
-                return explanation
-                    .so("Commit mix.exs there, and take it out of .slugignore. Whether git has it:")
-                    .typing("git ls-files mix.exs");
-            };
-            let only = below.len() == 1;
-            let name_it = if only {
-                "Name that folder"
-            } else {
-                "If the first of these is the app, name it"
-            };
-            in_a_folder(explanation, below)
-                .so(format!(
-                    "{name_it} in elixir_buildpack.config at the top, and commit that:"
-                ))
-                .typing(format!("{}={}", app_dir::KEY, shell_words::quote(first)))
-                .so("Or set a config var, which counts for this app alone:")
-                .typing(config_set(first))
-        }
+        ReadError::NoMixExs {
+            found,
+            below,
+            phoenix,
+            ..
+        } => no_mix_exs(found, below, phoenix, words),
         ReadError::AppDirOutside { asked } => Explanation::user(
             "app-folder-outside",
             "the app's folder is not in the repository",
         )
-        .because(format!("{} sets it to {}.", place(asked), asked.value))
+        .because(format!("{} sets it to {}.", words.place(asked), asked.value))
         .so("Name a folder of the repository, relative to its top and without `..`, such as backend or services/backend."),
         ReadError::NoAppInFolder {
             asked,
@@ -80,7 +56,7 @@ pub(super) fn read(error: &ReadError) -> Explanation {
             )
             .because(format!(
                 "{} names it as the app's folder, {problem}.",
-                place(asked)
+                words.place(asked)
             ));
             if below.is_empty() {
                 return explanation
@@ -128,6 +104,55 @@ pub(super) fn read(error: &ReadError) -> Explanation {
     }
 }
 
+fn no_mix_exs(
+    found: &[String],
+    below: &[String],
+    phoenix: &[String],
+    words: &Wording,
+) -> Explanation {
+    let holds = if found.is_empty() {
+        "It is empty.".to_owned()
+    } else {
+        format!("It holds: {}", found.join(" "))
+    };
+    let explanation = Explanation::user("no-mix-exs", "there is no mix.exs at the top of the app")
+        .because(format!(
+            "An Elixir app has its mix.exs in the folder that is pushed. {holds}"
+        ));
+    let Some(first) = below.first() else {
+        return explanation
+            .so(format!(
+                "Commit mix.exs there, and take it out of {}. Whether git has it:",
+                words.ignore_file()
+            ))
+            .typing("git ls-files mix.exs");
+    };
+    let explanation = in_a_folder(explanation, below);
+    let (explanation, name_it) = match phoenix {
+        [only] => (
+            explanation.because(format!("The app in {only} uses Phoenix.")),
+            "Name that folder",
+        ),
+        _ if below.len() == 1 => (explanation, "Name that folder"),
+        _ => (explanation, "If the first of these is the app, name it"),
+    };
+    explanation
+        .so(format!(
+            "{name_it} in elixir_buildpack.config at the top, and commit that:"
+        ))
+        .typing(format!("{}={}", app_dir::KEY, shell_words::quote(first)))
+        .so(format!(
+            "Or set a {}, which counts for this app alone:",
+            words.config_var()
+        ))
+        .typing(format!(
+            "{} {}={}",
+            words.set(),
+            app_dir::CONFIG_VAR,
+            shell_words::quote(first)
+        ))
+}
+
 /// Says which folders of the repository do have a `mix.exs`.
 fn in_a_folder(explanation: Explanation, below: &[String]) -> Explanation {
     const SHOWN: usize = 8;
@@ -136,11 +161,6 @@ fn in_a_folder(explanation: Explanation, below: &[String]) -> Explanation {
         shown.push("others".to_owned());
     }
     explanation.because(format!("There is a mix.exs in {}.", list(&shown)))
-}
-
-fn config_set(app_dir: &str) -> String {
-    let app_dir = shell_words::quote(app_dir);
-    format!("heroku config:set {}={app_dir}", app_dir::CONFIG_VAR)
 }
 
 pub(super) fn which_release(names: &[String], origin: &Origin) -> Explanation {
@@ -173,21 +193,27 @@ pub(super) fn release_missing(name: &str, path: &str, mix_exs: &str) -> Explanat
 }
 
 #[allow(clippy::too_many_lines, reason = "an arm for each error")]
-pub(super) fn plan(error: &PlanError) -> Explanation {
+pub(super) fn plan(error: &PlanError, words: &Wording) -> Explanation {
     match error {
         PlanError::Malformed {
             tool,
             asked,
             reason,
             available,
-        } => malformed(*tool, asked, reason, available),
+        } => malformed(*tool, asked, reason, available, words),
         PlanError::NoSuchVersion {
             tool,
             asked,
             target,
             nearest,
             newest_of_line,
-        } => no_such_version(*tool, asked, target, nearest, newest_of_line.as_deref()),
+        } => no_such_version(
+            *tool,
+            asked,
+            target,
+            (nearest, newest_of_line.as_deref()),
+            words,
+        ),
         PlanError::NotForThisOtp {
             elixir,
             elixir_source,
@@ -196,8 +222,8 @@ pub(super) fn plan(error: &PlanError) -> Explanation {
             usable,
             first_patch,
         } => not_for_this_otp(
-            (elixir, elixir_source),
-            (otp, otp_source),
+            (elixir, &words.origin(elixir_source)),
+            (otp, &words.origin(otp_source)),
             usable,
             first_patch.as_deref(),
         ),
@@ -205,24 +231,24 @@ pub(super) fn plan(error: &PlanError) -> Explanation {
             "no-otp-for-elixir",
             format!("no Erlang/OTP built for {target} goes with Elixir {}", asked.value),
         )
-        .because(format!("{} asks for Elixir {}.", place(asked), asked.value))
+        .because(format!("{} asks for Elixir {}.", words.place(asked), asked.value))
         .so("Ask for a newer Elixir. The Erlang/OTP versions that this one runs on are too old for the stack, or not built yet."),
         PlanError::NoElixirFor { asked, otp } => Explanation::user(
             "no-elixir-for-otp",
             format!("no Elixir that is listed goes with Erlang/OTP {otp}"),
         )
-        .because(format!("{} asks for Erlang/OTP {}.", place(asked), asked.value))
+        .because(format!("{} asks for Erlang/OTP {}.", words.place(asked), asked.value))
         .so("Ask for a newer Erlang/OTP, or, where this one has only just come out, for an older one."),
         PlanError::NotWhatMixExsAllows {
             elixir,
             elixir_source,
             requirement,
-        } => mix_exs::refuses(elixir, elixir_source, requirement),
+        } => mix_exs::refuses(elixir, &words.origin(elixir_source), requirement),
         PlanError::NoElixirThatMixExsAllows {
             requirement,
             otp,
             newest,
-        } => mix_exs::refuses_all(requirement, otp.as_ref(), newest),
+        } => mix_exs::refuses_all(requirement, otp.as_ref(), newest, words),
         PlanError::NothingGoesTogether { target } => Explanation::upstream(
             "lists-do-not-fit",
             format!("upstream lists no Elixir and Erlang/OTP that go together for {target}"),
@@ -246,7 +272,7 @@ pub(super) fn plan(error: &PlanError) -> Explanation {
         )
         .because(format!(
             "{} has packageManager {:?}, and {lockfile} is a lockfile of {}.",
-            asked.origin,
+            words.origin(&asked.origin),
             asked.value,
             lockfile_manager(lockfile)
         ))
@@ -259,13 +285,13 @@ pub(super) fn plan(error: &PlanError) -> Explanation {
             "package-manager-malformed",
             format!("packageManager {:?} is not understood", asked.value),
         )
-        .because(format!("{} sets it.", asked.origin))
+        .because(format!("{} sets it.", words.origin(&asked.origin)))
         .so("Write the package manager (npm, yarn, pnpm or bun), an @ and its version, such as pnpm@9.1.0. A hash may follow: +sha512.…"),
         PlanError::NoSuchLevel { asked, levels } => Explanation::user(
             "slim-level-unknown",
             format!("{:?} is no level of slimming", asked.value),
         )
-        .because(format!("{} sets it.", place(asked)))
+        .because(format!("{} sets it.", words.place(asked)))
         .so(format!("Write one of {}.", levels.join(", "))),
         PlanError::NoSuchFolder {
             key,
@@ -275,14 +301,20 @@ pub(super) fn plan(error: &PlanError) -> Explanation {
             "folder-not-found",
             format!("{key} names a folder without {missing}"),
         )
-        .because(format!("{} sets it to {}.", place(asked), asked.value))
+        .because(format!("{} sets it to {}.", words.place(asked), asked.value))
         .so(format!(
             "Correct it. The folder is relative to the top of the app, and {missing} must be in it."
         )),
     }
 }
 
-fn malformed(tool: Tool, asked: &Asked, reason: &str, available: &[String]) -> Explanation {
+fn malformed(
+    tool: Tool,
+    asked: &Asked,
+    reason: &str,
+    available: &[String],
+    words: &Wording,
+) -> Explanation {
     let product = product(tool);
     let explanation = Explanation::user(
         "version-malformed",
@@ -290,7 +322,7 @@ fn malformed(tool: Tool, asked: &Asked, reason: &str, available: &[String]) -> E
     )
     .because(format!(
         "{} asks for {product} {:?}: {reason}.",
-        place(asked),
+        words.place(asked),
         asked.value
     ))
     .so(format!("Write {}.", examples(tool)));
@@ -308,8 +340,8 @@ fn no_such_version(
     tool: Tool,
     asked: &Asked,
     target: &str,
-    nearest: &[String],
-    newest_of_line: Option<&str>,
+    (nearest, newest_of_line): (&[String], Option<&str>),
+    words: &Wording,
 ) -> Explanation {
     let what = format!("{} {}", product(tool), asked.value);
     // Elixir's and Node's lists are the same for every stack.
@@ -319,7 +351,7 @@ fn no_such_version(
     };
     let mut explanation = Explanation::user("version-not-available", title).because(format!(
         "{} asks for {what}, and upstream lists none that matches.",
-        place(asked)
+        words.place(asked)
     ));
     if let Some(newest) = newest_of_line {
         let patience = match tool {
@@ -336,7 +368,8 @@ fn no_such_version(
     }
     explanation.so(match &asked.origin {
         Origin::ConfigVar(name) => {
-            format!("Change the config var {name}, or unset it to get the newest that fits.")
+            let var = words.config_var();
+            format!("Change the {var} {name}, or unset it to get the newest that fits.")
         }
         origin @ Origin::File { .. } => {
             format!("Change {origin}, or remove it there to get the newest that fits.")
@@ -348,8 +381,8 @@ fn no_such_version(
 }
 
 fn not_for_this_otp(
-    (elixir, elixir_source): (&str, &Origin),
-    (otp, otp_source): (&str, &Origin),
+    (elixir, elixir_source): (&str, &str),
+    (otp, otp_source): (&str, &str),
     usable: &[u32],
     first_patch: Option<&str>,
 ) -> Explanation {
@@ -410,7 +443,7 @@ fn lockfile_manager(lockfile: &str) -> Manager {
 
 pub(super) fn manager_hash(
     spec: &str,
-    origin: &Origin,
+    origin: &str,
     algorithm: &str,
     expected: &str,
     found: &str,
@@ -429,16 +462,22 @@ pub(super) fn manager_hash(
 }
 
 /// A version that no list has, with the lists that were looked into.
-pub(super) fn not_listed(error: &PlanError, looked_into: &[LookedInto]) -> Explanation {
+pub(super) fn not_listed(
+    error: &PlanError,
+    looked_into: &[LookedInto],
+    words: &Wording,
+) -> Explanation {
     let lists = looked_into.iter().map(|list| match &list.read {
         Ok(at) => format!("  {} (read on {})", list.url, time(*at)),
         Err(error) => format!("  {error}"),
     });
-    plan(error).because("Looked for in:").because_all(lists)
+    plan(error, words)
+        .because("Looked for in:")
+        .because_all(lists)
 }
 
 /// Speaks of the stack alone: people have read such errors as errors of their Erlang version.
-pub(super) fn target(error: &TargetError) -> Explanation {
+pub(super) fn target(error: &TargetError, words: &Wording) -> Explanation {
     const ABOUT: &str = "This is about the stack, not about a version that the app asks for.";
     match error {
         TargetError::EndOfLife { stack } => Explanation::user(
@@ -447,8 +486,8 @@ pub(super) fn target(error: &TargetError) -> Explanation {
         )
         .because(format!("STACK is {stack}, which the platform no longer builds for."))
         .because(ABOUT)
-        .so("Move the app to a current stack, then push again:")
-        .typing("heroku stack:set heroku-24"),
+        .so(format!("Move the app to a current stack, then {}:", words.again()))
+        .typing(words.current_stack()),
         TargetError::UnknownStack { stack } => {
             Explanation::user("stack-unknown", format!("the stack {stack:?} is not known"))
                 .because(format!("STACK is {stack:?}."))

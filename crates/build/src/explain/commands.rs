@@ -1,23 +1,26 @@
 //! Commands that failed: the app's own, and those that are run for it.
 
 use super::known::known;
-use super::{Explanation, quoted};
+use super::{Explanation, Wording, quoted};
 use crate::command::CommandError;
 use crate::credentials::{GIT_CREDENTIALS, GIT_SSH_KEY, HEX_ORGANIZATION_KEYS};
 use crate::error::Doing;
 use app::Origin;
 use app::facts::join;
+use app::package_manager::Manager;
 
 /// The cause that a tool's output tells, or else what became of the command.
-pub(super) fn command(doing: &Doing, error: &CommandError) -> Explanation {
-    known(doing, error).unwrap_or_else(|| unknown(doing, error))
+pub(super) fn command(doing: &Doing, error: &CommandError, words: &Wording) -> Explanation {
+    known(doing, error, words).unwrap_or_else(|| unknown(doing, error, words))
 }
 
-fn unknown(doing: &Doing, error: &CommandError) -> Explanation {
+fn unknown(doing: &Doing, error: &CommandError, words: &Wording) -> Explanation {
+    let var = words.config_var();
+    let mix_env = &words.mix_env;
     match doing {
         Doing::Hook { key, asked } => {
             let explanation = Explanation::user("hook-failed", format!("{key} failed"));
-            let explanation = explanation.because(format!("{} sets it to:", asked.origin));
+            let explanation = explanation.because(format!("{} sets it to:", words.origin(&asked.origin)));
             let explanation = explanation.because_all(quoted(&asked.value));
             happened(explanation, "It", error, None)
                 .so("bash runs it in the app's folder, with MIX_ENV and the build's tools on PATH. Correct it there, or what it calls.")
@@ -28,51 +31,20 @@ fn unknown(doing: &Doing, error: &CommandError) -> Explanation {
         )
         .so("Is mix.lock committed and in step with mix.exs? On your machine, then commit it:")
         .typing("mix deps.get")
-        .so(format!("A private dependency needs credentials, from the config vars {GIT_CREDENTIALS}, {GIT_SSH_KEY} or {HEX_ORGANIZATION_KEYS}.")),
+        .so(format!("A private dependency needs credentials, from the {var}s {GIT_CREDENTIALS}, {GIT_SSH_KEY} or {HEX_ORGANIZATION_KEYS}.")),
         Doing::Compile => failed(
             Explanation::user("compile-failed", "the app does not compile"),
             error,
         )
         .so("The step's output has all of it, with files and lines. The same on your machine:")
-        .typing("MIX_ENV=prod mix compile --force")
-        .so("What config/*.exs reads from the environment must be a config var; what only config/runtime.exs reads need not be."),
-        Doing::PackageManager { spec, origin } => failed(
-            Explanation::user(
-                "package-manager-not-installed",
-                format!("{spec} could not be fetched from the npm registry"),
-            ),
-            error,
-        )
-        .so(format!(
-            "That version is asked for by {}. If there is no such version, correct it there; if the registry was not reached, push again.",
-            match origin {
-                Origin::Default(_) => "nothing but Mixpack itself".to_owned(),
-                origin => origin.to_string(),
-            }
-        )),
+        .typing(words.mix("compile --force"))
+        .so(format!("A variable that config/config.exs or config/{mix_env}.exs reads must be a {var}. One that only config/runtime.exs reads need not be.")),
+        Doing::PackageManager { spec, origin } => package_manager(spec, origin, error, words),
         Doing::JsInstall {
             dir,
             manager,
             lockfile,
-        } => {
-            let package = join(dir, "package.json");
-            let explanation = failed(
-                Explanation::user(
-                    "javascript-install-failed",
-                    format!("the packages of {package} could not be installed"),
-                ),
-                error,
-            );
-            match lockfile {
-                Some(lockfile) => explanation.so(format!(
-                    "Is {lockfile} committed and in step with {package}? In the folder of the two, then commit it:"
-                )),
-                None => explanation.so(format!(
-                    "There is no lockfile beside {package}: what is installed may change with every build. In its folder, then commit what it writes:"
-                )),
-            }
-            .typing(format!("{manager} install"))
-        }
+        } => javascript_install(dir, *manager, lockfile.as_deref(), error),
         Doing::Bower { file } => failed(
             Explanation::user(
                 "bower-failed",
@@ -98,6 +70,7 @@ fn unknown(doing: &Doing, error: &CommandError) -> Explanation {
             command,
             script,
             package,
+            ..
         } => failed(
             Explanation::user(
                 "asset-script-failed",
@@ -109,10 +82,10 @@ fn unknown(doing: &Doing, error: &CommandError) -> Explanation {
             "The script is under `scripts` in {package}. The same on your machine, in the folder of that file:"
         ))
         .typing(command),
-        Doing::AssetsDeploy => mix_task("assets-deploy-failed", "assets.deploy", error)
-            .so("Its steps are under `aliases` in mix.exs. What it runs must be a dependency in prod too, not `only: :dev`."),
-        Doing::Digest => mix_task("digest-failed", "phx.digest", error),
-        Doing::Release => mix_task("release-failed", "release", error)
+        Doing::AssetsDeploy => mix_task("assets-deploy-failed", "assets.deploy", error, words)
+            .so(format!("Its steps are under `aliases` in mix.exs. A package whose tasks it runs must be a dependency in {mix_env} too, not only in :dev.")),
+        Doing::Digest => mix_task("digest-failed", "phx.digest", error, words),
+        Doing::Release => mix_task("release-failed", "release", error, words)
             .so("What a release holds is under `releases` in mix.exs."),
         Doing::Answers => failed(
             Explanation::user(
@@ -122,14 +95,62 @@ fn unknown(doing: &Doing, error: &CommandError) -> Explanation {
             error,
         )
         .so("mix.exs and the code must load by themselves. The same on your machine:")
-        .typing("MIX_ENV=prod mix help --names"),
+        .typing(words.mix("help --names")),
     }
 }
 
-fn mix_task(code: &'static str, task: &str, error: &CommandError) -> Explanation {
+fn package_manager(
+    spec: &str,
+    origin: &Origin,
+    error: &CommandError,
+    words: &Wording,
+) -> Explanation {
+    failed(
+            Explanation::user(
+                "package-manager-not-installed",
+                format!("{spec} could not be fetched from the npm registry"),
+            ),
+            error,
+        )
+        .so(format!(
+            "That version is asked for by {}. If there is no such version, correct it there; if the registry was not reached, {}.",
+            match origin {
+                Origin::Default(_) => "nothing but Mixpack itself".to_owned(),
+                origin => words.origin(origin),
+            },
+            words.again()
+        ))
+}
+
+fn javascript_install(
+    dir: &str,
+    manager: Manager,
+    lockfile: Option<&str>,
+    error: &CommandError,
+) -> Explanation {
+    let package = join(dir, "package.json");
+    let explanation = failed(
+        Explanation::user(
+            "javascript-install-failed",
+            format!("the packages of {package} could not be installed"),
+        ),
+        error,
+    );
+    match lockfile {
+                Some(lockfile) => explanation.so(format!(
+                    "Is {lockfile} committed and in step with {package}? In the folder of the two, then commit it:"
+                )),
+                None => explanation.so(format!(
+                    "There is no lockfile beside {package}: what is installed may change with every build. In its folder, then commit what it writes:"
+                )),
+            }
+            .typing(format!("{manager} install"))
+}
+
+fn mix_task(code: &'static str, task: &str, error: &CommandError, words: &Wording) -> Explanation {
     failed(Explanation::user(code, format!("mix {task} failed")), error)
         .so("The step's output has all of it. The same on your machine:")
-        .typing(format!("MIX_ENV=prod mix {task}"))
+        .typing(words.mix(task))
 }
 
 /// What happened to a command that Mixpack chose, which is named.

@@ -1,6 +1,6 @@
 //! What could not be had from a host.
 
-use super::{Explanation, cancelled, file_system, quoted};
+use super::{Explanation, Wording, cancelled, file_system, quoted};
 use fetch::{Class, FetchError, Kind};
 use toolchain::ToolchainError;
 use toolchain::error::OtherPlace;
@@ -8,10 +8,10 @@ use toolchain::error::OtherPlace;
 /// The config vars that name hosts.
 const MIRRORS: &str = "HEX_BUILDS_URL, MIXPACK_OTP_BUILDS_URL, HEX_MIRROR and NODEJS_ORG_MIRROR";
 
-pub(super) fn toolchain(error: &ToolchainError) -> Explanation {
+pub(super) fn toolchain(error: &ToolchainError, words: &Wording) -> Explanation {
     match error {
-        ToolchainError::Fetch { what, source } => fetching(what, source),
-        ToolchainError::BothPlaces { first, other } => toolchain(first).because(match other {
+        ToolchainError::Fetch { what, source } => fetching(what, source, words),
+        ToolchainError::BothPlaces { first, other } => toolchain(first, words).because(match other {
             OtherPlace::Failed(error) => format!("The other place that publishes it: {error}."),
             OtherPlace::NotListed { url } => format!(
                 "The other place that publishes it has none either: {url} does not list it."
@@ -81,8 +81,9 @@ pub(super) fn toolchain(error: &ToolchainError) -> Explanation {
     }
 }
 
-fn fetching(what: &str, error: &FetchError) -> Explanation {
-    let mut explanation = by_class(what, error).because(format!("{}: {}", error.url, error.kind));
+fn fetching(what: &str, error: &FetchError, words: &Wording) -> Explanation {
+    let mut explanation =
+        by_class(what, error, words).because(format!("{}: {}", error.url, error.kind));
     if let Some(to) = &error.redirected_to {
         explanation = explanation.because(format!("The host had redirected to {to}"));
     }
@@ -92,7 +93,7 @@ fn fetching(what: &str, error: &FetchError) -> Explanation {
     explanation
 }
 
-fn by_class(what: &str, error: &FetchError) -> Explanation {
+fn by_class(what: &str, error: &FetchError, words: &Wording) -> Explanation {
     match error.class() {
         Class::Unreachable => Explanation::upstream(
             "host-unreachable",
@@ -104,7 +105,7 @@ fn by_class(what: &str, error: &FetchError) -> Explanation {
             format!("{what} could not be fetched: the host failed"),
         )
         .so("Try again in a few minutes."),
-        Class::Missing => missing(what, &error.url),
+        Class::Missing => missing(what, &error.url, words),
         Class::Refused => Explanation::upstream(
             "host-refused",
             format!("{what} could not be fetched: the host refused"),
@@ -125,7 +126,10 @@ fn by_class(what: &str, error: &FetchError) -> Explanation {
             "url-invalid",
             format!("{what} could not be fetched: the address is wrong"),
         )
-        .so(format!("Correct the config var that it comes from, one of {MIRRORS}.")),
+        .so(format!(
+            "Correct the {} that it comes from, one of {MIRRORS}.",
+            words.config_var()
+        )),
         Class::Local => Explanation {
             title: format!("{what} could not be written"),
             ..file_system(String::new())
@@ -135,7 +139,7 @@ fn by_class(what: &str, error: &FetchError) -> Explanation {
     }
 }
 
-fn missing(what: &str, url: &str) -> Explanation {
+fn missing(what: &str, url: &str, words: &Wording) -> Explanation {
     const MIRROR: &str = "A mirror must have upstream's paths: HEX_BUILDS_URL stands for https://builds.hex.pm, MIXPACK_OTP_BUILDS_URL for https://github.com/erlef/otp_builds, NODEJS_ORG_MIRROR for https://nodejs.org/dist.";
     let is_list = [".txt", ".csv", ".json", ".signed"]
         .iter()
@@ -146,7 +150,7 @@ fn missing(what: &str, url: &str) -> Explanation {
             format!("nothing is built for {system}, which this stack stands for"),
         )
         .so("The stack may be too new, or STACK is wrong. Move the app to one that there are builds for:")
-        .typing("heroku stack:set heroku-24")
+        .typing(words.current_stack())
         .so(MIRROR);
     }
     if is_list {

@@ -5,28 +5,34 @@
 //! only where that command runs the tool that the pattern is of.
 
 mod table;
+mod trace;
 
 use super::commands::{happened, named};
-use super::{Explanation, Fault, quoted};
+use super::{Explanation, Fault, Wording, quoted};
 use crate::command::CommandError;
 use crate::error::Doing;
 use app::facts::join;
-use table::{Known, Of, Sign, TABLE};
+use app::package_manager::Manager;
+use table::{Known, Of, PLACEHOLDERS, Sign, table};
 
 /// A shell's status of a process that `SIGKILL` ended.
 const KILLED: i32 = 128 + 9;
 
 /// What a failure's output tells of its cause, if it is one of the table.
-pub(super) fn known(doing: &Doing, error: &CommandError) -> Option<Explanation> {
+pub(super) fn known(doing: &Doing, error: &CommandError, words: &Wording) -> Option<Explanation> {
     let CommandError::Failed { code, output, .. } = error else {
         return None;
     };
     let lines: Vec<String> = output.iter().map(|line| as_of_today(line)).collect();
-    let (known, told) = TABLE
-        .iter()
+    let (known, told) = table()
         .filter(|known| known.counts_for(doing))
         .find_map(|known| Some((known, known.found(&lines, *code)?)))?;
-    let texts = Texts::of(doing, told.captured);
+    let texts = Texts {
+        words,
+        doing,
+        captured: &told.captured,
+        place: trace::place(&lines),
+    };
     let explanation = Explanation {
         fault: known.fault,
         ..Explanation::user(known.code, texts.fill(known.title)?)
@@ -34,7 +40,10 @@ pub(super) fn known(doing: &Doing, error: &CommandError) -> Option<Explanation> 
     let mut explanation = match doing {
         Doing::Hook { key, asked } => {
             let explanation = explanation
-                .because(format!("{key} failed. {} sets it to:", asked.origin))
+                .because(format!(
+                    "{key} failed. {} sets it to:",
+                    words.origin(&asked.origin)
+                ))
                 .because_all(quoted(&asked.value));
             happened(explanation, "It", error, told.line)
         }
@@ -102,6 +111,11 @@ impl Sign {
             })
         };
         match self {
+            Self::PathDependency(also) => path_dependency(lines, also),
+            Self::Loading => trace::loading(lines).map(|line| Told {
+                line: Some(line),
+                captured: Vec::new(),
+            }),
             Self::Killed => (code == KILLED).then(|| Told {
                 line: None,
                 captured: Vec::new(),
@@ -118,6 +132,27 @@ impl Sign {
             }
         }
     }
+}
+
+fn path_dependency(lines: &[String], also: &str) -> Option<Told> {
+    lines.iter().enumerate().find_map(|(at, line)| {
+        let captured = captures("* {} ({})", line)?;
+        // The source of another one is `Hex package`, or a URL, or a host that ssh knows.
+        let is_path = |source: &str| source != "Hex package" && !source.contains([':', '@']);
+        let [name, source] = captured.as_slice() else {
+            return None;
+        };
+        let also = also.replace("{0}", name);
+        let next = lines.get(at + 1).is_some_and(|next| next.contains(&also));
+        let said = next || also.contains(name) && lines.iter().any(|line| line.contains(&also));
+        (is_path(source) && said).then(|| Told {
+            line: Some(at),
+            captured: vec![
+                name.split(' ').next().unwrap_or(name).to_owned(),
+                source.clone(),
+            ],
+        })
+    })
 }
 
 /// What the holes of a pattern stand for in a line that has it.
@@ -152,40 +187,69 @@ fn captures(pattern: &str, line: &str) -> Option<Vec<String>> {
 }
 
 /// What the placeholders of the texts stand for.
-struct Texts {
-    values: Vec<(&'static str, String)>,
+struct Texts<'a> {
+    words: &'a Wording,
+    doing: &'a Doing,
+    captured: &'a [String],
+    /// The line of the app's code that the failure is of.
+    place: Option<String>,
 }
 
-impl Texts {
-    fn of(doing: &Doing, captured: Vec<String>) -> Self {
-        let mut values: Vec<(&'static str, String)> =
-            ["{0}", "{1}"].into_iter().zip(captured).collect();
-        match doing {
-            Doing::JsInstall {
-                dir,
-                manager,
-                lockfile,
-            } => {
-                values.push(("{package}", join(dir, "package.json")));
-                values.push(("{manager}", manager.to_string()));
-                values.extend(lockfile.iter().map(|path| ("{lockfile}", path.clone())));
+impl Texts<'_> {
+    /// The text, unless it needs what is not known. A value is taken as it is: braces in it are no
+    /// placeholder.
+    fn fill(&self, text: &str) -> Option<String> {
+        let mut filled = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            filled.push_str(before);
+            match after.split_once('}') {
+                Some((name, behind)) if PLACEHOLDERS.contains(&name) => {
+                    filled.push_str(&self.value(name)?);
+                    rest = behind;
+                }
+                _ => {
+                    filled.push('{');
+                    rest = after;
+                }
             }
-            Doing::AssetScript { package, .. } => values.push(("{package}", package.clone())),
-            _ => {}
         }
-        Self { values }
+        filled.push_str(rest);
+        Some(filled)
     }
 
-    /// The text, unless it needs what is not known.
-    fn fill(&self, text: &str) -> Option<String> {
-        let mut filled = text.to_owned();
-        for placeholder in ["{package}", "{manager}", "{lockfile}", "{0}", "{1}"] {
-            if text.contains(placeholder) {
-                let value = self.values.iter().find(|(name, _)| *name == placeholder);
-                filled = filled.replace(placeholder, &value?.1);
-            }
+    fn value(&self, name: &str) -> Option<String> {
+        match name {
+            "0" => self.captured.first().cloned(),
+            "1" => self.captured.get(1).cloned(),
+            "path 0" => self.captured.first().map(|path| trace::relative(path)),
+            "place" => self.place.clone(),
+            "package" => self.package(),
+            "lockfile" => match self.doing {
+                Doing::JsInstall { lockfile, .. } => lockfile.clone(),
+                _ => None,
+            },
+            "manager" => Some(self.manager()?.to_string()),
+            // What npm understands, where nothing tells which one the app uses.
+            "add" => Some(self.manager().unwrap_or(Manager::Npm).add_for_development()),
+            "remove" => Some(self.manager().unwrap_or(Manager::Npm).remove()),
+            name => self.words.placeholder(name),
         }
-        Some(filled)
+    }
+
+    fn package(&self) -> Option<String> {
+        match self.doing {
+            Doing::JsInstall { dir, .. } => Some(join(dir, "package.json")),
+            Doing::AssetScript { package, .. } => Some(package.clone()),
+            _ => None,
+        }
+    }
+
+    fn manager(&self) -> Option<Manager> {
+        match self.doing {
+            Doing::JsInstall { manager, .. } | Doing::AssetScript { manager, .. } => Some(*manager),
+            _ => None,
+        }
     }
 }
 
@@ -202,6 +266,10 @@ mod tests {
             code: 1,
             output: text.lines().map(str::to_owned).collect(),
         }
+    }
+
+    fn known_here(doing: &Doing, error: &CommandError) -> Option<Explanation> {
+        known(doing, error, &Wording::default())
     }
 
     #[test]
@@ -235,7 +303,7 @@ mod tests {
             return None;
         };
         let lines: Vec<String> = output.iter().map(|line| as_of_today(line)).collect();
-        TABLE.iter().enumerate().find_map(|(row, known)| {
+        table().enumerate().find_map(|(row, known)| {
             let signs = known.signs.iter().enumerate();
             let mut found = signs.filter(|_| known.counts_for(doing));
             let found = found.find(|(_, sign)| sign.found(&lines, *code).is_some());
@@ -250,7 +318,7 @@ mod tests {
             let sign = sign_of(&doing, &error);
             seen.insert(sign.unwrap_or_else(|| panic!("{name} is not known")));
         }
-        for (row, known) in TABLE.iter().enumerate() {
+        for (row, known) in table().enumerate() {
             for (place, sign) in known.signs.iter().enumerate() {
                 // These two are of hex.pm's answers and of a status: other tests have them.
                 let elsewhere = matches!(
@@ -273,15 +341,24 @@ mod tests {
 
     #[test]
     fn a_text_that_needs_what_is_not_known_is_left_out() {
-        let texts = Texts::of(&Doing::Compile, vec!["jason".to_owned()]);
+        let words = Wording::default();
+        let texts = |captured| Texts {
+            words: &words,
+            doing: &Doing::Compile,
+            captured,
+            place: None,
+        };
+        let captured = ["{set} {1}".to_owned()];
         assert_eq!(
-            texts.fill("mix deps.update {0}").unwrap(),
-            "mix deps.update jason"
+            texts(&captured)
+                .fill("mix deps.update {0} ${NAME} {")
+                .unwrap(),
+            "mix deps.update {set} {1} ${NAME} {"
         );
         for text in ["{0} {1}", "{manager} install", "{lockfile}"] {
-            assert_eq!(texts.fill(text), None, "{text}");
+            assert_eq!(texts(&captured).fill(text), None, "{text}");
         }
-        let lost = TABLE.iter().filter(|known| {
+        let lost = table().filter(|known| {
             let needs = |text: &&str| {
                 ["{manager}", "{lockfile}", "{package}"]
                     .iter()
@@ -295,16 +372,17 @@ mod tests {
     #[test]
     fn words_of_a_tool_that_the_command_does_not_run_say_nothing() {
         let npm = output("npm error code ERESOLVE");
-        assert!(known(&Doing::Deps, &npm).is_none());
-        assert!(known(&Doing::AssetsDeploy, &npm).is_some());
+        assert!(known_here(&Doing::Deps, &npm).is_none());
+        assert!(known_here(&Doing::AssetsDeploy, &npm).is_some());
         let mix = output("could not compile dependency :left, it failed");
         let script = Doing::AssetScript {
             command: "npm run deploy".to_owned(),
             script: "deploy".to_owned(),
+            manager: Manager::Npm,
             package: "package.json".to_owned(),
         };
-        assert!(known(&script, &mix).is_none());
-        assert!(known(&Doing::Compile, &mix).is_some());
+        assert!(known_here(&script, &mix).is_none());
+        assert!(known_here(&Doing::Compile, &mix).is_some());
     }
 
     #[test]
@@ -320,7 +398,7 @@ mod tests {
         ] {
             let hook = Doing::AssetsDeploy;
             assert_eq!(
-                known(&hook, &output(text)).map(|known| known.code),
+                known_here(&hook, &output(text)).map(|known| known.code),
                 None,
                 "{text}"
             );

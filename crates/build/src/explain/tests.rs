@@ -4,11 +4,13 @@ mod commands;
 mod config_file;
 mod fetched;
 mod plans;
+mod wording;
 
 use super::*;
 use crate::tree::TreeError;
 use app::facts::ReadError;
 use app::text_file::Encoding;
+use app::{Asked, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
@@ -104,6 +106,7 @@ fn reading() -> Vec<(&'static str, ReadError)> {
         dir: PathBuf::from("/tmp/build_ab12"),
         found,
         below,
+        phoenix: Vec::new(),
     };
     let many: Vec<String> = (1..=9).map(|n| format!("libs/library{n}")).collect();
     vec![
@@ -121,6 +124,15 @@ fn reading() -> Vec<(&'static str, ReadError)> {
         (
             "read_no_mix_exs_in_many_folders",
             no_mix_exs(strings(&["libs/"]), many),
+        ),
+        (
+            "read_no_mix_exs_beside_phoenix",
+            ReadError::NoMixExs {
+                dir: PathBuf::from("/tmp/build_ab12"),
+                found: strings(&["libs/", "web/"]),
+                below: strings(&["web", "libs/money"]),
+                phoenix: strings(&["web"]),
+            },
         ),
         (
             "read_no_mix_exs_nothing_at_all",
@@ -312,17 +324,15 @@ fn every_code_has_its_section_in_the_docs() {
 }
 
 #[test]
-fn a_cloud_native_build_is_not_told_what_to_do_on_heroku() {
-    for (name, error) in catalogue() {
-        let text = explain(&error).for_cloud_native().lines().join("\n");
-        for word in [
-            "heroku config",
-            "heroku stack",
-            "config var",
-            ".slugignore",
-            "dyno",
-        ] {
-            assert!(!text.contains(word), "{name}: {text}");
-        }
+fn secret_is_hidden_where_a_line_would_break_in_it() {
+    let (log, ..) = crate::log::captured::log(false, false, crate::log::Style::Arrows);
+    let secret = "a pass phrase of several words";
+    log.hide(secret);
+    for width in 0..WIDTH {
+        let cause = format!("{} {secret} is not a version.", "x".repeat(width));
+        let explanation = Explanation::user("version-malformed", "no").because(cause);
+        let text = explanation.without_secrets(&log).lines().join("\n");
+        assert!(text.contains("[hidden]"), "{text}");
+        assert!(!text.contains("phrase"), "{text}");
     }
 }

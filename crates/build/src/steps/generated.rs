@@ -112,9 +112,9 @@ impl Build<'_> {
         let plan = self.plan;
         let salted = Salted::of(self.workspace.store)?;
         let env = self.seen_by_the_app();
-        let environment = salted.variables(&env, |name| {
+        let variables = self.workspace.variables(&env, |name| {
             names_the_commit(name) || !tells_builds_apart(name)
-        });
+        })?;
         let how = json::to_vec(
             &(&plan.hooks, &plan.assets, &plan.phoenix_ex),
             Path::new("key"),
@@ -123,13 +123,13 @@ impl Build<'_> {
         let mut key = self.build_key()?;
         key.extend(
             [
-                ("the environment", environment),
                 ("the plan", salted.value(&how)),
                 ("Node.js", node.unwrap_or_default()),
                 ("Mixpack", VERSION.to_owned()),
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
+        key.extend(store::key_of_variables(variables));
         Ok(key)
     }
 

@@ -23,7 +23,7 @@ impl Build<'_> {
         }
         // A config file that bash evaluated has config vars' values in it.
         let shown = self.workspace.environment.without_values(&asked.value);
-        log.detail(&format!("$ {shown}"));
+        log.detail(&format!("$ {}", shown.trim().replace('\n', "\n  ")));
         let env = self.shell_env();
         let mut tool = Tool::shell(&asked.value, &self.app_dir, &env);
         tool.shown.clone_from(&shown);

@@ -1,12 +1,12 @@
 //! JavaScript dependencies, and what builds the assets.
 
 use crate::command::Tool;
-use crate::digest::{Salted, of_paths};
+use crate::digest::of_each;
 use crate::error::{Doing, Error};
 use crate::json::{self, PathText};
 use crate::log::{StepLog, seconds};
 use crate::run::Build;
-use crate::store::{Key, Taken};
+use crate::store::{Key, Taken, key_of_files, key_of_variables};
 use crate::tree::TreeError;
 use app::facts::join;
 use app::package_manager::Manager;
@@ -120,7 +120,11 @@ impl Build<'_> {
                     log.detail("kept from the last build: what decides them is the same");
                     return Ok(true);
                 }
-                Taken::No => {}
+                Taken::No(changes) if changes.is_empty() => {}
+                Taken::No(changes) => log.detail(&format!(
+                    "node_modules: reinstalling because {}",
+                    changes.join(", ")
+                )),
                 Taken::Unusable(reason) => {
                     log.warning(&format!("what was kept could not be used: {reason}"));
                 }
@@ -158,29 +162,30 @@ impl Build<'_> {
             Err(why) => return Ok(Err(why.clone())),
         };
         let app = &self.workspace.app;
-        let files = of_paths(app, inputs, |path| self.tree.is_output(path))
+        let files = of_each(app, inputs, |path| self.tree.is_output(path))
             .map_err(TreeError::at(app, "read the files of"))?;
-        let salted = Salted::of(self.workspace.store)?;
         let target = &self.plan.target;
-        let manager = install.manager.manager;
-        let version = self.record().tools.get(manager.as_str()).cloned();
+        let manager = install.manager.manager.as_str();
+        let version = self.record().tools.get(manager).cloned();
+        let version = version.map_or_else(String::new, |version| format!(" {version}"));
         let node = self.plan.node.as_ref().map(|node| node.version.clone());
-        let settings = salted.variables(&self.workspace.environment.for_commands(), |name| {
+        let env = self.workspace.environment.for_commands();
+        let settings = self.workspace.variables(&env, |name| {
             let prefixes = ["NPM_", "NODE_", "YARN_", "PNPM_", "BUN_", "COREPACK_"];
             let name = name.to_ascii_uppercase();
             prefixes.iter().any(|prefix| name.starts_with(prefix))
-        });
+        })?;
         let key = [
-            ("files", files),
-            ("settings", settings),
-            ("command", install.command.join(" ")),
+            ("the command", install.command.join(" ")),
             ("Node.js", node.unwrap_or_default()),
-            ("package manager", version.unwrap_or_default()),
-            ("stack", target.stack.clone()),
-            ("architecture", target.arch.to_string()),
+            ("the package manager", format!("{manager}{version}")),
+            ("the stack", target.stack.clone()),
+            ("the architecture", target.arch.to_string()),
         ];
-        let key = key.map(|(name, value)| (name.to_owned(), value));
-        Ok(Ok(key.into()))
+        let mut key: Key = key.map(|(name, value)| (name.to_owned(), value)).into();
+        key.extend(key_of_files(files));
+        key.extend(key_of_variables(settings));
+        Ok(Ok(key))
     }
 
     pub(crate) fn assets(&self) -> Result<(), Error> {
@@ -225,10 +230,12 @@ impl Build<'_> {
                     .install
                     .as_ref()
                     .map(|install| install.manager.manager);
-                let command = manager.unwrap_or(Manager::Npm).run(name);
+                let manager = manager.unwrap_or(Manager::Npm);
+                let command = manager.run(name);
                 let doing = Doing::AssetScript {
                     command: command.join(" "),
                     script: name.clone(),
+                    manager,
                     package: join(&assets.assets_dir, "package.json"),
                 };
                 let folder = self.seen(&assets.assets_dir);

@@ -3,13 +3,13 @@
 
 use crate::app_tree::Entries;
 use crate::command::Env;
-use crate::digest::{Salted, tells_builds_apart};
+use crate::digest::tells_builds_apart;
 use crate::error::Error;
 use crate::json;
 use crate::log::StepLog;
 use crate::run::{Build, VERSION};
 use crate::sources::Sources;
-use crate::store::{Key, Restored};
+use crate::store::{Key, Restored, key_of_variables};
 use crate::tree::{self, Method, TreeError};
 use app::facts::join;
 use app::plan::{AssetBuild, StepName};
@@ -50,22 +50,23 @@ impl Build<'_> {
         if !told || plan.assets.is_empty() {
             return Ok(None);
         }
-        let salted = Salted::of(self.workspace.store)?;
         let env = self.seen_by_the_app();
-        let environment = salted.variables(&env, |name| !tells_builds_apart(name));
+        let variables = self
+            .workspace
+            .variables(&env, |name| !tells_builds_apart(name))?;
         let node = plan.node.as_ref().map(|node| node.version.clone());
         let how = json::to_string(&(&plan.assets, &plan.phoenix_ex), "assets")?;
         let mut key = self.build_key()?;
         key.extend(
             [
                 ("the app's files", pushed.digest()),
-                ("the environment", environment),
                 ("Node.js", node.unwrap_or_default()),
                 ("how they are built", how),
                 ("Mixpack", VERSION.to_owned()),
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
+        key.extend(key_of_variables(variables));
         Ok(Some(key))
     }
 

@@ -81,9 +81,10 @@ impl Build<'_> {
             return Ok(None);
         };
         let salted = Salted::of(self.workspace.store)?;
-        let variables = salted.variables(&self.env, |name| name.starts_with("HEX_"));
+        let is_hex = |name: &str| name.starts_with("HEX_");
+        let variables = self.workspace.variables(&self.env, is_hex)?;
         let mut all = args.join(" ").into_bytes();
-        all.extend(variables.as_bytes());
+        all.extend(serde_json::to_vec(&variables).unwrap_or_default());
         all.extend(inputs);
         Ok(Some(salted.value(&all)))
     }

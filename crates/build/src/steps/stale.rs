@@ -3,21 +3,19 @@
 //! value of what they read of the app's config (elixir-lang/elixir#15467).
 
 use crate::answers::STALE_TASK;
-use crate::digest::{Salted, names_the_commit, tells_builds_apart};
+use crate::digest::{names_the_commit, tells_builds_apart};
 use crate::error::{Doing, Error};
 use crate::json;
 use crate::log::StepLog;
 use crate::run::Build;
+use crate::variables::Variables;
 use app::facts::join;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use walkdir::WalkDir;
-
-/// A digest of each variable's value, by name.
-type Variables = BTreeMap<String, String>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whose {
@@ -89,15 +87,9 @@ impl Build<'_> {
     }
 
     fn variables(&self) -> Result<Variables, Error> {
-        use std::os::unix::ffi::OsStrExt;
-        let salted = Salted::of(self.workspace.store)?;
+        let counts = |name: &str| names_the_commit(name) || !tells_builds_apart(name);
         let env = self.workspace.environment.for_commands();
-        let named = env.iter().filter_map(|(name, value)| {
-            let counts = |name: &&str| names_the_commit(name) || !tells_builds_apart(name);
-            let name = name.to_str().filter(counts)?;
-            Some((name.to_owned(), salted.value(value.as_bytes())))
-        });
-        Ok(named.collect())
+        Ok(self.workspace.variables(&env, counts)?)
     }
 
     fn variables_note(&self) -> String {

@@ -3,14 +3,14 @@
 
 use super::kept_state::{contents_of, is_kept, note_times, restore_times};
 use super::key::{differences, digest};
-use super::manifest::{check, write_manifest};
+use super::manifest::{check, key_of, write_manifest};
 use super::{Key, Restored, Stamps, Store, Taken, Tool};
 use crate::cancel::Cancel;
 use crate::folder_lock;
 use crate::json;
 use crate::tree::{self, Amount, Method, TreeError};
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -183,6 +183,21 @@ impl CacheDir {
         Ok((id, entry))
     }
 
+    /// In what the key of the last tool of this name differs. None are forgotten before the end of
+    /// a build.
+    fn differences_to_last(&self, name: &str, key: &Key) -> Vec<String> {
+        let entries = fs::read_dir(self.root.join("tools")).into_iter().flatten();
+        let of_name = entries.filter_map(Result::ok).filter(|entry| {
+            let id = entry.file_name();
+            let id = id.to_str().and_then(|id| id.rsplit_once('-'));
+            id.is_some_and(|(other, _)| other == name)
+        });
+        let modified = |entry: &DirEntry| entry.metadata().and_then(|found| found.modified()).ok();
+        let last = of_name.max_by_key(modified);
+        let last = last.and_then(|entry| key_of(&entry.path()));
+        last.map_or_else(Vec::new, |last| differences(&last, key))
+    }
+
     fn folder(&self, kind: &str, name: &str) -> Result<PathBuf, TreeError> {
         let folder = self.root.join(kind);
         fs::create_dir_all(&folder).map_err(TreeError::at(&folder, "create the folder"))?;
@@ -229,7 +244,7 @@ impl Store for CacheDir {
                 tree::transfer(&entry.join("tree"), place, Method::Link, |_| true)?;
                 Ok(Taken::Yes)
             }
-            Err(None) => Ok(Taken::No),
+            Err(None) => Ok(Taken::No(self.differences_to_last(name, key))),
             Err(Some(reason)) => {
                 self.discard(&entry)?;
                 Ok(Taken::Unusable(reason))

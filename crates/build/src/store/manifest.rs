@@ -91,6 +91,17 @@ pub(super) fn check(entry: &Path, key: &Key, stamps: Stamps) -> Result<(), Optio
     Ok(())
 }
 
+/// The key that an entry was made for.
+pub(super) fn key_of(entry: &Path) -> Option<Key> {
+    #[derive(Deserialize)]
+    struct Keyed {
+        key: Key,
+    }
+    let text = fs::read(entry.join("manifest.json")).ok()?;
+    let keyed: Keyed = serde_json::from_slice(&text).ok()?;
+    Some(keyed.key)
+}
+
 /// The manifest of an entry that was made for `key`; `Err(None)` when there is no entry.
 fn read(entry: &Path, key: &Key) -> Result<Manifest, Option<String>> {
     let is_folder = |path: &Path| path.symlink_metadata().map(|found| found.is_dir());

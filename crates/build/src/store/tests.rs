@@ -477,3 +477,21 @@ fn a_second_build_waits_for_the_first_and_a_cancelled_one_does_not() {
         drop(second);
     });
 }
+
+#[test]
+fn tool_that_was_not_kept_names_the_differences_to_the_last_one_of_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("place");
+    let from = dir.path().join("from");
+    make("1")(&from).unwrap();
+    let open = || CacheDir::open(dir.path()).unwrap();
+    let take = |name: &str, version: &str| open().take(name, &key(version), &place).unwrap();
+    let none = Vec::new;
+    assert_eq!(take("node_modules-a", "1"), Taken::No(none()));
+    open().give("node_modules-a-b", &key("0"), &from).unwrap();
+    assert_eq!(take("node_modules-a", "1"), Taken::No(none()));
+    open().give("node_modules-a", &key("1"), &from).unwrap();
+    assert_eq!(take("node_modules-a", "1"), Taken::Yes);
+    let changed = vec!["version changed from 1 to 2".to_owned()];
+    assert_eq!(take("node_modules-a", "2"), Taken::No(changed));
+}

@@ -118,6 +118,7 @@ pub(super) fn package_commands() -> Vec<(&'static str, Doing, CommandError)> {
     ]
 }
 
+#[allow(clippy::too_many_lines, reason = "one of each")]
 pub(super) fn commands() -> Vec<(&'static str, Doing, CommandError)> {
     let ten = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10";
     let compiler = "Compiling 3 files (.ex)\n    error: undefined function total/1\n    │\n  7 │     total(items)\n    │     ^^^^^\n    │\n    └─ lib/shop.ex:7:5: Shop.sum/1\n\n\n== Compilation error in file lib/shop.ex ==\n** (CompileError) lib/shop.ex: cannot compile module Shop (errors have been logged)";
@@ -174,6 +175,7 @@ pub(super) fn commands() -> Vec<(&'static str, Doing, CommandError)> {
             Doing::AssetScript {
                 command: "npm run deploy".to_owned(),
                 script: "deploy".to_owned(),
+                manager: Manager::Npm,
                 package: "assets/package.json".to_owned(),
             },
             failed(

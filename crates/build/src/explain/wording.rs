@@ -1,0 +1,200 @@
+//! What a message calls things, and what it has its reader type: that depends on the platform, and
+//! on the build.
+
+use super::Explanation;
+use crate::environment::Environment;
+use crate::prepare::mix_env;
+use app::{Asked, Origin};
+
+/// Where a build runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Platform {
+    /// And everything else that calls `bin/compile`.
+    #[default]
+    Heroku,
+    HerokuCi,
+    Gigalixir,
+    CloudNative,
+    /// `mixpack plan` and `mixpack build`, on one's own machine.
+    Local,
+}
+
+impl Platform {
+    /// The platform that calls `bin/compile` with these variables.
+    #[must_use]
+    pub fn of_classic(environment: &Environment) -> Self {
+        match environment.platform("STACK") {
+            Some(stack) if stack.starts_with("gigalixir-") => Self::Gigalixir,
+            _ => Self::Heroku,
+        }
+    }
+}
+
+/// What failed: the first words of the message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Activity {
+    #[default]
+    Build,
+    Plan,
+}
+
+/// The words for one build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wording {
+    platform: Platform,
+    activity: Activity,
+    pub(super) mix_env: String,
+}
+
+impl Default for Wording {
+    fn default() -> Self {
+        Self::new(Platform::default(), &Environment::default())
+    }
+}
+
+impl Wording {
+    #[must_use]
+    pub fn new(platform: Platform, environment: &Environment) -> Self {
+        Self {
+            platform,
+            activity: Activity::default(),
+            mix_env: mix_env(environment).value,
+        }
+    }
+
+    /// The words for what only plans.
+    #[must_use]
+    pub fn for_a_plan(self) -> Self {
+        Self {
+            activity: Activity::Plan,
+            ..self
+        }
+    }
+
+    pub(super) fn activity(&self) -> Activity {
+        self.activity
+    }
+
+    /// A mix command as it is typed on the reader's machine.
+    pub(super) fn mix(&self, args: &str) -> String {
+        format!("MIX_ENV={} mix {args}", self.mix_env)
+    }
+
+    pub(super) fn config_var(&self) -> &'static str {
+        match self.platform {
+            Platform::Heroku | Platform::HerokuCi | Platform::Gigalixir => "config var",
+            Platform::CloudNative => "build variable",
+            Platform::Local => "environment variable",
+        }
+    }
+
+    pub(super) fn config_vars(&self) -> String {
+        format!("{}s", self.config_var())
+    }
+
+    /// What sets a config var, up to its name.
+    pub(super) fn set(&self) -> &'static str {
+        match self.platform {
+            Platform::Heroku => "heroku config:set",
+            Platform::HerokuCi => "heroku ci:config:set --pipeline PIPELINE",
+            Platform::Gigalixir => "gigalixir config:set",
+            Platform::CloudNative => "pack build --env",
+            Platform::Local => "export",
+        }
+    }
+
+    pub(super) fn again(&self) -> &'static str {
+        match self.platform {
+            Platform::Heroku | Platform::HerokuCi | Platform::Gigalixir => "push again",
+            Platform::CloudNative => "build again",
+            Platform::Local => "try again",
+        }
+    }
+
+    /// Where files are named that no build gets.
+    pub(super) fn ignore_file(&self) -> &'static str {
+        match self.platform {
+            Platform::Heroku | Platform::HerokuCi | Platform::Gigalixir => ".slugignore",
+            Platform::CloudNative => "the `exclude` of project.toml",
+            Platform::Local => ".gitignore",
+        }
+    }
+
+    /// What takes a stack that there are builds for.
+    pub(super) fn current_stack(&self) -> &'static str {
+        match self.platform {
+            Platform::Heroku | Platform::HerokuCi => "heroku stack:set heroku-24",
+            Platform::Gigalixir => "gigalixir stack:set --stack gigalixir-24",
+            Platform::CloudNative => "pack build --builder heroku/builder:24",
+            Platform::Local => "export STACK=heroku-24",
+        }
+    }
+
+    /// What adds a buildpack before this one, up to its name.
+    fn add_buildpack(&self) -> &'static str {
+        match self.platform {
+            Platform::CloudNative => "pack build --buildpack",
+            _ => "heroku buildpacks:add --index 1",
+        }
+    }
+
+    /// The buildpack that installs packages of the system.
+    fn apt(&self) -> &'static str {
+        match self.platform {
+            Platform::CloudNative => "heroku/deb-packages",
+            _ => "heroku-community/apt",
+        }
+    }
+
+    /// Where that buildpack reads the names of packages.
+    fn apt_file(&self) -> &'static str {
+        match self.platform {
+            Platform::CloudNative => "[com.heroku.buildpacks.deb-packages] of project.toml",
+            _ => "a file Aptfile",
+        }
+    }
+
+    /// The value of a placeholder in the texts of known failures.
+    pub(super) fn placeholder(&self, name: &str) -> Option<String> {
+        Some(match name {
+            "config var" => self.config_var().to_owned(),
+            "config vars" => self.config_vars(),
+            "set" => self.set().to_owned(),
+            "again" => self.again().to_owned(),
+            "ignore file" => self.ignore_file().to_owned(),
+            "add buildpack" => self.add_buildpack().to_owned(),
+            "apt" => self.apt().to_owned(),
+            "apt file" => self.apt_file().to_owned(),
+            "mix env" => self.mix_env.clone(),
+            _ => return None,
+        })
+    }
+
+    /// Where something was asked for, within a sentence.
+    pub(super) fn origin(&self, origin: &Origin) -> String {
+        match origin {
+            Origin::ConfigVar(name) => format!("{} {name}", self.config_var()),
+            origin => origin.to_string(),
+        }
+    }
+
+    /// Where something was asked for, as the subject of a sentence.
+    pub(super) fn place(&self, asked: &Asked) -> String {
+        match &asked.origin {
+            Origin::ConfigVar(name) => format!("The {} {name}", self.config_var()),
+            Origin::LastBuild => "The last build".to_owned(),
+            Origin::Default(reason) => format!("The default ({reason})"),
+            Origin::File { .. } => asked.origin.to_string(),
+        }
+    }
+}
+
+impl Explanation {
+    /// The first words of the message.
+    pub(super) fn heading(&self) -> &'static str {
+        match self.activity {
+            Activity::Build => "Build failed",
+            Activity::Plan => "Cannot plan the build",
+        }
+    }
+}

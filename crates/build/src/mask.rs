@@ -1,0 +1,111 @@
+//! Hiding secrets in a text that people read.
+
+use std::ops::Range;
+
+/// Shorter ones would blank out half of any log.
+const SHORTEST: usize = 6;
+const HIDDEN: &str = "[hidden]";
+
+/// The secrets of a build.
+#[derive(Debug, Default)]
+pub(crate) struct Mask {
+    secrets: Vec<String>,
+}
+
+impl Mask {
+    /// Hides a secret from now on. Tools print a text of several lines one line at a time, so each
+    /// line is a secret of its own.
+    pub(crate) fn add(&mut self, secret: &str) {
+        let lines = secret.lines().map(str::trim);
+        // The first and the last line of any key.
+        let lines = lines.filter(|line| !line.starts_with("-----"));
+        for text in [secret.trim()].into_iter().chain(lines) {
+            if text.len() >= SHORTEST && !self.secrets.iter().any(|known| known == text) {
+                self.secrets.push(text.to_owned());
+            }
+        }
+    }
+
+    /// The text with `[hidden]` in place of every secret. Where secrets overlap, or one contains
+    /// another, all that belongs to any of them is hidden.
+    pub(crate) fn apply(&self, text: &str) -> String {
+        let mut places: Vec<Range<usize>> = self
+            .secrets
+            .iter()
+            .flat_map(|secret| places(text, secret))
+            .collect();
+        places.sort_unstable_by_key(|place| place.start);
+        let mut masked = String::new();
+        let mut done = 0;
+        for place in places {
+            if place.start >= done {
+                masked.push_str(&text[done..place.start]);
+                masked.push_str(HIDDEN);
+            }
+            done = done.max(place.end);
+        }
+        masked.push_str(&text[done..]);
+        masked
+    }
+}
+
+/// Every place of a secret, overlapping ones included.
+fn places<'a>(text: &'a str, secret: &'a str) -> impl Iterator<Item = Range<usize>> + use<'a> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let start = from + text.get(from..)?.find(secret)?;
+        from = start + secret.chars().next().map_or(1, char::len_utf8);
+        Some(start..start + secret.len())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(secrets: &[&str], text: &str) -> String {
+        let mut mask = Mask::default();
+        for secret in secrets {
+            mask.add(secret);
+        }
+        mask.apply(text)
+    }
+
+    #[test]
+    fn secret_that_contains_another_is_hidden_whole_in_either_order() {
+        let text = "GET https://t0ken-of-me@host, t0ken-of";
+        let expected = "GET https://[hidden]@host, [hidden]";
+        assert_eq!(masked(&["t0ken-of", "t0ken-of-me"], text), expected);
+        assert_eq!(masked(&["t0ken-of-me", "t0ken-of"], text), expected);
+    }
+
+    #[test]
+    fn overlapping_secrets_leave_nothing_of_either() {
+        for secrets in [["abcdef123", "123ghijkl"], ["123ghijkl", "abcdef123"]] {
+            assert_eq!(masked(&secrets, "x abcdef123ghijkl y"), "x [hidden] y");
+        }
+        assert_eq!(masked(&["ababab"], "abababab."), "[hidden].");
+        assert_eq!(masked(&["äöäöäö"], "äöäöäöäö."), "[hidden].");
+    }
+
+    #[test]
+    fn placeholder_is_not_taken_for_a_secret() {
+        assert_eq!(masked(&["s3cret-value", "hidden"], "s3cret-value"), HIDDEN);
+    }
+
+    #[test]
+    fn each_line_of_a_secret_is_hidden_wherever_it_stands() {
+        let key = "-----BEGIN KEY-----\nMIIEvQIBADAN\n  b2RlcmF0b3I= \nMII=\n-----END KEY-----\n";
+        let printed = "-----BEGIN KEY-----\r\nMIIEvQIBADAN\r\nb2RlcmF0b3I=\r\nMII=";
+        assert_eq!(
+            masked(&[key], printed),
+            "-----BEGIN KEY-----\r\n[hidden]\r\n[hidden]\r\nMII="
+        );
+        assert_eq!(masked(&[key], &format!("key: {key}")), "key: [hidden]\n");
+    }
+
+    #[test]
+    fn short_secret_is_left_in_the_text() {
+        assert_eq!(masked(&["prod", "", "\n"], "MIX_ENV=prod"), "MIX_ENV=prod");
+    }
+}
