@@ -100,9 +100,13 @@ pub(crate) struct Generated {
     pub(crate) not_kept: Option<(PathText, String)>,
     /// A file that may be from compiling or from installing packages, which ran at the same time.
     pub(crate) unclear: Option<PathText>,
-    /// A hook that compiles the app, and a file that it creates or changes: `_build` isn't used again.
+    /// What hooks that compile the app created, and which hook: it creates them in every build, or
+    /// compiling does.
     #[serde(default)]
-    pub(crate) by_hook: Option<(String, PathText)>,
+    pub(crate) of_hooks: BTreeMap<PathText, String>,
+    /// One of them that is known to be from compiling.
+    #[serde(default)]
+    pub(crate) by_hook: Option<PathText>,
 }
 
 impl Generated {

@@ -14,17 +14,13 @@ use crate::sources::Sources;
 use crate::store::{self, Key, Restored};
 use crate::told::megabytes;
 use crate::tree::{self, TreeError};
-use app::Asked;
 use app::plan::StepName;
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 use tempfile::TempDir;
-use walkdir::WalkDir;
 
 /// What mix derives from the sources of an application, in its folder of `_build`. What else is there
 /// makes native code incremental: cargo's target directory, object files.
@@ -46,12 +42,12 @@ pub(crate) struct Compilation {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// What the last build kept.
-    last: Option<Generated>,
+    pub(super) last: Option<Generated>,
     /// Files of the last build that came back.
     restored: BTreeSet<PathBuf>,
-    from_scratch: Option<Whose>,
+    pub(super) from_scratch: Option<Whose>,
     /// By commands that compile, and the app when they had ended.
     compiled: Option<(Touched, Entries)>,
     /// By compiling dependencies before that.
@@ -60,20 +56,22 @@ struct State {
     installed: Touched,
     installs_ended: bool,
     installs_skipped: bool,
-    now: Generated,
+    /// What hooks created in the last build while they compiled the app, and not in this one.
+    pub(super) missing_of_hooks: BTreeSet<PathBuf>,
+    pub(super) now: Generated,
     /// Copies of the files, as compiling left them.
     aside: Option<TempDir>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whose {
+pub(super) enum Whose {
     /// The app, umbrella children and path dependencies.
     Own,
     Everybodys,
 }
 
 impl Build<'_> {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         let lock = self.compilation.state.lock();
         lock.unwrap_or_else(PoisonError::into_inner)
     }
@@ -136,8 +134,9 @@ impl Build<'_> {
         let sources = Sources::of(&entries, self.pushed.get().unwrap_or(&unknown))?;
         let key = self.generated_key()?;
         let last = self.last_generated();
-        if self.restored.load(Ordering::SeqCst) {
-            match self.why_from_scratch(last.as_ref(), &key, &sources)? {
+        let is_decided = self.state().from_scratch.is_some();
+        if self.restored.load(Ordering::SeqCst) && !is_decided {
+            match self.why_from_scratch(last.as_ref(), &key, (&sources, &entries))? {
                 Some(why) => self.compile_from_scratch(&why)?,
                 None => self.restore_generated(last.as_ref(), &sources, &entries)?,
             }
@@ -158,12 +157,15 @@ impl Build<'_> {
         &self,
         last: Option<&Generated>,
         key: &Key,
-        sources: &Sources,
+        (sources, entries): (&Sources, &Entries),
     ) -> Result<Option<String>, Error> {
         let Some(last) = last else {
             let why = "the build cache doesn't say which files compiling creates";
             return Ok(Some(why.to_owned()));
         };
+        if let Some(why) = self.missing_of_hooks(last, entries) {
+            return Ok(Some(why));
+        }
         let variables = self.changed_variables()?;
         let changed = || {
             let variable = variables.first().map(|name| format!("{name} changed"));
@@ -214,7 +216,7 @@ impl Build<'_> {
     }
 
     /// A command of the app may do more than compile it, so it begins without anything.
-    fn compile_from_scratch(&self, why: &str) -> Result<(), Error> {
+    pub(super) fn compile_from_scratch(&self, why: &str) -> Result<(), Error> {
         let whose = if self.plan.hooks.hook_compile.is_some() {
             Whose::Everybodys
         } else {
@@ -258,19 +260,24 @@ impl Build<'_> {
     }
 
     /// Removes all compiled code where the app's own was compiled from scratch and something of the
-    /// last build was not generated again: a dependency may have done that. `before` is the app when
-    /// compiling began.
+    /// last build was not generated again: a dependency may have done that. `before` and `now` are the
+    /// app when compiling began and has ended.
     pub(crate) fn must_compile_everything(
         &self,
         before: &Entries,
+        now: &Entries,
         log: &StepLog<'_>,
     ) -> Result<bool, Error> {
         let missing = {
             let state = self.state();
             let last = state.last.as_ref();
             let last = last.filter(|_| state.from_scratch == Some(Whose::Own));
-            let now = self.entries()?;
-            last.and_then(|last| last.missing(before, &now).map(Path::to_owned))
+            let of_hooks = state.missing_of_hooks.iter();
+            let of_hooks = of_hooks
+                .map(PathBuf::as_path)
+                .find(|path| !now.contains_key(*path));
+            let missing = last.and_then(|last| last.missing(before, now).or(of_hooks));
+            missing.map(Path::to_owned)
         };
         let Some(path) = missing else {
             return Ok(false);
@@ -297,52 +304,7 @@ impl Build<'_> {
         created.into_iter().find(is_code)
     }
 
-    /// Runs a hook. One that compiles the app, as each task of its own does, and creates files makes it
-    /// impossible to tell which of them it would create if nothing were compiled.
-    pub(crate) fn watched_hook(
-        &self,
-        key: &'static str,
-        asked: Option<&Asked>,
-    ) -> Result<(), Error> {
-        if asked.is_none() {
-            return Ok(());
-        }
-        let before = self.entries()?;
-        let begun = self.last_compiled();
-        self.hook(key, asked)?;
-        let touched = Touched::between(&before, &self.entries()?);
-        let first = touched.paths().next().cloned();
-        if let Some(path) = first.filter(|_| self.last_compiled() > begun) {
-            let by_hook = (key.to_owned(), PathText(path));
-            self.state().now.by_hook.get_or_insert(by_hook);
-        }
-        Ok(())
-    }
-
-    /// When the newest module in `_build` was written.
-    fn last_compiled(&self) -> Option<SystemTime> {
-        let lib = format!("_build/{}/lib", self.plan.mix_env.value);
-        // APP/ebin/MODULE.beam
-        let walk = WalkDir::new(self.seen(self.in_app(&lib)))
-            .min_depth(3)
-            .max_depth(3);
-        let walk = walk.into_iter().filter_map(Result::ok);
-        let beams = walk.filter(|entry| entry.path().extension() == Some(OsStr::new("beam")));
-        let ebin = beams.filter(|entry| entry.path().parent().is_some_and(|p| p.ends_with("ebin")));
-        ebin.filter_map(|entry| entry.metadata().ok()?.modified().ok())
-            .max()
-    }
-
-    /// Why `_build` of the last build can't be used, if a hook compiles.
-    pub(crate) fn compiled_by_hook(&self) -> Option<String> {
-        let (hook, path) = self.last_generated()?.by_hook?;
-        let path = path.0.display();
-        Some(format!(
-            "{hook} compiles the app and creates or changes {path}"
-        ))
-    }
-
-    fn last_generated(&self) -> Option<Generated> {
+    pub(super) fn last_generated(&self) -> Option<Generated> {
         let note = self.workspace.store.read_note(&self.generated_note())?;
         serde_json::from_str(&note).ok()
     }
@@ -367,9 +329,8 @@ impl Build<'_> {
         Ok(path)
     }
 
-    /// To be called when compiling has ended. `before` is the app when it began.
-    pub(crate) fn compiled(&self, before: &Entries) -> Result<(), Error> {
-        let after = self.entries()?;
+    /// To be called when compiling has ended. `before` and `after` are the app when it began and now.
+    pub(crate) fn compiled(&self, before: &Entries, after: Entries) -> Result<(), Error> {
         let of_installers = |path: &PathBuf| self.is_of_installers(path);
         let touched = Touched::between(before, &after).without(of_installers);
         self.state().compiled = Some((touched, after));
@@ -435,6 +396,7 @@ impl Build<'_> {
             let left = entry.map(generated::content_of);
             now.changed.insert(PathText(path.clone()), left);
         }
+        now.by_hook = state.made_by_compiling_in_hook(&touched);
         let aside = tempfile::tempdir()
             .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
         self.set_aside(&files, &after, aside.path(), &mut now);
