@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
-/// What mix derives from the sources of an application, in its folder of `_build`. What else is there
-/// makes native code incremental: cargo's target directory, object files.
+/// What mix derives from the sources of an application, in its directory in `_build`. What else is
+/// there makes native code incremental: Cargo's target directory, object files.
 const COMPILED: [&str; 5] = [".mix", "consolidated", "ebin", "include", "priv"];
 /// The same for all applications of an umbrella, in `_build/MIX_ENV`.
 const COMPILED_TOGETHER: [&str; 2] = [".mix", "consolidated"];
@@ -36,7 +36,7 @@ const LOCK: &str = "mix.lock";
 #[derive(Default)]
 pub(crate) struct Compilation {
     state: Mutex<State>,
-    /// Compiling and installing packages take turns, to tell whose files are whose.
+    /// Whether compiling and installing packages take turns.
     one_by_one: AtomicBool,
     turn: Mutex<()>,
 }
@@ -45,9 +45,9 @@ pub(crate) struct Compilation {
 pub(super) struct State {
     /// What the last build kept.
     pub(super) last: Option<Generated>,
-    /// Files of the last build that came back.
+    /// Files restored from the last build.
     restored: BTreeSet<PathBuf>,
-    pub(super) from_scratch: Option<Whose>,
+    pub(super) from_scratch: Option<Scope>,
     /// By commands that compile, and the app when they had ended.
     compiled: Option<(Touched, Entries)>,
     /// By compiling dependencies before that.
@@ -64,10 +64,10 @@ pub(super) struct State {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(super) enum Scope {
     /// The app, umbrella children and path dependencies.
-    Own,
-    Everybodys,
+    App,
+    Everything,
 }
 
 impl Build<'_> {
@@ -80,8 +80,8 @@ impl Build<'_> {
         format!("{}.json", self.kept_as("generated"))
     }
 
-    /// Waits until the other has ended, of compiling and installing packages, where their files
-    /// have to be told apart.
+    /// Keeps compiling and installing packages apart where it isn't known which of them creates a
+    /// file.
     pub(crate) fn turn(&self) -> Option<MutexGuard<'_, ()>> {
         let compilation = &self.compilation;
         let taken = || {
@@ -118,7 +118,7 @@ impl Build<'_> {
         key.extend(
             [
                 ("the environment", environment),
-                ("the plan", salted.value(&how)),
+                ("hooks and assets", salted.value(&how)),
                 ("Node.js", node.unwrap_or_default()),
                 ("Mixpack", VERSION.to_owned()),
             ]
@@ -215,25 +215,25 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// A command of the app may do more than compile it, so it begins without anything.
+    /// A command that replaces `mix compile` may do more than that, so it begins without anything.
     pub(super) fn compile_from_scratch(&self, why: &str) -> Result<(), Error> {
-        let whose = if self.plan.hooks.hook_compile.is_some() {
-            Whose::Everybodys
+        let scope = if self.plan.hooks.hook_compile.is_some() {
+            Scope::Everything
         } else {
-            Whose::Own
+            Scope::App
         };
         let log = self.means.log.step("Removing compiled code");
         log.detail(&format!("compiling the app from scratch: {why}"));
-        self.remove_compiled(whose)
+        self.remove_compiled(scope)
     }
 
-    fn remove_compiled(&self, whose: Whose) -> Result<(), Error> {
-        // What waits may have loaded some of it.
+    fn remove_compiled(&self, scope: Scope) -> Result<(), Error> {
+        // The VM that waits for commands may have loaded some of it.
         self.end_session();
         let env = self.in_app(&format!("_build/{}", self.plan.mix_env.value));
         let env = self.seen(env);
-        self.state().from_scratch = Some(whose);
-        if whose == Whose::Everybodys {
+        self.state().from_scratch = Some(scope);
+        if scope == Scope::Everything {
             if env.is_dir() {
                 tree::clear(&env)?;
             }
@@ -271,7 +271,7 @@ impl Build<'_> {
         let missing = {
             let state = self.state();
             let last = state.last.as_ref();
-            let last = last.filter(|_| state.from_scratch == Some(Whose::Own));
+            let last = last.filter(|_| state.from_scratch == Some(Scope::App));
             let of_hooks = state.missing_of_hooks.iter();
             let of_hooks = of_hooks
                 .map(PathBuf::as_path)
@@ -287,7 +287,7 @@ impl Build<'_> {
              not now",
             path.display()
         ));
-        self.remove_compiled(Whose::Everybodys)?;
+        self.remove_compiled(Scope::Everything)?;
         Ok(true)
     }
 
@@ -467,7 +467,7 @@ impl Build<'_> {
             }
             _ => store.drop_state(&name)?,
         }
-        if let Some(why) = now.cannot_come_back() {
+        if let Some(why) = now.why_not_restorable() {
             log.detail(&format!("each build compiles the app from scratch: {why}"));
         }
         let note = self.generated_note();
