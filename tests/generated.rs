@@ -300,7 +300,7 @@ fn a_command_in_place_of_mix_compile_creates_them_too() {
 }
 
 #[test]
-fn a_hook_that_compiles_does_so_in_every_build() {
+fn files_that_compiling_creates_in_a_hook_are_not_missing() {
     let app = App::fixture("no-deps");
     let config = fs::read_to_string(app.source().join("elixir_buildpack.config")).unwrap();
     let hook = "hook_pre_compile='mix make_report'\n";
@@ -312,19 +312,37 @@ fn a_hook_that_compiles_does_so_in_every_build() {
          File.write!(\"priv/by_compiling\", \"\")\n  \
          def run(_), do: File.write!(\"priv/by_task\", \"\", [:exclusive])\nend\n",
     );
-    for build in 1..=2 {
+    for build in 1..=4 {
         let deploy = app.deploy();
         deploy.expect_success();
         for file in ["priv/by_compiling", "priv/by_task"] {
             assert!(deploy.slug.join(file).exists(), "{file}: {}", deploy.log());
         }
-        if build == 2 {
-            holds(
+        match build {
+            1 => lacks(&deploy, FROM_SCRATCH),
+            2 => holds(
                 &deploy,
-                "_build: dropped, since hook_pre_compile compiles the app and creates or changes priv/by_",
-            );
+                "hook_pre_compile has not created priv/by_compiling again; it may be from compiling",
+            ),
+            _ => holds(
+                &deploy,
+                "compiling the app from scratch: a hook compiles it, which creates priv/by_compiling",
+            ),
         }
     }
+    // What the task creates is created in every build.
+    app.edit(
+        "lib/mix/tasks/make_report.ex",
+        "  File.mkdir_p!(\"priv\")\n  File.write!(\"priv/by_compiling\", \"\")\n",
+        "",
+    );
+    app.deploy().expect_success();
+    app.deploy().expect_success();
+    let last = app.deploy();
+    last.expect_success();
+    assert!(last.slug.join("priv/by_task").exists());
+    lacks(&last, FROM_SCRATCH);
+    assert_eq!(last.compiled(), NOTHING, "{}", last.log());
 }
 
 #[test]

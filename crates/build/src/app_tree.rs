@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -181,7 +181,7 @@ impl AppTree {
             }
             let metadata = match place.symlink_metadata() {
                 // Another step may write at the same time.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 metadata => metadata?,
             };
             let Some(entry) = Entry::of(place, &metadata) else {
@@ -202,9 +202,15 @@ fn list(path: &StablePath, folder: &Path, place: &Path) -> io::Result<Vec<(OsStr
         return Ok(list);
     }
     let entries = match fs::read_dir(place) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        // Of another user, or without permissions: nobody else could read it either.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(Vec::new()),
+        // Another step may write at the same time; and what we can't read, commands can't either.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
+            ) =>
+        {
+            return Ok(Vec::new());
+        }
         entries => entries?,
     };
     let pair = |entry: io::Result<fs::DirEntry>| {

@@ -1,7 +1,7 @@
 //! Files that compiling creates in the app outside of `_build`: a NIF in `priv`, code that a macro
 //! writes to `lib`. The second build compiles nothing, so it doesn't create them either. They are
-//! kept with `_build` and come back if everything that compiling depends on is the same. Otherwise
-//! the app's own code is compiled from scratch.
+//! kept with `_build` and restored if everything that compiling depends on is the same. Otherwise the
+//! app's own code is compiled from scratch.
 
 use crate::app_tree::{Entries, Entry, Kind};
 use crate::baked::Finders;
@@ -100,9 +100,13 @@ pub(crate) struct Generated {
     pub(crate) not_kept: Option<(PathText, String)>,
     /// A file that may be from compiling or from installing packages, which ran at the same time.
     pub(crate) unclear: Option<PathText>,
-    /// A hook that compiles the app, and a file that it creates or changes: `_build` isn't used again.
+    /// What hooks that compile the app created, and which hook: it creates them in every build, or
+    /// compiling does.
     #[serde(default)]
-    pub(crate) by_hook: Option<(String, PathText)>,
+    pub(crate) of_hooks: BTreeMap<PathText, String>,
+    /// One of them that is known to be from compiling.
+    #[serde(default)]
+    pub(crate) by_hook: Option<PathText>,
 }
 
 impl Generated {
@@ -112,8 +116,8 @@ impl Generated {
         self.files.keys().all(is_tracked) && self.changed.is_empty() && self.unclear.is_none()
     }
 
-    /// Why the files can't come back as they were, whatever they were generated from.
-    pub(crate) fn cannot_come_back(&self) -> Option<String> {
+    /// Why the files can't be restored, whatever they were generated from.
+    pub(crate) fn why_not_restorable(&self) -> Option<String> {
         let changes = self.changed.iter().next().map(|(path, after)| {
             let what = if after.is_some() {
                 "changes"
@@ -133,8 +137,8 @@ impl Generated {
         unclear.or(not_kept).or(changes)
     }
 
-    /// Why the app has to be compiled from scratch, if so: then no file comes back. `changed` says what
-    /// else is different.
+    /// Why the app has to be compiled from scratch, if so: then no file is restored. `changed` says
+    /// what differs beside the app's files.
     pub(crate) fn why_from_scratch(
         &self,
         sources: &Sources,
@@ -143,7 +147,7 @@ impl Generated {
         if self.is_nothing() {
             return None;
         }
-        self.cannot_come_back().or_else(|| {
+        self.why_not_restorable().or_else(|| {
             let changed = self.sources.first_difference(sources).or_else(changed)?;
             let is_folder = |made: &Made| made.kind == Kind::Folder;
             let mut files = self.files.iter();
@@ -155,7 +159,7 @@ impl Generated {
         })
     }
 
-    /// The files that come back: those that mix keeps track of, in any case; `sources` is the app.
+    /// The files that mix itself looks after: they are restored in any case. `sources` is the app.
     pub(crate) fn tracked(&self, sources: &Sources) -> BTreeMap<&PathText, &Made> {
         let files = self.files.iter();
         files

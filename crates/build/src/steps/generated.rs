@@ -14,24 +14,20 @@ use crate::sources::Sources;
 use crate::store::{self, Key, Restored};
 use crate::told::megabytes;
 use crate::tree::{self, TreeError};
-use app::Asked;
 use app::plan::StepName;
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 use tempfile::TempDir;
-use walkdir::WalkDir;
 
-/// What mix derives from the sources of an application, in its folder of `_build`. What else is there
-/// makes native code incremental: cargo's target directory, object files.
+/// What mix derives from the sources of an application, in its directory in `_build`. What else is
+/// there makes native code incremental: Cargo's target directory, object files.
 const COMPILED: [&str; 4] = ["consolidated", "ebin", "include", "priv"];
-/// Where mix notes what it has compiled.
+/// The directory of mix's manifests.
 const MANIFESTS: &str = ".mix";
-/// Among these, when dependencies were last compiled, which they are not again.
+/// The manifest whose time says when dependencies were last compiled. They aren't compiled again.
 const OF_DEPENDENCIES: &str = "compile.lock";
 /// The same for all applications of an umbrella, in `_build/MIX_ENV`.
 const COMPILED_TOGETHER: [&str; 2] = [".mix", "consolidated"];
@@ -44,18 +40,18 @@ const LOCK: &str = "mix.lock";
 #[derive(Default)]
 pub(crate) struct Compilation {
     state: Mutex<State>,
-    /// Compiling and installing packages take turns, to tell whose files are whose.
+    /// Whether compiling and installing packages take turns.
     one_by_one: AtomicBool,
     turn: Mutex<()>,
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// What the last build kept.
-    last: Option<Generated>,
-    /// Files of the last build that came back.
+    pub(super) last: Option<Generated>,
+    /// Files restored from the last build.
     restored: BTreeSet<PathBuf>,
-    from_scratch: Option<Whose>,
+    pub(super) from_scratch: Option<Scope>,
     /// By commands that compile, and the app when they had ended.
     compiled: Option<(Touched, Entries)>,
     /// By compiling dependencies before that.
@@ -64,20 +60,22 @@ struct State {
     installed: Touched,
     installs_ended: bool,
     installs_skipped: bool,
-    now: Generated,
+    /// What hooks created in the last build while they compiled the app, and not in this one.
+    pub(super) missing_of_hooks: BTreeSet<PathBuf>,
+    pub(super) now: Generated,
     /// Copies of the files, as compiling left them.
     aside: Option<TempDir>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whose {
+pub(super) enum Scope {
     /// The app, umbrella children and path dependencies.
-    Own,
-    Everybodys,
+    App,
+    Everything,
 }
 
 impl Build<'_> {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         let lock = self.compilation.state.lock();
         lock.unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,8 +84,8 @@ impl Build<'_> {
         format!("{}.json", self.kept_as("generated"))
     }
 
-    /// Waits until the other has ended, of compiling and installing packages, where their files
-    /// have to be told apart.
+    /// Keeps compiling and installing packages apart where it isn't known which of them creates a
+    /// file.
     pub(crate) fn turn(&self) -> Option<MutexGuard<'_, ()>> {
         let compilation = &self.compilation;
         let taken = || {
@@ -123,7 +121,7 @@ impl Build<'_> {
         let mut key = self.build_key()?;
         key.extend(
             [
-                ("the plan", salted.value(&how)),
+                ("hooks and assets", salted.value(&how)),
                 ("Node.js", node.unwrap_or_default()),
                 ("Mixpack", VERSION.to_owned()),
             ]
@@ -140,8 +138,9 @@ impl Build<'_> {
         let sources = Sources::of(&entries, self.pushed.get().unwrap_or(&unknown))?;
         let key = self.generated_key()?;
         let last = self.last_generated();
-        if self.restored.load(Ordering::SeqCst) {
-            match self.why_from_scratch(last.as_ref(), &key, &sources)? {
+        let is_decided = self.state().from_scratch.is_some();
+        if self.restored.load(Ordering::SeqCst) && !is_decided {
+            match self.why_from_scratch(last.as_ref(), &key, (&sources, &entries))? {
                 Some(why) => self.compile_from_scratch(&why)?,
                 None => self.restore_generated(last.as_ref(), &sources, &entries)?,
             }
@@ -162,12 +161,15 @@ impl Build<'_> {
         &self,
         last: Option<&Generated>,
         key: &Key,
-        sources: &Sources,
+        (sources, entries): (&Sources, &Entries),
     ) -> Result<Option<String>, Error> {
         let Some(last) = last else {
             let why = "the build cache doesn't say which files compiling creates";
             return Ok(Some(why.to_owned()));
         };
+        if let Some(why) = self.missing_of_hooks(last, entries) {
+            return Ok(Some(why));
+        }
         let variables = self.changed_variables()?;
         let changed = || {
             let variable = variables.first().map(|name| format!("{name} changed"));
@@ -217,25 +219,25 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// A command of the app may do more than compile it, so it begins without anything.
-    fn compile_from_scratch(&self, why: &str) -> Result<(), Error> {
-        let whose = if self.plan.hooks.hook_compile.is_some() {
-            Whose::Everybodys
+    /// A command that replaces `mix compile` may do more than that, so it begins without anything.
+    pub(super) fn compile_from_scratch(&self, why: &str) -> Result<(), Error> {
+        let scope = if self.plan.hooks.hook_compile.is_some() {
+            Scope::Everything
         } else {
-            Whose::Own
+            Scope::App
         };
         let log = self.means.log.step("Removing compiled code");
         log.detail(&format!("compiling the app from scratch: {why}"));
-        self.remove_compiled(whose)
+        self.remove_compiled(scope)
     }
 
-    fn remove_compiled(&self, whose: Whose) -> Result<(), Error> {
-        // What waits may have loaded some of it.
+    fn remove_compiled(&self, scope: Scope) -> Result<(), Error> {
+        // The VM that waits for commands may have loaded some of it.
         self.end_session();
         let env = self.in_app(&format!("_build/{}", self.plan.mix_env.value));
         let env = self.seen(env);
-        self.state().from_scratch = Some(whose);
-        if whose == Whose::Everybodys {
+        self.state().from_scratch = Some(scope);
+        if scope == Scope::Everything {
             if env.is_dir() {
                 tree::clear(&env)?;
             }
@@ -272,19 +274,24 @@ impl Build<'_> {
     }
 
     /// Removes all compiled code where the app's own was compiled from scratch and something of the
-    /// last build was not generated again: a dependency may have done that. `before` is the app when
-    /// compiling began.
+    /// last build was not generated again: a dependency may have done that. `before` and `now` are the
+    /// app when compiling began and has ended.
     pub(crate) fn must_compile_everything(
         &self,
         before: &Entries,
+        now: &Entries,
         log: &StepLog<'_>,
     ) -> Result<bool, Error> {
         let missing = {
             let state = self.state();
             let last = state.last.as_ref();
-            let last = last.filter(|_| state.from_scratch == Some(Whose::Own));
-            let now = self.entries()?;
-            last.and_then(|last| last.missing(before, &now).map(Path::to_owned))
+            let last = last.filter(|_| state.from_scratch == Some(Scope::App));
+            let of_hooks = state.missing_of_hooks.iter();
+            let of_hooks = of_hooks
+                .map(PathBuf::as_path)
+                .find(|path| !now.contains_key(*path));
+            let missing = last.and_then(|last| last.missing(before, now).or(of_hooks));
+            missing.map(Path::to_owned)
         };
         let Some(path) = missing else {
             return Ok(false);
@@ -294,7 +301,7 @@ impl Build<'_> {
              not now",
             path.display()
         ));
-        self.remove_compiled(Whose::Everybodys)?;
+        self.remove_compiled(Scope::Everything)?;
         Ok(true)
     }
 
@@ -311,52 +318,7 @@ impl Build<'_> {
         created.into_iter().find(is_code)
     }
 
-    /// Runs a hook. One that compiles the app, as each task of its own does, and creates files makes it
-    /// impossible to tell which of them it would create if nothing were compiled.
-    pub(crate) fn watched_hook(
-        &self,
-        key: &'static str,
-        asked: Option<&Asked>,
-    ) -> Result<(), Error> {
-        if asked.is_none() {
-            return Ok(());
-        }
-        let before = self.entries()?;
-        let begun = self.last_compiled();
-        self.hook(key, asked)?;
-        let touched = Touched::between(&before, &self.entries()?);
-        let first = touched.paths().next().cloned();
-        if let Some(path) = first.filter(|_| self.last_compiled() > begun) {
-            let by_hook = (key.to_owned(), PathText(path));
-            self.state().now.by_hook.get_or_insert(by_hook);
-        }
-        Ok(())
-    }
-
-    /// When the newest module in `_build` was written.
-    fn last_compiled(&self) -> Option<SystemTime> {
-        let lib = format!("_build/{}/lib", self.plan.mix_env.value);
-        // APP/ebin/MODULE.beam
-        let walk = WalkDir::new(self.seen(self.in_app(&lib)))
-            .min_depth(3)
-            .max_depth(3);
-        let walk = walk.into_iter().filter_map(Result::ok);
-        let beams = walk.filter(|entry| entry.path().extension() == Some(OsStr::new("beam")));
-        let ebin = beams.filter(|entry| entry.path().parent().is_some_and(|p| p.ends_with("ebin")));
-        ebin.filter_map(|entry| entry.metadata().ok()?.modified().ok())
-            .max()
-    }
-
-    /// Why `_build` of the last build can't be used, if a hook compiles.
-    pub(crate) fn compiled_by_hook(&self) -> Option<String> {
-        let (hook, path) = self.last_generated()?.by_hook?;
-        let path = path.0.display();
-        Some(format!(
-            "{hook} compiles the app and creates or changes {path}"
-        ))
-    }
-
-    fn last_generated(&self) -> Option<Generated> {
+    pub(super) fn last_generated(&self) -> Option<Generated> {
         let note = self.workspace.store.read_note(&self.generated_note())?;
         serde_json::from_str(&note).ok()
     }
@@ -381,9 +343,8 @@ impl Build<'_> {
         Ok(path)
     }
 
-    /// To be called when compiling has ended. `before` is the app when it began.
-    pub(crate) fn compiled(&self, before: &Entries) -> Result<(), Error> {
-        let after = self.entries()?;
+    /// To be called when compiling has ended. `before` and `after` are the app when it began and now.
+    pub(crate) fn compiled(&self, before: &Entries, after: Entries) -> Result<(), Error> {
         let of_installers = |path: &PathBuf| self.is_of_installers(path);
         let touched = Touched::between(before, &after).without(of_installers);
         self.state().compiled = Some((touched, after));
@@ -449,6 +410,7 @@ impl Build<'_> {
             let left = entry.map(generated::content_of);
             now.changed.insert(PathText(path.clone()), left);
         }
+        now.by_hook = state.made_by_compiling_in_hook(&touched);
         let aside = tempfile::tempdir()
             .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
         self.set_aside(&files, &after, aside.path(), &mut now);
@@ -519,7 +481,7 @@ impl Build<'_> {
             }
             _ => store.drop_state(&name)?,
         }
-        if let Some(why) = now.cannot_come_back() {
+        if let Some(why) = now.why_not_restorable() {
             log.detail(&format!("each build compiles the app from scratch: {why}"));
         }
         let note = self.generated_note();

@@ -122,27 +122,27 @@ impl Build<'_> {
     pub(crate) fn compile(&self) -> Result<(), Error> {
         let turn = self.turn();
         let before = self.entries()?;
-        let mut log = self.run_compiler(&before)?;
-        if self.must_compile_everything(&before, &log)? {
+        let (mut log, mut after) = self.run_compiler(&before)?;
+        if self.must_compile_everything(&before, &after, &log)? {
             drop(log);
-            log = self.run_compiler(&before)?;
+            (log, after) = self.run_compiler(&before)?;
         }
-        self.compiled(&before)?;
+        self.compiled(&before, after)?;
         drop(turn);
         self.try_start(&log)?;
         self.after_compile(log)
     }
 
-    /// `before` is the app before it ran.
-    fn run_compiler(&self, before: &Entries) -> Result<StepLog<'_>, Error> {
+    /// `before` is the app before it ran; gives the app as it is then.
+    fn run_compiler(&self, before: &Entries) -> Result<(StepLog<'_>, Entries), Error> {
         let begun = SystemTime::now();
         if self.plan.hooks.hook_compile.is_some() {
             self.hook("hook_compile", self.plan.hooks.hook_compile.as_ref())?;
             let log = self.means.log.step("Looking at the project");
             self.ask(&log, Doing::Answers, None)?;
             self.settle_path_deps(&log, begun)?;
-            self.compile_new_code(&log, before)?;
-            return Ok(log);
+            let after = self.compile_new_code(&log, before)?;
+            return Ok((log, after));
         }
         let log = self.means.log.step("Compiling");
         let command = if self.compile_anew.load(Ordering::SeqCst) {
@@ -153,9 +153,9 @@ impl Build<'_> {
         log.detail(&format!("$ {command}"));
         self.ask(&log, Doing::Compile, Some(command))?;
         self.settle_path_deps(&log, begun)?;
-        self.compile_new_code(&log, before)?;
+        let after = self.compile_new_code(&log, before)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
-        Ok(log)
+        Ok((log, after))
     }
 
     /// mix touches `compile.lock` when it has compiled other dependencies, and path dependencies
@@ -187,21 +187,22 @@ impl Build<'_> {
 
     /// Compiles code that modules have created while they were compiled: mix had listed the files
     /// before. That must not be left to the dyno.
-    fn compile_new_code(&self, log: &StepLog<'_>, before: &Entries) -> Result<(), Error> {
-        let mut before = before.clone();
+    fn compile_new_code(&self, log: &StepLog<'_>, before: &Entries) -> Result<Entries, Error> {
+        let mut now = self.entries()?;
+        let mut path = self.new_code(before, &now);
         // Code that creates other code each time is never done.
         for _ in 0..3 {
-            let now = self.entries()?;
-            let Some(path) = self.new_code(&before, &now) else {
+            let Some(new) = path else {
                 break;
             };
-            let path = path.display();
-            log.detail(&format!("again, for {path}, which compiling has created:"));
+            let new = new.display();
+            log.detail(&format!("again, for {new}, which compiling has created:"));
             log.detail("$ mix compile");
             self.mix(Doing::Compile, &[&["compile"]], "mix compile", log)?;
-            before = now;
+            let then = std::mem::replace(&mut now, self.entries()?);
+            path = self.new_code(&then, &now);
         }
-        Ok(())
+        Ok(now)
     }
 
     /// What hooks and asset steps build on, now that mix has said which tasks there are.

@@ -1,6 +1,7 @@
 //! The steps of a plan, by what they work on.
 
 pub(crate) mod bower;
+mod compiling_hooks;
 mod digested_files;
 mod executables;
 pub(crate) mod generated;

@@ -150,6 +150,11 @@ impl Build<'_> {
         self.restore_assets(&log)?;
         self.restore_executables()?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
+        // Each step's block is whole.
+        drop(log);
+        if self.restored.load(Ordering::SeqCst) {
+            self.begin_without_compiled()?;
+        }
         Ok(())
     }
 
@@ -158,9 +163,6 @@ impl Build<'_> {
         let unfinished = self.workspace.store.read_note(&self.unfinished());
         if unfinished.is_some_and(|text| !text.is_empty()) {
             return Some("the last build was stopped while it was kept".to_owned());
-        }
-        if let Some(why) = self.compiled_by_hook() {
-            return Some(why);
         }
         let now = SystemTime::now() + CLOCK_SLACK;
         compiled_at(place)
