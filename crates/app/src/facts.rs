@@ -18,6 +18,7 @@ use crate::shell_config::{self, Assignment};
 use crate::text_file::{self, Encoding};
 use crate::tool_versions::{self, Entry};
 use crate::version_files::{self, VersionEntry};
+use crate::webpack;
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -102,6 +103,8 @@ pub struct JsPackage {
     pub ignored_lockfiles: Vec<String>,
     /// The format that the first of them says it has; yarn 1, npm and bun say none.
     pub lock_format: Option<String>,
+    /// The version of webpack that is installed, where that can be told.
+    pub webpack: Option<String>,
 }
 
 /// A mix project in the app's folder: the root, an umbrella child, or a path dependency.
@@ -375,12 +378,16 @@ fn package(
     } else {
         (lockfiles, Vec::new())
     };
-    let lock_format = match lockfiles.first() {
-        Some(name) => optional(dir, &join(folder, name))?
-            .and_then(|text| package_manager::lock_format(name, &text)),
+    let lock = match lockfiles.first() {
+        Some(name) => optional(dir, &join(folder, name))?.map(|text| (name, text)),
         None => None,
     };
+    let lock_format = lock
+        .as_ref()
+        .and_then(|(name, text)| package_manager::lock_format(name, text));
+    let lock = lock.as_ref().map(|(_, text)| text.as_str());
     Ok(Some(JsPackage {
+        webpack: webpack::installed(&json, lock),
         dir: folder.to_owned(),
         json,
         node,

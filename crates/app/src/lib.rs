@@ -6,7 +6,6 @@
 
 pub mod app_dir;
 pub mod assignment_typo;
-mod brunch;
 mod buildpacks;
 pub mod detect;
 pub mod facts;
@@ -18,6 +17,7 @@ pub mod mistyped;
 pub mod mix_exs;
 pub mod mix_lock;
 mod node_use;
+mod old_builders;
 mod origin;
 mod package_json;
 pub mod package_manager;
@@ -29,6 +29,7 @@ mod tests_only;
 pub mod text_file;
 mod tool_versions;
 mod version_files;
+mod webpack;
 mod wishes;
 
 pub use facts::Facts;

@@ -8,6 +8,7 @@ use crate::app_dir;
 use crate::facts::{ConfigFile, Facts};
 use crate::origin::{Asked, Origin};
 use crate::shell_config::{Assignment, Value};
+use crate::webpack;
 use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -60,6 +61,8 @@ pub struct Settings {
     pub reuse_assets: bool,
     /// Whether the log has everything that tools say.
     pub verbose: bool,
+    /// `NODE_OPTIONS` turns on what OpenSSL 3 has turned off.
+    pub legacy_openssl: bool,
     /// Variables that the config files export to every command.
     pub exported: Vec<(String, String)>,
     /// Their other assignments, which hooks could always see.
@@ -82,6 +85,9 @@ pub(crate) const SLIM: &str = "MIXPACK_SLIM";
 pub(crate) const REUSE_ASSETS: &str = "MIXPACK_REUSE_ASSETS";
 /// The config var that has everything printed that tools say.
 pub(crate) const VERBOSE: &str = "MIXPACK_VERBOSE";
+
+/// Node's own config var, for options of the VM.
+const NODE_OPTIONS: &str = "NODE_OPTIONS";
 
 /// All config vars of ours that are read here.
 pub(crate) const CONFIG_VARS: [&str; 7] = [
@@ -167,6 +173,7 @@ impl Settings {
                 .map(|line| (line.name.clone(), text(&line.value)))
                 .collect()
         };
+        let exported: Vec<(String, String)> = others(true);
         let merged = Self {
             erlang_version: elixir_key("erlang_version"),
             elixir_version: elixir_key("elixir_version"),
@@ -206,7 +213,13 @@ impl Settings {
                 .or_else(|| defaulted("reuse_assets"))
                 .is_none_or(|asked| asked.value != "false"),
             verbose: yes(of_var(VERBOSE)),
-            exported: others(true),
+            legacy_openssl: exported
+                .iter()
+                .filter(|(name, _)| name == NODE_OPTIONS)
+                .map(|(_, value)| value.clone())
+                .chain(config_var(NODE_OPTIONS))
+                .any(|value| value.contains(webpack::LEGACY)),
+            exported,
             shell_variables: others(false),
             set: Vec::new(),
         };

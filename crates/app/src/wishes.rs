@@ -1,7 +1,7 @@
 //! What the app asks for, tool by tool: the first source that answers.
 
-use crate::brunch::Brunch;
 use crate::facts::{Facts, join};
+use crate::old_builders::OldBuilder;
 use crate::origin::{Asked, Origin};
 use crate::settings::Settings;
 use crate::tool_versions;
@@ -20,7 +20,7 @@ pub(crate) struct Wishes {
     /// A range of Node that has no upper end: it excludes, it does not ask.
     pub node_range: Option<(Asked, NodeRange)>,
     /// The builder of the assets that cannot do with every Node.
-    pub(crate) brunch: Option<Brunch>,
+    pub(crate) old_builder: Option<OldBuilder>,
     /// What was asked for and only means something on the machine of the one who wrote it.
     pub skipped: Vec<(Tool, Asked)>,
 }
@@ -68,9 +68,11 @@ impl Wishes {
         Self {
             erlang,
             elixir,
-            brunch: assets
+            old_builder: assets
                 .iter()
-                .find_map(|dir| Brunch::of(facts.package_in(dir)?)),
+                .filter_map(|dir| OldBuilder::of(facts.package_in(dir)?))
+                .filter(|builder| !builder.needs_legacy_openssl() || !settings.legacy_openssl)
+                .min_by_key(OldBuilder::newest_node),
             node_range: node_range.filter(|_| node.is_none()),
             node,
             elixir_requirements: requirements(facts),

@@ -114,6 +114,7 @@ mod tests {
             lockfiles: lockfile.into_iter().map(str::to_owned).collect(),
             ignored_lockfiles: Vec::new(),
             lock_format: None,
+            webpack: None,
         }
     }
 

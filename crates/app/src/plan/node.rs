@@ -34,30 +34,29 @@ fn choose_node(
     last: &LastBuild,
 ) -> Result<Choice<NodeVersion>, PlanError> {
     let range = wishes.node_range.as_ref();
-    let brunch = wishes.brunch.as_ref();
-    let allowed = |version: &NodeVersion| {
-        range.is_none_or(|(_, range)| range.matches(version))
-            && brunch.is_none_or(|brunch| brunch.runs_on(version))
-    };
+    let builder = wishes.old_builder.as_ref();
+    let in_range = |version: &NodeVersion| range.is_none_or(|(_, range)| range.matches(version));
     let Some(asked) = &wishes.node else {
         let kept = last.node.as_deref().and_then(|kept| {
             let request = NodeRequest::parse(kept).ok()?;
             let release = index.choose(&request, target.arch).ok()?;
-            allowed(&release.version).then_some(release)
+            let ran = builder.is_none_or(|builder| builder.ran_on(&release.version));
+            (ran && in_range(&release.version)).then_some(release)
         });
         if let Some(release) = kept {
             return Ok(node_choice(&release.version, None, Origin::LastBuild));
         }
-        let for_brunch = brunch.and_then(|brunch| {
+        let for_builder = builder.and_then(|builder| {
             let mut releases = index
                 .releases()
                 .iter()
                 .filter(|release| release.lts.is_some() && release.archs.contains(&target.arch));
-            let release = releases.find(|release| allowed(&release.version))?;
-            let source = Origin::Default(brunch.reason());
+            let runs = |version| builder.runs_on(version) && in_range(version);
+            let release = releases.find(|release| runs(&release.version))?;
+            let source = Origin::Default(builder.reason());
             Some(node_choice(&release.version, None, source))
         });
-        if let Some(choice) = for_brunch {
+        if let Some(choice) = for_builder {
             return Ok(choice);
         }
         return match range {

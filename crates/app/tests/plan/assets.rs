@@ -3,6 +3,7 @@
 use super::{Case, ELIXIR_CONFIG, PACKAGE, PHOENIX, SCRIPTS, STATIC_CONFIG, case, umbrella};
 use app::plan::{self, AssetBuild, PlanError, StepName};
 use app::{Asked, Origin};
+use versions::node::NodeIndex;
 
 #[track_caller]
 fn asset_build(files: &[(&str, &str)]) -> AssetBuild {
@@ -243,6 +244,41 @@ fn an_old_brunch_gets_the_newest_node_that_it_runs_on() {
     };
     assert_eq!(range(">=18"), of_brunch_2);
     assert!(range(">=24").starts_with("24.4.0 "), "{}", range(">=24"));
+}
+
+#[test]
+fn an_old_webpack_gets_the_newest_node_whose_openssl_has_md4() {
+    const NODE: &str = r#"[
+      {"version": "v24.4.0", "lts": "Krypton", "files": ["linux-x64"]},
+      {"version": "v18.20.8", "lts": "Hydrogen", "files": ["linux-x64"]},
+      {"version": "v17.9.1", "lts": false, "files": ["linux-x64"]},
+      {"version": "v16.20.2", "lts": "Gallium", "files": ["linux-x64"]}
+    ]"#;
+    let with = |package: &str, lock: &str| {
+        let mut case = case(&[("assets/package.json", package), ("assets/yarn.lock", lock)]);
+        case.lists.node = Some(NodeIndex::parse(NODE).expect("an index"));
+        case
+    };
+    let old = "{\"devDependencies\":{\"webpack\":\"^4.41.5\"}}";
+    let locked = |version: &str| format!("webpack@^4.41.5:\n  version \"{version}\"\n");
+    let for_webpack = "16.20.2 (default: newest that webpack 4.46.0 runs on)";
+    let newest = "24.4.0 (default: newest LTS)";
+    let old_one = || with(old, &locked("4.46.0"));
+    assert_eq!(old_one().tools()[2], for_webpack);
+    assert_eq!(with(old, &locked("4.47.0")).tools()[2], newest);
+    // Where it has been built with a newer one, or is asked for, that counts.
+    let last = old_one().last("27.3.4", "1.18.3", Some("24.4.0"));
+    assert_eq!(last.tools()[2], "24.4.0 (the last build)");
+    let asked = old_one().var("node_version", "24");
+    assert_eq!(asked.tools()[2], "24.4.0 (config var node_version)");
+    let legacy = old_one().var(
+        "NODE_OPTIONS",
+        "--max-old-space-size=2048 --openssl-legacy-provider",
+    );
+    assert_eq!(legacy.tools()[2], newest);
+    let range = "{\"engines\":{\"node\":\">=18\"},\"devDependencies\":{\"webpack\":\"^4.41.5\"}}";
+    let range = with(range, &locked("4.46.0")).tools()[2].clone();
+    assert!(range.starts_with("24.4.0 "), "{range}");
 }
 
 #[test]

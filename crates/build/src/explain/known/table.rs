@@ -530,10 +530,10 @@ pub(super) const TABLE: &[Known] = &[
         )],
         title: "this webpack does not run on Node.js 17 and newer",
         cause: &[
-            "webpack up to 4.46 uses a hash (md4) that the OpenSSL of these versions does not have.",
+            "webpack up to 4.46, and 5.0 to 5.60, use a hash (md4) that the OpenSSL of these versions doesn't have.",
         ],
         cure: &[
-            "webpack 4.47 and 5 do not need it:",
+            "webpack 4.47 and 5.61 don't need it:",
             "  npm install --save-dev webpack@4.47.0",
             "Until then:",
             "  heroku config:set NODE_OPTIONS=--openssl-legacy-provider",

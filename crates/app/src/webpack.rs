@@ -1,0 +1,173 @@
+//! The webpack that builds the assets.
+
+use crate::package_json::PackageJson;
+use versions::node::{NodeRequest, NodeVersion};
+
+/// Of each line the first release that does without md4, which OpenSSL 3 has no more: 4.47.0 and
+/// 5.61.0 compute it themselves.
+const WITHOUT_MD4: [&str; 2] = ["4.47.0", "5.61.0"];
+/// In scripts, or in `NODE_OPTIONS`: Node.js 17 and newer have md4 all the same.
+pub(crate) const LEGACY: &str = "--openssl-legacy-provider";
+
+/// The version of webpack that is installed: the locked one, else the least that an exact range
+/// asks for. `None` where it can be any, or where the scripts give it its md4.
+pub(crate) fn installed(json: &PackageJson, lock: Option<&str>) -> Option<String> {
+    if json.scripts.values().any(|script| script.contains(LEGACY)) {
+        return None;
+    }
+    let range = json.requires("webpack");
+    let locked = lock.map(locked).unwrap_or_default();
+    let Some(range) = range else {
+        // That of a tool such as react-scripts, if it is the only one.
+        let all_need_it = locked.iter().all(|version| needs_md4(version));
+        return locked.into_iter().next().filter(|_| all_need_it);
+    };
+    // npm reads all ranges in the same way.
+    let parsed = NodeRequest::parse(range).ok()?;
+    let matches = |version: &str| {
+        NodeVersion::parse(version).is_ok_and(|version| match &parsed {
+            NodeRequest::Exact(exact) => *exact == version,
+            NodeRequest::Range(range) => range.matches(&version),
+            _ => true,
+        })
+    };
+    if let Some(version) = locked.iter().find(|version| matches(version)) {
+        return Some(version.clone());
+    }
+    let newer = WITHOUT_MD4.iter().any(|version| matches(version)) || matches("5.999.0");
+    let exact = range.trim_start_matches(['^', '~', '=', 'v']);
+    (!newer && NodeVersion::parse(exact).is_ok()).then(|| exact.to_owned())
+}
+
+/// Whether a version of webpack hashes with md4.
+pub(crate) fn needs_md4(version: &str) -> bool {
+    let mut numbers = version.split('.').map_while(|n| n.parse::<u32>().ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(major), Some(minor)) => (major, minor) < (4, 47) || major == 5 && minor < 61,
+        _ => false,
+    }
+}
+
+/// The versions of webpack in a lockfile of any package manager.
+fn locked(lock: &str) -> Vec<String> {
+    let mut versions = Vec::new();
+    let mut lines = lock.lines().peekable();
+    while let Some(line) = lines.next() {
+        let line = line.trim();
+        let key = line.trim_start_matches(['"', '\'', '/']);
+        // npm: `"node_modules/webpack": {`, `"webpack": {`; pnpm: `webpack:`
+        let heads = ["node_modules/webpack\": {", "webpack\": {", "webpack:"];
+        // yarn: `webpack@^4.1, webpack@^4.2:`, `"webpack@npm:^4.1":`
+        let of_yarn = key.starts_with("webpack@") && key.ends_with(':');
+        if heads.contains(&key) || of_yarn {
+            let next = lines.peek().map(|line| line.trim());
+            versions.extend(next.and_then(version_of));
+        }
+        // pnpm: `/webpack@4.46.0:`; bun: `"webpack": ["webpack@4.46.0", …]`
+        let named = line.match_indices("webpack@").filter(|(at, _)| {
+            let before = line[..*at].chars().next_back();
+            before.is_none_or(|c| "\"'/[ ".contains(c))
+        });
+        for (at, mark) in named {
+            versions.extend(leading_version(&line[at + mark.len()..]));
+        }
+        // Older pnpm: `/webpack/4.46.0:`
+        if let Some(rest) = line.strip_prefix("/webpack/") {
+            versions.extend(leading_version(rest));
+        }
+    }
+    versions.dedup();
+    versions
+}
+
+/// `"version": "4.46.0",`, `version "4.46.0"`, `version: 4.46.0(…)`.
+fn version_of(line: &str) -> Option<String> {
+    let rest = line.trim_start_matches('"').strip_prefix("version")?;
+    leading_version(rest.trim_start_matches(['"', ':', ' ']))
+}
+
+/// A whole version that a text begins with.
+fn leading_version(text: &str) -> Option<String> {
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.'));
+    let version = &text[..end.unwrap_or(text.len())];
+    (version.split('.').count() == 3 && NodeVersion::parse(version).is_ok())
+        .then(|| version.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(package: &str, lock: Option<&str>) -> Option<String> {
+        installed(&PackageJson::parse(package).unwrap(), lock)
+    }
+
+    #[test]
+    fn md4_is_needed_before_4_47_and_from_5_0_to_5_60() {
+        for (version, needs) in [
+            ("3.12.0", true),
+            ("4.41.5", true),
+            ("4.46.0", true),
+            ("4.47.0", false),
+            ("5.0.0", true),
+            ("5.60.0", true),
+            ("5.61.0", false),
+            ("6.0.0", false),
+            ("latest", false),
+        ] {
+            assert_eq!(needs_md4(version), needs, "{version}");
+        }
+    }
+
+    #[test]
+    fn the_locked_version_is_the_one_that_the_package_asks_for() {
+        let package = r#"{"devDependencies": {"webpack": "^4.41.5"}}"#;
+        for lock in [
+            "{\"packages\": {\n    \"node_modules/webpack\": {\n      \"version\": \"4.46.0\",\n",
+            "{\"dependencies\": {\n    \"webpack\": {\n      \"version\": \"4.46.0\",\n",
+            "webpack@^4.41.5:\n  version \"4.46.0\"\n",
+            "\"webpack@npm:^4.41.5\":\n  version: 4.46.0\n",
+            "  /webpack@4.46.0(webpack-cli@3.3.12):\n    resolution: {}\n",
+            "  /webpack/4.46.0:\n    resolution: {}\n",
+            "    \"webpack\": [\"webpack@4.46.0\", \"\", {}],\n",
+            "webpack@^5.1.0:\n  version \"5.90.0\"\nwebpack@^4.41.5:\n  version \"4.46.0\"\n",
+        ] {
+            assert_eq!(of(package, Some(lock)).as_deref(), Some("4.46.0"), "{lock}");
+        }
+        let newer = "webpack@^4.41.5:\n  version \"4.47.0\"\n";
+        assert_eq!(of(package, Some(newer)).as_deref(), Some("4.47.0"));
+        let others = "webpack-cli@^3.3.2:\n  version \"3.3.12\"\n\"@x/webpack@^4.41.5\":\n  version \"4.41.5\"\n";
+        assert_eq!(of(package, Some(others)), None);
+    }
+
+    #[test]
+    fn a_range_counts_where_no_newer_version_satisfies_it() {
+        let asked = |range: &str| {
+            of(
+                &format!("{{\"dependencies\": {{\"webpack\": \"{range}\"}}}}"),
+                None,
+            )
+        };
+        for (range, version) in [
+            ("4.46.0", Some("4.46.0")),
+            ("~4.46.0", Some("4.46.0")),
+            ("~5.24.1", Some("5.24.1")),
+            ("^3.5.0", Some("3.5.0")),
+            ("^4.41.5", None),
+            ("^5.0.0", None),
+            ("latest", None),
+        ] {
+            assert_eq!(asked(range).as_deref(), version, "{range}");
+        }
+    }
+
+    #[test]
+    fn a_webpack_of_a_tool_counts_and_one_that_is_given_md4_does_not() {
+        let lock = "webpack@4.44.2:\n  version \"4.44.2\"\n";
+        assert_eq!(of("{}", Some(lock)).as_deref(), Some("4.44.2"));
+        let two = format!("{lock}webpack@^5:\n  version \"5.90.0\"\n");
+        assert_eq!(of("{}", Some(&two)), None);
+        let legacy = r#"{"scripts": {"deploy": "NODE_OPTIONS=--openssl-legacy-provider webpack"}, "dependencies": {"webpack": "4.46.0"}}"#;
+        assert_eq!(of(legacy, Some(lock)), None);
+    }
+}
