@@ -41,7 +41,14 @@ impl Case {
         if let Some(path) = path {
             command.env("PATH", path);
         }
-        command.output().unwrap()
+        loop {
+            let output = command.output().unwrap();
+            // While another test forks, it holds the script that was just written.
+            if !String::from_utf8_lossy(&output.stderr).contains("Text file busy") {
+                return output;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
     }
 
     fn git(&self, folder: &str, words: &[&str]) -> Output {
