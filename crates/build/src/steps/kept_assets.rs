@@ -58,7 +58,7 @@ impl Build<'_> {
         let mut key = self.build_key()?;
         key.extend(
             [
-                ("the app's files", pushed.digest()),
+                ("the app's files", salted.value(pushed.digest().as_bytes())),
                 ("the environment", environment),
                 ("Node.js", node.unwrap_or_default()),
                 ("how they are built", how),

@@ -267,7 +267,8 @@ impl Build<'_> {
         self.save_assets(log)?;
         self.save_variables()?;
         let unknown = Sources::default();
-        let sources = Sources::of(&self.entries()?, self.pushed.get().unwrap_or(&unknown))?;
+        let pushed = self.pushed.get().unwrap_or(&unknown);
+        let sources = Sources::of(&self.entries()?, pushed)?.unchanged_from(pushed);
         let note = self.sources();
         store.write_note(&note, &sources.to_json(&note)?)?;
         Ok(store.forget_unused()?)
