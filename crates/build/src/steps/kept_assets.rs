@@ -3,7 +3,7 @@
 
 use crate::app_tree::Entries;
 use crate::command::Env;
-use crate::digest::tells_builds_apart;
+use crate::digest::{Salted, tells_builds_apart};
 use crate::error::Error;
 use crate::json;
 use crate::log::StepLog;
@@ -50,6 +50,7 @@ impl Build<'_> {
         if !told || plan.assets.is_empty() {
             return Ok(None);
         }
+        let salted = Salted::of(self.workspace.store)?;
         let env = self.seen_by_the_app();
         let variables = self
             .workspace
@@ -59,7 +60,7 @@ impl Build<'_> {
         let mut key = self.build_key()?;
         key.extend(
             [
-                ("the app's files", pushed.digest()),
+                ("the app's files", salted.value(pushed.digest().as_bytes())),
                 ("Node.js", node.unwrap_or_default()),
                 ("how they are built", how),
                 ("Mixpack", VERSION.to_owned()),
