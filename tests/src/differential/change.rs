@@ -138,6 +138,8 @@ pub enum Variable {
     KnobsRegion,
     /// Read when the assets are built.
     ApiUrl,
+    /// Read by the compiler, which leaves out some of what it would write.
+    CompilerOptions,
     /// Not read.
     Unused,
     /// What the shell buildpacks call `BUILD_DIR`, with another value in each build.
@@ -158,6 +160,8 @@ pub enum Setting {
     Release,
     /// Without removing anything from the slug.
     KeepAll,
+    /// esbuild 0.25.3 of the npm registry instead of 0.25.4.
+    OldEsbuild,
 }
 
 /// A build that does not get to its end.
@@ -235,9 +239,10 @@ fn dependency() -> impl Strategy<Value = Dependency> {
 }
 
 fn variable() -> impl Strategy<Value = Variable> {
-    use Variable::{ApiUrl, Banner, BuildDir, KnobsRegion, Unused};
+    use Variable::{ApiUrl, Banner, BuildDir, CompilerOptions, KnobsRegion, Unused};
     prop_oneof![
         Just(Banner),
+        Just(CompilerOptions),
         Just(KnobsRegion),
         Just(ApiUrl),
         Just(Unused),
@@ -246,8 +251,9 @@ fn variable() -> impl Strategy<Value = Variable> {
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
-    use Setting::{KeepAll, OldElixir, OldNode, OtpPatch, Release, Staging};
+    use Setting::{KeepAll, OldElixir, OldEsbuild, OldNode, OtpPatch, Release, Staging};
     prop_oneof![
+        2 => Just(OldEsbuild),
         2 => Just(Staging),
         2 => Just(OtpPatch),
         1 => Just(OldElixir),

@@ -79,11 +79,15 @@ impl Subject {
                     Variable::Banner => "BANNER",
                     Variable::KnobsRegion => "KNOBS_REGION",
                     Variable::ApiUrl => "API_URL",
+                    Variable::CompilerOptions => "ERL_COMPILER_OPTIONS",
                     Variable::Unused => "UNUSED",
                     Variable::BuildDir => "BUILD_DIR",
                 };
                 if self.variables.remove(name).is_none() || value.is_some() {
-                    let value = format!("value-{}", value.unwrap_or_default());
+                    let value = match variable {
+                        Variable::CompilerOptions => "deterministic".to_owned(),
+                        _ => format!("value-{}", value.unwrap_or_default()),
+                    };
                     self.variables.insert(name.to_owned(), value);
                 }
             }
@@ -323,6 +327,16 @@ impl Subject {
             config.push_str(ESBUILD_HOOK);
         }
         self.write(Path::new("elixir_buildpack.config"), &config);
+        let fixture = repository().join("fixtures/everything/assets");
+        let read = |name: &str| fs::read_to_string(fixture.join(name)).expect("the fixture");
+        let mut package = read("package.json");
+        let mut lock = read("package-lock.json");
+        if is(Setting::OldEsbuild) {
+            package = package.replace("0.25.4", "0.25.3");
+            include_str!("package-lock.json").clone_into(&mut lock);
+        }
+        self.write(Path::new("assets/package.json"), &package);
+        self.write(Path::new("assets/package-lock.json"), &lock);
         let node = if is(Setting::OldNode) { 22 } else { 24 };
         let config = format!("node_version={node}\n");
         self.write(Path::new("phoenix_static_buildpack.config"), &config);
