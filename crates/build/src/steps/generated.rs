@@ -348,7 +348,7 @@ impl Build<'_> {
         let of_installers = |path: &PathBuf| self.is_of_installers(path);
         let touched = Touched::between(before, &after).without(of_installers);
         self.state().compiled = Some((touched, after));
-        self.both_have_ended()
+        self.when_both_have_ended()
     }
 
     /// To be called when packages have been installed, before anything of them is kept. Until
@@ -358,8 +358,8 @@ impl Build<'_> {
         let mut state = self.state();
         let of_installers = |path: &PathBuf| self.is_of_installers(path);
         state.installed.extend(touched.without(of_installers));
-        let has_ended = state.compiled.is_some() || state.aside.is_some();
-        let unclear = !has_ended && !self.takes_turns() && state.installed.paths().next().is_some();
+        let is_told_apart = state.aside.is_some() || self.takes_turns();
+        let unclear = !is_told_apart && state.installed.paths().next().is_some();
         self.note_installs(state.installed.paths(), unclear)
     }
 
@@ -376,20 +376,29 @@ impl Build<'_> {
 
     pub(crate) fn installs_ended(&self) -> Result<(), Error> {
         self.state().installs_ended = true;
-        self.both_have_ended()
+        self.when_both_have_ended()
     }
 
-    /// Sets generated files aside once compiling and installing packages have ended, before any other
-    /// command can change them.
-    fn both_have_ended(&self) -> Result<(), Error> {
-        let mut state = self.state();
-        let installs = self.plan.has(StepName::Javascript) && !state.installs_ended;
-        if installs || state.aside.is_some() {
-            return Ok(());
-        }
-        let Some((touched, after)) = state.compiled.take() else {
-            return Ok(());
+    /// Does what has to wait for both, compiling and installing packages: sets generated files aside
+    /// before any other command can change them, and brings files of earlier deploys back, which must
+    /// not be taken for those that either creates.
+    fn when_both_have_ended(&self) -> Result<(), Error> {
+        let compiled = {
+            let mut state = self.state();
+            let waits = self.plan.has(StepName::Javascript) && !state.installs_ended;
+            state.compiled.take_if(|_| !waits)
         };
+        match compiled {
+            Some((touched, after)) => {
+                self.tell_apart(&touched, &after)?;
+                self.restore_digested()
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn tell_apart(&self, touched: &Touched, after: &Entries) -> Result<(), Error> {
+        let mut state = self.state();
         let of_installs: BTreeSet<&PathBuf> = state.installed.paths().collect();
         let unclear = touched.paths().find(|path| of_installs.contains(path));
         let mut now = Generated {
@@ -410,10 +419,10 @@ impl Build<'_> {
             let left = entry.map(generated::content_of);
             now.changed.insert(PathText(path.clone()), left);
         }
-        now.by_hook = state.made_by_compiling_in_hook(&touched);
+        now.by_hook = state.made_by_compiling_in_hook(touched);
         let aside = tempfile::tempdir()
             .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-        self.set_aside(&files, &after, aside.path(), &mut now);
+        self.set_aside(&files, after, aside.path(), &mut now);
         if of_installs.iter().next().is_some() {
             self.note_installs(state.installed.paths(), now.unclear.is_some())?;
         }

@@ -32,6 +32,7 @@ impl Build<'_> {
             self.has_kept(StepName::Javascript);
             self.installs_skipped();
             log.detail("not needed: the assets are those of the last build");
+            drop(log);
             return self.installs_ended();
         }
         let turn = self.turn();
@@ -52,6 +53,8 @@ impl Build<'_> {
         }
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         drop(turn);
+        // Each step's block is whole.
+        drop(log);
         self.installs_ended()
     }
 

@@ -127,10 +127,14 @@ impl Build<'_> {
             drop(log);
             (log, after) = self.run_compiler(&before)?;
         }
-        self.compiled(&before, after)?;
+        if self.try_start(&log)? {
+            after = self.entries()?;
+        }
         drop(turn);
-        self.try_start(&log)?;
-        self.after_compile(log)
+        // Each step's block is whole.
+        drop(log);
+        self.keep_executables()?;
+        self.compiled(&before, after)
     }
 
     /// `before` is the app before it ran; gives the app as it is then.
@@ -203,14 +207,6 @@ impl Build<'_> {
             path = self.new_code(&then, &now);
         }
         Ok(now)
-    }
-
-    /// What hooks and asset steps build on, now that mix has said which tasks there are.
-    fn after_compile(&self, log: StepLog<'_>) -> Result<(), Error> {
-        // Each step's block is whole.
-        drop(log);
-        self.keep_executables()?;
-        self.restore_digested()
     }
 
     fn ask(&self, log: &StepLog<'_>, doing: Doing, shown: Option<&str>) -> Result<(), Error> {
