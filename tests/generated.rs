@@ -132,7 +132,7 @@ fn a_generated_file_with_the_value_of_a_config_var_is_not_kept() {
              isn't kept: it holds the value of GREETING",
         );
         assert!(!deploy.log().contains(VALUE));
-        let kept = files_with(&app.cache().join("mixpack/state/generated-prod"), VALUE);
+        let kept = files_with(app.cache(), VALUE);
         assert!(kept.is_empty(), "{kept:?}");
         assert_eq!(deploy.log().contains(FROM_SCRATCH), build == "second");
     }

@@ -5,13 +5,12 @@
 
 use crate::app_tree::{Entries, Entry, Kind};
 use crate::baked::Finders;
-use crate::digest::{hex, sha256_of};
+use crate::digest::{Salted, hex, sha256_of};
 use crate::json::PathText;
 use crate::sources::Sources;
 use crate::store::Key;
 use crate::tree::{self, Method, TreeError};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
 use std::os::unix::ffi::OsStrExt;
@@ -63,8 +62,8 @@ impl Touched {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Made {
     pub(crate) kind: Kind,
-    /// Of a file's bytes, in hex.
-    pub(crate) sha256: String,
+    /// A salted digest of a file's bytes.
+    pub(crate) digest: String,
     /// Where a link leads.
     pub(crate) target: Option<PathText>,
     /// As in chmod(1).
@@ -77,7 +76,7 @@ impl Made {
     fn of(entry: &Entry, target: Option<PathText>) -> Self {
         Self {
             kind: entry.kind,
-            sha256: String::new(),
+            digest: String::new(),
             target,
             mode: entry.mode,
             modified: entry.modified,
@@ -90,14 +89,15 @@ impl Made {
 pub(crate) struct Generated {
     /// What compiling depends on beside `sources`.
     pub(crate) key: Key,
-    /// The app when compiling began; only written down where something is generated.
+    /// The app when compiling began, with salted digests; only written down where something is
+    /// generated.
     pub(crate) sources: Sources,
     pub(crate) files: BTreeMap<PathText, Made>,
-    /// Files that were there before, pushed or created by a hook, and what compiling left: a digest, or
-    /// nothing where it removed them.
+    /// Files that were there before, pushed or created by a hook, and what compiling left: a salted
+    /// digest, or nothing where it removed them.
     pub(crate) changed: BTreeMap<PathText, Option<String>>,
-    /// A file that isn't kept, and why.
-    pub(crate) not_kept: Option<(PathText, String)>,
+    /// In words, a file that isn't kept, and why.
+    pub(crate) not_kept: Option<(String, String)>,
     /// A file that may be from compiling or from installing packages, which ran at the same time.
     pub(crate) unclear: Option<PathText>,
     /// What hooks that compile the app created, and which hook: it creates them in every build, or
@@ -113,7 +113,10 @@ impl Generated {
     /// Whether compiling does nothing outside of `_build` but what mix itself repeats when it has to.
     pub(crate) fn is_nothing(&self) -> bool {
         let is_tracked = |path: &PathText| is_tracked(&path.0, &self.sources);
-        self.files.keys().all(is_tracked) && self.changed.is_empty() && self.unclear.is_none()
+        self.files.keys().all(is_tracked)
+            && self.changed.is_empty()
+            && self.not_kept.is_none()
+            && self.unclear.is_none()
     }
 
     /// Why the files can't be restored, whatever they were generated from.
@@ -130,10 +133,10 @@ impl Generated {
             let path = path.0.display();
             format!("either compiling or installing JavaScript packages creates {path}")
         });
-        let not_kept = self.not_kept.as_ref().map(|(path, why)| {
-            let path = path.0.display();
-            format!("compiling creates {path}, which isn't kept: {why}")
-        });
+        let not_kept = self
+            .not_kept
+            .as_ref()
+            .map(|(path, why)| format!("compiling creates {path}, which isn't kept: {why}"));
         unclear.or(not_kept).or(changes)
     }
 
@@ -178,7 +181,7 @@ impl Generated {
     fn contents(&self) -> BTreeMap<&Path, String> {
         let files = self.files.iter().map(|(path, made)| {
             let executable = made.mode & 0o100 != 0 && made.kind == Kind::File;
-            let content = (made.kind, &made.sha256, &made.target, executable);
+            let content = (made.kind, &made.digest, &made.target, executable);
             (path.0.as_path(), format!("{content:?}"))
         });
         let changed = self.changed.iter();
@@ -210,8 +213,8 @@ pub(crate) fn is_tracked(path: &Path, sources: &Sources) -> bool {
             .any(|from| sources.has(&path.with_extension(from)))
 }
 
-/// What compiling left of a file that was there before, in a word that changes with its content.
-pub(crate) fn content_of(entry: &Entry) -> String {
+/// A digest of what compiling left of a file that was there before.
+pub(crate) fn content_of(entry: &Entry, salted: &Salted) -> String {
     let content = match entry.kind {
         Kind::File => sha256_of(&entry.place).ok(),
         Kind::Link => fs::read_link(&entry.place)
@@ -219,7 +222,8 @@ pub(crate) fn content_of(entry: &Entry) -> String {
             .map(|target| hex(target.as_os_str().as_bytes())),
         Kind::Folder => None,
     };
-    format!("{:?} {:o} {content:?}", entry.kind, entry.mode)
+    let content = format!("{:?} {:o} {content:?}", entry.kind, entry.mode);
+    salted.value(content.as_bytes())
 }
 
 /// Describes files that can't be read.
@@ -234,24 +238,46 @@ pub(crate) fn without_content(
     files.collect()
 }
 
-/// Reads files that were set aside: fills in their digests, and gives the first that holds a secret
-/// and whose it is.
+/// Reads files that were set aside: fills in their digests, and gives in words the first that holds a
+/// secret, and why it isn't kept.
 pub(crate) fn read(
     files: &mut BTreeMap<PathText, Made>,
     aside: &Path,
+    salted: &Salted,
     secrets: &Finders<'_>,
-) -> Result<Option<(PathText, String)>, TreeError> {
+) -> Result<Option<(String, String)>, TreeError> {
     let mut found = None;
-    for (path, made) in files.iter_mut().filter(|(_, made)| made.kind == Kind::File) {
+    for (path, made) in files {
         let place = aside.join(&path.0);
-        let bytes = fs::read(&place).map_err(TreeError::at(&place, "read"))?;
-        made.sha256 = hex(&Sha256::digest(&bytes));
+        let bytes = match (made.kind, &made.target) {
+            (Kind::File, _) => fs::read(&place).map_err(TreeError::at(&place, "read"))?,
+            (_, Some(target)) => target.0.as_os_str().as_bytes().to_vec(),
+            _ => Vec::new(),
+        };
+        made.digest = salted.value(&bytes);
         if found.is_none() {
             let name = secrets.first_in(&path.0, bytes);
-            found = name.map(|name| (path.clone(), name.to_owned()));
+            let why = name.map(|name| format!("it holds the value of {name}"));
+            found = why.map(|why| (path.0.display().to_string(), why));
         }
     }
     Ok(found)
+}
+
+/// What is kept where the name of a file holds a secret: none of the names.
+pub(crate) fn without_names(now: &Generated, secrets: &Finders<'_>) -> Option<Generated> {
+    let files = now.files.keys().chain(now.changed.keys());
+    let mut paths = files.chain(now.of_hooks.keys()).chain(&now.unclear);
+    let name = paths.find_map(|path| {
+        let bytes = path.0.as_os_str().as_bytes().to_vec();
+        secrets.first_in(Path::new(""), bytes)
+    })?;
+    let why = format!("its name holds the value of {name}");
+    Some(Generated {
+        key: now.key.clone(),
+        not_kept: Some(("a file".to_owned(), why)),
+        ..Generated::default()
+    })
 }
 
 /// Copies generated files to `to`, and describes them.
@@ -348,6 +374,7 @@ mod tests {
     use super::*;
     use crate::app_tree::entries_of;
     use crate::secrets::Secret;
+    use crate::store::{CacheDir, Store};
     use tempfile::TempDir;
 
     struct App(TempDir);
@@ -380,16 +407,23 @@ mod tests {
         }
     }
 
+    fn salted() -> Salted {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CacheDir::open(dir.path()).unwrap();
+        store.write_note("salt", &"5".repeat(32)).unwrap();
+        Salted::of(&store).unwrap()
+    }
+
     /// What is kept of files that compiling has just created, and where their copies are.
     fn kept(app: &App, before: &Entries, sources: Sources) -> (Generated, TempDir) {
         let after = app.entries();
         let aside = tempfile::tempdir().unwrap();
         let touched = Touched::between(before, &after);
         let mut files = set_aside(&touched.created, &after, aside.path()).unwrap();
-        read(&mut files, aside.path(), &Finders::of(&[])).unwrap();
+        read(&mut files, aside.path(), &salted(), &Finders::of(&[])).unwrap();
         let changed = touched.changed.into_iter();
         let changed = changed.map(|path| {
-            let left = after.get(&path).map(content_of);
+            let left = after.get(&path).map(|entry| content_of(entry, &salted()));
             (PathText(path), left)
         });
         let generated = Generated {
@@ -495,10 +529,7 @@ mod tests {
         let expected = "compiling changes VERSION".to_owned();
         assert_eq!(why(&changed, &sources), Some(expected));
         let not_kept = Generated {
-            not_kept: Some((
-                PathText("priv/x".into()),
-                "it holds the value of KEY".into(),
-            )),
+            not_kept: Some(("priv/x".into(), "it holds the value of KEY".into())),
             ..created.clone()
         };
         let expected = "compiling creates priv/x, which isn't kept: it holds the value of KEY";
@@ -561,9 +592,23 @@ mod tests {
             let aside = tempfile::tempdir().unwrap();
             let created = Touched::between(&before, &after).created;
             let mut files = set_aside(&created, &after, aside.path()).unwrap();
-            let found = read(&mut files, aside.path(), &Finders::of(&secrets)).unwrap();
-            let expected = (PathText("gen/x.gz".into()), "KEY".to_owned());
+            let finders = Finders::of(&secrets);
+            let found = read(&mut files, aside.path(), &salted(), &finders).unwrap();
+            let expected = (
+                "gen/x.gz".to_owned(),
+                "it holds the value of KEY".to_owned(),
+            );
             assert_eq!(found, Some(expected));
+            assert!(without_names(&Generated::default(), &finders).is_none());
         }
+        symlink("to/the-s3cret", app.at("gen/the-s3cret")).unwrap();
+        fs::remove_file(app.at("gen/x.gz")).unwrap();
+        let (mut generated, aside) = kept(&app, &before, app.sources());
+        let finders = Finders::of(&secrets);
+        let found = read(&mut generated.files, aside.path(), &salted(), &finders).unwrap();
+        assert!(found.is_some());
+        let without = without_names(&generated, &finders).unwrap();
+        assert!(!format!("{without:?}").contains("s3cret"));
+        assert!(!without.is_nothing());
     }
 }

@@ -8,7 +8,7 @@
 //! its manifest and has the size of before.
 
 use crate::app_tree::{Entries, Entry, Kind};
-use crate::digest::{hex, sha256_of};
+use crate::digest::{Salted, hex, sha256_of};
 use crate::json::{self, PathText};
 use crate::tree::TreeError;
 use serde::{Deserialize, Serialize};
@@ -114,6 +114,24 @@ impl Sources {
 
     pub(crate) fn has(&self, path: &Path) -> bool {
         self.0.contains_key(path)
+    }
+
+    /// The same with salted digests: a hook may have written a secret to a file.
+    pub(crate) fn salted(&self, salted: &Salted) -> Self {
+        let mut sources = self.clone();
+        for source in sources.0.values_mut() {
+            source.sha256 = salted.value(source.sha256.as_bytes());
+        }
+        sources
+    }
+
+    /// Those that are as in `pushed`: no digest of what a build has written is kept.
+    pub(crate) fn unchanged_from(mut self, pushed: &Self) -> Self {
+        self.0.retain(|path, source| {
+            let pushed = pushed.0.get(path);
+            pushed.is_some_and(|pushed| pushed.content() == source.content())
+        });
+        self
     }
 
     /// Whether this is the content, and mode, of a file or link.
@@ -234,6 +252,12 @@ mod tests {
         fs::write(changed, "old").unwrap();
         let same = Sources::of(&entries_of(new.path()), &pushed).unwrap();
         assert_eq!(same.digest(), sources.digest());
+        // What a build has written is not in a note.
+        let json = same.unchanged_from(&pushed).to_json("sources").unwrap();
+        assert!(
+            json.contains("mix.exs") && !json.contains("lib/a.ex"),
+            "{json}"
+        );
     }
 
     #[test]

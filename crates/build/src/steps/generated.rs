@@ -52,6 +52,8 @@ pub(super) struct State {
     /// Files restored from the last build.
     restored: BTreeSet<PathBuf>,
     pub(super) from_scratch: Option<Scope>,
+    /// The app when compiling began.
+    sources: Sources,
     /// By commands that compile, and the app when they had ended.
     compiled: Option<(Touched, Entries)>,
     /// By compiling dependencies before that.
@@ -153,7 +155,7 @@ impl Build<'_> {
         let mut state = self.state();
         state.last = last;
         state.now.key = key;
-        state.now.sources = sources;
+        state.sources = sources;
         Ok(())
     }
 
@@ -178,7 +180,8 @@ impl Build<'_> {
                 .filter(|_| !differences.is_empty())
                 .or(differences.into_iter().next())
         };
-        Ok(last.why_from_scratch(sources, changed))
+        let salted = Salted::of(self.workspace.store)?;
+        Ok(last.why_from_scratch(&sources.salted(&salted), changed))
     }
 
     fn restore_generated(
@@ -313,7 +316,7 @@ impl Build<'_> {
         let is_code = |path: &PathBuf| {
             let extension = path.extension().and_then(|extension| extension.to_str());
             extension.is_some_and(|extension| CODE.contains(&extension))
-                && !generated::is_tracked(path, &state.now.sources)
+                && !generated::is_tracked(path, &state.sources)
         };
         created.into_iter().find(is_code)
     }
@@ -399,6 +402,7 @@ impl Build<'_> {
 
     fn tell_apart(&self, touched: &Touched, after: &Entries) -> Result<(), Error> {
         let mut state = self.state();
+        let salted = Salted::of(self.workspace.store)?;
         let of_installs: BTreeSet<&PathBuf> = state.installed.paths().collect();
         let unclear = touched.paths().find(|path| of_installs.contains(path));
         let mut now = Generated {
@@ -413,21 +417,21 @@ impl Build<'_> {
         for path in touched.changed.iter().chain(&state.renewed.changed) {
             let entry = after.get(path);
             let is_ours = state.restored.contains(path) || of_installs.contains(path);
-            if is_ours || entry.is_some_and(|entry| now.sources.is_same(path, entry)) {
+            if is_ours || entry.is_some_and(|entry| state.sources.is_same(path, entry)) {
                 continue;
             }
-            let left = entry.map(generated::content_of);
+            let left = entry.map(|entry| generated::content_of(entry, &salted));
             now.changed.insert(PathText(path.clone()), left);
         }
         now.by_hook = state.made_by_compiling_in_hook(touched);
         let aside = tempfile::tempdir()
             .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-        self.set_aside(&files, after, aside.path(), &mut now);
+        self.set_aside((&files, after), aside.path(), &salted, &mut now);
         if of_installs.iter().next().is_some() {
             self.note_installs(state.installed.paths(), now.unclear.is_some())?;
         }
-        if now.files.is_empty() && now.changed.is_empty() && now.unclear.is_none() {
-            now.sources = Sources::default();
+        if !now.files.is_empty() || !now.changed.is_empty() || now.unclear.is_some() {
+            now.sources = state.sources.salted(&salted);
         }
         state.now = now;
         state.aside = Some(aside);
@@ -437,27 +441,26 @@ impl Build<'_> {
     /// The app has been compiled: that a file can't be copied does not end the build.
     fn set_aside(
         &self,
-        files: &BTreeSet<PathBuf>,
-        entries: &Entries,
+        (files, entries): (&BTreeSet<PathBuf>, &Entries),
         aside: &Path,
+        salted: &Salted,
         now: &mut Generated,
     ) {
         let secrets = secrets::not_to_keep(&self.workspace.environment);
         let finders = Finders::of(&secrets);
         let copied = generated::set_aside(files, entries, aside).and_then(|mut made| {
-            let found = generated::read(&mut made, aside, &finders)?;
+            let found = generated::read(&mut made, aside, salted, &finders)?;
             Ok((made, found))
         });
         match copied {
             Ok((made, found)) => {
                 now.files = made;
-                now.not_kept =
-                    found.map(|(path, name)| (path, format!("it holds the value of {name}")));
+                now.not_kept = found;
             }
             Err(error) => {
                 now.files = generated::without_content(files, entries);
-                let first = now.files.keys().next().cloned();
-                now.not_kept = first.map(|path| (path, error.to_string()));
+                let first = now.files.keys().next();
+                now.not_kept = first.map(|path| (path.0.display().to_string(), error.to_string()));
             }
         }
     }
@@ -493,7 +496,10 @@ impl Build<'_> {
         if let Some(why) = now.why_not_restorable() {
             log.detail(&format!("each build compiles the app from scratch: {why}"));
         }
+        let secrets = secrets::not_to_keep(&self.workspace.environment);
+        let without = generated::without_names(now, &Finders::of(&secrets));
         let note = self.generated_note();
-        Ok(store.write_note(&note, &json::to_string(now, &note)?)?)
+        let json = json::to_string(without.as_ref().unwrap_or(now), &note)?;
+        Ok(store.write_note(&note, &json)?)
     }
 }

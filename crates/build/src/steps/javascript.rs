@@ -1,11 +1,13 @@
 //! JavaScript dependencies, and what builds the assets.
 
+use crate::baked::Finders;
 use crate::command::Tool;
 use crate::digest::of_each;
 use crate::error::{Doing, Error};
 use crate::json::{self, PathText};
 use crate::log::{StepLog, seconds};
 use crate::run::Build;
+use crate::secrets;
 use crate::store::{Key, Taken, key_of_files, key_of_variables};
 use crate::tree::TreeError;
 use app::facts::join;
@@ -13,6 +15,7 @@ use app::package_manager::Manager;
 use app::plan::{AssetBuild, Assets, Install, StepName};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 impl Build<'_> {
@@ -86,13 +89,24 @@ impl Build<'_> {
             unclear,
             ..Installs::default()
         };
+        let secrets = secrets::not_to_keep(&self.workspace.environment);
+        let finders = Finders::of(&secrets);
+        let shown = |path: &PathBuf| {
+            let bytes = path.as_os_str().as_bytes().to_vec();
+            let is_secret = finders.first_in(Path::new(""), bytes).is_some();
+            PathText(if is_secret {
+                "a file".into()
+            } else {
+                path.clone()
+            })
+        };
         for path in touched {
             let place = if path.iter().any(|part| part == MODULES) {
                 &mut installs.modules
             } else {
                 &mut installs.beside
             };
-            place.get_or_insert_with(|| PathText(path.clone()));
+            place.get_or_insert_with(|| shown(path));
         }
         let note = json::to_string(&installs, INSTALLS)?;
         Ok(self.workspace.store.write_note(INSTALLS, &note)?)

@@ -3,7 +3,7 @@
 
 use crate::app_tree::Entries;
 use crate::command::Env;
-use crate::digest::tells_builds_apart;
+use crate::digest::{Salted, tells_builds_apart};
 use crate::error::Error;
 use crate::json;
 use crate::log::StepLog;
@@ -55,11 +55,12 @@ impl Build<'_> {
             .workspace
             .variables(&env, |name| !tells_builds_apart(name))?;
         let node = plan.node.as_ref().map(|node| node.version.clone());
+        let salted = Salted::of(self.workspace.store)?;
         let how = json::to_string(&(&plan.assets, &plan.phoenix_ex), "assets")?;
         let mut key = self.build_key()?;
         key.extend(
             [
-                ("the app's files", pushed.digest()),
+                ("the app's files", salted.value(pushed.digest().as_bytes())),
                 ("Node.js", node.unwrap_or_default()),
                 ("how they are built", how),
                 ("Mixpack", VERSION.to_owned()),

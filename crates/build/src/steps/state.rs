@@ -281,11 +281,10 @@ impl Build<'_> {
         self.save_variables()?;
         self.save_git_answers()?;
         let unknown = Sources::default();
+        let pushed = self.pushed.get().unwrap_or(&unknown);
         let mut entries = self.entries()?;
-        if let Some(release) = self.record().release_dir.clone() {
-            entries.retain(|path, _| !path.starts_with(&release));
-        }
-        let sources = Sources::of(&entries, self.pushed.get().unwrap_or(&unknown))?;
+        entries.retain(|path, _| pushed.has(path));
+        let sources = Sources::of(&entries, pushed)?.unchanged_from(pushed);
         let note = self.sources();
         store.write_note(&note, &sources.to_json(&note)?)?;
         Ok(store.forget_unused()?)
