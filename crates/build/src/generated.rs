@@ -89,6 +89,9 @@ impl Made {
 pub(crate) struct Generated {
     /// What compiling depends on beside `sources`.
     pub(crate) key: Key,
+    /// When the `_build` was compiled that this belongs to, in seconds since 1970: an earlier version of
+    /// Mixpack, used in between, keeps another one.
+    pub(crate) build: Option<u64>,
     /// The app when compiling began, with salted digests; only written down where something is
     /// generated.
     pub(crate) sources: Sources,
@@ -275,6 +278,7 @@ pub(crate) fn without_names(now: &Generated, secrets: &Finders<'_>) -> Option<Ge
     let why = format!("its name holds the value of {name}");
     Some(Generated {
         key: now.key.clone(),
+        build: now.build,
         not_kept: Some(("a file".to_owned(), why)),
         ..Generated::default()
     })

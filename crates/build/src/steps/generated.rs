@@ -11,6 +11,7 @@ use crate::log::StepLog;
 use crate::run::{Build, VERSION};
 use crate::secrets;
 use crate::sources::Sources;
+use crate::steps::state;
 use crate::store::{self, Key, Restored};
 use crate::told::megabytes;
 use crate::tree::{self, TreeError};
@@ -52,6 +53,8 @@ pub(super) struct State {
     /// Files restored from the last build.
     restored: BTreeSet<PathBuf>,
     pub(super) from_scratch: Option<Scope>,
+    /// When `_build` was compiled, as it was restored.
+    pub(super) build: Option<u64>,
     /// The app when compiling began.
     sources: Sources,
     /// By commands that compile, and the app when they had ended.
@@ -140,11 +143,15 @@ impl Build<'_> {
         let sources = Sources::of(&entries, self.pushed.get().unwrap_or(&unknown))?;
         let key = self.generated_key()?;
         let last = self.last_generated();
-        let is_decided = self.state().from_scratch.is_some();
+        let (is_decided, build) = {
+            let state = self.state();
+            (state.from_scratch.is_some(), state.build)
+        };
+        let of_build = last.as_ref().filter(|last| last.build == build);
         if self.restored.load(Ordering::SeqCst) && !is_decided {
-            match self.why_from_scratch(last.as_ref(), &key, (&sources, &entries))? {
+            match self.why_from_scratch(of_build, &key, (&sources, &entries))? {
                 Some(why) => self.compile_from_scratch(&why)?,
-                None => self.restore_generated(last.as_ref(), &sources, &entries)?,
+                None => self.restore_generated(of_build, &sources, &entries)?,
             }
         }
         let installs = self.known_installs();
@@ -479,8 +486,10 @@ impl Build<'_> {
     }
 
     pub(crate) fn save_generated(&self, log: &StepLog<'_>) -> Result<(), Error> {
-        let state = self.state();
+        let mut state = self.state();
         let (store, name) = (self.workspace.store, self.kept_as("generated"));
+        let build = self.workspace.real(&self.in_app("_build"));
+        state.now.build = state::compiled_at(&build).map(state::second_of);
         let now = &state.now;
         match &state.aside {
             Some(aside) if !now.files.is_empty() && now.not_kept.is_none() => {

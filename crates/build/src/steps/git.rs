@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::git::{Answers, Question, asking_line, replay};
+use crate::json;
 use crate::log::StepLog;
 use crate::run::Build;
 use crate::secrets;
@@ -76,8 +77,9 @@ impl Build<'_> {
 
     pub(crate) fn save_git_answers(&self) -> Result<(), Error> {
         let answers: Vec<_> = self.git_answers().into_iter().collect();
-        let json = serde_json::to_string(&answers).unwrap_or_default();
-        Ok(self.workspace.store.write_note(&self.git_note(), &json)?)
+        let note = self.git_note();
+        let json = json::to_string(&answers, &note)?;
+        Ok(self.workspace.store.write_note(&note, &json)?)
     }
 
     fn git_note(&self) -> String {

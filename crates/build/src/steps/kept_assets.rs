@@ -50,12 +50,12 @@ impl Build<'_> {
         if !told || plan.assets.is_empty() {
             return Ok(None);
         }
-        let salted = Salted::of(self.workspace.store)?;
         let env = self.seen_by_the_app();
         let variables = self
             .workspace
             .variables(&env, |name| !tells_builds_apart(name))?;
         let node = plan.node.as_ref().map(|node| node.version.clone());
+        let salted = Salted::of(self.workspace.store)?;
         let how = json::to_string(&(&plan.assets, &plan.phoenix_ex), "assets")?;
         let mut key = self.build_key()?;
         key.extend(

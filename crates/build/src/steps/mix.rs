@@ -127,8 +127,10 @@ impl Build<'_> {
             drop(log);
             (log, after) = self.run_compiler(&before)?;
         }
+        if self.try_start(&log)? {
+            after = self.entries()?;
+        }
         drop(turn);
-        self.try_start(&log)?;
         // Each step's block is whole.
         drop(log);
         self.keep_executables()?;

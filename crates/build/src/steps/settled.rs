@@ -8,11 +8,13 @@
 use crate::answers::SETTLED_TASK;
 use crate::digest::Salted;
 use crate::error::{Doing, Error};
+use crate::json;
 use crate::log::StepLog;
 use crate::run::Build;
 use crate::tree::TreeError;
 use app::plan::StepName;
 use std::fs;
+use std::path::Path;
 use std::sync::PoisonError;
 
 impl Build<'_> {
@@ -84,7 +86,7 @@ impl Build<'_> {
         let is_hex = |name: &str| name.starts_with("HEX_");
         let variables = self.workspace.variables(&self.env, is_hex)?;
         let mut all = args.join(" ").into_bytes();
-        all.extend(serde_json::to_vec(&variables).unwrap_or_default());
+        all.extend(json::to_vec(&variables, Path::new("settled"))?);
         all.extend(inputs);
         Ok(Some(salted.value(&all)))
     }

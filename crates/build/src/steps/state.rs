@@ -135,7 +135,9 @@ impl Build<'_> {
                     ));
                     if name == "_build" {
                         self.restored.store(true, Ordering::SeqCst);
-                        self.restore_times(&mut pushed, &entries, compiled_at(&place))?;
+                        let compiled = compiled_at(&place);
+                        self.state().build = compiled.map(second_of);
+                        self.restore_times(&mut pushed, &entries, compiled)?;
                     }
                 }
                 Restored::Dropped(reasons) => {
@@ -283,9 +285,7 @@ impl Build<'_> {
         let unknown = Sources::default();
         let pushed = self.pushed.get().unwrap_or(&unknown);
         let mut entries = self.entries()?;
-        if let Some(release) = self.record().release_dir.clone() {
-            entries.retain(|path, _| !path.starts_with(&release));
-        }
+        entries.retain(|path, _| pushed.has(path));
         let sources = Sources::of(&entries, pushed)?.unchanged_from(pushed);
         let note = self.sources();
         store.write_note(&note, &sources.to_json(&note)?)?;
@@ -297,22 +297,24 @@ impl Build<'_> {
 /// very second, or the clock has been set back a little since, it is waited for: a time to come would
 /// be warned about.
 fn a_second_after(time: Option<SystemTime>) -> SystemTime {
-    let second = |time: SystemTime| {
-        time.duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs()
-    };
     loop {
         let now = SystemTime::now();
-        if time.is_none_or(|time| second(now) > second(time)) {
+        if time.is_none_or(|time| second_of(now) > second_of(time)) {
             return now;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
+/// In seconds since 1970, which archives of a cache keep.
+pub(super) fn second_of(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
 /// When the newest of mix's manifests in a `_build` was written: what it goes by.
-fn compiled_at(build: &Path) -> Option<SystemTime> {
+pub(super) fn compiled_at(build: &Path) -> Option<SystemTime> {
     let is_manifest = |entry: &DirEntry| {
         let folder = entry.path().parent().and_then(Path::file_name);
         folder.is_some_and(|name| name == ".mix")

@@ -43,13 +43,13 @@ const BUILD_TOOLS: [&str; 23] = [
 
 impl Build<'_> {
     /// Compiles once more without build tools, if compilers run that may need them, and warns where
-    /// that fails.
-    pub(crate) fn try_start(&self, log: &StepLog<'_>) -> Result<(), Error> {
+    /// that fails. Whether it has compiled: that may create files.
+    pub(crate) fn try_start(&self, log: &StepLog<'_>) -> Result<bool, Error> {
         let compilers = self.answers().compilers;
         let procfile = self.procfile().unwrap_or_default();
         let starts_mix = self.record().release.is_none() || procfile.calling_mix().is_some();
         if compilers.is_empty() || !starts_mix {
-            return Ok(());
+            return Ok(false);
         }
         let scratch = tempfile::tempdir()
             .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
@@ -60,11 +60,11 @@ impl Build<'_> {
         log.detail("$ mix compile (without build tools, as at run time)");
         let tool = Tool::new("mix", &["compile"], &self.app_dir, &env);
         match tool.run(self.quiet(&Doing::Compile), log, self.means.cancel) {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(true),
             Err(CommandError::Cancelled) => Err(Error::Cancelled),
             Err(_) => {
                 self.warn_of_compilers(&compilers, log);
-                Ok(())
+                Ok(true)
             }
         }
     }
