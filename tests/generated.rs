@@ -25,7 +25,7 @@ fn contents(slug: &Path) -> BTreeMap<String, String> {
         let entry = entry.unwrap();
         let path = entry.path().strip_prefix(slug).unwrap();
         let content = if entry.file_type().is_symlink() {
-            format!("{:?}", fs::read_link(entry.path()).unwrap())
+            fs::read_link(entry.path()).unwrap().display().to_string()
         } else if entry.file_type().is_dir() {
             "a folder".to_owned()
         } else {
