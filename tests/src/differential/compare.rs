@@ -16,7 +16,7 @@ struct Permitted {
     equal: fn(&[u8], &[u8]) -> bool,
 }
 
-const PERMITTED: [Permitted; 6] = [
+const PERMITTED: [Permitted; 7] = [
     Permitted {
         applies: |path| {
             matches!(path, [.., "_build", _, "lib", _, "ebin" | "consolidated", file] if is(file, "beam"))
@@ -46,18 +46,18 @@ const PERMITTED: [Permitted; 6] = [
     },
     Permitted {
         applies: |path| {
-            const MANIFESTS: [&str; 4] = [
-                "compile.app_cache",
-                "compile.elixir",
-                "compile.erlang",
-                "compile.protocols",
-            ];
+            const MANIFESTS: [&str; 2] = ["compile.erlang", "compile.protocols"];
             matches!(path, [.., "_build", _, "lib", _, ".mix", file] if MANIFESTS.contains(file))
-                || matches!(path, [.., ".rebar3", "rebar_compiler_erl", "source.dag"])
         },
-        why: "Manifests of Mix and rebar3 hold modification times, in seconds. All else is compared by \
+        why: "Manifests of Mix hold modification times, in seconds. All else is compared by \
               value.",
         equal: terms::equal_but_for_times,
+    },
+    Permitted {
+        applies: |path| matches!(path, [.., ".rebar3", "rebar_compiler_erl", "source.dag"]),
+        why: "rebar3's notes on its last compilation stay with the dependency's sources when _build goes. \
+              Nothing reads them at run time.",
+        equal: |_, _| true,
     },
     Permitted {
         applies: |path| matches!(path, [.., "priv", "static", "cache_manifest.json"]),
@@ -106,7 +106,7 @@ pub(super) fn differences(
     }
     for (path, metadata) in &ours {
         let Some(other) = theirs.get(path) else {
-            if !old_digests.contains(path) {
+            if !in_static(path).is_some_and(|file| old_digests.contains(file)) {
                 found.push(format!("{}: only in the incremental slug", path.display()));
             }
             continue;
@@ -116,7 +116,6 @@ pub(super) fn differences(
             found.push(format!("{}: {what}", path.display()));
         }
     }
-    found.retain(|f| !f.starts_with("deps/ranch_lite/_build"));
     found
 }
 
@@ -184,19 +183,24 @@ fn equal_cache_manifests(one: &[u8], other: &[u8]) -> bool {
     latest(one) == latest(other)
 }
 
-/// The digested files in a slug, with their compressed forms, by the manifest of each `priv/static`.
+/// The part of a path behind `priv/static`, which a release has in another place.
+fn in_static(path: &Path) -> Option<&Path> {
+    let folder = path
+        .ancestors()
+        .find(|folder| folder.ends_with("priv/static"))?;
+    path.strip_prefix(folder).ok()
+}
+
+/// The digested files in a slug, with their compressed forms, relative to `priv/static`.
 pub(super) fn digested_files(slug: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     // In a release `priv` is a copy.
     let places = WalkDir::new(slug).into_iter().filter_map(Result::ok);
     for place in places.filter(|entry| entry.file_name() == "cache_manifest.json") {
-        let folder = place.path().parent().expect("a folder");
         let bytes = fs::read(place.path()).expect("the manifest");
         let manifest: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
         for name in manifest["digests"].as_object().expect("an object").keys() {
-            let file = folder.join(name);
-            let file = file.strip_prefix(slug).expect("below it");
-            found.extend(["", ".gz"].map(|suffix| format!("{}{suffix}", file.display()).into()));
+            found.extend(["", ".gz"].map(|suffix| format!("{name}{suffix}").into()));
         }
     }
     found
