@@ -692,26 +692,20 @@ impl<'a> Image<'a> {
 
     /// The paths of all files, as in `workspace/mix.exs`.
     pub fn files(&self) -> Vec<String> {
-        let container = expect(docker(["container", "create", self.name()]));
-        let mut export = Command::new("docker")
-            .args(["container", "export", container.trim()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("docker runs");
-        let stdout = export.stdout.take().expect("its output");
-        let list = Command::new("tar")
-            .args(["--list", "--file=-"])
-            .stdin(stdout)
-            .output()
-            .expect("tar runs");
-        export.wait().expect("a status");
-        docker(["container", "rm", container.trim()]);
-        expect(list).lines().map(str::to_owned).collect()
+        let list = self.export_to(Command::new("tar").args(["--list", "--file=-"]));
+        list.lines().map(str::to_owned).collect()
     }
 
     /// Copies these folders at its root to `target`.
     pub fn copy_out(&self, folders: &[&str], target: &Path) {
+        let mut tar = Command::new("tar");
+        tar.args(["--extract", "--file=-", "--directory"])
+            .arg(target);
+        self.export_to(tar.args(folders));
+    }
+
+    /// Gives an archive of all files to a program. Returns what that prints.
+    fn export_to(&self, program: &mut Command) -> String {
         let container = expect(docker(["container", "create", self.name()]));
         let mut export = Command::new("docker")
             .args(["container", "export", container.trim()])
@@ -720,16 +714,10 @@ impl<'a> Image<'a> {
             .spawn()
             .expect("docker runs");
         let stdout = export.stdout.take().expect("its output");
-        let unpacked = Command::new("tar")
-            .args(["--extract", "--file=-", "--directory"])
-            .arg(target)
-            .args(folders)
-            .stdin(stdout)
-            .output()
-            .expect("tar runs");
+        let output = program.stdin(stdout).output().expect("it runs");
         export.wait().expect("a status");
         docker(["container", "rm", container.trim()]);
-        expect(unpacked);
+        expect(output)
     }
 
     /// Runs a container to its end; `options` are those of `docker run`, `command` is for the
