@@ -419,3 +419,79 @@ fn our_own_tasks_are_compiled_once_and_again_when_what_is_kept_is_not_what_was_c
     assert_ne!(inode(), compiled);
     assert!(std::fs::read(session()).unwrap().starts_with(b"FOR1"));
 }
+
+#[test]
+fn an_app_without_dependencies_has_none_fetched() {
+    const NONE: &str = "not needed: the app has no dependencies";
+    let app = App::fixture("no-deps");
+    for _ in 0..2 {
+        let deploy = app.deploy();
+        deploy.expect_success();
+        holds(&deploy, NONE);
+        lacks(&deploy, "$ mix deps.get");
+    }
+    // What it asks for decides, also where there is no lockfile.
+    app.write(
+        "libs/greeting/mix.exs",
+        "defmodule Greeting.MixProject do\n  use Mix.Project\n\n  def project, do: [app: :greeting, version: \"0.1.0\"]\nend\n",
+    );
+    app.write(
+        "libs/greeting/lib/greeting.ex",
+        "defmodule Greeting do\nend\n",
+    );
+    app.edit(
+        "mix.exs",
+        "deps: []",
+        "deps: [{:greeting, path: \"libs/greeting\"}]",
+    );
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(&deploy, "$ mix deps.get");
+
+    app.edit(
+        "mix.exs",
+        "deps: [{:greeting, path: \"libs/greeting\"}]",
+        "deps: [], aliases: [\"deps.get\": [\"deps.get\", \"run -e 'IO.puts(:of_the_alias)'\"]]",
+    );
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(&deploy, "$ mix deps.get");
+    lacks(&deploy, NONE);
+}
+
+#[test]
+fn a_build_that_fails_after_compiling_keeps_what_it_has_compiled() {
+    let app = App::fixture("phoenix-npm");
+    let [works, fails] = ["\"deploy\": \"", "\"deploy\": \"false && "];
+    app.edit("assets/package.json", works, fails);
+    let failed = app.deploy();
+    assert!(!failed.succeeded, "{}", failed.log());
+    holds(&failed, "compiled 2 dependencies: jason_lite, phoenix\n");
+
+    app.edit("assets/package.json", fails, works);
+    let [without, with] = [
+        "erlang_version=",
+        "hook_post_compile=false\nerlang_version=",
+    ];
+    app.edit("elixir_buildpack.config", without, with);
+    app.edit(
+        "lib/phoenix_npm/money.ex",
+        "defmodule",
+        "# Another line.\ndefmodule",
+    );
+    let failed = app.deploy();
+    assert!(!failed.succeeded, "{}", failed.log());
+    assert_eq!(
+        failed.compiled(),
+        ["compiled phoenix_npm: 3 files"],
+        "{}",
+        failed.log()
+    );
+
+    app.edit("elixir_buildpack.config", with, without);
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let none: Vec<&str> = Vec::new();
+    assert_eq!(deploy.compiled(), none, "{}", deploy.log());
+    holds(&deploy, "kept: ");
+}

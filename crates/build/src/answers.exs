@@ -195,7 +195,7 @@ defmodule Mix.Tasks.Mixpack.Settled do
   use Mix.Task
 
   # What `mix deps.get` goes by, written to `path` where it would change nothing of deps: what
-  # mix.exs, its children and dependencies ask for, and the lock. `only` is the environment that it
+  # mix.exs, its children and dependencies ask for, and the lock; or that they ask for nothing. `only` is the environment that it
   # fetches for, or empty for all. Whatever goes wrong here, `mix deps.get` itself can say better.
   @impl true
   def run([path, only]) do
@@ -218,15 +218,19 @@ defmodule Mix.Tasks.Mixpack.Settled do
     env = if only != "", do: String.to_atom(only)
     {deps, _, _} = Mix.Dep.Converger.converge(nil, nil, [env: env], &{&1, &2, &3})
 
-    if Keyword.has_key?(config[:aliases] || [], :"deps.get") or
-         Enum.any?(deps, &(to_fetch?(&1) or above_local?(&1, deps))) do
-      :open
-    else
-      hex = if Code.ensure_loaded?(Hex), do: apply(Hex, :version, [])
-      asked = {config[:deps], Enum.map(deps, &{asked(&1), Enum.map(&1.deps, fn dep -> asked(dep) end)})}
-      all = {System.version(), hex, asked, File.read(config[:lockfile])}
-      {:ok, inspect(all, limit: :infinity, printable_limit: :infinity)}
+    cond do
+      Keyword.has_key?(config[:aliases] || [], :"deps.get") -> :open
+      deps == [] -> {:ok, "no dependencies"}
+      Enum.any?(deps, &(to_fetch?(&1) or above_local?(&1, deps))) -> :open
+      true -> {:ok, what_is_asked(config, deps)}
     end
+  end
+
+  defp what_is_asked(config, deps) do
+    hex = if Code.ensure_loaded?(Hex), do: apply(Hex, :version, [])
+    asked = {config[:deps], Enum.map(deps, &{asked(&1), Enum.map(&1.deps, fn dep -> asked(dep) end)})}
+    all = {System.version(), hex, asked, File.read(config[:lockfile])}
+    inspect(all, limit: :infinity, printable_limit: :infinity)
   end
 
   # As `do_fetch/3` and `do_finalize/3` have it (lib/mix/lib/mix/dep/fetcher.ex).

@@ -401,6 +401,7 @@ impl Build<'_> {
         match compiled {
             Some((touched, after)) => {
                 self.tell_apart(&touched, &after)?;
+                self.save_compiled()?;
                 self.restore_digested()
             }
             None => Ok(()),
@@ -485,7 +486,9 @@ impl Build<'_> {
         state.now.difference(state.last.as_ref().unwrap_or(&none))
     }
 
-    pub(crate) fn save_generated(&self, log: &StepLog<'_>) -> Result<(), Error> {
+    /// Gives lines for the log.
+    pub(crate) fn save_generated(&self) -> Result<Vec<String>, Error> {
+        let mut lines = Vec::new();
         let mut state = self.state();
         let (store, name) = (self.workspace.store, self.kept_as("generated"));
         let build = self.workspace.real(&self.in_app("_build"));
@@ -494,7 +497,7 @@ impl Build<'_> {
         match &state.aside {
             Some(aside) if !now.files.is_empty() && now.not_kept.is_none() => {
                 let amount = store.save(&name, &Key::new(), aside.path(), &[])?;
-                log.detail(&format!(
+                lines.push(format!(
                     "generated files: {} files, {}",
                     amount.files,
                     megabytes(amount.bytes)
@@ -503,12 +506,13 @@ impl Build<'_> {
             _ => store.drop_state(&name)?,
         }
         if let Some(why) = now.why_not_restorable() {
-            log.detail(&format!("each build compiles the app from scratch: {why}"));
+            lines.push(format!("each build compiles the app from scratch: {why}"));
         }
         let secrets = secrets::not_to_keep(&self.workspace.environment);
         let without = generated::without_names(now, &Finders::of(&secrets));
         let note = self.generated_note();
         let json = json::to_string(without.as_ref().unwrap_or(now), &note)?;
-        Ok(store.write_note(&note, &json)?)
+        store.write_note(&note, &json)?;
+        Ok(lines)
     }
 }

@@ -33,10 +33,8 @@ impl Build<'_> {
         let shown = format!("mix {}", args.join(" "));
         let settled = self.is_settled(&args, &shown, &log)?;
         let mut touched = None;
-        if settled {
-            log.detail(
-                "not needed: what is asked for is in place, and the same as in the last build",
-            );
+        if let Some(why) = settled {
+            log.detail(&format!("not needed: {why}"));
         } else {
             log.detail(&format!("$ {shown}"));
             let before = self.entries()?;
@@ -50,7 +48,7 @@ impl Build<'_> {
                 "needed in every build: it creates or changes {path}"
             ));
             self.forget_settled();
-        } else if !settled {
+        } else if settled.is_none() {
             self.keep_settled(&args, &shown, &log)?;
         }
         self.renew_stale(&log)?;

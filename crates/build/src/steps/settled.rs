@@ -17,26 +17,46 @@ use std::fs;
 use std::path::Path;
 use std::sync::PoisonError;
 
+/// What the task writes where there is nothing to go by.
+const NO_DEPENDENCIES: &[u8] = b"no dependencies";
+
 impl Build<'_> {
-    /// Whether `deps` is that of the last build, and `mix deps.get` with these arguments has left
-    /// nothing to do.
+    /// Why `mix deps.get` with these arguments has nothing to do, if that is known.
     pub(crate) fn is_settled(
         &self,
         args: &[&str],
         shown: &str,
         log: &StepLog<'_>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<&'static str>, Error> {
+        if self.has_no_dependencies(args, shown, log)? {
+            return Ok(Some("the app has no dependencies"));
+        }
         let lock = self.kept.lock();
         let restored = lock
             .unwrap_or_else(PoisonError::into_inner)
             .contains(&StepName::Deps);
         let note = self.workspace.store.read_note(&self.settled_note());
         let Some(note) = note.filter(|note| restored && !note.is_empty()) else {
-            return Ok(false);
+            return Ok(None);
         };
-        Ok(self
-            .settled(args, shown, log)?
-            .is_some_and(|now| now == note))
+        let now = self.settled(args, shown, log)?;
+        let same = now.is_some_and(|now| now == note);
+        Ok(same.then_some("what is asked for is in place, and the same as in the last build"))
+    }
+
+    /// Whether mix asks for no dependency at all.
+    fn has_no_dependencies(
+        &self,
+        args: &[&str],
+        shown: &str,
+        log: &StepLog<'_>,
+    ) -> Result<bool, Error> {
+        let lock = self.workspace.real(&self.in_app("mix.lock"));
+        if lock.exists() {
+            return Ok(false);
+        }
+        let inputs = self.inputs_of_deps_get(args, shown, log)?;
+        Ok(inputs.is_some_and(|inputs| inputs == NO_DEPENDENCIES))
     }
 
     /// To be called when `mix deps.get` has run.
@@ -69,6 +89,25 @@ impl Build<'_> {
         shown: &str,
         log: &StepLog<'_>,
     ) -> Result<Option<String>, Error> {
+        let Some(inputs) = self.inputs_of_deps_get(args, shown, log)? else {
+            return Ok(None);
+        };
+        let salted = Salted::of(self.workspace.store)?;
+        let is_hex = |name: &str| name.starts_with("HEX_");
+        let variables = self.workspace.variables(&self.env, is_hex)?;
+        let mut all = args.join(" ").into_bytes();
+        all.extend(json::to_vec(&variables, Path::new("settled"))?);
+        all.extend(inputs);
+        Ok(Some(salted.value(&all)))
+    }
+
+    /// What mix says that it would go by, if nothing is to be fetched.
+    fn inputs_of_deps_get(
+        &self,
+        args: &[&str],
+        shown: &str,
+        log: &StepLog<'_>,
+    ) -> Result<Option<Vec<u8>>, Error> {
         let scratch = tempfile::tempdir()
             .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
         let written = scratch.path().join("settled");
@@ -79,16 +118,7 @@ impl Build<'_> {
             only.unwrap_or(&""),
         ];
         self.mix(Doing::Deps, &[&task], shown, log)?;
-        let Ok(inputs) = fs::read(&written) else {
-            return Ok(None);
-        };
-        let salted = Salted::of(self.workspace.store)?;
-        let is_hex = |name: &str| name.starts_with("HEX_");
-        let variables = self.workspace.variables(&self.env, is_hex)?;
-        let mut all = args.join(" ").into_bytes();
-        all.extend(json::to_vec(&variables, Path::new("settled"))?);
-        all.extend(inputs);
-        Ok(Some(salted.value(&all)))
+        Ok(fs::read(&written).ok())
     }
 
     fn settled_note(&self) -> String {

@@ -225,17 +225,25 @@ impl Build<'_> {
         self.tree.entries(self.path)
     }
 
+    /// Keeps what has been compiled, before anything that can fail comes after it: some platforms keep
+    /// the cache of a build that fails.
+    pub(crate) fn save_compiled(&self) -> Result<(), Error> {
+        let build = self.workspace.real(&self.in_app("_build"));
+        let (compiled, restored) = (compiled_at(&build).map(second_of), self.state().build);
+        if compiled == restored {
+            return Ok(());
+        }
+        match self.keep_whole(|| self.keep_compiled().map(drop)) {
+            // The last step says so, if there is no more room by then.
+            Err(Error::Tree(_)) if !self.means.cancel.is_cancelled() => Ok(()),
+            kept => kept,
+        }
+    }
+
     /// Keeps what the next build can use. The app has been built: that this fails does not end it.
     pub(crate) fn save(&self) -> Result<(), Error> {
         let log = self.means.log.step("Keeping this build for the next");
-        let store = self.workspace.store;
-        let kept = store
-            .write_note(&self.unfinished(), "unfinished")
-            .and_then(|()| self.path.settle())
-            .map_err(Error::from)
-            .and_then(|()| self.keep_state(&log))
-            .and_then(|()| Ok(store.write_note(&self.unfinished(), "")?));
-        match kept {
+        match self.keep_whole(|| self.keep_state(&log)) {
             Err(Error::Tree(error)) if !self.means.cancel.is_cancelled() => {
                 log.warning(&format!("not all of it could be kept: {error}"));
                 log.warning("the next build has to do again what is missing");
@@ -246,15 +254,34 @@ impl Build<'_> {
         Ok(())
     }
 
-    fn keep_state(&self, log: &StepLog<'_>) -> Result<(), Error> {
+    /// A build that finds what this has begun and not ended takes none of it.
+    fn keep_whole(&self, keep: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
         let store = self.workspace.store;
-        let products = self.products_in_build();
+        store.write_note(&self.unfinished(), "unfinished")?;
+        self.path.settle()?;
+        keep()?;
+        Ok(store.write_note(&self.unfinished(), "")?)
+    }
+
+    fn keep_state(&self, log: &StepLog<'_>) -> Result<(), Error> {
         self.keep_executables()?;
         self.save_digested()?;
+        for line in self.keep_compiled()? {
+            log.detail(&line);
+        }
+        self.save_assets(log)?;
+        Ok(self.workspace.store.forget_unused()?)
+    }
+
+    /// `deps`, `_build` and the notes that go with them. Gives lines for the log.
+    fn keep_compiled(&self) -> Result<Vec<String>, Error> {
+        let store = self.workspace.store;
+        let products = self.products_in_build();
         let executables = self.executable_names();
         let mut skip: Vec<&str> = executables.iter().map(String::as_str).collect();
         skip.extend(products.iter().map(String::as_str));
         let empty = self.empty_privs();
+        let mut lines = Vec::new();
         for (name, key, skip) in [
             (
                 "deps",
@@ -272,14 +299,13 @@ impl Build<'_> {
                 self.means.report.set("dependencies", packages);
             }
             let amount = store.save(&self.kept_as(name), &key, &from, &skip)?;
-            log.detail(&format!(
+            lines.push(format!(
                 "{name}: {} files, {}",
                 amount.files,
                 megabytes(amount.bytes)
             ));
         }
-        self.save_generated(log)?;
-        self.save_assets(log)?;
+        lines.extend(self.save_generated()?);
         self.save_variables()?;
         self.save_git_answers()?;
         let unknown = Sources::default();
@@ -289,7 +315,7 @@ impl Build<'_> {
         let sources = Sources::of(&entries, pushed)?.unchanged_from(pushed);
         let note = self.sources();
         store.write_note(&note, &sources.to_json(&note)?)?;
-        Ok(store.forget_unused()?)
+        Ok(lines)
     }
 }
 
