@@ -45,6 +45,42 @@ fn app_of(package: &str, command: &[&str], lockfile: &str, fields: &str) -> App 
     app
 }
 
+#[test]
+fn tailwind_4_finds_no_class_names_in_tools() {
+    let app = App::fixture("phoenix-npm");
+    let registry = npm_registry();
+    app.config("NPM_CONFIG_REGISTRY", &registry);
+    let json = "{\"scripts\": {\"deploy\": \"tailwindcss --cwd .. -i assets/css/app.css -o priv/static/assets/app.css\"},
+        \"devDependencies\": {\"tailwindcss\": \"4.1.7\", \"@tailwindcss/cli\": \"4.1.7\"}}";
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("package.json"), json).unwrap();
+    let locked = Command::new("npm")
+        .args(["install", "--package-lock-only", "--no-audit"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(locked.status.success(), "{locked:?}");
+    let lock = fs::read_to_string(folder.path().join("package-lock.json")).unwrap();
+    app.write("assets/package.json", json);
+    app.write("assets/package-lock.json", &lock);
+    app.write("assets/css/app.css", "@import \"tailwindcss\";\n");
+    // As `mix phx.new` writes it.
+    app.write(".gitignore", "/_build/\n/deps/\n");
+    app.write(
+        "lib/phoenix_npm_web/page.html.heex",
+        "<p class=\"pt-7\"></p>\n",
+    );
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let css = fs::read_to_string(deploy.slug.join("priv/static/assets/app.css")).unwrap();
+    assert!(css.contains(".pt-7 {"), "{css}");
+    // A function of Elixir's, and one of Node's.
+    assert!(!css.contains(".truncate {"), "{css}");
+    assert!(!css.contains(".resize {"), "{css}");
+    assert!(!deploy.slug.join(".heroku/.gitignore").exists());
+    assert!(!deploy.slug.join(".platform_tools/.gitignore").exists());
+}
+
 #[track_caller]
 fn expect_digested(deploy: &Deploy) {
     deploy.expect_success();

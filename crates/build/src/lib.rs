@@ -44,6 +44,7 @@ pub mod store;
 pub mod timeline;
 pub mod told;
 pub mod tree;
+mod unscanned;
 mod upstream_lists;
 mod variables;
 pub mod whole;

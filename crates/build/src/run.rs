@@ -32,6 +32,7 @@ use crate::store::Key;
 use crate::timeline::Course;
 use crate::told::megabytes;
 use crate::tree::{self, Amount};
+use crate::unscanned::Unscanned;
 use crate::workspace::Workspace;
 use app::Plan;
 use app::facts::join;
@@ -159,7 +160,9 @@ pub fn run(
     if let Some(why) = path.why_not() {
         warn_in_place(means.log, &runtime, why);
     }
+    let unscanned = Unscanned::hide(&workspace.app, &ours)?;
     let result = steps(plan, workspace, means, &path, bounds, course);
+    drop(unscanned);
     // Whatever happened, the links go and the app's new files come in.
     let left = path.leave();
     let built = result?;
