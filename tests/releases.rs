@@ -151,3 +151,66 @@ fn what_starts_is_there_or_the_build_fails() {
     let dyno = app.ship(moved);
     assert!(said(&dyno.run(&format!("_build/prod/moved/bin/back {HELLO}"))).contains("world"));
 }
+
+/// A stand-in for the package distillery: what Mixpack goes by, and no more. Its task needs an
+/// application of Erlang's that the project doesn't name, as that of distillery 2.1 does.
+const DISTILLERY: &str = r##"defmodule Mix.Tasks.Distillery.Release do
+  use Mix.Task
+
+  def run(["--no-tar"]) do
+    Mix.Task.run("compile")
+    :ok = Application.load(:sasl)
+    rel = "_build/#{Mix.env()}/rel/shop"
+    File.mkdir_p!(rel <> "/bin")
+    File.mkdir_p!(rel <> "/releases")
+    File.write!(rel <> "/releases/start_erl.data", "15.0 0.1.0")
+    File.write!(rel <> "/bin/shop", "#!/bin/sh\necho \"shop: $1\"\n")
+    File.chmod!(rel <> "/bin/shop", 0o755)
+  end
+end
+"##;
+
+#[test]
+fn distillery_builds_the_release_where_mix_defines_none() {
+    let app = App::fixture("no-deps");
+    app.edit(CONFIG, "erlang_version", "release=true\nerlang_version");
+    app.edit(
+        "mix.exs",
+        "deps: []",
+        "deps: [{:distillery, path: \"vendor/distillery\", runtime: false}]",
+    );
+    app.write(
+        "vendor/distillery/mix.exs",
+        "defmodule Distillery.MixProject do\n  use Mix.Project\n  def project, do: [app: :distillery, version: \"2.1.1\"]\nend\n",
+    );
+    app.write("vendor/distillery/lib/release.ex", DISTILLERY);
+    let by_mix = app.deploy();
+    by_mix.expect_success();
+    let web = "_build/prod/rel/no_deps/bin/no_deps start";
+    assert_eq!(app.web(&by_mix), web);
+    drop(by_mix);
+
+    app.write("rel/config.exs", "");
+    for _ in 0..2 {
+        let deploy = app.deploy();
+        deploy.expect_success();
+        holds(&deploy, "$ mix distillery.release --no-tar\n");
+        let web = "_build/prod/rel/shop/bin/shop foreground";
+        assert_eq!(app.web(&deploy), web);
+        assert_eq!(names(&deploy.slug.join("_build/prod/rel")), ["shop"]);
+        let output = app.ship(deploy).run(web);
+        assert!(
+            said(&output).contains("shop: foreground"),
+            "{}",
+            said(&output)
+        );
+    }
+    app.edit(
+        "vendor/distillery/lib/release.ex",
+        "#{Mix.env()}/rel",
+        "#{Mix.env()}/other",
+    );
+    let elsewhere = app.deploy();
+    assert!(!elsewhere.succeeded);
+    holds(&elsewhere, "Error code: release-missing");
+}

@@ -132,6 +132,8 @@ pub struct Facts {
     /// The version of Phoenix there, where it comes from hex.pm.
     pub phoenix_version: Option<String>,
     pub has_lock: bool,
+    /// `mix.lock` names Distillery, and there is a file that defines its releases.
+    pub has_distillery: bool,
     pub elixir_config: ConfigFile,
     /// Its place: in the app's folder, or else at the top.
     pub elixir_config_path: String,
@@ -185,6 +187,9 @@ const LOCKFILES: [&str; 6] = [
     "bun.lock",
     "bun.lockb",
 ];
+
+/// What the releases of the package distillery are defined in.
+pub const DISTILLERY_CONFIG: &str = "rel/config.exs";
 
 /// Folders that a build makes or fetches; a `mix.exs` in them is not the user's project.
 const NOT_THE_USERS: [&str; 8] = [
@@ -263,6 +268,10 @@ pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts,
             .as_deref()
             .and_then(|lock| locked_version(lock, "phoenix")),
         has_lock: lock.is_some(),
+        has_distillery: lock
+            .as_deref()
+            .is_some_and(|lock| lock_holds(lock, "distillery"))
+            && dir.join(app).join(DISTILLERY_CONFIG).is_file(),
         elixir_config: config_file(dir, &elixir_config_path)?,
         elixir_config_path,
         static_config: config_file(dir, &static_config_path)?,

@@ -3,7 +3,7 @@ defmodule Mix.Tasks.Mixpack.Answer do
   use Mix.Task
 
   @tasks ~w(phx.server phx.digest phx.digest.clean phoenix.server phoenix.digest
-           phoenix.digest.clean assets.deploy ecto.migrate)
+           phoenix.digest.clean assets.deploy ecto.migrate distillery.release)
 
   @impl true
   def run([path]) do
@@ -88,6 +88,20 @@ defmodule Mix.Tasks.Mixpack.Executables do
   end
 end
 
+defmodule Mix.Tasks.Mixpack.CodePaths do
+  @moduledoc false
+  use Mix.Task
+
+  # Distillery needs applications of Erlang and Elixir that the project doesn't name, such as sasl.
+  # Elixir 1.15 and newer take their directories off the code path (`prune_code_paths`).
+  @impl true
+  def run([]) do
+    for lib <- [:code.lib_dir(), Path.dirname(:code.lib_dir(:elixir))],
+        ebin <- Path.wildcard(Path.join([lib, "*", "ebin"])),
+        do: :code.add_pathz(to_charlist(ebin))
+  end
+end
+
 defmodule Mix.Tasks.Mixpack.Session do
   @moduledoc false
   use Mix.Task
@@ -95,7 +109,13 @@ defmodule Mix.Tasks.Mixpack.Session do
   @impl true
   def run([folder, builder]) do
     # Mix may take the folder that they are in off the path of code.
-    for task <- [Mixpack.Answer, Mixpack.Executables, Mixpack.Settled, Mixpack.Stale] do
+    for task <- [
+          Mixpack.Answer,
+          Mixpack.CodePaths,
+          Mixpack.Executables,
+          Mixpack.Settled,
+          Mixpack.Stale
+        ] do
       Code.ensure_loaded(Module.concat(Mix.Tasks, task))
     end
 

@@ -26,6 +26,12 @@ pub(crate) const SETTLED_TASK: &str = "mixpack.settled";
 /// The task that has executables fetched before a hook that removes them again runs.
 pub(crate) const EXECUTABLES_TASK: &str = "mixpack.executables";
 
+/// The task that completes the code path for [`DISTILLERY`].
+pub(crate) const CODE_PATHS_TASK: &str = "mixpack.code_paths";
+
+/// The task of the package distillery, from its version 2.1 on.
+pub(crate) const DISTILLERY: &str = "distillery.release";
+
 /// mix's answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Answers {

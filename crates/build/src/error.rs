@@ -118,6 +118,12 @@ pub enum Error {
     #[error("several releases, none the default: {}", names.join(", "))]
     WhichRelease { names: Vec<String>, origin: Origin },
     /// `mix release` succeeded and left nothing to start.
+    #[error("mix distillery.release made no release in {rel}")]
+    DistilleryReleaseMissing {
+        /// Where Distillery assembles releases, relative to the top of the repository.
+        rel: String,
+        config: String,
+    },
     #[error("mix release made no {path}")]
     ReleaseMissing {
         name: String,

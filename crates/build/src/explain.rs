@@ -228,6 +228,9 @@ fn explained(error: &Error, words: &Wording) -> Explanation {
         Error::Toolchain(error) => fetched::toolchain(error, words),
         Error::Command { doing, source } => commands::command(doing, source, words),
         Error::WhichRelease { names, origin } => asked::which_release(names, origin),
+        Error::DistilleryReleaseMissing { rel, config } => {
+            asked::distillery_release_missing(rel, config)
+        }
         Error::ReleaseMissing {
             name,
             path,

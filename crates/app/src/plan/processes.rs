@@ -28,8 +28,10 @@ pub(super) fn processes(
             .clone()
             .or_else(|| root.app.clone())
             .unwrap_or_else(|| "RELEASE".to_owned());
+        let by_distillery = facts.has_distillery && root.release.is_none();
+        let start = if by_distillery { "foreground" } else { "start" };
         Process {
-            command: in_app_dir(&format!("_build/{mix_env}/rel/{name}/bin/{name} start")),
+            command: in_app_dir(&format!("_build/{mix_env}/rel/{name}/bin/{name} {start}")),
             why: "a release is built".to_owned(),
             guess: true,
         }

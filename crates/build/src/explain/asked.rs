@@ -192,6 +192,17 @@ pub(super) fn release_missing(name: &str, path: &str, mix_exs: &str) -> Explanat
         .typing("web: PATH/OF/THE/RELEASE start")
 }
 
+pub(super) fn distillery_release_missing(rel: &str, config: &str) -> Explanation {
+    Explanation::user(
+        "release-missing",
+        format!("mix distillery.release made no release in {rel}"),
+    )
+    .because(format!(
+        "The command succeeded, so {config} has the release assembled elsewhere, with `output_dir`. Only what is in {rel} is started."
+    ))
+    .so(format!("Remove `output_dir` from {config}."))
+}
+
 #[allow(clippy::too_many_lines, reason = "an arm for each error")]
 pub(super) fn plan(error: &PlanError, words: &Wording) -> Explanation {
     match error {

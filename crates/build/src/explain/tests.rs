@@ -65,6 +65,13 @@ fn general() -> Vec<(&'static str, Error)> {
             },
         ),
         (
+            "distillery_release_missing",
+            Error::DistilleryReleaseMissing {
+                rel: "_build/prod/rel".to_owned(),
+                config: "rel/config.exs".to_owned(),
+            },
+        ),
+        (
             "release_missing",
             Error::ReleaseMissing {
                 name: "shop".to_owned(),

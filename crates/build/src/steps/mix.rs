@@ -243,6 +243,9 @@ impl Build<'_> {
         let mut record = self.record();
         let server = format!("{}.server", answers.phoenix_ex(&self.plan.phoenix_ex));
         record.phoenix = answers.has_task(&server);
+        if self.plan.release && self.uses_distillery(answers) {
+            return Ok(());
+        }
         let name = answers.release().filter(|_| self.plan.release);
         if self.plan.release && name.is_none() {
             if self.plan.release_why.is_none() {

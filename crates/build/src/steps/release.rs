@@ -1,12 +1,12 @@
 //! The release: where mix assembles it, and what starts it.
 
-use crate::answers::Answers;
+use crate::answers::{Answers, CODE_PATHS_TASK, DISTILLERY};
 use crate::error::{Doing, Error};
 use crate::log::{StepLog, seconds};
 use crate::record::Record;
 use crate::run::Build;
 use crate::tree::{self, TreeError};
-use app::facts::{PROCFILE, join};
+use app::facts::{DISTILLERY_CONFIG, PROCFILE, join};
 use app::procfile::Procfile;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -71,7 +71,54 @@ impl Build<'_> {
         Ok(dir)
     }
 
+    /// Whether Distillery builds the release. Those that `mix.exs` defines are built by mix.
+    pub(crate) fn uses_distillery(&self, answers: &Answers) -> bool {
+        let config = self.workspace.real(&self.in_app(DISTILLERY_CONFIG));
+        answers.releases.is_empty() && answers.has_task(DISTILLERY) && config.is_file()
+    }
+
+    /// Distillery alone can say which release it builds: the one that is there afterwards.
+    fn distillery_release(&self) -> Result<(), Error> {
+        let log = self.means.log.step("Building the release");
+        log.detail(&format!(
+            "{DISTILLERY_CONFIG} is there, and mix.exs defines no release"
+        ));
+        let shown = format!("mix {DISTILLERY} --no-tar");
+        log.detail(&format!("$ {shown}"));
+        let tasks: [&[&str]; 3] = [&["compile"], &[CODE_PATHS_TASK], &[DISTILLERY, "--no-tar"]];
+        let rel = self.in_app(&format!("_build/{}/rel", self.plan.mix_env.value));
+        let is_new = newest_release(&self.seen(&rel)).is_none();
+        self.mix(Doing::Release, &tasks, &shown, &log)?;
+        let Some(name) = newest_release(&self.seen(&rel)) else {
+            if self.has_own_web() {
+                return Ok(());
+            }
+            return Err(Error::DistilleryReleaseMissing {
+                rel: rel.to_string_lossy().into_owned(),
+                config: join(&self.plan.app_dir.value, DISTILLERY_CONFIG),
+            });
+        };
+        let release = Release {
+            dir: rel.join(&name),
+            name,
+            moved: false,
+        };
+        let bin = seen_from(&self.plan.app_dir.value, &release.dir.join("bin"));
+        self.record().release = Some(release.name.clone());
+        self.starts(&format!("{bin}/{} foreground", release.name), &log);
+        if is_new {
+            self.record().release_dir = Some(release.dir.to_string_lossy().into_owned());
+        }
+        // Set once: there is one release step.
+        let _ = self.release.set(release);
+        log.detail(&format!("done in {}", seconds(log.elapsed())));
+        Ok(())
+    }
+
     pub(crate) fn release(&self) -> Result<(), Error> {
+        if self.uses_distillery(&self.answers()) {
+            return self.distillery_release();
+        }
         let Some(release) = self.release.get() else {
             return Ok(());
         };
@@ -268,6 +315,20 @@ fn seen_from(app_dir: &str, dir: &Path) -> String {
         up.join(dir)
     });
     path.to_string_lossy().into_owned()
+}
+
+/// The name of the release that was assembled last: a hook may have assembled others.
+fn newest_release(rel: &Path) -> Option<String> {
+    let entries = fs::read_dir(rel).into_iter().flatten();
+    let releases = entries.filter_map(|entry| {
+        let entry = entry.ok()?;
+        let assembled = entry.path().join(START_ERL).metadata().ok()?;
+        Some((
+            assembled.modified().ok()?,
+            entry.file_name().into_string().ok()?,
+        ))
+    });
+    releases.max().map(|(_, name)| name)
 }
 
 fn cookie_note(release: &Release) -> String {
