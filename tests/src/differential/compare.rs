@@ -16,7 +16,7 @@ struct Permitted {
     equal: fn(&[u8], &[u8]) -> bool,
 }
 
-const PERMITTED: [Permitted; 7] = [
+const PERMITTED: [Permitted; 8] = [
     Permitted {
         applies: |path| {
             matches!(path, [.., "_build", _, "lib", _, "ebin" | "consolidated", file] if is(file, "beam"))
@@ -71,7 +71,21 @@ const PERMITTED: [Permitted; 7] = [
         why: "Mix makes up a cookie for a release that names none; the cache keeps it.",
         equal: |one, other| one.len() == other.len(),
     },
+    Permitted {
+        applies: |path| {
+            matches!(
+                path,
+                ["deps", _, ".git", "index"] | ["deps", _, ".git", "logs", ..]
+            )
+        },
+        why: "With MIXPACK_SLIM=none the repositories of git dependencies ship, with the times at which git \
+              wrote the files. Nothing reads them at run time.",
+        equal: |one, other| one.len() == other.len(),
+    },
 ];
+
+/// With `MIXPACK_SLIM=none`, what Hex has fetched in this very build ships. Nothing reads it at run time.
+const FETCHED: &str = ".hex/packages";
 
 fn is(file: &str, extension: &str) -> bool {
     Path::new(file)
@@ -101,7 +115,8 @@ pub(super) fn differences(
 ) -> Vec<String> {
     let [ours, theirs] = [incremental, clean].map(entries);
     let mut found = Vec::new();
-    for path in theirs.keys().filter(|path| !ours.contains_key(*path)) {
+    let only = |path: &&PathBuf| !ours.contains_key(*path) && !path.starts_with(FETCHED);
+    for path in theirs.keys().filter(only) {
         found.push(format!("{}: only in the clean slug", path.display()));
     }
     for (path, metadata) in &ours {
