@@ -146,7 +146,7 @@ fn a_pushed_file_that_compiling_changes_is_changed_in_each_build() {
         "lib/rewriting.ex",
         "defmodule Rewriting do\n  File.write!(\"VERSION\", \"compiled\")\nend\n",
     );
-    for build in ["first", "second", "third"] {
+    for build in ["first", "second"] {
         let deploy = app.deploy();
         deploy.expect_success();
         let version = fs::read_to_string(deploy.slug.join("VERSION")).unwrap();
@@ -312,7 +312,7 @@ fn files_that_compiling_creates_in_a_hook_are_not_missing() {
          File.write!(\"priv/by_compiling\", \"\")\n  \
          def run(_), do: File.write!(\"priv/by_task\", \"\", [:exclusive])\nend\n",
     );
-    for build in 1..=4 {
+    for build in 1..=3 {
         let deploy = app.deploy();
         deploy.expect_success();
         for file in ["priv/by_compiling", "priv/by_task"] {

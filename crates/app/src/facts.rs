@@ -99,7 +99,7 @@ pub struct JsPackage {
     pub node: Vec<Asked>,
     /// Its `packageManager`.
     pub manager: Option<Asked>,
-    /// The lockfiles beside it that count, by name.
+    /// The names of the lockfiles beside it that are used.
     pub lockfiles: Vec<String>,
     /// Those that do not, as in the static buildpack.
     pub ignored_lockfiles: Vec<String>,

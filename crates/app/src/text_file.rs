@@ -30,7 +30,7 @@ const LARGEST: u64 = 128 << 20;
 #[must_use]
 pub fn decode(bytes: &[u8]) -> (String, Encoding) {
     // No text begins with a NUL or has one after its first character, so a file without a byte
-    // order mark is told by its first bytes.
+    // order mark is recognised by its first bytes.
     let (text, encoding) = match bytes {
         [0xff, 0xfe, 0, 0, ..] | [1..=255, 0, 0, 0, ..] => {
             (utf32(bytes, u32::from_le_bytes), Encoding::Utf32)

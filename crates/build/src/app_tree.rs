@@ -55,7 +55,7 @@ pub(crate) enum Kind {
     Link,
 }
 
-/// By path relative to the app; a folder comes before what it holds. Links aren't followed.
+/// By path relative to the app, a folder before its contents. Links aren't followed.
 pub(crate) type Entries = BTreeMap<PathBuf, Entry>;
 
 impl Entry {

@@ -186,7 +186,7 @@ impl Environment {
             })
     }
 
-    /// The same for text that has no words of ours: values of any length, where they are words.
+    /// The same for text that the app alone has written: a value of any length is hidden where it is a whole word.
     #[must_use]
     pub(crate) fn without_any_value(&self, text: &str) -> String {
         let vars = self.config_vars().filter(|(name, value)| {

@@ -127,7 +127,7 @@ pub(super) const KNOWN: &[Known] = &[
         title: "the registry of a JavaScript package cannot be reached",
         cause: &[],
         cure: &[
-            "Try again. If a registry is set, in .npmrc or in NPM_CONFIG_REGISTRY, look whether it is right; the address is in the output. Behind a proxy, set HTTPS_PROXY.",
+            "Try again. If a registry is set, in .npmrc or in NPM_CONFIG_REGISTRY, check it; the address is in the output. Behind a proxy, set HTTPS_PROXY.",
         ],
     },
     Known {
@@ -143,7 +143,7 @@ pub(super) const KNOWN: &[Known] = &[
         title: "package.json has no script `{0}`",
         cause: &[],
         cure: &[
-            "Add it under `scripts`, or call one that is there. Which package.json counts is decided by the folder that the command runs in.",
+            "Add it under `scripts`, or call one that is there. The command reads the package.json of the folder that it runs in.",
         ],
     },
     Known {
