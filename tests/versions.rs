@@ -1,7 +1,7 @@
 //! Versions from the app's own files, and upstream's lists when they are down.
 
 use mirror::{AppDir, Override};
-use whole_builds::{App, artifact_host, own_host};
+use whole_builds::{App, artifact_host, holds, own_host};
 
 const OTP_LIST: &str = "/builds/otp/amd64/ubuntu-24.04/builds.txt";
 const ELIXIR_LIST: &str = "/builds/elixir/builds.txt";
@@ -366,4 +366,55 @@ fn artifact(path: &str) -> String {
     let answer = ureq::get(&format!("{}{path}", host.url())).call();
     let mut answer = answer.expect("an answer");
     answer.body_mut().read_to_string().expect("a text")
+}
+
+#[test]
+fn hex_stays_until_a_clean_build_and_can_be_pinned() {
+    let app = App::on(own_host(), "no-deps", AppDir::Tmpfs);
+    let first = app.deploy();
+    first.expect_success();
+    drop(first);
+    let list = std::fs::read_to_string(app.host.root().join(&INSTALLER_LISTS[0][1..])).unwrap();
+    let row = list.lines().next().unwrap();
+    let version = row.split(',').next().unwrap();
+    let newer = format!("{list}{}\n", row.replacen(version, "99.0.0", 1));
+    let body = || Override::Body(newer.clone().into_bytes());
+    app.host.set_override(INSTALLER_LISTS[0], body());
+    let second = app.deploy();
+    second.expect_success();
+    holds(&second, &format!("Hex {version}, rebar3"));
+    holds(
+        &second,
+        "Hex 99.0.0 is available; a clean build or another Elixir version updates it\n",
+    );
+    drop(second);
+
+    let asks_for_it = |app: &App| {
+        let requests = app.host.requests();
+        app.host.forget_requests();
+        requests
+            .iter()
+            .any(|request| request.path.contains("hex-99.0.0"))
+    };
+    assert!(!asks_for_it(&app));
+    app.config("MIXPACK_CLEAN_BUILD", "1");
+    let clean = app.deploy();
+    // The list names what the host doesn't have.
+    assert!(!clean.succeeded && asks_for_it(&app), "{}", clean.log());
+
+    app.edit(
+        "elixir_buildpack.config",
+        "erlang_version",
+        &format!("hex_version={version}\nerlang_version"),
+    );
+    app.config("MIXPACK_CLEAN_BUILD", "2");
+    let pinned = app.deploy();
+    pinned.expect_success();
+    holds(&pinned, "Hex 99.0.0 is available; elixir_buildpack.config:");
+    drop(pinned);
+
+    app.edit("elixir_buildpack.config", version, "98.0.0");
+    let unknown = app.deploy();
+    assert!(!unknown.succeeded);
+    holds(&unknown, "Error code: installer-version-unknown");
 }

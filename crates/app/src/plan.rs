@@ -58,6 +58,13 @@ pub struct Plan {
     pub elixir: Choice<ElixirBuild>,
     #[serde(skip)]
     pub node: Option<Choice<NodeVersion>>,
+    /// The Hex that is to be used, by a setting or by the last build. Else it is the newest for the
+    /// Elixir that runs.
+    #[serde(skip)]
+    pub hex: Option<Asked>,
+    /// The same for rebar3.
+    #[serde(skip)]
+    pub rebar3: Option<Asked>,
     pub runtime_path: String,
     /// The folder that mix works in, relative to the top of the repository, as all paths of a plan
     /// are.
@@ -183,6 +190,15 @@ pub fn plan(
     } else {
         None
     };
+    // Nobody is upgraded behind their back; another Elixir is a change of their own.
+    let same_elixir = last.elixir.as_ref() == Some(&elixir.version);
+    let installer = |asked: &Option<Asked>, kept: &Option<String>| {
+        let kept = kept.clone().filter(|_| same_elixir);
+        let stays = || kept.map(|version| Asked::new(version, Origin::LastBuild));
+        asked.clone().or_else(stays)
+    };
+    let hex = installer(&settings.hex_version, &last.hex);
+    let rebar3 = installer(&settings.rebar3_version, &last.rebar3);
     let phoenix = facts.phoenix_locked || facts.projects.iter().any(|p| p.guess.phoenix);
     let removes_executables = removes_executables(facts, settings, &assets);
     let node_given = node.is_some() && facts.given_node.is_some();
@@ -205,6 +221,8 @@ pub fn plan(
     let (phoenix_ex, ignored) = phoenix_ex(facts, settings);
     warnings.extend(ignored);
     Ok(Plan {
+        hex,
+        rebar3,
         steps: steps(
             (settings, release, slim),
             node.is_some(),

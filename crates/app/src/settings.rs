@@ -32,6 +32,8 @@ pub struct Hooks {
 pub struct Settings {
     pub erlang_version: Option<Asked>,
     pub elixir_version: Option<Asked>,
+    pub hex_version: Option<Asked>,
+    pub rebar3_version: Option<Asked>,
     pub node_version: Option<Asked>,
     pub npm_version: Option<Asked>,
     pub yarn_version: Option<Asked>,
@@ -100,10 +102,12 @@ pub(crate) const CONFIG_VARS: [&str; 7] = [
     VERBOSE,
 ];
 
-const ELIXIR_KEYS: [&str; 17] = [
+const ELIXIR_KEYS: [&str; 19] = [
     app_dir::KEY,
     "erlang_version",
     "elixir_version",
+    "hex_version",
+    "rebar3_version",
     "always_rebuild",
     "release",
     "runtime_path",
@@ -177,6 +181,8 @@ impl Settings {
         let merged = Self {
             erlang_version: elixir_key("erlang_version"),
             elixir_version: elixir_key("elixir_version"),
+            hex_version: elixir_key("hex_version"),
+            rebar3_version: elixir_key("rebar3_version"),
             node_version: static_key("node_version"),
             npm_version: static_key("npm_version"),
             yarn_version: static_key("yarn_version"),

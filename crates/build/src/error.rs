@@ -124,6 +124,15 @@ pub enum Error {
         rel: String,
         config: String,
     },
+    #[error("{name} {} is not published for Elixir {elixir}", asked.value)]
+    NoSuchInstaller {
+        /// Hex or rebar3.
+        name: &'static str,
+        asked: Asked,
+        elixir: String,
+        /// Of those that run on this Elixir.
+        newest: String,
+    },
     #[error("mix release made no {path}")]
     ReleaseMissing {
         name: String,

@@ -228,6 +228,12 @@ fn explained(error: &Error, words: &Wording) -> Explanation {
         Error::Toolchain(error) => fetched::toolchain(error, words),
         Error::Command { doing, source } => commands::command(doing, source, words),
         Error::WhichRelease { names, origin } => asked::which_release(names, origin),
+        Error::NoSuchInstaller {
+            name,
+            asked,
+            elixir,
+            newest,
+        } => asked::no_such_installer(name, asked, elixir, newest),
         Error::DistilleryReleaseMissing { rel, config } => {
             asked::distillery_release_missing(rel, config)
         }

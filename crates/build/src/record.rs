@@ -96,6 +96,8 @@ impl Record {
             erlang: self.tools.get("erlang").cloned(),
             elixir: self.tools.get("elixir").cloned(),
             node: self.tools.get("node").cloned(),
+            hex: self.tools.get("hex").cloned(),
+            rebar3: self.tools.get("rebar3").cloned(),
         }
     }
 }

@@ -14,6 +14,8 @@ use versions::installers::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
     pub version: String,
+    /// The version that mix would choose.
+    pub newest: String,
     pub url: String,
     /// In lower-case hex.
     pub sha512: String,
@@ -27,16 +29,25 @@ pub type Signed = (String, bool);
 /// Gives the text of the list at an address: fetched, or as it was read before.
 pub type ReadList<'a, E> = dyn Fn(&str) -> Result<Signed, E> + Sync + 'a;
 
-/// Chooses Hex and rebar3 for an Elixir and OTP, as mix itself would.
+/// The versions of Hex and rebar3 that are wanted, where they are listed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    pub hex: Option<&'a str>,
+    pub rebar3: Option<&'a str>,
+}
+
+/// Chooses Hex and rebar3 for an Elixir and OTP: those that are wanted, or else as mix itself would.
 pub fn choose<E: From<ToolchainError> + Send>(
     hosts: &Hosts,
     elixir: &ElixirVersion,
     otp_major: u32,
+    wanted: Wanted<'_>,
     read: &ReadList<'_, E>,
 ) -> Result<(Chosen, Chosen), E> {
     std::thread::scope(|scope| {
-        let rebar3 = scope.spawn(|| choose_one(hosts, Package::Rebar3, elixir, otp_major, read));
-        let hex = choose_one(hosts, Package::Hex, elixir, otp_major, read)?;
+        let one = |package, wanted| choose_one(hosts, (package, wanted), elixir, otp_major, read);
+        let rebar3 = scope.spawn(move || one(Package::Rebar3, wanted.rebar3));
+        let hex = one(Package::Hex, wanted.hex)?;
         let rebar3 = rebar3
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -46,7 +57,7 @@ pub fn choose<E: From<ToolchainError> + Send>(
 
 fn choose_one<E: From<ToolchainError>>(
     hosts: &Hosts,
-    package: Package,
+    (package, wanted): (Package, Option<&str>),
     elixir: &ElixirVersion,
     otp_major: u32,
     read: &ReadList<'_, E>,
@@ -57,15 +68,17 @@ fn choose_one<E: From<ToolchainError>>(
         let url = format!("{base}{}", list_path(package, *scheme));
         let (csv, signed) = read(&url)?;
         let list = InstallerList::parse(&csv, package, *scheme);
-        if let Some(Installer {
-            version,
-            sha512,
-            path,
-            ..
-        }) = list.choose(elixir, otp_major)
-        {
+        if let Some(newest) = list.choose(elixir, otp_major) {
+            let wanted = wanted.and_then(|version| list.of_version(version, elixir, otp_major));
+            let Installer {
+                version,
+                sha512,
+                path,
+                ..
+            } = wanted.unwrap_or(newest);
             return Ok(Chosen {
                 version: version.clone(),
+                newest: newest.version.clone(),
                 url: format!("{base}{path}"),
                 sha512: sha512.clone(),
                 signed,

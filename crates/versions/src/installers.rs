@@ -162,13 +162,27 @@ impl InstallerList {
     /// than those that run. A release candidate is older than its release.
     #[must_use]
     pub fn choose(&self, elixir: &ElixirVersion, otp_major: u32) -> Option<&Installer> {
-        self.rows
-            .iter()
-            .rev()
-            .find(|(oldest, installer)| {
-                oldest <= elixir && installer.otp.is_none_or(|otp| otp <= otp_major)
-            })
-            .map(|(_, installer)| installer)
+        self.that_run(elixir, otp_major).next()
+    }
+
+    /// The row of a version that Mix would choose if there were no other version.
+    #[must_use]
+    pub fn of_version(
+        &self,
+        version: &str,
+        elixir: &ElixirVersion,
+        otp_major: u32,
+    ) -> Option<&Installer> {
+        self.that_run(elixir, otp_major)
+            .find(|installer| installer.version == version)
+    }
+
+    fn that_run(&self, elixir: &ElixirVersion, otp_major: u32) -> impl Iterator<Item = &Installer> {
+        let rows = self.rows.iter().rev();
+        let run = rows.filter(move |(oldest, installer)| {
+            oldest <= elixir && installer.otp.is_none_or(|otp| otp <= otp_major)
+        });
+        run.map(|(_, installer)| installer)
     }
 }
 

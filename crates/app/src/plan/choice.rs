@@ -58,6 +58,8 @@ pub struct LastBuild {
     pub erlang: Option<String>,
     pub elixir: Option<String>,
     pub node: Option<String>,
+    pub hex: Option<String>,
+    pub rebar3: Option<String>,
 }
 
 /// How many releases a message about a malformed version offers.

@@ -192,6 +192,25 @@ pub(super) fn release_missing(name: &str, path: &str, mix_exs: &str) -> Explanat
         .typing("web: PATH/OF/THE/RELEASE start")
 }
 
+pub(super) fn no_such_installer(
+    name: &str,
+    asked: &Asked,
+    elixir: &str,
+    newest: &str,
+) -> Explanation {
+    let key = format!("{}_version", name.to_lowercase());
+    Explanation::user(
+        "installer-version-unknown",
+        format!("there is no {name} {} for Elixir {elixir}", asked.value),
+    )
+    .because(format!(
+        "{} asks for it. Hex.pm lists other versions for this Elixir; the newest is {newest}.",
+        asked.origin
+    ))
+    .so("Ask for that one, or remove the setting:")
+    .typing(format!("{key}={newest}"))
+}
+
 pub(super) fn distillery_release_missing(rel: &str, config: &str) -> Explanation {
     Explanation::user(
         "release-missing",

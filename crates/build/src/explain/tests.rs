@@ -65,6 +65,18 @@ fn general() -> Vec<(&'static str, Error)> {
             },
         ),
         (
+            "no_such_installer",
+            Error::NoSuchInstaller {
+                name: "Hex",
+                asked: Asked::new(
+                    "2.9.0".to_owned(),
+                    Origin::file("elixir_buildpack.config", 3),
+                ),
+                elixir: "1.18.3".to_owned(),
+                newest: "2.5.1".to_owned(),
+            },
+        ),
+        (
             "distillery_release_missing",
             Error::DistilleryReleaseMissing {
                 rel: "_build/prod/rel".to_owned(),

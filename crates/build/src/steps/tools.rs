@@ -8,12 +8,13 @@ use crate::store::{Key, Tool};
 use crate::told::{Told, megabytes};
 use crate::tree;
 use app::plan::{Slim, StepName};
+use app::{Asked, Origin};
 use fetch::{Observer, Unpacked};
 use std::cell::Cell;
 use std::path::Path;
 use toolchain::error::OtherPlace;
 use toolchain::install::Extent;
-use toolchain::installers::Signed;
+use toolchain::installers::{Chosen, Signed, Wanted};
 use toolchain::lists::{ListText, Signature};
 use toolchain::signature::Keys;
 use toolchain::{ToolchainError, install, installers, lists};
@@ -174,7 +175,13 @@ impl Build<'_> {
             let fetched = lists::installers(client, url, hosts.signature(&elixir), &keys, &told);
             self.installer_list(url, fetched, &log)
         };
-        let (hex, rebar3) = installers::choose(hosts, &elixir, otp, &read)?;
+        let wanted = Wanted {
+            hex: self.wanted(self.plan.hex.as_ref()),
+            rebar3: self.wanted(self.plan.rebar3.as_ref()),
+        };
+        let (hex, rebar3) = installers::choose(hosts, &elixir, otp, wanted, &read)?;
+        listed("Hex", self.plan.hex.as_ref(), &hex, &elixir)?;
+        listed("rebar3", self.plan.rebar3.as_ref(), &rebar3, &elixir)?;
         let key = key(&[
             ("hex", &hex.sha512),
             ("rebar3", &rebar3.sha512),
@@ -197,10 +204,24 @@ impl Build<'_> {
         install::into_mix_home(&prepared, &self.mix_home())?;
         tree::remove(&prepared)?;
         log.detail(&format!("Hex {}, rebar3 {}", hex.version, rebar3.version));
+        for (name, asked, chosen) in [
+            ("Hex", &self.plan.hex, &hex),
+            ("rebar3", &self.plan.rebar3, &rebar3),
+        ] {
+            if let Some(asked) = asked.as_ref().filter(|_| chosen.version != chosen.newest) {
+                log.detail(&newer(name, asked, &chosen.newest));
+            }
+        }
         let tools = &mut self.record().tools;
         tools.insert("hex".to_owned(), hex.version);
         tools.insert("rebar3".to_owned(), rebar3.version);
         Ok(())
+    }
+
+    /// A clean build keeps to nothing of the last build.
+    fn wanted<'a>(&self, asked: Option<&'a Asked>) -> Option<&'a str> {
+        let stays = |asked: &&Asked| self.plan.clean.is_none() || asked.origin != Origin::LastBuild;
+        asked.filter(stays).map(|asked| asked.value.as_str())
     }
 
     /// A list of installers, or that of the last build where it cannot be had now.
@@ -304,6 +325,38 @@ impl Build<'_> {
         }
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
+    }
+}
+
+/// Fails where a setting asks for a version that isn't there.
+fn listed(
+    name: &'static str,
+    asked: Option<&Asked>,
+    chosen: &Chosen,
+    elixir: &ElixirVersion,
+) -> Result<(), Error> {
+    let by_setting = asked.filter(|asked| asked.origin != Origin::LastBuild);
+    match by_setting.filter(|asked| asked.value != chosen.version) {
+        Some(asked) => Err(Error::NoSuchInstaller {
+            name,
+            asked: asked.clone(),
+            elixir: elixir.to_string(),
+            newest: chosen.newest.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Says that there is a newer version than the one that stays.
+fn newer(name: &str, asked: &Asked, newest: &str) -> String {
+    match &asked.origin {
+        Origin::LastBuild => format!(
+            "{name} {newest} is available; a clean build or another Elixir version updates it"
+        ),
+        origin => format!(
+            "{name} {newest} is available; {origin} asks for {}",
+            asked.value
+        ),
     }
 }
 
