@@ -93,6 +93,13 @@ pub(crate) fn node_script(root: &Path, launch: &Launch) -> Option<String> {
     })
 }
 
+/// What follows in it on a dyno. Not in `export`: a later buildpack may install packages for
+/// development.
+#[must_use]
+pub(crate) fn node_env_script() -> &'static str {
+    "export NODE_ENV=\"${NODE_ENV:-production}\"\n"
+}
+
 /// The `export` file, with build-time paths. Later buildpacks source it in a `set -e` shell, so
 /// its last command must succeed.
 #[must_use]
@@ -166,6 +173,14 @@ mod tests {
             sourced(&script, &set, print),
             "staging|0|de_DE.UTF-8|/app/.mix|/app/.hex"
         );
+    }
+
+    #[test]
+    fn node_runs_in_production_unless_a_config_var_says_otherwise() {
+        let script = node_env_script();
+        assert_eq!(sourced(script, &[], "$NODE_ENV"), "production");
+        let set = [("NODE_ENV", "staging")];
+        assert_eq!(sourced(script, &set, "$NODE_ENV"), "staging");
     }
 
     #[test]

@@ -47,6 +47,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use toolchain::Hosts;
+use versions::ElixirVersion;
 
 /// The version that logs and records name.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -534,6 +535,12 @@ fn stay_in_bounds(
     }
 }
 
+/// Whether Elixir compiles dependencies correctly in several VMs. It can since 1.19, but loses code paths
+/// and compiler options that a dependency sets for others until commit 6f18bf70 in what becomes 1.21.
+fn has_sound_partitions(elixir: Option<&ElixirVersion>) -> bool {
+    elixir.is_some_and(|version| version.is_at_least_minor(21))
+}
+
 /// What every command of the build sees.
 fn command_env(
     plan: &Plan,
@@ -565,9 +572,8 @@ fn command_env(
     {
         default(&mut env, "LANG", "C.UTF-8");
     }
-    // Elixir can compile dependencies in several VMs since 1.19; those that are older ignore it.
     let compilers = machine::compilers();
-    if compilers > 1 {
+    if compilers > 1 && has_sound_partitions(plan.elixir.build.version.as_ref()) {
         let name = "MIX_OS_DEPS_COMPILE_PARTITION_COUNT";
         default(&mut env, name, compilers.to_string());
     }
@@ -594,4 +600,20 @@ fn command_env(
         default(&mut env, "ERL_ROOTDIR", dir.join(&places.erlang));
     }
     Ok(env)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_vms_compile_dependencies_only_where_elixir_loses_nothing() {
+        let sound = |text: &str| has_sound_partitions(ElixirVersion::parse(text).ok().as_ref());
+        for lossy in ["1.18.4", "1.19.0", "1.19.5", "1.20.3"] {
+            assert!(!sound(lossy), "{lossy}");
+        }
+        assert!(sound("1.21.0") && sound("2.0.0"));
+        // What a branch holds isn't known before it is there.
+        assert!(!has_sound_partitions(None));
+    }
 }

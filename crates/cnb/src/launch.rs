@@ -81,6 +81,9 @@ pub(crate) fn variables(app: &Path, launch: &Launch, mix_layer: &Path) -> LayerE
     }
     set(How::Default, "MIX_HOME", &mix_layer.join("home"));
     set(How::Default, "HEX_HOME", &mix_layer.join("hex"));
+    if launch.runs_node && !launch.tests_only {
+        set(How::Default, "NODE_ENV", Path::new("production"));
+    }
     for bin in &launch.node_bins {
         set(How::Delimiter, "PATH", Path::new(":"));
         set(How::Prepend, "PATH", &app.join(bin));

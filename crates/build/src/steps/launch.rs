@@ -93,7 +93,10 @@ impl Build<'_> {
             script.push_str(&profile::git_script(root, launch.git_answers));
         }
         self.write(profile::ELIXIR_SCRIPT, &script)?;
-        if let Some(script) = profile::node_script(root, launch) {
+        if let Some(mut script) = profile::node_script(root, launch) {
+            if !launch.tests_only {
+                script.push_str(profile::node_env_script());
+            }
             self.write(profile::NODE_SCRIPT, &script)?;
         }
         if let Some(export) = self.workspace.export() {
