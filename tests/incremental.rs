@@ -5,6 +5,7 @@
 use mirror::AppDir;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use whole_builds::differential::with_otp_patch;
 use whole_builds::{App, Deploy, artifact_host, holds, lacks, repository};
 
 /// What the modules of the fixture saw when they were compiled, told by the slug; telling it
@@ -494,4 +495,36 @@ fn a_build_that_fails_after_compiling_keeps_what_it_has_compiled() {
     let none: Vec<&str> = Vec::new();
     assert_eq!(deploy.compiled(), none, "{}", deploy.log());
     holds(&deploy, "kept: ");
+}
+
+#[test]
+fn a_patch_of_otp_that_compiles_the_same_code_keeps_what_is_compiled() {
+    let app = App::on(with_otp_patch(), "phoenix-npm", AppDir::Tmpfs);
+    let [patch, next] = ["erlang_version=27.3.4", "erlang_version=27.3.4.1"];
+    app.edit("elixir_buildpack.config", "erlang_version=27", patch);
+    app.deploy().expect_success();
+    app.edit("elixir_buildpack.config", patch, next);
+    let kept = app.deploy();
+    kept.expect_success();
+    holds(&kept, "Installing Erlang/OTP 27.3.4.1");
+    let none: Vec<&str> = Vec::new();
+    assert_eq!(kept.compiled(), none, "{}", kept.log());
+    holds(
+        &kept,
+        "kept: elixir, node, hex, deps, node_modules, _build\n",
+    );
+    drop(kept);
+
+    app.edit("elixir_buildpack.config", next, patch);
+    app.config("MIXPACK_REBUILD_ON_OTP_PATCH", "true");
+    let rebuilt = app.deploy();
+    rebuilt.expect_success();
+    holds(&rebuilt, "compiled 2 dependencies: jason_lite, phoenix\n");
+    app.edit("elixir_buildpack.config", patch, next);
+    let rebuilt = app.deploy();
+    rebuilt.expect_success();
+    holds(
+        &rebuilt,
+        "_build: dropped, since OTP changed from 27.3.4 to 27.3.4.1\n",
+    );
 }

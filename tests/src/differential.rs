@@ -12,4 +12,5 @@ mod subject;
 mod terms;
 
 pub use change::{Change, Step};
+pub use host::with_otp_patch;
 pub use sequence::{Api, Found, Turns, check, replay};

@@ -88,6 +88,9 @@ pub struct Plan {
     pub node_use: Option<String>,
     /// Assets may be those of the last build, where nothing they are made of has changed.
     pub reuse_assets: bool,
+    /// Code is compiled again with each patch of OTP.
+    #[serde(skip)]
+    pub rebuild_on_otp_patch: bool,
     /// The log has everything that tools say.
     #[serde(skip)]
     pub verbose: bool,
@@ -199,6 +202,7 @@ pub fn plan(
     };
     let hex = installer(&settings.hex_version, &last.hex);
     let rebar3 = installer(&settings.rebar3_version, &last.rebar3);
+    let otp_changes = last.erlang.as_ref() != Some(&erlang.version);
     let phoenix = facts.phoenix_locked || facts.projects.iter().any(|p| p.guess.phoenix);
     let removes_executables = removes_executables(facts, settings, &assets);
     let node_given = node.is_some() && facts.given_node.is_some();
@@ -223,12 +227,13 @@ pub fn plan(
     Ok(Plan {
         hex,
         rebar3,
+        rebuild_on_otp_patch: settings.rebuild_on_otp_patch,
         steps: steps(
             (settings, release, slim),
             node.is_some(),
             phoenix,
             &assets,
-            &branches,
+            (&branches, otp_changes),
         ),
         processes: processes(
             facts,

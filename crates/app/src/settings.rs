@@ -61,6 +61,8 @@ pub struct Settings {
     pub slim: Option<Asked>,
     /// Whether assets may be those of the last build, where nothing they are made of has changed.
     pub reuse_assets: bool,
+    /// Whether code is compiled again with each patch of OTP, whatever that changes.
+    pub rebuild_on_otp_patch: bool,
     /// Whether the log has everything that tools say.
     pub verbose: bool,
     /// `NODE_OPTIONS` turns on what OpenSSL 3 has turned off.
@@ -85,6 +87,8 @@ pub(crate) const RELEASE: &str = "MIXPACK_RELEASE";
 pub(crate) const SLIM: &str = "MIXPACK_SLIM";
 /// The config var that has assets built whatever has changed.
 pub(crate) const REUSE_ASSETS: &str = "MIXPACK_REUSE_ASSETS";
+/// The config var that has code compiled again with each patch of OTP.
+pub(crate) const REBUILD_ON_OTP_PATCH: &str = "MIXPACK_REBUILD_ON_OTP_PATCH";
 /// The config var that has everything printed that tools say.
 pub(crate) const VERBOSE: &str = "MIXPACK_VERBOSE";
 
@@ -92,17 +96,18 @@ pub(crate) const VERBOSE: &str = "MIXPACK_VERBOSE";
 const NODE_OPTIONS: &str = "NODE_OPTIONS";
 
 /// All config vars of ours that are read here.
-pub(crate) const CONFIG_VARS: [&str; 7] = [
+pub(crate) const CONFIG_VARS: [&str; 8] = [
     app_dir::CONFIG_VAR,
     CHECK_LOCKED,
     SKIP_ASSETS,
     RELEASE,
     SLIM,
     REUSE_ASSETS,
+    REBUILD_ON_OTP_PATCH,
     VERBOSE,
 ];
 
-const ELIXIR_KEYS: [&str; 19] = [
+const ELIXIR_KEYS: [&str; 20] = [
     app_dir::KEY,
     "erlang_version",
     "elixir_version",
@@ -120,6 +125,7 @@ const ELIXIR_KEYS: [&str; 19] = [
     "config_vars_to_export",
     "test_args",
     "slim",
+    "rebuild_on_otp_patch",
     "reuse_assets",
     "skip_assets",
 ];
@@ -218,6 +224,9 @@ impl Settings {
             reuse_assets: of_var(REUSE_ASSETS)
                 .or_else(|| defaulted("reuse_assets"))
                 .is_none_or(|asked| asked.value != "false"),
+            rebuild_on_otp_patch: yes(
+                of_var(REBUILD_ON_OTP_PATCH).or_else(|| defaulted("rebuild_on_otp_patch"))
+            ),
             verbose: yes(of_var(VERBOSE)),
             legacy_openssl: exported
                 .iter()

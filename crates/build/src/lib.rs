@@ -15,6 +15,7 @@ mod credentials;
 mod digest;
 mod downloads;
 pub mod environment;
+mod erlang_compiler;
 mod error;
 pub mod explain;
 mod folder_lock;

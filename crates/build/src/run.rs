@@ -43,7 +43,7 @@ use fetch::Client;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use toolchain::Hosts;
@@ -84,6 +84,10 @@ pub(crate) struct Build<'a> {
     /// What the assets are made of, where that can be told.
     pub assets_key: OnceLock<Key>,
     pub asset_files: Mutex<AssetFiles>,
+    /// Erlang is in place.
+    pub has_erlang: AtomicBool,
+    /// What decides the code that it compiles.
+    pub compiler_digest: OnceLock<String>,
     /// `_build` is that of the last build.
     pub restored: AtomicBool,
     /// The app's own code has to be compiled again, whatever mix takes for current.
@@ -287,6 +291,8 @@ impl<'a> Build<'a> {
             pushed: OnceLock::new(),
             assets_key: OnceLock::new(),
             asset_files: Mutex::default(),
+            has_erlang: AtomicBool::new(false),
+            compiler_digest: OnceLock::new(),
             restored: AtomicBool::new(false),
             compile_anew: AtomicBool::new(false),
             compilation: Compilation::default(),
@@ -323,7 +329,9 @@ impl<'a> Build<'a> {
     fn step(&self, name: StepName) -> Result<(), Error> {
         let hooks = &self.plan.hooks;
         match name {
-            StepName::Erlang => self.erlang(),
+            StepName::Erlang => self.erlang().map(|()| {
+                self.has_erlang.store(true, Ordering::SeqCst);
+            }),
             StepName::Elixir => self.elixir(),
             StepName::Node => self.node(),
             StepName::Hex => self.hex(),

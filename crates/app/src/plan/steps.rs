@@ -72,7 +72,7 @@ pub(super) fn steps(
     node: bool,
     phoenix: bool,
     assets: &[Assets],
-    branches: &[StepName],
+    (branches, otp_changes): (&[StepName], bool),
 ) -> Vec<StepPlan> {
     use StepName as Name;
     let hooks = &settings.hooks;
@@ -98,7 +98,10 @@ pub(super) fn steps(
     if hooks.pre_compile.is_some() {
         add(Name::PreCompile, &tools_of_hooks, true);
     }
-    add(Name::Restore, &[Name::PreCompile], false);
+    // Whether another patch of OTP goes with what was compiled, only what is installed can tell.
+    let compiler = otp_changes.then_some(Name::Erlang);
+    let needs: Vec<Name> = compiler.into_iter().chain([Name::PreCompile]).collect();
+    add(Name::Restore, &needs, false);
     // mix never had Node: it was the static buildpack, after it, that installed that.
     let ready = [tools.as_slice(), &[Name::PreCompile, Name::Restore]].concat();
     if hooks.hook_pre_fetch_dependencies.is_some() {

@@ -1,7 +1,9 @@
 //! `deps` and `_build` from one build to the next.
 
 use crate::app_tree::Entries;
+use crate::erlang_compiler;
 use crate::error::Error;
+use crate::json;
 use crate::log::{StepLog, seconds};
 use crate::run::Build;
 use crate::sources::Sources;
@@ -9,6 +11,7 @@ use crate::store::{Key, Restored};
 use crate::told::megabytes;
 use crate::tree::{self, TreeError};
 use app::plan::StepName;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,10 +22,19 @@ const SOURCES: &str = "sources";
 /// The note that says something while `_build` and the notes on it are being kept: those of two
 /// builds do not go together.
 const UNFINISHED: &str = "unfinished";
+/// The note with what [`erlang_compiler::digest`] has said of an OTP.
+const COMPILER: &str = "compiler.json";
 /// Where buildpacks install tools.
 const OF_BUILDPACKS: &str = ".heroku";
 /// A clock may be set back by this much without a word.
 const CLOCK_SLACK: Duration = Duration::from_secs(2);
+
+#[derive(Serialize, Deserialize)]
+struct NotedCompiler {
+    /// As upstream's list names it.
+    otp: String,
+    digest: String,
+}
 
 impl Build<'_> {
     /// What sources depend on: some dependencies put native code beside them.
@@ -74,11 +86,57 @@ impl Build<'_> {
         .into()
     }
 
+    /// What of Erlang/OTP decides compiled code. A patch that changes none of it keeps `_build`.
+    fn compiler_key(&self) -> Result<Key, Error> {
+        let plan = self.plan;
+        let mut key = self.vm_key();
+        if plan.rebuild_on_otp_patch || plan.erlang.build.version.is_none() {
+            return Ok(key);
+        }
+        let compiler = self.compiler_digest()?.unwrap_or_default();
+        key.insert("OTP".to_owned(), plan.otp_major.to_string());
+        key.insert(
+            "the compiler, a header or a native library of OTP".to_owned(),
+            compiler,
+        );
+        Ok(key)
+    }
+
+    /// Of the OTP of this build: as an earlier build with the same one has noted, or of what is
+    /// installed. `None` where it isn't yet: then the last build had this
+    /// very version and has lost its note.
+    fn compiler_digest(&self) -> Result<Option<String>, Error> {
+        if let Some(digest) = self.compiler_digest.get() {
+            return Ok(Some(digest.clone()));
+        }
+        let note = self.workspace.store.read_note(COMPILER);
+        let noted = note.and_then(|note| serde_json::from_str::<NotedCompiler>(&note).ok());
+        let otp = &self.plan.erlang.build.reference;
+        let digest = match noted.filter(|noted| noted.otp == *otp) {
+            Some(noted) => noted.digest,
+            None if self.has_erlang.load(Ordering::SeqCst) => {
+                let root = self.workspace.real(&self.workspace.places.erlang);
+                erlang_compiler::digest(&root)?
+            }
+            None => return Ok(None),
+        };
+        Ok(Some(self.compiler_digest.get_or_init(|| digest).clone()))
+    }
+
+    fn note_compiler(&self) -> Result<(), Error> {
+        let Some(digest) = self.compiler_digest.get().cloned() else {
+            return Ok(());
+        };
+        let otp = self.plan.erlang.build.reference.clone();
+        let note = json::to_string(&NotedCompiler { otp, digest }, COMPILER)?;
+        Ok(self.workspace.store.write_note(COMPILER, &note)?)
+    }
+
     /// What compiled code depends on beside its sources, which mix itself looks after.
     pub(crate) fn build_key(&self) -> Result<Key, Error> {
         let plan = self.plan;
         let mut key = self.deps_key();
-        key.extend(self.vm_key());
+        key.extend(self.compiler_key()?);
         key.extend(
             [
                 ("MIX_ENV", plan.mix_env.value.clone()),
@@ -308,6 +366,7 @@ impl Build<'_> {
         lines.extend(self.save_generated()?);
         self.save_variables()?;
         self.save_git_answers()?;
+        self.note_compiler()?;
         let unknown = Sources::default();
         let pushed = self.pushed.get().unwrap_or(&unknown);
         let mut entries = self.entries()?;
