@@ -50,8 +50,9 @@ fn line(text: &str) -> Option<Line<'_>> {
 const COLUMNS: [&str; 4] = ["ref_name", "ref", "datetime", "sha256"];
 
 /// The well-formed rows of a CSV list, and how many were neither well-formed nor blank; nothing
-/// for a text whose first line does not name the columns. Their order, and what else there is, is
-/// upstream's business.
+/// for a text whose first line neither names the columns nor is a row. Their order, and what else there
+/// is, is upstream's business. Without names it is that of [`COLUMNS`]: one version of upstream's files
+/// had no such line.
 ///
 /// None of the values needs quotes. A row with quotes around other values may be malformed, but
 /// cannot pass for another one, since each of these four has a form of its own.
@@ -59,11 +60,22 @@ pub(crate) fn csv_rows(text: &str) -> Option<(Vec<Line<'_>>, usize)> {
     let mut lines = text
         .trim_start_matches('\u{feff}')
         .lines()
-        .filter(|line| !line.trim().is_empty());
-    let header: Vec<&str> = lines.next()?.split(',').map(str::trim).collect();
+        .filter(|line| !line.trim().is_empty())
+        .peekable();
+    let first = *lines.peek()?;
+    let header: Vec<&str> = first.split(',').map(str::trim).collect();
     let at = |name: &str| header.iter().position(|column| *column == name);
-    let [name, git_sha, built_at, sha256] = COLUMNS.map(at);
-    let columns = [name?, git_sha?, built_at?, sha256?];
+    let columns = match COLUMNS.map(at) {
+        [Some(name), Some(git_sha), Some(built_at), Some(sha256)] => {
+            lines.next();
+            [name, git_sha, built_at, sha256]
+        }
+        _ => {
+            let in_order = [0, 1, 2, 3];
+            row(first, in_order)?.sha256?;
+            in_order
+        }
+    };
     Some(well_formed(lines.map(|line| row(line, columns)), text))
 }
 

@@ -283,6 +283,15 @@ fn the_csv_of_the_other_place_reads_by_the_names_of_its_columns() {
 }
 
 #[test]
+fn the_csv_of_the_other_place_reads_without_names_of_columns() {
+    let named = csv(&["maint", "OTP-28.0"]);
+    let (_, rows) = named.split_once('\n').expect("a first line");
+    let list = OtpListing::parse_csv(rows).expect("a list");
+    assert_eq!((list.builds().len(), list.malformed()), (2, 0));
+    assert_eq!(Some(list), OtpListing::parse_csv(&named));
+}
+
+#[test]
 fn a_bad_row_of_the_csv_never_passes_for_another_and_what_has_no_header_is_no_list() {
     let row = |fields: &str| format!("ref_name,ref,datetime,sha256\n{fields}\n");
     for fields in [
