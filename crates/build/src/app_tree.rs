@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// git keeps its own data in it, and tracks nothing of that name.
 const GIT: &str = ".git";
 /// The folder of what only Mixpack reads.
-const OWN: &str = ".mixpack";
+pub(crate) const OWN: &str = ".mixpack";
 
 /// Which files of the app are the user's.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! JavaScript dependencies, and what builds the assets.
 
+use crate::app_tree::OWN;
 use crate::baked::Finders;
 use crate::command::Tool;
 use crate::digest::of_each;
@@ -51,6 +52,8 @@ impl Build<'_> {
                 kept = false;
             }
         }
+        // Of what is Mixpack's own, commands of the app see nothing.
+        self.path.link_new(|path| path.starts_with(OWN))?;
         if kept {
             self.has_kept(StepName::Javascript);
         }
