@@ -7,6 +7,7 @@ use crate::tree::TreeError;
 use crate::workspace::{Workspace, is_own};
 use app::Plan;
 use app::facts::join;
+use app::plan::Assets;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -110,11 +111,8 @@ impl AppTree {
                     .to_owned(),
             )
         });
-        let modules = plan.assets.iter().flat_map(|assets| {
-            let install = assets.install.as_ref().map(|install| &install.dir);
-            install.into_iter().chain([&assets.assets_dir])
-        });
-        let modules = modules.map(|dir| PathBuf::from(join(dir, "node_modules")));
+        let modules = plan.assets.iter().flat_map(Assets::modules);
+        let modules = modules.map(PathBuf::from);
         let own = [OWN, profile::ELIXIR_SCRIPT, profile::NODE_SCRIPT].map(PathBuf::from);
         let build = PathBuf::from(join(app_dir, "_build"));
         let outputs = tools.chain(homes).chain(modules).chain(own).chain([build]);
