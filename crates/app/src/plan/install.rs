@@ -123,7 +123,10 @@ fn inputs(
         return Err(format!("{file} takes in whatever is in deps"));
     }
     let members = workspace.map_or(&[][..], |workspace| &workspace.members);
-    let packages = members.iter().map(|member| (&member.dir, &member.json));
+    let none = PackageJson::default();
+    let packages = members
+        .iter()
+        .map(|member| (&member.dir, member.json.as_ref().unwrap_or(&none)));
     let packages: Vec<(&String, &PackageJson)> = [(&package.dir, &package.json)]
         .into_iter()
         .chain(packages)
@@ -149,9 +152,8 @@ fn inputs(
         // pnpm may have one for each.
         inputs.extend(LOCKFILES.map(|name| join(&member.dir, name)));
         // Others get copies of its files, or links to its programs.
-        let name = member.json.name.as_deref();
         let is_needed = |name| packages.iter().any(|(_, json)| json.names(name));
-        if name.is_none_or(is_needed) {
+        if member.name().is_none_or(is_needed) {
             inputs.push(member.dir.clone());
         }
     }

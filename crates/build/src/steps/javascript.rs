@@ -77,9 +77,9 @@ impl Build<'_> {
             let install = assets.install.as_ref();
             let own = install.is_some_and(|install| {
                 let mut own = OF_MANAGERS.iter();
-                own.any(|own| path.starts_with(Path::new(&install.dir).join(own)))
+                own.any(|own| path.starts_with(join(&install.dir, own)))
             });
-            own || path.starts_with(Path::new(&assets.assets_dir).join(COMPONENTS))
+            own || path.starts_with(join(&assets.assets_dir, COMPONENTS))
         })
     }
 
@@ -406,7 +406,7 @@ const OF_MANAGERS: [&str; 10] = [
 pub(crate) struct Installs {
     /// Outside of any `node_modules`.
     beside: Option<PathText>,
-    /// In a `node_modules` that isn't kept: of a workspace, of a package that is linked.
+    /// In a `node_modules` that isn't kept: of a package that is linked.
     modules: Option<PathText>,
     /// They may be from compiling, which ran at the same time.
     pub(crate) unclear: bool,
