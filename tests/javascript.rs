@@ -478,3 +478,50 @@ fn the_newest_npm_installs_packages_for_development_in_production() {
     let deploy = expect_uglified(&app, "$ npm ci --include=dev  (in assets)");
     holds(&deploy, "Installing npm >=12");
 }
+
+#[test]
+fn one_install_serves_two_phoenix_apps_of_an_umbrella() {
+    let app = App::fixture("umbrella");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.remove("phoenix_static_buildpack.config");
+    app.remove("apps/web/assets/package-lock.json");
+    let package = |name: &str| {
+        format!(
+            "{{\"name\": \"{name}\", \"version\": \"1.0.0\", \"private\": true,\n\
+             \"scripts\": {{\"deploy\": \"esbuild js/app.js --bundle --external:phoenix '--external:/images/*' --outdir=../priv/static/assets\"}},\n\
+             \"devDependencies\": {{\"esbuild\": \"0.25.4\"}}}}"
+        )
+    };
+    app.write(
+        "apps/admin/assets/js/app.js",
+        "console.log(\"for admins\")\n",
+    );
+    let files = [
+        (
+            "package.json",
+            "{\"private\": true, \"workspaces\": [\"apps/*/assets\"]}",
+        ),
+        ("apps/web/assets/package.json", &package("web")),
+        ("apps/admin/assets/package.json", &package("admin")),
+    ];
+    write_locked(&app, &files, &NPM);
+    let deploy = app.deploy();
+    assert!(script(&deploy, "apps/admin").contains("for admins"));
+    assert!(script(&deploy, "apps/web").contains("socket"));
+    assert_eq!(
+        deploy.stdout.matches("$ npm ci").count(),
+        1,
+        "{}",
+        deploy.log()
+    );
+    assert_eq!(modules(&deploy), Vec::<String>::new());
+    app.edit("apps/admin/assets/js/app.js", "for admins", "changed");
+    let again = app.deploy();
+    assert!(script(&again, "apps/admin").contains("changed"));
+    assert_eq!(
+        again.stdout.matches("$ npm ci").count(),
+        0,
+        "{}",
+        again.log()
+    );
+}

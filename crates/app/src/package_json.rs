@@ -63,14 +63,14 @@ impl PackageJson {
     /// What `devEngines.packageManager` names, in its order; npm 10.9 and newer check it
     /// (<https://docs.npmjs.com/cli/configuring-npm/package-json#devengines>).
     pub(crate) fn dev_managers(&self) -> Vec<DevManager> {
-        let (list, is_list) = match &self.dev_engines["packageManager"] {
-            serde_json::Value::Array(list) => (list.as_slice(), true),
-            one => (std::slice::from_ref(one), false),
+        // Unless they say otherwise, those of a list fail together: as the last of them does.
+        let entries = match &self.dev_engines["packageManager"] {
+            serde_json::Value::Array(entries) => entries.as_slice(),
+            one => std::slice::from_ref(one),
         };
-        let last = list.len().saturating_sub(1);
-        let managers = list.iter().enumerate().filter_map(|(at, manager)| {
+        let managers = entries.iter().enumerate().filter_map(|(at, manager)| {
             let version = manager["version"].as_str().unwrap_or("*").trim();
-            let fails_by_default = !is_list || at == last;
+            let fails_by_default = at + 1 == entries.len();
             Some(DevManager {
                 name: manager["name"].as_str()?.to_owned(),
                 version: Some(version)

@@ -68,24 +68,23 @@ fn why(
     manager: &PackageManager,
     lockfile: Option<&str>,
 ) -> String {
-    let mut why = match (lockfile, source.lockfiles.first()) {
+    let mut why = vec![match (lockfile, source.lockfiles.first()) {
         (Some(lockfile), _) => format!("{lockfile} is there"),
         (None, Some(unread)) => format!("{} is not read", join(&source.dir, unread)),
         (None, None) => "there is no lockfile".to_owned(),
-    };
+    }];
     if !source.ignored_lockfiles.is_empty() {
         let ignored = source.ignored_lockfiles.join(", ");
-        why.push_str(&format!(
-            "; ignoring {ignored}, as the static buildpack did"
-        ));
+        why.push(format!("ignoring {ignored}, as the static buildpack did"));
     }
     if let Some(workspace) = workspace {
-        why.push_str(&format!("; {} declares a workspace", workspace.declared_by));
+        why.push(format!("{} declares a workspace", workspace.declared_by));
     }
-    if let Some(npm) = manager.npm.as_ref().filter(|_| manager.is_npm_before(5, 7)) {
-        why.push_str(&format!("; npm {npm} has no `npm ci`"));
+    let npm = manager.npm.as_ref();
+    if let Some(npm) = npm.filter(|_| manager.is_npm_before(5, 7)) {
+        why.push(format!("npm {npm} has no `npm ci`"));
     }
-    why
+    why.join("; ")
 }
 
 /// What decides the content of `node_modules`, beside Node and the package manager.

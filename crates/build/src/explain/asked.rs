@@ -289,7 +289,7 @@ pub(super) fn plan(error: &PlanError, words: &Wording) -> Explanation {
         .so("Write the package manager (npm, yarn, pnpm or bun), an @ and its version, such as pnpm@9.1.0. A hash may follow: +sha512.…"),
         PlanError::UnknownDevManager { asked } => Explanation::user(
             "dev-engines-manager-unknown",
-            format!("Mixpack has no package manager {}", asked.value),
+            format!("Mixpack does not support the package manager {}", asked.value),
         )
         .because(format!(
             "{} requires it (devEngines.packageManager).",
