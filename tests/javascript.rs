@@ -195,6 +195,16 @@ fn every_package_manager_installs_beside_mix_exs() {
             manager.package
         );
         assert_eq!(modules(&deploy), Vec::<String>::new());
+        // What a package manager writes for itself is nothing that compiling creates.
+        lacks(&deploy, "from scratch");
+        app.edit(
+            "assets/js/app.js",
+            "import",
+            "console.log(\"second\")\nimport",
+        );
+        let second = app.deploy();
+        assert!(script(&second, "").contains("second"));
+        lacks(&second, "from scratch");
     }
 }
 
@@ -214,6 +224,8 @@ fn workspace(manager: &Manager) -> App {
         "packages/greet/index.js",
         "import ms from \"ms\"\nexport default \"hello from a member\" + ms(2)\n",
     );
+    // Plug'n'Play, which yarn 2 and newer have without this, installs in every build.
+    app.write(".yarnrc.yml", "nodeLinker: node-modules\n");
     lock_workspace(&app, manager, "2.0.0");
     app
 }
@@ -372,8 +384,8 @@ fn old_nodes(versions: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 const UGLIFY: &str = "{\n  \"name\": \"assets\",\n  \"private\": true,\n  \"scripts\": {\"deploy\": \
-    \"node -p \\\"'commander ' + require('commander/package').version\\\" && mkdir -p ../priv/static/assets && \
-    uglifyjs js/app.js -o ../priv/static/assets/app.js\"},\n  \"devDependencies\": {\"uglify-js\": \"3.4.9\"}\n}\n";
+    \"node -p \\\"'wrappy ' + require('wrappy/package').version\\\" && mkdir -p ../priv/static/assets && \
+    uglifyjs js/app.js -o ../priv/static/assets/app.js\"},\n  \"devDependencies\": {\"once\": \"1.4.0\", \"uglify-js\": \"3.4.9\"}\n}\n";
 
 /// An app whose one package is for development, and needs another in a version that is locked and
 /// not the newest that it could have.
@@ -389,7 +401,7 @@ fn app_for_every_npm(app: &App) {
         "--package-lock-only",
         "--lockfile-version=1",
     ];
-    write(&UGLIFY.replace("\"uglify-js\"", "\"commander\": \"2.17.0\", \"uglify-js\""));
+    write(&UGLIFY.replace("\"uglify-js\"", "\"wrappy\": \"1.0.1\", \"uglify-js\""));
     lock(folder.path(), NPM.package, &command, NPM.lockfile);
     write(UGLIFY);
     lock(folder.path(), NPM.package, &command, NPM.lockfile);
@@ -404,7 +416,7 @@ fn expect_uglified(app: &App, command: &str) -> Deploy {
     let deploy = app.deploy();
     assert!(script(&deploy, "").contains("uglify"));
     holds(&deploy, command);
-    holds(&deploy, "commander 2.17.0");
+    holds(&deploy, "wrappy 1.0.1");
     for name in ["package.json", "package-lock.json"] {
         let path = format!("assets/{name}");
         let read = |top: &Path| fs::read_to_string(top.join(&path)).unwrap();

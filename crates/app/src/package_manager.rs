@@ -164,7 +164,8 @@ impl PackageManager {
     }
 
     /// Whether this is an npm that is known to be older than a version.
-    pub(crate) fn is_npm_before(&self, major: u64, minor: u64) -> bool {
+    #[must_use]
+    pub fn is_npm_before(&self, major: u64, minor: u64) -> bool {
         let npm = self.npm.as_ref();
         npm.is_some_and(|npm| (npm.major(), npm.minor()) < (major, minor))
     }
