@@ -41,7 +41,6 @@ fn write_locked(app: &App, files: &[(&str, &str)], manager: &Manager) {
         let place = folder.path().join(path);
         fs::create_dir_all(place.parent().unwrap()).unwrap();
         fs::write(place, text).unwrap();
-        app.write(path, text);
     }
     lock(
         folder.path(),
@@ -49,8 +48,12 @@ fn write_locked(app: &App, files: &[(&str, &str)], manager: &Manager) {
         manager.lock,
         manager.lockfile,
     );
-    let text = fs::read_to_string(folder.path().join(manager.lockfile)).unwrap();
-    app.write(manager.lockfile, &text);
+    // Yarn 2 and newer write package.json anew too.
+    let paths = files.iter().map(|(path, _)| *path);
+    for path in paths.chain([manager.lockfile]) {
+        let text = fs::read_to_string(folder.path().join(path)).unwrap();
+        app.write(path, &text);
+    }
 }
 
 struct Manager {

@@ -118,8 +118,10 @@ impl Patterns {
 fn members(top: &Path, root: &str, patterns: &Patterns, deps: Option<&str>) -> Vec<Member> {
     let is_searched = |entry: &DirEntry| {
         let name = entry.file_name().to_string_lossy();
-        // Globs of package managers see no hidden folders, and nothing that is installed.
-        entry.depth() == 0 || !(name.starts_with('.') || name == "node_modules")
+        // Globs of package managers see no hidden folders, and nothing that is installed; mix
+        // compiles into the last.
+        let is_skipped = ["node_modules", "_build"].contains(&&*name);
+        entry.depth() == 0 || !(name.starts_with('.') || is_skipped)
     };
     let place = top.join(root);
     let walk = WalkDir::new(&place).sort_by_file_name().into_iter();
