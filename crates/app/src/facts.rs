@@ -5,13 +5,14 @@ mod tests;
 
 use crate::app_dir;
 use crate::buildpacks;
+use crate::js_workspace::{self, Workspace};
 use crate::launcher;
 use crate::mise;
 use crate::mix_exs::{MixExs, lock_holds, locked_version};
 use crate::node_use;
 use crate::origin::{Asked, Origin};
 use crate::package_json::{self, PackageJson};
-use crate::package_manager;
+use crate::package_manager::{self, Manager};
 use crate::procfile::Procfile;
 use crate::settings::Settings;
 use crate::shell_config::{self, Assignment};
@@ -99,6 +100,8 @@ pub struct JsPackage {
     pub node: Vec<Asked>,
     /// Its `packageManager`.
     pub manager: Option<Asked>,
+    /// Where its `devEngines.packageManager` is.
+    pub(crate) dev_engines: Origin,
     /// The names of the lockfiles beside it that are used.
     pub lockfiles: Vec<String>,
     /// Those that do not, as in the static buildpack.
@@ -107,6 +110,8 @@ pub struct JsPackage {
     pub lock_format: Option<String>,
     /// The version of webpack that is installed, where that can be told.
     pub webpack: Option<String>,
+    /// The workspace that it belongs to, if its packages are installed there.
+    pub workspace: Option<Workspace>,
 }
 
 /// A mix project in the app's folder: the root, an umbrella child, or a path dependency.
@@ -151,6 +156,8 @@ pub struct Facts {
     /// The version of the Node.js that an earlier buildpack has left in the app. It has to be run to
     /// be asked: the caller does, and sets this.
     pub given_node: Option<NodeVersion>,
+    /// The version of the npm that this Node.js has, if it has one. The caller sets this too.
+    pub given_npm: Option<NodeVersion>,
     /// The `Procfile` that counts: the one at the top, or else the one in the app's folder.
     pub procfile: Option<Procfile>,
     pub procfile_path: String,
@@ -179,7 +186,7 @@ impl Facts {
     }
 }
 
-const LOCKFILES: [&str; 6] = [
+pub(crate) const LOCKFILES: [&str; 6] = [
     "package-lock.json",
     "npm-shrinkwrap.json",
     "yarn.lock",
@@ -243,7 +250,7 @@ pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts,
     let mut bower = Vec::new();
     for project in &projects {
         for folder in [project.dir.clone(), join(&project.dir, "assets")] {
-            packages.extend(package(dir, &folder, has_static_config)?);
+            packages.extend(package(dir, app, &folder, has_static_config)?);
             bower.extend(with_bower(dir, folder));
         }
     }
@@ -284,6 +291,7 @@ pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts,
         packages,
         bower,
         given_node: None,
+        given_npm: None,
         procfile,
         procfile_path,
         later_static: in_any_encoding(dir, buildpacks::FILE)?
@@ -302,6 +310,7 @@ pub fn add_configured(facts: &mut Facts, dir: &Path, settings: &Settings) -> Res
     let Some(assets_path) = &settings.assets_path else {
         return Ok(());
     };
+    let app = facts.app_dir.value.clone();
     let folders = facts
         .projects
         .iter()
@@ -311,7 +320,7 @@ pub fn add_configured(facts: &mut Facts, dir: &Path, settings: &Settings) -> Res
             let has_static_config = facts.static_config != ConfigFile::Missing;
             facts
                 .packages
-                .extend(package(dir, &folder, has_static_config)?);
+                .extend(package(dir, &app, &folder, has_static_config)?);
         }
         if !facts.has_bower(&folder) {
             facts.bower.extend(with_bower(dir, folder));
@@ -361,16 +370,78 @@ fn with_bower(dir: &Path, folder: String) -> Option<String> {
     file.is_file().then_some(folder)
 }
 
+/// The package in a folder, and the workspace that it belongs to.
 fn package(
     dir: &Path,
+    app: &str,
     folder: &str,
     has_static_config: bool,
 ) -> Result<Option<JsPackage>, ReadError> {
-    let path = join(folder, "package.json");
-    let Some(text) = optional(dir, &path)? else {
+    let Some(text) = optional(dir, &join(folder, "package.json"))? else {
         return Ok(None);
     };
-    let json = PackageJson::parse(&text).map_err(|error| ReadError::PackageJson {
+    let mut package = js_package(dir, folder, &text, has_static_config)?;
+    let manager_of = |package: &JsPackage| {
+        let lockfile = package.lockfiles.first();
+        lockfile.map(|name| Manager::of_lockfile(name))
+    };
+    let Some(mut workspace) = workspace(dir, app, &package, has_static_config)? else {
+        return Ok(Some(package));
+    };
+    // Whose own lockfile is another package manager's is not installed with the others.
+    let own = manager_of(&package);
+    if own.is_none() || own == manager_of(&workspace.root) {
+        let root = &mut workspace.root;
+        root.manager = root.manager.take().or_else(|| package.manager.clone());
+        if let Some(name) = root.lockfiles.first() {
+            let lock = optional(dir, &join(&root.dir, name))?;
+            package.webpack = webpack::installed(&package.json, lock.as_deref());
+        }
+        package.workspace = Some(workspace);
+    }
+    Ok(Some(package))
+}
+
+/// The nearest workspace at the folder of a package or above it, never above the top.
+fn workspace(
+    dir: &Path,
+    app: &str,
+    package: &JsPackage,
+    has_static_config: bool,
+) -> Result<Option<Workspace>, ReadError> {
+    let deps = join(app, "deps");
+    for above in Path::new(&package.dir).ancestors() {
+        let above = match above.to_str() {
+            Some("") | None => ".",
+            Some(above) => above,
+        };
+        let pnpm_workspace = optional(dir, &join(above, js_workspace::OF_PNPM))?;
+        let json = optional(dir, &join(above, "package.json"))?;
+        if json.is_none() && pnpm_workspace.is_none() {
+            continue;
+        }
+        // Of pnpm's, the root needs no package.json. A broken one above declares nothing.
+        let json = json.unwrap_or_else(|| "{}".to_owned());
+        let Ok(root) = js_package(dir, above, &json, has_static_config) else {
+            continue;
+        };
+        let pnpm_workspace = pnpm_workspace.as_deref();
+        let found = Workspace::declared(dir, &deps, root, pnpm_workspace, &package.dir);
+        if found.is_some() || pnpm_workspace.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+fn js_package(
+    dir: &Path,
+    folder: &str,
+    text: &str,
+    has_static_config: bool,
+) -> Result<JsPackage, ReadError> {
+    let path = join(folder, "package.json");
+    let json = PackageJson::parse(text).map_err(|error| ReadError::PackageJson {
         path: path.clone(),
         line: error.line(),
         message: error.to_string(),
@@ -379,11 +450,11 @@ fn package(
         .node_versions()
         .into_iter()
         .map(|(section, key, value)| {
-            let line = package_json::line_of(&text, section, key);
+            let line = package_json::line_of(text, section, key);
             Asked::new(value, Origin::file(path.clone(), line))
         })
         .collect();
-    let manager = package_manager::asked(&path, &text, json.package_manager.as_ref());
+    let manager = package_manager::asked(&path, text, json.package_manager.as_ref());
     let lockfiles: Vec<String> = LOCKFILES
         .iter()
         .filter(|name| dir.join(folder).join(name).is_file())
@@ -402,16 +473,19 @@ fn package(
         .as_ref()
         .and_then(|(name, text)| package_manager::lock_format(name, text));
     let lock = lock.as_ref().map(|(_, text)| text.as_str());
-    Ok(Some(JsPackage {
+    let line = package_json::line_of(text, "devEngines", "packageManager");
+    Ok(JsPackage {
         webpack: webpack::installed(&json, lock),
         dir: folder.to_owned(),
         json,
         node,
         manager,
+        dev_engines: Origin::file(path, line),
         lockfiles,
         ignored_lockfiles,
         lock_format,
-    }))
+        workspace: None,
+    })
 }
 
 /// `base/name`, without a leading `./`.

@@ -10,6 +10,7 @@ mod buildpacks;
 pub mod detect;
 pub mod facts;
 pub mod js_lock;
+mod js_workspace;
 pub mod launcher;
 pub mod lifecycle;
 mod mise;

@@ -60,6 +60,55 @@ impl PackageJson {
         .collect()
     }
 
+    /// What `devEngines.packageManager` names, in its order; npm 10.9 and newer check it
+    /// (<https://docs.npmjs.com/cli/configuring-npm/package-json#devengines>).
+    pub(crate) fn dev_managers(&self) -> Vec<DevManager> {
+        // Unless they say otherwise, those of a list fail together: as the last of them does.
+        let entries = match &self.dev_engines["packageManager"] {
+            serde_json::Value::Array(entries) => entries.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let managers = entries.iter().enumerate().filter_map(|(at, manager)| {
+            let version = manager["version"].as_str().unwrap_or("*").trim();
+            let fails_by_default = at + 1 == entries.len();
+            Some(DevManager {
+                name: manager["name"].as_str()?.to_owned(),
+                version: Some(version)
+                    .filter(|version| !["", "*"].contains(version))
+                    .map(str::to_owned),
+                is_required: match manager["onFail"].as_str() {
+                    Some("ignore" | "warn") => false,
+                    Some(_) => true,
+                    None => fails_by_default,
+                },
+            })
+        });
+        managers.collect()
+    }
+
+    /// The globs of `workspaces`: a list, or yarn's object with the list `packages`.
+    pub(crate) fn workspaces(&self) -> Vec<String> {
+        let list = match &self.workspaces {
+            serde_json::Value::Object(object) => object.get("packages"),
+            list => Some(list),
+        };
+        let globs = list.and_then(|list| list.as_array()).into_iter().flatten();
+        globs
+            .filter_map(|glob| glob.as_str())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Whether it needs a package by this name.
+    pub(crate) fn names(&self, package: &str) -> bool {
+        let lists = [
+            &self.dependencies,
+            &self.dev_dependencies,
+            &self.optional_dependencies,
+        ];
+        lists.iter().any(|list| !list[package].is_null())
+    }
+
     /// Folders that dependencies are taken from, as they are written: `../deps/phoenix`.
     pub(crate) fn folders(&self) -> Vec<&str> {
         let lists = [
@@ -110,6 +159,26 @@ impl PackageJson {
     #[must_use]
     pub(crate) fn has_script(&self, name: &str) -> bool {
         self.scripts.contains_key(name)
+    }
+}
+
+/// A package manager that `devEngines` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DevManager {
+    pub(crate) name: String,
+    /// A range as npm has it; `None` for any version.
+    pub(crate) version: Option<String>,
+    /// No other will do (`onFail`).
+    pub(crate) is_required: bool,
+}
+
+impl DevManager {
+    /// As `packageManager` would have it.
+    pub(crate) fn shown(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{}@{version}", self.name),
+            None => self.name.clone(),
+        }
     }
 }
 
@@ -208,6 +277,48 @@ mod tests {
         ] {
             assert_eq!(PackageJson::parse(nothing).unwrap().node_versions(), []);
         }
+    }
+
+    #[test]
+    fn package_managers_of_dev_engines_are_read_alone_and_in_lists() {
+        let managers = |text: &str| {
+            let text = format!("{{\"devEngines\": {{\"packageManager\": {text}}}}}");
+            let managers = PackageJson::parse(&text).unwrap().dev_managers();
+            let managers = managers.into_iter().map(|manager| {
+                let version = manager.version.unwrap_or_default();
+                format!("{}@{version} {}", manager.name, manager.is_required)
+            });
+            managers.collect::<Vec<_>>()
+        };
+        let one = r#"{"name": "pnpm", "version": "^10"}"#;
+        assert_eq!(managers(one), ["pnpm@^10 true"]);
+        let warned = r#"{"name": "yarn", "version": "*", "onFail": "warn"}"#;
+        assert_eq!(managers(warned), ["yarn@ false"]);
+        let list = r#"[{"name": "npm", "version": ">=11"}, {"name": "pnpm", "onFail": "download"}, {"name": "bun"}]"#;
+        assert_eq!(
+            managers(list),
+            ["npm@>=11 false", "pnpm@ true", "bun@ true"]
+        );
+        for nothing in ["null", "[]", "\"pnpm\"", "{\"version\": \"1\"}"] {
+            assert!(managers(nothing).is_empty(), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn workspaces_are_a_list_or_have_one() {
+        for text in [
+            r#"["a", "b/*"]"#,
+            r#"{"packages": ["a", "b/*"], "nohoist": ["c"]}"#,
+        ] {
+            let json = PackageJson::parse(&format!("{{\"workspaces\": {text}}}")).unwrap();
+            assert_eq!(json.workspaces(), ["a", "b/*"]);
+        }
+        assert!(
+            PackageJson::parse("{\"workspaces\": true}")
+                .unwrap()
+                .workspaces()
+                .is_empty()
+        );
     }
 
     #[test]

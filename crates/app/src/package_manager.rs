@@ -2,10 +2,12 @@
 
 use crate::facts::{JsPackage, join};
 use crate::origin::{Asked, Origin};
+use crate::package_json::DevManager;
 use crate::plan::PlanError;
 use crate::settings::Settings;
 use serde::Serialize;
 use std::fmt;
+use versions::node::{NodeRequest, NodeVersion};
 
 /// A package manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -26,6 +28,11 @@ impl Manager {
             Self::Pnpm => "pnpm",
             Self::Bun => "bun",
         }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        let all = [Self::Npm, Self::Yarn, Self::Pnpm, Self::Bun];
+        all.into_iter().find(|manager| manager.as_str() == name)
     }
 
     /// What it calls the lockfile that it writes.
@@ -97,12 +104,23 @@ pub struct PackageManager {
     pub hash: Option<String>,
     /// yarn 2 and newer: another program than yarn 1, with other options.
     pub berry: bool,
+    /// Of npm, the version that will run, where that is known.
+    #[serde(skip)]
+    pub npm: Option<NodeVersion>,
     pub source: Origin,
 }
 
+/// The version of npm that runs where this is asked of the npm registry, or that comes with
+/// Node.js; `None` where it isn't known.
+pub(crate) type NpmOf<'a> = &'a dyn Fn(Option<&str>) -> Option<NodeVersion>;
+
 impl PackageManager {
     /// The one that a `package.json`, its lockfiles and the settings call for.
-    pub(crate) fn choose(package: &JsPackage, settings: &Settings) -> Result<Self, PlanError> {
+    pub(crate) fn choose(
+        package: &JsPackage,
+        settings: &Settings,
+        npm: NpmOf<'_>,
+    ) -> Result<Self, PlanError> {
         let (manager, pinned) = manager(package)?;
         let configured = match manager {
             Manager::Npm => settings.npm_version.as_ref(),
@@ -117,8 +135,12 @@ impl PackageManager {
         let (version, hash, source) = if let Some(asked) = configured {
             let version = asked.value.trim_start_matches('v').to_owned();
             (Some(version), None, asked.origin.clone())
-        } else if let (Some(pinned), Some(asked)) = (pinned, &package.manager) {
-            (Some(pinned.version), pinned.hash, asked.origin.clone())
+        } else if let Some((version, pinned)) =
+            pinned.and_then(|pinned| Some((pinned.version.clone()?, pinned)))
+        {
+            let comes_with_node = manager == Manager::Npm && in_range(npm(None), &version);
+            let version = Some(version).filter(|_| !comes_with_node);
+            (version, pinned.hash, pinned.origin)
         } else if let Some(range) = engines {
             let origin = Origin::file(join(&package.dir, "package.json"), 0);
             (Some(range.clone()), None, origin)
@@ -132,6 +154,7 @@ impl PackageManager {
         };
         let berry = manager == Manager::Yarn && version.as_deref().is_some_and(is_berry);
         Ok(Self {
+            npm: npm(version.as_deref()).filter(|_| manager == Manager::Npm),
             manager,
             version,
             hash,
@@ -140,12 +163,31 @@ impl PackageManager {
         })
     }
 
+    /// Whether this is an npm that is known to be older than a version.
+    #[must_use]
+    pub fn is_npm_before(&self, major: u64, minor: u64) -> bool {
+        let npm = self.npm.as_ref();
+        npm.is_some_and(|npm| (npm.major(), npm.minor()) < (major, minor))
+    }
+
     /// The command that installs what the lockfile says, or without one (`frozen` is false) what
     /// `package.json` says; the packages for development too, whatever `NODE_ENV` says: the asset
     /// build needs esbuild and its like.
+    ///
+    /// npm has `ci` since 5.7 and `--include` since 7. Older ones keep to `package-lock.json` as far
+    /// as `package.json` lets them, and `--no-save` has them leave it as it is.
     #[must_use]
     pub fn install(&self, frozen: bool) -> Vec<String> {
         let words: &[&str] = match (self.manager, frozen) {
+            (Manager::Npm, true) if self.is_npm_before(5, 7) => {
+                &["npm", "install", "--no-save", "--production=false"]
+            }
+            (Manager::Npm, true) if self.is_npm_before(7, 0) => {
+                &["npm", "ci", "--production=false"]
+            }
+            (Manager::Npm, false) if self.is_npm_before(7, 0) => {
+                &["npm", "install", "--production=false"]
+            }
             (Manager::Npm, true) => &["npm", "ci", "--include=dev"],
             (Manager::Npm, false) => &["npm", "install", "--include=dev"],
             (Manager::Yarn, true) if self.berry => &["yarn", "install", "--immutable"],
@@ -191,8 +233,25 @@ impl PackageManager {
     }
 }
 
-/// Which one it is, and what `packageManager` pins of it. The lockfiles and that field must agree.
-fn manager(package: &JsPackage) -> Result<(Manager, Option<Pinned>), PlanError> {
+/// Whether a version is in a range. Where one version is asked for, it is fetched.
+fn in_range(version: Option<NodeVersion>, range: &str) -> bool {
+    match (version, NodeRequest::parse(range)) {
+        (Some(version), Ok(NodeRequest::Range(range))) => range.matches(&version),
+        _ => false,
+    }
+}
+
+/// What a `package.json` pins: by `packageManager`, or else by `devEngines`.
+struct Pin {
+    manager: Manager,
+    /// `None` for any.
+    version: Option<String>,
+    hash: Option<String>,
+    origin: Origin,
+}
+
+/// Which one it is, and what `package.json` pins of it. The lockfiles and that field must agree.
+fn manager(package: &JsPackage) -> Result<(Manager, Option<Pin>), PlanError> {
     let lockfile = package.lockfiles.first().map(String::as_str);
     let locked = lockfile.map(Manager::of_lockfile);
     if package
@@ -205,24 +264,69 @@ fn manager(package: &JsPackage) -> Result<(Manager, Option<Pinned>), PlanError> 
             lockfiles: package.lockfiles.clone(),
         });
     }
-    let pinned = package.manager.as_ref().map(|asked| {
-        let pinned = Pinned::parse(&asked.value);
-        pinned.ok_or_else(|| PlanError::MalformedManager {
-            asked: asked.clone(),
-        })
-    });
-    let pinned = pinned.transpose()?;
-    if let (Some(pinned), Some(lockfile), Some(asked)) = (&pinned, lockfile, &package.manager)
-        && Some(pinned.manager) != locked
+    let pinned = match &package.manager {
+        Some(asked) => {
+            let pinned = Pinned::parse(&asked.value);
+            let pinned = pinned.ok_or_else(|| PlanError::MalformedManager {
+                asked: asked.clone(),
+            })?;
+            let pin = Pin {
+                manager: pinned.manager,
+                version: Some(pinned.version),
+                hash: pinned.hash,
+                origin: asked.origin.clone(),
+            };
+            Some((pin, asked.value.clone()))
+        }
+        None => pinned_by_dev_engines(package, locked)?,
+    };
+    if let (Some((pin, asked)), Some(lockfile)) = (&pinned, lockfile)
+        && Some(pin.manager) != locked
     {
         return Err(PlanError::ManagerContradicted {
-            asked: asked.clone(),
-            manager: pinned.manager,
+            asked: Asked::new(asked.clone(), pin.origin.clone()),
+            manager: pin.manager,
             lockfile: join(&package.dir, lockfile),
         });
     }
-    let manager = pinned.as_ref().map(|pinned| pinned.manager).or(locked);
+    let pinned = pinned.map(|(pin, _)| pin);
+    let manager = pinned.as_ref().map(|pin| pin.manager).or(locked);
     Ok((manager.unwrap_or(Manager::Npm), pinned))
+}
+
+/// Of the package managers in `devEngines`, the one of the lockfile, or else the first that is
+/// known; with what the file says of it. A lockfile of another one stands where none is required.
+fn pinned_by_dev_engines(
+    package: &JsPackage,
+    locked: Option<Manager>,
+) -> Result<Option<(Pin, String)>, PlanError> {
+    let managers = package.json.dev_managers();
+    let origin = &package.dev_engines;
+    let known = |manager: &DevManager| {
+        let named = Manager::named(&manager.name)?;
+        let pin = Pin {
+            manager: named,
+            version: manager.version.clone(),
+            hash: None,
+            origin: origin.clone(),
+        };
+        Some((pin, manager.shown()))
+    };
+    let mut all = managers.iter().filter_map(known);
+    let of_lockfile = managers
+        .iter()
+        .filter_map(known)
+        .find(|(pin, _)| Some(pin.manager) == locked);
+    let is_required = managers.iter().any(|manager| manager.is_required);
+    match (of_lockfile.or_else(|| all.next()), managers.first()) {
+        (Some((pin, _)), _) if locked.is_some_and(|of| of != pin.manager) && !is_required => {
+            Ok(None)
+        }
+        (None, Some(manager)) if is_required => Err(PlanError::UnknownDevManager {
+            asked: Asked::new(manager.shown(), origin.clone()),
+        }),
+        (found, _) => Ok(found),
+    }
 }
 
 /// The lockfiles that count in an app of the static buildpack, and the others. It installs with yarn
@@ -297,13 +401,7 @@ struct Pinned {
 impl Pinned {
     fn parse(text: &str) -> Option<Self> {
         let (name, version) = text.trim().split_once('@')?;
-        let manager = match name {
-            "npm" => Manager::Npm,
-            "yarn" => Manager::Yarn,
-            "pnpm" => Manager::Pnpm,
-            "bun" => Manager::Bun,
-            _ => return None,
-        };
+        let manager = Manager::named(name)?;
         let (version, hash) = match version.split_once('+') {
             Some((version, hash)) => (version, Some(hash)),
             None => (version, None),
@@ -317,6 +415,17 @@ impl Pinned {
             version: version.to_owned(),
             hash: hash.map(str::to_owned),
         })
+    }
+}
+
+impl JsPackage {
+    /// The package manager that `package.json` names, whatever its lockfiles are of.
+    pub(crate) fn named_manager(&self) -> Option<Manager> {
+        let pinned = self.manager.as_ref();
+        let pinned = pinned.and_then(|asked| Some(Pinned::parse(&asked.value)?.manager));
+        let dev_managers = self.json.dev_managers().into_iter();
+        let mut named = dev_managers.filter_map(|manager| Manager::named(&manager.name));
+        pinned.or_else(|| named.next())
     }
 }
 

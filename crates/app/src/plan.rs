@@ -28,9 +28,8 @@ use crate::origin::{Asked, Origin};
 use crate::procfile::Procfile;
 use crate::settings::{Hooks, Settings};
 use crate::wishes::Wishes;
-use assets::{assets, removes_executables};
+use assets::{asset_dirs, assets, removes_executables};
 use erlang_and_elixir::choose_pair;
-use node::node;
 use phoenix::phoenix_ex;
 use processes::{processes, tool_of_a_process};
 use serde::Serialize;
@@ -183,16 +182,21 @@ pub fn plan(
     lists: &Lists,
     last: &LastBuild,
 ) -> Result<Plan, PlanError> {
-    let assets = assets(facts, settings)?;
-    let folders: Vec<&str> = assets.iter().map(|a| a.assets_dir.as_str()).collect();
+    let dirs = match settings.skip_assets {
+        Some(_) => Vec::new(),
+        None => asset_dirs(facts, settings)?,
+    };
+    let folders: Vec<&str> = dirs.iter().map(|(_, assets)| assets.as_str()).collect();
     let wishes = Wishes::of(facts, settings, &folders);
     let (erlang, elixir) = choose_pair(&wishes, &target, lists, last)?;
     let otp_major = lists.otp.major_of(&erlang.build);
-    let node = if assets.iter().any(Assets::needs_node) {
-        node(facts, &wishes, &target, lists, last)?
+    let node = if needs_node(facts, settings) {
+        node::node(facts, &wishes, &target, lists, last)?
     } else {
         None
     };
+    let npm = |asked: Option<&str>| node::npm(facts, node.as_ref(), lists, asked);
+    let assets = assets(facts, settings, &npm)?;
     // Nobody is upgraded behind their back; another Elixir is a change of their own.
     let same_elixir = last.elixir.as_ref() == Some(&elixir.version);
     let installer = |asked: &Option<Asked>, kept: &Option<String>| {

@@ -56,7 +56,11 @@ impl Wishes {
             let top = assets.iter().copied().chain([app_dir]);
             let packages = top.filter_map(|dir| facts.package_in(dir));
             packages
-                .flat_map(|package| &package.node)
+                .flat_map(|package| {
+                    let root = package.workspace.as_ref().map(|workspace| &workspace.root);
+                    let of_root = root.into_iter().flat_map(|root| &root.node);
+                    package.node.iter().chain(of_root)
+                })
                 .find_map(|asked| match NodeRequest::parse(&asked.value) {
                     Ok(NodeRequest::Range(range)) if range.is_open_ended() => {
                         node_range.get_or_insert((asked.clone(), range));

@@ -7,6 +7,7 @@ use crate::tree::TreeError;
 use crate::workspace::{Workspace, is_own};
 use app::Plan;
 use app::facts::join;
+use app::plan::Assets;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// git keeps its own data in it, and tracks nothing of that name.
 const GIT: &str = ".git";
 /// The folder of what only Mixpack reads.
-const OWN: &str = ".mixpack";
+pub(crate) const OWN: &str = ".mixpack";
 
 /// Which files of the app are the user's.
 #[derive(Debug)]
@@ -110,11 +111,8 @@ impl AppTree {
                     .to_owned(),
             )
         });
-        let modules = plan.assets.iter().flat_map(|assets| {
-            let install = assets.install.as_ref().map(|install| &install.dir);
-            install.into_iter().chain([&assets.assets_dir])
-        });
-        let modules = modules.map(|dir| PathBuf::from(join(dir, "node_modules")));
+        let modules = plan.assets.iter().flat_map(Assets::modules);
+        let modules = modules.map(PathBuf::from);
         let own = [OWN, profile::ELIXIR_SCRIPT, profile::NODE_SCRIPT].map(PathBuf::from);
         let build = PathBuf::from(join(app_dir, "_build"));
         let outputs = tools.chain(homes).chain(modules).chain(own).chain([build]);

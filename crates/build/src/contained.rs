@@ -91,7 +91,7 @@ fn places(ours: &[&str], plan: &Plan) -> Vec<String> {
     }
     for assets in &plan.assets {
         places.push(join(&assets.phoenix_dir, "priv/static"));
-        places.push(join(&assets.assets_dir, "node_modules"));
+        places.extend(assets.modules());
     }
     places
 }

@@ -2,17 +2,21 @@
 
 use crate::environment::Environment;
 use crate::record::Record;
-use std::path::{Path, PathBuf};
+use crate::steps::package_managers::installed_version;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use versions::node::NodeVersion;
 
 /// Where heroku/nodejs, and the Phoenix static buildpack, put it: relative to the app.
 const USUAL: &str = ".heroku/node/bin";
 
-/// Its version: that of the usual place, or else of a folder of `PATH` in the app or in a layer. A
+/// Its version and that of its npm, if it has one: of the usual place, or else of a folder of `PATH` in the app or in a layer. A
 /// `node` of the system is nothing that an app may count on where it runs.
 #[must_use]
-pub(crate) fn version(app: &Path, environment: &Environment) -> Option<NodeVersion> {
+pub(crate) fn versions(
+    app: &Path,
+    environment: &Environment,
+) -> Option<(NodeVersion, Option<NodeVersion>)> {
     // In a directory that is built a second time it is our own.
     let ours = Record::of_slug(app).is_some_and(|record| record.tools.contains_key("node"));
     if ours {
@@ -23,11 +27,14 @@ pub(crate) fn version(app: &Path, environment: &Environment) -> Option<NodeVersi
         .filter(|folder| folder.starts_with(app) || folder.starts_with("/layers"));
     std::iter::once(app.join(USUAL))
         .chain(folders)
-        .map(|folder| folder.join("node"))
-        .find_map(|node| ask(&node))
+        .find_map(|folder| {
+            let node = ask(&folder.join("node"))?;
+            let npm = installed_version(&folder.join("../lib/node_modules/npm"));
+            Some((node, npm.and_then(|npm| NodeVersion::parse(&npm).ok())))
+        })
 }
 
-fn ask(node: &PathBuf) -> Option<NodeVersion> {
+fn ask(node: &Path) -> Option<NodeVersion> {
     let output = Command::new(node)
         .arg("--version")
         .env_clear()
@@ -61,14 +68,22 @@ mod tests {
         node(&system, "v18.0.0");
         let path = format!("{}:{}/bin", system.display(), app.display());
         let environment = Environment::new(Env::from([("PATH".into(), path.into())]), Env::new());
-        assert_eq!(version(&app, &environment), None);
+        let found = || {
+            let (node, npm) = versions(&app, &environment)?;
+            Some((node.to_string(), npm.map(|npm| npm.to_string())))
+        };
+        assert_eq!(found(), None);
         node(&app.join("bin"), "v22.1.0");
-        assert_eq!(version(&app, &environment).unwrap().to_string(), "22.1.0");
+        assert_eq!(found(), Some(("22.1.0".to_owned(), None)));
         node(&app.join(USUAL), "v20.1.0");
-        assert_eq!(version(&app, &environment).unwrap().to_string(), "20.1.0");
+        let npm = app.join(".heroku/node/lib/node_modules/npm");
+        fs::create_dir_all(&npm).unwrap();
+        fs::write(npm.join("package.json"), r#"{"version": "6.14.18"}"#).unwrap();
+        let both = ("20.1.0".to_owned(), Some("6.14.18".to_owned()));
+        assert_eq!(found(), Some(both));
         let record = r#"{"mixpack":"0","stack":"heroku-24","mix_env":"prod","tools":{"node":"20.1.0"},
             "phoenix":true,"release":null,"processes":{},"test_args":null}"#;
         fs::write(app.join(".mixpack/build.json"), record).unwrap();
-        assert_eq!(version(&app, &environment), None);
+        assert_eq!(found(), None);
     }
 }

@@ -72,7 +72,10 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
     let target = target(&request)?;
     let mut node = plan::needs_node(&facts, &settings);
     if node {
-        facts.given_node = given_node::version(request.app, request.environment);
+        let given = given_node::versions(request.app, request.environment);
+        if let Some((node, npm)) = given {
+            (facts.given_node, facts.given_npm) = (Some(node), npm);
+        }
         node = facts.given_node.is_none();
     }
     let lists = UpstreamLists::fetch(&request, &target, node)?;

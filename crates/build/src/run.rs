@@ -549,6 +549,21 @@ fn has_sound_partitions(elixir: Option<&ElixirVersion>) -> bool {
     elixir.is_some_and(|version| version.is_at_least_minor(21))
 }
 
+/// How many of its logs npm keeps. Up to version 6 it looks for one to remove until there are fewer
+/// than that, and fails where none is left. Those write logs of failures alone.
+fn logs_of_npm(plan: &Plan) -> &'static str {
+    let comes_with_node = plan
+        .node
+        .as_ref()
+        .is_some_and(|node| node.build.major() < 15);
+    let mut installs = plan
+        .assets
+        .iter()
+        .filter_map(|assets| assets.install.as_ref());
+    let is_old = comes_with_node || installs.any(|install| install.manager.is_npm_before(7, 0));
+    if is_old { "1" } else { "0" }
+}
+
 /// What every command of the build sees.
 fn command_env(
     plan: &Plan,
@@ -596,7 +611,7 @@ fn command_env(
             ("npm_config_fund", "false"),
             ("npm_config_progress", "false"),
             ("npm_config_update_notifier", "false"),
-            ("npm_config_logs_max", "0"),
+            ("npm_config_logs_max", logs_of_npm(plan)),
         ] {
             default(&mut env, name, value);
         }

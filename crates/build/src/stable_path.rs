@@ -156,6 +156,17 @@ impl StablePath {
         linked.map(|linked| linked.list(folder)).transpose()
     }
 
+    /// Shows commands what was created in the build directory itself, but for what is `skipped`.
+    ///
+    /// Package managers work there: they replace `node_modules` as a whole, and would replace a
+    /// link to it.
+    pub(crate) fn link_new(&self, skipped: impl Fn(&Path) -> bool) -> Result<(), TreeError> {
+        let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        guard
+            .as_mut()
+            .map_or(Ok(()), |linked| linked.link_new(skipped))
+    }
+
     /// Brings new files into the build directory, for a step that chooses among all of them. None
     /// that looks for them here may follow.
     pub(crate) fn bring_in(&self) -> Result<(), TreeError> {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// An exact version: `22.1.0`.
+/// An exact version of Node, or of another package of npm: `22.1.0`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeVersion(semver::Version);
 
@@ -34,6 +34,11 @@ impl NodeVersion {
     #[must_use]
     pub fn major(&self) -> u64 {
         self.0.major
+    }
+
+    #[must_use]
+    pub fn minor(&self) -> u64 {
+        self.0.minor
     }
 
     /// The file name of the archive: `node-v22.1.0-linux-x64.tar.gz`, in the directory `v22.1.0/`
@@ -370,6 +375,8 @@ pub struct NodeRelease {
     pub lts: Option<String>,
     /// The architectures that an archive for Linux is listed for.
     pub archs: Vec<Arch>,
+    /// The version of npm that it comes with.
+    pub npm: Option<NodeVersion>,
 }
 
 /// `index.json` of nodejs.org/dist.
@@ -395,6 +402,8 @@ struct Entry {
     lts: serde_json::Value,
     #[serde(default)]
     files: Vec<String>,
+    #[serde(default)]
+    npm: serde_json::Value,
 }
 
 impl NodeIndex {
@@ -412,6 +421,16 @@ impl NodeIndex {
             malformed: listed - releases.len(),
             releases,
         })
+    }
+
+    /// The newest version of npm in a range, of those that a release of Node comes with.
+    #[must_use]
+    pub fn newest_npm(&self, range: &NodeRange) -> Option<&NodeVersion> {
+        let npms = self
+            .releases
+            .iter()
+            .filter_map(|release| release.npm.as_ref());
+        npms.filter(|npm| range.matches(npm)).max()
     }
 
     /// Newest first.
@@ -545,6 +564,10 @@ fn release(entry: serde_json::Value) -> Option<NodeRelease> {
             .filter(lists)
             .collect(),
         lts: entry.lts.as_str().map(str::to_ascii_lowercase),
+        npm: entry
+            .npm
+            .as_str()
+            .and_then(|npm| NodeVersion::parse(npm).ok()),
     })
 }
 

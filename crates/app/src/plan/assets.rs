@@ -3,6 +3,7 @@
 use super::install::install;
 use super::{Install, PlanError};
 use crate::facts::{ConfigFile, Facts, join, path_from};
+use crate::package_manager::NpmOf;
 use crate::settings::Settings;
 use serde::Serialize;
 
@@ -36,8 +37,28 @@ pub struct Assets {
 }
 
 impl Assets {
-    pub(super) fn needs_node(&self) -> bool {
-        self.install.is_some() || self.bower
+    /// Every `node_modules` that installing its packages may fill, and what yarn's Plug'n'Play has
+    /// instead of it.
+    #[must_use]
+    pub fn modules(&self) -> Vec<String> {
+        let own = [self.assets_dir.clone()];
+        let folders = match &self.install {
+            Some(install) => install.packages.as_slice(),
+            None => &own,
+        };
+        let unplugged = self.install.iter().map(|i| join(&i.dir, ".yarn/unplugged"));
+        let modules = folders.iter().map(|dir| join(dir, "node_modules"));
+        modules.chain(unplugged).collect()
+    }
+
+    /// The folders of executables that the scripts of its `package.json` find: its own, and of a
+    /// workspace that of the root.
+    #[must_use]
+    pub fn bins(&self) -> Vec<String> {
+        let root = self.install.as_ref().map(|install| &install.dir);
+        let root = root.filter(|root| **root != self.assets_dir);
+        let folders = [&self.assets_dir].into_iter().chain(root);
+        folders.map(|dir| join(dir, "node_modules/.bin")).collect()
     }
 }
 
@@ -52,7 +73,10 @@ pub fn needs_node(facts: &Facts, settings: &Settings) -> bool {
 }
 
 /// The Phoenix apps and their asset folders.
-fn asset_dirs(facts: &Facts, settings: &Settings) -> Result<Vec<(String, String)>, PlanError> {
+pub(super) fn asset_dirs(
+    facts: &Facts,
+    settings: &Settings,
+) -> Result<Vec<(String, String)>, PlanError> {
     let phoenix_dirs: Vec<String> = match &settings.phoenix_relative_path {
         Some(asked) => {
             let dir = path_from(&facts.app_dir.value, &asked.value);
@@ -106,7 +130,11 @@ fn assets_dir(facts: &Facts, settings: &Settings, phoenix_dir: &str) -> String {
     }
 }
 
-pub(super) fn assets(facts: &Facts, settings: &Settings) -> Result<Vec<Assets>, PlanError> {
+pub(super) fn assets(
+    facts: &Facts,
+    settings: &Settings,
+    npm: NpmOf<'_>,
+) -> Result<Vec<Assets>, PlanError> {
     if settings.skip_assets.is_some() {
         return Ok(Vec::new());
     }
@@ -114,7 +142,7 @@ pub(super) fn assets(facts: &Facts, settings: &Settings) -> Result<Vec<Assets>, 
         .into_iter()
         .map(|(phoenix_dir, assets_dir)| {
             let install = match facts.package_in(&assets_dir) {
-                Some(package) => Some(install(package, settings)?),
+                Some(package) => Some(install(package, settings, npm)?),
                 None => None,
             };
             let (build, why) = asset_build(facts, &phoenix_dir, &assets_dir);

@@ -78,6 +78,9 @@ pub enum PlanError {
     },
     #[error("packageManager {:?} is not understood", asked.value)]
     MalformedManager { asked: Asked },
+    /// No package manager that `devEngines` names is known, and one of them is required.
+    #[error("devEngines.packageManager names {}, which is not known", asked.value)]
+    UnknownDevManager { asked: Asked },
     #[error("{} is no level of slimming", asked.value)]
     NoSuchLevel { asked: Asked, levels: Vec<String> },
     #[error("{} does not hold a {missing}", asked.value)]

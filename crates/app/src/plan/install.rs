@@ -1,16 +1,20 @@
 //! How JavaScript dependencies are installed, and what decides the content of `node_modules`.
 
 use super::PlanError;
-use crate::facts::{JsPackage, join};
-use crate::package_manager::PackageManager;
+use crate::facts::{JsPackage, LOCKFILES, join};
+use crate::js_workspace::Workspace;
+use crate::package_json::PackageJson;
+use crate::package_manager::{NpmOf, PackageManager};
 use crate::settings::Settings;
 use serde::Serialize;
 
 /// How the JavaScript dependencies of one folder are installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Install {
-    /// The folder with `package.json`.
+    /// The folder with `package.json`; of a workspace, its root.
     pub dir: String,
+    /// That folder, and those of a workspace's members: each may get a `node_modules`.
+    pub packages: Vec<String>,
     pub manager: PackageManager,
     /// The lockfile that it keeps to.
     pub lockfile: Option<String>,
@@ -22,31 +26,74 @@ pub struct Install {
     pub inputs: Result<Vec<String>, String>,
 }
 
-pub(super) fn install(package: &JsPackage, settings: &Settings) -> Result<Install, PlanError> {
-    let manager = PackageManager::choose(package, settings)?;
-    let lockfile = package.lockfiles.first();
-    let lockfile = lockfile.map(|name| join(&package.dir, name));
-    let why = match (&lockfile, &package.ignored_lockfiles[..]) {
-        (Some(lockfile), []) => format!("{lockfile} is there"),
-        (Some(lockfile), ignored) => {
-            let ignored = ignored.join(", ");
-            format!("{lockfile} is there; ignoring {ignored}, as the static buildpack did")
-        }
-        (None, _) => "there is no lockfile".to_owned(),
-    };
+pub(super) fn install(
+    package: &JsPackage,
+    settings: &Settings,
+    npm: NpmOf<'_>,
+) -> Result<Install, PlanError> {
+    let workspace = package.workspace.as_ref();
+    let (source, workspace) = (workspace.map_or(package, |w| &w.root), workspace);
+    let manager = PackageManager::choose(source, settings, npm)?;
+    // Older ones don't know workspaces.
+    if workspace.is_some() && manager.is_npm_before(7, 0) {
+        let alone = JsPackage {
+            workspace: None,
+            ..package.clone()
+        };
+        let mut alone = install(&alone, settings, npm)?;
+        alone.why.push_str("; npm knows workspaces since version 7");
+        return Ok(alone);
+    }
+    // So old that it reads nothing but `npm-shrinkwrap.json`.
+    let is_read = |name: &&String| !(*name == "package-lock.json" && manager.is_npm_before(5, 0));
+    let lockfile = source.lockfiles.iter().find(is_read);
+    let lockfile = lockfile.map(|name| join(&source.dir, name));
+    let command = manager.install(lockfile.is_some());
+    let members = workspace.map_or(&[][..], |workspace| &workspace.members);
+    let members = members.iter().map(|member| &member.dir);
     Ok(Install {
-        inputs: inputs(package),
-        dir: package.dir.clone(),
-        command: manager.install(lockfile.is_some()),
+        inputs: inputs(source, workspace, &manager),
+        why: why(source, workspace, &manager, lockfile.as_deref()),
+        dir: source.dir.clone(),
+        packages: [&source.dir].into_iter().chain(members).cloned().collect(),
+        command,
         manager,
         lockfile,
-        why,
     })
 }
 
+fn why(
+    source: &JsPackage,
+    workspace: Option<&Workspace>,
+    manager: &PackageManager,
+    lockfile: Option<&str>,
+) -> String {
+    let mut why = vec![match (lockfile, source.lockfiles.first()) {
+        (Some(lockfile), _) => format!("{lockfile} is there"),
+        (None, Some(unread)) => format!("{} is not read", join(&source.dir, unread)),
+        (None, None) => "there is no lockfile".to_owned(),
+    }];
+    if !source.ignored_lockfiles.is_empty() {
+        let ignored = source.ignored_lockfiles.join(", ");
+        why.push(format!("ignoring {ignored}, as the static buildpack did"));
+    }
+    if let Some(workspace) = workspace {
+        why.push(format!("{} declares a workspace", workspace.declared_by));
+    }
+    let npm = manager.npm.as_ref();
+    if let Some(npm) = npm.filter(|_| manager.is_npm_before(5, 7)) {
+        why.push(format!("npm {npm} has no `npm ci`"));
+    }
+    why.join("; ")
+}
+
 /// What decides the content of `node_modules`, beside Node and the package manager.
-fn inputs(package: &JsPackage) -> Result<Vec<String>, String> {
-    const BESIDE: [&str; 11] = [
+fn inputs(
+    package: &JsPackage,
+    workspace: Option<&Workspace>,
+    manager: &PackageManager,
+) -> Result<Vec<String>, String> {
+    const BESIDE: [&str; 12] = [
         "package.json",
         ".npmrc",
         ".yarnrc",
@@ -55,27 +102,59 @@ fn inputs(package: &JsPackage) -> Result<Vec<String>, String> {
         ".yarn/plugins",
         ".yarn/releases",
         ".pnpmfile.cjs",
+        ".pnpmfile.mjs",
         "pnpm-workspace.yaml",
         "bunfig.toml",
         "patches",
     ];
     const AT_THE_TOP: [&str; 3] = [".npmrc", ".yarnrc", ".yarnrc.yml"];
-    let json = &package.json;
     if package.lockfiles.is_empty() {
         return Err("there is no lockfile".to_owned());
     }
-    if !json.workspaces.is_null() {
-        return Err("there are workspaces".to_owned());
+    // It takes other versions than the locked ones where `package.json` asks for them.
+    if let Some(npm) = manager.npm.as_ref().filter(|_| manager.is_npm_before(5, 7)) {
+        return Err(format!(
+            "npm {npm} does not keep to a lockfile in every case"
+        ));
     }
-    if let Some(script) = json.script_of_installing() {
-        return Err(format!("there is a script `{script}`"));
+    if let Some(workspace) = workspace.filter(|workspace| workspace.takes_in_deps) {
+        let file = &workspace.declared_by;
+        return Err(format!("{file} takes in whatever is in deps"));
     }
-    let lockfiles = package.lockfiles.iter().map(String::as_str);
-    let beside = lockfiles.chain(BESIDE).map(|name| join(&package.dir, name));
-    let mut inputs: Vec<String> = beside.chain(AT_THE_TOP.map(str::to_owned)).collect();
-    for folder in json.folders() {
-        let resolved = resolved(&package.dir, folder);
-        inputs.push(resolved.ok_or_else(|| format!("{folder} is outside of the app"))?);
+    let members = workspace.map_or(&[][..], |workspace| &workspace.members);
+    let none = PackageJson::default();
+    let packages = members
+        .iter()
+        .map(|member| (&member.dir, member.json.as_ref().unwrap_or(&none)));
+    let packages: Vec<(&String, &PackageJson)> = [(&package.dir, &package.json)]
+        .into_iter()
+        .chain(packages)
+        .collect();
+    let mut inputs: Vec<String> = AT_THE_TOP.map(str::to_owned).into();
+    inputs.extend(
+        package
+            .lockfiles
+            .iter()
+            .map(|name| join(&package.dir, name)),
+    );
+    for (dir, json) in &packages {
+        if let Some(script) = json.script_of_installing() {
+            return Err(format!("there is a script `{script}`"));
+        }
+        inputs.extend(BESIDE.map(|name| join(dir, name)));
+        for folder in json.folders() {
+            let resolved = resolved(dir, folder);
+            inputs.push(resolved.ok_or_else(|| format!("{folder} is outside of the app"))?);
+        }
+    }
+    for member in members {
+        // pnpm may have one for each.
+        inputs.extend(LOCKFILES.map(|name| join(&member.dir, name)));
+        // Others get copies of its files, or links to its programs.
+        let is_needed = |name| packages.iter().any(|(_, json)| json.names(name));
+        if member.name().is_none_or(is_needed) {
+            inputs.push(member.dir.clone());
+        }
     }
     inputs.sort();
     inputs.dedup();
@@ -103,7 +182,8 @@ fn resolved(dir: &str, path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::package_json::PackageJson;
+    use crate::origin::Origin;
+    use crate::package_manager::Manager;
 
     fn package(json: &str, lockfile: Option<&str>) -> JsPackage {
         JsPackage {
@@ -115,6 +195,8 @@ mod tests {
             ignored_lockfiles: Vec::new(),
             lock_format: None,
             webpack: None,
+            dev_engines: Origin::file("assets/package.json", 0),
+            workspace: None,
         }
     }
 
@@ -123,7 +205,15 @@ mod tests {
         let lock = Some("package-lock.json");
         let json = r#"{"dependencies": {"phoenix": "file:../deps/phoenix", "a": "1.0.0"},
             "devDependencies": {"b": "./vendor/b"}, "scripts": {"postinstall": "patch-package"}}"#;
-        let inputs_of = |json: &str, lock| inputs(&package(json, lock));
+        let npm = PackageManager {
+            manager: Manager::Npm,
+            version: None,
+            hash: None,
+            berry: false,
+            npm: None,
+            source: Origin::Default("comes with Node.js".to_owned()),
+        };
+        let inputs_of = |json: &str, lock| inputs(&package(json, lock), None, &npm);
         let known = inputs_of(json, lock).unwrap();
         for path in [
             "assets/package.json",
@@ -137,7 +227,6 @@ mod tests {
         }
         for (json, lock, why) in [
             ("{}", None, "there is no lockfile"),
-            (r#"{"workspaces": ["x"]}"#, lock, "there are workspaces"),
             (
                 r#"{"scripts": {"postinstall": "patch-package && cp a b"}}"#,
                 lock,

@@ -27,6 +27,32 @@ pub(super) fn node(
     }
 }
 
+/// The npm that runs where this version or range is asked for, or that comes with Node.js. Of a
+/// range, the lists have the npm of each Node.js, which is new enough to tell what it can do.
+pub(super) fn npm(
+    facts: &Facts,
+    node: Option<&Choice<NodeVersion>>,
+    lists: &Lists,
+    asked: Option<&str>,
+) -> Option<NodeVersion> {
+    let Some(asked) = asked else {
+        if facts.given_node.is_some() {
+            return facts.given_npm.clone();
+        }
+        let node = &node?.build;
+        let mut releases = lists.node.as_ref()?.releases().iter();
+        return releases
+            .find(|release| release.version == *node)?
+            .npm
+            .clone();
+    };
+    match NodeRequest::parse(asked).ok()? {
+        NodeRequest::Exact(version) => Some(version),
+        NodeRequest::Range(range) => lists.node.as_ref()?.newest_npm(&range).cloned(),
+        _ => None,
+    }
+}
+
 fn choose_node(
     wishes: &Wishes,
     target: &Target,

@@ -40,10 +40,10 @@ const ELIXIR: [&str; 10] = [
     "v1.18.4-otp-28",
 ];
 const NODE: &str = r#"[
-  {"version": "v25.1.0", "lts": false, "files": ["linux-x64", "linux-arm64"]},
-  {"version": "v24.4.0", "lts": "Krypton", "files": ["linux-x64", "linux-arm64"]},
-  {"version": "v22.17.0", "lts": "Jod", "files": ["linux-x64", "linux-arm64"]},
-  {"version": "v22.16.0", "lts": "Jod", "files": ["linux-x64", "linux-arm64"]}
+  {"version": "v25.1.0", "npm": "11.6.2", "lts": false, "files": ["linux-x64", "linux-arm64"]},
+  {"version": "v24.4.0", "npm": "11.4.2", "lts": "Krypton", "files": ["linux-x64", "linux-arm64"]},
+  {"version": "v22.17.0", "npm": "10.9.2", "lts": "Jod", "files": ["linux-x64", "linux-arm64"]},
+  {"version": "v22.16.0", "npm": "10.9.2", "lts": "Jod", "files": ["linux-x64", "linux-arm64"]}
 ]"#;
 
 fn list(names: &[&str]) -> String {
@@ -119,10 +119,14 @@ impl Case {
 
     fn plan(&self) -> Result<Plan, PlanError> {
         let (facts, settings) = self.read();
+        self.plan_of(&facts, &settings)
+    }
+
+    fn plan_of(&self, facts: &Facts, settings: &Settings) -> Result<Plan, PlanError> {
         let system = OsRelease::parse("");
         let target = Target::resolve(Some("heroku-24"), &system, Arch::Amd64).expect("it is valid");
         let mix_env = Asked::new("prod".to_owned(), Origin::Default("production".to_owned()));
-        plan::plan(&facts, &settings, target, mix_env, &self.lists, &self.last)
+        plan::plan(facts, settings, target, mix_env, &self.lists, &self.last)
     }
 
     #[track_caller]

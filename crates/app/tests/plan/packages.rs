@@ -65,6 +65,313 @@ fn of_two_lockfiles_the_static_buildpack_takes_that_of_yarn_or_npm() {
     assert_eq!(install.lockfile.as_deref(), Some("ui/yarn.lock"));
 }
 
+#[test]
+fn a_workspace_that_names_the_assets_is_installed_from_its_root() {
+    let npm =
+        r#"{"workspaces": ["./assets/", "packages/*", "deps/phoenix"], "engines": {"node": "22"}}"#;
+    let packages = [
+        ("package.json", npm),
+        ("package-lock.json", "{}"),
+        ("packages/greet/package.json", r#"{"name": "@shop/greet"}"#),
+        ("packages/unused/package.json", r#"{"name": "unused"}"#),
+        ("packages/greet/node_modules/x/package.json", "{}"),
+        (
+            "assets/package.json",
+            r#"{"dependencies": {"@shop/greet": "*"}}"#,
+        ),
+    ];
+    let case = case(&packages).file("assets/yarn.lock.old", "");
+    let plan = case.planned();
+    assert_eq!(plan.node.as_ref().unwrap().version, "22.17.0");
+    let assets = &plan.assets[0];
+    let install = assets.install.as_ref().unwrap();
+    assert_eq!(
+        (install.dir.as_str(), install.command[1].as_str()),
+        (".", "ci")
+    );
+    assert_eq!(
+        install.why,
+        "package-lock.json is there; package.json declares a workspace"
+    );
+    let members = [
+        ".",
+        "assets",
+        "packages/greet",
+        "packages/unused",
+        "deps/phoenix",
+    ];
+    assert_eq!(install.packages, members);
+    assert_eq!(
+        assets.bins(),
+        ["assets/node_modules/.bin", "node_modules/.bin"]
+    );
+    let inputs = install.inputs.as_ref().unwrap();
+    let is_input = |path: &str| inputs.iter().any(|input| input == path);
+    for path in [
+        "package.json",
+        "package-lock.json",
+        "assets/package.json",
+        "packages/unused/package.json",
+        "packages/unused/.npmrc",
+        "pnpm-workspace.yaml",
+        // Others need it, or what it will be isn't known.
+        "packages/greet",
+        "deps/phoenix",
+    ] {
+        assert!(is_input(path), "{path} in {inputs:?}");
+    }
+    assert!(!is_input("packages/unused") && !is_input("assets"));
+
+    let everything = case.file(
+        "package.json",
+        r#"{"workspaces": {"packages": ["*", "*/*"]}}"#,
+    );
+    assert_eq!(
+        everything.planned().assets[0]
+            .install
+            .as_ref()
+            .unwrap()
+            .inputs,
+        Err("package.json takes in whatever is in deps".to_owned())
+    );
+}
+
+#[test]
+fn a_package_json_above_the_assets_that_does_not_name_them_counts_for_nothing() {
+    let lock = ("pnpm-lock.yaml", "lockfileVersion: '9.0'\n");
+    let dir = |files: &[(&str, &str)]| manager(&[&[PACKAGE, lock], files].concat()).unwrap().dir;
+    let assets = ("pnpm-workspace.yaml", "packages: [assets]");
+    assert_eq!(dir(&[assets]), ".");
+    assert_eq!(dir(&[assets, ("package.json", "{}")]), ".");
+    for file in [
+        ("pnpm-workspace.yaml", "packages: [frontend, '!assets']"),
+        ("pnpm-workspace.yaml", "onlyBuiltDependencies: [assets]"),
+        // pnpm does not read it.
+        ("package.json", r#"{"workspaces": ["assets"]}"#),
+    ] {
+        assert_eq!(dir(&[file]), "assets", "{file:?}");
+    }
+    // A lockfile of its own, of another package manager: as the static buildpack did.
+    let own = ("assets/package-lock.json", "{}");
+    let install = manager(&[PACKAGE, lock, assets, own]).unwrap();
+    assert_eq!(
+        (install.dir.as_str(), install.command[0].as_str()),
+        ("assets", "npm")
+    );
+    // One of the same is a leftover, which pnpm does not read either.
+    let own = ("assets/pnpm-lock.yaml", "lockfileVersion: '9.0'\n");
+    assert_eq!(dir(&[assets, own]), ".");
+}
+
+#[test]
+fn the_nearest_workspace_up_to_the_top_of_the_repository_counts() {
+    let config = (super::ELIXIR_CONFIG, "app_relative_path=apps/shop\n");
+    let files = [
+        config,
+        ("apps/shop/mix.exs", "[app: :shop, deps: []]"),
+        (
+            "apps/shop/assets/package.json",
+            r#"{"packageManager": "yarn@4.9.1"}"#,
+        ),
+        ("package.json", r#"{"workspaces": ["apps/*/assets"]}"#),
+        ("yarn.lock", "\n__metadata:\n  version: 8\n"),
+    ];
+    let install = manager(&files).unwrap();
+    assert_eq!(
+        (install.dir.as_str(), install.lockfile.as_deref()),
+        (".", Some("yarn.lock"))
+    );
+    assert_eq!(install.manager.version.as_deref(), Some("4.9.1"));
+    let nearer = [
+        ("apps/shop/package.json", r#"{"workspaces": ["assets"]}"#),
+        ("apps/shop/package-lock.json", "{}"),
+        ("apps/shop/assets/package.json", "{}"),
+    ];
+    let install = manager(&[&files[..], &nearer].concat()).unwrap();
+    assert_eq!(
+        (install.dir.as_str(), install.command[0].as_str()),
+        ("apps/shop", "npm")
+    );
+    let own = [
+        (
+            "apps/shop/assets/package.json",
+            r#"{"workspaces": ["parts/*"]}"#,
+        ),
+        ("apps/shop/assets/parts/a/package.json", "{}"),
+    ];
+    let install = manager(&[&files[..], &own].concat()).unwrap();
+    assert_eq!(
+        install.packages,
+        ["apps/shop/assets", "apps/shop/assets/parts/a"]
+    );
+}
+
+#[test]
+fn dev_engines_name_the_package_manager_where_package_manager_does_not() {
+    let package =
+        |engines: &str| format!("{{\n\"devEngines\": {{\n\"packageManager\": {engines}}}}}");
+    let chosen = |engines: &str, lock: &str| {
+        let package = package(engines);
+        let mut files = vec![("assets/package.json", package.as_str())];
+        files.extend((!lock.is_empty()).then_some((lock, "")));
+        let manager = manager(&files)?.manager;
+        let version = manager.version.unwrap_or_default();
+        Ok::<_, PlanError>(format!(
+            "{}@{version} ({})",
+            manager.manager, manager.source
+        ))
+    };
+    let of = "(assets/package.json:3)";
+    let pnpm = r#"{"name": "pnpm", "version": "10.12.1"}"#;
+    for lock in ["", "assets/pnpm-lock.yaml"] {
+        assert_eq!(chosen(pnpm, lock).unwrap(), format!("pnpm@10.12.1 {of}"));
+    }
+    let list = r#"[{"name": "npm", "version": "^99"}, {"name": "yarn", "version": "^4"}]"#;
+    assert_eq!(
+        chosen(list, "assets/yarn.lock").unwrap(),
+        format!("yarn@^4 {of}")
+    );
+    assert_eq!(chosen(list, "").unwrap(), format!("npm@^99 {of}"));
+    // The npm of this Node.js is in the range.
+    let npm = r#"{"name": "npm", "version": ">=11"}"#;
+    assert_eq!(chosen(npm, "").unwrap(), format!("npm@ {of}"));
+    assert!(matches!(
+        chosen(pnpm, "assets/yarn.lock"),
+        Err(PlanError::ManagerContradicted {
+            manager: Manager::Pnpm,
+            ..
+        })
+    ));
+    let lenient = r#"{"name": "pnpm", "version": "10.12.1", "onFail": "warn"}"#;
+    assert!(
+        chosen(lenient, "assets/yarn.lock")
+            .unwrap()
+            .starts_with("yarn@1 ")
+    );
+    let unknown = r#"{"name": "vlt", "version": "1.0.0"}"#;
+    assert_eq!(
+        chosen(unknown, "assets/yarn.lock").unwrap_err(),
+        PlanError::UnknownDevManager {
+            asked: Asked::new(
+                "vlt@1.0.0".to_owned(),
+                Origin::file("assets/package.json", 3)
+            ),
+        }
+    );
+    let both =
+        r#"{"packageManager": "yarn@4.9.1", "devEngines": {"packageManager": {"name": "pnpm"}}}"#;
+    let pinned = manager(&[("assets/package.json", both)]).unwrap().manager;
+    assert_eq!(pinned.version.as_deref(), Some("4.9.1"));
+}
+
+#[test]
+fn every_npm_is_called_as_it_can_be() {
+    let lock = ("assets/package-lock.json", "{}");
+    let install = |version: &str, files: &[(&str, &str)]| {
+        let config = format!("node_version=22\nnpm_version={version}\n");
+        let config = (STATIC_CONFIG, config.as_str());
+        manager(&[&[PACKAGE, config], files].concat()).unwrap()
+    };
+    for (version, locked, unlocked) in [
+        (
+            "3.10.10",
+            "npm install --production=false",
+            "npm install --production=false",
+        ),
+        (
+            "5.6.0",
+            "npm install --no-save --production=false",
+            "npm install --production=false",
+        ),
+        (
+            "5.7.1",
+            "npm ci --production=false",
+            "npm install --production=false",
+        ),
+        (
+            "6.14.18",
+            "npm ci --production=false",
+            "npm install --production=false",
+        ),
+        ("7.0.0", "npm ci --include=dev", "npm install --include=dev"),
+        ("11", "npm ci --include=dev", "npm install --include=dev"),
+        (
+            "latest",
+            "npm ci --include=dev",
+            "npm install --include=dev",
+        ),
+    ] {
+        assert_eq!(
+            install(version, &[lock]).command.join(" "),
+            locked,
+            "{version}"
+        );
+        assert_eq!(
+            install(version, &[]).command.join(" "),
+            unlocked,
+            "{version}"
+        );
+    }
+    let old = install("5.6.0", &[lock]);
+    assert_eq!(
+        old.why,
+        "assets/package-lock.json is there; npm 5.6.0 has no `npm ci`"
+    );
+    assert!(old.inputs.is_err());
+    let older = install("3.10.10", &[lock]);
+    assert_eq!(
+        older.why,
+        "assets/package-lock.json is not read; npm 3.10.10 has no `npm ci`"
+    );
+    assert_eq!(older.lockfile, None);
+    let shrinkwrap = ("assets/npm-shrinkwrap.json", "{}");
+    assert!(install("3.10.10", &[shrinkwrap]).lockfile.is_some());
+
+    let workspace = [
+        ("package.json", r#"{"workspaces": ["assets"]}"#),
+        ("package-lock.json", "{}"),
+    ];
+    assert_eq!(
+        install(
+            "7.0.0",
+            &[&workspace[..], &[("assets/package-lock.json", "{}")]].concat()
+        )
+        .dir,
+        "."
+    );
+    let config = (STATIC_CONFIG, "npm_version=6.14.18\nassets_path=assets\n");
+    let alone = manager(&[&workspace[..], &[PACKAGE, config]].concat()).unwrap();
+    assert_eq!(alone.dir, "assets");
+    assert_eq!(
+        alone.why,
+        "there is no lockfile; npm knows workspaces since version 7"
+    );
+}
+
+#[test]
+fn the_npm_of_a_node_is_known_from_its_list() {
+    let mut case = case(&[
+        PACKAGE,
+        ("assets/package-lock.json", "{}"),
+        (STATIC_CONFIG, "node_version=8\n"),
+    ]);
+    let index = r#"[{"version": "v8.9.0", "files": ["linux-x64"], "npm": "5.5.1"}]"#;
+    case.lists.node = Some(versions::node::NodeIndex::parse(index).unwrap());
+    let install = case.planned().assets[0].install.clone().unwrap();
+    assert_eq!(
+        install.command.join(" "),
+        "npm install --no-save --production=false"
+    );
+
+    // That of a buildpack before, which may have another npm than Node.js brought.
+    let (mut facts, settings) = case.read();
+    let version = |text: &str| versions::node::NodeVersion::parse(text).ok();
+    (facts.given_node, facts.given_npm) = (version("8.9.0"), version("6.14.18"));
+    let plan = case.plan_of(&facts, &settings).unwrap();
+    let install = plan.assets[0].install.clone().unwrap();
+    assert_eq!(install.command.join(" "), "npm ci --production=false");
+}
+
 fn manager(files: &[(&str, &str)]) -> Result<app::plan::Install, PlanError> {
     let plan = case(files).plan()?;
     Ok(plan.assets[0].install.clone().expect("an install"))

@@ -317,6 +317,15 @@ pub(super) fn plan(error: &PlanError, words: &Wording) -> Explanation {
         )
         .because(format!("{} sets it.", words.origin(&asked.origin)))
         .so("Write the package manager (npm, yarn, pnpm or bun), an @ and its version, such as pnpm@9.1.0. A hash may follow: +sha512.…"),
+        PlanError::UnknownDevManager { asked } => Explanation::user(
+            "dev-engines-manager-unknown",
+            format!("Mixpack does not support the package manager {}", asked.value),
+        )
+        .because(format!(
+            "{} requires it (devEngines.packageManager).",
+            words.origin(&asked.origin)
+        ))
+        .so("Name npm, yarn, pnpm or bun there, or set its onFail to \"ignore\": the lockfile then decides."),
         PlanError::NoSuchLevel { asked, levels } => Explanation::user(
             "slim-level-unknown",
             format!("{:?} is no level of slimming", asked.value),

@@ -180,6 +180,40 @@ impl Linked {
         self.link_entries(folder, real)
     }
 
+    /// Links what has been created in the build directory itself since the links were made, but
+    /// for what is `skipped`. An entry whose link a command removed stays removed.
+    pub(super) fn link_new(&mut self, skipped: impl Fn(&Path) -> bool) -> Result<(), TreeError> {
+        let known: BTreeSet<&PathBuf> = [&self.marker.links, &self.marker.folders]
+            .into_iter()
+            .flatten()
+            .collect();
+        let mut new = Vec::new();
+        for folder in
+            std::iter::once(Path::new("")).chain(self.marker.folders.iter().map(PathBuf::as_path))
+        {
+            if !self.holds_links(folder) || !self.app.join(folder).is_dir() {
+                continue;
+            }
+            for name in names(&self.app.join(folder))? {
+                let entry = folder.join(name);
+                let is_there = self.runtime.join(&entry).symlink_metadata().is_ok();
+                if !is_there && !known.contains(&entry) && !skipped(&entry) {
+                    new.push(entry);
+                }
+            }
+        }
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.marker.links.extend_from_slice(&new);
+        self.marker.save(&self.runtime)?;
+        for link in new {
+            let place = self.runtime.join(&link);
+            symlink(self.app.join(link), &place).map_err(TreeError::at(&place, "link"))?;
+        }
+        Ok(())
+    }
+
     /// Moves what commands created beside the links into the build directory.
     pub(super) fn bring_in(&mut self) -> Result<(), TreeError> {
         let mut created = Created::default();

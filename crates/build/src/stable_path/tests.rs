@@ -411,3 +411,61 @@ fn a_marker_heals_nothing_outside() {
     assert!(outside.exists());
     assert_eq!(case.left_in_runtime(), [""; 0]);
 }
+
+#[test]
+fn what_a_package_manager_creates_in_the_build_directory_is_seen_in_every_real_folder() {
+    let case = case(&[
+        "mix.exs",
+        "apps/web/mix.exs",
+        "apps/web/lib/a.ex",
+        "removed",
+    ]);
+    let path = case.enter(&[".", "apps/web"]);
+    for folder in [
+        "node_modules",
+        "apps/web/node_modules",
+        "apps/web/lib/node_modules",
+        ".mixpack",
+    ] {
+        fs::create_dir(case.app.join(folder)).unwrap();
+        fs::write(case.app.join(folder).join("a.js"), "a").unwrap();
+    }
+    fs::write(case.runtime.join("generated"), "by a command").unwrap();
+    fs::write(case.app.join("generated"), "by an installer").unwrap();
+    fs::remove_file(case.runtime.join("removed")).unwrap();
+    path.link_new(|path| path.starts_with(".mixpack")).unwrap();
+    let seen = |path: &str| fs::read_to_string(case.runtime.join(path)).ok();
+    for folder in [
+        "node_modules",
+        "apps/web/node_modules",
+        "apps/web/lib/node_modules",
+    ] {
+        assert_eq!(
+            seen(&format!("{folder}/a.js")).as_deref(),
+            Some("a"),
+            "{folder}"
+        );
+    }
+    assert_eq!(seen(".mixpack/a.js"), None);
+    assert_eq!(seen("removed"), None);
+    assert_eq!(seen("generated").as_deref(), Some("by a command"));
+
+    // Once more, after npm has replaced it and a command has removed another.
+    fs::remove_dir_all(case.app.join("node_modules")).unwrap();
+    fs::create_dir(case.app.join("node_modules")).unwrap();
+    fs::write(case.app.join("node_modules/b.js"), "b").unwrap();
+    fs::remove_file(case.runtime.join("apps/web/node_modules")).unwrap();
+    path.link_new(|path| path.starts_with(".mixpack")).unwrap();
+    assert_eq!(seen("node_modules/b.js").as_deref(), Some("b"));
+    path.leave().unwrap();
+    assert!(
+        case.left_in_runtime().is_empty(),
+        "{:?}",
+        case.left_in_runtime()
+    );
+    let in_app = |path: &str| case.app.join(path).exists();
+    assert!(in_app("node_modules/b.js") && in_app(".mixpack/a.js"));
+    assert!(!in_app("apps/web/node_modules") && !in_app("removed"));
+    let generated = fs::read_to_string(case.app.join("generated")).unwrap();
+    assert_eq!(generated, "by a command");
+}

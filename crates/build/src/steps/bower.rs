@@ -10,7 +10,7 @@ use crate::store::{Key, Store};
 use crate::tree::TreeError;
 use app::Origin;
 use app::facts::join;
-use app::plan::Plan;
+use app::plan::{Assets, Plan};
 use std::path::{Path, PathBuf};
 
 /// Its last major: nobody works on another.
@@ -32,15 +32,18 @@ pub(crate) fn variables(plan: &Plan, store: &dyn Store, env: &mut Env) -> Result
 }
 
 impl Build<'_> {
-    /// Installs the components that the `bower.json` in `dir` names, after the packages: one of them
+    /// Installs the components that the `bower.json` beside the assets names, after the packages: one of them
     /// may be bower.
-    pub(crate) fn bower(&self, dir: &str, log: &StepLog<'_>) -> Result<(), Error> {
+    pub(crate) fn bower(&self, assets: &Assets, log: &StepLog<'_>) -> Result<(), Error> {
+        let dir = &assets.assets_dir;
         let file = join(dir, "bower.json");
         log.detail(&format!("{file} is there"));
         let folder = self.workspace.real(Path::new(dir));
-        let bin = folder.join("node_modules/.bin");
-        let mut path = vec![bin.clone()];
-        if !bin.join("bower").exists() {
+        let bins = assets.bins().into_iter();
+        let mut path: Vec<PathBuf> = bins
+            .map(|bin| self.workspace.real(Path::new(&bin)))
+            .collect();
+        if !path.iter().any(|bin| bin.join("bower").exists()) {
             path.push(self.bower_of_the_registry(&file, log)?);
         }
         let mut env = self.env.clone();

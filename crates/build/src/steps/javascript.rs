@@ -1,5 +1,6 @@
 //! JavaScript dependencies, and what builds the assets.
 
+use crate::app_tree::OWN;
 use crate::baked::Finders;
 use crate::command::Tool;
 use crate::digest::of_each;
@@ -9,12 +10,14 @@ use crate::log::{StepLog, seconds};
 use crate::run::Build;
 use crate::secrets;
 use crate::store::{Key, Taken, key_of_files, key_of_variables};
-use crate::tree::TreeError;
+use crate::tree::{self, TreeError};
 use app::facts::join;
 use app::package_manager::Manager;
 use app::plan::{AssetBuild, Assets, Install, StepName};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -29,7 +32,9 @@ impl Build<'_> {
             let installs = self.plan.assets.iter().filter_map(|a| a.install.as_ref());
             for install in installs {
                 if let Ok(key) = self.node_modules_key(install)? {
-                    self.workspace.store.hold(&kept_name(install), &key);
+                    for dir in &install.packages {
+                        self.workspace.store.hold(&kept_name(dir), &key);
+                    }
                 }
             }
             self.has_kept(StepName::Javascript);
@@ -40,17 +45,22 @@ impl Build<'_> {
         }
         let turn = self.turn();
         let mut kept = true;
+        let mut installed = BTreeSet::new();
         for assets in &self.plan.assets {
-            if let Some(install) = &assets.install {
+            // Several may be members of one workspace.
+            let install = assets.install.as_ref();
+            if let Some(install) = install.filter(|install| installed.insert(&install.dir)) {
                 kept &= self.install(install, known.as_ref(), &log)?;
             }
             if assets.bower {
                 let before = self.entries()?;
-                self.bower(&assets.assets_dir, &log)?;
+                self.bower(assets, &log)?;
                 self.installed(&before)?;
                 kept = false;
             }
         }
+        // Of what is Mixpack's own, commands of the app see nothing.
+        self.path.link_new(|path| path.starts_with(OWN))?;
         if kept {
             self.has_kept(StepName::Javascript);
         }
@@ -67,9 +77,9 @@ impl Build<'_> {
             let install = assets.install.as_ref();
             let own = install.is_some_and(|install| {
                 let mut own = OF_MANAGERS.iter();
-                own.any(|own| path.starts_with(Path::new(&install.dir).join(own)))
+                own.any(|own| path.starts_with(join(&install.dir, own)))
             });
-            own || path.starts_with(Path::new(&assets.assets_dir).join(COMPONENTS))
+            own || path.starts_with(join(&assets.assets_dir, COMPONENTS))
         })
     }
 
@@ -121,8 +131,7 @@ impl Build<'_> {
     ) -> Result<bool, Error> {
         // In the real folder: npm replaces node_modules as a whole, also where it is a link.
         let folder = self.workspace.real(Path::new(&install.dir));
-        let modules = folder.join("node_modules");
-        let (store, name) = (self.workspace.store, kept_name(install));
+        let modules = folder.join(MODULES);
         log.detail(&install.why);
         let key = self.node_modules_key(install)?;
         // Of packages that nobody has watched, what they create would be missing.
@@ -132,7 +141,7 @@ impl Build<'_> {
                 log.detail(&format!("installed in every build: {why}"));
             }
             (Ok(_), None) => {}
-            (Ok(key), Some(None)) => match store.take(&name, key, &modules)? {
+            (Ok(key), Some(None)) => match self.take_modules(install, key)? {
                 Taken::Yes => {
                     log.detail("kept from the last build: what decides them is the same");
                     return Ok(true);
@@ -167,9 +176,42 @@ impl Build<'_> {
             && modules.is_dir()
             && !folder.join(".pnp.cjs").exists()
         {
-            store.give(&name, key, &modules)?;
+            self.give_modules(install, key)?;
         }
         Ok(false)
+    }
+
+    /// Takes every `node_modules` of an install from the cache, or none.
+    fn take_modules(&self, install: &Install, key: &Key) -> Result<Taken, TreeError> {
+        for dir in &install.packages {
+            let modules = self.workspace.real(&Path::new(dir).join(MODULES));
+            let taken = self.workspace.store.take(&kept_name(dir), key, &modules)?;
+            if taken != Taken::Yes {
+                // To yarn 1 that of the root would say that all of them are there.
+                for dir in &install.packages {
+                    tree::remove(&self.workspace.real(&Path::new(dir).join(MODULES)))?;
+                }
+                return Ok(taken);
+            }
+            // Members without one are kept as an empty folder.
+            let _ = fs::remove_dir(&modules);
+        }
+        Ok(Taken::Yes)
+    }
+
+    fn give_modules(&self, install: &Install, key: &Key) -> Result<(), TreeError> {
+        let none = tempfile::tempdir()
+            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+        for dir in &install.packages {
+            let modules = self.workspace.real(&Path::new(dir).join(MODULES));
+            let from = if modules.is_dir() {
+                &modules
+            } else {
+                none.path()
+            };
+            self.workspace.store.give(&kept_name(dir), key, from)?;
+        }
+        Ok(())
     }
 
     /// Everything that decides what a package manager installs; or why that cannot be told.
@@ -312,9 +354,10 @@ impl Build<'_> {
             let value = value.to_string_lossy().into_owned();
             let _ = writeln!(script, "{name}={}", shell_words::quote(&value));
         }
-        let bin = self.seen(&assets.assets_dir).join("node_modules/.bin");
-        let bin = bin.to_string_lossy().into_owned();
-        let _ = writeln!(script, "PATH={}:\"$PATH\"", shell_words::quote(&bin));
+        for bin in assets.bins().into_iter().rev() {
+            let bin = self.seen(bin).to_string_lossy().into_owned();
+            let _ = writeln!(script, "PATH={}:\"$PATH\"", shell_words::quote(&bin));
+        }
         script.push_str(FUNCTIONS);
         let source = self.seen(path).to_string_lossy().into_owned();
         let _ = writeln!(script, "source {}", shell_words::quote(&source));
@@ -363,7 +406,7 @@ const OF_MANAGERS: [&str; 10] = [
 pub(crate) struct Installs {
     /// Outside of any `node_modules`.
     beside: Option<PathText>,
-    /// In a `node_modules` that isn't kept: of a workspace, of a package that is linked.
+    /// In a `node_modules` that isn't kept: of a package that is linked.
     modules: Option<PathText>,
     /// They may be from compiling, which ran at the same time.
     pub(crate) unclear: bool,
@@ -382,9 +425,10 @@ impl Installs {
     }
 }
 
-/// What the `node_modules` of a folder is kept as.
-fn kept_name(install: &Install) -> String {
-    format!("node_modules-{}", install.dir.replace(['/', '.'], "_"))
+/// What the `node_modules` of a folder is kept as: another name for each folder.
+fn kept_name(dir: &str) -> String {
+    let dir = dir.replace('%', "%25").replace('/', "%2F");
+    format!("node_modules-{dir}")
 }
 
 /// A path as seen from a folder above it: `.` for that folder.

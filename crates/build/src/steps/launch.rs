@@ -9,7 +9,7 @@ use crate::tree::{self, TreeError};
 use crate::workspace::{Start, is_own};
 use app::facts::{PROCFILE, join};
 use app::launcher;
-use app::plan::Slim;
+use app::plan::{Assets, Slim};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -52,7 +52,7 @@ impl Build<'_> {
             .assets
             .iter()
             .filter(|assets| assets.install.is_some() && self.node_modules_ship())
-            .map(|assets| join(&assets.assets_dir, "node_modules/.bin"))
+            .flat_map(Assets::bins)
             .collect();
         Ok(Launch {
             mix_env: self.plan.mix_env.value.clone(),
@@ -122,8 +122,9 @@ impl Build<'_> {
             }
         }
         for assets in &self.plan.assets {
-            let modules = join(&assets.assets_dir, "node_modules");
-            tree::remove(&self.workspace.real(Path::new(&modules)))?;
+            for modules in assets.modules() {
+                tree::remove(&self.workspace.real(Path::new(&modules)))?;
+            }
         }
         Ok(false)
     }

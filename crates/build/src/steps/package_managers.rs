@@ -228,7 +228,8 @@ fn only_file(folder: &Path) -> std::io::Result<PathBuf> {
         .map(|e| e.path())
 }
 
-fn installed_version(package: &Path) -> Option<String> {
+/// The version in the `package.json` of an installed package.
+pub(crate) fn installed_version(package: &Path) -> Option<String> {
     let text = fs::read_to_string(package.join("package.json")).ok()?;
     let json: serde_json::Value = serde_json::from_str(&text).ok()?;
     json.get("version")?.as_str().map(str::to_owned)

@@ -7,7 +7,6 @@ use crate::steps::release::Release;
 use crate::told::megabytes;
 use crate::tree::{self, TreeError};
 use crate::workspace::{Start, is_own};
-use app::facts::join;
 use app::plan::Slim;
 use app::text_file;
 use std::fs;
@@ -138,9 +137,10 @@ impl Build<'_> {
         }
         let mut bytes = 0;
         for assets in &self.plan.assets {
-            let modules = join(&assets.assets_dir, "node_modules");
-            let place = self.workspace.real(Path::new(&modules));
-            bytes += leave_out(&modules, &[place], log)?;
+            for modules in assets.modules() {
+                let place = self.workspace.real(Path::new(&modules));
+                bytes += leave_out(&modules, &[place], log)?;
+            }
         }
         let place = &self.workspace.places.node;
         if self.plan.node.is_some() && !self.plan.node_given && is_own(place) {

@@ -195,6 +195,12 @@ pub(super) fn folders() -> Vec<(&'static str, PlanError)> {
             },
         ),
         (
+            "plan_unknown_dev_manager",
+            PlanError::UnknownDevManager {
+                asked: in_file("vlt@1.0.0", "assets/package.json", 4),
+            },
+        ),
+        (
             "plan_no_such_level",
             PlanError::NoSuchLevel {
                 asked: in_file("slimmest", "elixir_buildpack.config", 4),

@@ -1,0 +1,233 @@
+//! JavaScript workspaces: a `package.json` or `pnpm-workspace.yaml` that names the folder of the
+//! assets as a member has the lockfile of all members beside it, and packages are installed there.
+
+use crate::facts::{JsPackage, join};
+use crate::package_json::PackageJson;
+use crate::package_manager::Manager;
+use fast_glob::glob_match;
+use saphyr_parser::{Event, Parser};
+use std::path::Path;
+use walkdir::{DirEntry, WalkDir};
+
+/// Where pnpm has the members of a workspace.
+pub(crate) const OF_PNPM: &str = "pnpm-workspace.yaml";
+
+/// A workspace that has a package as its root or as a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// The package at its root.
+    pub root: Box<JsPackage>,
+    /// The other packages that are there, and those of `deps` that are named one by one.
+    pub members: Vec<Member>,
+    /// The file that names the members.
+    pub declared_by: String,
+    /// A pattern takes in whatever `deps` will hold.
+    pub takes_in_deps: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Relative to the top of the repository.
+    pub dir: String,
+    /// `None` where it is not there yet, or is broken.
+    pub json: Option<PackageJson>,
+}
+
+impl Member {
+    /// What the others call it: npm gives the name of its folder to one that has none.
+    pub(crate) fn name(&self) -> Option<&str> {
+        let folder = Path::new(&self.dir).file_name();
+        let name = self.json.as_ref()?.name.as_deref();
+        name.or_else(|| folder?.to_str())
+    }
+}
+
+impl Workspace {
+    /// The workspace that the package in `root` and the text of the `pnpm-workspace.yaml` beside it
+    /// declare, if `folder` is part of it. `deps` is the folder of fetched dependencies.
+    pub(crate) fn declared(
+        top: &Path,
+        deps: &str,
+        root: JsPackage,
+        pnpm_workspace: Option<&str>,
+        folder: &str,
+    ) -> Option<Self> {
+        let locked = root.lockfiles.first();
+        let manager = locked.map(|name| Manager::of_lockfile(name));
+        let manager = manager.or_else(|| root.named_manager());
+        // pnpm goes by its own file alone, and no other reads that.
+        let by_pnpm = manager.map_or(pnpm_workspace.is_some(), |named| named == Manager::Pnpm);
+        let (patterns, file) = if by_pnpm {
+            (packages_of_yaml(pnpm_workspace?), OF_PNPM)
+        } else {
+            (root.json.workspaces(), "package.json")
+        };
+        let patterns = Patterns::of(&patterns);
+        let inside = relative(&root.dir, folder)?;
+        if patterns.positive.is_empty() || inside != "." && !patterns.names(inside) {
+            return None;
+        }
+        let deps = relative(&root.dir, deps);
+        Some(Self {
+            members: members(top, &root.dir, &patterns, deps),
+            declared_by: join(&root.dir, file),
+            takes_in_deps: deps.is_some_and(|deps| patterns.names(&join(deps, "any"))),
+            root: Box::new(root),
+        })
+    }
+}
+
+/// The folder as seen from `root`, if it is there or below.
+fn relative<'a>(root: &str, folder: &'a str) -> Option<&'a str> {
+    match root {
+        "." => Some(folder),
+        _ if folder == root => Some("."),
+        _ => folder.strip_prefix(root)?.strip_prefix('/'),
+    }
+}
+
+/// The globs of a workspace, relative to its root.
+struct Patterns {
+    positive: Vec<String>,
+    negative: Vec<String>,
+}
+
+impl Patterns {
+    fn of(patterns: &[String]) -> Self {
+        let plain = |pattern: &str| {
+            let pattern = pattern.trim_start_matches("./").trim_start_matches('/');
+            pattern.trim_end_matches('/').to_owned()
+        };
+        let (negative, positive): (Vec<&String>, Vec<&String>) = patterns
+            .iter()
+            .partition(|pattern| pattern.starts_with('!'));
+        Self {
+            positive: positive.into_iter().map(|p| plain(p)).collect(),
+            negative: negative.into_iter().map(|p| plain(&p[1..])).collect(),
+        }
+    }
+
+    /// Package managers look for the `package.json` of each: `apps/**` names `apps` too.
+    fn names(&self, folder: &str) -> bool {
+        let file = format!("{folder}/package.json");
+        let is_one = |pattern: &String| glob_match(format!("{pattern}/package.json"), &file);
+        self.positive.iter().any(is_one) && !self.negative.iter().any(is_one)
+    }
+}
+
+fn members(top: &Path, root: &str, patterns: &Patterns, deps: Option<&str>) -> Vec<Member> {
+    let is_searched = |entry: &DirEntry| {
+        let name = entry.file_name().to_string_lossy();
+        // Globs of package managers see no hidden folders, and nothing that is installed; mix
+        // compiles into the last.
+        let is_skipped = ["node_modules", "_build"].contains(&&*name);
+        entry.depth() == 0 || !(name.starts_with('.') || is_skipped)
+    };
+    let place = top.join(root);
+    let walk = WalkDir::new(&place).sort_by_file_name().into_iter();
+    let files = walk
+        .filter_entry(is_searched)
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name() == "package.json" && entry.depth() > 1);
+    let found = files.filter_map(|entry| {
+        let folder = entry.path().parent()?.strip_prefix(&place).ok()?.to_str()?;
+        let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+        patterns.names(folder).then(|| Member {
+            dir: join(root, folder),
+            json: PackageJson::parse(&text).ok(),
+        })
+    });
+    let mut members: Vec<Member> = found.collect();
+    // They are fetched before packages are installed.
+    let in_deps = patterns.positive.iter().filter(|pattern| {
+        let is_glob = pattern.contains(['*', '?', '[', '{', '\\']);
+        deps.is_some_and(|deps| Path::new(pattern).starts_with(deps)) && !is_glob
+    });
+    for folder in in_deps {
+        let dir = join(root, folder);
+        if !members.iter().any(|member| member.dir == dir) {
+            members.push(Member { dir, json: None });
+        }
+    }
+    members
+}
+
+/// The list `packages` at the top of a `pnpm-workspace.yaml`
+/// (<https://pnpm.io/pnpm-workspace_yaml>). pnpm itself reports a file that is no YAML.
+fn packages_of_yaml(text: &str) -> Vec<String> {
+    let mut packages = Vec::new();
+    let mut depth = 0;
+    let mut is_key = true;
+    let mut key = String::new();
+    for event in Parser::new_from_str(text) {
+        match event {
+            Ok((Event::MappingStart(..) | Event::SequenceStart(..), _)) => depth += 1,
+            Ok((Event::MappingEnd | Event::SequenceEnd, _)) => {
+                depth -= 1;
+                is_key = true;
+            }
+            Ok((Event::Scalar(value, ..), _)) if depth == 1 => {
+                if is_key {
+                    key = value.into_owned();
+                }
+                is_key = !is_key;
+            }
+            Ok((Event::Scalar(value, ..), _)) if depth == 2 && key == "packages" => {
+                packages.push(value.into_owned());
+            }
+            Ok(_) => {}
+            Err(_) => return Vec::new(),
+        }
+    }
+    packages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_are_read_in_every_way_of_writing_yaml() {
+        for text in [
+            "packages:\n  - assets\n  - \"packages/*\"\n  - '!**/test/**'\n",
+            "# members\nlinkWorkspacePackages: true\npackages: [assets, 'packages/*', \"!**/test/**\"] # all\n",
+            "catalog:\n  packages: 1.0.0\noverrides: {packages: 2.0.0}\npackages:\n- assets\n- packages/*\n- '!**/test/**'\nonlyBuiltDependencies:\n- esbuild\n",
+        ] {
+            let packages = packages_of_yaml(text);
+            assert_eq!(packages, ["assets", "packages/*", "!**/test/**"], "{text}");
+        }
+        for nothing in [
+            "",
+            "catalog:\n  packages: [x]\n",
+            "packages: [",
+            "packages:\n",
+        ] {
+            assert!(packages_of_yaml(nothing).is_empty(), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn globs_name_folders_as_package_managers_do() {
+        let names = |patterns: &[&str], folder: &str| {
+            let patterns: Vec<String> = patterns.iter().map(|p| (*p).to_owned()).collect();
+            Patterns::of(&patterns).names(folder)
+        };
+        for (patterns, folder, named) in [
+            (&["assets"][..], "assets", true),
+            (&["./assets/"], "assets", true),
+            (&["/assets"], "assets", true),
+            (&["packages/*"], "packages/greet", true),
+            (&["packages/*"], "packages/a/b", false),
+            (&["apps/**"], "apps", true),
+            (&["apps/**"], "apps/web/assets", true),
+            (&["apps/*/assets"], "apps/web/assets", true),
+            (&["{assets,ui}"], "ui", true),
+            (&["packages/*"], "assets", false),
+            (&["asset"], "assets", false),
+            (&["*", "!assets"], "assets", false),
+            (&["*", "!ui"], "assets", true),
+        ] {
+            assert_eq!(names(patterns, folder), named, "{patterns:?} {folder}");
+        }
+    }
+}

