@@ -101,6 +101,7 @@ impl Case {
             erlang: Some(erlang.to_owned()),
             elixir: Some(elixir.to_owned()),
             node: node.map(str::to_owned),
+            ..LastBuild::default()
         };
         self
     }
