@@ -182,19 +182,12 @@ pub fn plan(
     lists: &Lists,
     last: &LastBuild,
 ) -> Result<Plan, PlanError> {
-    let dirs = match settings.skip_assets {
-        Some(_) => Vec::new(),
-        None => asset_dirs(facts, settings)?,
-    };
+    let dirs = asset_dirs(facts, settings)?;
     let folders: Vec<&str> = dirs.iter().map(|(_, assets)| assets.as_str()).collect();
     let wishes = Wishes::of(facts, settings, &folders);
     let (erlang, elixir) = choose_pair(&wishes, &target, lists, last)?;
     let otp_major = lists.otp.major_of(&erlang.build);
-    let node = if needs_node(facts, settings) {
-        node::node(facts, &wishes, &target, lists, last)?
-    } else {
-        None
-    };
+    let node = node::node(facts, settings, &wishes, &target, lists, last)?;
     let npm = |asked: Option<&str>| node::npm(facts, node.as_ref(), lists, asked);
     let assets = assets(facts, settings, &npm)?;
     // Nobody is upgraded behind their back; another Elixir is a change of their own.

@@ -65,18 +65,20 @@ impl Assets {
 /// Whether the app's assets need Node: then the caller fetches its list.
 #[must_use]
 pub fn needs_node(facts: &Facts, settings: &Settings) -> bool {
-    settings.skip_assets.is_none()
-        && asset_dirs(facts, settings).is_ok_and(|dirs| {
-            dirs.iter()
-                .any(|(_, assets)| facts.package_in(assets).is_some() || facts.has_bower(assets))
-        })
+    asset_dirs(facts, settings).is_ok_and(|dirs| {
+        dirs.iter()
+            .any(|(_, assets)| facts.package_in(assets).is_some() || facts.has_bower(assets))
+    })
 }
 
-/// The Phoenix apps and their asset folders.
+/// The Phoenix apps and their asset folders; none where another buildpack builds the assets.
 pub(super) fn asset_dirs(
     facts: &Facts,
     settings: &Settings,
 ) -> Result<Vec<(String, String)>, PlanError> {
+    if settings.skip_assets.is_some() {
+        return Ok(Vec::new());
+    }
     let phoenix_dirs: Vec<String> = match &settings.phoenix_relative_path {
         Some(asked) => {
             let dir = path_from(&facts.app_dir.value, &asked.value);
@@ -135,9 +137,6 @@ pub(super) fn assets(
     settings: &Settings,
     npm: NpmOf<'_>,
 ) -> Result<Vec<Assets>, PlanError> {
-    if settings.skip_assets.is_some() {
-        return Ok(Vec::new());
-    }
     asset_dirs(facts, settings)?
         .into_iter()
         .map(|(phoenix_dir, assets_dir)| {

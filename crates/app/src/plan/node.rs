@@ -1,22 +1,28 @@
 //! Which Node.js.
 
 use super::choice::{malformed, newest_of_lines, os};
-use super::{Choice, LastBuild, Lists, PlanError};
+use super::{Choice, LastBuild, Lists, PlanError, needs_node};
 use crate::facts::Facts;
 use crate::origin::{Asked, Origin};
+use crate::settings::Settings;
 use crate::wishes::Wishes;
 use versions::Tool;
 use versions::node::{NodeIndex, NodeRequest, NodeVersion};
 use versions::target::{Arch, Target};
 
-/// The one that is there already, else one of upstream's list, where that was asked for.
+/// The one that is there already, else one of upstream's list, where that was asked for; `None`
+/// where the assets need none.
 pub(super) fn node(
     facts: &Facts,
+    settings: &Settings,
     wishes: &Wishes,
     target: &Target,
     lists: &Lists,
     last: &LastBuild,
 ) -> Result<Option<Choice<NodeVersion>>, PlanError> {
+    if !needs_node(facts, settings) {
+        return Ok(None);
+    }
     match (&facts.given_node, &lists.node) {
         (Some(given), _) => {
             let why = "an earlier buildpack installed it".to_owned();
