@@ -14,6 +14,7 @@ use flate2::write::GzEncoder;
 use mirror::noise::noise;
 use sha2::{Digest, Sha256, Sha512};
 use toolchain::install::Extent;
+use toolchain::installers::Wanted;
 use toolchain::lists::Signature;
 use toolchain::signature::Keys;
 use toolchain::{Hosts, install, installers, lists};
@@ -503,7 +504,8 @@ impl Place {
                     let list = lists::installers(client, url, Signature::Unasked, &keys, told);
                     Ok::<_, Error>((list.text?, list.signed))
                 };
-                let (mut hex, mut rebar3) = installers::choose(lists_hosts, &elixir, 27, &read)?;
+                let (mut hex, mut rebar3) =
+                    installers::choose(lists_hosts, &elixir, 27, Wanted::default(), &read)?;
                 if !is_list {
                     let base = lists_hosts.installers(&elixir);
                     for url in [&mut hex.url, &mut rebar3.url] {
