@@ -1,6 +1,6 @@
-//! What of an Erlang/OTP decides the code that is compiled with it.
+//! What of Erlang/OTP decides the code that is compiled with it.
 //!
-//! Mix compiles again when the OTP major changes (lib/mix/lib/mix/dep/elixir_scm.ex). A patch may change
+//! Mix compiles again when the OTP major changes (`lib/mix/lib/mix/dep/elixir_scm.ex`). A patch may change
 //! the compiler, a header or a library that native code is linked with all the same: then code that was
 //! compiled with another patch isn't what a clean build makes.
 

@@ -65,16 +65,14 @@ pub(crate) fn csv_rows(text: &str) -> Option<(Vec<Line<'_>>, usize)> {
     let first = *lines.peek()?;
     let header: Vec<&str> = first.split(',').map(str::trim).collect();
     let at = |name: &str| header.iter().position(|column| *column == name);
-    let columns = match COLUMNS.map(at) {
-        [Some(name), Some(git_sha), Some(built_at), Some(sha256)] => {
-            lines.next();
-            [name, git_sha, built_at, sha256]
-        }
-        _ => {
-            let in_order = [0, 1, 2, 3];
-            row(first, in_order)?.sha256?;
-            in_order
-        }
+    let named = COLUMNS.map(at);
+    let columns = if let [Some(name), Some(git_sha), Some(built_at), Some(sha256)] = named {
+        lines.next();
+        [name, git_sha, built_at, sha256]
+    } else {
+        let in_order = [0, 1, 2, 3];
+        row(first, in_order)?.sha256?;
+        in_order
     };
     Some(well_formed(lines.map(|line| row(line, columns)), text))
 }

@@ -99,9 +99,9 @@ pub(super) fn steps(
         add(Name::PreCompile, &tools_of_hooks, true);
     }
     // Whether another patch of OTP goes with what was compiled, only what is installed can tell.
-    let compiler = otp_changes.then_some(Name::Erlang);
-    let needs: Vec<Name> = compiler.into_iter().chain([Name::PreCompile]).collect();
-    add(Name::Restore, &needs, false);
+    let erlang = otp_changes.then_some(Name::Erlang);
+    let first: Vec<Name> = erlang.into_iter().chain([Name::PreCompile]).collect();
+    add(Name::Restore, &first, false);
     // mix never had Node: it was the static buildpack, after it, that installed that.
     let ready = [tools.as_slice(), &[Name::PreCompile, Name::Restore]].concat();
     if hooks.hook_pre_fetch_dependencies.is_some() {
