@@ -3,15 +3,46 @@
 //! `cargo xtask differential` runs other sequences, and longer ones.
 
 use std::time::Duration;
-use whole_builds::differential::{Api, check};
+use whole_builds::differential::{Api, check, replay};
 
-/// Chosen so that together they find a fault planted in each mechanism that lets a build skip work.
-const SEEDS: [(u64, usize); 1] = [(1, 8)];
+/// Each mechanism that lets a build skip work has a step here whose slug is wrong without it, as faults
+/// that were planted in each have shown.
+const STEPS: [&str; 10] = [
+    // The digest of the app's files, of which the assets are made.
+    r#"[{"Write": {"slot": 14, "variant": 1}}]"#,
+    // Executables that packages fetch, and leave in `_build`.
+    r#"[{"Write": {"slot": 0, "variant": 1}}, {"Write": {"slot": 12, "variant": 0}},
+        {"Dependency": {"dependency": "Esbuild", "second": true}}]"#,
+    // Times of source files of the same size; variables in the key of assets.
+    r#"[{"Variable": {"variable": "ApiUrl", "value": 1}}, {"Write": {"slot": 0, "variant": 2}}]"#,
+    // Dependencies that read a variable, and the path that they are compiled at.
+    r#"[{"Variable": {"variable": "KnobsRegion", "value": 1}}]"#,
+    // Files that are not digested; the lockfile in the key of node_modules.
+    r#"[{"Remove": {"slot": 12}}, {"Setting": "OldEsbuild"}]"#,
+    // Switches of the compiler in the key of `_build`.
+    r#"[{"Variable": {"variable": "CompilerOptions", "value": 1}}]"#,
+    // Whether `mix deps.get` has to run; a cache that was moved.
+    r#"[{"Dependency": {"dependency": "Knobs", "second": true}}, {"MoveCache": {"times": false}}]"#,
+    // Files that compiling creates; a build that fails after compiling.
+    r#"[{"Generator": {"generator": "Native", "variant": 0}}, {"Fail": "Assets"},
+        {"Dependency": {"dependency": "Esbuild", "second": null}}]"#,
+    // A release, another patch of OTP, a build that is killed.
+    r#"[{"Setting": "Release"}, {"Setting": "OtpPatch"}, {"Fail": {"Killed": {"after_ms": 1500}}}]"#,
+    "[]",
+];
+
+/// A seed, and how many steps of its sequence are run.
+const RANDOM: (u64, usize) = (1, 6);
 
 #[test]
-fn incremental_builds_equal_clean_builds() {
-    for (seed, steps) in SEEDS {
-        check(Api::Classic, seed, steps, Duration::ZERO, None)
-            .unwrap_or_else(|found| panic!("{found}"));
-    }
+fn each_mechanism_that_skips_work_makes_what_a_clean_build_makes() {
+    let steps = format!("[{}]", STEPS.join(","));
+    replay(Api::Classic, &steps).unwrap_or_else(|found| panic!("{found}"));
+}
+
+#[test]
+fn random_changes_make_what_a_clean_build_makes() {
+    let (seed, steps) = RANDOM;
+    check(Api::Classic, seed, steps, Duration::ZERO, None)
+        .unwrap_or_else(|found| panic!("{found}"));
 }
