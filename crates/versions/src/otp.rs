@@ -130,6 +130,15 @@ impl OtpRequest {
         }
     }
 
+    /// The major version that was asked for; none for `latest`, `maint` and `master`.
+    #[must_use]
+    pub(crate) fn major(&self) -> Option<u32> {
+        match self {
+            Self::Branch(name) => name.rsplit_once('-')?.1.parse().ok(),
+            _ => self.numbers().first().copied(),
+        }
+    }
+
     fn wants_candidate(&self) -> bool {
         matches!(self, Self::Exact(version) if version.is_candidate())
     }
@@ -320,6 +329,17 @@ impl OtpListing {
             .iter()
             .find(|build| request.matches(build))
             .ok_or_else(|| self.no_match(request))
+    }
+
+    /// The build that answers the request, or else the newest release of the narrowest line that the
+    /// request belongs to.
+    pub(crate) fn nearest_of_line(&self, request: &OtpRequest) -> Option<&OtpBuild> {
+        self.choose(request).ok().or_else(|| {
+            let newest = self.no_match(request).newest_of_line;
+            self.builds
+                .iter()
+                .find(|build| newest.is_some() && build.version == newest)
+        })
     }
 
     /// The OTP major that a build is taken for where only its name is known. `maint` is the newest
