@@ -488,6 +488,21 @@ impl ElixirListing {
         holds.then_some(build)
     }
 
+    fn is_newer_than_listed(&self, request: &ElixirRequest) -> bool {
+        let requested = match request {
+            ElixirRequest::Exact { version, .. } => version.clone(),
+            ElixirRequest::Line { major, minor, .. } => {
+                ElixirVersion::release(*major, minor.unwrap_or(0), 0)
+            }
+            ElixirRequest::Range(_) | ElixirRequest::Branch { .. } => return false,
+        };
+        let line = |version: &ElixirVersion| (version.major(), version.minor());
+        let of_line = self.versions(|version| line(version) == line(&requested));
+        let all = self.versions(|_| true);
+        let newest = of_line.first().or(all.first());
+        newest.is_some_and(|newest| requested > **newest)
+    }
+
     fn not_listed(&self, request: &ElixirRequest) -> ElixirNoMatch {
         let mut versions = match request {
             ElixirRequest::Exact { version, .. } if version.is_candidate() => {
@@ -505,6 +520,7 @@ impl ElixirListing {
             });
         }
         ElixirNoMatch::NotListed {
+            newer_than_listed: self.is_newer_than_listed(request),
             request: request.clone(),
             nearest: versions.into_iter().take(NEAREST).cloned().collect(),
         }
@@ -542,6 +558,8 @@ pub enum ElixirNoMatch {
         request: ElixirRequest,
         /// Up to five released versions, those of the nearest lines first, newest first in each.
         nearest: Vec<ElixirVersion>,
+        /// It's newer than every listed version of its line, or, where that has none, than all.
+        newer_than_listed: bool,
     },
     /// The version exists, but not for this OTP.
     #[error("no build of Elixir {request} can be used on OTP {otp_major}")]

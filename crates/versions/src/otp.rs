@@ -393,6 +393,9 @@ impl OtpListing {
                     .find(|v| !v.is_candidate() && v.numbers.starts_with(&numbers[..length]))
             })
             .map(|version| (*version).clone());
+        let same_major = |version: &&&OtpVersion| numbers.first() == version.numbers.first();
+        let newest = offered.iter().find(same_major).or(offered.first());
+        let newer_than_listed = newest.is_some_and(|newest| numbers > newest.numbers.as_slice());
         let mut nearest: Vec<OtpVersion> = Vec::new();
         if let Some(&major) = numbers.first() {
             nearest.extend(
@@ -414,6 +417,7 @@ impl OtpListing {
             request: request.clone(),
             nearest,
             newest_of_line,
+            newer_than_listed,
         }
     }
 }
@@ -431,4 +435,6 @@ pub struct NoMatch {
     /// The newest release of the narrowest line that the request belongs to: 27.3.4.18 where
     /// 27.3.4.99 was asked for.
     pub newest_of_line: Option<OtpVersion>,
+    /// It's newer than every listed version of its major, or, where that has none, than all.
+    pub newer_than_listed: bool,
 }

@@ -493,8 +493,53 @@ fn a_missing_elixir_tells_unlisted_from_unusable() {
             nearest: ["1.18.4", "1.18.3", "1.17.2", "1.20.0", "1.12.2"]
                 .map(elixir)
                 .to_vec(),
+            newer_than_listed: true,
         }
     );
+}
+
+#[test]
+fn only_what_is_newer_than_the_newest_listed_may_still_be_built() {
+    for (request, newer) in [
+        ("27.3.4.11", true),
+        ("27.4", true),
+        ("29.0.3", true),
+        ("30", true),
+        ("99.1", true),
+        ("30.0-rc1", true),
+        // Older than the newest of its line, or than all lines.
+        ("26.2.5.3", false),
+        ("27.0.0.1", false),
+        ("24.2.1", false),
+        ("29.0-rc9", false),
+        ("21.3", false),
+        ("maint-30", false),
+    ] {
+        let missing = otp_listing().choose(&otp_request(request)).unwrap_err();
+        assert_eq!(missing.newer_than_listed, newer, "{request}");
+    }
+    for (request, newer) in [
+        ("1.18.5", true),
+        ("1.20.2", true),
+        ("1.21", true),
+        ("2", true),
+        ("1.18.2", false),
+        ("1.15.3", false),
+        ("1.11", false),
+        ("~> 1.99", false),
+        ("branch next", false),
+    ] {
+        let missing = elixir_listing()
+            .choose(&elixir_request(request), 27)
+            .unwrap_err();
+        let ElixirNoMatch::NotListed {
+            newer_than_listed, ..
+        } = missing
+        else {
+            panic!("{request} is not listed");
+        };
+        assert_eq!(newer_than_listed, newer, "{request}");
+    }
 }
 
 #[test]
