@@ -4,9 +4,10 @@ use crate::elixir::{Basis, ElixirBuild, ElixirListing, ElixirRequest};
 use crate::otp::{OtpBuild, OtpListing, OtpRequest};
 use std::cmp::Reverse;
 
-/// Returns the listed pair that is nearest to the requests: the Elixir of the same minor version, on
-/// the same OTP. Where that can't be, a newer version is nearer than an older one, and another OTP is
-/// nearer than another minor version of Elixir. Of what isn't requested, the newest is the nearest.
+/// Returns the listed pair that is nearest to the requests. In this order: the same minor version of
+/// Elixir on the same OTP; on another OTP, a newer one before an older one; a newer Elixir on the same
+/// OTP; and the nearest Elixir, again a newer one first. Of what isn't requested, the newest is the
+/// nearest.
 ///
 /// `elixir` holds the builds that may be suggested. `None` where no two builds of the lists go
 /// together.
@@ -35,8 +36,16 @@ pub fn nearest_pair<'o, 'e>(
     let nearest = pairs.min_by_key(|(major, _, basis, build)| {
         let version = build.version.as_ref();
         let matches = |request: &ElixirRequest| version.is_none_or(|v| request.matches(v));
+        let distance = elixir_distance(elixir_request, build);
+        let is_same_otp = requested_major == Some(*major);
+        let changes = match distance {
+            NO_DISTANCE => 0,
+            (_, is_older, ..) if is_same_otp && !is_older => 1,
+            _ => 2,
+        };
         (
-            elixir_distance(elixir_request, build),
+            changes,
+            distance,
             *basis != Basis::Supported,
             otp_distance(requested_major, *major),
             !elixir_request.is_none_or(matches),
@@ -62,15 +71,16 @@ fn candidates<'e>(
     requested.into_iter().chain(releases).collect()
 }
 
+const NO_DISTANCE: (bool, bool, u64, u64) = (false, false, 0, 0);
+
 /// Whether it is another one than the requested branch, whether it is older than requested, and by how
 /// many major and minor versions it differs.
 fn elixir_distance(request: Option<&ElixirRequest>, build: &ElixirBuild) -> (bool, bool, u64, u64) {
-    const NONE: (bool, bool, u64, u64) = (false, false, 0, 0);
     let (Some(request), Some(version)) = (request, &build.version) else {
-        return NONE;
+        return NO_DISTANCE;
     };
     if request.matches(version) {
-        return NONE;
+        return NO_DISTANCE;
     }
     let Some(requested) = request.line() else {
         return (true, false, 0, 0);

@@ -627,6 +627,8 @@ fn the_nearest_pair_keeps_the_minor_version_and_takes_the_next_newer_otp() {
             Some("~> 1.99"),
             Some("27.3.4.10 v1.20.0-otp-27"),
         ),
+        // A newer Elixir on the same OTP changes less than both.
+        (Some("27"), Some("1.15"), Some("27.3.4.10 v1.17.2-otp-27")),
         // One of the two.
         (Some("21"), None, Some("24.3.4.17 v1.12.2-otp-24")),
         (None, Some("1.10"), Some("24.3.4.17 v1.12.2-otp-24")),

@@ -182,17 +182,14 @@ fn why(
     };
     let and = if bounds.is_empty() { "" } else { " and" };
     match (same_otp, same_elixir) {
-        (true, true) => format!(
-            "Erlang/OTP {otp} and Elixir {elixir} are the nearest{allowed}{and} that are built for this stack"
-        ),
         (true, false) => {
             format!("Elixir {elixir} is the nearest{allowed}{and} that runs on Erlang/OTP {otp}")
         }
         (false, true) => format!(
             "Erlang/OTP {otp} is the nearest that is built for this stack and runs Elixir {elixir}"
         ),
-        (false, false) => format!(
-            "Elixir {elixir} is the nearest{allowed}{and} that runs on an Erlang/OTP built for this stack, and {otp} the nearest of those"
+        _ => format!(
+            "Elixir {elixir} on Erlang/OTP {otp} is the nearest pair{allowed}{and} that is built for this stack"
         ),
     }
 }

@@ -274,41 +274,40 @@ fn mise_use(dir: &Path, tools: &[String]) {
 fn every_refused_version_comes_with_lines_that_lead_to_a_plan() {
     let mut at = 0;
     let mut refused = 0;
-    for oldest in OLDEST {
-        for requirement in REQUIREMENTS {
-            for erlang in ERLANG_VERSIONS {
-                for elixir in ELIXIR_VERSIONS {
-                    // Each place meets each version, stack and requirement.
-                    at += 1;
-                    let place = PLACES[at % PLACES.len()];
-                    let what = format!("{erlang:?} {elixir:?} {requirement:?} {oldest} {place:?}");
-                    let case = on_stack(oldest, &[("mix.exs", &requiring(requirement))]);
-                    let case = asking(place, case, erlang, elixir);
-                    let Some(suggestion) = suggestion(&case) else {
-                        continue;
-                    };
-                    refused += 1;
-                    assert_eq!(suggestion.oldest_otp, oldest, "{what}");
-                    let lines = suggestion.edits.iter().map(|edit| match edit {
-                        Edit::File { lines, .. } => lines.len(),
-                        Edit::ConfigVars(vars) => vars.len(),
-                        Edit::MiseUse(tools) => tools.len(),
-                    });
-                    let asks = erlang.is_some() || elixir.is_some();
-                    assert_eq!(lines.sum::<usize>(), if asks { 2 } else { 0 }, "{what}");
-                    let followed = follow(case, &suggestion);
-                    match followed.plan() {
-                        Ok(plan) if asks => {
-                            assert_eq!(plan.elixir.version, suggestion.elixir, "{what}");
-                        }
-                        Ok(_) => {}
-                        Err(error) => panic!("{what}: {error}\n{suggestion:#?}"),
+    for (turn, requirement) in REQUIREMENTS.into_iter().enumerate() {
+        for erlang in ERLANG_VERSIONS {
+            for elixir in ELIXIR_VERSIONS {
+                // Each pair and each requirement meets each stack; places take turns.
+                at += 1;
+                let oldest = OLDEST[(at + turn) % OLDEST.len()];
+                let place = PLACES[at % PLACES.len()];
+                let what = format!("{erlang:?} {elixir:?} {requirement:?} {oldest} {place:?}");
+                let case = on_stack(oldest, &[("mix.exs", &requiring(requirement))]);
+                let case = asking(place, case, erlang, elixir);
+                let Some(suggestion) = suggestion(&case) else {
+                    continue;
+                };
+                refused += 1;
+                assert_eq!(suggestion.oldest_otp, oldest, "{what}");
+                let lines = suggestion.edits.iter().map(|edit| match edit {
+                    Edit::File { lines, .. } => lines.len(),
+                    Edit::ConfigVars(vars) => vars.len(),
+                    Edit::MiseUse(tools) => tools.len(),
+                });
+                let asks = erlang.is_some() || elixir.is_some();
+                assert_eq!(lines.sum::<usize>(), if asks { 2 } else { 0 }, "{what}");
+                let followed = follow(case, &suggestion);
+                match followed.plan() {
+                    Ok(plan) if asks => {
+                        assert_eq!(plan.elixir.version, suggestion.elixir, "{what}");
                     }
+                    Ok(_) => {}
+                    Err(error) => panic!("{what}: {error}\n{suggestion:#?}"),
                 }
             }
         }
     }
-    assert!(refused > 2000, "only {refused} of {at} were refused");
+    assert!(refused > 1000, "only {refused} of {at} were refused");
 }
 
 /// The lines to write, by place, and why.
@@ -333,7 +332,7 @@ fn a_suggestion_is_written_in_the_syntax_of_the_file_that_asks() {
         (
             &in_config("erlang_version=21.3\nelixir_version=1.8.2\n")[..],
             "elixir_buildpack.config:[1, 2] erlang_version=24.3.4.17 / elixir_version=1.11.4",
-            "Elixir 1.11.4 is the nearest that runs on an Erlang/OTP built for this stack, and 24.3.4.17 the nearest of those",
+            "Elixir 1.11.4 on Erlang/OTP 24.3.4.17 is the nearest pair that is built for this stack",
         ),
         (
             &in_config("# pair\nelixir_version=1.18.3\nalways_rebuild=false\nerlang_version=28\n"),
@@ -342,7 +341,7 @@ fn a_suggestion_is_written_in_the_syntax_of_the_file_that_asks() {
         ),
         (
             &in_config("elixir_version=(branch main)\nerlang_version=27\n"),
-            "elixir_buildpack.config:[1, 2] erlang_version=28.5.0.7 / elixir_version='(branch main)'",
+            "elixir_buildpack.config:[1, 2] erlang_version=28.5.0.7 / elixir_version=(branch main)",
             "Erlang/OTP 28.5.0.7 is the nearest that is built for this stack and runs Elixir main-otp-28",
         ),
         (
