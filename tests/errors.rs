@@ -133,10 +133,10 @@ fn refused_with_lines(app: &App, name: &str) -> String {
         .split_once(", replace line")
         .expect("lines to replace");
     let lines = advice.lines().skip(1);
-    lines
+    let lines: Vec<&str> = lines
         .map_while(|line| line.strip_prefix(" !       "))
-        .map(|line| format!("{line}\n"))
-        .collect()
+        .collect();
+    lines.join("\n") + "\n"
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `hex_metadata.config`, which Hex writes to each package in `deps`.
 //!
 //! It's the metadata of the package's archive, one Erlang term a line: `{<<"elixir">>,<<"~> 1.14">>}.`.
-//! Source: `encode_metadata` of `hex_tarball` in github.com/hexpm/hex_core.
+//! Source: `src/hex_tarball.erl` of <https://github.com/hexpm/hex_core>.
 
 /// Returns the package's name and version (`phoenix 1.7.10`), and the Elixir that it requires. `None`
 /// for a package that requires none.

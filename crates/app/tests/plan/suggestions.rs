@@ -145,9 +145,12 @@ const PLACES: [Place; 7] = [
 ];
 
 fn asking(place: Place, case: Case, erlang: Option<&str>, elixir: Option<&str>) -> Case {
-    let of_bash = |version: &str| match version.starts_with("branch ") {
-        true => format!("({version})"),
-        false => format!("\"{version}\""),
+    let of_bash = |version: &str| {
+        if version.starts_with("branch ") {
+            format!("({version})")
+        } else {
+            format!("\"{version}\"")
+        }
     };
     let of_asdf = |version: &str| version.replace("branch ", "ref:");
     let config = |tool: &str, version: Option<&str>| {

@@ -175,14 +175,13 @@ fn newest_of(
     newest_of_line: Option<&str>,
     newer_than_listed: bool,
 ) -> Explanation {
+    const PATIENCE: &str = "A new release is usually built within hours.";
     let newest = newest_of_line.map(|newest| format!("The newest of that line is {newest}."));
-    let patience =
-        newer_than_listed.then(|| "A new release is usually built within hours.".to_owned());
-    let sentences: Vec<String> = newest.into_iter().chain(patience).collect();
-    if sentences.is_empty() {
-        explanation
-    } else {
-        explanation.so(sentences.join(" "))
+    match (newest, newer_than_listed) {
+        (Some(newest), true) => explanation.so(format!("{newest} {PATIENCE}")),
+        (Some(newest), false) => explanation.so(newest),
+        (None, true) => explanation.so(format!("It is newer than all that are listed. {PATIENCE}")),
+        (None, false) => explanation,
     }
 }
 
@@ -268,9 +267,7 @@ fn told(explanation: Explanation, edit: &Edit, words: &Wording) -> Explanation {
                 _ => format!("replace lines {} with", list(&numbers)),
             };
             let explanation = explanation.so(format!("In {table}{path}, {replace}:"));
-            lines
-                .iter()
-                .fold(explanation, |explanation, line| explanation.typing(line))
+            lines.iter().fold(explanation, Explanation::typing)
         }
         Edit::ConfigVars(vars) => {
             let what = match vars.len() {

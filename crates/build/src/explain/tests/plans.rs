@@ -131,6 +131,11 @@ pub(super) fn versions() -> Vec<(&'static str, PlanError)> {
             )
             .into(),
         ),
+    ]
+}
+
+pub(super) fn missing_versions() -> Vec<(&'static str, PlanError)> {
+    vec![
         ("plan_no_such_erlang", no_such_patch()),
         (
             "plan_no_such_erlang_older_than_all",
@@ -190,11 +195,6 @@ pub(super) fn versions() -> Vec<(&'static str, PlanError)> {
 }
 
 pub(super) fn pairs() -> Vec<(&'static str, PlanError)> {
-    let no_elixir_allowed = |requirement, otp| VersionError::NoElixirThatMixExsAllows {
-        requirement,
-        otp,
-        newest: "1.18.4".to_owned(),
-    };
     vec![
         (
             "plan_not_for_this_otp",
@@ -261,6 +261,16 @@ pub(super) fn pairs() -> Vec<(&'static str, PlanError)> {
                 )],
             ),
         ),
+    ]
+}
+
+pub(super) fn requirements() -> Vec<(&'static str, PlanError)> {
+    let no_elixir_allowed = |requirement, otp| VersionError::NoElixirThatMixExsAllows {
+        requirement,
+        otp,
+        newest: "1.18.4".to_owned(),
+    };
+    vec![
         (
             "plan_not_what_mix_exs_allows",
             with(
