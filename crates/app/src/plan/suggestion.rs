@@ -26,6 +26,8 @@ pub struct Suggestion {
     /// `elixir:` of each `mix.exs` that doesn't allow this Elixir. Empty, unless they allow none that
     /// can be had.
     pub conflicts: Vec<Asked>,
+    /// The same of locked packages, of which mix only warns: name and version, requirement.
+    pub conflicting_packages: Vec<(String, String)>,
     /// The oldest release of OTP that is built for the target.
     pub oldest_otp: String,
 }
@@ -107,6 +109,11 @@ pub(super) fn suggest(
             .iter()
             .filter(|(_, requirement)| excludes(requirement, build))
             .map(|(asked, _)| asked.clone())
+            .collect(),
+        conflicting_packages: locked
+            .iter()
+            .filter(|(_, requirement)| excludes(requirement, build))
+            .map(|(package, requirement)| (package.clone(), requirement.to_string()))
             .collect(),
         requirement: requirement(build),
         elixir: name(build),

@@ -403,7 +403,13 @@ fn locked_packages_bound_what_is_suggested_as_far_as_the_last_build_knew_them() 
         "Elixir 1.17.3 is the nearest that live 1.2.0 allows and that runs on Erlang/OTP 27.3.4.18"
     );
     // Another version may require another Elixir, and mix only warns of one that isn't allowed.
-    for (version, requirement) in [("1.3.0", "~> 1.15"), ("1.2.0", "~> 2.0")] {
-        assert_eq!(refused(version, requirement).elixir, "1.14.5", "{version}");
+    let conflict = ("live 1.2.0".to_owned(), "~> 2.0".to_owned());
+    for (version, requirement, conflicts) in [
+        ("1.3.0", "~> 1.15", vec![]),
+        ("1.2.0", "~> 2.0", vec![conflict]),
+    ] {
+        let free = refused(version, requirement);
+        assert_eq!(free.elixir, "1.14.5", "{version}");
+        assert_eq!(free.conflicting_packages, conflicts);
     }
 }

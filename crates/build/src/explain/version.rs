@@ -224,6 +224,7 @@ fn suggested(
         edits,
         why,
         conflicts,
+        conflicting_packages,
         oldest_otp,
     } = suggestion;
     explanation = explanation.so(format!(

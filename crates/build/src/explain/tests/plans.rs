@@ -29,6 +29,7 @@ fn with(error: VersionError, why: &str, edits: Vec<Edit>) -> PlanError {
         edits,
         why: why.to_owned(),
         conflicts: Vec::new(),
+        conflicting_packages: Vec::new(),
         oldest_otp: "24.3.4".to_owned(),
     };
     PlanError::Version {
@@ -46,6 +47,7 @@ fn conflicting(error: VersionError, conflicts: &[Asked], edits: Vec<Edit>) -> Pl
     } = &mut error
     {
         suggestion.conflicts = conflicts.to_vec();
+        suggestion.conflicting_packages = vec![("live 1.2.0".to_owned(), "~> 1.14.0".to_owned())];
     }
     error
 }
