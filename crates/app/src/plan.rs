@@ -31,14 +31,13 @@ use crate::procfile::Procfile;
 use crate::settings::{Hooks, Settings};
 use crate::wishes::Wishes;
 use assets::{asset_dirs, assets, removes_executables};
-use erlang_and_elixir::choose_pair;
+use erlang_and_elixir::pair_or_suggestion;
 use phoenix::phoenix_ex;
 use processes::{processes, tool_of_a_process};
 use serde::Serialize;
 use slug::{more_than_the_release, release, slim};
 use std::collections::BTreeMap;
 use steps::{branches, steps};
-use suggestion::suggest;
 use versions::elixir::ElixirBuild;
 use versions::node::NodeVersion;
 use versions::otp::OtpBuild;
@@ -188,11 +187,7 @@ pub fn plan(
     let dirs = asset_dirs(facts, settings)?;
     let folders: Vec<&str> = dirs.iter().map(|(_, assets)| assets.as_str()).collect();
     let wishes = Wishes::of(facts, settings, &folders);
-    let pair = choose_pair(&wishes, &target, lists, last);
-    let (erlang, elixir) = pair.map_err(|error| PlanError::Version {
-        error,
-        suggestion: suggest(&wishes, facts, lists, last).map(Box::new),
-    })?;
+    let (erlang, elixir) = pair_or_suggestion(&wishes, facts, &target, lists, last)?;
     let otp_major = lists.otp.major_of(&erlang.build);
     let node = node::node(facts, settings, &wishes, &target, lists, last)?;
     let npm = |asked: Option<&str>| node::npm(facts, node.as_ref(), lists, asked);

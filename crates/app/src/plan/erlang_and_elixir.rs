@@ -1,7 +1,9 @@
 //! Which Erlang and which Elixir: they are chosen together, since not every pair goes together.
 
 use super::choice::{malformed, newest_of_lines, os};
+use super::suggestion::suggest;
 use super::{Choice, LastBuild, Lists, Plan, PlanError, VersionError};
+use crate::facts::Facts;
 use crate::origin::{Asked, Origin};
 use crate::wishes::Wishes;
 use versions::Tool;
@@ -14,7 +16,20 @@ use versions::target::Target;
 
 type Pair = (Choice<OtpBuild>, Choice<ElixirBuild>);
 
-pub(super) fn choose_pair(
+pub(super) fn pair_or_suggestion(
+    wishes: &Wishes,
+    facts: &Facts,
+    target: &Target,
+    lists: &Lists,
+    last: &LastBuild,
+) -> Result<Pair, PlanError> {
+    choose_pair(wishes, target, lists, last).map_err(|error| PlanError::Version {
+        error,
+        suggestion: suggest(wishes, facts, lists, last).map(Box::new),
+    })
+}
+
+fn choose_pair(
     wishes: &Wishes,
     target: &Target,
     lists: &Lists,

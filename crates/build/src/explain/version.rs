@@ -244,6 +244,15 @@ fn suggested(
             ))
             .typing(format!("elixir: {requirement:?}"));
     }
+    if !conflicting_packages.is_empty() {
+        let packages = conflicting_packages.iter();
+        let packages = packages.map(|(package, requirement)| format!("{package} ({requirement})"));
+        let packages: Vec<String> = packages.collect();
+        explanation = explanation.so(format!(
+            "No Elixir that can be had is also what the locked packages require: {}. mix only warns of that.",
+            list(&packages)
+        ));
+    }
     edits.iter().fold(explanation, |explanation, edit| {
         told(explanation, edit, words)
     })
