@@ -3,7 +3,7 @@
 use super::{Explanation, Wording, list, version};
 use crate::error::LookedInto;
 use crate::kept_lists::time;
-use app::Origin;
+use app::{Asked, Origin};
 use app::app_dir;
 use app::facts::{ReadError, join};
 use app::package_manager::Manager;
