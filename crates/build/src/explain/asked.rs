@@ -3,12 +3,12 @@
 use super::{Explanation, Wording, list, version};
 use crate::error::LookedInto;
 use crate::kept_lists::time;
-use app::{Asked, Origin};
 use app::app_dir;
 use app::facts::{ReadError, join};
 use app::package_manager::Manager;
 use app::plan::PlanError;
 use app::text_file::Encoding;
+use app::{Asked, Origin};
 use std::path::Path;
 use versions::target::TargetError;
 
