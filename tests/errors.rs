@@ -124,6 +124,21 @@ fn refused(app: &App, step: &str, name: &str) {
     insta::assert_snapshot!(name, error);
 }
 
+/// The same for a version: returns the lines that the message has to paste.
+#[track_caller]
+fn refused_with_lines(app: &App, name: &str) -> String {
+    let (_, error) = fails(app, PLANNING);
+    insta::assert_snapshot!(name, error);
+    let (_, advice) = error
+        .split_once(", replace line")
+        .expect("lines to replace");
+    let lines = advice.lines().skip(1);
+    let lines: Vec<&str> = lines
+        .map_while(|line| line.strip_prefix(" !       "))
+        .collect();
+    lines.join("\n") + "\n"
+}
+
 #[test]
 fn a_version_that_cannot_be_had() {
     let app = small_app();
@@ -151,22 +166,21 @@ fn a_version_that_cannot_be_had() {
     ] {
         app.write(CONFIG, config);
         app.host.forget_requests();
-        refused(&app, PLANNING, name);
+        let suggested = refused_with_lines(&app, name);
         // From the lists alone.
         assert_eq!(archives(&app), [""; 0]);
-        app.write(CONFIG, GOOD_CONFIG);
+        app.write(CONFIG, &suggested);
         succeeds(&app);
     }
+    app.write(CONFIG, GOOD_CONFIG);
+    succeeds(&app);
     app.remove(CONFIG);
     app.write(
         ".tool-versions",
         "nodejs 22\nerlang 27.9\nelixir 1.18.3-otp-27\n",
     );
-    refused(&app, PLANNING, "tool_versions_unknown");
-    app.write(
-        ".tool-versions",
-        "nodejs 22\nerlang 27.3\nelixir 1.18.3-otp-27\n",
-    );
+    let suggested = refused_with_lines(&app, "tool_versions_unknown");
+    app.write(".tool-versions", &format!("nodejs 22\n{suggested}"));
     let mended = succeeds(&app);
     assert_eq!(mended.compiled(), [""; 0], "what was built before is kept");
 }

@@ -245,6 +245,31 @@ fn a_person_reads_tables_of_tools_steps_processes_and_settings() {
 }
 
 #[test]
+fn a_pair_that_the_mirror_lists_is_planned_though_elixir_does_not_support_it() {
+    const LIST: &str = "/builds/elixir/builds.txt";
+    let case = case("no-deps");
+    let versions = "elixir_version=1.14.0\nerlang_version=27\n";
+    case.write("elixir_buildpack.config", versions);
+    let refused = case.refused();
+    assert!(
+        refused.contains("Error code: elixir-otp-incompatible"),
+        "{refused}"
+    );
+    let list = whole_builds::artifacts().join(LIST.trim_start_matches('/'));
+    let mut list = fs::read_to_string(list).expect("upstream's list");
+    let line = list.lines().find(|line| line.starts_with("v1.14.0-otp-25"));
+    list += &line.expect("it is listed").replace("-otp-25", "-otp-27");
+    let body = Override::Body(list.into_bytes());
+    case.host.set_override(LIST, body);
+    let output = case.run(&[]);
+    assert!(output.status.success());
+    let warnings = String::from_utf8(output.stderr).expect("UTF-8");
+    let warning =
+        "Elixir 1.14.0 does not support Erlang/OTP 27, but upstream publishes it for that";
+    assert!(warnings.contains(warning), "{warnings}");
+}
+
+#[test]
 fn a_plan_that_cannot_be_made_is_the_error_of_the_build() {
     let mut case = case("no-deps");
     case.write(

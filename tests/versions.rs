@@ -137,6 +137,36 @@ fn lists_that_are_down_or_empty_stop_no_build_of_what_is_kept() {
     );
 }
 
+#[test]
+fn locked_packages_bound_the_suggested_elixir_after_a_build() {
+    let app = App::on(own_host(), "plain-otp", AppDir::Tmpfs);
+    let refused = |app: &App| {
+        app.write(".tool-versions", "erlang 27.3.4.1\nelixir 1.14.0\n");
+        let deploy = app.deploy();
+        assert_eq!(deploy.code, Some(1), "{}", deploy.log());
+        deploy.stderr
+    };
+    says(
+        &refused(&app),
+        &["Erlang/OTP 25.2.3 is the nearest that is built for this stack and runs Elixir 1.14.0"],
+    );
+
+    // As Hex writes it for a package with `elixir: "~> 1.15"`. The second build finds it in the cache.
+    let hook = r#"hook_pre_compile='echo "{<<\"elixir\">>,<<\"~> 1.15\">>}." >> deps/jason_lite/hex_metadata.config'"#;
+    app.write("elixir_buildpack.config", &format!("{hook}\n"));
+    app.write(".tool-versions", "erlang 27.3.4.1\nelixir 1.18.3\n");
+    app.deploy().expect_success();
+    app.deploy().expect_success();
+    let error = refused(&app);
+    says(
+        &error,
+        &["Elixir 1.18.3 is the nearest that jason_lite 1.0.0 allows"],
+    );
+    for line in [" !       erlang 27.3.4.1", " !       elixir 1.18.3"] {
+        says(&error, &[line]);
+    }
+}
+
 /// Below the artifact host, laid out as `erlef/otp_builds` on GitHub.
 const OTHER: &str = "/erlef/otp_builds";
 const OTHER_LIST: &str =

@@ -9,6 +9,7 @@ use crate::js_workspace::{self, Workspace};
 use crate::launcher;
 use crate::mise;
 use crate::mix_exs::{MixExs, lock_holds, locked_version};
+use crate::mix_lock::{self, Locked};
 use crate::node_use;
 use crate::origin::{Asked, Origin};
 use crate::package_json::{self, PackageJson};
@@ -139,6 +140,8 @@ pub struct Facts {
     pub has_lock: bool,
     /// `mix.lock` names Distillery, and there is a file that defines its releases.
     pub has_distillery: bool,
+    /// What `mix.lock` locks.
+    pub locked: Vec<Locked>,
     pub elixir_config: ConfigFile,
     /// Its place: in the app's folder, or else at the top.
     pub elixir_config_path: String,
@@ -279,6 +282,7 @@ pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts,
             .as_deref()
             .is_some_and(|lock| lock_holds(lock, "distillery"))
             && dir.join(app).join(DISTILLERY_CONFIG).is_file(),
+        locked: lock.as_deref().map(mix_lock::parse).unwrap_or_default(),
         elixir_config: config_file(dir, &elixir_config_path)?,
         elixir_config_path,
         static_config: config_file(dir, &static_config_path)?,

@@ -9,6 +9,7 @@ pub mod assignment_typo;
 mod buildpacks;
 pub mod detect;
 pub mod facts;
+pub mod hex_metadata;
 pub mod js_lock;
 mod js_workspace;
 pub mod launcher;

@@ -11,17 +11,19 @@ mod processes;
 mod requirements;
 mod slug;
 mod steps;
+mod suggestion;
 mod warnings;
 
 pub use assets::{AssetBuild, Assets, needs_node};
 pub use choice::{Choice, ChosenTool, LastBuild, Lists};
 pub use erlang_and_elixir::otp_is_settled;
-pub use error::PlanError;
+pub use error::{PlanError, VersionError};
 pub use install::Install;
 pub use phoenix::{PHOENIX, PHX, phoenix_ex_of};
 pub use processes::Process;
 pub use slug::Slim;
 pub use steps::{StepName, StepPlan};
+pub use suggestion::{Edit, Suggestion};
 
 use crate::facts::{Facts, PROCFILE};
 use crate::origin::{Asked, Origin};
@@ -29,7 +31,7 @@ use crate::procfile::Procfile;
 use crate::settings::{Hooks, Settings};
 use crate::wishes::Wishes;
 use assets::{asset_dirs, assets, removes_executables};
-use erlang_and_elixir::choose_pair;
+use erlang_and_elixir::pair_or_suggestion;
 use phoenix::phoenix_ex;
 use processes::{processes, tool_of_a_process};
 use serde::Serialize;
@@ -185,7 +187,7 @@ pub fn plan(
     let dirs = asset_dirs(facts, settings)?;
     let folders: Vec<&str> = dirs.iter().map(|(_, assets)| assets.as_str()).collect();
     let wishes = Wishes::of(facts, settings, &folders);
-    let (erlang, elixir) = choose_pair(&wishes, &target, lists, last)?;
+    let (erlang, elixir) = pair_or_suggestion(&wishes, facts, &target, lists, last)?;
     let otp_major = lists.otp.major_of(&erlang.build);
     let node = node::node(facts, settings, &wishes, &target, lists, last)?;
     let npm = |asked: Option<&str>| node::npm(facts, node.as_ref(), lists, asked);

@@ -7,11 +7,11 @@ mod commands;
 mod config_file;
 mod fetched;
 mod known;
-mod mix_exs;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod tests;
+mod version;
 mod wording;
 
 pub use wording::{Activity, Platform, Wording};

@@ -37,6 +37,9 @@ pub struct Record {
     pub processes: BTreeMap<String, String>,
     /// The arguments of `mix test`.
     pub test_args: Option<String>,
+    /// The Elixir that each package requires, by name and version: `phoenix 1.7.10`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub elixir_requirements: BTreeMap<String, String>,
 }
 
 /// What a record means that was written before apps could be in a folder.
@@ -70,6 +73,7 @@ impl Record {
                 .map(|(name, process)| (name.clone(), process.command.clone()))
                 .collect(),
             test_args: plan.test_args.clone(),
+            elixir_requirements: BTreeMap::new(),
         }
     }
 
@@ -98,6 +102,7 @@ impl Record {
             node: self.tools.get("node").cloned(),
             hex: self.tools.get("hex").cloned(),
             rebar3: self.tools.get("rebar3").cloned(),
+            elixir_requirements: self.elixir_requirements.clone(),
         }
     }
 }

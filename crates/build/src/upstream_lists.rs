@@ -4,7 +4,7 @@
 use crate::error::{Error, LookedInto};
 use crate::kept_lists::{List, or_kept};
 use crate::prepare::Request;
-use app::plan::{self, LastBuild, Lists, Plan, PlanError};
+use app::plan::{self, LastBuild, Lists, Plan, PlanError, VersionError};
 use toolchain::ToolchainError;
 use toolchain::error::OtherPlace;
 use toolchain::lists::{self, ListText};
@@ -186,13 +186,16 @@ impl UpstreamLists {
     /// and nothing is wrong with what was asked for.
     fn blame(self, error: PlanError) -> Error {
         let concerned: &[Tool] = match &error {
-            PlanError::NoSuchVersion { tool, .. } => std::slice::from_ref(tool),
+            PlanError::Version { error, .. } => match error {
+                VersionError::NoSuchVersion { tool, .. } => std::slice::from_ref(tool),
+                VersionError::NotForThisOtp { .. }
+                | VersionError::NoOtpFor { .. }
+                | VersionError::NoElixirFor { .. }
+                | VersionError::NoElixirThatMixExsAllows { .. }
+                | VersionError::NothingGoesTogether { .. } => &[Tool::Erlang, Tool::Elixir],
+                VersionError::Malformed { .. } | VersionError::NotWhatMixExsAllows { .. } => &[],
+            },
             PlanError::NoNode { .. } => &[Tool::Node],
-            PlanError::NotForThisOtp { .. }
-            | PlanError::NoOtpFor { .. }
-            | PlanError::NoElixirFor { .. }
-            | PlanError::NoElixirThatMixExsAllows { .. }
-            | PlanError::NothingGoesTogether { .. } => &[Tool::Erlang, Tool::Elixir],
             _ => &[],
         };
         let mut missing = self.missing.into_iter();
@@ -206,7 +209,10 @@ impl UpstreamLists {
             }
             (Some((_, missing)), _) => missing.into(),
             (None, other) => match error {
-                PlanError::NoSuchVersion { tool, .. } => {
+                PlanError::Version {
+                    error: VersionError::NoSuchVersion { tool, .. },
+                    ..
+                } => {
                     let read = self.read.into_iter().filter(|(of, ..)| *of == tool);
                     let mut looked_into: Vec<LookedInto> = read
                         .map(|(_, url, at)| LookedInto { url, read: Ok(at) })

@@ -1,7 +1,8 @@
 //! Which Elixir runs on which OTP: the compatibility page of Elixir's documentation, as data.
 //!
-//! The table only ever refuses what it positively knows. What came out after it was written is
-//! [`Compatibility::Unknown`], and upstream's lists decide.
+//! Upstream's lists decide which pairs there are. The table only judges: it prefers one pair to another,
+//! warns of what it knows to be unsupported, and knows nothing of what came out after it was written
+//! ([`Compatibility::Unknown`]).
 
 use crate::elixir::ElixirVersion;
 
@@ -115,9 +116,4 @@ fn supported_majors(row: &Row, patch: u64) -> Vec<u32> {
         .filter(|(_, first)| patch >= *first)
         .map(|(otp, _)| otp);
     (row.oldest..=row.newest).chain(added).collect()
-}
-
-/// The OTP majors that the table lists for a version, ascending; none where it does not know it.
-pub(crate) fn supported(elixir: &ElixirVersion) -> Vec<u32> {
-    row_of(elixir).map_or_else(Vec::new, |row| supported_majors(row, elixir.patch()))
 }

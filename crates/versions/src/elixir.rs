@@ -189,6 +189,19 @@ impl ElixirRequest {
         }
     }
 
+    /// The major and minor version that was asked for; of a range, those of its first version.
+    pub(crate) fn line(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::Line { major, minor, .. } => Some((*major, minor.unwrap_or(0))),
+            Self::Exact { version, .. } => Some((version.major(), version.minor())),
+            Self::Range(requirement) => {
+                let version = requirement.first_version()?;
+                Some((version.major, version.minor))
+            }
+            Self::Branch { .. } => None,
+        }
+    }
+
     /// Whether a version answers the request, whatever it was built with. A branch has no version.
     #[must_use]
     pub fn matches(&self, version: &ElixirVersion) -> bool {
@@ -271,6 +284,15 @@ impl ElixirBuild {
     }
 }
 
+/// Why a pair is expected to work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Basis {
+    /// Elixir's documentation says so, or, of what is newer than our table, a build for this OTP.
+    Supported,
+    /// Upstream has a build of this Elixir for this OTP.
+    Published,
+}
+
 /// All builds of Elixir: `builds.txt` of builds.hex.pm.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ElixirListing {
@@ -336,7 +358,8 @@ impl ElixirListing {
     /// The build to use on OTP `otp_major`: of the newest version that answers the request and has
     /// a build that runs there, the one compiled with the newest OTP that is not newer than it.
     ///
-    /// A pair that [`compatibility::check`] knows to be bad is never chosen; a pinned `-otp-N` is
+    /// A pair that [`compatibility::check`] knows to be bad is chosen only where upstream has a build
+    /// of this version for this OTP, and no other version answers the request; a pinned `-otp-N` is
     /// taken as it is or not at all.
     pub fn choose(
         &self,
@@ -347,8 +370,11 @@ impl ElixirListing {
             return self.choose_branch(request, name, *otp, otp_major);
         }
         let versions = self.versions(|version| request.matches(version));
-        versions
+        let (good, bad): (Vec<&ElixirVersion>, Vec<&ElixirVersion>) = versions
             .iter()
+            .partition(|version| !compatibility::is_known_bad(version, otp_major));
+        good.into_iter()
+            .chain(bad)
             .find_map(|version| self.build_for(version, request.pinned_otp(), otp_major))
             .ok_or_else(|| match versions.first() {
                 None => self.not_listed(request),
@@ -356,7 +382,6 @@ impl ElixirListing {
                     request: request.clone(),
                     version: Some((*version).clone()),
                     otp_major,
-                    usable: self.usable_majors(version, request.pinned_otp()),
                 },
             })
     }
@@ -377,31 +402,28 @@ impl ElixirListing {
             return Err(self.not_listed(request));
         }
         newest_not_newer(builds.iter().copied(), pinned, otp_major).ok_or_else(|| {
-            let mut usable: Vec<u32> = builds
-                .iter()
-                .filter_map(|build| build.otp)
-                .filter(|otp| pinned.is_none_or(|pinned| *otp == pinned))
-                .collect();
-            usable.sort_unstable();
             ElixirNoMatch::NoBuildForOtp {
                 request: request.clone(),
                 version: None,
                 otp_major,
-                usable,
             }
         })
     }
 
-    /// The newest released version that has a build for OTP `otp_major`, which both sides support.
+    /// The newest released version that has a build for OTP `otp_major` and supports it; where there
+    /// is none, the newest that upstream has built for this OTP all the same.
     #[must_use]
     pub fn newest_for(&self, otp_major: u32) -> Option<&ElixirBuild> {
-        self.versions(|version| !version.is_candidate())
-            .into_iter()
-            .find_map(|version| self.supported_build(version, None, otp_major))
+        let versions = self.versions(|version| !version.is_candidate());
+        let newest = |basis| {
+            let build = |version: &&ElixirVersion| self.usable(version, None, otp_major, basis);
+            versions.iter().find_map(build)
+        };
+        newest(Basis::Supported).or_else(|| newest(Basis::Published))
     }
 
     /// The distinct versions that pass, newest first.
-    fn versions(&self, passes: impl Fn(&ElixirVersion) -> bool) -> Vec<&ElixirVersion> {
+    pub(crate) fn versions(&self, passes: impl Fn(&ElixirVersion) -> bool) -> Vec<&ElixirVersion> {
         let mut versions: Vec<&ElixirVersion> = self
             .builds
             .iter()
@@ -419,51 +441,66 @@ impl ElixirListing {
         pinned: Option<u32>,
         otp_major: u32,
     ) -> Option<&ElixirBuild> {
-        if compatibility::is_known_bad(version, otp_major) {
+        let builds = || {
+            let of_version = |build: &&ElixirBuild| build.version.as_ref() == Some(version);
+            self.builds.iter().filter(of_version)
+        };
+        let is_published = builds().any(|build| build.otp == Some(otp_major));
+        if compatibility::is_known_bad(version, otp_major) && !is_published {
             return None;
         }
-        let builds = self
-            .builds
-            .iter()
-            .filter(|build| build.version.as_ref() == Some(version))
-            // Compiled with an OTP that the version does not support: upstream's list has such.
-            .filter(|build| {
-                pinned.is_some()
-                    || build
-                        .otp
-                        .is_none_or(|otp| !compatibility::is_known_bad(version, otp))
-            });
-        newest_not_newer(builds, pinned, otp_major)
+        // For another OTP, a build counts only if the version supports the one that it was made with.
+        let counts = |build: &&ElixirBuild| {
+            pinned.is_some()
+                || build.otp.is_none_or(|otp| {
+                    otp == otp_major || !compatibility::is_known_bad(version, otp)
+                })
+        };
+        newest_not_newer(builds().filter(counts), pinned, otp_major)
     }
 
-    /// As [`Self::build_for`], but only where something says that the pair is meant to work: the
-    /// table, or (for what is newer than the table) a build made for this very OTP.
-    fn supported_build(
+    /// Why a build that was chosen for OTP `otp_major` is expected to work there.
+    pub(crate) fn basis(&self, build: &ElixirBuild, otp_major: u32) -> Basis {
+        let Some(version) = &build.version else {
+            return Basis::Supported;
+        };
+        match self.usable(version, None, otp_major, Basis::Supported) {
+            Some(_) => Basis::Supported,
+            None => Basis::Published,
+        }
+    }
+
+    /// As [`Self::build_for`], but only on this basis.
+    pub(crate) fn usable(
         &self,
         version: &ElixirVersion,
         pinned: Option<u32>,
         otp_major: u32,
+        basis: Basis,
     ) -> Option<&ElixirBuild> {
         let build = self.build_for(version, pinned, otp_major)?;
-        let supported = compatibility::check(version, otp_major) == Compatibility::Supported;
-        (supported || build.otp == Some(otp_major)).then_some(build)
+        let is_published = build.otp == Some(otp_major);
+        let holds = match (basis, compatibility::check(version, otp_major)) {
+            (_, Compatibility::Supported) => true,
+            (Basis::Supported, Compatibility::Unsupported { .. }) => false,
+            (Basis::Supported, Compatibility::Unknown) | (Basis::Published, _) => is_published,
+        };
+        holds.then_some(build)
     }
 
-    /// The OTP majors on which a build of this version can be used, ascending.
-    fn usable_majors(&self, version: &ElixirVersion, pinned: Option<u32>) -> Vec<u32> {
-        let listed = self
-            .builds
-            .iter()
-            .filter(|build| build.version.as_ref() == Some(version))
-            .filter_map(|build| build.otp);
-        let mut majors: Vec<u32> = compatibility::supported(version)
-            .into_iter()
-            .chain(listed)
-            .filter(|otp| self.build_for(version, pinned, *otp).is_some())
-            .collect();
-        majors.sort_unstable();
-        majors.dedup();
-        majors
+    fn is_newer_than_listed(&self, request: &ElixirRequest) -> bool {
+        let requested = match request {
+            ElixirRequest::Exact { version, .. } => version.clone(),
+            ElixirRequest::Line { major, minor, .. } => {
+                ElixirVersion::release(*major, minor.unwrap_or(0), 0)
+            }
+            ElixirRequest::Range(_) | ElixirRequest::Branch { .. } => return false,
+        };
+        let line = |version: &ElixirVersion| (version.major(), version.minor());
+        let of_line = self.versions(|version| line(version) == line(&requested));
+        let all = self.versions(|_| true);
+        let newest = of_line.first().or(all.first());
+        newest.is_some_and(|newest| requested > **newest)
     }
 
     fn not_listed(&self, request: &ElixirRequest) -> ElixirNoMatch {
@@ -473,12 +510,7 @@ impl ElixirListing {
             }
             _ => self.versions(|version| !version.is_candidate()),
         };
-        let line = match request {
-            ElixirRequest::Line { major, minor, .. } => Some((*major, minor.unwrap_or(0))),
-            ElixirRequest::Exact { version, .. } => Some((version.major(), version.minor())),
-            ElixirRequest::Range(_) | ElixirRequest::Branch { .. } => None,
-        };
-        if let Some((major, minor)) = line {
+        if let Some((major, minor)) = request.line() {
             versions.sort_by_key(|version| {
                 (
                     version.major().abs_diff(major),
@@ -488,6 +520,7 @@ impl ElixirListing {
             });
         }
         ElixirNoMatch::NotListed {
+            newer_than_listed: self.is_newer_than_listed(request),
             request: request.clone(),
             nearest: versions.into_iter().take(NEAREST).cloned().collect(),
         }
@@ -525,6 +558,8 @@ pub enum ElixirNoMatch {
         request: ElixirRequest,
         /// Up to five released versions, those of the nearest lines first, newest first in each.
         nearest: Vec<ElixirVersion>,
+        /// It's newer than every listed version of its line, or, where that has none, than all.
+        newer_than_listed: bool,
     },
     /// The version exists, but not for this OTP.
     #[error("no build of Elixir {request} can be used on OTP {otp_major}")]
@@ -533,8 +568,6 @@ pub enum ElixirNoMatch {
         /// The newest listed version that answers the request; `None` for a branch.
         version: Option<ElixirVersion>,
         otp_major: u32,
-        /// The OTP majors on which that version can be used, ascending.
-        usable: Vec<u32>,
     },
 }
 
@@ -588,10 +621,13 @@ fn first_pair<'o, 'e>(
     majors: &[(u32, &'o OtpBuild)],
     elixir: &'e ElixirListing,
 ) -> Option<(&'o OtpBuild, &'e ElixirBuild)> {
-    versions.iter().find_map(|version| {
-        majors.iter().find_map(|(major, otp_build)| {
-            let build = elixir.supported_build(version, pinned, *major)?;
-            Some((*otp_build, build))
+    let first = |basis| {
+        versions.iter().find_map(|version| {
+            majors.iter().find_map(|(major, otp_build)| {
+                let build = elixir.usable(version, pinned, *major, basis)?;
+                Some((*otp_build, build))
+            })
         })
-    })
+    };
+    first(Basis::Supported).or_else(|| first(Basis::Published))
 }

@@ -28,6 +28,18 @@ enum Bound {
 }
 
 impl Bound {
+    fn version(&self) -> &semver::Version {
+        match self {
+            Self::Equal(version)
+            | Self::NotEqual(version)
+            | Self::Less(version)
+            | Self::LessOrEqual(version)
+            | Self::Greater(version)
+            | Self::GreaterOrEqual(version)
+            | Self::Within(version, _) => version,
+        }
+    }
+
     fn holds(&self, version: &semver::Version) -> bool {
         let order = |other| version.cmp_precedence(other);
         match self {
@@ -57,6 +69,11 @@ impl ElixirRequirement {
             text: text.to_owned(),
             sets: vec![Vec::new()],
         }
+    }
+
+    /// The first version that it names.
+    pub(crate) fn first_version(&self) -> Option<&semver::Version> {
+        self.sets.first()?.first().map(Bound::version)
     }
 
     /// Whether it speaks of release candidates: `~> 1.18.0-rc.0`.

@@ -14,11 +14,13 @@ pub mod target;
 
 mod error;
 mod listing;
+mod nearest;
 mod text;
 
 pub use elixir::{ElixirRequest, ElixirVersion};
 pub use elixir_requirement::ElixirRequirement;
 pub use error::{ParseError, Reason, Tool};
+pub use nearest::nearest_pair;
 pub use node::{NodeRequest, NodeVersion};
 pub use otp::{OtpRequest, OtpVersion};
 pub use target::{Arch, Target};

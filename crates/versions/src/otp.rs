@@ -130,6 +130,15 @@ impl OtpRequest {
         }
     }
 
+    /// The major version that was asked for; none for `latest`, `maint` and `master`.
+    #[must_use]
+    pub(crate) fn major(&self) -> Option<u32> {
+        match self {
+            Self::Branch(name) => name.rsplit_once('-')?.1.parse().ok(),
+            _ => self.numbers().first().copied(),
+        }
+    }
+
     fn wants_candidate(&self) -> bool {
         matches!(self, Self::Exact(version) if version.is_candidate())
     }
@@ -322,6 +331,17 @@ impl OtpListing {
             .ok_or_else(|| self.no_match(request))
     }
 
+    /// The build that answers the request, or else the newest release of the narrowest line that the
+    /// request belongs to.
+    pub(crate) fn nearest_of_line(&self, request: &OtpRequest) -> Option<&OtpBuild> {
+        self.choose(request).ok().or_else(|| {
+            let newest = self.no_match(request).newest_of_line;
+            self.builds
+                .iter()
+                .find(|build| newest.is_some() && build.version == newest)
+        })
+    }
+
     /// The OTP major that a build is taken for where only its name is known. `maint` is the newest
     /// that is released. So is `master`, which is the one after it: no Elixir is known to support
     /// that one, and those that run on the newest are the best guess.
@@ -373,6 +393,9 @@ impl OtpListing {
                     .find(|v| !v.is_candidate() && v.numbers.starts_with(&numbers[..length]))
             })
             .map(|version| (*version).clone());
+        let same_major = |version: &&&OtpVersion| numbers.first() == version.numbers.first();
+        let newest = offered.iter().find(same_major).or(offered.first());
+        let newer_than_listed = newest.is_some_and(|newest| numbers > newest.numbers.as_slice());
         let mut nearest: Vec<OtpVersion> = Vec::new();
         if let Some(&major) = numbers.first() {
             nearest.extend(
@@ -394,6 +417,7 @@ impl OtpListing {
             request: request.clone(),
             nearest,
             newest_of_line,
+            newer_than_listed,
         }
     }
 }
@@ -411,4 +435,6 @@ pub struct NoMatch {
     /// The newest release of the narrowest line that the request belongs to: 27.3.4.18 where
     /// 27.3.4.99 was asked for.
     pub newest_of_line: Option<OtpVersion>,
+    /// It's newer than every listed version of its major, or, where that has none, than all.
+    pub newer_than_listed: bool,
 }

@@ -6,6 +6,7 @@ use versions::node::{NodeIndex, Shasums};
 use versions::otp::{OtpBuild, OtpListing, Publisher};
 use versions::{
     Arch, ElixirRequest, ElixirVersion, NodeRequest, NodeVersion, OtpRequest, OtpVersion, Reason,
+    nearest_pair,
 };
 
 const SHA: &str = "36b336d7675edfb976768465c5067bc8bc16ee9a";
@@ -401,6 +402,70 @@ fn elixir_is_chosen_for_the_otp_major() {
 }
 
 #[test]
+fn a_pair_that_upstream_publishes_is_chosen_though_elixir_does_not_support_it() {
+    let names = [
+        "v1.13.3-otp-24",
+        "v1.13.3-otp-25",
+        "v1.14.4-otp-25",
+        "v1.14.4-otp-26",
+        "v1.19.4-otp-28",
+        "v1.19.5-otp-28",
+        "v1.19.5-otp-29",
+    ];
+    let listing = ElixirListing::parse(&list(&names, "\n"));
+    let chosen = |request: &str, otp_major| {
+        let build = listing.choose(&elixir_request(request), otp_major).ok();
+        build.map(|build| build.reference.as_str())
+    };
+    for (request, otp_major, reference) in [
+        ("1.13.3", 25, Some("v1.13.3-otp-25")),
+        ("1.13", 25, Some("v1.13.3-otp-25")),
+        ("1.13.3-otp-24", 25, Some("v1.13.3-otp-24")),
+        ("1.14.4", 26, Some("v1.14.4-otp-26")),
+        ("1.19.5", 29, Some("v1.19.5-otp-29")),
+        // Of several, the one that is supported.
+        ("~> 1.13", 25, Some("v1.14.4-otp-25")),
+        ("~> 1.13", 26, Some("v1.14.4-otp-26")),
+        // Without a build of its own, what Elixir's table says counts.
+        ("1.19.4", 29, None),
+        ("1.13.3", 26, None),
+        ("1.14.4", 27, None),
+    ] {
+        assert_eq!(
+            chosen(request, otp_major),
+            reference,
+            "{request} on {otp_major}"
+        );
+    }
+    // Alone, a version gets an OTP that it supports, where there is one.
+    for (otps, request, expected) in [
+        (
+            &["OTP-24.3.4", "OTP-25.3"][..],
+            "1.13.3",
+            Some(("OTP-24.3.4", "v1.13.3-otp-24")),
+        ),
+        (
+            &["OTP-25.3", "OTP-26.2"],
+            "1.13.3",
+            Some(("OTP-25.3", "v1.13.3-otp-25")),
+        ),
+        (
+            &["OTP-26.2"],
+            "1.14.4",
+            Some(("OTP-26.2", "v1.14.4-otp-26")),
+        ),
+        (&["OTP-27.0"], "1.14.4", None),
+    ] {
+        let otps = OtpListing::parse(&list(otps, "\n"));
+        let pair = newest_otp_for(&elixir_request(request), &otps, &listing);
+        let pair = pair.map(|(otp, elixir)| (otp.reference.as_str(), elixir.reference.as_str()));
+        assert_eq!(pair, expected, "{request}");
+    }
+    let newest = listing.newest_for(29).map(|build| build.reference.as_str());
+    assert_eq!(newest, Some("v1.19.5-otp-29"));
+}
+
+#[test]
 fn a_missing_elixir_tells_unlisted_from_unusable() {
     let listing = elixir_listing();
     let request = elixir_request("1.12.2");
@@ -410,14 +475,16 @@ fn a_missing_elixir_tells_unlisted_from_unusable() {
             request,
             version: Some(elixir("1.12.2")),
             otp_major: 21,
-            usable: vec![22, 23, 24],
         }
     );
     let request = elixir_request("1.18.4");
-    let Err(ElixirNoMatch::NoBuildForOtp { usable, .. }) = listing.choose(&request, 25) else {
-        panic!("1.18.4 has no archive for OTP 25 in this list");
-    };
-    assert_eq!(usable, [26, 27, 28]);
+    assert!(
+        matches!(
+            listing.choose(&request, 25),
+            Err(ElixirNoMatch::NoBuildForOtp { .. })
+        ),
+        "1.18.4 has no archive for OTP 25 in this list"
+    );
     let request = elixir_request("1.18.9");
     assert_eq!(
         listing.choose(&request, 27).unwrap_err(),
@@ -426,8 +493,53 @@ fn a_missing_elixir_tells_unlisted_from_unusable() {
             nearest: ["1.18.4", "1.18.3", "1.17.2", "1.20.0", "1.12.2"]
                 .map(elixir)
                 .to_vec(),
+            newer_than_listed: true,
         }
     );
+}
+
+#[test]
+fn only_what_is_newer_than_the_newest_listed_may_still_be_built() {
+    for (request, newer) in [
+        ("27.3.4.11", true),
+        ("27.4", true),
+        ("29.0.3", true),
+        ("30", true),
+        ("99.1", true),
+        ("30.0-rc1", true),
+        // Older than the newest of its line, or than all lines.
+        ("26.2.5.3", false),
+        ("27.0.0.1", false),
+        ("24.2.1", false),
+        ("29.0-rc9", false),
+        ("21.3", false),
+        ("maint-30", false),
+    ] {
+        let missing = otp_listing().choose(&otp_request(request)).unwrap_err();
+        assert_eq!(missing.newer_than_listed, newer, "{request}");
+    }
+    for (request, newer) in [
+        ("1.18.5", true),
+        ("1.20.2", true),
+        ("1.21", true),
+        ("2", true),
+        ("1.18.2", false),
+        ("1.15.3", false),
+        ("1.11", false),
+        ("~> 1.99", false),
+        ("branch next", false),
+    ] {
+        let missing = elixir_listing()
+            .choose(&elixir_request(request), 27)
+            .unwrap_err();
+        let ElixirNoMatch::NotListed {
+            newer_than_listed, ..
+        } = missing
+        else {
+            panic!("{request} is not listed");
+        };
+        assert_eq!(newer_than_listed, newer, "{request}");
+    }
 }
 
 #[test]
@@ -469,6 +581,90 @@ fn an_otp_newer_than_the_table_is_a_default_only_with_an_archive_of_its_own() {
         pair(&["v1.20.0-otp-29", "v1.20.9-otp-30"]),
         Some(("OTP-30.0".to_owned(), "v1.20.9-otp-30".to_owned()))
     );
+}
+
+#[test]
+fn the_nearest_pair_keeps_the_minor_version_and_takes_the_next_newer_otp() {
+    let (otps, elixirs) = (otp_listing(), elixir_listing());
+    for (otp, elixir, expected) in [
+        // What goes together stays.
+        (
+            Some("27.0.1"),
+            Some("1.18.3"),
+            Some("27.0.1 v1.18.3-otp-27"),
+        ),
+        (
+            Some("27"),
+            Some("1.18.4-otp-26"),
+            Some("27.3.4.10 v1.18.4-otp-26"),
+        ),
+        // Another patch release of the same minor version, on the same OTP.
+        (Some("28"), Some("1.18.3"), Some("28.5.0.3 v1.18.4-otp-27")),
+        (
+            Some("27.3.4.9"),
+            Some("1.18.9"),
+            Some("27.3.4.9 v1.18.4-otp-27"),
+        ),
+        // The same Elixir on another OTP: newer, or else older.
+        (Some("23"), Some("1.18.3"), Some("25.3.2.21 v1.18.3-otp-25")),
+        (Some("29"), Some("1.17.2"), Some("27.3.4.10 v1.17.2-otp-27")),
+        (
+            Some("26.2.5.99"),
+            Some("1.18.3"),
+            Some("26.2.5.19 v1.18.3-otp-26"),
+        ),
+        (Some("24.9"), Some("1.12"), Some("24.3.4.17 v1.12.2-otp-24")),
+        // No OTP of its minor version is built: the next newer one, or else the next older one.
+        (
+            Some("21.3"),
+            Some("1.8.0"),
+            Some("24.3.4.17 v1.12.2-otp-24"),
+        ),
+        (Some("21.3"), Some("1.15"), Some("25.3.2.21 v1.17.2-otp-25")),
+        (Some("27"), Some("1.99"), Some("27.3.4.10 v1.20.0-otp-27")),
+        (
+            Some("24"),
+            Some("~> 1.99"),
+            Some("27.3.4.10 v1.20.0-otp-27"),
+        ),
+        // A newer Elixir on the same OTP changes less than both.
+        (Some("27"), Some("1.15"), Some("27.3.4.10 v1.17.2-otp-27")),
+        // One of the two.
+        (Some("21"), None, Some("24.3.4.17 v1.12.2-otp-24")),
+        (None, Some("1.10"), Some("24.3.4.17 v1.12.2-otp-24")),
+        (None, None, Some("29.0.2 v1.20.0-otp-29")),
+        // Branches and pinned builds.
+        (Some("26"), Some("main"), Some("27.3.4.10 main-otp-27")),
+        (
+            Some("maint-27"),
+            Some("1.12"),
+            Some("24.3.4.17 v1.12.2-otp-24"),
+        ),
+        (
+            Some("maint-26"),
+            Some("1.18.3"),
+            Some("26.2.5.19 v1.18.3-otp-26"),
+        ),
+        (
+            Some("26"),
+            Some("1.18.4-otp-27"),
+            Some("26.2.5.19 v1.18.4-otp-26"),
+        ),
+    ] {
+        let otp = otp.map(otp_request);
+        let elixir = elixir.map(elixir_request);
+        let pair = nearest_pair(otp.as_ref(), elixir.as_ref(), &otps, &elixirs);
+        let found = pair.map(|(otp, elixir)| {
+            let version = otp
+                .version
+                .as_ref()
+                .map_or(otp.reference.clone(), ToString::to_string);
+            format!("{version} {}", elixir.reference)
+        });
+        assert_eq!(found.as_deref(), expected, "{otp:?} {elixir:?}");
+    }
+    let none = ElixirListing::default();
+    assert_eq!(nearest_pair(None, None, &otps, &none), None);
 }
 
 const INDEX: &str = r#"[

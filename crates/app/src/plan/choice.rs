@@ -1,9 +1,10 @@
 //! The version of a tool, and what every tool's is chosen from: upstream's lists, and what the
 //! last build used.
 
-use super::PlanError;
+use super::VersionError;
 use crate::origin::{Asked, Origin};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use versions::ParseError;
 use versions::elixir::ElixirListing;
 use versions::node::NodeIndex;
@@ -60,13 +61,15 @@ pub struct LastBuild {
     pub node: Option<String>,
     pub hex: Option<String>,
     pub rebar3: Option<String>,
+    /// `elixir:` of its packages, by name and version: `phoenix 1.7.10`.
+    pub elixir_requirements: BTreeMap<String, String>,
 }
 
 /// How many releases a message about a malformed version offers.
 const OFFERED: usize = 5;
 
-pub(super) fn malformed(asked: &Asked, error: &ParseError, available: Vec<String>) -> PlanError {
-    PlanError::Malformed {
+pub(super) fn malformed(asked: &Asked, error: &ParseError, available: Vec<String>) -> VersionError {
+    VersionError::Malformed {
         tool: error.tool,
         reason: error.reason.to_string(),
         asked: asked.clone(),

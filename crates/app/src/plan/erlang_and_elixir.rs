@@ -1,11 +1,13 @@
 //! Which Erlang and which Elixir: they are chosen together, since not every pair goes together.
 
 use super::choice::{malformed, newest_of_lines, os};
-use super::{Choice, LastBuild, Lists, Plan, PlanError};
+use super::suggestion::suggest;
+use super::{Choice, LastBuild, Lists, Plan, PlanError, VersionError};
+use crate::facts::Facts;
 use crate::origin::{Asked, Origin};
 use crate::wishes::Wishes;
 use versions::Tool;
-use versions::compatibility::{self, Compatibility};
+use versions::compatibility;
 use versions::elixir::{
     self, ElixirBuild, ElixirListing, ElixirNoMatch, ElixirRequest, ElixirVersion,
 };
@@ -14,12 +16,25 @@ use versions::target::Target;
 
 type Pair = (Choice<OtpBuild>, Choice<ElixirBuild>);
 
-pub(super) fn choose_pair(
+pub(super) fn pair_or_suggestion(
     wishes: &Wishes,
+    facts: &Facts,
     target: &Target,
     lists: &Lists,
     last: &LastBuild,
 ) -> Result<Pair, PlanError> {
+    choose_pair(wishes, target, lists, last).map_err(|error| PlanError::Version {
+        error,
+        suggestion: suggest(wishes, facts, lists, last).map(Box::new),
+    })
+}
+
+fn choose_pair(
+    wishes: &Wishes,
+    target: &Target,
+    lists: &Lists,
+    last: &LastBuild,
+) -> Result<Pair, VersionError> {
     let otp = wishes.erlang.clone();
     let elixir = wishes.elixir.clone();
     let otp_request = otp.as_ref().map(|asked| parse_otp(asked, &lists.otp));
@@ -56,7 +71,7 @@ impl Pairing<'_> {
         &self,
         (otp, otp_request): (Asked, OtpRequest),
         (elixir, elixir_request): (Asked, ElixirRequest),
-    ) -> Result<Pair, PlanError> {
+    ) -> Result<Pair, VersionError> {
         let (target, lists) = (self.target, self.lists);
         let erlang = choose_otp(&otp, &otp_request, target, lists)?;
         let major = lists.otp.major_of(&erlang.build);
@@ -68,12 +83,12 @@ impl Pairing<'_> {
         Ok((erlang, elixir))
     }
 
-    fn otp_asked(&self, (otp, request): (Asked, OtpRequest)) -> Result<Pair, PlanError> {
+    fn otp_asked(&self, (otp, request): (Asked, OtpRequest)) -> Result<Pair, VersionError> {
         let (wishes, lists) = (self.wishes, self.lists);
         let erlang = choose_otp(&otp, &request, self.target, lists)?;
         let major = lists.otp.major_of(&erlang.build);
         let newest = lists.elixir.newest_for(major);
-        let newest = newest.ok_or_else(|| PlanError::NoElixirFor {
+        let newest = newest.ok_or_else(|| VersionError::NoElixirFor {
             asked: otp,
             otp: erlang.version.clone(),
         })?;
@@ -84,7 +99,7 @@ impl Pairing<'_> {
         Ok((erlang, elixir))
     }
 
-    fn elixir_asked(&self, (asked, request): (Asked, ElixirRequest)) -> Result<Pair, PlanError> {
+    fn elixir_asked(&self, (asked, request): (Asked, ElixirRequest)) -> Result<Pair, VersionError> {
         let lists = self.lists;
         let Some((otp, elixir)) = elixir::newest_otp_for(&request, &lists.otp, &self.allowed)
         else {
@@ -94,10 +109,12 @@ impl Pairing<'_> {
             // Any OTP will do to learn which of the two is the matter.
             let miss = lists.elixir.choose(&request, compatibility::NEWEST_OTP);
             return Err(match miss {
-                Err(ElixirNoMatch::NotListed { nearest, .. }) => {
-                    no_such_elixir(&asked, self.target, &nearest)
-                }
-                _ => PlanError::NoOtpFor {
+                Err(ElixirNoMatch::NotListed {
+                    nearest,
+                    newer_than_listed,
+                    ..
+                }) => no_such_elixir(&asked, self.target, &nearest, newer_than_listed),
+                _ => VersionError::NoOtpFor {
                     asked,
                     target: os(self.target),
                 },
@@ -112,7 +129,7 @@ impl Pairing<'_> {
     }
 
     /// Nobody is upgraded behind their back: without a wish, the last build's versions stay.
-    fn unasked(&self, last: &LastBuild) -> Result<Pair, PlanError> {
+    fn unasked(&self, last: &LastBuild) -> Result<Pair, VersionError> {
         let (wishes, allowed, lists) = (self.wishes, &self.allowed, self.lists);
         let kept = last.erlang.as_deref().zip(last.elixir.as_deref());
         let kept = kept.and_then(|(otp, elixir)| {
@@ -129,7 +146,7 @@ impl Pairing<'_> {
             ));
         }
         let newest = elixir::newest_pair(&lists.otp, &lists.elixir);
-        let (_, newest) = newest.ok_or_else(|| PlanError::NothingGoesTogether {
+        let (_, newest) = newest.ok_or_else(|| VersionError::NothingGoesTogether {
             target: os(self.target),
         })?;
         let (otp, elixir) = elixir::newest_pair(&lists.otp, allowed)
@@ -162,13 +179,15 @@ pub fn otp_is_settled(
 ) -> bool {
     let plan = match planned {
         Ok(plan) => plan,
-        Err(
-            PlanError::NoSuchVersion {
-                tool: Tool::Erlang, ..
-            }
-            | PlanError::NoOtpFor { .. }
-            | PlanError::NothingGoesTogether { .. },
-        ) => return false,
+        Err(PlanError::Version {
+            error:
+                VersionError::NoSuchVersion {
+                    tool: Tool::Erlang, ..
+                }
+                | VersionError::NoOtpFor { .. }
+                | VersionError::NothingGoesTogether { .. },
+            ..
+        }) => return false,
         Err(_) => return true,
     };
     let asked = plan.erlang.asked.as_deref();
@@ -184,7 +203,7 @@ pub fn otp_is_settled(
     is_current && last.erlang.as_ref().is_none_or(has)
 }
 
-fn parse_otp(asked: &Asked, list: &OtpListing) -> Result<OtpRequest, PlanError> {
+fn parse_otp(asked: &Asked, list: &OtpListing) -> Result<OtpRequest, VersionError> {
     OtpRequest::parse(&asked.value).map_err(|error| {
         let released = list
             .builds()
@@ -195,7 +214,7 @@ fn parse_otp(asked: &Asked, list: &OtpListing) -> Result<OtpRequest, PlanError> 
     })
 }
 
-fn parse_elixir(asked: &Asked, list: &ElixirListing) -> Result<ElixirRequest, PlanError> {
+fn parse_elixir(asked: &Asked, list: &ElixirListing) -> Result<ElixirRequest, VersionError> {
     ElixirRequest::parse(&asked.value).map_err(|error| {
         let released = list
             .builds()
@@ -212,16 +231,17 @@ fn choose_otp(
     request: &OtpRequest,
     target: &Target,
     lists: &Lists,
-) -> Result<Choice<OtpBuild>, PlanError> {
+) -> Result<Choice<OtpBuild>, VersionError> {
     let build = lists
         .otp
         .choose(request)
-        .map_err(|miss| PlanError::NoSuchVersion {
+        .map_err(|miss| VersionError::NoSuchVersion {
             tool: Tool::Erlang,
             asked: asked.clone(),
             target: os(target),
             nearest: miss.nearest.iter().map(OtpVersion::to_string).collect(),
             newest_of_line: miss.newest_of_line.as_ref().map(OtpVersion::to_string),
+            newer_than_listed: miss.newer_than_listed,
         })?;
     Ok(otp_choice(
         build,
@@ -236,7 +256,7 @@ fn choose_elixir(
     erlang: &Choice<OtpBuild>,
     target: &Target,
     lists: &Lists,
-) -> Result<Choice<ElixirBuild>, PlanError> {
+) -> Result<Choice<ElixirBuild>, VersionError> {
     let major = lists.otp.major_of(&erlang.build);
     match lists.elixir.choose(request, major) {
         Ok(build) => Ok(elixir_choice(
@@ -244,52 +264,33 @@ fn choose_elixir(
             Some(asked.value.clone()),
             asked.origin.clone(),
         )),
-        Err(ElixirNoMatch::NotListed { nearest, .. }) => {
-            Err(no_such_elixir(asked, target, &nearest))
-        }
-        Err(ElixirNoMatch::NoBuildForOtp {
-            version, usable, ..
-        }) => Err(PlanError::NotForThisOtp {
-            first_patch: version.as_ref().and_then(|version| {
-                match compatibility::check(version, major) {
-                    Compatibility::Unsupported { first_patch, .. } => {
-                        first_patch.map(|patch| patch.to_string())
-                    }
-                    Compatibility::Supported | Compatibility::Unknown => None,
-                }
-            }),
+        Err(ElixirNoMatch::NotListed {
+            nearest,
+            newer_than_listed,
+            ..
+        }) => Err(no_such_elixir(asked, target, &nearest, newer_than_listed)),
+        Err(ElixirNoMatch::NoBuildForOtp { version, .. }) => Err(VersionError::NotForThisOtp {
             elixir: version.map_or_else(|| asked.value.clone(), |version| version.to_string()),
             elixir_source: asked.origin.clone(),
             otp: erlang.version.clone(),
             otp_source: erlang.source.clone(),
-            usable: usable
-                .into_iter()
-                .filter(|major| {
-                    lists
-                        .otp
-                        .builds()
-                        .iter()
-                        .any(|build| lists.otp.major_of(build) == *major)
-                })
-                .collect(),
         }),
     }
 }
 
-fn no_such_elixir(asked: &Asked, target: &Target, nearest: &[ElixirVersion]) -> PlanError {
-    PlanError::NoSuchVersion {
+fn no_such_elixir(
+    asked: &Asked,
+    target: &Target,
+    nearest: &[ElixirVersion],
+    newer_than_listed: bool,
+) -> VersionError {
+    VersionError::NoSuchVersion {
         tool: Tool::Elixir,
         asked: asked.clone(),
         target: os(target),
         nearest: nearest.iter().map(ElixirVersion::to_string).collect(),
         newest_of_line: None,
-    }
-}
-
-pub(super) fn pair_compatibility(elixir: &ElixirBuild, otp_major: u32) -> Compatibility {
-    match &elixir.version {
-        Some(version) => compatibility::check(version, otp_major),
-        None => Compatibility::Unknown,
+        newer_than_listed,
     }
 }
 
@@ -301,12 +302,17 @@ pub(super) fn name(build: &ElixirBuild) -> String {
         .map_or_else(|| build.reference.clone(), ElixirVersion::to_string)
 }
 
+/// `27.3.4`, or the branch.
+pub(super) fn otp_name(build: &OtpBuild) -> String {
+    build
+        .version
+        .as_ref()
+        .map_or_else(|| build.reference.clone(), OtpVersion::to_string)
+}
+
 fn otp_choice(build: &OtpBuild, asked: Option<String>, source: Origin) -> Choice<OtpBuild> {
     Choice {
-        version: build
-            .version
-            .as_ref()
-            .map_or_else(|| build.reference.clone(), OtpVersion::to_string),
+        version: otp_name(build),
         asked,
         source,
         build: build.clone(),

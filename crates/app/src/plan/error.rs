@@ -1,13 +1,14 @@
 //! Why there can be no plan.
 
+use super::Suggestion;
 use crate::origin::{Asked, Origin};
 use crate::package_manager::Manager;
 use thiserror::Error;
 use versions::Tool;
 
-/// Why there can be no plan. All of these are the user's to mend.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum PlanError {
+/// Why a version can't be had.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+pub enum VersionError {
     #[error("{tool} version {:?} at {} is not a version: {reason}", asked.value, asked.origin)]
     Malformed {
         tool: Tool,
@@ -24,6 +25,9 @@ pub enum PlanError {
         /// The newest first.
         nearest: Vec<String>,
         newest_of_line: Option<String>,
+        /// It's newer than every listed version of its line, or than all where its line has none: it
+        /// may not have been built yet.
+        newer_than_listed: bool,
     },
     #[error("Elixir {elixir} does not go with OTP {otp}")]
     NotForThisOtp {
@@ -32,10 +36,6 @@ pub enum PlanError {
         elixir_source: Origin,
         otp: String,
         otp_source: Origin,
-        /// The OTP majors that this Elixir goes with and that are built for the target, ascending.
-        usable: Vec<u32>,
-        /// The first release of the same line of Elixir that does go with this OTP.
-        first_patch: Option<String>,
     },
     #[error("no OTP built for {target} goes with Elixir {}", asked.value)]
     NoOtpFor { asked: Asked, target: String },
@@ -64,6 +64,17 @@ pub enum PlanError {
         /// The newest that would run.
         newest: String,
     },
+}
+
+/// Why there can be no plan. All of these are the user's to mend.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum PlanError {
+    #[error("{error}")]
+    Version {
+        error: VersionError,
+        /// What to ask for instead. None for Node.js, and where no two builds of the lists go together.
+        suggestion: Option<Box<Suggestion>>,
+    },
     #[error("no long-term release of Node.js for {arch} is listed")]
     NoNode { arch: String },
     #[error("two lockfiles in {dir}")]
@@ -89,4 +100,13 @@ pub enum PlanError {
         asked: Asked,
         missing: &'static str,
     },
+}
+
+impl From<VersionError> for PlanError {
+    fn from(error: VersionError) -> Self {
+        Self::Version {
+            error,
+            suggestion: None,
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Which Node.js.
 
 use super::choice::{malformed, newest_of_lines, os};
-use super::{Choice, LastBuild, Lists, PlanError, needs_node};
+use super::{Choice, LastBuild, Lists, PlanError, VersionError, needs_node};
 use crate::facts::Facts;
 use crate::origin::{Asked, Origin};
 use crate::settings::Settings;
@@ -92,9 +92,12 @@ fn choose_node(
             return Ok(choice);
         }
         return match range {
-            Some((asked, range)) => {
-                node_for(asked, &NodeRequest::Range(range.clone()), target, index)
-            }
+            Some((asked, range)) => Ok(node_for(
+                asked,
+                &NodeRequest::Range(range.clone()),
+                target,
+                index,
+            )?),
             None => index
                 .default_lts(target.arch)
                 .map(|release| {
@@ -106,12 +109,8 @@ fn choose_node(
                 }),
         };
     };
-    node_for(
-        asked,
-        &parse_node(asked, index, target.arch)?,
-        target,
-        index,
-    )
+    let request = parse_node(asked, index, target.arch)?;
+    Ok(node_for(asked, &request, target, index)?)
 }
 
 fn node_for(
@@ -119,16 +118,18 @@ fn node_for(
     request: &NodeRequest,
     target: &Target,
     index: &NodeIndex,
-) -> Result<Choice<NodeVersion>, PlanError> {
-    let release = index
-        .choose(request, target.arch)
-        .map_err(|miss| PlanError::NoSuchVersion {
-            tool: Tool::Node,
-            target: os(target),
-            nearest: miss.nearest.iter().map(NodeVersion::to_string).collect(),
-            newest_of_line: miss.newest_of_line.as_ref().map(NodeVersion::to_string),
-            asked: asked.clone(),
-        })?;
+) -> Result<Choice<NodeVersion>, VersionError> {
+    let release =
+        index
+            .choose(request, target.arch)
+            .map_err(|miss| VersionError::NoSuchVersion {
+                tool: Tool::Node,
+                target: os(target),
+                nearest: miss.nearest.iter().map(NodeVersion::to_string).collect(),
+                newest_of_line: miss.newest_of_line.as_ref().map(NodeVersion::to_string),
+                newer_than_listed: false,
+                asked: asked.clone(),
+            })?;
     Ok(node_choice(
         &release.version,
         Some(asked.value.clone()),
@@ -149,7 +150,7 @@ fn node_choice(
     }
 }
 
-fn parse_node(asked: &Asked, index: &NodeIndex, arch: Arch) -> Result<NodeRequest, PlanError> {
+fn parse_node(asked: &Asked, index: &NodeIndex, arch: Arch) -> Result<NodeRequest, VersionError> {
     NodeRequest::parse(&asked.value).map_err(|error| {
         let built = index
             .releases()

@@ -1,7 +1,7 @@
 //! What `elixir:` of each `mix.exs` allows, and how a version that it does not allow is refused.
 
 use super::erlang_and_elixir::name;
-use super::{Choice, PlanError};
+use super::{Choice, VersionError};
 use crate::origin::{Asked, Origin};
 use crate::wishes::Wishes;
 use versions::elixir::{ElixirBuild, ElixirVersion};
@@ -31,8 +31,8 @@ impl Wishes {
             .unwrap_or_else(|| Asked::new(String::new(), Origin::file("mix.exs", 0)))
     }
 
-    pub(super) fn refuse(&self, asked: &Asked, build: &ElixirBuild) -> PlanError {
-        PlanError::NotWhatMixExsAllows {
+    pub(super) fn refuse(&self, asked: &Asked, build: &ElixirBuild) -> VersionError {
+        VersionError::NotWhatMixExsAllows {
             elixir: name(build),
             elixir_source: asked.origin.clone(),
             requirement: self.refusing(build),
@@ -43,8 +43,8 @@ impl Wishes {
         &self,
         newest: &ElixirBuild,
         otp: Option<&Choice<OtpBuild>>,
-    ) -> PlanError {
-        PlanError::NoElixirThatMixExsAllows {
+    ) -> VersionError {
+        VersionError::NoElixirThatMixExsAllows {
             newest: name(newest),
             otp: otp.map(|otp| (otp.version.clone(), otp.source.clone())),
             requirement: self.refusing(newest),

@@ -1,10 +1,9 @@
 //! What is worth saying of a plan and stops nothing.
 
-use super::erlang_and_elixir::pair_compatibility;
 use super::{Assets, Choice};
 use crate::facts::{Facts, path_from};
 use crate::settings::{COMPILE_SCRIPT, Settings};
-use versions::compatibility::Compatibility;
+use versions::compatibility::{self, Compatibility};
 use versions::elixir::ElixirBuild;
 use versions::otp::OtpBuild;
 use versions::target::{Basis, Target};
@@ -18,15 +17,7 @@ pub(super) fn warnings_about(
     elixir: &Choice<ElixirBuild>,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let (Some(elixir_version), Compatibility::Unknown) = (
-        &elixir.build.version,
-        pair_compatibility(&elixir.build, otp_major),
-    ) {
-        warnings.push(format!(
-            "Elixir {elixir_version} with OTP {} is newer than what this version of Mixpack knows of; going on",
-            erlang.version
-        ));
-    }
+    warnings.extend(about_the_pair(erlang, otp_major, &elixir.build));
     let script = &settings.compile_script;
     if settings.skip_assets.is_none() && script != COMPILE_SCRIPT && facts.asset_script.is_none() {
         warnings.push(format!(
@@ -41,6 +32,37 @@ pub(super) fn warnings_about(
         ));
     }
     warnings
+}
+
+/// A pair that Elixir's documentation doesn't vouch for.
+fn about_the_pair(
+    erlang: &Choice<OtpBuild>,
+    otp_major: u32,
+    elixir: &ElixirBuild,
+) -> Option<String> {
+    let version = elixir.version.as_ref()?;
+    match compatibility::check(version, otp_major) {
+        Compatibility::Supported => None,
+        Compatibility::Unknown => Some(format!(
+            "Elixir {version} with OTP {} is newer than what this version of Mixpack knows of; going on",
+            erlang.version
+        )),
+        Compatibility::Unsupported {
+            supported,
+            first_patch,
+        } => {
+            let supported: Vec<String> = supported.iter().map(u32::to_string).collect();
+            let (last, others) = supported.split_last()?;
+            let first = first_patch.map_or_else(String::new, |patch| {
+                format!(", and {patch} is the first that supports {otp_major}")
+            });
+            Some(format!(
+                "Elixir {version} does not support Erlang/OTP {otp_major}, but upstream publishes it for that, so it is used; \
+                 it supports {} and {last}{first}",
+                others.join(", ")
+            ))
+        }
+    }
 }
 
 /// An `assets_path` that is not taken, since it has no `package.json`. The folder of the Phoenix app is

@@ -5,10 +5,11 @@ mod packages;
 mod pairs;
 mod sources;
 mod steps;
+mod suggestions;
 
 use app::app_dir;
 use app::facts::{self, Facts};
-use app::plan::{self, AssetBuild, LastBuild, Lists, PlanError};
+use app::plan::{self, AssetBuild, LastBuild, Lists, PlanError, VersionError};
 use app::{Asked, Origin, Plan, Settings, mistyped};
 use std::collections::BTreeMap;
 use std::fs;
@@ -128,6 +129,15 @@ impl Case {
         let target = Target::resolve(Some("heroku-24"), &system, Arch::Amd64).expect("it is valid");
         let mix_env = Asked::new("prod".to_owned(), Origin::Default("production".to_owned()));
         plan::plan(facts, settings, target, mix_env, &self.lists, &self.last)
+    }
+
+    /// Why a version can't be had.
+    #[track_caller]
+    fn refused(&self) -> VersionError {
+        match self.plan() {
+            Err(PlanError::Version { error, .. }) => error,
+            other => panic!("must be refused for a version: {other:?}"),
+        }
     }
 
     #[track_caller]

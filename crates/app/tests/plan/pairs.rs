@@ -1,7 +1,7 @@
 //! Which Erlang and which Elixir go together, and what is said where none do.
 
 use super::{Case, ELIXIR_CONFIG, PACKAGE, SHA, case, list};
-use app::plan::{self, PlanError, StepName};
+use app::plan::{self, PlanError, StepName, VersionError};
 use app::{Asked, Origin};
 use versions::elixir::ElixirListing;
 use versions::node::NodeIndex;
@@ -112,9 +112,9 @@ fn without_any_wish_the_newest_that_go_together_and_the_newest_lts() {
 
 #[test]
 fn a_malformed_version_comes_with_the_newest_of_each_line() {
-    let Err(PlanError::Malformed {
+    let VersionError::Malformed {
         asked, available, ..
-    }) = case(&[(ELIXIR_CONFIG, "# x\nerlang_version=twenty\n")]).plan()
+    } = case(&[(ELIXIR_CONFIG, "# x\nerlang_version=twenty\n")]).refused()
     else {
         panic!("must be refused");
     };
@@ -127,15 +127,16 @@ fn a_malformed_version_comes_with_the_newest_of_each_line() {
         ["28.0", "27.3.4", "26.2.5.12", "25.3.2.21", "24.3.4.17"]
     );
 
-    let Err(PlanError::Malformed { available, .. }) =
-        case(&[]).var("elixir_version", "1.18.3.1").plan()
+    let VersionError::Malformed { available, .. } =
+        case(&[]).var("elixir_version", "1.18.3.1").refused()
     else {
         panic!("must be refused");
     };
     assert_eq!(available, ["1.18.4", "1.17.3", "1.14.5", "1.9.4"]);
 
-    let Err(PlanError::Malformed { available, .. }) =
-        case(&[PACKAGE]).var("node_version", "newest of all").plan()
+    let VersionError::Malformed { available, .. } = case(&[PACKAGE])
+        .var("node_version", "newest of all")
+        .refused()
     else {
         panic!("must be refused");
     };
@@ -144,13 +145,13 @@ fn a_malformed_version_comes_with_the_newest_of_each_line() {
 
 #[test]
 fn an_unknown_version_comes_with_its_place_and_the_nearest() {
-    let Err(PlanError::NoSuchVersion {
+    let VersionError::NoSuchVersion {
         asked,
         nearest,
         newest_of_line,
         target,
         ..
-    }) = case(&[(".tool-versions", "erlang 27.9\n")]).plan()
+    } = case(&[(".tool-versions", "erlang 27.9\n")]).refused()
     else {
         panic!("must be refused");
     };
@@ -159,14 +160,14 @@ fn an_unknown_version_comes_with_its_place_and_the_nearest() {
     assert_eq!(newest_of_line.as_deref(), Some("27.3.4"));
     assert_eq!(nearest[..2], ["27.3.4", "27.3.3"]);
 
-    let Err(PlanError::NoSuchVersion { nearest, .. }) =
-        case(&[]).var("elixir_version", "1.99").plan()
+    let VersionError::NoSuchVersion { nearest, .. } =
+        case(&[]).var("elixir_version", "1.99").refused()
     else {
         panic!("must be refused");
     };
     assert_eq!(nearest[0], "1.18.4");
-    let Err(PlanError::NoSuchVersion { nearest, .. }) =
-        case(&[PACKAGE]).var("node_version", "99").plan()
+    let VersionError::NoSuchVersion { nearest, .. } =
+        case(&[PACKAGE]).var("node_version", "99").refused()
     else {
         panic!("must be refused");
     };
@@ -174,31 +175,37 @@ fn an_unknown_version_comes_with_its_place_and_the_nearest() {
 }
 
 #[test]
-fn a_bad_pair_names_both_places_and_only_what_is_built_for_the_stack() {
+fn a_bad_pair_names_both_places() {
     let error = case(&[
         (ELIXIR_CONFIG, "elixir_version=1.14\n"),
         (".tool-versions", "elixir 1.18.3\nerlang 27\n"),
     ])
-    .plan()
-    .unwrap_err();
-    let expected = PlanError::NotForThisOtp {
+    .refused();
+    let expected = VersionError::NotForThisOtp {
         elixir: "1.14.5".into(),
         elixir_source: Origin::file(ELIXIR_CONFIG, 1),
         otp: "27.3.4".into(),
         otp_source: Origin::file(".tool-versions", 2),
-        // Elixir 1.14.5 also runs on 23 and 26; there is no build of the former here.
-        usable: vec![24, 25, 26],
-        first_patch: None,
     };
     assert_eq!(error, expected);
-    let Err(PlanError::NotForThisOtp { first_patch, .. }) = case(&[])
-        .var("erlang_version", "28")
-        .var("elixir_version", "1.18.3")
-        .plan()
-    else {
-        panic!("must be refused");
-    };
-    assert_eq!(first_patch.as_deref(), Some("1.18.4"));
+}
+
+#[test]
+fn a_published_pair_that_elixir_does_not_support_is_planned_with_a_warning() {
+    let mut case = case(&[(".tool-versions", "erlang 25.3.2.21\nelixir 1.13.3\n")]);
+    case.lists.elixir = ElixirListing::parse(&list(&["v1.13.3-otp-24", "v1.13.3-otp-25"]));
+    let plan = case.planned();
+    assert_eq!(plan.elixir.build.reference, "v1.13.3-otp-25");
+    assert_eq!(
+        plan.warnings,
+        [
+            "Elixir 1.13.3 does not support Erlang/OTP 25, but upstream publishes it for that, so it is used; \
+          it supports 22, 23 and 24, and 1.13.4 is the first that supports 25"
+        ]
+    );
+    // Neither an archive for another OTP nor one without a suffix is such a pair.
+    case.lists.elixir = ElixirListing::parse(&list(&["v1.13.3", "v1.13.3-otp-24"]));
+    assert!(matches!(case.refused(), VersionError::NotForThisOtp { .. }));
 }
 
 #[test]
@@ -300,14 +307,14 @@ fn hex_waits_for_a_branch_of_otp_which_is_taken_for_the_newest_release() {
 #[test]
 fn a_wish_that_nothing_else_fits_says_whose_it_is() {
     assert!(matches!(
-        case(&[]).var("elixir_version", "1.9").plan(),
-        Err(PlanError::NoOtpFor { asked, .. }) if asked.value == "1.9"
+        case(&[]).var("elixir_version", "1.9").refused(),
+        VersionError::NoOtpFor { asked, .. } if asked.value == "1.9"
     ));
     let mut old = case(&[]).var("erlang_version", "24");
     old.lists.elixir = ElixirListing::parse(&list(&["v1.18.4-otp-27"]));
     assert_eq!(
-        old.plan().unwrap_err(),
-        PlanError::NoElixirFor {
+        old.refused(),
+        VersionError::NoElixirFor {
             asked: Asked::new("24".into(), Origin::ConfigVar("erlang_version".into())),
             otp: "24.3.4.17".into(),
         }
@@ -324,8 +331,8 @@ fn a_wish_that_nothing_else_fits_says_whose_it_is() {
     strangers.lists.otp = OtpListing::parse(&list(&["OTP-24.3.4.17"]));
     strangers.lists.elixir = ElixirListing::parse(&list(&["v1.18.4-otp-27"]));
     assert!(matches!(
-        strangers.plan(),
-        Err(PlanError::NothingGoesTogether { .. })
+        strangers.refused(),
+        VersionError::NothingGoesTogether { .. }
     ));
 }
 

@@ -2,7 +2,7 @@
 //! of `package.json` allow.
 
 use super::{Case, ELIXIR_CONFIG, PACKAGE, STATIC_CONFIG, case};
-use app::plan::PlanError;
+use app::plan::VersionError;
 use app::{Origin, lifecycle};
 
 /// `27.3.3 (.tool-versions:1)` for one tool of a plan.
@@ -184,11 +184,11 @@ fn a_version_that_mix_exs_does_not_allow_is_refused_with_both_places() {
             Origin::ConfigVar("elixir_version".to_owned()),
         ),
     ] {
-        let Err(PlanError::NotWhatMixExsAllows {
+        let VersionError::NotWhatMixExsAllows {
             elixir: found,
             elixir_source,
             requirement,
-        }) = case.plan()
+        } = case.refused()
         else {
             panic!("must be refused");
         };
@@ -241,19 +241,19 @@ fn the_last_build_stays_as_long_as_mix_exs_allows_it() {
 
 #[test]
 fn nothing_that_mix_exs_allows_is_said_to_be_that() {
-    let Err(PlanError::NoElixirThatMixExsAllows {
+    let VersionError::NoElixirThatMixExsAllows {
         newest, otp: None, ..
-    }) = requiring("~> 2.0").plan()
+    } = requiring("~> 2.0").refused()
     else {
         panic!("must be refused");
     };
     assert_eq!(newest, "1.18.4");
     let on_24 = requiring("~> 1.17").var("erlang_version", "24");
-    let Err(PlanError::NoElixirThatMixExsAllows {
+    let VersionError::NoElixirThatMixExsAllows {
         newest,
         otp: Some((otp, _)),
         ..
-    }) = on_24.plan()
+    } = on_24.refused()
     else {
         panic!("must be refused");
     };

@@ -1,6 +1,6 @@
 //! What the app's files and settings ask for and cannot have.
 
-use super::{Explanation, Wording, list, mix_exs};
+use super::{Explanation, Wording, list, version};
 use crate::error::LookedInto;
 use crate::kept_lists::time;
 use app::app_dir;
@@ -10,7 +10,6 @@ use app::plan::PlanError;
 use app::text_file::Encoding;
 use app::{Asked, Origin};
 use std::path::Path;
-use versions::Tool;
 use versions::target::TargetError;
 
 pub(super) fn leads_out(place: &str, to: &Path) -> Explanation {
@@ -38,7 +37,7 @@ pub(super) fn read(error: &ReadError, words: &Wording) -> Explanation {
             "app-folder-outside",
             "the app's folder is not in the repository",
         )
-        .because(format!("{} sets it to {}.", words.place(asked), asked.value))
+        .because(format!("{} sets it to {}.", words.place(&asked.origin), asked.value))
         .so("Name a folder of the repository, relative to its top and without `..`, such as backend or services/backend."),
         ReadError::NoAppInFolder {
             asked,
@@ -56,7 +55,7 @@ pub(super) fn read(error: &ReadError, words: &Wording) -> Explanation {
             )
             .because(format!(
                 "{} names it as the app's folder, {problem}.",
-                words.place(asked)
+                words.place(&asked.origin)
             ));
             if below.is_empty() {
                 return explanation
@@ -225,66 +224,9 @@ pub(super) fn distillery_release_missing(rel: &str, config: &str) -> Explanation
 #[allow(clippy::too_many_lines, reason = "an arm for each error")]
 pub(super) fn plan(error: &PlanError, words: &Wording) -> Explanation {
     match error {
-        PlanError::Malformed {
-            tool,
-            asked,
-            reason,
-            available,
-        } => malformed(*tool, asked, reason, available, words),
-        PlanError::NoSuchVersion {
-            tool,
-            asked,
-            target,
-            nearest,
-            newest_of_line,
-        } => no_such_version(
-            *tool,
-            asked,
-            target,
-            (nearest, newest_of_line.as_deref()),
-            words,
-        ),
-        PlanError::NotForThisOtp {
-            elixir,
-            elixir_source,
-            otp,
-            otp_source,
-            usable,
-            first_patch,
-        } => not_for_this_otp(
-            (elixir, &words.origin(elixir_source)),
-            (otp, &words.origin(otp_source)),
-            usable,
-            first_patch.as_deref(),
-        ),
-        PlanError::NoOtpFor { asked, target } => Explanation::user(
-            "no-otp-for-elixir",
-            format!("no Erlang/OTP built for {target} goes with Elixir {}", asked.value),
-        )
-        .because(format!("{} asks for Elixir {}.", words.place(asked), asked.value))
-        .so("Ask for a newer Elixir. The Erlang/OTP versions that this one runs on are too old for the stack, or not built yet."),
-        PlanError::NoElixirFor { asked, otp } => Explanation::user(
-            "no-elixir-for-otp",
-            format!("no Elixir that is listed goes with Erlang/OTP {otp}"),
-        )
-        .because(format!("{} asks for Erlang/OTP {}.", words.place(asked), asked.value))
-        .so("Ask for a newer Erlang/OTP, or, where this one has only just come out, for an older one."),
-        PlanError::NotWhatMixExsAllows {
-            elixir,
-            elixir_source,
-            requirement,
-        } => mix_exs::refuses(elixir, &words.origin(elixir_source), requirement),
-        PlanError::NoElixirThatMixExsAllows {
-            requirement,
-            otp,
-            newest,
-        } => mix_exs::refuses_all(requirement, otp.as_ref(), newest, words),
-        PlanError::NothingGoesTogether { target } => Explanation::upstream(
-            "lists-do-not-fit",
-            format!("upstream lists no Elixir and Erlang/OTP that go together for {target}"),
-        )
-        .because("The app asks for no version, so the newest pair would have been taken.")
-        .so("Name two versions in elixir_buildpack.config, or try again later. A mirror (HEX_BUILDS_URL) must hold upstream's lists whole."),
+        PlanError::Version { error, suggestion } => {
+            version::explain(error, suggestion.as_deref(), words)
+        }
         PlanError::NoNode { arch } => Explanation::upstream(
             "no-node-listed",
             format!("upstream lists no long-term release of Node.js for {arch}"),
@@ -330,7 +272,7 @@ pub(super) fn plan(error: &PlanError, words: &Wording) -> Explanation {
             "slim-level-unknown",
             format!("{:?} is no level of slimming", asked.value),
         )
-        .because(format!("{} sets it.", words.place(asked)))
+        .because(format!("{} sets it.", words.place(&asked.origin)))
         .so(format!("Write one of {}.", levels.join(", "))),
         PlanError::NoSuchFolder {
             key,
@@ -340,113 +282,11 @@ pub(super) fn plan(error: &PlanError, words: &Wording) -> Explanation {
             "folder-not-found",
             format!("{key} names a folder without {missing}"),
         )
-        .because(format!("{} sets it to {}.", words.place(asked), asked.value))
+        .because(format!("{} sets it to {}.", words.place(&asked.origin), asked.value))
         .so(format!(
             "Correct it. The folder is relative to the top of the app, and {missing} must be in it."
         )),
     }
-}
-
-fn malformed(
-    tool: Tool,
-    asked: &Asked,
-    reason: &str,
-    available: &[String],
-    words: &Wording,
-) -> Explanation {
-    let product = product(tool);
-    let explanation = Explanation::user(
-        "version-malformed",
-        format!("{:?} is not a version of {product}", asked.value),
-    )
-    .because(format!(
-        "{} asks for {product} {:?}: {reason}.",
-        words.place(asked),
-        asked.value
-    ))
-    .so(format!("Write {}.", examples(tool)));
-    if available.is_empty() {
-        explanation
-    } else {
-        explanation.so(format!(
-            "The newest that are there: {}.",
-            available.join(", ")
-        ))
-    }
-}
-
-fn no_such_version(
-    tool: Tool,
-    asked: &Asked,
-    target: &str,
-    (nearest, newest_of_line): (&[String], Option<&str>),
-    words: &Wording,
-) -> Explanation {
-    let what = format!("{} {}", product(tool), asked.value);
-    // Elixir's and Node's lists are the same for every stack.
-    let title = match tool {
-        Tool::Erlang => format!("there is no {what} for {target}"),
-        Tool::Elixir | Tool::Node => format!("there is no {what}"),
-    };
-    let mut explanation = Explanation::user("version-not-available", title).because(format!(
-        "{} asks for {what}, and upstream lists none that matches.",
-        words.place(asked)
-    ));
-    if let Some(newest) = newest_of_line {
-        let patience = match tool {
-            Tool::Erlang => " One that has just come out is built some hours or days later.",
-            Tool::Elixir | Tool::Node => "",
-        };
-        explanation = explanation.so(format!("The newest of that line is {newest}.{patience}"));
-    }
-    if !nearest.is_empty() {
-        explanation = explanation.so(format!(
-            "The nearest that are there: {}.",
-            nearest.join(", ")
-        ));
-    }
-    explanation.so(match &asked.origin {
-        Origin::ConfigVar(name) => {
-            let var = words.config_var();
-            format!("Change the {var} {name}, or unset it to get the newest that fits.")
-        }
-        origin @ Origin::File { .. } => {
-            format!("Change {origin}, or remove it there to get the newest that fits.")
-        }
-        Origin::LastBuild | Origin::Default(_) => {
-            "Name another version in elixir_buildpack.config.".to_owned()
-        }
-    })
-}
-
-fn not_for_this_otp(
-    (elixir, elixir_source): (&str, &str),
-    (otp, otp_source): (&str, &str),
-    usable: &[u32],
-    first_patch: Option<&str>,
-) -> Explanation {
-    let majors: Vec<String> = usable.iter().map(u32::to_string).collect();
-    let mut explanation = Explanation::user(
-        "elixir-otp-incompatible",
-        format!("Elixir {elixir} does not run on Erlang/OTP {otp}"),
-    )
-    .because(format!("Elixir {elixir} is asked for by {elixir_source}."))
-    .because(format!("Erlang/OTP {otp} is asked for by {otp_source}."))
-    .so(match majors.last() {
-        None => format!(
-            "Ask for a newer Elixir: of what is built for this stack, {elixir} runs on no Erlang/OTP."
-        ),
-        Some(newest) => format!(
-            "Change one of the two. Of what is built for this stack, Elixir {elixir} runs on Erlang/OTP {}; erlang_version={newest} takes the newest of that line.",
-            list(&majors)
-        ),
-    });
-    if let Some(patch) = first_patch {
-        explanation = explanation.so(format!(
-            "Of its line, Elixir {patch} is the first that runs on Erlang/OTP {otp}."
-        ));
-    }
-    explanation.so("All pairs: https://hexdocs.pm/elixir/compatibility-and-deprecations.html")
 }
 
 fn two_lockfiles(dir: &str, lockfiles: &[String]) -> Explanation {
@@ -539,21 +379,5 @@ pub(super) fn target(error: &TargetError, words: &Wording) -> Explanation {
         )
         .because("STACK is not set, and /etc/os-release names neither Ubuntu nor Debian 12 or 13.")
         .so("To take what is built for an Ubuntu release all the same, set STACK, such as STACK=heroku-24 for Ubuntu 24.04."),
-    }
-}
-
-fn product(tool: Tool) -> &'static str {
-    match tool {
-        Tool::Erlang => "Erlang/OTP",
-        Tool::Elixir => "Elixir",
-        Tool::Node => "Node.js",
-    }
-}
-
-fn examples(tool: Tool) -> &'static str {
-    match tool {
-        Tool::Erlang => "one release, such as 27.3.4, or 27 for the newest of that line",
-        Tool::Elixir => "one release, such as 1.18.3, or 1.18 for the newest of that line",
-        Tool::Node => "one release, such as 22.1.0, or 22 for the newest of that line",
     }
 }

@@ -247,7 +247,9 @@ fn catalogue() -> Vec<(&'static str, Error)> {
     );
     let plans = plans::versions()
         .into_iter()
+        .chain(plans::missing_versions())
         .chain(plans::pairs())
+        .chain(plans::requirements())
         .chain(plans::folders());
     all.extend(plans.map(|(name, error)| (name, Error::Plan(error))));
     all.extend(

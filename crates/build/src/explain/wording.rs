@@ -4,7 +4,7 @@
 use super::Explanation;
 use crate::environment::Environment;
 use crate::prepare::mix_env;
-use app::{Asked, Origin};
+use app::Origin;
 
 /// Where a build runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -103,6 +103,15 @@ impl Wording {
         }
     }
 
+    /// The command that sets config vars, which are `NAME=value`.
+    pub(super) fn set_all(&self, vars: &[String]) -> String {
+        let separator = match self.platform {
+            Platform::CloudNative => " --env ",
+            _ => " ",
+        };
+        format!("{} {}", self.set(), vars.join(separator))
+    }
+
     pub(super) fn again(&self) -> &'static str {
         match self.platform {
             Platform::Heroku | Platform::HerokuCi | Platform::Gigalixir => "push again",
@@ -179,12 +188,12 @@ impl Wording {
     }
 
     /// Where something was asked for, as the subject of a sentence.
-    pub(super) fn place(&self, asked: &Asked) -> String {
-        match &asked.origin {
+    pub(super) fn place(&self, origin: &Origin) -> String {
+        match origin {
             Origin::ConfigVar(name) => format!("The {} {name}", self.config_var()),
             Origin::LastBuild => "The last build".to_owned(),
             Origin::Default(reason) => format!("The default ({reason})"),
-            Origin::File { .. } => asked.origin.to_string(),
+            Origin::File { .. } => origin.to_string(),
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::mix_session::{MixSession, Outcome};
 use crate::run::Build;
 use crate::tree::TreeError;
 use app::facts::join;
-use app::{Origin, launcher};
+use app::{Origin, hex_metadata, launcher, text_file};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
@@ -51,9 +52,22 @@ impl Build<'_> {
         } else if settled.is_none() {
             self.keep_settled(&args, &shown, &log)?;
         }
+        self.record().elixir_requirements = self.elixir_requirements();
         self.renew_stale(&log)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         Ok(())
+    }
+
+    /// Of the packages that say so: the next plan may have to suggest another Elixir.
+    fn elixir_requirements(&self) -> BTreeMap<String, String> {
+        let packages = std::fs::read_dir(self.workspace.real(&self.in_app("deps")));
+        let packages = packages.into_iter().flatten().filter_map(Result::ok);
+        packages
+            .filter_map(|package| {
+                let metadata = text_file::read(&package.path().join("hex_metadata.config")).ok()?;
+                hex_metadata::elixir_requirement(&metadata)
+            })
+            .collect()
     }
 
     fn get_deps(

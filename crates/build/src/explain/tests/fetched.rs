@@ -1,14 +1,12 @@
 //! Errors of what is fetched, from one place and from two.
 
-use super::{OTP, OTP_LIST, UBUNTU, in_config, strings};
+use super::{OTP, OTP_LIST, plans};
 use crate::error::{Error, LookedInto};
-use app::plan::PlanError;
 use fetch::{Algorithm, FetchError, Kind, LooksLike, Phase};
 use std::io;
 use std::path::PathBuf;
 use toolchain::ToolchainError;
 use toolchain::error::OtherPlace;
-use versions::Tool;
 
 pub(super) fn toolchains() -> Vec<(&'static str, ToolchainError)> {
     vec![
@@ -192,13 +190,7 @@ pub(super) fn two_places() -> Vec<(&'static str, Error)> {
     };
     let erlang = "Erlang/OTP 27.3.4";
     let missing = |other| Error::NotListed {
-        error: PlanError::NoSuchVersion {
-            tool: Tool::Erlang,
-            asked: in_config("27.3.4.99"),
-            target: UBUNTU.to_owned(),
-            nearest: strings(&["27.3.4.18", "27.3.4.17", "28.5.0.7"]),
-            newest_of_line: Some("27.3.4.18".to_owned()),
-        },
+        error: plans::no_such_patch(),
         looked_into: vec![
             LookedInto {
                 url: OTP_LIST.to_owned(),

@@ -2,41 +2,125 @@
 
 use super::{UBUNTU, in_config, in_file, in_var, strings};
 use app::package_manager::Manager;
-use app::plan::PlanError;
+use app::plan::{Edit, PlanError, Suggestion, VersionError};
 use app::{Asked, Origin};
 use versions::Tool;
 
-pub(super) fn versions() -> Vec<(&'static str, PlanError)> {
-    let malformed = |tool, asked, reason: &str, available: &[&str]| PlanError::Malformed {
-        tool,
-        asked,
-        reason: reason.to_owned(),
-        available: strings(available),
+fn lines(path: &str, numbers: &[u32], lines: &[&str]) -> Edit {
+    Edit::File {
+        path: path.to_owned(),
+        numbers: numbers.to_vec(),
+        lines: strings(lines),
+    }
+}
+
+/// Lines of the config file: Elixir in line 1, Erlang in line 2.
+fn in_both_lines(erlang: &str, elixir: &str) -> Vec<Edit> {
+    let erlang = format!("erlang_version={erlang}");
+    let elixir = format!("elixir_version={elixir}");
+    let path = "elixir_buildpack.config";
+    vec![lines(path, &[1, 2], &[&erlang, &elixir])]
+}
+
+fn with(error: VersionError, why: &str, edits: Vec<Edit>) -> PlanError {
+    let suggestion = Suggestion {
+        elixir: "1.18.4".to_owned(),
+        requirement: "~> 1.18".to_owned(),
+        edits,
+        why: why.to_owned(),
+        conflicts: Vec::new(),
+        conflicting_packages: Vec::new(),
+        oldest_otp: "24.3.4".to_owned(),
     };
-    let missing = |tool, asked, nearest: &[&str], newest: Option<&str>| PlanError::NoSuchVersion {
+    PlanError::Version {
+        error,
+        suggestion: Some(Box::new(suggestion)),
+    }
+}
+
+fn conflicting(error: VersionError, conflicts: &[Asked], edits: Vec<Edit>) -> PlanError {
+    let why = "Elixir 1.18.4 on Erlang/OTP 28.5 is the nearest pair that is built for this stack";
+    let mut error = with(error, why, edits);
+    if let PlanError::Version {
+        suggestion: Some(suggestion),
+        ..
+    } = &mut error
+    {
+        suggestion.conflicts = conflicts.to_vec();
+        suggestion.conflicting_packages = vec![("live 1.2.0".to_owned(), "~> 1.14.0".to_owned())];
+    }
+    error
+}
+
+fn missing(
+    tool: Tool,
+    asked: Asked,
+    nearest: &[&str],
+    newest: Option<&str>,
+    newer_than_listed: bool,
+) -> VersionError {
+    VersionError::NoSuchVersion {
         tool,
         asked,
         target: UBUNTU.to_owned(),
         nearest: strings(nearest),
         newest_of_line: newest.map(str::to_owned),
+        newer_than_listed,
+    }
+}
+
+/// An Erlang that neither of two places lists.
+pub(super) fn no_such_patch() -> PlanError {
+    let nearest = ["27.3.4.18", "27.3.4.17", "28.5.0.7"];
+    with(
+        missing(
+            Tool::Erlang,
+            in_config("27.3.4.99"),
+            &nearest,
+            Some("27.3.4.18"),
+            true,
+        ),
+        "Erlang/OTP 27.3.4.18 is the nearest that is built for this stack and runs Elixir 1.18.4",
+        in_both_lines("27.3.4.18", "1.18.4"),
+    )
+}
+
+pub(super) fn versions() -> Vec<(&'static str, PlanError)> {
+    let malformed = |tool, asked, reason: &str, available: &[&str]| VersionError::Malformed {
+        tool,
+        asked,
+        reason: reason.to_owned(),
+        available: strings(available),
     };
     vec![
         (
             "plan_malformed_erlang",
-            malformed(
-                Tool::Erlang,
-                in_config("27.y"),
-                "\"y\" is not a number",
-                &["27.3.4", "26.2.5"],
+            with(
+                malformed(
+                    Tool::Erlang,
+                    in_config("27.y"),
+                    "\"y\" is not a number",
+                    &["27.3.4", "26.2.5"],
+                ),
+                "Elixir 1.18.4 on Erlang/OTP 27.3.4 is the nearest pair that is built for this stack",
+                in_both_lines("27", "1.18.4"),
             ),
         ),
         (
             "plan_malformed_elixir",
-            malformed(
-                Tool::Elixir,
-                in_file("1.18.3.1", ".tool-versions", 1),
-                "it has more than three numbers",
-                &["1.18.3", "1.17.3"],
+            with(
+                malformed(
+                    Tool::Elixir,
+                    in_file("1.18.3.1", ".tool-versions", 1),
+                    "it has more than three numbers",
+                    &["1.18.3", "1.17.3"],
+                ),
+                "Elixir 1.18.4 on Erlang/OTP 28.5 is the nearest pair that is built for this stack",
+                vec![lines(
+                    ".tool-versions",
+                    &[1],
+                    &["erlang 28.5", "elixir 1.18.4"],
+                )],
             ),
         ),
         (
@@ -46,29 +130,57 @@ pub(super) fn versions() -> Vec<(&'static str, PlanError)> {
                 in_var("newest", "node_version"),
                 "\"newest\" is not a range that npm accepts",
                 &[],
-            ),
+            )
+            .into(),
         ),
+    ]
+}
+
+pub(super) fn missing_versions() -> Vec<(&'static str, PlanError)> {
+    vec![
+        ("plan_no_such_erlang", no_such_patch()),
         (
-            "plan_no_such_erlang",
-            missing(
-                Tool::Erlang,
-                in_config("27.9"),
-                &["27.3.4", "27.3.3"],
-                Some("27.3.4"),
+            "plan_no_such_erlang_older_than_all",
+            with(
+                missing(
+                    Tool::Erlang,
+                    in_file("21.3", "mise.toml", 2),
+                    &["24.3.4.17", "25.3.2"],
+                    None,
+                    false,
+                ),
+                "Elixir 1.11.4 on Erlang/OTP 24.3.4.17 is the nearest pair that is built for this stack",
+                vec![lines(
+                    "mise.toml",
+                    &[2, 3],
+                    &["erlang = \"24.3.4.17\"", "elixir = \"1.11.4\""],
+                )],
             ),
         ),
         (
             "plan_no_such_elixir",
-            missing(
-                Tool::Elixir,
-                in_file("1.99", ".tool-versions", 4),
-                &["1.18.3", "1.17.3"],
-                None,
+            with(
+                missing(
+                    Tool::Elixir,
+                    in_file("1.99", "mise.lock", 4),
+                    &["1.18.4", "1.17.3"],
+                    None,
+                    true,
+                ),
+                "Elixir 1.18.4 is the nearest that runs on Erlang/OTP 28.5",
+                vec![Edit::MiseUse(strings(&["erlang@28.5", "elixir@1.18.4"]))],
             ),
         ),
         (
             "plan_no_such_node",
-            missing(Tool::Node, in_var("99", "node_version"), &["24.1.0"], None),
+            missing(
+                Tool::Node,
+                in_var("99", "node_version"),
+                &["24.1.0"],
+                None,
+                false,
+            )
+            .into(),
         ),
         (
             "plan_no_such_version_kept",
@@ -77,83 +189,147 @@ pub(super) fn versions() -> Vec<(&'static str, PlanError)> {
                 Asked::new("26.2.1".to_owned(), Origin::LastBuild),
                 &[],
                 None,
-            ),
+                false,
+            )
+            .into(),
         ),
     ]
 }
 
 pub(super) fn pairs() -> Vec<(&'static str, PlanError)> {
-    let pair = |elixir: &str, otp_source, usable: &[u32]| PlanError::NotForThisOtp {
-        elixir: elixir.to_owned(),
-        elixir_source: Origin::file("elixir_buildpack.config", 1),
-        otp: "27.3.4".to_owned(),
-        otp_source,
-        usable: usable.to_vec(),
-        first_patch: None,
-    };
     vec![
         (
             "plan_not_for_this_otp",
-            pair("1.14.0", Origin::file(".tool-versions", 2), &[23, 24, 25]),
+            with(
+                VersionError::NotForThisOtp {
+                    elixir: "1.14.0".to_owned(),
+                    elixir_source: Origin::file("elixir_buildpack.config", 1),
+                    otp: "27.3.4".to_owned(),
+                    otp_source: Origin::file(".tool-versions", 2),
+                },
+                "Erlang/OTP 25.3 is the nearest that is built for this stack and runs Elixir 1.14.0",
+                vec![
+                    lines(".tool-versions", &[2], &["erlang 25.3"]),
+                    lines("elixir_buildpack.config", &[1], &["elixir_version=1.14.0"]),
+                ],
+            ),
         ),
         (
-            "plan_not_for_this_otp_nor_for_any",
-            pair("1.9.4", Origin::ConfigVar("erlang_version".to_owned()), &[]),
-        ),
-        (
-            "plan_not_for_this_otp_until_a_patch",
-            PlanError::NotForThisOtp {
-                elixir: "1.18.3".to_owned(),
-                elixir_source: Origin::file("elixir_buildpack.config", 1),
-                otp: "28.5".to_owned(),
-                otp_source: Origin::file("elixir_buildpack.config", 2),
-                usable: vec![25, 26, 27],
-                first_patch: Some("1.18.4".to_owned()),
-            },
+            "plan_not_for_this_otp_of_config_vars",
+            with(
+                VersionError::NotForThisOtp {
+                    elixir: "1.9.4".to_owned(),
+                    elixir_source: Origin::ConfigVar("elixir_version".to_owned()),
+                    otp: "27.3.4".to_owned(),
+                    otp_source: Origin::ConfigVar("erlang_version".to_owned()),
+                },
+                "Elixir 1.11.4 on Erlang/OTP 24.3.4.17 is the nearest pair that is built for this stack",
+                vec![Edit::ConfigVars(
+                    [
+                        ("erlang_version", "24.3.4.17"),
+                        ("elixir_version", "1.11.4"),
+                    ]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .to_vec(),
+                )],
+            ),
         ),
         (
             "plan_no_otp_for",
-            PlanError::NoOtpFor {
-                asked: in_config("1.9.4"),
-                target: UBUNTU.to_owned(),
-            },
+            with(
+                VersionError::NoOtpFor {
+                    asked: in_file("1.9.4", ".elixir-version", 1),
+                    target: UBUNTU.to_owned(),
+                },
+                "Elixir 1.11.4 is the nearest that runs on Erlang/OTP 24.3.4.17",
+                vec![
+                    lines(".erlang-version", &[], &["24.3.4.17"]),
+                    lines(".elixir-version", &[1], &["1.11.4"]),
+                ],
+            ),
         ),
         (
             "plan_no_elixir_for",
-            PlanError::NoElixirFor {
-                asked: in_config("17"),
-                otp: "17.5".to_owned(),
-            },
+            with(
+                VersionError::NoElixirFor {
+                    asked: in_config("17"),
+                    otp: "17.5".to_owned(),
+                },
+                "Erlang/OTP 24.3.4.17 is the nearest that is built for this stack and runs Elixir 1.16.3",
+                vec![lines(
+                    "elixir_buildpack.config",
+                    &[2],
+                    &["erlang_version=24.3.4.17", "elixir_version=1.16.3"],
+                )],
+            ),
         ),
+    ]
+}
+
+pub(super) fn requirements() -> Vec<(&'static str, PlanError)> {
+    let no_elixir_allowed = |requirement, otp| VersionError::NoElixirThatMixExsAllows {
+        requirement,
+        otp,
+        newest: "1.18.4".to_owned(),
+    };
+    vec![
         (
             "plan_not_what_mix_exs_allows",
-            PlanError::NotWhatMixExsAllows {
-                elixir: "1.13.4".to_owned(),
-                elixir_source: Origin::file(".tool-versions", 2),
-                requirement: in_file("~> 1.14", "mix.exs", 8),
-            },
+            with(
+                VersionError::NotWhatMixExsAllows {
+                    elixir: "1.13.4".to_owned(),
+                    elixir_source: Origin::file(".tool-versions", 2),
+                    requirement: in_file("~> 1.14", "mix.exs", 8),
+                },
+                "Elixir 1.14.5 is the nearest that mix.exs:8 allows and that runs on Erlang/OTP 25.3",
+                vec![lines(
+                    ".tool-versions",
+                    &[1, 2],
+                    &["erlang 25.3", "elixir 1.14.5"],
+                )],
+            ),
         ),
         (
             "plan_no_elixir_that_mix_exs_allows",
-            PlanError::NoElixirThatMixExsAllows {
-                requirement: in_file("~> 1.30", "mix.exs", 8),
-                otp: None,
-                newest: "1.18.4".to_owned(),
-            },
+            conflicting(
+                no_elixir_allowed(in_file("~> 1.30", "mix.exs", 8), None),
+                &[in_file("~> 1.30", "mix.exs", 8)],
+                Vec::new(),
+            ),
+        ),
+        (
+            "plan_no_elixir_that_several_mix_exs_allow",
+            conflicting(
+                no_elixir_allowed(in_file("~> 1.30", "mix.exs", 8), None),
+                &[
+                    in_file("~> 1.30", "mix.exs", 8),
+                    in_file("~> 1.9.0", "apps/web/mix.exs", 5),
+                ],
+                in_both_lines("28.5", "1.18.4"),
+            ),
         ),
         (
             "plan_no_elixir_that_mix_exs_allows_on_this_otp",
-            PlanError::NoElixirThatMixExsAllows {
-                requirement: in_file("~> 1.18", "mix.exs", 8),
-                otp: Some(("24.3.4".to_owned(), Origin::file(".tool-versions", 1))),
-                newest: "1.16.3".to_owned(),
-            },
+            with(
+                VersionError::NoElixirThatMixExsAllows {
+                    requirement: in_file("~> 1.18", "mix.exs", 8),
+                    otp: Some(("24.3.4".to_owned(), Origin::file(".tool-versions", 1))),
+                    newest: "1.16.3".to_owned(),
+                },
+                "Erlang/OTP 25.3 is the nearest that is built for this stack and runs Elixir 1.18.4",
+                vec![lines(
+                    ".tool-versions",
+                    &[1],
+                    &["erlang 25.3", "elixir 1.18.4"],
+                )],
+            ),
         ),
         (
             "plan_nothing_goes_together",
-            PlanError::NothingGoesTogether {
+            VersionError::NothingGoesTogether {
                 target: UBUNTU.to_owned(),
-            },
+            }
+            .into(),
         ),
         (
             "plan_no_node",

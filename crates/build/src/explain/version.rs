@@ -1,0 +1,314 @@
+//! Versions that can't be had, and the ones to ask for instead.
+
+use super::{Explanation, Wording, list};
+use app::plan::{Edit, Suggestion, VersionError};
+use app::{Asked, Origin};
+use versions::Tool;
+
+pub(super) fn explain(
+    error: &VersionError,
+    suggestion: Option<&Suggestion>,
+    words: &Wording,
+) -> Explanation {
+    let explanation = what_is_wrong(error, suggestion, words);
+    match suggestion {
+        Some(suggestion) => suggested(explanation, suggestion, words),
+        None => explanation,
+    }
+}
+
+fn what_is_wrong(
+    error: &VersionError,
+    suggestion: Option<&Suggestion>,
+    words: &Wording,
+) -> Explanation {
+    match error {
+        VersionError::Malformed {
+            tool,
+            asked,
+            reason,
+            available,
+        } => {
+            // What is suggested goes together, and these may not.
+            let available = suggestion.map_or(available.as_slice(), |_| &[]);
+            malformed(*tool, asked, reason, available, words)
+        }
+        VersionError::NoSuchVersion {
+            tool,
+            asked,
+            target,
+            nearest,
+            newest_of_line,
+            newer_than_listed,
+        } => {
+            let explanation = no_such_version(*tool, asked, target, words);
+            let newest = newest_of_line.as_deref();
+            let explanation = newest_of(explanation, newest, *newer_than_listed);
+            match suggestion {
+                Some(_) => explanation,
+                None => nearest_listed(explanation, nearest, asked, words),
+            }
+        }
+        VersionError::NotForThisOtp {
+            elixir,
+            elixir_source,
+            otp,
+            otp_source,
+        } => Explanation::user(
+            "elixir-otp-incompatible",
+            format!("Elixir {elixir} does not run on Erlang/OTP {otp}"),
+        )
+        .because(asks(elixir_source, &format!("Elixir {elixir}"), words))
+        .because(asks(otp_source, &format!("Erlang/OTP {otp}"), words)),
+        VersionError::NoOtpFor { asked, target } => Explanation::user(
+            "no-otp-for-elixir",
+            format!("no Erlang/OTP built for {target} goes with Elixir {}", asked.value),
+        )
+        .because(asks(&asked.origin, &format!("Elixir {}", asked.value), words)),
+        VersionError::NoElixirFor { asked, otp } => Explanation::user(
+            "no-elixir-for-otp",
+            format!("no Elixir that is listed goes with Erlang/OTP {otp}"),
+        )
+        .because(asks(&asked.origin, &format!("Erlang/OTP {}", asked.value), words)),
+        VersionError::NotWhatMixExsAllows {
+            elixir,
+            elixir_source,
+            requirement,
+        } => Explanation::user(
+            "elixir-not-allowed-by-mix-exs",
+            format!("Elixir {elixir} is not what {} allows", requirement.origin),
+        )
+        .because(asks(elixir_source, &format!("Elixir {elixir}"), words))
+        .because(requires(requirement)),
+        VersionError::NoElixirThatMixExsAllows {
+            requirement,
+            otp,
+            newest,
+        } => no_elixir_that_mix_exs_allows(requirement, otp.as_ref(), newest, words),
+        VersionError::NothingGoesTogether { target } => Explanation::upstream(
+            "lists-do-not-fit",
+            format!("upstream lists no Elixir and Erlang/OTP that go together for {target}"),
+        )
+        .because("The app asks for no version, so the newest pair would have been taken.")
+        .so("Name two versions in elixir_buildpack.config, or try again later. A mirror (HEX_BUILDS_URL) must hold upstream's lists whole."),
+    }
+}
+
+fn asks(origin: &Origin, version: &str, words: &Wording) -> String {
+    format!("{} asks for {version}.", words.place(origin))
+}
+
+fn requires(requirement: &Asked) -> String {
+    format!(
+        "{} says elixir: {:?}, and mix refuses any other.",
+        requirement.origin, requirement.value
+    )
+}
+
+fn no_elixir_that_mix_exs_allows(
+    requirement: &Asked,
+    otp: Option<&(String, Origin)>,
+    newest: &str,
+    words: &Wording,
+) -> Explanation {
+    const CODE: &str = "no-elixir-that-mix-exs-allows";
+    let title = format!("no Elixir that {} allows can be had", requirement.origin);
+    let cause = requires(requirement);
+    match otp {
+        Some((otp, origin)) => Explanation::user(CODE, format!("{title} on Erlang/OTP {otp}"))
+            .because(cause)
+            .because(format!(
+                "{} asks for Erlang/OTP {otp}, and the newest Elixir that runs on it is {newest}.",
+                words.place(origin)
+            )),
+        None => Explanation::user(CODE, title)
+            .because(cause)
+            .because(format!(
+                "The newest Elixir that is built for this stack is {newest}."
+            )),
+    }
+}
+
+fn malformed(
+    tool: Tool,
+    asked: &Asked,
+    reason: &str,
+    available: &[String],
+    words: &Wording,
+) -> Explanation {
+    let product = product(tool);
+    let explanation = Explanation::user(
+        "version-malformed",
+        format!("{:?} is not a version of {product}", asked.value),
+    )
+    .because(format!(
+        "{} asks for {product} {:?}: {reason}.",
+        words.place(&asked.origin),
+        asked.value
+    ))
+    .so(format!("Write {}.", examples(tool)));
+    if available.is_empty() {
+        explanation
+    } else {
+        explanation.so(format!(
+            "The newest that are there: {}.",
+            available.join(", ")
+        ))
+    }
+}
+
+fn no_such_version(tool: Tool, asked: &Asked, target: &str, words: &Wording) -> Explanation {
+    let what = format!("{} {}", product(tool), asked.value);
+    // Elixir's and Node's lists are the same for every stack.
+    let title = match tool {
+        Tool::Erlang => format!("there is no {what} for {target}"),
+        Tool::Elixir | Tool::Node => format!("there is no {what}"),
+    };
+    Explanation::user("version-not-available", title).because(format!(
+        "{} asks for {what}, and upstream lists none that matches.",
+        words.place(&asked.origin)
+    ))
+}
+
+fn newest_of(
+    explanation: Explanation,
+    newest_of_line: Option<&str>,
+    newer_than_listed: bool,
+) -> Explanation {
+    const PATIENCE: &str = "A new release is usually built within hours.";
+    let newest = newest_of_line.map(|newest| format!("The newest of that line is {newest}."));
+    match (newest, newer_than_listed) {
+        (Some(newest), true) => explanation.so(format!("{newest} {PATIENCE}")),
+        (Some(newest), false) => explanation.so(newest),
+        (None, true) => explanation.so(format!("It is newer than all that are listed. {PATIENCE}")),
+        (None, false) => explanation,
+    }
+}
+
+/// For what nothing is suggested in place of.
+fn nearest_listed(
+    mut explanation: Explanation,
+    nearest: &[String],
+    asked: &Asked,
+    words: &Wording,
+) -> Explanation {
+    if !nearest.is_empty() {
+        explanation = explanation.so(format!(
+            "The nearest that are there: {}.",
+            nearest.join(", ")
+        ));
+    }
+    explanation.so(match &asked.origin {
+        Origin::ConfigVar(name) => {
+            let var = words.config_var();
+            format!("Change the {var} {name}, or unset it to get the newest that fits.")
+        }
+        origin @ Origin::File { .. } => {
+            format!("Change {origin}, or remove it there to get the newest that fits.")
+        }
+        Origin::LastBuild | Origin::Default(_) => {
+            "Name another version in elixir_buildpack.config.".to_owned()
+        }
+    })
+}
+
+/// Adds the pair that can be built, and where to write it.
+fn suggested(
+    mut explanation: Explanation,
+    suggestion: &Suggestion,
+    words: &Wording,
+) -> Explanation {
+    let Suggestion {
+        elixir,
+        requirement,
+        edits,
+        why,
+        conflicts,
+        conflicting_packages,
+        oldest_otp,
+    } = suggestion;
+    explanation = explanation.so(format!(
+        "{why}. The oldest Erlang/OTP built for this stack is {oldest_otp}."
+    ));
+    if !conflicts.is_empty() {
+        let places: Vec<String> = conflicts.iter().map(|c| c.origin.to_string()).collect();
+        let places = list(&places);
+        explanation = explanation
+            .so(format!(
+                "No Elixir that {places} {} can be had. Change {places} to allow {elixir}:",
+                if conflicts.len() == 1 {
+                    "allows"
+                } else {
+                    "allow together"
+                }
+            ))
+            .typing(format!("elixir: {requirement:?}"));
+    }
+    if !conflicting_packages.is_empty() {
+        let packages = conflicting_packages.iter();
+        let packages = packages.map(|(package, requirement)| format!("{package} ({requirement})"));
+        let packages: Vec<String> = packages.collect();
+        explanation = explanation.so(format!(
+            "No Elixir that can be had is also what the locked packages require: {}. mix only warns of that.",
+            list(&packages)
+        ));
+    }
+    edits.iter().fold(explanation, |explanation, edit| {
+        told(explanation, edit, words)
+    })
+}
+
+fn told(explanation: Explanation, edit: &Edit, words: &Wording) -> Explanation {
+    match edit {
+        Edit::File {
+            path,
+            numbers,
+            lines,
+        } => {
+            let table = if path.ends_with("toml") {
+                "[tools] of "
+            } else {
+                ""
+            };
+            let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+            let replace = match numbers.len() {
+                0 => "write".to_owned(),
+                1 => format!("replace line {} with", list(&numbers)),
+                _ => format!("replace lines {} with", list(&numbers)),
+            };
+            let explanation = explanation.so(format!("In {table}{path}, {replace}:"));
+            lines.iter().fold(explanation, Explanation::typing)
+        }
+        Edit::ConfigVars(vars) => {
+            let what = match vars.len() {
+                1 => words.config_var().to_owned(),
+                _ => words.config_vars(),
+            };
+            let vars = vars.iter();
+            let vars = vars.map(|(name, value)| format!("{name}={}", shell_words::quote(value)));
+            let vars: Vec<String> = vars.collect();
+            explanation
+                .so(format!("Set the {what}:"))
+                .typing(words.set_all(&vars))
+        }
+        Edit::MiseUse(tools) => explanation
+            .so("Change mise.toml and mise.lock, and commit both:")
+            .typing(format!("mise use {}", tools.join(" "))),
+    }
+}
+
+fn product(tool: Tool) -> &'static str {
+    match tool {
+        Tool::Erlang => "Erlang/OTP",
+        Tool::Elixir => "Elixir",
+        Tool::Node => "Node.js",
+    }
+}
+
+fn examples(tool: Tool) -> &'static str {
+    match tool {
+        Tool::Erlang => "one release, such as 27.3.4, or 27 for the newest of that line",
+        Tool::Elixir => "one release, such as 1.18.3, or 1.18 for the newest of that line",
+        Tool::Node => "one release, such as 22.1.0, or 22 for the newest of that line",
+    }
+}
