@@ -148,6 +148,7 @@ fn what_starts_is_there_or_the_build_fails() {
     let moved = app.deploy();
     lacks(&moved, "release-missing");
     moved.expect_success();
+    holds(&moved, "web: _build/prod/moved/bin/back start (Procfile)");
     let dyno = app.ship(moved);
     assert!(said(&dyno.run(&format!("_build/prod/moved/bin/back {HELLO}"))).contains("world"));
 }

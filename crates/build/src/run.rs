@@ -38,6 +38,7 @@ use app::Plan;
 use app::facts::join;
 use app::mix_lock;
 use app::plan::StepName;
+use app::procfile::Procfile;
 use app::text_file;
 use fetch::Client;
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,6 +127,8 @@ pub struct Built {
     pub(crate) generated: Vec<PathBuf>,
     /// The release's folder, relative to the top of the repository.
     release_dir: Option<PathBuf>,
+    /// The process types that the app names.
+    procfile: Procfile,
 }
 
 /// Builds the app; the record of what was built is in it afterwards. `course` gets what ran, in a
@@ -229,6 +232,7 @@ fn steps(
     result?;
     build.drop_executables()?;
     let generated = build.generated_paths();
+    let procfile = build.procfile().unwrap_or_default();
     let record = build.record.into_inner();
     let launch = build.launch.into_inner().unwrap_or_default();
     let record = record.unwrap_or_else(PoisonError::into_inner);
@@ -240,6 +244,7 @@ fn steps(
         components,
         generated,
         release_dir,
+        procfile,
     })
 }
 
@@ -498,7 +503,10 @@ fn summarise(log: &Log, built: &Built, course: &Course, [app, cache]: [Amount; 2
         ));
     }
     for (kind, command) in &built.record.processes {
-        log.detail(&format!("{kind}: {command}"));
+        log.detail(&match built.procfile.0.get(kind) {
+            Some(named) => format!("{kind}: {named} (Procfile)"),
+            None => format!("{kind}: {command}"),
+        });
     }
 }
 

@@ -110,7 +110,8 @@ pub(super) fn asset_dirs(
 
 /// Where the asset sources of a Phoenix app are. The static buildpack's rule, for apps that have
 /// its config file: a configured folder with a `package.json`, else a `package.json` beside
-/// `mix.exs`, else `assets`. Without its config file a `package.json` in `assets` goes first.
+/// `mix.exs`, else `assets`. Without its config file a `package.json` in `assets` goes first; with
+/// it too, where nothing would build assets otherwise: there the static buildpack failed.
 fn assets_dir(facts: &Facts, settings: &Settings, phoenix_dir: &str) -> String {
     let configured = settings
         .assets_path
@@ -125,10 +126,16 @@ fn assets_dir(facts: &Facts, settings: &Settings, phoenix_dir: &str) -> String {
     let assets = join(phoenix_dir, "assets");
     let in_assets = facts.package_in(&assets).is_some();
     let has_config = facts.static_config != ConfigFile::Missing;
-    match configured {
+    let found = match configured {
         Some(dir) => dir,
-        None if in_assets && !has_config => assets,
-        None => beside().unwrap_or(assets),
+        None if in_assets && !has_config => assets.clone(),
+        None => beside().unwrap_or_else(|| assets.clone()),
+    };
+    let is_built = |dir: &str| asset_build(facts, phoenix_dir, dir).0 != AssetBuild::Nothing;
+    if found == phoenix_dir && !is_built(&found) && is_built(&assets) {
+        assets
+    } else {
+        found
     }
 }
 

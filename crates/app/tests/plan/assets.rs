@@ -97,6 +97,24 @@ fn the_folder_of_the_assets_is_found_as_the_static_buildpack_finds_it() {
 }
 
 #[test]
+fn a_package_json_that_builds_nothing_hides_no_asset_script() {
+    let dir = |files: &[(&str, &str)]| case(files).planned().assets[0].assets_dir.clone();
+    let root = ("package.json", r#"{"dependencies": {"prettier": "3"}}"#);
+    let built = ("assets/package.json", SCRIPTS);
+    for text in ["node_version=22\n", "assets_path=.\n"] {
+        let config = (STATIC_CONFIG, text);
+        assert_eq!(dir(&[root, built, config]), "assets", "{text}");
+        // Nothing to gain in `assets`.
+        assert_eq!(dir(&[root, PACKAGE, config]), ".", "{text}");
+        // What builds the assets may need the packages of the top.
+        let scripts = ("package.json", SCRIPTS);
+        assert_eq!(dir(&[scripts, built, config]), ".", "{text}");
+        assert_eq!(dir(&[PHOENIX, root, built, config]), ".", "{text}");
+        assert_eq!(dir(&[root, built, config, ("compile", "")]), ".", "{text}");
+    }
+}
+
+#[test]
 fn a_configured_folder_anywhere_in_the_app_is_found() {
     let case = case(&[
         (STATIC_CONFIG, "assets_path=frontend/web\n"),

@@ -141,8 +141,8 @@ fn no_mix_exs(
         ))
         .typing(format!("{}={}", app_dir::KEY, shell_words::quote(first)))
         .so(format!(
-            "Or set a {}, which counts for this app alone:",
-            words.config_var()
+            "Or set {}, which counts for this app alone:",
+            words.a_config_var()
         ))
         .typing(format!(
             "{} {}={}",

@@ -15,7 +15,7 @@ pub(super) fn command(doing: &Doing, error: &CommandError, words: &Wording) -> E
 }
 
 fn unknown(doing: &Doing, error: &CommandError, words: &Wording) -> Explanation {
-    let var = words.config_var();
+    let (var, a_var) = (words.config_var(), words.a_config_var());
     let mix_env = &words.mix_env;
     match doing {
         Doing::Hook { key, asked } => {
@@ -38,7 +38,7 @@ fn unknown(doing: &Doing, error: &CommandError, words: &Wording) -> Explanation 
         )
         .so("The step's output has all of it, with files and lines. The same on your machine:")
         .typing(words.mix("compile --force"))
-        .so(format!("A variable that config/config.exs or config/{mix_env}.exs reads must be a {var}. One that only config/runtime.exs reads need not be.")),
+        .so(format!("A variable that config/config.exs or config/{mix_env}.exs reads must be {a_var}. One that only config/runtime.exs reads need not be.")),
         Doing::PackageManager { spec, origin } => package_manager(spec, origin, error, words),
         Doing::JsInstall {
             dir,
@@ -211,6 +211,12 @@ const TELLING: [&str; 12] = [
     "➤ YN0028",
 ];
 
+/// How mix says that another program has failed, which has told why just before.
+const PASSED_ON: [&str; 2] = ["** (Mix) `", "** (Mix) Could not compile"];
+
+/// What mix says when all was well so far.
+const PROGRESS: [&str; 3] = ["==> ", "Compiling ", "Generated "];
+
 /// How npm goes on when it has told: with its manual.
 const MANUAL: [&str; 3] = [
     "npm error Clean install a project",
@@ -219,8 +225,9 @@ const MANUAL: [&str; 3] = [
 ];
 
 /// The lines of a tool's output that tell most, repeated where the eye is: they scroll away in a
-/// long log. From the first that looks like an error on, if the one that tells the cause is among
-/// them; else from that one on; or else the last ones.
+/// long log. From the first that looks like an error on, or those before it where it only passes on
+/// that another program failed, if the one that tells the cause is among them; else from that one
+/// on; or else the last ones.
 fn telling(output: &[String], at: Option<usize>) -> Vec<&str> {
     const FROM_ERROR: usize = 14;
     const LAST: usize = 6;
@@ -234,8 +241,17 @@ fn telling(output: &[String], at: Option<usize>) -> Vec<&str> {
         .map(String::as_str)
         .filter(says_something)
         .collect();
+    let cause = |first: usize| {
+        let before = if starts(lines[first], &PASSED_ON) {
+            LAST
+        } else {
+            0
+        };
+        let earlier = lines[..first].iter().rev().take(before);
+        first - earlier.take_while(|line| !starts(line, &PROGRESS)).count()
+    };
     let told: Vec<&str> = match lines.iter().position(|line| starts(line, &TELLING)) {
-        Some(first) => lines[first..]
+        Some(first) => lines[cause(first)..]
             .iter()
             .copied()
             .take_while(|line| !starts(line, &MANUAL))

@@ -88,6 +88,15 @@ impl Wording {
         }
     }
 
+    /// The same with its article.
+    pub(super) fn a_config_var(&self) -> String {
+        let article = match self.platform {
+            Platform::Local => "an",
+            _ => "a",
+        };
+        format!("{article} {}", self.config_var())
+    }
+
     pub(super) fn config_vars(&self) -> String {
         format!("{}s", self.config_var())
     }
@@ -167,6 +176,7 @@ impl Wording {
     pub(super) fn placeholder(&self, name: &str) -> Option<String> {
         Some(match name {
             "config var" => self.config_var().to_owned(),
+            "a config var" => self.a_config_var(),
             "config vars" => self.config_vars(),
             "set" => self.set().to_owned(),
             "again" => self.again().to_owned(),

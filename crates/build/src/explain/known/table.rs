@@ -54,7 +54,7 @@ pub(super) struct Known {
 /// the line of the app's code that the failure is of; the package manager, its
 /// `package.json`, its lockfile, and how it adds a package for development and removes one; and the
 /// words of the platform and of the build, as [`Wording`](crate::explain::Wording) has them.
-pub(super) const PLACEHOLDERS: [&str; 18] = [
+pub(super) const PLACEHOLDERS: [&str; 19] = [
     "0",
     "1",
     "path 0",
@@ -65,6 +65,7 @@ pub(super) const PLACEHOLDERS: [&str; 18] = [
     "add",
     "remove",
     "config var",
+    "a config var",
     "config vars",
     "set",
     "again",

@@ -196,6 +196,26 @@ pub(super) fn commands() -> Vec<(&'static str, Doing, CommandError)> {
             ),
         ),
         (
+            "assets_deploy_by_a_program",
+            Doing::AssetsDeploy,
+            failed(
+                "mix assets.deploy",
+                "exit status 1",
+                1,
+                "Rebuilding...\n\nCssSyntaxError: app.css:7:1: Unclosed block\n** (Mix) `mix tailwind shop --minify` exited with 1",
+            ),
+        ),
+        (
+            "compile_by_rebar3",
+            Doing::Compile,
+            failed(
+                "mix compile",
+                "exit status 1",
+                1,
+                "===> Analyzing applications...\n===> Compilation failed: there is no code in this directory\n** (Mix) Could not compile dependency :left, \"rebar3 bare compile\" command failed.",
+            ),
+        ),
+        (
             "digest",
             Doing::Digest,
             failed("mix phx.digest", "exit status 1", 1, ""),

@@ -29,6 +29,17 @@ fn a_cloud_native_build_is_not_told_what_to_do_on_heroku() {
 }
 
 #[test]
+fn a_variable_has_its_article() {
+    for platform in PLATFORMS {
+        let words = Wording::new(platform, &Environment::default());
+        for (name, error) in catalogue() {
+            let text = words.explain(&error).lines().join("\n");
+            assert!(!text.contains(" a environment"), "{name}: {text}");
+        }
+    }
+}
+
+#[test]
 fn what_the_user_wrote_is_quoted_as_it_is() {
     let line =
         "echo 'the slug, the config vars, .slugignore'; heroku config:set A=1; push again {set}";

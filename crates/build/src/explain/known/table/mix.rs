@@ -194,7 +194,7 @@ pub(super) const KNOWN: &[Known] = &[
         title: "{path 0} is missing",
         cause: &["{place} imports it."],
         cure: &[
-            "Is it in .gitignore? A build has only files that are committed. Move its settings to config/runtime.exs, where each comes from a {config var}, and remove the import:",
+            "Is it in .gitignore? A build has only files that are committed. Move its settings to config/runtime.exs, where each comes from {a config var}, and remove the import:",
             "  config :my_app, key: System.fetch_env!(\"KEY\")",
             "If it holds no secrets, commit it instead, and take it out of {ignore file}.",
         ],
