@@ -74,8 +74,11 @@ impl Build<'_> {
             .iter()
             .map(|(app, name)| format!("{name} of {app}"))
             .collect();
+        // To find a task of a package, mix compiles dependencies, whatever the task's switches are;
+        // not where they have been loaded before.
         let task = if self.record().phoenix {
-            format!("mix {}.server --no-compile", self.phoenix_ex())
+            let server = self.phoenix_ex();
+            format!("mix do deps.loadpaths --no-compile, {server}.server --no-compile")
         } else {
             "mix run --no-halt --no-compile".to_owned()
         };
