@@ -42,7 +42,7 @@ pub struct Request {
     /// As sent: percent-encoded, with the query.
     pub path: String,
     pub status: u16,
-    /// Bytes of the body that were handed to the network.
+    /// Bytes of the body; none where it could not be sent.
     pub bytes: u64,
 }
 
@@ -146,7 +146,7 @@ impl Server {
         lock(&self.shared.overrides).remove(path);
     }
 
-    /// All requests answered so far, in the order in which they were finished.
+    /// All requests so far, in the order in which they were answered.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.shared.requests).clone()
@@ -297,15 +297,24 @@ impl Shared {
         if answer.etag.is_some() && answer.etag == head.if_none_match {
             answer.status = 304;
         }
-        let result = send(stream, &mut answer, &head.method);
-        let bytes = *result.as_ref().unwrap_or(&0);
+        let has_body = head.method != "HEAD" && answer.status != 304;
+        // Before it is sent: a client may have all of it, and ask for the requests, before this thread
+        // goes on.
         lock(&self.requests).push(Request {
-            method: head.method,
-            path: head.target,
+            method: head.method.clone(),
+            path: head.target.clone(),
             status: answer.status,
-            bytes,
+            bytes: if has_body { answer.length } else { 0 },
         });
-        result.map(drop)
+        let result = send(stream, &mut answer, &head.method);
+        if result.is_err() {
+            let mut requests = lock(&self.requests);
+            let failed = requests.iter_mut().rfind(|one| one.path == head.target);
+            if let Some(failed) = failed {
+                failed.bytes = 0;
+            }
+        }
+        result
     }
 
     fn answer(&self, target: &str) -> Answer {
@@ -396,7 +405,7 @@ fn read_head(stream: &mut impl Read) -> io::Result<Option<Head>> {
 }
 
 /// The number of bytes of the body that were sent.
-fn send(stream: &mut impl Write, answer: &mut Answer, method: &str) -> io::Result<u64> {
+fn send(stream: &mut impl Write, answer: &mut Answer, method: &str) -> io::Result<()> {
     let reason = match answer.status {
         200 => "OK",
         304 => "Not Modified",
@@ -417,11 +426,11 @@ fn send(stream: &mut impl Write, answer: &mut Answer, method: &str) -> io::Resul
     }
     stream.write_all(b"\r\n")?;
     if method == "HEAD" || answer.status == 304 {
-        return Ok(0);
+        return Ok(());
     }
     match &mut answer.body {
-        Body::Bytes(bytes) => stream.write_all(bytes).map(|()| answer.length),
-        Body::File(file) => io::copy(&mut file.take(answer.length), stream),
+        Body::Bytes(bytes) => stream.write_all(bytes),
+        Body::File(file) => io::copy(&mut file.take(answer.length), stream).map(drop),
     }
 }
 

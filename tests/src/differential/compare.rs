@@ -85,7 +85,7 @@ const PERMITTED: [Permitted; 8] = [
 ];
 
 /// With `MIXPACK_SLIM=none`, what Hex has fetched in this very build ships. Nothing reads it at run time.
-const FETCHED: &str = ".hex/packages";
+const FETCHED: &str = ".hex";
 
 fn is(file: &str, extension: &str) -> bool {
     Path::new(file)
