@@ -10,15 +10,15 @@ use whole_builds::differential::{Api, check, replay};
 const STEPS: [&str; 10] = [
     // The digest of the app's files, of which the assets are made.
     r#"[{"Write": {"slot": 14, "variant": 1}}]"#,
+    // Variables in the key of assets; dependencies that read a variable, and the path that they are
+    // compiled at.
+    r#"[{"Variable": {"variable": "ApiUrl", "value": 1}},
+        {"Variable": {"variable": "KnobsRegion", "value": 1}}]"#,
     // Executables that packages fetch, and leave in `_build`.
     r#"[{"Write": {"slot": 0, "variant": 1}}, {"Write": {"slot": 12, "variant": 0}},
         {"Dependency": {"dependency": "Esbuild", "second": true}}]"#,
     // Times of source files of the same size.
     r#"[{"Write": {"slot": 0, "variant": 2}}]"#,
-    // Variables in the key of assets; dependencies that read a variable, and the path that they are
-    // compiled at.
-    r#"[{"Variable": {"variable": "ApiUrl", "value": 1}},
-        {"Variable": {"variable": "KnobsRegion", "value": 1}}]"#,
     // Files that are not digested; the lockfile in the key of node_modules.
     r#"[{"Remove": {"slot": 12}}, {"Setting": "OldEsbuild"}]"#,
     // Switches of the compiler in the key of `_build`.
