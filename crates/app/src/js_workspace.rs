@@ -1,5 +1,5 @@
-//! JavaScript workspaces: a `package.json` or `pnpm-workspace.yaml` that names the folder of the
-//! assets as a member has the lockfile of all members beside it, and packages are installed there.
+//! JavaScript workspaces: a `package.json` or `pnpm-workspace.yaml` names the directory of the assets as
+//! a member. The lockfile of all members is at its root, and packages are installed there.
 
 use crate::facts::{JsPackage, join};
 use crate::package_json::PackageJson;
@@ -55,7 +55,7 @@ impl Workspace {
         let locked = root.lockfiles.first();
         let manager = locked.map(|name| Manager::of_lockfile(name));
         let manager = manager.or_else(|| root.named_manager());
-        // pnpm goes by its own file alone, and no other reads that.
+        // Only pnpm reads `pnpm-workspace.yaml`, and it reads nothing else.
         let by_pnpm = manager.map_or(pnpm_workspace.is_some(), |named| named == Manager::Pnpm);
         let (patterns, file) = if by_pnpm {
             (packages_of_yaml(pnpm_workspace?), OF_PNPM)

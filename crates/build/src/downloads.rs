@@ -6,6 +6,7 @@ use crate::store::Store;
 use crate::tree::{self, TreeError};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
 
 /// The download caches of npm, yarn, pnpm and bun.
@@ -15,6 +16,21 @@ use tempfile::TempDir;
 pub(crate) struct Downloads<'a> {
     store: &'a dyn Store,
     for_once: Option<TempDir>,
+    folders: Mutex<Vec<PathBuf>>,
+}
+
+/// What npm up to version 6 has to be allowed to write when it fails. It may hold addresses with
+/// credentials, of packages for example.
+const LOGS: &str = "_logs";
+
+impl Drop for Downloads<'_> {
+    fn drop(&mut self) {
+        let folders = self.folders.get_mut();
+        for folder in folders.unwrap_or_else(PoisonError::into_inner) {
+            // Nobody is left to be told.
+            let _ = tree::remove(&folder.join(LOGS));
+        }
+    }
 }
 
 impl<'a> Downloads<'a> {
@@ -29,13 +45,20 @@ impl<'a> Downloads<'a> {
         } else {
             None
         };
-        Ok(Self { store, for_once })
+        Ok(Self {
+            store,
+            for_once,
+            folders: Mutex::default(),
+        })
     }
 
     /// The folder for one of them.
     pub(crate) fn folder(&self, name: &str) -> Result<PathBuf, TreeError> {
         let lasting = self.store.scratch(name)?;
         let Some(for_once) = &self.for_once else {
+            let lock = self.folders.lock();
+            let mut folders = lock.unwrap_or_else(PoisonError::into_inner);
+            folders.push(lasting.clone());
             return Ok(lasting);
         };
         tree::remove(&lasting)?;
@@ -49,6 +72,19 @@ impl<'a> Downloads<'a> {
 mod tests {
     use super::*;
     use crate::store::CacheDir;
+
+    #[test]
+    fn logs_of_npm_leave_nothing_in_the_cache() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CacheDir::open(dir.path()).unwrap();
+        let downloads = Downloads::of(&store, &Env::new()).unwrap();
+        let npm = downloads.folder("npm").unwrap();
+        fs::create_dir(npm.join(LOGS)).unwrap();
+        fs::write(npm.join("_logs/debug.log"), "https://me:secret@npm.example").unwrap();
+        fs::write(npm.join("index"), "kept").unwrap();
+        drop(downloads);
+        assert!(!npm.join(LOGS).exists() && npm.join("index").exists());
+    }
 
     #[test]
     fn a_registry_with_credentials_leaves_nothing_in_the_cache() {
