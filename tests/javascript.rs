@@ -540,3 +540,67 @@ fn one_install_serves_two_phoenix_apps_of_an_umbrella() {
         again.log()
     );
 }
+
+#[test]
+fn a_hook_that_installs_and_builds_does_both_once() {
+    let app = App::fixture("phoenix-npm");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    // As Livebook has it: the hook runs an alias, and the alias all that the assets need.
+    app.edit(
+        "mix.exs",
+        "defp aliases do\n    [",
+        "defp aliases do\n    [\n      \"assets.setup\": [\"cmd --cd assets npm ci\", \"cmd --cd assets npm run deploy\"],",
+    );
+    app.edit(
+        "assets/package.json",
+        "\"deploy\": \"",
+        "\"deploy\": \"echo >> built && ",
+    );
+    app.write(
+        "elixir_buildpack.config",
+        "erlang_version=27\nelixir_version=1.18\nhook_post_compile='mix assets.setup'\n",
+    );
+    for second in [false, true] {
+        let deploy = app.deploy();
+        assert!(script(&deploy, "").contains("second") == second);
+        let built = fs::read_to_string(deploy.slug.join("assets/built")).unwrap();
+        assert_eq!(built.lines().count(), 1);
+        lacks(&deploy, "$ npm ci");
+        holds(
+            &deploy,
+            "left to hook_post_compile, which does that in assets",
+        );
+        holds(
+            &deploy,
+            "assets: only digested (hook_post_compile builds them: assets/package.json has a script `deploy`)",
+        );
+        assert_eq!(modules(&deploy), Vec::<String>::new());
+        app.edit(
+            "assets/js/app.js",
+            "import",
+            "console.log(\"second\")\nimport",
+        );
+    }
+}
+
+#[test]
+fn packages_that_nothing_uses_may_fail_to_install() {
+    let app = App::fixture("plain-otp");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.write(
+        "assets/package.json",
+        r#"{"devDependencies": {"a-package-nobody-has-published": "1.0.0"}}"#,
+    );
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(
+        &deploy,
+        "installing the packages of assets failed; the build goes on, since nothing builds or runs with them",
+    );
+    // Whoever speaks of them needs them.
+    app.write(
+        "lib/rendered.ex",
+        "defmodule Rendered do\n  def path, do: \"assets/node_modules/a/b.js\"\nend\n",
+    );
+    assert!(!app.deploy().succeeded);
+}

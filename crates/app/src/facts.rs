@@ -138,6 +138,8 @@ pub struct Facts {
     /// The version of Phoenix there, where it comes from hex.pm.
     pub phoenix_version: Option<String>,
     pub has_lock: bool,
+    /// The text of the app's `config/config.exs`.
+    pub config_exs: Option<String>,
     /// `mix.lock` names Distillery, and there is a file that defines its releases.
     pub has_distillery: bool,
     /// What `mix.lock` locks.
@@ -278,6 +280,7 @@ pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts,
             .as_deref()
             .and_then(|lock| locked_version(lock, "phoenix")),
         has_lock: lock.is_some(),
+        config_exs: in_any_encoding(dir, &join(app, "config/config.exs"))?.map(|(text, _)| text),
         has_distillery: lock
             .as_deref()
             .is_some_and(|lock| lock_holds(lock, "distillery"))

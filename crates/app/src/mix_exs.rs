@@ -20,6 +20,8 @@ pub struct MixExs {
     pub phoenix: bool,
     /// An alias named `assets.deploy`.
     pub assets_deploy: bool,
+    /// The code without comments.
+    code: String,
     /// The first name under `releases:`.
     pub release: Option<String>,
 }
@@ -44,7 +46,34 @@ impl MixExs {
             phoenix: squeezed(&joined).contains("{:phoenix,"),
             assets_deploy: joined.contains("\"assets.deploy\""),
             release: release_name(&joined),
+            code: joined,
         }
+    }
+
+    /// Whether compiling the project may need JavaScript packages: it has compilers of its own, or
+    /// speaks of them.
+    pub(crate) fn may_use_packages(&self) -> bool {
+        let words = ["compilers:", "npm", "yarn", "bun", "node", "assets"];
+        words.iter().any(|word| self.code.contains(word))
+    }
+
+    /// What an alias runs, where it is one string or a list of nothing but strings.
+    pub(crate) fn alias(&self, name: &str) -> Option<Vec<String>> {
+        let quoted = keyword(&self.code, &format!("\"{name}\":"));
+        let value = quoted.or_else(|| keyword(&self.code, &format!("{name}:")))?;
+        let Some(list) = value.strip_prefix('[') else {
+            return Some(vec![string(value)?]);
+        };
+        let (list, _) = list.split_once(']')?;
+        let lines = list
+            .split(',')
+            .map(str::trim)
+            .filter(|line| !line.is_empty());
+        let plain = |line: &str| {
+            let text = line.strip_prefix('"')?.strip_suffix('"')?;
+            (!text.contains(['"', '\\', '#'])).then(|| text.to_owned())
+        };
+        lines.map(plain).collect()
     }
 }
 

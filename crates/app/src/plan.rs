@@ -4,6 +4,7 @@ mod assets;
 mod choice;
 mod erlang_and_elixir;
 mod error;
+mod hook_commands;
 mod install;
 mod node;
 mod phoenix;
@@ -144,12 +145,10 @@ impl Plan {
         self.steps.iter().any(|planned| planned.name == step)
     }
 
-    /// Why the assets of a Phoenix app are digested and not built, for each such app.
-    pub fn unbuilt_assets(&self) -> impl Iterator<Item = &str> {
+    /// The assets that the build makes: those of each Phoenix app.
+    pub fn built_assets(&self) -> impl Iterator<Item = &Assets> {
         let is_planned = self.steps.iter().any(|step| step.name == StepName::Assets);
-        let assets = self.assets.iter().filter(move |_| is_planned);
-        let unbuilt = assets.filter(|assets| assets.build == AssetBuild::Nothing);
-        unbuilt.map(|assets| assets.why.as_str())
+        self.assets.iter().filter(move |_| is_planned)
     }
 
     /// Erlang, Elixir, and Node where it is needed.

@@ -27,6 +27,30 @@ pub struct Hooks {
     pub post_compile: Option<Asked>,
 }
 
+impl Hooks {
+    /// Whether there is one at all.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        let Self {
+            pre_compile,
+            hook_pre_fetch_dependencies,
+            hook_pre_compile,
+            hook_compile,
+            hook_post_compile,
+            post_compile,
+        } = self;
+        let hooks = [
+            pre_compile,
+            hook_pre_fetch_dependencies,
+            hook_pre_compile,
+            hook_compile,
+            hook_post_compile,
+            post_compile,
+        ];
+        hooks.into_iter().any(Option::is_some)
+    }
+}
+
 /// What the user asks for, with its places.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {

@@ -12,7 +12,7 @@ use crate::store::Store;
 use crate::upstream_lists::UpstreamLists;
 use app::app_dir;
 use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts};
-use app::plan::{self, LastBuild, Lists, Plan};
+use app::plan::{self, AssetBuild, LastBuild, Lists, Plan};
 use app::{Asked, Origin, Settings, lifecycle, mistyped};
 use fetch::{Client, Observer};
 use std::path::{Path, PathBuf};
@@ -201,8 +201,10 @@ pub fn show(step: &StepLog<'_>, plan: &Plan) {
             "assets: skipped, also Node and the digest ({why})"
         ));
     }
-    for why in plan.unbuilt_assets() {
-        step.detail(&format!("assets: only digested ({why})"));
+    for assets in plan.built_assets() {
+        if assets.build == AssetBuild::Nothing {
+            step.detail(&format!("assets: only digested ({})", assets.why));
+        }
     }
     if let Some(why) = &plan.release_why {
         step.detail(&format!("release: {why}"));

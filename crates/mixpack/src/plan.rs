@@ -156,8 +156,8 @@ fn settings(plan: &Plan) -> String {
     if let Some(why) = &plan.release_why {
         rows.push(row("release", why.clone(), &plan.release.to_string()));
     }
-    for why in plan.unbuilt_assets() {
-        rows.push(row("assets", why.to_owned(), "only digested"));
+    for assets in plan.built_assets() {
+        rows.push(row("assets", assets.why.clone(), &assets.built_by()));
     }
     let set = plan.set.iter();
     let others = set.filter(|(name, _)| !VERSIONS.contains(&name.as_str()));

@@ -1,9 +1,10 @@
 //! The Phoenix apps, where the sources of their assets are, and what builds those.
 
+use super::hook_commands;
 use super::install::install;
 use super::{Install, PlanError};
 use crate::facts::{ConfigFile, Facts, join, path_from};
-use crate::package_manager::NpmOf;
+use crate::package_manager::{Manager, NpmOf};
 use crate::settings::Settings;
 use serde::Serialize;
 
@@ -29,6 +30,13 @@ pub struct Assets {
     /// Where its asset sources are.
     pub assets_dir: String,
     pub install: Option<Install>,
+    /// The hook after compile installs the packages, and builds what is built of them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub left_to_hook: bool,
+    /// Something may use the packages. Else they are installed all the same, and the build goes on
+    /// where that fails.
+    #[serde(skip)]
+    pub is_needed: bool,
     /// There is a `bower.json` beside them.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub bower: bool,
@@ -37,6 +45,21 @@ pub struct Assets {
 }
 
 impl Assets {
+    /// The command that builds them, for people.
+    #[must_use]
+    pub fn built_by(&self) -> String {
+        match &self.build {
+            AssetBuild::CustomScript { path } => path.clone(),
+            AssetBuild::Script { name } => {
+                let install = self.install.as_ref();
+                let manager = install.map_or(Manager::Npm, |install| install.manager.manager);
+                manager.run(name).join(" ")
+            }
+            AssetBuild::MixAlias => "mix assets.deploy".to_owned(),
+            AssetBuild::Nothing => "only digested".to_owned(),
+        }
+    }
+
     /// Every `node_modules` that installing its packages may fill, and what yarn's Plug'n'Play has
     /// instead of it.
     #[must_use]
@@ -69,6 +92,20 @@ pub fn needs_node(facts: &Facts, settings: &Settings) -> bool {
         dirs.iter()
             .any(|(_, assets)| facts.package_in(assets).is_some() || facts.has_bower(assets))
     })
+}
+
+/// Whether anything of the build or of the running app may use the packages of an asset folder. A
+/// `package.json` may be there for a linter alone; the Elixir buildpack never looked at it.
+fn uses_packages(facts: &Facts, settings: &Settings, phoenix_dir: &str, assets_dir: &str) -> bool {
+    facts.static_config != ConfigFile::Missing
+        || settings.hooks.any()
+        || facts.has_bower(assets_dir)
+        || facts.node_use.is_some()
+        || facts
+            .projects
+            .iter()
+            .any(|project| project.guess.may_use_packages())
+        || asset_build(facts, phoenix_dir, assets_dir).0 != AssetBuild::Nothing
 }
 
 /// The Phoenix apps and their asset folders; none where another buildpack builds the assets.
@@ -144,16 +181,37 @@ pub(super) fn assets(
     settings: &Settings,
     npm: NpmOf<'_>,
 ) -> Result<Vec<Assets>, PlanError> {
+    let hook = hook_commands::after_compile(facts, settings);
     asset_dirs(facts, settings)?
         .into_iter()
         .map(|(phoenix_dir, assets_dir)| {
+            let is_needed = uses_packages(facts, settings, &phoenix_dir, &assets_dir);
             let install = match facts.package_in(&assets_dir) {
                 Some(package) => Some(install(package, settings, npm)?),
                 None => None,
             };
-            let (build, why) = asset_build(facts, &phoenix_dir, &assets_dir);
+            let (mut build, mut why) = asset_build(facts, &phoenix_dir, &assets_dir);
+            let manager = install.as_ref().map(|install| install.manager.manager);
+            let manager = manager.unwrap_or(Manager::Npm);
+            let built = hook.iter().any(|ran| match &build {
+                AssetBuild::Script { name } => ran.runs(manager, &assets_dir, name),
+                AssetBuild::MixAlias => ran.is_task("assets.deploy", &phoenix_dir),
+                AssetBuild::CustomScript { .. } | AssetBuild::Nothing => false,
+            });
+            if built {
+                why = format!("hook_post_compile builds them: {why}");
+                build = AssetBuild::Nothing;
+            }
+            let bower = facts.has_bower(&assets_dir);
+            let left_to_hook = build == AssetBuild::Nothing
+                && !bower
+                && install.as_ref().is_some_and(|install| {
+                    hook.iter().any(|ran| ran.installs(manager, &install.dir))
+                });
             Ok(Assets {
-                bower: facts.has_bower(&assets_dir),
+                left_to_hook,
+                is_needed,
+                bower,
                 phoenix_dir,
                 assets_dir,
                 install,

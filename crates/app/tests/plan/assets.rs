@@ -360,3 +360,119 @@ fn skipped_assets_take_node_and_the_digest_with_them() {
     );
     assert_eq!(skipped(&key("false").file(".buildpacks", two)), None);
 }
+
+/// What is left to build and to install, with a hook after compile.
+#[track_caller]
+fn left(hook: &str, more: &[(&str, &str)]) -> (bool, bool) {
+    let package = r#"{"scripts": {"build": "vite build"}}"#;
+    let config = format!("hook_post_compile='{hook}'\n");
+    let mix = "[app: :shop, aliases: [setup: [\"deps.get\", \"assets.setup\"],\n\
+               \"assets.setup\": [\"bun.install --if-missing\", \"bun assets install\", \"assets.build\"],\n\
+               \"assets.build\": [\"bun assets run build\"], # all\n\
+               \"assets.npm\": [\"cmd --cd assets npm ci\", \"cmd --cd assets npm run build\"],\n\
+               \"assets.code\": [\"cmd --cd assets npm ci\", &build/1],\n\
+               \"assets.one\": \"cmd npm run build --prefix assets\"]]";
+    let bun = "config :bun,\n  assets: [args: ~w(), cd: Path.expand(\"../assets\", __DIR__)]\n";
+    let mut files = vec![
+        ("mix.exs", mix),
+        ("assets/package.json", package),
+        ("config/config.exs", bun),
+        (ELIXIR_CONFIG, &*config),
+    ];
+    files.extend(more);
+    let assets = case(&files).planned().assets.remove(0);
+    (assets.build != AssetBuild::Nothing, !assets.left_to_hook)
+}
+
+#[test]
+fn what_the_hook_after_compile_surely_does_is_left_to_it() {
+    let npm = |hook: &str| left(hook, &[]);
+    let bun = |hook: &str| left(hook, &[("assets/bun.lock", "{}")]);
+    let yarn = |hook: &str| left(hook, &[("assets/yarn.lock", "")]);
+    for hook in [
+        "cd assets && npm ci && npm run build",
+        "eval cd ./assets && npm install --no-audit && npm run build && cd .. && mix phx.digest",
+        "npm --prefix assets ci && npm run build --prefix=assets && rm -rf assets/node_modules",
+        "mix assets.npm",
+    ] {
+        assert_eq!(npm(hook), (false, false), "{hook}");
+    }
+    assert_eq!(bun("mix assets.setup"), (false, false));
+    assert_eq!(bun("mix setup"), (false, false));
+    assert_eq!(yarn("cd assets && yarn && yarn build"), (false, false));
+    // Packages that only the script of the hook needs are installed for it.
+    assert_eq!(npm("cd assets && npm run build"), (false, true));
+    assert_eq!(npm("mix assets.one"), (false, true));
+}
+
+#[test]
+fn what_the_hook_after_compile_may_not_do_is_done() {
+    let both = (true, true);
+    for hook in [
+        "cd assets && npm ci",
+        "cd assets && npm ci && npm run build:admin",
+        "cd assets && npm ci && npm run build -- --mode development",
+        "cd assets && npm ci; npm run build",
+        "cd assets && npm ci || npm run build",
+        "cd assets && npm ci && (npm run build)",
+        "cd assets && npm ci & npm run build",
+        "cd \"$DIR\" && npm ci && npm run build",
+        "cd other && npm ci && npm run build",
+        "exit 0 && cd assets && npm ci && npm run build",
+        "cd assets && yarn && yarn build",
+        "echo npm run build",
+        "mix assets.code",
+        "mix assets.setup --force",
+        "mix assets.setup",
+    ] {
+        assert_eq!(left(hook, &[]), both, "{hook}");
+    }
+    // Of a production install the build may miss packages.
+    let hook = "cd assets && npm ci --omit=dev && npm run build";
+    assert_eq!(left(hook, &[]), (false, true));
+    let deploy = r#"{"scripts": {"build": "b", "deploy": "d"}}"#;
+    let more = [("assets/package.json", deploy)];
+    assert_eq!(left("mix assets.npm", &more), both);
+    // In an umbrella `mix cmd` runs in each app.
+    let hook = "hook_post_compile='mix cmd --cd apps/admin_web/assets npm run build'\n";
+    let package = ("apps/admin_web/assets/package.json", SCRIPTS);
+    let plan = umbrella(&[(ELIXIR_CONFIG, hook), package]).planned();
+    assert_ne!(plan.assets[0].build, AssetBuild::Nothing);
+    let bun = [
+        ("assets/bun.lock", "{}"),
+        (
+            "config/config.exs",
+            "config :bun, assets: [args: ~w(--cwd=js), cd: Path.expand(\"../assets\", __DIR__)]",
+        ),
+    ];
+    assert_eq!(left("mix assets.setup", &bun), both);
+}
+
+#[test]
+fn packages_are_needed_unless_nothing_speaks_of_them() {
+    let needed = |files: &[(&str, &str)]| case(files).planned().assets[0].is_needed;
+    let lint = (
+        "assets/package.json",
+        r#"{"scripts": {"lint": "eslint ."}}"#,
+    );
+    let plain = ("mix.exs", "[app: :shop]");
+    assert!(!needed(&[plain, lint]));
+    for file in [
+        (
+            "mix.exs",
+            "[app: :shop, compilers: [:front] ++ Mix.compilers()]",
+        ),
+        (ELIXIR_CONFIG, "hook_pre_compile='true'\n"),
+        (STATIC_CONFIG, ""),
+        ("assets/bower.json", "{}"),
+        ("assets/package.json", SCRIPTS),
+        ("lib/shop.ex", "@path \"assets/node_modules/a/b.json\""),
+        ("Procfile", "web: npx serve"),
+    ] {
+        let files: Vec<_> = [plain, lint]
+            .into_iter()
+            .filter(|(name, _)| *name != file.0)
+            .collect();
+        assert!(needed(&[files, vec![file]].concat()), "{file:?}");
+    }
+}

@@ -49,8 +49,26 @@ impl Build<'_> {
         for assets in &self.plan.assets {
             // Several may be members of one workspace.
             let install = assets.install.as_ref();
+            if assets.left_to_hook {
+                let dir = &assets.assets_dir;
+                log.detail(&format!(
+                    "left to hook_post_compile, which does that in {dir}"
+                ));
+                kept = false;
+                continue;
+            }
             if let Some(install) = install.filter(|install| installed.insert(&install.dir)) {
-                kept &= self.install(install, known.as_ref(), &log)?;
+                kept &= match self.install(install, known.as_ref(), &log) {
+                    Err(Error::Command { .. }) if !self.is_needed(install) => {
+                        log.warning(&format!(
+                            "installing the packages of {} failed; the build goes on, since nothing \
+                             builds or runs with them",
+                            install.dir
+                        ));
+                        false
+                    }
+                    result => result?,
+                };
             }
             if assets.bower {
                 let before = self.entries()?;
@@ -69,6 +87,15 @@ impl Build<'_> {
         // Each step's block is whole.
         drop(log);
         self.installs_ended()
+    }
+
+    /// Whether something may use the packages of an install.
+    fn is_needed(&self, install: &Install) -> bool {
+        let mut assets = self.plan.assets.iter();
+        assets.any(|assets| {
+            let same = assets.install.as_ref();
+            assets.is_needed && same.is_some_and(|same| same.dir == install.dir)
+        })
     }
 
     /// Whether a package manager writes a file for itself: those that are installed need none of it.

@@ -1,0 +1,179 @@
+//! What the hook after compile has surely run once it has succeeded, as far as its text tells.
+//!
+//! Some apps install JavaScript packages and build their assets in that hook. What it does need not
+//! be done twice. This reads only what leaves no doubt: commands that are joined by `&&`, and mix
+//! aliases that are lists of strings. Anything else counts as not run.
+
+use crate::facts::{Facts, path_from};
+use crate::package_manager::Manager;
+use crate::settings::Settings;
+
+/// How deep aliases may name aliases.
+const DEEPEST: usize = 8;
+
+/// What a shell does more with than to separate words.
+const SPECIAL: [char; 12] = [';', '|', '<', '>', '$', '`', '(', ')', '{', '}', '\n', '!'];
+
+/// Flags of package managers that change neither what is installed nor what is built.
+const HARMLESS: [&str; 10] = [
+    "--frozen-lockfile",
+    "--immutable",
+    "--include=dev",
+    "--no-audit",
+    "--no-fund",
+    "--no-progress",
+    "--prefer-offline",
+    "--progress=false",
+    "--quiet",
+    "--silent",
+];
+
+/// A command, and the folder it ran in, relative to the top of the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Command {
+    dir: String,
+    words: Vec<String>,
+}
+
+/// The commands of `hook_post_compile`.
+pub(super) fn after_compile(facts: &Facts, settings: &Settings) -> Vec<Command> {
+    let hook = settings.hooks.hook_post_compile.as_ref();
+    hook.map_or_else(Vec::new, |hook| commands(facts, &hook.value))
+}
+
+impl Command {
+    /// Whether it installed the packages of a folder.
+    pub(super) fn installs(&self, manager: Manager, dir: &str) -> bool {
+        let is_install = |words: &[&str]| match words {
+            [] => manager == Manager::Yarn,
+            [word] => ["install", "i", "ci"].contains(word),
+            _ => false,
+        };
+        self.arguments_in(manager, dir)
+            .is_some_and(|words| is_install(&words))
+    }
+
+    /// Whether it ran a script of the `package.json` of a folder.
+    pub(super) fn runs(&self, manager: Manager, dir: &str, script: &str) -> bool {
+        let is_script = |words: &[&str]| match words {
+            [name] => *name == script && matches!(manager, Manager::Yarn | Manager::Pnpm),
+            ["run" | "run-script", name] => *name == script,
+            _ => false,
+        };
+        self.arguments_in(manager, dir)
+            .is_some_and(|words| is_script(&words))
+    }
+
+    /// Whether it ran `mix TASK`.
+    pub(super) fn is_task(&self, task: &str, dir: &str) -> bool {
+        self.dir == dir && self.words == ["mix", task]
+    }
+
+    /// What the package manager was told to do in a folder.
+    fn arguments_in(&self, manager: Manager, dir: &str) -> Option<Vec<&str>> {
+        let (program, rest) = self.words.split_first()?;
+        if program != manager.as_str() {
+            return None;
+        }
+        let mut folder = self.dir.clone();
+        let mut arguments = Vec::new();
+        let mut rest = rest.iter().map(String::as_str);
+        while let Some(word) = rest.next() {
+            let (flag, value) = word
+                .split_once('=')
+                .map_or((word, None), |(flag, value)| (flag, Some(value)));
+            if ["--prefix", "--cwd", "--dir", "-C"].contains(&flag) {
+                folder = path_from(&folder, value.or_else(|| rest.next())?);
+            } else if !HARMLESS.contains(&word) {
+                arguments.push(word);
+            }
+        }
+        (folder == dir).then_some(arguments)
+    }
+}
+
+/// The commands of a line of shell, each of which ran if the line succeeded.
+fn commands(facts: &Facts, line: &str) -> Vec<Command> {
+    if line.trim().contains(SPECIAL) || line.replace("&&", "").contains('&') {
+        return Vec::new();
+    }
+    let Ok(words) = shell_words::split(line) else {
+        return Vec::new();
+    };
+    let mut dir = facts.app_dir.value.clone();
+    let mut found = Vec::new();
+    for command in words.split(|word| word == "&&") {
+        let command = match command.split_first() {
+            Some((first, rest)) if first == "eval" => rest,
+            _ => command,
+        };
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        match words[..] {
+            // From here on it is unknown where, or whether at all.
+            ["cd", to] if !to.starts_with(['/', '~', '-']) => dir = path_from(&dir, to),
+            ["cd" | "exit" | "exec" | "return", ..] => break,
+            ["mix", task, ref arguments @ ..] => {
+                mix(
+                    facts,
+                    &dir,
+                    &[&[task], arguments].concat(),
+                    DEEPEST,
+                    &mut found,
+                );
+            }
+            _ => found.push(Command {
+                dir: dir.clone(),
+                words: command.to_vec(),
+            }),
+        }
+    }
+    found
+}
+
+/// A mix task, and what it runs where it is an alias.
+fn mix(facts: &Facts, dir: &str, words: &[&str], deeper: usize, found: &mut Vec<Command>) {
+    let mut push = |dir: String, words: &[&str]| {
+        let words = words.iter().map(|&word| word.to_owned()).collect();
+        found.push(Command { dir, words });
+    };
+    push(dir.to_owned(), &[&["mix"], words].concat());
+    let Some(project) = facts.projects.iter().find(|project| project.dir == dir) else {
+        return;
+    };
+    match *words {
+        // In an umbrella it runs in each app.
+        ["cmd", ref command @ ..] if project.guess.apps_path.is_none() => match *command {
+            ["--cd", to, ref command @ ..] => push(path_from(dir, to), command),
+            ref command => push(dir.to_owned(), command),
+        },
+        ["bun", profile, ref arguments @ ..] => {
+            if let Some(to) = bun_folder(facts.config_exs.as_deref(), profile) {
+                push(to, &[&["bun"], arguments].concat());
+            }
+        }
+        [task] if deeper > 0 => {
+            let aliases = project.guess.alias(task).unwrap_or_default();
+            // An alias that names itself means the task.
+            for line in aliases.iter().filter(|line| *line != task) {
+                let Ok(words) = shell_words::split(line) else {
+                    continue;
+                };
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                mix(facts, dir, &words, deeper - 1, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The folder of a profile of the package bun, where `config/config.exs` has it without arguments of
+/// its own: `assets: [args: ~w(), cd: Path.expand("../assets", __DIR__)]`.
+fn bun_folder(config: Option<&str>, profile: &str) -> Option<String> {
+    let (_, rest) = config?.split_once(&format!(" {profile}: ["))?;
+    let (entry, _) = rest.split_once("__DIR__)")?;
+    let entry: String = entry.split_whitespace().collect();
+    let to = entry
+        .strip_prefix("args:~w(),cd:Path.expand(\"")
+        .or_else(|| entry.strip_prefix("args:[],cd:Path.expand(\""))?;
+    Some(path_from("config", to.strip_suffix("\",")?))
+}
