@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
-use whole_builds::{App, npm_registry, size};
+use whole_builds::{App, holds, lacks, npm_registry, size};
 
 /// Files below `root` whose names end so.
 fn ending(root: &Path, end: &str) -> Vec<PathBuf> {
@@ -102,6 +102,29 @@ fn a_git_dependency_starts_with_and_without_git_and_has_no_history() {
     let without = dyno.without("/usr/bin/git");
     without
         .one_off("bash -c \"! git --version 2>/dev/null && mix run --no-start -e 'IO.puts(1)'\"");
+}
+
+#[test]
+fn what_the_procfile_starts_and_is_not_there_is_warned_of() {
+    let app = App::fixture("no-deps");
+    app.write(
+        "Procfile",
+        "web: bin/server\nclock: ./script/clock\nworker: bin/worker\nrelease: MIX_ENV=dev mix help\n",
+    );
+    app.write("script/clock", "true");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    for warning in [
+        "The Procfile's web starts bin/server, which is not there.",
+        "release=true in elixir_buildpack.config has a release built.",
+        "The Procfile's clock starts ./script/clock, which is not executable.",
+        "The Procfile's worker starts bin/worker, which is not there.",
+        "Procfile: release sets MIX_ENV=dev, and the build compiles for prod",
+    ] {
+        holds(&deploy, warning);
+    }
+    app.write("Procfile", "web: mix run --no-halt\nclock: sh script/clock\n");
+    lacks(&app.deploy(), "The Procfile's");
 }
 
 #[test]

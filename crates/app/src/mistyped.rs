@@ -42,14 +42,26 @@ pub fn warnings<'a>(
         (!known).then(near)?.filter(|near| !is_set(near))
     };
     let mut warnings = Vec::new();
-    for (path, file) in [
-        (&facts.elixir_config_path, &facts.elixir_config),
-        (&facts.static_config_path, &facts.static_config),
+    let (elixir, statics) = (&facts.elixir_config_path, &facts.static_config_path);
+    let (elixir_keys, static_keys) = (
+        settings::ELIXIR_KEYS.as_slice(),
+        settings::STATIC_KEYS.as_slice(),
+    );
+    for (path, file, other, of_other) in [
+        (elixir, &facts.elixir_config, statics, static_keys),
+        (statics, &facts.static_config, elixir, elixir_keys),
     ] {
         let ConfigFile::Values(lines) = file else {
             continue;
         };
         for line in lines {
+            if of_other.contains(&line.name.as_str()) {
+                let origin = crate::Origin::file(path, line.line);
+                warnings.push(format!(
+                    "{origin}: {} means nothing here; it is a setting of {other}",
+                    line.name
+                ));
+            }
             if let Some(near) = meant(&line.name, &keys) {
                 let origin = crate::Origin::file(path, line.line);
                 let name = &line.name;

@@ -43,7 +43,7 @@ use versions::elixir::ElixirBuild;
 use versions::node::NodeVersion;
 use versions::otp::OtpBuild;
 use versions::target::Target;
-use warnings::{assets_path_without_package, warnings_about};
+use warnings::{assets_path_without_package, other_mix_envs, warnings_about};
 
 /// Everything that a build is going to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -220,6 +220,7 @@ pub fn plan(
     ));
     warnings.extend(assets_path_without_package(settings, &assets));
     warnings.extend(more_than_the_release(release, slim, calls_mix));
+    warnings.extend(other_mix_envs(facts, &mix_env.value, release));
     let (phoenix_ex, ignored) = phoenix_ex(facts, settings);
     warnings.extend(ignored);
     Ok(Plan {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The process types of a `Procfile`, in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -40,6 +41,54 @@ impl Procfile {
         });
         found.map(|(name, _)| name.as_str())
     }
+
+    /// The files of the app that process types start first, relative to the app, by type: only where
+    /// a line leaves no doubt.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.0.iter().filter_map(|(name, line)| {
+            let (_, words) = first_command(line);
+            let file = words.into_iter().next()?;
+            let is_plain = |c: char| c.is_alphanumeric() || "._-/".contains(c);
+            let is_path = file.contains('/') && !file.starts_with('/') && !file.contains("..");
+            (is_path && file.chars().all(is_plain)).then(|| (name.as_str(), Path::new(file)))
+        })
+    }
+
+    /// The process types that set `MIX_ENV` to something else before they call mix, with what they
+    /// set.
+    pub fn other_mix_envs(&self, mix_env: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(move |(name, line)| {
+            let (assignments, words) = first_command(line);
+            let mut values = assignments
+                .into_iter()
+                .filter_map(|word| word.strip_prefix("MIX_ENV="));
+            let other = values
+                .next_back()
+                .filter(|value| *value != mix_env && !value.contains('$'))?;
+            let calls_mix = words.iter().any(|word| ["mix", "iex"].contains(word));
+            calls_mix.then_some((name.as_str(), other))
+        })
+    }
+}
+
+/// The assignments that a line begins with, and the words of its first command, up to what the shell
+/// takes for itself.
+fn first_command(line: &str) -> (Vec<&str>, Vec<&str>) {
+    let mut words = line
+        .split_whitespace()
+        .skip_while(|word| ["exec", "env"].contains(word))
+        .peekable();
+    let is_assignment = |word: &&str| {
+        let name = word.split_once('=').map_or("", |(name, _)| name);
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let mut assignments = Vec::new();
+    while let Some(word) = words.next_if(is_assignment) {
+        assignments.push(word);
+    }
+    let words = words.skip_while(|word| *word == "exec");
+    let words = words.take_while(|word| !word.contains(['&', ';', '|', '<', '>', '(']));
+    (assignments, words.collect())
 }
 
 #[cfg(test)]
@@ -54,5 +103,54 @@ mod tests {
         assert_eq!(procfile.0["web"], "MIX_ENV=prod mix phx.server");
         assert_eq!(procfile.0["release"], "mix ecto.migrate && echo a:b");
         assert_eq!(procfile.0.len(), 2);
+    }
+
+    #[test]
+    fn the_file_that_a_process_starts_is_known_where_the_line_leaves_no_doubt() {
+        let files = |line: &str| {
+            let procfile = Procfile::parse(&format!("web: {line}"));
+            let mut files = procfile.files().map(|(_, file)| file.to_owned());
+            files.next().map(|file| file.to_string_lossy().into_owned())
+        };
+        let started = |line: &str| files(line).unwrap_or_default();
+        assert_eq!(started("bin/server"), "bin/server");
+        assert_eq!(started("PORT=1 exec ./bin/server -x && b"), "./bin/server");
+        assert_eq!(
+            started("env A=b _build/prod/rel/shop/bin/shop start"),
+            "_build/prod/rel/shop/bin/shop"
+        );
+        for unclear in [
+            "mix phx.server",
+            "$HOME/bin/x",
+            "/usr/bin/env x",
+            "cd rel && bin/x",
+            "bin/$APP",
+            "(bin/x)",
+            "../x/y",
+        ] {
+            assert_eq!(started(unclear), "", "{unclear}");
+        }
+    }
+
+    #[test]
+    fn another_mix_env_before_mix_is_seen() {
+        let other = |line: &str| {
+            let procfile = Procfile::parse(&format!("web: {line}"));
+            let found = procfile.other_mix_envs("prod").next();
+            found.map(|(_, value)| value.to_owned()).unwrap_or_default()
+        };
+        assert_eq!(other("MIX_ENV=staging mix phx.server"), "staging");
+        assert_eq!(
+            other("env MIX_ENV=dev PORT=1 elixir --sname a -S mix run"),
+            "dev"
+        );
+        for same in [
+            "MIX_ENV=prod mix phx.server",
+            "MIX_ENV=$E mix run",
+            "mix run",
+            "MIX_ENV=dev bin/server",
+        ] {
+            assert_eq!(other(same), "", "{same}");
+        }
     }
 }

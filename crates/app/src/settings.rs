@@ -131,7 +131,7 @@ pub(crate) const CONFIG_VARS: [&str; 8] = [
     VERBOSE,
 ];
 
-const ELIXIR_KEYS: [&str; 20] = [
+pub(crate) const ELIXIR_KEYS: [&str; 20] = [
     app_dir::KEY,
     "erlang_version",
     "elixir_version",
@@ -154,7 +154,7 @@ const ELIXIR_KEYS: [&str; 20] = [
     "skip_assets",
 ];
 
-const STATIC_KEYS: [&str; 9] = [
+pub(crate) const STATIC_KEYS: [&str; 9] = [
     "clean_cache",
     "compile",
     "node_version",

@@ -43,6 +43,8 @@ use app::text_file;
 use fetch::Client;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -185,7 +187,34 @@ pub fn run(
     old_caches::reclaim(plan, tests_only, workspace.store, means.log);
     let held = [tree::measure(&workspace.app), workspace.store.measure()];
     summarise(means.log, &built, course, held);
+    warn_of_missing_files(plan, &workspace.app, &built.procfile, means.log);
     Ok(built)
+}
+
+/// Of what the Procfile starts. A later buildpack may still make it.
+fn warn_of_missing_files(plan: &Plan, app: &Path, procfile: &Procfile, log: &Log) {
+    let of_release = [Path::new("_build"), Path::new("bin/server")];
+    for (kind, file) in procfile.files() {
+        let path = file.display();
+        let is_executable = |metadata: Metadata| metadata.permissions().mode() & 0o111 != 0;
+        let (wrong, action) = match app.join(file).metadata().map(is_executable) {
+            Ok(true) => continue,
+            Ok(false) => (
+                "which is not executable",
+                format!("`git update-index --chmod=+x {path}` makes it so."),
+            ),
+            Err(_) if !plan.release && of_release.iter().any(|dir| file.starts_with(dir)) => (
+                "which is not there",
+                "release=true in elixir_buildpack.config has a release built.".to_owned(),
+            ),
+            Err(_) => (
+                "which is not there",
+                "Is it committed?".to_owned(),
+            ),
+        };
+        let cause = format!("The Procfile's {kind} starts {path}, {wrong}.");
+        log.warning(&[cause, action]);
+    }
 }
 
 /// In what the app's code and tools have made. Sources ship as they were pushed.

@@ -93,3 +93,17 @@ fn build_path_outside(facts: &Facts) -> Option<String> {
         asked.origin, asked.value
     ))
 }
+
+/// Processes for which mix would compile the app again, where it can't be told from the outside.
+pub(super) fn other_mix_envs(facts: &Facts, mix_env: &str, release: bool) -> Vec<String> {
+    let procfile = facts.procfile.iter().filter(|_| !release);
+    let others = procfile.flat_map(|procfile| procfile.other_mix_envs(mix_env));
+    let path = &facts.procfile_path;
+    let warning = |(name, other): (&str, &str)| {
+        format!(
+            "{path}: {name} sets MIX_ENV={other}, and the build compiles for {mix_env}: mix compiles everything again \
+             when it starts. The config var MIX_ENV={other} has the build compile for that"
+        )
+    };
+    others.map(warning).collect()
+}

@@ -382,11 +382,11 @@ fn a_name_that_is_nearly_a_setting_is_told_with_its_line_and_other_variables_are
     let case = case(&[
         (
             ELIXIR_CONFIG,
-            "# versions\nelixir_verison=1.18\nhook_post_compiled=\"echo done\"\nexport APP_NAME=shop\n",
+            "# versions\nelixir_verison=1.18\nhook_post_compiled=\"echo done\"\nexport APP_NAME=shop\nnode_version=22\n",
         ),
         (
             STATIC_CONFIG,
-            "clean_cahce=true\ncompile=compile\ncompiler=gcc\n",
+            "clean_cahce=true\ncompile=compile\ncompiler=gcc\nrelease=true\n",
         ),
     ]);
     let (facts, settings) = case.read();
@@ -404,8 +404,10 @@ fn a_name_that_is_nearly_a_setting_is_told_with_its_line_and_other_variables_are
         [
             "elixir_buildpack.config:2: elixir_verison is no setting; did you mean elixir_version?",
             "elixir_buildpack.config:3: hook_post_compiled is no setting; did you mean hook_post_compile?",
+            "elixir_buildpack.config:5: node_version means nothing here; it is a setting of phoenix_static_buildpack.config",
             // `compiler` is not: `compile` has a value.
             "phoenix_static_buildpack.config:1: clean_cahce is no setting; did you mean clean_cache?",
+            "phoenix_static_buildpack.config:4: release means nothing here; it is a setting of elixir_buildpack.config",
             "config var MIXPACK_SLIMM is no setting; did you mean MIXPACK_SLIM?",
             "config var MIXPACK_CLEAN_BUILDS is no setting; did you mean MIXPACK_CLEAN_BUILD?",
             "config var node_verson is no setting; did you mean node_version?",
