@@ -224,6 +224,8 @@ fn rust_flags(root: &Path, cargo_home: &str) -> Result<Vec<String>> {
         "--remap-path-prefix={}/lib/rustlib/src/rust=/rustc/{commit}",
         library.display()
     ));
+    // Half a megabyte that only traces of a panic would need, of an executable without symbols.
+    flags.push("-Cforce-unwind-tables=no".to_owned());
     Ok(flags)
 }
 
