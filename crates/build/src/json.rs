@@ -53,16 +53,19 @@ fn from_hex(digits: &str) -> Option<Vec<u8>> {
 pub(crate) mod paths {
     use super::{Deserialize, Deserializer, PathBuf, PathText, Serializer};
 
-    pub(crate) fn serialize<S: Serializer>(
-        paths: &[PathBuf],
+    pub(crate) fn serialize<'a, S: Serializer, P>(
+        paths: &'a P,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(paths.iter().cloned().map(PathText))
+    ) -> Result<S::Ok, S::Error>
+    where
+        &'a P: IntoIterator<Item = &'a PathBuf>,
+    {
+        serializer.collect_seq(paths.into_iter().cloned().map(PathText))
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>, P: FromIterator<PathBuf>>(
         deserializer: D,
-    ) -> Result<Vec<PathBuf>, D::Error> {
+    ) -> Result<P, D::Error> {
         let paths = Vec::<PathText>::deserialize(deserializer)?;
         Ok(paths.into_iter().map(|path| path.0).collect())
     }

@@ -120,8 +120,8 @@ impl Linked {
     /// is healed from the marker.
     fn link_entries(&mut self, folder: &Path, real: &BTreeSet<PathBuf>) -> Result<(), TreeError> {
         let (folders, links) = self.entries(folder, real)?;
-        self.marker.folders.extend_from_slice(&folders);
-        self.marker.links.extend_from_slice(&links);
+        self.marker.folders.extend(folders.iter().cloned());
+        self.marker.links.extend(links.iter().cloned());
         self.marker.save(&self.runtime)?;
         for folder in folders {
             let place = self.runtime.join(folder);
@@ -172,10 +172,10 @@ impl Linked {
             return Ok(());
         }
         // Both until the link is gone: what heals goes by what it finds.
-        self.marker.folders.push(folder.to_owned());
+        self.marker.folders.insert(folder.to_owned());
         self.marker.save(&self.runtime)?;
         fs::remove_file(&place).map_err(TreeError::at(&place, "remove the link"))?;
-        self.marker.links.retain(|link| link != folder);
+        self.marker.links.remove(folder);
         fs::create_dir(&place).map_err(TreeError::at(&place, "create the folder"))?;
         self.link_entries(folder, real)
     }
@@ -183,10 +183,8 @@ impl Linked {
     /// Links what has been created in the build directory itself since the links were made, but
     /// for what is `skipped`. An entry whose link a command removed stays removed.
     pub(super) fn link_new(&mut self, skipped: impl Fn(&Path) -> bool) -> Result<(), TreeError> {
-        let known: BTreeSet<&PathBuf> = [&self.marker.links, &self.marker.folders]
-            .into_iter()
-            .flatten()
-            .collect();
+        let known = [&self.marker.links, &self.marker.folders];
+        let is_known = |entry: &PathBuf| known.iter().any(|paths| paths.contains(entry));
         let mut new = Vec::new();
         for folder in
             std::iter::once(Path::new("")).chain(self.marker.folders.iter().map(PathBuf::as_path))
@@ -197,7 +195,7 @@ impl Linked {
             for name in names(&self.app.join(folder))? {
                 let entry = folder.join(name);
                 let is_there = self.runtime.join(&entry).symlink_metadata().is_ok();
-                if !is_there && !known.contains(&entry) && !skipped(&entry) {
+                if !is_there && !is_known(&entry) && !skipped(&entry) {
                     new.push(entry);
                 }
             }
@@ -205,7 +203,7 @@ impl Linked {
         if new.is_empty() {
             return Ok(());
         }
-        self.marker.links.extend_from_slice(&new);
+        self.marker.links.extend(new.iter().cloned());
         self.marker.save(&self.runtime)?;
         for link in new {
             let place = self.runtime.join(&link);
@@ -233,9 +231,7 @@ impl Linked {
     pub(super) fn settle(&mut self) -> Result<(), TreeError> {
         let mut created = Created::default();
         self.created(Path::new(""), &mut created)?;
-        let is_new = |entry: &&PathBuf| !self.marker.links.contains(entry);
-        let links: Vec<PathBuf> = created.entries.iter().filter(is_new).cloned().collect();
-        self.marker.links.extend(links);
+        self.marker.links.extend(created.entries.iter().cloned());
         self.marker.folders.extend(created.folders);
         self.marker.save(&self.runtime)?;
         for entry in created.entries {
@@ -300,7 +296,7 @@ impl Linked {
     /// Whether this is a real folder with links of ours in it.
     pub(super) fn holds_links(&self, folder: &Path) -> bool {
         let is_top = folder.as_os_str().is_empty();
-        let is_ours = is_top || self.marker.folders.iter().any(|ours| ours == folder);
+        let is_ours = is_top || self.marker.folders.contains(folder);
         let place = self.runtime.join(folder).symlink_metadata();
         is_ours && place.is_ok_and(|found| found.is_dir())
     }

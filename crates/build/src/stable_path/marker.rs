@@ -3,6 +3,7 @@
 use crate::json;
 use crate::tree::{self, TreeError};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -16,11 +17,11 @@ pub(super) const ASIDE: &str = ".mixpack-aside";
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Marker {
-    /// Relative to the runtime path, parents first.
+    /// Relative to the runtime path. In the order of a set, parents come first.
     #[serde(with = "json::paths")]
-    pub(super) folders: Vec<PathBuf>,
+    pub(super) folders: BTreeSet<PathBuf>,
     #[serde(with = "json::paths")]
-    pub(super) links: Vec<PathBuf>,
+    pub(super) links: BTreeSet<PathBuf>,
     #[serde(with = "json::paths")]
     pub(super) aside: Vec<PathBuf>,
 }
@@ -48,9 +49,9 @@ pub(super) fn heal(runtime: &Path) -> Result<(), TreeError> {
         let mut parts = path.components();
         parts.all(|part| matches!(part, Component::Normal(_))) && !path.as_os_str().is_empty()
     };
-    for paths in [&mut marker.folders, &mut marker.links, &mut marker.aside] {
-        paths.retain(is_below);
-    }
+    marker.folders.retain(is_below);
+    marker.links.retain(is_below);
+    marker.aside.retain(is_below);
     for folder in &marker.folders {
         let place = runtime.join(folder);
         if place.symlink_metadata().is_ok_and(|found| found.is_dir()) {
