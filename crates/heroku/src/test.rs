@@ -20,6 +20,8 @@ const TEST_ARGS: &str = "test_args";
 pub enum TestError {
     #[error("{0}/{path} is not there: bin/test-compile has not built this app.", path = record::PATH)]
     NotBuilt(String),
+    #[error("The config vars in {0} cannot be read: {1}")]
+    EnvDir(String, io::Error),
     #[error("test_args cannot be read as shell words: a quote is not closed.")]
     Args,
     #[error("mix cannot be started: {0}")]
@@ -67,11 +69,12 @@ fn command(build_dir: &Path, env_dir: &Path, process_env: &Env) -> Result<Comman
 
 /// Split like a shell does it, quotes included, but nothing is expanded.
 fn args(record: &Record, env_dir: &Path, process_env: &Env) -> Result<Vec<String>, TestError> {
-    let of_env_dir = || read_env_dir(env_dir).ok()?.remove(OsStr::new(TEST_ARGS));
-    let set = process_env
-        .get(OsStr::new(TEST_ARGS))
-        .cloned()
-        .or_else(of_env_dir);
+    let set = match process_env.get(OsStr::new(TEST_ARGS)) {
+        Some(args) => Some(args.clone()),
+        None => read_env_dir(env_dir)
+            .map_err(|source| TestError::EnvDir(env_dir.display().to_string(), source))?
+            .remove(OsStr::new(TEST_ARGS)),
+    };
     let text = set
         .map(|value| value.to_string_lossy().into_owned())
         .or_else(|| record.test_args.clone())
@@ -88,6 +91,15 @@ mod tests {
         let json = r#"{"mixpack": "0", "stack": "heroku-24", "mix_env": "test", "tools": {},
             "phoenix": false, "release": null, "processes": {}, "test_args": "--only 'a b'"}"#;
         Record::parse(json).unwrap()
+    }
+
+    #[test]
+    fn config_vars_that_cannot_be_read_end_the_tests() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        let result = args(&record(), &file, &Env::new());
+        assert!(matches!(result, Err(TestError::EnvDir(..))));
     }
 
     #[test]
