@@ -123,7 +123,10 @@ fn what_the_procfile_starts_and_is_not_there_is_warned_of() {
     ] {
         holds(&deploy, warning);
     }
-    app.write("Procfile", "web: mix run --no-halt\nclock: sh script/clock\n");
+    app.write(
+        "Procfile",
+        "web: mix run --no-halt\nclock: sh script/clock\n",
+    );
     lacks(&app.deploy(), "The Procfile's");
 }
 

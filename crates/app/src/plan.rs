@@ -23,7 +23,7 @@ pub use install::Install;
 pub use phoenix::{PHOENIX, PHX, phoenix_ex_of};
 pub use processes::Process;
 pub use slug::Slim;
-pub use steps::{StepName, StepPlan};
+pub use steps::StepName;
 pub use suggestion::{Edit, Suggestion};
 
 use crate::facts::{Facts, PROCFILE};
@@ -38,7 +38,7 @@ use processes::{processes, tool_of_a_process};
 use serde::Serialize;
 use slug::{more_than_the_release, release, slim};
 use std::collections::BTreeMap;
-use steps::{branches, steps};
+use steps::steps;
 use versions::elixir::ElixirBuild;
 use versions::node::NodeVersion;
 use versions::otp::OtpBuild;
@@ -124,7 +124,11 @@ pub struct Plan {
     /// What that is done for and not again, as a digest. Not known to the app's own files.
     #[serde(skip)]
     pub clean_once: Option<String>,
-    pub steps: Vec<StepPlan>,
+    #[serde(serialize_with = "as_objects")]
+    pub steps: Vec<StepName>,
+    /// The Erlang/OTP of the last build.
+    #[serde(skip)]
+    pub last_erlang: Option<String>,
     pub processes: BTreeMap<String, Process>,
     /// The `Procfile` of the app's folder, where the top has none.
     pub app_procfile: Option<Procfile>,
@@ -139,15 +143,32 @@ fn as_string<S: serde::Serializer>(target: &Target, s: S) -> Result<S::Ok, S::Er
     s.serialize_str(&format!("{} ({})", target.os, target.arch))
 }
 
+/// `[{"name": "erlang"}, …]`: more may be said of a step one day.
+fn as_objects<S: serde::Serializer>(steps: &[StepName], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_seq(steps.iter().map(|name| BTreeMap::from([("name", name)])))
+}
+
 impl Plan {
     #[must_use]
     pub fn has(&self, step: StepName) -> bool {
-        self.steps.iter().any(|planned| planned.name == step)
+        self.steps.contains(&step)
+    }
+
+    /// Whether the last build had another Erlang/OTP, or there was none.
+    #[must_use]
+    pub fn otp_changes(&self) -> bool {
+        self.last_erlang.as_ref() != Some(&self.erlang.version)
+    }
+
+    /// Whether Erlang or Elixir is a branch, whose version is known once it is installed.
+    #[must_use]
+    pub fn has_branch(&self) -> bool {
+        self.erlang.build.version.is_none() || self.elixir.build.version.is_none()
     }
 
     /// The assets that the build makes: those of each Phoenix app.
     pub fn built_assets(&self) -> impl Iterator<Item = &Assets> {
-        let is_planned = self.steps.iter().any(|step| step.name == StepName::Assets);
+        let is_planned = self.has(StepName::Assets);
         self.assets.iter().filter(move |_| is_planned)
     }
 
@@ -200,11 +221,9 @@ pub fn plan(
     };
     let hex = installer(&settings.hex_version, &last.hex);
     let rebar3 = installer(&settings.rebar3_version, &last.rebar3);
-    let otp_changes = last.erlang.as_ref() != Some(&erlang.version);
     let phoenix = facts.phoenix_locked || facts.projects.iter().any(|p| p.guess.phoenix);
     let removes_executables = removes_executables(facts, settings, &assets);
     let node_given = node.is_some() && facts.given_node.is_some();
-    let branches = branches(&erlang, &elixir);
     let check_locked = settings.check_locked && facts.has_lock && can_check_locked(&elixir);
     let calls_mix = tool_of_a_process(facts);
     let (release, release_why) = release(facts, settings, calls_mix.as_deref());
@@ -227,13 +246,8 @@ pub fn plan(
         hex,
         rebar3,
         rebuild_on_otp_patch: settings.rebuild_on_otp_patch,
-        steps: steps(
-            (settings, release, slim),
-            node.is_some(),
-            phoenix,
-            &assets,
-            (&branches, otp_changes),
-        ),
+        steps: steps((settings, release, slim), node.is_some(), phoenix, &assets),
+        last_erlang: last.erlang.clone(),
         processes: processes(
             facts,
             release,

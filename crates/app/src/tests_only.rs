@@ -26,27 +26,13 @@ impl Plan {
     }
 
     fn configures_assets(&self, facts: &Facts) -> bool {
-        let hooks = &self.hooks;
         let script = |build: &AssetBuild| matches!(build, AssetBuild::CustomScript { .. });
         !matches!(facts.static_config, ConfigFile::Missing)
             || self.assets.iter().any(|assets| script(&assets.build))
-            || [
-                &hooks.pre_compile,
-                &hooks.hook_pre_fetch_dependencies,
-                &hooks.hook_pre_compile,
-                &hooks.hook_compile,
-                &hooks.hook_post_compile,
-                &hooks.post_compile,
-            ]
-            .iter()
-            .any(|hook| hook.is_some())
+            || self.hooks.any()
     }
 
-    /// Every step names all that comes before it, so nothing has to be passed on.
     fn leave_out(&mut self, names: &[StepName]) {
-        self.steps.retain(|step| !names.contains(&step.name));
-        for step in &mut self.steps {
-            step.needs.retain(|need| !names.contains(need));
-        }
+        self.steps.retain(|step| !names.contains(step));
     }
 }

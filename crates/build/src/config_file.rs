@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::cancel::Cancel;
 use crate::environment::Environment;
 use crate::error::Error;
 use app::facts::ConfigFile;
@@ -10,7 +11,7 @@ use app::shell_config::{self, Assignment, Value};
 use app::text_file;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// Sources the file as the old buildpacks do: in a function, with `set -e -o pipefail`. What the
@@ -75,8 +76,8 @@ pub(crate) fn evaluate(
     top: &Path,
     file: &str,
     (line, construct): (u32, &str),
-    environment: &Environment,
-    mix_env: &str,
+    (environment, mix_env): (&Environment, &str),
+    cancel: &Cancel,
 ) -> Result<ConfigFile, Error> {
     let failed = |status: String, output: String, syntax_error| Error::ConfigFile {
         file: file.to_owned(),
@@ -88,7 +89,9 @@ pub(crate) fn evaluate(
     };
     let io_failed = |error: io::Error| failed(error.to_string(), String::new(), None);
     let script = Script::of(top, file).map_err(io_failed)?;
-    let output = script.run(environment, mix_env).map_err(io_failed)?;
+    let output = script
+        .run(environment, mix_env, cancel)
+        .map_err(io_failed)?;
     let said = script.shown(&output.stderr, environment);
     let mut status = output.status.to_string().replace("status: ", "status ");
     let mut fields = output
@@ -170,16 +173,16 @@ impl Script {
         path.parent().unwrap_or(&self.top).to_owned()
     }
 
-    fn run(&self, environment: &Environment, mix_env: &str) -> io::Result<Output> {
-        Command::new("bash")
+    fn run(&self, environment: &Environment, mix_env: &str, cancel: &Cancel) -> io::Result<Output> {
+        let mut command = Command::new("bash");
+        command
             .args(["-c", SCRIPT, "bash"])
             .arg(&self.source)
             .current_dir(self.folder())
             .env_clear()
             .envs(environment.for_commands())
-            .env("MIX_ENV", mix_env)
-            .stdin(Stdio::null())
-            .output()
+            .env("MIX_ENV", mix_env);
+        cancel.output(&mut command)
     }
 
     /// A line of the file that bash names, and what it says of it.

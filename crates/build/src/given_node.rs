@@ -1,10 +1,11 @@
 //! A Node.js that an earlier buildpack (heroku/nodejs) has put into the app.
 
+use crate::cancel::Cancel;
 use crate::environment::Environment;
 use crate::record::Record;
 use crate::steps::package_managers::installed_version;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use versions::node::NodeVersion;
 
 /// Where heroku/nodejs, and the Phoenix static buildpack, put it: relative to the app.
@@ -16,6 +17,7 @@ const USUAL: &str = ".heroku/node/bin";
 pub(crate) fn versions(
     app: &Path,
     environment: &Environment,
+    cancel: &Cancel,
 ) -> Option<(NodeVersion, Option<NodeVersion>)> {
     // In a directory that is built a second time it is our own.
     let ours = Record::of_slug(app).is_some_and(|record| record.tools.contains_key("node"));
@@ -28,18 +30,15 @@ pub(crate) fn versions(
     std::iter::once(app.join(USUAL))
         .chain(folders)
         .find_map(|folder| {
-            let node = ask(&folder.join("node"))?;
+            let node = ask(&folder.join("node"), cancel)?;
             let npm = installed_version(&folder.join("../lib/node_modules/npm"));
             Some((node, npm.and_then(|npm| NodeVersion::parse(&npm).ok())))
         })
 }
 
-fn ask(node: &Path) -> Option<NodeVersion> {
-    let output = Command::new(node)
-        .arg("--version")
-        .env_clear()
-        .stdin(Stdio::null())
-        .output()
+fn ask(node: &Path, cancel: &Cancel) -> Option<NodeVersion> {
+    let output = cancel
+        .output(Command::new(node).arg("--version").env_clear())
         .ok()
         .filter(|output| output.status.success())?;
     let text = String::from_utf8(output.stdout).ok()?;
@@ -69,7 +68,7 @@ mod tests {
         let path = format!("{}:{}/bin", system.display(), app.display());
         let environment = Environment::new(Env::from([("PATH".into(), path.into())]), Env::new());
         let found = || {
-            let (node, npm) = versions(&app, &environment)?;
+            let (node, npm) = versions(&app, &environment, &Cancel::default())?;
             Some((node.to_string(), npm.map(|npm| npm.to_string())))
         };
         assert_eq!(found(), None);

@@ -1,5 +1,6 @@
 //! From an app directory to a plan: facts, settings, lists, decisions. Changes nothing.
 
+use crate::cancel::Cancel;
 use crate::clean_build;
 use crate::config_file;
 use crate::environment::Environment;
@@ -38,6 +39,7 @@ pub struct Request<'a> {
     pub store: Option<&'a dyn Store>,
     pub platform: &'a Platform,
     pub observer: &'a dyn Observer,
+    pub cancel: &'a Cancel,
 }
 
 /// What a platform decides, where the classic buildpack API leaves it to the app.
@@ -53,7 +55,7 @@ pub struct Platform {
 
 /// Reads the app, asks upstream what there is, and decides.
 pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
-    let mut facts = read(request.app, request.environment)?;
+    let mut facts = read(&request)?;
     let environment = request.environment;
     let mut settings = Settings::merge(&facts, &|name| {
         // Ours cannot be meant for anything else: in a shell they count too.
@@ -72,7 +74,7 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
     let target = target(&request)?;
     let mut node = plan::needs_node(&facts, &settings);
     if node {
-        let given = given_node::versions(request.app, request.environment);
+        let given = given_node::versions(request.app, request.environment, request.cancel);
         if let Some((node, npm)) = given {
             (facts.given_node, facts.given_npm) = (Some(node), npm);
         }
@@ -108,9 +110,10 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
 
 /// The facts of the app, with config files evaluated by bash where they need it. The config file
 /// at the top is the one that may say where the app is.
-fn read(top: &Path, environment: &Environment) -> Result<Facts, Error> {
+fn read(request: &Request<'_>) -> Result<Facts, Error> {
+    let (top, environment) = (request.app, request.environment);
     let mut at_top = facts::config_file(top, ELIXIR_CONFIG)?;
-    evaluate(top, ELIXIR_CONFIG, &mut at_top, environment)?;
+    evaluate(request, ELIXIR_CONFIG, &mut at_top)?;
     let asked = app_dir::asked(&at_top, environment.get(app_dir::CONFIG_VAR));
     let mise_env = environment.get("MISE_ENV");
     let mut facts = facts::read(top, app_dir::resolve(top, asked)?, mise_env.as_deref())?;
@@ -121,20 +124,21 @@ fn read(top: &Path, environment: &Environment) -> Result<Facts, Error> {
         (&facts.elixir_config_path, &mut facts.elixir_config),
         (&facts.static_config_path, &mut facts.static_config),
     ] {
-        evaluate(top, file, config, environment)?;
+        evaluate(request, file, config)?;
     }
     Ok(facts)
 }
 
-fn evaluate(
-    top: &Path,
-    file: &str,
-    config: &mut ConfigFile,
-    environment: &Environment,
-) -> Result<(), Error> {
+fn evaluate(request: &Request<'_>, file: &str, config: &mut ConfigFile) -> Result<(), Error> {
     if let ConfigFile::NeedsBash { line, construct } = config {
-        let mix_env = mix_env(environment).value;
-        *config = config_file::evaluate(top, file, (*line, construct), environment, &mix_env)?;
+        let mix_env = mix_env(request.environment).value;
+        *config = config_file::evaluate(
+            request.app,
+            file,
+            (*line, construct),
+            (request.environment, &mix_env),
+            request.cancel,
+        )?;
     }
     Ok(())
 }

@@ -2,53 +2,42 @@
 
 use crate::answers::Answers;
 use crate::app_tree::AppTree;
-use crate::baked;
 use crate::bill::Component;
 use crate::cancel::Cancel;
-use crate::clean_build;
 use crate::command::{Env, Tool};
 use crate::contained::Bounds;
 use crate::downloads::Downloads;
 use crate::environment::{default, prepend_path};
 use crate::error::{Doing, Error};
 use crate::git;
-use crate::graph;
-use crate::log::{Log, StepLog, seconds};
+use crate::log::{Log, StepLog};
 use crate::machine;
 use crate::mix_session::MixSession;
-use crate::old_caches;
+use crate::pipeline::Built;
 use crate::profile;
 use crate::quiet::Quiet;
 use crate::record::Record;
 use crate::report::Report;
-use crate::secrets;
 use crate::sources::Sources;
-use crate::stable_path::{self, StablePath};
+use crate::stable_path::StablePath;
 use crate::steps::generated::Compilation;
 use crate::steps::kept_assets::AssetFiles;
 use crate::steps::release::Release;
-use crate::steps::{bower, package_managers, slim};
+use crate::steps::{bower, package_managers};
 use crate::store::Key;
-use crate::timeline::Course;
-use crate::told::megabytes;
-use crate::tree::{self, Amount};
-use crate::unscanned::Unscanned;
 use crate::workspace::Workspace;
 use app::Plan;
 use app::facts::join;
 use app::mix_lock;
 use app::plan::StepName;
-use app::procfile::Procfile;
 use app::text_file;
 use fetch::Client;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fs::Metadata;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 use toolchain::Hosts;
 use versions::ElixirVersion;
 
@@ -117,178 +106,8 @@ pub(crate) struct Build<'a> {
     pub components: OnceLock<Vec<Component>>,
 }
 
-/// What came of a build.
-#[derive(Debug)]
-pub struct Built {
-    pub record: Record,
-    /// What processes start with.
-    pub launch: profile::Launch,
-    /// What ships, for a front end that writes that down.
-    pub components: Vec<Component>,
-    /// What compiling has created outside of `_build`, relative to the app.
-    pub(crate) generated: Vec<PathBuf>,
-    /// The release's folder, relative to the top of the repository.
-    release_dir: Option<PathBuf>,
-    /// The process types that the app names.
-    procfile: Procfile,
-}
-
-/// Builds the app; the record of what was built is in it afterwards. `course` gets what ran, in a
-/// build that fails too.
-pub fn run(
-    plan: &Plan,
-    workspace: &Workspace<'_>,
-    means: Means<'_>,
-    course: &mut Course,
-) -> Result<Built, Error> {
-    if let Some(why) = &plan.clean {
-        let step = means
-            .log
-            .step("Dropping everything kept from earlier builds");
-        step.detail(&format!("asked for by {why}"));
-        clean_build::run(plan, workspace.store)?;
-    }
-    let runtime = PathBuf::from(&plan.runtime_path);
-    let home = workspace.environment.home();
-    let ours = workspace.places.top_folders();
-    let projects = [plan.projects.as_slice(), &plan.beside].concat();
-    let request = stable_path::Request {
-        app: &workspace.app,
-        runtime: &runtime,
-        app_dir: &plan.app_dir.value,
-        projects: &projects,
-        home: home.as_deref(),
-        ours: &ours,
-    };
-    let bounds = bounds(plan, workspace, &runtime, &ours);
-    bounds.check()?;
-    let waiting = || {
-        let step = means.log.step("Waiting");
-        step.detail(&format!("another build uses {}", runtime.display()));
-    };
-    let path = StablePath::enter(request, means.cancel, waiting)?;
-    if let Some(why) = path.why_not() {
-        warn_in_place(means.log, &runtime, why);
-    }
-    let unscanned = Unscanned::hide(&workspace.app, &ours)?;
-    let result = steps(plan, workspace, means, &path, bounds, course);
-    drop(unscanned);
-    // Whatever happened, the links go and the app's new files come in.
-    let left = path.leave();
-    let built = result?;
-    left?;
-    let made: Vec<PathBuf> = [
-        built.generated.clone(),
-        built.release_dir.clone().into_iter().collect(),
-    ]
-    .concat();
-    warn_of_secrets(plan, workspace, &made, means.log);
-    let tests_only = workspace.environment.tests_only().is_some();
-    old_caches::reclaim(plan, tests_only, workspace.store, means.log);
-    let held = [tree::measure(&workspace.app), workspace.store.measure()];
-    summarise(means.log, &built, course, held);
-    warn_of_missing_files(plan, &workspace.app, &built.procfile, means.log);
-    Ok(built)
-}
-
-/// Of what the Procfile starts. A later buildpack may still make it.
-fn warn_of_missing_files(plan: &Plan, app: &Path, procfile: &Procfile, log: &Log) {
-    let of_release = [Path::new("_build"), Path::new("bin/server")];
-    for (kind, file) in procfile.files() {
-        let path = file.display();
-        let is_executable = |metadata: Metadata| metadata.permissions().mode() & 0o111 != 0;
-        let (wrong, action) = match app.join(file).metadata().map(is_executable) {
-            Ok(true) => continue,
-            Ok(false) => (
-                "which is not executable",
-                format!("`git update-index --chmod=+x {path}` makes it so."),
-            ),
-            Err(_) if !plan.release && of_release.iter().any(|dir| file.starts_with(dir)) => (
-                "which is not there",
-                "release=true in elixir_buildpack.config has a release built.".to_owned(),
-            ),
-            Err(_) => (
-                "which is not there",
-                "Is it committed?".to_owned(),
-            ),
-        };
-        let cause = format!("The Procfile's {kind} starts {path}, {wrong}.");
-        log.warning(&[cause, action]);
-    }
-}
-
-/// In what the app's code and tools have made. Sources ship as they were pushed.
-fn warn_of_secrets(plan: &Plan, workspace: &Workspace<'_>, generated: &[PathBuf], log: &Log) {
-    let secrets = secrets::of_config_vars(&workspace.environment);
-    let mut made = vec![join(&plan.app_dir.value, "_build")];
-    made.extend(
-        plan.assets
-            .iter()
-            .map(|assets| join(&assets.phoenix_dir, "priv/static")),
-    );
-    let mut made: Vec<PathBuf> = made.into_iter().map(PathBuf::from).collect();
-    let beside = |path: &&PathBuf| !made.iter().any(|dir| path.starts_with(dir));
-    let generated: Vec<PathBuf> = generated.iter().filter(beside).cloned().collect();
-    made.extend(generated);
-    // mix.exs may have put a token into the URL of a dependency, which git keeps.
-    made.extend(slim::git_configs(
-        &workspace.app,
-        &join(&plan.app_dir.value, "deps"),
-    ));
-    baked::warn(log, &baked::find(&workspace.app, &made, &secrets));
-}
-
-fn bounds(plan: &Plan, workspace: &Workspace<'_>, runtime: &Path, ours: &[&str]) -> Bounds {
-    let shared = workspace.store.shared();
-    let beside: Vec<&Path> = [runtime].into_iter().chain(shared.as_deref()).collect();
-    Bounds::of(&workspace.app, &beside, ours, plan)
-}
-
-fn steps(
-    plan: &Plan,
-    workspace: &Workspace<'_>,
-    means: Means<'_>,
-    path: &StablePath,
-    bounds: Bounds,
-    course: &mut Course,
-) -> Result<Built, Error> {
-    let build = Build::new(plan, workspace, means, path, bounds)?;
-    let (timings, result) = graph::run(&plan.steps, means.cancel, &|name| build.reported(name));
-    build.end_session();
-    let kept = build.kept.lock();
-    let kept = kept.unwrap_or_else(PoisonError::into_inner).clone();
-    *course = Course { timings, kept };
-    result?;
-    build.drop_executables()?;
-    let generated = build.generated_paths();
-    let procfile = build.procfile().unwrap_or_default();
-    let record = build.record.into_inner();
-    let launch = build.launch.into_inner().unwrap_or_default();
-    let record = record.unwrap_or_else(PoisonError::into_inner);
-    let components = build.components.into_inner().unwrap_or_default();
-    let release_dir = build.release.into_inner().map(|release| release.dir);
-    Ok(Built {
-        record,
-        launch,
-        components,
-        generated,
-        release_dir,
-        procfile,
-    })
-}
-
-fn warn_in_place(log: &Log, runtime: &Path, why: &str) {
-    let runtime = runtime.display();
-    log.warning(&[
-        format!("{runtime} cannot be used during the build: {why}"),
-        "The app is compiled in the build directory instead. Mix will notice at run time that it".into(),
-        format!("stands in {runtime} now and compile the app again at every start (Elixir 1.15 and newer)."),
-        "A release (release=true in elixir_buildpack.config) does not.".into(),
-    ]);
-}
-
 impl<'a> Build<'a> {
-    fn new(
+    pub(crate) fn new(
         plan: &'a Plan,
         workspace: &'a Workspace<'a>,
         means: Means<'a>,
@@ -344,61 +163,6 @@ impl<'a> Build<'a> {
             path,
             bounds,
         })
-    }
-
-    fn reported(&self, name: StepName) -> Result<(), Error> {
-        let report = self.means.report;
-        report.set("build_step", name.as_str());
-        let begun = Instant::now();
-        // A command of the app's may have made a link since.
-        let result = self.bounds.check().and_then(|()| self.step(name));
-        report.took(name.as_str(), begun.elapsed());
-        if !matches!(result, Ok(()) | Err(Error::Cancelled)) {
-            // Another step may have begun since.
-            report.set("build_step", name.as_str());
-        }
-        result
-    }
-
-    fn step(&self, name: StepName) -> Result<(), Error> {
-        let hooks = &self.plan.hooks;
-        match name {
-            StepName::Erlang => self.erlang().map(|()| {
-                self.has_erlang.store(true, Ordering::SeqCst);
-            }),
-            StepName::Elixir => self.elixir(),
-            StepName::Node => self.node(),
-            StepName::Hex => self.hex(),
-            StepName::Restore => self.restore(),
-            StepName::Deps => self.deps().and_then(|()| {
-                let hook_follows = self.plan.has(StepName::HookPreCompile);
-                if hook_follows {
-                    Ok(())
-                } else {
-                    self.before_compile()
-                }
-            }),
-            StepName::Javascript => self.javascript(),
-            StepName::Compile => self.compile(),
-            StepName::Assets => self.assets(),
-            StepName::Digest => self.digest().and_then(|()| self.set_assets_aside()),
-            StepName::Release => self.release(),
-            StepName::Save => self.save(),
-            StepName::Profile => self.profile(),
-            StepName::Slim => self.slim(),
-            StepName::PreCompile => self.hook("pre_compile", hooks.pre_compile.as_ref()),
-            StepName::HookPreFetchDependencies => self.watched_hook(
-                "hook_pre_fetch_dependencies",
-                hooks.hook_pre_fetch_dependencies.as_ref(),
-            ),
-            StepName::HookPreCompile => self
-                .watched_hook("hook_pre_compile", hooks.hook_pre_compile.as_ref())
-                .and_then(|()| self.before_compile()),
-            StepName::HookPostCompile => {
-                self.watched_hook("hook_post_compile", hooks.hook_post_compile.as_ref())
-            }
-            StepName::PostCompile => self.hook("post_compile", hooks.post_compile.as_ref()),
-        }
     }
 
     /// A tool on the build's PATH, in a folder of the app as mix sees it.
@@ -494,59 +258,29 @@ impl<'a> Build<'a> {
         lock.unwrap_or_else(PoisonError::into_inner).insert(step);
     }
 
+    pub(crate) fn kept_steps(&self) -> BTreeSet<StepName> {
+        let lock = self.kept.lock();
+        lock.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// To be called when every step has succeeded.
+    pub(crate) fn into_built(self) -> Result<Built, Error> {
+        self.drop_executables()?;
+        let generated = self.generated_paths();
+        let procfile = self.procfile().unwrap_or_default();
+        let record = self.record.into_inner();
+        Ok(Built {
+            record: record.unwrap_or_else(PoisonError::into_inner),
+            launch: self.launch.into_inner().unwrap_or_default(),
+            components: self.components.into_inner().unwrap_or_default(),
+            generated,
+            release_dir: self.release.into_inner().map(|release| release.dir),
+            procfile,
+        })
+    }
+
     pub(crate) fn record(&self) -> std::sync::MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The last block: which step took how long, what was kept, what came out, and what starts.
-fn summarise(log: &Log, built: &Built, course: &Course, [app, cache]: [Amount; 2]) {
-    let timings = &course.timings;
-    let log = log.step("Built");
-    let end = timings.iter().map(|t| t.started + t.took).max();
-    let wall = end.unwrap_or_default();
-    let work: Duration = timings.iter().map(|t| t.took).sum();
-    let mut by_start = timings.clone();
-    by_start.sort_by_key(|timing| timing.started);
-    for timing in by_start {
-        log.detail(&format!(
-            "{:<28} {:>10}",
-            timing.name.as_str(),
-            seconds(timing.took)
-        ));
-    }
-    log.detail(&format!("{} of work in {}", seconds(work), seconds(wall)));
-    let kept: Vec<&str> = course
-        .kept
-        .iter()
-        .filter_map(|step| left_by(*step))
-        .collect();
-    if !kept.is_empty() {
-        log.detail(&format!("kept: {}", kept.join(", ")));
-    }
-    for (what, held) in [("the app is now", app), ("the cache holds", cache)] {
-        log.detail(&format!(
-            "{what} {} in {} files",
-            megabytes(held.bytes),
-            held.files
-        ));
-    }
-    for (kind, command) in &built.record.processes {
-        log.detail(&match built.procfile.0.get(kind) {
-            Some(named) => format!("{kind}: {named} (Procfile)"),
-            None => format!("{kind}: {command}"),
-        });
-    }
-}
-
-/// What a step of the last build left, in a word.
-fn left_by(step: StepName) -> Option<&'static str> {
-    match step {
-        StepName::Compile => Some("_build"),
-        StepName::Javascript => Some("node_modules"),
-        // It comes with the assets.
-        StepName::Digest => None,
-        step => Some(step.as_str()),
     }
 }
 

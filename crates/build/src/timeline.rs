@@ -4,12 +4,15 @@
 //! One SVG file for a browser or a page: no script, nothing from elsewhere, text that can be
 //! selected, colours for light and dark surroundings.
 
+use crate::VERSION;
 use crate::error::Error;
-use crate::graph::{Ended, Timing};
-use crate::log::seconds;
+use crate::log::{Log, seconds};
+use crate::schedule::{Ended, Timing};
 use app::plan::StepName;
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 /// Names the file that gets the picture.
@@ -54,16 +57,16 @@ line { stroke: var(--line); }
 .stopped { fill: var(--stopped); }
 ";
 
-/// What a build has done, whether it came to its end or not.
+/// The steps of a build, whether it came to its end or not.
 #[derive(Debug, Clone, Default)]
-pub struct Course {
-    /// When each step ran that has begun.
-    pub timings: Vec<Timing>,
-    /// The steps that had what the last build left to begin with.
+pub struct Timings {
+    /// Those that have begun.
+    pub steps: Vec<Timing>,
+    /// Those that had something of the last build to begin with.
     pub kept: BTreeSet<StepName>,
 }
 
-impl Course {
+impl Timings {
     /// How a step is drawn: its class of [`STYLE`], and the word behind its time.
     fn look(&self, step: &Timing) -> (&'static str, &'static str) {
         match step.ended {
@@ -76,14 +79,14 @@ impl Course {
 
     /// `12 s of work in 8.0 s`, or how far the build came.
     fn headline(&self, wall: Duration, failure: Option<&Error>) -> String {
-        let timings = &self.timings;
-        let failed = timings.iter().find(|step| step.ended == Ended::Failed);
+        let steps = &self.steps;
+        let failed = steps.iter().find(|step| step.ended == Ended::Failed);
         match (failure, failed) {
             (None, _) => {
-                let work: Duration = timings.iter().map(|step| step.took).sum();
+                let work: Duration = steps.iter().map(|step| step.took).sum();
                 format!("{} of work in {}", seconds(work), seconds(wall))
             }
-            (Some(Error::Cancelled), _) if timings.is_empty() => {
+            (Some(Error::Cancelled), _) if steps.is_empty() => {
                 "stopped before the first step".to_owned()
             }
             (Some(Error::Cancelled), _) => format!("stopped after {}", seconds(wall)),
@@ -92,16 +95,25 @@ impl Course {
                 let at = seconds(step.started + step.took);
                 format!("{} failed after {at}", step.name.as_str())
             }
-            (Some(_), None) if timings.is_empty() => "failed before the first step".to_owned(),
+            (Some(_), None) if steps.is_empty() => "failed before the first step".to_owned(),
             (Some(_), None) => "failed after the last step".to_owned(),
         }
     }
 }
 
+/// Writes the picture. The build succeeds without it too.
+pub(crate) fn draw(path: &Path, timings: &Timings, failure: Option<&Error>, log: &Log) {
+    let title = format!("Mixpack {VERSION}");
+    if let Err(error) = fs::write(path, svg(&title, timings, failure)) {
+        let path = path.display();
+        log.warning(&[format!("The timeline cannot be written to {path}: {error}")]);
+    }
+}
+
 /// The whole file; `failure` is how the build ended, where it did not succeed.
 #[must_use]
-pub fn svg(title: &str, course: &Course, failure: Option<&Error>) -> String {
-    let mut rows = course.timings.clone();
+fn svg(title: &str, timings: &Timings, failure: Option<&Error>) -> String {
+    let mut rows = timings.steps.clone();
     // What was begun at once stands in the order of steps.
     rows.sort_by_key(|timing| (timing.started.as_millis() / 20, timing.name));
     let wall = rows.iter().map(|row| row.started + row.took).max();
@@ -115,14 +127,14 @@ pub fn svg(title: &str, course: &Course, failure: Option<&Error>) -> String {
          <rect class=\"ground\" width=\"100%\" height=\"100%\" rx=\"6\"/>\n\
          <text class=\"title\" x=\"{MARGIN}\" y=\"30\">{0}: {1}</text>\n",
         escaped(title),
-        course.headline(wall, failure)
+        timings.headline(wall, failure)
     );
     legend(&mut svg, |class| {
-        rows.iter().any(|row| course.look(row).0 == class)
+        rows.iter().any(|row| timings.look(row).0 == class)
     });
     chart.axis(&mut svg);
     for (index, row) in rows.iter().enumerate() {
-        chart.row(&mut svg, index, row, course.look(row));
+        chart.row(&mut svg, index, row, timings.look(row));
     }
     svg.push_str("</svg>\n");
     svg
@@ -200,7 +212,7 @@ impl Chart {
         }
     }
 
-    /// `look` is that of [`Course::look`].
+    /// `look` is that of [`Timings::look`].
     fn row(&self, svg: &mut String, index: usize, row: &Timing, look: (&str, &str)) {
         let top = HEAD + ROW * number(index);
         let (from, to) = (self.x(row.started), self.x(row.started + row.took));
@@ -262,9 +274,9 @@ mod tests {
         }
     }
 
-    fn course(timings: &[Timing], kept: &[StepName]) -> Course {
-        Course {
-            timings: timings.to_vec(),
+    fn timings_of(steps: &[Timing], kept: &[StepName]) -> Timings {
+        Timings {
+            steps: steps.to_vec(),
             kept: kept.iter().copied().collect(),
         }
     }
@@ -285,7 +297,7 @@ mod tests {
             timing(Erlang, 0, 1000),
             timing(Compile, 2000, 2000),
         ];
-        let svg = svg("a <b>", &course(&timings, &[Erlang]), None);
+        let svg = svg("a <b>", &timings_of(&timings, &[Erlang]), None);
         assert!(
             svg.contains(">a &lt;b&gt;: 4.0 s of work in 4.0 s</text>"),
             "{svg}"
@@ -325,7 +337,7 @@ mod tests {
             with(Javascript, 0, 3100, Ended::Stopped),
         ];
         let failure = Error::Architecture("vax".to_owned());
-        let course = course(&timings, &[Compile]);
+        let course = timings_of(&timings, &[Compile]);
         let picture = svg("t", &course, Some(&failure));
         for (step, class, words) in [
             ("deps", "made", ">1.0 s<"),
@@ -345,18 +357,18 @@ mod tests {
     #[test]
     fn a_build_that_failed_beside_its_steps_has_a_picture_too() {
         let failure = Error::Architecture("vax".to_owned());
-        let none = Course::default();
+        let none = Timings::default();
         assert!(svg("t", &none, Some(&failure)).contains("failed before the first step"));
         let stopped = svg("t", &none, Some(&Error::Cancelled));
         assert!(stopped.contains("stopped before the first step"));
-        let all = course(&[timing(StepName::Deps, 0, 1000)], &[]);
+        let all = timings_of(&[timing(StepName::Deps, 0, 1000)], &[]);
         assert!(svg("t", &all, Some(&failure)).contains("failed after the last step"));
     }
 
     #[test]
     fn the_axis_has_few_marks_whatever_a_build_takes() {
         let marks = |millis: u64| -> Vec<String> {
-            let course = course(&[timing(StepName::Deps, 0, millis)], &[]);
+            let course = timings_of(&[timing(StepName::Deps, 0, millis)], &[]);
             let svg = svg("t", &course, None);
             let marks = svg.split("class=\"mark\"").skip(1);
             marks

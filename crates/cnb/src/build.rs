@@ -8,12 +8,12 @@ use build::command::Env;
 use build::environment::Environment;
 use build::explain::{Platform, Wording};
 use build::log::{Log, Style};
+use build::pipeline;
+use build::pipeline::Built;
 use build::prepare;
 use build::report::Report;
-use build::run::Built;
 use build::timeline;
 use build::tree::TreeError;
-use build::whole;
 use build::workspace::Start;
 use libcnb::build::{BuildContext, BuildResult, BuildResultBuilder};
 use std::ffi::OsStr;
@@ -79,7 +79,7 @@ fn carried_out(
         id: context.target.distro_name.clone(),
         version_id: context.target.distro_version.clone(),
     };
-    let built = whole::build(whole::Request {
+    let built = pipeline::run(pipeline::Request {
         app: &context.app_dir,
         environment,
         platform: prepare::Platform {

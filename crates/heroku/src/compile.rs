@@ -6,12 +6,12 @@ use build::command::Env;
 use build::environment::{Environment, read_env_dir};
 use build::explain::{self, Wording};
 use build::log::Log;
+use build::pipeline;
 use build::prepare::Platform;
 use build::record::Record;
 use build::report::Report;
 use build::store::CacheDir;
 use build::tree::TreeError;
-use build::whole;
 use build::workspace::{Places, Start};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -99,7 +99,7 @@ fn build(
     if let Some(why) = store.dropped() {
         log.warning(&[format!("what the cache held is dropped: {why}")]);
     }
-    let built = whole::build(whole::Request {
+    let built = pipeline::run(pipeline::Request {
         app: &request.build_dir,
         environment,
         platform: Platform {

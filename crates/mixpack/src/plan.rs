@@ -1,16 +1,18 @@
 //! `mixpack plan [--json] DIR`.
 
-use crate::platform::{process_env, say};
+use crate::platform::{process_env, say, stopped};
 use crate::table::table;
 use app::facts::{PROCFILE, join};
+use app::plan::{AssetBuild, Assets, StepName};
 use app::procfile::Procfile;
 use app::{Asked, Origin, Plan, text_file};
 use build::Error;
+use build::cancel::Cancel;
 use build::environment::Environment;
 use build::explain::{self, Wording};
 use build::log::{Log, Style};
+use build::pipeline::hide_secrets;
 use build::prepare::{self, Platform};
-use build::whole::hide_secrets;
 use fetch::{Client, Settings};
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,7 +24,9 @@ const VERSIONS: [&str; 3] = ["erlang_version", "elixir_version", "node_version"]
 pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
     let log = Log::to_stdio(std::env::var_os("NO_COLOR").is_none(), Style::Arrows);
     let environment = Environment::new(process_env(), build::command::Env::new());
-    match make(dir, &environment, &log) {
+    // Without signals the shell still ends this process; only a config file's bash goes on.
+    let cancel = Cancel::on_signals().unwrap_or_default();
+    match make(dir, &environment, &log, &cancel) {
         Ok(plan) if json => {
             say(&format!("{:#}\n", plan.to_json()));
             ExitCode::SUCCESS
@@ -34,6 +38,7 @@ pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
+        Err(_) if cancel.signal().is_some() => stopped(&cancel),
         Err(error) => {
             let words = Wording::new(explain::Platform::Local, &environment).for_a_plan();
             log.error(&words.explain(&error).without_secrets(&log).lines());
@@ -42,18 +47,22 @@ pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
     }
 }
 
-fn make(dir: &Path, environment: &Environment, log: &Log) -> Result<Plan, Error> {
+fn make(dir: &Path, environment: &Environment, log: &Log, cancel: &Cancel) -> Result<Plan, Error> {
     let hosts = Hosts::new(&|name| environment.get(name));
     hide_secrets(log, environment, &hosts);
     prepare::plan(prepare::Request {
         app: dir,
         environment,
-        client: &Client::new(Settings::default()),
+        client: &Client::new(Settings {
+            cancel: cancel.flag(),
+            ..Settings::default()
+        }),
         hosts: &hosts,
         last: None,
         store: None,
         platform: &Platform::default(),
         observer: &(),
+        cancel,
     })
 }
 
@@ -98,16 +107,52 @@ fn tools(plan: &Plan) -> String {
 
 fn steps(plan: &Plan) -> String {
     let rows = plan.steps.iter().map(|step| {
-        let needs: Vec<&str> = step.needs.iter().map(|need| need.as_str()).collect();
-        let needs = if needs.is_empty() {
-            "-".to_owned()
-        } else {
-            needs.join(", ")
-        };
-        let alone = if step.alone { "; runs alone" } else { "" };
-        [step.name.as_str().to_owned(), format!("{needs}{alone}")]
+        let command = command(plan, *step);
+        let command = command.filter(|command| !command.is_empty());
+        let command = command.unwrap_or_else(|| "-".to_owned());
+        [step.as_str().to_owned(), command]
     });
-    table(["STEP", "WAITS FOR"], &rows.collect::<Vec<_>>())
+    table(["STEP", "COMMAND"], &rows.collect::<Vec<_>>())
+}
+
+/// The command of a step, where it is one that a user knows.
+fn command(plan: &Plan, step: StepName) -> Option<String> {
+    let hooks = &plan.hooks;
+    let hook = |hook: &Option<Asked>| {
+        let first = hook.as_ref()?.value.trim().lines().next()?;
+        Some(first.to_owned())
+    };
+    let of_assets = |command: fn(&Assets) -> Option<String>| {
+        let mut commands: Vec<String> = plan.assets.iter().filter_map(command).collect();
+        commands.dedup();
+        commands.join(", ")
+    };
+    match step {
+        StepName::Deps => Some("mix deps.get".to_owned()),
+        StepName::Compile => hook(&hooks.hook_compile).or_else(|| Some("mix compile".to_owned())),
+        StepName::Javascript => Some(of_assets(|assets| {
+            let install = assets.install.as_ref().filter(|_| !assets.left_to_hook);
+            install.map(|install| install.command.join(" "))
+        })),
+        StepName::Assets => Some(of_assets(|assets| {
+            (assets.build != AssetBuild::Nothing).then(|| assets.built_by())
+        })),
+        StepName::Digest => Some(format!("mix {}.digest", plan.phoenix_ex)),
+        StepName::Release => Some("mix release".to_owned()),
+        StepName::PreCompile => hook(&hooks.pre_compile),
+        StepName::HookPreFetchDependencies => hook(&hooks.hook_pre_fetch_dependencies),
+        StepName::HookPreCompile => hook(&hooks.hook_pre_compile),
+        StepName::HookPostCompile => hook(&hooks.hook_post_compile),
+        StepName::PostCompile => hook(&hooks.post_compile),
+        StepName::Erlang
+        | StepName::Elixir
+        | StepName::Node
+        | StepName::Hex
+        | StepName::Restore
+        | StepName::Save
+        | StepName::Profile
+        | StepName::Slim => None,
+    }
 }
 
 /// Those of the Procfile, wherever it is, and those that the platform is given.

@@ -91,13 +91,15 @@ fn run(request: &Compile, entry: Entry) -> ExitCode {
     }
     match entry(request, &log, &cancel) {
         Ok(_) => ExitCode::SUCCESS,
-        Err(Error::Cancelled) => {
-            // As a shell tells of a process that a signal ended.
-            let signal = cancel.signal().and_then(|signal| u8::try_from(signal).ok());
-            signal.map_or(ExitCode::FAILURE, |signal| ExitCode::from(128 + signal))
-        }
+        Err(Error::Cancelled) => stopped(&cancel),
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// The exit status that a shell has for a process that a signal ended.
+pub(crate) fn stopped(cancel: &Cancel) -> ExitCode {
+    let signal = cancel.signal().and_then(|signal| u8::try_from(signal).ok());
+    signal.map_or(ExitCode::FAILURE, |signal| ExitCode::from(128 + signal))
 }
 
 /// Our environment, without the variables that are meant for us alone.

@@ -6,7 +6,7 @@ use fetch::{Archive, Checksum, Client, Format, Observer, Unpacked};
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output};
 use versions::Target;
 use versions::elixir::ElixirBuild;
 use versions::node::NodeVersion;
@@ -114,13 +114,13 @@ pub fn otp(
     source: &Source,
     root: &Path,
     dest: &Path,
-    extent: Extent,
+    (extent, run): (Extent, Run<'_>),
     observer: &dyn Observer,
 ) -> Result<Unpacked, ToolchainError> {
     let unpacked = unpack(client, source, Format::TarGz, 1, dest, observer)?;
     let has = |path: &str| dest.join(path).is_file();
     if has("Install") {
-        run_install(dest, root)?;
+        run_install(dest, root, run)?;
     }
     if !has("bin/erl") || !has("bin/start.boot") {
         return Err(unexpected(source, "bin/erl"));
@@ -129,20 +129,23 @@ pub fn otp(
     Ok(unpacked)
 }
 
+/// Runs a command to its end and collects its output: the caller's way to start processes, which can
+/// be cancelled.
+pub type Run<'a> = &'a dyn Fn(&mut Command) -> io::Result<Output>;
+
 /// Starts the OTP in `dest`, with its crypto: the two of it that want libraries of the system. For
 /// `system`, which no stack vouches for.
-pub fn start_otp(dest: &Path, system: &str) -> Result<(), ToolchainError> {
+pub fn start_otp(dest: &Path, system: &str, run: Run<'_>) -> Result<(), ToolchainError> {
     let erl = dest.join("bin/erl");
-    let output = Command::new(&erl)
+    let mut command = Command::new(&erl);
+    command
         .args(["-noinput", "-eval", "_ = crypto:info_lib(), halt(0)."])
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .env("HOME", dest)
         .env("ERL_ROOTDIR", dest)
-        .env("ERL_CRASH_DUMP_SECONDS", "0")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(ToolchainError::io(&erl, "start"))?;
+        .env("ERL_CRASH_DUMP_SECONDS", "0");
+    let output = run(&mut command).map_err(ToolchainError::io(&erl, "start"))?;
     if output.status.success() {
         return Ok(());
     }
@@ -217,18 +220,17 @@ fn unpack(
         .map_err(ToolchainError::fetching(source.what.as_str()))
 }
 
-fn run_install(dest: &Path, root: &Path) -> Result<(), ToolchainError> {
+fn run_install(dest: &Path, root: &Path, run: Run<'_>) -> Result<(), ToolchainError> {
     let install = dest.join("Install");
-    let output = Command::new("/bin/sh")
+    let mut command = Command::new("/bin/sh");
+    command
         .arg(&install)
         .args(["-cross", "-minimal"])
         .arg(root)
         .current_dir(dest)
         .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(ToolchainError::io(&install, "run"))?;
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    let output = run(&mut command).map_err(ToolchainError::io(&install, "run"))?;
     if output.status.success() {
         return Ok(());
     }
@@ -311,9 +313,11 @@ mod tests {
             fs::set_permissions(&erl, fs::Permissions::from_mode(0o755)).unwrap();
         };
         write("test \"$ERL_ROOTDIR/bin/erl\" = \"$0\"");
-        start_otp(dir.path(), "debian-13").unwrap();
+        start_otp(dir.path(), "debian-13", &Command::output).unwrap();
         write("echo libtinfo.so.6: cannot open >&2; exit 127");
-        let error = start_otp(dir.path(), "debian-13").unwrap_err().to_string();
+        let error = start_otp(dir.path(), "debian-13", &Command::output)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("debian-13") && error.contains("libtinfo.so.6"),
             "{error}"

@@ -193,12 +193,12 @@ pub(super) fn assets(
             let (mut build, mut why) = asset_build(facts, &phoenix_dir, &assets_dir);
             let manager = install.as_ref().map(|install| install.manager.manager);
             let manager = manager.unwrap_or(Manager::Npm);
-            let built = hook.iter().any(|ran| match &build {
+            let by_hook = hook.iter().any(|ran| match &build {
                 AssetBuild::Script { name } => ran.runs(manager, &assets_dir, name),
                 AssetBuild::MixAlias => ran.is_task("assets.deploy", &phoenix_dir),
                 AssetBuild::CustomScript { .. } | AssetBuild::Nothing => false,
             });
-            if built {
+            if by_hook {
                 why = format!("hook_post_compile builds them: {why}");
                 build = AssetBuild::Nothing;
             }
@@ -209,12 +209,12 @@ pub(super) fn assets(
                     hook.iter().any(|ran| ran.installs(manager, &install.dir))
                 });
             Ok(Assets {
-                left_to_hook,
-                is_needed,
-                bower,
                 phoenix_dir,
                 assets_dir,
                 install,
+                left_to_hook,
+                is_needed,
+                bower,
                 build,
                 why,
             })

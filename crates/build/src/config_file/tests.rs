@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::command::Env;
+use std::process::Stdio;
 
 fn environment() -> Environment {
     let process = Env::from([("PATH".into(), "/usr/bin:/bin".into())]);
@@ -17,7 +18,14 @@ fn environment() -> Environment {
 fn evaluated(dir: &Path, text: &str) -> Result<Vec<Assignment>, Error> {
     std::fs::write(dir.join("x.config"), text).unwrap();
     let construct = (1, "a command");
-    evaluate(dir, "x.config", construct, &environment(), "prod").map(|file| match file {
+    evaluate(
+        dir,
+        "x.config",
+        construct,
+        (&environment(), "prod"),
+        &Cancel::default(),
+    )
+    .map(|file| match file {
         ConfigFile::Values(list) => list,
         ConfigFile::Missing | ConfigFile::NeedsBash { .. } => Vec::new(),
     })

@@ -6,6 +6,30 @@ use crate::run::Build;
 use app::Asked;
 
 impl Build<'_> {
+    pub(crate) fn pre_compile(&self) -> Result<(), Error> {
+        self.hook("pre_compile", self.plan.hooks.pre_compile.as_ref())
+    }
+
+    pub(crate) fn hook_pre_fetch_dependencies(&self) -> Result<(), Error> {
+        let hook = self.plan.hooks.hook_pre_fetch_dependencies.as_ref();
+        self.watched_hook("hook_pre_fetch_dependencies", hook)
+    }
+
+    pub(crate) fn hook_pre_compile(&self) -> Result<(), Error> {
+        let hook = self.plan.hooks.hook_pre_compile.as_ref();
+        self.watched_hook("hook_pre_compile", hook)?;
+        self.before_compile()
+    }
+
+    pub(crate) fn hook_post_compile(&self) -> Result<(), Error> {
+        let hook = self.plan.hooks.hook_post_compile.as_ref();
+        self.watched_hook("hook_post_compile", hook)
+    }
+
+    pub(crate) fn post_compile(&self) -> Result<(), Error> {
+        self.hook("post_compile", self.plan.hooks.post_compile.as_ref())
+    }
+
     /// Runs a hook as a line of shell in the app's folder. A value that begins with `eval`, as
     /// the Phoenix guide has it, means the same to bash.
     pub(crate) fn hook(&self, key: &'static str, asked: Option<&Asked>) -> Result<(), Error> {

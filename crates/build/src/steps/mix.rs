@@ -55,6 +55,11 @@ impl Build<'_> {
         self.record().elixir_requirements = self.elixir_requirements();
         self.renew_stale(&log)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
+        // Each step's block is whole.
+        drop(log);
+        if self.plan.hooks.hook_pre_compile.is_none() {
+            self.before_compile()?;
+        }
         Ok(())
     }
 
@@ -312,6 +317,11 @@ impl Build<'_> {
         if self.assets_placed.load(Ordering::SeqCst) {
             return Ok(());
         }
+        self.digest_static_files()?;
+        self.set_assets_aside()
+    }
+
+    fn digest_static_files(&self) -> Result<(), Error> {
         let digest = format!("{}.digest", self.phoenix_ex());
         let clean = self.clean_task();
         let has_files = |dir: &&str| {

@@ -6,14 +6,17 @@ use crate::log::{StepLog, seconds};
 use crate::run::Build;
 use crate::store::{Key, Tool};
 use crate::told::{Told, megabytes};
-use crate::tree;
+use crate::tree::{self, TreeError};
 use app::plan::{Slim, StepName};
 use app::{Asked, Origin};
 use fetch::{Observer, Unpacked};
 use std::cell::Cell;
+use std::fs;
 use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::Ordering;
 use toolchain::error::OtherPlace;
-use toolchain::install::Extent;
+use toolchain::install::{Extent, Run};
 use toolchain::installers::{Chosen, Signed, Wanted};
 use toolchain::lists::{ListText, Signature};
 use toolchain::signature::Keys;
@@ -53,26 +56,28 @@ impl Build<'_> {
         }
         self.keep(StepName::Erlang, &key, place, &log, &|dest| {
             let told = Told::to(&log);
+            let run = |command: &mut Command| self.means.cancel.output(command);
+            let how = (self.extent(), &run as Run<'_>);
             let source = install::otp_source(self.means.hosts, &plan.target, build);
-            let (source, unpacked) =
-                match install::otp(client, &source, &root, dest, self.extent(), &told) {
-                    Ok(unpacked) => (source, unpacked),
-                    Err(first) => {
-                        let (first, other) = self.otp_elsewhere(first, &told)?;
-                        let url = fetch::redact(&other.url);
-                        log.warning(&format!("{first}; going on with {url}"));
-                        let unpacked =
-                            install::otp(client, &other, &root, dest, self.extent(), &told);
-                        let unpacked = unpacked.map_err(|error| both_places(first, error))?;
-                        (other, unpacked)
-                    }
-                };
+            let (source, unpacked) = match install::otp(client, &source, &root, dest, how, &told) {
+                Ok(unpacked) => (source, unpacked),
+                Err(first) => {
+                    let (first, other) = self.otp_elsewhere(first, &told)?;
+                    let url = fetch::redact(&other.url);
+                    log.warning(&format!("{first}; going on with {url}"));
+                    let unpacked = install::otp(client, &other, &root, dest, how, &told);
+                    let unpacked = unpacked.map_err(|error| both_places(first, error))?;
+                    (other, unpacked)
+                }
+            };
             say_fetched(&log, &source, &unpacked);
             if plan.target.basis != Basis::Stack {
-                install::start_otp(dest, &plan.target.stack)?;
+                install::start_otp(dest, &plan.target.stack, &run)?;
             }
             Ok(())
-        })
+        })?;
+        self.has_erlang.store(true, Ordering::SeqCst);
+        Ok(())
     }
 
     /// Where else the OTP of this plan can be had from, after the place that lists it did not give
@@ -168,7 +173,7 @@ impl Build<'_> {
         let log = self.means.log.step("Installing Hex and rebar3");
         let (client, hosts) = (self.means.client, self.means.hosts);
         let told = Told::to(&log);
-        let elixir = self.elixir_version();
+        let elixir = self.elixir_version()?;
         let otp = self.otp_major();
         let keys = Keys::of(&self.mix_home());
         let read = |url: &str| {
@@ -257,17 +262,22 @@ impl Build<'_> {
         }
     }
 
-    /// What a branch calls itself, once it is unpacked.
-    fn elixir_version(&self) -> ElixirVersion {
-        self.plan.elixir.build.version.clone().unwrap_or_else(|| {
-            let file = self
-                .workspace
-                .real(&self.workspace.places.elixir)
-                .join("VERSION");
-            std::fs::read_to_string(file)
-                .ok()
-                .and_then(|text| ElixirVersion::parse(text.trim()).ok())
-                .unwrap_or_else(|| ElixirVersion::release(1, 18, 0))
+    /// Reads the version of a branch from what was unpacked.
+    fn elixir_version(&self) -> Result<ElixirVersion, Error> {
+        let build = &self.plan.elixir.build;
+        if let Some(version) = &build.version {
+            return Ok(version.clone());
+        }
+        let folder = self.workspace.real(&self.workspace.places.elixir);
+        let file = folder.join("VERSION");
+        let text = fs::read_to_string(&file).map_err(TreeError::at(&file, "read"))?;
+        ElixirVersion::parse(text.trim()).map_err(|_| {
+            let source = install::elixir_source(self.means.hosts, build);
+            let error = ToolchainError::UnexpectedArchive {
+                url: fetch::redact(&source.url),
+                missing: "VERSION",
+            };
+            error.into()
         })
     }
 

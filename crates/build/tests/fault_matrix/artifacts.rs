@@ -5,6 +5,7 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
 use build::Error;
+use build::cancel::Cancel;
 use build::environment::Environment;
 use build::prepare::{self, Platform, Request};
 use build::store::{CacheDir, Key, Store};
@@ -420,6 +421,7 @@ impl Place {
             store: Some(&self.store),
             platform: &Platform::default(),
             observer: told,
+            cancel: &Cancel::default(),
         })
     }
 
@@ -466,7 +468,15 @@ impl Place {
                 let source = install::otp_source(&hosts, target, &plan.erlang.build);
                 let root = Path::new("/app/.platform_tools/erlang");
                 let make = |dest: &Path| {
-                    install::otp(client, &source, root, dest, Extent::Needed, told).map(drop)
+                    install::otp(
+                        client,
+                        &source,
+                        root,
+                        dest,
+                        (Extent::Needed, &std::process::Command::output),
+                        told,
+                    )
+                    .map(drop)
                 };
                 self.keep(what, &make, "lib/content")
             }
