@@ -130,7 +130,7 @@ fn yarn_1_keeps_to_its_lockfile_and_ships_where_it_always_did() {
         of_yarn
             .lines()
             .take(4)
-            .any(|line| line.contains("kept from the last build"))
+            .any(|line| line.contains("restored from cache"))
     );
 }
 
@@ -640,7 +640,7 @@ fn nodejs_behind_this_buildpack_has_its_own_node_and_does_not_spoil_what_is_kept
         .split_once("Installing Node.js 24.21.0")
         .unwrap();
     assert!(
-        of_node.trim_start().starts_with("kept from the last build"),
+        of_node.trim_start().starts_with("restored from cache"),
         "{of_node}"
     );
     assert!(
@@ -677,7 +677,7 @@ fn what_the_old_buildpacks_kept_is_removed_once_and_nothing_of_others() {
     }
     let hand_over = || app.sandbox.give(app.cache()).unwrap();
     hand_over();
-    let header = "Removing what the old buildpacks kept";
+    let header = "Removing the cache of the old buildpacks";
 
     // A build that fails leaves it all.
     app.edit("assets/js/app.js", "import", "import \"./nowhere\"\nimport");
@@ -765,8 +765,8 @@ fn the_keys_of_the_static_config_do_what_they_say() {
     app.config("MIXPACK_SLIM", "none");
     let clean = app.deploy();
     expect_digested(&clean);
-    holds(&clean, "asked for by clean_cache=true");
+    holds(&clean, "requested by clean_cache=true");
     holds(&clean, "$ mix do phx.digest, phx.digest.clean");
-    assert!(!clean.stdout.contains("kept from the last build"));
+    assert!(!clean.stdout.contains("restored from cache"));
     assert!(clean.slug.join("ui/node_modules").exists());
 }

@@ -394,9 +394,7 @@ fn without_a_usable_runtime_path_the_app_is_built_in_place_and_told() {
         let deploy = app.deploy();
         deploy.expect_success();
         assert!(
-            deploy
-                .stderr
-                .contains("/app cannot be used during the build"),
+            deploy.stderr.contains("/app is unusable during the build"),
             "{name}: {}",
             deploy.log()
         );
@@ -663,12 +661,12 @@ fn ten_builds_leave_cache_and_slug_as_large_as_two() {
 #[test]
 fn a_new_value_of_a_config_var_gives_one_clean_build() {
     let app = App::fixture("plain-otp");
-    let dropped = "Dropping everything kept from earlier builds";
+    let dropped = "Clearing cache";
     let clean = |deploy: Deploy, why: Option<&str>| {
         deploy.expect_success();
         let said = deploy.stdout.split_once(dropped).map(|(_, after)| after);
         let said = said.and_then(|after| after.trim_start().lines().next());
-        let expected = why.map(|why| format!("asked for by {why}"));
+        let expected = why.map(|why| format!("requested by {why}"));
         assert_eq!(said, expected.as_deref(), "{}", deploy.log());
         // What that means, and not only what is said.
         let compiled = compiling(&deploy.stdout);

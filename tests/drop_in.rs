@@ -125,7 +125,7 @@ fn an_old_config_file_with_windows_line_ends_a_branch_and_hooks_of_every_kind() 
     app.edit(CONFIG, "always_rebuild=false", "always_rebuild=true");
     let moved = app.deploy();
     moved.expect_success();
-    holds(&moved, "asked for by always_rebuild=true");
+    holds(&moved, "requested by always_rebuild=true");
     assert_ne!(moved.compiled(), NOTHING, "{}", moved.log());
     assert_eq!(fetched(&app), 2);
 }

@@ -208,7 +208,7 @@ fn a_switch_of_the_compiler_makes_the_build_anew_and_its_value_stays_out_of_the_
     assert!(
         switched
             .stdout
-            .contains("_build: dropped, since ERL_COMPILER_OPTIONS is new"),
+            .contains("_build: discarded because ERL_COMPILER_OPTIONS is new"),
         "{}",
         switched.stdout
     );
@@ -387,7 +387,7 @@ fn config_vars_in_the_environment_and_a_cache_on_another_filesystem_as_herokuish
     again.expect_success();
     assert_eq!(again.compiled(), NOTHING, "{}", again.log());
     assert!(
-        again.stdout.contains("kept from the last build"),
+        again.stdout.contains("restored from cache"),
         "{}",
         again.stdout
     );

@@ -301,9 +301,9 @@ fn a_hook_that_fails() {
             "hook_pre_fetch_dependencies",
             "Running the hook before fetching",
         ),
-        ("hook_pre_compile", "Running the hook before compile"),
-        ("hook_compile", "Compiling with the app's own command"),
-        ("hook_post_compile", "Running the hook after compile"),
+        ("hook_pre_compile", "Running hook_pre_compile"),
+        ("hook_compile", "Running hook_compile"),
+        ("hook_post_compile", "Running hook_post_compile"),
         ("post_compile", "Running post_compile"),
     ] {
         let hook = format!("{GOOD_CONFIG}{key}=\"eval echo checking the licence && exit 3\"\n");
@@ -489,7 +489,7 @@ fn causes_that_a_tool_tells() {
         CONFIG,
         &format!("{GOOD_CONFIG}hook_post_compile=\"eval echo packing && kill -9 \\$\\$\"\n"),
     );
-    let (deploy, error) = fails(&app, "Running the hook after compile");
+    let (deploy, error) = fails(&app, "Running hook_post_compile");
     insta::assert_snapshot!("cause_killed", error);
     assert!(deploy.stdout.contains("packing"), "{}", deploy.log());
     app.write(CONFIG, GOOD_CONFIG);

@@ -12,7 +12,7 @@ use walkdir::WalkDir;
 use whole_builds::{App, Deploy, files_with, holds, lacks};
 
 const NOTHING: [&str; 0] = [];
-const FROM_SCRATCH: &str = "compiling the app from scratch: ";
+const FROM_SCRATCH: &str = "compiling the app from scratch because ";
 const RESTORED: &str = "Restoring generated files";
 
 /// The app's own part of a slug, by path: what a file holds, its mode, where a link leads.
@@ -71,7 +71,7 @@ fn files_that_compiling_creates_come_back_or_are_created_again() {
     unchanged.expect_success();
     assert_eq!(unchanged.compiled(), NOTHING, "{}", unchanged.log());
     holds(&unchanged, RESTORED);
-    holds(&unchanged, "5 files that compiling created, 0.0 MB");
+    holds(&unchanged, "5 generated files, 0.0 MB");
     same_as_clean(&app, &unchanged);
     let said = report(&app, unchanged);
     assert!(said.contains(expected), "{said}");
@@ -81,7 +81,7 @@ fn files_that_compiling_creates_come_back_or_are_created_again() {
     changed.expect_success();
     holds(
         &changed,
-        "compiling the app from scratch: compiling creates lib/generated/words.ex, and words.txt changed",
+        "compiling the app from scratch because compiling creates lib/generated/words.ex, and words.txt changed",
     );
     let said = report(&app, changed);
     assert!(said.contains("words=early,late,latest"), "{said}");
@@ -128,7 +128,7 @@ fn a_generated_file_with_the_value_of_a_config_var_is_not_kept() {
         assert_eq!(written, format!("<{VALUE}>"), "{build}");
         holds(
             &deploy,
-            "each build compiles the app from scratch: compiling creates priv/greeting, which \
+            "each build compiles the app from scratch because compiling creates priv/greeting, which \
              isn't kept: it holds the value of GREETING",
         );
         assert!(!deploy.log().contains(VALUE));
@@ -153,7 +153,7 @@ fn a_pushed_file_that_compiling_changes_is_changed_in_each_build() {
         assert_eq!(version, "compiled", "{build}: {}", deploy.log());
         holds(
             &deploy,
-            "each build compiles the app from scratch: compiling changes VERSION",
+            "each build compiles the app from scratch because compiling changes VERSION",
         );
     }
     // Once it writes what was pushed, nothing is changed.
@@ -210,7 +210,7 @@ fn packages_that_write_beside_node_modules_are_installed_in_every_build() {
         if build == 3 {
             holds(
                 &deploy,
-                "installed in every build: it creates priv/by_npm.json",
+                "installing in every build: it creates priv/by_npm.json",
             );
             // Whose file it is is known now, and compiling doesn't create it.
             lacks(&deploy, FROM_SCRATCH);
@@ -250,7 +250,7 @@ fn assets_are_built_again_when_what_compiling_creates_for_them_changes() {
     let other = deploy("n3w-commit");
     holds(
         &other,
-        "to be built, since assets/js/commit.js, which compiling creates, is not as in the last build",
+        "rebuilding because assets/js/commit.js, which compilation generates, has changed",
     );
     holds(&other, "$ npm run deploy");
     drop(other);
@@ -326,7 +326,7 @@ fn files_that_compiling_creates_in_a_hook_are_not_missing() {
             ),
             _ => holds(
                 &deploy,
-                "compiling the app from scratch: a hook compiles it, which creates priv/by_compiling",
+                "compiling the app from scratch because a hook compiles it, which creates priv/by_compiling",
             ),
         }
     }
@@ -356,7 +356,7 @@ fn code_that_a_module_creates_while_it_is_compiled_is_compiled_in_the_build() {
     for build in ["first", "second"] {
         let deploy = app.deploy();
         deploy.expect_success();
-        let again = "again, for lib/made/made.ex, which compiling has created:";
+        let again = "compiling again because compilation generated lib/made/made.ex:";
         assert_eq!(deploy.log().contains(again), build == "first");
         let said = app.ship(deploy).one_off("mix run -e 'IO.puts(Made.ran())'");
         assert!(said.contains("ran"), "{build}: {said}");

@@ -51,7 +51,7 @@ fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
     deploy.expect_success();
     holds(
         &deploy,
-        "the app is compiled again: lib/compile_env.ex:4 reads BANNER, which has changed",
+        "recompiling the app: lib/compile_env.ex:4 reads BANNER, which has changed",
     );
     lacks(&deploy, "knobs");
     let said = report(&app, deploy);
@@ -62,7 +62,7 @@ fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
     deploy.expect_success();
     holds(
         &deploy,
-        "knobs is compiled again: deps/knobs/lib/knobs.ex:5 reads KNOBS_REGION, which has changed",
+        "recompiling knobs: deps/knobs/lib/knobs.ex:5 reads KNOBS_REGION, which has changed",
     );
     lacks(&deploy, "jason_lite");
     let said = report(&app, deploy);
@@ -88,7 +88,7 @@ fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
     deploy.expect_success();
     holds(
         &deploy,
-        "the app is compiled again: lib/commit.ex:2 reads SOURCE_VERSION, which has changed",
+        "recompiling the app: lib/commit.ex:2 reads SOURCE_VERSION, which has changed",
     );
     lacks(&deploy, "jason_lite");
     drop(deploy);
@@ -133,10 +133,7 @@ fn packages_and_assets_are_made_again_when_what_they_are_made_of_changes() {
     app.sandbox = app.sandbox.env("BUILD_DIR", "/tmp/build_phoenixnpm1");
     let unchanged = app.deploy();
     unchanged.expect_success();
-    holds(
-        &unchanged,
-        "not needed: the assets are those of the last build",
-    );
+    holds(&unchanged, "not needed: the assets are up to date");
     for command in ["$ npm ci", "$ npm run deploy", "$ mix phx.digest"] {
         lacks(&unchanged, command);
     }
@@ -154,11 +151,8 @@ fn packages_and_assets_are_made_again_when_what_they_are_made_of_changes() {
     let code = app.deploy();
     code.expect_success();
     lacks(&code, "$ npm ci");
-    holds(
-        &code,
-        "kept from the last build: what decides them is the same",
-    );
-    holds(&code, "assets: to be built, since the app's files changed");
+    holds(&code, "up to date, restored from cache");
+    holds(&code, "assets: rebuilding because the app's files changed");
     holds(&code, "$ npm run deploy");
     drop(code);
 
@@ -187,7 +181,7 @@ fn packages_and_assets_are_made_again_when_what_they_are_made_of_changes() {
     lacks(&variable, "$ npm ci");
     holds(
         &variable,
-        "assets: to be built, since the environment changed (API_URL)",
+        "assets: rebuilding because the environment changed (API_URL)",
     );
     drop(variable);
 
@@ -230,7 +224,7 @@ fn packages_and_assets_are_made_again_when_what_they_are_made_of_changes() {
     tampered.expect_success();
     holds(
         &tampered,
-        "what was kept could not be used: esbuild/package.json was changed",
+        "the cached copy is invalid: esbuild/package.json was changed",
     );
     holds(&tampered, "$ npm ci");
 }
@@ -292,8 +286,7 @@ fn what_the_last_build_left_and_what_failed_is_named_in_the_log_and_in_the_pictu
     assert!(row.contains("class=\"failed\"") && row.contains(" s, failed<"));
 }
 
-const SETTLED: &str =
-    "not needed: what is asked for is in place, and the same as in the last build";
+const SETTLED: &str = "not needed: dependencies and lockfile are unchanged";
 
 /// How often the registry was asked for packages, and `mix deps.get` was run for that.
 #[track_caller]
@@ -525,6 +518,6 @@ fn a_patch_of_otp_that_compiles_the_same_code_keeps_what_is_compiled() {
     rebuilt.expect_success();
     holds(
         &rebuilt,
-        "_build: dropped, since OTP changed from 27.3.4 to 27.3.4.1\n",
+        "_build: discarded because OTP changed from 27.3.4 to 27.3.4.1\n",
     );
 }

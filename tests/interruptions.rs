@@ -311,7 +311,11 @@ fn two_builds_with_one_cache_at_once_are_both_right() {
             took: Duration::ZERO,
         };
         deploy.expect_success();
-        waited += usize::from(deploy.stdout.contains("another build uses the cache"));
+        waited += usize::from(
+            deploy
+                .stdout
+                .contains("for another build, which uses the cache"),
+        );
         assert_right(&deploy, 10, "beside another build");
     }
     assert_eq!(waited, 1, "builds that waited for the other");
@@ -420,8 +424,8 @@ fn a_disk_that_is_full_at_any_moment_harms_no_later_build() {
     disk.resize(400_000);
     stopped.edit();
     let deploy = stopped.build_is_right("after one that was not kept");
-    let said = "_build: dropped, since the last build was stopped while it was kept";
-    let nothing = "_build: nothing kept";
+    let said = "_build: discarded because the last build was interrupted while saving it";
+    let nothing = "_build: not in the cache";
     assert!(
         deploy.stdout.contains(said) || deploy.stdout.contains(nothing),
         "{}",
@@ -474,7 +478,7 @@ fn a_cache_that_cannot_be_used_is_a_line_in_the_log_and_no_failure() {
         let log = deploy.log();
         assert!(log.contains("The cache cannot be used"), "{log}");
         assert!(log.contains(why), "{log}");
-        assert!(log.contains("_build: nothing kept"), "{log}");
+        assert!(log.contains("_build: not in the cache"), "{log}");
     }
 }
 
@@ -529,7 +533,7 @@ fn a_cache_that_was_changed_is_a_miss_with_a_line_in_the_log() {
         &[
             "lists.beam was changed",
             "bin/mix was changed",
-            "_build: dropped, since its files are not those that were kept",
+            "_build: discarded because its files were modified",
         ],
     );
 
@@ -560,7 +564,7 @@ fn a_cache_that_was_changed_is_a_miss_with_a_line_in_the_log() {
     expect(
         &mut stopped,
         "links that lead out",
-        &["_build: dropped, since its files are not those that were kept"],
+        &["_build: discarded because its files were modified"],
     );
     let left: Vec<_> = fs::read_dir(&outside)
         .unwrap()
@@ -573,16 +577,16 @@ fn a_cache_that_was_changed_is_a_miss_with_a_line_in_the_log() {
     expect(
         &mut stopped,
         "a link for the whole cache",
-        &["_build: nothing kept"],
+        &["_build: not in the cache"],
     );
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
 
     fs::write(kept.join("format"), "1").unwrap();
-    let dropped = "what the cache held is dropped: another version of Mixpack has made it";
+    let dropped = "discarding the cache: another version of Mixpack made it";
     expect(
         &mut stopped,
         "another version",
-        &[dropped, "_build: nothing kept"],
+        &[dropped, "_build: not in the cache"],
     );
 }
 
@@ -623,7 +627,7 @@ fn what_changed_is_compiled_whatever_the_times_of_files_and_of_the_clock() {
     deploy(13, None).expect_success();
     app.remove("elixir_buildpack.config");
     let back = deploy(14, None);
-    let said = "_build: dropped, since it is of a later time than now";
+    let said = "_build: discarded because it is newer than the current time";
     assert!(back.stdout.contains(said), "{}", back.log());
     assert_right(&back, 14, "a clock that was set back");
 }

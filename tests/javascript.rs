@@ -161,7 +161,7 @@ fn deploy_three_times(app: &App, folder: &str) {
     let second = app.deploy();
     assert!(script(&second, folder).contains("second"));
     lacks(&second, "$ npm ci");
-    holds(&second, "kept from the last build");
+    holds(&second, "restored from cache");
     assert_eq!(modules(&second), Vec::<String>::new());
 
     let third = app.deploy();
@@ -294,7 +294,7 @@ fn expect_workspace(manager: &Manager) {
     let built = script(&second, "");
     assert!(built.contains("second") && has_old_ms(&built));
     lacks(&second, manager.installs);
-    holds(&second, "kept from the last build");
+    holds(&second, "restored from cache");
     fs::remove_dir_all(&second.slug).unwrap();
 
     // The manifest of the other member, and the lockfile: as in a build without a cache.
@@ -468,7 +468,7 @@ fn npm_6_installs_packages_for_development_in_production() {
         "assets/js/app.js",
         "console.log('built again by ' + 'uglify');\n",
     );
-    let again = expect_uglified(&app, "kept from the last build");
+    let again = expect_uglified(&app, "restored from cache");
     lacks(&again, "$ npm ci");
     // Without a lockfile too.
     app.remove("assets/package-lock.json");
@@ -566,10 +566,7 @@ fn a_hook_that_installs_and_builds_does_both_once() {
         let built = fs::read_to_string(deploy.slug.join("assets/built")).unwrap();
         assert_eq!(built.lines().count(), 1);
         lacks(&deploy, "$ npm ci");
-        holds(
-            &deploy,
-            "left to hook_post_compile, which does that in assets",
-        );
+        holds(&deploy, "hook_post_compile installs the packages of assets");
         holds(
             &deploy,
             "assets: only digested (hook_post_compile builds them: assets/package.json has a script `deploy`)",
@@ -595,7 +592,7 @@ fn packages_that_nothing_uses_may_fail_to_install() {
     deploy.expect_success();
     holds(
         &deploy,
-        "installing the packages of assets failed; the build goes on, since nothing builds or runs with them",
+        "cannot install the packages of assets; continuing because nothing uses them",
     );
     // Whoever speaks of them needs them.
     app.write(

@@ -99,7 +99,7 @@ fn an_app_in_a_folder_boots_from_the_top_and_a_second_deploy_compiles_only_what_
     }
     // mix compiles once more what uses a path dependency when others are new: not on the dyno, and
     // not in a later step.
-    let again = "again, for what uses shared, since other dependencies are new:";
+    let again = "compiling the users of shared again because other dependencies changed:";
     let (_, rest) = cold.stdout.split_once(again).unwrap();
     let (compile, later) = rest.split_once("-----> ").unwrap();
     // By times in whole seconds: what was compiled within the same one is current.
@@ -305,7 +305,8 @@ fn another_folder_is_another_app_and_takes_nothing_of_the_first() {
             .contains("app in shared (from config var MIXPACK_APP_RELATIVE_PATH)")
     );
     for name in ["deps", "_build"] {
-        let dropped = format!("{name}: dropped, since app folder changed from backend to shared");
+        let dropped =
+            format!("{name}: discarded because app folder changed from backend to shared");
         assert!(other.stdout.contains(&dropped), "{}", other.stdout);
     }
     assert!(!other.stdout.contains("Node.js"), "{}", other.stdout);

@@ -332,7 +332,7 @@ fn an_archive_that_the_first_place_lists_and_does_not_have() {
     deploy.expect_success();
     says(
         &deploy.stderr,
-        &[OTP, "HTTP status 404; going on with ", OTHER_OTP],
+        &[OTP, "HTTP status 404; continuing with ", OTHER_OTP],
     );
     says(&deploy.stdout, &["fetched ", OTHER_OTP]);
     let installed = deploy.slug.join(".platform_tools/erlang/bin/erl");

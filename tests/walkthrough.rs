@@ -337,7 +337,7 @@ fn config_vars_are_set_as_the_pages_show() {
     for command in commands.beside(readme, set) {
         heroku.sh(&command.replace("<git URL of this repository>", ADDRESS.1));
     }
-    let dropped = "-----> Dropping everything kept from earlier builds";
+    let dropped = "-----> Clearing cache";
     assert!(heroku.log().contains("-----> Built"), "{}", heroku.log());
     assert!(!heroku.log().contains(dropped), "{}", heroku.log());
 

@@ -112,10 +112,10 @@ pub(crate) fn warn(log: &Log, found: &BTreeMap<String, Found>) {
             files => format!(" and {} more", files - 1),
         };
         log.warning(&[
-            format!("The value of {name} is in what ships: {}{others}", first.display()),
-            "The app's code or assets have taken it over while they were built. Whoever has the slug has".into(),
-            "it too, and a new value needs a new build. If it is a secret, read it when the app starts, in".into(),
-            "config/runtime.exs. See docs/security.md.".into(),
+            format!("The build wrote the value of {name} into {}{others}", first.display()),
+            "The app's code or assets read it during the build. Anyone who can read the built app can read it,".into(),
+            "and a new value takes effect only after a new build. If it is a secret, read it in".into(),
+            "config/runtime.exs, when the app starts. See docs/security.md.".into(),
         ]);
     }
 }

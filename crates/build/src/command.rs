@@ -302,10 +302,7 @@ impl Output {
     fn failed(mut self, log: &StepLog<'_>) -> Vec<String> {
         if self.quiet.is_some() {
             if self.dropped > 0 {
-                log.detail(&format!(
-                    "... the first {} lines are left out",
-                    self.dropped
-                ));
+                log.detail(&format!("... the first {} lines are omitted", self.dropped));
             }
             let lines = std::mem::take(&mut self.lines);
             for line in &lines {
@@ -463,7 +460,7 @@ mod tests {
             Err(CommandError::Failed { output, .. }) if output.len() == KEPT_LINES
         ));
         assert_eq!(lines.len(), HELD_LINES + 1);
-        assert_eq!(lines[0], "... the first 7 lines are left out");
+        assert_eq!(lines[0], "... the first 7 lines are omitted");
         assert_eq!(lines[1], "8");
     }
 

@@ -57,7 +57,7 @@ pub(crate) fn reclaim(plan: &Plan, tests_only: bool, store: &dyn Store, log: &Lo
 }
 
 fn remove(cache: &Path, entries: &[String], log: &Log) {
-    let log = log.step("Removing what the old buildpacks kept");
+    let log = log.step("Removing the cache of the old buildpacks");
     let mut sum = Amount::default();
     for name in entries {
         let path = cache.join(name);

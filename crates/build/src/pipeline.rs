@@ -250,9 +250,9 @@ fn decide(request: &Request<'_>, client: &Client, hosts: &Hosts) -> Result<Plan,
 }
 
 fn drop_cache(plan: &Plan, store: &dyn Store, log: &Log) -> Result<(), Error> {
-    let step = log.step("Dropping everything kept from earlier builds");
+    let step = log.step("Clearing cache");
     if let Some(why) = &plan.clean {
-        step.detail(&format!("asked for by {why}"));
+        step.detail(&format!("requested by {why}"));
     }
     Ok(clean_build::run(plan, store)?)
 }
@@ -300,16 +300,19 @@ fn enter_runtime_path(
     };
     let waiting = || {
         let step = log.step("Waiting");
-        step.detail(&format!("another build uses {}", runtime.display()));
+        step.detail(&format!(
+            "for another build, which uses {}",
+            runtime.display()
+        ));
     };
     let path = StablePath::enter(request, cancel, waiting)?;
     if let Some(why) = path.why_not() {
         let runtime = runtime.display();
         log.warning(&[
-            format!("{runtime} cannot be used during the build: {why}"),
-            "The app is compiled in the build directory instead. Mix will notice at run time that it".into(),
-            format!("stands in {runtime} now and compile the app again at every start (Elixir 1.15 and newer)."),
-            "A release (release=true in elixir_buildpack.config) does not.".into(),
+            format!("{runtime} is unusable during the build: {why}"),
+            "The app is compiled in the build directory instead. With Elixir 1.15 and newer, mix notices the new".into(),
+            format!("path at run time and compiles the app again whenever it starts in {runtime}."),
+            "To avoid that, build a release: set release=true in elixir_buildpack.config.".into(),
         ]);
     }
     Ok(path)

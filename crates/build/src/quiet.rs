@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many dependencies a line names.
 const NAMED: usize = 6;
 /// What a reader can do who wants the rest.
-const PRINTED: &str = "MIXPACK_VERBOSE=true prints them";
+const PRINTED: &str = "Set MIXPACK_VERBOSE=true to print them";
 
 /// What became of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl Quiet {
             Speech::Install { done, warned } => {
                 let mut lines: Vec<String> = done.iter().cloned().collect();
                 if *warned {
-                    lines.push(format!("warnings left out; {PRINTED}"));
+                    lines.push(format!("warnings omitted. {PRINTED}"));
                 }
                 lines
             }
@@ -138,7 +138,7 @@ impl Quiet {
             | Speech::Release { .. }
             | Speech::Machinery => Vec::new(),
             Speech::Fetch { got, .. } if got.is_empty() => {
-                vec!["nothing was to be fetched".to_owned()]
+                vec!["dependencies are up to date".to_owned()]
             }
             Speech::Fetch { got, .. } => vec![format!("fetched {}", dependencies(got))],
         }
@@ -279,7 +279,7 @@ impl Compile {
                 "warnings"
             };
             lines.push(format!(
-                "{} {noun} in dependencies left out; {PRINTED}",
+                "{} {noun} in dependencies omitted. {PRINTED}",
                 self.warnings
             ));
         }

@@ -307,8 +307,8 @@ fn stay_in_bounds(
         |asked: &PathBuf| *asked != dir.join(place) && bounds.leads_out(asked).is_some();
     if let Some(asked) = asked.filter(is_elsewhere) {
         log.warning(&[
-            format!("{NAME} names {}, which is not in the app", asked.display()),
-            format!("{} is used instead.", place.display()),
+            format!("{NAME} is {}, which is outside of the app", asked.display()),
+            format!("Using {} instead.", place.display()),
         ]);
         env.insert(NAME.into(), dir.join(place).into());
     }

@@ -35,11 +35,11 @@ pub(crate) fn summarise(log: &Log, built: &Built, timings: &Timings, [app, cache
         .filter_map(|step| left_by(*step))
         .collect();
     if !kept.is_empty() {
-        log.detail(&format!("kept: {}", kept.join(", ")));
+        log.detail(&format!("from cache: {}", kept.join(", ")));
     }
-    for (what, held) in [("the app is now", app), ("the cache holds", cache)] {
+    for (what, held) in [("app size", app), ("cache size", cache)] {
         log.detail(&format!(
-            "{what} {} in {} files",
+            "{what}: {} in {} files",
             megabytes(held.bytes),
             held.files
         ));

@@ -106,7 +106,7 @@ pub(crate) fn draw(path: &Path, timings: &Timings, failure: Option<&Error>, log:
     let title = format!("Mixpack {VERSION}");
     if let Err(error) = fs::write(path, svg(&title, timings, failure)) {
         let path = path.display();
-        log.warning(&[format!("The timeline cannot be written to {path}: {error}")]);
+        log.warning(&[format!("Cannot write the timeline to {path}: {error}")]);
     }
 }
 

@@ -97,7 +97,7 @@ fn build(
     })?;
     let store = cache(&request.cache_dir, log, cancel)?;
     if let Some(why) = store.dropped() {
-        log.warning(&[format!("what the cache held is dropped: {why}")]);
+        log.warning(&[format!("discarding the cache: {why}")]);
     }
     let built = pipeline::run(pipeline::Request {
         app: &request.build_dir,
@@ -125,7 +125,7 @@ fn cache(dir: &Path, log: &Log, cancel: &Cancel) -> Result<CacheDir, Error> {
     let waiting = || {
         let step = log.step("Waiting");
         step.detail(&format!(
-            "another build uses the cache in {}",
+            "for another build, which uses the cache in {}",
             dir.display()
         ));
     };
@@ -134,9 +134,8 @@ fn cache(dir: &Path, log: &Log, cancel: &Cancel) -> Result<CacheDir, Error> {
         Err(_) if cancel.is_cancelled() => Err(Error::Cancelled),
         Err(error) => {
             log.warning(&[
-                format!("The cache cannot be used: {error}"),
-                "This build starts from nothing, and nothing of it is kept for the next."
-                    .to_owned(),
+                format!("The cache is unusable: {error}"),
+                "This build starts without a cache and saves none.".to_owned(),
             ]);
             Ok(CacheDir::for_once()?)
         }

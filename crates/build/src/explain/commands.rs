@@ -113,7 +113,7 @@ fn package_manager(
             error,
         )
         .so(format!(
-            "That version is asked for by {}. If there is no such version, correct it there; if the registry was not reached, {}.",
+            "That version is requested by {}. If there is no such version, correct it there; if the registry was not reached, {}.",
             match origin {
                 Origin::Default(_) => "nothing but Mixpack itself".to_owned(),
                 origin => words.origin(origin),

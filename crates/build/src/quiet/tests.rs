@@ -103,7 +103,7 @@ Generated shop app
       │
       └─ lib/shop.ex:3:3: Shop.open/0
   compiled 1 dependency: knobs
-  2 warnings in dependencies left out; MIXPACK_VERBOSE=true prints them
+  2 warnings in dependencies omitted. Set MIXPACK_VERBOSE=true to print them
   compiled web: 2 files
   compiled shop: 2 files
 "
@@ -129,7 +129,7 @@ Compiling 3 files (.ex)
         "  ==> shop
   1 > 0 is always true
   compiled 2 dependencies: a, b
-  1 warning in dependencies left out; MIXPACK_VERBOSE=true prints them
+  1 warning in dependencies omitted. Set MIXPACK_VERBOSE=true to print them
   compiled shop: 3 files
 "
     );
@@ -186,7 +186,7 @@ remote: Counting objects: 100% (3/3), done.
     );
     assert_eq!(
         read(&Doing::Deps, &[], "All dependencies are up to date\n"),
-        "  nothing was to be fetched\n"
+        "  dependencies are up to date\n"
     );
     assert_eq!(read(&Doing::Deps, &[], ""), "");
 }
@@ -235,7 +235,7 @@ added 3 packages in 1s
   npm warn EBADENGINE   package: 'shop@1.0.0',
   npm warn EBADENGINE }
   added 3 packages in 1s
-  warnings left out; MIXPACK_VERBOSE=true prints them
+  warnings omitted. Set MIXPACK_VERBOSE=true to print them
 "
     );
     let pnpm = "\
@@ -267,7 +267,7 @@ Done in 974ms using pnpm v10.34.9
 ";
     assert_eq!(
         install(berry),
-        "  warnings left out; MIXPACK_VERBOSE=true prints them\n"
+        "  warnings omitted. Set MIXPACK_VERBOSE=true to print them\n"
     );
     assert_eq!(
         install("added 1 package in 205ms\n"),

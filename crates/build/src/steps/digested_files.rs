@@ -88,7 +88,7 @@ impl Build<'_> {
                 let fits = from.join(path).is_dir() || !there.exists();
                 digested.contains(path) && fits && self.bounds.leads_out(&there).is_none()
             })?;
-            let log = self.means.log.step("Bringing back digested files");
+            let log = self.means.log.step("Restoring digested files");
             log.detail(&format!("{} {whose}", amount.files));
             self.manifest_restored(dir);
         }

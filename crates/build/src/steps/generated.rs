@@ -173,7 +173,7 @@ impl Build<'_> {
         (sources, entries): (&Sources, &Entries),
     ) -> Result<Option<String>, Error> {
         let Some(last) = last else {
-            let why = "the build cache doesn't say which files compiling creates";
+            let why = "the cache doesn't list the generated files";
             return Ok(Some(why.to_owned()));
         };
         if let Some(why) = self.missing_of_hooks(last, entries) {
@@ -211,8 +211,7 @@ impl Build<'_> {
         let store = self.workspace.store;
         let restored = store.restore(&self.kept_as("generated"), &Key::new(), &kept)?;
         let Restored::Taken(amount) = restored else {
-            return self
-                .compile_from_scratch("the files that compiling creates are not in the cache");
+            return self.compile_from_scratch("the generated files are not in the cache");
         };
         if let Err(path) = generated::put_back(&files, &kept, &self.dir, entries)? {
             let path = path.display();
@@ -220,7 +219,7 @@ impl Build<'_> {
         }
         let log = self.means.log.step("Restoring generated files");
         log.detail(&format!(
-            "{} files that compiling created, {}",
+            "{} generated files, {}",
             amount.files,
             megabytes(amount.bytes)
         ));
@@ -237,7 +236,7 @@ impl Build<'_> {
             Scope::App
         };
         let log = self.means.log.step("Removing compiled code");
-        log.detail(&format!("compiling the app from scratch: {why}"));
+        log.detail(&format!("compiling the app from scratch because {why}"));
         self.remove_compiled(scope)
     }
 
@@ -307,8 +306,7 @@ impl Build<'_> {
             return Ok(false);
         };
         log.detail(&format!(
-            "compiling dependencies from scratch too: {} was generated in the last build and is \
-             not now",
+            "compiling dependencies from scratch too: the last build generated {}, and this one doesn't",
             path.display()
         ));
         self.remove_compiled(Scope::Everything)?;
@@ -506,7 +504,9 @@ impl Build<'_> {
             _ => store.drop_state(&name)?,
         }
         if let Some(why) = now.why_not_restorable() {
-            lines.push(format!("each build compiles the app from scratch: {why}"));
+            lines.push(format!(
+                "each build compiles the app from scratch because {why}"
+            ));
         }
         let secrets = secrets::not_to_keep(&self.workspace.environment);
         let without = generated::without_names(now, &Finders::of(&secrets));

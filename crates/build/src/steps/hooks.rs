@@ -71,10 +71,10 @@ impl Build<'_> {
 fn header(key: &str) -> &'static str {
     match key {
         "pre_compile" => "Running pre_compile",
-        "hook_pre_fetch_dependencies" => "Running the hook before fetching dependencies",
-        "hook_pre_compile" => "Running the hook before compile",
-        "hook_compile" => "Compiling with the app's own command",
-        "hook_post_compile" => "Running the hook after compile",
+        "hook_pre_fetch_dependencies" => "Running hook_pre_fetch_dependencies",
+        "hook_pre_compile" => "Running hook_pre_compile",
+        "hook_compile" => "Running hook_compile",
+        "hook_post_compile" => "Running hook_post_compile",
         _ => "Running post_compile",
     }
 }

@@ -39,7 +39,7 @@ impl Build<'_> {
             }
             self.has_kept(StepName::Javascript);
             self.installs_skipped();
-            log.detail("not needed: the assets are those of the last build");
+            log.detail("not needed: the assets are up to date");
             drop(log);
             return self.installs_ended();
         }
@@ -51,9 +51,7 @@ impl Build<'_> {
             let install = assets.install.as_ref();
             if assets.left_to_hook {
                 let dir = &assets.assets_dir;
-                log.detail(&format!(
-                    "left to hook_post_compile, which does that in {dir}"
-                ));
+                log.detail(&format!("hook_post_compile installs the packages of {dir}"));
                 kept = false;
                 continue;
             }
@@ -61,8 +59,7 @@ impl Build<'_> {
                 kept &= match self.install(install, known.as_ref(), &log) {
                     Err(Error::Command { .. }) if !self.is_needed(install) => {
                         log.warning(&format!(
-                            "installing the packages of {} failed; the build goes on, since nothing \
-                             builds or runs with them",
+                            "cannot install the packages of {}; continuing because nothing uses them",
                             install.dir
                         ));
                         false
@@ -165,12 +162,12 @@ impl Build<'_> {
         let why = known.map(Installs::why);
         match (&key, &why) {
             (Err(why), _) | (_, Some(Some(why))) => {
-                log.detail(&format!("installed in every build: {why}"));
+                log.detail(&format!("installing in every build: {why}"));
             }
             (Ok(_), None) => {}
             (Ok(key), Some(None)) => match self.take_modules(install, key)? {
                 Taken::Yes => {
-                    log.detail("kept from the last build: what decides them is the same");
+                    log.detail("up to date, restored from cache");
                     return Ok(true);
                 }
                 Taken::No(changes) if changes.is_empty() => {}
@@ -179,7 +176,7 @@ impl Build<'_> {
                     changes.join(", ")
                 )),
                 Taken::Unusable(reason) => {
-                    log.warning(&format!("what was kept could not be used: {reason}"));
+                    log.warning(&format!("the cached copy is invalid: {reason}"));
                 }
             },
         }
@@ -295,7 +292,7 @@ impl Build<'_> {
         };
         let log = self.means.log.step(&header);
         if self.digested(&assets.phoenix_dir) {
-            log.detail("already done: hook_post_compile has written cache_manifest.json");
+            log.detail("already built: hook_post_compile wrote cache_manifest.json");
             return Ok(());
         }
         log.detail(&assets.why);

@@ -91,10 +91,10 @@ impl Build<'_> {
         tree::remove(&waiting)?;
         let store = self.workspace.store;
         match store.restore(&self.kept_as("assets"), &key, &waiting)? {
-            Restored::Taken(_) => log.detail("assets: nothing that they are made of has changed"),
+            Restored::Taken(_) => log.detail("assets: up to date"),
             Restored::Dropped(reasons) => {
                 log.detail(&format!(
-                    "assets: to be built, since {}",
+                    "assets: rebuilding because {}",
                     reasons.join(", ")
                 ));
             }
@@ -120,7 +120,7 @@ impl Build<'_> {
         if let Some(path) = self.generated_difference() {
             // The key is of what was pushed; what compiling makes of that may be new all the same.
             log.detail(&format!(
-                "to be built, since {}, which compiling creates, is not as in the last build",
+                "rebuilding because {}, which compilation generates, has changed",
                 path.display()
             ));
             drop(log);
@@ -138,10 +138,10 @@ impl Build<'_> {
         self.has_kept(StepName::Assets);
         self.has_kept(StepName::Digest);
         log.detail(&format!(
-            "not needed: {} files of the last build, which had the same sources, packages and environment",
+            "up to date: {} files restored, because sources, packages and environment are unchanged",
             amount.files
         ));
-        log.detail("MIXPACK_REUSE_ASSETS=false builds them all the same");
+        log.detail("Set MIXPACK_REUSE_ASSETS=false to rebuild them");
         Ok(true)
     }
 
@@ -168,7 +168,7 @@ impl Build<'_> {
         let asked = lock.unwrap_or_else(PoisonError::into_inner);
         let result = match gone {
             _ if !self.git_questions().is_subset(&asked) => {
-                Err("building them asks git".to_owned())
+                Err("building them calls git".to_owned())
             }
             Some(gone) => Err(format!("building them removes {}", gone.display())),
             None => self
@@ -208,7 +208,7 @@ impl Build<'_> {
                 saved?;
             }
             (AssetFiles::NotKept(why), _) => {
-                log.detail(&format!("assets: not kept, since {why}"));
+                log.detail(&format!("assets: not cached because {why}"));
             }
             _ => {}
         }

@@ -18,7 +18,7 @@ impl Build<'_> {
     pub(crate) fn profile(&self) -> Result<(), Error> {
         let header = match self.workspace.start {
             Start::ProfileD { .. } => "Writing .profile.d",
-            Start::FrontEnd => "Preparing the launch",
+            Start::FrontEnd => "Configuring processes",
         };
         let log = self.means.log.step(header);
         let mut launch = self.launch_environment()?;
@@ -80,8 +80,8 @@ impl Build<'_> {
         self.write(record::PATH, &json)?;
         // The app has been built: that the next build knows less of this one does not end it.
         if let Err(error) = self.workspace.store.write_note(record::NOTE, &json) {
-            log.warning(&format!("what was built could not be kept: {error}"));
-            log.warning("the next build may take newer versions where the app asks for none");
+            log.warning(&format!("the build record could not be cached: {error}"));
+            log.warning("the next build may use newer versions where the app requests none");
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ impl Build<'_> {
         if let Some(path) = touched {
             let path = path.display();
             log.detail(&format!(
-                "needed in every build: it creates or changes {path}"
+                "runs in every build because it creates or changes {path}"
             ));
             self.forget_settled();
         } else if settled.is_none() {
@@ -159,7 +159,7 @@ impl Build<'_> {
         let begun = SystemTime::now();
         if self.plan.hooks.hook_compile.is_some() {
             self.hook("hook_compile", self.plan.hooks.hook_compile.as_ref())?;
-            let log = self.means.log.step("Looking at the project");
+            let log = self.means.log.step("Inspecting the project");
             self.ask(&log, Doing::Answers, None)?;
             self.settle_path_deps(&log, begun)?;
             let after = self.compile_new_code(&log, before)?;
@@ -197,7 +197,7 @@ impl Build<'_> {
             .is_ok_and(|time| time + Duration::from_secs(1) > begun);
         if touched {
             log.detail(&format!(
-                "again, for what uses {}, since other dependencies are new:",
+                "compiling the users of {} again because other dependencies changed:",
                 answers.path_deps.join(", ")
             ));
             log.detail("$ mix compile");
@@ -217,7 +217,9 @@ impl Build<'_> {
                 break;
             };
             let new = new.display();
-            log.detail(&format!("again, for {new}, which compiling has created:"));
+            log.detail(&format!(
+                "compiling again because compilation generated {new}:"
+            ));
             log.detail("$ mix compile");
             self.mix(Doing::Compile, &[&["compile"]], "mix compile", log)?;
             let then = std::mem::replace(&mut now, self.entries()?);
@@ -273,7 +275,7 @@ impl Build<'_> {
                     origin: Origin::file(join(&self.plan.app_dir.value, "mix.exs"), 0),
                 });
             }
-            log.detail("no release is built: mix names none that it would make");
+            log.detail("no release: mix.exs defines none");
         }
         if let Some(name) = name {
             record.release = Some(name.to_owned());
@@ -353,7 +355,7 @@ impl Build<'_> {
             .collect();
         match &clean {
             Some(clean) if !with_old.is_empty() => {
-                self.static_files("Dropping old static files", &[clean], &with_old)
+                self.static_files("Removing old static files", &[clean], &with_old)
             }
             _ => Ok(()),
         }

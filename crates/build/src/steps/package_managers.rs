@@ -116,7 +116,7 @@ impl Build<'_> {
         let package = manager.package(bun_cpu(self.plan.target.arch));
         let name = manager.manager;
         let log = self.means.log.step(&format!("Installing {name} {version}"));
-        log.detail(&format!("asked for by {}", manager.source));
+        log.detail(&format!("requested by {}", manager.source));
         let spec = format!("{package}@{version}");
         let place = self.workspace.real(&place(self.workspace, name)?);
         let key: Key = [
@@ -132,9 +132,9 @@ impl Build<'_> {
         })?;
         match kept {
             Kept::Made => {}
-            Kept::Reused => log.detail("kept from the last build"),
+            Kept::Reused => log.detail("restored from cache"),
             Kept::Remade(reason) => {
-                log.warning(&format!("what was kept could not be used: {reason}"));
+                log.warning(&format!("the cached copy is invalid: {reason}"));
             }
         }
         let installed = installed_version(&place.join("lib/node_modules").join(package));

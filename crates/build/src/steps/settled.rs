@@ -41,7 +41,7 @@ impl Build<'_> {
         };
         let now = self.settled(args, shown, log)?;
         let same = now.is_some_and(|now| now == note);
-        Ok(same.then_some("what is asked for is in place, and the same as in the last build"))
+        Ok(same.then_some("dependencies and lockfile are unchanged"))
     }
 
     /// Whether mix asks for no dependency at all.

@@ -6,7 +6,7 @@ use crate::run::Build;
 use crate::steps::release::Release;
 use crate::told::megabytes;
 use crate::tree::{self, TreeError};
-use crate::workspace::{Start, is_own};
+use crate::workspace::is_own;
 use app::plan::Slim;
 use app::text_file;
 use std::fs;
@@ -29,10 +29,7 @@ const STAYS_BESIDE_A_RELEASE: [&str; 6] = [
 
 impl Build<'_> {
     pub(crate) fn slim(&self) -> Result<(), Error> {
-        let log = self.means.log.step(match self.workspace.start {
-            Start::ProfileD { .. } => "Leaving out what no dyno uses",
-            Start::FrontEnd => "Leaving out what no container uses",
-        });
+        let log = self.means.log.step("Pruning files not needed at run time");
         self.path.bring_in()?;
         let mut all = self.of_releases(&log)?;
         if self.release_can_stand_alone(&log) {
@@ -43,10 +40,10 @@ impl Build<'_> {
             all += self.of_javascript(&log)?;
         }
         if all == 0 {
-            log.detail("nothing");
+            log.detail("nothing to prune");
         }
         log.detail(&format!(
-            "{} in all; MIXPACK_SLIM=none keeps everything",
+            "{} in total. Set MIXPACK_SLIM=none to keep everything",
             megabytes(all)
         ));
         Ok(())
@@ -130,7 +127,7 @@ impl Build<'_> {
         if self.node_modules_ship() {
             if let (Some(why), true) = (&self.plan.node_use, self.plan.node.is_some()) {
                 log.detail(&format!(
-                    "node_modules and npm stay: {why} runs Node.js; if it doesn't, remove_node=true removes them and Node.js"
+                    "keeping node_modules and npm because {why} runs Node.js. If it doesn't, set remove_node=true"
                 ));
             }
             return Ok(0);
@@ -164,7 +161,7 @@ impl Build<'_> {
         };
         let has_runtime = self.has_runtime(release);
         if !has_runtime {
-            log.warning("the release has no Erlang of its own: the slug holds more than it");
+            log.warning("the release doesn't include Erlang, so the slug keeps it");
         }
         has_runtime
     }

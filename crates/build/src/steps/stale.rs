@@ -60,7 +60,7 @@ impl Build<'_> {
                 let folder = join(&self.plan.app_dir.value, &format!("deps/{name}"));
                 if let Some((variable, place)) = self.reader(&folder, &changed, Whose::Dependency) {
                     log.detail(&format!(
-                        "{name} is compiled again: {place} reads {variable}, which has changed"
+                        "recompiling {name}: {place} reads {variable}, which has changed"
                     ));
                     dependencies.insert(name);
                 }
@@ -70,14 +70,14 @@ impl Build<'_> {
                 projects.find_map(|project| self.reader(project, &changed, Whose::App))
             {
                 log.detail(&format!(
-                    "the app is compiled again: {place} reads {variable}, which has changed"
+                    "recompiling the app: {place} reads {variable}, which has changed"
                 ));
                 self.compile_anew.store(true, Ordering::SeqCst);
             }
         }
         if let Some((place, question)) = self.changed_git_answer() {
             log.detail(&format!(
-                "the app is compiled again: {place} may depend on `{question}`, which has another answer now"
+                "recompiling the app: {place} may depend on `{question}`, whose output has changed"
             ));
             self.compile_anew.store(true, Ordering::SeqCst);
         }

@@ -155,7 +155,7 @@ impl Build<'_> {
     }
 
     pub(crate) fn restore(&self) -> Result<(), Error> {
-        let log = self.means.log.step("Restoring the last build");
+        let log = self.means.log.step("Restoring cache");
         self.remove_old_release()?;
         let entries = self.entries()?;
         let mut pushed = Sources::of(&entries, &Sources::default())?;
@@ -180,8 +180,8 @@ impl Build<'_> {
             let fact = format!("{}_cache", name.trim_start_matches('_'));
             self.means.report.set(&fact, restored.as_str());
             match restored {
-                Restored::Nothing => log.detail(&format!("{name}: nothing kept")),
-                Restored::InApp => log.detail(&format!("{name}: the app brings its own")),
+                Restored::Nothing => log.detail(&format!("{name}: not in the cache")),
+                Restored::InApp => log.detail(&format!("{name}: part of the app")),
                 Restored::Taken(amount) => {
                     if amount.files > 0 {
                         self.has_kept(step);
@@ -200,7 +200,7 @@ impl Build<'_> {
                 }
                 Restored::Dropped(reasons) => {
                     for reason in reasons {
-                        log.detail(&format!("{name}: dropped, since {reason}"));
+                        log.detail(&format!("{name}: discarded because {reason}"));
                     }
                 }
             }
@@ -222,12 +222,12 @@ impl Build<'_> {
     fn unusable(&self, place: &Path) -> Option<String> {
         let unfinished = self.workspace.store.read_note(&self.unfinished());
         if unfinished.is_some_and(|text| !text.is_empty()) {
-            return Some("the last build was stopped while it was kept".to_owned());
+            return Some("the last build was interrupted while saving it".to_owned());
         }
         let now = SystemTime::now() + CLOCK_SLACK;
         compiled_at(place)
             .is_some_and(|at| at > now)
-            .then(|| "it is of a later time than now: the clock has been set back".to_owned())
+            .then(|| "it is newer than the current time: the clock was set back".to_owned())
     }
 
     /// What `mix release` makes in `_build`, relative to it: nothing of it is for the next build.
@@ -300,11 +300,11 @@ impl Build<'_> {
 
     /// Keeps what the next build can use. The app has been built: that this fails does not end it.
     pub(crate) fn save(&self) -> Result<(), Error> {
-        let log = self.means.log.step("Keeping this build for the next");
+        let log = self.means.log.step("Saving cache");
         match self.keep_whole(|| self.keep_state(&log)) {
             Err(Error::Tree(error)) if !self.means.cancel.is_cancelled() => {
-                log.warning(&format!("not all of it could be kept: {error}"));
-                log.warning("the next build has to do again what is missing");
+                log.warning(&format!("the cache is incomplete: {error}"));
+                log.warning("the next build repeats the missing work");
             }
             kept => kept?,
         }

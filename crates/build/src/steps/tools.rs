@@ -64,7 +64,7 @@ impl Build<'_> {
                 Err(first) => {
                     let (first, other) = self.otp_elsewhere(first, &told)?;
                     let url = fetch::redact(&other.url);
-                    log.warning(&format!("{first}; going on with {url}"));
+                    log.warning(&format!("{first}; continuing with {url}"));
                     let unpacked = install::otp(client, &other, &root, dest, how, &told);
                     let unpacked = unpacked.map_err(|error| both_places(first, error))?;
                     (other, unpacked)
@@ -141,7 +141,7 @@ impl Build<'_> {
                 .means
                 .log
                 .step(&format!("Using Node.js {}", node.version));
-            log.detail("an earlier buildpack installed it; it stays as it is");
+            log.detail("installed by an earlier buildpack");
             drop(log);
             return self.package_managers();
         }
@@ -324,11 +324,11 @@ impl Build<'_> {
         match tool {
             Ok(Tool::Reused) => {
                 self.has_kept(step);
-                log.detail("kept from the last build");
+                log.detail("restored from cache");
             }
             Ok(Tool::Made) => {}
             Ok(Tool::Remade(reason)) => {
-                log.warning(&format!("what was kept could not be used: {reason}"));
+                log.warning(&format!("the cached copy is invalid: {reason}"));
             }
             Err(_) if cancelled.get() => return Err(Error::Cancelled),
             Err(error) => return Err(error),

@@ -83,9 +83,9 @@ impl Build<'_> {
             "mix run --no-halt --no-compile".to_owned()
         };
         log.warning(&format!(
-            "mix fails to start where there are no build tools: it runs compilers each time ({}).\n\
+            "mix fails to start without build tools, because it runs compilers at every start ({}).\n\
              Have every process in the Procfile start mix with --no-compile:\n  web: {task}\n\
-             Or build a release (release=true), or move native code into a package: mix compiles packages once.",
+             Or build a release (release=true), or move the native code into a dependency, which mix compiles only once.",
             names.join(", ")
         ));
     }

@@ -90,7 +90,7 @@ impl CacheDir {
         let format = fs::read_to_string(cache.root.join("format"));
         if !format.is_ok_and(|text| text == FORMAT) {
             if cache.drop_all()? {
-                cache.dropped = Some("another version of Mixpack has made it".to_owned());
+                cache.dropped = Some("another version of Mixpack made it".to_owned());
             }
             cache.write_note("format", FORMAT)?;
         }
@@ -290,7 +290,7 @@ impl Store for CacheDir {
             if same {
                 Vec::new()
             } else {
-                vec!["its files are not those that were kept".to_owned()]
+                vec!["its files were modified".to_owned()]
             }
         } else {
             reasons

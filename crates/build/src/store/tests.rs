@@ -343,7 +343,7 @@ fn names_in(folder: &Path) -> Vec<String> {
 
 type Harm<'a> = &'a dyn Fn(&Kept);
 
-const NOT_AS_KEPT: &str = "its files are not those that were kept";
+const NOT_AS_KEPT: &str = "its files were modified";
 
 #[test]
 fn state_that_is_not_what_was_kept_is_dropped_and_said() {
