@@ -8,6 +8,8 @@ use std::process::{Command, Output};
 use whole_builds::artifact_host;
 use whole_builds::pages::{Documented, filled};
 
+const OTP_LIST: &str = "/builds/otp/amd64/ubuntu-24.04/builds.txt";
+
 /// A copy of a fixture, and an artifact host that counts its requests.
 struct Case {
     app: tempfile::TempDir,
@@ -188,7 +190,6 @@ fn the_stack_and_the_lists_decide_as_for_a_build() {
 
 #[test]
 fn what_the_other_place_lists_is_planned_like_the_rest_and_said() {
-    const OTP_LIST: &str = "/builds/otp/amd64/ubuntu-24.04/builds.txt";
     let mut case = case("no-deps");
     case.other_otp = true;
     case.write(
@@ -225,6 +226,48 @@ fn what_the_other_place_lists_is_planned_like_the_rest_and_said() {
     ] {
         assert!(refused.contains(part), "{refused}");
     }
+}
+
+#[test]
+fn a_list_without_a_release_is_said_to_have_only_branches() {
+    const LIST: &str =
+        "/erlef/otp_builds/raw/main/builds/x86_64-unknown-linux-gnu-ubuntu-24.04.csv";
+    let mut case = case("no-deps");
+    let row = format!(
+        "{},2026-09-15T14:15:27Z,{}\n",
+        "c".repeat(40),
+        "d".repeat(64)
+    );
+    let line = row.replace(',', " ");
+    let first = format!("maint {line}master {line}");
+    case.host
+        .set_override(OTP_LIST, Override::Body(first.into()));
+    let second = Override::Body(format!("maint,{row}").into());
+    case.host.set_override(LIST, second);
+    case.other_otp = true;
+    let branches = |refused: &str, code: &str, branches: &[&str]| {
+        for part in [&[&*format!("Error code: {code}")], branches].concat() {
+            assert!(refused.contains(part), "{part}: {refused}");
+        }
+    };
+    for wanted in ["erlang_version=27.3\n", "elixir_version=1.18\n", ""] {
+        case.write("elixir_buildpack.config", wanted);
+        let both = ["; only branches: maint, master)", "; only branches: maint)"];
+        branches(&case.refused(), "no-release-listed", &both);
+    }
+    // The release may be in neither list, and the first one may be down.
+    case.write("elixir_buildpack.config", "erlang_version=27.3.4.99\n");
+    case.host.set_override(OTP_LIST, Override::Status(503));
+    let refused = case.refused();
+    branches(&refused, "host-failing", &["lists only branches (maint)."]);
+    case.host.clear_override(OTP_LIST);
+    let refused = case.refused();
+    branches(
+        &refused,
+        "version-not-available",
+        &["; only branches: maint)"],
+    );
+    assert!(!refused.contains("maint, master"), "{refused}");
 }
 
 #[test]

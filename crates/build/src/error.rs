@@ -64,6 +64,8 @@ pub struct LookedInto {
     pub url: String,
     /// When it was read, in seconds since 1970; or why it could not be.
     pub read: Result<u64, ToolchainError>,
+    /// The branches that it lists, where it lists no release.
+    pub only_branches: Option<String>,
 }
 
 /// Everything that ends a build.

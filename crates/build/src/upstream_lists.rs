@@ -24,6 +24,8 @@ pub(crate) struct UpstreamLists {
     /// What became of upstream's current list, where it is not that which is gone by.
     missing: Vec<(Tool, ToolchainError)>,
     other: Other,
+    /// Addresses of lists of OTP without a release, and the branches that they have.
+    only_branches: Vec<(String, String)>,
     /// What a user should know of these lists.
     warnings: Vec<String>,
 }
@@ -50,6 +52,7 @@ impl UpstreamLists {
             read: Vec::new(),
             missing: Vec::new(),
             other: Other::NotAsked,
+            only_branches: Vec::new(),
             warnings: Vec::new(),
         };
         let otp = all.settle(request, Tool::Erlang, texts.otp);
@@ -62,6 +65,11 @@ impl UpstreamLists {
             }
             Err(error) => return Err(error),
         };
+        if let Some((_, url, _)) = all.read.iter().find(|(tool, ..)| *tool == Tool::Erlang) {
+            let branches = all.lists.otp.only_branches();
+            all.only_branches
+                .extend(branches.map(|names| (url.clone(), names)));
+        }
         all.lists.elixir = ElixirListing::parse(&elixir?);
         if let Some(list) = texts.node {
             let text = all.settle(request, Tool::Node, list)?;
@@ -106,8 +114,12 @@ impl UpstreamLists {
                 ..
             }) => {
                 self.warnings.extend(outdated.map(|why| why.warning));
+                let list = OtpListing::parse_csv(&text);
+                let branches = list.as_ref().and_then(OtpListing::only_branches);
+                self.only_branches
+                    .extend(branches.map(|names| (url.clone(), names)));
                 self.other = Other::Read(url, read_at);
-                Ok(OtpListing::parse_csv(&text))
+                Ok(list)
             }
             Err(Error::Toolchain(error)) if error.is_of_upstream() => {
                 self.other = Other::Failed(url, error);
@@ -198,45 +210,60 @@ impl UpstreamLists {
             PlanError::NoNode { .. } => &[Tool::Node],
             _ => &[],
         };
+        let no_release = self.lists.otp.only_branches().is_some();
+        let branches_of = |url: &str| {
+            let of_it = self.only_branches.iter().find(|(of, _)| of == url);
+            of_it.map(|(_, names)| names.clone())
+        };
         let mut missing = self.missing.into_iter();
         let cause = missing.find(|(tool, _)| concerned.contains(tool));
         match (cause, self.other) {
             (Some((Tool::Erlang, first)), Other::Read(url, _)) => {
-                both(first, OtherPlace::NotListed { url })
+                let only_branches = branches_of(&url);
+                both(first, OtherPlace::NotListed { url, only_branches })
             }
             (Some((Tool::Erlang, first)), Other::Failed(_, other)) => {
                 both(first, OtherPlace::Failed(Box::new(other)))
             }
             (Some((_, missing)), _) => missing.into(),
-            (None, other) => match error {
-                PlanError::Version {
-                    error: VersionError::NoSuchVersion { tool, .. },
-                    ..
-                } => {
-                    let read = self.read.into_iter().filter(|(of, ..)| *of == tool);
-                    let mut looked_into: Vec<LookedInto> = read
-                        .map(|(_, url, at)| LookedInto { url, read: Ok(at) })
-                        .collect();
-                    if tool == Tool::Erlang {
-                        looked_into.extend(other.looked_into());
-                    }
-                    Error::NotListed { error, looked_into }
+            (None, other) => {
+                let tool = match &error {
+                    PlanError::Version { error, .. } => match error {
+                        VersionError::NoSuchVersion { tool, .. } => Some(*tool),
+                        VersionError::NoOtpFor { .. }
+                        | VersionError::NothingGoesTogether { .. } => {
+                            no_release.then_some(Tool::Erlang)
+                        }
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                let Some(tool) = tool else {
+                    return error.into();
+                };
+                let read = self.read.into_iter().filter(|(of, ..)| *of == tool);
+                let read = read.map(|(_, url, at)| (url, Ok(at)));
+                let other = (tool == Tool::Erlang).then(|| other.read()).flatten();
+                let looked_into = read.chain(other).map(|(url, read)| LookedInto {
+                    only_branches: branches_of(&url),
+                    url,
+                    read,
+                });
+                Error::NotListed {
+                    error,
+                    looked_into: looked_into.collect(),
                 }
-                error => error.into(),
-            },
+            }
         }
     }
 }
 
 impl Other {
-    fn looked_into(self) -> Option<LookedInto> {
+    fn read(self) -> Option<(String, Result<u64, ToolchainError>)> {
         match self {
             Self::NotAsked => None,
-            Self::Read(url, at) => Some(LookedInto { url, read: Ok(at) }),
-            Self::Failed(url, error) => Some(LookedInto {
-                url,
-                read: Err(error),
-            }),
+            Self::Read(url, at) => Some((url, Ok(at))),
+            Self::Failed(url, error) => Some((url, Err(error))),
         }
     }
 }

@@ -64,8 +64,14 @@ pub enum OtherPlace {
     #[error(transparent)]
     Failed(Box<ToolchainError>),
     /// Its list was read and does not have what is sought.
-    #[error("{url} does not list it")]
-    NotListed { url: String },
+    #[error("{url} {}", match only_branches {
+        Some(branches) => format!("lists only branches ({branches})"),
+        None => "does not list it".to_owned(),
+    })]
+    NotListed {
+        url: String,
+        only_branches: Option<String>,
+    },
 }
 
 impl ToolchainError {

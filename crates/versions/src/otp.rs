@@ -323,6 +323,14 @@ impl OtpListing {
         self.builds.is_empty()
     }
 
+    /// The names of the branches, where the list has nothing else: `maint, master`.
+    #[must_use]
+    pub fn only_branches(&self) -> Option<String> {
+        let branches: Vec<&str> = self.builds.iter().map(|b| b.reference.as_str()).collect();
+        let releases = self.builds.iter().any(|build| build.version.is_some());
+        (!releases && !branches.is_empty()).then(|| branches.join(", "))
+    }
+
     /// The newest build that answers the request; release candidates only where one was asked for.
     pub fn choose(&self, request: &OtpRequest) -> Result<&OtpBuild, NoMatch> {
         self.builds

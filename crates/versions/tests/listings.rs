@@ -318,6 +318,24 @@ fn a_bad_row_of_the_csv_never_passes_for_another_and_what_has_no_header_is_no_li
 }
 
 #[test]
+fn a_list_with_only_branches_names_them() {
+    for (names, branches) in [
+        (
+            &["maint", "maint-28", "master"][..],
+            Some("maint, maint-28, master"),
+        ),
+        (&["maint", "OTP-28.0"], None),
+        (&["OTP-29.0-rc3"], None),
+        (&[], None),
+    ] {
+        let of_lines = OtpListing::parse(&list(names, "\n")).only_branches();
+        assert_eq!(of_lines.as_deref(), branches);
+        let of_rows = OtpListing::parse_csv(&csv(names)).expect("a list");
+        assert_eq!(of_rows.only_branches().as_deref(), branches);
+    }
+}
+
+#[test]
 fn of_two_lists_the_first_has_the_last_word_on_what_both_have() {
     let other = csv(&["OTP-29.0.2", "OTP-29.0.9", "maint", "maint-29"]);
     let both = otp_listing().or(OtpListing::parse_csv(&other).expect("a list"));

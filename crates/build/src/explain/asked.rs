@@ -347,12 +347,25 @@ pub(super) fn not_listed(
     words: &Wording,
 ) -> Explanation {
     let lists = looked_into.iter().map(|list| match &list.read {
-        Ok(at) => format!("  {} (read on {})", list.url, time(*at)),
+        Ok(at) => {
+            let branches = list.only_branches.as_ref();
+            let branches = branches.map(|names| format!("; only branches: {names}"));
+            let branches = branches.unwrap_or_default();
+            format!("  {} (read on {}{branches})", list.url, time(*at))
+        }
         Err(error) => format!("  {error}"),
     });
-    plan(error, words)
+    let explanation = plan(error, words)
         .because("Looked for in:")
-        .because_all(lists)
+        .because_all(lists);
+    let mut read = looked_into.iter().filter(|list| list.read.is_ok());
+    if !read.all(|list| list.only_branches.is_some()) {
+        return explanation;
+    }
+    Explanation::upstream("no-release-listed", explanation.title)
+        .because_all(explanation.cause)
+    .so("No list contains a release, so there is none to suggest. Try again later. If a mirror is set (HEX_BUILDS_URL, MIXPACK_OTP_BUILDS_URL), check that it serves upstream's complete lists.")
+    .so("A branch can be requested by its name. Its content changes from build to build.")
 }
 
 /// Speaks of the stack alone: people have read such errors as errors of their Erlang version.

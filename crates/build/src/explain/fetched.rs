@@ -13,9 +13,9 @@ pub(super) fn toolchain(error: &ToolchainError, words: &Wording) -> Explanation 
         ToolchainError::Fetch { what, source } => fetching(what, source, words),
         ToolchainError::BothPlaces { first, other } => toolchain(first, words).because(match other {
             OtherPlace::Failed(error) => format!("The other place that publishes it: {error}."),
-            OtherPlace::NotListed { url } => format!(
-                "The other place that publishes it has none either: {url} does not list it."
-            ),
+            OtherPlace::NotListed { .. } => {
+                format!("The other place that publishes it has none either: {other}.")
+            }
         }),
         ToolchainError::EmptyList { what, url } => {
             Explanation::upstream("list-empty", format!("{what} is empty"))

@@ -105,7 +105,10 @@ impl Build<'_> {
             Some(build) => Ok((first, install::otp_source(hosts, target, build))),
             None => Err(ToolchainError::BothPlaces {
                 first: Box::new(first),
-                other: OtherPlace::NotListed { url: list.url },
+                other: OtherPlace::NotListed {
+                    url: list.url,
+                    only_branches: listing.only_branches(),
+                },
             }),
         }
     }

@@ -1,12 +1,14 @@
 //! Errors of what is fetched, from one place and from two.
 
-use super::{OTP, OTP_LIST, plans};
+use super::{OTP, OTP_LIST, UBUNTU, in_config, plans};
 use crate::error::{Error, LookedInto};
+use app::plan::VersionError;
 use fetch::{Algorithm, FetchError, Kind, LooksLike, Phase};
 use std::io;
 use std::path::PathBuf;
 use toolchain::ToolchainError;
 use toolchain::error::OtherPlace;
+use versions::Tool;
 
 pub(super) fn toolchains() -> Vec<(&'static str, ToolchainError)> {
     vec![
@@ -185,28 +187,63 @@ pub(super) fn two_places() -> Vec<(&'static str, Error)> {
         })
     };
     let failed = |error| OtherPlace::Failed(Box::new(error));
-    let not_listed = || OtherPlace::NotListed {
+    let not_listed = |branches: Option<&str>| OtherPlace::NotListed {
         url: OTHER_LIST.to_owned(),
+        only_branches: branches.map(str::to_owned),
+    };
+    let empty = || ToolchainError::EmptyList {
+        what: "the list of OTP builds",
+        url: OTP_LIST.to_owned(),
     };
     let erlang = "Erlang/OTP 27.3.4";
-    let missing = |other| Error::NotListed {
+    let looked_into = |url: &str, read, branches: Option<&str>| LookedInto {
+        url: url.to_owned(),
+        read,
+        only_branches: branches.map(str::to_owned),
+    };
+    let missing = |other, branches| Error::NotListed {
         error: plans::no_such_patch(),
         looked_into: vec![
-            LookedInto {
-                url: OTP_LIST.to_owned(),
-                read: Ok(1_795_508_500),
-            },
-            LookedInto {
-                url: OTHER_LIST.to_owned(),
-                read: other,
-            },
+            looked_into(OTP_LIST, Ok(1_795_508_500), None),
+            looked_into(OTHER_LIST, other, branches),
+        ],
+    };
+    let no_release = |error: VersionError| Error::NotListed {
+        error: error.into(),
+        looked_into: vec![
+            looked_into(OTP_LIST, Ok(1_795_508_500), Some("maint, master")),
+            looked_into(OTHER_LIST, Ok(1_795_508_502), Some("maint")),
         ],
     };
     vec![
-        ("not_listed_in_either_place", missing(Ok(1_795_508_502))),
+        (
+            "not_listed_in_either_place",
+            missing(Ok(1_795_508_502), None),
+        ),
+        (
+            "not_listed_and_the_other_place_has_only_branches",
+            missing(Ok(1_795_508_502), Some("maint")),
+        ),
+        (
+            "only_branches_listed_and_a_release_requested",
+            no_release(VersionError::NoSuchVersion {
+                tool: Tool::Erlang,
+                asked: in_config("27.3"),
+                target: UBUNTU.to_owned(),
+                nearest: Vec::new(),
+                newest_of_line: None,
+                newer_than_listed: false,
+            }),
+        ),
+        (
+            "only_branches_listed_and_nothing_requested",
+            no_release(VersionError::NothingGoesTogether {
+                target: UBUNTU.to_owned(),
+            }),
+        ),
         (
             "not_listed_and_the_other_place_is_down",
-            missing(Err(list(OTHER_LIST, 503))),
+            missing(Err(list(OTHER_LIST, 503)), None),
         ),
         (
             "both_lists_are_down",
@@ -214,17 +251,15 @@ pub(super) fn two_places() -> Vec<(&'static str, Error)> {
         ),
         (
             "list_empty_and_the_other_does_not_have_it",
-            both(
-                ToolchainError::EmptyList {
-                    what: "the list of OTP builds",
-                    url: OTP_LIST.to_owned(),
-                },
-                not_listed(),
-            ),
+            both(empty(), not_listed(None)),
+        ),
+        (
+            "list_empty_and_the_other_has_only_branches",
+            both(empty(), not_listed(Some("maint"))),
         ),
         (
             "archive_missing_and_the_other_place_does_not_have_it",
-            both(fetch(erlang, OTP, 1, Kind::Status(404)), not_listed()),
+            both(fetch(erlang, OTP, 1, Kind::Status(404)), not_listed(None)),
         ),
         (
             "archive_missing_in_both_places",
