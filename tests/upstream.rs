@@ -1,6 +1,8 @@
 //! The same builds against the real hosts, for whoever can reach them: `cargo xtask test --upstream`.
 
+use toolchain::Hosts;
 use whole_builds::App;
+use whole_builds::samples::{SAMPLES, changes_at};
 
 /// Nothing names a mirror: builds.hex.pm, repo.hex.pm and nodejs.org are used.
 fn on_the_real_hosts(fixture: &str) -> App {
@@ -9,6 +11,14 @@ fn on_the_real_hosts(fixture: &str) -> App {
         app.unset(name);
     }
     app
+}
+
+/// A new column, field or path is read from the report here, and taken into the sample once Mixpack
+/// reads it.
+#[test]
+fn upstream_lists_and_archives_are_as_in_the_samples() {
+    let changes = changes_at(&Hosts::new(&|_| None), SAMPLES.iter());
+    assert!(changes.is_empty(), "\n{}", changes.join("\n"));
 }
 
 #[test]

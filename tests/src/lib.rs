@@ -16,6 +16,7 @@ pub mod pack;
 pub mod pages;
 pub mod postgres;
 mod printed;
+pub mod samples;
 mod tree;
 
 pub use dyno::{Dyno, Web};

@@ -10,7 +10,7 @@ use versions::node::{NodeIndex, NodeVersion, Shasums};
 use versions::otp::OtpListing;
 
 /// No list is anywhere near this; more is not a list.
-const LIMIT: u64 = 16 * 1024 * 1024;
+pub const LIMIT: u64 = 16 * 1024 * 1024;
 
 /// A list as its host sent it, or why it could not be had.
 #[derive(Debug)]
