@@ -39,7 +39,7 @@ const RANDOM: (u64, usize) = (1, 6);
 #[test]
 fn each_mechanism_that_skips_work_makes_what_a_clean_build_makes() {
     let steps = format!("[{}]", STEPS.join(","));
-    replay(Api::Classic, &steps).unwrap_or_else(|found| panic!("{found}"));
+    replay(Api::Classic, &steps, None).unwrap_or_else(|found| panic!("{found}"));
 }
 
 #[test]

@@ -228,10 +228,14 @@ pub fn hide_secrets(log: &Log, environment: &Environment, hosts: &Hosts) {
 }
 
 fn decide(request: &Request<'_>, client: &Client, hosts: &Hosts) -> Result<Plan, Error> {
-    let last = request
-        .store
-        .read_note(record::NOTE)
-        .and_then(|text| Record::parse(&text));
+    let note = request.store.read_note(record::NOTE);
+    let last = note.as_deref().and_then(Record::parse);
+    if note.is_some() && last.is_none() {
+        request.log.warning(&[
+            "The record of the last build can't be read. Versions that the app doesn't request may change."
+                .to_owned(),
+        ]);
+    }
     let step = request.log.step("Planning");
     let plan = prepare::plan(prepare::Request {
         app: request.app,

@@ -106,3 +106,54 @@ impl Record {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Images and caches keep records of other versions: fields are added, and none go.
+    #[test]
+    fn records_of_the_first_version_and_of_later_ones_are_read() {
+        const FIRST: &str = r#"{
+            "mixpack": "0.1.0", "stack": "heroku-24", "mix_env": "prod",
+            "tools": {"elixir": "1.18.3", "erlang": "27.3.4"}, "phoenix": true, "release": null,
+            "processes": {"web": "mix phx.server"}, "test_args": null
+        }"#;
+        let first = Record::parse(FIRST).unwrap();
+        assert_eq!(first.app_dir, ".");
+        assert_eq!(first.last_build().erlang.as_deref(), Some("27.3.4"));
+        let later = FIRST.replacen('{', r#"{"later": {"field": [1]}, "#, 1);
+        assert_eq!(Record::parse(&later), Some(first));
+    }
+
+    #[test]
+    fn record_has_every_field_that_the_first_version_reads() {
+        let fields = [
+            "mixpack",
+            "stack",
+            "mix_env",
+            "tools",
+            "phoenix",
+            "release",
+            "processes",
+            "test_args",
+        ];
+        let record = Record {
+            mixpack: String::new(),
+            stack: String::new(),
+            mix_env: String::new(),
+            app_dir: at_the_top(),
+            tools: BTreeMap::new(),
+            phoenix: false,
+            release: None,
+            release_dir: None,
+            processes: BTreeMap::new(),
+            test_args: None,
+            elixir_requirements: BTreeMap::new(),
+        };
+        let written: serde_json::Value = serde_json::from_str(&record.to_json().unwrap()).unwrap();
+        for field in fields {
+            assert!(written.get(field).is_some(), "{field}");
+        }
+    }
+}

@@ -12,8 +12,8 @@ mod manifest;
 #[cfg(test)]
 mod tests;
 
-pub use cache_dir::CacheDir;
 pub(crate) use cache_dir::real_folder;
+pub use cache_dir::{CacheDir, FORMAT};
 pub(crate) use key::{differences, key_of_files, key_of_variables};
 
 use crate::tree::{Amount, TreeError};

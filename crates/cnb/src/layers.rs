@@ -5,7 +5,7 @@ use crate::launch;
 use build::log::StepLog;
 use build::profile::Launch;
 use build::record;
-use build::store::{CacheDir, Key, Restored, Stamps, Store, Taken, Tool};
+use build::store::{CacheDir, FORMAT, Key, Restored, Stamps, Store, Taken, Tool};
 use build::tree::{self, Amount, TreeError};
 use build::workspace::Places;
 use libcnb::data::layer_content_metadata::{LayerContentMetadata, LayerTypes};
@@ -226,10 +226,13 @@ impl Layers {
         place: &Path,
         make: &mut dyn FnMut(&Path) -> Result<(), build::Error>,
     ) -> Result<Tool, build::Error> {
+        let mut key = key.clone();
+        key.insert("format".to_owned(), FORMAT.to_owned());
+        let is_kept = self.key_of_layer(layer).as_ref() == Some(&key) && place.is_dir();
         let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
-        tools.insert(layer.to_owned(), key.clone());
+        tools.insert(layer.to_owned(), key);
         drop(tools);
-        if self.key_of_layer(layer).as_ref() == Some(key) && place.is_dir() {
+        if is_kept {
             return Ok(Tool::Reused);
         }
         self.drop_layer(layer)?;
@@ -322,5 +325,42 @@ impl Store for Layers {
             self.drop_layer(name)?;
         }
         self.caches.values().try_for_each(CacheDir::clear)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layer_of_another_format_is_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = Key::from([("otp".to_owned(), "OTP-27.3.4".to_owned())]);
+        let place = dir.path().join(ERLANG);
+        let build = || {
+            let layers = Layers::open(dir.path(), None).unwrap();
+            let made = layers.tool("erlang", &key, &place, &mut |place| {
+                fs::create_dir(place).unwrap();
+                Ok(())
+            });
+            let tools = layers.tools.lock().unwrap();
+            let described = layers.describe(ERLANG, LayerTypes::default(), tools.get(ERLANG));
+            described.unwrap();
+            made.unwrap()
+        };
+        let description = dir.path().join("erlang.toml");
+        let edit = |from: &str, to: &str| {
+            let text = fs::read_to_string(&description).unwrap();
+            assert!(text.contains(from), "{text}");
+            fs::write(&description, text.replace(from, to)).unwrap();
+        };
+        let format = format!("format = \"{FORMAT}\"\n");
+        assert_eq!(build(), Tool::Made);
+        assert_eq!(build(), Tool::Reused);
+        // Mixpack 0.1.0 wrote none.
+        for other in ["", "format = \"4711\"\n"] {
+            edit(&format, other);
+            assert_eq!(build(), Tool::Made, "{other:?}");
+        }
     }
 }

@@ -52,7 +52,8 @@ pub(crate) fn differential(args: &[OsString]) -> Result {
     let executable = turns.as_ref().map_or(tested, |turns| turns.place.clone());
     whole_builds::test_executable(executable);
     if let Some(steps) = &options.replay {
-        return replay(options.api, steps).map_err(|found| found.to_string().into());
+        return replay(options.api, steps, turns.as_ref())
+            .map_err(|found| found.to_string().into());
     }
     let done = places
         .root()

@@ -52,11 +52,15 @@ pub struct Turns {
 }
 
 impl Turns {
+    /// Has one of the two build next.
+    pub fn take(&self, executable: &Path) {
+        fs::copy(executable, &self.place).expect("an executable");
+    }
+
     /// Whether what this step builds is compared.
-    fn take(&self, step: usize) -> bool {
+    fn take_at(&self, step: usize) -> bool {
         let is_tested = step.is_multiple_of(2);
-        let next = if is_tested { &self.tested } else { &self.other };
-        fs::copy(next, &self.place).expect("an executable");
+        self.take(if is_tested { &self.tested } else { &self.other });
         is_tested
     }
 }
@@ -102,9 +106,9 @@ pub fn check(
 }
 
 /// A sequence as it was printed.
-pub fn replay(api: Api, steps: &str) -> Result<(), Box<Found>> {
+pub fn replay(api: Api, steps: &str, turns: Option<&Turns>) -> Result<(), Box<Found>> {
     let steps: Vec<Step> = serde_json::from_str(steps).expect("a sequence as it was printed");
-    run(api, &steps, Compare::EachStep, None)
+    run(api, &steps, Compare::EachStep, turns)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -159,7 +163,7 @@ fn run(
                 .map_err(|log| found(vec!["a build that should fail succeeds".to_owned()], log))?;
         }
         subject.push();
-        let is_tested = turns.is_none_or(|turns| turns.take(number));
+        let is_tested = turns.is_none_or(|turns| turns.take_at(number));
         let built = platform.deploy(&subject, &format!("incremental-{number}"));
         if !is_tested && !built.succeeded {
             return Err(found(

@@ -53,9 +53,7 @@ impl Build<'_> {
     /// The code that asked git while it was compiled, and a question that has another answer now.
     pub(crate) fn changed_git_answer(&self) -> Option<(String, String)> {
         let recorder = self.git.as_ref()?;
-        let note = self.workspace.store.read_note(&self.git_note())?;
-        let then: Vec<_> = serde_json::from_str(&note).ok()?;
-        let then: Answers = then.into_iter().collect();
+        let then = self.noted_git_answers()?;
         if then.is_empty() {
             return None;
         }
@@ -73,6 +71,12 @@ impl Build<'_> {
                 .is_none_or(|now| now.stdout != answer.stdout)
         });
         Some((place, shown(changed?.0)))
+    }
+
+    pub(crate) fn noted_git_answers(&self) -> Option<Answers> {
+        let note = self.workspace.store.read_note(&self.git_note())?;
+        let answers: Vec<_> = serde_json::from_str(&note).ok()?;
+        Some(answers.into_iter().collect())
     }
 
     pub(crate) fn save_git_answers(&self) -> Result<(), Error> {

@@ -12,6 +12,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+/// What begins the name of a note with a cookie.
+pub(crate) const COOKIE: &str = "cookie-";
 /// The file that makes a folder a release, relative to it.
 const START_ERL: &str = "releases/start_erl.data";
 
@@ -332,7 +334,7 @@ fn newest_release(rel: &Path) -> Option<String> {
 }
 
 fn cookie_note(release: &Release) -> String {
-    format!("cookie-{}", release.name)
+    format!("{COOKIE}{}", release.name)
 }
 
 /// The release that a `bin/server` starts, where that is another one: overlays are copied into

@@ -96,10 +96,14 @@ impl Build<'_> {
         format!("{}.json", self.kept_as("variables"))
     }
 
+    pub(crate) fn noted_variables(&self) -> Option<Variables> {
+        let note = self.workspace.store.read_note(&self.variables_note())?;
+        serde_json::from_str(&note).ok()
+    }
+
     /// The names of variables that came, went or have another value than in the last build.
     pub(crate) fn changed_variables(&self) -> Result<BTreeSet<String>, Error> {
-        let note = self.workspace.store.read_note(&self.variables_note());
-        let Some(then) = note.and_then(|note| serde_json::from_str::<Variables>(&note).ok()) else {
+        let Some(then) = self.noted_variables() else {
             return Ok(BTreeSet::new());
         };
         let now = self.variables()?;

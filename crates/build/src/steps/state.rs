@@ -224,6 +224,9 @@ impl Build<'_> {
         if unfinished.is_some_and(|text| !text.is_empty()) {
             return Some("the last build was interrupted while saving it".to_owned());
         }
+        if self.noted_variables().is_none() || self.noted_git_answers().is_none() {
+            return Some("the build cache doesn't say what it was compiled with".to_owned());
+        }
         let now = SystemTime::now() + CLOCK_SLACK;
         compiled_at(place)
             .is_some_and(|at| at > now)

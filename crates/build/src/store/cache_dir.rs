@@ -8,6 +8,8 @@ use super::{Key, Restored, Stamps, Store, Taken, Tool};
 use crate::cancel::Cancel;
 use crate::folder_lock;
 use crate::json;
+use crate::record;
+use crate::steps::release::COOKIE;
 use crate::tree::{self, Amount, Method, TreeError};
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, File};
@@ -35,11 +37,15 @@ pub struct CacheDir {
 
 /// What is below the folder, but for notes and reports.
 const KINDS: [&str; 3] = ["tools", "state", "scratch"];
-/// What begins so is of [`crate::report`].
-const REPORT: &str = "report";
+/// What begins with one of these outlasts a change of the format: reports, the record of the last build
+/// and cookies that mix made up. Without these two, the app would get other versions than before and
+/// its nodes could not connect, and no build can make them again. They are read by all versions.
+const LASTING: [&str; 3] = ["report", record::NOTE, COOKIE];
 
-/// The format of the cache: a change of it drops what older versions kept.
-const FORMAT: &str = "2";
+/// The format of everything in the cache and in layers: what a build with another format left is
+/// dropped. To be raised where an entry or note is new, or has another shape or meaning: neither an
+/// older nor a newer Mixpack then takes it for its own, or its own for what belongs to the rest.
+pub const FORMAT: &str = "3";
 
 impl CacheDir {
     /// [`CacheDir::open`], for one build at a time: `waiting` is called once where another build
@@ -133,13 +139,15 @@ impl CacheDir {
         self.dropped.as_deref()
     }
 
-    /// Drops everything but reports; whether there was anything.
+    /// Drops everything but what is lasting; whether there was anything.
     fn drop_all(&self) -> Result<bool, TreeError> {
         let mut found = false;
         let list = || TreeError::at(&self.root, "list");
         for entry in fs::read_dir(&self.root).map_err(list())? {
             let entry = entry.map_err(list())?;
-            if !entry.file_name().as_bytes().starts_with(REPORT.as_bytes()) {
+            let name = entry.file_name();
+            let begins = |with: &&str| name.as_bytes().starts_with(with.as_bytes());
+            if !LASTING.iter().any(begins) {
                 found = true;
                 tree::remove(&entry.path())?;
             }

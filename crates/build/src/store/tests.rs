@@ -434,18 +434,30 @@ fn a_cache_that_links_lead_out_of_is_a_miss_and_nothing_outside_is_touched() {
 }
 
 #[test]
-fn what_another_version_has_left_is_dropped_and_said_and_reports_stay() {
-    let old = |kept: &Kept| fs::write(kept.path("format"), "1").unwrap();
+fn another_format_is_dropped_and_said_but_what_no_build_can_make_again_stays() {
+    const LASTING: [&str; 4] = [
+        "report.json",
+        "report-previous.json",
+        "last-build.json",
+        "cookie-shop",
+    ];
+    let old = |kept: &Kept| fs::write(kept.path("format"), "2").unwrap();
+    let newer = |kept: &Kept| fs::write(kept.path("format"), "4711").unwrap();
     let half_gone = |kept: &Kept| fs::remove_file(kept.path("format")).unwrap();
-    let cases: [Harm<'_>; 2] = [&old, &half_gone];
+    let cases: [Harm<'_>; 3] = [&old, &newer, &half_gone];
     for harm in cases {
         let kept = Kept::new();
-        fs::write(kept.path("report.json"), "{}").unwrap();
+        for name in LASTING.into_iter().chain(["variables-prod.json"]) {
+            kept.open().write_note(name, "kept").unwrap();
+        }
         assert_eq!(kept.open().dropped(), None);
         harm(&kept);
         let store = kept.open();
         assert!(store.dropped().is_some());
-        assert!(kept.path("report.json").exists());
+        for name in LASTING {
+            assert_eq!(store.read_note(name).as_deref(), Some("kept"), "{name}");
+        }
+        assert_eq!(store.read_note("variables-prod.json"), None);
         assert_eq!(kept.state(), Restored::Nothing);
         assert_eq!(kept.tool(), Tool::Made);
         assert_eq!(kept.open().dropped(), None);
