@@ -47,7 +47,9 @@ usage: cargo xtask COMMAND
   requirements          only check that what these two name exists
   dist [--check]        build the executables that ship in bin/, or check that these sources give
                         the same ones in another folder
-  package [DIR]         write what people pin: tarballs and .cnb files, to target/package or DIR
+  package [DIR | --release TAG DIR]
+                        write what people pin: tarballs and .cnb files, to target/package or DIR;
+                        for a release, compare its tag, and add checksums and notes
   toolchains            make the test toolchains, the images, PostgreSQL, and where there is
                         Docker, pack with its builders
   bench [--rounds N] [--fixture NAME,…] [--only DEPLOY,…] [--against DIR,…] [--write]

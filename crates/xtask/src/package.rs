@@ -1,4 +1,4 @@
-//! `cargo xtask package [DIR]`: what people pin. For each architecture the tarball of the classic
+//! `cargo xtask package [DIR | --release TAG DIR]`: what people pin. For each architecture the tarball of the classic
 //! buildpack, whose URL `heroku buildpacks:set` takes (contracts 1.6), and the buildpack as a
 //! `.cnb` file, which `pack build --buildpack` and `pack buildpack register` take.
 //!
@@ -12,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::dist::{self, ARCHITECTURES, Architecture};
 use crate::process::Result;
@@ -74,17 +75,49 @@ struct Distro {
 
 pub(crate) fn package(args: &[OsString]) -> Result {
     let root = Places::of_this_workspace()?.root().to_owned();
-    let dir = match args {
-        [] => root.join("target/package"),
-        [dir] if !dir.as_encoded_bytes().starts_with(b"-") => PathBuf::from(dir),
-        _ => return Err("usage: cargo xtask package [DIR]".into()),
+    let is_dir = |dir: &OsString| !dir.as_encoded_bytes().starts_with(b"-");
+    let (tag, dir) = match args {
+        [] => (None, root.join("target/package")),
+        [dir] if is_dir(dir) => (None, PathBuf::from(dir)),
+        [option, tag, dir] if option == "--release" && is_dir(dir) => {
+            (Some(tag.to_string_lossy()), PathBuf::from(dir))
+        }
+        _ => return Err("usage: cargo xtask package [DIR | --release TAG DIR]".into()),
     };
     dist::all_current(&root)?;
-    version::agrees(&root)?;
-    for file in write(&root, &dir)? {
+    let version = version::agrees(&root)?;
+    if let Some(tag) = tag.as_ref().filter(|tag| **tag != format!("v{version}")) {
+        return Err(
+            format!("the tag {tag} is not of version {version}, which Cargo.toml has").into(),
+        );
+    }
+    let mut files = write(&root, &dir)?;
+    if tag.is_some() {
+        files.extend(add_notes(&root, &version, &dir, &files)?);
+    }
+    for file in files {
         println!("{}: {} bytes", file.display(), file.metadata()?.len());
     }
     Ok(())
+}
+
+/// What a release has beside its packages: their checksums, as `sha256sum --check` reads them, and this
+/// version's part of the change log.
+fn add_notes(root: &Path, version: &str, dir: &Path, packages: &[PathBuf]) -> Result<[PathBuf; 2]> {
+    let mut sums = String::new();
+    for package in packages {
+        let digest = hex::encode(Sha256::digest(fs::read(package)?));
+        let name = package.file_name().unwrap_or_default().to_string_lossy();
+        sums.push_str(&format!("{digest}  {name}\n"));
+    }
+    let changes = fs::read_to_string(root.join("CHANGELOG.md"))?;
+    let notes = version::notes(&changes, version);
+    let notes = notes.ok_or_else(|| format!("CHANGELOG.md says nothing of {version}"))?;
+    let written = [("SHA256SUMS", sums), ("notes.md", format!("{notes}\n"))];
+    for (name, text) in &written {
+        fs::write(dir.join(name), text)?;
+    }
+    Ok(written.map(|(name, _)| dir.join(name)))
 }
 
 /// Writes all packages of the repository at `root` into `dir`; gives their paths.
@@ -162,7 +195,6 @@ mod tests {
 
     use flate2::read::GzDecoder;
     use serde_json::Value;
-    use sha2::{Digest as _, Sha256};
     use tar::Archive;
     use tempfile::TempDir;
 
@@ -287,6 +319,32 @@ mod tests {
         for (name, bytes) in packages(&two) {
             assert_ne!(packages_of_one[&name], bytes, "{name}");
         }
+    }
+
+    #[test]
+    fn a_release_has_checksums_that_sha256sum_reads_and_its_part_of_the_change_log() {
+        let (root, dir) = (repository(&NAMES), TempDir::new().unwrap());
+        let packages = write(root.path(), dir.path()).unwrap();
+        let notes = || add_notes(root.path(), "1.2.3", dir.path(), &packages);
+        assert!(
+            notes()
+                .unwrap_err()
+                .to_string()
+                .contains("says nothing of 1.2.3")
+        );
+        let changes = "# Changes\n\n## [1.2.3] - 2026-11-28\n\n- All.\n";
+        fs::write(root.path().join("CHANGELOG.md"), changes).unwrap();
+        let [_, written] = notes().unwrap();
+        assert_eq!(fs::read_to_string(written).unwrap(), "- All.\n");
+        let check = || {
+            let mut command = Command::new("sha256sum");
+            command.args(["--check", "--strict", "SHA256SUMS"]);
+            command.current_dir(dir.path()).output().unwrap()
+        };
+        let said = String::from_utf8(check().stdout).unwrap();
+        assert_eq!(said.matches(": OK").count(), packages.len(), "{said}");
+        fs::write(&packages[0], "other").unwrap();
+        assert!(!check().status.success());
     }
 
     #[test]

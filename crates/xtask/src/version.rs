@@ -27,9 +27,19 @@ struct Versioned {
     version: String,
 }
 
-/// Compares the version of `Cargo.toml` with that of `buildpack.toml`, where there is one, and with
-/// the newest in `CHANGELOG.md`.
-pub(crate) fn agrees(root: &Path) -> Result {
+/// What stands before this version in pages: names of packages, tags, lines of logs.
+const BEFORE: [&str; 6] = [
+    "mixpack-",
+    "mixpack:",
+    "mixpack.git#v",
+    "Mixpack ",
+    "/download/v",
+    "id = \"mixpack/mixpack\"\nversion = \"",
+];
+
+/// The version of `Cargo.toml`, compared with that of `buildpack.toml`, where there is one, with the
+/// newest in `CHANGELOG.md`, and with those in `README.md` and `docs`.
+pub(crate) fn agrees(root: &Path) -> Result<String> {
     let read = |name: &str| {
         fs::read_to_string(root.join(name)).map_err(|error| format!("{name}: {error}"))
     };
@@ -43,12 +53,53 @@ pub(crate) fn agrees(root: &Path) -> Result {
     let changes = read("CHANGELOG.md")?;
     let newest = newest(&changes).ok_or("CHANGELOG.md has no heading `## [VERSION] - DATE`")?;
     others.push(("CHANGELOG.md", newest.to_owned()));
+    let mut others: Vec<(String, String)> = others
+        .into_iter()
+        .map(|(name, other)| (name.to_owned(), other))
+        .collect();
+    for name in pages(root)? {
+        let text = read(&name)?;
+        others.extend(versions_in(&text).map(|other| (name.clone(), other)));
+    }
     for (name, other) in others {
         if other != version {
             return Err(format!("Cargo.toml is of version {version}, {name} of {other}").into());
         }
     }
-    Ok(())
+    Ok(version)
+}
+
+fn pages(root: &Path) -> Result<Vec<String>> {
+    let mut pages = Vec::new();
+    for (dir, below) in [(root.to_owned(), ""), (root.join("docs"), "docs/")] {
+        let entries = fs::read_dir(dir).into_iter().flatten();
+        for entry in entries {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            // The change log names all versions.
+            if name.ends_with(".md") && name != "CHANGELOG.md" {
+                pages.push(format!("{below}{name}"));
+            }
+        }
+    }
+    pages.sort();
+    Ok(pages)
+}
+
+fn versions_in(page: &str) -> impl Iterator<Item = String> {
+    let behind = BEFORE.iter().flat_map(|before| page.split(before).skip(1));
+    behind.filter_map(|text| {
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+        let version = text[..end.unwrap_or(text.len())].trim_end_matches('.');
+        version.contains('.').then(|| version.to_owned())
+    })
+}
+
+/// The part of a change log on a version, without its heading.
+pub(crate) fn notes<'a>(changes: &'a str, version: &str) -> Option<&'a str> {
+    let (_, rest) = changes.split_once(&format!("\n## [{version}]"))?;
+    let (_, rest) = rest.split_once('\n')?;
+    let end = rest.find("\n## ").unwrap_or(rest.len());
+    Some(rest[..end].trim()).filter(|notes| !notes.is_empty())
 }
 
 /// The newest version of a change log in the form of keepachangelog.com, which has the newest
@@ -88,6 +139,21 @@ mod tests {
             "Cargo.toml is of version 1.2.3, buildpack.toml of 1.3.0"
         );
         write("buildpack.toml", "[buildpack]\nversion = '1.2.3'");
+        fs::create_dir(dir.path().join("docs")).unwrap();
+        for text in [
+            "https://h/download/v1.2.3/mixpack-1.2.2-linux-amd64.tgz",
+            "https://h/download/v1.2.2/mixpack-1.2.3-linux-amd64.tgz",
+            "`mixpack.git#v1.2.2`",
+            "-----> Mixpack 1.2.2",
+            "docker://h/mixpack:1.2.2.",
+        ] {
+            write("docs/page.md", text);
+            let error = agrees(dir.path()).unwrap_err().to_string();
+            let said = "Cargo.toml is of version 1.2.3, docs/page.md of 1.2.2";
+            assert_eq!(error, said, "{text}");
+        }
+        write("docs/page.md", "Mixpack 1.2.3. mixpack-VERSION. Mixpack.");
+        agrees(dir.path()).unwrap();
         write(
             "CHANGELOG.md",
             "## [Unreleased]\n\n## [1.2.2] - 2026-11-01\n",
@@ -97,5 +163,12 @@ mod tests {
             error,
             "Cargo.toml is of version 1.2.3, CHANGELOG.md of 1.2.2"
         );
+    }
+    #[test]
+    fn notes_are_the_part_of_one_version() {
+        let changes = "# Changes\n\n## Unreleased\n\n- c\n\n## [1.2.3] - 2026-11-24\n\n### Added\n\n- b\n\n## [1.2.2]\n\n";
+        assert_eq!(notes(changes, "1.2.3"), Some("### Added\n\n- b"));
+        assert_eq!(notes(changes, "1.2.2"), None);
+        assert_eq!(notes(changes, "1.2"), None);
     }
 }
