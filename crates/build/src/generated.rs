@@ -4,9 +4,9 @@
 //! app's own code is compiled from scratch.
 
 use crate::app_tree::{Entries, Entry, Kind};
-use crate::baked::Finders;
 use crate::digest::{Salted, hex, sha256_of};
 use crate::json::PathText;
+use crate::leaked_secrets::Finders;
 use crate::sources::Sources;
 use crate::store::Key;
 use crate::tree::{self, Method, TreeError};

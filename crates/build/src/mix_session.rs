@@ -5,11 +5,11 @@
 //! of the session. A line on each output stream says that a command has ended; a command that fails
 //! ends the VM as it would have ended alone.
 
-use crate::answers::{COMPILER_SOURCE, SESSION_TASK, TASK_SOURCE};
 use crate::cancel::Cancel;
 use crate::command::{self, CommandError, Env, Followed, Running, Tool};
 use crate::digest;
 use crate::log::StepLog;
+use crate::mix_info::{COMPILER_SOURCE, SESSION_TASK, TASK_SOURCE};
 use crate::quiet::Quiet;
 use crate::store::{Key, Store, Taken};
 use crate::tree::TreeError;

@@ -2,8 +2,8 @@
 //! removed when a build has succeeded without it, once.
 
 use crate::log::Log;
+use crate::progress::megabytes;
 use crate::store::Store;
-use crate::told::megabytes;
 use crate::tree::{self, Amount};
 use app::Plan;
 use std::fs;

@@ -1,20 +1,21 @@
 //! A build, from the first step to the last.
 
-use crate::baked;
-use crate::bill::Component;
 use crate::cancel::Cancel;
 use crate::clean_build;
 use crate::contained::Bounds;
+use crate::context::Context;
 use crate::credentials::Credentials;
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::leaked_secrets;
 use crate::log::Log;
 use crate::old_caches;
 use crate::prepare::{self, Platform};
 use crate::profile::Launch;
+use crate::progress::DownloadProgress;
 use crate::record::{self, Record};
 use crate::report::Report;
-use crate::run::{Build, Means};
+use crate::sbom::Component;
 use crate::schedule::Schedule;
 use crate::secrets;
 use crate::stable_path::{self, StablePath};
@@ -22,7 +23,6 @@ use crate::steps::slim;
 use crate::store::Store;
 use crate::summary::{summarise, warn_of_missing_files};
 use crate::timeline::{self, Timings};
-use crate::told::Told;
 use crate::tree::{self, TreeError};
 use crate::unscanned::Unscanned;
 use crate::workspace::{Places, Start, Workspace};
@@ -109,20 +109,18 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
         drop_cache(&plan, store, log)?;
     }
 
-    // Build at the path where the app will run.
+    // Context at the path where the app will run.
     let workspace = workspace(request)?;
     let bounds = bounds(&plan, &workspace);
     bounds.check()?;
     let path = enter_runtime_path(&plan, &workspace, log, cancel)?;
     let hidden = Unscanned::hide(&workspace.app, &workspace.places.top_folders())?;
-    let means = Means {
-        client: &client,
-        hosts: &hosts,
-        log,
-        cancel,
-        report,
-    };
-    let context = Build::new(&plan, &workspace, means, &path, bounds)?;
+    let context = Context::new(
+        request,
+        (&client, &hosts),
+        (&plan, &workspace),
+        (&path, bounds),
+    )?;
     let schedule = Schedule::new(&plan.steps, cancel, report, &context.bounds);
     let result = thread::scope(|scope| {
         // Toolchains install in parallel, and the cache is restored meanwhile.
@@ -245,7 +243,7 @@ fn decide(request: &Request<'_>, client: &Client, hosts: &Hosts) -> Result<Plan,
         last: last.as_ref(),
         store: Some(request.store),
         platform: &request.platform,
-        observer: &Told::to(&step),
+        observer: &DownloadProgress::to(&step),
         cancel: request.cancel,
     })?;
     prepare::show(&step, &plan);
@@ -344,5 +342,5 @@ fn warn_of_secrets(plan: &Plan, workspace: &Workspace<'_>, built: &Built, log: &
         &workspace.app,
         &join(&plan.app_dir.value, "deps"),
     ));
-    baked::warn(log, &baked::find(&workspace.app, &made, &secrets));
+    leaked_secrets::warn(log, &leaked_secrets::find(&workspace.app, &made, &secrets));
 }

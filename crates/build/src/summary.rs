@@ -2,8 +2,8 @@
 
 use crate::log::{Log, seconds};
 use crate::pipeline::Built;
+use crate::progress::megabytes;
 use crate::timeline::Timings;
-use crate::told::megabytes;
 use crate::tree::Amount;
 use app::plan::{Plan, StepName};
 use app::procfile::Procfile;

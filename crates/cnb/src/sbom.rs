@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use build::bill::{Component, Origin};
+use build::sbom::{Component, Origin};
 use libcnb::data::sbom::SbomFormat;
 use libcnb::sbom::Sbom;
 use serde_json::{Value, json};

@@ -2,10 +2,10 @@
 //! registry.
 
 use crate::command::{Env, Tool};
+use crate::context::Context;
 use crate::environment::{default, prepend_path};
 use crate::error::{Doing, Error};
 use crate::log::StepLog;
-use crate::run::Build;
 use crate::store::{Key, Store};
 use crate::tree::TreeError;
 use app::Origin;
@@ -31,7 +31,7 @@ pub(crate) fn variables(plan: &Plan, store: &dyn Store, env: &mut Env) -> Result
     Ok(())
 }
 
-impl Build<'_> {
+impl Context<'_> {
     /// Installs the components that the `bower.json` beside the assets names, after the packages: one of them
     /// may be bower.
     pub(crate) fn bower(&self, assets: &Assets, log: &StepLog<'_>) -> Result<(), Error> {

@@ -2,10 +2,10 @@
 //! which creates it in every build, or of compiling, which a `_build` of the last build leaves out.
 
 use crate::app_tree::Entries;
+use crate::context::Context;
 use crate::error::Error;
 use crate::generated::{Generated, Touched};
 use crate::json::PathText;
-use crate::run::Build;
 use crate::steps::generated::State;
 use app::Asked;
 use std::ffi::OsStr;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use walkdir::WalkDir;
 
-impl Build<'_> {
+impl Context<'_> {
     /// Runs a hook between restoring `_build` and keeping it.
     pub(crate) fn watched_hook(
         &self,

@@ -1,8 +1,8 @@
 //! Digested files of earlier deploys: pages that are open in browsers still ask for them. They live
 //! on for as long as `phx.digest.clean` keeps them.
 
+use crate::context::Context;
 use crate::error::Error;
-use crate::run::Build;
 use crate::store::{Key, Restored};
 use crate::tree::{self, Method, TreeError};
 use serde::Deserialize;
@@ -50,7 +50,7 @@ fn name(phoenix_dir: &str) -> String {
     }
 }
 
-impl Build<'_> {
+impl Context<'_> {
     /// The task that drops old digested files, where mix has it: without it they would pile up, and
     /// none are brought back.
     pub(crate) fn clean_task(&self) -> Option<String> {
@@ -88,7 +88,7 @@ impl Build<'_> {
                 let fits = from.join(path).is_dir() || !there.exists();
                 digested.contains(path) && fits && self.bounds.leads_out(&there).is_none()
             })?;
-            let log = self.means.log.step("Restoring digested files");
+            let log = self.log.step("Restoring digested files");
             log.detail(&format!("{} {whose}", amount.files));
             self.manifest_restored(dir);
         }

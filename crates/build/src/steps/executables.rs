@@ -2,8 +2,8 @@
 //! `_build`. They are kept apart from it: hooks remove them from the slug (`rm -f _build/esbuild*`,
 //! as Phoenix' guide has it), and the next build would have to fetch them again.
 
+use crate::context::Context;
 use crate::error::Error;
-use crate::run::Build;
 use crate::tree::{self, Method, TreeError};
 use std::collections::BTreeMap;
 use std::fs;
@@ -69,7 +69,7 @@ fn outdated(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-impl Build<'_> {
+impl Context<'_> {
     fn executables(&self) -> Vec<PathBuf> {
         in_folder(&self.workspace.real(&self.in_app("_build")))
     }

@@ -2,18 +2,18 @@
 //! scratch where that can't be restored.
 
 use crate::app_tree::Entries;
-use crate::baked::Finders;
+use crate::context::{Context, VERSION};
 use crate::digest::{Salted, names_the_commit, tells_builds_apart};
 use crate::error::Error;
 use crate::generated::{self, Generated, Touched};
 use crate::json::{self, PathText};
+use crate::leaked_secrets::Finders;
 use crate::log::StepLog;
-use crate::run::{Build, VERSION};
+use crate::progress::megabytes;
 use crate::secrets;
 use crate::sources::Sources;
 use crate::steps::state;
 use crate::store::{self, Key, Restored};
-use crate::told::megabytes;
 use crate::tree::{self, TreeError};
 use app::plan::StepName;
 use std::collections::BTreeSet;
@@ -79,7 +79,7 @@ pub(super) enum Scope {
     Everything,
 }
 
-impl Build<'_> {
+impl Context<'_> {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         let lock = self.compilation.state.lock();
         lock.unwrap_or_else(PoisonError::into_inner)
@@ -217,7 +217,7 @@ impl Build<'_> {
             let path = path.display();
             return self.compile_from_scratch(&format!("{path} can't be restored"));
         }
-        let log = self.means.log.step("Restoring generated files");
+        let log = self.log.step("Restoring generated files");
         log.detail(&format!(
             "{} generated files, {}",
             amount.files,
@@ -235,7 +235,7 @@ impl Build<'_> {
         } else {
             Scope::App
         };
-        let log = self.means.log.step("Removing compiled code");
+        let log = self.log.step("Removing compiled code");
         log.detail(&format!("compiling the app from scratch because {why}"));
         self.remove_compiled(scope)
     }

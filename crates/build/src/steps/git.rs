@@ -1,10 +1,10 @@
 //! What the app asks git: what the log says of it, what the dyno and the next build get.
 
+use crate::context::Context;
 use crate::error::Error;
 use crate::git::{Answers, Question, asking_line, replay};
 use crate::json;
 use crate::log::StepLog;
-use crate::run::Build;
 use crate::secrets;
 use crate::steps::stale::compiled_code;
 use crate::tree::TreeError;
@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::PoisonError;
 
-impl Build<'_> {
+impl Context<'_> {
     /// What git has answered so far, without what holds secrets.
     pub(crate) fn git_answers(&self) -> Answers {
         let Some(recorder) = &self.git else {

@@ -1,11 +1,11 @@
 //! The user's own commands.
 
 use crate::command::{Env, Tool};
+use crate::context::Context;
 use crate::error::{Doing, Error};
-use crate::run::Build;
 use app::Asked;
 
-impl Build<'_> {
+impl Context<'_> {
     pub(crate) fn pre_compile(&self) -> Result<(), Error> {
         self.hook("pre_compile", self.plan.hooks.pre_compile.as_ref())
     }
@@ -38,7 +38,7 @@ impl Build<'_> {
         };
         // A hook may change what a waiting VM has read.
         self.end_session();
-        let log = self.means.log.step(header(key));
+        let log = self.log.step(header(key));
         if matches!(key, "pre_compile" | "post_compile") {
             log.warning(&format!(
                 "{key} ({}) is deprecated; hook_{key} runs next to mix compile",

@@ -1,13 +1,13 @@
 //! JavaScript dependencies, and what builds the assets.
 
 use crate::app_tree::OWN;
-use crate::baked::Finders;
 use crate::command::Tool;
+use crate::context::Context;
 use crate::digest::of_each;
 use crate::error::{Doing, Error};
 use crate::json::{self, PathText};
+use crate::leaked_secrets::Finders;
 use crate::log::{StepLog, seconds};
-use crate::run::Build;
 use crate::secrets;
 use crate::store::{Key, Taken, key_of_files, key_of_variables};
 use crate::tree::{self, TreeError};
@@ -21,9 +21,9 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-impl Build<'_> {
+impl Context<'_> {
     pub(crate) fn javascript(&self) -> Result<(), Error> {
-        let log = self.means.log.step("Installing JavaScript dependencies");
+        let log = self.log.step("Installing JavaScript dependencies");
         let known = self.known_installs();
         // A last hook may want them, whatever the assets want.
         let wanted = self.node_modules_ship() || self.plan.hooks.post_compile.is_some();
@@ -290,7 +290,7 @@ impl Build<'_> {
             dir if dir == self.plan.app_dir.value => "Building assets".to_owned(),
             dir => format!("Building assets of {dir}"),
         };
-        let log = self.means.log.step(&header);
+        let log = self.log.step(&header);
         if self.digested(&assets.phoenix_dir) {
             log.detail("already built: hook_post_compile wrote cache_manifest.json");
             return Ok(());

@@ -3,11 +3,11 @@
 
 use crate::app_tree::Entries;
 use crate::command::Env;
+use crate::context::{Context, VERSION};
 use crate::digest::{Salted, tells_builds_apart};
 use crate::error::Error;
 use crate::json;
 use crate::log::StepLog;
-use crate::run::{Build, VERSION};
 use crate::sources::Sources;
 use crate::store::{Key, Restored, key_of_variables};
 use crate::tree::{self, Method, TreeError};
@@ -35,7 +35,7 @@ pub(crate) enum AssetFiles {
     NotKept(String),
 }
 
-impl Build<'_> {
+impl Context<'_> {
     /// Everything that the assets are made of, if that can be told.
     fn assets_key(&self, pushed: &Sources) -> Result<Option<Key>, Error> {
         let plan = self.plan;
@@ -116,7 +116,7 @@ impl Build<'_> {
         if !waiting.is_dir() {
             return Ok(false);
         }
-        let log = self.means.log.step("Building assets");
+        let log = self.log.step("Building assets");
         if let Some(path) = self.generated_difference() {
             // The key is of what was pushed; what compiling makes of that may be new all the same.
             log.detail(&format!(

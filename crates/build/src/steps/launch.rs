@@ -1,10 +1,10 @@
 //! What the slug needs to start: `.profile.d`, `export`, the build record.
 
+use crate::context::Context;
 use crate::error::Error;
 use crate::log::StepLog;
 use crate::profile::{self, Launch};
 use crate::record;
-use crate::run::Build;
 use crate::tree::{self, TreeError};
 use crate::workspace::{Start, is_own};
 use app::facts::{PROCFILE, join};
@@ -14,13 +14,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-impl Build<'_> {
+impl Context<'_> {
     pub(crate) fn profile(&self) -> Result<(), Error> {
         let header = match self.workspace.start {
             Start::ProfileD { .. } => "Writing .profile.d",
             Start::FrontEnd => "Configuring processes",
         };
-        let log = self.means.log.step(header);
+        let log = self.log.step(header);
         let mut launch = self.launch_environment()?;
         // `mix hex.organization auth`, in a hook, leaves its key there. No dyno fetches packages.
         let hex_home = self.workspace.real(&self.workspace.places.hex_home);

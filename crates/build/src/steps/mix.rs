@@ -1,13 +1,13 @@
 //! mix: dependencies, compilation, digest, release.
 
-use crate::answers::{Answers, EXECUTABLES_TASK, TASK};
 use crate::app_tree::Entries;
 use crate::command::Tool;
+use crate::context::Context;
 use crate::credentials::Credentials;
 use crate::error::{Doing, Error};
 use crate::log::{StepLog, seconds};
+use crate::mix_info::{EXECUTABLES_TASK, MixInfo, TASK};
 use crate::mix_session::{MixSession, Outcome};
-use crate::run::Build;
 use crate::tree::TreeError;
 use app::facts::join;
 use app::{Origin, hex_metadata, launcher, text_file};
@@ -16,9 +16,9 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-impl Build<'_> {
+impl Context<'_> {
     pub(crate) fn deps(&self) -> Result<(), Error> {
-        let log = self.means.log.step("Fetching dependencies");
+        let log = self.log.step("Fetching dependencies");
         let mut args = vec!["deps.get"];
         // Tests may use what is for development alone: credo, dialyxir.
         if self.workspace.environment.tests_only().is_none() {
@@ -108,7 +108,7 @@ impl Build<'_> {
         shown: &str,
         log: &StepLog<'_>,
     ) -> Result<(), Error> {
-        let (cancel, store) = (self.means.cancel, self.workspace.store);
+        let (cancel, store) = (self.cancel, self.workspace.store);
         let waiting = self.session().take();
         let session = match waiting {
             Some(session) => session,
@@ -159,13 +159,13 @@ impl Build<'_> {
         let begun = SystemTime::now();
         if self.plan.hooks.hook_compile.is_some() {
             self.hook("hook_compile", self.plan.hooks.hook_compile.as_ref())?;
-            let log = self.means.log.step("Inspecting the project");
+            let log = self.log.step("Inspecting the project");
             self.ask(&log, Doing::Answers, None)?;
             self.settle_path_deps(&log, begun)?;
             let after = self.compile_new_code(&log, before)?;
             return Ok((log, after));
         }
-        let log = self.means.log.step("Compiling");
+        let log = self.log.step("Compiling");
         let command = if self.compile_anew.load(Ordering::SeqCst) {
             "mix compile --force"
         } else {
@@ -252,7 +252,7 @@ impl Build<'_> {
             log,
         )?;
         self.tell_of_git(log);
-        let answers = Answers::read(&written).map_err(TreeError::at(&written, "read"))?;
+        let answers = MixInfo::read(&written).map_err(TreeError::at(&written, "read"))?;
         self.resolve(log, &answers)?;
         // The same where mix is asked again.
         let _ = self.answers.set(answers);
@@ -260,7 +260,7 @@ impl Build<'_> {
     }
 
     /// mix has the last word on what the plan could only guess.
-    fn resolve(&self, log: &StepLog<'_>, answers: &Answers) -> Result<(), Error> {
+    fn resolve(&self, log: &StepLog<'_>, answers: &MixInfo) -> Result<(), Error> {
         let mut record = self.record();
         let server = format!("{}.server", answers.phoenix_ex(&self.plan.phoenix_ex));
         record.phoenix = answers.has_task(&server);
@@ -304,7 +304,7 @@ impl Build<'_> {
         }
     }
 
-    pub(crate) fn answers(&self) -> Answers {
+    pub(crate) fn answers(&self) -> MixInfo {
         self.answers.get().cloned().unwrap_or_default()
     }
 
@@ -367,7 +367,7 @@ impl Build<'_> {
         tasks: &[&str],
         folders: &[&str],
     ) -> Result<(), Error> {
-        let log = self.means.log.step(header);
+        let log = self.log.step(header);
         for folder in folders {
             self.mix_in(Doing::Digest, tasks, folder, &log)?;
         }

@@ -2,11 +2,11 @@
 //! through the npm of the build.
 
 use crate::command::{Env, Tool};
+use crate::context::Context;
 use crate::downloads::Downloads;
 use crate::environment::default;
 use crate::error::{Doing, Error};
 use crate::log::StepLog;
-use crate::run::Build;
 use crate::store::{Key, Tool as Kept};
 use crate::tree::TreeError;
 use crate::workspace::Workspace;
@@ -101,7 +101,7 @@ pub(crate) fn variables(
     Ok(())
 }
 
-impl Build<'_> {
+impl Context<'_> {
     pub(crate) fn package_managers(&self) -> Result<(), Error> {
         for manager in fetched(self.plan) {
             self.package_manager(manager)?;
@@ -115,7 +115,7 @@ impl Build<'_> {
         };
         let package = manager.package(bun_cpu(self.plan.target.arch));
         let name = manager.manager;
-        let log = self.means.log.step(&format!("Installing {name} {version}"));
+        let log = self.log.step(&format!("Installing {name} {version}"));
         log.detail(&format!("requested by {}", manager.source));
         let spec = format!("{package}@{version}");
         let place = self.workspace.real(&place(self.workspace, name)?);
@@ -181,7 +181,7 @@ impl Build<'_> {
     }
 }
 
-impl Build<'_> {
+impl Context<'_> {
     /// Installs a program of the npm registry into `dest`, with its executables in `bin`. Gives its
     /// archive, in `folder`.
     pub(crate) fn fetch_program(

@@ -1,10 +1,10 @@
 //! The release: where mix assembles it, and what starts it.
 
-use crate::answers::{Answers, CODE_PATHS_TASK, DISTILLERY};
+use crate::context::Context;
 use crate::error::{Doing, Error};
 use crate::log::{StepLog, seconds};
+use crate::mix_info::{CODE_PATHS_TASK, DISTILLERY, MixInfo};
 use crate::record::Record;
-use crate::run::Build;
 use crate::tree::{self, TreeError};
 use app::facts::{DISTILLERY_CONFIG, PROCFILE, join};
 use app::procfile::Procfile;
@@ -27,10 +27,10 @@ pub(crate) struct Release {
     moved: bool,
 }
 
-impl Build<'_> {
+impl Context<'_> {
     /// Decides where the release is assembled: where mix does that, unless it wouldn't ship from
     /// there.
-    pub(crate) fn plan_release(&self, name: &str, answers: &Answers, log: &StepLog<'_>) -> Release {
+    pub(crate) fn plan_release(&self, name: &str, answers: &MixInfo, log: &StepLog<'_>) -> Release {
         let path = answers.release_path(name);
         let (dir, moved) = match self.place_in_slug(&path, answers) {
             Ok(dir) => (dir, false),
@@ -51,7 +51,7 @@ impl Build<'_> {
 
     /// A folder as mix sees it, relative to the top of the repository; or why no release can be
     /// there.
-    fn place_in_slug(&self, path: &Path, answers: &Answers) -> Result<PathBuf, String> {
+    fn place_in_slug(&self, path: &Path, answers: &MixInfo) -> Result<PathBuf, String> {
         let inside = |path: &Path| path.strip_prefix(&self.dir).map(Path::to_owned);
         let Ok(dir) = inside(path) else {
             return Err("outside of the app's folder, which alone ships".to_owned());
@@ -74,14 +74,14 @@ impl Build<'_> {
     }
 
     /// Whether Distillery builds the release. Those that `mix.exs` defines are built by mix.
-    pub(crate) fn uses_distillery(&self, answers: &Answers) -> bool {
+    pub(crate) fn uses_distillery(&self, answers: &MixInfo) -> bool {
         let config = self.workspace.real(&self.in_app(DISTILLERY_CONFIG));
         answers.releases.is_empty() && answers.has_task(DISTILLERY) && config.is_file()
     }
 
     /// Distillery alone can say which release it builds: the one that is there afterwards.
     fn distillery_release(&self) -> Result<(), Error> {
-        let log = self.means.log.step("Building the release");
+        let log = self.log.step("Building the release");
         log.detail(&format!(
             "{DISTILLERY_CONFIG} is there, and mix.exs defines no release"
         ));
@@ -124,7 +124,7 @@ impl Build<'_> {
         let Some(release) = self.release.get() else {
             return Ok(());
         };
-        let log = self.means.log.step("Building the release");
+        let log = self.log.step("Building the release");
         let place = self.seen(&release.dir);
         let is_new = fs::read_dir(&place).map_or(true, |mut entries| entries.next().is_none());
         self.restore_cookie(release)?;
@@ -247,7 +247,7 @@ impl Build<'_> {
         tarballs
     }
 
-    fn dir_of(&self, name: &str, answers: &Answers) -> PathBuf {
+    fn dir_of(&self, name: &str, answers: &MixInfo) -> PathBuf {
         match self.release.get() {
             Some(release) if release.name == name => release.dir.clone(),
             _ => answers.release_path(name),
@@ -339,7 +339,7 @@ fn cookie_note(release: &Release) -> String {
 
 /// The release that a `bin/server` starts, where that is another one: overlays are copied into
 /// every release, and the script of `mix phx.gen.release` names one.
-fn starts_another<'a>(script: &str, name: &str, answers: &'a Answers) -> Option<&'a str> {
+fn starts_another<'a>(script: &str, name: &str, answers: &'a MixInfo) -> Option<&'a str> {
     let words = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
     let names = |name: &str| script.split(words).any(|word| word == name);
     if names(name) {
@@ -373,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_start_script_of_another_release_is_recognized() {
-        let answers = Answers::parse("release\tshop\t\nrelease\tshop_admin\t\n");
+        let answers = MixInfo::parse("release\tshop\t\nrelease\tshop_admin\t\n");
         let starts = |script: &str| starts_another(script, "shop_admin", &answers);
         assert_eq!(starts("#!/bin/sh\nexec ./shop start\n"), Some("shop"));
         assert_eq!(starts("exec ./shop_admin start\n"), None);

@@ -5,12 +5,12 @@
 //! what is asked for, only Hex could say, with the registry: it has said so when the same was asked
 //! for with the same lock, whatever the registry has got since.
 
-use crate::answers::SETTLED_TASK;
+use crate::context::Context;
 use crate::digest::Salted;
 use crate::error::{Doing, Error};
 use crate::json;
 use crate::log::StepLog;
-use crate::run::Build;
+use crate::mix_info::SETTLED_TASK;
 use crate::tree::TreeError;
 use app::plan::StepName;
 use std::fs;
@@ -20,7 +20,7 @@ use std::sync::PoisonError;
 /// What the task writes where there is nothing to go by.
 const NO_DEPENDENCIES: &[u8] = b"no dependencies";
 
-impl Build<'_> {
+impl Context<'_> {
     /// Why `mix deps.get` with these arguments has nothing to do, if that is known.
     pub(crate) fn is_settled(
         &self,

@@ -1,10 +1,10 @@
 //! Leaving out of the slug what no dyno can use. Everything that is left out is told, with its size.
 
+use crate::context::Context;
 use crate::error::Error;
 use crate::log::StepLog;
-use crate::run::Build;
+use crate::progress::megabytes;
 use crate::steps::release::Release;
-use crate::told::megabytes;
 use crate::tree::{self, TreeError};
 use crate::workspace::is_own;
 use app::plan::Slim;
@@ -27,9 +27,9 @@ const STAYS_BESIDE_A_RELEASE: [&str; 6] = [
     ".buildpacks",
 ];
 
-impl Build<'_> {
+impl Context<'_> {
     pub(crate) fn slim(&self) -> Result<(), Error> {
-        let log = self.means.log.step("Pruning files not needed at run time");
+        let log = self.log.step("Pruning files not needed at run time");
         self.path.bring_in()?;
         let mut all = self.of_releases(&log)?;
         if self.release_can_stand_alone(&log) {

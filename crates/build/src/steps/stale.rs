@@ -2,12 +2,12 @@
 //! another value of a variable that code reads while it is compiled, and, in dependencies, another
 //! value of what they read of the app's config (elixir-lang/elixir#15467).
 
-use crate::answers::STALE_TASK;
+use crate::context::Context;
 use crate::digest::{names_the_commit, tells_builds_apart};
 use crate::error::{Doing, Error};
 use crate::json;
 use crate::log::StepLog;
-use crate::run::Build;
+use crate::mix_info::STALE_TASK;
 use crate::variables::Variables;
 use app::facts::join;
 use std::collections::BTreeSet;
@@ -46,7 +46,7 @@ const GENERATORS: &str = "lib/mix/tasks";
 /// More is no source.
 const LARGEST: u64 = 1024 * 1024;
 
-impl Build<'_> {
+impl Context<'_> {
     /// Compiles anew what mix would take for current. To be called with dependencies in place and
     /// before anything is compiled.
     pub(crate) fn renew_stale(&self, log: &StepLog<'_>) -> Result<(), Error> {

@@ -1,14 +1,14 @@
 //! `deps` and `_build` from one build to the next.
 
 use crate::app_tree::Entries;
+use crate::context::Context;
 use crate::erlang_compiler;
 use crate::error::Error;
 use crate::json;
 use crate::log::{StepLog, seconds};
-use crate::run::Build;
+use crate::progress::megabytes;
 use crate::sources::Sources;
 use crate::store::{Key, Restored};
-use crate::told::megabytes;
 use crate::tree::{self, TreeError};
 use app::plan::StepName;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ struct NotedCompiler {
     digest: String,
 }
 
-impl Build<'_> {
+impl Context<'_> {
     /// What sources depend on: some dependencies put native code beside them.
     fn deps_key(&self) -> Key {
         let target = &self.plan.target;
@@ -155,7 +155,7 @@ impl Build<'_> {
     }
 
     pub(crate) fn restore(&self) -> Result<(), Error> {
-        let log = self.means.log.step("Restoring cache");
+        let log = self.log.step("Restoring cache");
         self.remove_old_release()?;
         let entries = self.entries()?;
         let mut pushed = Sources::of(&entries, &Sources::default())?;
@@ -178,7 +178,7 @@ impl Build<'_> {
                 restored = Restored::Dropped(vec![reason]);
             }
             let fact = format!("{}_cache", name.trim_start_matches('_'));
-            self.means.report.set(&fact, restored.as_str());
+            self.report.set(&fact, restored.as_str());
             match restored {
                 Restored::Nothing => log.detail(&format!("{name}: not in the cache")),
                 Restored::InApp => log.detail(&format!("{name}: part of the app")),
@@ -296,16 +296,16 @@ impl Build<'_> {
         }
         match self.keep_whole(|| self.keep_compiled().map(drop)) {
             // The last step says so, if there is no more room by then.
-            Err(Error::Tree(_)) if !self.means.cancel.is_cancelled() => Ok(()),
+            Err(Error::Tree(_)) if !self.cancel.is_cancelled() => Ok(()),
             kept => kept,
         }
     }
 
     /// Keeps what the next build can use. The app has been built: that this fails does not end it.
     pub(crate) fn save(&self) -> Result<(), Error> {
-        let log = self.means.log.step("Saving cache");
+        let log = self.log.step("Saving cache");
         match self.keep_whole(|| self.keep_state(&log)) {
-            Err(Error::Tree(error)) if !self.means.cancel.is_cancelled() => {
+            Err(Error::Tree(error)) if !self.cancel.is_cancelled() => {
                 log.warning(&format!("the cache is incomplete: {error}"));
                 log.warning("the next build repeats the missing work");
             }
@@ -357,7 +357,7 @@ impl Build<'_> {
             }
             if name == "deps" {
                 let packages = std::fs::read_dir(&from).map_or(0, Iterator::count);
-                self.means.report.set("dependencies", packages);
+                self.report.set("dependencies", packages);
             }
             let amount = store.save(&self.kept_as(name), &key, &from, &skip)?;
             lines.push(format!(

@@ -1,11 +1,11 @@
 //! Erlang, Elixir, Node, Hex and rebar3: from the store, or from upstream.
 
+use crate::context::Context;
 use crate::error::Error;
 use crate::kept_lists::or_kept;
 use crate::log::{StepLog, seconds};
-use crate::run::Build;
+use crate::progress::{DownloadProgress, megabytes};
 use crate::store::{Key, Tool};
-use crate::told::{Told, megabytes};
 use crate::tree::{self, TreeError};
 use app::plan::{Slim, StepName};
 use app::{Asked, Origin};
@@ -32,11 +32,10 @@ fn key(parts: &[(&str, &str)]) -> Key {
         .collect()
 }
 
-impl Build<'_> {
+impl Context<'_> {
     pub(crate) fn erlang(&self) -> Result<(), Error> {
-        let (plan, client) = (self.plan, self.means.client);
+        let (plan, client) = (self.plan, self.client);
         let log = self
-            .means
             .log
             .step(&format!("Installing Erlang/OTP {}", plan.erlang.version));
         let build = &plan.erlang.build;
@@ -55,21 +54,22 @@ impl Build<'_> {
             key.insert("commit".to_owned(), build.git_sha.clone());
         }
         self.keep(StepName::Erlang, &key, place, &log, &|dest| {
-            let told = Told::to(&log);
-            let run = |command: &mut Command| self.means.cancel.output(command);
+            let progress = DownloadProgress::to(&log);
+            let run = |command: &mut Command| self.cancel.output(command);
             let how = (self.extent(), &run as Run<'_>);
-            let source = install::otp_source(self.means.hosts, &plan.target, build);
-            let (source, unpacked) = match install::otp(client, &source, &root, dest, how, &told) {
-                Ok(unpacked) => (source, unpacked),
-                Err(first) => {
-                    let (first, other) = self.otp_elsewhere(first, &told)?;
-                    let url = fetch::redact(&other.url);
-                    log.warning(&format!("{first}; continuing with {url}"));
-                    let unpacked = install::otp(client, &other, &root, dest, how, &told);
-                    let unpacked = unpacked.map_err(|error| both_places(first, error))?;
-                    (other, unpacked)
-                }
-            };
+            let source = install::otp_source(self.hosts, &plan.target, build);
+            let (source, unpacked) =
+                match install::otp(client, &source, &root, dest, how, &progress) {
+                    Ok(unpacked) => (source, unpacked),
+                    Err(first) => {
+                        let (first, other) = self.otp_elsewhere(first, &progress)?;
+                        let url = fetch::redact(&other.url);
+                        log.warning(&format!("{first}; continuing with {url}"));
+                        let unpacked = install::otp(client, &other, &root, dest, how, &progress);
+                        let unpacked = unpacked.map_err(|error| both_places(first, error))?;
+                        (other, unpacked)
+                    }
+                };
             say_fetched(&log, &source, &unpacked);
             if plan.target.basis != Basis::Stack {
                 install::start_otp(dest, &plan.target.stack, &run)?;
@@ -85,14 +85,14 @@ impl Build<'_> {
     fn otp_elsewhere(
         &self,
         first: ToolchainError,
-        told: &dyn Observer,
+        progress: &dyn Observer,
     ) -> Result<(ToolchainError, install::Source), ToolchainError> {
-        let (client, hosts, target) = (self.means.client, self.means.hosts, &self.plan.target);
+        let (client, hosts, target) = (self.client, self.hosts, &self.plan.target);
         let wanted = &self.plan.erlang.build;
         if wanted.publisher == Publisher::Erlef || !first.is_of_upstream() {
             return Err(first);
         }
-        let Some(list) = lists::other_otp(client, hosts, target, told) else {
+        let Some(list) = lists::other_otp(client, hosts, target, progress) else {
             return Err(first);
         };
         let text = match list.text {
@@ -116,11 +116,10 @@ impl Build<'_> {
     pub(crate) fn elixir(&self) -> Result<(), Error> {
         let plan = self.plan;
         let log = self
-            .means
             .log
             .step(&format!("Installing Elixir {}", plan.elixir.version));
         let build = &plan.elixir.build;
-        let source = install::elixir_source(self.means.hosts, build);
+        let source = install::elixir_source(self.hosts, build);
         let key = key(&[
             ("elixir", &build.reference),
             ("build", build.sha256.as_deref().unwrap_or(&build.built_at)),
@@ -128,8 +127,8 @@ impl Build<'_> {
         ]);
         let place = &self.workspace.places.elixir;
         self.keep(StepName::Elixir, &key, place, &log, &|dest| {
-            let told = Told::to(&log);
-            let unpacked = install::elixir(self.means.client, &source, dest, self.extent(), &told)?;
+            let progress = DownloadProgress::to(&log);
+            let unpacked = install::elixir(self.client, &source, dest, self.extent(), &progress)?;
             say_fetched(&log, &source, &unpacked);
             Ok(())
         })
@@ -140,31 +139,29 @@ impl Build<'_> {
             return Ok(());
         };
         if self.plan.node_given {
-            let log = self
-                .means
-                .log
-                .step(&format!("Using Node.js {}", node.version));
+            let log = self.log.step(&format!("Using Node.js {}", node.version));
             log.detail("installed by an earlier buildpack");
             drop(log);
             return self.package_managers();
         }
         let log = self
-            .means
             .log
             .step(&format!("Installing Node.js {}", node.version));
-        let (client, hosts, target) = (self.means.client, self.means.hosts, &self.plan.target);
+        let (client, hosts, target) = (self.client, self.hosts, &self.plan.target);
         let key = key(&[
             ("node", &node.version),
             ("arch", &target.arch.to_string()),
             ("extent", self.extent_name()),
         ]);
-        let source =
-            |told: &dyn Observer| install::node_source(client, hosts, target, &node.build, told);
+        let source = |progress: &dyn Observer| {
+            install::node_source(client, hosts, target, &node.build, progress)
+        };
         let place = &self.workspace.places.node;
         self.keep(StepName::Node, &key, place, &log, &|dest| {
-            let told = Told::to(&log);
-            let source = source(&told)?;
-            let unpacked = install::node(client, &source, target.arch, dest, self.extent(), &told)?;
+            let progress = DownloadProgress::to(&log);
+            let source = source(&progress)?;
+            let unpacked =
+                install::node(client, &source, target.arch, dest, self.extent(), &progress)?;
             say_fetched(&log, &source, &unpacked);
             Ok(())
         })?;
@@ -173,14 +170,15 @@ impl Build<'_> {
     }
 
     pub(crate) fn hex(&self) -> Result<(), Error> {
-        let log = self.means.log.step("Installing Hex and rebar3");
-        let (client, hosts) = (self.means.client, self.means.hosts);
-        let told = Told::to(&log);
+        let log = self.log.step("Installing Hex and rebar3");
+        let (client, hosts) = (self.client, self.hosts);
+        let progress = DownloadProgress::to(&log);
         let elixir = self.elixir_version()?;
         let otp = self.otp_major();
         let keys = Keys::of(&self.mix_home());
         let read = |url: &str| {
-            let fetched = lists::installers(client, url, hosts.signature(&elixir), &keys, &told);
+            let fetched =
+                lists::installers(client, url, hosts.signature(&elixir), &keys, &progress);
             self.installer_list(url, fetched, &log)
         };
         let wanted = Wanted {
@@ -198,7 +196,7 @@ impl Build<'_> {
         ]);
         let prepared = Path::new(".mixpack/installers");
         self.keep(StepName::Hex, &key, prepared, &log, &|dest| {
-            installers::install(client, &hex, &rebar3, &elixir, otp, dest, &told)?;
+            installers::install(client, &hex, &rebar3, &elixir, otp, dest, &progress)?;
             let verified = match (hosts.signature(&elixir), hex.signed && rebar3.signed) {
                 (Signature::Unasked, _) => "sha512 verified",
                 (_, true) => "sha512 and signature verified",
@@ -275,7 +273,7 @@ impl Build<'_> {
         let file = folder.join("VERSION");
         let text = fs::read_to_string(&file).map_err(TreeError::at(&file, "read"))?;
         ElixirVersion::parse(text.trim()).map_err(|_| {
-            let source = install::elixir_source(self.means.hosts, build);
+            let source = install::elixir_source(self.hosts, build);
             let error = ToolchainError::UnexpectedArchive {
                 url: fetch::redact(&source.url),
                 missing: "VERSION",
@@ -315,14 +313,12 @@ impl Build<'_> {
         let cancelled = Cell::new(false);
         let tool = self.workspace.store.tool(name, key, &place, &mut |dest| {
             make(dest).map_err(|error| {
-                cancelled.set(self.means.cancel.is_cancelled());
+                cancelled.set(self.cancel.is_cancelled());
                 Error::from(error)
             })
         });
         if let Ok(tool) = &tool {
-            self.means
-                .report
-                .set(&format!("{name}_cache"), tool.as_str());
+            self.report.set(&format!("{name}_cache"), tool.as_str());
         }
         match tool {
             Ok(Tool::Reused) => {

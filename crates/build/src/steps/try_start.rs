@@ -4,9 +4,9 @@
 //! make or a C compiler works in the build and fails on the dyno.
 
 use crate::command::{CommandError, Env, Tool};
+use crate::context::Context;
 use crate::error::{Doing, Error};
 use crate::log::StepLog;
-use crate::run::Build;
 use crate::tree::TreeError;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -41,7 +41,7 @@ const BUILD_TOOLS: [&str; 23] = [
     "zig",
 ];
 
-impl Build<'_> {
+impl Context<'_> {
     /// Compiles once more without build tools, if compilers run that may need them, and warns where
     /// that fails. Whether it has compiled: that may create files.
     pub(crate) fn try_start(&self, log: &StepLog<'_>) -> Result<bool, Error> {
@@ -59,7 +59,7 @@ impl Build<'_> {
         env.insert("PATH".into(), path);
         log.detail("$ mix compile (without build tools, as at run time)");
         let tool = Tool::new("mix", &["compile"], &self.app_dir, &env);
-        match tool.run(self.quiet(&Doing::Compile), log, self.means.cancel) {
+        match tool.run(self.quiet(&Doing::Compile), log, self.cancel) {
             Ok(()) => Ok(true),
             Err(CommandError::Cancelled) => Err(Error::Cancelled),
             Err(_) => {

@@ -1,8 +1,6 @@
-//! Carries a plan out.
+//! The input of the steps.
 
-use crate::answers::Answers;
 use crate::app_tree::AppTree;
-use crate::bill::Component;
 use crate::cancel::Cancel;
 use crate::command::{Env, Tool};
 use crate::contained::Bounds;
@@ -12,12 +10,14 @@ use crate::error::{Doing, Error};
 use crate::git;
 use crate::log::{Log, StepLog};
 use crate::machine;
+use crate::mix_info::MixInfo;
 use crate::mix_session::MixSession;
-use crate::pipeline::Built;
+use crate::pipeline::{Built, Request};
 use crate::profile;
 use crate::quiet::Quiet;
 use crate::record::Record;
 use crate::report::Report;
+use crate::sbom::Component;
 use crate::sources::Sources;
 use crate::stable_path::StablePath;
 use crate::steps::generated::Compilation;
@@ -44,21 +44,15 @@ use versions::ElixirVersion;
 /// The version that logs and records name.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What a build needs beside its plan and workspace.
-#[derive(Clone, Copy)]
-pub struct Means<'a> {
+/// The input of every step, and what the steps share.
+pub(crate) struct Context<'a> {
+    pub plan: &'a Plan,
+    pub workspace: &'a Workspace<'a>,
     pub client: &'a Client,
     pub hosts: &'a Hosts,
     pub log: &'a Log,
     pub cancel: &'a Cancel,
     pub report: &'a Report,
-}
-
-/// A build on its way: what the steps share.
-pub(crate) struct Build<'a> {
-    pub plan: &'a Plan,
-    pub workspace: &'a Workspace<'a>,
-    pub means: Means<'a>,
     pub path: &'a StablePath,
     pub bounds: Bounds,
     pub tree: AppTree,
@@ -67,7 +61,7 @@ pub(crate) struct Build<'a> {
     /// The folder that mix works in: the same, or the app's folder in it.
     pub app_dir: PathBuf,
     pub env: Env,
-    pub answers: OnceLock<Answers>,
+    pub answers: OnceLock<MixInfo>,
     /// The release that is built, once mix has named it.
     pub release: OnceLock<Release>,
     session: Mutex<Option<MixSession>>,
@@ -106,13 +100,12 @@ pub(crate) struct Build<'a> {
     pub components: OnceLock<Vec<Component>>,
 }
 
-impl<'a> Build<'a> {
+impl<'a> Context<'a> {
     pub(crate) fn new(
-        plan: &'a Plan,
-        workspace: &'a Workspace<'a>,
-        means: Means<'a>,
-        path: &'a StablePath,
-        bounds: Bounds,
+        request: &Request<'a>,
+        (client, hosts): (&'a Client, &'a Hosts),
+        (plan, workspace): (&'a Plan, &'a Workspace<'a>),
+        (path, bounds): (&'a StablePath, Bounds),
     ) -> Result<Self, Error> {
         let dir = path.dir();
         let manifests = plan
@@ -125,7 +118,7 @@ impl<'a> Build<'a> {
             .collect();
         let downloads = Downloads::of(workspace.store, &workspace.environment.for_commands())?;
         let mut env = command_env(plan, workspace, dir, &downloads)?;
-        stay_in_bounds(&mut env, &bounds, dir, workspace, means.log);
+        stay_in_bounds(&mut env, &bounds, dir, workspace, request.log);
         let git = git::Recorder::on_path_of(&mut env)?;
         Ok(Self {
             tree: AppTree::of(plan, workspace, dir, &env),
@@ -159,7 +152,11 @@ impl<'a> Build<'a> {
             components: OnceLock::new(),
             plan,
             workspace,
-            means,
+            client,
+            hosts,
+            log: request.log,
+            cancel: request.cancel,
+            report: request.report,
             path,
             bounds,
         })
@@ -185,7 +182,7 @@ impl<'a> Build<'a> {
         tool: &Tool<'_>,
         log: &StepLog<'_>,
     ) -> Result<(), Error> {
-        tool.run(self.quiet(&doing), log, self.means.cancel)
+        tool.run(self.quiet(&doing), log, self.cancel)
             .map_err(Error::command(doing))
     }
 
@@ -248,7 +245,7 @@ impl<'a> Build<'a> {
     pub(crate) fn end_session(&self) {
         let session = self.session().take();
         if let Some(session) = session {
-            session.end(self.means.cancel);
+            session.end(self.cancel);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What ships, by name, version and checksum: the matter of a bill of materials (SBOM).
 
-use crate::run::Build;
+use crate::context::Context;
 use app::facts::join;
 use app::js_lock;
 use app::mix_lock::{self, Source};
@@ -39,7 +39,7 @@ pub enum Origin {
     },
 }
 
-impl Build<'_> {
+impl Context<'_> {
     /// Everything that ships, once all is built and before anything is left out.
     pub(crate) fn bill(&self, runs_node: bool) -> Vec<Component> {
         let mut components = BTreeSet::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A mix task of ours, loaded by `elixir -r` beside the app's own code and never written into it.
-pub(crate) const TASK_SOURCE: &str = include_str!("answers.exs");
+pub(crate) const TASK_SOURCE: &str = include_str!("mix_info.exs");
 
 /// Compiles [`TASK_SOURCE`], which is beside it as `session.exs`, into the folder `tasks`.
 pub(crate) const COMPILER_SOURCE: &str = include_str!("compile_tasks.exs");
@@ -34,7 +34,7 @@ pub(crate) const DISTILLERY: &str = "distillery.release";
 
 /// mix's answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Answers {
+pub(crate) struct MixInfo {
     /// Of the tasks that Mixpack may run, those that exist (aliases count).
     pub tasks: BTreeSet<String>,
     /// Releases that the project defines.
@@ -58,7 +58,7 @@ pub(crate) struct Release {
     pub path: Option<PathBuf>,
 }
 
-impl Answers {
+impl MixInfo {
     /// Reads the file that the task wrote: `KEY<TAB>VALUE` lines.
     pub(crate) fn read(path: &Path) -> std::io::Result<Self> {
         Ok(Self::parse(&std::fs::read_to_string(path)?))
@@ -146,14 +146,14 @@ mod tests {
 
     #[test]
     fn mix_without_releases_names_one_after_the_app() {
-        let answers = Answers::parse("app\tshop\ntask\tphx.server\npath_dep\tshared\n");
+        let answers = MixInfo::parse("app\tshop\ntask\tphx.server\npath_dep\tshared\n");
         assert_eq!(answers.compilers, []);
         assert_eq!(answers.path_deps, ["shared"]);
         assert_eq!(answers.release(), Some("shop"));
         assert_eq!(answers.release_names().collect::<Vec<_>>(), ["shop"]);
         assert!(answers.has_task("phx.server"));
         assert!(!answers.has_task("phx.digest"));
-        let answers = Answers::parse("app\tshop\ncompiler\tshop\telixir_make\n");
+        let answers = MixInfo::parse("app\tshop\ncompiler\tshop\telixir_make\n");
         assert_eq!(
             answers.compilers,
             [("shop".to_owned(), "elixir_make".to_owned())]
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn tasks_of_phoenix_have_the_namespace_that_exists() {
-        let of = |tasks: &str, planned| Answers::parse(tasks).phoenix_ex(planned).to_owned();
+        let of = |tasks: &str, planned| MixInfo::parse(tasks).phoenix_ex(planned).to_owned();
         assert_eq!(
             of("task\tphoenix.server\ntask\tphoenix.digest\n", "phx"),
             "phoenix"
@@ -177,9 +177,9 @@ mod tests {
     #[test]
     fn of_several_releases_only_a_default_is_chosen() {
         let two = "app\tshop\nrelease\ta\t\nrelease\tb\t/app/out\nbuild_path\t/app/_build/prod\n";
-        assert_eq!(Answers::parse(two).release(), None);
+        assert_eq!(MixInfo::parse(two).release(), None);
         let with_default = format!("{two}default_release\tb\n");
-        let answers = Answers::parse(&with_default);
+        let answers = MixInfo::parse(&with_default);
         assert_eq!(answers.release(), Some("b"));
         assert_eq!(answers.release_names().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(answers.release_path("b"), Path::new("/app/out"));

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_secs(10);
 
 /// Tells a step's log of retries and of long downloads.
-pub struct Told<'a> {
+pub struct DownloadProgress<'a> {
     log: &'a StepLog<'a>,
     last: Mutex<Instant>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> DownloadProgress<'a> {
     #[must_use]
     pub fn to(log: &'a StepLog<'a>) -> Self {
         Self {
@@ -24,7 +24,7 @@ impl<'a> Told<'a> {
     }
 }
 
-impl Observer for Told<'_> {
+impl Observer for DownloadProgress<'_> {
     fn progress(&self, progress: &Progress<'_>) {
         let of = progress
             .total
