@@ -10,21 +10,16 @@ use crate::error::{Doing, Error};
 use crate::git;
 use crate::log::{Log, StepLog};
 use crate::machine;
-use crate::mix_info::MixInfo;
 use crate::mix_session::MixSession;
 use crate::pipeline::{Built, Request};
-use crate::profile;
 use crate::quiet::Quiet;
 use crate::record::Record;
 use crate::report::Report;
-use crate::sbom::Component;
-use crate::sources::Sources;
 use crate::stable_path::StablePath;
 use crate::steps::generated::Compilation;
-use crate::steps::kept_assets::AssetFiles;
-use crate::steps::release::Release;
+use crate::steps::launch::Start;
+use crate::steps::project::Project;
 use crate::steps::{bower, package_managers};
-use crate::store::Key;
 use crate::workspace::Workspace;
 use app::Plan;
 use app::facts::join;
@@ -61,26 +56,14 @@ pub(crate) struct Context<'a> {
     /// The folder that mix works in: the same, or the app's folder in it.
     pub app_dir: PathBuf,
     pub env: Env,
-    pub answers: OnceLock<MixInfo>,
-    /// The release that is built, once mix has named it.
-    pub release: OnceLock<Release>,
     session: Mutex<Option<MixSession>>,
-    /// The app's files as they were pushed.
-    pub pushed: OnceLock<Sources>,
-    /// What the assets are made of, where that can be told.
-    pub assets_key: OnceLock<Key>,
-    pub asset_files: Mutex<AssetFiles>,
     /// Erlang is in place.
     pub has_erlang: AtomicBool,
     /// What decides the code that it compiles.
     pub compiler_digest: OnceLock<String>,
-    /// `_build` is that of the last build.
-    pub restored: AtomicBool,
     /// The app's own code has to be compiled again, whatever mix takes for current.
     pub compile_anew: AtomicBool,
     pub compilation: Compilation,
-    /// The assets are those of the last build.
-    pub assets_placed: AtomicBool,
     /// The digests that were there before the build, by Phoenix app.
     pub manifests: Mutex<BTreeMap<String, Option<SystemTime>>>,
     /// The Phoenix apps that digested files of earlier deploys were brought back for.
@@ -92,12 +75,8 @@ pub(crate) struct Context<'a> {
     pub git: Option<git::Recorder>,
     /// The questions to git that the log has told of.
     pub told_of_git: Mutex<BTreeSet<git::Question>>,
-    /// The questions that were asked before assets are built.
-    pub asked_before_assets: Mutex<BTreeSet<git::Question>>,
     /// Held until the last command has ended.
     _downloads: Downloads<'a>,
-    pub launch: OnceLock<profile::Launch>,
-    pub components: OnceLock<Vec<Component>>,
 }
 
 impl<'a> Context<'a> {
@@ -124,32 +103,22 @@ impl<'a> Context<'a> {
             tree: AppTree::of(plan, workspace, dir, &env),
             git,
             told_of_git: Mutex::default(),
-            asked_before_assets: Mutex::default(),
             env,
             dir: dir.to_owned(),
             app_dir: match plan.app_dir.value.as_str() {
                 "." => dir.to_owned(),
                 app_dir => dir.join(app_dir),
             },
-            answers: OnceLock::new(),
-            release: OnceLock::new(),
             session: Mutex::default(),
-            pushed: OnceLock::new(),
-            assets_key: OnceLock::new(),
-            asset_files: Mutex::default(),
             has_erlang: AtomicBool::new(false),
             compiler_digest: OnceLock::new(),
-            restored: AtomicBool::new(false),
             compile_anew: AtomicBool::new(false),
             compilation: Compilation::default(),
-            assets_placed: AtomicBool::new(false),
             manifests: Mutex::new(manifests),
             brought_back: Mutex::default(),
             kept: Mutex::default(),
             record: Mutex::new(Record::of(plan, VERSION)),
             _downloads: downloads,
-            launch: OnceLock::new(),
-            components: OnceLock::new(),
             plan,
             workspace,
             client,
@@ -261,17 +230,17 @@ impl<'a> Context<'a> {
     }
 
     /// To be called when every step has succeeded.
-    pub(crate) fn into_built(self) -> Result<Built, Error> {
+    pub(crate) fn into_built(self, project: Project, start: Start) -> Result<Built, Error> {
         self.drop_executables()?;
         let generated = self.generated_paths();
         let procfile = self.procfile().unwrap_or_default();
         let record = self.record.into_inner();
         Ok(Built {
             record: record.unwrap_or_else(PoisonError::into_inner),
-            launch: self.launch.into_inner().unwrap_or_default(),
-            components: self.components.into_inner().unwrap_or_default(),
+            launch: start.launch,
+            components: start.components,
             generated,
-            release_dir: self.release.into_inner().map(|release| release.dir),
+            release_dir: project.release.map(|release| release.dir),
             procfile,
         })
     }

@@ -37,6 +37,7 @@ use app::procfile::Procfile;
 use fetch::{Client, Settings};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use toolchain::Hosts;
 
@@ -105,9 +106,7 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
     hide_secrets(log, &request.environment, &hosts);
     let client = client(cancel);
     let plan = decide(request, &client, &hosts)?;
-    if plan.clean.is_some() {
-        drop_cache(&plan, store, log)?;
-    }
+    clear_cache_if_requested(&plan, store, log)?;
 
     // Context at the path where the app will run.
     let workspace = workspace(request)?;
@@ -145,10 +144,10 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
             node.join()?;
         }
         schedule.run(PreCompile, || context.pre_compile())?;
-        match &mut restore {
+        let last = Arc::new(match &mut restore {
             Some(restore) => restore.join()?,
             None => schedule.run(Restore, || context.restore())?,
-        }
+        });
 
         // Dependencies need mix alone. Node may still be installing.
         if plan.hooks.hook_pre_fetch_dependencies.is_some() {
@@ -157,32 +156,36 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
         schedule.run(HookPreFetchDependencies, || {
             context.hook_pre_fetch_dependencies()
         })?;
-        schedule.run(Deps, || context.deps())?;
+        schedule.run(Deps, || context.deps(&last))?;
         if plan.hooks.hook_pre_compile.is_some() {
             node.join()?;
         }
-        schedule.run(HookPreCompile, || context.hook_pre_compile())?;
+        schedule.run(HookPreCompile, || context.hook_pre_compile(&last))?;
 
         // JavaScript packages install in parallel with mix. package.json may name
         // file:../deps/phoenix, so they come after the dependencies.
-        let mut javascript = schedule.spawn_after(scope, node, Javascript, || context.javascript());
+        let (ctx, restored) = (&context, Arc::clone(&last));
+        let mut javascript =
+            schedule.spawn_after(scope, node, Javascript, move || ctx.javascript(&restored));
         if plan.hooks.hook_compile.is_some() {
             javascript.join()?;
         }
-        schedule.run(Compile, || context.compile())?;
+        let mut project = schedule.run(Compile, || context.compile(&last))?;
         javascript.join()?;
         schedule.run(HookPostCompile, || context.hook_post_compile())?;
 
-        schedule.run(Assets, || context.assets())?;
-        schedule.run(Digest, || context.digest())?;
-        schedule.run(Release, || context.release())?;
+        let built = schedule.run(Assets, || context.assets(&last, &project))?;
+        let assets = schedule.run(Digest, || context.digest(&project, built))?;
+        project.release = schedule.run(Release, || context.release(&project))?;
 
         // The cache and the launch configuration are independent of each other.
-        let mut profile = schedule.spawn(scope, Profile, || context.profile());
-        schedule.run(Save, || context.save())?;
-        profile.join()?;
+        let for_profile = project.clone();
+        let mut profile = schedule.spawn(scope, Profile, move || ctx.profile(&for_profile));
+        schedule.run(Save, || context.save(&last, &project, &assets))?;
+        let start = profile.join()?;
         schedule.run(PostCompile, || context.post_compile())?;
-        schedule.run(Slim, || context.slim())
+        schedule.run(Slim, || context.slim(&project))?;
+        Ok((project, start))
     });
     context.end_session();
     let (steps, result) = schedule.end(result);
@@ -190,7 +193,7 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
         steps,
         kept: context.kept_steps(),
     };
-    let result = result.and_then(|()| context.into_built());
+    let result = result.and_then(|(project, start)| context.into_built(project, start));
 
     // Links leave the runtime path and new files enter the app, whatever happened.
     drop(hidden);
@@ -251,11 +254,12 @@ fn decide(request: &Request<'_>, client: &Client, hosts: &Hosts) -> Result<Plan,
     Ok(plan)
 }
 
-fn drop_cache(plan: &Plan, store: &dyn Store, log: &Log) -> Result<(), Error> {
+fn clear_cache_if_requested(plan: &Plan, store: &dyn Store, log: &Log) -> Result<(), Error> {
+    let Some(why) = &plan.clean else {
+        return Ok(());
+    };
     let step = log.step("Clearing cache");
-    if let Some(why) = &plan.clean {
-        step.detail(&format!("requested by {why}"));
-    }
+    step.detail(&format!("requested by {why}"));
     Ok(clean_build::run(plan, store)?)
 }
 

@@ -1,6 +1,7 @@
 //! What ships, by name, version and checksum: the matter of a bill of materials (SBOM).
 
 use crate::context::Context;
+use crate::steps::project::Project;
 use app::facts::join;
 use app::js_lock;
 use app::mix_lock::{self, Source};
@@ -41,7 +42,7 @@ pub enum Origin {
 
 impl Context<'_> {
     /// Everything that ships, once all is built and before anything is left out.
-    pub(crate) fn bill(&self, runs_node: bool) -> Vec<Component> {
+    pub(crate) fn components(&self, project: &Project, runs_node: bool) -> Vec<Component> {
         let mut components = BTreeSet::new();
         for (name, version) in &self.record().tools {
             if ["erlang", "elixir"].contains(&name.as_str()) || name == "node" && runs_node {
@@ -52,7 +53,7 @@ impl Context<'_> {
                 });
             }
         }
-        components.extend(self.locked_by_mix());
+        components.extend(self.locked_by_mix(project));
         for assets in &self.plan.assets {
             if let Some(install) = &assets.install {
                 components.extend(self.locked_by_npm(install));
@@ -62,10 +63,10 @@ impl Context<'_> {
     }
 
     /// The dependencies that are compiled into the release, or else the project.
-    fn locked_by_mix(&self) -> Vec<Component> {
+    fn locked_by_mix(&self, project: &Project) -> Vec<Component> {
         let lock = self.workspace.real(&self.in_app("mix.lock"));
         let lock = text_file::read(&lock).unwrap_or_default();
-        let shipped = self.shipped_apps();
+        let shipped = self.shipped_apps(project);
         mix_lock::parse(&lock)
             .into_iter()
             .filter(|locked| shipped.contains(&locked.app))
@@ -91,8 +92,8 @@ impl Context<'_> {
             .collect()
     }
 
-    fn shipped_apps(&self) -> BTreeSet<String> {
-        let folder = match self.release.get() {
+    fn shipped_apps(&self, project: &Project) -> BTreeSet<String> {
+        let folder = match &project.release {
             Some(release) => release.dir.join("lib"),
             None => self.in_app(&format!("_build/{}/lib", self.plan.mix_env.value)),
         };

@@ -71,16 +71,16 @@ impl<'a> Schedule<'a> {
 
     /// Runs a step on this thread, if it is planned. Does nothing once the build has failed or is
     /// cancelled.
-    pub(crate) fn run(
+    pub(crate) fn run<T: Default>(
         &self,
         name: StepName,
-        work: impl FnOnce() -> Result<(), Error>,
-    ) -> Result<(), Stopped> {
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Stopped> {
         if self.state().failure.is_some() || self.cancel.is_cancelled() {
             return Err(Stopped);
         }
         if !self.planned.contains(&name) {
-            return Ok(());
+            return Ok(T::default());
         }
         self.report.set("build_step", name.as_str());
         let started = self.begun.elapsed();
@@ -99,7 +99,7 @@ impl<'a> Schedule<'a> {
             started,
             took,
             ended: match result {
-                Ok(()) => Ended::Done,
+                Ok(_) => Ended::Done,
                 Err(Error::Cancelled) => Ended::Stopped,
                 Err(_) if interrupted => Ended::Stopped,
                 Err(_) => Ended::Failed,
@@ -121,12 +121,12 @@ impl<'a> Schedule<'a> {
     }
 
     /// Starts a step on a thread of its own.
-    pub(crate) fn spawn<'scope>(
+    pub(crate) fn spawn<'scope, T: Default + Send + 'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
         name: StepName,
-        work: impl FnOnce() -> Result<(), Error> + Send + 'scope,
-    ) -> Step<'scope> {
+        work: impl FnOnce() -> Result<T, Error> + Send + 'scope,
+    ) -> Step<'scope, T> {
         Step(Some(scope.spawn(move || self.run(name, work))))
     }
 
@@ -134,10 +134,10 @@ impl<'a> Schedule<'a> {
     pub(crate) fn spawn_after<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        mut first: Step<'scope>,
+        mut first: Step<'scope, ()>,
         name: StepName,
         work: impl FnOnce() -> Result<(), Error> + Send + 'scope,
-    ) -> Step<'scope> {
+    ) -> Step<'scope, ()> {
         Step(Some(scope.spawn(move || {
             first.join()?;
             self.run(name, work)
@@ -145,7 +145,7 @@ impl<'a> Schedule<'a> {
     }
 
     /// The timings, and the first failure if the steps did not all succeed.
-    pub(crate) fn end(self, result: Result<(), Stopped>) -> (Vec<Timing>, Result<(), Error>) {
+    pub(crate) fn end<T>(self, result: Result<T, Stopped>) -> (Vec<Timing>, Result<T, Error>) {
         let state = self.state.into_inner();
         let state = state.unwrap_or_else(PoisonError::into_inner);
         let failure = state.failure.unwrap_or(Error::Cancelled);
@@ -158,14 +158,14 @@ impl<'a> Schedule<'a> {
 }
 
 /// A step on a thread of its own.
-pub(crate) struct Step<'scope>(Option<ScopedJoinHandle<'scope, Result<(), Stopped>>>);
+pub(crate) struct Step<'scope, T>(Option<ScopedJoinHandle<'scope, Result<T, Stopped>>>);
 
-impl Step<'_> {
-    /// Waits for the step; a second time there is nothing to wait for. Its panic goes on in this
-    /// thread.
-    pub(crate) fn join(&mut self) -> Result<(), Stopped> {
+impl<T: Default> Step<'_, T> {
+    /// Waits for the step; a second time there is nothing to wait for, and no value. Its panic goes
+    /// on in this thread.
+    pub(crate) fn join(&mut self) -> Result<T, Stopped> {
         let joined = self.0.take().map(ScopedJoinHandle::join);
-        let joined = joined.unwrap_or(Ok(Ok(())));
+        let joined = joined.unwrap_or_else(|| Ok(Ok(T::default())));
         joined.unwrap_or_else(|cause| panic::resume_unwind(cause))
     }
 }
@@ -211,9 +211,11 @@ mod tests {
             while schedule.running.load(Ordering::SeqCst) == 0 {
                 thread::yield_now();
             }
-            let deps = schedule.run(Deps, || Err(Error::Architecture("first".into())));
+            let deps = schedule.run(Deps, || Err::<(), _>(Error::Architecture("first".into())));
             assert!(deps.is_err() && javascript.join().is_err());
-            schedule.run(Compile, || unreachable!("no step begins after a failure"))
+            schedule.run(Compile, || -> Result<(), Error> {
+                unreachable!("no step begins after a failure")
+            })
         });
         let (timings, result) = schedule.end(result);
         assert!(matches!(result, Err(Error::Architecture(_))));
@@ -246,7 +248,9 @@ mod tests {
     fn a_step_that_is_not_planned_is_skipped() {
         let (_folder, cancel, report, bounds) = parts();
         let schedule = Schedule::new(&[Deps], &cancel, &report, &bounds);
-        let result = schedule.run(Node, || unreachable!("it is not planned"));
+        let result = schedule.run(Node, || -> Result<(), Error> {
+            unreachable!("it is not planned")
+        });
         let result = result.and_then(|()| schedule.run(Deps, || Ok(())));
         let (timings, result) = schedule.end(result);
         result.unwrap();
@@ -260,7 +264,8 @@ mod tests {
         let result = panic::catch_unwind(panic::AssertUnwindSafe(|| {
             thread::scope(|scope| {
                 let mut node = schedule.spawn(scope, Node, || until_cancelled(&cancel));
-                let mut deps = schedule.spawn(scope, Deps, || panic!("a bug"));
+                let mut deps =
+                    schedule.spawn(scope, Deps, || -> Result<(), Error> { panic!("a bug") });
                 let _ = node.join();
                 deps.join()
             })

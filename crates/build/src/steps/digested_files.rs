@@ -3,6 +3,7 @@
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::mix_info::MixInfo;
 use crate::store::{Key, Restored};
 use crate::tree::{self, Method, TreeError};
 use serde::Deserialize;
@@ -53,14 +54,14 @@ fn name(phoenix_dir: &str) -> String {
 impl Context<'_> {
     /// The task that drops old digested files, where mix has it: without it they would pile up, and
     /// none are brought back.
-    pub(crate) fn clean_task(&self) -> Option<String> {
-        let task = format!("{}.digest.clean", self.phoenix_ex());
-        self.answers().has_task(&task).then_some(task)
+    pub(crate) fn clean_task(&self, info: &MixInfo) -> Option<String> {
+        let task = format!("{}.digest.clean", self.phoenix_ex(info));
+        info.has_task(&task).then_some(task)
     }
 
     /// Brings back what the last deploy had, beside what the app has, which is never replaced.
-    pub(crate) fn restore_digested(&self) -> Result<(), Error> {
-        if self.clean_task().is_none() {
+    pub(crate) fn restore_digested(&self, info: &MixInfo) -> Result<(), Error> {
+        if self.clean_task(info).is_none() {
             return Ok(());
         }
         let store = self.workspace.store;
@@ -96,12 +97,12 @@ impl Context<'_> {
     }
 
     /// Keeps what this build has digested, and what it still has of earlier ones.
-    pub(crate) fn save_digested(&self) -> Result<(), Error> {
+    pub(crate) fn save_digested(&self, info: &MixInfo) -> Result<(), Error> {
         for assets in &self.plan.assets {
             let dir = &assets.phoenix_dir;
             let from = self.workspace.real(&Path::new(dir).join(STATIC));
             let digested = digested_in(&from);
-            if digested.is_empty() || self.clean_task().is_none() {
+            if digested.is_empty() || self.clean_task(info).is_none() {
                 continue;
             }
             let scratch = tempfile::tempdir()

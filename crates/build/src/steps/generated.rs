@@ -12,7 +12,8 @@ use crate::log::StepLog;
 use crate::progress::megabytes;
 use crate::secrets;
 use crate::sources::Sources;
-use crate::steps::state;
+use crate::steps::project::Project;
+use crate::steps::state::{self, LastBuild};
 use crate::store::{self, Key, Restored};
 use crate::tree::{self, TreeError};
 use app::plan::StepName;
@@ -57,8 +58,8 @@ pub(super) struct State {
     pub(super) build: Option<u64>,
     /// The app when compiling began.
     sources: Sources,
-    /// By commands that compile, and the app when they had ended.
-    compiled: Option<(Touched, Entries)>,
+    /// By commands that compile, the app when they had ended, and the project.
+    compiled: Option<(Touched, Entries, Project)>,
     /// By compiling dependencies before that.
     renewed: Touched,
     /// By installing JavaScript packages.
@@ -137,10 +138,9 @@ impl Context<'_> {
     }
 
     /// To be called when dependencies are in place and every hook before compiling has run.
-    pub(crate) fn before_compile(&self) -> Result<(), Error> {
+    pub(crate) fn before_compile(&self, restored: &LastBuild) -> Result<(), Error> {
         let entries = self.entries()?;
-        let unknown = Sources::default();
-        let sources = Sources::of(&entries, self.pushed.get().unwrap_or(&unknown))?;
+        let sources = Sources::of(&entries, &restored.pushed)?;
         let key = self.generated_key()?;
         let last = self.last_generated();
         let (is_decided, build) = {
@@ -148,7 +148,7 @@ impl Context<'_> {
             (state.from_scratch.is_some(), state.build)
         };
         let of_build = last.as_ref().filter(|last| last.build == build);
-        if self.restored.load(Ordering::SeqCst) && !is_decided {
+        if restored.build && !is_decided {
             match self.why_from_scratch(of_build, &key, (&sources, &entries))? {
                 Some(why) => self.compile_from_scratch(&why)?,
                 None => self.restore_generated(of_build, &sources, &entries)?,
@@ -352,11 +352,16 @@ impl Context<'_> {
     }
 
     /// To be called when compiling has ended. `before` and `after` are the app when it began and now.
-    pub(crate) fn compiled(&self, before: &Entries, after: Entries) -> Result<(), Error> {
+    pub(crate) fn compiled(
+        &self,
+        before: &Entries,
+        (after, project): (Entries, Project),
+        restored: &LastBuild,
+    ) -> Result<(), Error> {
         let of_installers = |path: &PathBuf| self.is_of_installers(path);
         let touched = Touched::between(before, &after).without(of_installers);
-        self.state().compiled = Some((touched, after));
-        self.when_both_have_ended()
+        self.state().compiled = Some((touched, after, project));
+        self.when_both_have_ended(&restored.pushed)
     }
 
     /// To be called when packages have been installed, before anything of them is kept. Until
@@ -377,30 +382,34 @@ impl Context<'_> {
     }
 
     /// Installs what was skipped.
-    pub(crate) fn install_after_all(&self) -> Result<(), Error> {
+    pub(crate) fn install_after_all(&self, restored: &LastBuild) -> Result<(), Error> {
         let skipped = std::mem::take(&mut self.state().installs_skipped);
-        if skipped { self.javascript() } else { Ok(()) }
+        if skipped {
+            self.javascript(restored)
+        } else {
+            Ok(())
+        }
     }
 
-    pub(crate) fn installs_ended(&self) -> Result<(), Error> {
+    pub(crate) fn installs_ended(&self, pushed: &Sources) -> Result<(), Error> {
         self.state().installs_ended = true;
-        self.when_both_have_ended()
+        self.when_both_have_ended(pushed)
     }
 
     /// Does what has to wait for both, compiling and installing packages: sets generated files aside
     /// before any other command can change them, and brings files of earlier deploys back, which must
     /// not be taken for those that either creates.
-    fn when_both_have_ended(&self) -> Result<(), Error> {
+    fn when_both_have_ended(&self, pushed: &Sources) -> Result<(), Error> {
         let compiled = {
             let mut state = self.state();
             let waits = self.plan.has(StepName::Javascript) && !state.installs_ended;
             state.compiled.take_if(|_| !waits)
         };
         match compiled {
-            Some((touched, after)) => {
+            Some((touched, after, project)) => {
                 self.tell_apart(&touched, &after)?;
-                self.save_compiled()?;
-                self.restore_digested()
+                self.save_compiled(pushed, &project)?;
+                self.restore_digested(&project.info)
             }
             None => Ok(()),
         }

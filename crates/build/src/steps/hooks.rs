@@ -3,6 +3,7 @@
 use crate::command::{Env, Tool};
 use crate::context::Context;
 use crate::error::{Doing, Error};
+use crate::steps::state::LastBuild;
 use app::Asked;
 
 impl Context<'_> {
@@ -15,10 +16,10 @@ impl Context<'_> {
         self.watched_hook("hook_pre_fetch_dependencies", hook)
     }
 
-    pub(crate) fn hook_pre_compile(&self) -> Result<(), Error> {
+    pub(crate) fn hook_pre_compile(&self, restored: &LastBuild) -> Result<(), Error> {
         let hook = self.plan.hooks.hook_pre_compile.as_ref();
         self.watched_hook("hook_pre_compile", hook)?;
-        self.before_compile()
+        self.before_compile(restored)
     }
 
     pub(crate) fn hook_post_compile(&self) -> Result<(), Error> {

@@ -8,7 +8,11 @@ use crate::error::{Doing, Error};
 use crate::json::{self, PathText};
 use crate::leaked_secrets::Finders;
 use crate::log::{StepLog, seconds};
+use crate::mix_info::MixInfo;
 use crate::secrets;
+use crate::steps::kept_assets::BuiltAssets;
+use crate::steps::project::Project;
+use crate::steps::state::LastBuild;
 use crate::store::{Key, Taken, key_of_files, key_of_variables};
 use crate::tree::{self, TreeError};
 use app::facts::join;
@@ -22,7 +26,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 impl Context<'_> {
-    pub(crate) fn javascript(&self) -> Result<(), Error> {
+    pub(crate) fn javascript(&self, restored: &LastBuild) -> Result<(), Error> {
         let log = self.log.step("Installing JavaScript dependencies");
         let known = self.known_installs();
         // A last hook may want them, whatever the assets want.
@@ -41,7 +45,7 @@ impl Context<'_> {
             self.installs_skipped();
             log.detail("not needed: the assets are up to date");
             drop(log);
-            return self.installs_ended();
+            return self.installs_ended(&restored.pushed);
         }
         let turn = self.turn();
         let mut kept = true;
@@ -83,7 +87,7 @@ impl Context<'_> {
         drop(turn);
         // Each step's block is whole.
         drop(log);
-        self.installs_ended()
+        self.installs_ended(&restored.pushed)
     }
 
     /// Whether something may use the packages of an install.
@@ -271,18 +275,22 @@ impl Context<'_> {
         Ok(Ok(key))
     }
 
-    pub(crate) fn assets(&self) -> Result<(), Error> {
-        if self.place_kept_assets()? {
-            return Ok(());
+    pub(crate) fn assets(
+        &self,
+        restored: &LastBuild,
+        project: &Project,
+    ) -> Result<BuiltAssets, Error> {
+        if self.place_kept_assets(restored)? {
+            return Ok(BuiltAssets::Restored);
         }
-        self.before_assets()?;
+        let built = self.before_assets(restored)?;
         for assets in &self.plan.assets {
-            self.build_assets(assets)?;
+            self.build_assets(assets, &project.info)?;
         }
-        Ok(())
+        Ok(built)
     }
 
-    fn build_assets(&self, assets: &Assets) -> Result<(), Error> {
+    fn build_assets(&self, assets: &Assets, info: &MixInfo) -> Result<(), Error> {
         if assets.build == AssetBuild::Nothing {
             return Ok(());
         }
@@ -301,7 +309,7 @@ impl Context<'_> {
             AssetBuild::CustomScript { path } => {
                 self.end_session();
                 let env = self.shell_env();
-                let line = self.custom_script(assets, path)?;
+                let line = self.custom_script(assets, path, info)?;
                 let folder = self.seen(&assets.assets_dir);
                 let mut tool = Tool::shell(&line, &folder, &env);
                 tool.shown.clone_from(path);
@@ -340,7 +348,7 @@ impl Context<'_> {
 
     /// The app's own asset script is sourced, with the variables and functions that the Phoenix
     /// static buildpack gives it (its `bin/compile` and `lib/common.sh`).
-    fn custom_script(&self, assets: &Assets, path: &str) -> Result<String, Error> {
+    fn custom_script(&self, assets: &Assets, path: &str, info: &MixInfo) -> Result<String, Error> {
         let assets_path = below(&assets.phoenix_dir, &assets.assets_dir);
         let buildpack = self.workspace.export().and_then(Path::parent);
         let version = |tool: &str| {
@@ -367,7 +375,7 @@ impl Context<'_> {
                 "phoenix_relative_path",
                 below(&self.plan.app_dir.value, &assets.phoenix_dir).to_owned(),
             ),
-            ("phoenix_ex", self.phoenix_ex().into()),
+            ("phoenix_ex", self.phoenix_ex(info).into()),
             ("node_version", version("node")),
             ("npm_version", version("npm")),
             ("yarn_version", version("yarn")),

@@ -6,16 +6,17 @@ use crate::command::Env;
 use crate::context::{Context, VERSION};
 use crate::digest::{Salted, tells_builds_apart};
 use crate::error::Error;
+use crate::git::Question;
 use crate::json;
 use crate::log::StepLog;
 use crate::sources::Sources;
+use crate::steps::state::LastBuild;
 use crate::store::{Key, Restored, key_of_variables};
 use crate::tree::{self, Method, TreeError};
 use app::facts::join;
 use app::plan::{AssetBuild, StepName};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::sync::{MutexGuard, PoisonError};
 
 /// Where they are until the asset step takes them, relative to the app.
 const WAITING: &str = ".mixpack/assets";
@@ -23,13 +24,23 @@ const WAITING: &str = ".mixpack/assets";
 /// Where they are from the end of the digest step to that of saving.
 const ASIDE: &str = ".mixpack/chosen";
 
-/// What building the assets makes, on its way to the cache.
+/// The assets after their step.
+#[derive(Debug, Default)]
+pub(crate) enum BuiltAssets {
+    /// Nothing of them can be cached.
+    #[default]
+    Unknown,
+    /// They are those of the last build.
+    Restored,
+    /// They can be cached: the app, and the questions to git, before they were built.
+    Built(Entries, BTreeSet<Question>),
+}
+
+/// The files that building the assets has made, for the cache.
 #[derive(Debug, Default)]
 pub(crate) enum AssetFiles {
     #[default]
     NotBuilt,
-    /// The app before they are built.
-    Before(Entries),
     SetAside,
     /// For this reason.
     NotKept(String),
@@ -80,12 +91,13 @@ impl Context<'_> {
     }
 
     /// Takes the assets of the last build, if this one would make the same.
-    pub(crate) fn restore_assets(&self, log: &StepLog<'_>) -> Result<(), Error> {
-        let Some(pushed) = self.pushed.get() else {
-            return Ok(());
-        };
+    pub(crate) fn restore_assets(
+        &self,
+        pushed: &Sources,
+        log: &StepLog<'_>,
+    ) -> Result<Option<Key>, Error> {
         let Some(key) = self.assets_key(pushed)? else {
-            return Ok(());
+            return Ok(None);
         };
         let waiting = self.workspace.real(Path::new(WAITING));
         tree::remove(&waiting)?;
@@ -100,9 +112,7 @@ impl Context<'_> {
             }
             Restored::Nothing | Restored::InApp => {}
         }
-        // Set once: there is one restore step.
-        let _ = self.assets_key.set(key);
-        Ok(())
+        Ok(Some(key))
     }
 
     /// Whether the assets of the last build are there to be used.
@@ -111,7 +121,7 @@ impl Context<'_> {
     }
 
     /// Puts them in place; `false` where there are none.
-    pub(crate) fn place_kept_assets(&self) -> Result<bool, Error> {
+    pub(crate) fn place_kept_assets(&self, restored: &LastBuild) -> Result<bool, Error> {
         let waiting = self.workspace.real(Path::new(WAITING));
         if !waiting.is_dir() {
             return Ok(false);
@@ -125,7 +135,7 @@ impl Context<'_> {
             ));
             drop(log);
             tree::remove(&waiting)?;
-            self.install_after_all()?;
+            self.install_after_all(restored)?;
             return Ok(false);
         }
         // Where commands see them: a file beside the links may be among them.
@@ -134,7 +144,6 @@ impl Context<'_> {
             !waiting.join(path).is_dir() || self.bounds.leads_out(&place).is_none()
         })?;
         tree::remove(&waiting)?;
-        self.assets_placed.store(true, Ordering::SeqCst);
         self.has_kept(StepName::Assets);
         self.has_kept(StepName::Digest);
         log.detail(&format!(
@@ -146,40 +155,34 @@ impl Context<'_> {
     }
 
     /// Remembers what the app looks like before assets are built.
-    pub(crate) fn before_assets(&self) -> Result<(), Error> {
-        if self.assets_key.get().is_some() {
-            *self.asset_files() = AssetFiles::Before(self.entries()?);
-            let lock = self.asked_before_assets.lock();
-            *lock.unwrap_or_else(PoisonError::into_inner) = self.git_questions();
-        }
-        Ok(())
+    pub(crate) fn before_assets(&self, restored: &LastBuild) -> Result<BuiltAssets, Error> {
+        Ok(match restored.assets {
+            Some(_) => BuiltAssets::Built(self.entries()?, self.git_questions()),
+            None => BuiltAssets::Unknown,
+        })
     }
 
     /// Sets aside what building the assets has made, digested files included: the steps that follow
     /// run in every build, and what they make isn't kept.
-    pub(crate) fn set_assets_aside(&self) -> Result<(), Error> {
-        let mut files = self.asset_files();
-        let AssetFiles::Before(before) = &*files else {
-            return Ok(());
+    pub(crate) fn set_assets_aside(&self, built: BuiltAssets) -> Result<AssetFiles, Error> {
+        let BuiltAssets::Built(before, asked) = built else {
+            return Ok(AssetFiles::NotBuilt);
         };
         let now = self.entries()?;
         let gone = before.keys().find(|path| !now.contains_key(*path));
-        let lock = self.asked_before_assets.lock();
-        let asked = lock.unwrap_or_else(PoisonError::into_inner);
         let result = match gone {
             _ if !self.git_questions().is_subset(&asked) => {
                 Err("building them calls git".to_owned())
             }
             Some(gone) => Err(format!("building them removes {}", gone.display())),
             None => self
-                .gather_assets(before, &now)
+                .gather_assets(&before, &now)
                 .map_err(|error| error.to_string()),
         };
-        *files = match result {
+        Ok(match result {
             Ok(()) => AssetFiles::SetAside,
             Err(why) => AssetFiles::NotKept(why),
-        };
-        Ok(())
+        })
     }
 
     fn gather_assets(&self, before: &Entries, now: &Entries) -> Result<(), TreeError> {
@@ -197,9 +200,13 @@ impl Context<'_> {
     }
 
     /// Keeps what was set aside.
-    pub(crate) fn save_assets(&self, log: &StepLog<'_>) -> Result<(), Error> {
-        let files = std::mem::take(&mut *self.asset_files());
-        match (files, self.assets_key.get()) {
+    pub(crate) fn save_assets(
+        &self,
+        files: &AssetFiles,
+        key: Option<&Key>,
+        log: &StepLog<'_>,
+    ) -> Result<(), Error> {
+        match (files, key) {
             (AssetFiles::SetAside, Some(key)) => {
                 let aside = self.workspace.real(Path::new(ASIDE));
                 let name = self.kept_as("assets");
@@ -213,10 +220,5 @@ impl Context<'_> {
             _ => {}
         }
         Ok(())
-    }
-
-    fn asset_files(&self) -> MutexGuard<'_, AssetFiles> {
-        let lock = self.asset_files.lock();
-        lock.unwrap_or_else(PoisonError::into_inner)
     }
 }

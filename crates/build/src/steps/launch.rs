@@ -5,8 +5,10 @@ use crate::error::Error;
 use crate::log::StepLog;
 use crate::profile::{self, Launch};
 use crate::record;
+use crate::sbom::Component;
+use crate::steps::project::Project;
 use crate::tree::{self, TreeError};
-use crate::workspace::{Start, is_own};
+use crate::workspace::{self, is_own};
 use app::facts::{PROCFILE, join};
 use app::launcher;
 use app::plan::{Assets, Slim};
@@ -14,37 +16,43 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+/// The environment of processes, and the contents of the slug.
+#[derive(Debug, Default)]
+pub(crate) struct Start {
+    pub(crate) launch: Launch,
+    /// Where the front end writes them down.
+    pub(crate) components: Vec<Component>,
+}
+
 impl Context<'_> {
-    pub(crate) fn profile(&self) -> Result<(), Error> {
+    pub(crate) fn profile(&self, project: &Project) -> Result<Start, Error> {
         let header = match self.workspace.start {
-            Start::ProfileD { .. } => "Writing .profile.d",
-            Start::FrontEnd => "Configuring processes",
+            workspace::Start::ProfileD { .. } => "Writing .profile.d",
+            workspace::Start::FrontEnd => "Configuring processes",
         };
         let log = self.log.step(header);
-        let mut launch = self.launch_environment()?;
+        let mut launch = self.launch_environment(project)?;
         // `mix hex.organization auth`, in a hook, leaves its key there. No dyno fetches packages.
         let hex_home = self.workspace.real(&self.workspace.places.hex_home);
         tree::remove(&hex_home.join("hex.config"))?;
         if !launch.release_alone {
             launch.git_answers = self.write_git()?;
         }
-        match self.workspace.start {
-            Start::ProfileD { .. } => self.profile_d(&launch)?,
-            Start::FrontEnd => {
-                // Set once: there is one such step.
-                let _ = self.components.set(self.bill(launch.runs_node));
+        let components = match self.workspace.start {
+            workspace::Start::ProfileD { .. } => {
+                self.profile_d(&launch)?;
+                Vec::new()
             }
-        }
+            workspace::Start::FrontEnd => self.components(project, launch.runs_node),
+        };
         self.launcher(&log)?;
         self.keep_record(&log)?;
         log.detail(&format!("MIX_ENV={}", launch.mix_env));
-        // Set once: there is one such step.
-        let _ = self.launch.set(launch);
-        Ok(())
+        Ok(Start { launch, components })
     }
 
     /// What the launch depends on.
-    fn launch_environment(&self) -> Result<Launch, Error> {
+    fn launch_environment(&self, project: &Project) -> Result<Launch, Error> {
         let node = self.node_stays()?;
         let record = self.record().clone();
         let node_bins: Vec<String> = self
@@ -63,7 +71,7 @@ impl Context<'_> {
             phx_server: record.phoenix && record.release.is_some(),
             node_bins,
             git_answers: false,
-            release_alone: self.release_stands_alone(),
+            release_alone: self.release_stands_alone(project.release.as_ref()),
         })
     }
 

@@ -8,6 +8,10 @@ use crate::error::{Doing, Error};
 use crate::log::{StepLog, seconds};
 use crate::mix_info::{EXECUTABLES_TASK, MixInfo, TASK};
 use crate::mix_session::{MixSession, Outcome};
+use crate::steps::kept_assets::{AssetFiles, BuiltAssets};
+use crate::steps::project::Project;
+use crate::steps::release::Release;
+use crate::steps::state::LastBuild;
 use crate::tree::TreeError;
 use app::facts::join;
 use app::{Origin, hex_metadata, launcher, text_file};
@@ -17,7 +21,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 impl Context<'_> {
-    pub(crate) fn deps(&self) -> Result<(), Error> {
+    pub(crate) fn deps(&self, restored: &LastBuild) -> Result<(), Error> {
         let log = self.log.step("Fetching dependencies");
         let mut args = vec!["deps.get"];
         // Tests may use what is for development alone: credo, dialyxir.
@@ -53,12 +57,12 @@ impl Context<'_> {
             self.keep_settled(&args, &shown, &log)?;
         }
         self.record().elixir_requirements = self.elixir_requirements();
-        self.renew_stale(&log)?;
+        self.renew_stale(restored, &log)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         // Each step's block is whole.
         drop(log);
         if self.plan.hooks.hook_pre_compile.is_none() {
-            self.before_compile()?;
+            self.before_compile(restored)?;
         }
         Ok(())
     }
@@ -136,34 +140,35 @@ impl Context<'_> {
 
     /// Compiles, drops dependencies that are no longer used, and asks what only mix can say: all
     /// in one VM, whose start would cost more than the last two.
-    pub(crate) fn compile(&self) -> Result<(), Error> {
+    pub(crate) fn compile(&self, restored: &LastBuild) -> Result<Project, Error> {
         let turn = self.turn();
         let before = self.entries()?;
-        let (mut log, mut after) = self.run_compiler(&before)?;
+        let (mut log, mut after, mut project) = self.run_compiler(&before)?;
         if self.must_compile_everything(&before, &after, &log)? {
             drop(log);
-            (log, after) = self.run_compiler(&before)?;
+            (log, after, project) = self.run_compiler(&before)?;
         }
-        if self.try_start(&log)? {
+        if self.try_start(&project, &log)? {
             after = self.entries()?;
         }
         drop(turn);
         // Each step's block is whole.
         drop(log);
         self.keep_executables()?;
-        self.compiled(&before, after)
+        self.compiled(&before, (after, project.clone()), restored)?;
+        Ok(project)
     }
 
     /// `before` is the app before it ran; gives the app as it is then.
-    fn run_compiler(&self, before: &Entries) -> Result<(StepLog<'_>, Entries), Error> {
+    fn run_compiler(&self, before: &Entries) -> Result<(StepLog<'_>, Entries, Project), Error> {
         let begun = SystemTime::now();
         if self.plan.hooks.hook_compile.is_some() {
             self.hook("hook_compile", self.plan.hooks.hook_compile.as_ref())?;
             let log = self.log.step("Inspecting the project");
-            self.ask(&log, Doing::Answers, None)?;
-            self.settle_path_deps(&log, begun)?;
+            let project = self.ask(&log, Doing::Answers, None)?;
+            self.settle_path_deps(&project.info, &log, begun)?;
             let after = self.compile_new_code(&log, before)?;
-            return Ok((log, after));
+            return Ok((log, after, project));
         }
         let log = self.log.step("Compiling");
         let command = if self.compile_anew.load(Ordering::SeqCst) {
@@ -172,20 +177,24 @@ impl Context<'_> {
             "mix compile"
         };
         log.detail(&format!("$ {command}"));
-        self.ask(&log, Doing::Compile, Some(command))?;
-        self.settle_path_deps(&log, begun)?;
+        let project = self.ask(&log, Doing::Compile, Some(command))?;
+        self.settle_path_deps(&project.info, &log, begun)?;
         let after = self.compile_new_code(&log, before)?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
-        Ok((log, after))
+        Ok((log, after, project))
     }
 
     /// mix touches `compile.lock` when it has compiled other dependencies, and path dependencies
     /// depend on that file (`will_recompile` and `Mix.ProjectStack.config_files/0`): the next `mix`
     /// finds them changed, and compiles again what uses them at compile time. That must not be the
     /// one on the dyno.
-    fn settle_path_deps(&self, log: &StepLog<'_>, begun: SystemTime) -> Result<(), Error> {
-        let answers = self.answers();
-        let Some(app) = answers.app.filter(|_| !answers.path_deps.is_empty()) else {
+    fn settle_path_deps(
+        &self,
+        info: &MixInfo,
+        log: &StepLog<'_>,
+        begun: SystemTime,
+    ) -> Result<(), Error> {
+        let Some(app) = info.app.as_ref().filter(|_| !info.path_deps.is_empty()) else {
             return Ok(());
         };
         let manifests = format!("_build/{}/lib/{app}/.mix", self.plan.mix_env.value);
@@ -198,7 +207,7 @@ impl Context<'_> {
         if touched {
             log.detail(&format!(
                 "compiling the users of {} again because other dependencies changed:",
-                answers.path_deps.join(", ")
+                info.path_deps.join(", ")
             ));
             log.detail("$ mix compile");
             self.mix(Doing::Compile, &[&["compile"]], "mix compile", log)?;
@@ -228,7 +237,7 @@ impl Context<'_> {
         Ok(now)
     }
 
-    fn ask(&self, log: &StepLog<'_>, doing: Doing, shown: Option<&str>) -> Result<(), Error> {
+    fn ask(&self, log: &StepLog<'_>, doing: Doing, shown: Option<&str>) -> Result<Project, Error> {
         let scratch = tempfile::tempdir()
             .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
         let written = scratch.path().join("answers");
@@ -252,26 +261,24 @@ impl Context<'_> {
             log,
         )?;
         self.tell_of_git(log);
-        let answers = MixInfo::read(&written).map_err(TreeError::at(&written, "read"))?;
-        self.resolve(log, &answers)?;
-        // The same where mix is asked again.
-        let _ = self.answers.set(answers);
-        Ok(())
+        let info = MixInfo::read(&written).map_err(TreeError::at(&written, "read"))?;
+        let release = self.resolve(log, &info)?;
+        Ok(Project { info, release })
     }
 
     /// mix has the last word on what the plan could only guess.
-    fn resolve(&self, log: &StepLog<'_>, answers: &MixInfo) -> Result<(), Error> {
+    fn resolve(&self, log: &StepLog<'_>, info: &MixInfo) -> Result<Option<Release>, Error> {
         let mut record = self.record();
-        let server = format!("{}.server", answers.phoenix_ex(&self.plan.phoenix_ex));
-        record.phoenix = answers.has_task(&server);
-        if self.plan.release && self.uses_distillery(answers) {
-            return Ok(());
+        let server = format!("{}.server", info.phoenix_ex(&self.plan.phoenix_ex));
+        record.phoenix = info.has_task(&server);
+        if self.plan.release && self.uses_distillery(info) {
+            return Ok(None);
         }
-        let name = answers.release().filter(|_| self.plan.release);
+        let name = info.release().filter(|_| self.plan.release);
         if self.plan.release && name.is_none() {
             if self.plan.release_why.is_none() {
                 return Err(Error::WhichRelease {
-                    names: answers.releases.iter().map(|r| r.name.clone()).collect(),
+                    names: info.releases.iter().map(|r| r.name.clone()).collect(),
                     origin: Origin::file(join(&self.plan.app_dir.value, "mix.exs"), 0),
                 });
             }
@@ -280,9 +287,7 @@ impl Context<'_> {
         if let Some(name) = name {
             record.release = Some(name.to_owned());
             drop(record);
-            // Set once: there is one compile step.
-            let _ = self.release.set(self.plan_release(name, answers, log));
-            return Ok(());
+            return Ok(Some(self.plan_release(name, info, log)));
         }
         let command = if record.phoenix {
             format!("mix {server}")
@@ -291,7 +296,7 @@ impl Context<'_> {
         };
         drop(record);
         self.starts(&command, log);
-        Ok(())
+        Ok(None)
     }
 
     /// `command` is what web starts, in the app's folder.
@@ -304,28 +309,28 @@ impl Context<'_> {
         }
     }
 
-    pub(crate) fn answers(&self) -> MixInfo {
-        self.answers.get().cloned().unwrap_or_default()
-    }
-
     /// The namespace of Phoenix' mix tasks.
-    pub(crate) fn phoenix_ex(&self) -> String {
-        self.answers().phoenix_ex(&self.plan.phoenix_ex).to_owned()
+    pub(crate) fn phoenix_ex<'p>(&'p self, info: &'p MixInfo) -> &'p str {
+        info.phoenix_ex(&self.plan.phoenix_ex)
     }
 
     /// Digests what the app's own hook or script has not digested already, and drops what is too
     /// old of earlier deploys: both in one VM.
-    pub(crate) fn digest(&self) -> Result<(), Error> {
-        if self.assets_placed.load(Ordering::SeqCst) {
-            return Ok(());
+    pub(crate) fn digest(
+        &self,
+        project: &Project,
+        built: BuiltAssets,
+    ) -> Result<AssetFiles, Error> {
+        if matches!(built, BuiltAssets::Restored) {
+            return Ok(AssetFiles::NotBuilt);
         }
-        self.digest_static_files()?;
-        self.set_assets_aside()
+        self.digest_static_files(&project.info)?;
+        self.set_assets_aside(built)
     }
 
-    fn digest_static_files(&self) -> Result<(), Error> {
-        let digest = format!("{}.digest", self.phoenix_ex());
-        let clean = self.clean_task();
+    fn digest_static_files(&self, info: &MixInfo) -> Result<(), Error> {
+        let digest = format!("{}.digest", self.phoenix_ex(info));
+        let clean = self.clean_task(info);
         let has_files = |dir: &&str| {
             let folder = Path::new(dir).join("priv/static");
             self.workspace.real(&folder).is_dir()
@@ -336,7 +341,7 @@ impl Context<'_> {
             .map(|assets| assets.phoenix_dir.as_str())
             .filter(has_files)
             .partition(|dir| self.digested(dir));
-        if self.answers().has_task(&digest) && !left.is_empty() {
+        if info.has_task(&digest) && !left.is_empty() {
             let tasks = match &clean {
                 Some(clean) => vec![digest.as_str(), clean],
                 None => vec![digest.as_str()],

@@ -5,6 +5,7 @@ use crate::error::{Doing, Error};
 use crate::log::{StepLog, seconds};
 use crate::mix_info::{CODE_PATHS_TASK, DISTILLERY, MixInfo};
 use crate::record::Record;
+use crate::steps::project::Project;
 use crate::tree::{self, TreeError};
 use app::facts::{DISTILLERY_CONFIG, PROCFILE, join};
 use app::procfile::Procfile;
@@ -80,7 +81,7 @@ impl Context<'_> {
     }
 
     /// Distillery alone can say which release it builds: the one that is there afterwards.
-    fn distillery_release(&self) -> Result<(), Error> {
+    fn distillery_release(&self) -> Result<Option<Release>, Error> {
         let log = self.log.step("Building the release");
         log.detail(&format!(
             "{DISTILLERY_CONFIG} is there, and mix.exs defines no release"
@@ -93,7 +94,7 @@ impl Context<'_> {
         self.mix(Doing::Release, &tasks, &shown, &log)?;
         let Some(name) = newest_release(&self.seen(&rel)) else {
             if self.has_own_web() {
-                return Ok(());
+                return Ok(None);
             }
             return Err(Error::DistilleryReleaseMissing {
                 rel: rel.to_string_lossy().into_owned(),
@@ -111,27 +112,26 @@ impl Context<'_> {
         if is_new {
             self.record().release_dir = Some(release.dir.to_string_lossy().into_owned());
         }
-        // Set once: there is one release step.
-        let _ = self.release.set(release);
         log.detail(&format!("done in {}", seconds(log.elapsed())));
-        Ok(())
+        Ok(Some(release))
     }
 
-    pub(crate) fn release(&self) -> Result<(), Error> {
-        if self.uses_distillery(&self.answers()) {
+    /// Gives the project with the release that was built.
+    pub(crate) fn release(&self, project: &Project) -> Result<Option<Release>, Error> {
+        let info = &project.info;
+        if self.uses_distillery(info) {
             return self.distillery_release();
         }
-        let Some(release) = self.release.get() else {
-            return Ok(());
+        let Some(release) = &project.release else {
+            return Ok(None);
         };
         let log = self.log.step("Building the release");
         let place = self.seen(&release.dir);
         let is_new = fs::read_dir(&place).map_or(true, |mut entries| entries.next().is_none());
         self.restore_cookie(release)?;
         // mix takes a name only of a release that mix.exs defines; without any it makes one.
-        let answers = self.answers();
         let mut args = vec!["release"];
-        if answers.releases.iter().any(|r| r.name == release.name) {
+        if info.releases.iter().any(|r| r.name == release.name) {
             args.push(&release.name);
         }
         args.push("--overwrite");
@@ -141,17 +141,22 @@ impl Context<'_> {
         }
         self.tool(Doing::Release, "mix", &args, &self.app_dir, &log)?;
         self.keep_cookie(release)?;
-        let command = self.start_of(release, &log)?;
+        let command = self.start_of(release, info, &log)?;
         self.starts(&command, &log);
         if is_new {
             self.record().release_dir = Some(release.dir.to_string_lossy().into_owned());
         }
         log.detail(&format!("done in {}", seconds(log.elapsed())));
-        Ok(())
+        Ok(Some(release.clone()))
     }
 
     /// The command that starts a release: `bin/server`, where an overlay has put one there.
-    fn start_of(&self, release: &Release, log: &StepLog<'_>) -> Result<String, Error> {
+    fn start_of(
+        &self,
+        release: &Release,
+        info: &MixInfo,
+        log: &StepLog<'_>,
+    ) -> Result<String, Error> {
         let (name, place) = (&release.name, self.seen(&release.dir));
         let bin = format!("{}/bin", seen_from(&self.plan.app_dir.value, &release.dir));
         let server = place.join("bin/server");
@@ -163,7 +168,7 @@ impl Context<'_> {
                     "{bin}/server is not executable, so web starts {bin}/{name}. Make the overlay executable and commit that: \
                      git update-index --chmod=+x rel/overlays/bin/server"
                 ));
-            } else if let Some(other) = starts_another(&text, name, &self.answers()) {
+            } else if let Some(other) = starts_another(&text, name, info) {
                 log.detail(&format!(
                     "{bin}/server starts the release {other}, so web starts {bin}/{name}"
                 ));
@@ -210,13 +215,13 @@ impl Context<'_> {
 
     /// The folders of all releases that mix can assemble, as far as they ship: hooks may have
     /// assembled any.
-    pub(crate) fn release_dirs(&self) -> Vec<PathBuf> {
-        let answers = self.answers();
+    pub(crate) fn release_dirs(&self, project: &Project) -> Vec<PathBuf> {
+        let answers = &project.info;
         let paths = answers
             .release_names()
             .map(|name| answers.release_path(name));
-        let places = paths.filter_map(|path| self.place_in_slug(&path, &answers).ok());
-        let planned = self.release.get().map(|release| release.dir.clone());
+        let places = paths.filter_map(|path| self.place_in_slug(&path, answers).ok());
+        let planned = project.release.as_ref().map(|release| release.dir.clone());
         let mut dirs: Vec<PathBuf> = places.chain(planned).collect();
         dirs.sort();
         dirs.dedup();
@@ -226,17 +231,17 @@ impl Context<'_> {
     /// The archives of releases (`steps: [:assemble, :tar]`), relative to the top. mix puts them
     /// beside `rel` in its build path, or into a release that has a `path:` (`make_tar/1` in
     /// lib/mix/lib/mix/tasks/release.ex).
-    pub(crate) fn tarballs(&self) -> Vec<PathBuf> {
-        let answers = self.answers();
+    pub(crate) fn tarballs(&self, project: &Project) -> Vec<PathBuf> {
+        let answers = &project.info;
         let mut tarballs = Vec::new();
         let build_path = answers.build_path.strip_prefix(&self.dir).ok();
         let folders = build_path.map(Path::to_owned).into_iter();
-        for folder in folders.chain(self.release_dirs()) {
+        for folder in folders.chain(self.release_dirs(project)) {
             let entries = fs::read_dir(self.made(&folder)).into_iter().flatten();
             let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
             for file in names {
                 let is_one = |name: &str| {
-                    let release = self.made(&self.dir_of(name, &answers));
+                    let release = self.made(&dir_of(name, project));
                     is_tarball(&file, name, &release)
                 };
                 if answers.release_names().any(is_one) {
@@ -245,13 +250,6 @@ impl Context<'_> {
             }
         }
         tarballs
-    }
-
-    fn dir_of(&self, name: &str, answers: &MixInfo) -> PathBuf {
-        match self.release.get() {
-            Some(release) if release.name == name => release.dir.clone(),
-            _ => answers.release_path(name),
-        }
     }
 
     /// Removes the release that an earlier build in this very folder has left: it is no source of
@@ -303,6 +301,13 @@ impl Context<'_> {
 
     fn cookie(&self, release: &Release) -> PathBuf {
         self.seen(&release.dir).join("releases/COOKIE")
+    }
+}
+
+fn dir_of(name: &str, project: &Project) -> PathBuf {
+    match &project.release {
+        Some(release) if release.name == name => release.dir.clone(),
+        _ => project.info.release_path(name),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::log::StepLog;
 use crate::progress::megabytes;
+use crate::steps::project::Project;
 use crate::steps::release::Release;
 use crate::tree::{self, TreeError};
 use crate::workspace::is_own;
@@ -28,12 +29,12 @@ const STAYS_BESIDE_A_RELEASE: [&str; 6] = [
 ];
 
 impl Context<'_> {
-    pub(crate) fn slim(&self) -> Result<(), Error> {
+    pub(crate) fn slim(&self, project: &Project) -> Result<(), Error> {
         let log = self.log.step("Pruning files not needed at run time");
         self.path.bring_in()?;
-        let mut all = self.of_releases(&log)?;
-        if self.release_can_stand_alone(&log) {
-            all += self.all_but_the_release(&log)?;
+        let mut all = self.of_releases(project, &log)?;
+        if self.release_can_stand_alone(project, &log) {
+            all += self.all_but_the_release(project, &log)?;
         } else {
             all += self.of_tools(&log)?;
             all += self.of_dependencies(&log)?;
@@ -50,12 +51,12 @@ impl Context<'_> {
     }
 
     /// Archives of releases, unless a process unpacks one.
-    fn of_releases(&self, log: &StepLog<'_>) -> Result<u64, Error> {
+    fn of_releases(&self, project: &Project, log: &StepLog<'_>) -> Result<u64, Error> {
         let procfile = self.procfile().unwrap_or_default();
         if procfile.0.values().any(|line| line.contains(".tar.gz")) {
             return Ok(0);
         }
-        let tarballs = self.tarballs();
+        let tarballs = self.tarballs(project);
         let tarballs: Vec<PathBuf> = tarballs.iter().map(|t| self.workspace.real(t)).collect();
         leave_out("release: archive (.tar.gz)", &tarballs, log)
     }
@@ -155,8 +156,9 @@ impl Context<'_> {
     }
 
     /// A release without a runtime of its own (`include_erts: false`) runs on the one in the slug.
-    fn release_can_stand_alone(&self, log: &StepLog<'_>) -> bool {
-        let Some(release) = self.lonely_release() else {
+    fn release_can_stand_alone(&self, project: &Project, log: &StepLog<'_>) -> bool {
+        let release = project.release.as_ref();
+        let Some(release) = release.filter(|_| self.plan.release_alone) else {
             return false;
         };
         let has_runtime = self.has_runtime(release);
@@ -167,13 +169,8 @@ impl Context<'_> {
     }
 
     /// Whether slimming leaves the release alone.
-    pub(crate) fn release_stands_alone(&self) -> bool {
-        self.lonely_release()
-            .is_some_and(|release| self.has_runtime(release))
-    }
-
-    fn lonely_release(&self) -> Option<&Release> {
-        self.release.get().filter(|_| self.plan.release_alone)
+    pub(crate) fn release_stands_alone(&self, release: Option<&Release>) -> bool {
+        self.plan.release_alone && release.is_some_and(|release| self.has_runtime(release))
     }
 
     fn has_runtime(&self, release: &Release) -> bool {
@@ -183,12 +180,12 @@ impl Context<'_> {
             .any(|name| name.to_string_lossy().starts_with("erts-"))
     }
 
-    fn all_but_the_release(&self, log: &StepLog<'_>) -> Result<u64, Error> {
+    fn all_but_the_release(&self, project: &Project, log: &StepLog<'_>) -> Result<u64, Error> {
         let build = self.in_app("_build");
         let compiled = build.join(&self.plan.mix_env.value);
         let mut stays: Vec<PathBuf> = STAYS_BESIDE_A_RELEASE.map(PathBuf::from).into();
         stays.extend([self.in_app("Procfile"), compiled.join("rel")]);
-        for dir in self.release_dirs() {
+        for dir in self.release_dirs(project) {
             // By way of a link it is elsewhere in the app.
             let real = self.workspace.real(&dir).canonicalize();
             let real = real.ok().and_then(|real| {

@@ -8,6 +8,7 @@ use crate::error::{Doing, Error};
 use crate::json;
 use crate::log::StepLog;
 use crate::mix_info::STALE_TASK;
+use crate::steps::state::LastBuild;
 use crate::variables::Variables;
 use app::facts::join;
 use std::collections::BTreeSet;
@@ -49,8 +50,8 @@ const LARGEST: u64 = 1024 * 1024;
 impl Context<'_> {
     /// Compiles anew what mix would take for current. To be called with dependencies in place and
     /// before anything is compiled.
-    pub(crate) fn renew_stale(&self, log: &StepLog<'_>) -> Result<(), Error> {
-        if !self.restored.load(Ordering::SeqCst) {
+    pub(crate) fn renew_stale(&self, restored: &LastBuild, log: &StepLog<'_>) -> Result<(), Error> {
+        if !restored.build {
             return Ok(());
         }
         let changed = self.changed_variables()?;

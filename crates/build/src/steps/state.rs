@@ -8,6 +8,8 @@ use crate::json;
 use crate::log::{StepLog, seconds};
 use crate::progress::megabytes;
 use crate::sources::Sources;
+use crate::steps::kept_assets::AssetFiles;
+use crate::steps::project::Project;
 use crate::store::{Key, Restored};
 use crate::tree::{self, TreeError};
 use app::plan::StepName;
@@ -28,6 +30,17 @@ const COMPILER: &str = "compiler.json";
 const OF_BUILDPACKS: &str = ".heroku";
 /// A clock may be set back by this much without a word.
 const CLOCK_SLACK: Duration = Duration::from_secs(2);
+
+/// The state of the last build, as far as it is valid for this one.
+#[derive(Debug, Default)]
+pub(crate) struct LastBuild {
+    /// `_build` was restored.
+    pub(crate) build: bool,
+    /// The app's files as they were pushed, with the times of the last build.
+    pub(crate) pushed: Sources,
+    /// Everything that decides the assets, where that can be told.
+    pub(crate) assets: Option<Key>,
+}
 
 #[derive(Serialize, Deserialize)]
 struct NotedCompiler {
@@ -154,12 +167,13 @@ impl Context<'_> {
         Ok(key)
     }
 
-    pub(crate) fn restore(&self) -> Result<(), Error> {
+    pub(crate) fn restore(&self) -> Result<LastBuild, Error> {
         let log = self.log.step("Restoring cache");
         self.remove_old_release()?;
         let entries = self.entries()?;
         let mut pushed = Sources::of(&entries, &Sources::default())?;
         self.tree.see_deps(&entries);
+        let mut found = LastBuild::default();
         for (name, key, step) in [
             ("deps", self.deps_key(), StepName::Deps),
             ("_build", self.build_key()?, StepName::Compile),
@@ -192,7 +206,7 @@ impl Context<'_> {
                         megabytes(amount.bytes)
                     ));
                     if name == "_build" {
-                        self.restored.store(true, Ordering::SeqCst);
+                        found.build = true;
                         let compiled = compiled_at(&place);
                         self.state().build = compiled.map(second_of);
                         self.restore_times(&mut pushed, &entries, compiled)?;
@@ -205,17 +219,16 @@ impl Context<'_> {
                 }
             }
         }
-        // Set once: there is one restore step.
-        let _ = self.pushed.set(pushed);
-        self.restore_assets(&log)?;
+        found.assets = self.restore_assets(&pushed, &log)?;
+        found.pushed = pushed;
         self.restore_executables()?;
         log.detail(&format!("done in {}", seconds(log.elapsed())));
         // Each step's block is whole.
         drop(log);
-        if self.restored.load(Ordering::SeqCst) {
+        if found.build {
             self.begin_without_compiled()?;
         }
-        Ok(())
+        Ok(found)
     }
 
     /// Why a `_build` that is what was kept is of no use all the same.
@@ -234,9 +247,9 @@ impl Context<'_> {
     }
 
     /// What `mix release` makes in `_build`, relative to it: nothing of it is for the next build.
-    fn products_in_build(&self) -> Vec<String> {
+    fn products_in_build(&self, project: &Project) -> Vec<String> {
         let build = self.in_app("_build");
-        let made = [self.release_dirs(), self.tarballs()].concat();
+        let made = [self.release_dirs(project), self.tarballs(project)].concat();
         let inside = made
             .iter()
             .filter_map(|path| path.strip_prefix(&build).ok());
@@ -288,13 +301,13 @@ impl Context<'_> {
 
     /// Keeps what has been compiled, before anything that can fail comes after it: some platforms keep
     /// the cache of a build that fails.
-    pub(crate) fn save_compiled(&self) -> Result<(), Error> {
+    pub(crate) fn save_compiled(&self, pushed: &Sources, project: &Project) -> Result<(), Error> {
         let build = self.workspace.real(&self.in_app("_build"));
         let (compiled, restored) = (compiled_at(&build).map(second_of), self.state().build);
         if compiled == restored {
             return Ok(());
         }
-        match self.keep_whole(|| self.keep_compiled().map(drop)) {
+        match self.keep_whole(|| self.keep_compiled(pushed, project).map(drop)) {
             // The last step says so, if there is no more room by then.
             Err(Error::Tree(_)) if !self.cancel.is_cancelled() => Ok(()),
             kept => kept,
@@ -302,9 +315,14 @@ impl Context<'_> {
     }
 
     /// Keeps what the next build can use. The app has been built: that this fails does not end it.
-    pub(crate) fn save(&self) -> Result<(), Error> {
+    pub(crate) fn save(
+        &self,
+        restored: &LastBuild,
+        project: &Project,
+        assets: &AssetFiles,
+    ) -> Result<(), Error> {
         let log = self.log.step("Saving cache");
-        match self.keep_whole(|| self.keep_state(&log)) {
+        match self.keep_whole(|| self.keep_state(restored, project, assets, &log)) {
             Err(Error::Tree(error)) if !self.cancel.is_cancelled() => {
                 log.warning(&format!("the cache is incomplete: {error}"));
                 log.warning("the next build repeats the missing work");
@@ -324,20 +342,26 @@ impl Context<'_> {
         Ok(store.write_note(&self.unfinished(), "")?)
     }
 
-    fn keep_state(&self, log: &StepLog<'_>) -> Result<(), Error> {
+    fn keep_state(
+        &self,
+        restored: &LastBuild,
+        project: &Project,
+        assets: &AssetFiles,
+        log: &StepLog<'_>,
+    ) -> Result<(), Error> {
         self.keep_executables()?;
-        self.save_digested()?;
-        for line in self.keep_compiled()? {
+        self.save_digested(&project.info)?;
+        for line in self.keep_compiled(&restored.pushed, project)? {
             log.detail(&line);
         }
-        self.save_assets(log)?;
+        self.save_assets(assets, restored.assets.as_ref(), log)?;
         Ok(self.workspace.store.forget_unused()?)
     }
 
     /// `deps`, `_build` and the notes that go with them. Gives lines for the log.
-    fn keep_compiled(&self) -> Result<Vec<String>, Error> {
+    fn keep_compiled(&self, pushed: &Sources, project: &Project) -> Result<Vec<String>, Error> {
         let store = self.workspace.store;
-        let products = self.products_in_build();
+        let products = self.products_in_build(project);
         let executables = self.executable_names();
         let mut skip: Vec<&str> = executables.iter().map(String::as_str).collect();
         skip.extend(products.iter().map(String::as_str));
@@ -370,8 +394,6 @@ impl Context<'_> {
         self.save_variables()?;
         self.save_git_answers()?;
         self.note_compiler()?;
-        let unknown = Sources::default();
-        let pushed = self.pushed.get().unwrap_or(&unknown);
         let mut entries = self.entries()?;
         entries.retain(|path, _| pushed.has(path));
         let sources = Sources::of(&entries, pushed)?.unchanged_from(pushed);

@@ -7,6 +7,8 @@ use crate::command::{CommandError, Env, Tool};
 use crate::context::Context;
 use crate::error::{Doing, Error};
 use crate::log::StepLog;
+use crate::mix_info::MixInfo;
+use crate::steps::project::Project;
 use crate::tree::TreeError;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -44,10 +46,10 @@ const BUILD_TOOLS: [&str; 23] = [
 impl Context<'_> {
     /// Compiles once more without build tools, if compilers run that may need them, and warns where
     /// that fails. Whether it has compiled: that may create files.
-    pub(crate) fn try_start(&self, log: &StepLog<'_>) -> Result<bool, Error> {
-        let compilers = self.answers().compilers;
+    pub(crate) fn try_start(&self, project: &Project, log: &StepLog<'_>) -> Result<bool, Error> {
+        let compilers = &project.info.compilers;
         let procfile = self.procfile().unwrap_or_default();
-        let starts_mix = self.record().release.is_none() || procfile.calling_mix().is_some();
+        let starts_mix = project.release.is_none() || procfile.calling_mix().is_some();
         if compilers.is_empty() || !starts_mix {
             return Ok(false);
         }
@@ -63,21 +65,22 @@ impl Context<'_> {
             Ok(()) => Ok(true),
             Err(CommandError::Cancelled) => Err(Error::Cancelled),
             Err(_) => {
-                self.warn_of_compilers(&compilers, log);
+                self.warn_of_compilers(&project.info, log);
                 Ok(true)
             }
         }
     }
 
-    fn warn_of_compilers(&self, compilers: &[(String, String)], log: &StepLog<'_>) {
-        let names: Vec<String> = compilers
+    fn warn_of_compilers(&self, info: &MixInfo, log: &StepLog<'_>) {
+        let names: Vec<String> = info
+            .compilers
             .iter()
             .map(|(app, name)| format!("{name} of {app}"))
             .collect();
         // To find a task of a package, mix compiles dependencies, whatever the task's switches are;
         // not where they have been loaded before.
         let task = if self.record().phoenix {
-            let server = self.phoenix_ex();
+            let server = self.phoenix_ex(info);
             format!("mix do deps.loadpaths --no-compile, {server}.server --no-compile")
         } else {
             "mix run --no-halt --no-compile".to_owned()
