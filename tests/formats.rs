@@ -116,7 +116,7 @@ fn notes_of_another_shape_cost_a_rebuild_and_no_more() {
     deploy.expect_success();
     holds(
         &deploy,
-        "_build: dropped, since the build cache doesn't say what it was compiled with",
+        "_build: discarded because the build cache doesn't say what it was compiled with",
     );
     let log = deploy.log();
     assert!(
