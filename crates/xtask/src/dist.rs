@@ -153,7 +153,7 @@ fn build(root: &Path, wanted: &[&Architecture]) -> Result<BTreeMap<&'static str,
         .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))?;
     let mut command = in_repository("cargo", root);
     command
-        .args(["build", "--quiet", "--release", "--locked"])
+        .args(["build", "--release", "--locked"])
         .args(["--package", EXECUTABLE, "--bin", EXECUTABLE])
         .arg("--target-dir")
         .arg(&target_dir)
