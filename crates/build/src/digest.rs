@@ -6,20 +6,11 @@ use crate::tree::TreeError;
 use crate::variables::Variables;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use walkdir::{DirEntry, WalkDir};
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut hex = String::new();
-    for byte in bytes {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
-}
 
 /// The SHA-256 of a file, in hex.
 pub(crate) fn sha256_of(path: &Path) -> io::Result<String> {
@@ -32,12 +23,12 @@ pub(crate) fn sha256_of(path: &Path) -> io::Result<String> {
             read => hasher.update(&buffer[..read]),
         }
     }
-    Ok(hex(&hasher.finalize()))
+    Ok(hex::encode(hasher.finalize()))
 }
 
 /// Four bytes of the SHA-256 of a value, in hex: enough to see that it has changed.
 pub(crate) fn short(value: &[u8]) -> String {
-    hex(&Sha256::digest(value)[..4])
+    hex::encode(&Sha256::digest(value)[..4])
 }
 
 /// Digests of files and links, and of those that folders hold, by their paths, which are relative to
@@ -79,7 +70,10 @@ pub(crate) fn of_each(
             let name = place.strip_prefix(root).unwrap_or(&place);
             hasher.update(name.as_os_str().as_bytes());
             if let Some(target) = link {
-                hasher.update(format!("link to {}", hex(target.as_os_str().as_bytes())));
+                hasher.update(format!(
+                    "link to {}",
+                    hex::encode(target.as_os_str().as_bytes())
+                ));
             }
             if is_file {
                 hasher.update(sha256_of(&place)?);
@@ -87,7 +81,7 @@ pub(crate) fn of_each(
             is_empty = false;
         }
         if !is_empty {
-            digests.insert(path.clone(), hex(&hasher.finalize()));
+            digests.insert(path.clone(), hex::encode(hasher.finalize()));
         }
     }
     Ok(digests)
@@ -112,7 +106,7 @@ impl Salted {
         File::open(source)
             .and_then(|mut file| file.read_exact(&mut bytes))
             .map_err(TreeError::at(source, "read"))?;
-        let salt = hex(&bytes);
+        let salt = hex::encode(bytes);
         store.write_note(SALT, &salt)?;
         Ok(Self { salt })
     }
@@ -122,7 +116,7 @@ impl Salted {
         let mut hasher = Sha256::new();
         hasher.update(&self.salt);
         hasher.update(value);
-        hex(&hasher.finalize()[..8])
+        hex::encode(&hasher.finalize()[..8])
     }
 
     /// Of each variable whose name `counts` accepts, and of those whose names are not UTF-8.

@@ -4,7 +4,6 @@
 //! the compiler, a header or a library that native code is linked with all the same: then code that was
 //! compiled with another patch isn't what a clean build makes.
 
-use crate::digest::hex;
 use crate::tree::TreeError;
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -35,7 +34,7 @@ pub(crate) fn digest(root: &Path) -> Result<String, TreeError> {
         hasher.update([0]);
         hasher.update(Sha256::digest(&bytes));
     }
-    Ok(hex(&hasher.finalize()))
+    Ok(hex::encode(hasher.finalize()))
 }
 
 /// `lib/compiler-8.6.1/ebin/compile.beam` without the version of its application.

@@ -4,7 +4,7 @@
 //! app's own code is compiled from scratch.
 
 use crate::app_tree::{Entries, Entry, Kind};
-use crate::digest::{Salted, hex, sha256_of};
+use crate::digest::{Salted, sha256_of};
 use crate::json::PathText;
 use crate::leaked_secrets::Finders;
 use crate::sources::Sources;
@@ -222,7 +222,7 @@ pub(crate) fn content_of(entry: &Entry, salted: &Salted) -> String {
         Kind::File => sha256_of(&entry.place).ok(),
         Kind::Link => fs::read_link(&entry.place)
             .ok()
-            .map(|target| hex(target.as_os_str().as_bytes())),
+            .map(|target| hex::encode(target.as_os_str().as_bytes())),
         Kind::Folder => None,
     };
     let content = format!("{:?} {:o} {content:?}", entry.kind, entry.mode);

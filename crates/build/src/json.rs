@@ -1,6 +1,5 @@
 //! JSON of what a build writes down. A file name is bytes, and JSON is text.
 
-use crate::digest::hex;
 use crate::tree::TreeError;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -27,7 +26,7 @@ impl Serialize for PathText {
         if let Some(text) = self.0.to_str() {
             return serializer.serialize_str(text);
         }
-        let bytes = hex(self.0.as_os_str().as_bytes());
+        let bytes = hex::encode(self.0.as_os_str().as_bytes());
         serializer.serialize_str(&format!("{IN_HEX}{bytes}"))
     }
 }
@@ -38,15 +37,9 @@ impl<'de> Deserialize<'de> for PathText {
         let Some(digits) = text.strip_prefix(IN_HEX) else {
             return Ok(Self(text.into()));
         };
-        let bytes = from_hex(digits).ok_or_else(|| D::Error::custom("no path in hex"))?;
+        let bytes = hex::decode(digits).map_err(D::Error::custom)?;
         Ok(Self(OsString::from_vec(bytes).into()))
     }
-}
-
-fn from_hex(digits: &str) -> Option<Vec<u8>> {
-    let pairs = digits.as_bytes().chunks(2);
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    pairs.map(byte).collect()
 }
 
 /// For a field with a list of paths: `#[serde(with = "json::paths")]`.

@@ -8,7 +8,7 @@
 //! its manifest and has the size of before.
 
 use crate::app_tree::{Entries, Entry, Kind};
-use crate::digest::{Salted, hex, sha256_of};
+use crate::digest::{Salted, sha256_of};
 use crate::json::{self, PathText};
 use crate::tree::TreeError;
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ impl Source {
             Some(known) => known.sha256.clone(),
             None if link => {
                 let target = fs::read_link(&entry.place)?;
-                hex(&Sha256::digest(target.as_os_str().as_bytes()))
+                hex::encode(Sha256::digest(target.as_os_str().as_bytes()))
             }
             None => sha256_of(&entry.place)?,
         };
@@ -170,7 +170,7 @@ impl Sources {
             hasher.update(sha256);
             hasher.update([u8::from(executable), u8::from(link)]);
         }
-        hex(&hasher.finalize())
+        hex::encode(hasher.finalize())
     }
 
     #[must_use]

@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use build::sbom::{Component, Origin};
 use libcnb::data::sbom::SbomFormat;
 use libcnb::sbom::Sbom;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde_json::{Value, json};
-use std::fmt::Write;
 
 /// The document of what ships.
 pub(crate) fn of(components: &[Component]) -> Sbom {
@@ -97,17 +97,15 @@ fn purl(component: &Component) -> String {
     }
 }
 
-/// With everything encoded that could mean something in a URL.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
+/// Everything that could have a meaning in a URL.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+fn escaped(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, RESERVED)
 }
 
 /// The checksum in hex that an integrity has in base64.

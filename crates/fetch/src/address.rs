@@ -1,5 +1,6 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use percent_encoding::percent_decode_str;
 
 use crate::error::Kind;
 
@@ -58,30 +59,10 @@ fn authority_end(rest: &str) -> usize {
 /// RFC 7617. In a URL the two parts are percent-encoded, in the header they are not.
 fn basic(user_info: &str) -> String {
     let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
-    let mut credentials = percent_decode(user);
+    let mut credentials: Vec<u8> = percent_decode_str(user).collect();
     credentials.push(b':');
-    credentials.extend(percent_decode(password));
+    credentials.extend(percent_decode_str(password));
     format!("Basic {}", BASE64_STANDARD.encode(credentials))
-}
-
-/// A `%` that is not followed by two hex digits stands for itself.
-fn percent_decode(text: &str) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        rest = after;
-        let mut byte = [0];
-        match after.split_at_checked(2) {
-            Some((digits, after))
-                if first == b'%' && hex::decode_to_slice(digits, &mut byte).is_ok() =>
-            {
-                decoded.push(byte[0]);
-                rest = after;
-            }
-            _ => decoded.push(first),
-        }
-    }
-    decoded
 }
 
 /// The address without what must not be shown: user info always, and the query where a part of it

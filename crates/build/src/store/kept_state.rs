@@ -2,7 +2,6 @@
 //! its times.
 
 use super::Stamps;
-use crate::digest::hex;
 use crate::json;
 use crate::tree::{self, Times, TreeError};
 use sha2::{Digest, Sha256};
@@ -45,7 +44,7 @@ pub(super) fn contents_of(tree: &Path) -> Result<String, TreeError> {
             field(&found.mtime().to_le_bytes());
         }
     }
-    Ok(hex(&hasher.finalize()))
+    Ok(hex::encode(hasher.finalize()))
 }
 
 /// Whether a file is the one that is kept already: then it need not be written again.

@@ -1,7 +1,6 @@
 //! Keys: the names of entries, and what a reader is told of two that differ.
 
 use super::Key;
-use crate::digest::hex;
 use crate::variables::Variables;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +14,7 @@ pub(super) fn digest(key: &Key) -> String {
             hasher.update(part);
         }
     }
-    hex(&hasher.finalize()[..8])
+    hex::encode(&hasher.finalize()[..8])
 }
 
 /// What begins the name of a variable, and of a file, in a key.
