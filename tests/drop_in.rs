@@ -509,13 +509,13 @@ fn a_stack_that_changes_there_and_back_rebuilds_and_keeps_other_buildpacks_files
     let other = app.deploy();
     other.expect_success();
     holds(&other, "builds for ubuntu-22.04");
-    holds(&other, "_build: dropped, since");
+    holds(&other, "_build: discarded because");
     drop(other);
     let app = app.stack_name(Some("heroku-24"));
     let back = app.deploy();
     back.expect_success();
     holds(&back, "builds for ubuntu-24.04");
-    holds(&back, "_build: dropped, since");
+    holds(&back, "_build: discarded because");
     let dyno = app.ship(back);
     let output = dyno.run("mix run --no-start -e 'IO.puts(:ran)'");
     assert!(said(&output).contains("ran"), "{}", said(&output));

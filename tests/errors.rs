@@ -299,7 +299,7 @@ fn a_hook_that_fails() {
         ("pre_compile", "Running pre_compile"),
         (
             "hook_pre_fetch_dependencies",
-            "Running the hook before fetching",
+            "Running hook_pre_fetch_dependencies",
         ),
         ("hook_pre_compile", "Running hook_pre_compile"),
         ("hook_compile", "Running hook_compile"),

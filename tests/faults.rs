@@ -231,5 +231,5 @@ fn otp_that_one_place_does_not_give_comes_from_the_other() {
     host.set(OTP, Behaviour::Status(403, Vec::new()));
     let deploy = app.deploy();
     deploy.expect_success();
-    says(&deploy, "HTTP status 403; going on with");
+    says(&deploy, "HTTP status 403; continuing with");
 }

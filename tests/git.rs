@@ -59,7 +59,7 @@ fn the_commit_of_the_platform_answers_and_code_that_has_it_is_compiled_again() {
     second.expect_success();
     holds(
         &second,
-        "the app is compiled again: lib/commit.ex:2 may depend on",
+        "recompiling the app: lib/commit.ex:2 may depend on",
     );
     let dyno = app.ship(second).without("/usr/bin/git");
     let said = dyno.one_off(

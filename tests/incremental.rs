@@ -40,7 +40,7 @@ fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
     deploy.expect_success();
     holds(
         &deploy,
-        "knobs is compiled again: the config that it was compiled with has changed",
+        "recompiling knobs: the config it was compiled with has changed",
     );
     lacks(&deploy, "jason_lite");
     let said = report(&app, deploy);
@@ -266,14 +266,14 @@ fn what_the_last_build_left_and_what_failed_is_named_in_the_log_and_in_the_pictu
     };
     let first = app.deploy();
     first.expect_success();
-    lacks(&first, "       kept: ");
+    lacks(&first, "       from cache: ");
     // It is meant for us alone.
     lacks(&first, "MIXPACK_TIMELINE=");
     assert_eq!(picture(), [false; 5]);
 
     let second = app.deploy();
     second.expect_success();
-    holds(&second, "       kept: erlang, elixir, hex, _build\n");
+    holds(&second, "       from cache: erlang, elixir, hex, _build\n");
     assert_eq!(picture(), [true, true, true, false, true]);
 
     app.edit("elixir_buildpack.config", "mix compile", "false");
@@ -487,7 +487,7 @@ fn a_build_that_fails_after_compiling_keeps_what_it_has_compiled() {
     deploy.expect_success();
     let none: Vec<&str> = Vec::new();
     assert_eq!(deploy.compiled(), none, "{}", deploy.log());
-    holds(&deploy, "kept: ");
+    holds(&deploy, "from cache: ");
 }
 
 #[test]
@@ -504,7 +504,7 @@ fn a_patch_of_otp_that_compiles_the_same_code_keeps_what_is_compiled() {
     assert_eq!(kept.compiled(), none, "{}", kept.log());
     holds(
         &kept,
-        "kept: elixir, node, hex, deps, node_modules, _build\n",
+        "from cache: elixir, node, hex, deps, node_modules, _build\n",
     );
     drop(kept);
 

@@ -166,7 +166,7 @@ fn deploy_three_times(app: &App, folder: &str) {
 
     let third = app.deploy();
     assert!(script(&third, folder).contains("second"));
-    holds(&third, "had the same sources, packages and environment");
+    holds(&third, "because sources, packages and environment are unchanged");
 }
 
 #[test]

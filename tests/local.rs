@@ -69,7 +69,7 @@ fn a_person_builds_and_runs_an_app_without_touching_it() {
     let log = String::from_utf8_lossy(&again.stdout).into_owned();
     assert!(again.status.success(), "{log}");
     assert!(!log.contains("Compiling "), "{log}");
-    let kept = "       kept: erlang, elixir, node, hex, deps, node_modules, _build, assets\n";
+    let kept = "       from cache: erlang, elixir, node, hex, deps, node_modules, _build, assets\n";
     assert!(log.contains(kept), "{log}");
 }
 

@@ -50,7 +50,7 @@ fn what_no_dyno_uses_is_left_out_and_can_be_kept() {
     app.config("MIXPACK_SLIM", "none");
     let whole = app.deploy();
     whole.expect_success();
-    assert!(!whole.stdout.contains("Leaving out"), "{}", whole.stdout);
+    assert!(!whole.stdout.contains("Pruning"), "{}", whole.stdout);
     assert!(sources_of_otp(&whole.slug));
     assert!(whole.slug.join("assets/node_modules/esbuild").exists());
     assert!(whole.slug.join(".heroku/node/bin/npm").exists());

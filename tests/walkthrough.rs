@@ -281,7 +281,7 @@ fn the_page_about_heroku_is_what_happens() {
         typed(&heroku, &command);
     }
     let log = heroku.log();
-    assert!(log.contains("Dropping everything kept"), "{log}");
+    assert!(log.contains("Clearing cache"), "{log}");
     assert_eq!(heroku.config("clean_cache"), None);
 }
 

@@ -168,7 +168,7 @@ defmodule Mix.Tasks.Mixpack.Stale do
     stale = Enum.filter(dependencies, &(&1 in named or stale?(&1)))
 
     for name <- stale -- named do
-      Mix.shell().info("#{name} is compiled again: the config that it was compiled with has changed")
+      Mix.shell().info("recompiling #{name}: the config it was compiled with has changed")
     end
 
     if stale != [], do: Mix.Task.run("deps.compile", stale ++ ["--force"])
