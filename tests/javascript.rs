@@ -166,7 +166,10 @@ fn deploy_three_times(app: &App, folder: &str) {
 
     let third = app.deploy();
     assert!(script(&third, folder).contains("second"));
-    holds(&third, "because sources, packages and environment are unchanged");
+    holds(
+        &third,
+        "because sources, packages and environment are unchanged",
+    );
 }
 
 #[test]
