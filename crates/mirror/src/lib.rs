@@ -8,6 +8,7 @@
 pub mod authority;
 pub mod faults;
 pub mod git_package;
+pub mod hex_api;
 pub mod hex_package;
 pub mod layout;
 pub mod noise;
@@ -16,6 +17,7 @@ pub mod server;
 pub mod stack;
 pub mod upstream;
 
+pub use hex_api::HexApi;
 pub use server::{Override, Server};
 pub use stack::{AppDir, Sandbox, Stack};
 pub use upstream::Upstream;
