@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
-use whole_builds::{App, Deploy, Dyno, bare_image, compiling, files_with, said, stack};
+use whole_builds::{App, Dyno, bare_image, compiling, files_with, said, stack};
 
 const NOTHING: [&str; 0] = [];
 
@@ -228,82 +228,63 @@ const TOKEN: &str = "t0ken-0f-a-private-repository";
 /// base64 of `deploy:` and the token.
 const BASIC: &str = "ZGVwbG95OnQwa2VuLTBmLWEtcHJpdmF0ZS1yZXBvc2l0b3J5";
 
-/// A host in front of the mirror that answers only to who shows a credential.
-#[derive(Clone, Copy)]
-struct Private {
-    /// How the line of the request's head ends that shows it.
-    wants: &'static str,
-    /// What its paths begin with, and what those of the mirror have in its place.
-    below: &'static str,
-    of_mirror: &'static str,
-    refusal: &'static str,
+/// git over http, in front of the mirror, that answers only to who shows the token. Its port.
+fn private_git(host: &'static Server) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || answer_git(stream, host));
+        }
+    });
+    port
 }
 
-/// Git over http that answers only to the token.
-const PRIVATE_GIT: Private = Private {
-    wants: BASIC,
-    below: "/",
-    of_mirror: "/git/",
-    refusal: "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"",
-};
-
-impl Private {
-    /// Serves; returns the port.
-    fn start(self, host: &'static Server) -> u16 {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                std::thread::spawn(move || self.answer(stream, host));
-            }
+fn answer_git(mut stream: TcpStream, host: &Server) {
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    let request = lines.next().unwrap().unwrap_or_default();
+    let head: Vec<String> = lines
+        .map_while(Result::ok)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    let allowed = head.iter().any(|line| line.ends_with(BASIC));
+    let path = request.split(' ').nth(1).unwrap_or("/");
+    let body = Some(path)
+        .filter(|_| allowed)
+        .and_then(|path| {
+            let url = format!("{}/git{path}", host.url());
+            ureq::get(url).call().ok()
+        })
+        .map(|mut response| {
+            let mut body = Vec::new();
+            response
+                .body_mut()
+                .as_reader()
+                .read_to_end(&mut body)
+                .unwrap();
+            body
         });
-        port
-    }
-
-    fn answer(self, mut stream: TcpStream, host: &Server) {
-        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        let request = lines.next().unwrap().unwrap_or_default();
-        let head: Vec<String> = lines
-            .map_while(Result::ok)
-            .take_while(|line| !line.is_empty())
-            .collect();
-        let allowed = head.iter().any(|line| line.ends_with(self.wants));
-        let path = request.split(' ').nth(1).unwrap_or("/");
-        let body = path
-            .strip_prefix(self.below)
-            .filter(|_| allowed)
-            .and_then(|path| {
-                let url = format!("{}{}{path}", host.url(), self.of_mirror);
-                ureq::get(url).call().ok()
-            })
-            .map(|mut response| {
-                let mut body = Vec::new();
-                response
-                    .body_mut()
-                    .as_reader()
-                    .read_to_end(&mut body)
-                    .unwrap();
-                body
-            });
-        let (status, body) = match body {
-            Some(body) => ("200 OK", body),
-            None if allowed => ("404 Not Found", Vec::new()),
-            None => (self.refusal, Vec::new()),
-        };
-        let head = format!(
-            "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-            body.len()
-        );
-        let _ = stream
-            .write_all(head.as_bytes())
-            .and_then(|()| stream.write_all(&body));
-    }
+    let (status, body) = match body {
+        Some(body) => ("200 OK", body),
+        None if allowed => ("404 Not Found", Vec::new()),
+        None => (
+            "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"",
+            Vec::new(),
+        ),
+    };
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    let _ = stream
+        .write_all(head.as_bytes())
+        .and_then(|()| stream.write_all(&body));
 }
 
 #[test]
 fn a_private_git_dependency_is_fetched_and_its_token_is_found_nowhere() {
     let app = App::fixture("git-dep");
-    let port = PRIVATE_GIT.start(app.host);
+    let port = private_git(app.host);
     app.git_from(&format!("http://127.0.0.1:{port}/"));
     // What every other command of the build sees, and a tool that repeats the token.
     app.edit(
@@ -447,106 +428,6 @@ fn keys_for_hex_are_lent_to_deps_get_and_what_a_hook_leaves_of_one_does_not_ship
         "{}",
         changed.log()
     );
-}
-
-const ORGANIZATION_KEY: &str = "h3x-key-0f-acme";
-
-/// What hex.pm has of an organisation.
-const PRIVATE_HEX: Private = Private {
-    wants: ORGANIZATION_KEY,
-    below: "/repos/acme/",
-    of_mirror: "/hex/",
-    refusal: "403 Forbidden",
-};
-
-#[test]
-fn a_package_of_a_hex_organisation_is_fetched_with_its_key_which_is_found_nowhere() {
-    let app = App::fixture("plain-otp");
-    let port = PRIVATE_HEX.start(app.host);
-    let of_acme = "{:jason_lite, \"~> 1.0\", organization: \"acme\"}";
-    app.edit("mix.exs", "{:jason_lite, \"~> 1.0\"}", of_acme);
-    app.edit("mix.lock", "\"hexpm\"", "\"hexpm:acme\"");
-    // As `mix hex.repo set hexpm --url URL` leaves it: no test reaches hex.pm.
-    app.write(
-        "repos.config",
-        &format!(
-            "{{'$repos',#{{<<\"hexpm\">> => #{{url => <<\"http://127.0.0.1:{port}\">>}}}}}}.\n"
-        ),
-    );
-    app.write(
-        "elixir_buildpack.config",
-        "hook_pre_fetch_dependencies='mkdir -p $HEX_HOME; cp repos.config $HEX_HOME/hex.config; env > before.txt'\n\
-         hook_post_compile='env > after.txt; echo; cat /tmp/env/HEX_ORGANIZATION_KEYS || true'\n",
-    );
-    // What processes are given, and what every command of mix is told.
-    app.edit(
-        "mix.exs",
-        "def project do",
-        "def project do\n    \
-         given = for f <- Path.wildcard(\"/proc/[0-9]*/{cmdline,environ}\"), {:ok, text} <- [File.read(f)], do: {f, text}\n    \
-         if \"deps.get\" in System.argv(), do: IO.puts(\"looked: #{Enum.any?(given, fn {_, text} -> text =~ \"HEX_MIRROR\" end)}\")\n    \
-         for {f, text} <- given, text =~ \"h3x-key\", do: IO.puts(\"seen in #{f}\")\n    \
-         if System.get_env(\"HEX_ORGANIZATION_KEYS\"), do: IO.puts(\"seen as a variable\")",
-    );
-    let nowhere = |deploy: &Deploy, secret: &str| {
-        assert!(!deploy.log().contains(secret), "{}", deploy.log());
-        let tmp = app.sandbox.tmp();
-        let found: Vec<_> = files_with(&tmp, secret)
-            .into_iter()
-            .filter(|file| !file.starts_with(tmp.join("env")))
-            .collect();
-        assert!(found.is_empty(), "{secret} in {found:?}");
-    };
-
-    let refused = app.deploy();
-    assert!(!refused.succeeded, "{}", refused.log());
-    for line in [
-        "Hex does not give packages of the organisation acme",
-        "heroku config:set HEX_ORGANIZATION_KEYS=acme:KEY",
-    ] {
-        assert!(refused.log().contains(line), "{}", refused.log());
-    }
-    let other = "h3x-key-0f-another";
-    app.config("HEX_ORGANIZATION_KEYS", &format!("acme:{other}"));
-    let refused = app.deploy();
-    assert!(!refused.succeeded, "{}", refused.log());
-    assert!(
-        refused.log().contains("hex-organization-refused"),
-        "{}",
-        refused.log()
-    );
-    nowhere(&refused, other);
-
-    let keys = format!("nonsense, acme:{ORGANIZATION_KEY}\nother:{other}");
-    app.config("HEX_ORGANIZATION_KEYS", &keys);
-    let deploy = app.deploy();
-    deploy.expect_success();
-    let log = deploy.log();
-    for line in [
-        "entry 1 of HEX_ORGANIZATION_KEYS is not ORG:KEY: not used",
-        "looked: true",
-        "       [hidden]\n       [hidden]\n",
-    ] {
-        assert!(log.contains(line), "{line}: {log}");
-    }
-    assert!(!log.contains("seen "), "{log}");
-    for hook in ["before.txt", "after.txt"] {
-        let env = fs::read_to_string(deploy.slug.join(hook)).unwrap();
-        assert!(
-            env.contains("HEX_HOME=") && !env.contains("HEX_ORGANIZATION_KEYS"),
-            "{env}"
-        );
-        assert!(!env.contains("mixpack-credentials-"), "{env}");
-    }
-    nowhere(&deploy, ORGANIZATION_KEY);
-    nowhere(&deploy, other);
-
-    // Fetched and compiled, and not asked for again.
-    let dyno = app.ship(deploy);
-    let output = dyno.run("mix run --no-start -e 'IO.puts(JasonLite.encode!(%{}))'");
-    let one_off = said(&output);
-    assert!(output.status.success(), "{one_off}");
-    assert_eq!(compiling(&one_off), NOTHING, "{one_off}");
 }
 
 #[test]

@@ -7,7 +7,8 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use memchr::memmem;
-use mirror::Server;
+use mirror::hex_api::{Account, Owner, Shown};
+use mirror::{HexApi, Server};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -276,8 +277,9 @@ const NAMES: &str = "env | sed -n \"s|^\\([A-Z_a-z0-9]*\\)=.*f3tch[M]4rk.*|$0 se
 const PACKAGE_JSON: &str = r#"{"name":"x","scripts":{"deploy":"sh tell.sh npm; mkdir -p ../priv/static; date > ../priv/static/made.txt"},"dependencies":{"tiny":"1.0.0"}}"#;
 const CONFIG: &str = "elixir_version=1.18\nerlang_version=27\n";
 
-/// An app with all that can hold a secret, and the host that it fetches from.
-fn with_everything() -> (Marked, &'static Server) {
+/// An app with all that can hold a secret, the host that it fetches from, and the one where Hex
+/// exchanges a key for a token, which is a secret too.
+fn with_everything() -> (Marked, &'static Server, HexApi) {
     let host = own_host();
     let mut marked = Marked::of(App::on(host, "phoenix-npm", mirror::AppDir::Tmpfs));
     let with_password = host.url().replacen("://", "://deploy:{}@", 1);
@@ -295,7 +297,18 @@ fn with_everything() -> (Marked, &'static Server) {
         FETCH,
         "-----BEGIN KEY-----\n{}\n-----END KEY-----\n",
     );
-    marked.config("HEX_ORGANIZATION_KEYS", FETCH, "acme:{}");
+    let key = marked.config("HEX_ORGANIZATION_KEYS", FETCH, "acme:{}");
+    let account = Account {
+        organization: "acme",
+        key,
+        owner: Owner::Organization,
+        token: marker(FETCH),
+    };
+    let name = "the token for HEX_ORGANIZATION_KEYS".to_owned();
+    marked.markers.insert(account.token.clone(), name);
+    let hex = HexApi::start(account, host.root().join("hex")).unwrap();
+    marked.app.config("HEX_API_URL", &hex.api_url());
+    marked.app.config("HEX_STANDIN_VERSION", "2.6.0");
     marked.config("HEX_REPOS_KEY", FETCH, "{}");
     let token = marked.config("NPM_TOKEN", SEEN, "{}");
     let port = registry(package(), token);
@@ -324,12 +337,12 @@ fn with_everything() -> (Marked, &'static Server) {
     );
     app.write("elixir_buildpack.config", &hooks);
 
-    (marked, host)
+    (marked, host, hex)
 }
 
 #[test]
 fn no_secret_is_left_anywhere_after_success_and_after_each_failure() {
-    let (marked, host) = with_everything();
+    let (marked, host, hex) = with_everything();
     let app = &marked.app;
     let deploy = marked.deploy();
     deploy.expect_success();
@@ -337,6 +350,8 @@ fn no_secret_is_left_anywhere_after_success_and_after_each_failure() {
     assert!(!log.contains(" sees ") && !log.contains("seen in"), "{log}");
     // The address that Hex fetches from, and the key.
     assert!(log.contains("deps.get is lent 2"), "{log}");
+    let exchange = ("/api/oauth/token".to_owned(), Shown::Key);
+    assert_eq!(hex.take_requests(), [exchange]);
     assert!(deploy.slug.join("priv/static/made.txt").is_file());
     assert!(log.contains("http://[hidden]@127.0.0.1"), "{log}");
     drop(deploy);

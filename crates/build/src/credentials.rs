@@ -19,14 +19,16 @@ pub(crate) const GIT_CREDENTIALS: &str = "GIT_CREDENTIALS";
 /// A private key for git over ssh, in PEM form and without a passphrase.
 pub(crate) const GIT_SSH_KEY: &str = "GIT_SSH_KEY";
 
-/// A key for the repositories of Hex organisations, which Hex itself reads from its environment.
+/// A key for the repositories of all of somebody's Hex organisations. Before 2.6 Hex itself reads it.
 const HEX_REPOS_KEY: &str = "HEX_REPOS_KEY";
 
 /// Entries `ORG:KEY`, for each what `mix hex.organization auth ORG --key KEY` does.
 pub(crate) const HEX_ORGANIZATION_KEYS: &str = "HEX_ORGANIZATION_KEYS";
 
-/// Hands the entries to Hex, in the VM that fetches dependencies.
+/// Hands keys to Hex, in the VM that fetches dependencies.
 const ORGANIZATIONS_SOURCE: &str = include_str!("organizations.exs");
+/// Its task, which runs the task that it is given once Hex has the keys.
+pub(crate) const LEND_TASK: &str = "mixpack.lend";
 
 /// The variables that no command sees but the one that fetches dependencies.
 pub(crate) const VARIABLES: [&str; 4] = [
@@ -66,7 +68,7 @@ pub(crate) struct Credentials {
 pub(crate) struct Lent {
     /// The environment of the one command that may use them.
     pub env: Env,
-    /// To be loaded by `elixir -r` in its VM, before mix.
+    /// To be loaded by `elixir -r` in its VM, before mix: it has [`LEND_TASK`].
     pub script: Option<PathBuf>,
     _folder: Option<TempDir>,
 }
@@ -148,19 +150,19 @@ impl Credentials {
     /// Whether the command that fetches dependencies needs an environment of its own.
     #[must_use]
     pub(crate) fn are_lent(&self) -> bool {
-        self.hex_repos_key.is_some() || self.hex_mirror.is_some() || self.are_files()
+        self.hex_mirror.is_some() || self.are_files()
     }
 
     fn are_files(&self) -> bool {
-        !self.git.is_empty() || self.ssh_key.is_some() || !self.organizations.is_empty()
+        !self.git.is_empty()
+            || self.ssh_key.is_some()
+            || self.hex_repos_key.is_some()
+            || !self.organizations.is_empty()
     }
 
     /// Writes them where git and Hex look for them, in a folder that only we can read.
     pub(crate) fn lend(&self, env: &Env) -> Result<Lent, TreeError> {
         let mut env = env.clone();
-        if let Some(key) = &self.hex_repos_key {
-            env.insert(HEX_REPOS_KEY.into(), key.into());
-        }
         if let Some(url) = &self.hex_mirror {
             env.insert(HEX_MIRROR.into(), url.into());
         }
@@ -198,8 +200,11 @@ impl Credentials {
             );
             default(&mut env, "GIT_SSH_COMMAND", command);
         }
+        if let Some(key) = &self.hex_repos_key {
+            write(&folder.path().join("repos_key"), key.trim())?;
+        }
         let mut script = None;
-        if !self.organizations.is_empty() {
+        if self.hex_repos_key.is_some() || !self.organizations.is_empty() {
             let entries: Vec<String> = self
                 .organizations
                 .iter()
@@ -326,10 +331,6 @@ mod tests {
         );
         let lent = credentials.lend(&Env::new()).unwrap();
         assert_eq!(
-            lent.env[OsStr::new(HEX_REPOS_KEY)],
-            "key-of-an-organisation"
-        );
-        assert_eq!(
             credentials.warnings(),
             [
                 "line 3 of GIT_CREDENTIALS is not https://USER:TOKEN@HOST: not used",
@@ -342,7 +343,7 @@ mod tests {
         assert!(
             lent.env
                 .values()
-                .all(|value| !value.to_string_lossy().contains("key-of-acme"))
+                .all(|value| !value.to_string_lossy().contains("key-of-"))
         );
         let folder = lent.script.as_deref().and_then(Path::parent).unwrap();
         let entries = folder.join("organizations");
@@ -350,7 +351,12 @@ mod tests {
             fs::read_to_string(&entries).unwrap(),
             "acme:key-of-acme\nother:key-of-other\n"
         );
-        for private in [&entries, folder] {
+        let repos_key = folder.join("repos_key");
+        assert_eq!(
+            fs::read_to_string(&repos_key).unwrap(),
+            "key-of-an-organisation\n"
+        );
+        for private in [&entries, &repos_key, folder] {
             assert_eq!(private.metadata().unwrap().permissions().mode() & 0o77, 0);
         }
         drop(lent);
@@ -411,6 +417,13 @@ mod tests {
         let lent = credentials.lend(&commands).unwrap().env;
         assert_eq!(lent[OsStr::new("HEX_MIRROR")], url);
         assert_eq!(lent[OsStr::new("HEX_BUILDS_URL")], without);
+    }
+
+    #[test]
+    fn a_key_for_all_organisations_alone_takes_the_script_too() {
+        let credentials = Credentials::of(&environment(&[(HEX_REPOS_KEY, "key")]));
+        assert!(credentials.are_lent());
+        assert!(credentials.lend(&Env::new()).unwrap().script.is_some());
     }
 
     #[test]

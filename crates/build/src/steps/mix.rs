@@ -3,7 +3,7 @@
 use crate::app_tree::Entries;
 use crate::command::Tool;
 use crate::context::Context;
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, LEND_TASK};
 use crate::error::{Doing, Error};
 use crate::log::{StepLog, seconds};
 use crate::mix_info::{EXECUTABLES_TASK, MixInfo, TASK};
@@ -96,7 +96,7 @@ impl Context<'_> {
         let mut tool = match &script {
             None => Tool::new("mix", args, &self.app_dir, &lent.env),
             Some(script) => {
-                let args = [&["-r", script, "-S", "mix"], args].concat();
+                let args = [&["-r", script, "-S", "mix", LEND_TASK], args].concat();
                 Tool::new("elixir", &args, &self.app_dir, &lent.env)
             }
         };

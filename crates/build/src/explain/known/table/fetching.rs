@@ -147,7 +147,7 @@ pub(super) const KNOWN: &[Known] = &[
             "Is the package's name right in mix.exs? A build needs a key of the organisation, in HEX_ORGANIZATION_KEYS. To make one on your machine, and set it:",
             "  mix hex.organization key {0} generate",
             "  {set} HEX_ORGANIZATION_KEYS={0}:KEY",
-            "If it is set: it was revoked, or it is not one of this organisation.",
+            "If it is set: it was revoked, it is not one of this organisation, or Hex did not reach hex.pm to exchange it for a token, as Hex 2.4 and newer do. 90 days after Hex 2.6, hex.pm refuses keys that belong to a user.",
         ],
     },
     Known {

@@ -1,0 +1,200 @@
+//! Keys of Hex organisations, with the stand-in for Hex as each Hex that treats them in its own way:
+//! before 2.5.2, before 2.6, and since it exchanges them for tokens.
+
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
+use mirror::HexApi;
+use mirror::hex_api::{Account, Owner, Shown};
+use std::fs;
+use whole_builds::{App, Deploy, compiling, files_with, said};
+
+const NOTHING: [&str; 0] = [];
+const KEY: &str = "h3x-key-0f-acme";
+const TOKEN: &str = "h3x-key-t0ken-0f-acme";
+const WRONG_KEY: &str = "h3x-key-0f-another";
+
+/// An app with a package of the organisation acme, and hex.pm.
+fn app(owner: Owner) -> (App, HexApi) {
+    let app = App::fixture("plain-otp");
+    let account = Account {
+        organization: "acme",
+        key: KEY.to_owned(),
+        owner,
+        token: TOKEN.to_owned(),
+    };
+    let hex = HexApi::start(account, app.host.root().join("hex")).unwrap();
+    app.config("HEX_API_URL", &hex.api_url());
+    let of_acme = "{:jason_lite, \"~> 1.0\", organization: \"acme\"}";
+    app.edit("mix.exs", "{:jason_lite, \"~> 1.0\"}", of_acme);
+    app.edit("mix.lock", "\"hexpm\"", "\"hexpm:acme\"");
+    // As `mix hex.repo set hexpm --url URL` leaves it: no test reaches hex.pm.
+    let url = hex.repo_url();
+    app.write(
+        "repos.config",
+        &format!("{{'$repos',#{{<<\"hexpm\">> => #{{url => <<\"{url}\">>}}}}}}.\n"),
+    );
+    app.write(
+        "elixir_buildpack.config",
+        "hook_pre_fetch_dependencies='mkdir -p $HEX_HOME; cp repos.config $HEX_HOME/hex.config; env > before.txt'\n\
+         hook_post_compile='env > after.txt; echo; cat /tmp/env/HEX_ORGANIZATION_KEYS || true'\n",
+    );
+    // What processes are given, and what every command of mix is told.
+    app.edit(
+        "mix.exs",
+        "def project do",
+        "def project do\n    \
+         given = for f <- Path.wildcard(\"/proc/[0-9]*/{cmdline,environ}\"), {:ok, text} <- [File.read(f)], do: {f, text}\n    \
+         if \"deps.get\" in System.argv(), do: IO.puts(\"looked: #{Enum.any?(given, fn {_, text} -> text =~ \"HEX_MIRROR\" end)}\")\n    \
+         for {f, text} <- given, text =~ \"h3x\" <> \"-key\", do: IO.puts(\"seen in #{f}\")\n    \
+         if System.get_env(\"HEX_ORGANIZATION_KEYS\"), do: IO.puts(\"seen as a variable\")",
+    );
+    (app, hex)
+}
+
+/// No key and no token is in the log, in what ships, in what is kept, or in a temporary folder.
+#[track_caller]
+fn assert_nowhere(app: &App, deploy: &Deploy) {
+    let log = deploy.log();
+    assert!(!log.contains("h3x-key") && !log.contains("seen "), "{log}");
+    let tmp = app.sandbox.tmp();
+    let found: Vec<_> = files_with(&tmp, "h3x-key")
+        .into_iter()
+        .filter(|file| !file.starts_with(tmp.join("env")))
+        .collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+/// What Hex asks for to fetch the package.
+fn package(shown: Shown) -> [(String, Shown); 2] {
+    ["packages/jason_lite", "tarballs/jason_lite-1.0.0.tar"]
+        .map(|path| (format!("/repos/acme/{path}"), shown))
+}
+
+#[test]
+fn a_package_of_a_hex_organisation_is_fetched_with_its_key_which_is_found_nowhere() {
+    let (app, hex) = app(Owner::Organization);
+    let refused = app.deploy();
+    assert!(!refused.succeeded, "{}", refused.log());
+    for line in [
+        "Hex does not give packages of the organisation acme",
+        "heroku config:set HEX_ORGANIZATION_KEYS=acme:KEY",
+    ] {
+        assert!(refused.log().contains(line), "{}", refused.log());
+    }
+    app.config("HEX_ORGANIZATION_KEYS", &format!("acme:{WRONG_KEY}"));
+    let refused = app.deploy();
+    assert!(!refused.succeeded, "{}", refused.log());
+    assert!(
+        refused.log().contains("hex-organization-refused"),
+        "{}",
+        refused.log()
+    );
+    assert_nowhere(&app, &refused);
+    drop(hex.take_requests());
+
+    let keys = format!("nonsense, acme:{KEY}\nother:{WRONG_KEY}");
+    app.config("HEX_ORGANIZATION_KEYS", &keys);
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let log = deploy.log();
+    for line in [
+        "entry 1 of HEX_ORGANIZATION_KEYS is not ORG:KEY: not used",
+        "looked: true",
+        "       [hidden]\n       [hidden]\n",
+    ] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+    for hook in ["before.txt", "after.txt"] {
+        let env = fs::read_to_string(deploy.slug.join(hook)).unwrap();
+        assert!(
+            env.contains("HEX_HOME=") && !env.contains("HEX_ORGANIZATION_KEYS"),
+            "{env}"
+        );
+        assert!(!env.contains("mixpack-credentials-"), "{env}");
+    }
+    assert_nowhere(&app, &deploy);
+    // Without the API, which such a Hex does not need.
+    assert_eq!(hex.take_requests(), package(Shown::Key));
+
+    // Fetched and compiled, and not asked for again.
+    let dyno = app.ship(deploy);
+    let output = dyno.run("mix run --no-start -e 'IO.puts(JasonLite.encode!(%{}))'");
+    let one_off = said(&output);
+    assert!(output.status.success(), "{one_off}");
+    assert_eq!(compiling(&one_off), NOTHING, "{one_off}");
+}
+
+#[test]
+fn hex_2_6_exchanges_the_key_of_an_organisation_in_the_vm_that_is_lent_it() {
+    let exchange = |shown| ("/api/oauth/token".to_owned(), shown);
+    let (app, hex) = app(Owner::Organization);
+    app.config("HEX_STANDIN_VERSION", "2.6.0");
+    app.config("HEX_ORGANIZATION_KEYS", &format!("acme:{WRONG_KEY}"));
+    let refused = app.deploy();
+    assert!(!refused.succeeded, "{}", refused.log());
+    assert!(
+        refused.log().contains("hex-organization-refused"),
+        "{}",
+        refused.log()
+    );
+    assert_nowhere(&app, &refused);
+    assert_eq!(hex.take_requests(), [exchange(Shown::Neither)]);
+
+    // A wrong key that nothing needs is told of, and ends no build.
+    let keys = format!("acme:{KEY} other:{WRONG_KEY}");
+    app.config("HEX_ORGANIZATION_KEYS", &keys);
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let log = deploy.log();
+    let told = "Failed to authenticate against the other repository.";
+    assert!(log.contains(told) && log.contains("looked: true"), "{log}");
+    assert_nowhere(&app, &deploy);
+    let exchanges = [exchange(Shown::Key), exchange(Shown::Neither)];
+    assert_eq!(
+        hex.take_requests(),
+        [&exchanges[..], &package(Shown::Token)].concat()
+    );
+    drop(deploy);
+
+    // With nothing to fetch, no key is exchanged.
+    let again = app.deploy();
+    again.expect_success();
+    assert_eq!(hex.take_requests(), []);
+}
+
+#[test]
+fn hex_2_6_is_given_the_key_for_all_organisations_for_each_that_the_lock_names() {
+    let (app, hex) = app(Owner::Organization);
+    app.config("HEX_STANDIN_VERSION", "2.6.0");
+    app.config("HEX_REPOS_KEY", KEY);
+    let deploy = app.deploy();
+    deploy.expect_success();
+    assert_nowhere(&app, &deploy);
+    let exchange = [("/api/oauth/token".to_owned(), Shown::Key)];
+    assert_eq!(
+        hex.take_requests(),
+        [&exchange[..], &package(Shown::Token)].concat()
+    );
+}
+
+#[test]
+fn hex_learns_whose_a_key_is_and_warns_of_one_of_a_user() {
+    let whose = [("/api/auth".to_owned(), Shown::Key)];
+    for (owner, warns) in [(Owner::Organization, false), (Owner::User, true)] {
+        let (app, hex) = app(owner);
+        app.config("HEX_STANDIN_VERSION", "2.5.2");
+        app.config("HEX_ORGANIZATION_KEYS", &format!("acme:{KEY}"));
+        let deploy = app.deploy();
+        deploy.expect_success();
+        let log = deploy.log();
+        let warning = "The given key is owned by your user account";
+        assert_eq!(log.contains(warning), warns, "{log}");
+        // For whoever runs the task by hand.
+        assert!(!log.contains("Starting with Hex 2.6"), "{log}");
+        assert_nowhere(&app, &deploy);
+        assert_eq!(
+            hex.take_requests(),
+            [&whose[..], &package(Shown::Key)].concat()
+        );
+    }
+}
