@@ -32,7 +32,7 @@ fn migrations_run_once_in_the_slug_and_web_answers_from_the_database() {
     assert_eq!(postgres.ask(TABLES), "");
 
     let migrate = "heroku run \"POOL_SIZE=2 mix ecto.migrate\"";
-    let first = heroku.sh(&commands.command("docs/configuration.md", migrate));
+    let first = heroku.sh(&commands.command("docs/slug.md", migrate));
     assert!(first.contains("== Migrated 20260101120000"), "{first}");
     assert_eq!(compiling(&first), NOTHING, "{first}");
     assert_eq!(postgres.ask(TABLES), "greetings\nschema_migrations");

@@ -255,7 +255,7 @@ fn typed<'a>(app: &'a App, command: &str) -> mirror::stack::Command<'a> {
 fn the_commands_of_the_pages_work_as_they_stand_there() {
     let mut commands =
         Documented::of("whole-builds/local::the_commands_of_the_pages_work_as_they_stand_there");
-    let (readme, configuration) = ("README.md", "docs/configuration.md");
+    let (readme, local) = ("README.md", "docs/local.md");
     let app = App::fixture("no-deps").in_app_dir(AppDir::Missing);
     app.write(
         "Procfile",
@@ -288,7 +288,7 @@ fn the_commands_of_the_pages_work_as_they_stand_there() {
     let help = said(&commands.command(readme, "mixpack build --help"));
     assert!(help.contains("--timeline"), "{help}");
 
-    let timeline = commands.command(configuration, "mixpack build --timeline build.svg DIR");
+    let timeline = commands.command(local, "mixpack build --timeline build.svg DIR");
     said(&filled(&timeline, &dir));
     let svg = std::fs::read_to_string(home.join("build.svg")).unwrap();
     assert!(svg.contains(">compile</text>"), "{svg}");
@@ -298,7 +298,7 @@ fn the_commands_of_the_pages_work_as_they_stand_there() {
 fn completions_are_set_up_as_the_page_shows() {
     let mut commands =
         Documented::of("whole-builds/local::completions_are_set_up_as_the_page_shows");
-    let page = "docs/configuration.md";
+    let page = "docs/local.md";
     let home = tempfile::tempdir().unwrap();
     let bin = home.path().join("bin");
     for folder in ["bin", "app", ".zfunc", ".config/fish/completions"] {

@@ -324,7 +324,9 @@ fn the_old_buildpacks_are_changed_over_as_the_page_shows() {
     assert_eq!(heroku.buildpacks(), [ADDRESS.1, "heroku-community/apt"]);
 }
 
-const CONFIGURATION: &str = "docs/configuration.md";
+const CACHE: &str = "docs/cache.md";
+const PRIVATE_PACKAGES: &str = "docs/private-packages.md";
+const MONOREPO: &str = "docs/monorepo.md";
 
 #[test]
 fn config_vars_are_set_as_the_pages_show() {
@@ -342,10 +344,7 @@ fn config_vars_are_set_as_the_pages_show() {
     assert!(!heroku.log().contains(dropped), "{}", heroku.log());
 
     // One build, and no other one.
-    let clean = commands.command(
-        CONFIGURATION,
-        "heroku config:set MIXPACK_CLEAN_BUILD=$(date +%s)",
-    );
+    let clean = commands.command(CACHE, "heroku config:set MIXPACK_CLEAN_BUILD=$(date +%s)");
     typed(&heroku, &clean);
     for expected in [true, false] {
         heroku.commit();
@@ -357,7 +356,7 @@ fn config_vars_are_set_as_the_pages_show() {
     let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nbm9uZQ==\n-----END OPENSSH PRIVATE KEY-----";
     fs::write(heroku.source().join("deploy_key"), format!("{key}\n")).unwrap();
     let ssh = "heroku config:set GIT_SSH_KEY=\"$(cat deploy_key)\"";
-    for command in commands.beside(CONFIGURATION, ssh) {
+    for command in commands.beside(PRIVATE_PACKAGES, ssh) {
         typed(&heroku, &command);
     }
     assert_eq!(heroku.config("GIT_SSH_KEY").as_deref(), Some(key));
@@ -389,11 +388,11 @@ fn an_app_in_a_folder_is_deployed_as_the_page_shows() {
     heroku.sh("heroku create an-app");
     heroku.sh(&format!("heroku buildpacks:set {}", ADDRESS.1));
     let folder = "heroku config:set MIXPACK_APP_RELATIVE_PATH=backend";
-    typed(&heroku, &commands.command(CONFIGURATION, folder));
+    typed(&heroku, &commands.command(MONOREPO, folder));
     heroku.sh("git push heroku main");
     let migrate = "heroku run \"cd backend && mix ecto.migrate\"";
     let said: Vec<String> = commands
-        .beside(CONFIGURATION, migrate)
+        .beside(MONOREPO, migrate)
         .iter()
         .map(|command| typed(&heroku, command))
         .collect();
