@@ -85,7 +85,8 @@ fn parsers_find_versions_and_checksums_in_samples() {
 
 #[test]
 fn what_changes_at_upstream_is_reported_by_column_field_and_path() {
-    let changed: [(&str, fn(&str) -> String); 9] = [
+    type Change = fn(&str) -> String;
+    let changed: [(&str, Change); 9] = [
         // The checksum is gone.
         ("otp-builds.txt", |text| without_last_fields(text, ' ')),
         // Another column, in every line.
@@ -124,7 +125,7 @@ fn without_last_fields(text: &str, separator: char) -> String {
     let lines = text
         .lines()
         .map(|line| line.rsplit_once(separator).expect("fields").0);
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 #[test]

@@ -263,9 +263,9 @@ pub fn json_facts(value: &Value) -> BTreeSet<String> {
             Value::Number(_) => "number",
             Value::String(_) => "string",
             Value::Array(values) => {
-                values
-                    .iter()
-                    .for_each(|value| add(value, &format!("{path}[]"), facts));
+                for value in values {
+                    add(value, &format!("{path}[]"), facts);
+                }
                 return;
             }
             Value::Object(fields) => {

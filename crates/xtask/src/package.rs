@@ -8,6 +8,7 @@ mod cnb;
 mod files;
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -108,7 +109,7 @@ fn add_notes(root: &Path, version: &str, dir: &Path, packages: &[PathBuf]) -> Re
     for package in packages {
         let digest = hex::encode(Sha256::digest(fs::read(package)?));
         let name = package.file_name().unwrap_or_default().to_string_lossy();
-        sums.push_str(&format!("{digest}  {name}\n"));
+        writeln!(sums, "{digest}  {name}")?;
     }
     let changes = fs::read_to_string(root.join("CHANGELOG.md"))?;
     let notes = version::notes(&changes, version);

@@ -76,7 +76,8 @@ fn pages(root: &Path) -> Result<Vec<String>> {
         for entry in entries {
             let name = entry?.file_name().to_string_lossy().into_owned();
             // The change log names all versions.
-            if name.ends_with(".md") && name != "CHANGELOG.md" {
+            if Path::new(&name).extension().is_some_and(|end| end == "md") && name != "CHANGELOG.md"
+            {
                 pages.push(format!("{below}{name}"));
             }
         }

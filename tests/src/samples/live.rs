@@ -124,9 +124,9 @@ impl Upstream<'_> {
         let paths = entries.map(|entry| {
             let path = entry.expect("a readable folder").into_path();
             let path = path.strip_prefix(&dest).expect("below it");
-            format!("{}\n", path.display())
+            path.display().to_string()
         });
-        Ok(paths.collect())
+        Ok(paths.collect::<Vec<_>>().join("\n"))
     }
 }
 
@@ -146,6 +146,5 @@ fn npm_packages(sample: &str) -> String {
         let files = package.and_then(|package| package["files"].as_array());
         files.is_some_and(|files| files.iter().any(|found| found["path"] == file))
     };
-    let lines = sample.lines().filter(has);
-    lines.map(|line| format!("{line}\n")).collect()
+    sample.lines().filter(has).collect::<Vec<_>>().join("\n")
 }
