@@ -738,7 +738,7 @@ fn the_keys_of_the_static_config_do_what_they_say() {
     holds(&deploy, "(in ui)");
     holds(
         &deploy,
-        "ignoring phoenix_ex=phoenix, since mix.lock has Phoenix 1.8.1",
+        "ignoring phoenix_ex=phoenix, because mix.lock has Phoenix 1.8.1",
     );
     assert!(digest_of(&deploy, "assets/app.js").contains("from ui"));
     let gone = [

@@ -179,7 +179,7 @@ fn a_bare_image_that_the_platform_does_not_name_builds_what_it_runs() {
     deploy.expect_success();
     names_are_utf8(&deploy.log());
     // What it is goes by its own /etc/os-release.
-    let warning = "there are no OTP builds for debian-13; those for ubuntu-24.04 are the nearest";
+    let warning = "no OTP is built for debian-13; using the builds for ubuntu-24.04, the nearest";
     assert_eq!(
         deploy
             .stderr

@@ -118,7 +118,7 @@ fn an_app_that_was_not_built_is_told() {
     assert_eq!(output.status.code(), Some(1));
     let said = said(&output);
     assert!(
-        said.contains("/app/.mixpack/build.json is not there"),
+        said.contains("/app/.mixpack/build.json is missing"),
         "{said}"
     );
 }

@@ -76,7 +76,7 @@ fn a_package_of_a_hex_organisation_is_fetched_with_its_key_which_is_found_nowher
     let refused = app.deploy();
     assert!(!refused.succeeded, "{}", refused.log());
     for line in [
-        "Hex does not give packages of the organisation acme",
+        "Hex denied access to packages of the organization acme",
         "heroku config:set HEX_ORGANIZATION_KEYS=acme:KEY",
     ] {
         assert!(refused.log().contains(line), "{}", refused.log());

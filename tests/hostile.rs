@@ -169,7 +169,7 @@ fn folders_of_the_build_that_are_links_out_of_the_app_are_refused() {
         } else {
             place
         };
-        let words = format!("Build failed: {place} is not in the app");
+        let words = format!("Build failed: {place} points outside the app");
         refused(&app, &outside, "folder-outside-app", &words);
         fs::remove_file(&link).unwrap();
         if was_there {
@@ -178,7 +178,12 @@ fn folders_of_the_build_that_are_links_out_of_the_app_are_refused() {
     }
     // By a path instead of a link. One that begins with a slash is relative to the app.
     app.config("assets_path", "../outside");
-    refused(&app, &outside, "folder-outside-app", "is not in the app");
+    refused(
+        &app,
+        &outside,
+        "folder-outside-app",
+        "points outside the app",
+    );
 }
 
 /// Of a link to a file the build knows nothing beforehand: it is not written through.
@@ -432,9 +437,9 @@ fn a_hostile_version_file_is_refused_in_words() {
     }
     // What cannot be read to an end is not begun.
     for (target, words) in [
-        ("/dev/zero", "it is no regular file"),
-        ("/dev/stdin", "it is no regular file"),
-        ("huge", "it is larger than 128 MB"),
+        ("/dev/zero", "not a regular file"),
+        ("/dev/stdin", "not a regular file"),
+        ("huge", "larger than 128 MB"),
     ] {
         let file = app.source().join(".tool-versions");
         fs::remove_file(&file).unwrap();

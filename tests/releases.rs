@@ -143,7 +143,10 @@ fn what_starts_is_there_or_the_build_fails() {
     );
     let gone = app.deploy();
     assert!(!gone.succeeded, "{}", gone.log());
-    holds(&gone, "mix release made no _build/prod/rel/back/bin/back");
+    holds(
+        &gone,
+        "mix release did not create _build/prod/rel/back/bin/back",
+    );
     app.write("Procfile", "web: _build/prod/moved/bin/back start\n");
     let moved = app.deploy();
     lacks(&moved, "release-missing");

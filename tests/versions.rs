@@ -53,8 +53,8 @@ fn mise_toml_alone_and_mix_exs_before_any_download() {
         refused.log()
     );
     for place in [
-        "mise.toml:3 asks for Elixir 1.14.0",
-        "mix.exs:9 says elixir: \"~> 1.18\"",
+        "mise.toml:3 requests Elixir 1.14.0",
+        "mix.exs:9 requires elixir: \"~> 1.18\"",
     ] {
         assert!(refused.stderr.contains(place), "{}", refused.log());
     }
@@ -106,7 +106,7 @@ fn lists_that_are_down_or_empty_stop_no_build_of_what_is_kept() {
             let said = deploy.stderr.lines().any(|line| {
                 line.contains(&format!("the list of {list}"))
                     && line.contains(reason)
-                    && line.contains("going by the one that was read on 2")
+                    && line.contains("using the copy read on 2")
             });
             assert!(said, "{list}: {}", deploy.log());
         }
@@ -148,7 +148,7 @@ fn locked_packages_bound_the_suggested_elixir_after_a_build() {
     };
     says(
         &refused(&app),
-        &["Erlang/OTP 25.2.3 is the nearest that is built for this stack and runs Elixir 1.14.0"],
+        &["Erlang/OTP 25.2.3 is the nearest version built for this stack that runs Elixir 1.14.0"],
     );
 
     // As Hex writes it for a package with `elixir: "~> 1.15"`. The second build finds it in the cache.
@@ -160,7 +160,7 @@ fn locked_packages_bound_the_suggested_elixir_after_a_build() {
     let error = refused(&app);
     says(
         &error,
-        &["Elixir 1.18.3 is the nearest that jason_lite 1.0.0 allows"],
+        &["Elixir 1.18.3 is the nearest version that jason_lite 1.0.0 allows"],
     );
     for line in [" !       erlang 27.3.4.1", " !       elixir 1.18.3"] {
         says(&error, &[line]);
@@ -219,7 +219,7 @@ fn otp_comes_from_the_other_place_while_the_first_is_down() {
         &[
             "the list of OTP builds",
             OTP_LIST,
-            "HTTP status 503; going by ",
+            "HTTP status 503; using ",
             OTHER_LIST,
         ],
     );
@@ -249,7 +249,7 @@ fn otp_comes_from_the_other_place_while_the_first_is_down() {
     app.host.forget_requests();
     let exact = app.deploy();
     exact.expect_success();
-    says(&exact.stderr, &["going by the one that was read on 2"]);
+    says(&exact.stderr, &["using the copy read on 2"]);
     assert_eq!(asked_for(&app, OTHER), 0, "{:?}", app.host.requests());
     app.write(".tool-versions", "erlang 27\nelixir 1.18.3\n");
     app.host.set_override(OTHER_LIST, Override::Status(404));

@@ -1,4 +1,4 @@
-//! Whether a repository holds an app of ours, at a glance.
+//! A quick check whether a repository contains an app for this buildpack.
 
 use crate::app_dir;
 use crate::facts::{ConfigFile, ELIXIR_CONFIG, config_file, join};
@@ -6,18 +6,19 @@ use crate::mix_exs::{MixExs, lock_holds};
 use crate::text_file;
 use std::path::Path;
 
-/// How many folders deep an app may be that nothing in the repository's files names.
+/// The maximum depth of an app whose directory no file in the repository sets.
 const DEEPEST: usize = 2;
 
-/// The name that a platform prints as "NAME app detected", or why this is no app of ours.
+/// Returns the name that a platform prints as "NAME app detected", or the reason why this is no app for this
+/// buildpack.
 ///
-/// `config_var` is the app's folder, where the platform's environment has config vars. Most keep
-/// them for the build, so an app one or two folders deep is one of ours: the build then knows
-/// whether a config var names its folder, and says how to name it if none does.
+/// `config_var` is the app's directory, if the platform's environment has config vars here. Most platforms
+/// only pass them to the build, so an app one or two directories deep is accepted: the build then knows
+/// whether a config var sets its directory, and explains how to set it if none does.
 pub fn detect(build_dir: &Path, config_var: Option<String>) -> Result<&'static str, String> {
     let config = config_file(build_dir, ELIXIR_CONFIG).unwrap_or(ConfigFile::Missing);
     if let Some(asked) = app_dir::asked(&config, config_var) {
-        // What is wrong with a folder that is named is the build's to say.
+        // The build reports errors of a directory that is set.
         let app = app_dir::resolve(build_dir, Some(asked)).map(|app| app.value);
         return Ok(app.map_or("Elixir", |app| name(build_dir, &app)));
     }
@@ -34,10 +35,10 @@ pub fn detect(build_dir: &Path, config_var: Option<String>) -> Result<&'static s
     );
     Err(match below.first() {
         Some(app) => format!(
-            "{why} There is one in {app}: app_relative_path={} in {ELIXIR_CONFIG} names it.",
+            "{why} There is one in {app}; to build it, set app_relative_path={} in {ELIXIR_CONFIG}.",
             shell_words::quote(app)
         ),
-        None => format!("{why} Is it committed, and not listed in .slugignore?"),
+        None => format!("{why} Check that it is committed, and that .slugignore doesn't list it."),
     })
 }
 

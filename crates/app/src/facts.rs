@@ -35,31 +35,31 @@ pub const STATIC_CONFIG: &str = "phoenix_static_buildpack.config";
 /// The file of process types.
 pub const PROCFILE: &str = "Procfile";
 
-/// A file of the app that cannot be read.
+/// An error when reading the files of the app.
 #[derive(Debug, Error)]
 pub enum ReadError {
     #[error("there is no mix.exs in {}", dir.display())]
     NoMixExs {
         dir: PathBuf,
         found: Vec<String>,
-        /// Folders below that have one, as [`app_dir::below`] finds them.
+        /// Directories below with a `mix.exs`, as [`app_dir::below`] finds them.
         below: Vec<String>,
-        /// Those among them that depend on Phoenix.
+        /// Those that depend on Phoenix.
         phoenix: Vec<String>,
     },
-    /// What names the app's folder leads out of the repository.
-    #[error("{} names {}, which is not in the repository", asked.origin, asked.value)]
+    /// The app's directory is set to a path outside the repository.
+    #[error("{} sets the app's directory to {}, which is outside the repository", asked.origin, asked.value)]
     AppDirOutside { asked: Asked },
-    #[error("{} names {}, which holds no mix.exs", asked.origin, asked.value)]
+    #[error("{} sets the app's directory to {}, which contains no mix.exs", asked.origin, asked.value)]
     NoAppInFolder {
         asked: Asked,
-        /// Whether it is there at all.
+        /// Whether the directory exists.
         is_folder: bool,
         below: Vec<String>,
     },
-    #[error("{path} cannot be read: {source}")]
+    #[error("could not read {path}: {source}")]
     Io { path: String, source: io::Error },
-    /// A file that other programs cannot read in its encoding.
+    /// A file with an encoding that other programs can't read.
     #[error("{path} is encoded as {}", encoding.as_str())]
     Encoding { path: String, encoding: Encoding },
     #[error("{path}:{line}: {message}")]
@@ -83,66 +83,65 @@ pub enum ConfigFile {
     Missing,
     /// Every assignment of the file, in its order.
     Values(Vec<Assignment>),
-    /// The file uses more of bash than assignments; the caller evaluates it and replaces this.
+    /// The file contains more than assignments; the caller evaluates it and replaces this.
     NeedsBash {
         line: u32,
         construct: String,
     },
 }
 
-/// A `package.json`, and the folder that holds it.
+/// A `package.json` and its directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsPackage {
-    /// Relative to the top of the repository, which `.` stands for.
+    /// Relative to the root of the repository, which is `.`.
     pub dir: String,
     pub json: PackageJson,
-    /// The versions of Node that it asks for: those of `engines`, `volta` and `devEngines`, as far
-    /// as it has them, in this order.
+    /// The requested versions of Node: those of `engines`, `volta` and `devEngines`, in this order.
     pub node: Vec<Asked>,
     /// Its `packageManager`.
     pub manager: Option<Asked>,
     /// Where its `devEngines.packageManager` is.
     pub(crate) dev_engines: Origin,
-    /// The names of the lockfiles beside it that are used.
+    /// The names of the lockfiles next to it that are used.
     pub lockfiles: Vec<String>,
-    /// Those that do not, as in the static buildpack.
+    /// Those that are ignored, as in the static buildpack.
     pub ignored_lockfiles: Vec<String>,
-    /// The format that the first of them says it has; yarn 1, npm and bun say none.
+    /// The declared format of the first lockfile; yarn 1, npm and bun declare none.
     pub lock_format: Option<String>,
-    /// The version of webpack that is installed, where that can be told.
+    /// The version of webpack that is installed, if known.
     pub webpack: Option<String>,
     /// The workspace that it belongs to, if its packages are installed there.
     pub workspace: Option<Workspace>,
 }
 
-/// A mix project in the app's folder: the root, an umbrella child, or a path dependency.
+/// A mix project in the app's directory: the root, an umbrella child, or a path dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MixProject {
-    /// Relative to the top of the repository, which `.` stands for.
+    /// Relative to the root of the repository, which is `.`.
     pub dir: String,
     pub guess: MixExs,
 }
 
-/// Everything that the plan depends on and that the app's files say.
+/// Everything in the app's files that the plan depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// The app's folder, relative to the top of the repository; who asked for it.
+    /// The app's directory, relative to the root of the repository, and the origin of the setting.
     pub app_dir: Asked,
     /// The root project first, then the others by path.
     pub projects: Vec<MixProject>,
-    /// Folders of the repository outside of the app's that hold a `mix.exs`: any of them may be a
-    /// path dependency.
+    /// Directories with a `mix.exs` in the repository, outside the app's directory. Each may be a path
+    /// dependency.
     pub beside: Vec<String>,
     /// Whether `mix.lock` names Phoenix.
     pub phoenix_locked: bool,
-    /// The version of Phoenix there, where it comes from hex.pm.
+    /// The version of Phoenix there, if it comes from hex.pm.
     pub phoenix_version: Option<String>,
     pub has_lock: bool,
     /// The text of the app's `config/config.exs`.
     pub config_exs: Option<String>,
-    /// `mix.lock` names Distillery, and there is a file that defines its releases.
+    /// Whether `mix.lock` contains Distillery, and a file defines its releases.
     pub has_distillery: bool,
-    /// What `mix.lock` locks.
+    /// The dependencies in `mix.lock`.
     pub locked: Vec<Locked>,
     pub elixir_config: ConfigFile,
     /// Its place: in the app's folder, or else at the top.
@@ -152,25 +151,25 @@ pub struct Facts {
     /// The entries of `.tool-versions`.
     pub tool_versions: Vec<Entry>,
     pub tool_versions_path: String,
-    /// What `mise.toml` and the files of one version ask for, those that win first.
+    /// The requests in `mise.toml` and in the files with a single version, in order of precedence.
     pub version_files: Vec<VersionEntry>,
-    /// By folder: the app, then `assets` folders.
+    /// By directory: the app, then `assets` directories.
     pub packages: Vec<JsPackage>,
-    /// The folders, of those that were looked into for a `package.json`, with a `bower.json`.
+    /// The directories with a `bower.json`, among those that were searched for a `package.json`.
     pub bower: Vec<String>,
-    /// The version of the Node.js that an earlier buildpack has left in the app. It has to be run to
-    /// be asked: the caller does, and sets this.
+    /// The version of Node.js that an earlier buildpack installed in the app. The caller runs it to find out,
+    /// and sets this.
     pub given_node: Option<NodeVersion>,
-    /// The version of the npm that this Node.js has, if it has one. The caller sets this too.
+    /// The version of npm in that Node.js, if any. The caller sets this too.
     pub given_npm: Option<NodeVersion>,
-    /// The `Procfile` that counts: the one at the top, or else the one in the app's folder.
+    /// The `Procfile` in use: the one in the root, or else the one in the app's directory.
     pub procfile: Option<Procfile>,
     pub procfile_path: String,
-    /// The static buildpack that `.buildpacks` lists behind this one.
+    /// The static buildpack that `.buildpacks` lists after this one.
     pub later_static: Option<Asked>,
-    /// The app's own asset script, where there is one. [`add_configured`] sets this.
+    /// The app's asset script, if any. [`add_configured`] sets this.
     pub asset_script: Option<String>,
-    /// Where the app speaks of running Node.js once it is deployed.
+    /// The place that shows that the deployed app runs Node.js.
     pub node_use: Option<String>,
 }
 
@@ -200,10 +199,10 @@ pub(crate) const LOCKFILES: [&str; 6] = [
     "bun.lockb",
 ];
 
-/// What the releases of the package distillery are defined in.
+/// The file that defines the releases of Distillery.
 pub const DISTILLERY_CONFIG: &str = "rel/config.exs";
 
-/// Folders that a build makes or fetches; a `mix.exs` in them is not the user's project.
+/// Directories that a build creates or fetches. A `mix.exs` in them is not a project of the user.
 const NOT_THE_USERS: [&str; 8] = [
     "deps",
     "_build",
@@ -215,9 +214,9 @@ const NOT_THE_USERS: [&str; 8] = [
     ".heroku",
 ];
 
-/// Reads the app in the folder `app_dir` of the repository in `dir`.
+/// Reads the app in the directory `app_dir` of the repository in `dir`.
 ///
-/// `mise_env` is the config var `MISE_ENV`, by which mise chooses files.
+/// `mise_env` is the config var `MISE_ENV`, which determines the files that mise reads.
 pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts, ReadError> {
     let app = app_dir.value.as_str();
     if !dir.join(app).join("mix.exs").is_file() {
@@ -235,7 +234,7 @@ pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts,
     let mut projects = Vec::new();
     for project in project_dirs(dir, app) {
         let path = join(&project, "mix.exs");
-        // Others may be no part of the app: templates, fixtures of tests.
+        // Others may not belong to the app: templates, test fixtures.
         let text = if project == app {
             optional(dir, &path)?
         } else {
@@ -308,8 +307,8 @@ pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts,
     })
 }
 
-/// Reads what the settings name: the app's own asset script, and the `package.json` of the folders
-/// that `assets_path` may mean, one for each project.
+/// Reads the files in the settings: the app's asset script, and the `package.json` in the directories
+/// that `assets_path` may stand for, one for each project.
 pub fn add_configured(facts: &mut Facts, dir: &Path, settings: &Settings) -> Result<(), ReadError> {
     let script = path_from(&facts.app_dir.value, &settings.compile_script);
     let is_there = |script: &String| !script.starts_with("..") && dir.join(script).is_file();
@@ -336,7 +335,7 @@ pub fn add_configured(facts: &mut Facts, dir: &Path, settings: &Settings) -> Res
     Ok(())
 }
 
-/// The place of a file that the app's folder may have, or else the top for all of its apps.
+/// Returns the path of a file in the app's directory, or else in the root, for all apps there.
 fn nearest(dir: &Path, app: &str, name: &str) -> String {
     let of_app = join(app, name);
     if dir.join(&of_app).is_file() {
@@ -346,8 +345,8 @@ fn nearest(dir: &Path, app: &str, name: &str) -> String {
     }
 }
 
-/// The `Procfile` at the top counts as it is, unless an earlier build in this folder has made it of
-/// the app's.
+/// Returns the `Procfile` in use. The one in the root counts, unless an earlier build in this directory created
+/// it from the app's.
 fn procfile_path(dir: &Path, app: &str) -> Result<String, ReadError> {
     let at_top = optional(dir, PROCFILE)?.filter(|text| !launcher::is_made(text));
     Ok(match at_top {
@@ -371,13 +370,13 @@ fn version_files(
     Ok(entries)
 }
 
-/// The folder, if it has a `bower.json`.
+/// Returns the directory, if it contains a `bower.json`.
 fn with_bower(dir: &Path, folder: String) -> Option<String> {
     let file = dir.join(&folder).join("bower.json");
     file.is_file().then_some(folder)
 }
 
-/// The package in a folder, and the workspace that it belongs to.
+/// Returns the package in a directory, with its workspace.
 fn package(
     dir: &Path,
     app: &str,
@@ -395,7 +394,7 @@ fn package(
     let Some(mut workspace) = workspace(dir, app, &package, has_static_config)? else {
         return Ok(Some(package));
     };
-    // Whose own lockfile is another package manager's is not installed with the others.
+    // A member with a lockfile of another package manager is not installed with the others.
     let own = manager_of(&package);
     if own.is_none() || own == manager_of(&workspace.root) {
         let root = &mut workspace.root;
@@ -409,7 +408,7 @@ fn package(
     Ok(Some(package))
 }
 
-/// The nearest workspace at the folder of a package or above it, never above the top.
+/// Returns the nearest workspace in the directory of a package or above it, within the repository.
 fn workspace(
     dir: &Path,
     app: &str,
@@ -427,7 +426,7 @@ fn workspace(
         if json.is_none() && pnpm_workspace.is_none() {
             continue;
         }
-        // Of pnpm's, the root needs no package.json. A broken one above declares nothing.
+        // The root of a pnpm workspace needs no package.json. An invalid one above declares nothing.
         let json = json.unwrap_or_else(|| "{}".to_owned());
         let Ok(root) = js_package(dir, above, &json, has_static_config) else {
             continue;
@@ -495,7 +494,7 @@ fn js_package(
     })
 }
 
-/// `base/name`, without a leading `./`.
+/// Returns `base/name`, without a leading `./`.
 #[must_use]
 pub fn join(base: &str, name: &str) -> String {
     match (base, name) {
@@ -505,9 +504,8 @@ pub fn join(base: &str, name: &str) -> String {
     }
 }
 
-/// A path that a user gives, seen from a folder, in the form of these facts: from `.`, `./assets/`
-/// and `/assets` are `assets`. The static buildpack puts the folder and a slash before it, so one
-/// more slash means nothing.
+/// Normalizes a user's path, relative to a directory: in `.`, `./assets/` and `/assets` become `assets`. The
+/// static buildpack joins the directory and the path with a slash, so a leading slash has no effect.
 pub(crate) fn path_from(base: &str, path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in base.split('/').chain(path.split('/')) {
@@ -525,8 +523,7 @@ pub(crate) fn path_from(base: &str, path: &str) -> String {
     }
 }
 
-/// The folders at and below `app` that hold a `mix.exs` of the user's, relative to `dir`: `app`
-/// first.
+/// Returns the directories with a `mix.exs` of the user in `app` and below, relative to `dir`: `app` first.
 #[must_use]
 pub(crate) fn project_dirs(dir: &Path, app: &str) -> Vec<String> {
     let mut found = with_mix_exs(&dir.join(app), 4);
@@ -535,7 +532,7 @@ pub(crate) fn project_dirs(dir: &Path, app: &str) -> Vec<String> {
     std::iter::once(app.to_owned()).chain(found).collect()
 }
 
-/// The others of the repository. Path dependencies may be deeper than an umbrella's children are.
+/// Returns the other ones in the repository. Path dependencies may be deeper than an umbrella's children.
 fn beside(dir: &Path, app: &str) -> Vec<String> {
     if app == "." {
         return Vec::new();
@@ -546,7 +543,7 @@ fn beside(dir: &Path, app: &str) -> Vec<String> {
     found
 }
 
-/// The folders below `dir`, relative to it, that hold a `mix.exs` of the user's.
+/// Returns the directories with a `mix.exs` of the user below `dir`, relative to it.
 fn with_mix_exs(dir: &Path, depth: usize) -> Vec<String> {
     WalkDir::new(dir)
         .min_depth(1)
@@ -582,8 +579,7 @@ pub fn config_file(dir: &Path, name: &str) -> Result<ConfigFile, ReadError> {
     })
 }
 
-/// The text of a file that other programs read too, which read UTF-8 alone; `None` where there is
-/// no such file.
+/// Reads a file that other programs read too, which only support UTF-8. `None` if it doesn't exist.
 fn optional(dir: &Path, name: &str) -> Result<Option<String>, ReadError> {
     match in_any_encoding(dir, name)? {
         Some((text, Encoding::Utf8)) => Ok(Some(text)),
@@ -595,7 +591,7 @@ fn optional(dir: &Path, name: &str) -> Result<Option<String>, ReadError> {
     }
 }
 
-/// The text of a file, for those that nothing else in a build reads.
+/// Reads a file that no other program of the build reads.
 pub(crate) fn in_any_encoding(
     dir: &Path,
     name: &str,
@@ -614,7 +610,7 @@ fn is_missing(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// What stands in the folder instead, for the message of a missing `mix.exs`.
+/// Lists the directory, for the message about a missing `mix.exs`.
 fn listing(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = WalkDir::new(dir)
         .min_depth(1)

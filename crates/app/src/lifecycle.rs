@@ -1,15 +1,14 @@
-//! Warnings about what a plan settled on and its makers no longer look after. Never an error: an
-//! old app must be able to deploy.
+//! Warnings about unsupported versions in a plan. Never an error: an old app must be able to deploy.
 
 use crate::origin::Origin;
 use crate::plan::{Lists, Plan};
 use versions::lifecycle::{self, Date, NodeEnd};
 use versions::otp::OtpVersion;
 
-/// The stacks that their platform will shut down, and when. Source: Heroku's "Stack" page.
+/// The stacks that Heroku will shut down, with the date. Source: Heroku's "Stack" page.
 const ENDING_STACKS: [(&str, &str); 1] = [("heroku-22", "April 2027")];
 
-/// A line for each tool, and the stack, that is at or near its end.
+/// Returns a warning for each tool at its end of life, and for a stack near it.
 #[must_use]
 pub fn warnings(plan: &Plan, lists: &Lists, today: Date) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -18,14 +17,14 @@ pub fn warnings(plan: &Plan, lists: &Lists, today: Date) -> Vec<String> {
         .find(|(stack, _)| *stack == plan.target.stack);
     if let Some((stack, end)) = ending {
         warnings.push(format!(
-            "the stack {stack} is deprecated and supported until {end}; heroku stack:set heroku-24 moves the app to a newer one"
+            "the stack {stack} is deprecated and only supported until {end}; to move the app to a newer one: heroku stack:set heroku-24"
         ));
     }
     if let Some(version) = &plan.erlang.build.version {
         let place = place(&plan.erlang.source);
         if let Some(oldest) = lifecycle::otp_superseded(version, &lists.otp) {
             warnings.push(format!(
-                "Erlang/OTP {version} ({place}) gets no fixes any more; the oldest line that does is {oldest}"
+                "Erlang/OTP {version} ({place}) no longer gets fixes; the oldest supported series is {oldest}"
             ));
         }
         if let Some(fixed) = lifecycle::first_with_working_tls(version) {
@@ -36,7 +35,7 @@ pub fn warnings(plan: &Plan, lists: &Lists, today: Date) -> Vec<String> {
         && let Some(oldest) = lifecycle::elixir_superseded(version, &lists.elixir)
     {
         warnings.push(format!(
-            "Elixir {version} ({}) gets no security fixes any more; the oldest line that does is {oldest}",
+            "Elixir {version} ({}) no longer gets security fixes; the oldest supported series is {oldest}",
             place(&plan.elixir.source)
         ));
     }
@@ -44,11 +43,11 @@ pub fn warnings(plan: &Plan, lists: &Lists, today: Date) -> Vec<String> {
         && let Some(end) = lifecycle::node_ended(&node.build, today)
     {
         let since = match end {
-            NodeEnd::On(date) => format!(" since {date}"),
+            NodeEnd::On(date) => format!(" (since {date})"),
             NodeEnd::LongAgo => String::new(),
         };
         warnings.push(format!(
-            "Node.js {} ({}) gets no fixes any more{since}",
+            "Node.js {} ({}) no longer gets fixes{since}",
             node.version,
             place(&node.source)
         ));
@@ -65,7 +64,7 @@ fn tls(version: &OtpVersion, fixed: &OtpVersion, source: &Origin) -> String {
         }
     };
     format!(
-        "Erlang/OTP {version} refuses the certificates of some hosts (key_usage_mismatch), which fails mix tasks and the app's own requests; {fixed} is the first without that flaw: {edit}"
+        "Erlang/OTP {version} rejects the certificates of some hosts (key_usage_mismatch), which breaks mix tasks and the app's own requests; {fixed} is the first release without that bug: {edit}"
     )
 }
 

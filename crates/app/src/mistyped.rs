@@ -1,15 +1,15 @@
-//! Names that are nearly those of a setting. A config file may define any other variable, so only
-//! those are told of.
+//! Warnings about misspelled settings. A config file may define any other variable, so only names that
+//! resemble a setting are reported.
 
 use crate::facts::{ConfigFile, Facts};
 use crate::settings::{self, Settings};
 use std::collections::BTreeSet;
 
-/// What all of our own config vars begin with.
+/// The prefix of Mixpack's own config vars.
 pub const PREFIX: &str = "MIXPACK_";
 
-/// The known name that `word` was meant to be, as far as its letters tell: one wrong, missing or
-/// swapped letter, of eight letters and more two.
+/// Returns the known name that `word` most likely stands for: one with a single wrong, missing or swapped
+/// letter, or with two in words of eight letters and more.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let slips = if word.len() < 8 { 1 } else { 2 };
@@ -21,11 +21,11 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, name)| name)
 }
 
-/// A warning for each line of a config file, and for each of the `vars` (names of variables that
-/// are set), that sets nothing and is nearly a setting. `ours` are config vars that this crate does
-/// not read.
+/// Returns a warning for each line of a config file, and for each of the `vars` (the names of variables that
+/// are set), that sets nothing and resembles a setting. `ours` are config vars that this crate does not
+/// read.
 ///
-/// A setting that has a value is not what another name was meant to be.
+/// A setting that has a value is no candidate for another name.
 #[must_use]
 pub fn warnings<'a>(
     facts: &'a Facts,
@@ -58,7 +58,7 @@ pub fn warnings<'a>(
             if of_other.contains(&line.name.as_str()) {
                 let origin = crate::Origin::file(path, line.line);
                 warnings.push(format!(
-                    "{origin}: {} means nothing here; it is a setting of {other}",
+                    "{origin}: {} has no effect here; it is a setting of {other}",
                     line.name
                 ));
             }
@@ -66,7 +66,7 @@ pub fn warnings<'a>(
                 let origin = crate::Origin::file(path, line.line);
                 let name = &line.name;
                 warnings.push(format!(
-                    "{origin}: {name} is no setting; did you mean {near}?"
+                    "{origin}: unknown setting {name}; did you mean {near}?"
                 ));
             }
         }
@@ -78,9 +78,7 @@ pub fn warnings<'a>(
             &keys
         };
         if let Some(near) = meant(name, known) {
-            warnings.push(format!(
-                "config var {name} is no setting; did you mean {near}?"
-            ));
+            warnings.push(format!("unknown config var {name}; did you mean {near}?"));
         }
     }
     warnings

@@ -1,9 +1,9 @@
-//! `elixir_buildpack.config` and `phoenix_static_buildpack.config`: bash files that hold, nearly
-//! always, nothing but assignments.
+//! Reads `elixir_buildpack.config` and `phoenix_static_buildpack.config`: bash files that nearly always
+//! contain only assignments.
 //!
-//! Such plain files are read here, with exactly the values that bash would give them. Anything
-//! else, and anything that bash would reject, is left to bash: [`Outcome::NeedsBash`] says where
-//! and why, and the caller runs it.
+//! Such plain files are parsed here, with the same values as in bash. Anything else, and anything that
+//! bash would reject, is left to bash: [`Outcome::NeedsBash`] has the line and the reason, and the caller
+//! runs bash.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Plain(ShellConfig),
-    /// Only bash knows what this file means, and whether a command in it fails.
+    /// Only bash can evaluate this file.
     NeedsBash {
         /// Where the first such construct starts; 1-based.
         line: u32,
-        /// What it is, in words that follow "the file holds".
+        /// The name of the construct, with its article.
         construct: &'static str,
     },
 }
@@ -27,7 +27,7 @@ pub struct ShellConfig {
 }
 
 impl ShellConfig {
-    /// The assignment that is in force at the end of the file.
+    /// Returns the assignment in force at the end of the file.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Assignment> {
         self.assignments
@@ -44,7 +44,7 @@ pub struct Assignment {
     pub value: Value,
     /// Where the assignment starts; 1-based.
     pub line: u32,
-    /// Whether commands that are run afterwards see it in their environment.
+    /// Whether later commands see it in their environment.
     pub exported: bool,
 }
 
@@ -55,8 +55,8 @@ pub enum Value {
     Words(Vec<String>),
 }
 
-/// Reads a file. Windows line ends and a byte order mark, which bash would take for part of a
-/// value or a name, are read as if they were not there.
+/// Reads a file. Ignores Windows line ends and a byte order mark, which bash would take for part of a
+/// value or a name.
 #[must_use]
 pub fn parse(text: &str) -> Outcome {
     let text = without_windows_marks(text);
@@ -73,7 +73,7 @@ pub fn parse(text: &str) -> Outcome {
     }
 }
 
-/// The text that bash would read had the file been saved on another system.
+/// Returns the text without the traces of the system that it was saved on.
 #[must_use]
 pub fn without_windows_marks(text: &str) -> String {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -86,7 +86,7 @@ struct NeedsBash {
     construct: &'static str,
 }
 
-/// Where a word stands, which decides what bash does to it.
+/// The context of a word, which determines how bash expands it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// The right side of an assignment: neither split nor matched against files.
@@ -117,7 +117,7 @@ impl Parser<'_> {
                 Some('\n') => {
                     self.next();
                 }
-                // A semicolon ends a command; none was before this one.
+                // A semicolon ends a command, but there is none before this one.
                 Some(';') => return Err(self.needs_bash("a syntax error")),
                 Some(_) => self.command()?,
             }
@@ -212,7 +212,7 @@ impl Parser<'_> {
             return Err(self.needs_bash(self.construct_of_command(&name)));
         }
         if is_special(&name) {
-            return Err(self.needs_bash("a variable that is special to bash"));
+            return Err(self.needs_bash("a special bash variable"));
         }
         for _ in name.chars() {
             self.next();
@@ -226,7 +226,7 @@ impl Parser<'_> {
                 // Bash sets the first word of the array and keeps the others.
                 return Err(NeedsBash {
                     line,
-                    construct: "a text for what was an array",
+                    construct: "a string assigned to an array",
                 });
             }
             Value::Text(self.word(place)?)
@@ -252,7 +252,7 @@ impl Parser<'_> {
                 None => {
                     return Err(NeedsBash {
                         line,
-                        construct: "an array that is not closed",
+                        construct: "an unclosed array",
                     });
                 }
                 Some(')') => {
@@ -283,10 +283,10 @@ impl Parser<'_> {
                 '(' | ')' => return Err(self.needs_bash("a parenthesis")),
                 '`' => return Err(self.needs_bash(COMMAND_SUBSTITUTION)),
                 '~' if matches!(before, Some(':' | '=')) => {
-                    return Err(self.needs_bash("a tilde that stands for a home directory"));
+                    return Err(self.needs_bash("a tilde expansion"));
                 }
                 '*' | '?' | '[' if place == Place::ArrayWord => {
-                    return Err(self.needs_bash("a file name pattern"));
+                    return Err(self.needs_bash("a glob pattern"));
                 }
                 '{' if place != Place::Assignment => {
                     return Err(self.needs_bash("a brace expansion"));
@@ -296,10 +296,10 @@ impl Parser<'_> {
                 '\\' => {
                     self.next();
                     match self.next() {
-                        // The line goes on; to bash the two characters are not there.
+                        // A continued line: bash drops the two characters.
                         Some('\n') => unquoted = before,
                         Some(c) => word.push(literal(c, self.line)?),
-                        // The file ends with it.
+                        // The file ends here.
                         None => word.push('\\'),
                     }
                 }
@@ -308,7 +308,7 @@ impl Parser<'_> {
                 }
                 '$' => {
                     if self.rest.starts_with("$'") || self.rest.starts_with("$\"") {
-                        return Err(self.needs_bash("a quote that starts with a dollar"));
+                        return Err(self.needs_bash("a dollar-quoted string"));
                     }
                     self.dollar(&mut word)?;
                 }
@@ -369,7 +369,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A dollar sign and what it refers to, or the sign itself where it refers to nothing.
+    /// A dollar sign with its reference, or the plain sign if there is no reference.
     fn dollar(&mut self, word: &mut String) -> Parsed<()> {
         let after = &self.rest[1..];
         let braced = after.starts_with('{');
@@ -409,23 +409,23 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// What a line that is no assignment seems to be, judged by its first word.
+    /// Names the construct of a line that is no assignment, by its first word.
     fn construct_of_command(&self, name: &str) -> &'static str {
         let after = &self.rest[name.len()..];
         match name {
             "if" | "case" => return "a conditional",
             "for" | "while" | "until" | "select" => return "a loop",
             "function" => return "a function",
-            "source" => return "another file that is sourced",
+            "source" => return "a sourced file",
             _ => {}
         }
         match after.chars().next() {
-            Some('.') if name.is_empty() => "another file that is sourced",
+            Some('.') if name.is_empty() => "a sourced file",
             Some('[') if name.is_empty() => "a conditional",
             Some('[') => "an assignment to an array element",
             Some('(') if !name.is_empty() => "a function",
             Some('(' | '{') => "a group of commands",
-            Some('+') if after.starts_with("+=") => "an assignment that appends",
+            Some('+') if after.starts_with("+=") => "an appending assignment",
             Some('<' | '>') => "a redirection",
             Some('&' | '|') => "a pipe, list or background command",
             Some(')' | ';') => "a syntax error",
@@ -487,13 +487,13 @@ impl Parser<'_> {
 
 const COMMAND_SUBSTITUTION: &str = "a command substitution";
 const PARAMETER_EXPANSION: &str = "a parameter expansion with an operator";
-const OTHER_VARIABLE: &str = "a variable that it does not set itself";
-const BROKEN_REFERENCE: &str = "a reference that is continued on the next line";
+const OTHER_VARIABLE: &str = "a variable that the file doesn't set";
+const BROKEN_REFERENCE: &str = "a reference continued on the next line";
 
 fn unterminated(line: u32) -> NeedsBash {
     NeedsBash {
         line,
-        construct: "a quote that is not closed",
+        construct: "an unclosed quote",
     }
 }
 
@@ -519,8 +519,8 @@ pub(crate) fn name_in(text: &str) -> &str {
     &text[..end]
 }
 
-/// Variables that are read-only, or read as something other than what was assigned, or change how
-/// bash reads what follows (Bash Reference Manual, 5.2 "Bash Variables").
+/// Variables that are read-only, don't keep the assigned value, or change how bash reads the rest of the
+/// file (Bash Reference Manual, 5.2 "Bash Variables").
 fn is_special(name: &str) -> bool {
     name.starts_with("BASH")
         || matches!(

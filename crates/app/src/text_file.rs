@@ -1,4 +1,4 @@
-//! The app's text files, in the encodings that editors and shells save them in.
+//! Reads the app's text files, in the encodings that editors and shells use.
 
 use std::io;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     Utf8,
-    /// PowerShell's `>` writes it.
+    /// Written by PowerShell's `>`.
     Utf16,
     Utf32,
 }
@@ -23,10 +23,10 @@ impl Encoding {
     }
 }
 
-/// The largest file that is read as text, in bytes. Lockfiles of large apps have some 10 MB.
+/// The largest file that is read as text, in bytes. Lockfiles of large apps have about 10 MB.
 const LARGEST: u64 = 128 << 20;
 
-/// Decodes a file without its byte order mark. Bytes that are not valid become `U+FFFD`.
+/// Decodes a file without its byte order mark. Invalid bytes become `U+FFFD`.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> (String, Encoding) {
     // No text begins with a NUL or has one after its first character, so a file without a byte
@@ -64,20 +64,20 @@ fn utf32(bytes: &[u8], unit: impl Fn([u8; 4]) -> u32) -> String {
         .collect()
 }
 
-/// Reads a file in whatever encoding it has.
+/// Reads a file in any of these encodings.
 pub fn read(path: &Path) -> io::Result<String> {
     Ok(decode(&read_bytes(path)?).0)
 }
 
-/// Nothing is read of what is neither a file nor a folder: a pipe or a terminal would not end.
+/// Refuses anything but files and directories: reading a pipe or a terminal would not end.
 pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let found = path.metadata()?;
     if !found.is_file() && !found.is_dir() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("not a regular file"));
     }
     if found.len() > LARGEST {
         let megabytes = LARGEST >> 20;
-        let reason = format!("it is larger than {megabytes} MB");
+        let reason = format!("larger than {megabytes} MB");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
     }
     std::fs::read(path)

@@ -1,4 +1,4 @@
-//! What the app asks for, tool by tool: the first source that answers.
+//! The requested version of each tool: the one from the first source that has a request.
 
 use crate::facts::{Facts, join};
 use crate::old_builders::OldBuilder;
@@ -9,26 +9,26 @@ use crate::version_files::{is_local, names};
 use versions::node::{NodeRange, NodeRequest};
 use versions::{ElixirRequirement, Tool};
 
-/// The answers of all sources.
+/// The requests from all sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Wishes {
     pub erlang: Option<Asked>,
     pub elixir: Option<Asked>,
     pub node: Option<Asked>,
-    /// What any version of Elixir must satisfy: `elixir:` of each `mix.exs` that mix will load.
+    /// The requirements on any version of Elixir: `elixir:` of each `mix.exs` that mix will load.
     pub elixir_requirements: Vec<(Asked, ElixirRequirement)>,
-    /// A range of Node that has no upper end: it excludes, it does not ask.
+    /// A range of Node without an upper end: it excludes versions, but requests none.
     pub node_range: Option<(Asked, NodeRange)>,
-    /// The builder of the assets that cannot do with every Node.
+    /// The asset builder that doesn't run on every Node.
     pub(crate) old_builder: Option<OldBuilder>,
-    /// What was asked for and only means something on the machine of the one who wrote it.
+    /// Requests that only make sense on the developer's machine.
     pub skipped: Vec<(Tool, Asked)>,
 }
 
 impl Wishes {
-    /// Asks the sources in their order: config files and config vars (which of the two wins is
-    /// settled in [`Settings`]), `.tool-versions`, `mise.toml`, the files of one version,
-    /// `package.json` in the folders of `assets` and of the app.
+    /// Reads the sources in their order: config files and config vars ([`Settings`] decides which of the two
+    /// wins), `.tool-versions`, `mise.toml`, the files with a single version, and `package.json` in the
+    /// directories of `assets` and of the app.
     #[must_use]
     pub(crate) fn of(facts: &Facts, settings: &Settings, assets: &[&str]) -> Self {
         let mut skipped = Vec::new();
@@ -84,13 +84,13 @@ impl Wishes {
         }
     }
 
-    /// A line for each wish that was passed over; those for Node only where there is one.
+    /// Returns a warning for each skipped request; those for Node only if the app uses Node.
     pub(crate) fn warnings(&self, node: bool) -> impl Iterator<Item = String> {
         let counts = move |tool: Tool| node || tool != Tool::Node;
         let skipped = self.skipped.iter().filter(move |(tool, _)| counts(*tool));
         skipped.map(|(tool, asked)| {
             format!(
-                "{} asks for {tool} {}, which only the machine that it was written on has; the next source answers",
+                "{} requests {tool} {}, which only exists on the developer's machine; using the next source",
                 asked.origin, asked.value
             )
         })
@@ -127,8 +127,8 @@ fn first(
     })
 }
 
-/// Of the root, and of the apps of an umbrella, which mix loads one by one. What does not read as
-/// a requirement is mix's to judge: the text of `mix.exs` only lets one guess.
+/// Returns the requirements of the root and of the apps of an umbrella, which mix loads one by one. Invalid
+/// requirements are left to mix, since the text of `mix.exs` only allows a guess.
 fn requirements(facts: &Facts) -> Vec<(Asked, ElixirRequirement)> {
     let app_dir = &facts.app_dir.value;
     let apps = facts

@@ -1,4 +1,4 @@
-//! Why a build failed: facts. What they mean to the user is in [`crate::explain`].
+//! The reasons why a build failed, as facts. [`crate::explain`] has their messages for the user.
 
 use crate::command::CommandError;
 use crate::tree::TreeError;
@@ -12,7 +12,7 @@ use thiserror::Error;
 use toolchain::ToolchainError;
 use versions::target::TargetError;
 
-/// A command of the app's, or one that we run for it.
+/// A command of the app, or one that Mixpack runs for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Doing {
     /// A hook, by its key, and where it is written.
@@ -22,12 +22,12 @@ pub enum Doing {
     },
     Deps,
     Compile,
-    /// Fetching a package manager, as the npm registry calls it, and where it was asked for.
+    /// Fetching a package manager, by its name in the npm registry, and the origin of the request.
     PackageManager {
         spec: String,
         origin: Origin,
     },
-    /// `npm ci` in this folder, or what its package manager has for it.
+    /// `npm ci` in this directory, or the equivalent of its package manager.
     JsInstall {
         dir: String,
         manager: Manager,
@@ -53,29 +53,29 @@ pub enum Doing {
     AssetsDeploy,
     Digest,
     Release,
-    /// Asking mix about the project.
+    /// Querying mix about the project.
     Answers,
 }
 
-/// A list that a version was sought in.
+/// A list that was searched for a version.
 #[derive(Debug)]
 pub struct LookedInto {
     /// Without credentials.
     pub url: String,
-    /// When it was read, in seconds since 1970; or why it could not be.
+    /// When it was read, in seconds since 1970, or why it could not be read.
     pub read: Result<u64, ToolchainError>,
     /// The branches that it lists, where it lists no release.
     pub only_branches: Option<String>,
 }
 
-/// Everything that ends a build.
+/// Every error that ends a build.
 #[derive(Debug, Error)]
 pub enum Error {
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// A version that is in none of the lists that were looked into.
+    /// A version that is in none of the lists that were searched.
     #[error("{error}")]
     NotListed {
         error: PlanError,
@@ -83,32 +83,32 @@ pub enum Error {
     },
     #[error(transparent)]
     Target(#[from] TargetError),
-    #[error("the architecture {0} is not one that OTP is built for")]
+    #[error("OTP is not built for the architecture {0}")]
     Architecture(String),
-    #[error("{}: cannot be read: {source}", path.display())]
+    #[error("could not read {}: {source}", path.display())]
     EnvDir { path: PathBuf, source: io::Error },
     /// bash could not evaluate a config file.
-    #[error("{file}:{line} could not be evaluated by bash ({status})")]
+    #[error("bash could not evaluate {file}:{line} ({status})")]
     ConfigFile {
         file: String,
-        /// The first line that is more than an assignment.
+        /// The first line that is not a plain assignment.
         line: u32,
         construct: String,
         /// The line that bash could not read, and its text.
         syntax_error: Option<(u32, String)>,
         /// `exit status 2`.
         status: String,
-        /// What bash and the file printed, without values of config vars.
+        /// The output of bash and the file, without the values of config vars.
         output: String,
     },
-    /// A command of a config file failed, which ended a build of the old buildpacks too.
-    #[error("{file}:{line}: {written} ended with {status}")]
+    /// A command of a config file failed. The old buildpacks end the build then, too.
+    #[error("{file}:{line}: {written} failed with {status}")]
     ConfigCommand {
         file: String,
         line: u32,
         /// The command as it is written there.
         written: String,
-        /// Whether the file ended there, so that its status is the command's.
+        /// Whether it was the last command, so that its status is the status of the file.
         is_last: bool,
         status: String,
         output: String,
@@ -117,10 +117,10 @@ pub enum Error {
     Toolchain(#[from] ToolchainError),
     #[error("{doing:?}: {source}")]
     Command { doing: Doing, source: CommandError },
-    #[error("several releases, none the default: {}", names.join(", "))]
+    #[error("several releases and no default: {}", names.join(", "))]
     WhichRelease { names: Vec<String>, origin: Origin },
-    /// `mix release` succeeded and left nothing to start.
-    #[error("mix distillery.release made no release in {rel}")]
+    /// `mix distillery.release` succeeded and left no release to start.
+    #[error("mix distillery.release did not create a release in {rel}")]
     DistilleryReleaseMissing {
         /// Where Distillery assembles releases, relative to the top of the repository.
         rel: String,
@@ -135,14 +135,15 @@ pub enum Error {
         /// Of those that run on this Elixir.
         newest: String,
     },
-    #[error("mix release made no {path}")]
+    /// `mix release` succeeded and left no script to start.
+    #[error("mix release did not create {path}")]
     ReleaseMissing {
         name: String,
         /// The release's start script, relative to the top of the repository.
         path: String,
         mix_exs: String,
     },
-    #[error("{spec} has the {algorithm} {found}, not {expected}")]
+    #[error("the {algorithm} of {spec} is {found}, expected {expected}")]
     ManagerHash {
         spec: String,
         /// Where the hash is written.
@@ -151,8 +152,8 @@ pub enum Error {
         expected: String,
         found: String,
     },
-    /// A folder that the build writes to and clears is elsewhere.
-    #[error("{place} leads to {}", to.display())]
+    /// A directory that the build writes to and clears is outside the app.
+    #[error("{place} points to {}", to.display())]
     LeadsOut {
         /// Relative to the app.
         place: String,
@@ -160,12 +161,12 @@ pub enum Error {
     },
     #[error(transparent)]
     Tree(#[from] TreeError),
-    #[error("stopped")]
+    #[error("interrupted")]
     Cancelled,
 }
 
 impl Error {
-    /// A command's failure; a cancelled one is the build's cancellation.
+    /// Wraps the failure of a command. A cancelled command means a cancelled build.
     pub(crate) fn command(doing: Doing) -> impl FnOnce(CommandError) -> Self {
         move |source| match source {
             CommandError::Cancelled => Self::Cancelled,

@@ -1,4 +1,4 @@
-//! The catalogue of errors: what each means to the user, and what to do next.
+//! The catalogue of errors: the message for each, with its cause and the next action.
 //!
 //! Every match is exhaustive: an error without a message does not compile.
 
@@ -19,7 +19,7 @@ pub use wording::{Activity, Platform, Wording};
 use crate::error::Error;
 use crate::log::Log;
 
-/// Whose trouble it is.
+/// Who has to act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The app, its files or its settings.
@@ -36,14 +36,14 @@ pub enum Fault {
 /// spaces: commands and quoted output stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// Stable, for searching and for reports.
+    /// Stable, so that it can be searched for and reported.
     pub code: &'static str,
     pub fault: Fault,
-    /// What could not be done, in one sentence without an end.
+    /// The failure, as one sentence without a full stop.
     pub title: String,
-    /// What happened and where.
+    /// The cause, and where it is.
     pub cause: Vec<String>,
-    /// What to do next.
+    /// The next action.
     pub cure: Vec<String>,
     activity: Activity,
 }
@@ -91,7 +91,7 @@ impl Explanation {
         self
     }
 
-    /// For a meaning that is shared and a cause that is not.
+    /// Removes the cause, for an error that shares all but the cause with another.
     fn without_cause(self) -> Self {
         Self {
             cause: Vec::new(),
@@ -99,19 +99,19 @@ impl Explanation {
         }
     }
 
-    /// What to do, in words.
+    /// Adds an action, in words.
     fn so(mut self, paragraph: impl Into<String>) -> Self {
         self.cure.push(paragraph.into());
         self
     }
 
-    /// What to do: a line to type.
+    /// Adds a line to type.
     fn typing(mut self, command: impl AsRef<str>) -> Self {
         self.cure.push(format!("  {}", command.as_ref()));
         self
     }
 
-    /// Hides the log's secrets. To be done before [`lines`](Self::lines) breaks a secret in two.
+    /// Hides the log's secrets. Must run before [`lines`](Self::lines), which may break a secret in two.
     #[must_use]
     pub fn without_secrets(mut self, log: &Log) -> Self {
         let texts = self.cause.iter_mut().chain(&mut self.cure);
@@ -121,7 +121,7 @@ impl Explanation {
         self
     }
 
-    /// The lines of the log: title, cause, cure, code, and where that code is described.
+    /// Returns the lines of the log: title, cause, cure, code, and the page that describes the code.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = wrapped(&format!("{}: {}", self.heading(), self.title));
@@ -132,7 +132,7 @@ impl Explanation {
             }
         }
         if self.fault == Fault::Upstream && self.activity == Activity::Build {
-            lines.push("The next build starts from the same cache as this one.".to_owned());
+            lines.push("The build cache was not changed.".to_owned());
         }
         lines.push(String::new());
         lines.push(format!("Error code: {}", self.code));
@@ -144,10 +144,10 @@ impl Explanation {
     }
 }
 
-/// Characters of a word that are shown; there are files of megabytes that are one.
+/// The longest word that is shown in full. Some files of several megabytes are a single word.
 const LONGEST_WORD: usize = 1000;
 
-/// A paragraph in lines of at most [`WIDTH`] columns; a word that is longer has a line of its own.
+/// Wraps a paragraph at [`WIDTH`] columns. A longer word gets its own line.
 fn wrapped(paragraph: &str) -> Vec<String> {
     if paragraph.starts_with("  ") {
         return vec![paragraph.to_owned()];
@@ -169,14 +169,14 @@ fn wrapped(paragraph: &str) -> Vec<String> {
     lines
 }
 
-/// What an error means, in the words of a build on Heroku.
+/// Explains an error in the words of a build on Heroku.
 #[must_use]
 pub fn explain(error: &Error) -> Explanation {
     Wording::default().explain(error)
 }
 
 impl Wording {
-    /// What an error means.
+    /// Explains an error.
     #[must_use]
     pub fn explain(&self, error: &Error) -> Explanation {
         Explanation {
@@ -194,15 +194,15 @@ fn explained(error: &Error, words: &Wording) -> Explanation {
         Error::Target(error) => asked::target(error, words),
         Error::Architecture(name) => Explanation::machine(
             "architecture-not-supported",
-            format!("nothing is published for the architecture {name}"),
+            format!("the architecture {name} is not supported"),
         )
-        .because("Erlang and Node.js are built for amd64 (x86_64) and arm64 (aarch64).")
-        .so("Build on a machine of one of the two."),
+        .because("Erlang and Node.js are only built for amd64 (x86_64) and arm64 (aarch64).")
+        .so("Build on a machine with one of these architectures."),
         Error::EnvDir { path, source } => {
             let vars = words.config_vars();
-            Explanation::machine("config-vars-unreadable", format!("the {vars} cannot be read"))
+            Explanation::machine("config-vars-unreadable", format!("could not read the {vars}"))
                 .because(format!("{}: {source}", path.display()))
-                .so(format!("The platform makes that folder (ENV_DIR), one file for each {}. The user that builds must be able to read it.", words.config_var()))
+                .so(format!("Make that directory readable for the build user. The platform creates it (ENV_DIR), with one file per {}.", words.config_var()))
         }
         Error::ConfigFile {
             file,
@@ -256,15 +256,15 @@ fn explained(error: &Error, words: &Wording) -> Explanation {
 }
 
 fn cancelled() -> Explanation {
-    Explanation::machine("cancelled", "it was stopped before it was done")
-        .because("A signal ended it: from the platform, from a time limit, or from the keyboard.")
-        .so("Start it again. What the cache holds is whole.")
+    Explanation::machine("cancelled", "it was interrupted")
+        .because("A signal stopped it: from the platform, from a time limit, or from the keyboard.")
+        .so("Start it again. The build cache is intact.")
 }
 
 fn file_system(what_happened: String) -> Explanation {
-    Explanation::machine("file-system", "a file cannot be read or written")
+    Explanation::machine("file-system", "could not read or write a file")
         .because(what_happened)
-        .so("Look whether the disk is full, and whether the user that builds owns that folder.")
+        .so("Check that the disk isn't full, and that the build user owns that directory.")
 }
 
 /// `25, 26 and 27`.
@@ -276,7 +276,7 @@ fn list(items: &[String]) -> String {
     }
 }
 
-/// Text of a tool, each line as it is.
+/// Returns the lines of a tool's text, indented.
 fn quoted(text: &str) -> impl Iterator<Item = String> {
     text.lines()
         .filter(|line| !line.trim().is_empty())

@@ -1,4 +1,4 @@
-//! Upstream's lists as they were last read: what a build goes by while upstream is down.
+//! Cached copies of upstream's lists, which a build uses while upstream is down.
 
 use crate::error::Error;
 use crate::json;
@@ -9,20 +9,20 @@ use toolchain::ToolchainError;
 use toolchain::lists::ListText;
 use versions::lifecycle::Date;
 
-/// The note that a list is kept in.
+/// The cache entry of a list.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
-    /// Where it was read, without credentials: another host's list is not taken for it.
+    /// Its URL, without credentials. A copy is only used for the same URL.
     url: String,
     /// Seconds since 1970.
     read_at: u64,
     text: String,
-    /// Its signature was checked when it was read.
+    /// Whether its signature was checked when it was read.
     #[serde(default)]
     signed: bool,
 }
 
-/// A list to go by.
+/// A list to use.
 #[derive(Debug)]
 pub(crate) struct List {
     pub(crate) text: String,
@@ -31,19 +31,19 @@ pub(crate) struct List {
     /// Seconds since 1970.
     pub(crate) read_at: u64,
     pub(crate) signed: bool,
-    /// Why it is not the current one, and when it was read.
+    /// A warning with the reason why it is not the current one, and when it was read.
     pub(crate) outdated: Option<Outdated>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Outdated {
     pub(crate) warning: String,
-    /// What became of the current one.
+    /// The result of fetching the current one.
     pub(crate) error: ToolchainError,
 }
 
-/// The list that was fetched, which is kept as note `name`; where that failed, the one that was
-/// kept, if it came from the same address.
+/// Returns the fetched list, and caches it as `name`. If fetching failed, returns the cached copy from the
+/// same URL.
 pub(crate) fn or_kept(
     store: Option<&dyn Store>,
     name: &str,
@@ -79,10 +79,7 @@ pub(crate) fn or_kept(
         None => Err(error.into()),
         Some(kept) => Ok(List {
             outdated: Some(Outdated {
-                warning: format!(
-                    "{error}; going by the one that was read on {}",
-                    time(kept.read_at)
-                ),
+                warning: format!("{error}; using the copy read on {}", time(kept.read_at)),
                 error,
             }),
             text: kept.text,
@@ -93,8 +90,7 @@ pub(crate) fn or_kept(
     }
 }
 
-/// A list that has not changed is written again once a day: what is kept of an unchanged build is
-/// then the same.
+/// An unchanged list is only written once a day, so that unchanged builds keep the same cache.
 fn is_kept(store: &dyn Store, name: &str, list: &Kept) -> bool {
     const A_DAY: u64 = 24 * 3600;
     store
@@ -155,7 +151,7 @@ mod tests {
         let kept = or_kept(store, "list.json", list(URL, Err(empty()))).unwrap();
         assert_eq!(kept.text, "second");
         let warning = kept.outdated.unwrap().warning;
-        let said = "the list of OTP builds at https://builds.example/builds.txt is empty; going by the one that was read on 2";
+        let said = "the list of OTP builds at https://builds.example/builds.txt is empty; using the copy read on 2";
         assert!(warning.starts_with(said), "{warning}");
         assert!(warning.ends_with(" UTC"), "{warning}");
         let other = list("https://mirror.example/builds.txt", Err(empty()));

@@ -1,5 +1,5 @@
-//! Upstream's lists for a plan: the current ones where they can be had, else those that an earlier
-//! build read. OTP is published in two places, and the second is asked where the first does not do.
+//! Upstream's lists for a plan: the current ones if available, or else those that an earlier build read.
+//! OTP has two sources, and the second is only used if the first one is not enough.
 
 use crate::error::{Error, LookedInto};
 use crate::kept_lists::{List, or_kept};
@@ -13,33 +13,33 @@ use versions::node::NodeIndex;
 use versions::otp::{OtpListing, Publisher};
 use versions::{Target, Tool};
 
-/// The note that the list of the other place is kept as.
+/// The name of the cached list of the other source.
 const OTHER: &str = "list-erlang-other.json";
 
-/// The lists to plan with, and what became of each.
+/// The lists to plan with, and the result of fetching each.
 pub(crate) struct UpstreamLists {
     lists: Lists,
-    /// Where each was read, and when.
+    /// The URL of each, and when it was read.
     read: Vec<(Tool, String, u64)>,
-    /// What became of upstream's current list, where it is not that which is gone by.
+    /// The error of upstream's current list, if another one is used.
     missing: Vec<(Tool, ToolchainError)>,
     other: Other,
-    /// Addresses of lists of OTP without a release, and the branches that they have.
+    /// URLs of lists of OTP without a release, and the branches they contain.
     only_branches: Vec<(String, String)>,
-    /// What a user should know of these lists.
+    /// Warnings about these lists.
     warnings: Vec<String>,
 }
 
-/// The list of the other place that publishes OTP.
+/// The list of the other source of OTP.
 enum Other {
     NotAsked,
-    /// Where, and when.
+    /// Its URL, and when it was read.
     Read(String, u64),
     Failed(String, ToolchainError),
 }
 
 impl UpstreamLists {
-    /// Fetches the lists side by side; Node's only where the app needs Node.
+    /// Fetches the lists in parallel; Node's only if the app needs Node.
     pub(crate) fn fetch(request: &Request<'_>, target: &Target, node: bool) -> Result<Self, Error> {
         let (client, observer) = (request.client, request.observer);
         let texts = lists::fetch(client, request.hosts, target, node, observer);
@@ -59,7 +59,7 @@ impl UpstreamLists {
         let elixir = all.settle(request, Tool::Elixir, texts.elixir);
         all.lists.otp = match otp {
             Ok(text) => OtpListing::parse(&text),
-            // Where Elixir's list is not to be had either, one of OTP helps nobody.
+            // Without a list of Elixir, a list of OTP is of no use.
             Err(Error::Toolchain(error)) if elixir.is_ok() && error.is_of_upstream() => {
                 all.only_other(request, target, error)?
             }
@@ -94,7 +94,7 @@ impl UpstreamLists {
         Ok(list.text)
     }
 
-    /// The list of the other place, where there is one to ask. That it cannot be had ends nothing.
+    /// Returns the list of the other source, if there is one. A failure is no error.
     fn ask_other(
         &mut self,
         request: &Request<'_>,
@@ -129,7 +129,7 @@ impl UpstreamLists {
         }
     }
 
-    /// The list of the other place, where there is none of the first, not even an old one.
+    /// Returns the list of the other source, if there is not even a cached one of the first.
     fn only_other(
         &mut self,
         request: &Request<'_>,
@@ -139,7 +139,7 @@ impl UpstreamLists {
         let list = self.ask_other(request, target)?;
         match (list, std::mem::replace(&mut self.other, Other::NotAsked)) {
             (Some(list), Other::Read(url, read_at)) => {
-                self.warnings.push(format!("{first}; going by {url}"));
+                self.warnings.push(format!("{first}; using {url}"));
                 self.missing.push((Tool::Erlang, first));
                 self.other = Other::Read(url, read_at);
                 Ok(list)
@@ -149,7 +149,7 @@ impl UpstreamLists {
         }
     }
 
-    /// Plans with these lists, and with that of the other place where they leave something open.
+    /// Plans with these lists, and with that of the other source if they are not sufficient.
     pub(crate) fn plan(
         mut self,
         request: &Request<'_>,
@@ -183,19 +183,20 @@ impl UpstreamLists {
                 if plan.erlang.build.publisher == Publisher::Erlef =>
             {
                 self.warnings.push(format!(
-                    "Erlang/OTP {} is not in {first}; it is taken from {url}",
+                    "Erlang/OTP {} is not in {first}; using {url}",
                     plan.erlang.version
                 ));
             }
             (Other::Failed(_, error), _) => {
-                self.warnings.push(format!("{error}; going on without it"));
+                self.warnings
+                    .push(format!("{error}; continuing without it"));
             }
             _ => {}
         }
     }
 
-    /// A list from before may lack what the current one has: then it is the list that is missing,
-    /// and nothing is wrong with what was asked for.
+    /// A cached list may lack versions of the current one: then the missing list is the error, and not the
+    /// request.
     fn blame(self, error: PlanError) -> Error {
         let concerned: &[Tool] = match &error {
             PlanError::Version { error, .. } => match error {

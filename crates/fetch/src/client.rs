@@ -217,7 +217,7 @@ impl Client {
                     Format::Zip => unpack_zip(body, published, &mut tree, staging.path())?,
                 };
                 if tree.entries() == 0 {
-                    return Err(Kind::CorruptArchive("it holds no entries".to_owned()).into());
+                    return Err(Kind::CorruptArchive("it contains no entries".to_owned()).into());
                 }
                 // A rename would silently replace an empty directory.
                 vacant(dest)?;

@@ -8,53 +8,53 @@ use crate::checksum::Algorithm;
 #[derive(Debug, thiserror::Error)]
 #[error("{url}: {kind}")]
 pub struct FetchError {
-    /// The address asked for, as [`redact`](crate::redact) leaves it.
+    /// The requested URL, as [`redact`](crate::redact) leaves it.
     pub url: String,
-    /// Where redirects had led, if anywhere else and if the host there answered; redacted too.
+    /// The URL that redirects led to, if any and if the host there answered; redacted too.
     pub redirected_to: Option<String>,
     /// How many attempts were made.
     pub attempts: u32,
-    /// What the last attempt met.
+    /// The error of the last attempt.
     pub kind: Kind,
 }
 
 impl FetchError {
-    /// Whose trouble this is.
+    /// Returns who has to act.
     #[must_use]
     pub fn class(&self) -> Class {
         self.kind.class()
     }
 }
 
-/// What went wrong.
+/// The reason for a failed transfer.
 #[derive(Debug, thiserror::Error)]
 pub enum Kind {
-    /// An answer other than 200.
+    /// A status other than 200.
     #[error("HTTP status {0}")]
     Status(u16),
     /// The host's name could not be looked up.
     #[error("host name lookup failed: {0}")]
     Dns(String),
-    /// No connection, or it broke before an answer came. Names the proxy's answer where a proxy
-    /// refused.
+    /// No connection, or one that broke before a response arrived. If a proxy refused, the text has the
+    /// proxy's response.
     #[error("connection failed: {0}")]
     Connect(String),
     /// The TLS handshake failed: certificate, name, protocol.
     #[error("TLS failed: {0}")]
     Tls(String),
-    /// Nothing happened for longer than the settings allow.
+    /// No progress for longer than the settings allow.
     #[error("timed out after {seconds} s while {phase}")]
     Timeout { phase: Phase, seconds: f64 },
     /// The body ended early.
-    #[error("body ended after {received} bytes{}", of_expected(*.expected))]
+    #[error("response ended after {received}{} bytes", of_expected(*.expected))]
     Truncated {
         received: u64,
-        /// What the host had announced, if it had; without it the end was found missing by the
-        /// archive format.
+        /// The length that the host announced, if it did. Otherwise the archive format showed that the end
+        /// is missing.
         expected: Option<u64>,
     },
-    /// The answer is not HTTP, or breaks its rules.
-    #[error("the answer is not valid HTTP: {0}")]
+    /// The response is not valid HTTP.
+    #[error("invalid HTTP response: {0}")]
     Protocol(String),
     /// More redirects than the settings allow.
     #[error("more than {0} redirects")]
@@ -65,32 +65,32 @@ pub enum Kind {
     /// The address is not an http or https URL.
     #[error("not a valid http or https URL: {0}")]
     BadUrl(String),
-    /// The answer was 200, but its first bytes are not those of the archive format.
-    #[error("not an archive but {looks_like}")]
+    /// The status was 200, but the first bytes are not those of the archive format.
+    #[error("expected an archive, got {looks_like}")]
     NotAnArchive { looks_like: LooksLike },
-    /// It begins like an archive and then breaks the format.
+    /// It starts like an archive, but is malformed.
     #[error("corrupt archive: {0}")]
     CorruptArchive(String),
-    /// An entry that would reach outside the destination, or is nothing a toolchain needs.
+    /// An entry that points outside the destination, or that no toolchain needs.
     #[error("unsafe archive entry {entry}: {why}")]
     UnsafeEntry { entry: String, why: &'static str },
-    /// Not the bytes that were published. Both sums in lower-case hex.
-    #[error("{algorithm} is {actual}, published is {expected}")]
+    /// The checksum is not the published one. Both are in lower-case hex.
+    #[error("{algorithm} is {actual}, expected {expected}")]
     ChecksumMismatch {
         expected: String,
         actual: String,
         algorithm: Algorithm,
     },
-    /// A page, as proxies and sign-in forms send it, where a list was asked for.
-    #[error("not a list but an HTML page")]
+    /// An HTML page, such as that of a proxy or a login form, instead of a list.
+    #[error("expected a list, got an HTML page")]
     Page,
-    /// A text that is not UTF-8.
+    /// Text that is not UTF-8.
     #[error("text is not UTF-8")]
     NotText,
-    /// A text longer than the caller allows.
+    /// Text longer than the caller allows.
     #[error("larger than {limit} bytes")]
     TooLarge { limit: u64 },
-    /// The file system said no.
+    /// An error of the file system.
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
     /// [`Settings::cancel`](crate::Settings::cancel) was set.
@@ -102,29 +102,28 @@ fn of_expected(expected: Option<u64>) -> String {
     expected.map_or_else(String::new, |bytes| format!(" of {bytes}"))
 }
 
-/// Whose trouble a failure is; what a message to a person branches on first.
+/// Who has to act on a failure. Messages branch on this first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// The host cannot be reached: name, connection, TLS, silence.
+    /// The host is unreachable: no name, connection, TLS or response.
     Unreachable,
-    /// The host was reached and fails: 5xx and other statuses, broken HTTP, bodies cut short,
-    /// redirects that lead nowhere.
+    /// The host failed: 5xx and other statuses, invalid HTTP, truncated bodies, redirect loops.
     Failing,
-    /// The host has no such thing: 404, 410.
+    /// The host doesn't have it: 404, 410.
     Missing,
-    /// The host does not let us: 401, 403, 407.
+    /// The host denied access: 401, 403, 407.
     Refused,
-    /// Bytes came and are not what they should be.
+    /// The content is not the expected one.
     Integrity,
-    /// The address itself is no http(s) URL.
+    /// The address is not an http(s) URL.
     Address,
-    /// This machine: its file system.
+    /// The file system of this machine.
     Local,
-    /// The caller stopped it.
+    /// The caller cancelled it.
     Cancelled,
 }
 
-/// How often a failure may be tried again.
+/// How often to retry after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retry {
     Always,
@@ -184,14 +183,14 @@ impl Kind {
     }
 }
 
-/// What was being waited for when time ran out.
+/// The phase in which a transfer timed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Name lookup, TCP, proxy and TLS together.
     Connect,
-    /// The request was sent, the head of the answer was awaited.
+    /// Waiting for the head of the response.
     Response,
-    /// The body had begun and fell silent.
+    /// Waiting for more of the body.
     Body,
 }
 
@@ -199,18 +198,18 @@ impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Phase::Connect => "connecting",
-            Phase::Response => "waiting for an answer",
-            Phase::Body => "waiting for the rest of the body",
+            Phase::Response => "waiting for a response",
+            Phase::Body => "waiting for the rest of the response",
         })
     }
 }
 
-/// What the first bytes of something that is not an archive look like.
+/// The content that the first bytes of an invalid archive suggest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LooksLike {
     Empty,
     Html,
-    /// As object stores write their errors.
+    /// The error format of object stores.
     Xml,
     Text,
     Other,
@@ -248,11 +247,11 @@ impl LooksLike {
 impl fmt::Display for LooksLike {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            LooksLike::Empty => "empty",
+            LooksLike::Empty => "an empty response",
             LooksLike::Html => "an HTML page",
             LooksLike::Xml => "an XML document",
             LooksLike::Text => "plain text",
-            LooksLike::Other => "something else",
+            LooksLike::Other => "unknown data",
         })
     }
 }
@@ -314,7 +313,7 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "https://host/a.tar.gz: body ended after 10 bytes of 20"
+            "https://host/a.tar.gz: response ended after 10 of 20 bytes"
         );
         let kind = Kind::Timeout {
             phase: Phase::Body,
@@ -322,7 +321,7 @@ mod tests {
         };
         assert_eq!(
             kind.to_string(),
-            "timed out after 30 s while waiting for the rest of the body"
+            "timed out after 30 s while waiting for the rest of the response"
         );
     }
 }

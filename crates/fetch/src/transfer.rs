@@ -318,7 +318,7 @@ fn explain(error: ureq::Error, phase: Phase, is_https: bool, settings: &Settings
         Error::TooManyRedirects => Kind::TooManyRedirects(settings.redirects),
         Error::RequireHttpsOnly(_) => Kind::InsecureRedirect,
         // These may quote the address, with what must not be shown.
-        Error::BadUri(_) | Error::Http(_) => Kind::BadUrl("it cannot be parsed".to_owned()),
+        Error::BadUri(_) | Error::Http(_) => Kind::BadUrl("it is malformed".to_owned()),
         Error::Protocol(error) => Kind::Protocol(error.to_string()),
         Error::LargeResponseHeader(size, limit) => {
             Kind::Protocol(format!("{size} bytes of header are more than {limit}"))

@@ -283,7 +283,7 @@ impl Tree {
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Refusal::entry(
                 name,
-                "its path goes through a file or a link",
+                "its path passes through a file or a link",
             )),
             Err(source) => Err(Refusal::local(&full, source)),
         }
@@ -319,7 +319,7 @@ pub(crate) fn finish_file(file: &File, mode: u32, modified: Option<SystemTime>) 
 /// The entry's name as a path below the tree, its first `strip` components gone.
 fn relative(name: &[u8], strip: usize) -> Result<Option<PathBuf>, &'static str> {
     if name.contains(&0) {
-        return Err("its name holds a NUL byte");
+        return Err("its name contains a NUL byte");
     }
     if name.len() > LONGEST_NAME {
         return Err("its name is longer than 2048 bytes");
@@ -329,7 +329,7 @@ fn relative(name: &[u8], strip: usize) -> Result<Option<PathBuf>, &'static str> 
     for component in Path::new(OsStr::from_bytes(name)).components() {
         match component {
             Component::RootDir | Component::Prefix(_) => return Err("its path is absolute"),
-            Component::ParentDir => return Err("its path holds `..`"),
+            Component::ParentDir => return Err("its path contains `..`"),
             Component::CurDir => {}
             Component::Normal(part) if part.len() > LONGEST_PART => {
                 return Err("a part of its name is longer than 255 bytes");

@@ -53,7 +53,7 @@ fn unpack_entry(
 ) -> Result<(), Refusal> {
     let mode = entry.header().mode().map_err(Refusal::Unreadable)?;
     if is_sparse_by_pax(entry).map_err(Refusal::Unreadable)? {
-        return Err(Refusal::entry(name, "it is a sparse file as pax has it"));
+        return Err(Refusal::entry(name, "it is a pax sparse file"));
     }
     match entry.header().entry_type() {
         // Before ustar a directory was a file whose name ends with a slash.

@@ -1,5 +1,5 @@
-//! `bin/test BUILD_DIR ENV_DIR`: runs the tests of an app that `bin/test-compile` has built, where
-//! it stands now.
+//! `bin/test BUILD_DIR ENV_DIR`: runs the tests of an app that `bin/test-compile` built, in its
+//! current directory.
 
 use build::command::Env;
 use build::environment::{default, prepend_path, read_env_dir};
@@ -12,23 +12,23 @@ use std::path::Path;
 use std::process::Command;
 use thiserror::Error;
 
-/// The arguments of `mix test`: a key of the config file, and a variable that wins over it.
+/// The arguments of `mix test`: a key of the config file, and a config var that takes precedence.
 const TEST_ARGS: &str = "test_args";
 
-/// Why no test has run.
+/// The reason why no test ran.
 #[derive(Debug, Error)]
 pub enum TestError {
-    #[error("{0}/{path} is not there: bin/test-compile has not built this app.", path = record::PATH)]
+    #[error("{0}/{path} is missing: bin/test-compile has not built this app.", path = record::PATH)]
     NotBuilt(String),
-    #[error("The config vars in {0} cannot be read: {1}")]
+    #[error("Could not read the config vars in {0}: {1}")]
     EnvDir(String, io::Error),
-    #[error("test_args cannot be read as shell words: a quote is not closed.")]
+    #[error("Could not split test_args into shell words: a quote is not closed.")]
     Args,
-    #[error("mix cannot be started: {0}")]
+    #[error("Could not start mix: {0}")]
     Start(io::Error),
 }
 
-/// Becomes `mix test`, whose exit status is then ours; returns only what kept it from that.
+/// Replaces this process with `mix test`. Only returns if that fails.
 #[must_use]
 pub fn test(build_dir: &Path, env_dir: &Path, process_env: &Env) -> TestError {
     let mut command = match command(build_dir, env_dir, process_env) {
@@ -43,7 +43,7 @@ fn command(build_dir: &Path, env_dir: &Path, process_env: &Env) -> Result<Comman
         .ok_or_else(|| TestError::NotBuilt(build_dir.display().to_string()))?;
     let args = args(&record, env_dir, process_env)?;
     let mut env = process_env.clone();
-    // The platform has sourced the profile; where it has not, the tests run all the same.
+    // The platform usually sources the profile; the tests also run without it.
     let places = Places::of_a_slug();
     let bins = [&places.elixir, &places.erlang].map(|place| build_dir.join(place).join("bin"));
     prepend_path(&mut env, &bins);
@@ -67,7 +67,7 @@ fn command(build_dir: &Path, env_dir: &Path, process_env: &Env) -> Result<Comman
     Ok(command)
 }
 
-/// Split like a shell does it, quotes included, but nothing is expanded.
+/// Splits like a shell, with quotes but without expansions.
 fn args(record: &Record, env_dir: &Path, process_env: &Env) -> Result<Vec<String>, TestError> {
     let set = match process_env.get(OsStr::new(TEST_ARGS)) {
         Some(args) => Some(args.clone()),
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(args(&Env::new()), ["--seed", "0"]);
         let env = Env::from([("test_args".into(), "--cover".into())]);
         assert_eq!(args(&env), ["--cover"]);
-        // Set to nothing: no arguments, whatever the file says.
+        // An empty variable means no arguments, whatever the file sets.
         assert_eq!(args(&Env::from([("test_args".into(), "".into())])), [""; 0]);
     }
 
@@ -127,9 +127,7 @@ mod tests {
             panic!("there is no record");
         };
         assert!(
-            error
-                .to_string()
-                .contains(".mixpack/build.json is not there"),
+            error.to_string().contains(".mixpack/build.json is missing"),
             "{error}"
         );
     }

@@ -1,6 +1,6 @@
-//! What `--help` says: of all commands, and of each.
+//! The texts of `--help`, for all commands and for each command.
 
-/// A command, and its help. The first line says what it is, the second how it is called.
+/// A command and its help. The first line has its purpose, the second its usage.
 struct Help {
     command: &'static str,
     text: &'static str,
@@ -13,11 +13,11 @@ const COMMANDS: [Help; 10] = [
 mixpack plan: show what would be built, and why
 usage: mixpack plan [--json] DIR
 
-  DIR       the top of the app's repository
-  --json    one JSON document, for scripts
+  DIR       the root of the app's repository
+  --json    print a JSON document, for scripts
 
-Reads the app's files, the variables of the shell and upstream's lists. Changes nothing.
-STACK names the stack; without it the plan is for this machine.
+Reads the app's files, the shell's environment variables and upstream's lists. Changes
+nothing. Set STACK to plan for that stack; by default, the plan is for this machine.
 
 Example:
   STACK=heroku-24 mixpack plan .
@@ -26,16 +26,16 @@ Example:
     Help {
         command: "build",
         text: "\
-mixpack build: build an app like Heroku does, on this machine
+mixpack build: build an app on this machine, as Heroku does
 usage: mixpack build [--timeline FILE] DIR
        mixpack build LAYERS_DIR PLATFORM_DIR PLAN
 
-  DIR                the top of the app's repository; it is copied and not changed
-  --timeline FILE    write a picture of the build as an SVG file
+  DIR                the root of the app's repository; it is copied, not changed
+  --timeline FILE    write a timeline of the build as an SVG file
 
-The slug and the cache are in the folder that the last lines name, in the user's cache
-directory. Config vars are files in the folder `env` beside them.
-With three arguments it is what the lifecycle of a Cloud Native platform calls.
+The slug and the build cache are stored in your cache directory; the last lines of the
+output show the path. Config vars are files in the directory `env` next to them.
+The form with three arguments is for Cloud Native platforms, whose lifecycle calls it.
 
 Example:
   mixpack build --timeline build.svg .
@@ -44,15 +44,15 @@ Example:
     Help {
         command: "run",
         text: "\
-mixpack run: start a process of an app that `mixpack build` has built
+mixpack run: start a process of an app that `mixpack build` built
 usage: mixpack run DIR [TYPE]
 
-  DIR     the same as for `mixpack build`
-  TYPE    a process type of the Procfile, or of those that the build named; web if left out
+  DIR     the same directory as for `mixpack build`
+  TYPE    a process type of the Procfile, or a default one of the build (default: web)
 
-The process has the variables of the shell, and those of the file `.env` in DIR that the
-shell has not set: one KEY=VALUE a line. It listens on PORT, or on 4000. It takes the place
-of mixpack, so signals reach it.
+The process gets the shell's environment variables, and those of the file `.env` in DIR,
+which has a KEY=VALUE per line; the shell's take precedence. It listens on PORT (default:
+4000). It replaces the mixpack process, so it receives signals.
 
 Example:
   PORT=5000 mixpack run . web
@@ -61,25 +61,26 @@ Example:
     Help {
         command: "completions",
         text: "\
-mixpack completions: print what makes a shell complete the commands of mixpack
+mixpack completions: print a shell completion script
 usage: mixpack completions bash|zsh|fish
 
 Examples:
   source <(mixpack completions bash)
-  mixpack completions zsh > ~/.zfunc/_mixpack    # a folder of fpath
+  mixpack completions zsh > ~/.zfunc/_mixpack    # a directory in fpath
   mixpack completions fish > ~/.config/fish/completions/mixpack.fish
 ",
     },
     Help {
         command: "detect",
         text: "\
-mixpack detect: say whether an app is one for this buildpack
+mixpack detect: check whether this buildpack can build an app
 usage: mixpack detect BUILD_DIR
        mixpack detect PLATFORM_DIR PLAN
 
   BUILD_DIR    the app
 
-Prints a name and ends with 0, or why not on stderr and ends with 1. Platforms call it.
+Prints a name and exits with 0, or prints the reason on stderr and exits with 1. Called by
+platforms.
 
 Example:
   mixpack detect .
@@ -88,15 +89,15 @@ Example:
     Help {
         command: "compile",
         text: "\
-mixpack compile: build an app in place, as Heroku calls it
+mixpack compile: build an app in place, for Heroku and others
 usage: mixpack compile BUILD_DIR CACHE_DIR ENV_DIR
 
-  BUILD_DIR    the app, changed into the slug
-  CACHE_DIR    what lasts from one build to the next
-  ENV_DIR      config vars: a file's name is the variable's, its content the value
+  BUILD_DIR    the app, which becomes the slug
+  CACHE_DIR    the build cache
+  ENV_DIR      config vars: one file for each, with its name and value
 
-Platforms call it. For an app of your own use `mixpack build`, which leaves it as it is.
-With MIXPACK_TIMELINE=FILE it writes a picture of the build as an SVG file.
+Called by platforms. To build an app yourself, use `mixpack build`, which doesn't change it.
+MIXPACK_TIMELINE=FILE writes a timeline of the build as an SVG file.
 
 Example:
   mixpack compile /tmp/build /tmp/cache /tmp/env
@@ -105,12 +106,12 @@ Example:
     Help {
         command: "release",
         text: "\
-mixpack release: say which processes a slug has
+mixpack release: print the process types of a slug
 usage: mixpack release BUILD_DIR
 
   BUILD_DIR    the slug
 
-Prints YAML. Platforms call it.
+Prints YAML. Called by platforms.
 
 Example:
   mixpack release /tmp/build
@@ -119,12 +120,12 @@ Example:
     Help {
         command: "report",
         text: "\
-mixpack report: tell the facts of the last build
+mixpack report: print facts about the last build
 usage: mixpack report BUILD_DIR CACHE_DIR ENV_DIR
 
-  CACHE_DIR    the cache directory of the build; the other two are not read
+  CACHE_DIR    the build cache; the other two directories are not read
 
-Prints JSON, also of a build that failed. Platforms call it.
+Prints JSON, also after a failed build. Called by platforms.
 
 Example:
   mixpack report /tmp/build /tmp/cache /tmp/env
@@ -133,12 +134,12 @@ Example:
     Help {
         command: "test-compile",
         text: "\
-mixpack test-compile: build an app for its tests, as Heroku CI calls it
+mixpack test-compile: build an app for its tests, for Heroku CI
 usage: mixpack test-compile BUILD_DIR CACHE_DIR ENV_DIR
 
-  BUILD_DIR    the app, changed in place
-  CACHE_DIR    what lasts from one build to the next
-  ENV_DIR      config vars: a file's name is the variable's, its content the value
+  BUILD_DIR    the app, which is changed in place
+  CACHE_DIR    the build cache
+  ENV_DIR      config vars: one file for each, with its name and value
 
 Example:
   mixpack test-compile /tmp/build /tmp/cache /tmp/env
@@ -147,11 +148,11 @@ Example:
     Help {
         command: "test",
         text: "\
-mixpack test: run mix test in an app that `mixpack test-compile` has built
+mixpack test: run mix test in an app that `mixpack test-compile` built
 usage: mixpack test BUILD_DIR ENV_DIR
 
   BUILD_DIR    the app
-  ENV_DIR      config vars: a file's name is the variable's, its content the value
+  ENV_DIR      config vars: one file for each, with its name and value
 
 Example:
   mixpack test /tmp/build /tmp/env
@@ -159,17 +160,17 @@ Example:
     },
 ];
 
-/// Of all commands.
+/// The help for all commands.
 pub(crate) const ALL: &str = "\
 Mixpack builds Elixir and Phoenix apps for Heroku, Dokku, Gigalixir, Cloud Native platforms
 and your own machine.
 
 For people:
   mixpack plan [--json] DIR               show what would be built, and why
-  mixpack build [--timeline FILE] DIR     build the app in DIR like Heroku does, into a slug
-                                          beside the cache
-  mixpack run DIR [TYPE]                  start a process of that slug (web) on $PORT (4000)
-  mixpack completions bash|zsh|fish       print what makes a shell complete these
+  mixpack build [--timeline FILE] DIR     build a slug of the app in DIR, as Heroku does
+  mixpack run DIR [TYPE]                  start a process of that slug (default: web) on
+                                          $PORT (default: 4000)
+  mixpack completions bash|zsh|fish       print a shell completion script
 
 For platforms (the classic buildpack API):
   mixpack detect BUILD_DIR
@@ -179,21 +180,22 @@ For platforms (the classic buildpack API):
   mixpack test-compile BUILD_DIR CACHE_DIR ENV_DIR
   mixpack test BUILD_DIR ENV_DIR
 
-For platforms (the Cloud Native Buildpack API, in the app's folder):
+For platforms (the Cloud Native Buildpack API, in the app's directory):
   mixpack detect PLATFORM_DIR PLAN
   mixpack build LAYERS_DIR PLATFORM_DIR PLAN
 
-  mixpack COMMAND --help                  what a command does, its arguments, an example
-  mixpack --version                       the version, and the digest of its sources
+  mixpack COMMAND --help                  show the purpose of a command, its arguments and an
+                                          example
+  mixpack --version                       show the version and the digest of its sources
 ";
 
-/// Of one command, if there is such a one.
+/// Returns the help for a command, if it exists.
 pub(crate) fn of(command: &str) -> Option<&'static str> {
     let help = COMMANDS.iter().find(|help| help.command == command)?;
     Some(help.text)
 }
 
-/// Every command that there is.
+/// Returns the names of all commands.
 pub(crate) fn commands() -> impl Iterator<Item = &'static str> {
     COMMANDS.iter().map(|help| help.command)
 }
@@ -203,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_command_is_told_with_its_call_and_an_example() {
+    fn every_command_has_usage_and_an_example() {
         for Help { command, text } in &COMMANDS {
             assert!(text.starts_with(&format!("mixpack {command}: ")), "{text}");
             let (_, usage) = text.split_once("\nusage: ").unwrap();

@@ -55,7 +55,7 @@ fn assert_told(mut process: Command, picture: &Path) {
     } = process.output().unwrap();
     let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
     assert_eq!(status.code(), Some(128 + 15), "{said}");
-    let told = "Build failed: it was stopped before it was done";
+    let told = "Build failed: it was interrupted";
     assert!(said.contains(told), "{said}");
     assert!(!said.contains("elixir_buildpack.config"), "{said}");
     let svg = fs::read_to_string(picture).unwrap();

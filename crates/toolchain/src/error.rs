@@ -1,39 +1,38 @@
-//! What can go wrong with lists and tools.
+//! Errors of lists and tools.
 
 use fetch::{Class, FetchError};
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
 
-/// A list or a tool that could not be had.
+/// An error when fetching a list, or when fetching or installing a tool.
 #[derive(Debug, Error)]
 pub enum ToolchainError {
     /// `what` in words: `the list of OTP builds`, `OTP 27.3.4.2`.
     #[error("{what}: {source}")]
     Fetch { what: String, source: FetchError },
-    /// A list that came with status 200 and holds no entry.
+    /// A list that was returned with status 200 and has no entries.
     #[error("{what} at {url} is empty")]
     EmptyList { what: &'static str, url: String },
-    #[error("{what} at {url} cannot be read: {problem}")]
+    #[error("could not read {what} at {url}: {problem}")]
     UnreadableList {
         what: &'static str,
         url: String,
         problem: String,
     },
-    /// A list that was not signed by whom it should be.
-    #[error("{what} at {url} is not what was signed")]
+    /// A list whose signature is invalid.
+    #[error("the signature of {what} at {url} is invalid")]
     NotSigned { what: &'static str, url: String },
-    /// The list of checksums does not name the archive.
-    #[error("{url} has no checksum of {file}")]
+    /// The list of checksums does not contain the archive.
+    #[error("{url} has no checksum for {file}")]
     NoChecksum { url: String, file: String },
-    /// Neither of the two places that publish OTP had it: what became of the first, then of the
-    /// other.
+    /// Neither of the two sources of OTP had it: the error of the first, then that of the other.
     #[error("{first}; {other}")]
     BothPlaces {
         first: Box<ToolchainError>,
         other: OtherPlace,
     },
-    /// No row of the installer list fits this Elixir and OTP.
+    /// No row of the installer list matches this Elixir and OTP.
     #[error("no {package} for Elixir {elixir} and OTP {otp} in {url}")]
     NoInstaller {
         package: &'static str,
@@ -41,13 +40,13 @@ pub enum ToolchainError {
         otp: u32,
         url: String,
     },
-    /// The archive was unpacked and verified, but does not hold what it should.
-    #[error("the archive {url} holds no {missing}")]
+    /// The archive was unpacked and verified, but is incomplete.
+    #[error("the archive {url} does not contain {missing}")]
     UnexpectedArchive { url: String, missing: &'static str },
     /// OTP's own `Install` script failed.
     #[error("OTP's Install script failed: {output}")]
     OtpInstall { status: String, output: String },
-    /// What was built for another system does not start on this one.
+    /// A build for another system does not start on this one.
     #[error("OTP does not start on {system}: {output}")]
     OtpDoesNotStart { system: String, output: String },
     #[error("{}: cannot {doing}: {source}", path.display())]
@@ -58,12 +57,12 @@ pub enum ToolchainError {
     },
 }
 
-/// What became of the other place.
+/// The result of trying the other source.
 #[derive(Debug, Error)]
 pub enum OtherPlace {
     #[error(transparent)]
     Failed(Box<ToolchainError>),
-    /// Its list was read and does not have what is sought.
+    /// Its list was read and does not contain the version.
     #[error("{url} {}", match only_branches {
         Some(branches) => format!("lists only branches ({branches})"),
         None => "does not list it".to_owned(),
@@ -75,8 +74,7 @@ pub enum OtherPlace {
 }
 
 impl ToolchainError {
-    /// Whether this says that something cannot be had from its host now, and not that the build
-    /// was stopped or that something is set wrong.
+    /// Returns whether the host is the cause, rather than an interruption or a wrong setting.
     #[must_use]
     pub fn is_of_upstream(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! Why there can be no plan.
+//! Errors of planning.
 
 use super::Suggestion;
 use crate::origin::{Asked, Origin};
@@ -6,10 +6,10 @@ use crate::package_manager::Manager;
 use thiserror::Error;
 use versions::Tool;
 
-/// Why a version can't be had.
+/// The reason why a version is unavailable.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub enum VersionError {
-    #[error("{tool} version {:?} at {} is not a version: {reason}", asked.value, asked.origin)]
+    #[error("{:?} ({}) is not a valid version of {tool}: {reason}", asked.value, asked.origin)]
     Malformed {
         tool: Tool,
         asked: Asked,
@@ -25,76 +25,76 @@ pub enum VersionError {
         /// The newest first.
         nearest: Vec<String>,
         newest_of_line: Option<String>,
-        /// It's newer than every listed version of its line, or than all where its line has none: it
-        /// may not have been built yet.
+        /// It is newer than every listed version of its series, or than all if none of its series is
+        /// listed, so it may not have been built yet.
         newer_than_listed: bool,
     },
-    #[error("Elixir {elixir} does not go with OTP {otp}")]
+    #[error("Elixir {elixir} does not run on OTP {otp}")]
     NotForThisOtp {
-        /// The version that was found for what was asked, or the branch.
+        /// The version that the request resolved to, or the branch.
         elixir: String,
         elixir_source: Origin,
         otp: String,
         otp_source: Origin,
     },
-    #[error("no OTP built for {target} goes with Elixir {}", asked.value)]
+    #[error("no OTP built for {target} is compatible with Elixir {}", asked.value)]
     NoOtpFor { asked: Asked, target: String },
-    #[error("no Elixir goes with OTP {otp}")]
+    #[error("no Elixir is compatible with OTP {otp}")]
     NoElixirFor {
         asked: Asked,
-        /// The version that was found for what was asked, or the branch.
+        /// The version that the request resolved to, or the branch.
         otp: String,
     },
-    #[error("nothing in the lists for {target} goes together")]
+    #[error("the lists for {target} contain no compatible pair")]
     NothingGoesTogether { target: String },
-    /// What was asked for is not what `mix.exs` allows.
-    #[error("Elixir {elixir} is not {} of {}", requirement.value, requirement.origin)]
+    /// `mix.exs` does not allow the requested version.
+    #[error("Elixir {elixir} does not satisfy {} ({})", requirement.value, requirement.origin)]
     NotWhatMixExsAllows {
-        /// The version that was found for what was asked.
+        /// The version that the request resolved to.
         elixir: String,
         elixir_source: Origin,
         requirement: Asked,
     },
-    /// Nothing was asked for, and nothing that is listed is what `mix.exs` allows.
-    #[error("no Elixir that is listed is {} of {}", requirement.value, requirement.origin)]
+    /// No version was requested, and `mix.exs` allows none that is listed.
+    #[error("no listed Elixir satisfies {} ({})", requirement.value, requirement.origin)]
     NoElixirThatMixExsAllows {
         requirement: Asked,
-        /// The OTP that was asked for, and where.
+        /// The requested OTP and the origin of the request.
         otp: Option<(String, Origin)>,
-        /// The newest that would run.
+        /// The newest that would run otherwise.
         newest: String,
     },
 }
 
-/// Why there can be no plan. All of these are the user's to mend.
+/// The reason why planning failed. The user can fix each of these.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum PlanError {
     #[error("{error}")]
     Version {
         error: VersionError,
-        /// What to ask for instead. None for Node.js, and where no two builds of the lists go together.
+        /// The versions to request instead. `None` for Node.js, and if the lists contain no compatible pair.
         suggestion: Option<Box<Suggestion>>,
     },
-    #[error("no long-term release of Node.js for {arch} is listed")]
+    #[error("no LTS release of Node.js is listed for {arch}")]
     NoNode { arch: String },
-    #[error("two lockfiles in {dir}")]
+    #[error("several lockfiles in {dir}")]
     TwoLockfiles { dir: String, lockfiles: Vec<String> },
-    /// `packageManager` names one package manager, and the lockfile is another's.
-    #[error("packageManager is {}, and there is {lockfile}", asked.value)]
+    /// `packageManager` and the lockfile belong to different package managers.
+    #[error("packageManager is {}, but the lockfile is {lockfile}", asked.value)]
     ManagerContradicted {
         asked: Asked,
         manager: Manager,
         /// Relative to the app.
         lockfile: String,
     },
-    #[error("packageManager {:?} is not understood", asked.value)]
+    #[error("packageManager {:?} is malformed", asked.value)]
     MalformedManager { asked: Asked },
-    /// No package manager that `devEngines` names is known, and one of them is required.
-    #[error("devEngines.packageManager names {}, which is not known", asked.value)]
+    /// `devEngines` requires a package manager, but lists none that is supported.
+    #[error("the package manager {} in devEngines.packageManager is not supported", asked.value)]
     UnknownDevManager { asked: Asked },
-    #[error("{} is no level of slimming", asked.value)]
+    #[error("{} is not a valid slim level", asked.value)]
     NoSuchLevel { asked: Asked, levels: Vec<String> },
-    #[error("{} does not hold a {missing}", asked.value)]
+    #[error("{} does not contain {missing}", asked.value)]
     NoSuchFolder {
         key: &'static str,
         asked: Asked,

@@ -1,4 +1,4 @@
-//! How JavaScript dependencies are installed, and what decides the content of `node_modules`.
+//! The installation of JavaScript dependencies, and the inputs that determine `node_modules`.
 
 use super::PlanError;
 use crate::facts::{JsPackage, LOCKFILES, join};
@@ -8,21 +8,21 @@ use crate::package_manager::{NpmOf, PackageManager};
 use crate::settings::Settings;
 use serde::Serialize;
 
-/// How the JavaScript dependencies of one folder are installed.
+/// The installation of the JavaScript dependencies in one directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Install {
-    /// The folder with `package.json`; of a workspace, its root.
+    /// The directory with `package.json`, or the root of a workspace.
     pub dir: String,
-    /// That folder, and those of a workspace's members: each may get a `node_modules`.
+    /// That directory, and those of a workspace's members: each may get a `node_modules`.
     pub packages: Vec<String>,
     pub manager: PackageManager,
-    /// The lockfile that it keeps to.
+    /// The lockfile that it follows.
     pub lockfile: Option<String>,
-    /// `npm ci`, `yarn install --frozen-lockfile` and their like.
+    /// `npm ci`, `yarn install --frozen-lockfile` or an equivalent.
     pub command: Vec<String>,
     pub why: String,
-    /// Files and folders, relative to the app, that decide what is installed; or why that cannot be
-    /// told, so that it is installed in every build.
+    /// The files and directories, relative to the app, that determine the installed packages; or the
+    /// reason why they are unknown, so that every build installs.
     pub inputs: Result<Vec<String>, String>,
 }
 
@@ -34,17 +34,19 @@ pub(super) fn install(
     let workspace = package.workspace.as_ref();
     let (source, workspace) = (workspace.map_or(package, |w| &w.root), workspace);
     let manager = PackageManager::choose(source, settings, npm)?;
-    // Older ones don't know workspaces.
+    // Older versions don't support workspaces.
     if workspace.is_some() && manager.is_npm_before(7, 0) {
         let alone = JsPackage {
             workspace: None,
             ..package.clone()
         };
         let mut alone = install(&alone, settings, npm)?;
-        alone.why.push_str("; npm knows workspaces since version 7");
+        alone
+            .why
+            .push_str("; npm supports workspaces from version 7 on");
         return Ok(alone);
     }
-    // So old that it reads nothing but `npm-shrinkwrap.json`.
+    // These versions only read `npm-shrinkwrap.json`.
     let is_read = |name: &&String| !(*name == "package-lock.json" && manager.is_npm_before(5, 0));
     let lockfile = source.lockfiles.iter().find(is_read);
     let lockfile = lockfile.map(|name| join(&source.dir, name));
@@ -69,9 +71,9 @@ fn why(
     lockfile: Option<&str>,
 ) -> String {
     let mut why = vec![match (lockfile, source.lockfiles.first()) {
-        (Some(lockfile), _) => format!("{lockfile} is there"),
-        (None, Some(unread)) => format!("{} is not read", join(&source.dir, unread)),
-        (None, None) => "there is no lockfile".to_owned(),
+        (Some(lockfile), _) => format!("found {lockfile}"),
+        (None, Some(unread)) => format!("this npm ignores {}", join(&source.dir, unread)),
+        (None, None) => "no lockfile".to_owned(),
     }];
     if !source.ignored_lockfiles.is_empty() {
         let ignored = source.ignored_lockfiles.join(", ");
@@ -87,7 +89,7 @@ fn why(
     why.join("; ")
 }
 
-/// What decides the content of `node_modules`, beside Node and the package manager.
+/// Returns the inputs that determine `node_modules`, apart from Node and the package manager.
 fn inputs(
     package: &JsPackage,
     workspace: Option<&Workspace>,
@@ -109,17 +111,15 @@ fn inputs(
     ];
     const AT_THE_TOP: [&str; 3] = [".npmrc", ".yarnrc", ".yarnrc.yml"];
     if package.lockfiles.is_empty() {
-        return Err("there is no lockfile".to_owned());
+        return Err("no lockfile".to_owned());
     }
-    // It takes other versions than the locked ones where `package.json` asks for them.
+    // It installs other versions than the locked ones if `package.json` requires them.
     if let Some(npm) = manager.npm.as_ref().filter(|_| manager.is_npm_before(5, 7)) {
-        return Err(format!(
-            "npm {npm} does not keep to a lockfile in every case"
-        ));
+        return Err(format!("npm {npm} does not always follow the lockfile"));
     }
     if let Some(workspace) = workspace.filter(|workspace| workspace.takes_in_deps) {
         let file = &workspace.declared_by;
-        return Err(format!("{file} takes in whatever is in deps"));
+        return Err(format!("{file} includes everything in deps"));
     }
     let members = workspace.map_or(&[][..], |workspace| &workspace.members);
     let none = PackageJson::default();
@@ -139,18 +139,18 @@ fn inputs(
     );
     for (dir, json) in &packages {
         if let Some(script) = json.script_of_installing() {
-            return Err(format!("there is a script `{script}`"));
+            return Err(format!("package.json has a `{script}` script"));
         }
         inputs.extend(BESIDE.map(|name| join(dir, name)));
         for folder in json.folders() {
             let resolved = resolved(dir, folder);
-            inputs.push(resolved.ok_or_else(|| format!("{folder} is outside of the app"))?);
+            inputs.push(resolved.ok_or_else(|| format!("{folder} is outside the app"))?);
         }
     }
     for member in members {
-        // pnpm may have one for each.
+        // pnpm may have a lockfile for each member.
         inputs.extend(LOCKFILES.map(|name| join(&member.dir, name)));
-        // Others get copies of its files, or links to its programs.
+        // Other packages get copies of its files, or links to its programs.
         let is_needed = |name| packages.iter().any(|(_, json)| json.names(name));
         if member.name().is_none_or(is_needed) {
             inputs.push(member.dir.clone());
@@ -161,7 +161,7 @@ fn inputs(
     Ok(inputs)
 }
 
-/// `../deps/phoenix`, seen from `assets`, is `deps/phoenix`; nothing outside of the app is anything.
+/// Resolves `../deps/phoenix` in `assets` to `deps/phoenix`. Paths outside the app are `None`.
 fn resolved(dir: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     if path.starts_with('/') {
@@ -226,16 +226,16 @@ mod tests {
             assert!(known.iter().any(|input| input == path), "{path}");
         }
         for (json, lock, why) in [
-            ("{}", None, "there is no lockfile"),
+            ("{}", None, "no lockfile"),
             (
                 r#"{"scripts": {"postinstall": "patch-package && cp a b"}}"#,
                 lock,
-                "there is a script `postinstall`",
+                "package.json has a `postinstall` script",
             ),
             (
                 r#"{"dependencies": {"x": "file:../../x"}}"#,
                 lock,
-                "../../x is outside of the app",
+                "../../x is outside the app",
             ),
         ] {
             assert_eq!(inputs_of(json, lock), Err(why.to_owned()), "{json}");

@@ -1,4 +1,4 @@
-//! Which Node.js.
+//! The choice of Node.js.
 
 use super::choice::{malformed, newest_of_lines, os};
 use super::{Choice, LastBuild, Lists, PlanError, VersionError, needs_node};
@@ -10,8 +10,8 @@ use versions::Tool;
 use versions::node::{NodeIndex, NodeRequest, NodeVersion};
 use versions::target::{Arch, Target};
 
-/// The one that is there already, else one of upstream's list, where that was asked for; `None`
-/// where the assets need none.
+/// Returns the Node.js that is already installed, or else one from upstream's list, if it was fetched. `None` if
+/// the assets need no Node.js.
 pub(super) fn node(
     facts: &Facts,
     settings: &Settings,
@@ -25,7 +25,7 @@ pub(super) fn node(
     }
     match (&facts.given_node, &lists.node) {
         (Some(given), _) => {
-            let why = "an earlier buildpack installed it".to_owned();
+            let why = "installed by an earlier buildpack".to_owned();
             Ok(Some(node_choice(given, None, Origin::Default(why))))
         }
         (None, Some(index)) => choose_node(wishes, target, index, last).map(Some),
@@ -33,8 +33,8 @@ pub(super) fn node(
     }
 }
 
-/// The npm that runs where this version or range is asked for, or that comes with Node.js. Of a
-/// range, the lists have the npm of each Node.js, which is new enough to tell what it can do.
+/// Returns the npm for the requested version or range, or the npm of Node.js. For a range, the lists have
+/// the npm of each Node.js, which is recent enough to know its features.
 pub(super) fn npm(
     facts: &Facts,
     node: Option<&Choice<NodeVersion>>,

@@ -1,4 +1,4 @@
-//! The namespace of Phoenix' mix tasks.
+//! The namespace of Phoenix's mix tasks.
 
 use crate::facts::{Facts, join};
 use crate::mix_exs::locked_version;
@@ -9,7 +9,7 @@ pub const PHX: &str = "phx";
 /// Up to Phoenix 1.3, deprecated there and removed in 1.4: `mix phoenix.server`.
 pub const PHOENIX: &str = "phoenix";
 
-/// The namespace that the Phoenix in a `mix.lock` has, where it comes from hex.pm.
+/// Returns the namespace of the Phoenix version in a `mix.lock`, if it comes from hex.pm.
 #[must_use]
 pub fn phoenix_ex_of(lock: &str) -> Option<&'static str> {
     of_version(&locked_version(lock, "phoenix")?)
@@ -23,8 +23,8 @@ fn of_version(version: &str) -> Option<&'static str> {
     Some(if before_1_3 { PHOENIX } else { PHX })
 }
 
-/// The namespace, and a warning where `phoenix_ex` asks for another one. `phoenix` was the static
-/// buildpack's default for years, and many config files still have it: the locked version decides.
+/// Returns the namespace, and a warning if `phoenix_ex` sets another one. `phoenix` was the static buildpack's
+/// default for years, and many config files still set it, so the locked version decides.
 pub(super) fn phoenix_ex(facts: &Facts, settings: &Settings) -> (String, Option<String>) {
     let asked = settings.phoenix_ex.as_ref();
     let known = |name: &&str| [PHX, PHOENIX].contains(name);
@@ -41,7 +41,7 @@ pub(super) fn phoenix_ex(facts: &Facts, settings: &Settings) -> (String, Option<
             _ => format!("the mix tasks of Phoenix are named {PHX}.* or {PHOENIX}.*"),
         };
         format!(
-            "{}: ignoring phoenix_ex={}, since {why}; remove it",
+            "{}: ignoring phoenix_ex={}, because {why}; remove it",
             asked.origin, asked.value
         )
     });

@@ -1,4 +1,4 @@
-//! What the slug holds: a release or the project, and how much is left out.
+//! The contents of the slug: a release or the project, and the files to leave out.
 
 use super::PlanError;
 use crate::facts::{Facts, join};
@@ -6,16 +6,16 @@ use crate::origin::Asked;
 use crate::settings::{RELEASE, Settings};
 use serde::Serialize;
 
-/// How much is left out of the slug.
+/// The files to leave out of the slug.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Slim {
     /// Nothing.
     None,
-    /// What no dyno can use.
+    /// Files that no dyno can use.
     #[default]
     Standard,
-    /// Node.js too, and everything but the release where one is built and nothing else is called.
+    /// Node.js too, and everything but the release if one is built and nothing else is called.
     Full,
 }
 
@@ -41,7 +41,7 @@ impl Slim {
     }
 }
 
-/// How much is left out: what prefers releases does so for small images.
+/// Returns the level. A platform that prefers releases does so for small images.
 pub(super) fn slim(
     settings: &Settings,
     release: bool,
@@ -52,7 +52,7 @@ pub(super) fn slim(
     Slim::of(settings.slim.as_ref(), unasked)
 }
 
-/// Whether a release is built; and why, where the app does not say.
+/// Returns whether to build a release, and the reason if the app does not set it.
 pub(super) fn release(
     facts: &Facts,
     settings: &Settings,
@@ -67,21 +67,21 @@ pub(super) fn release(
     let root = facts.root();
     if let Some(process) = calls_mix {
         let why = format!(
-            "none is built, since the {process} of {} calls mix, iex or elixir",
+            "not built, because {process} in {} calls mix, iex or elixir",
             facts.procfile_path
         );
         return (false, Some(why));
     }
     if root.apps_path.is_some() && root.release.is_none() {
         let path = join(&facts.app_dir.value, "mix.exs");
-        let why = format!("none is built, since {path} of the umbrella defines none");
+        let why = format!("not built, because the umbrella's {path} defines none");
         return (false, Some(why));
     }
-    let why = format!("it is all that the image holds; {RELEASE}=false keeps mix");
+    let why = format!("the image contains only the release; {RELEASE}=false keeps mix");
     (true, Some(why))
 }
 
-/// What is to be said where the slug could have been the release alone.
+/// Warns if the slug could have been only the release.
 pub(super) fn more_than_the_release(
     release: bool,
     slim: Slim,
@@ -89,6 +89,6 @@ pub(super) fn more_than_the_release(
 ) -> Option<String> {
     let process = calls_mix.filter(|_| release && slim == Slim::Full)?;
     Some(format!(
-        "the Procfile's {process} calls mix, iex or elixir: the slug holds more than the release"
+        "the Procfile's {process} calls mix, iex or elixir, so the slug contains more than the release"
     ))
 }

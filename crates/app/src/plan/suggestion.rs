@@ -1,4 +1,4 @@
-//! The versions to ask for instead of those that can't be had, as lines of the files that ask.
+//! The versions to request instead of unavailable ones, as lines of the files that request them.
 
 use super::erlang_and_elixir::{name, otp_name};
 use super::{LastBuild, Lists};
@@ -17,14 +17,14 @@ use versions::{ElixirRequest, ElixirRequirement, OtpRequest, ParseError, nearest
 pub struct Suggestion {
     /// `1.18.4`, or a branch.
     pub elixir: String,
-    /// What `elixir:` of a `mix.exs` can say to allow it: `~> 1.18`.
+    /// A value of `elixir:` in `mix.exs` that allows it: `~> 1.18`.
     pub requirement: String,
-    /// Where to write the two. Empty where the app asks for neither.
+    /// The places to write the two to. Empty if the app requests neither.
     pub edits: Vec<Edit>,
-    /// Why it's this pair, in a sentence without an end.
+    /// The reason for this pair, as a sentence without a full stop.
     pub why: String,
-    /// `elixir:` of each `mix.exs` that doesn't allow this Elixir. Empty, unless they allow none that
-    /// can be had.
+    /// `elixir:` of each `mix.exs` that doesn't allow this Elixir. Empty unless they allow no available
+    /// version.
     pub conflicts: Vec<Asked>,
     /// The same of locked packages, of which mix only warns: name and version, requirement.
     pub conflicting_packages: Vec<(String, String)>,
@@ -32,11 +32,11 @@ pub struct Suggestion {
     pub oldest_otp: String,
 }
 
-/// A change to a place that asks for a version.
+/// A change to a place that requests a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
     /// Lines to write to a file in place of those with the numbers, which are 1-based. There are no
-    /// numbers where the lines are new, or where bash evaluates the file.
+    /// numbers if the lines are new, or if bash evaluates the file.
     File {
         path: String,
         numbers: Vec<u32>,
@@ -49,8 +49,8 @@ pub enum Edit {
 }
 
 /// Returns the pair that is nearest to the requested one: one that each `mix.exs` and the locked
-/// packages allow, or else one that each `mix.exs` allows, or else any. `None` where no two builds of
-/// the lists go together.
+/// packages allow, or else one that each `mix.exs` allows, or else any. `None` if the lists contain no
+/// compatible pair.
 pub(super) fn suggest(
     wishes: &Wishes,
     facts: &Facts,
@@ -121,7 +121,7 @@ pub(super) fn suggest(
     })
 }
 
-/// The request in a text, or, where it can't be read, in the numbers that it begins with.
+/// Returns the request in a text, or in the numbers it starts with if the text can't be parsed.
 fn readable<R>(text: &str, parse: impl Fn(&str) -> Result<R, ParseError>) -> Option<R> {
     if let Ok(request) = parse(text) {
         return Some(request);
@@ -137,7 +137,7 @@ fn readable<R>(text: &str, parse: impl Fn(&str) -> Result<R, ParseError>) -> Opt
     }
 }
 
-/// `elixir:` of the packages whose version in `mix.lock` is that of the last build, by name and
+/// Returns `elixir:` of the packages with the same version in `mix.lock` as in the last build, by name and
 /// version.
 fn locked_requirements(facts: &Facts, last: &LastBuild) -> Vec<(String, ElixirRequirement)> {
     let packages = facts.locked.iter().filter_map(|locked| match &locked.from {
@@ -160,7 +160,7 @@ fn excludes(requirement: &ElixirRequirement, build: &ElixirBuild) -> bool {
     version.is_some_and(|version| !requirement.matches(version))
 }
 
-/// What excludes the pair that would be nearer.
+/// Returns the requirements that exclude the pair that would be nearer.
 fn bounds(
     wishes: &Wishes,
     locked: &[(String, ElixirRequirement)],
@@ -190,10 +190,12 @@ fn why(
     let and = if bounds.is_empty() { "" } else { " and" };
     match (same_otp, same_elixir) {
         (true, false) => {
-            format!("Elixir {elixir} is the nearest{allowed}{and} that runs on Erlang/OTP {otp}")
+            format!(
+                "Elixir {elixir} is the nearest version{allowed}{and} that runs on Erlang/OTP {otp}"
+            )
         }
         (false, true) => format!(
-            "Erlang/OTP {otp} is the nearest that is built for this stack and runs Elixir {elixir}"
+            "Erlang/OTP {otp} is the nearest version built for this stack that runs Elixir {elixir}"
         ),
         _ => format!(
             "Elixir {elixir} on Erlang/OTP {otp} is the nearest pair{allowed}{and} that is built for this stack"
@@ -201,7 +203,7 @@ fn why(
     }
 }
 
-/// With `-otp-N` where the app pins that.
+/// Returns the version of Elixir, with `-otp-N` if the app pins that.
 fn elixir_text(asked: Option<&Asked>, build: &ElixirBuild) -> String {
     let is_pinned = asked.is_some_and(|asked| asked.value.contains("-otp-"));
     if is_pinned && build.otp.is_some() {
@@ -226,7 +228,7 @@ fn oldest(list: &OtpListing) -> Option<String> {
     Some(oldest.to_string())
 }
 
-/// Each version goes to the place that asks for it, or to the other one's place.
+/// Writes each version to the place that requests it, or else to the place of the other one.
 fn edits(
     (erlang_place, erlang): (Option<&Origin>, &str),
     (elixir_place, elixir): (Option<&Origin>, &str),

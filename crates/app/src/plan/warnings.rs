@@ -1,4 +1,4 @@
-//! What is worth saying of a plan and stops nothing.
+//! Warnings about a plan.
 
 use super::{Assets, Choice};
 use crate::facts::{Facts, path_from};
@@ -8,7 +8,7 @@ use versions::elixir::ElixirBuild;
 use versions::otp::OtpBuild;
 use versions::target::{Basis, Target};
 
-/// What is worth saying of the choices and of the settings.
+/// Returns warnings about the chosen versions and about the settings.
 pub(super) fn warnings_about(
     facts: &Facts,
     settings: &Settings,
@@ -21,20 +21,20 @@ pub(super) fn warnings_about(
     let script = &settings.compile_script;
     if settings.skip_assets.is_none() && script != COMPILE_SCRIPT && facts.asset_script.is_none() {
         warnings.push(format!(
-            "compile={script} names the app's own asset script, and there is no such file in the app"
+            "compile={script} sets the app's asset script, but the app contains no such file"
         ));
     }
     warnings.extend(build_path_outside(facts));
     if target.basis == Basis::NearestCompatible {
         warnings.push(format!(
-            "there are no OTP builds for {}; those for {} are the nearest that run on it",
+            "no OTP is built for {}; using the builds for {}, the nearest that run on it",
             target.stack, target.os
         ));
     }
     warnings
 }
 
-/// A pair that Elixir's documentation doesn't vouch for.
+/// Warns of a pair that Elixir's documentation doesn't list as compatible.
 fn about_the_pair(
     erlang: &Choice<OtpBuild>,
     otp_major: u32,
@@ -44,7 +44,7 @@ fn about_the_pair(
     match compatibility::check(version, otp_major) {
         Compatibility::Supported => None,
         Compatibility::Unknown => Some(format!(
-            "Elixir {version} with OTP {} is newer than what this version of Mixpack knows of; going on",
+            "Elixir {version} or Erlang/OTP {} is newer than this version of Mixpack, so their compatibility is unknown; continuing",
             erlang.version
         )),
         Compatibility::Unsupported {
@@ -54,19 +54,19 @@ fn about_the_pair(
             let supported: Vec<String> = supported.iter().map(u32::to_string).collect();
             let (last, others) = supported.split_last()?;
             let first = first_patch.map_or_else(String::new, |patch| {
-                format!(", and {patch} is the first that supports {otp_major}")
+                format!("; Elixir {patch} is the first that supports {otp_major}")
             });
             Some(format!(
-                "Elixir {version} does not support Erlang/OTP {otp_major}, but upstream publishes it for that, so it is used; \
-                 it supports {} and {last}{first}",
+                "Elixir {version} does not support Erlang/OTP {otp_major}; continuing, since upstream publishes a build for it. \
+                 Supported: {} and {last}{first}",
                 others.join(", ")
             ))
         }
     }
 }
 
-/// An `assets_path` that is not taken, since it has no `package.json`. The folder of the Phoenix app is
-/// the static buildpack's default, and says nothing.
+/// Warns of an `assets_path` that is ignored because it has no `package.json`. The directory of the Phoenix
+/// app is the static buildpack's default, so it gets no warning.
 pub(super) fn assets_path_without_package(
     settings: &Settings,
     assets: &[Assets],
@@ -84,25 +84,25 @@ pub(super) fn assets_path_without_package(
     })
 }
 
-/// An app of an umbrella that is named as the app's folder.
+/// Warns of an umbrella's child that is set as the app's directory.
 fn build_path_outside(facts: &Facts) -> Option<String> {
     let asked = facts.root().build_path.as_ref();
     let asked = asked.filter(|asked| asked.value.starts_with(".."))?;
     Some(format!(
-        "{} has build_path {:?}, outside of the app's folder: nothing of it is kept for the next build. Deploy an app of an umbrella from the top of the umbrella",
+        "{} sets build_path to {:?}, outside the app's directory, so it is not cached for the next build. Deploy an app of an umbrella from the root of the umbrella",
         asked.origin, asked.value
     ))
 }
 
-/// Processes for which mix would compile the app again, where it can't be told from the outside.
+/// Warns of processes that would make mix recompile the app when they start.
 pub(super) fn other_mix_envs(facts: &Facts, mix_env: &str, release: bool) -> Vec<String> {
     let procfile = facts.procfile.iter().filter(|_| !release);
     let others = procfile.flat_map(|procfile| procfile.other_mix_envs(mix_env));
     let path = &facts.procfile_path;
     let warning = |(name, other): (&str, &str)| {
         format!(
-            "{path}: {name} sets MIX_ENV={other}, and the build compiles for {mix_env}: mix compiles everything again \
-             when it starts. The config var MIX_ENV={other} has the build compile for that"
+            "{path}: {name} sets MIX_ENV={other}, but the build compiles for {mix_env}, so mix recompiles everything \
+             when it starts. To compile for {other}, set the config var MIX_ENV={other}"
         )
     };
     others.map(warning).collect()

@@ -296,7 +296,7 @@ fn an_app_in_a_folder_of_the_repository_is_planned_there() {
     );
     let child = child.var("MIXPACK_APP_RELATIVE_PATH", "backend/apps/web");
     let warning = &child.planned().warnings[0];
-    let place = "backend/apps/web/mix.exs:2 has build_path \"../../_build\"";
+    let place = "backend/apps/web/mix.exs:2 sets build_path to \"../../_build\"";
     assert!(warning.starts_with(place), "{warning}");
     let umbrella = child.var("MIXPACK_APP_RELATIVE_PATH", "backend");
     let Err(PlanError::NoSuchFolder { asked, .. }) = umbrella.plan() else {
@@ -351,14 +351,14 @@ fn the_locked_phoenix_decides_its_namespace_and_an_outdated_setting_is_named() {
     assert_eq!(namespace, "phx");
     assert_eq!(
         warning,
-        "phoenix_static_buildpack.config:2: ignoring phoenix_ex=phoenix, since mix.lock has Phoenix 1.6.16, \
+        "phoenix_static_buildpack.config:2: ignoring phoenix_ex=phoenix, because mix.lock has Phoenix 1.6.16, \
          whose mix tasks are named phx.*; remove it"
     );
     let (namespace, warning) = planned("%{}", "phoenix_ex=phonix\n");
     assert_eq!(namespace, "phx");
     assert_eq!(
         warning,
-        "phoenix_static_buildpack.config:1: ignoring phoenix_ex=phonix, since the mix tasks of Phoenix are \
+        "phoenix_static_buildpack.config:1: ignoring phoenix_ex=phonix, because the mix tasks of Phoenix are \
          named phx.* or phoenix.*; remove it"
     );
 }
@@ -402,15 +402,15 @@ fn a_name_that_is_nearly_a_setting_is_told_with_its_line_and_other_variables_are
     assert_eq!(
         warnings,
         [
-            "elixir_buildpack.config:2: elixir_verison is no setting; did you mean elixir_version?",
-            "elixir_buildpack.config:3: hook_post_compiled is no setting; did you mean hook_post_compile?",
-            "elixir_buildpack.config:5: node_version means nothing here; it is a setting of phoenix_static_buildpack.config",
+            "elixir_buildpack.config:2: unknown setting elixir_verison; did you mean elixir_version?",
+            "elixir_buildpack.config:3: unknown setting hook_post_compiled; did you mean hook_post_compile?",
+            "elixir_buildpack.config:5: node_version has no effect here; it is a setting of phoenix_static_buildpack.config",
             // `compiler` is not: `compile` has a value.
-            "phoenix_static_buildpack.config:1: clean_cahce is no setting; did you mean clean_cache?",
-            "phoenix_static_buildpack.config:4: release means nothing here; it is a setting of elixir_buildpack.config",
-            "config var MIXPACK_SLIMM is no setting; did you mean MIXPACK_SLIM?",
-            "config var MIXPACK_CLEAN_BUILDS is no setting; did you mean MIXPACK_CLEAN_BUILD?",
-            "config var node_verson is no setting; did you mean node_version?",
+            "phoenix_static_buildpack.config:1: unknown setting clean_cahce; did you mean clean_cache?",
+            "phoenix_static_buildpack.config:4: release has no effect here; it is a setting of elixir_buildpack.config",
+            "unknown config var MIXPACK_SLIMM; did you mean MIXPACK_SLIM?",
+            "unknown config var MIXPACK_CLEAN_BUILDS; did you mean MIXPACK_CLEAN_BUILD?",
+            "unknown config var node_verson; did you mean node_version?",
         ]
     );
 }

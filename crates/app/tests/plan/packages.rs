@@ -43,7 +43,7 @@ fn of_two_lockfiles_the_static_buildpack_takes_that_of_yarn_or_npm() {
     assert_eq!(install.lockfile.as_deref(), Some("assets/yarn.lock"));
     assert_eq!(
         install.why,
-        "assets/yarn.lock is there; ignoring package-lock.json, pnpm-lock.yaml, as the static buildpack did"
+        "found assets/yarn.lock; ignoring package-lock.json, pnpm-lock.yaml, as the static buildpack did"
     );
     let install = manager(&[PACKAGE, config, npm, pnpm]).unwrap();
     assert_eq!(install.command.join(" "), "npm ci --include=dev");
@@ -91,7 +91,7 @@ fn a_workspace_that_names_the_assets_is_installed_from_its_root() {
     );
     assert_eq!(
         install.why,
-        "package-lock.json is there; package.json declares a workspace"
+        "found package-lock.json; package.json declares a workspace"
     );
     let members = [
         ".",
@@ -132,7 +132,7 @@ fn a_workspace_that_names_the_assets_is_installed_from_its_root() {
             .as_ref()
             .unwrap()
             .inputs,
-        Err("package.json takes in whatever is in deps".to_owned())
+        Err("package.json includes everything in deps".to_owned())
     );
 }
 
@@ -315,13 +315,13 @@ fn every_npm_is_called_as_it_can_be() {
     let old = install("5.6.0", &[lock]);
     assert_eq!(
         old.why,
-        "assets/package-lock.json is there; npm 5.6.0 has no `npm ci`"
+        "found assets/package-lock.json; npm 5.6.0 has no `npm ci`"
     );
     assert!(old.inputs.is_err());
     let older = install("3.10.10", &[lock]);
     assert_eq!(
         older.why,
-        "assets/package-lock.json is not read; npm 3.10.10 has no `npm ci`"
+        "this npm ignores assets/package-lock.json; npm 3.10.10 has no `npm ci`"
     );
     assert_eq!(older.lockfile, None);
     let shrinkwrap = ("assets/npm-shrinkwrap.json", "{}");
@@ -344,7 +344,7 @@ fn every_npm_is_called_as_it_can_be() {
     assert_eq!(alone.dir, "assets");
     assert_eq!(
         alone.why,
-        "there is no lockfile; npm knows workspaces since version 7"
+        "no lockfile; npm supports workspaces from version 7 on"
     );
 }
 

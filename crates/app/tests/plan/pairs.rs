@@ -1,7 +1,7 @@
 //! Which Erlang and which Elixir go together, and what is said where none do.
 
 use super::{Case, ELIXIR_CONFIG, PACKAGE, SHA, case, list};
-use app::plan::{self, PlanError, StepName, VersionError};
+use app::plan::{self, PlanError, VersionError};
 use app::{Asked, Origin};
 use versions::elixir::ElixirListing;
 use versions::node::NodeIndex;
@@ -199,8 +199,8 @@ fn a_published_pair_that_elixir_does_not_support_is_planned_with_a_warning() {
     assert_eq!(
         plan.warnings,
         [
-            "Elixir 1.13.3 does not support Erlang/OTP 25, but upstream publishes it for that, so it is used; \
-          it supports 22, 23 and 24, and 1.13.4 is the first that supports 25"
+            "Elixir 1.13.3 does not support Erlang/OTP 25; continuing, since upstream publishes a build for it. \
+          Supported: 22, 23 and 24; Elixir 1.13.4 is the first that supports 25"
         ]
     );
     // Neither an archive for another OTP nor one without a suffix is such a pair.

@@ -159,8 +159,8 @@ fn what_only_a_developers_machine_has_is_passed_over_with_a_warning() {
         2,
         "no word on a Node that is not needed: {warnings:?}"
     );
-    assert!(warnings[0].starts_with(".tool-versions:1 asks for erlang system,"));
-    assert!(warnings[1].starts_with(".tool-versions:2 asks for elixir path:/opt/elixir,"));
+    assert!(warnings[0].starts_with(".tool-versions:1 requests erlang system,"));
+    assert!(warnings[1].starts_with(".tool-versions:2 requests elixir path:/opt/elixir,"));
 }
 
 fn requiring(requirement: &str) -> Case {
@@ -310,9 +310,9 @@ fn what_is_no_longer_looked_after_is_said_with_its_place() {
     assert_eq!(
         lifecycle_of(&old),
         [
-            "Erlang/OTP 25.3.2.21 (from .tool-versions:1) gets no fixes any more; the oldest line that does is 26",
-            "Elixir 1.14.5 (from .tool-versions:2) gets no security fixes any more; the oldest line that does is 1.15",
-            "Node.js 22.16.0 (from .tool-versions:3) gets no fixes any more since 2027-04-30",
+            "Erlang/OTP 25.3.2.21 (from .tool-versions:1) no longer gets fixes; the oldest supported series is 26",
+            "Elixir 1.14.5 (from .tool-versions:2) no longer gets security fixes; the oldest supported series is 1.15",
+            "Node.js 22.16.0 (from .tool-versions:3) no longer gets fixes (since 2027-04-30)",
         ]
     );
     assert_eq!(lifecycle_of(&case(&[])), <[String; 0]>::default());
@@ -326,13 +326,12 @@ fn an_otp_with_broken_tls_comes_with_the_file_to_edit_and_the_release_to_take() 
     let warnings = lifecycle_of(&flawed);
     assert_eq!(warnings.len(), 1);
     assert!(
-        warnings[0].starts_with("Erlang/OTP 27.1.2 refuses the certificates"),
+        warnings[0].starts_with("Erlang/OTP 27.1.2 rejects the certificates"),
         "{warnings:?}"
     );
-    assert!(
-        warnings[0]
-            .ends_with("27.2.2 is the first without that flaw: change elixir_buildpack.config:2")
-    );
+    assert!(warnings[0].ends_with(
+        "27.2.2 is the first release without that bug: change elixir_buildpack.config:2"
+    ));
 }
 
 #[test]
@@ -346,7 +345,7 @@ fn a_stack_that_ends_soon_is_said_to() {
     };
     let warnings = lifecycle::warnings(&plan, &super::lists(), today);
     assert!(
-        warnings[0].contains("heroku-22 is deprecated and supported until April 2027"),
+        warnings[0].contains("heroku-22 is deprecated and only supported until April 2027"),
         "{warnings:?}"
     );
 }

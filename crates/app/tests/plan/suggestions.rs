@@ -340,12 +340,12 @@ fn a_suggestion_is_written_in_the_syntax_of_the_file_that_asks() {
         (
             &in_config("# pair\nelixir_version=1.18.3\nalways_rebuild=false\nerlang_version=28\n"),
             "elixir_buildpack.config:[2, 4] erlang_version=28 / elixir_version=1.18.4",
-            "Elixir 1.18.4 is the nearest that runs on Erlang/OTP 28.5.0.7",
+            "Elixir 1.18.4 is the nearest version that runs on Erlang/OTP 28.5.0.7",
         ),
         (
             &in_config("elixir_version=(branch main)\nerlang_version=27\n"),
             "elixir_buildpack.config:[1, 2] erlang_version=28.5.0.7 / elixir_version=(branch main)",
-            "Erlang/OTP 28.5.0.7 is the nearest that is built for this stack and runs Elixir main-otp-28",
+            "Erlang/OTP 28.5.0.7 is the nearest version built for this stack that runs Elixir main-otp-28",
         ),
         (
             &[(
@@ -353,7 +353,7 @@ fn a_suggestion_is_written_in_the_syntax_of_the_file_that_asks() {
                 "erlang 27.9\nnodejs 22\nelixir 1.18.3-otp-27\n",
             )],
             ".tool-versions:[1, 3] erlang 27.3.4.18 / elixir 1.18.3-otp-27",
-            "Erlang/OTP 27.3.4.18 is the nearest that is built for this stack and runs Elixir 1.18.3",
+            "Erlang/OTP 27.3.4.18 is the nearest version built for this stack that runs Elixir 1.18.3",
         ),
         (
             &[(
@@ -361,12 +361,12 @@ fn a_suggestion_is_written_in_the_syntax_of_the_file_that_asks() {
                 "[tools]\nelixir = \"1.14.5\"\nerlang = \"27\"\n",
             )],
             "mise.toml:[2, 3] erlang = \"26.2.5.19\" / elixir = \"1.14.5\"",
-            "Erlang/OTP 26.2.5.19 is the nearest that is built for this stack and runs Elixir 1.14.5",
+            "Erlang/OTP 26.2.5.19 is the nearest version built for this stack that runs Elixir 1.14.5",
         ),
         (
             &[(".elixir-version", "1.9\n")],
             ".erlang-version:[] 24.3.4.17; .elixir-version:[1] 1.11.4",
-            "Elixir 1.11.4 is the nearest that runs on Erlang/OTP 24.3.4.17",
+            "Elixir 1.11.4 is the nearest version that runs on Erlang/OTP 24.3.4.17",
         ),
         (
             &[
@@ -374,7 +374,7 @@ fn a_suggestion_is_written_in_the_syntax_of_the_file_that_asks() {
                 (".tool-versions", "erlang 25\nelixir 1.13.4\n"),
             ],
             ".tool-versions:[1, 2] erlang 25 / elixir 1.15.8",
-            "Elixir 1.15.8 is the nearest that mix.exs:1 allows and that runs on Erlang/OTP 25.3.2.21",
+            "Elixir 1.15.8 is the nearest version that mix.exs:1 allows and that runs on Erlang/OTP 25.3.2.21",
         ),
     ] {
         let (edits, reason) = suggested(files, "24.3.4");
@@ -400,7 +400,7 @@ fn locked_packages_bound_what_is_suggested_as_far_as_the_last_build_knew_them() 
     assert_eq!(bound.elixir, "1.17.3");
     assert_eq!(
         bound.why,
-        "Elixir 1.17.3 is the nearest that live 1.2.0 allows and that runs on Erlang/OTP 27.3.4.18"
+        "Elixir 1.17.3 is the nearest version that live 1.2.0 allows and that runs on Erlang/OTP 27.3.4.18"
     );
     // Another version may require another Elixir, and mix only warns of one that isn't allowed.
     let conflict = ("live 1.2.0".to_owned(), "~> 2.0".to_owned());

@@ -1,4 +1,4 @@
-//! What the app's files and settings ask for and cannot have.
+//! Errors in the app's files and settings, and requests that can't be met.
 
 use super::{Explanation, Wording, list, version};
 use crate::error::LookedInto;
@@ -15,13 +15,13 @@ use versions::target::TargetError;
 pub(super) fn leads_out(place: &str, to: &Path) -> Explanation {
     Explanation::user(
         "folder-outside-app",
-        format!("{place} is not in the app"),
+        format!("{place} points outside the app"),
     )
     .because(format!(
-        "It is a link, or the path goes through one, and leads to {}. A build writes and deletes there, which it does in the app alone.",
+        "It, or a directory above it, is a symbolic link: the path resolves to {}. A build writes and deletes files there, and only does so inside the app.",
         to.display()
     ))
-    .so("Commit a folder in place of the link, or nothing: the build makes those that it needs. A path of a config file must stay in the repository. Links in git:")
+    .so("Commit a directory instead of the link, or nothing: the build creates the directories it needs. A path in a config file must stay inside the repository. To list the links in git:")
     .typing("git ls-files --stage | grep ^120000")
 }
 
@@ -35,41 +35,41 @@ pub(super) fn read(error: &ReadError, words: &Wording) -> Explanation {
         } => no_mix_exs(found, below, phoenix, words),
         ReadError::AppDirOutside { asked } => Explanation::user(
             "app-folder-outside",
-            "the app's folder is not in the repository",
+            "the app's directory is outside the repository",
         )
         .because(format!("{} sets it to {}.", words.place(&asked.origin), asked.value))
-        .so("Name a folder of the repository, relative to its top and without `..`, such as backend or services/backend."),
+        .so("Set it to a directory of the repository, relative to the root and without `..`, such as backend or services/backend."),
         ReadError::NoAppInFolder {
             asked,
             is_folder,
             below,
         } => {
             let problem = if *is_folder {
-                "and there is no mix.exs in it"
+                "but it contains no mix.exs"
             } else {
-                "and there is no such folder"
+                "but that directory does not exist"
             };
             let explanation = Explanation::user(
                 "app-folder-without-mix-exs",
-                format!("there is no app in {}", asked.value),
+                format!("no app found in {}", asked.value),
             )
             .because(format!(
-                "{} names it as the app's folder, {problem}.",
+                "{} sets it as the app's directory, {problem}.",
                 words.place(&asked.origin)
             ));
             if below.is_empty() {
                 return explanation
-                    .so("Commit mix.exs there, or correct the folder. It is relative to the top of the repository.");
+                    .so("Commit mix.exs there, or correct the path. It is relative to the root of the repository.");
             }
             in_a_folder(explanation, below)
-                .so("Correct it. The folder is relative to the top of the repository, in the letters, upper and lower case, that git has.")
+                .so("Correct the path. It is relative to the root of the repository, and upper and lower case must match the name in git.")
         }
         ReadError::Io { path, source } => Explanation::machine(
             "app-file-unreadable",
             format!("{path} cannot be read"),
         )
         .because(format!("{path}: {source}"))
-        .so("It must be a regular file that the user that builds may read. Commit it as one."),
+        .so("Commit it as a regular file that the build user can read."),
         ReadError::Encoding { path, encoding } => Explanation::user(
             "file-encoding",
             format!("{path} is encoded as {}", encoding.as_str()),
@@ -88,9 +88,9 @@ pub(super) fn read(error: &ReadError, words: &Wording) -> Explanation {
             path,
             line,
             message,
-        } => Explanation::user("package-json-invalid", format!("{path} is not valid"))
+        } => Explanation::user("package-json-invalid", format!("{path} is invalid"))
             .because(format!("{path}:{line}: {message}"))
-            .so("Correct it and commit it. The same on your machine:")
+            .so("Fix it and commit it. To see the error on your machine:")
             .typing(format!("node -e 'require(\"./{path}\")'")),
         ReadError::Toml {
             path,
@@ -98,7 +98,7 @@ pub(super) fn read(error: &ReadError, words: &Wording) -> Explanation {
             message,
         } => Explanation::user("toml-invalid", format!("{path} is not valid TOML"))
             .because(format!("{path}:{line}: {message}"))
-            .so("Correct it and commit it. The same on your machine:")
+            .so("Fix it and commit it. To see the error on your machine:")
             .typing("mise ls --local"),
     }
 }
@@ -109,39 +109,39 @@ fn no_mix_exs(
     phoenix: &[String],
     words: &Wording,
 ) -> Explanation {
-    let holds = if found.is_empty() {
+    let contents = if found.is_empty() {
         "It is empty.".to_owned()
     } else {
-        format!("It holds: {}", found.join(" "))
+        format!("It contains: {}", found.join(" "))
     };
-    let explanation = Explanation::user("no-mix-exs", "there is no mix.exs at the top of the app")
+    let explanation = Explanation::user("no-mix-exs", "there is no mix.exs in the app's root")
         .because(format!(
-            "An Elixir app has its mix.exs in the folder that is pushed. {holds}"
+            "An Elixir app has its mix.exs in the root of the repository. {contents}"
         ));
     let Some(first) = below.first() else {
         return explanation
             .so(format!(
-                "Commit mix.exs there, and take it out of {}. Whether git has it:",
+                "Commit mix.exs there, and make sure that {} doesn't list it. To check that git has it:",
                 words.ignore_file()
             ))
             .typing("git ls-files mix.exs");
     };
     let explanation = in_a_folder(explanation, below);
-    let (explanation, name_it) = match phoenix {
+    let (explanation, set_it) = match phoenix {
         [only] => (
             explanation.because(format!("The app in {only} uses Phoenix.")),
-            "Name that folder",
+            "Set that directory",
         ),
-        _ if below.len() == 1 => (explanation, "Name that folder"),
-        _ => (explanation, "If the first of these is the app, name it"),
+        _ if below.len() == 1 => (explanation, "Set that directory"),
+        _ => (explanation, "If the first of these is the app, set it"),
     };
     explanation
         .so(format!(
-            "{name_it} in elixir_buildpack.config at the top, and commit that:"
+            "{set_it} in elixir_buildpack.config in the root, and commit that file:"
         ))
         .typing(format!("{}={}", app_dir::KEY, shell_words::quote(first)))
         .so(format!(
-            "Or set {}, which counts for this app alone:",
+            "Or set {}, which applies to this app only:",
             words.a_config_var()
         ))
         .typing(format!(
@@ -152,7 +152,7 @@ fn no_mix_exs(
         ))
 }
 
-/// Says which folders of the repository do have a `mix.exs`.
+/// Adds the directories of the repository that contain a `mix.exs`.
 fn in_a_folder(explanation: Explanation, below: &[String]) -> Explanation {
     const SHOWN: usize = 8;
     let mut shown: Vec<String> = below.iter().take(SHOWN).cloned().collect();
@@ -166,28 +166,30 @@ pub(super) fn which_release(names: &[String], origin: &Origin) -> Explanation {
     if names.is_empty() {
         return Explanation::user("release-not-defined", "mix.exs defines no release")
             .because(format!(
-                "release=true asks for one, and an umbrella has none until {origin} defines it."
+                "release=true requires one, and an umbrella has none unless {origin} defines it."
             ))
-            .so(format!("Define one in the project of {origin}:"))
+            .so(format!("Define one in `def project` of {origin}:"))
             .typing("releases: [my_app: [applications: [my_app_web: :permanent]]]");
     }
     let first = names.first().map_or("my_app", String::as_str);
     Explanation::user(
         "release-not-named",
-        "mix.exs defines several releases and no default",
+        "mix.exs defines several releases but no default",
     )
     .because(format!("{origin} defines {}.", list(names)))
-    .so(format!("Name the one to build in the project of {origin}:"))
+    .so(format!(
+        "Choose the release to build in `def project` of {origin}:"
+    ))
     .typing(format!("default_release: :{first}"))
 }
 
 pub(super) fn release_missing(name: &str, path: &str, mix_exs: &str) -> Explanation {
-    Explanation::user("release-missing", format!("mix release made no {path}"))
+    Explanation::user("release-missing", format!("mix release did not create {path}"))
         .because(format!(
-            "web would start it. mix release succeeded, so the options of the release {name} in {mix_exs} are the reason: \
-             a function among its `steps:` moves the release, or `include_executables_for:` leaves out :unix."
+            "The web process would start it. mix release succeeded, so the options of the release {name} in {mix_exs} are the cause: \
+             a function in `steps:` moves the release, or `include_executables_for:` omits :unix."
         ))
-        .so("Leave the release where mix assembles it, with the start script for Unix. Or name the command that starts it in a Procfile:")
+        .so("Leave the release where mix assembles it, and include the start script for Unix. Or add a Procfile with the command that starts the release:")
         .typing("web: PATH/OF/THE/RELEASE start")
 }
 
@@ -200,23 +202,26 @@ pub(super) fn no_such_installer(
     let key = format!("{}_version", name.to_lowercase());
     Explanation::user(
         "installer-version-unknown",
-        format!("there is no {name} {} for Elixir {elixir}", asked.value),
+        format!(
+            "{name} {} is not available for Elixir {elixir}",
+            asked.value
+        ),
     )
     .because(format!(
-        "{} asks for it. Hex.pm lists other versions for this Elixir; the newest is {newest}.",
+        "{} requests it. Hex.pm lists other versions for this Elixir; the newest is {newest}.",
         asked.origin
     ))
-    .so("Ask for that one, or remove the setting:")
+    .so("Request that one, or remove the setting:")
     .typing(format!("{key}={newest}"))
 }
 
 pub(super) fn distillery_release_missing(rel: &str, config: &str) -> Explanation {
     Explanation::user(
         "release-missing",
-        format!("mix distillery.release made no release in {rel}"),
+        format!("mix distillery.release did not create a release in {rel}"),
     )
     .because(format!(
-        "The command succeeded, so {config} has the release assembled elsewhere, with `output_dir`. Only what is in {rel} is started."
+        "The command succeeded, so `output_dir` in {config} puts the release elsewhere. Mixpack only starts releases in {rel}."
     ))
     .so(format!("Remove `output_dir` from {config}."))
 }
@@ -229,10 +234,10 @@ pub(super) fn plan(error: &PlanError, words: &Wording) -> Explanation {
         }
         PlanError::NoNode { arch } => Explanation::upstream(
             "no-node-listed",
-            format!("upstream lists no long-term release of Node.js for {arch}"),
+            format!("upstream lists no LTS release of Node.js for {arch}"),
         )
-        .because("The app asks for no version of Node.js, so the newest of these would have been taken.")
-        .so("Set node_version in phoenix_static_buildpack.config, or try again later. A mirror (NODEJS_ORG_MIRROR) must hold upstream's list whole."),
+        .because("The app requests no version of Node.js, so Mixpack would use the newest LTS release.")
+        .so("Set node_version in phoenix_static_buildpack.config, or try again later. A mirror (NODEJS_ORG_MIRROR) must serve upstream's complete list."),
         PlanError::TwoLockfiles { dir, lockfiles } => two_lockfiles(dir, lockfiles),
         PlanError::ManagerContradicted {
             asked,
@@ -240,25 +245,25 @@ pub(super) fn plan(error: &PlanError, words: &Wording) -> Explanation {
             lockfile,
         } => Explanation::user(
             "package-manager-contradicted",
-            "packageManager and the lockfile are not of the same package manager",
+            "packageManager and the lockfile belong to different package managers",
         )
         .because(format!(
-            "{} has packageManager {:?}, and {lockfile} is a lockfile of {}.",
+            "{} sets packageManager to {:?}, but {lockfile} belongs to {}.",
             words.origin(&asked.origin),
             asked.value,
             lockfile_manager(lockfile)
         ))
-        .so(format!("If {manager} is meant, remove the other's lockfile:"))
+        .so(format!("If you use {manager}, remove the other lockfile:"))
         .typing(format!("git rm {lockfile}"))
         .so(format!(
-            "Then commit the one that `{manager} install` writes. If {manager} is not meant, remove packageManager, or name the other there."
+            "Then run `{manager} install` and commit the lockfile it writes. If you don't use {manager}, correct packageManager, or remove it."
         )),
         PlanError::MalformedManager { asked } => Explanation::user(
             "package-manager-malformed",
-            format!("packageManager {:?} is not understood", asked.value),
+            format!("packageManager {:?} is malformed", asked.value),
         )
         .because(format!("{} sets it.", words.origin(&asked.origin)))
-        .so("Write the package manager (npm, yarn, pnpm or bun), an @ and its version, such as pnpm@9.1.0. A hash may follow: +sha512.…"),
+        .so("Write the package manager (npm, yarn, pnpm or bun), an @ and the version, such as pnpm@9.1.0. A hash may follow: +sha512.…"),
         PlanError::UnknownDevManager { asked } => Explanation::user(
             "dev-engines-manager-unknown",
             format!("Mixpack does not support the package manager {}", asked.value),
@@ -267,24 +272,24 @@ pub(super) fn plan(error: &PlanError, words: &Wording) -> Explanation {
             "{} requires it (devEngines.packageManager).",
             words.origin(&asked.origin)
         ))
-        .so("Name npm, yarn, pnpm or bun there, or set its onFail to \"ignore\": the lockfile then decides."),
+        .so("Use npm, yarn, pnpm or bun there, or set its onFail to \"ignore\": the lockfile then determines the package manager."),
         PlanError::NoSuchLevel { asked, levels } => Explanation::user(
             "slim-level-unknown",
-            format!("{:?} is no level of slimming", asked.value),
+            format!("{:?} is not a valid slim level", asked.value),
         )
         .because(format!("{} sets it.", words.place(&asked.origin)))
-        .so(format!("Write one of {}.", levels.join(", "))),
+        .so(format!("Set it to one of {}.", levels.join(", "))),
         PlanError::NoSuchFolder {
             key,
             asked,
             missing,
         } => Explanation::user(
             "folder-not-found",
-            format!("{key} names a folder without {missing}"),
+            format!("{key} is set to a directory without {missing}"),
         )
         .because(format!("{} sets it to {}.", words.place(&asked.origin), asked.value))
         .so(format!(
-            "Correct it. The folder is relative to the top of the app, and {missing} must be in it."
+            "Correct the path. It is relative to the root of the app, and the directory must contain {missing}."
         )),
     }
 }
@@ -292,7 +297,7 @@ pub(super) fn plan(error: &PlanError, words: &Wording) -> Explanation {
 fn two_lockfiles(dir: &str, lockfiles: &[String]) -> Explanation {
     let is_npm =
         |name: &&String| matches!(name.as_str(), "package-lock.json" | "npm-shrinkwrap.json");
-    // Where there is one of npm's it is likely the one that is meant.
+    // npm's lockfile, where there is one, is most likely the one in use.
     let stays = lockfiles.iter().find(is_npm).or(lockfiles.first());
     let others: Vec<String> = lockfiles
         .iter()
@@ -309,10 +314,12 @@ fn two_lockfiles(dir: &str, lockfiles: &[String]) -> Explanation {
         format!("{folder} has more than one lockfile"),
     )
     .because(format!(
-        "Found {}. Which package manager is meant cannot be told.",
+        "Found {}. Mixpack can't tell which package manager to use.",
         list(lockfiles)
     ))
-    .so(format!("Keep the one that you use. If that is {stays}:"))
+    .so(format!(
+        "Keep only the one that you use. If that is {stays}:"
+    ))
     .typing(format!("git rm {}", others.join(" ")))
 }
 
@@ -329,18 +336,18 @@ pub(super) fn manager_hash(
 ) -> Explanation {
     Explanation::user(
         "package-manager-hash",
-        format!("{spec} is not the one that packageManager names"),
+        format!("{spec} doesn't match the hash in packageManager"),
     )
-    .because(format!("{origin} names its {algorithm}:"))
+    .because(format!("{origin} expects this {algorithm}:"))
     .because(format!("  {expected}"))
-    .because("The npm registry has one with:")
+    .because("The package from the npm registry has:")
     .because(format!("  {found}"))
-    .so("If the version was changed by hand, let corepack write both, and commit package.json:")
+    .so("If you changed the version by hand, let corepack write the version and the hash, and commit package.json:")
     .typing(format!("corepack use {spec}"))
-    .so("If it was not, do not go on before you know which registry the package comes from.")
+    .so("If you didn't, find out which registry the package comes from before you continue.")
 }
 
-/// A version that no list has, with the lists that were looked into.
+/// A version that no list contains, with the lists that were searched.
 pub(super) fn not_listed(
     error: &PlanError,
     looked_into: &[LookedInto],
@@ -356,7 +363,7 @@ pub(super) fn not_listed(
         Err(error) => format!("  {error}"),
     });
     let explanation = plan(error, words)
-        .because("Looked for in:")
+        .because("Lists searched:")
         .because_all(lists);
     let mut read = looked_into.iter().filter(|list| list.read.is_ok());
     if !read.all(|list| list.only_branches.is_some()) {
@@ -368,29 +375,29 @@ pub(super) fn not_listed(
     .so("A branch can be requested by its name. Its content changes from build to build.")
 }
 
-/// Speaks of the stack alone: people have read such errors as errors of their Erlang version.
+/// Only mentions the stack, since people have taken such errors for errors of their Erlang version.
 pub(super) fn target(error: &TargetError, words: &Wording) -> Explanation {
-    const ABOUT: &str = "This is about the stack, not about a version that the app asks for.";
+    const ABOUT: &str = "This concerns the stack, not a version that the app requests.";
     match error {
         TargetError::EndOfLife { stack } => Explanation::user(
             "stack-end-of-life",
-            format!("the stack {stack} has reached its end of life"),
+            format!("the stack {stack} has reached end of life"),
         )
-        .because(format!("STACK is {stack}, which the platform no longer builds for."))
+        .because(format!("STACK is {stack}, which the platform no longer supports."))
         .because(ABOUT)
-        .so(format!("Move the app to a current stack, then {}:", words.again()))
+        .so(format!("Move the app to a current stack, and {}:", words.again()))
         .typing(words.current_stack()),
         TargetError::UnknownStack { stack } => {
-            Explanation::user("stack-unknown", format!("the stack {stack:?} is not known"))
+            Explanation::user("stack-unknown", format!("the stack {stack:?} is unknown"))
                 .because(format!("STACK is {stack:?}."))
                 .because(ABOUT)
-                .so("STACK must be heroku-NN or gigalixir-NN, which stand for Ubuntu NN.04 (heroku-24), or cnb, or not be set: then the system says what it is.")
+                .so("Set STACK to heroku-NN or gigalixir-NN (heroku-24 stands for Ubuntu 24.04) or to cnb, or unset it to have Mixpack detect the system.")
         }
         TargetError::UnknownSystem { system } => Explanation::machine(
             "system-unknown",
-            format!("the system {system} is not one that builds are known to run on"),
+            format!("the system {system} is not supported"),
         )
-        .because("STACK is not set, and /etc/os-release names neither Ubuntu nor Debian 12 or 13.")
-        .so("To take what is built for an Ubuntu release all the same, set STACK, such as STACK=heroku-24 for Ubuntu 24.04."),
+        .because("No builds are known to run on it: STACK is not set, and /etc/os-release names neither Ubuntu nor Debian 12 or 13.")
+        .so("To use the builds for an Ubuntu release anyway, set STACK, such as STACK=heroku-24 for Ubuntu 24.04."),
     }
 }

@@ -1,4 +1,4 @@
-//! Commands that failed: the app's own, and those that are run for it.
+//! Failed commands: the app's own, and those that Mixpack runs.
 
 use super::known::known;
 use super::{Explanation, Wording, quoted};
@@ -9,7 +9,7 @@ use app::Origin;
 use app::facts::join;
 use app::package_manager::Manager;
 
-/// The cause that a tool's output tells, or else what became of the command.
+/// Explains a failed command by the known cause in its output, or else by its step.
 pub(super) fn command(doing: &Doing, error: &CommandError, words: &Wording) -> Explanation {
     known(doing, error, words).unwrap_or_else(|| unknown(doing, error, words))
 }
@@ -23,22 +23,22 @@ fn unknown(doing: &Doing, error: &CommandError, words: &Wording) -> Explanation 
             let explanation = explanation.because(format!("{} sets it to:", words.origin(&asked.origin)));
             let explanation = explanation.because_all(quoted(&asked.value));
             happened(explanation, "It", error, None)
-                .so("bash runs it in the app's folder, with MIX_ENV and the build's tools on PATH. Correct it there, or what it calls.")
+                .so("Fix the hook, or the script it calls. bash runs it in the app's directory, with MIX_ENV set and the build's tools on PATH.")
         }
         Doing::Deps => failed(
-            Explanation::user("deps-get-failed", "the dependencies could not be fetched"),
+            Explanation::user("deps-get-failed", "could not fetch the dependencies"),
             error,
         )
-        .so("Is mix.lock committed and in step with mix.exs? On your machine, then commit it:")
+        .so("Check that mix.lock is committed and up to date with mix.exs. Run this on your machine, and commit mix.lock:")
         .typing("mix deps.get")
-        .so(format!("A private dependency needs credentials, from the {var}s {GIT_CREDENTIALS}, {GIT_SSH_KEY} or {HEX_ORGANIZATION_KEYS}.")),
+        .so(format!("A private dependency needs credentials. Set the {var} {GIT_CREDENTIALS}, {GIT_SSH_KEY} or {HEX_ORGANIZATION_KEYS}.")),
         Doing::Compile => failed(
             Explanation::user("compile-failed", "the app does not compile"),
             error,
         )
-        .so("The step's output has all of it, with files and lines. The same on your machine:")
+        .so("See the step's output for all errors, with files and lines. To reproduce them on your machine:")
         .typing(words.mix("compile --force"))
-        .so(format!("A variable that config/config.exs or config/{mix_env}.exs reads must be {a_var}. One that only config/runtime.exs reads need not be.")),
+        .so(format!("A variable that config/config.exs or config/{mix_env}.exs reads must be set as {a_var}. One that only config/runtime.exs reads is not needed in the build.")),
         Doing::PackageManager { spec, origin } => package_manager(spec, origin, error, words),
         Doing::JsInstall {
             dir,
@@ -48,23 +48,23 @@ fn unknown(doing: &Doing, error: &CommandError, words: &Wording) -> Explanation 
         Doing::Bower { file } => failed(
             Explanation::user(
                 "bower-failed",
-                format!("the components of {file} could not be installed"),
+                format!("could not install the components in {file}"),
             ),
             error,
         )
         .so(format!(
-            "Where components ask for different versions of another, name the one to take under `resolutions` in {file}: here nobody can answer bower's question. The same on your machine, in the folder of that file:"
+            "If components require different versions of another one, choose a version under `resolutions` in {file}: bower can't prompt during a build. To reproduce the error on your machine, in the directory of that file:"
         ))
         .typing("bower install --config.interactive=false"),
         Doing::CustomScript { path } => failed(
             Explanation::user(
                 "custom-asset-script-failed",
-                format!("the app's own `{path}` failed"),
+                format!("the app's asset script `{path}` failed"),
             ),
             error,
         )
         .so(format!(
-            "bash sources `{path}` with `set -e` in the folder of the assets: the first command that fails ends it."
+            "Fix the command that failed in `{path}`. bash sources the script with `set -e` in the assets directory, so the first failing command ends it."
         )),
         Doing::AssetScript {
             command,
@@ -74,27 +74,27 @@ fn unknown(doing: &Doing, error: &CommandError, words: &Wording) -> Explanation 
         } => failed(
             Explanation::user(
                 "asset-script-failed",
-                format!("the script `{script}` of {package} failed"),
+                format!("the script `{script}` in {package} failed"),
             ),
             error,
         )
         .so(format!(
-            "The script is under `scripts` in {package}. The same on your machine, in the folder of that file:"
+            "Fix it under `scripts` in {package}. To reproduce the error on your machine, in the directory of that file:"
         ))
         .typing(command),
         Doing::AssetsDeploy => mix_task("assets-deploy-failed", "assets.deploy", error, words)
-            .so(format!("Its steps are under `aliases` in mix.exs. A package whose tasks it runs must be a dependency in {mix_env} too, not only in :dev.")),
+            .so(format!("The alias is defined under `aliases` in mix.exs. A package whose tasks it runs must be a dependency in {mix_env} too, not only in :dev.")),
         Doing::Digest => mix_task("digest-failed", "phx.digest", error, words),
         Doing::Release => mix_task("release-failed", "release", error, words)
-            .so("What a release holds is under `releases` in mix.exs."),
+            .so("Releases are configured under `releases` in mix.exs."),
         Doing::Answers => failed(
             Explanation::user(
                 "mix-project-unreadable",
-                "mix could not be asked about the project",
+                "mix could not load the project",
             ),
             error,
         )
-        .so("mix.exs and the code must load by themselves. The same on your machine:")
+        .so("Fix the errors in mix.exs or in the code. To reproduce them on your machine:")
         .typing(words.mix("help --names")),
     }
 }
@@ -108,14 +108,14 @@ fn package_manager(
     failed(
             Explanation::user(
                 "package-manager-not-installed",
-                format!("{spec} could not be fetched from the npm registry"),
+                format!("could not fetch {spec} from the npm registry"),
             ),
             error,
         )
         .so(format!(
-            "That version is requested by {}. If there is no such version, correct it there; if the registry was not reached, {}.",
+            "That version is requested by {}. If it doesn't exist, correct it there; if the registry was unreachable, {}.",
             match origin {
-                Origin::Default(_) => "nothing but Mixpack itself".to_owned(),
+                Origin::Default(_) => "Mixpack itself".to_owned(),
                 origin => words.origin(origin),
             },
             words.again()
@@ -132,16 +132,16 @@ fn javascript_install(
     let explanation = failed(
         Explanation::user(
             "javascript-install-failed",
-            format!("the packages of {package} could not be installed"),
+            format!("could not install the packages in {package}"),
         ),
         error,
     );
     match lockfile {
                 Some(lockfile) => explanation.so(format!(
-                    "Is {lockfile} committed and in step with {package}? In the folder of the two, then commit it:"
+                    "Check that {lockfile} is committed and up to date with {package}. Run this in their directory, and commit the lockfile:"
                 )),
                 None => explanation.so(format!(
-                    "There is no lockfile beside {package}: what is installed may change with every build. In its folder, then commit what it writes:"
+                    "There is no lockfile next to {package}, so each build may install different versions. Run this in its directory, and commit the lockfile:"
                 )),
             }
             .typing(format!("{manager} install"))
@@ -149,16 +149,16 @@ fn javascript_install(
 
 fn mix_task(code: &'static str, task: &str, error: &CommandError, words: &Wording) -> Explanation {
     failed(Explanation::user(code, format!("mix {task} failed")), error)
-        .so("The step's output has all of it. The same on your machine:")
+        .so("See the step's output for the whole error. To reproduce it on your machine:")
         .typing(words.mix(task))
 }
 
-/// What happened to a command that Mixpack chose, which is named.
+/// Adds how a command that Mixpack chose failed, by the name of the command.
 fn failed(explanation: Explanation, error: &CommandError) -> Explanation {
     happened(explanation, &named(error), error, None)
 }
 
-/// A command as the subject of a sentence.
+/// Returns the command as the subject of a sentence.
 pub(super) fn named(error: &CommandError) -> String {
     let command = match error {
         CommandError::Start { command, .. } | CommandError::Failed { command, .. } => command,
@@ -167,7 +167,7 @@ pub(super) fn named(error: &CommandError) -> String {
     format!("`{command}`")
 }
 
-/// `at` is the line of the output that tells the cause, where that is known.
+/// Adds how a command failed. `at` is the line of the output that shows the cause, if known.
 pub(super) fn happened(
     explanation: Explanation,
     subject: &str,
@@ -179,23 +179,23 @@ pub(super) fn happened(
             let telling = telling(output, at);
             if telling.is_empty() {
                 explanation.because(format!(
-                    "{subject} ended with {status}, and printed nothing."
+                    "{subject} failed with {status} and printed nothing."
                 ))
             } else {
                 explanation
-                    .because(format!("{subject} ended with {status}. From its output:"))
+                    .because(format!("{subject} failed with {status}. From its output:"))
                     .because_all(quoted(&telling.join("\n")))
             }
         }
         CommandError::Start { source, .. } => {
             explanation.because(format!("{subject} could not be started: {source}."))
         }
-        CommandError::Cancelled => explanation.because("It was stopped."),
+        CommandError::Cancelled => explanation.because("It was interrupted."),
     }
 }
 
-/// How lines begin from which on a tool tells what is wrong: Elixir's compiler, mix, Hex, npm; esbuild
-/// writes `✘ [ERROR]`.
+/// The start of lines that report an error: of Elixir's compiler, mix, Hex and npm; esbuild writes
+/// `✘ [ERROR]`.
 const TELLING: [&str; 12] = [
     "error:",
     "== Compilation error",
@@ -211,23 +211,24 @@ const TELLING: [&str; 12] = [
     "➤ YN0028",
 ];
 
-/// How mix says that another program has failed, which has told why just before.
+/// The start of lines in which mix reports that another program failed. That program printed the reason
+/// just before.
 const PASSED_ON: [&str; 2] = ["** (Mix) `", "** (Mix) Could not compile"];
 
-/// What mix says when all was well so far.
+/// The start of mix's progress lines.
 const PROGRESS: [&str; 3] = ["==> ", "Compiling ", "Generated "];
 
-/// How npm goes on when it has told: with its manual.
+/// The start of the help text that npm prints after an error.
 const MANUAL: [&str; 3] = [
     "npm error Clean install a project",
     "npm error Usage:",
     "npm error A complete log of this run",
 ];
 
-/// The lines of a tool's output that tell most, repeated where the eye is: they scroll away in a
-/// long log. From the first that looks like an error on, or those before it where it only passes on
-/// that another program failed, if the one that tells the cause is among them; else from that one
-/// on; or else the last ones.
+/// Returns the most relevant lines of a tool's output, to repeat them at the end of a long log: those
+/// from the first error on, or the ones before it if it only reports that another program failed. If
+/// that excludes the line `at`, which shows the cause, the lines from `at` on. Without any error, the
+/// last lines.
 fn telling(output: &[String], at: Option<usize>) -> Vec<&str> {
     const FROM_ERROR: usize = 14;
     const LAST: usize = 6;
@@ -268,7 +269,7 @@ fn telling(output: &[String], at: Option<usize>) -> Vec<&str> {
             .collect(),
         _ => told,
     };
-    // A tool may say the same of each file.
+    // A tool may repeat a message for each file.
     quoted.dedup();
     quoted
 }

@@ -14,7 +14,7 @@ pub(super) fn not_evaluated(
         format!("{file} cannot be evaluated"),
     )
     .because(format!(
-        "{file}:{line} holds {construct}, so bash runs the file. It ended with {status}:"
+        "{file}:{line} contains {construct}, so bash evaluates the file. It failed with {status}:"
     ))
     .because_all(quoted(output));
     match syntax_error.and_then(|(_, written)| AssignmentTypo::find(written)) {
@@ -55,7 +55,7 @@ pub(super) fn command_failed(
     if ENDS.contains(&first) {
         return explanation
             .because(format!(
-                "`{first}` ends the file with this status, and the build with it."
+                "`{first}` ends the file with this status, which fails the build."
             ))
             .so("To end the file early, write this and commit it:")
             .typing("return 0");
@@ -67,8 +67,8 @@ pub(super) fn command_failed(
     }
     if is_last {
         return explanation
-            .because("It is the last command of the file, so the file ends with its status.")
-            .so("Use `if …; then …; fi`, or put this on a line of its own after it, and commit the file:")
+            .because("It is the last command of the file, so its status is the status of the file.")
+            .so("Use `if …; then …; fi`, or add this line after it, and commit the file:")
             .typing("true");
     }
     explanation
@@ -83,9 +83,9 @@ fn sourcing(file: &str) -> String {
 fn with_correction(explanation: Explanation, file: &str, typo: &AssignmentTypo) -> Explanation {
     let word = &typo.word;
     let effect = if typo.exported {
-        format!("`export` takes `{word}` for a name")
+        format!("`export` takes `{word}` for a variable name")
     } else {
-        format!("`{word}` is run as a command")
+        format!("bash runs `{word}` as a command")
     };
     let cause = match typo.cause {
         Cause::SpaceBefore { also_after: true } => "of the spaces around `=`",

@@ -1,47 +1,47 @@
-//! What could not be had from a host.
+//! Failures to fetch something from a host, or to install it.
 
 use super::{Explanation, Wording, cancelled, file_system, quoted};
 use fetch::{Class, FetchError, Kind};
 use toolchain::ToolchainError;
 use toolchain::error::OtherPlace;
 
-/// The config vars that name hosts.
+/// The config vars that set hosts.
 const MIRRORS: &str = "HEX_BUILDS_URL, MIXPACK_OTP_BUILDS_URL, HEX_MIRROR and NODEJS_ORG_MIRROR";
 
 pub(super) fn toolchain(error: &ToolchainError, words: &Wording) -> Explanation {
     match error {
         ToolchainError::Fetch { what, source } => fetching(what, source, words),
         ToolchainError::BothPlaces { first, other } => toolchain(first, words).because(match other {
-            OtherPlace::Failed(error) => format!("The other place that publishes it: {error}."),
+            OtherPlace::Failed(error) => format!("The other source failed too: {error}."),
             OtherPlace::NotListed { .. } => {
-                format!("The other place that publishes it has none either: {other}.")
+                format!("The other source doesn't have it either: {other}.")
             }
         }),
         ToolchainError::EmptyList { what, url } => {
             Explanation::upstream("list-empty", format!("{what} is empty"))
-                .because(format!("{url} was answered, with no entry in it."))
-                .so("That has happened at upstream for some minutes. Try again.")
+                .because(format!("{url} returned no entries."))
+                .so("Try again. This usually clears within minutes.")
         }
         ToolchainError::UnreadableList { what, url, problem } => {
-            Explanation::upstream("list-unreadable", format!("{what} cannot be read"))
+            Explanation::upstream("list-unreadable", format!("could not read {what}"))
                 .because(format!("{url}: {problem}"))
-                .so("Try again. If a mirror is set, look whether it serves upstream's file at that address.")
+                .so("Try again. If a mirror is set, check that it serves upstream's file at that URL.")
         }
         ToolchainError::NotSigned { what, url } => Explanation::upstream(
             "list-not-signed",
-            format!("{what} is not what was signed"),
+            format!("the signature of {what} is invalid"),
         )
-        .because(format!("{url} does not go with {url}.signed and the key of Elixir."))
-        .so("Nothing of it was used. Try again: the two files change one after the other. If it stays, do not build with what that host gives, and tell whoever runs it.")
-        .so("A mirror that signs its own lists needs its key in the app, where `mix local.public_keys` puts it: .mix/public_keys. Without any .signed files it is taken as it is."),
+        .because(format!("{url}.signed is not a signature of {url} with Elixir's key."))
+        .so("The list was not used. Try again: upstream updates the two files one after the other. If the error persists, don't build with files from that host, and tell whoever runs it.")
+        .so("If a mirror signs its own lists, commit its key in .mix/public_keys of the app, where `mix local.public_keys` puts it. Lists of a mirror without .signed files are not checked."),
         ToolchainError::NoChecksum { url, file } => Explanation::upstream(
             "checksum-not-published",
             format!("no checksum is published for {file}"),
         )
         .because(format!(
-            "{url} does not name it, and what cannot be verified is not installed."
+            "{url} does not list it, and Mixpack installs nothing that it can't verify."
         ))
-        .so("A release that is minutes old may lack its files. Ask for an earlier one, or try again later."),
+        .so("A release that is minutes old may lack files. Request an earlier one, or try again later."),
         ToolchainError::NoInstaller {
             package,
             elixir,
@@ -51,28 +51,28 @@ pub(super) fn toolchain(error: &ToolchainError, words: &Wording) -> Explanation 
             "installer-not-published",
             format!("no {package} is published for Elixir {elixir} and Erlang/OTP {otp}"),
         )
-        .because(format!("No row fits in {url}."))
-        .so("Ask for another Elixir or Erlang/OTP; for a pair that has only just come out, try again later. A mirror (HEX_BUILDS_URL, HEX_MIRROR) must hold these lists whole."),
+        .because(format!("{url} lists no version for this pair."))
+        .so("Request another version of Elixir or Erlang/OTP. If the two were only just released, try again later. A mirror (HEX_BUILDS_URL, HEX_MIRROR) must serve upstream's complete lists."),
         ToolchainError::UnexpectedArchive { url, missing } => Explanation::upstream(
             "archive-unexpected",
-            "an archive does not hold what it should",
+            "an archive is incomplete",
         )
-        .because(format!("{url} has no {missing} in it."))
-        .so("Ask for another version. If a mirror is set, look whether that archive is upstream's."),
+        .because(format!("{url} does not contain {missing}."))
+        .so("Request another version. If a mirror is set, check that it serves upstream's archive."),
         ToolchainError::OtpInstall { status, output } => Explanation::machine(
             "otp-install-failed",
             "Erlang's own Install script failed",
         )
-        .because(format!("It ended with {}:", status.replace("status: ", "status ")))
+        .because(format!("It failed with {}:", status.replace("status: ", "status ")))
         .because_all(quoted(output))
-        .so("Ask for another release of Erlang/OTP, and report this with the lines above: it is not your app's fault."),
+        .so("Request another release of Erlang/OTP, and report this error with the lines above: your app did not cause it."),
         ToolchainError::OtpDoesNotStart { system, output } => Explanation::machine(
             "otp-does-not-start",
             format!("Erlang does not start on {system}"),
         )
-        .because("What was fetched is built for a system like this one, and it was verified. Started, it says:")
+        .because("The build of Erlang for this kind of system was downloaded and verified, but fails to start:")
         .because_all(quoted(output))
-        .so("Install the library that is missing in the image that builds and in the one that runs the app: libncurses6 or libtinfo6, libssl3 and libstdc++6 by their names in Debian and Ubuntu. Or build on one of the systems that there are builds for."),
+        .so("Install the missing library in the build image and in the image that runs the app. In Debian and Ubuntu, Erlang needs libncurses6 or libtinfo6, libssl3 and libstdc++6. Or build on a supported system."),
         ToolchainError::Io {
             path,
             doing,
@@ -85,10 +85,10 @@ fn fetching(what: &str, error: &FetchError, words: &Wording) -> Explanation {
     let mut explanation =
         by_class(what, error, words).because(format!("{}: {}", error.url, error.kind));
     if let Some(to) = &error.redirected_to {
-        explanation = explanation.because(format!("The host had redirected to {to}"));
+        explanation = explanation.because(format!("The host redirected to {to}"));
     }
     if error.attempts > 1 {
-        explanation = explanation.because(format!("It was tried {} times.", error.attempts));
+        explanation = explanation.because(format!("Mixpack tried {} times.", error.attempts));
     }
     explanation
 }
@@ -97,41 +97,41 @@ fn by_class(what: &str, error: &FetchError, words: &Wording) -> Explanation {
     match error.class() {
         Class::Unreachable => Explanation::upstream(
             "host-unreachable",
-            format!("{what} could not be fetched: the host cannot be reached"),
+            format!("could not fetch {what}: the host is unreachable"),
         )
-        .so(format!("Try again. Behind a proxy, set HTTPS_PROXY. Other hosts are named by {MIRRORS}; look whether one of these is wrong.")),
+        .so(format!("Try again. Behind a proxy, set HTTPS_PROXY. If a mirror is set, check {MIRRORS}.")),
         Class::Failing => Explanation::upstream(
             "host-failing",
-            format!("{what} could not be fetched: the host failed"),
+            format!("could not fetch {what}: the host failed"),
         )
         .so("Try again in a few minutes."),
         Class::Missing => missing(what, &error.url, words),
         Class::Refused => Explanation::upstream(
             "host-refused",
-            format!("{what} could not be fetched: the host refused"),
+            format!("could not fetch {what}: the host denied access"),
         )
-        .so(format!("Look whether the credentials in its URL are right: a mirror's are in {MIRRORS}, a proxy's in HTTPS_PROXY.")),
+        .so(format!("Check the credentials in the URL: a mirror's are in {MIRRORS}, a proxy's in HTTPS_PROXY.")),
         Class::Integrity if matches!(error.kind, Kind::ChecksumMismatch { .. }) => {
             Explanation::upstream(
                 "checksum-mismatch",
-                format!("{what} is not what was published"),
+                format!("the checksum of {what} doesn't match"),
             )
-            .so("Nothing of it was used or kept. Try again. If it stays, ask for another version and tell whoever runs the host: its file and its list do not agree.")
+            .so("The download was discarded. Try again. If the error persists, request another version, and tell whoever runs the host: its file doesn't match its list.")
         }
         Class::Integrity => {
-            Explanation::upstream("artifact-damaged", format!("{what} came damaged"))
-                .so("Nothing of it was used or kept. Try again. If a mirror or a proxy is set, look at what it serves at that address.")
+            Explanation::upstream("artifact-damaged", format!("the download of {what} is invalid"))
+                .so("The download was discarded. Try again. If a mirror or a proxy is set, check the file that it serves at that URL.")
         }
         Class::Address => Explanation::user(
             "url-invalid",
-            format!("{what} could not be fetched: the address is wrong"),
+            format!("could not fetch {what}: the URL is invalid"),
         )
         .so(format!(
-            "Correct the {} that it comes from, one of {MIRRORS}.",
+            "Correct the {} that sets it, one of {MIRRORS}.",
             words.config_var()
         )),
         Class::Local => Explanation {
-            title: format!("{what} could not be written"),
+            title: format!("could not write {what}"),
             ..file_system(String::new())
         }
         .without_cause(),
@@ -140,32 +140,32 @@ fn by_class(what: &str, error: &FetchError, words: &Wording) -> Explanation {
 }
 
 fn missing(what: &str, url: &str, words: &Wording) -> Explanation {
-    const MIRROR: &str = "A mirror must have upstream's paths: HEX_BUILDS_URL stands for https://builds.hex.pm, MIXPACK_OTP_BUILDS_URL for https://github.com/erlef/otp_builds, NODEJS_ORG_MIRROR for https://nodejs.org/dist.";
+    const MIRROR: &str = "A mirror must use upstream's paths: HEX_BUILDS_URL replaces https://builds.hex.pm, MIXPACK_OTP_BUILDS_URL replaces https://github.com/erlef/otp_builds, and NODEJS_ORG_MIRROR replaces https://nodejs.org/dist.";
     let is_list = [".txt", ".csv", ".json", ".signed"]
         .iter()
         .any(|end| url.ends_with(end));
     if let Some(system) = system_of_otp_list(url) {
         return Explanation::upstream(
             "stack-not-built",
-            format!("nothing is built for {system}, which this stack stands for"),
+            format!("no Erlang/OTP is built for {system}, the system of this stack"),
         )
-        .so("The stack may be too new, or STACK is wrong. Move the app to one that there are builds for:")
+        .so("The stack may be too new, or STACK may be wrong. Move the app to a supported stack:")
         .typing(words.current_stack())
         .so(MIRROR);
     }
     if is_list {
-        return Explanation::upstream("list-missing", format!("{what} is not there"))
-            .so("Try again later, and look whether a mirror is set.")
+        return Explanation::upstream("list-missing", format!("{what} was not found"))
+            .so("Try again later. If a mirror is set, check its URL.")
             .so(MIRROR);
     }
     Explanation::upstream(
         "artifact-missing",
-        format!("{what} is listed, but its file is not there"),
+        format!("{what} is listed, but its file is missing"),
     )
-    .so("Ask for another version, or try again later. A mirror must hold the files that its lists name.")
+    .so("Request another version, or try again later. A mirror must serve the files that its lists name.")
 }
 
-/// `ubuntu-24.04`, of the address of a list of OTP builds:
+/// Returns the system in the URL of a list of OTP builds, such as `ubuntu-24.04` in
 /// `HOST/builds/otp/amd64/ubuntu-24.04/builds.txt`.
 fn system_of_otp_list(url: &str) -> Option<&str> {
     let (_, path) = url.split_once("/builds/otp/")?;

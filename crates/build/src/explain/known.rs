@@ -1,8 +1,8 @@
-//! Failures inside the tools that a build runs, known by what the tools print.
+//! Failures of the tools that a build runs, recognized by their output.
 //!
-//! One table: what tells a failure, and what it means. The patterns are of real output, which is
-//! kept in `samples/` with how it was made. A pattern counts only when the command has failed, and
-//! only where that command runs the tool that the pattern is of.
+//! A single table has the signs of each failure and its message. The patterns are from real output,
+//! which is kept in `samples/` with the way to produce it. A pattern only counts if the command failed,
+//! and if that command runs the tool that the pattern is for.
 
 mod table;
 mod trace;
@@ -15,10 +15,10 @@ use app::facts::join;
 use app::package_manager::Manager;
 use table::{Known, Of, PLACEHOLDERS, Sign, table};
 
-/// A shell's status of a process that `SIGKILL` ended.
+/// The status that a shell reports for a process that `SIGKILL` ended.
 const KILLED: i32 = 128 + 9;
 
-/// What a failure's output tells of its cause, if it is one of the table.
+/// Returns the message of a failure whose output matches the table.
 pub(super) fn known(doing: &Doing, error: &CommandError, words: &Wording) -> Option<Explanation> {
     let CommandError::Failed { code, output, .. } = error else {
         return None;
@@ -60,14 +60,14 @@ pub(super) fn known(doing: &Doing, error: &CommandError, words: &Wording) -> Opt
     Some(explanation)
 }
 
-/// npm up to 9 wrote `npm ERR!`.
+/// Converts the output of npm 9 and older, which wrote `npm ERR!`.
 fn as_of_today(line: &str) -> String {
     line.replacen("npm ERR!", "npm error", 1)
 }
 
-/// Where a failure was seen.
+/// The place of a match.
 struct Told {
-    /// The line, if it is one.
+    /// The line, if the sign is a line.
     line: Option<usize>,
     captured: Vec<String>,
 }
@@ -75,7 +75,7 @@ struct Told {
 impl Known {
     fn counts_for(&self, doing: &Doing) -> bool {
         match doing {
-            // They run whatever the app's own commands are.
+            // These run any commands of the app.
             Doing::Hook { .. } | Doing::CustomScript { .. } | Doing::AssetsDeploy => {
                 self.of != Of::FetchingManager
             }
@@ -137,7 +137,7 @@ impl Sign {
 fn path_dependency(lines: &[String], also: &str) -> Option<Told> {
     lines.iter().enumerate().find_map(|(at, line)| {
         let captured = captures("* {} ({})", line)?;
-        // The source of another one is `Hex package`, or a URL, or a host that ssh knows.
+        // The source of other dependencies is `Hex package`, a URL or an ssh host.
         let is_path = |source: &str| source != "Hex package" && !source.contains([':', '@']);
         let [name, source] = captured.as_slice() else {
             return None;
@@ -155,7 +155,7 @@ fn path_dependency(lines: &[String], also: &str) -> Option<Told> {
     })
 }
 
-/// What the holes of a pattern stand for in a line that has it.
+/// Returns the text that the holes of a pattern match in a line.
 fn captures(pattern: &str, line: &str) -> Option<Vec<String>> {
     let mut captured = Vec::new();
     let mut hole: Option<bool> = None;
@@ -168,7 +168,7 @@ fn captures(pattern: &str, line: &str) -> Option<Vec<String>> {
             .chain(pattern.find('*'))
             .min();
         let (literal, after) = pattern.split_at(end.unwrap_or(pattern.len()));
-        // A hole at the end takes what is left.
+        // A hole at the end matches the rest.
         let at = match literal {
             "" if end.is_none() && hole.is_some() => rest.len(),
             literal => rest.find(literal)?,
@@ -186,17 +186,17 @@ fn captures(pattern: &str, line: &str) -> Option<Vec<String>> {
     }
 }
 
-/// What the placeholders of the texts stand for.
+/// The values of the placeholders in the texts.
 struct Texts<'a> {
     words: &'a Wording,
     doing: &'a Doing,
     captured: &'a [String],
-    /// The line of the app's code that the failure is of.
+    /// The line of the app's code with the failure.
     place: Option<String>,
 }
 
 impl Texts<'_> {
-    /// The text, unless it needs what is not known. A value is taken as it is: braces in it are no
+    /// Returns the text with its values, or `None` if one is unknown. Braces in a value are no
     /// placeholder.
     fn fill(&self, text: &str) -> Option<String> {
         let mut filled = String::new();
@@ -230,7 +230,7 @@ impl Texts<'_> {
                 _ => None,
             },
             "manager" => Some(self.manager()?.to_string()),
-            // What npm understands, where nothing tells which one the app uses.
+            // npm's command, if the app's package manager is unknown.
             "add" => Some(self.manager().unwrap_or(Manager::Npm).add_for_development()),
             "remove" => Some(self.manager().unwrap_or(Manager::Npm).remove()),
             name => self.words.placeholder(name),

@@ -1,4 +1,4 @@
-//! Versions that can't be had, and the ones to ask for instead.
+//! Unavailable versions, and the ones to request instead.
 
 use super::{Explanation, Wording, list};
 use app::plan::{Edit, Suggestion, VersionError};
@@ -29,7 +29,7 @@ fn what_is_wrong(
             reason,
             available,
         } => {
-            // What is suggested goes together, and these may not.
+            // The suggested versions are compatible, and these may not be.
             let available = suggestion.map_or(available.as_slice(), |_| &[]);
             malformed(*tool, asked, reason, available, words)
         }
@@ -62,12 +62,12 @@ fn what_is_wrong(
         .because(asks(otp_source, &format!("Erlang/OTP {otp}"), words)),
         VersionError::NoOtpFor { asked, target } => Explanation::user(
             "no-otp-for-elixir",
-            format!("no Erlang/OTP built for {target} goes with Elixir {}", asked.value),
+            format!("no Erlang/OTP built for {target} is compatible with Elixir {}", asked.value),
         )
         .because(asks(&asked.origin, &format!("Elixir {}", asked.value), words)),
         VersionError::NoElixirFor { asked, otp } => Explanation::user(
             "no-elixir-for-otp",
-            format!("no Elixir that is listed goes with Erlang/OTP {otp}"),
+            format!("no available Elixir is compatible with Erlang/OTP {otp}"),
         )
         .because(asks(&asked.origin, &format!("Erlang/OTP {}", asked.value), words)),
         VersionError::NotWhatMixExsAllows {
@@ -76,7 +76,7 @@ fn what_is_wrong(
             requirement,
         } => Explanation::user(
             "elixir-not-allowed-by-mix-exs",
-            format!("Elixir {elixir} is not what {} allows", requirement.origin),
+            format!("{} does not allow Elixir {elixir}", requirement.origin),
         )
         .because(asks(elixir_source, &format!("Elixir {elixir}"), words))
         .because(requires(requirement)),
@@ -87,20 +87,20 @@ fn what_is_wrong(
         } => no_elixir_that_mix_exs_allows(requirement, otp.as_ref(), newest, words),
         VersionError::NothingGoesTogether { target } => Explanation::upstream(
             "lists-do-not-fit",
-            format!("upstream lists no Elixir and Erlang/OTP that go together for {target}"),
+            format!("upstream lists no compatible Elixir and Erlang/OTP for {target}"),
         )
-        .because("The app asks for no version, so the newest pair would have been taken.")
-        .so("Name two versions in elixir_buildpack.config, or try again later. A mirror (HEX_BUILDS_URL) must hold upstream's lists whole."),
+        .because("The app requests no versions, so Mixpack would use the newest compatible pair.")
+        .so("Request both versions in elixir_buildpack.config, or try again later. A mirror (HEX_BUILDS_URL) must serve upstream's complete lists."),
     }
 }
 
 fn asks(origin: &Origin, version: &str, words: &Wording) -> String {
-    format!("{} asks for {version}.", words.place(origin))
+    format!("{} requests {version}.", words.place(origin))
 }
 
 fn requires(requirement: &Asked) -> String {
     format!(
-        "{} says elixir: {:?}, and mix refuses any other.",
+        "{} requires elixir: {:?}, and mix refuses any other version.",
         requirement.origin, requirement.value
     )
 }
@@ -112,19 +112,22 @@ fn no_elixir_that_mix_exs_allows(
     words: &Wording,
 ) -> Explanation {
     const CODE: &str = "no-elixir-that-mix-exs-allows";
-    let title = format!("no Elixir that {} allows can be had", requirement.origin);
+    let title = format!("no available Elixir satisfies {}", requirement.origin);
     let cause = requires(requirement);
     match otp {
-        Some((otp, origin)) => Explanation::user(CODE, format!("{title} on Erlang/OTP {otp}"))
-            .because(cause)
-            .because(format!(
-                "{} asks for Erlang/OTP {otp}, and the newest Elixir that runs on it is {newest}.",
-                words.place(origin)
-            )),
+        Some((otp, origin)) => Explanation::user(
+            CODE,
+            format!("{title} and runs on Erlang/OTP {otp}"),
+        )
+        .because(cause)
+        .because(format!(
+            "{} requests Erlang/OTP {otp}, and the newest Elixir that runs on it is {newest}.",
+            words.place(origin)
+        )),
         None => Explanation::user(CODE, title)
             .because(cause)
             .because(format!(
-                "The newest Elixir that is built for this stack is {newest}."
+                "The newest Elixir built for this stack is {newest}."
             )),
     }
 }
@@ -139,10 +142,10 @@ fn malformed(
     let product = product(tool);
     let explanation = Explanation::user(
         "version-malformed",
-        format!("{:?} is not a version of {product}", asked.value),
+        format!("{:?} is not a valid version of {product}", asked.value),
     )
     .because(format!(
-        "{} asks for {product} {:?}: {reason}.",
+        "{} requests {product} {:?}: {reason}.",
         words.place(&asked.origin),
         asked.value
     ))
@@ -151,21 +154,21 @@ fn malformed(
         explanation
     } else {
         explanation.so(format!(
-            "The newest that are there: {}.",
+            "The newest available versions: {}.",
             available.join(", ")
         ))
     }
 }
 
 fn no_such_version(tool: Tool, asked: &Asked, target: &str, words: &Wording) -> Explanation {
-    let what = format!("{} {}", product(tool), asked.value);
+    let version = format!("{} {}", product(tool), asked.value);
     // Elixir's and Node's lists are the same for every stack.
     let title = match tool {
-        Tool::Erlang => format!("there is no {what} for {target}"),
-        Tool::Elixir | Tool::Node => format!("there is no {what}"),
+        Tool::Erlang => format!("{version} is not available for {target}"),
+        Tool::Elixir | Tool::Node => format!("{version} is not available"),
     };
     Explanation::user("version-not-available", title).because(format!(
-        "{} asks for {what}, and upstream lists none that matches.",
+        "{} requests {version}, but upstream lists no matching version.",
         words.place(&asked.origin)
     ))
 }
@@ -175,17 +178,18 @@ fn newest_of(
     newest_of_line: Option<&str>,
     newer_than_listed: bool,
 ) -> Explanation {
-    const PATIENCE: &str = "A new release is usually built within hours.";
-    let newest = newest_of_line.map(|newest| format!("The newest of that line is {newest}."));
+    const PATIENCE: &str = "New releases are usually built within hours.";
+    let newest =
+        newest_of_line.map(|newest| format!("The newest release of that series is {newest}."));
     match (newest, newer_than_listed) {
         (Some(newest), true) => explanation.so(format!("{newest} {PATIENCE}")),
         (Some(newest), false) => explanation.so(newest),
-        (None, true) => explanation.so(format!("It is newer than all that are listed. {PATIENCE}")),
+        (None, true) => explanation.so(format!("It is newer than all listed versions. {PATIENCE}")),
         (None, false) => explanation,
     }
 }
 
-/// For what nothing is suggested in place of.
+/// Adds the nearest listed versions, for an error without a suggestion.
 fn nearest_listed(
     mut explanation: Explanation,
     nearest: &[String],
@@ -194,25 +198,25 @@ fn nearest_listed(
 ) -> Explanation {
     if !nearest.is_empty() {
         explanation = explanation.so(format!(
-            "The nearest that are there: {}.",
+            "The nearest available versions: {}.",
             nearest.join(", ")
         ));
     }
     explanation.so(match &asked.origin {
         Origin::ConfigVar(name) => {
             let var = words.config_var();
-            format!("Change the {var} {name}, or unset it to get the newest that fits.")
+            format!("Change the {var} {name}, or unset it to get the newest compatible version.")
         }
         origin @ Origin::File { .. } => {
-            format!("Change {origin}, or remove it there to get the newest that fits.")
+            format!("Change {origin}, or remove it there to get the newest compatible version.")
         }
         Origin::LastBuild | Origin::Default(_) => {
-            "Name another version in elixir_buildpack.config.".to_owned()
+            "Request another version in elixir_buildpack.config.".to_owned()
         }
     })
 }
 
-/// Adds the pair that can be built, and where to write it.
+/// Adds the suggested pair, and where to write it.
 fn suggested(
     mut explanation: Explanation,
     suggestion: &Suggestion,
@@ -235,12 +239,7 @@ fn suggested(
         let places = list(&places);
         explanation = explanation
             .so(format!(
-                "No Elixir that {places} {} can be had. Change {places} to allow {elixir}:",
-                if conflicts.len() == 1 {
-                    "allows"
-                } else {
-                    "allow together"
-                }
+                "No available Elixir satisfies {places}. Change {places} to allow {elixir}:"
             ))
             .typing(format!("elixir: {requirement:?}"));
     }
@@ -249,7 +248,7 @@ fn suggested(
         let packages = packages.map(|(package, requirement)| format!("{package} ({requirement})"));
         let packages: Vec<String> = packages.collect();
         explanation = explanation.so(format!(
-            "No Elixir that can be had is also what the locked packages require: {}. mix only warns of that.",
+            "No available Elixir also satisfies the requirements of these locked packages: {}. mix only warns about that.",
             list(&packages)
         ));
     }
@@ -272,7 +271,7 @@ fn told(explanation: Explanation, edit: &Edit, words: &Wording) -> Explanation {
             };
             let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
             let replace = match numbers.len() {
-                0 => "write".to_owned(),
+                0 => "set".to_owned(),
                 1 => format!("replace line {} with", list(&numbers)),
                 _ => format!("replace lines {} with", list(&numbers)),
             };
@@ -292,7 +291,7 @@ fn told(explanation: Explanation, edit: &Edit, words: &Wording) -> Explanation {
                 .typing(words.set_all(&vars))
         }
         Edit::MiseUse(tools) => explanation
-            .so("Change mise.toml and mise.lock, and commit both:")
+            .so("Update mise.toml and mise.lock with this command, and commit both:")
             .typing(format!("mise use {}", tools.join(" "))),
     }
 }
@@ -307,8 +306,8 @@ fn product(tool: Tool) -> &'static str {
 
 fn examples(tool: Tool) -> &'static str {
     match tool {
-        Tool::Erlang => "one release, such as 27.3.4, or 27 for the newest of that line",
-        Tool::Elixir => "one release, such as 1.18.3, or 1.18 for the newest of that line",
-        Tool::Node => "one release, such as 22.1.0, or 22 for the newest of that line",
+        Tool::Erlang => "a release such as 27.3.4, or 27 for the newest 27.x",
+        Tool::Elixir => "a release such as 1.18.3, or 1.18 for the newest 1.18.x",
+        Tool::Node => "a release such as 22.1.0, or 22 for the newest 22.x",
     }
 }

@@ -1,5 +1,4 @@
-//! What a message calls things, and what it has its reader type: that depends on the platform, and
-//! on the build.
+//! The words and commands of messages that depend on the platform and on the build.
 
 use super::Explanation;
 use crate::environment::Environment;
@@ -9,7 +8,7 @@ use app::Origin;
 /// Where a build runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Platform {
-    /// And everything else that calls `bin/compile`.
+    /// Also everything else that calls `bin/compile`.
     #[default]
     Heroku,
     HerokuCi,
@@ -20,7 +19,7 @@ pub enum Platform {
 }
 
 impl Platform {
-    /// The platform that calls `bin/compile` with these variables.
+    /// Returns the platform that calls `bin/compile` with these variables.
     #[must_use]
     pub fn of_classic(environment: &Environment) -> Self {
         match environment.platform("STACK") {
@@ -30,7 +29,7 @@ impl Platform {
     }
 }
 
-/// What failed: the first words of the message.
+/// The activity that failed, which the message starts with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Activity {
     #[default]
@@ -62,7 +61,7 @@ impl Wording {
         }
     }
 
-    /// The words for what only plans.
+    /// Returns the words for a run that only plans.
     #[must_use]
     pub fn for_a_plan(self) -> Self {
         Self {
@@ -75,7 +74,7 @@ impl Wording {
         self.activity
     }
 
-    /// A mix command as it is typed on the reader's machine.
+    /// Returns a mix command to run on the reader's machine.
     pub(super) fn mix(&self, args: &str) -> String {
         format!("MIX_ENV={} mix {args}", self.mix_env)
     }
@@ -88,7 +87,7 @@ impl Wording {
         }
     }
 
-    /// The same with its article.
+    /// The same, with its article.
     pub(super) fn a_config_var(&self) -> String {
         let article = match self.platform {
             Platform::Local => "an",
@@ -101,7 +100,7 @@ impl Wording {
         format!("{}s", self.config_var())
     }
 
-    /// What sets a config var, up to its name.
+    /// The command that sets a config var, up to the name of the variable.
     pub(super) fn set(&self) -> &'static str {
         match self.platform {
             Platform::Heroku => "heroku config:set",
@@ -112,7 +111,7 @@ impl Wording {
         }
     }
 
-    /// The command that sets config vars, which are `NAME=value`.
+    /// Returns the command that sets several config vars, given as `NAME=value`.
     pub(super) fn set_all(&self, vars: &[String]) -> String {
         let separator = match self.platform {
             Platform::CloudNative => " --env ",
@@ -129,7 +128,7 @@ impl Wording {
         }
     }
 
-    /// Where files are named that no build gets.
+    /// The file that lists files to leave out of the build.
     pub(super) fn ignore_file(&self) -> &'static str {
         match self.platform {
             Platform::Heroku | Platform::HerokuCi | Platform::Gigalixir => ".slugignore",
@@ -138,7 +137,7 @@ impl Wording {
         }
     }
 
-    /// What takes a stack that there are builds for.
+    /// The command that moves the app to a supported stack.
     pub(super) fn current_stack(&self) -> &'static str {
         match self.platform {
             Platform::Heroku | Platform::HerokuCi => "heroku stack:set heroku-24",
@@ -148,7 +147,7 @@ impl Wording {
         }
     }
 
-    /// What adds a buildpack before this one, up to its name.
+    /// The command that adds a buildpack before this one, up to the name of the buildpack.
     fn add_buildpack(&self) -> &'static str {
         match self.platform {
             Platform::CloudNative => "pack build --buildpack",
@@ -156,7 +155,7 @@ impl Wording {
         }
     }
 
-    /// The buildpack that installs packages of the system.
+    /// The buildpack that installs system packages.
     fn apt(&self) -> &'static str {
         match self.platform {
             Platform::CloudNative => "heroku/deb-packages",
@@ -164,15 +163,15 @@ impl Wording {
         }
     }
 
-    /// Where that buildpack reads the names of packages.
+    /// The place of the package names that this buildpack reads.
     fn apt_file(&self) -> &'static str {
         match self.platform {
             Platform::CloudNative => "[com.heroku.buildpacks.deb-packages] of project.toml",
-            _ => "a file Aptfile",
+            _ => "an Aptfile",
         }
     }
 
-    /// The value of a placeholder in the texts of known failures.
+    /// Returns the value of a placeholder in the texts of known failures.
     pub(super) fn placeholder(&self, name: &str) -> Option<String> {
         Some(match name {
             "config var" => self.config_var().to_owned(),
@@ -189,7 +188,7 @@ impl Wording {
         })
     }
 
-    /// Where something was asked for, within a sentence.
+    /// Returns the origin of a request, for use within a sentence.
     pub(super) fn origin(&self, origin: &Origin) -> String {
         match origin {
             Origin::ConfigVar(name) => format!("{} {name}", self.config_var()),
@@ -197,7 +196,7 @@ impl Wording {
         }
     }
 
-    /// Where something was asked for, as the subject of a sentence.
+    /// Returns the origin of a request, as the subject of a sentence.
     pub(super) fn place(&self, origin: &Origin) -> String {
         match origin {
             Origin::ConfigVar(name) => format!("The {} {name}", self.config_var()),
@@ -209,7 +208,7 @@ impl Wording {
 }
 
 impl Explanation {
-    /// The first words of the message.
+    /// Returns the first words of the message.
     pub(super) fn heading(&self) -> &'static str {
         match self.activity {
             Activity::Build => "Build failed",

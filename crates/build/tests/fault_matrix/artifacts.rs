@@ -458,7 +458,7 @@ impl Place {
             let kept = plan
                 .warnings
                 .iter()
-                .any(|warning| warning.contains("going by the one that was read on"));
+                .any(|warning| warning.contains("using the copy read on"));
             return Ok(if kept { Had::Kept } else { Had::Right });
         }
         let plan = self.plan(&listing, client, told)?;

@@ -144,7 +144,7 @@ fn corrupt(bytes: &[u8], format: Format, words: &str) {
 
 #[test]
 fn a_long_name_is_no_way_out() {
-    let up = "its path holds `..`";
+    let up = "its path contains `..`";
     let absolute = "its path is absolute";
     for (name, why) in [("../../../evil", up), ("/etc/evil", absolute)] {
         let with_nul = format!("{name}\0");
@@ -191,7 +191,7 @@ fn a_long_name_is_no_way_out() {
 
 #[test]
 fn a_name_that_ends_early_is_not_two_names() {
-    let nul = "its name holds a NUL byte";
+    let nul = "its name contains a NUL byte";
     let long = gnu_long(b'L', b"d/good\0/../../../evil\0");
     tar_refused(&[long, PLAIN], "d/good\\0/../../../evil", nul);
     let path = record("path", b"d/good\0x");
@@ -417,7 +417,7 @@ fn a_sparse_file_as_pax_has_it_is_not_taken_for_its_content() {
         content: b"1\n0\n0\n",
         ..PLAIN
     };
-    let why = "it is a sparse file as pax has it";
+    let why = "it is a pax sparse file";
     tar_refused(&[pax(&records), inner], "d/GNUSparseFile.0/file", why);
 }
 
@@ -465,7 +465,7 @@ fn an_entry_that_comes_twice_replaces_files_and_links_and_no_folder() {
                 let why = if of_first.is_dir() {
                     "it would replace a directory"
                 } else {
-                    "its path goes through a file or a link"
+                    "its path passes through a file or a link"
                 };
                 unsafe_entry(&bytes, Format::TarGz, "x", why);
                 continue;
@@ -507,7 +507,7 @@ fn a_loop_of_links_is_followed_by_nobody() {
             .is_file()
     );
 
-    let through = "its path goes through a file or a link";
+    let through = "its path passes through a file or a link";
     let entries = [
         special(EntryType::Symlink, "d/a", "b"),
         special(EntryType::Symlink, "d/b", "a"),
@@ -589,9 +589,14 @@ fn what_a_zip_calls_special_is_refused_or_harmless() {
     );
     let entries = [ZipEntry::File("d/good_x", 0o644, b"x")];
     let nul = patched(&entries, b"good_x", b"good\0x");
-    unsafe_entry(&nul, Format::Zip, "d/good\\0x", "its name holds a NUL byte");
+    unsafe_entry(
+        &nul,
+        Format::Zip,
+        "d/good\\0x",
+        "its name contains a NUL byte",
+    );
     let up = patched(&entries, b"d/good_x", b"../../ev");
-    unsafe_entry(&up, Format::Zip, "../../ev", "its path holds `..`");
+    unsafe_entry(&up, Format::Zip, "../../ev", "its path contains `..`");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The failures that are known, each with what tells it and what it means.
+//! The known failures, each with its signs and its message.
 
 mod fetching;
 mod general;
@@ -7,53 +7,54 @@ mod mix;
 
 use crate::explain::Fault;
 
-/// Whose words a pattern is of.
+/// The tool whose output a pattern matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Of {
-    /// mix, and what it runs: Hex, rebar3, git, make.
+    /// mix and the tools it runs: Hex, rebar3, git, make.
     Mix,
-    /// A JavaScript package manager, and what its scripts run.
+    /// A JavaScript package manager and the tools its scripts run.
     JavaScript,
-    /// npm, while it fetches a package manager: of its own the app has nothing there but a version.
+    /// npm while it fetches a package manager, where the app's own files only set a version.
     FetchingManager,
     Any,
 }
 
-/// What tells a failure. In a pattern `{}` stands for any text, which is captured, and `*` for any
-/// other text; a pattern that ends with one of them goes on to the end of the line.
+/// The sign of a failure. In a pattern, `{}` matches any text and captures it, and `*` matches any text.
+/// At the end of a pattern, they match the rest of the line.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Sign {
-    /// A line has it.
+    /// A line contains the pattern.
     Line(&'static str),
-    /// A line has it, and some line has the second, in which `{0}` is what the first captured.
+    /// A line contains the first pattern, and any line contains the second text, in which `{0}` stands for
+    /// the first capture.
     Both(&'static str, &'static str),
-    /// mix names a path dependency (captured: its name, its directory), and behind that says this
-    /// of it; or any line does, with `{0}` for its name.
+    /// mix lists a path dependency (captured: its name, its directory), and the next line contains this
+    /// text; or any line contains it, with `{0}` for the name.
     PathDependency(&'static str),
-    /// An exception, or wrong syntax, where mix loads `mix.exs` or a config file.
+    /// An exception or a syntax error when mix loads `mix.exs` or a config file.
     Loading,
     /// `SIGKILL` ended the command itself.
     Killed,
 }
 
-/// A failure, and what it means.
+/// A failure and its message.
 ///
-/// The texts hold [`PLACEHOLDERS`]; a paragraph that needs one that is not known is left out.
+/// The texts contain [`PLACEHOLDERS`]. A paragraph with an unknown one is left out.
 pub(super) struct Known {
     pub(super) code: &'static str,
     pub(super) fault: Fault,
     pub(super) of: Of,
     pub(super) signs: &'static [Sign],
     pub(super) title: &'static str,
-    /// What happened, where the quoted output does not say it.
+    /// The cause, if the quoted output does not show it.
     pub(super) cause: &'static [&'static str],
     pub(super) cure: &'static [&'static str],
 }
 
-/// What texts may hold in braces: what the pattern has captured, also as a path relative to the app;
-/// the line of the app's code that the failure is of; the package manager, its
-/// `package.json`, its lockfile, and how it adds a package for development and removes one; and the
-/// words of the platform and of the build, as [`Wording`](crate::explain::Wording) has them.
+/// The placeholders that texts may contain in braces: the captures of the pattern, also as a path relative
+/// to the app; the line of the app's code with the failure; the package manager, its `package.json`, its
+/// lockfile, and its commands that add a development package and remove one; and the words of the
+/// platform and of the build from [`Wording`](crate::explain::Wording).
 pub(super) const PLACEHOLDERS: [&str; 19] = [
     "0",
     "1",
@@ -76,7 +77,7 @@ pub(super) const PLACEHOLDERS: [&str; 19] = [
     "mix env",
 ];
 
-/// The first that fits is taken: what is the cause of others stands before them.
+/// Returns the known failures. The first match counts, so a failure that causes others comes before them.
 pub(super) fn table() -> impl Iterator<Item = &'static Known> {
     let parts = [
         fetching::KNOWN,

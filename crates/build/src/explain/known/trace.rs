@@ -1,9 +1,9 @@
-//! Elixir's exceptions: where in the app's own code one was raised.
+//! The line of the app's code that raised an Elixir exception.
 
-/// Where a build puts the app; a path there is shown relative to it.
+/// The directories that builds put the app in. Paths below them are shown relative to them.
 const TOPS: [&str; 2] = ["/app/", "/workspace/"];
 
-/// A path as the user's editor has it.
+/// Returns a path as the user's editor shows it.
 pub(super) fn relative(path: &str) -> String {
     let below = TOPS.iter().find_map(|top| path.strip_prefix(top));
     let in_config = || path.rfind("/config/").map(|at| &path[at + 1..]);
@@ -13,7 +13,7 @@ pub(super) fn relative(path: &str) -> String {
     shown.unwrap_or(path).to_owned()
 }
 
-/// The first line of the app's own code in a stack trace, or the line whose syntax is wrong:
+/// Returns the first line of the app's own code in a stack trace, or the line with a syntax error:
 /// `config/config.exs:3`.
 pub(super) fn place(lines: &[String]) -> Option<String> {
     let at = exception(lines)?;
@@ -22,7 +22,7 @@ pub(super) fn place(lines: &[String]) -> Option<String> {
     of_project.or_else(|| Some(of_app()?.place()))
 }
 
-/// The line of an exception that was raised where mix loads `mix.exs` or a config file.
+/// Returns the output line of an exception that was raised when mix loaded `mix.exs` or a config file.
 pub(super) fn loading(lines: &[String]) -> Option<usize> {
     let at = exception(lines)?;
     loaded_place(lines, at).map(|_| at)
@@ -35,7 +35,7 @@ fn exception(lines: &[String]) -> Option<usize> {
     })
 }
 
-/// The line of `mix.exs` or of a config file that cannot be loaded.
+/// Returns the line of `mix.exs` or of a config file that failed to load.
 fn loaded_place(lines: &[String], at: usize) -> Option<String> {
     let message = &lines[at];
     let said = [" found on ", " missing on ", "** (CompileError) "];
@@ -44,7 +44,7 @@ fn loaded_place(lines: &[String], at: usize) -> Option<String> {
         located(rest.split(' ').next()?)
     });
     if let Some((path, line)) = named.filter(|(path, _)| is_project_file(path)) {
-        // The compiler has named the line before.
+        // The compiler printed the line before.
         let told = || {
             let marked = lines[..at].iter().rev();
             let mut places = marked.filter_map(|line| located(line.split_once("└─ ")?.1));
@@ -67,7 +67,7 @@ fn is_project_file(path: &str) -> bool {
     name == "mix.exs" || in_config && path.rsplit_once('.').is_some_and(|(_, end)| end == "exs")
 }
 
-/// `config/config.exs:2:24:`, `mix.exs:`: the file, and the line where one is named.
+/// Splits `config/config.exs:2:24:` or `mix.exs:` into the file and the line, if there is one.
 fn located(text: &str) -> Option<(&str, Option<u32>)> {
     let end = text.find(".ex")? + 3;
     let end = end + usize::from(text[end..].starts_with('s'));
@@ -76,12 +76,12 @@ fn located(text: &str) -> Option<(&str, Option<u32>)> {
     Some((path, line.parse().ok()))
 }
 
-/// A line of a stack trace: `(elixir 1.18.3) lib/file.ex:385: File.read!/1`.
+/// A line of a stack trace, such as `(elixir 1.18.3) lib/file.ex:385: File.read!/1`.
 struct Frame<'a> {
     path: &'a str,
     line: u32,
     what: &'a str,
-    /// Of Elixir, Erlang or a dependency.
+    /// Whether it is code of Elixir, Erlang or a dependency.
     is_of_tools: bool,
 }
 

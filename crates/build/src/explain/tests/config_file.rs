@@ -51,7 +51,7 @@ pub(super) fn config_files() -> Vec<(&'static str, Error)> {
             "config_file",
             unreadable(
                 3,
-                "an array that is not closed",
+                "an unclosed array",
                 (4, "hook_compile=("),
                 "elixir_buildpack.config:4: syntax error: unexpected end of file",
             ),

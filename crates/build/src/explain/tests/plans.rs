@@ -80,7 +80,7 @@ pub(super) fn no_such_patch() -> PlanError {
             Some("27.3.4.18"),
             true,
         ),
-        "Erlang/OTP 27.3.4.18 is the nearest that is built for this stack and runs Elixir 1.18.4",
+        "Erlang/OTP 27.3.4.18 is the nearest version built for this stack that runs Elixir 1.18.4",
         in_both_lines("27.3.4.18", "1.18.4"),
     )
 }
@@ -167,7 +167,7 @@ pub(super) fn missing_versions() -> Vec<(&'static str, PlanError)> {
                     None,
                     true,
                 ),
-                "Elixir 1.18.4 is the nearest that runs on Erlang/OTP 28.5",
+                "Elixir 1.18.4 is the nearest version that runs on Erlang/OTP 28.5",
                 vec![Edit::MiseUse(strings(&["erlang@28.5", "elixir@1.18.4"]))],
             ),
         ),
@@ -207,7 +207,7 @@ pub(super) fn pairs() -> Vec<(&'static str, PlanError)> {
                     otp: "27.3.4".to_owned(),
                     otp_source: Origin::file(".tool-versions", 2),
                 },
-                "Erlang/OTP 25.3 is the nearest that is built for this stack and runs Elixir 1.14.0",
+                "Erlang/OTP 25.3 is the nearest version built for this stack that runs Elixir 1.14.0",
                 vec![
                     lines(".tool-versions", &[2], &["erlang 25.3"]),
                     lines("elixir_buildpack.config", &[1], &["elixir_version=1.14.0"]),
@@ -241,7 +241,7 @@ pub(super) fn pairs() -> Vec<(&'static str, PlanError)> {
                     asked: in_file("1.9.4", ".elixir-version", 1),
                     target: UBUNTU.to_owned(),
                 },
-                "Elixir 1.11.4 is the nearest that runs on Erlang/OTP 24.3.4.17",
+                "Elixir 1.11.4 is the nearest version that runs on Erlang/OTP 24.3.4.17",
                 vec![
                     lines(".erlang-version", &[], &["24.3.4.17"]),
                     lines(".elixir-version", &[1], &["1.11.4"]),
@@ -255,7 +255,7 @@ pub(super) fn pairs() -> Vec<(&'static str, PlanError)> {
                     asked: in_config("17"),
                     otp: "17.5".to_owned(),
                 },
-                "Erlang/OTP 24.3.4.17 is the nearest that is built for this stack and runs Elixir 1.16.3",
+                "Erlang/OTP 24.3.4.17 is the nearest version built for this stack that runs Elixir 1.16.3",
                 vec![lines(
                     "elixir_buildpack.config",
                     &[2],
@@ -281,7 +281,7 @@ pub(super) fn requirements() -> Vec<(&'static str, PlanError)> {
                     elixir_source: Origin::file(".tool-versions", 2),
                     requirement: in_file("~> 1.14", "mix.exs", 8),
                 },
-                "Elixir 1.14.5 is the nearest that mix.exs:8 allows and that runs on Erlang/OTP 25.3",
+                "Elixir 1.14.5 is the nearest version that mix.exs:8 allows and that runs on Erlang/OTP 25.3",
                 vec![lines(
                     ".tool-versions",
                     &[1, 2],
@@ -316,7 +316,7 @@ pub(super) fn requirements() -> Vec<(&'static str, PlanError)> {
                     otp: Some(("24.3.4".to_owned(), Origin::file(".tool-versions", 1))),
                     newest: "1.16.3".to_owned(),
                 },
-                "Erlang/OTP 25.3 is the nearest that is built for this stack and runs Elixir 1.18.4",
+                "Erlang/OTP 25.3 is the nearest version built for this stack that runs Elixir 1.18.4",
                 vec![lines(
                     ".tool-versions",
                     &[1],

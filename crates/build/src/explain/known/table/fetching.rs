@@ -1,4 +1,4 @@
-//! What the machine, the runtimes and the hosts refuse.
+//! Failures of the machine, the runtimes and the hosts.
 
 use super::Known;
 use super::Of::{Any, FetchingManager, Mix};
@@ -17,7 +17,7 @@ pub(super) const KNOWN: &[Known] = &[
         title: "the disk is full",
         cause: &[],
         cure: &[
-            "Is something big committed that a build does not need? {ignore file} keeps it out. Or give the build more room: the app, its cache and /tmp all count.",
+            "List large committed files that a build does not need in {ignore file}. Or give the build more disk space: it is shared by the app, its cache and /tmp.",
         ],
     },
     Known {
@@ -25,12 +25,12 @@ pub(super) const KNOWN: &[Known] = &[
         fault: User,
         of: Any,
         signs: &[Line("JavaScript heap out of memory")],
-        title: "Node.js has reached its own limit of memory",
-        cause: &["Node.js takes no more than that limit, also where the machine has more."],
+        title: "Node.js ran out of heap memory",
+        cause: &["Node.js limits its heap, even if the machine has more memory."],
         cure: &[
-            "If the machine has more, raise the limit, in megabytes:",
+            "If the machine has more memory, raise the limit, in megabytes:",
             "  {set} NODE_OPTIONS=--max-old-space-size=2048",
-            "Source maps and minifying take most of it: the same build without them may fit.",
+            "Source maps and minification use the most memory: the build may fit without them.",
         ],
     },
     Known {
@@ -44,14 +44,14 @@ pub(super) const KNOWN: &[Known] = &[
             Line("Command failed with exit code 137"),
             Line("` exited with 137"),
         ],
-        title: "the machine has no memory left",
+        title: "the machine ran out of memory",
         cause: &[
-            "The Erlang VM asked for more than there is, or the system ended a process with signal 9 (status 137) to have some again.",
+            "The Erlang VM could not allocate memory, or the system killed a process with signal 9 (status 137) to free memory.",
         ],
         cure: &[
-            "Have the build take less. On one scheduler mix compiles one module at a time:",
+            "Reduce the memory that the build uses. With one scheduler, mix compiles one module at a time:",
             "  {set} ELIXIR_ERL_OPTIONS=\"+S 1\"",
-            "Otherwise build where there is more.",
+            "Otherwise, build on a machine with more memory.",
         ],
     },
     Known {
@@ -59,11 +59,11 @@ pub(super) const KNOWN: &[Known] = &[
         fault: Machine,
         of: Any,
         signs: &[Line("version `GLIBC_{}' not found")],
-        title: "a program is built for a newer system than this one",
-        cause: &["It asks for glibc {0} or newer, and this system's is older."],
+        title: "a program requires a newer system than this one",
+        cause: &["It requires glibc {0} or newer, but the glibc of this system is older."],
         cure: &[
-            "If it is Erlang or Node.js itself, they were chosen for another system: look at STACK, which the log names under Planning.",
-            "If it is a program or library that a package brings, take a version of the package that is built for older systems, or a newer stack.",
+            "If the program is Erlang or Node.js, it was chosen for another system: check STACK, which the log shows under Planning.",
+            "If the program or library is part of a package, use a version of the package that is built for older systems, or a newer stack.",
         ],
     },
     Known {
@@ -71,12 +71,12 @@ pub(super) const KNOWN: &[Known] = &[
         fault: User,
         of: Mix,
         signs: &[Line("key_usage_mismatch")],
-        title: "this Erlang/OTP refuses a valid certificate",
+        title: "this Erlang/OTP rejects a valid certificate",
         cause: &[
-            "It is a fault of OTP 27.0 to 27.2.1, and of early patches of 25 and 26: they refuse certificates that others accept, also that of hex.pm.",
+            "This is a bug of OTP 27.0 to 27.2.1 and of early patches of 25 and 26: they reject valid certificates, including the one of hex.pm.",
         ],
         cure: &[
-            "Ask for a newer patch, in elixir_buildpack.config or in .tool-versions: 27.2.2 or newer, such as",
+            "Request a newer patch release, 27.2.2 or newer, in elixir_buildpack.config or .tool-versions, such as:",
             "  erlang_version=27",
         ],
     },
@@ -89,11 +89,11 @@ pub(super) const KNOWN: &[Known] = &[
             Line("npm error code DEPTH_ZERO_SELF_SIGNED_CERT"),
             Line("fatal: unable to access '*': server certificate verification failed"),
         ],
-        title: "the certificate of a host is signed by nobody who is trusted",
+        title: "the certificate of a host isn't trusted",
         cause: &[],
         cure: &[
-            "A host or a proxy of your own needs its authority known to each tool. Commit the authority's certificate, and name it in the {config vars} HEX_CACERTS_PATH (Hex), NODE_EXTRA_CA_CERTS (npm, yarn, pnpm) and GIT_SSL_CAINFO (git).",
-            "If it is a public host, something between it and the build answers in its place.",
+            "For a host or proxy of your own, commit the certificate of its authority, and set its path in the {config vars} HEX_CACERTS_PATH (Hex), NODE_EXTRA_CA_CERTS (npm, yarn, pnpm) and GIT_SSL_CAINFO (git).",
+            "If the host is public, something between it and the build intercepts the connection.",
         ],
     },
     Known {
@@ -101,13 +101,13 @@ pub(super) const KNOWN: &[Known] = &[
         fault: Upstream,
         of: Mix,
         signs: &[Line("ouldn't fetch http{}: {")],
-        title: "mix could not download a tool of the asset build",
+        title: "mix could not download an asset tool",
         cause: &[
-            "The packages esbuild and tailwind fetch their executables themselves, without a second try.",
+            "The packages esbuild and tailwind download their executables themselves, without retries.",
         ],
         cure: &[
-            "Try again. What was fetched once is kept for the next builds.",
-            "Does the version exist that config/config.exs names? Behind a proxy, set HTTPS_PROXY.",
+            "Try again. Downloaded executables are kept for the next builds.",
+            "Check that the version in config/config.exs exists. Behind a proxy, set HTTPS_PROXY.",
         ],
     },
     Known {
@@ -115,15 +115,15 @@ pub(super) const KNOWN: &[Known] = &[
         fault: User,
         of: Mix,
         signs: &[Line("must be updated without the --check-locked flag")],
-        title: "mix.lock is not in step with mix.exs",
+        title: "mix.lock is out of date",
         cause: &[
-            "mix deps.get --check-locked changes no version that was not committed: what is built is what was tested.",
+            "mix.lock doesn't match mix.exs, and mix deps.get --check-locked only uses committed versions, so the build matches what you tested.",
         ],
         cure: &[
-            "Bring it up to date on your machine and commit it:",
+            "Update it on your machine and commit it:",
             "  mix deps.get",
             "  git commit -m \"Update mix.lock\" mix.lock",
-            "To have every build resolve what is missing instead:",
+            "To have builds resolve missing versions instead:",
             "  {set} MIXPACK_CHECK_LOCKED=false",
         ],
     },
@@ -141,13 +141,13 @@ pub(super) const KNOWN: &[Known] = &[
             Both("\"hexpm:{}\"", "Failed to exchange API key for OAuth token"),
             Line("No authenticated organization found for {}. "),
         ],
-        title: "Hex does not give packages of the organisation {0}",
+        title: "Hex denied access to packages of the organization {0}",
         cause: &[],
         cure: &[
-            "Is the package's name right in mix.exs? A build needs a key of the organisation, in HEX_ORGANIZATION_KEYS. To make one on your machine, and set it:",
+            "Check the name of the package in mix.exs. A build needs a key of the organization in HEX_ORGANIZATION_KEYS. To generate one on your machine, and set it:",
             "  mix hex.organization key {0} generate",
             "  {set} HEX_ORGANIZATION_KEYS={0}:KEY",
-            "If it is set: it was revoked, it is not one of this organisation, or Hex did not reach hex.pm to exchange it for a token, as Hex 2.4 and newer do. 90 days after Hex 2.6, hex.pm refuses keys that belong to a user.",
+            "If it is set, the key was revoked, belongs to another organization, or Hex could not reach hex.pm to exchange it for a token, as Hex 2.4 and newer do. 90 days after Hex 2.6, hex.pm rejects keys that belong to a user.",
         ],
     },
     Known {
@@ -158,13 +158,11 @@ pub(super) const KNOWN: &[Known] = &[
             "** (Mix) Unknown repository \"{}\", add new repositories with",
         )],
         title: "Hex does not know the repository {0}",
-        cause: &[
-            "mix.exs or mix.lock names it, and a build starts with the repository of hex.pm alone.",
-        ],
+        cause: &["mix.exs or mix.lock uses it, but a build only has the repository of hex.pm."],
         cure: &[
-            "Add it in a hook, in elixir_buildpack.config. The repository's owner publishes its URL and the fingerprint of its key:",
+            "Add it in a hook in elixir_buildpack.config. The owner of the repository publishes its URL and the fingerprint of its key:",
             "  hook_pre_fetch_dependencies='mix hex.repo add {0} URL --fetch-public-key FINGERPRINT --auth-key $REPO_KEY'",
-            "And set the key that the hook uses:",
+            "Set the key that the hook uses:",
             "  {set} REPO_KEY=KEY",
         ],
     },
@@ -173,10 +171,10 @@ pub(super) const KNOWN: &[Known] = &[
         fault: Upstream,
         of: FetchingManager,
         signs: &[Line("npm error code EINTEGRITY")],
-        title: "the package manager is not what its registry has published",
-        cause: &["Nothing of it was run or kept."],
+        title: "the checksum of the package manager doesn't match the registry's",
+        cause: &["The download was discarded, and nothing from it was run."],
         cure: &[
-            "Try again. If it stays, find out which registry it comes from, by NPM_CONFIG_REGISTRY or .npmrc: its list and its files do not agree.",
+            "Try again. If the error persists, check the registry in NPM_CONFIG_REGISTRY or .npmrc: its files don't match its list.",
         ],
     },
     Known {
@@ -190,13 +188,13 @@ pub(super) const KNOWN: &[Known] = &[
             Line("ERR_PNPM_TARBALL_INTEGRITY*Got unexpected checksum"),
             Line("{}: The remote archive doesn't match the expected checksum"),
         ],
-        title: "a package is not the one that the lockfile names",
+        title: "the checksum of a package doesn't match the lockfile",
         cause: &[
-            "The lockfile has its checksum, and what the registry gave has another one. Nothing of it was run.",
+            "The package from the registry has another checksum than the lockfile. Nothing from it was run.",
         ],
         cure: &[
-            "Was the lockfile edited or merged by hand? Take the entry out, fetch again on your machine, and look at what changes before you commit it.",
-            "If nobody touched it, find out which registry or mirror the package comes from before you trust it.",
+            "If the lockfile was edited or merged by hand, remove the entry, fetch the package again on your machine, and review the change before you commit it.",
+            "Otherwise, find out which registry or mirror the package comes from before you trust it.",
         ],
     },
     Known {
@@ -204,12 +202,12 @@ pub(super) const KNOWN: &[Known] = &[
         fault: User,
         of: Any,
         signs: &[Line("Host key verification failed.")],
-        title: "git does not know the host that it should fetch from",
+        title: "git doesn't know the key of the host",
         cause: &[
-            "ssh refuses a host whose key it has never seen, and here nobody can answer its question.",
+            "ssh asks before it connects to a host with an unknown key, and a build can't answer.",
         ],
         cure: &[
-            "With a key in the {config var} GIT_SSH_KEY, the host's key is taken at first sight; mix.lock pins the commit. An https URL in mix.exs with a token in GIT_CREDENTIALS needs no host key.",
+            "Set a deploy key in the {config var} GIT_SSH_KEY: Mixpack then accepts the host's key on first use, and mix.lock pins the commit. Or use an https URL in mix.exs, with a token in GIT_CREDENTIALS: it needs no host key.",
         ],
     },
     Known {
@@ -223,16 +221,16 @@ pub(super) const KNOWN: &[Known] = &[
             Line("fatal: unable to access '*': The requested URL returned error: 403"),
             Line("fatal: repository '*' not found"),
         ],
-        title: "git is not allowed to read a repository",
+        title: "git was denied access to a repository",
         cause: &[
-            "A host says the same of a repository that is private and of one that is not there.",
+            "The repository is private or doesn't exist: hosts return the same error for both.",
         ],
         cure: &[
-            "Is its URL right, in mix.exs or package.json? For one over https, a token that may read it:",
+            "Check its URL in mix.exs or package.json. For a private repository over https, set a token that may read it:",
             "  {set} GIT_CREDENTIALS=https://USER:TOKEN@HOST",
-            "For one over ssh, a deploy key without a passphrase:",
+            "Over ssh, set a deploy key without a passphrase:",
             "  {set} GIT_SSH_KEY=\"$(cat deploy_key)\"",
-            "If it is set: the token has expired, or may not read this repository.",
+            "If one of them is set, it has expired or may not read this repository.",
         ],
     },
 ];

@@ -1,4 +1,4 @@
-//! What other failures lead to as well: known by these only where none of them is.
+//! Failures that others may lead to. They only count if no other failure matches.
 
 use super::Known;
 use super::Of::{Any, Mix};
@@ -14,11 +14,11 @@ pub(super) const KNOWN: &[Known] = &[
             Line("[ERROR] Could not resolve \"{}\""),
             Line("Module not found: Error: Can't resolve '{}'"),
         ],
-        title: "the bundler does not find \"{0}\"",
+        title: "the bundler can't resolve \"{0}\"",
         cause: &[],
         cure: &[
-            "A path (`./` or `../`) names a file: is it committed, with upper and lower case as written, and not in .gitignore?",
-            "A name is a package: is it in package.json, or, for phoenix, phoenix_html and phoenix_live_view, does NODE_PATH lead to deps, or package.json to `file:../deps/…`?",
+            "If it is a path (`./` or `../`), check that the file is committed, that upper and lower case match, and that .gitignore doesn't list it.",
+            "If it is a package, add it to package.json. For phoenix, phoenix_html and phoenix_live_view, set NODE_PATH to deps, or use `file:../deps/…` in package.json.",
         ],
     },
     Known {
@@ -26,12 +26,12 @@ pub(super) const KNOWN: &[Known] = &[
         fault: User,
         of: Mix,
         signs: &[Line("** (Mix) The task \"{}\" could not be found")],
-        title: "there is no mix task {0}",
+        title: "mix task {0} not found",
         cause: &[
-            "Tasks come with dependencies, and a dependency with `only: :dev` is not there in {mix env}.",
+            "Dependencies provide mix tasks, and one with `only: :dev` is not available in {mix env}.",
         ],
         cure: &[
-            "Look at the entry in mix.exs of the dependency that brings it: `runtime: Mix.env() == :dev` keeps it in the build and out of the running app; `only: :dev` does not.",
+            "In mix.exs, replace `only: :dev` of the dependency that provides the task with `runtime: Mix.env() == :dev`: that keeps it in the build, and out of the running app.",
         ],
     },
     Known {
@@ -42,12 +42,12 @@ pub(super) const KNOWN: &[Known] = &[
             Line("could not write to file \"*/tzdata-{}\": read-only file system"),
             Line("could not write to file \"*/tzdata-{}\": permission denied"),
         ],
-        title: "tzdata cannot write where it is installed",
-        cause: &["tzdata updates its data beside its own code, which is read-only here."],
+        title: "tzdata can't write to its data directory",
+        cause: &["tzdata stores updates next to its own code, which is read-only here."],
         cure: &[
-            "Turn the updates off in config/config.exs. The data then comes with each version of the package:",
+            "Turn off the updates in config/config.exs, to use the data of the package's version:",
             "  config :tzdata, :autoupdate, :disabled",
-            "Or give it a directory that the app can write to, in config/runtime.exs:",
+            "Or set a directory that the app can write to in config/runtime.exs:",
             "  config :tzdata, :data_dir, \"/tmp/tzdata\"",
         ],
     },
@@ -60,13 +60,13 @@ pub(super) const KNOWN: &[Known] = &[
             Line("sh: 1: {}: not found"),
             Line("bash: line *: {}: command not found"),
         ],
-        // Not named here: a title is kept in the build's report, and a hook may have taken the value
-        // of a config var for a command.
-        title: "a command is not there",
+        // Without the command: a title is kept in the build's report, and a hook may have run the value of
+        // a config var as a command.
+        title: "command not found",
         cause: &["There is no `{0}` on PATH."],
         cure: &[
-            "What an npm script calls must be in package.json, under dependencies or devDependencies: both are installed. In a hook, Node.js is on PATH only where the app has a package.json.",
-            "What a dependency calls must be installed before this buildpack runs, by another buildpack such as {apt}.",
+            "If an npm script calls it, add its package to dependencies or devDependencies in package.json; both are installed. In a hook, Node.js is only on PATH if the app has a package.json.",
+            "If a dependency calls it, install it before this buildpack runs, with another buildpack such as {apt}.",
         ],
     },
     Known {
@@ -77,9 +77,9 @@ pub(super) const KNOWN: &[Known] = &[
         title: "the dependency {0} does not compile",
         cause: &[],
         cure: &[
-            "Is it made for the Elixir and the Erlang/OTP that the log names under Planning? A newer version of it may be:",
+            "Check that it supports the versions of Elixir and Erlang/OTP that the log shows under Planning. To update it:",
             "  mix deps.update {0}",
-            "If it compiles on your machine, compare the versions there (elixir --version) with those of the log.",
+            "If it compiles on your machine, compare your versions (elixir --version) with those in the log.",
         ],
     },
 ];

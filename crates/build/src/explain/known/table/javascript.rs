@@ -1,4 +1,4 @@
-//! Failures of JavaScript package managers, and of what their scripts run.
+//! Failures of JavaScript package managers and of the tools that their scripts run.
 
 use super::Known;
 use super::Of::JavaScript;
@@ -20,14 +20,12 @@ pub(super) const KNOWN: &[Known] = &[
             Line("ERR_PNPM_OUTDATED_LOCKFILE"),
             Line("error: lockfile had changes, but lockfile is frozen"),
         ],
-        title: "the lockfile is not in step with package.json",
-        cause: &[
-            "A build installs what the lockfile names and nothing else: what is built is what was tested.",
-        ],
+        title: "the lockfile doesn't match package.json",
+        cause: &["A build only installs the locked versions, so it matches what you tested."],
         cure: &[
-            "{package} has changed and {lockfile} has not. In the folder of the two, then commit both:",
+            "{package} changed, but {lockfile} did not. Run this in their directory:",
             "  {manager} install",
-            "Commit the lockfile together with package.json, as the package manager writes it.",
+            "Commit package.json together with the lockfile that the package manager writes.",
         ],
     },
     Known {
@@ -39,10 +37,10 @@ pub(super) const KNOWN: &[Known] = &[
             Line("The engine \"node\" is incompatible with this module."),
             Line("ERR_PNPM_UNSUPPORTED_ENGINE"),
         ],
-        title: "a package is not made for this Node.js",
+        title: "a package doesn't support this Node.js",
         cause: &[],
         cure: &[
-            "The output has what it asks for and what is installed. Ask for such a Node.js, under `engines` in package.json or with node_version in phoenix_static_buildpack.config, or take another version of the package.",
+            "The output shows the required and the installed version. Request a supported Node.js, under `engines` in package.json or with node_version in phoenix_static_buildpack.config, or use another version of the package.",
         ],
     },
     Known {
@@ -50,12 +48,12 @@ pub(super) const KNOWN: &[Known] = &[
         fault: User,
         of: JavaScript,
         signs: &[Line("npm error code ERESOLVE")],
-        title: "packages ask for versions of another one that do not go together",
+        title: "conflicting peer dependencies",
         cause: &[],
         cure: &[
-            "Change the versions in {package} until it installs on your machine, then commit it with the lockfile:",
+            "Change the versions in {package} until this succeeds on your machine, then commit it with the lockfile:",
             "  npm install",
-            "To have npm go on all the same, as npm 6 did, commit a file .npmrc beside package.json with the line:",
+            "To have npm ignore the conflict, as npm 6 did, commit an .npmrc next to package.json with this line:",
             "  legacy-peer-deps=true",
         ],
     },
@@ -67,14 +65,14 @@ pub(super) const KNOWN: &[Known] = &[
             Line("npm error Fetching packages of type \"{}\" have been disabled"),
             Line("npm error Fetching non-root packages of type \"{}\" have been disabled"),
         ],
-        title: "npm does not fetch packages of the type {0}",
+        title: "npm refuses to fetch packages of type {0}",
         cause: &[
-            "From version 12 on, npm fetches packages from git and from URLs only where the project allows it.",
+            "From version 12 on, npm only fetches packages from git and from URLs if the project allows it.",
         ],
         cure: &[
-            "Allow it in a file .npmrc beside package.json, and commit that. `root` covers packages that package.json itself names, `all` covers those that other packages name as well:",
+            "Allow it in an .npmrc next to package.json, and commit that file. `root` allows packages that package.json lists, and `all` also allows their dependencies:",
             "  allow-{0}=root",
-            "Or take a version of the package that the registry has.",
+            "Or use a version of the package from the registry.",
         ],
     },
     Known {
@@ -82,12 +80,12 @@ pub(super) const KNOWN: &[Known] = &[
         fault: User,
         of: JavaScript,
         signs: &[Line("npm error code ESTRICTALLOWSCRIPTS")],
-        title: "a package has an install script that nobody has approved",
+        title: "the install script of a package isn't approved",
         cause: &[
-            "strict-allow-scripts is set, in .npmrc or as NPM_CONFIG_STRICT_ALLOW_SCRIPTS: npm then installs nothing until each script is approved or denied.",
+            "strict-allow-scripts is set, in .npmrc or as NPM_CONFIG_STRICT_ALLOW_SCRIPTS, so npm installs nothing until each script is approved or denied.",
         ],
         cure: &[
-            "Read the script. On your machine, in the folder of {package}, approve or deny it, then commit package.json:",
+            "Review the script. Approve or deny it on your machine, in the directory of {package}, and commit package.json:",
             "  npm install-scripts approve NAME",
             "  npm install-scripts deny NAME",
         ],
@@ -105,13 +103,15 @@ pub(super) const KNOWN: &[Known] = &[
             ),
             Line("ERR_PNPM_FETCH_401"),
         ],
-        title: "the registry does not give a package",
-        cause: &["It is private, or there is no such package: a registry says the same of both."],
+        title: "the registry denied access to a package",
+        cause: &[
+            "The package is private or doesn't exist: registries return the same error for both.",
+        ],
         cure: &[
-            "Is its name and version right in package.json? For a private one, commit a file .npmrc that names the variable, and set it to a token that may read the package:",
+            "Check its name and version in package.json. For a private package, commit an .npmrc with this line, and set the variable to a token that may read the package:",
             "  //HOST/:_authToken=${NPM_TOKEN}",
             "  {set} NPM_TOKEN=TOKEN",
-            "If it is set: the token has expired, or may not read this package.",
+            "If it is set, the token has expired or may not read this package.",
         ],
     },
     Known {
@@ -124,10 +124,10 @@ pub(super) const KNOWN: &[Known] = &[
             Line("npm error code ECONNRESET"),
             Line("code: 'ECONNREFUSED'"),
         ],
-        title: "the registry of a JavaScript package cannot be reached",
+        title: "the registry of a JavaScript package is unreachable",
         cause: &[],
         cure: &[
-            "Try again. If a registry is set, in .npmrc or in NPM_CONFIG_REGISTRY, check it; the address is in the output. Behind a proxy, set HTTPS_PROXY.",
+            "Try again. If .npmrc or NPM_CONFIG_REGISTRY sets a registry, check it; the output shows the URL. Behind a proxy, set HTTPS_PROXY.",
         ],
     },
     Known {
@@ -143,7 +143,7 @@ pub(super) const KNOWN: &[Known] = &[
         title: "package.json has no script `{0}`",
         cause: &[],
         cure: &[
-            "Add it under `scripts`, or call one that is there. The command reads the package.json of the folder that it runs in.",
+            "Add it under `scripts`, or call another script. The command reads the package.json of the directory it runs in.",
         ],
     },
     Known {
@@ -153,15 +153,15 @@ pub(super) const KNOWN: &[Known] = &[
         signs: &[Line(
             "Node Sass does not yet support your current environment: {}",
         )],
-        title: "node-sass does not run on this Node.js",
+        title: "node-sass doesn't support this Node.js",
         cause: &[
-            "Each of its versions is made for a few versions of Node.js, and no more of them are made.",
+            "Each version of node-sass supports a few versions of Node.js, and the package is no longer maintained.",
         ],
         cure: &[
-            "sass takes its place, with the same options:",
+            "Replace it with sass, which has the same options:",
             "  {remove} node-sass",
             "  {add} sass",
-            "Until then ask for the older Node.js that it was made for, with node_version in phoenix_static_buildpack.config.",
+            "Until then, request an older Node.js that it supports, with node_version in phoenix_static_buildpack.config.",
         ],
     },
     Known {
@@ -171,12 +171,12 @@ pub(super) const KNOWN: &[Known] = &[
         signs: &[Line(
             "error:0308010C:digital envelope routines::unsupported",
         )],
-        title: "this webpack does not run on Node.js 17 and newer",
+        title: "this webpack doesn't run on Node.js 17 and newer",
         cause: &[
-            "webpack up to 4.46, and 5.0 to 5.60, use a hash (md4) that the OpenSSL of these versions doesn't have.",
+            "webpack up to 4.46, and 5.0 to 5.60, use a hash (md4) that OpenSSL in these versions of Node.js doesn't have.",
         ],
         cure: &[
-            "webpack 4.47 and 5.61 don't need it:",
+            "Update to webpack 4.47 or 5.61, which don't use it:",
             "  {add} webpack@4.47.0",
             "Until then:",
             "  {set} NODE_OPTIONS=--openssl-legacy-provider",

@@ -1,4 +1,4 @@
-//! Failures of mix, and of what it compiles.
+//! Failures of mix and of the code that it compiles.
 
 use super::Known;
 use super::Of::{Any, JavaScript, Mix};
@@ -15,11 +15,11 @@ pub(super) const KNOWN: &[Known] = &[
             PathDependency("Could not compile :{0}, no \"mix.exs\""),
         ],
         title: "the directory of the path dependency {0} is missing or empty",
-        cause: &["mix.exs names the directory {1} for it, and no mix.exs is in there."],
+        cause: &["mix.exs expects it in the directory {1}, which contains no mix.exs."],
         cure: &[
-            "If .gitmodules lists {1}, it is a submodule that the platform has not fetched: Heroku's GitHub integration and archives of a repository leave submodules empty. Fetch it as a dependency from git instead, in mix.exs:",
+            "If .gitmodules lists {1}, it is a submodule that the platform didn't fetch: Heroku's GitHub integration and archives of a repository leave submodules empty. Use a git dependency in mix.exs instead:",
             "  {:{0}, git: \"URL\"}",
-            "Otherwise commit {1}, inside of the repository, and take it out of .gitignore and {ignore file}.",
+            "Otherwise, commit {1} inside the repository, and remove it from .gitignore and {ignore file}.",
         ],
     },
     Known {
@@ -32,10 +32,10 @@ pub(super) const KNOWN: &[Known] = &[
         )],
         title: "a dependency was not fetched",
         cause: &[
-            "mix deps.get fetches those of the environment {0}, and this one is not among them.",
+            "mix deps.get only fetches dependencies of the environment {0}, and this one is not among them.",
         ],
         cure: &[
-            "Look at its entry in mix.exs: `only:` without :{0} leaves it out, and a hook that removes deps does too.",
+            "Check its entry in mix.exs: `only:` without :{0} leaves it out. Also check that no hook removes deps.",
         ],
     },
     Known {
@@ -45,10 +45,10 @@ pub(super) const KNOWN: &[Known] = &[
         signs: &[Line(
             "You're trying to run :{} on Elixir v{} but it has declared in its mix.exs file it supports only Elixir",
         )],
-        title: "Elixir {1} is not what the mix.exs of {0} allows",
+        title: "the mix.exs of {0} does not allow Elixir {1}",
         cause: &[],
         cure: &[
-            "Change `elixir:` in that mix.exs, or ask for another Elixir in elixir_buildpack.config or in .tool-versions.",
+            "Change `elixir:` in that mix.exs, or request another Elixir in elixir_buildpack.config or .tool-versions.",
         ],
     },
     Known {
@@ -66,11 +66,11 @@ pub(super) const KNOWN: &[Known] = &[
         ],
         title: "a regular expression in a module attribute does not compile on Erlang/OTP 28",
         cause: &[
-            "From OTP 28 on, a compiled regular expression holds a reference, and code cannot hold one.",
-            "The attribute @{0} holds one, and {place} reads it.",
+            "From OTP 28 on, a compiled regular expression contains a reference, which can't be stored in compiled code.",
+            "The attribute @{0} contains one, and {place} reads it.",
         ],
         cure: &[
-            "Write the expression in the function that uses it, in place of the attribute. If a dependency has it, update that dependency. Until then, pin Erlang/OTP 27 in elixir_buildpack.config, or erlang 27 in .tool-versions:",
+            "Move the expression from the attribute to the function that uses it. If a dependency contains it, update that dependency. Until then, pin erlang 27 in .tool-versions, or Erlang/OTP 27 in elixir_buildpack.config:",
             "  erlang_version=27",
         ],
     },
@@ -83,12 +83,12 @@ pub(super) const KNOWN: &[Known] = &[
         )],
         title: "two Erlang VMs of the build have the node name {0}",
         cause: &[
-            "ERL_FLAGS, ERL_AFLAGS, ERL_ZFLAGS or ELIXIR_ERL_OPTIONS has -sname or -name, which names every Erlang VM. A build runs several at the same time.",
+            "ERL_FLAGS, ERL_AFLAGS, ERL_ZFLAGS or ELIXIR_ERL_OPTIONS contains -sname or -name, which applies to every Erlang VM, and a build runs several at the same time.",
         ],
         cure: &[
-            "Remove -sname and -name from that {config var}. Name the node where the app starts, in the Procfile:",
+            "Remove -sname and -name from that {config var}, and name the node in the Procfile, where the app starts:",
             "  web: elixir --sname NAME -S mix phx.server",
-            "A release takes its name from the {config var} RELEASE_NODE.",
+            "For a release, set the {config var} RELEASE_NODE.",
         ],
     },
     Known {
@@ -99,10 +99,10 @@ pub(super) const KNOWN: &[Known] = &[
             "the dependency :{} requires Elixir \"{}\" but you are running on",
             "ould not compile dependency :{0},",
         )],
-        title: "the dependency {0} does not compile, and is made for another Elixir",
-        cause: &["It asks for Elixir {1}."],
+        title: "the dependency {0} does not compile, and requires another Elixir",
+        cause: &["It requires Elixir {1}."],
         cure: &[
-            "Ask for such an Elixir in elixir_buildpack.config or in .tool-versions; or take a version of {0} that is made for yours:",
+            "Request such a version in elixir_buildpack.config or .tool-versions, or update {0} to a version that supports your Elixir:",
             "  mix deps.update {0}",
         ],
     },
@@ -119,10 +119,10 @@ pub(super) const KNOWN: &[Known] = &[
             Line("make: gcc: No such file or directory"),
             Line("make: g++: No such file or directory"),
         ],
-        title: "a package in C needs make and a C compiler, which are not there",
-        cause: &[],
+        title: "make or the C compiler is missing",
+        cause: &["A package contains C code, which must be compiled."],
         cure: &[
-            "Heroku's build images have both. Elsewhere, build on an image that has them (Debian's package build-essential), or take a release of the package that brings precompiled files for this system.",
+            "Heroku's build images have both. Elsewhere, install them in the build image (Debian's package build-essential), or use a release of the package with precompiled files for this system.",
         ],
     },
     Known {
@@ -133,10 +133,12 @@ pub(super) const KNOWN: &[Known] = &[
             "fatal error: {}: No such file or directory",
             "compilation terminated.",
         )],
-        title: "a package in C needs {0}, which is not there",
-        cause: &["It is a header of a library that must be installed before this buildpack runs."],
+        title: "the C header {0} is missing",
+        cause: &[
+            "A package with C code needs it. It is part of a library that must be installed before this buildpack runs.",
+        ],
         cure: &[
-            "Name the library's Debian package, most often one that ends in -dev, in {apt file}, and put {apt} before this buildpack:",
+            "List the library's Debian package, whose name usually ends in -dev, in {apt file}, and add {apt} before this buildpack:",
             "  {add buildpack} {apt}",
         ],
     },
@@ -147,13 +149,13 @@ pub(super) const KNOWN: &[Known] = &[
         signs: &[Line(
             "gyp ERR! stack Error: Could not find any Python installation to use",
         )],
-        title: "node-gyp needs Python, which is not there",
+        title: "Python, which node-gyp needs, is missing",
         cause: &[
-            "A package of {package} has no precompiled file for this Node.js and is compiled here.",
+            "A package in {package} has no precompiled file for this Node.js, so it must be compiled.",
         ],
         cure: &[
-            "Which one it is stands in the output (`gyp ERR! cwd`). A newer version of it may bring precompiled files, or need none: node-sass, for one, became sass.",
-            "Otherwise put a buildpack that brings Python before this one:",
+            "The output shows the package (`gyp ERR! cwd`). Update it to a version with precompiled files, or replace it with a package that needs none, such as sass for node-sass.",
+            "Otherwise, add a buildpack that installs Python before this one:",
             "  {add buildpack} heroku/python",
         ],
     },
@@ -162,10 +164,10 @@ pub(super) const KNOWN: &[Known] = &[
         fault: User,
         of: Mix,
         signs: &[Both("System.cmd(\"cargo\",", "Erlang error: :enoent")],
-        title: "a package in Rust needs cargo, which is not there",
+        title: "cargo, which a package in Rust needs, is missing",
         cause: &[],
         cure: &[
-            "Put a buildpack that brings Rust before this one; or take a release of the package that brings precompiled files (rustler_precompiled).",
+            "Add a buildpack that installs Rust before this one, or use a release of the package with precompiled files (rustler_precompiled).",
         ],
     },
     Known {
@@ -177,9 +179,9 @@ pub(super) const KNOWN: &[Known] = &[
             Line("environment variable {} is missing."),
         ],
         title: "the environment variable {0} is not set",
-        cause: &["{place} asks for it while the app is built."],
+        cause: &["{place} reads it during the build."],
         cure: &[
-            "What only a running app needs belongs in config/runtime.exs, behind `if config_env() == :prod do`; config.exs and {mix env}.exs are evaluated when the app is compiled. To have it in the build too:",
+            "Move settings that only the running app needs to config/runtime.exs, inside `if config_env() == :prod do`; config.exs and {mix env}.exs are evaluated when the app is compiled. To set it for the build too:",
             "  {set} {0}=VALUE",
         ],
     },
@@ -194,9 +196,9 @@ pub(super) const KNOWN: &[Known] = &[
         title: "{path 0} is missing",
         cause: &["{place} imports it."],
         cure: &[
-            "Is it in .gitignore? A build has only files that are committed. Move its settings to config/runtime.exs, where each comes from {a config var}, and remove the import:",
+            "A build only has committed files, so check .gitignore. Move the file's settings to config/runtime.exs, read each from {a config var}, and remove the import:",
             "  config :my_app, key: System.fetch_env!(\"KEY\")",
-            "If it holds no secrets, commit it instead, and take it out of {ignore file}.",
+            "If it contains no secrets, commit it instead, and remove it from {ignore file}.",
         ],
     },
     Known {
@@ -204,10 +206,10 @@ pub(super) const KNOWN: &[Known] = &[
         fault: User,
         of: Mix,
         signs: &[Loading],
-        title: "mix cannot load {place}",
+        title: "mix could not load {place}",
         cause: &[],
         cure: &[
-            "mix evaluates mix.exs and the files in config/ when it loads the project. They must load in a build, which has only committed files, and may lack programs of your machine. The same on your machine:",
+            "Fix that line. mix evaluates mix.exs and the files in config/ when it loads the project, also in a build, which only has committed files and may lack programs of your machine. To load the project on your machine:",
             "  MIX_ENV={mix env} mix app.config",
         ],
     },
@@ -218,12 +220,12 @@ pub(super) const KNOWN: &[Known] = &[
         signs: &[Line(
             "the application :{} has a different value set for key {} during runtime compared to compile time",
         )],
-        title: "the config of {0} is not what it was compiled with",
+        title: "the config of {0} differs from the one it was compiled with",
         cause: &[
-            "{0} reads the key {1} when it is compiled (Application.compile_env), and another value is set at run time.",
+            "{0} reads the key {1} at compile time (Application.compile_env), but another value is set at run time.",
         ],
         cure: &[
-            "Set it in config/config.exs or config/{mix env}.exs, and not in config/runtime.exs. If it is there: its value depends on something that changed since. To compile everything anew once:",
+            "Set it in config/config.exs or config/{mix env}.exs, and not in config/runtime.exs. If it is set there, its value depends on something that changed since. To recompile everything once:",
             "  {set} MIXPACK_CLEAN_BUILD=1",
         ],
     },
