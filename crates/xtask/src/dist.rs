@@ -224,8 +224,9 @@ fn rust_flags(root: &Path, cargo_home: &str) -> Result<Vec<String>> {
         "--remap-path-prefix={}/lib/rustlib/src/rust=/rustc/{commit}",
         library.display()
     ));
-    // Half a megabyte that only traces of a panic would need, of an executable without symbols.
-    flags.push("-Cforce-unwind-tables=no".to_owned());
+    // A relative path: cargo runs rustc in the workspace, and an absolute one would change the result.
+    flags.push("-Clink-arg=-Tcrates/mixpack/no-unwind-tables.ld".to_owned());
+    flags.push("-Clink-arg=--no-eh-frame-hdr".to_owned());
     Ok(flags)
 }
 
