@@ -299,7 +299,7 @@ fn a_version_that_only_the_other_place_has_built() {
     assert_eq!(refused.code, Some(1), "{}", refused.log());
     for parts in [
         ["Error code: version-not-available", ""],
-        ["The newest of that line is 27.3.4.1.", ""],
+        ["The newest release of that series is 27.3.4.1.", ""],
         [OTP_LIST, " (read on 2"],
         [OTHER_LIST, " (read on 2"],
     ] {
