@@ -370,7 +370,7 @@ fn config_vars_change_neither_what_runs_nor_where_the_build_writes() {
     outside.assert_untouched(&app, "config vars");
     let log = deploy.log();
     assert!(log.contains("home /app\n"), "{log}");
-    let warning = "MIX_HOME names /tmp/outside, which is not in the app";
+    let warning = "MIX_HOME is /tmp/outside, which is outside of the app";
     assert!(log.contains(warning), "{log}");
     assert!(deploy.slug.join(".mix/archives").is_dir());
     let pwd = fs::read_to_string(deploy.slug.join("pwd.txt")).unwrap();
