@@ -414,7 +414,7 @@ fn keys_for_hex_are_lent_to_deps_get_and_what_a_hook_leaves_of_one_does_not_ship
     again.expect_success();
     let log = again.log();
     assert!(
-        log.contains("not needed: what is asked for is in place"),
+        log.contains("not needed: dependencies and lockfile are unchanged"),
         "{log}"
     );
     assert!(!log.contains("told: "), "{log}");

@@ -403,7 +403,7 @@ fn a_disk_that_is_full_at_any_moment_harms_no_later_build() {
     stopped.edit();
     let deploy = stopped.build_is_right("without room to keep it");
     // Of this, or of the record alone, which is kept at the same time.
-    let said = ["not all of it could be kept", "could not be kept"];
+    let said = ["the cache is incomplete", "could not be cached"];
     assert!(
         said.iter().any(|said| deploy.log().contains(said)),
         "{}",
@@ -476,7 +476,7 @@ fn a_cache_that_cannot_be_used_is_a_line_in_the_log_and_no_failure() {
         (read_only, "Read-only file system"),
     ] {
         let log = deploy.log();
-        assert!(log.contains("The cache cannot be used"), "{log}");
+        assert!(log.contains("The cache is unusable"), "{log}");
         assert!(log.contains(why), "{log}");
         assert!(log.contains("_build: not in the cache"), "{log}");
     }
