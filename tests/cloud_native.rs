@@ -247,7 +247,7 @@ fn a_failed_build_leaves_the_cache_as_it_was_and_another_otp_compiles_all_again(
     let without = app.build();
     holds(
         &without,
-        "The timeline cannot be written to /nowhere/build.svg",
+        "Cannot write the timeline to /nowhere/build.svg",
     );
     assert!(!without.succeeded, "{}", without.log);
     holds(&without, "WORKER_KEY");

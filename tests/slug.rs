@@ -23,7 +23,7 @@ fn what_no_dyno_uses_is_left_out_and_can_be_kept() {
     let app = App::fixture("phoenix-npm");
     let slim = app.deploy();
     slim.expect_success();
-    assert!(slim.stdout.contains("MIXPACK_SLIM=none keeps everything"));
+    assert!(slim.stdout.contains("Set MIXPACK_SLIM=none to keep everything"));
     let tools = slim.slug.join(".platform_tools");
     assert!(!sources_of_otp(&slim.slug));
     assert_eq!(ending(&tools, ".a"), NO_PATHS);
