@@ -77,7 +77,7 @@ fn an_app_that_runs_node_keeps_what_it_runs() {
     assert!(
         deploy
             .stdout
-            .contains("node_modules and npm stay: lib/phoenix_npm/render.ex:2 runs Node.js"),
+            .contains("keeping node_modules and npm because lib/phoenix_npm/render.ex:2 runs Node.js"),
         "{}",
         deploy.stdout
     );
@@ -119,7 +119,7 @@ fn what_the_procfile_starts_and_is_not_there_is_warned_of() {
         "release=true in elixir_buildpack.config has a release built.",
         "The Procfile's clock starts ./script/clock, which is not executable.",
         "The Procfile's worker starts bin/worker, which is not there.",
-        "Procfile: release sets MIX_ENV=dev, and the build compiles for prod",
+        "Procfile: release sets MIX_ENV=dev, but the build compiles for prod",
     ] {
         holds(&deploy, warning);
     }
@@ -185,7 +185,7 @@ fn a_compiler_that_needs_make_is_warned_of_and_the_way_out_starts() {
     deploy.expect_success();
     for text in [
         "make is missing",
-        "it runs compilers each time (call_make of no_deps)",
+        "it runs compilers at every start (call_make of no_deps)",
         "web: mix run --no-halt --no-compile",
     ] {
         assert!(deploy.log().contains(text), "{text}: {}", deploy.log());
