@@ -245,10 +245,7 @@ fn a_failed_build_leaves_the_cache_as_it_was_and_another_otp_compiles_all_again(
     );
     app.env("MIXPACK_TIMELINE", "/nowhere/build.svg");
     let without = app.build();
-    holds(
-        &without,
-        "Cannot write the timeline to /nowhere/build.svg",
-    );
+    holds(&without, "Cannot write the timeline to /nowhere/build.svg");
     assert!(!without.succeeded, "{}", without.log);
     holds(&without, "WORKER_KEY");
     holds(&without, "--env");

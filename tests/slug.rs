@@ -23,7 +23,10 @@ fn what_no_dyno_uses_is_left_out_and_can_be_kept() {
     let app = App::fixture("phoenix-npm");
     let slim = app.deploy();
     slim.expect_success();
-    assert!(slim.stdout.contains("Set MIXPACK_SLIM=none to keep everything"));
+    assert!(
+        slim.stdout
+            .contains("Set MIXPACK_SLIM=none to keep everything")
+    );
     let tools = slim.slug.join(".platform_tools");
     assert!(!sources_of_otp(&slim.slug));
     assert_eq!(ending(&tools, ".a"), NO_PATHS);
@@ -75,9 +78,9 @@ fn an_app_that_runs_node_keeps_what_it_runs() {
     deploy.expect_success();
     assert!(deploy.slug.join("assets/node_modules/esbuild").exists());
     assert!(
-        deploy
-            .stdout
-            .contains("keeping node_modules and npm because lib/phoenix_npm/render.ex:2 runs Node.js"),
+        deploy.stdout.contains(
+            "keeping node_modules and npm because lib/phoenix_npm/render.ex:2 runs Node.js"
+        ),
         "{}",
         deploy.stdout
     );
