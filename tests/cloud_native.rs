@@ -547,12 +547,14 @@ fn images_are_built_and_run_as_the_pages_show() {
     let first = app.image().id();
 
     // The file that a release of this repository has; its address is one that nothing answers yet.
-    let address =
-        "https://github.com/<owner>/mixpack/releases/download/v0.1.0/mixpack-0.1.0-linux-amd64.cnb";
+    let version = env!("CARGO_PKG_VERSION");
+    let address = format!(
+        "https://github.com/<owner>/mixpack/releases/download/v{version}/mixpack-{version}-linux-amd64.cnb"
+    );
     let build =
         format!("pack build hello --path my-app --builder heroku/builder:24 --buildpack {address}");
     let build = filled(&commands.command(PAGE, &build), &places);
-    let again = app.type_build(&filled(&build, &[(address, &file)]));
+    let again = app.type_build(&filled(&build, &[(&address, &file)]));
     again.expect_success();
     assert_eq!(app.image().id(), first, "{}", again.log);
     let folder = commands.command(PAGE, "mkdir -m 777 pictures");
