@@ -87,6 +87,14 @@ const PERMITTED: [Permitted; 8] = [
 /// With `MIXPACK_SLIM=none`, what Hex has fetched in this very build ships. Nothing reads it at run time.
 const FETCHED: &str = ".hex";
 
+/// Before Elixir 1.15, `mix deps.get` touches `deps/NAME/.fetch`, and compiles the dependency if that is newer
+/// than `_build` (`recently_fetched?` in lib/mix/lib/mix/dep/loader.ex). Dependencies that another Elixir
+/// fetched stay without it, or keep it. An absent one means the same as an old one.
+fn marks_a_fetch(path: &Path) -> bool {
+    let parts: Vec<_> = path.iter().collect();
+    matches!(parts[..], [deps, _, file] if deps == "deps" && file == ".fetch")
+}
+
 fn is(file: &str, extension: &str) -> bool {
     Path::new(file)
         .extension()
@@ -115,13 +123,16 @@ pub(super) fn differences(
 ) -> Vec<String> {
     let [ours, theirs] = [incremental, clean].map(entries);
     let mut found = Vec::new();
-    let only = |path: &&PathBuf| !ours.contains_key(*path) && !path.starts_with(FETCHED);
+    let only = |path: &&PathBuf| {
+        !ours.contains_key(*path) && !path.starts_with(FETCHED) && !marks_a_fetch(path)
+    };
     for path in theirs.keys().filter(only) {
         found.push(format!("{}: only in the clean slug", path.display()));
     }
     for (path, metadata) in &ours {
         let Some(other) = theirs.get(path) else {
-            if !in_static(path).is_some_and(|file| old_digests.contains(file)) {
+            let is_old = in_static(path).is_some_and(|file| old_digests.contains(file));
+            if !is_old && !marks_a_fetch(path) {
                 found.push(format!("{}: only in the incremental slug", path.display()));
             }
             continue;
