@@ -309,16 +309,11 @@ fn can_check_locked(elixir: &Choice<ElixirBuild>) -> bool {
 
 /// The user's own commands may make what the assets are made of, of anything at all.
 fn hooks_before_assets(settings: &Settings) -> bool {
-    let hooks = &settings.hooks;
-    [
-        &hooks.pre_compile,
-        &hooks.hook_pre_fetch_dependencies,
-        &hooks.hook_pre_compile,
-        &hooks.hook_compile,
-        &hooks.hook_post_compile,
-    ]
-    .into_iter()
-    .any(Option::is_some)
+    let before = Hooks {
+        post_compile: None,
+        ..settings.hooks.clone()
+    };
+    before.any()
 }
 
 /// Who asks for everything that was kept to be dropped.

@@ -31,23 +31,7 @@ impl Hooks {
     /// Whether there is one at all.
     #[must_use]
     pub fn any(&self) -> bool {
-        let Self {
-            pre_compile,
-            hook_pre_fetch_dependencies,
-            hook_pre_compile,
-            hook_compile,
-            hook_post_compile,
-            post_compile,
-        } = self;
-        let hooks = [
-            pre_compile,
-            hook_pre_fetch_dependencies,
-            hook_pre_compile,
-            hook_compile,
-            hook_post_compile,
-            post_compile,
-        ];
-        hooks.into_iter().any(Option::is_some)
+        *self != Self::default()
     }
 }
 
