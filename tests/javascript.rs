@@ -597,6 +597,10 @@ fn packages_that_nothing_uses_may_fail_to_install() {
         &deploy,
         "cannot install the packages of assets; continuing because nothing uses them",
     );
+    // They were to ship.
+    app.config("MIXPACK_SLIM", "none");
+    assert!(!app.deploy().succeeded);
+    app.config("MIXPACK_SLIM", "standard");
     // Whoever speaks of them needs them.
     app.write(
         "lib/rendered.ex",

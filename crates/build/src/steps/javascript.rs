@@ -61,7 +61,9 @@ impl Context<'_> {
             }
             if let Some(install) = install.filter(|install| installed.insert(&install.dir)) {
                 kept &= match self.install(install, known.as_ref(), &log) {
-                    Err(Error::Command { .. }) if !self.is_needed(install) => {
+                    Err(Error::Command { .. })
+                        if !self.is_needed(install) && !self.node_modules_ship() =>
+                    {
                         log.warning(&format!(
                             "cannot install the packages of {}; continuing because nothing uses them",
                             install.dir
