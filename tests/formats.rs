@@ -142,7 +142,7 @@ fn shapes(cache: &Path) -> BTreeMap<String, BTreeSet<String>> {
             continue;
         }
         let path = file.path().strip_prefix(cache).expect("below it");
-        let name = path.to_str().expect("a name of ours");
+        let name = path.to_str().expect("a UTF-8 name");
         let name = match name.split('/').collect::<Vec<_>>()[..] {
             [kind, _, file] => format!("{kind}/NAME/{file}"),
             [note] if note.starts_with("cookie-") => "cookie-NAME".to_owned(),

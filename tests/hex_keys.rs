@@ -38,7 +38,7 @@ fn app(owner: Owner) -> (App, HexApi) {
         "hook_pre_fetch_dependencies='mkdir -p $HEX_HOME; cp repos.config $HEX_HOME/hex.config; env > before.txt'\n\
          hook_post_compile='env > after.txt; echo; cat /tmp/env/HEX_ORGANIZATION_KEYS || true'\n",
     );
-    // What processes are given, and what every command of mix is told.
+    // Records the environment of processes, and of every mix command.
     app.edit(
         "mix.exs",
         "def project do",
@@ -70,6 +70,19 @@ fn package(shown: Shown) -> [(String, Shown); 2] {
         .map(|path| (format!("/repos/acme/{path}"), shown))
 }
 
+/// Deploys with a wrong key.
+fn expect_refused(app: &App) {
+    app.config("HEX_ORGANIZATION_KEYS", &format!("acme:{WRONG_KEY}"));
+    let refused = app.deploy();
+    assert!(!refused.succeeded, "{}", refused.log());
+    assert!(
+        refused.log().contains("hex-organization-refused"),
+        "{}",
+        refused.log()
+    );
+    assert_nowhere(app, &refused);
+}
+
 #[test]
 fn a_package_of_a_hex_organisation_is_fetched_with_its_key_which_is_found_nowhere() {
     let (app, hex) = app(Owner::Organization);
@@ -81,15 +94,7 @@ fn a_package_of_a_hex_organisation_is_fetched_with_its_key_which_is_found_nowher
     ] {
         assert!(refused.log().contains(line), "{}", refused.log());
     }
-    app.config("HEX_ORGANIZATION_KEYS", &format!("acme:{WRONG_KEY}"));
-    let refused = app.deploy();
-    assert!(!refused.succeeded, "{}", refused.log());
-    assert!(
-        refused.log().contains("hex-organization-refused"),
-        "{}",
-        refused.log()
-    );
-    assert_nowhere(&app, &refused);
+    expect_refused(&app);
     drop(hex.take_requests());
 
     let keys = format!("nonsense, acme:{KEY}\nother:{WRONG_KEY}");
@@ -129,18 +134,10 @@ fn hex_2_6_exchanges_the_key_of_an_organisation_in_the_vm_that_is_lent_it() {
     let exchange = |shown| ("/api/oauth/token".to_owned(), shown);
     let (app, hex) = app(Owner::Organization);
     app.config("HEX_STANDIN_VERSION", "2.6.0");
-    app.config("HEX_ORGANIZATION_KEYS", &format!("acme:{WRONG_KEY}"));
-    let refused = app.deploy();
-    assert!(!refused.succeeded, "{}", refused.log());
-    assert!(
-        refused.log().contains("hex-organization-refused"),
-        "{}",
-        refused.log()
-    );
-    assert_nowhere(&app, &refused);
+    expect_refused(&app);
     assert_eq!(hex.take_requests(), [exchange(Shown::Neither)]);
 
-    // A wrong key that nothing needs is told of, and ends no build.
+    // A wrong key that no package needs doesn't fail the build.
     let keys = format!("acme:{KEY} other:{WRONG_KEY}");
     app.config("HEX_ORGANIZATION_KEYS", &keys);
     let deploy = app.deploy();

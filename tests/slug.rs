@@ -118,10 +118,10 @@ fn what_the_procfile_starts_and_is_not_there_is_warned_of() {
     let deploy = app.deploy();
     deploy.expect_success();
     for warning in [
-        "The Procfile's web starts bin/server, which is not there.",
-        "release=true in elixir_buildpack.config has a release built.",
+        "The Procfile's web starts bin/server, which does not exist.",
+        "To build a release, set release=true in elixir_buildpack.config.",
         "The Procfile's clock starts ./script/clock, which is not executable.",
-        "The Procfile's worker starts bin/worker, which is not there.",
+        "The Procfile's worker starts bin/worker, which does not exist.",
         "Procfile: release sets MIX_ENV=dev, but the build compiles for prod",
     ] {
         holds(&deploy, warning);

@@ -73,13 +73,16 @@ pub(crate) fn warn_of_missing_files(plan: &Plan, app: &Path, procfile: &Procfile
             Ok(true) => continue,
             Ok(false) => (
                 "which is not executable",
-                format!("`git update-index --chmod=+x {path}` makes it so."),
+                format!("Run `git update-index --chmod=+x {path}`, and commit."),
             ),
             Err(_) if !plan.release && of_release.iter().any(|dir| file.starts_with(dir)) => (
-                "which is not there",
-                "release=true in elixir_buildpack.config has a release built.".to_owned(),
+                "which does not exist",
+                "To build a release, set release=true in elixir_buildpack.config.".to_owned(),
             ),
-            Err(_) => ("which is not there", "Is it committed?".to_owned()),
+            Err(_) => (
+                "which does not exist",
+                "Commit it, or correct the Procfile.".to_owned(),
+            ),
         };
         let cause = format!("The Procfile's {kind} starts {path}, {wrong}.");
         log.warning(&[cause, action]);

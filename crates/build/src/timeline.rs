@@ -147,7 +147,7 @@ fn legend(svg: &mut String, is_there: impl Fn(&str) -> bool) {
         (
             "kept",
             MARGIN + 160.0,
-            "kept from the last build, or made with what it left",
+            "from the build cache, or built with its contents",
         ),
         ("failed", MARGIN + 550.0, "failed"),
         ("stopped", MARGIN + 640.0, "stopped"),

@@ -102,8 +102,8 @@ pub(crate) fn package(args: &[OsString]) -> Result {
     Ok(())
 }
 
-/// What a release has beside its packages: their checksums, as `sha256sum --check` reads them, and this
-/// version's part of the change log.
+/// Writes the checksums of the packages, in the format of `sha256sum --check`, and this version's section of
+/// the changelog.
 fn add_notes(root: &Path, version: &str, dir: &Path, packages: &[PathBuf]) -> Result<[PathBuf; 2]> {
     let mut sums = String::new();
     for package in packages {

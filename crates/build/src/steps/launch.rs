@@ -82,7 +82,7 @@ impl Context<'_> {
         let shown = |args: &String| self.workspace.environment.without_values(args) == *args;
         if !record.test_args.as_ref().is_none_or(shown) {
             record.test_args = None;
-            log.warning("test_args is made of a config var's value and not kept: set the config var test_args");
+            log.warning("test_args contains the value of a config var and was not saved. Set the config var test_args instead");
         }
         let json = record.to_json()?;
         self.write(record::PATH, &json)?;
