@@ -139,7 +139,7 @@ fn the_report_tells_of_successes_failures_and_kills() {
     let record = fs::read_to_string(deploy.slug.join(".mixpack/build.json")).unwrap();
     assert!(!record.contains("m4rk3r"), "{record}");
     assert!(
-        deploy.stderr.contains("set the config var test_args"),
+        deploy.stderr.contains("Set the config var test_args"),
         "{}",
         deploy.stderr
     );
