@@ -7,11 +7,11 @@ use std::sync::OnceLock;
 
 use app::plan::{self, LastBuild, Lists};
 use app::{Asked, Origin, Plan, Settings};
-use build::tree::{self, Method};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use fetch::{Archive, Checksum, Client, Format};
 use sha2::{Digest, Sha256};
+use store::tree::{self, Method};
 use tempfile::TempDir;
 use versions::elixir::ElixirListing;
 use versions::node::NodeIndex;

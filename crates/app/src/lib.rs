@@ -4,6 +4,8 @@
 //! Touches neither network nor process. A config file that needs bash is evaluated by the caller
 //! and handed back as values.
 
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
 pub mod app_dir;
 pub mod assignment_typo;
 mod buildpacks;

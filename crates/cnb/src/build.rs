@@ -3,22 +3,21 @@
 use crate::layers::Layers;
 use crate::{Explained, Mixpack, launch, sbom};
 use app::{Asked, Origin};
-use build::cancel::Cancel;
-use build::command::Env;
-use build::environment::Environment;
-use build::explain::{Platform, Wording};
-use build::log::{Log, Style};
-use build::pipeline;
-use build::pipeline::Built;
-use build::prepare;
-use build::report::Report;
-use build::timeline;
-use build::tree::TreeError;
-use build::workspace::Start;
+use exec::cancel::Cancel;
+use exec::command::Env;
+use exec::environment::Environment;
+use exec::log::{Log, Style};
 use libcnb::build::{BuildContext, BuildResult, BuildResultBuilder};
+use messages::{Platform, Wording};
+use pipeline::Built;
+use pipeline::prepare;
+use pipeline::report::Report;
+use pipeline::timeline;
+use pipeline::workspace::Start;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use store::tree::TreeError;
 use versions::target::{Arch, OsRelease};
 
 /// The execution environment (Buildpack API 0.12; the platform's variable of that name in others):
@@ -34,7 +33,7 @@ pub(crate) fn build(context: &BuildContext<Mixpack>) -> libcnb::Result<BuildResu
         })
         .and_then(|cancel| {
             {
-                let step = log.step(&format!("Mixpack {}", build::VERSION));
+                let step = log.step(&format!("Mixpack {}", pipeline::VERSION));
                 step.detail(&format!(
                     "buildpack {}",
                     context.buildpack_descriptor.buildpack.id
@@ -66,7 +65,7 @@ fn carried_out(
     environment: Environment,
     log: &Log,
     cancel: &Cancel,
-) -> Result<BuildResult, build::Error> {
+) -> Result<BuildResult, messages::Error> {
     let layers = Layers::open(&context.layers_dir, context.store.as_ref())?;
     let tests_only = environment.tests_only().is_some();
     // Nobody asks for it here.
@@ -74,7 +73,7 @@ fn carried_out(
         .map_err(|source| TreeError::new(&std::env::temp_dir(), "create a folder in", source))?;
     let report = Report::begin(reported.path());
     let arch = Arch::parse(&context.target.arch)
-        .ok_or_else(|| build::Error::Architecture(context.target.arch.clone()))?;
+        .ok_or_else(|| messages::Error::Architecture(context.target.arch.clone()))?;
     let system = OsRelease {
         id: context.target.distro_name.clone(),
         version_id: context.target.distro_version.clone(),

@@ -2,11 +2,11 @@
 
 use app::procfile::Procfile;
 use app::text_file;
-use build::git;
-use build::profile::Launch;
-use build::record::Record;
 use libcnb::data::launch::{self as cnb, LaunchBuilder, Process, ProcessBuilder, ProcessType};
 use libcnb::layer_env::{LayerEnv, ModificationBehavior as How, Scope};
+use pipeline::git;
+use pipeline::profile::Launch;
+use pipeline::record::Record;
 use std::path::Path;
 
 /// The process types: those that `bin/release` would name, and over them those of the `Procfile`,

@@ -2,19 +2,19 @@
 //! cache alone, a few facts in `store.toml`.
 
 use crate::launch;
-use build::log::StepLog;
-use build::profile::Launch;
-use build::record;
-use build::store::{CacheDir, FORMAT, Key, Restored, Stamps, Store, Taken, Tool};
-use build::tree::{self, Amount, TreeError};
-use build::workspace::Places;
+use exec::log::StepLog;
+use pipeline::profile::Launch;
+
 use libcnb::data::layer_content_metadata::{LayerContentMetadata, LayerTypes};
 use libcnb::generic::GenericMetadata;
 use libcnb::{read_toml_file, write_toml_file};
+use pipeline::workspace::Places;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use store::tree::{self, Amount, TreeError};
+use store::{CacheDir, FORMAT, Key, RECORD, Restored, Stamps, Store, Taken, Tool, ToolError};
 use toml::Table;
 
 const ERLANG: &str = "erlang";
@@ -70,12 +70,12 @@ impl Layers {
     pub(crate) fn open(
         dir: &Path,
         store: Option<&libcnb::data::store::Store>,
-    ) -> Result<Self, build::Error> {
+    ) -> Result<Self, TreeError> {
         let mut caches = BTreeMap::new();
         for name in CACHES {
             caches.insert(name, CacheDir::open_at(dir.join(name), Stamps::Lost)?);
         }
-        let record = store.and_then(|store| store.metadata.get(record::NOTE)?.as_str());
+        let record = store.and_then(|store| store.metadata.get(RECORD)?.as_str());
         Ok(Self {
             dir: dir.to_owned(),
             caches,
@@ -102,7 +102,7 @@ impl Layers {
         let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         let mut metadata = Table::new();
         if let Some(record) = record.as_ref() {
-            metadata.insert(record::NOTE.to_owned(), record.clone().into());
+            metadata.insert(RECORD.to_owned(), record.clone().into());
         }
         libcnb::data::store::Store { metadata }
     }
@@ -224,8 +224,8 @@ impl Layers {
         layer: &str,
         key: &Key,
         place: &Path,
-        make: &mut dyn FnMut(&Path) -> Result<(), build::Error>,
-    ) -> Result<Tool, build::Error> {
+        make: &mut dyn FnMut(&Path) -> Result<(), ToolError>,
+    ) -> Result<Tool, ToolError> {
         let mut key = key.clone();
         key.insert("format".to_owned(), FORMAT.to_owned());
         let is_kept = self.key_of_layer(layer).as_ref() == Some(&key) && place.is_dir();
@@ -247,8 +247,8 @@ impl Store for Layers {
         name: &str,
         key: &Key,
         place: &Path,
-        make: &mut dyn FnMut(&Path) -> Result<(), build::Error>,
-    ) -> Result<Tool, build::Error> {
+        make: &mut dyn FnMut(&Path) -> Result<(), ToolError>,
+    ) -> Result<Tool, ToolError> {
         match self.layer_at(place) {
             Some(layer) => self.tool_layer(layer, key, place, make),
             None => self.cache(cache_of_tool(name)).tool(name, key, place, make),
@@ -288,7 +288,7 @@ impl Store for Layers {
     }
 
     fn read_note(&self, name: &str) -> Option<String> {
-        if name == record::NOTE {
+        if name == RECORD {
             let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
             return record.clone();
         }
@@ -296,7 +296,7 @@ impl Store for Layers {
     }
 
     fn write_note(&self, name: &str, text: &str) -> Result<(), TreeError> {
-        if name == record::NOTE {
+        if name == RECORD {
             let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
             *record = Some(text.to_owned());
             return Ok(());

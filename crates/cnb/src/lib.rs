@@ -1,6 +1,8 @@
 //! The Cloud Native Buildpack API (github.com/buildpacks/spec, buildpack.md, version 0.10):
 //! `detect` and `build`. The only crate that knows libcnb.
 
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
 mod build;
 mod detect;
 mod launch;

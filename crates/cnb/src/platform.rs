@@ -1,7 +1,7 @@
 //! The platform folder: the user's variables for the build.
 
-use build::command::Env;
-use build::environment::read_env_dir;
+use exec::command::Env;
+use exec::environment::read_env_dir;
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -3,10 +3,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use build::sbom::{Component, Origin};
 use libcnb::data::sbom::SbomFormat;
 use libcnb::sbom::Sbom;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+use pipeline::sbom::{Component, Origin};
 use serde_json::{Value, json};
 
 /// The document of what ships.
@@ -19,7 +19,7 @@ pub(crate) fn of(components: &[Component]) -> Sbom {
         "metadata": {
             "tools": {
                 "components": [
-                    {"type": "application", "name": "mixpack", "version": build::VERSION}
+                    {"type": "application", "name": "mixpack", "version": pipeline::VERSION}
                 ]
             }
         },

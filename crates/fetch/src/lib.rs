@@ -20,6 +20,8 @@
 //!
 //! An attempt always starts over: nothing of a broken download is kept.
 
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
 mod address;
 mod checksum;
 mod client;

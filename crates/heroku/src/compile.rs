@@ -1,20 +1,19 @@
 //! `bin/compile BUILD_DIR CACHE_DIR ENV_DIR`.
 
-use build::Error;
-use build::cancel::Cancel;
-use build::command::Env;
-use build::environment::{Environment, read_env_dir};
-use build::explain::{self, Wording};
-use build::log::Log;
-use build::pipeline;
-use build::prepare::Platform;
-use build::record::Record;
-use build::report::Report;
-use build::store::CacheDir;
-use build::tree::TreeError;
-use build::workspace::{Places, Start};
+use exec::cancel::Cancel;
+use exec::command::Env;
+use exec::environment::{Environment, read_env_dir};
+use exec::log::Log;
+use messages::Error;
+use messages::Wording;
+use pipeline::prepare::Platform;
+use pipeline::record::Record;
+use pipeline::report::Report;
+use pipeline::workspace::{Places, Start};
 use std::fs;
 use std::path::{Path, PathBuf};
+use store::CacheDir;
+use store::tree::TreeError;
 
 /// The directories of a build, as the platform names them.
 #[derive(Debug, Clone)]
@@ -73,11 +72,11 @@ fn environment(request: &Compile) -> Result<Environment, Error> {
 
 fn wording(request: &Compile, environment: &Environment) -> Wording {
     let platform = if request.runtime_path.is_some() {
-        explain::Platform::Local
+        messages::Platform::Local
     } else if environment.tests_only().is_some() {
-        explain::Platform::HerokuCi
+        messages::Platform::HerokuCi
     } else {
-        explain::Platform::of_classic(environment)
+        messages::Platform::of_classic(environment)
     };
     Wording::new(platform, environment)
 }
@@ -129,7 +128,7 @@ fn cache(dir: &Path, log: &Log, cancel: &Cancel) -> Result<CacheDir, Error> {
             dir.display()
         ));
     };
-    match CacheDir::open_alone(dir, cancel, waiting) {
+    match CacheDir::open_alone(dir, &cancel.flag(), waiting) {
         Ok(store) => Ok(store),
         Err(_) if cancel.is_cancelled() => Err(Error::Cancelled),
         Err(error) => {

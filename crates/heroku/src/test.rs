@@ -1,10 +1,10 @@
 //! `bin/test BUILD_DIR ENV_DIR`: runs the tests of an app that `bin/test-compile` built, in its
 //! current directory.
 
-use build::command::Env;
-use build::environment::{default, prepend_path, read_env_dir};
-use build::record::{self, Record};
-use build::workspace::Places;
+use exec::command::Env;
+use exec::environment::{default, prepend_path, read_env_dir};
+use pipeline::record::{self, Record};
+use pipeline::workspace::Places;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt;

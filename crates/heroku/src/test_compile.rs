@@ -2,10 +2,10 @@
 
 use crate::compile::{self, Compile};
 use app::{Asked, Origin, text_file};
-use build::Error;
-use build::cancel::Cancel;
-use build::log::Log;
-use build::record::Record;
+use exec::cancel::Cancel;
+use exec::log::Log;
+use messages::Error;
+use pipeline::record::Record;
 use std::path::Path;
 
 /// Builds for tests. A failure has been explained in the log when this returns.

@@ -5,6 +5,8 @@
 //! directory are true, and [`stack`] runs programs in a root filesystem like the one that
 //! platforms build in. `cargo xtask toolchains` makes what they work on.
 
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
 pub mod authority;
 pub mod faults;
 pub mod git_package;

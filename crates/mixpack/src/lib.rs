@@ -1,6 +1,8 @@
 //! The executables: one program, called by the name of what a platform wants of it, or with that
 //! name as its first argument.
 
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
 mod cloud_native;
 mod completions;
 mod env_file;
@@ -105,7 +107,7 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
         "--version" | "-V" => {
             say(&format!(
                 "mixpack {} (sources {})\n",
-                build::VERSION,
+                pipeline::VERSION,
                 source::DIGEST
             ));
             Ok(ExitCode::SUCCESS)

@@ -7,10 +7,9 @@ use crate::env_file::EnvFile;
 use crate::platform::{process_env, run_build, say};
 use app::procfile::Procfile;
 use app::text_file;
-use build::command::Env;
-use build::record::Record;
-use build::tree::{self, Method};
+use exec::command::Env;
 use heroku::compile::Compile;
+use pipeline::record::Record;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -18,6 +17,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use store::tree::{self, Method};
 
 /// What no push sends, where git cannot tell.
 const NOT_SENT: [&str; 6] = [

@@ -6,14 +6,14 @@ use app::facts::{PROCFILE, join};
 use app::plan::{AssetBuild, Assets, StepName};
 use app::procfile::Procfile;
 use app::{Asked, Origin, Plan, text_file};
-use build::Error;
-use build::cancel::Cancel;
-use build::environment::Environment;
-use build::explain::{self, Wording};
-use build::log::{Log, Style};
-use build::pipeline::hide_secrets;
-use build::prepare::{self, Platform};
+use exec::cancel::Cancel;
+use exec::environment::Environment;
+use exec::log::{Log, Style};
 use fetch::{Client, Settings};
+use messages::Error;
+use messages::Wording;
+use pipeline::hide_secrets;
+use pipeline::prepare::{self, Platform};
 use std::path::Path;
 use std::process::ExitCode;
 use toolchain::Hosts;
@@ -23,7 +23,7 @@ const VERSIONS: [&str; 3] = ["erlang_version", "elixir_version", "node_version"]
 
 pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
     let log = Log::to_stdio(std::env::var_os("NO_COLOR").is_none(), Style::Arrows);
-    let environment = Environment::new(process_env(), build::command::Env::new());
+    let environment = Environment::new(process_env(), exec::command::Env::new());
     // Without signals the shell still ends this process; only a config file's bash goes on.
     let cancel = Cancel::on_signals().unwrap_or_default();
     match make(dir, &environment, &log, &cancel) {
@@ -40,7 +40,7 @@ pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
         }
         Err(_) if cancel.signal().is_some() => stopped(&cancel),
         Err(error) => {
-            let words = Wording::new(explain::Platform::Local, &environment).for_a_plan();
+            let words = Wording::new(messages::Platform::Local, &environment).for_a_plan();
             log.error(&words.explain(&error).without_secrets(&log).lines());
             ExitCode::FAILURE
         }

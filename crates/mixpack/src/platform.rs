@@ -1,13 +1,13 @@
 //! The commands that a platform calls.
 
-use build::Error;
-use build::cancel::Cancel;
-use build::command::Env;
-use build::log::{Log, Style};
-use build::record::Record;
-use build::report::Report;
-use build::timeline;
+use exec::cancel::Cancel;
+use exec::command::Env;
+use exec::log::{Log, Style};
 use heroku::compile::Compile;
+use messages::Error;
+use pipeline::record::Record;
+use pipeline::report::Report;
+use pipeline::timeline;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -86,7 +86,7 @@ fn run(request: &Compile, entry: Entry) -> ExitCode {
         }
     };
     {
-        let step = log.step(&format!("Mixpack {}", build::VERSION));
+        let step = log.step(&format!("Mixpack {}", pipeline::VERSION));
         step.detail(&format!("sources {}", crate::source::DIGEST));
     }
     match entry(request, &log, &cancel) {

@@ -1,12 +1,11 @@
 //! The artifact hosts, and the variables of the ecosystem that point elsewhere.
 
 use crate::lists::Signature;
+use exec::credentials::OTP_BUILDS_URL;
 use versions::ElixirVersion;
 use versions::installers;
 
 const OTP_BUILDS: &str = "https://github.com/erlef/otp_builds";
-/// Read here and by no tool: it may hold a password, so nothing that a build starts has it.
-pub const OTP_BUILDS_URL: &str = "MIXPACK_OTP_BUILDS_URL";
 
 /// Base URLs without a slash at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]

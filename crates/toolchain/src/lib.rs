@@ -2,6 +2,8 @@
 //! place. Every function fills a folder that it is given; where that folder comes from, and
 //! whether it is kept, is the caller's business.
 
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
 pub mod error;
 pub mod hosts;
 pub mod install;

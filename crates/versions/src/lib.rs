@@ -3,6 +3,8 @@
 //!
 //! Pure: no network, no process, no file system. Lists come in as text, choices go out as data.
 
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
 pub mod compatibility;
 pub mod elixir;
 mod elixir_requirement;

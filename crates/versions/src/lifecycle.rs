@@ -45,6 +45,14 @@ impl Date {
     }
 }
 
+/// The day and the minute of a time in seconds since 1970: `2026-11-24 00:30 UTC`.
+#[must_use]
+pub fn minute_of_unix_time(seconds: u64) -> String {
+    let minutes = seconds / 60;
+    let date = Date::of_unix_time(seconds);
+    format!("{date} {:02}:{:02} UTC", minutes / 60 % 24, minutes % 60)
+}
+
 fn is_leap(year: u16) -> bool {
     year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
@@ -188,6 +196,11 @@ mod tests {
             let fixed = first_with_working_tls(&OtpVersion::parse(version).unwrap());
             assert_eq!(fixed.is_some(), flawed, "{version}");
         }
+    }
+
+    #[test]
+    fn minutes_of_unix_time() {
+        assert_eq!(minute_of_unix_time(1_767_225_599), "2025-12-31 23:59 UTC");
     }
 
     #[test]

@@ -1,0 +1,520 @@
+//! Running a tool: its output in the step's block, its process group under our control.
+
+use crate::cancel::Cancel;
+use crate::log::{StepLog, seconds};
+use crate::output_lines::{Next, OutputLines};
+use crate::quiet::Quiet;
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use thiserror::Error;
+
+/// How long the log may be silent before it says what a tool is at.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How much of a tool's output is kept for the error message: enough for any compiler error.
+const KEPT_LINES: usize = 400;
+/// How much of it is kept to be printed when the tool fails.
+const HELD_LINES: usize = 20_000;
+
+/// Name and value of every variable that a child gets; nothing is inherited beside it.
+pub type Env = BTreeMap<OsString, OsString>;
+
+/// A tool that could not be started, failed, or was stopped.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    #[error("{command} cannot be started: {source}")]
+    Start { command: String, source: io::Error },
+    #[error("{command} failed with {status}")]
+    Failed {
+        /// As a person would type it.
+        command: String,
+        /// `exit status 1`, `signal 9`.
+        status: String,
+        /// The exit status in the shell's way: 128 + signal for a signal.
+        code: i32,
+        /// The last lines of its output.
+        output: Vec<String>,
+    },
+    #[error("stopped")]
+    Cancelled,
+}
+
+/// A tool to run.
+#[derive(Debug, Clone)]
+pub struct Tool<'a> {
+    pub program: PathBuf,
+    pub args: Vec<OsString>,
+    pub cwd: &'a Path,
+    pub env: &'a Env,
+    /// What the log calls it while it is silent, and errors quote: `mix deps.get`.
+    pub shown: String,
+}
+
+impl<'a> Tool<'a> {
+    /// A program of `env`'s `PATH`, shown as it would be typed.
+    pub fn new(program: &str, args: &[&str], cwd: &'a Path, env: &'a Env) -> Self {
+        let mut shown = program.to_owned();
+        for arg in args {
+            shown.push(' ');
+            shown.push_str(arg);
+        }
+        Self {
+            program: find(program, env),
+            args: args.iter().map(OsString::from).collect(),
+            cwd,
+            env,
+            shown,
+        }
+    }
+
+    /// A line of shell, run by bash.
+    #[must_use]
+    pub fn shell(line: &str, cwd: &'a Path, env: &'a Env) -> Self {
+        Self {
+            program: find("bash", env),
+            args: vec!["-c".into(), line.into()],
+            cwd,
+            env,
+            shown: line.to_owned(),
+        }
+    }
+
+    /// Runs to the end. Every line of stdout and stderr is printed in the order they come, or what
+    /// `quiet` makes of them.
+    pub fn run(
+        &self,
+        quiet: Option<Quiet>,
+        log: &StepLog<'_>,
+        cancel: &Cancel,
+    ) -> Result<(), CommandError> {
+        let running = self.start(cancel)?;
+        let to_the_end = |_: &str| Seen::default();
+        running.follow(&self.shown, quiet, log, cancel, to_the_end)?;
+        Ok(())
+    }
+
+    /// Starts it; what it says waits to be [followed](Running::follow).
+    pub fn start(&self, cancel: &Cancel) -> Result<Running, CommandError> {
+        let start_error = |source| CommandError::Start {
+            command: self.shown.clone(),
+            source,
+        };
+        if cancel.is_cancelled() {
+            return Err(CommandError::Cancelled);
+        }
+        // One pipe for both streams: two would lose the order between them.
+        let (reader, writer) = io::pipe().map_err(start_error)?;
+        let (exited, exiting) = io::pipe().map_err(start_error)?;
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.args)
+            .current_dir(self.cwd)
+            .env_clear()
+            .envs(self.env)
+            // sh keeps this logical path for `cd ..`; the physical one would lead out of the
+            // stable path when the folder is a link.
+            .env("PWD", self.cwd)
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().map_err(start_error)?)
+            .stderr(writer)
+            .process_group(0);
+        let mut child = command.spawn().map_err(start_error)?;
+        // Holds the write ends of the pipe; the reader would never see the end otherwise.
+        drop(command);
+        let group = i32::try_from(child.id()).unwrap_or_default();
+        cancel.enter(group);
+
+        let exit = std::thread::spawn(move || {
+            let status = child.wait();
+            drop(exiting);
+            status
+        });
+        Ok(Running {
+            group,
+            lines: OutputLines::new(reader, exited),
+            exit,
+        })
+    }
+}
+
+/// What a line of output means to the one who follows it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Seen {
+    /// Not for the log.
+    pub hidden: bool,
+    /// Nothing is to be waited for after it.
+    pub last: bool,
+}
+
+/// How far a tool was followed.
+pub enum Followed {
+    /// It runs on.
+    ToTheLastLine(Running),
+    /// It has ended, with success.
+    ToItsEnd,
+}
+
+/// A tool that was started.
+pub struct Running {
+    group: i32,
+    lines: OutputLines,
+    exit: JoinHandle<io::Result<ExitStatus>>,
+}
+
+impl Running {
+    /// Prints what it says, or what `quiet` makes of it, until the line that `seen` calls the last,
+    /// or until it ends.
+    pub fn follow(
+        mut self,
+        shown: &str,
+        quiet: Option<Quiet>,
+        log: &StepLog<'_>,
+        cancel: &Cancel,
+        mut seen: impl FnMut(&str) -> Seen,
+    ) -> Result<Followed, CommandError> {
+        let mut output = Output {
+            lines: VecDeque::new(),
+            dropped: 0,
+            quiet,
+            printed: false,
+            blank: false,
+        };
+        let mut take = |output: &mut Output, line: &str| {
+            let seen = seen(line);
+            if !seen.hidden {
+                output.take(line, log);
+            }
+            seen.last
+        };
+        loop {
+            match self.lines.next(Duration::from_millis(100)) {
+                // What a stopped tool says of its end is not why the build failed.
+                Next::Line(_) if cancel.is_cancelled() => {}
+                Next::Line(line) => {
+                    if take(&mut output, &line) {
+                        output.succeeded(log);
+                        return Ok(Followed::ToTheLastLine(self));
+                    }
+                }
+                Next::Silence => {
+                    let at = output
+                        .at()
+                        .map_or_else(String::new, |at| format!(", at {at}"));
+                    log.progress(&format!("{shown}{at}, {}", seconds(log.elapsed())));
+                    log.heartbeat(&format!("{shown}{at}"), SILENCE);
+                }
+                Next::End => break,
+            }
+        }
+        let status = self.exit.join();
+        let status = status.unwrap_or_else(|_| Err(io::Error::other("lost the child")));
+        cancel.leave(self.group);
+        if cancel.is_cancelled() {
+            output.failed(log);
+            log.detail("stopped");
+            return Err(CommandError::Cancelled);
+        }
+        let status = status.map_err(|source| CommandError::Start {
+            command: shown.to_owned(),
+            source,
+        })?;
+        if status.success() {
+            output.succeeded(log);
+            Ok(Followed::ToItsEnd)
+        } else {
+            Err(CommandError::Failed {
+                command: shown.to_owned(),
+                status: words(status),
+                code: shell_code(status),
+                output: output.failed(log),
+            })
+        }
+    }
+
+    /// Waits for its end, whatever that is, and says nothing.
+    pub fn wait(mut self, cancel: &Cancel) {
+        while self.lines.next(SILENCE) != Next::End {}
+        self.kill(cancel);
+    }
+
+    pub fn kill(self, cancel: &Cancel) {
+        cancel.leave(self.group);
+        let _ = self.exit.join();
+    }
+}
+
+struct Output {
+    /// The last ones.
+    lines: VecDeque<String>,
+    /// How many came before them.
+    dropped: usize,
+    quiet: Option<Quiet>,
+    /// A line with text was printed, and blank ones came after it.
+    printed: bool,
+    blank: bool,
+}
+
+impl Output {
+    fn take(&mut self, line: &str, log: &StepLog<'_>) {
+        let most = if let Some(quiet) = &mut self.quiet {
+            quiet.take(line);
+            HELD_LINES
+        } else {
+            self.print(line, log);
+            KEPT_LINES
+        };
+        if self.lines.len() == most {
+            self.lines.pop_front();
+            self.dropped += 1;
+        }
+        self.lines.push_back(line.to_owned());
+    }
+
+    /// Blank lines only between others, one at a time.
+    fn print(&mut self, line: &str, log: &StepLog<'_>) {
+        if line.trim().is_empty() {
+            self.blank = self.printed;
+            return;
+        }
+        if std::mem::take(&mut self.blank) {
+            log.detail("");
+        }
+        log.detail(line);
+        self.printed = true;
+    }
+
+    fn at(&self) -> Option<&str> {
+        self.quiet.as_ref()?.at()
+    }
+
+    fn succeeded(self, log: &StepLog<'_>) {
+        if let Some(quiet) = self.quiet {
+            quiet.finish(log);
+        }
+    }
+
+    /// Prints all that was held back. Gives the last lines.
+    fn failed(mut self, log: &StepLog<'_>) -> Vec<String> {
+        if self.quiet.is_some() {
+            if self.dropped > 0 {
+                log.detail(&format!("... the first {} lines are omitted", self.dropped));
+            }
+            let lines = std::mem::take(&mut self.lines);
+            for line in &lines {
+                self.print(line, log);
+            }
+            self.lines = lines;
+        }
+        let before = self.lines.len().saturating_sub(KEPT_LINES);
+        self.lines.drain(..before);
+        self.lines.into()
+    }
+}
+
+/// Looks a program up on the `PATH` that the child will have, not on ours.
+fn find(program: &str, env: &Env) -> PathBuf {
+    let path = env.get(OsStr::new("PATH")).map(OsString::as_os_str);
+    std::env::split_paths(path.unwrap_or_default())
+        .map(|dir| dir.join(program))
+        .find(|candidate| candidate.is_file())
+        .unwrap_or_else(|| PathBuf::from(program))
+}
+
+fn words(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "an unknown status".to_owned(),
+    }
+}
+
+fn shell_code(status: ExitStatus) -> i32 {
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Style;
+    use crate::log::captured::log;
+    use std::time::Instant;
+
+    fn env() -> Env {
+        Env::from([("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())])
+    }
+
+    fn shell(line: &str) -> (Result<(), CommandError>, Vec<String>) {
+        spoken(line, None)
+    }
+
+    /// What came of it, and the lines that the log has of it.
+    fn spoken(line: &str, quiet: Option<Quiet>) -> (Result<(), CommandError>, Vec<String>) {
+        let (log, out, _) = log(false, false, Style::Bullets);
+        let step = log.step("Test");
+        let env = env();
+        let cancel = Cancel::default();
+        let result = Tool::shell(line, Path::new("/"), &env).run(quiet, &step, &cancel);
+        let said = out.text();
+        let lines = said.lines().skip(1);
+        (result, lines.map(|line| line.trim().to_owned()).collect())
+    }
+
+    #[test]
+    fn both_streams_come_in_their_order() {
+        let line = "echo out; echo err >&2; echo out again; printf 'no newline'";
+        let (result, lines) = shell(line);
+        result.unwrap();
+        assert_eq!(lines, ["out", "err", "out again", "no newline"]);
+    }
+
+    #[test]
+    fn blank_lines_are_between_others_alone() {
+        let (_, lines) = shell("echo; echo '> deploy'; echo; echo ' '; echo built; echo; echo");
+        assert_eq!(lines, ["> deploy", "", "built"]);
+    }
+
+    #[test]
+    fn a_failure_names_the_command_its_status_and_its_last_words() {
+        let Err(CommandError::Failed {
+            command,
+            status,
+            code,
+            output,
+        }) = shell("echo why; exit 3").0
+        else {
+            panic!("must fail");
+        };
+        assert_eq!(command, "echo why; exit 3");
+        assert_eq!((status.as_str(), code), ("exit status 3", 3));
+        assert_eq!(output, ["why"]);
+    }
+
+    #[test]
+    fn a_child_gets_no_variable_beside_the_given_ones() {
+        let (_, lines) = shell("env | sed 's/=.*//' | sort | tr '\\n' ' '");
+        assert_eq!(lines, ["PATH PWD SHLVL _"]);
+    }
+
+    #[test]
+    fn a_daemon_that_holds_the_pipe_does_not_hold_the_build() {
+        let begun = Instant::now();
+        let (_, lines) = shell("sleep 30 & echo done");
+        assert_eq!(lines, ["done"]);
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_cancelled_tool_ends_with_its_children() {
+        let (log, ..) = log(false, false, Style::Arrows);
+        let step = log.step("Test");
+        let env = env();
+        let cancel = Cancel::default();
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(200));
+                cancel.cancel();
+            });
+            let result =
+                Tool::shell("sleep 60 & sleep 60", Path::new("/"), &env).run(None, &step, &cancel);
+            assert!(matches!(result, Err(CommandError::Cancelled)));
+        });
+        assert!(begun.elapsed() < Duration::from_secs(30));
+    }
+    fn of_a_release() -> Option<Quiet> {
+        Quiet::of(&crate::Action::Release, Default::default)
+    }
+
+    #[test]
+    fn of_a_quiet_command_that_succeeds_only_what_matters_is_printed() {
+        let line = "echo '* assembling a-1'; echo warning; echo Release created at x; echo page";
+        let (result, lines) = spoken(line, of_a_release());
+        result.unwrap();
+        assert_eq!(lines, ["warning", "Release created at x"]);
+    }
+
+    #[test]
+    fn of_a_quiet_command_that_fails_everything_is_printed_in_its_order() {
+        let line = "echo '* assembling a-1'; echo warning; echo why >&2; exit 3";
+        let (result, lines) = spoken(line, of_a_release());
+        assert!(matches!(
+            result,
+            Err(CommandError::Failed { output, .. }) if output == lines
+        ));
+        assert_eq!(lines, ["* assembling a-1", "warning", "why"]);
+    }
+
+    #[test]
+    fn of_a_quiet_command_that_says_too_much_the_last_lines_are_printed() {
+        let line = "seq 20007; exit 1";
+        let (result, lines) = spoken(line, of_a_release());
+        assert!(matches!(
+            result,
+            Err(CommandError::Failed { output, .. }) if output.len() == KEPT_LINES
+        ));
+        assert_eq!(lines.len(), HELD_LINES + 1);
+        assert_eq!(lines[0], "... the first 7 lines are omitted");
+        assert_eq!(lines[1], "8");
+    }
+
+    /// Runs many commands at once, so that readers lag behind. Each exits with its last line.
+    #[test]
+    fn last_line_is_kept_when_the_machine_is_busy() {
+        let until = Instant::now() + Duration::from_secs(2);
+        let runs = || {
+            let mut outputs = Vec::new();
+            while Instant::now() < until {
+                outputs.push(shell("sleep 0.097; echo last").1);
+            }
+            outputs
+        };
+        let outputs: Vec<Vec<String>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..48).map(|_| scope.spawn(runs)).collect();
+            let joined = threads
+                .into_iter()
+                .flat_map(|thread| thread.join().unwrap());
+            joined.collect()
+        });
+        let lost = outputs.iter().filter(|lines| *lines != &["last"]).count();
+        assert_eq!(lost, 0, "of {}", outputs.len());
+    }
+
+    #[test]
+    fn output_that_fills_the_pipe_is_complete() {
+        let (_, lines) = shell("seq 100000");
+        assert_eq!(lines.len(), 100_000);
+        assert_eq!(lines.last().map(String::as_str), Some("100000"));
+    }
+
+    #[test]
+    fn lines_that_a_background_process_prints_soon_after_the_exit_are_kept() {
+        let (result, lines) = shell("exec > >(sleep 0.3; cat); echo last; exit 3");
+        assert!(matches!(
+            result,
+            Err(CommandError::Failed { code: 3, output, .. }) if output == ["last"]
+        ));
+        assert_eq!(lines, ["last"]);
+    }
+
+    #[test]
+    fn background_process_that_never_stops_printing_does_not_hang_the_build() {
+        let begun = Instant::now();
+        let (_, lines) = shell("while sleep 0.01; do echo noise; done & echo done");
+        assert_eq!(lines[0], "done");
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn process_that_closes_its_output_is_waited_for() {
+        let (result, lines) = shell("echo out; exec >&- 2>&-; sleep 0.3; exit 3");
+        assert!(matches!(result, Err(CommandError::Failed { code: 3, .. })));
+        assert_eq!(lines, ["out"]);
+    }
+}

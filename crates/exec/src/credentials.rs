@@ -1,0 +1,439 @@
+//! Credentials for private dependencies: lent to the one command that fetches dependencies, unseen
+//! by every other one.
+
+use crate::command::Env;
+use crate::environment::{Environment, default};
+use crate::secrets::without_user_info;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use store::tree::TreeError;
+use tempfile::TempDir;
+
+/// Lines `https://USER:TOKEN@HOST`, as git's own `~/.git-credentials` has them (gitcredentials(7)).
+pub const GIT_CREDENTIALS: &str = "GIT_CREDENTIALS";
+/// A private key for git over ssh, in PEM form and without a passphrase.
+pub const GIT_SSH_KEY: &str = "GIT_SSH_KEY";
+
+/// A key for the repositories of all of somebody's Hex organisations. Before 2.6 Hex itself reads it.
+const HEX_REPOS_KEY: &str = "HEX_REPOS_KEY";
+
+/// Entries `ORG:KEY`, for each what `mix hex.organization auth ORG --key KEY` does.
+pub const HEX_ORGANIZATION_KEYS: &str = "HEX_ORGANIZATION_KEYS";
+
+/// Hands keys to Hex, in the VM that fetches dependencies.
+const ORGANIZATIONS_SOURCE: &str = include_str!("organizations.exs");
+/// Its task, which runs the task that it is given once Hex has the keys.
+pub const LEND_TASK: &str = "mixpack.lend";
+
+/// The variables that no command sees but the one that fetches dependencies.
+pub const VARIABLES: [&str; 4] = [
+    GIT_CREDENTIALS,
+    GIT_SSH_KEY,
+    HEX_REPOS_KEY,
+    HEX_ORGANIZATION_KEYS,
+];
+
+/// Addresses of hosts that we fetch from; no command sees what they have of user info.
+pub const MIRRORS: [&str; 3] = ["HEX_BUILDS_URL", HEX_MIRROR, "NODEJS_ORG_MIRROR"];
+
+/// A host of OTP archives that only Mixpack reads.
+pub const OTP_BUILDS_URL: &str = "MIXPACK_OTP_BUILDS_URL";
+
+/// The one that Hex fetches packages from, with its user info.
+const HEX_MIRROR: &str = "HEX_MIRROR";
+
+/// Keys under names that people have in their hooks: every command sees them, no log does.
+const SEEN_BY_HOOKS: [&str; 1] = ["HEX_API_KEY"];
+
+/// What the user set; owns nothing that has to be cleaned up.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    /// Those lines of [`GIT_CREDENTIALS`] that git will understand.
+    git: Vec<String>,
+    ssh_key: Option<String>,
+    hex_repos_key: Option<String>,
+    /// Where it holds user info.
+    hex_mirror: Option<String>,
+    /// Those entries of [`HEX_ORGANIZATION_KEYS`] that name an organisation and a key.
+    organizations: Vec<(String, String)>,
+    /// Values of [`SEEN_BY_HOOKS`].
+    seen_by_hooks: Vec<String>,
+    /// What cannot be used, by its number from 1.
+    warnings: Vec<String>,
+}
+
+/// Credentials on disk, for as long as this lives.
+pub struct Lent {
+    /// The environment of the one command that may use them.
+    pub env: Env,
+    /// To be loaded by `elixir -r` in its VM, before mix: it has [`LEND_TASK`].
+    pub script: Option<PathBuf>,
+    _folder: Option<TempDir>,
+}
+
+impl Credentials {
+    #[must_use]
+    pub fn of(environment: &Environment) -> Self {
+        let mut credentials = Self::default();
+        let lines = environment.get(GIT_CREDENTIALS).unwrap_or_default();
+        for (number, line) in (1..).zip(lines.lines().map(str::trim)) {
+            if user_info(line).is_some() {
+                credentials.git.push(line.to_owned());
+            } else if !line.is_empty() {
+                credentials.warnings.push(format!(
+                    "line {number} of {GIT_CREDENTIALS} is not https://USER:TOKEN@HOST: not used"
+                ));
+            }
+        }
+        let entries = environment.get(HEX_ORGANIZATION_KEYS).unwrap_or_default();
+        let entries = entries
+            .split(|c: char| c == ',' || c.is_whitespace())
+            .filter(|entry| !entry.is_empty());
+        for (number, entry) in (1..).zip(entries) {
+            if let Some((organization, key)) = organization_key(entry) {
+                let pair = (organization.to_owned(), key.to_owned());
+                credentials.organizations.push(pair);
+            } else {
+                credentials.warnings.push(format!(
+                    "entry {number} of {HEX_ORGANIZATION_KEYS} is not ORG:KEY: not used"
+                ));
+            }
+        }
+        credentials.hex_repos_key = environment.get(HEX_REPOS_KEY);
+        credentials.hex_mirror = environment
+            .get(HEX_MIRROR)
+            .filter(|url| without_user_info(url).is_some());
+        credentials.seen_by_hooks = SEEN_BY_HOOKS
+            .iter()
+            .filter_map(|name| environment.get(name))
+            .collect();
+        credentials.ssh_key = environment
+            .get(GIT_SSH_KEY)
+            .map(|key| key.trim().replace('\r', ""))
+            .filter(|key| !key.is_empty());
+        credentials
+    }
+
+    /// Everything that a log must never show.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        let of_git = self.git.iter().filter_map(|line| user_info(line));
+        let of_git = of_git.flat_map(|(user, token)| {
+            let pair = format!("{user}:{token}");
+            let decoded = percent_decoded(token);
+            // As a header of HTTP has it.
+            let basic = BASE64_STANDARD.encode(format!("{}:{decoded}", percent_decoded(user)));
+            [basic, pair, token.to_owned(), decoded]
+        });
+        let of_ssh = self.ssh_key.iter().flat_map(|key| key.lines());
+        let of_organizations = self.organizations.iter().map(|(_, key)| key);
+        let of_hex = self.hex_repos_key.iter().chain(of_organizations);
+        let of_hex = of_hex.chain(&self.seen_by_hooks);
+        of_git
+            .chain(of_hex.map(|key| key.trim().to_owned()))
+            .chain(
+                of_ssh
+                    .filter(|line| !line.starts_with("-----"))
+                    .map(str::to_owned),
+            )
+            .collect()
+    }
+
+    /// What the user should know, naming no value.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Whether the command that fetches dependencies needs an environment of its own.
+    #[must_use]
+    pub fn are_lent(&self) -> bool {
+        self.hex_mirror.is_some() || self.are_files()
+    }
+
+    fn are_files(&self) -> bool {
+        !self.git.is_empty()
+            || self.ssh_key.is_some()
+            || self.hex_repos_key.is_some()
+            || !self.organizations.is_empty()
+    }
+
+    /// Writes them where git and Hex look for them, in a folder that only we can read.
+    pub fn lend(&self, env: &Env) -> Result<Lent, TreeError> {
+        let mut env = env.clone();
+        if let Some(url) = &self.hex_mirror {
+            env.insert(HEX_MIRROR.into(), url.into());
+        }
+        if !self.are_files() {
+            return Ok(Lent {
+                env,
+                script: None,
+                _folder: None,
+            });
+        }
+        let folder = tempfile::Builder::new()
+            .prefix("mixpack-credentials-")
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir()
+            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+        if !self.git.is_empty() {
+            let store = folder.path().join("git");
+            write(&store, &self.git.join("\n"))?;
+            let helper = shell_words::quote(&store.to_string_lossy()).into_owned();
+            add_git_config(
+                &mut env,
+                "credential.helper",
+                &format!("store --file={helper}"),
+            );
+        }
+        if let Some(key) = &self.ssh_key {
+            let path = folder.path().join("ssh");
+            write(&path, key)?;
+            let (path, hosts) = (path.to_string_lossy(), folder.path().join("known_hosts"));
+            // A host is trusted when it is first seen: mix.lock pins the commit that must come.
+            let command = format!(
+                "ssh -i {} -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={}",
+                shell_words::quote(&path),
+                shell_words::quote(&hosts.to_string_lossy())
+            );
+            default(&mut env, "GIT_SSH_COMMAND", command);
+        }
+        if let Some(key) = &self.hex_repos_key {
+            write(&folder.path().join("repos_key"), key.trim())?;
+        }
+        let mut script = None;
+        if self.hex_repos_key.is_some() || !self.organizations.is_empty() {
+            let entries: Vec<String> = self
+                .organizations
+                .iter()
+                .map(|(organization, key)| format!("{organization}:{key}"))
+                .collect();
+            write(&folder.path().join("organizations"), &entries.join("\n"))?;
+            let path = folder.path().join("organizations.exs");
+            write(&path, ORGANIZATIONS_SOURCE)?;
+            script = Some(path);
+        }
+        Ok(Lent {
+            env,
+            script,
+            _folder: Some(folder),
+        })
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), TreeError> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    options
+        .open(path)
+        // ssh does not read a key whose last line has no end.
+        .and_then(|mut file| writeln!(file, "{text}"))
+        .map_err(TreeError::at(path, "write"))
+}
+
+/// Adds a setting to those that git reads from its environment (git-config(1), `GIT_CONFIG_COUNT`);
+/// the user may have some there.
+fn add_git_config(env: &mut Env, key: &str, value: &str) {
+    let count: usize = env
+        .get(OsStr::new("GIT_CONFIG_COUNT"))
+        .and_then(|count| count.to_str()?.trim().parse().ok())
+        .unwrap_or_default();
+    let mut set = |name: String, value: &str| env.insert(name.into(), OsString::from(value));
+    set(format!("GIT_CONFIG_KEY_{count}"), key);
+    set(format!("GIT_CONFIG_VALUE_{count}"), value);
+    set("GIT_CONFIG_COUNT".to_owned(), &(count + 1).to_string());
+}
+
+/// User and token of `http(s)://USER:TOKEN@HOST…`.
+fn user_info(line: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = line.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user_info, host) = authority.rsplit_once('@')?;
+    let (user, token) = user_info.split_once(':')?;
+    let complete = !token.is_empty() && !host.is_empty();
+    (matches!(scheme, "https" | "http") && complete).then_some((user, token))
+}
+
+/// Organisation and key of `ORG:KEY`. A colon in the key is none of a key: it stands in
+/// `hexpm:ORG:KEY`, which Hex would look for under another name.
+fn organization_key(entry: &str) -> Option<(&str, &str)> {
+    let (organization, key) = entry.split_once(':')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let named = !organization.is_empty() && organization.chars().all(plain);
+    (named && !key.is_empty() && !key.contains(':')).then_some((organization, key))
+}
+
+/// The token as a server, and then perhaps its error message, has it.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let code = tail
+            .get(..2)
+            .filter(|_| *first == b'%')
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        let vars = pairs
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        Environment::new(Env::new(), vars.collect())
+    }
+
+    #[test]
+    fn no_command_sees_them_and_the_log_hides_every_form() {
+        let environment = environment(&[
+            (
+                GIT_CREDENTIALS,
+                "https://me:t%40k%65n-one@git.example\r\n\nnonsense\n",
+            ),
+            (
+                GIT_SSH_KEY,
+                "-----BEGIN KEY-----\r\nAAAAkey\n-----END KEY-----",
+            ),
+            (HEX_REPOS_KEY, "key-of-an-organisation"),
+            (
+                HEX_ORGANIZATION_KEYS,
+                "acme:key-of-acme, no-key-at-all\n\tother:key-of-other,hexpm:acme:key, :k,x:",
+            ),
+            ("OTHER", "x"),
+        ]);
+        assert_eq!(
+            environment.for_commands(),
+            Env::from([("OTHER".into(), "x".into())])
+        );
+        let credentials = Credentials::of(&environment);
+        let secrets = credentials.secrets();
+        assert_eq!(
+            secrets,
+            [
+                "bWU6dEBrZW4tb25l",
+                "me:t%40k%65n-one",
+                "t%40k%65n-one",
+                "t@ken-one",
+                "key-of-an-organisation",
+                "key-of-acme",
+                "key-of-other",
+                "AAAAkey"
+            ]
+        );
+        let lent = credentials.lend(&Env::new()).unwrap();
+        assert_eq!(
+            credentials.warnings(),
+            [
+                "line 3 of GIT_CREDENTIALS is not https://USER:TOKEN@HOST: not used",
+                "entry 2 of HEX_ORGANIZATION_KEYS is not ORG:KEY: not used",
+                "entry 4 of HEX_ORGANIZATION_KEYS is not ORG:KEY: not used",
+                "entry 5 of HEX_ORGANIZATION_KEYS is not ORG:KEY: not used",
+                "entry 6 of HEX_ORGANIZATION_KEYS is not ORG:KEY: not used",
+            ]
+        );
+        assert!(
+            lent.env
+                .values()
+                .all(|value| !value.to_string_lossy().contains("key-of-"))
+        );
+        let folder = lent.script.as_deref().and_then(Path::parent).unwrap();
+        let entries = folder.join("organizations");
+        assert_eq!(
+            fs::read_to_string(&entries).unwrap(),
+            "acme:key-of-acme\nother:key-of-other\n"
+        );
+        let repos_key = folder.join("repos_key");
+        assert_eq!(
+            fs::read_to_string(&repos_key).unwrap(),
+            "key-of-an-organisation\n"
+        );
+        for private in [&entries, &repos_key, folder] {
+            assert_eq!(private.metadata().unwrap().permissions().mode() & 0o77, 0);
+        }
+        drop(lent);
+        assert!(!entries.exists());
+    }
+
+    #[test]
+    fn git_finds_them_while_they_are_lent_and_no_longer() {
+        let environment = environment(&[
+            (GIT_CREDENTIALS, "https://me:s3cr3t-t0ken@git.example"),
+            (GIT_SSH_KEY, "a key"),
+        ]);
+        let own = Env::from([
+            ("GIT_CONFIG_COUNT".into(), "1".into()),
+            ("GIT_CONFIG_KEY_0".into(), "user.name".into()),
+            ("GIT_CONFIG_VALUE_0".into(), "me".into()),
+        ]);
+        let lent = Credentials::of(&environment).lend(&own).unwrap();
+        assert_eq!(lent.env[OsStr::new("GIT_CONFIG_COUNT")], "2");
+        assert_eq!(
+            lent.env[OsStr::new("GIT_CONFIG_KEY_1")],
+            "credential.helper"
+        );
+        let helper = lent.env[OsStr::new("GIT_CONFIG_VALUE_1")].to_str().unwrap();
+        let store = Path::new(helper.strip_prefix("store --file=").unwrap()).to_owned();
+        let written = fs::read_to_string(&store).unwrap();
+        assert_eq!(written, "https://me:s3cr3t-t0ken@git.example\n");
+        let folder = store.parent().unwrap();
+        for private in [&store, &folder.join("ssh")] {
+            assert_eq!(private.metadata().unwrap().permissions().mode() & 0o77, 0);
+        }
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o77, 0);
+        let ssh = lent.env[OsStr::new("GIT_SSH_COMMAND")].to_str().unwrap();
+        assert!(
+            ssh.contains(&folder.join("ssh").to_string_lossy().into_owned()),
+            "{ssh}"
+        );
+        assert!(
+            lent.env
+                .values()
+                .all(|value| !value.to_string_lossy().contains("s3cr3t"))
+        );
+        drop(lent);
+        assert!(!store.exists());
+    }
+
+    #[test]
+    fn the_password_of_a_mirror_is_lent_and_seen_by_no_other_command() {
+        let url = "https://me:s3cr3t@mirror/x";
+        let environment = environment(&[("HEX_MIRROR", url), ("HEX_BUILDS_URL", url)]);
+        let commands = environment.for_commands();
+        let without = OsString::from("https://mirror/x");
+        for name in ["HEX_MIRROR", "HEX_BUILDS_URL"] {
+            assert_eq!(commands[OsStr::new(name)], without);
+        }
+        let credentials = Credentials::of(&environment);
+        assert!(credentials.are_lent());
+        let lent = credentials.lend(&commands).unwrap().env;
+        assert_eq!(lent[OsStr::new("HEX_MIRROR")], url);
+        assert_eq!(lent[OsStr::new("HEX_BUILDS_URL")], without);
+    }
+
+    #[test]
+    fn a_key_for_all_organisations_alone_takes_the_script_too() {
+        let credentials = Credentials::of(&environment(&[(HEX_REPOS_KEY, "key")]));
+        assert!(credentials.are_lent());
+        assert!(credentials.lend(&Env::new()).unwrap().script.is_some());
+    }
+
+    #[test]
+    fn without_any_the_environment_is_as_it_was() {
+        let own = Env::from([("A".into(), "b".into())]);
+        let lent = Credentials::of(&environment(&[])).lend(&own).unwrap();
+        assert_eq!(lent.env, own);
+        assert_eq!(lent.script, None);
+    }
+}

@@ -1,0 +1,429 @@
+//! The variables of a build: what the platform gives, what the user set, what tools need.
+
+use crate::command::Env;
+use crate::credentials::{self, OTP_BUILDS_URL};
+use crate::secrets::without_user_info;
+use app::{Asked, Origin, app_dir, mistyped};
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// Config vars that never reach a build, whatever their value.
+const DENIED: [&str; 21] = [
+    // The shell buildpacks refuse these too.
+    "PATH",
+    "CPATH",
+    "CPPATH",
+    "LIBRARY_PATH",
+    // Where tools look for what is the user's: the platform's to say.
+    "HOME",
+    // A file, or words, that every shell runs first, or reads scripts by.
+    "BASH_ENV",
+    "ENV",
+    "IFS",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "POSIXLY_CORRECT",
+    "PS4",
+    // Where a shell is, and where its `cd` goes.
+    "PWD",
+    "OLDPWD",
+    "CDPATH",
+    // Libraries that glibc loads for a character set.
+    "GCONV_PATH",
+    // Other programs in place of Erlang's: of `erl`, `escript` and `erlc`.
+    "ERL_ROOTDIR",
+    "ESCRIPT_EMULATOR",
+    "ERLC_EMULATOR",
+    // Prints what it would do, and does nothing.
+    "ELIXIR_CLI_DRY_RUN",
+    // Other programs in place of git's.
+    "GIT_EXEC_PATH",
+];
+
+/// `LD_PRELOAD`, `LD_LIBRARY_PATH`, `LD_AUDIT`, …; functions that bash takes in place of programs.
+const DENIED_PREFIXES: [&str; 2] = ["LD_", "BASH_FUNC_"];
+
+/// Would lead git, in every dependency, to another repository, or have it write another's files.
+/// Not even the platform's are passed on: a git server that builds in a hook has them.
+const OF_ONE_REPOSITORY: [&str; 8] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_QUARANTINE_PATH",
+];
+
+/// Whether a config var is kept out of the build.
+fn is_denied(name: &OsStr) -> bool {
+    let begins = |prefix: &&str| name.as_bytes().starts_with(prefix.as_bytes());
+    let mut denied = DENIED.iter().chain(&OF_ONE_REPOSITORY);
+    denied.any(|denied| name == *denied) || DENIED_PREFIXES.iter().any(begins)
+}
+
+/// Denied ones that no build can do without: what the platform has there is left as it is.
+const NEEDED: [&str; 3] = ["PATH", "HOME", "PWD"];
+
+/// What the platform gave and what the user set, still apart.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    process: Env,
+    config_vars: Env,
+    tests_only: Option<Asked>,
+}
+
+impl Environment {
+    /// `process` is the environment of our own process, `config_vars` the user's.
+    #[must_use]
+    pub fn new(process: Env, config_vars: Env) -> Self {
+        let allowed = |(name, _): &(OsString, OsString)| {
+            // `execve` cannot express the empty ones, and those with an equals sign.
+            !is_denied(name) && !name.is_empty() && !name.as_bytes().contains(&b'=')
+        };
+        // Some platforms put config vars in our own environment too.
+        let is_config_var = |(name, value): &(OsString, OsString)| {
+            let same = config_vars.get(name) == Some(value);
+            same && is_denied(name) && !NEEDED.iter().any(|needed| name == needed)
+        };
+        Self {
+            process: process
+                .into_iter()
+                .filter(|(name, _)| !OF_ONE_REPOSITORY.iter().any(|of_one| name == of_one))
+                .filter(|pair| !is_config_var(pair))
+                .collect(),
+            config_vars: config_vars.into_iter().filter(allowed).collect(),
+            tests_only: None,
+        }
+    }
+
+    /// The same for a build whose product is `mix test`, in this `MIX_ENV` whatever the config
+    /// vars say: they may be those of the deployed app.
+    #[must_use]
+    pub fn for_tests_only(self, mix_env: Asked) -> Self {
+        Self {
+            tests_only: Some(mix_env),
+            ..self
+        }
+    }
+
+    /// The `MIX_ENV` of a build for `mix test`, if this is one.
+    #[must_use]
+    pub fn tests_only(&self) -> Option<&Asked> {
+        self.tests_only.as_ref()
+    }
+
+    /// The value that counts: a config var before the platform's variable. Values that are not
+    /// UTF-8 are none of our settings.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.config_vars
+            .get(OsStr::new(name))
+            .or_else(|| self.process.get(OsStr::new(name)))
+            .and_then(|value| value.to_str())
+            .map(str::to_owned)
+    }
+
+    /// The `MIX_ENV` of the build.
+    #[must_use]
+    pub fn mix_env(&self) -> Asked {
+        if let Some(mix_env) = &self.tests_only {
+            return mix_env.clone();
+        }
+        let value = self.get("MIX_ENV").map(|value| value.trim().to_owned());
+        match value.filter(|value| !value.is_empty()) {
+            Some(value) => Asked::new(value, Origin::ConfigVar("MIX_ENV".to_owned())),
+            None => Asked::new("prod".to_owned(), Origin::Default("production".to_owned())),
+        }
+    }
+
+    /// The value of a config var alone.
+    #[must_use]
+    pub fn config_var(&self, name: &str) -> Option<String> {
+        let value = self.config_vars.get(OsStr::new(name))?;
+        value.to_str().map(str::to_owned)
+    }
+
+    /// The variables of the platform, then all config vars, whose name and value are UTF-8.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        let vars = self.process.iter().chain(&self.config_vars);
+        vars.filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+    }
+
+    /// All config vars whose name and value are UTF-8.
+    pub fn config_vars(&self) -> impl Iterator<Item = (&str, &str)> {
+        let vars = self.config_vars.iter();
+        vars.filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+    }
+
+    /// The names that [`get`](Self::get) has a value for, and [`config_var`](Self::config_var) of
+    /// those that are not ours alone.
+    #[must_use]
+    pub fn names_of_settings(&self) -> Vec<&str> {
+        let of_process = self.process.keys().filter_map(|name| name.to_str());
+        let ours = of_process.filter(|name| name.starts_with(mistyped::PREFIX));
+        let of_user = self.config_vars.keys().filter_map(|name| name.to_str());
+        let names: BTreeSet<&str> = ours.chain(of_user).collect();
+        names.into_iter().collect()
+    }
+
+    /// A variable of the platform itself, which no config var changes.
+    #[must_use]
+    pub fn platform(&self, name: &str) -> Option<String> {
+        let value = self.process.get(OsStr::new(name))?;
+        value.to_str().map(str::to_owned)
+    }
+
+    /// A text that holds values of config vars, as it may be shown: with their names instead.
+    #[must_use]
+    pub fn without_values(&self, text: &str) -> String {
+        let mut vars: Vec<(&str, &str)> = self
+            .config_vars
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?.trim())))
+            // Is part of any path, and names nothing that the repository does not show.
+            .filter(|(name, _)| *name != app_dir::CONFIG_VAR)
+            // Shorter ones are words of any command.
+            .filter(|(_, value)| value.len() >= 6)
+            .collect();
+        vars.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+        vars.into_iter()
+            .fold(text.to_owned(), |text, (name, value)| {
+                text.replace(value, &format!("${name}"))
+            })
+    }
+
+    /// The same for text that the app alone has written: a value of any length is hidden where it is a whole word.
+    #[must_use]
+    pub fn without_any_value(&self, text: &str) -> String {
+        let vars = self.config_vars().filter(|(name, value)| {
+            *name != app_dir::CONFIG_VAR && value.contains(char::is_alphanumeric)
+        });
+        vars.fold(self.without_values(text), |text, (name, value)| {
+            replace_word(&text, value.trim(), &format!("${name}"))
+        })
+    }
+
+    #[must_use]
+    pub fn home(&self) -> Option<PathBuf> {
+        self.process.get(OsStr::new("HOME")).map(PathBuf::from)
+    }
+
+    /// Everything that the app's own commands may see, before tools are added. Credentials for
+    /// private dependencies are not among it, nor those in the address of a mirror, nor is the
+    /// address of a mirror that only we read.
+    #[must_use]
+    pub fn for_commands(&self) -> Env {
+        let mut env = self.process.clone();
+        env.extend(self.config_vars.clone());
+        for name in credentials::VARIABLES.into_iter().chain([OTP_BUILDS_URL]) {
+            env.remove(OsStr::new(name));
+        }
+        for name in credentials::MIRRORS {
+            let url = env.get(OsStr::new(name)).and_then(|url| url.to_str());
+            if let Some(url) = url.and_then(without_user_info) {
+                env.insert(name.into(), url.into());
+            }
+        }
+        env
+    }
+}
+
+/// Replaces a word, where it is no part of a longer one and no name behind a dollar sign.
+fn replace_word(text: &str, word: &str, with: &str) -> String {
+    let mut replaced = String::with_capacity(text.len());
+    let mut end = 0;
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    for (at, _) in text.match_indices(word) {
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        if before.is_none_or(|c| !is_part(c) && c != '$') && after.is_none_or(|c| !is_part(c)) {
+            replaced.push_str(&text[end..at]);
+            replaced.push_str(with);
+            end = at + word.len();
+        }
+    }
+    replaced.push_str(&text[end..]);
+    replaced
+}
+
+/// Reads `ENV_DIR`: a file's name is a config var's name, its bytes are the value. A folder that
+/// is missing holds none.
+pub fn read_env_dir(dir: &Path) -> io::Result<Env> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Env::new()),
+        Err(error) => return Err(error),
+    };
+    let mut vars = Env::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.path().is_file() {
+            let value = fs::read(entry.path())?;
+            // A NUL cannot be in the environment of any process.
+            if !value.contains(&0) {
+                vars.insert(entry.file_name(), OsString::from_vec(value));
+            }
+        }
+    }
+    Ok(vars)
+}
+
+/// Puts folders before those of `PATH`, the first one first.
+pub fn prepend_path(env: &mut Env, dirs: &[PathBuf]) {
+    let old = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+    let mut joined = OsString::new();
+    for dir in dirs {
+        joined.push(dir);
+        joined.push(":");
+    }
+    joined.push(if old.is_empty() {
+        OsString::from("/usr/local/bin:/usr/bin:/bin")
+    } else {
+        old
+    });
+    env.insert("PATH".into(), joined);
+}
+
+/// Sets a variable that the user has not set.
+pub fn default(env: &mut Env, name: &str, value: impl Into<OsString>) {
+    env.entry(name.into()).or_insert_with(|| value.into());
+}
+
+/// Variables with the commit that is built. Code may show them, and they are new with every push.
+#[must_use]
+pub fn names_the_commit(name: &str) -> bool {
+    ["SOURCE_VERSION", "GIT_REV"].contains(&name)
+}
+
+/// Variables that tell one build or process from another, and nothing of what is built.
+#[must_use]
+pub fn tells_builds_apart(name: &str) -> bool {
+    const NAMES: [&str; 18] = [
+        "BUILDPACK_LOG_FILE",
+        "BUILDPACK_XTRACE",
+        "CACHE_PATH",
+        "CNB_BUILDPACK_DIR",
+        "CURL_CONNECT_TIMEOUT",
+        "CURL_TIMEOUT",
+        "DYNO",
+        "ENV_PATH",
+        "HOME",
+        "HOSTNAME",
+        "OLDPWD",
+        "PATH",
+        "PORT",
+        "PWD",
+        "REQUEST_ID",
+        "SHLVL",
+        "SOURCE_VERSION",
+        "_",
+    ];
+    // Our own settings too: what they change is in the plan.
+    NAMES.contains(&name)
+        || name.starts_with("MIXPACK_")
+        || name.starts_with("TMP")
+        || name.starts_with("HEROKU_SLUG_")
+        || name.starts_with("HEROKU_RELEASE_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> Env {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    }
+
+    #[test]
+    fn a_config_var_wins_over_the_platform_except_where_it_would_change_what_runs() {
+        let environment = Environment::new(
+            env(&[("MIX_ENV", "prod"), ("PATH", "/bin"), ("GIT_DIR", ".")]),
+            env(&[
+                ("MIX_ENV", "staging"),
+                ("PATH", "/evil"),
+                ("LD_PRELOAD", "/evil.so"),
+                ("BASH_ENV", "/evil.sh"),
+                (OTP_BUILDS_URL, "https://me:s3cr3t@mirror"),
+            ]),
+        );
+        let seen = environment.for_commands();
+        assert_eq!(seen, env(&[("MIX_ENV", "staging"), ("PATH", "/bin")]));
+        assert_eq!(environment.get("MIX_ENV").as_deref(), Some("staging"));
+        assert_eq!(environment.config_var("PATH"), None);
+        assert!(environment.get(OTP_BUILDS_URL).is_some());
+    }
+
+    #[test]
+    fn a_denied_config_var_is_not_taken_from_the_platform_either() {
+        let config_vars = env(&[
+            ("LD_PRELOAD", "/evil.so"),
+            ("BASH_ENV", "/evil.sh"),
+            ("PATH", "/evil"),
+            ("HOME", "/evil"),
+            ("LD_LIBRARY_PATH", "/evil"),
+            ("BASH_FUNC_ls%%", "() { evil; }"),
+            ("ERL_FLAGS", "+P 5000000"),
+        ]);
+        let mut process = config_vars.clone();
+        // The platform's own.
+        process.insert("LD_LIBRARY_PATH".into(), "/platform".into());
+        process.insert("GIT_WORK_TREE".into(), "/repository".into());
+        let seen = Environment::new(process, config_vars).for_commands();
+        let expected = [
+            ("ERL_FLAGS", "+P 5000000"),
+            ("HOME", "/evil"),
+            ("LD_LIBRARY_PATH", "/platform"),
+            ("PATH", "/evil"),
+        ];
+        assert_eq!(seen, env(&expected));
+    }
+
+    #[test]
+    fn a_text_is_shown_with_names_in_place_of_values() {
+        let environment = Environment::new(
+            Env::new(),
+            env(&[
+                ("KEY", "s3cret-value"),
+                ("LONGER", "s3cret-value-and-more"),
+                ("SHORT", "mix"),
+                ("MIXPACK_APP_RELATIVE_PATH", "backend"),
+            ]),
+        );
+        assert_eq!(
+            environment.without_values("mix auth s3cret-value s3cret-value-and-more backend"),
+            "mix auth $KEY $LONGER backend"
+        );
+    }
+
+    #[test]
+    fn values_of_env_dir_are_kept_to_the_byte() {
+        let dir = tempfile::tempdir().unwrap();
+        let value = b"-----BEGIN\n$X \"quoted\" \xff\n\n";
+        fs::write(dir.path().join("KEY"), value).unwrap();
+        fs::create_dir(dir.path().join("a folder")).unwrap();
+        let vars = read_env_dir(dir.path()).unwrap();
+        assert_eq!(vars.len(), 1);
+        assert_eq!(vars[OsStr::new("KEY")].as_bytes(), value);
+        assert!(
+            read_env_dir(&dir.path().join("missing"))
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn folders_go_before_the_path() {
+        let mut vars = env(&[("PATH", "/usr/bin")]);
+        prepend_path(&mut vars, &["/a".into(), "/b".into()]);
+        assert_eq!(vars[OsStr::new("PATH")], "/a:/b:/usr/bin");
+    }
+}

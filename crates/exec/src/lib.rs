@@ -1,0 +1,17 @@
+//! Child processes: one way to start, follow, cancel and mask them; the log; the environment.
+
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
+mod action;
+pub mod cancel;
+pub mod command;
+pub mod credentials;
+pub mod environment;
+pub mod log;
+mod mask;
+mod output_lines;
+pub mod progress;
+pub mod quiet;
+pub mod secrets;
+
+pub use action::Action;

@@ -1,0 +1,561 @@
+//! The build's log: one stream of events, printed in the style of the platform.
+//!
+//! Steps may run side by side, but a reader sees one after the other: the step that is *on stage*
+//! is printed as it happens, what the others say is kept until the stage is free.
+
+use crate::mask::Mask;
+use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+const RED: &str = "\x1b[1;31m";
+const YELLOW: &str = "\x1b[1;33m";
+const PLAIN: &str = "\x1b[0m";
+/// To the start of the line, and what is on it away.
+const TAKE_BACK: &str = "\r\x1b[K";
+/// Columns that any terminal has.
+const TERMINAL: usize = 79;
+/// How often the line of a terminal changes.
+const REDRAWN: Duration = Duration::from_millis(100);
+
+/// How a platform's logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// `-----> Header` and seven blanks, as classic buildpacks have it (devcenter.heroku.com,
+    /// Buildpack API).
+    Arrows,
+    /// `- Header` and two blanks, as Heroku's Cloud Native Buildpacks have it.
+    Bullets,
+}
+
+impl Style {
+    fn header(self, text: &str) -> String {
+        match self {
+            Self::Arrows => format!("-----> {text}\n"),
+            Self::Bullets => format!("- {text}\n"),
+        }
+    }
+
+    /// A text of one line or several, each of them indented.
+    fn detail(self, text: &str) -> String {
+        let indent = match self {
+            Self::Arrows => "       ",
+            Self::Bullets => "  ",
+        };
+        let lines = text.split('\n').map(|line| format!("{indent}{line}"));
+        let lines: Vec<String> = lines
+            .map(|line| line.trim_end().to_owned() + "\n")
+            .collect();
+        lines.concat()
+    }
+
+    fn warning(self, text: &str) -> String {
+        match self {
+            Self::Arrows => format!(" !     {text}"),
+            Self::Bullets => format!("! {text}"),
+        }
+    }
+}
+
+/// Where lines go: details to `out`, warnings and errors to `err`.
+pub struct Sinks {
+    pub out: Box<dyn Write + Send>,
+    pub err: Box<dyn Write + Send>,
+    /// Whether `err` is a terminal: then one line below the log tells what goes on.
+    pub terminal: bool,
+    /// Whether warnings and errors are coloured (each line closes its own colour, since git
+    /// puts `remote:` before every line).
+    pub colour: bool,
+    pub style: Style,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Line {
+    Header(String),
+    Detail(String),
+    Warning(String),
+}
+
+struct Open {
+    id: u64,
+    header: String,
+    /// How far it is, for a terminal.
+    progress: Option<String>,
+    lines: Vec<Line>,
+    finished: bool,
+}
+
+struct Inner {
+    sinks: Sinks,
+    next_id: u64,
+    on_stage: Option<u64>,
+    open: Vec<Open>,
+    mask: Mask,
+    last_write: Instant,
+    /// When the line of a terminal was written that is there now.
+    shown: Option<Instant>,
+}
+
+/// The log of one build. Never fails: a closed pipe must not end a build.
+pub struct Log {
+    inner: Mutex<Inner>,
+}
+
+/// What one step says; ends the step's block when it is dropped.
+pub struct StepLog<'a> {
+    log: &'a Log,
+    id: u64,
+    started: Instant,
+}
+
+impl Log {
+    #[must_use]
+    pub fn new(sinks: Sinks) -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                sinks,
+                next_id: 0,
+                on_stage: None,
+                open: Vec::new(),
+                mask: Mask::default(),
+                last_write: Instant::now(),
+                shown: None,
+            }),
+        }
+    }
+
+    /// A log on the process's own stdout and stderr.
+    #[must_use]
+    pub fn to_stdio(colour: bool, style: Style) -> Self {
+        Self::new(Sinks {
+            out: Box::new(std::io::stdout()),
+            err: Box::new(std::io::stderr()),
+            terminal: std::io::stderr().is_terminal(),
+            colour,
+            style,
+        })
+    }
+
+    /// From now on prints `[hidden]` in place of a secret, wherever a tool repeats it.
+    pub fn hide(&self, secret: &str) {
+        self.lock().mask.add(secret);
+    }
+
+    /// Opens a block under a header.
+    pub fn step(&self, header: &str) -> StepLog<'_> {
+        let mut inner = self.lock();
+        let id = inner.next_id;
+        inner.next_id += 1;
+        inner.open.push(Open {
+            id,
+            header: header.to_owned(),
+            progress: None,
+            lines: Vec::new(),
+            finished: false,
+        });
+        if inner.on_stage.is_none() {
+            inner.on_stage = Some(id);
+        }
+        inner.say(id, Line::Header(header.to_owned()));
+        StepLog {
+            log: self,
+            id,
+            started: Instant::now(),
+        }
+    }
+
+    /// An error, in lines: always at once, after what is on stage.
+    pub fn error(&self, lines: &[String]) {
+        let mut inner = self.lock();
+        inner.paragraph(lines, RED);
+    }
+
+    /// A warning outside any step.
+    pub fn warning(&self, lines: &[String]) {
+        let mut inner = self.lock();
+        inner.paragraph(lines, YELLOW);
+    }
+
+    /// The text as the log would print it.
+    #[must_use]
+    pub fn without_secrets(&self, text: &str) -> String {
+        self.lock().mask.apply(text)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StepLog<'_> {
+    /// A line of our own, or of a tool's output; or several, such as those of a hook.
+    pub fn detail(&self, text: &str) {
+        self.log
+            .lock()
+            .say(self.id, Line::Detail(text.trim_end().to_owned()));
+    }
+
+    pub fn warning(&self, text: &str) {
+        for line in text.lines() {
+            self.log
+                .lock()
+                .say(self.id, Line::Warning(line.trim_end().to_owned()));
+        }
+    }
+
+    /// On a terminal: how far the step is, in a line that the next one takes the place of.
+    pub fn progress(&self, text: &str) {
+        let mut inner = self.log.lock();
+        if !inner.sinks.terminal {
+            return;
+        }
+        if let Some(open) = inner.open.iter_mut().find(|open| open.id == self.id) {
+            open.progress = Some(text.to_owned());
+        }
+        if inner.shown.is_none_or(|shown| shown.elapsed() >= REDRAWN) {
+            inner.show_progress();
+        }
+    }
+
+    /// How far the step is, in a line of the log: where no terminal shows it, and not of a step
+    /// whose lines are kept, which nobody waits for.
+    pub fn aside(&self, text: &str) {
+        let mut inner = self.log.lock();
+        if inner.on_stage == Some(self.id) && !inner.sinks.terminal {
+            inner.say(self.id, Line::Detail(text.to_owned()));
+        }
+    }
+
+    /// Says that the step lives, if nothing at all was printed for a while.
+    pub fn heartbeat(&self, doing: &str, silence: Duration) {
+        let since = self.log.lock().last_write.elapsed();
+        if since >= silence {
+            let so_far = self.started.elapsed().as_secs();
+            self.aside(&format!("... {doing}, {so_far} s so far"));
+        }
+    }
+
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl Drop for StepLog<'_> {
+    fn drop(&mut self) {
+        self.log.lock().finish(self.id);
+    }
+}
+
+impl Inner {
+    fn say(&mut self, id: u64, line: Line) {
+        if self.on_stage == Some(id) {
+            self.print(&line);
+        } else if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
+            open.lines.push(line);
+        }
+    }
+
+    fn finish(&mut self, id: u64) {
+        if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
+            open.finished = true;
+            open.progress = None;
+        }
+        self.hide_progress();
+        if self.on_stage != Some(id) {
+            return;
+        }
+        self.open.retain(|open| open.id != id);
+        self.on_stage = None;
+        // What ended meanwhile is printed whole; then the oldest that still runs takes the stage.
+        while let Some(at) = self.open.iter().position(|open| open.finished) {
+            let done = self.open.remove(at);
+            for line in &done.lines {
+                self.print(line);
+            }
+        }
+        if let Some(open) = self.open.first_mut() {
+            self.on_stage = Some(open.id);
+            for line in std::mem::take(&mut open.lines) {
+                self.print(&line);
+            }
+        }
+    }
+
+    fn print(&mut self, line: &Line) {
+        match line {
+            Line::Header(text) => {
+                let text = self.mask.apply(text);
+                self.write_out(&self.sinks.style.header(&text));
+            }
+            Line::Detail(text) => {
+                let text = self.mask.apply(text);
+                self.write_out(&self.sinks.style.detail(&text));
+            }
+            Line::Warning(text) => self.write_err(text, YELLOW),
+        }
+    }
+
+    fn show_progress(&mut self) {
+        let running = self.open.iter().filter_map(|open| {
+            let progress = open.progress.as_ref()?;
+            Some(format!("{}: {progress}", open.header))
+        });
+        let line = running.collect::<Vec<_>>().join("; ");
+        let line = self.mask.apply(&line);
+        // A line that wraps could not be taken back.
+        let line: String = line.chars().take(TERMINAL).collect();
+        let _ = write!(self.sinks.err, "{TAKE_BACK}{line}");
+        let _ = self.sinks.err.flush();
+        self.shown = Some(Instant::now());
+    }
+
+    fn hide_progress(&mut self) {
+        if self.shown.take().is_some() {
+            let _ = self.sinks.err.write_all(TAKE_BACK.as_bytes());
+            let _ = self.sinks.err.flush();
+        }
+    }
+
+    fn paragraph(&mut self, lines: &[String], colour: &str) {
+        self.hide_progress();
+        let _ = writeln!(self.sinks.err);
+        for line in lines {
+            self.write_err(line, colour);
+        }
+        let _ = writeln!(self.sinks.err);
+        let _ = self.sinks.err.flush();
+    }
+
+    fn write_out(&mut self, text: &str) {
+        self.hide_progress();
+        self.last_write = Instant::now();
+        let _ = self.sinks.out.write_all(text.as_bytes());
+        let _ = self.sinks.out.flush();
+    }
+
+    fn write_err(&mut self, text: &str, colour: &str) {
+        self.hide_progress();
+        self.last_write = Instant::now();
+        let text = self.sinks.style.warning(&self.mask.apply(text));
+        let text = text.trim_end();
+        let _ = if self.sinks.colour {
+            writeln!(self.sinks.err, "{colour}{text}{PLAIN}")
+        } else {
+            writeln!(self.sinks.err, "{text}")
+        };
+        let _ = self.sinks.err.flush();
+    }
+}
+
+/// `0.4 s`, `12.3 s`, `2 min 5 s`.
+#[must_use]
+pub fn seconds(duration: Duration) -> String {
+    let whole = duration.as_secs();
+    if whole >= 60 {
+        format!("{} min {} s", whole / 60, whole % 60)
+    } else {
+        format!("{:.1} s", duration.as_secs_f64())
+    }
+}
+
+/// What a log has printed.
+#[cfg(test)]
+pub(crate) mod captured {
+    use super::*;
+    use std::sync::Arc;
+
+    #[derive(Clone, Default)]
+    pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Captured {
+        #[must_use]
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    /// A log, its stdout and its stderr.
+    #[must_use]
+    pub(crate) fn log(terminal: bool, colour: bool, style: Style) -> (Log, Captured, Captured) {
+        let (out, err) = (Captured::default(), Captured::default());
+        let log = Log::new(Sinks {
+            out: Box::new(out.clone()),
+            err: Box::new(err.clone()),
+            terminal,
+            colour,
+            style,
+        });
+        (log, out, err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::captured::Captured;
+    use super::captured::log as on;
+    use super::*;
+
+    fn log(colour: bool) -> (Log, Captured, Captured) {
+        styled(colour, Style::Arrows)
+    }
+
+    fn styled(colour: bool, style: Style) -> (Log, Captured, Captured) {
+        on(false, colour, style)
+    }
+
+    #[test]
+    fn a_terminal_has_one_line_of_progress_that_goes_before_the_next_of_the_log() {
+        let (log, out, err) = on(true, false, Style::Arrows);
+        let erlang = log.step("Installing Erlang");
+        let node = log.step("Installing Node");
+        erlang.progress("1.0 MB");
+        // Too soon after the last to be shown.
+        node.progress("2.0 MB");
+        assert_eq!(err.text(), "\r\x1b[KInstalling Erlang: 1.0 MB");
+        erlang.detail("fetched");
+        let cleared = "\r\x1b[KInstalling Erlang: 1.0 MB\r\x1b[K";
+        assert_eq!(err.text(), cleared);
+        erlang.progress("3.0 MB");
+        let both = "\r\x1b[KInstalling Erlang: 3.0 MB; Installing Node: 2.0 MB";
+        assert_eq!(err.text(), format!("{cleared}{both}"));
+        drop(erlang);
+        drop(node);
+        assert_eq!(err.text(), format!("{cleared}{both}\r\x1b[K"));
+        assert_eq!(
+            out.text(),
+            "-----> Installing Erlang\n       fetched\n-----> Installing Node\n"
+        );
+    }
+
+    #[test]
+    fn without_a_terminal_there_is_no_progress() {
+        let (log, out, err) = log(false);
+        let step = log.step("Installing Node");
+        step.progress("1.0 MB");
+        drop(step);
+        assert_eq!(
+            (out.text().as_str(), err.text().as_str()),
+            ("-----> Installing Node\n", "")
+        );
+    }
+
+    #[test]
+    fn how_far_a_step_is_stands_in_the_log_where_no_terminal_shows_it() {
+        for (terminal, lines) in [(false, "       ... 1.0 MB\n"), (true, "")] {
+            let (log, out, _) = on(terminal, false, Style::Arrows);
+            let erlang = log.step("Erlang");
+            let node = log.step("Node");
+            node.aside("... 2.0 MB");
+            erlang.aside("... 1.0 MB");
+            erlang.heartbeat("at work", Duration::from_mins(1));
+            drop(erlang);
+            drop(node);
+            assert_eq!(
+                out.text(),
+                format!("-----> Erlang\n{lines}-----> Node\n"),
+                "{terminal}"
+            );
+        }
+        let (log, out, _) = on(false, false, Style::Bullets);
+        let step = log.step("Compiling");
+        step.heartbeat("mix compile, at phoenix", Duration::ZERO);
+        assert_eq!(
+            out.text(),
+            "- Compiling\n  ... mix compile, at phoenix, 0 s so far\n"
+        );
+    }
+
+    #[test]
+    fn steps_that_run_side_by_side_are_printed_one_after_the_other() {
+        let (log, out, _) = log(false);
+        let compile = log.step("Compiling");
+        let npm = log.step("Installing JavaScript dependencies");
+        npm.detail("added 3 packages");
+        compile.detail("Compiling 2 files (.ex)");
+        let digest = log.step("Third");
+        digest.detail("third goes on");
+        drop(npm);
+        compile.detail("Generated app");
+        drop(compile);
+        digest.detail("live now");
+        drop(digest);
+        assert_eq!(
+            out.text(),
+            "-----> Compiling\n       Compiling 2 files (.ex)\n       Generated app\n\
+             -----> Installing JavaScript dependencies\n       added 3 packages\n\
+             -----> Third\n       third goes on\n       live now\n"
+        );
+    }
+
+    #[test]
+    fn the_step_on_stage_is_printed_as_it_happens() {
+        let (log, out, _) = log(false);
+        let step = log.step("Compiling");
+        step.detail("one");
+        assert_eq!(out.text(), "-----> Compiling\n       one\n");
+    }
+
+    #[test]
+    fn every_coloured_line_closes_its_colour() {
+        let (log, out, err) = log(true);
+        log.error(&["one".into(), String::new(), "two".into()]);
+        assert_eq!(out.text(), "");
+        assert_eq!(
+            err.text(),
+            "\n\x1b[1;31m !     one\x1b[0m\n\x1b[1;31m !\x1b[0m\n\x1b[1;31m !     two\x1b[0m\n\n"
+        );
+    }
+
+    #[test]
+    fn a_cloud_native_log_has_bullets() {
+        let (log, out, err) = styled(false, Style::Bullets);
+        let step = log.step("Compiling");
+        step.detail("one");
+        step.warning("careful");
+        assert_eq!(out.text(), "- Compiling\n  one\n");
+        assert_eq!(err.text(), "! careful\n");
+    }
+
+    #[test]
+    fn a_secret_that_a_tool_repeats_is_hidden() {
+        let (log, out, err) = log(false);
+        log.hide("s3cr3t-token");
+        let step = log.step("Fetching");
+        step.detail("GET https://s3cr3t-token@host/");
+        step.warning("bad s3cr3t-token");
+        assert!(!out.text().contains("s3cr3t"));
+        assert_eq!(err.text(), " !     bad [hidden]\n");
+    }
+
+    #[test]
+    fn every_line_of_a_text_is_indented() {
+        for (style, expected) in [
+            (
+                Style::Arrows,
+                "-----> H\n       $ one\n         two\n\n       three\n",
+            ),
+            (Style::Bullets, "- H\n  $ one\n    two\n\n  three\n"),
+        ] {
+            let (log, out, _) = styled(false, style);
+            log.step("H").detail("$ one\n  two\n \nthree\n");
+            assert_eq!(out.text(), expected);
+        }
+    }
+
+    #[test]
+    fn durations_are_readable() {
+        assert_eq!(seconds(Duration::from_millis(444)), "0.4 s");
+        assert_eq!(seconds(Duration::from_secs(125)), "2 min 5 s");
+    }
+}

@@ -1,0 +1,436 @@
+//! What a reader of the log needs of a tool that succeeds: warnings that can be acted on, and in a
+//! line what was done. Of one that fails, everything that it said is printed.
+//!
+//! Commands of the app's own (hooks, asset scripts, `assets.deploy`) speak for themselves, and are
+//! printed as they go.
+
+use crate::Action;
+use crate::log::StepLog;
+use app::package_manager::Manager;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many dependencies a line names.
+const NAMED: usize = 6;
+/// What a reader can do who wants the rest.
+const PRINTED: &str = "Set MIXPACK_VERBOSE=true to print them";
+
+/// What became of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Shown,
+    Left,
+}
+
+/// Reads the output of one command.
+pub struct Quiet {
+    speech: Speech,
+    shown: Vec<String>,
+    /// What the command is at, in a word or two.
+    at: Option<String>,
+}
+
+enum Speech {
+    Compile(Compile),
+    Fetch {
+        got: Vec<String>,
+        /// It has said anything: mix has looked at dependencies.
+        spoke: bool,
+    },
+    Digest,
+    Release {
+        created: bool,
+    },
+    Install {
+        done: Option<String>,
+        warned: bool,
+    },
+    Machinery,
+}
+
+impl Quiet {
+    /// For a command of ours; `None` for one of the app's. `fetched` names the OTP applications of
+    /// dependencies that are not in the repository.
+    pub fn of(action: &Action, fetched: impl FnOnce() -> BTreeSet<String>) -> Option<Self> {
+        let speech = match action {
+            Action::Hook { .. }
+            | Action::CustomScript { .. }
+            | Action::AssetScript { .. }
+            | Action::AssetsDeploy => return None,
+            Action::Compile | Action::ProjectInfo => Speech::Compile(Compile::new(fetched())),
+            Action::Deps => Speech::Fetch {
+                got: Vec::new(),
+                spoke: false,
+            },
+            Action::Digest => Speech::Digest,
+            Action::Release => Speech::Release { created: false },
+            Action::JsInstall {
+                manager: Manager::Npm | Manager::Yarn | Manager::Pnpm | Manager::Bun,
+                ..
+            } => Speech::Install {
+                done: None,
+                warned: false,
+            },
+            Action::PackageManager { .. } | Action::Bower { .. } => Speech::Machinery,
+        };
+        Some(Self {
+            speech,
+            shown: Vec::new(),
+            at: None,
+        })
+    }
+
+    /// Takes the next line.
+    pub fn take(&mut self, line: &str) {
+        let fate = match &mut self.speech {
+            Speech::Compile(compile) => compile.take(line, &mut self.shown),
+            Speech::Fetch { got, spoke } => {
+                *spoke = true;
+                fetching(line, got)
+            }
+            Speech::Digest => digesting(line),
+            Speech::Release { created } => releasing(line, created),
+            Speech::Install { done, warned } => installing(line, done, warned),
+            Speech::Machinery => Fate::Left,
+        };
+        if fate == Fate::Shown {
+            let blank = line.trim().is_empty();
+            if !blank || self.shown.last().is_some_and(|last| !last.is_empty()) {
+                self.shown.push(line.trim_end().to_owned());
+            }
+        }
+        let at = match &self.speech {
+            Speech::Compile(compile) => compile.at.clone(),
+            _ => Some(line.trim().trim_start_matches("* ").to_owned()),
+        };
+        self.at = at.filter(|at| !at.is_empty()).or(self.at.take());
+    }
+
+    /// What the command is at, for whoever waits.
+    #[must_use]
+    pub fn at(&self) -> Option<&str> {
+        self.at.as_deref()
+    }
+
+    /// Prints what a reader needs of a command that has succeeded.
+    pub fn finish(mut self, log: &StepLog<'_>) {
+        while self.shown.last().is_some_and(String::is_empty) {
+            self.shown.pop();
+        }
+        for line in &self.shown {
+            log.detail(line);
+        }
+        for line in self.summary() {
+            log.detail(&line);
+        }
+    }
+
+    fn summary(&self) -> Vec<String> {
+        match &self.speech {
+            Speech::Compile(compile) => compile.summary(),
+            Speech::Install { done, warned } => {
+                let mut lines: Vec<String> = done.iter().cloned().collect();
+                if *warned {
+                    lines.push(format!("warnings omitted. {PRINTED}"));
+                }
+                lines
+            }
+            Speech::Fetch { spoke: false, .. }
+            | Speech::Digest
+            | Speech::Release { .. }
+            | Speech::Machinery => Vec::new(),
+            Speech::Fetch { got, .. } if got.is_empty() => {
+                vec!["dependencies are up to date".to_owned()]
+            }
+            Speech::Fetch { got, .. } => vec![format!("fetched {}", dependencies(got))],
+        }
+    }
+}
+
+/// `2 dependencies: jason, phoenix`.
+fn dependencies(names: &[String]) -> String {
+    let noun = if names.len() == 1 {
+        "dependency"
+    } else {
+        "dependencies"
+    };
+    let (first, more) = match names.len().checked_sub(NAMED) {
+        // One more is as short as `and 1 more`.
+        None | Some(0 | 1) => (names, String::new()),
+        Some(more) => (&names[..NAMED], format!(" and {more} more")),
+    };
+    format!("{} {noun}: {}{more}", names.len(), first.join(", "))
+}
+
+/// `mix compile`, of the dependencies first (`Mix.Tasks.Deps.Compile`).
+#[derive(Default)]
+struct Compile {
+    fetched: BTreeSet<String>,
+    /// The project whose lines come now, by the VM that prints them: those that compile
+    /// dependencies side by side have a number (`Mix.Tasks.Deps.Partition`).
+    projects: BTreeMap<Option<u32>, Project>,
+    at: Option<String>,
+    /// Dependencies that were compiled, in their order.
+    dependencies: Vec<String>,
+    /// How many files of the app's own projects, by name.
+    own: Vec<(String, u32)>,
+    warnings: u32,
+}
+
+#[derive(Default)]
+struct Project {
+    /// Unknown for the one at the top, until something else has been compiled.
+    name: Option<String>,
+    is_fetched: bool,
+    /// rebar3 does not say when it is done.
+    by_rebar: bool,
+    /// Its header, until a line of it is shown.
+    header: Option<String>,
+}
+
+impl Compile {
+    fn new(fetched: BTreeSet<String>) -> Self {
+        Self {
+            fetched,
+            ..Self::default()
+        }
+    }
+
+    fn take(&mut self, line: &str, shown: &mut Vec<String>) -> Fate {
+        let (vm, line) = numbered(line);
+        let project = self.projects.entry(vm).or_default();
+        if let Some(name) = line.strip_prefix("==> ") {
+            *project = Project {
+                name: Some(name.to_owned()),
+                is_fetched: self.fetched.contains(name),
+                by_rebar: false,
+                header: Some(line.to_owned()),
+            };
+            self.at = project.name.clone();
+            return Fate::Left;
+        }
+        if let Some(told) = line.strip_prefix("===> ") {
+            if let Some(name) = told.strip_prefix("Compiling ") {
+                *project = Project {
+                    name: Some(name.to_owned()),
+                    is_fetched: self.fetched.contains(name),
+                    by_rebar: true,
+                    header: None,
+                };
+                self.at = project.name.clone();
+                let is_fetched = project.is_fetched;
+                self.compiled(name, is_fetched, 0);
+            }
+            return Fate::Left;
+        }
+        if let Some(files) = files(line) {
+            if project.by_rebar {
+                *project = Project::default();
+            }
+            let (name, is_fetched) = (project.name.clone(), project.is_fetched);
+            self.compiled(name.as_deref().unwrap_or_default(), is_fetched, files);
+            return Fate::Left;
+        }
+        if let Some(name) = generated(line) {
+            if project.name.is_none()
+                && let Some((unnamed, _)) = self.own.iter_mut().find(|(name, _)| name.is_empty())
+            {
+                name.clone_into(unnamed);
+            }
+            // It is new without any file, when one was removed.
+            let is_fetched = project.is_fetched;
+            self.compiled(name, is_fetched, 0);
+            return Fate::Left;
+        }
+        if project.is_fetched {
+            self.warnings += u32::from(is_warning(line));
+            return Fate::Left;
+        }
+        if line.starts_with("Consolidated ") {
+            return Fate::Left;
+        }
+        if !line.trim().is_empty()
+            && let Some(header) = project.header.take()
+        {
+            shown.push(header);
+        }
+        Fate::Shown
+    }
+
+    fn compiled(&mut self, name: &str, is_fetched: bool, files: u32) {
+        if is_fetched {
+            if !self.dependencies.iter().any(|known| known == name) {
+                self.dependencies.push(name.to_owned());
+            }
+        } else if let Some((_, all)) = self.own.iter_mut().find(|(known, _)| known == name) {
+            *all += files;
+        } else {
+            self.own.push((name.to_owned(), files));
+        }
+    }
+
+    fn summary(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if !self.dependencies.is_empty() {
+            lines.push(format!("compiled {}", dependencies(&self.dependencies)));
+        }
+        if self.warnings > 0 {
+            let noun = if self.warnings == 1 {
+                "warning"
+            } else {
+                "warnings"
+            };
+            lines.push(format!(
+                "{} {noun} in dependencies omitted. {PRINTED}",
+                self.warnings
+            ));
+        }
+        for (name, files) in &self.own {
+            let name = if name.is_empty() { "the app" } else { name };
+            lines.push(match files {
+                0 => format!("compiled {name}"),
+                1 => format!("compiled {name}: 1 file"),
+                _ => format!("compiled {name}: {files} files"),
+            });
+        }
+        lines
+    }
+}
+
+/// `1> Compiling 2 files (.ex)` is of the first VM.
+fn numbered(line: &str) -> (Option<u32>, &str) {
+    let numbered = line.split_once("> ");
+    numbered
+        .and_then(|(number, rest)| Some((Some(number.parse().ok()?), rest)))
+        .unwrap_or((None, line))
+}
+
+/// `Compiling 12 files (.ex)`.
+fn files(line: &str) -> Option<u32> {
+    let (number, rest) = line.strip_prefix("Compiling ")?.split_once(' ')?;
+    rest.starts_with("file").then(|| number.parse().ok())?
+}
+
+/// `Generated my_app app`.
+fn generated(line: &str) -> Option<&str> {
+    line.strip_prefix("Generated ")?.strip_suffix(" app")
+}
+
+/// `warning: unused`, `src/a.erl:1:2: Warning: unused`.
+fn is_warning(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("warning:") || line.contains(": Warning:") || line.contains(": warning:")
+}
+
+/// `mix deps.get`, which lists every package that it has looked at.
+fn fetching(line: &str, got: &mut Vec<String>) -> Fate {
+    const LEFT: [&str; 9] = [
+        "Resolving Hex dependencies",
+        "Resolution completed in ",
+        "Unchanged:",
+        "New:",
+        "Upgraded:",
+        "Downgraded:",
+        "All dependencies are up to date",
+        "All dependencies have been fetched",
+        "A new Hex version is available",
+    ];
+    // What git says of how it goes.
+    const OF_GIT: [&str; 6] = [
+        "remote: ",
+        "origin/",
+        "From ",
+        " * ",
+        "HEAD is now at ",
+        "Switched to ",
+    ];
+    let of_a_dependency = ["* Getting ", "* Updating "]
+        .iter()
+        .find_map(|prefix| line.strip_prefix(prefix));
+    if let Some(name) = of_a_dependency.and_then(|rest| rest.split(' ').next()) {
+        got.push(name.to_owned());
+        return Fate::Left;
+    }
+    if is_version(line) || usual(line, &OF_GIT) == Fate::Left {
+        return Fate::Left;
+    }
+    usual(line, &LEFT)
+}
+
+/// Leaves out blank lines, and those that begin as lines of a usual run do.
+fn usual(line: &str, begins: &[&str]) -> Fate {
+    if line.trim().is_empty() || begins.iter().any(|begin| line.starts_with(begin)) {
+        Fate::Left
+    } else {
+        Fate::Shown
+    }
+}
+
+/// `  jason 1.4.4`, `  jason 1.4.3 => 1.4.4`, and nothing behind it, such as `RETIRED!`.
+fn is_version(line: &str) -> bool {
+    let words: Vec<&str> = match line.strip_prefix("  ") {
+        Some(rest) if !rest.starts_with(' ') => rest.split_whitespace().collect(),
+        _ => return false,
+    };
+    let version = |word: &str| word.starts_with(|first: char| first.is_ascii_digit());
+    match words.as_slice() {
+        [_, now] => version(now),
+        [_, before, "=>", now] => version(before) && version(now),
+        _ => false,
+    }
+}
+
+/// `mix phx.digest` and `mix phx.digest.clean`, in an umbrella under the name of each app.
+fn digesting(line: &str) -> Fate {
+    usual(
+        line,
+        &[
+            "Check your digested files at ",
+            "Clean complete for ",
+            "==> ",
+        ],
+    )
+}
+
+/// `mix release`, which ends with a page on how to start it (`Mix.Tasks.Release`).
+fn releasing(line: &str, created: &mut bool) -> Fate {
+    if *created {
+        return Fate::Left;
+    }
+    if line.starts_with("Release ") && line.contains("created at ") {
+        *created = true;
+        return Fate::Shown;
+    }
+    usual(line, &["* assembling ", "* using ", "* skipping "])
+}
+
+/// npm, yarn, pnpm or bun. Most of their warnings are about packages of packages: deprecated ones,
+/// peers that are not there.
+fn installing(line: &str, done: &mut Option<String>, warned: &mut bool) -> Fate {
+    // That another Node.js is asked for, or that a package's own script was not run, may be why the
+    // next step fails.
+    const SHOWN: [&str; 5] = [
+        "ebadengine",
+        "unsupported engine",
+        "is incompatible with",
+        "ignored build scripts",
+        "blocked ",
+    ];
+    let words = line.trim();
+    let lower = words.to_ascii_lowercase();
+    if SHOWN.iter().any(|shown| lower.contains(shown)) {
+        return Fate::Shown;
+    }
+    let is_sum = lower.starts_with("added ")
+        || lower.starts_with("packages: +")
+        || lower.contains(" packages installed");
+    if is_sum {
+        *done = Some(words.to_owned());
+    }
+    // npm and yarn 1, pnpm, yarn's later ones at their end.
+    let begins = ["npm warn", "warning ", "warn "];
+    *warned |= begins.iter().any(|mark| lower.starts_with(mark)) || lower.contains("with warnings");
+    Fate::Left
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,281 @@
+use super::*;
+use crate::log::Style;
+use crate::log::captured;
+
+/// What the log has of a command that says this and succeeds.
+fn read(action: &Action, fetched: &[&str], said: &str) -> String {
+    let fetched = fetched.iter().map(|&name| name.to_owned()).collect();
+    let mut quiet = Quiet::of(action, || fetched).expect("a command of ours");
+    for line in said.lines() {
+        quiet.take(line);
+    }
+    let (log, out, _) = captured::log(false, false, Style::Bullets);
+    let step = log.step("-");
+    quiet.finish(&step);
+    drop(step);
+    let text = out.text();
+    text.strip_prefix("- -\n").expect("its header").to_owned()
+}
+
+fn install(said: &str) -> String {
+    let action = Action::JsInstall {
+        dir: "assets".to_owned(),
+        manager: Manager::Npm,
+        lockfile: None,
+    };
+    read(&action, &[], said)
+}
+
+#[test]
+fn a_compilation_is_what_was_compiled() {
+    let said = "\
+===> Analyzing applications...
+===> Compiling telemetry
+==> jason
+Compiling 10 files (.ex)
+Generated jason app
+==> shop
+Compiling 2 files (.erl)
+Compiling 18 files (.ex)
+Generated shop app
+";
+    assert_eq!(
+        read(&Action::Compile, &["jason", "telemetry"], said),
+        "  compiled 2 dependencies: telemetry, jason\n  compiled shop: 20 files\n"
+    );
+}
+
+#[test]
+fn an_app_without_a_header_is_called_by_the_name_that_was_generated() {
+    let said = "Compiling 1 file (.ex)\nGenerated shop app\n";
+    assert_eq!(
+        read(&Action::Compile, &[], said),
+        "  compiled shop: 1 file\n"
+    );
+    let by_rebar = format!("===> Compiling cowlib\nlib/a.erl:1: what\n{said}");
+    assert_eq!(
+        read(&Action::Compile, &["cowlib"], &by_rebar),
+        "  compiled 1 dependency: cowlib\n  compiled shop: 1 file\n"
+    );
+    // A file was removed.
+    assert_eq!(
+        read(&Action::Compile, &[], "Generated shop app\n"),
+        "  compiled shop\n"
+    );
+    // Nothing but a file without a module of the app's own.
+    assert_eq!(
+        read(&Action::Compile, &[], "Compiling 1 file (.ex)\n"),
+        "  compiled the app: 1 file\n"
+    );
+    assert_eq!(read(&Action::Compile, &[], ""), "");
+}
+
+#[test]
+fn warnings_of_the_app_are_printed_and_those_of_dependencies_are_counted() {
+    let said = "\
+==> knobs
+Compiling 1 file (.ex)
+    warning: variable \"a\" is unused
+    │
+  3 │   a = 1
+    │   ~
+    │
+    └─ lib/knobs.ex:3:3: Knobs.turn/0
+
+Generated knobs app
+==> cowlib
+src/cow.erl:12:3: Warning: variable 'A' is unused
+==> web
+Compiling 2 files (.ex)
+Generated web app
+==> shop
+Compiling 2 files (.ex)
+    warning: variable \"b\" is unused
+    │
+    └─ lib/shop.ex:3:3: Shop.open/0
+
+Generated shop app
+";
+    assert_eq!(
+        read(&Action::Compile, &["knobs", "cowlib"], said),
+        "  ==> shop
+      warning: variable \"b\" is unused
+      │
+      └─ lib/shop.ex:3:3: Shop.open/0
+  compiled 1 dependency: knobs
+  2 warnings in dependencies omitted. Set MIXPACK_VERBOSE=true to print them
+  compiled web: 2 files
+  compiled shop: 2 files
+"
+    );
+}
+
+#[test]
+fn dependencies_that_are_compiled_side_by_side_are_told_apart() {
+    let said = "\
+1> ==> a
+2> ==> b
+1> Compiling 1 file (.ex)
+2> Compiling 2 files (.ex)
+1>     warning: unused
+2> Generated b app
+1> Generated a app
+==> shop
+Compiling 3 files (.ex)
+1 > 0 is always true
+";
+    assert_eq!(
+        read(&Action::Compile, &["a", "b"], said),
+        "  ==> shop
+  1 > 0 is always true
+  compiled 2 dependencies: a, b
+  1 warning in dependencies omitted. Set MIXPACK_VERBOSE=true to print them
+  compiled shop: 3 files
+"
+    );
+}
+
+#[test]
+fn of_many_dependencies_some_are_named() {
+    let names: Vec<String> = (1..=8).map(|n| format!("d{n}")).collect();
+    assert_eq!(
+        dependencies(&names),
+        "8 dependencies: d1, d2, d3, d4, d5, d6 and 2 more"
+    );
+    assert_eq!(
+        dependencies(&names[..7]),
+        "7 dependencies: d1, d2, d3, d4, d5, d6, d7"
+    );
+    assert_eq!(dependencies(&names[..1]), "1 dependency: d1");
+}
+
+#[test]
+fn whoever_waits_is_told_what_is_compiled() {
+    let mut quiet = Quiet::of(&Action::Compile, BTreeSet::new).expect("a command of ours");
+    assert_eq!(quiet.at(), None);
+    quiet.take("==> phoenix");
+    quiet.take("Compiling 71 files (.ex)");
+    assert_eq!(quiet.at(), Some("phoenix"));
+    let mut quiet = Quiet::of(&Action::Deps, BTreeSet::new).expect("a command of ours");
+    quiet.take("* Getting phoenix (Hex package)");
+    quiet.take("");
+    assert_eq!(quiet.at(), Some("Getting phoenix (Hex package)"));
+}
+
+#[test]
+fn of_fetched_dependencies_only_the_retired_are_listed() {
+    let said = "\
+Resolving Hex dependencies...
+Resolution completed in 0.034s
+Unchanged:
+  jason 1.4.4
+  plug 1.0.0 RETIRED!
+    (security) do not use
+Upgraded:
+  phoenix 1.8.0 => 1.8.1
+* Getting phoenix (Hex package)
+* Updating heroicons (https://example.com/heroicons.git - 0435d4c)
+remote: Counting objects: 100% (3/3), done.
+";
+    assert_eq!(
+        read(&Action::Deps, &[], said),
+        "    plug 1.0.0 RETIRED!
+      (security) do not use
+  fetched 2 dependencies: phoenix, heroicons
+"
+    );
+    assert_eq!(
+        read(&Action::Deps, &[], "All dependencies are up to date\n"),
+        "  dependencies are up to date\n"
+    );
+    assert_eq!(read(&Action::Deps, &[], ""), "");
+}
+
+#[test]
+fn a_release_is_told_without_the_page_on_how_to_start_it() {
+    let said = "\
+* assembling hello-0.1.0 on MIX_ENV=prod
+* using config/runtime.exs to configure the release at runtime
+* skipping elixir.bat for windows (bin/elixir.bat not found in the Elixir installation)
+what a step of the app says
+
+Release created at _build/prod/rel/hello
+
+    # To start your system
+    _build/prod/rel/hello/bin/hello start
+";
+    assert_eq!(
+        read(&Action::Release, &[], said),
+        "  what a step of the app says\n  Release created at _build/prod/rel/hello\n"
+    );
+}
+
+#[test]
+fn a_digest_says_nothing_unless_something_is_wrong() {
+    let said = "==> web\nCheck your digested files at \"priv/static\"\n\
+                Clean complete for \"priv/static\"\n";
+    assert_eq!(read(&Action::Digest, &[], said), "");
+    let wrong = "The input path \"priv/static\" does not exist\n";
+    assert_eq!(read(&Action::Digest, &[], wrong), format!("  {wrong}"));
+}
+
+#[test]
+fn an_installation_is_how_much_was_installed() {
+    let npm = "\
+npm warn deprecated glob@7.2.3: no longer supported
+npm warn EBADENGINE Unsupported engine {
+npm warn EBADENGINE   package: 'shop@1.0.0',
+npm warn EBADENGINE }
+
+added 3 packages in 1s
+";
+    assert_eq!(
+        install(npm),
+        "  npm warn EBADENGINE Unsupported engine {
+  npm warn EBADENGINE   package: 'shop@1.0.0',
+  npm warn EBADENGINE }
+  added 3 packages in 1s
+  warnings omitted. Set MIXPACK_VERBOSE=true to print them
+"
+    );
+    let pnpm = "\
+ WARN  Unsupported engine: wanted: {\"node\":\">=99\"} (current: {\"node\":\"v20.20.2\"})
+Lockfile is up to date, resolution step is skipped
+Progress: resolved 1, reused 0, downloaded 0, added 0
+Packages: +19
++++++++++++++++++++
+Progress: resolved 19, reused 0, downloaded 19, added 19, done
+
+dependencies:
++ glob 7.2.3
+
+Done in 974ms using pnpm v10.34.9
+";
+    assert_eq!(
+        install(pnpm),
+        "  WARN  Unsupported engine: wanted: {\"node\":\">=99\"} (current: {\"node\":\"v20.20.2\"})
+  Packages: +19
+"
+    );
+    let bun =
+        "bun install v1.4.5 (a7733435c)\n\n+ glob@7.2.3\n\n19 packages installed [492.00ms]\n";
+    assert_eq!(install(bun), "  19 packages installed [492.00ms]\n");
+    let berry = "\
+➤ YN0000: · Yarn 4.18.1
+➤ YN0002: │ x@workspace:. doesn't provide react (pc85046), requested by react-dom.
+➤ YN0000: · Done with warnings in 0s 307ms
+";
+    assert_eq!(
+        install(berry),
+        "  warnings omitted. Set MIXPACK_VERBOSE=true to print them\n"
+    );
+    assert_eq!(
+        install("added 1 package in 205ms\n"),
+        "  added 1 package in 205ms\n"
+    );
+}
+
+#[test]
+fn what_the_app_runs_speaks_for_itself() {
+    assert!(Quiet::of(&Action::AssetsDeploy, BTreeSet::new).is_none());
+}

@@ -1,0 +1,337 @@
+//! Which values of config vars look like secrets, and what of them is one.
+
+use crate::credentials::Credentials;
+
+use crate::environment::{Environment, names_the_commit, tells_builds_apart};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+/// Shorter ones are words of any program.
+const SHORTEST: usize = 12;
+/// Of user info.
+const SHORTEST_TO_HIDE: usize = 6;
+/// Of values under names that say nothing: as long as keys are, and longer than other things.
+const SHORTEST_WITHOUT_A_NAME: usize = 24;
+
+/// Parts of names that say so, wherever they stand, and those that do at the end: the value of
+/// `S3_KEY_PREFIX` or `AUTH_PROVIDER` is none.
+const ANYWHERE: [&str; 3] = ["PASSWORD", "SECRET", "TOKEN"];
+const AT_THE_END: [&str; 11] = [
+    "APIKEY",
+    "AUTH",
+    "COOKIE",
+    "CREDENTIALS",
+    "KEY",
+    "KEYS",
+    "PASS",
+    "PASSPHRASE",
+    "PRIVATE",
+    "PWD",
+    "SALT",
+];
+/// Parts of names of what is meant to be seen: keys for browsers, the parts of `GIT_CONFIG_COUNT`.
+const NOT_SECRET: [&str; 3] = ["PUBLIC", "PUBLISHABLE", "GIT_CONFIG_KEY"];
+
+/// The text that gives a secret away, wherever it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// Of the config var.
+    pub name: String,
+    pub text: String,
+}
+
+/// The secrets among config vars: passwords in URLs, and values whose name or form says that they
+/// are keys. Of a key in several lines it is the longest line, which no other text has.
+#[must_use]
+pub fn of_config_vars(environment: &Environment) -> Vec<Secret> {
+    among_config_vars(environment, |value| {
+        let longest = lines(value).max_by_key(|line| line.len());
+        longest.into_iter().collect()
+    })
+}
+
+/// `of_key` returns the texts that give a key away.
+fn among_config_vars(environment: &Environment, of_key: impl Fn(&str) -> Vec<&str>) -> Vec<Secret> {
+    let mut secrets = Vec::new();
+    for (name, value) in environment.config_vars() {
+        if names_the_commit(name) || tells_builds_apart(name) {
+            continue;
+        }
+        let mut texts = passwords(value);
+        if texts.is_empty() && is_secret(name, value) {
+            texts = of_key(value);
+        }
+        secrets.extend(
+            texts
+                .into_iter()
+                .filter(|text| text.len() >= SHORTEST)
+                .map(|text| Secret {
+                    name: name.to_owned(),
+                    text: text.to_owned(),
+                }),
+        );
+    }
+    secrets
+}
+
+/// What must not be in a file that is kept for the next build: values of config vars, and all that
+/// gives access to what is fetched.
+#[must_use]
+pub fn not_to_keep(environment: &Environment) -> Vec<Secret> {
+    let secret = |name: &str, text: &str| Secret {
+        name: name.to_owned(),
+        text: text.to_owned(),
+    };
+    let mut secrets = Vec::new();
+    for (name, value) in environment.config_vars() {
+        let is_of_user = !names_the_commit(name) && !tells_builds_apart(name);
+        // `production`: a word of any program.
+        let is_word = value.trim().bytes().all(|byte| byte.is_ascii_lowercase());
+        if is_of_user && (!is_word || is_secret(name, value)) {
+            secrets.extend(lines(value).map(|line| secret(name, line)));
+        }
+    }
+    for (name, value) in environment.all() {
+        let infos = user_infos(value).into_iter();
+        // `git@` is no secret, and a part of many an address.
+        let infos = infos.filter(|info| info.contains(':') || info.len() >= SHORTEST_TO_HIDE);
+        secrets.extend(infos.map(|info| secret(name, info)));
+    }
+    let credentials = Credentials::of(environment).secrets();
+    let credentials = credentials.iter();
+    secrets.extend(credentials.map(|text| secret("a credential", text)));
+    secrets.retain(|secret| secret.text.len() >= SHORTEST_TO_HIDE);
+    secrets
+}
+
+/// What a log must never show of all variables of a build: user info of URLs, and values of config
+/// vars that look like secrets, line by line.
+#[must_use]
+pub fn hidden(environment: &Environment) -> Vec<String> {
+    let of_urls = environment
+        .all()
+        .flat_map(|(_, value)| user_infos(value))
+        // `git@` is no secret, and a part of many an address.
+        .filter(|info| info.contains(':') || info.len() >= SHORTEST_TO_HIDE)
+        .map(str::to_owned);
+    // As a header of HTTP has it, which tools print when they are told to say more.
+    let of_urls = of_urls.flat_map(|info| {
+        let basic = info.contains(':').then(|| BASE64_STANDARD.encode(&info));
+        [info].into_iter().chain(basic)
+    });
+    let of_vars = among_config_vars(environment, |value| lines(value).collect());
+    let of_vars = of_vars.into_iter().map(|secret| secret.text);
+    of_urls.chain(of_vars).collect()
+}
+
+/// `user:password` of every URL in a text, and the password alone; of `token@` the token.
+#[must_use]
+pub fn user_infos(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for (_, rest) in text
+        .match_indices("://")
+        .map(|(at, _)| text.split_at(at + 3))
+    {
+        let end = |c: char| c.is_whitespace() || "/?#\"'<>\\,".contains(c);
+        let authority = rest.split(end).next().unwrap_or_default();
+        if let Some((user_info, _)) = authority.rsplit_once('@') {
+            found.push(user_info);
+            found.extend(user_info.split_once(':').map(|(_, password)| password));
+        }
+    }
+    found
+}
+
+/// A URL as it is without them.
+#[must_use]
+pub fn without_user_info(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (_, host) = rest[..end].rsplit_once('@')?;
+    Some(format!("{scheme}://{host}{}", &rest[end..]))
+}
+
+/// Of each URL in a text what is its secret.
+fn passwords(text: &str) -> Vec<&str> {
+    user_infos(text)
+        .into_iter()
+        .filter(|info| !info.contains(':'))
+        .collect()
+}
+
+fn is_secret(name: &str, value: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    if NOT_SECRET.iter().any(|part| name.contains(part)) || is_plain(value.trim()) {
+        return false;
+    }
+    let mut parts: Vec<&str> = name.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    // `API_KEY_2`
+    parts.pop_if(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    let last = parts.last().copied().unwrap_or_default();
+    let named = AT_THE_END.contains(&last) || parts.iter().any(|part| ANYWHERE.contains(part));
+    named || is_random(value.trim())
+}
+
+/// A path, a URL without a password, a switch: nothing that would be one.
+fn is_plain(value: &str) -> bool {
+    let is_pem = value.starts_with("-----");
+    !is_pem && value.starts_with(['/', '.', '~', '-', '+'])
+        || value.contains("://") && !value.contains('\n')
+}
+
+/// As generators of keys write it: one word of digits and of letters of both cases, or hex.
+fn is_random(value: &str) -> bool {
+    let one_word = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
+    let has = |is: fn(&char) -> bool| value.chars().any(|c| is(&c));
+    let mixed =
+        has(char::is_ascii_lowercase) && has(char::is_ascii_uppercase) && has(char::is_ascii_digit);
+    let hex = value.len() >= 32 && value.chars().all(|c| c.is_ascii_hexdigit());
+    value.len() >= SHORTEST_WITHOUT_A_NAME && value.chars().all(one_word) && (mixed || hex)
+}
+
+/// The lines of a key, without those that begin and end every key.
+fn lines(value: &str) -> impl Iterator<Item = &str> {
+    let lines = value.lines().map(str::trim);
+    lines.filter(|line| !line.starts_with("-----"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Env;
+
+    #[test]
+    fn what_looks_like_a_secret_and_what_does_not() {
+        for (name, value, expected) in [
+            (
+                "SECRET_KEY_BASE",
+                "a long sentence\n",
+                &["a long sentence"] as &[&str],
+            ),
+            ("STRIPE_SECRET_KEY", "sk_live_1234567", &["sk_live_1234567"]),
+            ("github_token", "ghp_0123456789", &["ghp_0123456789"]),
+            ("API_KEY", "short", &[]),
+            (
+                "DATABASE_URL",
+                "ecto://u:p4ssw0rd-long@db/x",
+                &["p4ssw0rd-long"],
+            ),
+            (
+                "NPM_CONFIG_REGISTRY",
+                "https://0123456789abcdef@npm.example",
+                &["0123456789abcdef"],
+            ),
+            ("DATABASE_URL", "ecto://u:short@db/x", &[]),
+            ("KEY_URL", "https://example.com/keys/0123456789", &[]),
+            (
+                "PEM_KEY",
+                "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN\nMII\n",
+                &["MIIEvQIBADAN"],
+            ),
+            (
+                "SOMETHING",
+                "Zm9vYmFyYmF6cXV4Zm9vYmFy0A==",
+                &["Zm9vYmFyYmF6cXV4Zm9vYmFy0A=="],
+            ),
+            (
+                "SOMETHING",
+                "0123456789abcdef0123456789abcdef",
+                &["0123456789abcdef0123456789abcdef"],
+            ),
+            (
+                "SOURCE_VERSION",
+                "0123456789abcdef0123456789abcdef01234567",
+                &[],
+            ),
+            ("STRIPE_PUBLISHABLE_KEY", "pk_live_1234567890", &[]),
+            ("PHX_HOST", "shop-of-someone.example.com", &[]),
+            ("MIX_ENV", "production-like", &[]),
+            ("GREETING", "Hello, dear visitors of this shop 24/7", &[]),
+            ("PRIVATE_KEY_PATH", "/app/priv/keys/server.pem", &[]),
+            ("ERL_FLAGS", "+P 5000000 +Q 1000000 -kernel x", &[]),
+            ("S3_KEY_PREFIX", "production-shop", &[]),
+            ("API_KEY_2", "0123456789ab", &["0123456789ab"]),
+            ("KEYBOARD_LAYOUT", "de-latin1-nodeadkeys", &[]),
+            ("GIT_CONFIG_KEY_0", "url.git@github.com:.insteadOf", &[]),
+        ] {
+            let vars = Env::from([(name.into(), value.into())]);
+            let found = of_config_vars(&Environment::new(Env::new(), vars));
+            let texts: Vec<&str> = found.iter().map(|secret| secret.text.as_str()).collect();
+            assert_eq!(texts, expected, "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn user_info_is_hidden_in_the_log_and_can_be_taken_out_of_a_url() {
+        let process = Env::from([("HTTPS_PROXY".into(), "http://me:pr0xy-pw@proxy:8080".into())]);
+        let vars = Env::from([
+            ("API_TOKEN".into(), "t0ken-of-an-api".into()),
+            ("REPOSITORY".into(), "ssh://git@host/a".into()),
+        ]);
+        let expected = [
+            "me:pr0xy-pw",
+            "bWU6cHIweHktcHc=",
+            "pr0xy-pw",
+            "t0ken-of-an-api",
+        ];
+        assert_eq!(hidden(&Environment::new(process, vars)), expected);
+        for (url, without) in [
+            (
+                "https://me:p@host:1/a?b=c@d",
+                Some("https://host:1/a?b=c@d"),
+            ),
+            ("https://token@host", Some("https://host")),
+            ("https://host/a@b", None),
+            ("host", None),
+        ] {
+            assert_eq!(without_user_info(url).as_deref(), without);
+        }
+    }
+
+    #[test]
+    fn no_value_of_a_config_var_and_nothing_that_fetches_is_kept() {
+        let process = Env::from([("HEX_REPOS_KEY".into(), "key-of-hex".into())]);
+        let vars = [
+            ("GREETING", "Good day"),
+            ("API_PASSWORD", "onlyletters"),
+            ("NODE_ENV", "production"),
+            ("POOL", "10"),
+            ("SOURCE_VERSION", "0123456789abcdef"),
+            ("MIXPACK_APP_RELATIVE_PATH", "apps/backend"),
+            ("PEM", "-----BEGIN\nMIIEvQIBADAN\nQIBADAN\n-----END"),
+            ("GIT_CREDENTIALS", "https://me:t0ken-x@git.example"),
+        ];
+        let vars = vars.map(|(name, value)| (name.into(), value.into()));
+        let found = not_to_keep(&Environment::new(process, vars.into()));
+        let mut texts: Vec<&str> = found.iter().map(|secret| secret.text.as_str()).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let expected = [
+            "Good day",
+            "MIIEvQIBADAN",
+            "QIBADAN",
+            "bWU6dDBrZW4teA==",
+            "https://me:t0ken-x@git.example",
+            "key-of-hex",
+            "me:t0ken-x",
+            "onlyletters",
+            "t0ken-x",
+        ];
+        assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn every_line_of_a_key_is_hidden() {
+        let key = "-----BEGIN KEY-----\nMIIEvQIBADAN\nb2RlcmF0b3I=\nMII=\n-----END KEY-----\n";
+        let vars = Env::from([("PRIVATE_KEY".into(), key.into())]);
+        let environment = Environment::new(Env::new(), vars);
+        assert_eq!(hidden(&environment), ["MIIEvQIBADAN", "b2RlcmF0b3I="]);
+        assert_eq!(of_config_vars(&environment).len(), 1);
+    }
+
+    #[test]
+    fn user_infos_of_every_url_are_found() {
+        let text = "url.https://me:t0ken@git.example/.insteadOf x \"ssh://git@h/a\" https://h/@ https://tok@h";
+        assert_eq!(user_infos(text), ["me:t0ken", "t0ken", "git", "tok"]);
+    }
+}

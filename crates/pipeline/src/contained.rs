@@ -1,0 +1,150 @@
+//! Whether the folders that a build writes to and clears are those of the app.
+//!
+//! git keeps symbolic links. A `deps` or `.platform_tools` that was pushed as a link to a folder of
+//! the machine would have us write and delete there; so would an `assets_path` with enough `..` in
+//! it. What the app's own commands do is the app's; this is about what we do.
+
+use app::Plan;
+use app::facts::join;
+use messages::Error;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where a build may write, links followed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Bounds {
+    app: PathBuf,
+    roots: Vec<PathBuf>,
+    places: Vec<String>,
+}
+
+impl Bounds {
+    /// Within the app, and within these: the runtime path, what lasts. Those that are not there yet
+    /// hold nothing that could be led to. `ours` are folders of our own at
+    /// the top of the app.
+    pub(crate) fn of(app: &Path, beside: &[&Path], ours: &[&str], plan: &Plan) -> Self {
+        let real = |path: &Path| path.canonicalize().ok();
+        Self {
+            app: app.to_owned(),
+            roots: [&[app], beside]
+                .concat()
+                .into_iter()
+                .filter_map(real)
+                .collect(),
+            places: places(ours, plan),
+        }
+    }
+
+    /// Fails for the first folder of the build that is elsewhere.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        for place in &self.places {
+            if let Some(to) = self.leads_out(Path::new(place)) {
+                return Err(Error::LeadsOut {
+                    place: place.clone(),
+                    to,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a path of the app leads, if that is none of the places where a build may write; what
+    /// is not there yet is in the folder where it would be made. A link that leads nowhere leads
+    /// out: it may lead there later.
+    pub(crate) fn leads_out(&self, place: &Path) -> Option<PathBuf> {
+        let mut path = self.app.join(place);
+        loop {
+            match path.canonicalize() {
+                Ok(real) => {
+                    let within = self.roots.iter().any(|root| real.starts_with(root));
+                    return (!within).then_some(real);
+                }
+                Err(error) => {
+                    if let Ok(target) = fs::read_link(&path) {
+                        return Some(target);
+                    }
+                    let gone = error.kind() == io::ErrorKind::NotFound;
+                    if !gone || !path.pop() {
+                        return Some(path);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Every folder of the app that we write to, clear, or put state of the last build in.
+fn places(ours: &[&str], plan: &Plan) -> Vec<String> {
+    let app_dir = &plan.app_dir.value;
+    let mix_env = &plan.mix_env.value;
+    let mut places: Vec<String> = [ours, &[".mixpack", ".profile.d"]]
+        .concat()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let builds = ["lib", "rel"].map(|folder| format!("_build/{mix_env}/{folder}"));
+    let in_app = ["deps", "_build"].map(str::to_owned).into_iter();
+    places.extend(in_app.chain(builds).map(|place| join(app_dir, &place)));
+    for project in plan.projects.iter().chain(&plan.beside) {
+        places.push(join(project, "priv/static"));
+    }
+    for assets in &plan.assets {
+        places.push(join(&assets.phoenix_dir, "priv/static"));
+        places.extend(assets.modules());
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_within_the_app_and_to_places_of_the_build_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let [app, cache, outside] = ["app", "cache", "outside"].map(|name| dir.path().join(name));
+        for folder in [&app.join("vendor/deps"), &cache, &outside] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        for (link, target) in [
+            ("deps", Path::new("vendor/deps")),
+            ("kept", &cache),
+            ("out", &outside),
+            ("up", Path::new("../outside")),
+            ("twice", Path::new("out/x")),
+            ("nowhere", Path::new("/no/such/folder")),
+            ("loop", Path::new("loop")),
+        ] {
+            symlink(target, app.join(link)).unwrap();
+        }
+        let bounds = Bounds {
+            app: app.clone(),
+            roots: [&app, &cache]
+                .map(|path| path.canonicalize().unwrap())
+                .into(),
+            places: Vec::new(),
+        };
+        let leads_out = |place: &str| bounds.leads_out(Path::new(place));
+        for place in [
+            "deps",
+            "deps/new/newer",
+            "kept/x",
+            "new",
+            "vendor/deps/../x",
+            ".",
+        ] {
+            assert_eq!(leads_out(place), None, "{place}");
+        }
+        let outside = outside.canonicalize().unwrap();
+        for place in ["out", "out/x/y", "up", "../outside", "../new"] {
+            assert!(leads_out(place).is_some(), "{place}");
+        }
+        assert_eq!(leads_out("out/new/newer"), Some(outside.clone()));
+        assert_eq!(leads_out(outside.to_str().unwrap()), Some(outside));
+        for place in ["twice", "nowhere", "nowhere/x", "loop"] {
+            assert!(leads_out(place).is_some(), "{place}");
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! The input of the steps.
+
+use crate::app_tree::AppTree;
+use crate::contained::Bounds;
+use crate::downloads::Downloads;
+use crate::git;
+use crate::machine;
+use crate::mix_session::MixSession;
+use crate::record::Record;
+use crate::report::Report;
+use crate::stable_path::StablePath;
+use crate::steps::generated::Compilation;
+use crate::steps::launch::Start;
+use crate::steps::project::Project;
+use crate::steps::{bower, package_managers};
+use crate::workspace::Workspace;
+use crate::{Built, Request};
+use app::Plan;
+use app::facts::join;
+use app::mix_lock;
+use app::plan::StepName;
+use app::text_file;
+use exec::Action;
+use exec::cancel::Cancel;
+use exec::command::{Env, Tool};
+use exec::environment::{default, prepend_path};
+use exec::log::{Log, StepLog};
+use exec::quiet::Quiet;
+use fetch::Client;
+use messages::Error;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
+use toolchain::Hosts;
+use versions::ElixirVersion;
+
+/// The version that logs and records name.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The input of every step, and what the steps share.
+pub(crate) struct Context<'a> {
+    pub plan: &'a Plan,
+    pub workspace: &'a Workspace<'a>,
+    pub client: &'a Client,
+    pub hosts: &'a Hosts,
+    pub log: &'a Log,
+    pub cancel: &'a Cancel,
+    pub report: &'a Report,
+    pub path: &'a StablePath,
+    pub bounds: Bounds,
+    pub tree: AppTree,
+    /// The top of the repository as tools see it: the runtime path where it can be used.
+    pub dir: PathBuf,
+    /// The folder that mix works in: the same, or the app's folder in it.
+    pub app_dir: PathBuf,
+    pub env: Env,
+    session: Mutex<Option<MixSession>>,
+    /// Erlang is in place.
+    pub has_erlang: AtomicBool,
+    /// What decides the code that it compiles.
+    pub compiler_digest: OnceLock<String>,
+    /// The app's own code has to be compiled again, whatever mix takes for current.
+    pub compile_anew: AtomicBool,
+    pub compilation: Compilation,
+    /// The digests that were there before the build, by Phoenix app.
+    pub manifests: Mutex<BTreeMap<String, Option<SystemTime>>>,
+    /// The Phoenix apps that digested files of earlier deploys were brought back for.
+    pub brought_back: Mutex<BTreeSet<String>>,
+    /// The steps that had what the last build left to begin with.
+    pub kept: Mutex<BTreeSet<StepName>>,
+    pub record: Mutex<Record>,
+    /// Before the git of the machine.
+    pub git: Option<git::Recorder>,
+    /// The questions to git that the log has told of.
+    pub told_of_git: Mutex<BTreeSet<git::Question>>,
+    /// Held until the last command has ended.
+    _downloads: Downloads<'a>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(
+        request: &Request<'a>,
+        (client, hosts): (&'a Client, &'a Hosts),
+        (plan, workspace): (&'a Plan, &'a Workspace<'a>),
+        (path, bounds): (&'a StablePath, Bounds),
+    ) -> Result<Self, Error> {
+        let dir = path.dir();
+        let manifests = plan
+            .assets
+            .iter()
+            .map(|assets| {
+                let at = manifest_time(&workspace.app, &assets.phoenix_dir);
+                (assets.phoenix_dir.clone(), at)
+            })
+            .collect();
+        let downloads = Downloads::of(workspace.store, &workspace.environment.for_commands())?;
+        let mut env = command_env(plan, workspace, dir, &downloads)?;
+        stay_in_bounds(&mut env, &bounds, dir, workspace, request.log);
+        let git = git::Recorder::on_path_of(&mut env)?;
+        Ok(Self {
+            tree: AppTree::of(plan, workspace, dir, &env),
+            git,
+            told_of_git: Mutex::default(),
+            env,
+            dir: dir.to_owned(),
+            app_dir: match plan.app_dir.value.as_str() {
+                "." => dir.to_owned(),
+                app_dir => dir.join(app_dir),
+            },
+            session: Mutex::default(),
+            has_erlang: AtomicBool::new(false),
+            compiler_digest: OnceLock::new(),
+            compile_anew: AtomicBool::new(false),
+            compilation: Compilation::default(),
+            manifests: Mutex::new(manifests),
+            brought_back: Mutex::default(),
+            kept: Mutex::default(),
+            record: Mutex::new(Record::of(plan, VERSION)),
+            _downloads: downloads,
+            plan,
+            workspace,
+            client,
+            hosts,
+            log: request.log,
+            cancel: request.cancel,
+            report: request.report,
+            path,
+            bounds,
+        })
+    }
+
+    /// A tool on the build's PATH, in a folder of the app as mix sees it.
+    pub(crate) fn tool(
+        &self,
+        action: Action,
+        program: &str,
+        args: &[&str],
+        folder: &Path,
+        log: &StepLog<'_>,
+    ) -> Result<(), Error> {
+        log.detail(&format!("$ {program} {}", args.join(" ")));
+        self.run_tool(action, &Tool::new(program, args, folder, &self.env), log)
+    }
+
+    /// The log has what a reader needs of it.
+    pub(crate) fn run_tool(
+        &self,
+        action: Action,
+        tool: &Tool<'_>,
+        log: &StepLog<'_>,
+    ) -> Result<(), Error> {
+        tool.run(self.quiet(&action), log, self.cancel)
+            .map_err(Error::command(action))
+    }
+
+    pub(crate) fn quiet(&self, action: &Action) -> Option<Quiet> {
+        if self.plan.verbose {
+            return None;
+        }
+        Quiet::of(action, || {
+            let lock = self.workspace.real(&self.in_app("mix.lock"));
+            let lock = text_file::read(&lock).unwrap_or_default();
+            let locked = mix_lock::parse(&lock).into_iter();
+            locked.map(|locked| locked.app).collect()
+        })
+    }
+
+    /// A folder of the repository, as mix sees it.
+    pub(crate) fn seen(&self, place: impl AsRef<Path>) -> PathBuf {
+        self.dir.join(place)
+    }
+
+    /// The path, relative to the top, of something in the app's folder.
+    pub(crate) fn in_app(&self, name: &str) -> PathBuf {
+        PathBuf::from(join(&self.plan.app_dir.value, name))
+    }
+
+    /// Whether `phx.digest` has run for this Phoenix app since the build began.
+    pub(crate) fn digested(&self, phoenix_dir: &str) -> bool {
+        let now = manifest_time(&self.workspace.app, phoenix_dir);
+        let manifests = self
+            .manifests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = manifests.get(phoenix_dir).copied().flatten();
+        now.is_some() && now != before
+    }
+
+    /// The manifest of the last deploy is there now, which is no digest of this build.
+    pub(crate) fn manifest_restored(&self, phoenix_dir: &str) {
+        let time = manifest_time(&self.workspace.app, phoenix_dir);
+        let lock = self.manifests.lock();
+        let mut manifests = lock.unwrap_or_else(PoisonError::into_inner);
+        manifests.insert(phoenix_dir.to_owned(), time);
+        let lock = self.brought_back.lock();
+        let mut brought_back = lock.unwrap_or_else(PoisonError::into_inner);
+        brought_back.insert(phoenix_dir.to_owned());
+    }
+
+    /// Whether digested files of earlier deploys are in `priv/static`.
+    pub(crate) fn has_old_digests(&self, phoenix_dir: &str) -> bool {
+        let lock = self.brought_back.lock();
+        lock.unwrap_or_else(PoisonError::into_inner)
+            .contains(phoenix_dir)
+    }
+
+    /// The VM that waits for mix commands, if one does.
+    pub(crate) fn session(&self) -> std::sync::MutexGuard<'_, Option<MixSession>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn end_session(&self) {
+        let session = self.session().take();
+        if let Some(session) = session {
+            session.end(self.cancel);
+        }
+    }
+
+    /// This step had what the last build left to begin with.
+    pub(crate) fn has_kept(&self, step: StepName) {
+        let lock = self.kept.lock();
+        lock.unwrap_or_else(PoisonError::into_inner).insert(step);
+    }
+
+    pub(crate) fn kept_steps(&self) -> BTreeSet<StepName> {
+        let lock = self.kept.lock();
+        lock.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// To be called when every step has succeeded.
+    pub(crate) fn into_built(self, project: Project, start: Start) -> Result<Built, Error> {
+        self.drop_executables()?;
+        let generated = self.generated_paths();
+        let procfile = self.procfile().unwrap_or_default();
+        let record = self.record.into_inner();
+        Ok(Built {
+            record: record.unwrap_or_else(PoisonError::into_inner),
+            launch: start.launch,
+            components: start.components,
+            generated,
+            release_dir: project.release.map(|release| release.dir),
+            procfile,
+        })
+    }
+
+    pub(crate) fn record(&self) -> std::sync::MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn manifest_time(app: &Path, phoenix_dir: &str) -> Option<SystemTime> {
+    app.join(phoenix_dir)
+        .join("priv/static/cache_manifest.json")
+        .metadata()
+        .and_then(|metadata| metadata.modified())
+        .ok()
+}
+
+/// Hex and rebar3 go to `MIX_HOME`, and older ones there go away: not in a folder of the machine's.
+fn stay_in_bounds(
+    env: &mut Env,
+    bounds: &Bounds,
+    dir: &Path,
+    workspace: &Workspace<'_>,
+    log: &Log,
+) {
+    const NAME: &str = "MIX_HOME";
+    let place = &workspace.places.mix_home;
+    let asked = env.get(OsStr::new(NAME)).map(PathBuf::from);
+    let is_elsewhere =
+        |asked: &PathBuf| *asked != dir.join(place) && bounds.leads_out(asked).is_some();
+    if let Some(asked) = asked.filter(is_elsewhere) {
+        log.warning(&[
+            format!("{NAME} is {}, which is outside of the app", asked.display()),
+            format!("Using {} instead.", place.display()),
+        ]);
+        env.insert(NAME.into(), dir.join(place).into());
+    }
+}
+
+/// Whether Elixir compiles dependencies correctly in several VMs. It can since 1.19, but loses code paths
+/// and compiler options that a dependency sets for others until commit 6f18bf70 in what becomes 1.21.
+fn has_sound_partitions(elixir: Option<&ElixirVersion>) -> bool {
+    elixir.is_some_and(|version| version.is_at_least_minor(21))
+}
+
+/// How many of its logs npm keeps. Up to version 6 it looks for one to remove until there are fewer
+/// than that, and fails where none is left. Those write logs of failures alone.
+fn logs_of_npm(plan: &Plan) -> &'static str {
+    let comes_with_node = plan
+        .node
+        .as_ref()
+        .is_some_and(|node| node.build.major() < 15);
+    let mut installs = plan
+        .assets
+        .iter()
+        .filter_map(|assets| assets.install.as_ref());
+    let is_old = comes_with_node || installs.any(|install| install.manager.is_npm_before(7, 0));
+    if is_old { "1" } else { "0" }
+}
+
+/// What every command of the build sees.
+fn command_env(
+    plan: &Plan,
+    workspace: &Workspace<'_>,
+    dir: &Path,
+    downloads: &Downloads<'_>,
+) -> Result<Env, Error> {
+    let places = &workspace.places;
+    let mut env = workspace.environment.for_commands();
+    for (name, value) in &plan.exported {
+        env.insert(name.into(), value.into());
+    }
+    let mut path = vec![
+        dir.join(&places.elixir).join("bin"),
+        dir.join(&places.erlang).join("bin"),
+    ];
+    if plan.node.is_some() {
+        path.extend(package_managers::path(plan, workspace, dir)?);
+        path.push(dir.join(&places.node).join("bin"));
+    }
+    prepend_path(&mut env, &path);
+    env.insert("MIX_ENV".into(), (&plan.mix_env.value).into());
+    default(&mut env, "MIX_HOME", dir.join(&places.mix_home));
+    default(&mut env, "HEX_HOME", dir.join(&places.hex_home));
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"];
+    if locale
+        .iter()
+        .all(|name| !env.contains_key(std::ffi::OsStr::new(name)))
+    {
+        default(&mut env, "LANG", "C.UTF-8");
+    }
+    let compilers = machine::compilers();
+    if compilers > 1 && has_sound_partitions(plan.elixir.build.version.as_ref()) {
+        let name = "MIX_OS_DEPS_COMPILE_PARTITION_COUNT";
+        default(&mut env, name, compilers.to_string());
+    }
+    // Nobody is there to answer.
+    default(&mut env, "GIT_TERMINAL_PROMPT", "0");
+    // HOME stays the user's; what tools would keep in it goes where it lasts, one by one.
+    default(&mut env, "XDG_CACHE_HOME", workspace.store.scratch("xdg")?);
+    if plan.node.is_some() {
+        default(&mut env, "npm_config_cache", downloads.folder("npm")?);
+        for (name, value) in [
+            ("npm_config_audit", "false"),
+            ("npm_config_fund", "false"),
+            ("npm_config_progress", "false"),
+            ("npm_config_update_notifier", "false"),
+            ("npm_config_logs_max", logs_of_npm(plan)),
+        ] {
+            default(&mut env, name, value);
+        }
+        package_managers::variables(plan, workspace, downloads, &mut env)?;
+        bower::variables(plan, workspace.store, &mut env)?;
+    }
+    // Before OTP 25 `erl` knows its root only from Install, which was told the runtime path.
+    if plan.otp_major < 25 && dir != Path::new(&plan.runtime_path) {
+        default(&mut env, "ERL_ROOTDIR", dir.join(&places.erlang));
+    }
+    Ok(env)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_vms_compile_dependencies_only_where_elixir_loses_nothing() {
+        let sound = |text: &str| has_sound_partitions(ElixirVersion::parse(text).ok().as_ref());
+        for lossy in ["1.18.4", "1.19.0", "1.19.5", "1.20.3"] {
+            assert!(!sound(lossy), "{lossy}");
+        }
+        assert!(sound("1.21.0") && sound("2.0.0"));
+        // What a branch holds isn't known before it is there.
+        assert!(!has_sound_partitions(None));
+    }
+}

@@ -1,0 +1,104 @@
+//! Where package managers keep what they have downloaded.
+
+use exec::command::Env;
+use exec::secrets::user_infos;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use store::Store;
+use store::tree::{self, TreeError};
+use tempfile::TempDir;
+
+/// The download caches of npm, yarn, pnpm and bun.
+///
+/// They write down the address of what they keep. Where that of the registry holds credentials, the
+/// caches go with this build, and so does what another build may have left in them.
+pub(crate) struct Downloads<'a> {
+    store: &'a dyn Store,
+    for_once: Option<TempDir>,
+    folders: Mutex<Vec<PathBuf>>,
+}
+
+/// What npm up to version 6 has to be allowed to write when it fails. It may hold addresses with
+/// credentials, of packages for example.
+const LOGS: &str = "_logs";
+
+impl Drop for Downloads<'_> {
+    fn drop(&mut self) {
+        let folders = self.folders.get_mut();
+        for folder in folders.unwrap_or_else(PoisonError::into_inner) {
+            // Nobody is left to be told.
+            let _ = tree::remove(&folder.join(LOGS));
+        }
+    }
+}
+
+impl<'a> Downloads<'a> {
+    pub(crate) fn of(store: &'a dyn Store, env: &Env) -> Result<Self, TreeError> {
+        let with_credentials = env.iter().any(|(name, value)| {
+            let name = name.to_string_lossy().to_ascii_lowercase();
+            name.contains("registry") && !user_infos(&value.to_string_lossy()).is_empty()
+        });
+        let for_once = if with_credentials {
+            let made = tempfile::Builder::new().prefix("mixpack-npm-").tempdir();
+            Some(made.map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?)
+        } else {
+            None
+        };
+        Ok(Self {
+            store,
+            for_once,
+            folders: Mutex::default(),
+        })
+    }
+
+    /// The folder for one of them.
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf, TreeError> {
+        let lasting = self.store.scratch(name)?;
+        let Some(for_once) = &self.for_once else {
+            let lock = self.folders.lock();
+            let mut folders = lock.unwrap_or_else(PoisonError::into_inner);
+            folders.push(lasting.clone());
+            return Ok(lasting);
+        };
+        tree::remove(&lasting)?;
+        let folder = for_once.path().join(name);
+        fs::create_dir_all(&folder).map_err(TreeError::at(&folder, "create the folder"))?;
+        Ok(folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::CacheDir;
+
+    #[test]
+    fn logs_of_npm_leave_nothing_in_the_cache() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CacheDir::open(dir.path()).unwrap();
+        let downloads = Downloads::of(&store, &Env::new()).unwrap();
+        let npm = downloads.folder("npm").unwrap();
+        fs::create_dir(npm.join(LOGS)).unwrap();
+        fs::write(npm.join("_logs/debug.log"), "https://me:secret@npm.example").unwrap();
+        fs::write(npm.join("index"), "kept").unwrap();
+        drop(downloads);
+        assert!(!npm.join(LOGS).exists() && npm.join("index").exists());
+    }
+
+    #[test]
+    fn a_registry_with_credentials_leaves_nothing_in_the_cache() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CacheDir::open(dir.path()).unwrap();
+        let env = |url: &str| Env::from([("npm_config_registry".into(), url.into())]);
+        let without = Downloads::of(&store, &env("https://npm.example")).unwrap();
+        let lasting = without.folder("npm").unwrap();
+        fs::write(lasting.join("index"), "https://me:secret@npm.example").unwrap();
+        let with = Downloads::of(&store, &env("https://me:secret@npm.example")).unwrap();
+        let folder = with.folder("npm").unwrap();
+        assert!(folder.is_dir() && !folder.starts_with(dir.path()));
+        assert!(!lasting.exists());
+        drop(with);
+        assert!(!folder.exists());
+    }
+}

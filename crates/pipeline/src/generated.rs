@@ -1,0 +1,378 @@
+//! Files that compiling creates in the app outside of `_build`: a NIF in `priv`, code that a macro
+//! writes to `lib`. The second build compiles nothing, so it doesn't create them either. They are
+//! kept with `_build` and restored if everything that compiling depends on is the same. Otherwise the
+//! app's own code is compiled from scratch.
+
+use crate::app_tree::{Entries, Entry, Kind};
+use crate::leaked_secrets::Finders;
+use crate::sources::Sources;
+use crate::variables::Salted;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, Permissions};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use store::Key;
+use store::digest::sha256_of;
+use store::json::PathText;
+use store::tree::{self, Method, TreeError};
+
+/// What commands did to the app while a step ran.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Touched {
+    pub(crate) created: BTreeSet<PathBuf>,
+    /// Or removed.
+    pub(crate) changed: BTreeSet<PathBuf>,
+}
+
+impl Touched {
+    pub(crate) fn between(before: &Entries, after: &Entries) -> Self {
+        let created = after.keys().filter(|path| !before.contains_key(*path));
+        let differs = |(path, entry): &(&PathBuf, &Entry)| {
+            !after.get(*path).is_some_and(|after| after.is_as(entry))
+        };
+        Self {
+            created: created.cloned().collect(),
+            changed: before
+                .iter()
+                .filter(differs)
+                .map(|(path, _)| path.clone())
+                .collect(),
+        }
+    }
+
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.created.extend(other.created);
+        self.changed.extend(other.changed);
+    }
+
+    pub(crate) fn without(mut self, skipped: impl Fn(&PathBuf) -> bool) -> Self {
+        self.created.retain(|path| !skipped(path));
+        self.changed.retain(|path| !skipped(path));
+        self
+    }
+
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.created.iter().chain(&self.changed)
+    }
+}
+
+/// A file, link or folder that compiling created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Made {
+    pub(crate) kind: Kind,
+    /// A salted digest of a file's bytes.
+    pub(crate) digest: String,
+    /// Where a link leads.
+    pub(crate) target: Option<PathText>,
+    /// As in chmod(1).
+    pub(crate) mode: u32,
+    /// Since 1970, in seconds and nanoseconds.
+    pub(crate) modified: (i64, i64),
+}
+
+impl Made {
+    fn of(entry: &Entry, target: Option<PathText>) -> Self {
+        Self {
+            kind: entry.kind,
+            digest: String::new(),
+            target,
+            mode: entry.mode,
+            modified: entry.modified,
+        }
+    }
+}
+
+/// What is kept of a build's generated files, beside the files themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Generated {
+    /// What compiling depends on beside `sources`.
+    pub(crate) key: Key,
+    /// When the `_build` was compiled that this belongs to, in seconds since 1970: an earlier version of
+    /// Mixpack, used in between, keeps another one.
+    pub(crate) build: Option<u64>,
+    /// The app when compiling began, with salted digests; only written down where something is
+    /// generated.
+    pub(crate) sources: Sources,
+    pub(crate) files: BTreeMap<PathText, Made>,
+    /// Files that were there before, pushed or created by a hook, and what compiling left: a salted
+    /// digest, or nothing where it removed them.
+    pub(crate) changed: BTreeMap<PathText, Option<String>>,
+    /// In words, a file that isn't kept, and why.
+    pub(crate) not_kept: Option<(String, String)>,
+    /// A file that may be from compiling or from installing packages, which ran at the same time.
+    pub(crate) unclear: Option<PathText>,
+    /// What hooks that compile the app created, and which hook: it creates them in every build, or
+    /// compiling does.
+    #[serde(default)]
+    pub(crate) of_hooks: BTreeMap<PathText, String>,
+    /// One of them that is known to be from compiling.
+    #[serde(default)]
+    pub(crate) by_hook: Option<PathText>,
+}
+
+impl Generated {
+    /// Whether compiling does nothing outside of `_build` but what mix itself repeats when it has to.
+    pub(crate) fn is_nothing(&self) -> bool {
+        let is_tracked = |path: &PathText| is_tracked(&path.0, &self.sources);
+        self.files.keys().all(is_tracked)
+            && self.changed.is_empty()
+            && self.not_kept.is_none()
+            && self.unclear.is_none()
+    }
+
+    /// Why the files can't be restored, whatever they were generated from.
+    pub(crate) fn why_not_restorable(&self) -> Option<String> {
+        let changes = self.changed.iter().next().map(|(path, after)| {
+            let what = if after.is_some() {
+                "changes"
+            } else {
+                "removes"
+            };
+            format!("compiling {what} {}", path.0.display())
+        });
+        let unclear = self.unclear.as_ref().map(|path| {
+            let path = path.0.display();
+            format!("either compiling or installing JavaScript packages creates {path}")
+        });
+        let not_kept = self
+            .not_kept
+            .as_ref()
+            .map(|(path, why)| format!("compiling creates {path}, which isn't kept: {why}"));
+        unclear.or(not_kept).or(changes)
+    }
+
+    /// Why the app has to be compiled from scratch, if so: then no file is restored. `changed` says
+    /// what differs beside the app's files.
+    pub(crate) fn why_from_scratch(
+        &self,
+        sources: &Sources,
+        changed: impl FnOnce() -> Option<String>,
+    ) -> Option<String> {
+        if self.is_nothing() {
+            return None;
+        }
+        self.why_not_restorable().or_else(|| {
+            let changed = self.sources.first_difference(sources).or_else(changed)?;
+            let is_folder = |made: &Made| made.kind == Kind::Folder;
+            let mut files = self.files.iter();
+            let file = files
+                .find(|(_, made)| !is_folder(made))
+                .map(|(path, _)| path);
+            let path = file.or(self.files.keys().next())?.0.display();
+            Some(format!("compiling creates {path}, and {changed}"))
+        })
+    }
+
+    /// The files that mix itself looks after: they are restored in any case. `sources` is the app.
+    pub(crate) fn tracked(&self, sources: &Sources) -> BTreeMap<&PathText, &Made> {
+        let files = self.files.iter();
+        files
+            .filter(|(path, _)| is_tracked(&path.0, sources))
+            .collect()
+    }
+
+    /// The first file that is another than in `other`: assets may be made of it.
+    pub(crate) fn difference(&self, other: &Self) -> Option<PathBuf> {
+        let (ours, theirs) = (self.contents(), other.contents());
+        let mut paths = ours.keys().chain(theirs.keys());
+        let found = paths.find(|path| ours.get(*path) != theirs.get(*path))?;
+        Some(found.to_path_buf())
+    }
+
+    fn contents(&self) -> BTreeMap<&Path, String> {
+        let files = self.files.iter().map(|(path, made)| {
+            let executable = made.mode & 0o100 != 0 && made.kind == Kind::File;
+            let content = (made.kind, &made.digest, &made.target, executable);
+            (path.0.as_path(), format!("{content:?}"))
+        });
+        let changed = self.changed.iter();
+        let changed = changed.map(|(path, after)| (path.0.as_path(), format!("{after:?}")));
+        files.chain(changed).collect()
+    }
+
+    /// What the last build generated and compiling has not generated now; `before` is the app when it
+    /// began.
+    pub(crate) fn missing<'a>(&'a self, before: &Entries, now: &Entries) -> Option<&'a Path> {
+        let is_gone = |path: &&PathText| !now.contains_key(&path.0);
+        let as_before = |path: &&PathText| {
+            let both = before.get(&path.0).zip(now.get(&path.0));
+            both.is_some_and(|(before, now)| now.is_as(before))
+        };
+        let gone = self.files.keys().find(is_gone);
+        let found = gone.or_else(|| self.changed.keys().find(as_before))?;
+        Some(&found.0)
+    }
+}
+
+/// Whether mix itself looks after a file: leex and yecc write `x.erl` beside `x.xrl` or `x.yrl`, again
+/// where it is missing or older.
+pub(crate) fn is_tracked(path: &Path, sources: &Sources) -> bool {
+    let is_erl = path.extension().is_some_and(|extension| extension == "erl");
+    is_erl
+        && ["xrl", "yrl"]
+            .iter()
+            .any(|from| sources.has(&path.with_extension(from)))
+}
+
+/// A digest of what compiling left of a file that was there before.
+pub(crate) fn content_of(entry: &Entry, salted: &Salted) -> String {
+    let content = match entry.kind {
+        Kind::File => sha256_of(&entry.place).ok(),
+        Kind::Link => fs::read_link(&entry.place)
+            .ok()
+            .map(|target| hex::encode(target.as_os_str().as_bytes())),
+        Kind::Folder => None,
+    };
+    let content = format!("{:?} {:o} {content:?}", entry.kind, entry.mode);
+    salted.value(content.as_bytes())
+}
+
+/// Describes files that can't be read.
+pub(crate) fn without_content(
+    paths: &BTreeSet<PathBuf>,
+    entries: &Entries,
+) -> BTreeMap<PathText, Made> {
+    let files = paths.iter().filter_map(|path| {
+        let made = Made::of(entries.get(path)?, None);
+        Some((PathText(path.clone()), made))
+    });
+    files.collect()
+}
+
+/// Reads files that were set aside: fills in their digests, and gives in words the first that holds a
+/// secret, and why it isn't kept.
+pub(crate) fn read(
+    files: &mut BTreeMap<PathText, Made>,
+    aside: &Path,
+    salted: &Salted,
+    secrets: &Finders<'_>,
+) -> Result<Option<(String, String)>, TreeError> {
+    let mut found = None;
+    for (path, made) in files {
+        let place = aside.join(&path.0);
+        let bytes = match (made.kind, &made.target) {
+            (Kind::File, _) => fs::read(&place).map_err(TreeError::at(&place, "read"))?,
+            (_, Some(target)) => target.0.as_os_str().as_bytes().to_vec(),
+            _ => Vec::new(),
+        };
+        made.digest = salted.value(&bytes);
+        if found.is_none() {
+            let name = secrets.first_in(&path.0, bytes);
+            let why = name.map(|name| format!("it holds the value of {name}"));
+            found = why.map(|why| (path.0.display().to_string(), why));
+        }
+    }
+    Ok(found)
+}
+
+/// What is kept where the name of a file holds a secret: none of the names.
+pub(crate) fn without_names(now: &Generated, secrets: &Finders<'_>) -> Option<Generated> {
+    let files = now.files.keys().chain(now.changed.keys());
+    let mut paths = files.chain(now.of_hooks.keys()).chain(&now.unclear);
+    let name = paths.find_map(|path| {
+        let bytes = path.0.as_os_str().as_bytes().to_vec();
+        secrets.first_in(Path::new(""), bytes)
+    })?;
+    let why = format!("its name holds the value of {name}");
+    Some(Generated {
+        key: now.key.clone(),
+        build: now.build,
+        not_kept: Some(("a file".to_owned(), why)),
+        ..Generated::default()
+    })
+}
+
+/// Copies generated files to `to`, and describes them.
+pub(crate) fn set_aside(
+    paths: &BTreeSet<PathBuf>,
+    entries: &Entries,
+    to: &Path,
+) -> Result<BTreeMap<PathText, Made>, TreeError> {
+    let found: Vec<(&PathBuf, &Entry)> = paths
+        .iter()
+        .filter_map(|path| Some((path, entries.get(path)?)))
+        .collect();
+    let items = found.iter();
+    let items = items.map(|(path, entry)| (path.as_path(), entry.place.as_path()));
+    tree::gather(items, to, Method::Copy)?;
+    let described = found.into_iter().map(|(path, entry)| {
+        let place = to.join(path);
+        let target = match entry.kind {
+            Kind::Link => {
+                let target = fs::read_link(&place).map_err(TreeError::at(&place, "read"))?;
+                Some(PathText(target))
+            }
+            _ => None,
+        };
+        Ok((PathText(path.clone()), Made::of(entry, target)))
+    });
+    described.collect()
+}
+
+/// Puts files back into `root`, the app as commands see it, with the times that they had. Where one
+/// is missing, or something is in its way, nothing is done and its path is given.
+pub(crate) fn put_back<'a>(
+    files: &BTreeMap<&'a PathText, &'a Made>,
+    kept: &Path,
+    root: &Path,
+    entries: &Entries,
+) -> Result<Result<(), &'a Path>, TreeError> {
+    if let Some((path, _)) = files.iter().find(|(path, made)| {
+        let is_folder = |path: &Path| entries.get(path).is_none_or(|e| e.kind == Kind::Folder);
+        let in_the_way = match made.kind {
+            Kind::Folder => !is_folder(&path.0),
+            _ => root.join(&path.0).symlink_metadata().is_ok(),
+        };
+        let is_lost = made.kind == Kind::File && !kept.join(&path.0).is_file();
+        // Through no link: it may lead out of the app.
+        in_the_way || is_lost || !path.0.ancestors().skip(1).all(is_folder)
+    }) {
+        return Ok(Err(&path.0));
+    }
+    let all = |kind| files.iter().filter(move |(_, made)| made.kind == kind);
+    for (path, _) in all(Kind::Folder) {
+        let place = root.join(&path.0);
+        fs::create_dir_all(&place).map_err(TreeError::at(&place, "create the folder"))?;
+    }
+    let items: Vec<(&Path, PathBuf)> = all(Kind::File)
+        .map(|(path, _)| (path.0.as_path(), kept.join(&path.0)))
+        .collect();
+    let items = items.iter().map(|(path, place)| (*path, place.as_path()));
+    tree::gather(items, root, Method::Copy)?;
+    for (path, made) in all(Kind::Link) {
+        let place = root.join(&path.0);
+        let target = made
+            .target
+            .as_ref()
+            .map_or(Path::new(""), |target| &target.0);
+        let folder = place.parent().unwrap_or(root);
+        fs::create_dir_all(folder)
+            .and_then(|()| symlink(target, &place))
+            .map_err(TreeError::at(&place, "link"))?;
+    }
+    // Children first: a folder's time changes with what it holds, and its mode may forbid that.
+    for (path, made) in files
+        .iter()
+        .rev()
+        .filter(|(_, made)| made.kind != Kind::Link)
+    {
+        let place = root.join(&path.0);
+        restore_looks(&place, made).map_err(TreeError::at(&place, "set the time of"))?;
+    }
+    Ok(Ok(()))
+}
+
+fn restore_looks(place: &Path, made: &Made) -> std::io::Result<()> {
+    let (seconds, nanos) = made.modified;
+    let since = u64::try_from(seconds).ok().zip(u32::try_from(nanos).ok());
+    let since = since.map(|(seconds, nanos)| Duration::new(seconds, nanos));
+    let time = since.and_then(|since| UNIX_EPOCH.checked_add(since));
+    File::open(place)?.set_modified(time.unwrap_or_else(SystemTime::now))?;
+    fs::set_permissions(place, Permissions::from_mode(made.mode))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! A Node.js that an earlier buildpack (heroku/nodejs) has put into the app.
+
+use crate::record::Record;
+use crate::steps::package_managers::installed_version;
+use exec::cancel::Cancel;
+use exec::environment::Environment;
+use std::path::Path;
+use std::process::Command;
+use versions::node::NodeVersion;
+
+/// Where heroku/nodejs, and the Phoenix static buildpack, put it: relative to the app.
+const USUAL: &str = ".heroku/node/bin";
+
+/// Its version and that of its npm, if it has one: of the usual place, or else of a folder of `PATH` in the app or in a layer. A
+/// `node` of the system is nothing that an app may count on where it runs.
+#[must_use]
+pub(crate) fn versions(
+    app: &Path,
+    environment: &Environment,
+    cancel: &Cancel,
+) -> Option<(NodeVersion, Option<NodeVersion>)> {
+    // In a directory that is built a second time it is our own.
+    let ours = Record::of_slug(app).is_some_and(|record| record.tools.contains_key("node"));
+    if ours {
+        return None;
+    }
+    let path = environment.get("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path)
+        .filter(|folder| folder.starts_with(app) || folder.starts_with("/layers"));
+    std::iter::once(app.join(USUAL))
+        .chain(folders)
+        .find_map(|folder| {
+            let node = ask(&folder.join("node"), cancel)?;
+            let npm = installed_version(&folder.join("../lib/node_modules/npm"));
+            Some((node, npm.and_then(|npm| NodeVersion::parse(&npm).ok())))
+        })
+}
+
+fn ask(node: &Path, cancel: &Cancel) -> Option<NodeVersion> {
+    let output = cancel
+        .output(Command::new(node).arg("--version").env_clear())
+        .ok()
+        .filter(|output| output.status.success())?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    NodeVersion::parse(text.trim()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use exec::command::Env;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn node(folder: &Path, version: &str) {
+        fs::create_dir_all(folder).unwrap();
+        let file = folder.join("node");
+        fs::write(&file, format!("#!/bin/sh\necho {version}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn only_a_node_in_the_app_that_we_did_not_put_there_is_given() {
+        let dir = tempfile::tempdir().unwrap();
+        let (app, system) = (dir.path().join("app"), dir.path().join("usr"));
+        fs::create_dir_all(app.join(".mixpack")).unwrap();
+        node(&system, "v18.0.0");
+        let path = format!("{}:{}/bin", system.display(), app.display());
+        let environment = Environment::new(Env::from([("PATH".into(), path.into())]), Env::new());
+        let found = || {
+            let (node, npm) = versions(&app, &environment, &Cancel::default())?;
+            Some((node.to_string(), npm.map(|npm| npm.to_string())))
+        };
+        assert_eq!(found(), None);
+        node(&app.join("bin"), "v22.1.0");
+        assert_eq!(found(), Some(("22.1.0".to_owned(), None)));
+        node(&app.join(USUAL), "v20.1.0");
+        let npm = app.join(".heroku/node/lib/node_modules/npm");
+        fs::create_dir_all(&npm).unwrap();
+        fs::write(npm.join("package.json"), r#"{"version": "6.14.18"}"#).unwrap();
+        let both = ("20.1.0".to_owned(), Some("6.14.18".to_owned()));
+        assert_eq!(found(), Some(both));
+        let record = r#"{"mixpack":"0","stack":"heroku-24","mix_env":"prod","tools":{"node":"20.1.0"},
+            "phoenix":true,"release":null,"processes":{},"test_args":null}"#;
+        fs::write(app.join(".mixpack/build.json"), record).unwrap();
+        assert_eq!(found(), None);
+    }
+}

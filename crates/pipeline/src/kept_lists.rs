@@ -1,0 +1,174 @@
+//! Cached copies of upstream's lists, which a build uses while upstream is down.
+
+use messages::Error;
+use serde::{Deserialize, Serialize};
+use std::time::{SystemTime, UNIX_EPOCH};
+use store::Store;
+use store::json;
+use toolchain::ToolchainError;
+use toolchain::lists::ListText;
+use versions::lifecycle::minute_of_unix_time;
+
+/// The cache entry of a list.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    /// Its URL, without credentials. A copy is only used for the same URL.
+    url: String,
+    /// Seconds since 1970.
+    read_at: u64,
+    text: String,
+    /// Whether its signature was checked when it was read.
+    #[serde(default)]
+    signed: bool,
+}
+
+/// A list to use.
+#[derive(Debug)]
+pub(crate) struct List {
+    pub(crate) text: String,
+    /// Without credentials.
+    pub(crate) url: String,
+    /// Seconds since 1970.
+    pub(crate) read_at: u64,
+    pub(crate) signed: bool,
+    /// A warning with the reason why it is not the current one, and when it was read.
+    pub(crate) outdated: Option<Outdated>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Outdated {
+    pub(crate) warning: String,
+    /// The result of fetching the current one.
+    pub(crate) error: ToolchainError,
+}
+
+/// Returns the fetched list, and caches it as `name`. If fetching failed, returns the cached copy from the
+/// same URL.
+pub(crate) fn or_kept(
+    store: Option<&dyn Store>,
+    name: &str,
+    fetched: ListText,
+) -> Result<List, Error> {
+    let error = match fetched.text {
+        Ok(text) => {
+            let kept = Kept {
+                url: fetched.url,
+                read_at: now(),
+                text,
+                signed: fetched.signed,
+            };
+            if let Some(store) = store.filter(|store| !is_kept(*store, name, &kept)) {
+                store.write_note(name, &json::to_string(&kept, name)?)?;
+            }
+            return Ok(List {
+                text: kept.text,
+                url: kept.url,
+                read_at: kept.read_at,
+                signed: kept.signed,
+                outdated: None,
+            });
+        }
+        Err(error) => error,
+    };
+    let kept = store
+        .filter(|_| error.is_of_upstream())
+        .and_then(|store| store.read_note(name))
+        .and_then(|note| serde_json::from_str::<Kept>(&note).ok())
+        .filter(|kept| kept.url == fetched.url);
+    match kept {
+        None => Err(error.into()),
+        Some(kept) => Ok(List {
+            outdated: Some(Outdated {
+                warning: format!(
+                    "{error}; using the copy read on {}",
+                    minute_of_unix_time(kept.read_at)
+                ),
+                error,
+            }),
+            text: kept.text,
+            url: kept.url,
+            read_at: kept.read_at,
+            signed: kept.signed,
+        }),
+    }
+}
+
+/// An unchanged list is only written once a day, so that unchanged builds keep the same cache.
+fn is_kept(store: &dyn Store, name: &str, list: &Kept) -> bool {
+    const A_DAY: u64 = 24 * 3600;
+    store
+        .read_note(name)
+        .and_then(|note| serde_json::from_str::<Kept>(&note).ok())
+        .is_some_and(|kept| {
+            let young = list.read_at.checked_sub(kept.read_at) < Some(A_DAY);
+            young && kept.url == list.url && kept.text == list.text
+        })
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::CacheDir;
+
+    const URL: &str = "https://builds.example/builds.txt";
+
+    fn list(url: &str, text: Result<&str, ToolchainError>) -> ListText {
+        ListText {
+            what: "the list of OTP builds",
+            url: url.to_owned(),
+            text: text.map(str::to_owned),
+            signed: false,
+        }
+    }
+
+    fn empty() -> ToolchainError {
+        ToolchainError::EmptyList {
+            what: "the list of OTP builds",
+            url: URL.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_was_read_last_serves_while_the_same_host_is_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CacheDir::open(dir.path()).unwrap();
+        let store: Option<&dyn Store> = Some(&store);
+        assert!(or_kept(store, "list.json", list(URL, Err(empty()))).is_err());
+        for text in ["first", "second"] {
+            let fresh = or_kept(store, "list.json", list(URL, Ok(text))).unwrap();
+            assert!(fresh.outdated.is_none());
+        }
+        let kept = or_kept(store, "list.json", list(URL, Err(empty()))).unwrap();
+        assert_eq!(kept.text, "second");
+        let warning = kept.outdated.unwrap().warning;
+        let said = "the list of OTP builds at https://builds.example/builds.txt is empty; using the copy read on 2";
+        assert!(warning.starts_with(said), "{warning}");
+        assert!(warning.ends_with(" UTC"), "{warning}");
+        let other = list("https://mirror.example/builds.txt", Err(empty()));
+        assert!(or_kept(store, "list.json", other).is_err());
+        assert!(or_kept(None, "list.json", list(URL, Err(empty()))).is_err());
+    }
+
+    #[test]
+    fn a_stopped_build_takes_nothing_from_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CacheDir::open(dir.path()).unwrap();
+        or_kept(Some(&store), "list.json", list(URL, Ok("text"))).unwrap();
+        let stopped = ToolchainError::Fetch {
+            what: "the list of OTP builds".to_owned(),
+            source: fetch::FetchError {
+                url: URL.to_owned(),
+                redirected_to: None,
+                attempts: 1,
+                kind: fetch::Kind::Cancelled,
+            },
+        };
+        assert!(or_kept(Some(&store), "list.json", list(URL, Err(stopped))).is_err());
+    }
+}

@@ -1,0 +1,386 @@
+//! A build, from the first step to the last: [`run`] carries a plan out, and `build` is the one place that knows the order
+//! of the steps.
+//!
+//! Knows no platform: a front end says in a [`Request`] where things go and who is told.
+
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
+mod app_tree;
+mod clean_build;
+mod config_file;
+mod contained;
+pub mod context;
+mod downloads;
+mod erlang_compiler;
+mod generated;
+pub mod git;
+mod given_node;
+mod kept_lists;
+mod leaked_secrets;
+mod machine;
+mod mix_info;
+mod mix_session;
+mod old_caches;
+pub mod prepare;
+pub mod profile;
+pub mod record;
+pub mod report;
+pub mod sbom;
+mod schedule;
+mod sources;
+mod stable_path;
+mod steps;
+mod summary;
+pub mod timeline;
+mod unscanned;
+mod upstream_lists;
+mod variables;
+pub mod workspace;
+
+pub use context::VERSION;
+
+use app::Plan;
+use app::facts::join;
+use app::plan::StepName::{
+    Assets, Compile, Deps, Digest, Elixir, Erlang, Hex, HookPostCompile, HookPreCompile,
+    HookPreFetchDependencies, Javascript, Node, PostCompile, PreCompile, Profile, Release, Restore,
+    Save, Slim,
+};
+use app::procfile::Procfile;
+use contained::Bounds;
+use context::Context;
+use exec::cancel::Cancel;
+use exec::credentials::Credentials;
+use exec::environment::Environment;
+use exec::log::Log;
+use exec::progress::DownloadProgress;
+use exec::secrets;
+use fetch::{Client, Settings};
+use messages::Error;
+use prepare::Platform;
+use profile::Launch;
+use record::Record;
+use report::Report;
+use sbom::Component;
+use schedule::Schedule;
+use stable_path::StablePath;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use steps::slim;
+use store::Store;
+use store::tree::{self, TreeError};
+use summary::{summarise, warn_of_missing_files};
+use timeline::Timings;
+use toolchain::Hosts;
+use unscanned::Unscanned;
+use workspace::{Places, Start, Workspace};
+
+/// The input of a build, from a front end.
+pub struct Request<'a> {
+    /// The app, changed in place.
+    pub app: &'a Path,
+    pub environment: Environment,
+    pub platform: Platform,
+    pub places: Places,
+    pub store: &'a dyn Store,
+    /// The folder of config vars, where the platform has one.
+    pub env_dir: Option<PathBuf>,
+    pub start: Start,
+    pub log: &'a Log,
+    pub cancel: &'a Cancel,
+    pub report: &'a Report,
+    /// The file that gets a picture of the build, of one that fails too.
+    pub timeline: Option<PathBuf>,
+}
+
+/// The result of a build.
+#[derive(Debug)]
+pub struct Built {
+    pub record: Record,
+    /// The environment and settings of processes.
+    pub launch: Launch,
+    /// The contents of the slug, for a front end that writes them down.
+    pub components: Vec<Component>,
+    /// Files outside of `_build` that compiling has created, relative to the app.
+    pub(crate) generated: Vec<PathBuf>,
+    /// The release's folder, relative to the top of the repository.
+    pub(crate) release_dir: Option<PathBuf>,
+    /// The process types that the app names.
+    pub(crate) procfile: Procfile,
+}
+
+/// Builds the app and draws the timeline, if one is requested. The caller explains a failure; a
+/// build that a signal interrupts ends with [`Error::Cancelled`].
+pub fn run(mut request: Request<'_>) -> Result<Built, Error> {
+    let (log, cancel) = (request.log, request.cancel);
+    let picture = request.timeline.take();
+    let mut timings = Timings::default();
+    let result = build(&request, &mut timings)
+        // An interrupted step may fail in its own way.
+        .map_err(|error| cancel.signal().map_or(error, |_| Error::Cancelled));
+    if let Some(path) = picture {
+        timeline::draw(&path, &timings, result.as_ref().err(), log);
+    }
+    result
+}
+
+/// Decides and carries out the plan, in this order. `timings` gets the steps that ran, even if the
+/// build fails. [`Schedule`] skips steps that are not part of the plan.
+fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
+    let Request {
+        log,
+        cancel,
+        report,
+        store,
+        ..
+    } = *request;
+
+    // Read the app, fetch the lists of versions, and decide.
+    let hosts = Hosts::new(&|name| request.environment.get(name));
+    hide_secrets(log, &request.environment, &hosts);
+    let client = client(cancel);
+    let plan = decide(request, &client, &hosts)?;
+    clear_cache_if_requested(&plan, store, log)?;
+
+    // Context at the path where the app will run.
+    let workspace = workspace(request)?;
+    let bounds = bounds(&plan, &workspace);
+    bounds.check()?;
+    let path = enter_runtime_path(&plan, &workspace, log, cancel)?;
+    let hidden = Unscanned::hide(&workspace.app, &workspace.places.top_folders())?;
+    let context = Context::new(
+        request,
+        (&client, &hosts),
+        (&plan, &workspace),
+        (&path, bounds),
+    )?;
+    let schedule = Schedule::new(&plan.steps, cancel, report, &context.bounds);
+    let result = thread::scope(|scope| {
+        // Toolchains install in parallel, and the cache is restored meanwhile.
+        let mut erlang = schedule.spawn(scope, Erlang, || context.erlang());
+        let mut elixir = schedule.spawn(scope, Elixir, || context.elixir());
+        let mut node = schedule.spawn(scope, Node, || context.node());
+        // The version of a branch is known once it is installed.
+        let mut hex = (!plan.has_branch()).then(|| schedule.spawn(scope, Hex, || context.hex()));
+        // A new OTP decides whether _build is still valid, and a hook may change the app.
+        let restores_now = !plan.otp_changes() && plan.hooks.pre_compile.is_none();
+        let mut restore =
+            restores_now.then(|| schedule.spawn(scope, Restore, || context.restore()));
+        erlang.join()?;
+        elixir.join()?;
+        match &mut hex {
+            Some(hex) => hex.join()?,
+            None => schedule.run(Hex, || context.hex())?,
+        }
+
+        // Hooks run alone, with every toolchain in place.
+        if plan.hooks.pre_compile.is_some() {
+            node.join()?;
+        }
+        schedule.run(PreCompile, || context.pre_compile())?;
+        let last = Arc::new(match &mut restore {
+            Some(restore) => restore.join()?,
+            None => schedule.run(Restore, || context.restore())?,
+        });
+
+        // Dependencies need mix alone. Node may still be installing.
+        if plan.hooks.hook_pre_fetch_dependencies.is_some() {
+            node.join()?;
+        }
+        schedule.run(HookPreFetchDependencies, || {
+            context.hook_pre_fetch_dependencies()
+        })?;
+        schedule.run(Deps, || context.deps(&last))?;
+        if plan.hooks.hook_pre_compile.is_some() {
+            node.join()?;
+        }
+        schedule.run(HookPreCompile, || context.hook_pre_compile(&last))?;
+
+        // JavaScript packages install in parallel with mix. package.json may name
+        // file:../deps/phoenix, so they come after the dependencies.
+        let (ctx, restored) = (&context, Arc::clone(&last));
+        let mut javascript =
+            schedule.spawn_after(scope, node, Javascript, move || ctx.javascript(&restored));
+        if plan.hooks.hook_compile.is_some() {
+            javascript.join()?;
+        }
+        let mut project = schedule.run(Compile, || context.compile(&last))?;
+        javascript.join()?;
+        schedule.run(HookPostCompile, || context.hook_post_compile())?;
+
+        let built = schedule.run(Assets, || context.assets(&last, &project))?;
+        let assets = schedule.run(Digest, || context.digest(&project, built))?;
+        project.release = schedule.run(Release, || context.release(&project))?;
+
+        // The cache and the launch configuration are independent of each other.
+        let for_profile = project.clone();
+        let mut profile = schedule.spawn(scope, Profile, move || ctx.profile(&for_profile));
+        schedule.run(Save, || context.save(&last, &project, &assets))?;
+        let start = profile.join()?;
+        schedule.run(PostCompile, || context.post_compile())?;
+        schedule.run(Slim, || context.slim(&project))?;
+        Ok((project, start))
+    });
+    context.end_session();
+    let (steps, result) = schedule.end(result);
+    *timings = Timings {
+        steps,
+        kept: context.kept_steps(),
+    };
+    let result = result.and_then(|(project, start)| context.into_built(project, start));
+
+    // Links leave the runtime path and new files enter the app, whatever happened.
+    drop(hidden);
+    let left = path.leave();
+    let built = result?;
+    left?;
+    warn_of_secrets(&plan, &workspace, &built, log);
+    old_caches::reclaim(
+        &plan,
+        request.environment.tests_only().is_some(),
+        store,
+        log,
+    );
+    let held = [tree::measure(&workspace.app), store.measure()];
+    summarise(log, &built, timings, held);
+    warn_of_missing_files(&plan, &workspace.app, &built.procfile, log);
+    Ok(built)
+}
+
+fn client(cancel: &Cancel) -> Client {
+    Client::new(Settings {
+        cancel: cancel.flag(),
+        ..Settings::default()
+    })
+}
+
+/// Has the log mask every secret of a build.
+pub fn hide_secrets(log: &Log, environment: &Environment, hosts: &Hosts) {
+    let known = [hosts.secrets(), Credentials::of(environment).secrets()].concat();
+    for secret in known.iter().chain(&secrets::hidden(environment)) {
+        log.hide(secret);
+    }
+}
+
+fn decide(request: &Request<'_>, client: &Client, hosts: &Hosts) -> Result<Plan, Error> {
+    let note = request.store.read_note(store::RECORD);
+    let last = note.as_deref().and_then(Record::parse);
+    if note.is_some() && last.is_none() {
+        request.log.warning(&[
+            "The record of the last build can't be read. Versions that the app doesn't request may change."
+                .to_owned(),
+        ]);
+    }
+    let step = request.log.step("Planning");
+    let plan = prepare::plan(prepare::Request {
+        app: request.app,
+        environment: &request.environment,
+        client,
+        hosts,
+        last: last.as_ref(),
+        store: Some(request.store),
+        platform: &request.platform,
+        observer: &DownloadProgress::to(&step),
+        cancel: request.cancel,
+    })?;
+    prepare::show(&step, &plan);
+    request.report.planned(request.app, &plan);
+    Ok(plan)
+}
+
+fn clear_cache_if_requested(plan: &Plan, store: &dyn Store, log: &Log) -> Result<(), Error> {
+    let Some(why) = &plan.clean else {
+        return Ok(());
+    };
+    let step = log.step("Clearing cache");
+    step.detail(&format!("requested by {why}"));
+    Ok(clean_build::run(plan, store)?)
+}
+
+fn workspace<'a>(request: &'a Request<'_>) -> Result<Workspace<'a>, Error> {
+    Ok(Workspace {
+        app: fs::canonicalize(request.app).map_err(TreeError::at(request.app, "find"))?,
+        build_dir: request.app.to_owned(),
+        places: request.places.clone(),
+        store: request.store,
+        environment: request.environment.clone(),
+        env_dir: request.env_dir.clone(),
+        start: request.start.clone(),
+    })
+}
+
+fn bounds(plan: &Plan, workspace: &Workspace<'_>) -> Bounds {
+    let runtime = Path::new(&plan.runtime_path);
+    let shared = workspace.store.shared();
+    let beside: Vec<&Path> = [runtime].into_iter().chain(shared.as_deref()).collect();
+    Bounds::of(
+        &workspace.app,
+        &beside,
+        &workspace.places.top_folders(),
+        plan,
+    )
+}
+
+fn enter_runtime_path(
+    plan: &Plan,
+    workspace: &Workspace<'_>,
+    log: &Log,
+    cancel: &Cancel,
+) -> Result<StablePath, Error> {
+    let runtime = Path::new(&plan.runtime_path);
+    let home = workspace.environment.home();
+    let projects = [plan.projects.as_slice(), &plan.beside].concat();
+    let request = stable_path::Request {
+        app: &workspace.app,
+        runtime,
+        app_dir: &plan.app_dir.value,
+        projects: &projects,
+        home: home.as_deref(),
+        ours: &workspace.places.top_folders(),
+    };
+    let waiting = || {
+        let step = log.step("Waiting");
+        step.detail(&format!(
+            "for another build, which uses {}",
+            runtime.display()
+        ));
+    };
+    let path = StablePath::enter(request, cancel, waiting)?;
+    if let Some(why) = path.why_not() {
+        let runtime = runtime.display();
+        log.warning(&[
+            format!("{runtime} is unusable during the build: {why}"),
+            "The app is compiled in the build directory instead. With Elixir 1.15 and newer, mix notices the new".into(),
+            format!("path at run time and compiles the app again whenever it starts in {runtime}."),
+            "To avoid that, build a release: set release=true in elixir_buildpack.config.".into(),
+        ]);
+    }
+    Ok(path)
+}
+
+/// In files that the app's code and tools have made. Sources ship as they were pushed.
+fn warn_of_secrets(plan: &Plan, workspace: &Workspace<'_>, built: &Built, log: &Log) {
+    let secrets = secrets::of_config_vars(&workspace.environment);
+    let statics = plan
+        .assets
+        .iter()
+        .map(|assets| join(&assets.phoenix_dir, "priv/static"));
+    let compiled = join(&plan.app_dir.value, "_build");
+    let mut made: Vec<PathBuf> = [compiled]
+        .into_iter()
+        .chain(statics)
+        .map(PathBuf::from)
+        .collect();
+    let generated = built.generated.iter().chain(&built.release_dir);
+    let beside = |path: &&PathBuf| !made.iter().any(|dir| path.starts_with(dir));
+    let generated: Vec<PathBuf> = generated.filter(beside).cloned().collect();
+    made.extend(generated);
+    // mix.exs may have put a token into the URL of a dependency, which git keeps.
+    made.extend(slim::git_configs(
+        &workspace.app,
+        &join(&plan.app_dir.value, "deps"),
+    ));
+    leaked_secrets::warn(log, &leaked_secrets::find(&workspace.app, &made, &secrets));
+}

@@ -1,0 +1,206 @@
+//! From an app directory to a plan: facts, settings, lists, decisions. Changes nothing.
+
+use crate::clean_build;
+use crate::config_file;
+use crate::given_node;
+use crate::kept_lists;
+use crate::record::Record;
+use crate::upstream_lists::UpstreamLists;
+use app::app_dir;
+use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts};
+use app::plan::{self, AssetBuild, LastBuild, Lists, Plan};
+use app::{Origin, Settings, lifecycle, mistyped};
+use exec::cancel::Cancel;
+use exec::credentials::OTP_BUILDS_URL;
+use exec::environment::Environment;
+use exec::log::StepLog;
+use fetch::{Client, Observer};
+use messages::Error;
+use std::path::{Path, PathBuf};
+use store::Store;
+use toolchain::Hosts;
+use versions::Target;
+use versions::lifecycle::Date;
+use versions::target::{Arch, OsRelease};
+
+/// Config vars of ours that no plan is made from.
+const NOT_OF_THE_PLAN: [&str; 2] = [OTP_BUILDS_URL, clean_build::VARIABLE];
+
+/// What a plan is made from.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    pub app: &'a Path,
+    pub environment: &'a Environment,
+    pub client: &'a Client,
+    pub hosts: &'a Hosts,
+    /// The record of the last build of this app.
+    pub last: Option<&'a Record>,
+    /// Where upstream's lists are kept, for when it is down.
+    pub store: Option<&'a dyn Store>,
+    pub platform: &'a Platform,
+    pub observer: &'a dyn Observer,
+    pub cancel: &'a Cancel,
+}
+
+/// What a platform decides, where the classic buildpack API leaves it to the app.
+#[derive(Debug, Clone, Default)]
+pub struct Platform {
+    /// Where the app will run, when it is not where the app says.
+    pub runtime_path: Option<PathBuf>,
+    /// Images are to be small: a release is built wherever the app can do without mix.
+    pub prefers_release: bool,
+    /// The system that is built for, where the platform names it.
+    pub system: Option<(OsRelease, Arch)>,
+}
+
+/// Reads the app, asks upstream what there is, and decides.
+pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
+    let mut facts = read(&request)?;
+    let environment = request.environment;
+    let mut settings = Settings::merge(&facts, &|name| {
+        // Ours cannot be meant for anything else: in a shell they count too.
+        if name.starts_with(mistyped::PREFIX) {
+            environment.get(name)
+        } else {
+            environment.config_var(name)
+        }
+    });
+    facts::add_configured(&mut facts, request.app, &settings)?;
+    if let Some(path) = &request.platform.runtime_path {
+        settings.runtime_path = path.to_string_lossy().into_owned();
+    }
+    settings.prefers_release =
+        request.platform.prefers_release && request.environment.tests_only().is_none();
+    let target = target(&request)?;
+    let mut node = plan::needs_node(&facts, &settings);
+    if node {
+        let given = given_node::versions(request.app, request.environment, request.cancel);
+        if let Some((node, npm)) = given {
+            (facts.given_node, facts.given_npm) = (Some(node), npm);
+        }
+        node = facts.given_node.is_none();
+    }
+    let lists = UpstreamLists::fetch(&request, &target, node)?;
+    let last = request
+        .last
+        .map_or_else(LastBuild::default, Record::last_build);
+    let mix_env = request.environment.mix_env();
+    let decide = |lists: &Lists| {
+        let (target, mix_env) = (target.clone(), mix_env.clone());
+        plan::plan(&facts, &settings, target, mix_env, lists, &last)
+    };
+    let (mut plan, lists) = lists.plan(&request, &target, &last, &decide)?;
+    let today = Date::of_unix_time(kept_lists::now());
+    plan.warnings
+        .extend(lifecycle::warnings(&plan, &lists, today));
+    let names = environment.names_of_settings();
+    plan.warnings.extend(mistyped::warnings(
+        &facts,
+        &settings,
+        &names,
+        &NOT_OF_THE_PLAN,
+    ));
+    let value = request.environment.get(clean_build::VARIABLE);
+    clean_build::ask(&mut plan, value.as_deref(), request.store);
+    if request.environment.tests_only().is_some() {
+        plan.for_tests_only(&facts);
+    }
+    Ok(plan)
+}
+
+/// The facts of the app, with config files evaluated by bash where they need it. The config file
+/// at the top is the one that may say where the app is.
+fn read(request: &Request<'_>) -> Result<Facts, Error> {
+    let (top, environment) = (request.app, request.environment);
+    let mut at_top = facts::config_file(top, ELIXIR_CONFIG)?;
+    evaluate(request, ELIXIR_CONFIG, &mut at_top)?;
+    let asked = app_dir::asked(&at_top, environment.get(app_dir::CONFIG_VAR));
+    let mise_env = environment.get("MISE_ENV");
+    let mut facts = facts::read(top, app_dir::resolve(top, asked)?, mise_env.as_deref())?;
+    if facts.elixir_config_path == ELIXIR_CONFIG {
+        facts.elixir_config = at_top;
+    }
+    for (file, config) in [
+        (&facts.elixir_config_path, &mut facts.elixir_config),
+        (&facts.static_config_path, &mut facts.static_config),
+    ] {
+        evaluate(request, file, config)?;
+    }
+    Ok(facts)
+}
+
+fn evaluate(request: &Request<'_>, file: &str, config: &mut ConfigFile) -> Result<(), Error> {
+    if let ConfigFile::NeedsBash { line, construct } = config {
+        let mix_env = request.environment.mix_env().value;
+        *config = config_file::evaluate(
+            request.app,
+            file,
+            (*line, construct),
+            (request.environment, &mix_env),
+            request.cancel,
+        )?;
+    }
+    Ok(())
+}
+
+fn target(request: &Request<'_>) -> Result<Target, Error> {
+    if let Some((system, arch)) = &request.platform.system {
+        return Ok(Target::resolve(None, system, *arch)?);
+    }
+    let environment = request.environment;
+    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = std::env::consts::ARCH;
+    let arch = Arch::parse(name).ok_or_else(|| Error::Architecture(name.to_owned()))?;
+    let stack = environment
+        .platform("STACK")
+        .or_else(|| environment.get("STACK"));
+    Ok(Target::resolve(
+        stack.as_deref(),
+        &OsRelease::parse(&text),
+        arch,
+    )?)
+}
+
+/// Prints the plan: each tool, its version, and where that choice came from.
+pub fn show(step: &StepLog<'_>, plan: &Plan) {
+    let line = |name: &str, version: &str, asked: Option<&str>, source: &Origin| {
+        let asked = asked
+            .filter(|asked| *asked != version)
+            .map_or_else(String::new, |asked| format!("{asked} -> "));
+        let from = match source {
+            Origin::Default(reason) => reason.clone(),
+            source => format!("from {source}"),
+        };
+        step.detail(&format!("{name} {asked}{version} ({from})"));
+    };
+    step.detail(&format!(
+        "stack {}: builds for {} ({})",
+        plan.target.stack, plan.target.os, plan.target.arch
+    ));
+    if !matches!(plan.app_dir.origin, Origin::Default(_)) {
+        line("app in", &plan.app_dir.value, None, &plan.app_dir.origin);
+    }
+    for tool in plan.tools() {
+        line(tool.name, tool.version, tool.asked, tool.source);
+    }
+    if plan.node.is_none() && plan.skip_assets.is_none() {
+        step.detail("node: not needed, there is no package.json for assets");
+    }
+    if let Some(why) = &plan.skip_assets {
+        step.detail(&format!(
+            "assets: skipped, also Node and the digest ({why})"
+        ));
+    }
+    for assets in plan.built_assets() {
+        if assets.build == AssetBuild::Nothing {
+            step.detail(&format!("assets: only digested ({})", assets.why));
+        }
+    }
+    if let Some(why) = &plan.release_why {
+        step.detail(&format!("release: {why}"));
+    }
+    line("MIX_ENV", &plan.mix_env.value, None, &plan.mix_env.origin);
+    for warning in &plan.warnings {
+        step.warning(warning);
+    }
+}

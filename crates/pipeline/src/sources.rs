@@ -1,0 +1,299 @@
+//! The app's own files, as a push brings them: their contents and their modification times.
+//!
+//! A push gives every file a new time. mix looks at times before it looks at contents, and at the
+//! times alone of `mix.exs` and the config files: with new ones it consolidates protocols again,
+//! and Elixir 1.14 compiles the app again. A file that has the bytes of the last build gets the
+//! time it had then. One that has others is as new as this build, whatever its time says: an
+//! archive of a commit gives all of its files one time, and mix reads no file that is older than
+//! its manifest and has the size of before.
+
+use crate::app_tree::{Entries, Entry, Kind};
+use crate::variables::Salted;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use store::digest::sha256_of;
+use store::json::{self, PathText};
+use store::tree::TreeError;
+
+/// A file or link of the app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Source {
+    /// Of its bytes, or of where the link leads, in hex.
+    sha256: String,
+    /// In bytes.
+    size: u64,
+    /// Since 1970, in seconds and nanoseconds.
+    modified: (i64, i64),
+    #[serde(default)]
+    executable: bool,
+    #[serde(default)]
+    link: bool,
+}
+
+impl Source {
+    fn looks_like(&self, entry: &Entry) -> bool {
+        !self.link
+            && entry.kind == Kind::File
+            && (self.size, self.modified) == (entry.size, entry.modified)
+    }
+
+    /// All but its time.
+    fn content(&self) -> (&str, bool, bool) {
+        (&self.sha256, self.executable, self.link)
+    }
+
+    fn of(entry: &Entry, known: Option<&Self>) -> io::Result<Self> {
+        let link = entry.kind == Kind::Link;
+        let sha256 = match known.filter(|known| known.looks_like(entry)) {
+            Some(known) => known.sha256.clone(),
+            None if link => {
+                let target = fs::read_link(&entry.place)?;
+                hex::encode(Sha256::digest(target.as_os_str().as_bytes()))
+            }
+            None => sha256_of(&entry.place)?,
+        };
+        Ok(Self {
+            sha256,
+            size: entry.size,
+            modified: entry.modified,
+            // The only mode that git knows.
+            executable: !link && entry.mode & 0o100 != 0,
+            link,
+        })
+    }
+}
+
+/// By path relative to the app.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sources(BTreeMap<PathText, Source>);
+
+impl Sources {
+    /// Reads every file of the app; one that looks as in `known` is taken to have the same bytes.
+    pub(crate) fn of(entries: &Entries, known: &Self) -> Result<Self, TreeError> {
+        let mut sources = BTreeMap::new();
+        let files = entries.iter();
+        for (path, entry) in files.filter(|(_, entry)| entry.kind != Kind::Folder) {
+            match Source::of(entry, known.0.get(path.as_path())) {
+                Ok(source) => {
+                    sources.insert(PathText(path.clone()), source);
+                }
+                // Another step may write at the same time.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(TreeError::at(&entry.place, "read")(error)),
+            }
+        }
+        Ok(Self(sources))
+    }
+
+    /// Gives the files that are as in `then` the time that they had then, and all others that of
+    /// `now`, but for those that are `skipped`.
+    pub(crate) fn restore_times(
+        &mut self,
+        entries: &Entries,
+        then: &Self,
+        now: SystemTime,
+        skipped: impl Fn(&Path) -> bool,
+    ) -> Result<(), TreeError> {
+        for (path, source) in self.0.iter_mut().filter(|(_, source)| !source.link) {
+            let Some(entry) = entries.get(&path.0).filter(|_| !skipped(&path.0)) else {
+                continue;
+            };
+            let old = then.0.get(path).filter(|old| old.sha256 == source.sha256);
+            let time = old.and_then(|old| time(old.modified)).unwrap_or(now);
+            let modified = set_modified(&entry.place, time);
+            source.modified = modified.map_err(TreeError::at(&entry.place, "set the time of"))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        self.0.contains_key(path)
+    }
+
+    /// The same with salted digests: a hook may have written a secret to a file.
+    pub(crate) fn salted(&self, salted: &Salted) -> Self {
+        let mut sources = self.clone();
+        for source in sources.0.values_mut() {
+            source.sha256 = salted.value(source.sha256.as_bytes());
+        }
+        sources
+    }
+
+    /// Those that are as in `pushed`: no digest of what a build has written is kept.
+    pub(crate) fn unchanged_from(mut self, pushed: &Self) -> Self {
+        self.0.retain(|path, source| {
+            let pushed = pushed.0.get(path);
+            pushed.is_some_and(|pushed| pushed.content() == source.content())
+        });
+        self
+    }
+
+    /// Whether this is the content, and mode, of a file or link.
+    pub(crate) fn is_same(&self, path: &Path, entry: &Entry) -> bool {
+        let known = self.0.get(path).zip(Source::of(entry, None).ok());
+        known.is_some_and(|(known, now)| known.content() == now.content())
+    }
+
+    /// In words, the first file in which the app is not as it was.
+    pub(crate) fn first_difference(&self, now: &Self) -> Option<String> {
+        let changed = now.0.iter().find_map(|(path, source)| {
+            let how = match self.0.get(path) {
+                None => "is new",
+                Some(then) if then.content() != source.content() => "changed",
+                Some(_) => return None,
+            };
+            Some((path, how))
+        });
+        let removed = || {
+            let path = self.0.keys().find(|path| !now.0.contains_key(*path))?;
+            Some((path, "was removed"))
+        };
+        let (path, how) = changed.or_else(removed)?;
+        Some(format!("{} {how}", path.0.display()))
+    }
+
+    /// A digest of all names and contents, in hex.
+    #[must_use]
+    pub(crate) fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (PathText(path), source) in &self.0 {
+            let path = path.as_os_str().as_bytes();
+            hasher.update(path.len().to_le_bytes());
+            hasher.update(path);
+            let (sha256, executable, link) = source.content();
+            hasher.update(sha256);
+            hasher.update([u8::from(executable), u8::from(link)]);
+        }
+        hex::encode(hasher.finalize())
+    }
+
+    #[must_use]
+    pub(crate) fn parse(json: &str) -> Option<Self> {
+        serde_json::from_str(json).ok()
+    }
+
+    /// As it is written to a note.
+    pub(crate) fn to_json(&self, note: &str) -> Result<String, TreeError> {
+        json::to_string(self, note)
+    }
+}
+
+fn set_modified(place: &Path, time: SystemTime) -> io::Result<(i64, i64)> {
+    let file = File::open(place)?;
+    file.set_modified(time)?;
+    let metadata = file.metadata()?;
+    Ok((metadata.mtime(), metadata.mtime_nsec()))
+}
+
+fn time((seconds, nanos): (i64, i64)) -> Option<SystemTime> {
+    let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
+    UNIX_EPOCH.checked_add(since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app_tree::entries_of;
+    use std::ffi::OsStr;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn sources_of(app: &Path) -> Sources {
+        Sources::of(&entries_of(app), &Sources::default()).unwrap()
+    }
+
+    fn write(path: &Path, text: &str) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn an_unchanged_file_gets_its_old_time_and_a_changed_one_is_new() {
+        let old = tempfile::tempdir().unwrap();
+        let new = tempfile::tempdir().unwrap();
+        let then = UNIX_EPOCH + Duration::new(1_700_000_000, 5);
+        // No name of a file may cost the others their times.
+        let odd = OsStr::from_bytes(b"priv/caf\xe9.txt");
+        for (dir, text) in [(&old, "old"), (&new, "new")] {
+            write(&dir.path().join("mix.exs"), "same");
+            write(&dir.path().join("lib/a.ex"), text);
+            write(&dir.path().join("skipped"), "same");
+            write(&dir.path().join(odd), "same");
+            symlink("nowhere", dir.path().join("link")).unwrap();
+        }
+        for name in [OsStr::new("mix.exs"), OsStr::new("skipped"), odd] {
+            let file = File::open(old.path().join(name)).unwrap();
+            file.set_modified(then).unwrap();
+        }
+        let sources = sources_of(old.path());
+        let sources = Sources::parse(&sources.to_json("sources").unwrap()).unwrap();
+        let changed = new.path().join("lib/a.ex");
+        File::open(&changed).unwrap().set_modified(then).unwrap();
+        let now = then + Duration::from_mins(1);
+        let entries = entries_of(new.path());
+        let mut pushed = Sources::of(&entries, &Sources::default()).unwrap();
+        assert_ne!(pushed.digest(), sources.digest());
+        let skipped = |path: &Path| path == Path::new("skipped");
+        pushed
+            .restore_times(&entries, &sources, now, skipped)
+            .unwrap();
+        let time = |name: &OsStr| new.path().join(name).metadata().unwrap().modified();
+        assert_eq!(time(OsStr::new("mix.exs")).unwrap(), then);
+        assert_eq!(time(odd).unwrap(), then);
+        assert_ne!(time(OsStr::new("skipped")).unwrap(), then);
+        assert_eq!(time(OsStr::new("lib/a.ex")).unwrap(), now);
+        let again = Sources::of(&entries_of(new.path()), &pushed).unwrap();
+        assert_eq!(again, pushed);
+        fs::write(changed, "old").unwrap();
+        let same = Sources::of(&entries_of(new.path()), &pushed).unwrap();
+        assert_eq!(same.digest(), sources.digest());
+        // What a build has written is not in a note.
+        let json = same.unchanged_from(&pushed).to_json("sources").unwrap();
+        assert!(
+            json.contains("mix.exs") && !json.contains("lib/a.ex"),
+            "{json}"
+        );
+    }
+
+    #[test]
+    fn the_digest_sees_every_file_link_and_mode_that_a_push_can_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let app = dir.path();
+        let mut seen = vec![sources_of(app).digest()];
+        let mut changed = |what: &str| {
+            let digest = sources_of(app).digest();
+            assert!(!seen.contains(&digest), "{what}");
+            seen.push(digest);
+        };
+        for path in [
+            "assets/js/deps/a.js",
+            "assets/js/_build/a.js",
+            "assets/js/node_modules/a.js",
+            "lib/.mix/a.ex",
+            "lib/.heroku/a.ex",
+            ".heroku/build.sh",
+            ".profile.d/own.sh",
+            "deps/pushed/mix.exs",
+        ] {
+            for text in ["1", "2"] {
+                write(&app.join(path), text);
+                changed(path);
+            }
+        }
+        let link = app.join("link");
+        for target in ["assets", "lib"] {
+            let _ = fs::remove_file(&link);
+            symlink(target, &link).unwrap();
+            changed(target);
+        }
+        let script = app.join(".heroku/build.sh");
+        fs::set_permissions(script, fs::Permissions::from_mode(0o755)).unwrap();
+        changed("mode");
+    }
+}

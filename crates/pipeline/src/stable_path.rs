@@ -1,0 +1,256 @@
+//! The stable path: mix must see the same folder at every build and at run time.
+//!
+//! Since Elixir 1.15 mix compiles a project anew when its absolute path differs from that of the
+//! last compile (elixir-lang/elixir PR 12462). Heroku builds in `/tmp/build_<hash>` and runs in
+//! `/app`: without further care the whole app is compiled again at every dyno boot, and a
+//! restored `_build` never fits. So the runtime path is filled with links into the build
+//! directory and mix works there. Folders that hold a `mix.exs`, and those above them, are real
+//! folders with links inside, since mix enters them and asks the system where it is.
+
+mod links;
+mod marker;
+#[cfg(test)]
+mod tests;
+
+use app::facts::join;
+use exec::cancel::Cancel;
+use links::{Linked, names};
+use marker::{MARKER, heal};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use store::folder_lock::lock;
+use store::tree::TreeError;
+
+/// Folders that tools make during a build. They must exist before the links do: `_build/…/priv`
+/// is a relative link that is followed physically, and asset tools write to `../priv`.
+const MADE_IN_ROOT: [&str; 2] = ["deps", "_build"];
+const MADE_IN_PROJECTS: [&str; 1] = ["priv"];
+
+/// The folder that tools work in, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct StablePath {
+    dir: PathBuf,
+    linked: Mutex<Option<Linked>>,
+    why_not: Option<String>,
+    /// Relative to it, the folder that mix works in.
+    app_dir: String,
+    made: Mutex<Vec<PathBuf>>,
+}
+
+/// What a build asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request<'a> {
+    /// `BUILD_DIR`.
+    pub app: &'a Path,
+    /// Where the slug will run, usually `/app`.
+    pub runtime: &'a Path,
+    /// The folder that mix works in, relative to the build directory; `.` for itself.
+    pub app_dir: &'a str,
+    /// Folders with a `mix.exs`, that one among them.
+    pub projects: &'a [String],
+    pub home: Option<&'a Path>,
+    /// Folders of our own at the top, made before the links.
+    pub ours: &'a [&'a str],
+}
+
+impl StablePath {
+    /// Fills the runtime path, or says in [`StablePath::why_not`] why it cannot be used.
+    ///
+    /// Waits for another build that uses the same runtime path; `waiting` is called once if so.
+    pub(crate) fn enter(
+        request: Request<'_>,
+        cancel: &Cancel,
+        waiting: impl FnOnce(),
+    ) -> Result<Self, TreeError> {
+        let app = fs::canonicalize(request.app)
+            .map_err(TreeError::at(request.app, "find the build directory"))?;
+        let made = make_folders(&app, &request)?;
+        let in_place = |why_not, made| Self {
+            dir: app.clone(),
+            linked: Mutex::new(None),
+            why_not,
+            app_dir: request.app_dir.to_owned(),
+            made: Mutex::new(made),
+        };
+        let created_runtime = !request.runtime.exists();
+        if let Err(error) = fs::create_dir_all(request.runtime) {
+            return Ok(in_place(Some(error.to_string()), made));
+        }
+        let runtime = fs::canonicalize(request.runtime)
+            .map_err(TreeError::at(request.runtime, "find the runtime path"))?;
+        if runtime == app {
+            return Ok(in_place(None, made));
+        }
+        if runtime.starts_with(&app) || app.starts_with(&runtime) {
+            let why = "one is inside the other".to_owned();
+            return Ok(in_place(Some(why), made));
+        }
+        let lock = match lock(&runtime, &cancel.flag(), waiting) {
+            Ok(lock) => lock,
+            Err(error) => return Ok(in_place(Some(error.to_string()), made)),
+        };
+        heal(&runtime)?;
+        if let Err(error) = fs::write(runtime.join(MARKER), "{}") {
+            return Ok(in_place(Some(error.to_string()), made));
+        }
+        let linked = Linked::fill(app, runtime.clone(), &request, created_runtime, lock)?;
+        Ok(Self {
+            dir: runtime,
+            linked: Mutex::new(Some(linked)),
+            why_not: None,
+            app_dir: request.app_dir.to_owned(),
+            made: Mutex::new(made),
+        })
+    }
+
+    /// Makes real folders of the fetched dependencies too, with links inside. To be called once
+    /// they are fetched and before they are compiled.
+    ///
+    /// mix enters a dependency's folder and links its `priv` and `include` into `_build` by a
+    /// relative path from where the system says it is: through a link that would be the build
+    /// directory, and the link in `_build` would lead nowhere. Each gets a `priv`, since native
+    /// code is compiled into one that may not be there yet.
+    pub(crate) fn open_dependencies(&self) -> Result<(), TreeError> {
+        let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(linked) = guard.as_mut() else {
+            return Ok(());
+        };
+        let deps = PathBuf::from(join(&self.app_dir, "deps"));
+        let mut folders = BTreeSet::from([deps.clone()]);
+        for name in names(&linked.app().join(&deps))? {
+            let folder = deps.join(name);
+            let real = linked.app().join(&folder);
+            if real.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+                let priv_dir = real.join("priv");
+                if fs::create_dir(&priv_dir).is_ok() {
+                    let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+                    made.push(priv_dir);
+                }
+                folders.insert(folder);
+            }
+        }
+        linked.open(&deps, &folders)
+    }
+
+    /// The working directory for mix and everything else.
+    #[must_use]
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Why the build works in the build directory although the slug runs elsewhere.
+    #[must_use]
+    pub(crate) fn why_not(&self) -> Option<&str> {
+        self.why_not.as_deref()
+    }
+
+    /// The names that commands see in a folder of the app, and where each entry is. `None` for a
+    /// folder that holds none of our links.
+    pub(crate) fn list(&self, folder: &Path) -> io::Result<Option<Vec<(OsString, PathBuf)>>> {
+        let guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        let linked = guard.as_ref().filter(|linked| linked.holds_links(folder));
+        linked.map(|linked| linked.list(folder)).transpose()
+    }
+
+    /// Shows commands what was created in the build directory itself, but for what is `skipped`.
+    ///
+    /// Package managers work there: they replace `node_modules` as a whole, and would replace a
+    /// link to it.
+    pub(crate) fn link_new(&self, skipped: impl Fn(&Path) -> bool) -> Result<(), TreeError> {
+        let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        guard
+            .as_mut()
+            .map_or(Ok(()), |linked| linked.link_new(skipped))
+    }
+
+    /// Brings new files into the build directory, for a step that chooses among all of them. None
+    /// that looks for them here may follow.
+    pub(crate) fn bring_in(&self) -> Result<(), TreeError> {
+        let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.as_mut().map_or(Ok(()), Linked::bring_in)
+    }
+
+    /// Brings new files into the build directory, and leaves links to them.
+    pub(crate) fn settle(&self) -> Result<(), TreeError> {
+        let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.as_mut().map_or(Ok(()), Linked::settle)
+    }
+
+    /// Brings new files into the build directory and takes the links away.
+    pub(crate) fn leave(self) -> Result<(), TreeError> {
+        self.clean_up()
+    }
+
+    fn clean_up(&self) -> Result<(), TreeError> {
+        let linked = self
+            .linked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let app = match linked {
+            Some(linked) => {
+                let app = linked.app().to_owned();
+                linked.empty()?;
+                app
+            }
+            None => self.dir.clone(),
+        };
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        for folder in made.drain(..).rev() {
+            // Fails, as it should, where the build has filled it.
+            let _ = fs::remove_dir(folder);
+        }
+        remove_dangling_priv_links(&app.join(&self.app_dir));
+        Ok(())
+    }
+}
+
+impl Drop for StablePath {
+    fn drop(&mut self) {
+        // Only reached on an early return; the marker lets the next build finish what fails here.
+        let _ = self.clean_up();
+    }
+}
+
+fn make_folders(app: &Path, request: &Request<'_>) -> Result<Vec<PathBuf>, TreeError> {
+    let in_root = MADE_IN_ROOT
+        .iter()
+        .map(|name| app.join(join(request.app_dir, name)))
+        .chain(request.ours.iter().map(|name| app.join(name)));
+    let in_projects = request
+        .projects
+        .iter()
+        .flat_map(|project| MADE_IN_PROJECTS.map(|name| app.join(project).join(name)));
+    let mut made = Vec::new();
+    for folder in in_root.chain(in_projects) {
+        match fs::create_dir(&folder) {
+            Ok(()) => made.push(folder),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(TreeError::at(&folder, "create the folder")(source)),
+        }
+    }
+    Ok(made)
+}
+
+/// An empty `priv` of ours is taken away again; mix would have made no link without it.
+fn remove_dangling_priv_links(app: &Path) {
+    let Ok(environments) = fs::read_dir(app.join("_build")) else {
+        return;
+    };
+    let itself = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    for environment in environments.filter_map(Result::ok).filter(itself) {
+        let Ok(apps) = fs::read_dir(environment.path().join("lib")) else {
+            continue;
+        };
+        for lib in apps.filter_map(Result::ok).filter(itself) {
+            let link = lib.path().join("priv");
+            if link.is_symlink() && !link.exists() {
+                let _ = fs::remove_file(link);
+            }
+        }
+    }
+}

@@ -1,0 +1,471 @@
+//! Builds that enter a runtime path, and what they leave.
+
+use super::links::names;
+use super::marker::{ASIDE, MARKER, heal};
+use super::{Request, StablePath};
+use exec::cancel::Cancel;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use walkdir::WalkDir;
+
+struct Case {
+    _root: tempfile::TempDir,
+    app: PathBuf,
+    runtime: PathBuf,
+}
+
+fn case(files: &[&str]) -> Case {
+    let root = tempfile::tempdir().unwrap();
+    let app = fs::canonicalize(root.path()).unwrap().join("build");
+    let runtime = app.with_file_name("app");
+    fs::create_dir_all(&runtime).unwrap();
+    for file in files {
+        let path = app.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, file).unwrap();
+    }
+    Case {
+        _root: root,
+        app,
+        runtime,
+    }
+}
+
+impl Case {
+    /// The first project is that of the app.
+    fn enter(&self, projects: &[&str]) -> StablePath {
+        let projects: Vec<String> = projects.iter().map(|p| (*p).to_owned()).collect();
+        let request = Request {
+            app: &self.app,
+            runtime: &self.runtime,
+            app_dir: &projects[0],
+            projects: &projects,
+            home: Some(&self.runtime),
+            ours: &[".mix"],
+        };
+        StablePath::enter(request, &Cancel::default(), || {}).unwrap()
+    }
+
+    /// With another runtime path, and a home that is elsewhere.
+    fn enter_at(&self, runtime: &Path, waiting: impl FnOnce()) -> StablePath {
+        let request = Request {
+            app: &self.app,
+            runtime,
+            app_dir: ".",
+            projects: &[".".to_owned()],
+            home: None,
+            ours: &[],
+        };
+        StablePath::enter(request, &Cancel::default(), waiting).unwrap()
+    }
+
+    fn left_in_runtime(&self) -> Vec<String> {
+        names(&self.runtime)
+            .unwrap()
+            .into_iter()
+            .map(|name| name.into_string().unwrap())
+            .collect()
+    }
+}
+
+#[test]
+fn what_was_brought_in_early_may_be_dropped_or_stays() {
+    let case = case(&["mix.exs", "lib/a.ex", "replaced", "removed"]);
+    let path = case.enter(&["."]);
+    fs::remove_file(case.runtime.join("removed")).unwrap();
+    for (name, text) in [("new", "1"), ("replaced.new", "2"), ("unwanted", "3")] {
+        fs::write(case.runtime.join(name), text).unwrap();
+    }
+    let replaced = case.runtime.join("replaced");
+    fs::rename(case.runtime.join("replaced.new"), replaced).unwrap();
+    path.bring_in().unwrap();
+    fs::remove_file(case.app.join("unwanted")).unwrap();
+    path.leave().unwrap();
+    let read = |name: &str| fs::read_to_string(case.app.join(name)).ok();
+    assert_eq!(read("new").as_deref(), Some("1"));
+    assert_eq!(read("replaced").as_deref(), Some("2"));
+    assert_eq!((read("unwanted"), read("removed")), (None, None));
+    assert!(case.left_in_runtime().is_empty());
+}
+
+#[test]
+fn what_is_brought_in_with_links_is_found_in_both_places() {
+    let case = case(&["mix.exs", "replaced", "removed", "deps/x/mix.exs"]);
+    let path = case.enter(&["."]);
+    path.open_dependencies().unwrap();
+    for name in ["new", "replaced.new", "deps/x/made", "later"] {
+        fs::write(case.runtime.join(name), name).unwrap();
+    }
+    let replaced = case.runtime.join("replaced");
+    fs::rename(case.runtime.join("replaced.new"), &replaced).unwrap();
+    path.settle().unwrap();
+    let read = |path: PathBuf| fs::read_to_string(path).ok();
+    for root in [&case.app, &case.runtime] {
+        assert_eq!(read(root.join("new")).as_deref(), Some("new"));
+        assert_eq!(
+            read(root.join("deps/x/made")).as_deref(),
+            Some("deps/x/made")
+        );
+        assert_eq!(read(root.join("replaced")).as_deref(), Some("replaced.new"));
+    }
+    // Commands that follow change, replace and remove.
+    fs::write(case.runtime.join("new"), "2").unwrap();
+    fs::remove_file(case.runtime.join("removed")).unwrap();
+    fs::remove_file(&replaced).unwrap();
+    fs::write(case.runtime.join("later.new"), "3").unwrap();
+    fs::rename(case.runtime.join("later.new"), case.runtime.join("later")).unwrap();
+    path.leave().unwrap();
+    assert_eq!(read(case.app.join("new")).as_deref(), Some("2"));
+    assert_eq!(read(case.app.join("later")).as_deref(), Some("3"));
+    assert!(case.app.join("deps/x/made").exists());
+    assert!(!case.app.join("removed").exists() && !case.app.join("replaced").exists());
+    assert!(case.left_in_runtime().is_empty());
+}
+
+#[test]
+fn a_folder_that_is_written_to_in_both_places_is_merged() {
+    for settles in [false, true] {
+        let case = case(&["mix.exs", "priv/a"]);
+        let path = case.enter(&["."]);
+        fs::create_dir_all(case.runtime.join(".profile.d/x")).unwrap();
+        fs::create_dir_all(case.app.join(".profile.d")).unwrap();
+        fs::write(case.runtime.join(".profile.d/hook.sh"), "").unwrap();
+        fs::write(case.app.join(".profile.d/ours.sh"), "").unwrap();
+        // A folder that a command has replaced is what the command left.
+        fs::remove_file(case.runtime.join("priv")).unwrap();
+        fs::create_dir(case.runtime.join("priv")).unwrap();
+        if settles {
+            path.settle().unwrap();
+            assert!(case.app.join(".profile.d/hook.sh").exists());
+        }
+        path.leave().unwrap();
+        for file in [".profile.d/hook.sh", ".profile.d/ours.sh", ".profile.d/x"] {
+            assert!(case.app.join(file).exists(), "{file}");
+        }
+        assert!(!case.app.join("priv/a").exists());
+        assert!(case.left_in_runtime().is_empty());
+    }
+}
+
+#[test]
+fn mix_projects_are_real_folders_and_everything_else_is_a_link() {
+    let case = case(&[
+        "mix.exs",
+        "lib/a.ex",
+        "apps/web/mix.exs",
+        "apps/web/lib/b.ex",
+    ]);
+    let path = case.enter(&[".", "apps/web"]);
+    assert_eq!(path.dir(), case.runtime);
+    let is_link = |p: &str| {
+        case.runtime
+            .join(p)
+            .symlink_metadata()
+            .unwrap()
+            .is_symlink()
+    };
+    assert!(is_link("lib") && is_link("mix.exs") && is_link("deps") && is_link("_build"));
+    assert!(!is_link("apps") && !is_link("apps/web"));
+    assert!(is_link("apps/web/lib") && is_link("apps/web/priv"));
+    path.leave().unwrap();
+    assert_eq!(case.left_in_runtime(), [""; 0]);
+    assert!(
+        !case.app.join("deps").exists(),
+        "an empty folder of ours stays behind"
+    );
+    assert!(!case.app.join("apps/web/priv").exists());
+}
+
+#[test]
+fn an_app_in_a_folder_and_its_path_dependencies_beside_it_are_real_folders() {
+    let case = case(&[
+        "README.md",
+        "backend/mix.exs",
+        "backend/lib/a.ex",
+        "backend/deps/nif/mix.exs",
+        "libs/shared/mix.exs",
+        "libs/shared/lib/s.ex",
+        "frontend/app.js",
+    ]);
+    let path = case.enter(&["backend", "libs/shared"]);
+    path.open_dependencies().unwrap();
+    let real = |p: &str| {
+        let seen = case.runtime.join(p);
+        fs::canonicalize(&seen).unwrap() == seen
+    };
+    for folder in [
+        "backend",
+        "backend/deps/nif",
+        "libs/shared",
+        "libs/shared/priv",
+    ] {
+        let is_link = folder.ends_with("priv");
+        assert_eq!(real(folder), !is_link, "{folder}");
+    }
+    assert!(!real("frontend") && !real("backend/lib") && !real("backend/_build"));
+    // As mix links what a path dependency has no `priv` for.
+    let lib = path.dir().join("backend/_build/prod/lib/shared");
+    fs::create_dir_all(&lib).unwrap();
+    symlink("../../../../../libs/shared/priv", lib.join("priv")).unwrap();
+    path.leave().unwrap();
+    assert!(case.app.join("backend/_build/prod/lib/shared").is_dir());
+    let dangling = case.app.join("backend/_build/prod/lib/shared/priv");
+    assert!(dangling.symlink_metadata().is_err());
+    for made in ["deps", "_build", "libs/shared/priv", "backend/priv"] {
+        assert!(!case.app.join(made).exists(), "{made} stays behind");
+    }
+    assert_eq!(case.left_in_runtime(), [""; 0]);
+}
+
+#[test]
+fn what_the_build_makes_comes_into_the_build_directory() {
+    let case = case(&["mix.exs", "apps/web/mix.exs"]);
+    let path = case.enter(&[".", "apps/web"]);
+    fs::write(path.dir().join("new.txt"), "new").unwrap();
+    fs::write(path.dir().join("apps/web/generated.ex"), "generated").unwrap();
+    fs::create_dir(path.dir().join("_build/prod")).unwrap();
+    fs::create_dir(path.dir().join(".npm")).unwrap();
+    path.leave().unwrap();
+    let text = |p: &str| fs::read_to_string(case.app.join(p)).unwrap();
+    assert_eq!(text("new.txt"), "new");
+    assert_eq!(text("apps/web/generated.ex"), "generated");
+    assert!(case.app.join("_build/prod").is_dir());
+    assert!(
+        !case.app.join(".npm").exists(),
+        "a tool's cache in HOME is not the app's"
+    );
+    assert_eq!(case.left_in_runtime(), [".npm"]);
+}
+
+#[test]
+fn an_entry_that_a_tool_replaced_or_removed_is_replaced_or_removed() {
+    let case = case(&["mix.exs", "mix.lock", "old.txt", "assets/app.js"]);
+    let path = case.enter(&["."]);
+    fs::write(path.dir().join("mix.lock.tmp"), "rewritten").unwrap();
+    fs::rename(path.dir().join("mix.lock.tmp"), path.dir().join("mix.lock")).unwrap();
+    fs::remove_file(path.dir().join("old.txt")).unwrap();
+    path.leave().unwrap();
+    let lock = case.app.join("mix.lock");
+    assert_eq!(fs::read_to_string(lock).unwrap(), "rewritten");
+    assert!(!case.app.join("old.txt").exists());
+    assert!(case.app.join("assets/app.js").exists());
+}
+
+#[test]
+fn dependencies_are_real_folders_once_they_are_fetched() {
+    let case = case(&[
+        "mix.exs",
+        "deps/unused/mix.exs",
+        "deps/nif/mix.exs",
+        "deps/nif/c_src/n.c",
+    ]);
+    let path = case.enter(&["."]);
+    assert!(case.runtime.join("deps").is_symlink());
+    path.open_dependencies().unwrap();
+    let here = case.runtime.join("deps/nif");
+    assert_eq!(
+        fs::canonicalize(&here).unwrap(),
+        here,
+        "mix must see where it is"
+    );
+    assert!(here.join("c_src").is_symlink());
+    // What native code is compiled into, a relative link to it, and a dependency that goes.
+    fs::write(here.join("priv/n.so"), "elf").unwrap();
+    fs::write(here.join("made.txt"), "made").unwrap();
+    let lib = path.dir().join("_build/prod/lib/nif");
+    fs::create_dir_all(&lib).unwrap();
+    symlink("../../../../deps/nif/priv", lib.join("priv")).unwrap();
+    fs::remove_dir_all(case.runtime.join("deps/unused")).unwrap();
+    path.leave().unwrap();
+    let linked = case.app.join("_build/prod/lib/nif/priv/n.so");
+    assert_eq!(fs::read_to_string(linked).unwrap(), "elf");
+    assert_eq!(
+        fs::read_to_string(case.app.join("deps/nif/made.txt")).unwrap(),
+        "made"
+    );
+    assert!(!case.app.join("deps/unused").exists());
+    assert_eq!(case.left_in_runtime(), [""; 0]);
+}
+
+#[test]
+fn a_copy_of_the_source_in_the_runtime_path_comes_back_untouched() {
+    let case = case(&["mix.exs", "lib/a.ex"]);
+    fs::create_dir_all(case.runtime.join("lib")).unwrap();
+    fs::write(case.runtime.join("lib/a.ex"), "the copy").unwrap();
+    fs::write(case.runtime.join(".netrc"), "earlier buildpack").unwrap();
+    let path = case.enter(&["."]);
+    let seen = fs::read_to_string(path.dir().join("lib/a.ex")).unwrap();
+    assert_eq!(seen, "lib/a.ex", "mix must see the build directory's file");
+    assert!(path.dir().join(".netrc").exists());
+    path.leave().unwrap();
+    let copy = case.runtime.join("lib/a.ex");
+    assert_eq!(fs::read_to_string(copy).unwrap(), "the copy");
+    assert_eq!(case.left_in_runtime(), [".netrc", "lib"]);
+    assert!(!case.app.join(".netrc").exists());
+}
+
+#[test]
+fn a_build_that_was_killed_is_healed_by_the_next() {
+    let case = case(&["mix.exs", "lib/a.ex", "apps/web/mix.exs"]);
+    fs::write(case.runtime.join("mix.exs"), "the copy").unwrap();
+    std::mem::forget(case.enter(&[".", "apps/web"]));
+    // The kernel drops the lock of a killed process; here it is still held by us.
+    let marker = fs::read(case.runtime.join(MARKER)).unwrap();
+    assert!(!marker.is_empty());
+    heal(&case.runtime).unwrap();
+    assert_eq!(case.left_in_runtime(), ["mix.exs"]);
+    let copy = case.runtime.join("mix.exs");
+    assert_eq!(fs::read_to_string(copy).unwrap(), "the copy");
+}
+
+#[test]
+fn names_that_are_not_utf_8_are_linked_and_cleaned_up() {
+    use std::os::unix::ffi::OsStrExt;
+    let case = case(&["mix.exs"]);
+    let odd = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
+    fs::write(case.app.join(odd), "odd").unwrap();
+    let path = case.enter(&["."]);
+    assert_eq!(fs::read_to_string(path.dir().join(odd)).unwrap(), "odd");
+    path.leave().unwrap();
+    assert_eq!(case.left_in_runtime(), [""; 0]);
+    assert!(case.app.join(odd).exists());
+}
+
+#[test]
+fn the_build_directory_itself_needs_no_links() {
+    let case = case(&["mix.exs"]);
+    let path = case.enter_at(&case.app, || {});
+    assert_eq!(path.dir(), case.app);
+    assert_eq!(path.why_not(), None);
+}
+
+#[test]
+fn a_runtime_path_inside_the_app_is_not_used_and_said() {
+    let case = case(&["mix.exs", "sub/x"]);
+    let path = case.enter_at(&case.app.join("sub"), || {});
+    assert_eq!(path.dir(), case.app);
+    assert_eq!(path.why_not(), Some("one is inside the other"));
+}
+
+#[test]
+fn a_second_build_waits_for_the_first() {
+    let case = case(&["mix.exs"]);
+    let first = case.enter(&["."]);
+    let (told, waits) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let runtime = &case.runtime;
+        let second = scope.spawn(|| case.enter_at(runtime, || told.send(()).unwrap()));
+        waits.recv().unwrap();
+        assert!(!second.is_finished());
+        first.leave().unwrap();
+        second.join().unwrap().leave().unwrap();
+    });
+}
+
+#[test]
+fn a_build_that_is_killed_at_any_moment_is_healed_by_the_next() {
+    // What is told of in the marker need not have been made.
+    for made in 0..6 {
+        let case = case(&[
+            "mix.exs",
+            "lib/a.ex",
+            "deps/nif/mix.exs",
+            "apps/web/mix.exs",
+        ]);
+        fs::write(case.runtime.join("mix.exs"), "the runtime path's own").unwrap();
+        let path = case.enter(&[".", "apps/web"]);
+        path.open_dependencies().unwrap();
+        std::mem::forget(path);
+        // As the lock goes with a process.
+        let held: Vec<PathBuf> = WalkDir::new(&case.runtime)
+            .min_depth(1)
+            .contents_first(true)
+            .into_iter()
+            .map(|entry| entry.unwrap().into_path())
+            .filter(|path| !path.starts_with(case.runtime.join(ASIDE)))
+            .filter(|path| path.file_name() != Some(MARKER.as_ref()))
+            .collect();
+        for path in held.iter().step_by(made + 1) {
+            let _ = fs::remove_file(path).or_else(|_| fs::remove_dir(path));
+        }
+        let of_the_killed = case.runtime.join("deps/nif/left");
+        if of_the_killed.parent().unwrap().is_dir() {
+            fs::write(of_the_killed, "").unwrap();
+        }
+        heal(&case.runtime).unwrap();
+        assert_eq!(case.left_in_runtime(), ["mix.exs"], "{made}");
+        let own = fs::read_to_string(case.runtime.join("mix.exs")).unwrap();
+        assert_eq!(own, "the runtime path's own");
+        assert!(case.app.join("lib/a.ex").exists());
+    }
+}
+
+#[test]
+fn a_marker_heals_nothing_outside() {
+    let case = case(&["mix.exs"]);
+    let outside = case.app.join("mix.exs");
+    let marker = r#"{"folders":["../build",""],"links":["../build/mix.exs"],"aside":["../build"]}"#;
+    fs::write(case.runtime.join(MARKER), marker).unwrap();
+    heal(&case.runtime).unwrap();
+    assert!(outside.exists());
+    assert_eq!(case.left_in_runtime(), [""; 0]);
+}
+
+#[test]
+fn what_a_package_manager_creates_in_the_build_directory_is_seen_in_every_real_folder() {
+    let case = case(&[
+        "mix.exs",
+        "apps/web/mix.exs",
+        "apps/web/lib/a.ex",
+        "removed",
+    ]);
+    let path = case.enter(&[".", "apps/web"]);
+    for folder in [
+        "node_modules",
+        "apps/web/node_modules",
+        "apps/web/lib/node_modules",
+        ".mixpack",
+    ] {
+        fs::create_dir(case.app.join(folder)).unwrap();
+        fs::write(case.app.join(folder).join("a.js"), "a").unwrap();
+    }
+    fs::write(case.runtime.join("generated"), "by a command").unwrap();
+    fs::write(case.app.join("generated"), "by an installer").unwrap();
+    fs::remove_file(case.runtime.join("removed")).unwrap();
+    path.link_new(|path| path.starts_with(".mixpack")).unwrap();
+    let seen = |path: &str| fs::read_to_string(case.runtime.join(path)).ok();
+    for folder in [
+        "node_modules",
+        "apps/web/node_modules",
+        "apps/web/lib/node_modules",
+    ] {
+        assert_eq!(
+            seen(&format!("{folder}/a.js")).as_deref(),
+            Some("a"),
+            "{folder}"
+        );
+    }
+    assert_eq!(seen(".mixpack/a.js"), None);
+    assert_eq!(seen("removed"), None);
+    assert_eq!(seen("generated").as_deref(), Some("by a command"));
+
+    // Once more, after npm has replaced it and a command has removed another.
+    fs::remove_dir_all(case.app.join("node_modules")).unwrap();
+    fs::create_dir(case.app.join("node_modules")).unwrap();
+    fs::write(case.app.join("node_modules/b.js"), "b").unwrap();
+    fs::remove_file(case.runtime.join("apps/web/node_modules")).unwrap();
+    path.link_new(|path| path.starts_with(".mixpack")).unwrap();
+    assert_eq!(seen("node_modules/b.js").as_deref(), Some("b"));
+    path.leave().unwrap();
+    assert!(
+        case.left_in_runtime().is_empty(),
+        "{:?}",
+        case.left_in_runtime()
+    );
+    let in_app = |path: &str| case.app.join(path).exists();
+    assert!(in_app("node_modules/b.js") && in_app(".mixpack/a.js"));
+    assert!(!in_app("apps/web/node_modules") && !in_app("removed"));
+    let generated = fs::read_to_string(case.app.join("generated")).unwrap();
+    assert_eq!(generated, "by a command");
+}

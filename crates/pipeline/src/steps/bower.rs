@@ -1,0 +1,82 @@
+//! bower, which fetched what browsers load for Phoenix up to 1.2: the app's own, or that of the npm
+//! registry.
+
+use crate::context::Context;
+use app::Origin;
+use app::facts::join;
+use app::plan::{Assets, Plan};
+use exec::Action;
+use exec::command::{Env, Tool};
+use exec::environment::{default, prepend_path};
+use exec::log::StepLog;
+use messages::Error;
+use std::path::{Path, PathBuf};
+use store::tree::TreeError;
+use store::{Key, Store};
+
+/// Its last major: nobody works on another.
+const FROM_NPM: &str = "bower@1";
+
+/// What bower would keep in the user's home, by the names that its configuration has in the
+/// environment: its download caches, and folders that it makes whether it needs them or not.
+const STORAGE: [&str; 5] = ["packages", "registry", "links", "completion", "empty"];
+
+/// Where bower keeps things, for commands of the app that call it themselves too.
+pub(crate) fn variables(plan: &Plan, store: &dyn Store, env: &mut Env) -> Result<(), TreeError> {
+    if plan.assets.iter().any(|assets| assets.bower) {
+        let folder = store.scratch("bower")?;
+        for name in STORAGE {
+            default(env, &format!("bower_storage__{name}"), folder.join(name));
+        }
+    }
+    Ok(())
+}
+
+impl Context<'_> {
+    /// Installs the components that the `bower.json` beside the assets names, after the packages: one of them
+    /// may be bower.
+    pub(crate) fn bower(&self, assets: &Assets, log: &StepLog<'_>) -> Result<(), Error> {
+        let dir = &assets.assets_dir;
+        let file = join(dir, "bower.json");
+        log.detail(&format!("{file} is there"));
+        let folder = self.workspace.real(Path::new(dir));
+        let bins = assets.bins().into_iter();
+        let mut path: Vec<PathBuf> = bins
+            .map(|bin| self.workspace.real(Path::new(&bin)))
+            .collect();
+        if !path.iter().any(|bin| bin.join("bower").exists()) {
+            path.push(self.bower_of_the_registry(&file, log)?);
+        }
+        let mut env = self.env.clone();
+        prepend_path(&mut env, &path);
+        // It writes there whatever its own settings say, and `/app/.config` would be in the slug.
+        let config = self.workspace.store.scratch("bower")?.join("config");
+        default(&mut env, "XDG_CONFIG_HOME", config);
+        // On the command line: in the environment, bower takes `false` for a text, and so for yes.
+        let args = [
+            "install",
+            "--allow-root",
+            "--config.interactive=false",
+            "--config.analytics=false",
+        ];
+        log.detail(&format!("$ bower install  (in {dir})"));
+        let mut tool = Tool::new("bower", &args, &folder, &env);
+        "bower install".clone_into(&mut tool.shown);
+        self.run_tool(Action::Bower { file }, &tool, log)
+    }
+
+    /// Gives the folder with the executable.
+    fn bower_of_the_registry(&self, file: &str, log: &StepLog<'_>) -> Result<PathBuf, Error> {
+        let store = self.workspace.store;
+        let place = store.scratch("managers")?.join("bower");
+        let key = Key::from([("package".to_owned(), FROM_NPM.to_owned())]);
+        store::tool(store, "bower", &key, &place, |dest| {
+            let scratch = tempfile::tempdir()
+                .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+            let asked_by = Origin::file(file, 0);
+            self.fetch_program(FROM_NPM, &asked_by, scratch.path(), dest, log)
+                .map(drop)
+        })?;
+        Ok(place.join("bin"))
+    }
+}

@@ -1,0 +1,137 @@
+//! Digested files of earlier deploys: pages that are open in browsers still ask for them. They live
+//! on for as long as `phx.digest.clean` keeps them.
+
+use crate::context::Context;
+use crate::mix_info::MixInfo;
+use messages::Error;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use store::tree::{self, Method, TreeError};
+use store::{Key, Restored};
+
+const STATIC: &str = "priv/static";
+const MANIFEST: &str = "cache_manifest.json";
+/// The folder of the Phoenix static buildpack in the platform's cache: a whole `priv/static`.
+const OF_THE_OLD_PACK: &str = "phoenix-static";
+/// What the digester, or compressors configured for it, write beside a file.
+const COMPRESSED: [&str; 4] = ["", ".gz", ".br", ".zst"];
+
+/// `cache_manifest.json`: of it, the files that `phx.digest` has written.
+#[derive(Deserialize)]
+struct Manifest {
+    digests: BTreeMap<String, serde_json::Value>,
+}
+
+/// What belongs to the digest in a `priv/static`: files, and the folders that lead to them.
+fn digested_in(folder: &Path) -> BTreeSet<PathBuf> {
+    let manifest = fs::read(folder.join(MANIFEST))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Manifest>(&bytes).ok());
+    let Some(manifest) = manifest else {
+        return BTreeSet::new();
+    };
+    let files = manifest
+        .digests
+        .keys()
+        .flat_map(|file| COMPRESSED.map(|suffix| PathBuf::from(format!("{file}{suffix}"))));
+    let mut paths = BTreeSet::from([PathBuf::from(MANIFEST)]);
+    for file in files {
+        paths.extend(file.ancestors().map(Path::to_owned));
+    }
+    paths
+}
+
+/// The name of what is kept for a Phoenix app.
+fn name(phoenix_dir: &str) -> String {
+    match phoenix_dir {
+        "." => "static".to_owned(),
+        dir => format!("static-{}", dir.replace('/', "-")),
+    }
+}
+
+impl Context<'_> {
+    /// The task that drops old digested files, where mix has it: without it they would pile up, and
+    /// none are brought back.
+    pub(crate) fn clean_task(&self, info: &MixInfo) -> Option<String> {
+        let task = format!("{}.digest.clean", self.phoenix_ex(info));
+        info.has_task(&task).then_some(task)
+    }
+
+    /// Brings back what the last deploy had, beside what the app has, which is never replaced.
+    pub(crate) fn restore_digested(&self, info: &MixInfo) -> Result<(), Error> {
+        if self.clean_task(info).is_none() {
+            return Ok(());
+        }
+        let store = self.workspace.store;
+        for assets in &self.plan.assets {
+            let dir = &assets.phoenix_dir;
+            let place = self.workspace.real(&Path::new(dir).join(STATIC));
+            let scratch = tempfile::tempdir()
+                .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+            let kept = scratch.path().join("kept");
+            let restored = store.restore(&self.kept_as(&name(dir)), &Key::new(), &kept)?;
+            let old = store.shared().map(|cache| cache.join(OF_THE_OLD_PACK));
+            let (from, whose) = match (restored, old.filter(|old| old.is_dir())) {
+                (Restored::Taken(_), _) => (kept, "of the last deploy"),
+                (_, Some(old)) if self.plan.assets.len() == 1 => {
+                    (old, "that the Phoenix static buildpack kept")
+                }
+                _ => continue,
+            };
+            let digested = digested_in(&from);
+            if digested.is_empty() {
+                continue;
+            }
+            let amount = tree::transfer(&from, &place, Method::Copy, |path| {
+                let there = place.join(path);
+                let fits = from.join(path).is_dir() || !there.exists();
+                digested.contains(path) && fits && self.bounds.leads_out(&there).is_none()
+            })?;
+            let log = self.log.step("Restoring digested files");
+            log.detail(&format!("{} {whose}", amount.files));
+            self.manifest_restored(dir);
+        }
+        Ok(())
+    }
+
+    /// Keeps what this build has digested, and what it still has of earlier ones.
+    pub(crate) fn save_digested(&self, info: &MixInfo) -> Result<(), Error> {
+        for assets in &self.plan.assets {
+            let dir = &assets.phoenix_dir;
+            let from = self.workspace.real(&Path::new(dir).join(STATIC));
+            let digested = digested_in(&from);
+            if digested.is_empty() || self.clean_task(info).is_none() {
+                continue;
+            }
+            let scratch = tempfile::tempdir()
+                .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+            let chosen = scratch.path().join("chosen");
+            tree::transfer(&from, &chosen, Method::Copy, |path| digested.contains(path))?;
+            self.workspace
+                .store
+                .save(&self.kept_as(&name(dir)), &Key::new(), &chosen, &[])?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_manifest_names_is_of_the_digest() {
+        let dir = tempfile::tempdir().unwrap();
+        let json = r#"{"version":1,"latest":{"js/a.js":"js/a-1.js"},"digests":{"js/a-1.js":{}}}"#;
+        fs::write(dir.path().join(MANIFEST), json).unwrap();
+        let digested = digested_in(dir.path());
+        for path in ["", "js", "js/a-1.js", "js/a-1.js.gz", MANIFEST] {
+            assert!(digested.contains(Path::new(path)), "{path}");
+        }
+        assert!(!digested.contains(Path::new("js/a.js")));
+        fs::write(dir.path().join(MANIFEST), "not JSON").unwrap();
+        assert!(digested_in(dir.path()).is_empty());
+    }
+}

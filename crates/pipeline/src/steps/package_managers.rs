@@ -1,0 +1,292 @@
+//! yarn, pnpm, bun, or another npm than Node.js brings: from the store, or from the npm registry
+//! through the npm of the build.
+
+use crate::context::Context;
+use crate::downloads::Downloads;
+use crate::workspace::Workspace;
+use app::Origin;
+use app::package_manager::{BunCpu, Manager, PackageManager};
+use app::plan::{Install, Plan};
+use exec::Action;
+use exec::command::{Env, Tool};
+use exec::environment::default;
+use exec::log::StepLog;
+use messages::Error;
+use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use store::tree::TreeError;
+use store::{Key, Tool as Kept};
+use versions::target::Arch;
+
+/// The package managers of a plan that are fetched: one of each kind.
+fn fetched(plan: &Plan) -> Vec<&PackageManager> {
+    let mut list: Vec<&PackageManager> = plan
+        .assets
+        .iter()
+        .filter_map(|assets| assets.install.as_ref())
+        .map(|install| &install.manager)
+        .filter(|manager| manager.version.is_some())
+        .collect();
+    list.sort_by_key(|manager| manager.manager);
+    list.dedup_by_key(|manager| manager.manager);
+    list
+}
+
+/// Where a package manager is, relative to the app, or absolute where it does not ship. yarn ships
+/// in the place that Procfiles know from the Phoenix static buildpack.
+fn place(workspace: &Workspace<'_>, manager: Manager) -> Result<PathBuf, TreeError> {
+    Ok(match manager {
+        Manager::Yarn => workspace.places.yarn.clone(),
+        other => workspace.store.scratch("managers")?.join(other.as_str()),
+    })
+}
+
+/// The folders that they add to `PATH`, seen from `dir`.
+pub(crate) fn path(
+    plan: &Plan,
+    workspace: &Workspace<'_>,
+    dir: &Path,
+) -> Result<Vec<PathBuf>, TreeError> {
+    fetched(plan)
+        .into_iter()
+        .map(|manager| Ok(dir.join(place(workspace, manager.manager)?).join("bin")))
+        .collect()
+}
+
+/// What package managers keep in the user's home goes where it lasts. One registry serves all.
+pub(crate) fn variables(
+    plan: &Plan,
+    workspace: &Workspace<'_>,
+    downloads: &Downloads<'_>,
+    env: &mut Env,
+) -> Result<(), TreeError> {
+    default(env, "COREPACK_HOME", workspace.store.scratch("corepack")?);
+    default(env, "COREPACK_ENABLE_DOWNLOAD_PROMPT", "0");
+    let registry = ["NPM_CONFIG_REGISTRY", "npm_config_registry"]
+        .iter()
+        .find_map(|name| env.get(OsStr::new(name)).cloned());
+    let installs = plan.assets.iter().filter_map(|a| a.install.as_ref());
+    for Install { manager, dir, .. } in installs {
+        match manager.manager {
+            Manager::Npm => {}
+            Manager::Yarn if manager.berry => {
+                default(env, "YARN_ENABLE_TELEMETRY", "0");
+                default(env, "YARN_GLOBAL_FOLDER", downloads.folder("yarn-berry")?);
+                // A cache that is committed (a zero-install) stays the one that counts.
+                if !workspace.real(Path::new(dir)).join(".yarn/cache").is_dir() {
+                    default(env, "YARN_ENABLE_GLOBAL_CACHE", "true");
+                }
+                if let Some(registry) = &registry {
+                    default(env, "YARN_NPM_REGISTRY_SERVER", registry);
+                }
+            }
+            Manager::Yarn => {
+                default(env, "YARN_CACHE_FOLDER", downloads.folder("yarn")?);
+                if let Some(registry) = &registry {
+                    default(env, "YARN_REGISTRY", registry);
+                }
+            }
+            Manager::Pnpm => {
+                let folder = downloads.folder("pnpm")?;
+                default(env, "npm_config_store_dir", &folder);
+                // Its name from pnpm 11 on.
+                default(env, "pnpm_config_store_dir", &folder);
+            }
+            Manager::Bun => default(env, "BUN_INSTALL_CACHE_DIR", downloads.folder("bun")?),
+        }
+    }
+    Ok(())
+}
+
+impl Context<'_> {
+    pub(crate) fn package_managers(&self) -> Result<(), Error> {
+        for manager in fetched(self.plan) {
+            self.package_manager(manager)?;
+        }
+        Ok(())
+    }
+
+    fn package_manager(&self, manager: &PackageManager) -> Result<(), Error> {
+        let Some(version) = &manager.version else {
+            return Ok(());
+        };
+        let package = manager.package(bun_cpu(self.plan.target.arch));
+        let name = manager.manager;
+        let log = self.log.step(&format!("Installing {name} {version}"));
+        log.detail(&format!("requested by {}", manager.source));
+        let spec = format!("{package}@{version}");
+        let place = self.workspace.real(&place(self.workspace, name)?);
+        let key: Key = [
+            ("package", package),
+            ("version", version),
+            ("hash", manager.hash.as_deref().unwrap_or_default()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        let store = self.workspace.store;
+        let kept = store::tool(store, name.as_str(), &key, &place, |dest| {
+            self.fetch(manager, package, &spec, dest, &log)
+        })?;
+        match kept {
+            Kept::Made => {}
+            Kept::Reused => log.detail("restored from cache"),
+            Kept::Remade(reason) => {
+                log.warning(&format!("the cached copy is invalid: {reason}"));
+            }
+        }
+        let installed = installed_version(&place.join("lib/node_modules").join(package));
+        let installed = installed.unwrap_or_else(|| version.clone());
+        log.detail(&format!("{name} {installed}"));
+        self.record().tools.insert(name.to_string(), installed);
+        Ok(())
+    }
+
+    /// npm checks what it fetches against the registry's sha512; a hash of `packageManager` is
+    /// checked here.
+    fn fetch(
+        &self,
+        manager: &PackageManager,
+        package: &str,
+        spec: &str,
+        dest: &Path,
+        log: &StepLog<'_>,
+    ) -> Result<(), Error> {
+        let scratch = tempfile::tempdir()
+            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+        let archive = self.fetch_program(spec, &manager.source, scratch.path(), dest, log)?;
+        let installed = dest.join("lib/node_modules").join(package);
+        if let Some(hash) = &manager.hash {
+            // For yarn 2 and newer corepack takes the hash of the one file that it is.
+            let hashed = if manager.berry {
+                installed.join("bin/yarn.js")
+            } else {
+                archive
+            };
+            check(hash, &hashed, spec, manager, log)?;
+        }
+        if manager.manager == Manager::Bun {
+            // Its package for one system has the executable, and no `bin`.
+            let bin = dest.join("bin");
+            fs::create_dir_all(&bin).map_err(TreeError::at(&bin, "create the folder"))?;
+            let target = Path::new("../lib/node_modules")
+                .join(package)
+                .join("bin/bun");
+            let link = bin.join("bun");
+            symlink(target, &link).map_err(TreeError::at(&link, "make the link"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Context<'_> {
+    /// Installs a program of the npm registry into `dest`, with its executables in `bin`. Gives its
+    /// archive, in `folder`.
+    pub(crate) fn fetch_program(
+        &self,
+        spec: &str,
+        asked_by: &Origin,
+        folder: &Path,
+        dest: &Path,
+        log: &StepLog<'_>,
+    ) -> Result<PathBuf, Error> {
+        let npm = |args: &[&str], shown: String| {
+            let mut tool = Tool::new("npm", args, folder, &self.env);
+            tool.shown = shown;
+            let action = Action::PackageManager {
+                spec: spec.to_owned(),
+                origin: asked_by.clone(),
+            };
+            self.run_tool(action, &tool, log)
+        };
+        // Only errors: what is packed would be listed file by file, and `--silent` hides why it failed.
+        let pack = ["pack", spec, "--loglevel=error"];
+        npm(&pack, format!("npm pack {spec}"))?;
+        let archive = only_file(folder).map_err(TreeError::at(folder, "find the package in"))?;
+        // The place of npm's own bundle comes first on PATH, but is not there before this.
+        fs::create_dir_all(dest).map_err(TreeError::at(dest, "create the folder"))?;
+        let (archive_name, prefix) = (archive.to_string_lossy(), dest.to_string_lossy());
+        let args = [
+            "install",
+            "--global",
+            "--ignore-scripts",
+            "--prefix",
+            &prefix,
+            &archive_name,
+        ];
+        npm(&args, format!("npm install --global {spec}"))?;
+        Ok(archive)
+    }
+}
+
+fn only_file(folder: &Path) -> std::io::Result<PathBuf> {
+    let entry = fs::read_dir(folder)?.next();
+    entry
+        .unwrap_or_else(|| Err(std::io::ErrorKind::NotFound.into()))
+        .map(|e| e.path())
+}
+
+/// The version in the `package.json` of an installed package.
+pub(crate) fn installed_version(package: &Path) -> Option<String> {
+    let text = fs::read_to_string(package.join("package.json")).ok()?;
+    let json: serde_json::Value = serde_json::from_str(&text).ok()?;
+    json.get("version")?.as_str().map(str::to_owned)
+}
+
+/// `hash` is `ALGORITHM.HEX`, the form of `packageManager`.
+fn check(
+    hash: &str,
+    file: &Path,
+    spec: &str,
+    manager: &PackageManager,
+    log: &StepLog<'_>,
+) -> Result<(), Error> {
+    let (algorithm, expected) = hash.split_once('.').unwrap_or((hash, ""));
+    let bytes = fs::read(file).map_err(TreeError::at(file, "read"))?;
+    let digest = match algorithm {
+        "sha224" => Sha224::digest(&bytes).to_vec(),
+        "sha256" => Sha256::digest(&bytes).to_vec(),
+        "sha384" => Sha384::digest(&bytes).to_vec(),
+        "sha512" => Sha512::digest(&bytes).to_vec(),
+        other => {
+            log.warning(&format!(
+                "the hash of packageManager is a {other}, which is not checked; the registry's sha512 is"
+            ));
+            return Ok(());
+        }
+    };
+    let mut found = String::new();
+    for byte in digest {
+        let _ = write!(found, "{byte:02x}");
+    }
+    if found.eq_ignore_ascii_case(expected) {
+        log.detail(&format!("{algorithm} of packageManager verified"));
+        return Ok(());
+    }
+    Err(Error::ManagerHash {
+        spec: spec.to_owned(),
+        origin: manager.source.clone(),
+        algorithm: algorithm.to_owned(),
+        expected: expected.to_owned(),
+        found,
+    })
+}
+
+/// Which of bun's executables this machine can run.
+fn bun_cpu(arch: Arch) -> BunCpu {
+    match arch {
+        Arch::Arm64 => BunCpu::Aarch64,
+        Arch::Amd64 => {
+            let avx2 = fs::read_to_string("/proc/cpuinfo")
+                .is_ok_and(|text| text.split_whitespace().any(|flag| flag == "avx2"));
+            if avx2 {
+                BunCpu::X64
+            } else {
+                BunCpu::X64Baseline
+            }
+        }
+    }
+}

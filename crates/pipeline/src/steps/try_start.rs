@@ -1,0 +1,143 @@
+//! Whether mix starts where there are no build tools: on a dyno.
+//!
+//! Mix runs the compilers of the project, and of path dependencies, whenever it starts. One that calls
+//! make or a C compiler works in the build and fails on the dyno.
+
+use crate::context::Context;
+use crate::mix_info::MixInfo;
+use crate::steps::project::Project;
+use exec::Action;
+use exec::command::{CommandError, Env, Tool};
+use exec::log::StepLog;
+use messages::Error;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use store::tree::TreeError;
+
+/// Programs that images for builds have and those for dynos have not.
+const BUILD_TOOLS: [&str; 23] = [
+    "ar",
+    "as",
+    "autoconf",
+    "automake",
+    "c++",
+    "cargo",
+    "cc",
+    "clang",
+    "clang++",
+    "cmake",
+    "cpp",
+    "g++",
+    "gcc",
+    "gfortran",
+    "gmake",
+    "go",
+    "ld",
+    "libtool",
+    "make",
+    "ninja",
+    "pkg-config",
+    "rustc",
+    "zig",
+];
+
+impl Context<'_> {
+    /// Compiles once more without build tools, if compilers run that may need them, and warns where
+    /// that fails. Whether it has compiled: that may create files.
+    pub(crate) fn try_start(&self, project: &Project, log: &StepLog<'_>) -> Result<bool, Error> {
+        let compilers = &project.info.compilers;
+        let procfile = self.procfile().unwrap_or_default();
+        let starts_mix = project.release.is_none() || procfile.calling_mix().is_some();
+        if compilers.is_empty() || !starts_mix {
+            return Ok(false);
+        }
+        let scratch = tempfile::tempdir()
+            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+        let mut env = self.env.clone();
+        let path = without_build_tools(&env, scratch.path())
+            .map_err(TreeError::at(scratch.path(), "link programs in"))?;
+        env.insert("PATH".into(), path);
+        log.detail("$ mix compile (without build tools, as at run time)");
+        let tool = Tool::new("mix", &["compile"], &self.app_dir, &env);
+        match tool.run(self.quiet(&Action::Compile), log, self.cancel) {
+            Ok(()) => Ok(true),
+            Err(CommandError::Cancelled) => Err(Error::Cancelled),
+            Err(_) => {
+                self.warn_of_compilers(&project.info, log);
+                Ok(true)
+            }
+        }
+    }
+
+    fn warn_of_compilers(&self, info: &MixInfo, log: &StepLog<'_>) {
+        let names: Vec<String> = info
+            .compilers
+            .iter()
+            .map(|(app, name)| format!("{name} of {app}"))
+            .collect();
+        // To find a task of a package, mix compiles dependencies, whatever the task's switches are;
+        // not where they have been loaded before.
+        let task = if self.record().phoenix {
+            let server = self.phoenix_ex(info);
+            format!("mix do deps.loadpaths --no-compile, {server}.server --no-compile")
+        } else {
+            "mix run --no-halt --no-compile".to_owned()
+        };
+        log.warning(&format!(
+            "mix fails to start without build tools, because it runs compilers at every start ({}).\n\
+             Have every process in the Procfile start mix with --no-compile:\n  web: {task}\n\
+             Or build a release (release=true), or move the native code into a dependency, which mix compiles only once.",
+            names.join(", ")
+        ));
+    }
+}
+
+/// `PATH` with folders of links in place of those that hold build tools.
+fn without_build_tools(env: &Env, scratch: &Path) -> std::io::Result<OsString> {
+    let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+    let hidden: BTreeSet<&OsStr> = BUILD_TOOLS.iter().map(OsStr::new).collect();
+    let mut folders = Vec::new();
+    for (number, folder) in std::env::split_paths(&path).enumerate() {
+        if !hidden.iter().any(|tool| folder.join(tool).exists()) {
+            folders.push(folder);
+            continue;
+        }
+        let links = scratch.join(number.to_string());
+        fs::create_dir(&links)?;
+        for entry in fs::read_dir(&folder)? {
+            let name = entry?.file_name();
+            if !hidden.contains(name.as_os_str()) {
+                symlink(folder.join(&name), links.join(&name))?;
+            }
+        }
+        folders.push(links);
+    }
+    std::env::join_paths(folders).map_err(std::io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn build_tools_are_hidden_and_other_programs_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let [system, tools, scratch] =
+            ["bin", "tools", "scratch"].map(|name| dir.path().join(name));
+        for folder in [&system, &tools, &scratch] {
+            fs::create_dir(folder).unwrap();
+        }
+        for program in [system.join("make"), system.join("sed"), tools.join("mix")] {
+            fs::write(program, "").unwrap();
+        }
+        let path = std::env::join_paths([&tools, &system]).unwrap();
+        let env = Env::from([("PATH".into(), path)]);
+        let path = without_build_tools(&env, &scratch).unwrap();
+        let folders: Vec<_> = std::env::split_paths(&path).collect();
+        assert_eq!(folders[0], tools);
+        assert!(folders[1].join("sed").exists() && !folders[1].join("make").exists());
+    }
+}

@@ -1,0 +1,65 @@
+//! Hides the directories of tools from programs that scan the app for sources.
+//!
+//! Tailwind CSS 4 takes every file below the app for a source and skips only what a `.gitignore`
+//! names, also in an app without a repository (its crate oxide uses ripgrep's `ignore`). Class names
+//! in Node's and Elixir's own code would end up in the app's CSS.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use store::tree::TreeError;
+
+const NAME: &str = ".gitignore";
+
+/// Hides them for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Unscanned(Vec<PathBuf>);
+
+impl Unscanned {
+    /// `directories` of the app that hold nothing but tools. A `.gitignore` that is there stays.
+    pub(crate) fn hide(app: &Path, directories: &[&str]) -> Result<Self, TreeError> {
+        let mut written = Self(Vec::new());
+        for directory in directories {
+            let path = app.join(directory).join(NAME);
+            match fs::File::create_new(&path).and_then(|mut file| {
+                written.0.push(path.clone());
+                file.write_all(b"*\n")
+            }) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(TreeError::at(&path, "write")(error)),
+            }
+        }
+        Ok(written)
+    }
+}
+
+impl Drop for Unscanned {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // A hook may have removed it, or the directory.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_app_stays() {
+        let app = tempfile::tempdir().unwrap();
+        for directory in [".heroku", ".platform_tools"] {
+            fs::create_dir(app.path().join(directory)).unwrap();
+        }
+        let own = app.path().join(".heroku/.gitignore");
+        fs::write(&own, "cache\n").unwrap();
+        let hidden = Unscanned::hide(app.path(), &[".heroku", ".platform_tools"]).unwrap();
+        let other = app.path().join(".platform_tools/.gitignore");
+        assert_eq!(fs::read_to_string(&other).unwrap(), "*\n");
+        drop(hidden);
+        assert!(!other.exists());
+        assert_eq!(fs::read_to_string(&own).unwrap(), "cache\n");
+    }
+}

@@ -1,0 +1,89 @@
+//! What kept state was when it was kept: its contents as they are seen without reading them, and
+//! its times.
+
+use super::Stamps;
+use crate::json;
+use crate::tree::{self, Times, TreeError};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use walkdir::WalkDir;
+
+/// A digest of what is seen of a tree without reading its files: paths, sizes, times in seconds,
+/// which archives of a cache keep, and where links lead.
+pub(crate) fn contents_of(tree: &Path) -> Result<String, TreeError> {
+    let mut hasher = Sha256::new();
+    let mut field = |bytes: &[u8]| {
+        hasher.update(bytes.len().to_le_bytes());
+        hasher.update(bytes);
+    };
+    for entry in WalkDir::new(tree)
+        .sort_by_file_name()
+        .follow_root_links(false)
+    {
+        let entry = entry.map_err(|error| TreeError::at(tree, "read")(error.into()))?;
+        let path = entry.path();
+        if entry.file_type().is_dir() {
+            // One that is empty may be lost on the way, and holds nothing.
+            continue;
+        }
+        let relative = path.strip_prefix(tree).unwrap_or(path);
+        field(relative.as_os_str().as_bytes());
+        if entry.file_type().is_symlink() {
+            let link = fs::read_link(path).map_err(TreeError::at(path, "read the link"))?;
+            field(b"link");
+            field(link.as_os_str().as_bytes());
+        } else if entry.file_type().is_file() {
+            let found = path
+                .symlink_metadata()
+                .map_err(TreeError::at(path, "read"))?;
+            field(b"file");
+            field(&found.len().to_le_bytes());
+            field(&found.mtime().to_le_bytes());
+        }
+    }
+    Ok(hex::encode(hasher.finalize()))
+}
+
+/// Whether a file is the one that is kept already: then it need not be written again.
+///
+/// Mix writes its manifests with times in whole seconds, so that those are read.
+pub(crate) fn is_kept(path: &Path, metadata: &fs::Metadata, kept: &Path) -> bool {
+    let Ok(found) = kept.symlink_metadata() else {
+        return false;
+    };
+    let same = found.is_file()
+        && found.len() == metadata.len()
+        && (found.mtime(), found.mtime_nsec()) == (metadata.mtime(), metadata.mtime_nsec())
+        && found.mode() == metadata.mode();
+    let folder = path.parent().and_then(Path::file_name);
+    let is_manifest = folder.is_some_and(|name| name == ".mix");
+    same && (!is_manifest || fs::read(path).ok() == fs::read(kept).ok())
+}
+
+/// Beside a tree, the modification times of all that is in it, where they would be lost.
+const TIMES: &str = "times.json";
+
+/// Keeps the times of a staged tree, where they would be lost.
+pub(crate) fn note_times(staging: &Path, stamps: Stamps) -> Result<(), TreeError> {
+    if stamps == Stamps::Kept {
+        return Ok(());
+    }
+    let path = staging.join(TIMES);
+    let times = json::to_vec(&tree::times(&staging.join("tree")), &path)?;
+    fs::write(&path, times).map_err(TreeError::at(&path, "write"))
+}
+
+/// Gives what is kept the times that it had when it was.
+pub(crate) fn restore_times(entry: &Path, stamps: Stamps) -> Result<(), TreeError> {
+    if stamps == Stamps::Kept {
+        return Ok(());
+    }
+    let path = entry.join(TIMES);
+    let times = fs::read(&path).map_err(TreeError::at(&path, "read"))?;
+    let times: Times = serde_json::from_slice(&times)
+        .map_err(|error| TreeError::at(&path, "understand")(error.into()))?;
+    tree::set_times_of(&entry.join("tree"), &times)
+}
