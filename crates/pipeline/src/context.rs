@@ -1,5 +1,6 @@
 //! The input of the steps.
 
+use crate::Request;
 use crate::app_tree::AppTree;
 use crate::contained::Bounds;
 use crate::downloads::Downloads;
@@ -10,11 +11,8 @@ use crate::record::Record;
 use crate::report::Report;
 use crate::stable_path::StablePath;
 use crate::steps::generated::Compilation;
-use crate::steps::launch::Start;
-use crate::steps::project::Project;
 use crate::steps::{bower, package_managers};
 use crate::workspace::Workspace;
-use crate::{Built, Request};
 use app::Plan;
 use app::facts::join;
 use app::mix_lock;
@@ -228,22 +226,6 @@ impl<'a> Context<'a> {
     pub(crate) fn kept_steps(&self) -> BTreeSet<StepName> {
         let lock = self.kept.lock();
         lock.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// To be called when every step has succeeded.
-    pub(crate) fn into_built(self, project: Project, start: Start) -> Result<Built, Error> {
-        self.drop_executables()?;
-        let generated = self.generated_paths();
-        let procfile = self.procfile().unwrap_or_default();
-        let record = self.record.into_inner();
-        Ok(Built {
-            record: record.unwrap_or_else(PoisonError::into_inner),
-            launch: start.launch,
-            components: start.components,
-            generated,
-            release_dir: project.release.map(|release| release.dir),
-            procfile,
-        })
     }
 
     pub(crate) fn record(&self) -> std::sync::MutexGuard<'_, Record> {

@@ -66,9 +66,11 @@ use schedule::Schedule;
 use stable_path::StablePath;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::thread;
-use steps::slim;
+use steps::launch::Started;
+use steps::project::Project;
+use steps::{executables, hooks, javascript, launch, mix, release, slim, state, tools};
 use store::Store;
 use store::tree::{self, TreeError};
 use summary::{summarise, warn_of_missing_files};
@@ -156,33 +158,34 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
         (&plan, &workspace),
         (&path, bounds),
     )?;
+    let ctx = &context;
     let schedule = Schedule::new(&plan.steps, cancel, report, &context.bounds);
     let result = thread::scope(|scope| {
         // Toolchains install in parallel, and the cache is restored meanwhile.
-        let mut erlang = schedule.spawn(scope, Erlang, || context.erlang());
-        let mut elixir = schedule.spawn(scope, Elixir, || context.elixir());
-        let mut node = schedule.spawn(scope, Node, || context.node());
+        let mut erlang = schedule.spawn(scope, Erlang, || tools::erlang(ctx));
+        let mut elixir = schedule.spawn(scope, Elixir, || tools::elixir(ctx));
+        let mut node = schedule.spawn(scope, Node, || tools::node(ctx));
         // The version of a branch is known once it is installed.
-        let mut hex = (!plan.has_branch()).then(|| schedule.spawn(scope, Hex, || context.hex()));
+        let mut hex = (!plan.has_branch()).then(|| schedule.spawn(scope, Hex, || tools::hex(ctx)));
         // A new OTP decides whether _build is still valid, and a hook may change the app.
         let restores_now = !plan.otp_changes() && plan.hooks.pre_compile.is_none();
         let mut restore =
-            restores_now.then(|| schedule.spawn(scope, Restore, || context.restore()));
+            restores_now.then(|| schedule.spawn(scope, Restore, || state::restore(ctx)));
         erlang.join()?;
         elixir.join()?;
         match &mut hex {
             Some(hex) => hex.join()?,
-            None => schedule.run(Hex, || context.hex())?,
+            None => schedule.run(Hex, || tools::hex(ctx))?,
         }
 
         // Hooks run alone, with every toolchain in place.
         if plan.hooks.pre_compile.is_some() {
             node.join()?;
         }
-        schedule.run(PreCompile, || context.pre_compile())?;
+        schedule.run(PreCompile, || hooks::pre_compile(ctx))?;
         let last = Arc::new(match &mut restore {
             Some(restore) => restore.join()?,
-            None => schedule.run(Restore, || context.restore())?,
+            None => schedule.run(Restore, || state::restore(ctx))?,
         });
 
         // Dependencies need mix alone. Node may still be installing.
@@ -190,37 +193,39 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
             node.join()?;
         }
         schedule.run(HookPreFetchDependencies, || {
-            context.hook_pre_fetch_dependencies()
+            hooks::hook_pre_fetch_dependencies(ctx)
         })?;
-        schedule.run(Deps, || context.deps(&last))?;
+        schedule.run(Deps, || mix::deps(ctx, &last))?;
         if plan.hooks.hook_pre_compile.is_some() {
             node.join()?;
         }
-        schedule.run(HookPreCompile, || context.hook_pre_compile(&last))?;
+        schedule.run(HookPreCompile, || hooks::hook_pre_compile(ctx, &last))?;
 
         // JavaScript packages install in parallel with mix. package.json may name
         // file:../deps/phoenix, so they come after the dependencies.
-        let (ctx, restored) = (&context, Arc::clone(&last));
-        let mut javascript =
-            schedule.spawn_after(scope, node, Javascript, move || ctx.javascript(&restored));
+        let (ctx, restored) = (ctx, Arc::clone(&last));
+        let mut javascript = schedule.spawn_after(scope, node, Javascript, move || {
+            javascript::javascript(ctx, &restored)
+        });
         if plan.hooks.hook_compile.is_some() {
             javascript.join()?;
         }
-        let mut project = schedule.run(Compile, || context.compile(&last))?;
+        let mut project = schedule.run(Compile, || mix::compile(ctx, &last))?;
         javascript.join()?;
-        schedule.run(HookPostCompile, || context.hook_post_compile())?;
+        schedule.run(HookPostCompile, || hooks::hook_post_compile(ctx))?;
 
-        let built = schedule.run(Assets, || context.assets(&last, &project))?;
-        let assets = schedule.run(Digest, || context.digest(&project, built))?;
-        project.release = schedule.run(Release, || context.release(&project))?;
+        let built = schedule.run(Assets, || javascript::assets(ctx, &last, &project))?;
+        let assets = schedule.run(Digest, || mix::digest(ctx, &project, built))?;
+        project.release = schedule.run(Release, || release::release(ctx, &project))?;
 
         // The cache and the launch configuration are independent of each other.
         let for_profile = project.clone();
-        let mut profile = schedule.spawn(scope, Profile, move || ctx.profile(&for_profile));
-        schedule.run(Save, || context.save(&last, &project, &assets))?;
+        let mut profile =
+            schedule.spawn(scope, Profile, move || launch::profile(ctx, &for_profile));
+        schedule.run(Save, || state::save(ctx, &last, &project, &assets))?;
         let start = profile.join()?;
-        schedule.run(PostCompile, || context.post_compile())?;
-        schedule.run(Slim, || context.slim(&project))?;
+        schedule.run(PostCompile, || hooks::post_compile(ctx))?;
+        schedule.run(Slim, || slim::slim(ctx, &project))?;
         Ok((project, start))
     });
     context.end_session();
@@ -229,7 +234,7 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
         steps,
         kept: context.kept_steps(),
     };
-    let result = result.and_then(|(project, start)| context.into_built(project, start));
+    let result = result.and_then(|(project, start)| built(context, project, start));
 
     // Links leave the runtime path and new files enter the app, whatever happened.
     drop(hidden);
@@ -247,6 +252,22 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
     summarise(log, &built, timings, held);
     warn_of_missing_files(&plan, &workspace.app, &built.procfile, log);
     Ok(built)
+}
+
+/// To be called when every step has succeeded.
+fn built(context: Context<'_>, project: Project, start: Started) -> Result<Built, Error> {
+    executables::drop_executables(&context)?;
+    let generated = steps::generated::generated_paths(&context);
+    let procfile = release::procfile(&context).unwrap_or_default();
+    let record = context.record.into_inner();
+    Ok(Built {
+        record: record.unwrap_or_else(PoisonError::into_inner),
+        launch: start.launch,
+        components: start.components,
+        generated,
+        release_dir: project.release.map(|release| release.dir),
+        procfile,
+    })
 }
 
 fn client(cancel: &Cancel) -> Client {

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::steps::project::Project;
+use crate::steps::release;
 use app::facts::join;
 use app::js_lock;
 use app::mix_lock::{self, Source};
@@ -40,94 +41,92 @@ pub enum Origin {
     },
 }
 
-impl Context<'_> {
-    /// Everything that ships, once all is built and before anything is left out.
-    pub(crate) fn components(&self, project: &Project, runs_node: bool) -> Vec<Component> {
-        let mut components = BTreeSet::new();
-        for (name, version) in &self.record().tools {
-            if ["erlang", "elixir"].contains(&name.as_str()) || name == "node" && runs_node {
-                components.insert(Component {
-                    name: name.clone(),
-                    version: version.clone(),
-                    origin: Origin::Toolchain,
-                });
-            }
+/// Everything that ships, once all is built and before anything is left out.
+pub(crate) fn components(ctx: &Context<'_>, project: &Project, runs_node: bool) -> Vec<Component> {
+    let mut components = BTreeSet::new();
+    for (name, version) in &ctx.record().tools {
+        if ["erlang", "elixir"].contains(&name.as_str()) || name == "node" && runs_node {
+            components.insert(Component {
+                name: name.clone(),
+                version: version.clone(),
+                origin: Origin::Toolchain,
+            });
         }
-        components.extend(self.locked_by_mix(project));
-        for assets in &self.plan.assets {
-            if let Some(install) = &assets.install {
-                components.extend(self.locked_by_npm(install));
-            }
+    }
+    components.extend(locked_by_mix(ctx, project));
+    for assets in &ctx.plan.assets {
+        if let Some(install) = &assets.install {
+            components.extend(locked_by_npm(ctx, install));
         }
-        components.into_iter().collect()
     }
+    components.into_iter().collect()
+}
 
-    /// The dependencies that are compiled into the release, or else the project.
-    fn locked_by_mix(&self, project: &Project) -> Vec<Component> {
-        let lock = self.workspace.real(&self.in_app("mix.lock"));
-        let lock = text_file::read(&lock).unwrap_or_default();
-        let shipped = self.shipped_apps(project);
-        mix_lock::parse(&lock)
-            .into_iter()
-            .filter(|locked| shipped.contains(&locked.app))
-            .map(|locked| match locked.from {
-                Source::Hex {
-                    package,
-                    version,
-                    repository,
-                    sha256,
-                } => Component {
-                    name: package,
-                    version,
-                    origin: Origin::Hex { repository, sha256 },
+/// The dependencies that are compiled into the release, or else the project.
+fn locked_by_mix(ctx: &Context<'_>, project: &Project) -> Vec<Component> {
+    let lock = ctx.workspace.real(&ctx.in_app("mix.lock"));
+    let lock = text_file::read(&lock).unwrap_or_default();
+    let shipped = shipped_apps(ctx, project);
+    mix_lock::parse(&lock)
+        .into_iter()
+        .filter(|locked| shipped.contains(&locked.app))
+        .map(|locked| match locked.from {
+            Source::Hex {
+                package,
+                version,
+                repository,
+                sha256,
+            } => Component {
+                name: package,
+                version,
+                origin: Origin::Hex { repository, sha256 },
+            },
+            Source::Git { url, commit } => Component {
+                name: locked.app,
+                version: commit,
+                origin: Origin::Git {
+                    url: fetch::redact(&url),
                 },
-                Source::Git { url, commit } => Component {
-                    name: locked.app,
-                    version: commit,
-                    origin: Origin::Git {
-                        url: fetch::redact(&url),
-                    },
-                },
-            })
-            .collect()
-    }
+            },
+        })
+        .collect()
+}
 
-    fn shipped_apps(&self, project: &Project) -> BTreeSet<String> {
-        let folder = match &project.release {
-            Some(release) => release.dir.join("lib"),
-            None => self.in_app(&format!("_build/{}/lib", self.plan.mix_env.value)),
-        };
-        let entries = fs::read_dir(self.made(&folder));
-        entries
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            // In a release: `phoenix-1.8.1`. Names of applications have no dash.
-            .map(|name| name.split('-').next().unwrap_or_default().to_owned())
-            .collect()
-    }
+fn shipped_apps(ctx: &Context<'_>, project: &Project) -> BTreeSet<String> {
+    let folder = match &project.release {
+        Some(release) => release.dir.join("lib"),
+        None => ctx.in_app(&format!("_build/{}/lib", ctx.plan.mix_env.value)),
+    };
+    let entries = fs::read_dir(release::made(ctx, &folder));
+    entries
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        // In a release: `phoenix-1.8.1`. Names of applications have no dash.
+        .map(|name| name.split('-').next().unwrap_or_default().to_owned())
+        .collect()
+}
 
-    /// What is installed for more than development: it may be in what browsers load, and it is in
-    /// `node_modules` where those ship.
-    fn locked_by_npm(&self, install: &Install) -> Vec<Component> {
-        let in_folder = |name: &str| {
-            let path = join(&install.dir, name);
-            text_file::read(&self.workspace.real(Path::new(&path))).unwrap_or_default()
-        };
-        // One that was not pushed is there by now.
-        let lockfile = match &install.lockfile {
-            Some(path) => path.rsplit('/').next().unwrap_or(path),
-            None => install.manager.manager.lockfile(),
-        };
-        js_lock::parse(lockfile, &in_folder(lockfile), &in_folder("package.json"))
-            .into_iter()
-            .map(|locked| Component {
-                name: locked.name,
-                version: locked.version,
-                origin: Origin::Npm {
-                    integrity: locked.integrity,
-                },
-            })
-            .collect()
-    }
+/// What is installed for more than development: it may be in what browsers load, and it is in
+/// `node_modules` where those ship.
+fn locked_by_npm(ctx: &Context<'_>, install: &Install) -> Vec<Component> {
+    let in_folder = |name: &str| {
+        let path = join(&install.dir, name);
+        text_file::read(&ctx.workspace.real(Path::new(&path))).unwrap_or_default()
+    };
+    // One that was not pushed is there by now.
+    let lockfile = match &install.lockfile {
+        Some(path) => path.rsplit('/').next().unwrap_or(path),
+        None => install.manager.manager.lockfile(),
+    };
+    js_lock::parse(lockfile, &in_folder(lockfile), &in_folder("package.json"))
+        .into_iter()
+        .map(|locked| Component {
+            name: locked.name,
+            version: locked.version,
+            origin: Origin::Npm {
+                integrity: locked.integrity,
+            },
+        })
+        .collect()
 }

@@ -2,6 +2,7 @@
 //! registry.
 
 use crate::context::Context;
+use crate::steps::package_managers;
 use app::Origin;
 use app::facts::join;
 use app::plan::{Assets, Plan};
@@ -32,51 +33,53 @@ pub(crate) fn variables(plan: &Plan, store: &dyn Store, env: &mut Env) -> Result
     Ok(())
 }
 
-impl Context<'_> {
-    /// Installs the components that the `bower.json` beside the assets names, after the packages: one of them
-    /// may be bower.
-    pub(crate) fn bower(&self, assets: &Assets, log: &StepLog<'_>) -> Result<(), Error> {
-        let dir = &assets.assets_dir;
-        let file = join(dir, "bower.json");
-        log.detail(&format!("{file} is there"));
-        let folder = self.workspace.real(Path::new(dir));
-        let bins = assets.bins().into_iter();
-        let mut path: Vec<PathBuf> = bins
-            .map(|bin| self.workspace.real(Path::new(&bin)))
-            .collect();
-        if !path.iter().any(|bin| bin.join("bower").exists()) {
-            path.push(self.bower_of_the_registry(&file, log)?);
-        }
-        let mut env = self.env.clone();
-        prepend_path(&mut env, &path);
-        // It writes there whatever its own settings say, and `/app/.config` would be in the slug.
-        let config = self.workspace.store.scratch("bower")?.join("config");
-        default(&mut env, "XDG_CONFIG_HOME", config);
-        // On the command line: in the environment, bower takes `false` for a text, and so for yes.
-        let args = [
-            "install",
-            "--allow-root",
-            "--config.interactive=false",
-            "--config.analytics=false",
-        ];
-        log.detail(&format!("$ bower install  (in {dir})"));
-        let mut tool = Tool::new("bower", &args, &folder, &env);
-        "bower install".clone_into(&mut tool.shown);
-        self.run_tool(Action::Bower { file }, &tool, log)
+/// Installs the components that the `bower.json` beside the assets names, after the packages: one of them
+/// may be bower.
+pub(crate) fn bower(ctx: &Context<'_>, assets: &Assets, log: &StepLog<'_>) -> Result<(), Error> {
+    let dir = &assets.assets_dir;
+    let file = join(dir, "bower.json");
+    log.detail(&format!("{file} is there"));
+    let folder = ctx.workspace.real(Path::new(dir));
+    let bins = assets.bins().into_iter();
+    let mut path: Vec<PathBuf> = bins
+        .map(|bin| ctx.workspace.real(Path::new(&bin)))
+        .collect();
+    if !path.iter().any(|bin| bin.join("bower").exists()) {
+        path.push(bower_of_the_registry(ctx, &file, log)?);
     }
+    let mut env = ctx.env.clone();
+    prepend_path(&mut env, &path);
+    // It writes there whatever its own settings say, and `/app/.config` would be in the slug.
+    let config = ctx.workspace.store.scratch("bower")?.join("config");
+    default(&mut env, "XDG_CONFIG_HOME", config);
+    // On the command line: in the environment, bower takes `false` for a text, and so for yes.
+    let args = [
+        "install",
+        "--allow-root",
+        "--config.interactive=false",
+        "--config.analytics=false",
+    ];
+    log.detail(&format!("$ bower install  (in {dir})"));
+    let mut tool = Tool::new("bower", &args, &folder, &env);
+    "bower install".clone_into(&mut tool.shown);
+    ctx.run_tool(Action::Bower { file }, &tool, log)
+}
 
-    /// Gives the folder with the executable.
-    fn bower_of_the_registry(&self, file: &str, log: &StepLog<'_>) -> Result<PathBuf, Error> {
-        let store = self.workspace.store;
-        let place = store.scratch("managers")?.join("bower");
-        let key = Key::from([("package".to_owned(), FROM_NPM.to_owned())]);
-        store::tool(store, "bower", &key, &place, |dest| {
-            let scratch = tempfile::tempdir()
-                .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-            let asked_by = Origin::file(file, 0);
-            self.fetch_program(FROM_NPM, &asked_by, scratch.path(), dest, log)
-                .map(drop)
-        })?;
-        Ok(place.join("bin"))
-    }
+/// Gives the folder with the executable.
+fn bower_of_the_registry(
+    ctx: &Context<'_>,
+    file: &str,
+    log: &StepLog<'_>,
+) -> Result<PathBuf, Error> {
+    let store = ctx.workspace.store;
+    let place = store.scratch("managers")?.join("bower");
+    let key = Key::from([("package".to_owned(), FROM_NPM.to_owned())]);
+    store::tool(store, "bower", &key, &place, |dest| {
+        let scratch = tempfile::tempdir()
+            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+        let asked_by = Origin::file(file, 0);
+        package_managers::fetch_program(ctx, FROM_NPM, &asked_by, scratch.path(), dest, log)
+            .map(drop)
+    })?;
+    Ok(place.join("bin"))
 }

@@ -4,7 +4,10 @@
 use crate::app_tree::Entries;
 use crate::context::Context;
 use crate::generated::{Generated, Touched};
+use crate::steps::generated;
 use crate::steps::generated::State;
+use crate::steps::hooks;
+use crate::steps::state;
 use app::Asked;
 use messages::Error;
 use std::ffi::OsStr;
@@ -13,78 +16,80 @@ use std::time::SystemTime;
 use store::json::PathText;
 use walkdir::WalkDir;
 
-impl Context<'_> {
-    /// Runs a hook between restoring `_build` and keeping it.
-    pub(crate) fn watched_hook(
-        &self,
-        key: &'static str,
-        asked: Option<&Asked>,
-    ) -> Result<(), Error> {
-        if asked.is_none() {
-            return Ok(());
-        }
-        let before = self.entries()?;
-        let compiled = self.last_compiled();
-        self.hook(key, asked)?;
-        let created = Touched::between(&before, &self.entries()?).created;
-        if created.is_empty() || self.last_compiled() <= compiled {
-            return Ok(());
-        }
-        let mut state = self.state();
-        if key == AFTER_COMPILE {
-            // Too late to tell in the next build.
-            state.now.by_hook = created.first().cloned().map(PathText);
-        }
-        let created = created
-            .into_iter()
-            .map(|path| (PathText(path), key.to_owned()));
-        state.now.of_hooks.extend(created);
-        Ok(())
+/// Runs a hook between restoring `_build` and keeping it.
+pub(crate) fn watched_hook(
+    ctx: &Context<'_>,
+    key: &'static str,
+    asked: Option<&Asked>,
+) -> Result<(), Error> {
+    if asked.is_none() {
+        return Ok(());
     }
+    let before = state::entries(ctx)?;
+    let compiled = last_compiled(ctx);
+    hooks::hook(ctx, key, asked)?;
+    let created = Touched::between(&before, &state::entries(ctx)?).created;
+    if created.is_empty() || last_compiled(ctx) <= compiled {
+        return Ok(());
+    }
+    let mut state = ctx.compilation.state();
+    if key == AFTER_COMPILE {
+        // Too late to tell in the next build.
+        state.now.by_hook = created.first().cloned().map(PathText);
+    }
+    let created = created
+        .into_iter()
+        .map(|path| (PathText(path), key.to_owned()));
+    state.now.of_hooks.extend(created);
+    Ok(())
+}
 
-    /// When the newest module in `_build` was written.
-    fn last_compiled(&self) -> Option<SystemTime> {
-        let lib = format!("_build/{}/lib", self.plan.mix_env.value);
-        // APP/ebin/MODULE.beam
-        let walk = WalkDir::new(self.seen(self.in_app(&lib)))
-            .min_depth(3)
-            .max_depth(3);
-        let is_module = |path: &Path| {
-            let folder = path.parent().and_then(Path::file_name);
-            path.extension() == Some(OsStr::new("beam")) && folder == Some(OsStr::new("ebin"))
-        };
-        let modules = walk.into_iter().filter_map(Result::ok);
-        let modules = modules.filter(|entry| is_module(entry.path()));
-        modules
-            .filter_map(|entry| entry.metadata().ok()?.modified().ok())
-            .max()
-    }
+/// When the newest module in `_build` was written.
+fn last_compiled(ctx: &Context<'_>) -> Option<SystemTime> {
+    let lib = format!("_build/{}/lib", ctx.plan.mix_env.value);
+    // APP/ebin/MODULE.beam
+    let walk = WalkDir::new(ctx.seen(ctx.in_app(&lib)))
+        .min_depth(3)
+        .max_depth(3);
+    let is_module = |path: &Path| {
+        let folder = path.parent().and_then(Path::file_name);
+        path.extension() == Some(OsStr::new("beam")) && folder == Some(OsStr::new("ebin"))
+    };
+    let modules = walk.into_iter().filter_map(Result::ok);
+    let modules = modules.filter(|entry| is_module(entry.path()));
+    modules
+        .filter_map(|entry| entry.metadata().ok()?.modified().ok())
+        .max()
+}
 
-    /// Has a hook find no compiled code of the app, if it is known that compiling in it creates files.
-    pub(crate) fn begin_without_compiled(&self) -> Result<(), Error> {
-        let last = self.last_generated();
-        let Some(path) = last.and_then(|last| last.by_hook) else {
-            return Ok(());
-        };
-        let path = path.0.display();
-        self.compile_from_scratch(&format!("a hook compiles it, which creates {path}"))
-    }
+/// Has a hook find no compiled code of the app, if it is known that compiling in it creates files.
+pub(crate) fn begin_without_compiled(ctx: &Context<'_>) -> Result<(), Error> {
+    let last = generated::last_generated(ctx);
+    let Some(path) = last.and_then(|last| last.by_hook) else {
+        return Ok(());
+    };
+    let path = path.0.display();
+    generated::compile_from_scratch(ctx, &format!("a hook compiles it, which creates {path}"))
+}
 
-    /// Why the app has to be compiled from scratch, if a hook has not created what it created in the
-    /// last build.
-    pub(crate) fn missing_of_hooks(&self, last: &Generated, entries: &Entries) -> Option<String> {
-        let missing = last.of_hooks.iter();
-        let missing = missing.filter(|(path, _)| !entries.contains_key(&path.0));
-        let missing: Vec<(&PathText, &String)> = missing.collect();
-        let (path, hook) = missing.first()?;
-        let why = format!(
-            "{hook} has not created {} again; it may be from compiling",
-            path.0.display()
-        );
-        let paths = missing.into_iter().map(|(path, _)| path.0.clone());
-        self.state().missing_of_hooks = paths.collect();
-        Some(why)
-    }
+/// Why the app has to be compiled from scratch, if a hook has not created what it created in the
+/// last build.
+pub(crate) fn missing_of_hooks(
+    ctx: &Context<'_>,
+    last: &Generated,
+    entries: &Entries,
+) -> Option<String> {
+    let missing = last.of_hooks.iter();
+    let missing = missing.filter(|(path, _)| !entries.contains_key(&path.0));
+    let missing: Vec<(&PathText, &String)> = missing.collect();
+    let (path, hook) = missing.first()?;
+    let why = format!(
+        "{hook} has not created {} again; it may be from compiling",
+        path.0.display()
+    );
+    let paths = missing.into_iter().map(|(path, _)| path.0.clone());
+    ctx.compilation.state().missing_of_hooks = paths.collect();
+    Some(why)
 }
 
 const AFTER_COMPILE: &str = "hook_post_compile";

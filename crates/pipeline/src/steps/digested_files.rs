@@ -3,6 +3,8 @@
 
 use crate::context::Context;
 use crate::mix_info::MixInfo;
+use crate::steps::mix;
+use crate::steps::state;
 use messages::Error;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,70 +53,68 @@ fn name(phoenix_dir: &str) -> String {
     }
 }
 
-impl Context<'_> {
-    /// The task that drops old digested files, where mix has it: without it they would pile up, and
-    /// none are brought back.
-    pub(crate) fn clean_task(&self, info: &MixInfo) -> Option<String> {
-        let task = format!("{}.digest.clean", self.phoenix_ex(info));
-        info.has_task(&task).then_some(task)
-    }
+/// The task that drops old digested files, where mix has it: without it they would pile up, and
+/// none are brought back.
+pub(crate) fn clean_task(ctx: &Context<'_>, info: &MixInfo) -> Option<String> {
+    let task = format!("{}.digest.clean", mix::phoenix_ex(ctx, info));
+    info.has_task(&task).then_some(task)
+}
 
-    /// Brings back what the last deploy had, beside what the app has, which is never replaced.
-    pub(crate) fn restore_digested(&self, info: &MixInfo) -> Result<(), Error> {
-        if self.clean_task(info).is_none() {
-            return Ok(());
-        }
-        let store = self.workspace.store;
-        for assets in &self.plan.assets {
-            let dir = &assets.phoenix_dir;
-            let place = self.workspace.real(&Path::new(dir).join(STATIC));
-            let scratch = tempfile::tempdir()
-                .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-            let kept = scratch.path().join("kept");
-            let restored = store.restore(&self.kept_as(&name(dir)), &Key::new(), &kept)?;
-            let old = store.shared().map(|cache| cache.join(OF_THE_OLD_PACK));
-            let (from, whose) = match (restored, old.filter(|old| old.is_dir())) {
-                (Restored::Taken(_), _) => (kept, "of the last deploy"),
-                (_, Some(old)) if self.plan.assets.len() == 1 => {
-                    (old, "that the Phoenix static buildpack kept")
-                }
-                _ => continue,
-            };
-            let digested = digested_in(&from);
-            if digested.is_empty() {
-                continue;
-            }
-            let amount = tree::transfer(&from, &place, Method::Copy, |path| {
-                let there = place.join(path);
-                let fits = from.join(path).is_dir() || !there.exists();
-                digested.contains(path) && fits && self.bounds.leads_out(&there).is_none()
-            })?;
-            let log = self.log.step("Restoring digested files");
-            log.detail(&format!("{} {whose}", amount.files));
-            self.manifest_restored(dir);
-        }
-        Ok(())
+/// Brings back what the last deploy had, beside what the app has, which is never replaced.
+pub(crate) fn restore_digested(ctx: &Context<'_>, info: &MixInfo) -> Result<(), Error> {
+    if clean_task(ctx, info).is_none() {
+        return Ok(());
     }
+    let store = ctx.workspace.store;
+    for assets in &ctx.plan.assets {
+        let dir = &assets.phoenix_dir;
+        let place = ctx.workspace.real(&Path::new(dir).join(STATIC));
+        let scratch = tempfile::tempdir()
+            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+        let kept = scratch.path().join("kept");
+        let restored = store.restore(&state::kept_as(ctx, &name(dir)), &Key::new(), &kept)?;
+        let old = store.shared().map(|cache| cache.join(OF_THE_OLD_PACK));
+        let (from, whose) = match (restored, old.filter(|old| old.is_dir())) {
+            (Restored::Taken(_), _) => (kept, "of the last deploy"),
+            (_, Some(old)) if ctx.plan.assets.len() == 1 => {
+                (old, "that the Phoenix static buildpack kept")
+            }
+            _ => continue,
+        };
+        let digested = digested_in(&from);
+        if digested.is_empty() {
+            continue;
+        }
+        let amount = tree::transfer(&from, &place, Method::Copy, |path| {
+            let there = place.join(path);
+            let fits = from.join(path).is_dir() || !there.exists();
+            digested.contains(path) && fits && ctx.bounds.leads_out(&there).is_none()
+        })?;
+        let log = ctx.log.step("Restoring digested files");
+        log.detail(&format!("{} {whose}", amount.files));
+        ctx.manifest_restored(dir);
+    }
+    Ok(())
+}
 
-    /// Keeps what this build has digested, and what it still has of earlier ones.
-    pub(crate) fn save_digested(&self, info: &MixInfo) -> Result<(), Error> {
-        for assets in &self.plan.assets {
-            let dir = &assets.phoenix_dir;
-            let from = self.workspace.real(&Path::new(dir).join(STATIC));
-            let digested = digested_in(&from);
-            if digested.is_empty() || self.clean_task(info).is_none() {
-                continue;
-            }
-            let scratch = tempfile::tempdir()
-                .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-            let chosen = scratch.path().join("chosen");
-            tree::transfer(&from, &chosen, Method::Copy, |path| digested.contains(path))?;
-            self.workspace
-                .store
-                .save(&self.kept_as(&name(dir)), &Key::new(), &chosen, &[])?;
+/// Keeps what this build has digested, and what it still has of earlier ones.
+pub(crate) fn save_digested(ctx: &Context<'_>, info: &MixInfo) -> Result<(), Error> {
+    for assets in &ctx.plan.assets {
+        let dir = &assets.phoenix_dir;
+        let from = ctx.workspace.real(&Path::new(dir).join(STATIC));
+        let digested = digested_in(&from);
+        if digested.is_empty() || clean_task(ctx, info).is_none() {
+            continue;
         }
-        Ok(())
+        let scratch = tempfile::tempdir()
+            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+        let chosen = scratch.path().join("chosen");
+        tree::transfer(&from, &chosen, Method::Copy, |path| digested.contains(path))?;
+        ctx.workspace
+            .store
+            .save(&state::kept_as(ctx, &name(dir)), &Key::new(), &chosen, &[])?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

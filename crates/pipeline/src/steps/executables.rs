@@ -69,63 +69,61 @@ fn outdated(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-impl Context<'_> {
-    fn executables(&self) -> Vec<PathBuf> {
-        in_folder(&self.workspace.real(&self.in_app("_build")))
-    }
+fn executables(ctx: &Context<'_>) -> Vec<PathBuf> {
+    in_folder(&ctx.workspace.real(&ctx.in_app("_build")))
+}
 
-    /// Their names, for what is kept of `_build` without them.
-    pub(crate) fn executable_names(&self) -> Vec<String> {
-        let names = self.executables().into_iter();
-        names
-            .filter_map(|path| path.file_name()?.to_str().map(str::to_owned))
-            .collect()
-    }
+/// Their names, for what is kept of `_build` without them.
+pub(crate) fn executable_names(ctx: &Context<'_>) -> Vec<String> {
+    let names = executables(ctx).into_iter();
+    names
+        .filter_map(|path| path.file_name()?.to_str().map(str::to_owned))
+        .collect()
+}
 
-    pub(crate) fn restore_executables(&self) -> Result<(), Error> {
-        let kept = self.workspace.store.scratch("executables")?;
-        if !in_folder(&kept).is_empty() {
-            let place = self.workspace.real(&self.in_app("_build"));
-            tree::transfer(&kept, &place, Method::Copy, |path| {
-                !place.join(path).exists()
-            })?;
-        }
-        Ok(())
+pub(crate) fn restore_executables(ctx: &Context<'_>) -> Result<(), Error> {
+    let kept = ctx.workspace.store.scratch("executables")?;
+    if !in_folder(&kept).is_empty() {
+        let place = ctx.workspace.real(&ctx.in_app("_build"));
+        tree::transfer(&kept, &place, Method::Copy, |path| {
+            !place.join(path).exists()
+        })?;
     }
+    Ok(())
+}
 
-    pub(crate) fn keep_executables(&self) -> Result<(), Error> {
-        let kept = self.workspace.store.scratch("executables")?;
-        for path in self.executables() {
-            let Some(name) = path.file_name() else {
-                continue;
-            };
-            let place = kept.join(name);
-            if modified(&place) == modified(&path) {
-                continue;
-            }
-            // Beside its place first: half a file must never be taken for the whole.
-            let beside = kept.join("new").join(name);
-            tree::remove(&kept.join("new"))?;
-            let only = |other: &Path| other == Path::new(name);
-            if let Some(folder) = path.parent() {
-                tree::transfer(folder, &kept.join("new"), Method::Copy, only)?;
-            }
-            fs::rename(&beside, &place).map_err(TreeError::at(&place, "write"))?;
-            tree::remove(&kept.join("new"))?;
+pub(crate) fn keep_executables(ctx: &Context<'_>) -> Result<(), Error> {
+    let kept = ctx.workspace.store.scratch("executables")?;
+    for path in executables(ctx) {
+        let Some(name) = path.file_name() else {
+            continue;
+        };
+        let place = kept.join(name);
+        if modified(&place) == modified(&path) {
+            continue;
         }
-        for path in outdated(&kept) {
-            tree::remove(&path)?;
+        // Beside its place first: half a file must never be taken for the whole.
+        let beside = kept.join("new").join(name);
+        tree::remove(&kept.join("new"))?;
+        let only = |other: &Path| other == Path::new(name);
+        if let Some(folder) = path.parent() {
+            tree::transfer(folder, &kept.join("new"), Method::Copy, only)?;
         }
-        Ok(())
+        fs::rename(&beside, &place).map_err(TreeError::at(&place, "write"))?;
+        tree::remove(&kept.join("new"))?;
     }
+    for path in outdated(&kept) {
+        tree::remove(&path)?;
+    }
+    Ok(())
+}
 
-    /// No dyno runs them, and they are tens of megabytes each.
-    pub(crate) fn drop_executables(&self) -> Result<(), Error> {
-        for path in self.executables() {
-            tree::remove(&path)?;
-        }
-        Ok(())
+/// No dyno runs them, and they are tens of megabytes each.
+pub(crate) fn drop_executables(ctx: &Context<'_>) -> Result<(), Error> {
+    for path in executables(ctx) {
+        tree::remove(&path)?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

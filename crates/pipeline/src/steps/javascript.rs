@@ -4,8 +4,15 @@ use crate::app_tree::OWN;
 use crate::context::Context;
 use crate::leaked_secrets::Finders;
 use crate::mix_info::MixInfo;
+use crate::steps::bower;
+use crate::steps::generated;
+use crate::steps::hooks;
+use crate::steps::kept_assets;
 use crate::steps::kept_assets::BuiltAssets;
+use crate::steps::mix;
 use crate::steps::project::Project;
+use crate::steps::slim;
+use crate::steps::state;
 use crate::steps::state::LastBuild;
 use app::facts::join;
 use app::package_manager::Manager;
@@ -26,386 +33,387 @@ use store::json::{self, PathText};
 use store::tree::{self, TreeError};
 use store::{Key, Taken, key_of_files, key_of_variables};
 
-impl Context<'_> {
-    pub(crate) fn javascript(&self, restored: &LastBuild) -> Result<(), Error> {
-        let log = self.log.step("Installing JavaScript dependencies");
-        let known = self.known_installs();
-        // A last hook may want them, whatever the assets want.
-        let wanted = self.node_modules_ship() || self.plan.hooks.post_compile.is_some();
-        let only_modules = known.as_ref().is_some_and(|known| known.beside.is_none());
-        if self.assets_are_kept() && !wanted && only_modules {
-            let installs = self.plan.assets.iter().filter_map(|a| a.install.as_ref());
-            for install in installs {
-                if let Ok(key) = self.node_modules_key(install)? {
-                    for dir in &install.packages {
-                        self.workspace.store.hold(&kept_name(dir), &key);
-                    }
-                }
-            }
-            self.has_kept(StepName::Javascript);
-            self.installs_skipped();
-            log.detail("not needed: the assets are up to date");
-            drop(log);
-            return self.installs_ended(&restored.pushed);
-        }
-        let turn = self.turn();
-        let mut kept = true;
-        let mut installed = BTreeSet::new();
-        for assets in &self.plan.assets {
-            // Several may be members of one workspace.
-            let install = assets.install.as_ref();
-            if assets.left_to_hook {
-                let dir = &assets.assets_dir;
-                log.detail(&format!("hook_post_compile installs the packages of {dir}"));
-                kept = false;
-                continue;
-            }
-            if let Some(install) = install.filter(|install| installed.insert(&install.dir)) {
-                kept &= match self.install(install, known.as_ref(), &log) {
-                    Err(Error::Command { .. })
-                        if !self.is_needed(install) && !self.node_modules_ship() =>
-                    {
-                        log.warning(&format!(
-                            "cannot install the packages of {}; continuing because nothing uses them",
-                            install.dir
-                        ));
-                        false
-                    }
-                    result => result?,
-                };
-            }
-            if assets.bower {
-                let before = self.entries()?;
-                self.bower(assets, &log)?;
-                self.installed(&before)?;
-                kept = false;
-            }
-        }
-        // Of what is Mixpack's own, commands of the app see nothing.
-        self.path.link_new(|path| path.starts_with(OWN))?;
-        if kept {
-            self.has_kept(StepName::Javascript);
-        }
-        log.detail(&format!("done in {}", seconds(log.elapsed())));
-        drop(turn);
-        // Each step's block is whole.
-        drop(log);
-        self.installs_ended(&restored.pushed)
-    }
-
-    /// Whether something may use the packages of an install.
-    fn is_needed(&self, install: &Install) -> bool {
-        let mut assets = self.plan.assets.iter();
-        assets.any(|assets| {
-            let same = assets.install.as_ref();
-            assets.is_needed && same.is_some_and(|same| same.dir == install.dir)
-        })
-    }
-
-    /// Whether a package manager writes a file for itself: those that are installed need none of it.
-    pub(crate) fn is_of_installers(&self, path: &Path) -> bool {
-        self.plan.assets.iter().any(|assets| {
-            let install = assets.install.as_ref();
-            let own = install.is_some_and(|install| {
-                let mut own = OF_MANAGERS.iter();
-                own.any(|own| path.starts_with(join(&install.dir, own)))
-            });
-            own || path.starts_with(join(&assets.assets_dir, COMPONENTS))
-        })
-    }
-
-    /// What installing has created in earlier builds; `None` where none has told.
-    pub(crate) fn known_installs(&self) -> Option<Installs> {
-        let note = self.workspace.store.read_note(INSTALLS)?;
-        serde_json::from_str(&note).ok()
-    }
-
-    /// Writes down what installing has created in this build.
-    pub(crate) fn note_installs<'p>(
-        &self,
-        touched: impl Iterator<Item = &'p PathBuf>,
-        unclear: bool,
-    ) -> Result<(), Error> {
-        let mut installs = Installs {
-            unclear,
-            ..Installs::default()
-        };
-        let secrets = secrets::not_to_keep(&self.workspace.environment);
-        let finders = Finders::of(&secrets);
-        let shown = |path: &PathBuf| {
-            let bytes = path.as_os_str().as_bytes().to_vec();
-            let is_secret = finders.first_in(Path::new(""), bytes).is_some();
-            PathText(if is_secret {
-                "a file".into()
-            } else {
-                path.clone()
-            })
-        };
-        for path in touched {
-            let place = if path.iter().any(|part| part == MODULES) {
-                &mut installs.modules
-            } else {
-                &mut installs.beside
-            };
-            place.get_or_insert_with(|| shown(path));
-        }
-        let note = json::to_string(&installs, INSTALLS)?;
-        Ok(self.workspace.store.write_note(INSTALLS, &note)?)
-    }
-
-    /// Whether `node_modules` is that of the last build.
-    fn install(
-        &self,
-        install: &Install,
-        known: Option<&Installs>,
-        log: &StepLog<'_>,
-    ) -> Result<bool, Error> {
-        // In the real folder: npm replaces node_modules as a whole, also where it is a link.
-        let folder = self.workspace.real(Path::new(&install.dir));
-        let modules = folder.join(MODULES);
-        log.detail(&install.why);
-        let key = self.node_modules_key(install)?;
-        // Of packages that nobody has watched, what they create would be missing.
-        let why = known.map(Installs::why);
-        match (&key, &why) {
-            (Err(why), _) | (_, Some(Some(why))) => {
-                log.detail(&format!("installing in every build: {why}"));
-            }
-            (Ok(_), None) => {}
-            (Ok(key), Some(None)) => match self.take_modules(install, key)? {
-                Taken::Yes => {
-                    log.detail("up to date, restored from cache");
-                    return Ok(true);
-                }
-                Taken::No(changes) if changes.is_empty() => {}
-                Taken::No(changes) => log.detail(&format!(
-                    "node_modules: reinstalling because {}",
-                    changes.join(", ")
-                )),
-                Taken::Unusable(reason) => {
-                    log.warning(&format!("the cached copy is invalid: {reason}"));
-                }
-            },
-        }
-        let (program, args) = words(&install.command);
-        log.detail(&format!(
-            "$ {}  (in {})",
-            install.command.join(" "),
-            install.dir
-        ));
-        let action = Action::JsInstall {
-            dir: install.dir.clone(),
-            manager: install.manager.manager,
-            lockfile: install.lockfile.clone(),
-        };
-        let tool = Tool::new(program, &args, &folder, &self.env);
-        let before = self.entries()?;
-        self.run_tool(action, &tool, log)?;
-        self.installed(&before)?;
-        // Yarn's other way of installing puts nothing there, or not all.
-        if let Ok(key) = &key
-            && modules.is_dir()
-            && !folder.join(".pnp.cjs").exists()
-        {
-            self.give_modules(install, key)?;
-        }
-        Ok(false)
-    }
-
-    /// Takes every `node_modules` of an install from the cache, or none.
-    fn take_modules(&self, install: &Install, key: &Key) -> Result<Taken, TreeError> {
-        for dir in &install.packages {
-            let modules = self.workspace.real(&Path::new(dir).join(MODULES));
-            let taken = self.workspace.store.take(&kept_name(dir), key, &modules)?;
-            if taken != Taken::Yes {
-                // To yarn 1 that of the root would say that all of them are there.
+pub(crate) fn javascript(ctx: &Context<'_>, restored: &LastBuild) -> Result<(), Error> {
+    let log = ctx.log.step("Installing JavaScript dependencies");
+    let known = known_installs(ctx);
+    // A last hook may want them, whatever the assets want.
+    let wanted = slim::node_modules_ship(ctx) || ctx.plan.hooks.post_compile.is_some();
+    let only_modules = known.as_ref().is_some_and(|known| known.beside.is_none());
+    if kept_assets::assets_are_kept(ctx) && !wanted && only_modules {
+        let installs = ctx.plan.assets.iter().filter_map(|a| a.install.as_ref());
+        for install in installs {
+            if let Ok(key) = node_modules_key(ctx, install)? {
                 for dir in &install.packages {
-                    tree::remove(&self.workspace.real(&Path::new(dir).join(MODULES)))?;
+                    ctx.workspace.store.hold(&kept_name(dir), &key);
                 }
-                return Ok(taken);
             }
-            // Members without one are kept as an empty folder.
-            let _ = fs::remove_dir(&modules);
         }
-        Ok(Taken::Yes)
+        ctx.has_kept(StepName::Javascript);
+        generated::installs_skipped(ctx);
+        log.detail("not needed: the assets are up to date");
+        drop(log);
+        return generated::installs_ended(ctx, &restored.pushed);
     }
-
-    fn give_modules(&self, install: &Install, key: &Key) -> Result<(), TreeError> {
-        let none = tempfile::tempdir()
-            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-        for dir in &install.packages {
-            let modules = self.workspace.real(&Path::new(dir).join(MODULES));
-            let from = if modules.is_dir() {
-                &modules
-            } else {
-                none.path()
+    let turn = generated::turn(ctx);
+    let mut kept = true;
+    let mut installed = BTreeSet::new();
+    for assets in &ctx.plan.assets {
+        // Several may be members of one workspace.
+        let install = assets.install.as_ref();
+        if assets.left_to_hook {
+            let dir = &assets.assets_dir;
+            log.detail(&format!("hook_post_compile installs the packages of {dir}"));
+            kept = false;
+            continue;
+        }
+        if let Some(install) = install.filter(|install| installed.insert(&install.dir)) {
+            kept &= match install_packages(ctx, install, known.as_ref(), &log) {
+                Err(Error::Command { .. })
+                    if !is_needed(ctx, install) && !slim::node_modules_ship(ctx) =>
+                {
+                    log.warning(&format!(
+                        "cannot install the packages of {}; continuing because nothing uses them",
+                        install.dir
+                    ));
+                    false
+                }
+                result => result?,
             };
-            self.workspace.store.give(&kept_name(dir), key, from)?;
         }
-        Ok(())
+        if assets.bower {
+            let before = state::entries(ctx)?;
+            bower::bower(ctx, assets, &log)?;
+            generated::installed(ctx, &before)?;
+            kept = false;
+        }
     }
-
-    /// Everything that decides what a package manager installs; or why that cannot be told.
-    fn node_modules_key(&self, install: &Install) -> Result<Result<Key, String>, Error> {
-        let inputs = match &install.inputs {
-            Ok(inputs) => inputs,
-            Err(why) => return Ok(Err(why.clone())),
-        };
-        let app = &self.workspace.app;
-        let files = of_each(app, inputs, |path| self.tree.is_output(path))
-            .map_err(TreeError::at(app, "read the files of"))?;
-        let target = &self.plan.target;
-        let manager = install.manager.manager.as_str();
-        let version = self.record().tools.get(manager).cloned();
-        let version = version.map_or_else(String::new, |version| format!(" {version}"));
-        let node = self.plan.node.as_ref().map(|node| node.version.clone());
-        let env = self.workspace.environment.for_commands();
-        let settings = self.workspace.variables(&env, |name| {
-            let prefixes = ["NPM_", "NODE_", "YARN_", "PNPM_", "BUN_", "COREPACK_"];
-            let name = name.to_ascii_uppercase();
-            prefixes.iter().any(|prefix| name.starts_with(prefix))
-        })?;
-        let key = [
-            ("the command", install.command.join(" ")),
-            ("Node.js", node.unwrap_or_default()),
-            ("the package manager", format!("{manager}{version}")),
-            ("the stack", target.stack.clone()),
-            ("the architecture", target.arch.to_string()),
-        ];
-        let mut key: Key = key.map(|(name, value)| (name.to_owned(), value)).into();
-        key.extend(key_of_files(files));
-        key.extend(key_of_variables(settings));
-        Ok(Ok(key))
+    // Of what is Mixpack's own, commands of the app see nothing.
+    ctx.path.link_new(|path| path.starts_with(OWN))?;
+    if kept {
+        ctx.has_kept(StepName::Javascript);
     }
+    log.detail(&format!("done in {}", seconds(log.elapsed())));
+    drop(turn);
+    // Each step's block is whole.
+    drop(log);
+    generated::installs_ended(ctx, &restored.pushed)
+}
 
-    pub(crate) fn assets(
-        &self,
-        restored: &LastBuild,
-        project: &Project,
-    ) -> Result<BuiltAssets, Error> {
-        if self.place_kept_assets(restored)? {
-            return Ok(BuiltAssets::Restored);
-        }
-        let built = self.before_assets(restored)?;
-        for assets in &self.plan.assets {
-            self.build_assets(assets, &project.info)?;
-        }
-        Ok(built)
-    }
+/// Whether something may use the packages of an install.
+fn is_needed(ctx: &Context<'_>, install: &Install) -> bool {
+    let mut assets = ctx.plan.assets.iter();
+    assets.any(|assets| {
+        let same = assets.install.as_ref();
+        assets.is_needed && same.is_some_and(|same| same.dir == install.dir)
+    })
+}
 
-    fn build_assets(&self, assets: &Assets, info: &MixInfo) -> Result<(), Error> {
-        if assets.build == AssetBuild::Nothing {
-            return Ok(());
-        }
-        let header = match assets.phoenix_dir.as_str() {
-            dir if dir == self.plan.app_dir.value => "Building assets".to_owned(),
-            dir => format!("Building assets of {dir}"),
-        };
-        let log = self.log.step(&header);
-        if self.digested(&assets.phoenix_dir) {
-            log.detail("already built: hook_post_compile wrote cache_manifest.json");
-            return Ok(());
-        }
-        log.detail(&assets.why);
-        match &assets.build {
-            AssetBuild::Nothing => {}
-            AssetBuild::CustomScript { path } => {
-                self.end_session();
-                let env = self.shell_env();
-                let line = self.custom_script(assets, path, info)?;
-                let folder = self.seen(&assets.assets_dir);
-                let mut tool = Tool::shell(&line, &folder, &env);
-                tool.shown.clone_from(path);
-                let action = Action::CustomScript { path: path.clone() };
-                self.run_tool(action, &tool, &log)?;
-            }
-            AssetBuild::Script { name } => {
-                let manager = assets
-                    .install
-                    .as_ref()
-                    .map(|install| install.manager.manager);
-                let manager = manager.unwrap_or(Manager::Npm);
-                let command = manager.run(name);
-                let action = Action::AssetScript {
-                    command: command.join(" "),
-                    script: name.clone(),
-                    manager,
-                    package: join(&assets.assets_dir, "package.json"),
-                };
-                let folder = self.seen(&assets.assets_dir);
-                let (program, args) = words(&command);
-                self.tool(action, program, &args, &folder, &log)?;
-            }
-            AssetBuild::MixAlias => {
-                self.mix_in(
-                    Action::AssetsDeploy,
-                    &["assets.deploy"],
-                    &assets.phoenix_dir,
-                    &log,
-                )?;
-            }
-        }
-        log.detail(&format!("done in {}", seconds(log.elapsed())));
-        Ok(())
-    }
+/// Whether a package manager writes a file for itself: those that are installed need none of it.
+pub(crate) fn is_of_installers(ctx: &Context<'_>, path: &Path) -> bool {
+    ctx.plan.assets.iter().any(|assets| {
+        let install = assets.install.as_ref();
+        let own = install.is_some_and(|install| {
+            let mut own = OF_MANAGERS.iter();
+            own.any(|own| path.starts_with(join(&install.dir, own)))
+        });
+        own || path.starts_with(join(&assets.assets_dir, COMPONENTS))
+    })
+}
 
-    /// The app's own asset script is sourced, with the variables and functions that the Phoenix
-    /// static buildpack gives it (its `bin/compile` and `lib/common.sh`).
-    fn custom_script(&self, assets: &Assets, path: &str, info: &MixInfo) -> Result<String, Error> {
-        let assets_path = below(&assets.phoenix_dir, &assets.assets_dir);
-        let buildpack = self.workspace.export().and_then(Path::parent);
-        let version = |tool: &str| {
-            let node = self.plan.node.as_ref().filter(|_| tool == "node");
-            let node = node.map(|node| node.version.clone());
-            let fetched = || self.record().tools.get(tool).cloned();
-            PathBuf::from(node.or_else(fetched).unwrap_or_default())
-        };
-        let variables = [
-            // Of an app in a folder, what a script knows as the top is that folder.
-            ("build_dir", self.app_dir.clone()),
-            // A folder of the app's own, which lasts as that of the old pack did.
-            ("cache_dir", self.workspace.store.scratch("custom-compile")?),
-            (
-                "env_dir",
-                self.workspace.env_dir.clone().unwrap_or_default(),
-            ),
-            ("heroku_dir", self.seen(".heroku")),
-            ("build_pack_dir", buildpack.unwrap_or(&self.dir).to_owned()),
-            ("phoenix_dir", self.seen_clean(&assets.phoenix_dir)),
-            ("assets_dir", self.seen_clean(&assets.assets_dir)),
-            ("assets_path", assets_path.to_owned()),
-            (
-                "phoenix_relative_path",
-                below(&self.plan.app_dir.value, &assets.phoenix_dir).to_owned(),
-            ),
-            ("phoenix_ex", self.phoenix_ex(info).into()),
-            ("node_version", version("node")),
-            ("npm_version", version("npm")),
-            ("yarn_version", version("yarn")),
-            ("compile", below(&self.plan.app_dir.value, path).to_owned()),
-        ];
-        let mut script = String::from("set -e -o pipefail\n");
-        for (name, value) in variables {
-            let value = value.to_string_lossy().into_owned();
-            let _ = writeln!(script, "{name}={}", shell_words::quote(&value));
-        }
-        for bin in assets.bins().into_iter().rev() {
-            let bin = self.seen(bin).to_string_lossy().into_owned();
-            let _ = writeln!(script, "PATH={}:\"$PATH\"", shell_words::quote(&bin));
-        }
-        script.push_str(FUNCTIONS);
-        let source = self.seen(path).to_string_lossy().into_owned();
-        let _ = writeln!(script, "source {}", shell_words::quote(&source));
-        Ok(script)
-    }
+/// What installing has created in earlier builds; `None` where none has told.
+pub(crate) fn known_installs(ctx: &Context<'_>) -> Option<Installs> {
+    let note = ctx.workspace.store.read_note(INSTALLS)?;
+    serde_json::from_str(&note).ok()
+}
 
-    /// A folder of the app as mix sees it, without a trailing `/.` for the app itself.
-    fn seen_clean(&self, place: &str) -> PathBuf {
-        if place == "." {
-            self.dir.clone()
+/// Writes down what installing has created in this build.
+pub(crate) fn note_installs<'p>(
+    ctx: &Context<'_>,
+    touched: impl Iterator<Item = &'p PathBuf>,
+    unclear: bool,
+) -> Result<(), Error> {
+    let mut installs = Installs {
+        unclear,
+        ..Installs::default()
+    };
+    let secrets = secrets::not_to_keep(&ctx.workspace.environment);
+    let finders = Finders::of(&secrets);
+    let shown = |path: &PathBuf| {
+        let bytes = path.as_os_str().as_bytes().to_vec();
+        let is_secret = finders.first_in(Path::new(""), bytes).is_some();
+        PathText(if is_secret {
+            "a file".into()
         } else {
-            self.seen(place)
+            path.clone()
+        })
+    };
+    for path in touched {
+        let place = if path.iter().any(|part| part == MODULES) {
+            &mut installs.modules
+        } else {
+            &mut installs.beside
+        };
+        place.get_or_insert_with(|| shown(path));
+    }
+    let note = json::to_string(&installs, INSTALLS)?;
+    Ok(ctx.workspace.store.write_note(INSTALLS, &note)?)
+}
+
+/// Whether `node_modules` is that of the last build.
+fn install_packages(
+    ctx: &Context<'_>,
+    install: &Install,
+    known: Option<&Installs>,
+    log: &StepLog<'_>,
+) -> Result<bool, Error> {
+    // In the real folder: npm replaces node_modules as a whole, also where it is a link.
+    let folder = ctx.workspace.real(Path::new(&install.dir));
+    let modules = folder.join(MODULES);
+    log.detail(&install.why);
+    let key = node_modules_key(ctx, install)?;
+    // Of packages that nobody has watched, what they create would be missing.
+    let why = known.map(Installs::why);
+    match (&key, &why) {
+        (Err(why), _) | (_, Some(Some(why))) => {
+            log.detail(&format!("installing in every build: {why}"));
         }
+        (Ok(_), None) => {}
+        (Ok(key), Some(None)) => match take_modules(ctx, install, key)? {
+            Taken::Yes => {
+                log.detail("up to date, restored from cache");
+                return Ok(true);
+            }
+            Taken::No(changes) if changes.is_empty() => {}
+            Taken::No(changes) => log.detail(&format!(
+                "node_modules: reinstalling because {}",
+                changes.join(", ")
+            )),
+            Taken::Unusable(reason) => {
+                log.warning(&format!("the cached copy is invalid: {reason}"));
+            }
+        },
+    }
+    let (program, args) = words(&install.command);
+    log.detail(&format!(
+        "$ {}  (in {})",
+        install.command.join(" "),
+        install.dir
+    ));
+    let action = Action::JsInstall {
+        dir: install.dir.clone(),
+        manager: install.manager.manager,
+        lockfile: install.lockfile.clone(),
+    };
+    let tool = Tool::new(program, &args, &folder, &ctx.env);
+    let before = state::entries(ctx)?;
+    ctx.run_tool(action, &tool, log)?;
+    generated::installed(ctx, &before)?;
+    // Yarn's other way of installing puts nothing there, or not all.
+    if let Ok(key) = &key
+        && modules.is_dir()
+        && !folder.join(".pnp.cjs").exists()
+    {
+        give_modules(ctx, install, key)?;
+    }
+    Ok(false)
+}
+
+/// Takes every `node_modules` of an install from the cache, or none.
+fn take_modules(ctx: &Context<'_>, install: &Install, key: &Key) -> Result<Taken, TreeError> {
+    for dir in &install.packages {
+        let modules = ctx.workspace.real(&Path::new(dir).join(MODULES));
+        let taken = ctx.workspace.store.take(&kept_name(dir), key, &modules)?;
+        if taken != Taken::Yes {
+            // To yarn 1 that of the root would say that all of them are there.
+            for dir in &install.packages {
+                tree::remove(&ctx.workspace.real(&Path::new(dir).join(MODULES)))?;
+            }
+            return Ok(taken);
+        }
+        // Members without one are kept as an empty folder.
+        let _ = fs::remove_dir(&modules);
+    }
+    Ok(Taken::Yes)
+}
+
+fn give_modules(ctx: &Context<'_>, install: &Install, key: &Key) -> Result<(), TreeError> {
+    let none =
+        tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+    for dir in &install.packages {
+        let modules = ctx.workspace.real(&Path::new(dir).join(MODULES));
+        let from = if modules.is_dir() {
+            &modules
+        } else {
+            none.path()
+        };
+        ctx.workspace.store.give(&kept_name(dir), key, from)?;
+    }
+    Ok(())
+}
+
+/// Everything that decides what a package manager installs; or why that cannot be told.
+fn node_modules_key(ctx: &Context<'_>, install: &Install) -> Result<Result<Key, String>, Error> {
+    let inputs = match &install.inputs {
+        Ok(inputs) => inputs,
+        Err(why) => return Ok(Err(why.clone())),
+    };
+    let app = &ctx.workspace.app;
+    let files = of_each(app, inputs, |path| ctx.tree.is_output(path))
+        .map_err(TreeError::at(app, "read the files of"))?;
+    let target = &ctx.plan.target;
+    let manager = install.manager.manager.as_str();
+    let version = ctx.record().tools.get(manager).cloned();
+    let version = version.map_or_else(String::new, |version| format!(" {version}"));
+    let node = ctx.plan.node.as_ref().map(|node| node.version.clone());
+    let env = ctx.workspace.environment.for_commands();
+    let settings = ctx.workspace.variables(&env, |name| {
+        let prefixes = ["NPM_", "NODE_", "YARN_", "PNPM_", "BUN_", "COREPACK_"];
+        let name = name.to_ascii_uppercase();
+        prefixes.iter().any(|prefix| name.starts_with(prefix))
+    })?;
+    let key = [
+        ("the command", install.command.join(" ")),
+        ("Node.js", node.unwrap_or_default()),
+        ("the package manager", format!("{manager}{version}")),
+        ("the stack", target.stack.clone()),
+        ("the architecture", target.arch.to_string()),
+    ];
+    let mut key: Key = key.map(|(name, value)| (name.to_owned(), value)).into();
+    key.extend(key_of_files(files));
+    key.extend(key_of_variables(settings));
+    Ok(Ok(key))
+}
+
+pub(crate) fn assets(
+    ctx: &Context<'_>,
+    restored: &LastBuild,
+    project: &Project,
+) -> Result<BuiltAssets, Error> {
+    if kept_assets::place_kept_assets(ctx, restored)? {
+        return Ok(BuiltAssets::Restored);
+    }
+    let built = kept_assets::before_assets(ctx, restored)?;
+    for assets in &ctx.plan.assets {
+        build_assets(ctx, assets, &project.info)?;
+    }
+    Ok(built)
+}
+
+fn build_assets(ctx: &Context<'_>, assets: &Assets, info: &MixInfo) -> Result<(), Error> {
+    if assets.build == AssetBuild::Nothing {
+        return Ok(());
+    }
+    let header = match assets.phoenix_dir.as_str() {
+        dir if dir == ctx.plan.app_dir.value => "Building assets".to_owned(),
+        dir => format!("Building assets of {dir}"),
+    };
+    let log = ctx.log.step(&header);
+    if ctx.digested(&assets.phoenix_dir) {
+        log.detail("already built: hook_post_compile wrote cache_manifest.json");
+        return Ok(());
+    }
+    log.detail(&assets.why);
+    match &assets.build {
+        AssetBuild::Nothing => {}
+        AssetBuild::CustomScript { path } => {
+            ctx.end_session();
+            let env = hooks::shell_env(ctx);
+            let line = custom_script(ctx, assets, path, info)?;
+            let folder = ctx.seen(&assets.assets_dir);
+            let mut tool = Tool::shell(&line, &folder, &env);
+            tool.shown.clone_from(path);
+            let action = Action::CustomScript { path: path.clone() };
+            ctx.run_tool(action, &tool, &log)?;
+        }
+        AssetBuild::Script { name } => {
+            let manager = assets
+                .install
+                .as_ref()
+                .map(|install| install.manager.manager);
+            let manager = manager.unwrap_or(Manager::Npm);
+            let command = manager.run(name);
+            let action = Action::AssetScript {
+                command: command.join(" "),
+                script: name.clone(),
+                manager,
+                package: join(&assets.assets_dir, "package.json"),
+            };
+            let folder = ctx.seen(&assets.assets_dir);
+            let (program, args) = words(&command);
+            ctx.tool(action, program, &args, &folder, &log)?;
+        }
+        AssetBuild::MixAlias => {
+            mix::mix_in(
+                ctx,
+                Action::AssetsDeploy,
+                &["assets.deploy"],
+                &assets.phoenix_dir,
+                &log,
+            )?;
+        }
+    }
+    log.detail(&format!("done in {}", seconds(log.elapsed())));
+    Ok(())
+}
+
+/// The app's own asset script is sourced, with the variables and functions that the Phoenix
+/// static buildpack gives it (its `bin/compile` and `lib/common.sh`).
+fn custom_script(
+    ctx: &Context<'_>,
+    assets: &Assets,
+    path: &str,
+    info: &MixInfo,
+) -> Result<String, Error> {
+    let assets_path = below(&assets.phoenix_dir, &assets.assets_dir);
+    let buildpack = ctx.workspace.export().and_then(Path::parent);
+    let version = |tool: &str| {
+        let node = ctx.plan.node.as_ref().filter(|_| tool == "node");
+        let node = node.map(|node| node.version.clone());
+        let fetched = || ctx.record().tools.get(tool).cloned();
+        PathBuf::from(node.or_else(fetched).unwrap_or_default())
+    };
+    let variables = [
+        // Of an app in a folder, what a script knows as the top is that folder.
+        ("build_dir", ctx.app_dir.clone()),
+        // A folder of the app's own, which lasts as that of the old pack did.
+        ("cache_dir", ctx.workspace.store.scratch("custom-compile")?),
+        ("env_dir", ctx.workspace.env_dir.clone().unwrap_or_default()),
+        ("heroku_dir", ctx.seen(".heroku")),
+        ("build_pack_dir", buildpack.unwrap_or(&ctx.dir).to_owned()),
+        ("phoenix_dir", seen_clean(ctx, &assets.phoenix_dir)),
+        ("assets_dir", seen_clean(ctx, &assets.assets_dir)),
+        ("assets_path", assets_path.to_owned()),
+        (
+            "phoenix_relative_path",
+            below(&ctx.plan.app_dir.value, &assets.phoenix_dir).to_owned(),
+        ),
+        ("phoenix_ex", mix::phoenix_ex(ctx, info).into()),
+        ("node_version", version("node")),
+        ("npm_version", version("npm")),
+        ("yarn_version", version("yarn")),
+        ("compile", below(&ctx.plan.app_dir.value, path).to_owned()),
+    ];
+    let mut script = String::from("set -e -o pipefail\n");
+    for (name, value) in variables {
+        let value = value.to_string_lossy().into_owned();
+        let _ = writeln!(script, "{name}={}", shell_words::quote(&value));
+    }
+    for bin in assets.bins().into_iter().rev() {
+        let bin = ctx.seen(bin).to_string_lossy().into_owned();
+        let _ = writeln!(script, "PATH={}:\"$PATH\"", shell_words::quote(&bin));
+    }
+    script.push_str(FUNCTIONS);
+    let source = ctx.seen(path).to_string_lossy().into_owned();
+    let _ = writeln!(script, "source {}", shell_words::quote(&source));
+    Ok(script)
+}
+
+/// A folder of the app as mix sees it, without a trailing `/.` for the app itself.
+fn seen_clean(ctx: &Context<'_>, place: &str) -> PathBuf {
+    if place == "." {
+        ctx.dir.clone()
+    } else {
+        ctx.seen(place)
     }
 }
 

@@ -5,6 +5,9 @@ use crate::app_tree::Entries;
 use crate::context::{Context, VERSION};
 use crate::git::Question;
 use crate::sources::Sources;
+use crate::steps::generated;
+use crate::steps::git;
+use crate::steps::state;
 use crate::steps::state::LastBuild;
 use crate::variables::Salted;
 use app::facts::join;
@@ -47,179 +50,175 @@ pub(crate) enum AssetFiles {
     NotKept(String),
 }
 
-impl Context<'_> {
-    /// Everything that the assets are made of, if that can be told.
-    fn assets_key(&self, pushed: &Sources) -> Result<Option<Key>, Error> {
-        let plan = self.plan;
-        let by_script = |build: &AssetBuild| matches!(build, AssetBuild::CustomScript { .. });
-        let told = plan.reuse_assets
-            && plan.locked
-            && plan.assets.iter().all(|assets| {
-                let install = assets.install.as_ref();
-                let locked = install.is_none_or(|i| i.lockfile.is_some()) && !assets.bower;
-                locked && !by_script(&assets.build)
-            });
-        if !told || plan.assets.is_empty() {
-            return Ok(None);
-        }
-        let env = self.seen_by_the_app();
-        let variables = self
-            .workspace
-            .variables(&env, |name| !tells_builds_apart(name))?;
-        let node = plan.node.as_ref().map(|node| node.version.clone());
-        let salted = Salted::of(self.workspace.store)?;
-        let how = json::to_string(&(&plan.assets, &plan.phoenix_ex), "assets")?;
-        let mut key = self.build_key()?;
-        key.extend(
-            [
-                ("the app's files", salted.value(pushed.digest().as_bytes())),
-                ("Node.js", node.unwrap_or_default()),
-                ("how they are built", how),
-                ("Mixpack", VERSION.to_owned()),
-            ]
-            .map(|(name, value)| (name.to_owned(), value)),
-        );
-        key.extend(key_of_variables(variables));
-        Ok(Some(key))
-    }
-
-    /// The variables that the app's code may read.
-    pub(crate) fn seen_by_the_app(&self) -> Env {
-        let mut env = self.workspace.environment.for_commands();
-        let exported = self.plan.exported.iter().chain(&self.plan.shell_variables);
-        env.extend(exported.map(|(name, value)| (name.into(), value.into())));
-        env
-    }
-
-    /// Takes the assets of the last build, if this one would make the same.
-    pub(crate) fn restore_assets(
-        &self,
-        pushed: &Sources,
-        log: &StepLog<'_>,
-    ) -> Result<Option<Key>, Error> {
-        let Some(key) = self.assets_key(pushed)? else {
-            return Ok(None);
-        };
-        let waiting = self.workspace.real(Path::new(WAITING));
-        tree::remove(&waiting)?;
-        let store = self.workspace.store;
-        match store.restore(&self.kept_as("assets"), &key, &waiting)? {
-            Restored::Taken(_) => log.detail("assets: up to date"),
-            Restored::Dropped(reasons) => {
-                log.detail(&format!(
-                    "assets: rebuilding because {}",
-                    reasons.join(", ")
-                ));
-            }
-            Restored::Nothing | Restored::InApp => {}
-        }
-        Ok(Some(key))
-    }
-
-    /// Whether the assets of the last build are there to be used.
-    pub(crate) fn assets_are_kept(&self) -> bool {
-        self.workspace.real(Path::new(WAITING)).is_dir()
-    }
-
-    /// Puts them in place; `false` where there are none.
-    pub(crate) fn place_kept_assets(&self, restored: &LastBuild) -> Result<bool, Error> {
-        let waiting = self.workspace.real(Path::new(WAITING));
-        if !waiting.is_dir() {
-            return Ok(false);
-        }
-        let log = self.log.step("Building assets");
-        if let Some(path) = self.generated_difference() {
-            // The key is of what was pushed; what compiling makes of that may be new all the same.
-            log.detail(&format!(
-                "rebuilding because {}, which compilation generates, has changed",
-                path.display()
-            ));
-            drop(log);
-            tree::remove(&waiting)?;
-            self.install_after_all(restored)?;
-            return Ok(false);
-        }
-        // Where commands see them: a file beside the links may be among them.
-        let amount = tree::transfer(&waiting, &self.dir, Method::Link, |path| {
-            let place = self.dir.join(path);
-            !waiting.join(path).is_dir() || self.bounds.leads_out(&place).is_none()
-        })?;
-        tree::remove(&waiting)?;
-        self.has_kept(StepName::Assets);
-        self.has_kept(StepName::Digest);
-        log.detail(&format!(
-            "up to date: {} files restored, because sources, packages and environment are unchanged",
-            amount.files
-        ));
-        log.detail("Set MIXPACK_REUSE_ASSETS=false to rebuild them");
-        Ok(true)
-    }
-
-    /// Remembers what the app looks like before assets are built.
-    pub(crate) fn before_assets(&self, restored: &LastBuild) -> Result<BuiltAssets, Error> {
-        Ok(match restored.assets {
-            Some(_) => BuiltAssets::Built(self.entries()?, self.git_questions()),
-            None => BuiltAssets::Unknown,
-        })
-    }
-
-    /// Sets aside what building the assets has made, digested files included: the steps that follow
-    /// run in every build, and what they make isn't kept.
-    pub(crate) fn set_assets_aside(&self, built: BuiltAssets) -> Result<AssetFiles, Error> {
-        let BuiltAssets::Built(before, asked) = built else {
-            return Ok(AssetFiles::NotBuilt);
-        };
-        let now = self.entries()?;
-        let gone = before.keys().find(|path| !now.contains_key(*path));
-        let result = match gone {
-            _ if !self.git_questions().is_subset(&asked) => {
-                Err("building them calls git".to_owned())
-            }
-            Some(gone) => Err(format!("building them removes {}", gone.display())),
-            None => self
-                .gather_assets(&before, &now)
-                .map_err(|error| error.to_string()),
-        };
-        Ok(match result {
-            Ok(()) => AssetFiles::SetAside,
-            Err(why) => AssetFiles::NotKept(why),
-        })
-    }
-
-    fn gather_assets(&self, before: &Entries, now: &Entries) -> Result<(), TreeError> {
-        let statics = self.plan.assets.iter();
-        let statics = statics.map(|assets| join(&assets.phoenix_dir, "priv/static"));
-        let statics: Vec<PathBuf> = statics.map(PathBuf::from).collect();
-        let made = now.iter().filter(|(path, entry)| {
-            let is_new = before.get(*path).is_none_or(|before| !entry.is_as(before));
-            is_new || statics.iter().any(|dir| path.starts_with(dir))
+/// Everything that the assets are made of, if that can be told.
+fn assets_key(ctx: &Context<'_>, pushed: &Sources) -> Result<Option<Key>, Error> {
+    let plan = ctx.plan;
+    let by_script = |build: &AssetBuild| matches!(build, AssetBuild::CustomScript { .. });
+    let told = plan.reuse_assets
+        && plan.locked
+        && plan.assets.iter().all(|assets| {
+            let install = assets.install.as_ref();
+            let locked = install.is_none_or(|i| i.lockfile.is_some()) && !assets.bower;
+            locked && !by_script(&assets.build)
         });
-        let made = made.map(|(path, entry)| (path.as_path(), entry.place.as_path()));
-        let aside = self.workspace.real(Path::new(ASIDE));
-        tree::remove(&aside)?;
-        tree::gather(made, &aside, Method::Link).map(drop)
+    if !told || plan.assets.is_empty() {
+        return Ok(None);
     }
+    let env = seen_by_the_app(ctx);
+    let variables = ctx
+        .workspace
+        .variables(&env, |name| !tells_builds_apart(name))?;
+    let node = plan.node.as_ref().map(|node| node.version.clone());
+    let salted = Salted::of(ctx.workspace.store)?;
+    let how = json::to_string(&(&plan.assets, &plan.phoenix_ex), "assets")?;
+    let mut key = state::build_key(ctx)?;
+    key.extend(
+        [
+            ("the app's files", salted.value(pushed.digest().as_bytes())),
+            ("Node.js", node.unwrap_or_default()),
+            ("how they are built", how),
+            ("Mixpack", VERSION.to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    key.extend(key_of_variables(variables));
+    Ok(Some(key))
+}
 
-    /// Keeps what was set aside.
-    pub(crate) fn save_assets(
-        &self,
-        files: &AssetFiles,
-        key: Option<&Key>,
-        log: &StepLog<'_>,
-    ) -> Result<(), Error> {
-        match (files, key) {
-            (AssetFiles::SetAside, Some(key)) => {
-                let aside = self.workspace.real(Path::new(ASIDE));
-                let name = self.kept_as("assets");
-                let saved = self.workspace.store.save(&name, key, &aside, &[]);
-                tree::remove(&aside)?;
-                saved?;
-            }
-            (AssetFiles::NotKept(why), _) => {
-                log.detail(&format!("assets: not cached because {why}"));
-            }
-            _ => {}
+/// The variables that the app's code may read.
+pub(crate) fn seen_by_the_app(ctx: &Context<'_>) -> Env {
+    let mut env = ctx.workspace.environment.for_commands();
+    let exported = ctx.plan.exported.iter().chain(&ctx.plan.shell_variables);
+    env.extend(exported.map(|(name, value)| (name.into(), value.into())));
+    env
+}
+
+/// Takes the assets of the last build, if this one would make the same.
+pub(crate) fn restore_assets(
+    ctx: &Context<'_>,
+    pushed: &Sources,
+    log: &StepLog<'_>,
+) -> Result<Option<Key>, Error> {
+    let Some(key) = assets_key(ctx, pushed)? else {
+        return Ok(None);
+    };
+    let waiting = ctx.workspace.real(Path::new(WAITING));
+    tree::remove(&waiting)?;
+    let store = ctx.workspace.store;
+    match store.restore(&state::kept_as(ctx, "assets"), &key, &waiting)? {
+        Restored::Taken(_) => log.detail("assets: up to date"),
+        Restored::Dropped(reasons) => {
+            log.detail(&format!(
+                "assets: rebuilding because {}",
+                reasons.join(", ")
+            ));
         }
-        Ok(())
+        Restored::Nothing | Restored::InApp => {}
     }
+    Ok(Some(key))
+}
+
+/// Whether the assets of the last build are there to be used.
+pub(crate) fn assets_are_kept(ctx: &Context<'_>) -> bool {
+    ctx.workspace.real(Path::new(WAITING)).is_dir()
+}
+
+/// Puts them in place; `false` where there are none.
+pub(crate) fn place_kept_assets(ctx: &Context<'_>, restored: &LastBuild) -> Result<bool, Error> {
+    let waiting = ctx.workspace.real(Path::new(WAITING));
+    if !waiting.is_dir() {
+        return Ok(false);
+    }
+    let log = ctx.log.step("Building assets");
+    if let Some(path) = generated::generated_difference(ctx) {
+        // The key is of what was pushed; what compiling makes of that may be new all the same.
+        log.detail(&format!(
+            "rebuilding because {}, which compilation generates, has changed",
+            path.display()
+        ));
+        drop(log);
+        tree::remove(&waiting)?;
+        generated::install_after_all(ctx, restored)?;
+        return Ok(false);
+    }
+    // Where commands see them: a file beside the links may be among them.
+    let amount = tree::transfer(&waiting, &ctx.dir, Method::Link, |path| {
+        let place = ctx.dir.join(path);
+        !waiting.join(path).is_dir() || ctx.bounds.leads_out(&place).is_none()
+    })?;
+    tree::remove(&waiting)?;
+    ctx.has_kept(StepName::Assets);
+    ctx.has_kept(StepName::Digest);
+    log.detail(&format!(
+        "up to date: {} files restored, because sources, packages and environment are unchanged",
+        amount.files
+    ));
+    log.detail("Set MIXPACK_REUSE_ASSETS=false to rebuild them");
+    Ok(true)
+}
+
+/// Remembers what the app looks like before assets are built.
+pub(crate) fn before_assets(ctx: &Context<'_>, restored: &LastBuild) -> Result<BuiltAssets, Error> {
+    Ok(match restored.assets {
+        Some(_) => BuiltAssets::Built(state::entries(ctx)?, git::git_questions(ctx)),
+        None => BuiltAssets::Unknown,
+    })
+}
+
+/// Sets aside what building the assets has made, digested files included: the steps that follow
+/// run in every build, and what they make isn't kept.
+pub(crate) fn set_assets_aside(ctx: &Context<'_>, built: BuiltAssets) -> Result<AssetFiles, Error> {
+    let BuiltAssets::Built(before, asked) = built else {
+        return Ok(AssetFiles::NotBuilt);
+    };
+    let now = state::entries(ctx)?;
+    let gone = before.keys().find(|path| !now.contains_key(*path));
+    let result = match gone {
+        _ if !git::git_questions(ctx).is_subset(&asked) => {
+            Err("building them calls git".to_owned())
+        }
+        Some(gone) => Err(format!("building them removes {}", gone.display())),
+        None => gather_assets(ctx, &before, &now).map_err(|error| error.to_string()),
+    };
+    Ok(match result {
+        Ok(()) => AssetFiles::SetAside,
+        Err(why) => AssetFiles::NotKept(why),
+    })
+}
+
+fn gather_assets(ctx: &Context<'_>, before: &Entries, now: &Entries) -> Result<(), TreeError> {
+    let statics = ctx.plan.assets.iter();
+    let statics = statics.map(|assets| join(&assets.phoenix_dir, "priv/static"));
+    let statics: Vec<PathBuf> = statics.map(PathBuf::from).collect();
+    let made = now.iter().filter(|(path, entry)| {
+        let is_new = before.get(*path).is_none_or(|before| !entry.is_as(before));
+        is_new || statics.iter().any(|dir| path.starts_with(dir))
+    });
+    let made = made.map(|(path, entry)| (path.as_path(), entry.place.as_path()));
+    let aside = ctx.workspace.real(Path::new(ASIDE));
+    tree::remove(&aside)?;
+    tree::gather(made, &aside, Method::Link).map(drop)
+}
+
+/// Keeps what was set aside.
+pub(crate) fn save_assets(
+    ctx: &Context<'_>,
+    files: &AssetFiles,
+    key: Option<&Key>,
+    log: &StepLog<'_>,
+) -> Result<(), Error> {
+    match (files, key) {
+        (AssetFiles::SetAside, Some(key)) => {
+            let aside = ctx.workspace.real(Path::new(ASIDE));
+            let name = state::kept_as(ctx, "assets");
+            let saved = ctx.workspace.store.save(&name, key, &aside, &[]);
+            tree::remove(&aside)?;
+            saved?;
+        }
+        (AssetFiles::NotKept(why), _) => {
+            log.detail(&format!("assets: not cached because {why}"));
+        }
+        _ => {}
+    }
+    Ok(())
 }

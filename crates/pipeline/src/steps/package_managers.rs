@@ -102,124 +102,120 @@ pub(crate) fn variables(
     Ok(())
 }
 
-impl Context<'_> {
-    pub(crate) fn package_managers(&self) -> Result<(), Error> {
-        for manager in fetched(self.plan) {
-            self.package_manager(manager)?;
-        }
-        Ok(())
+pub(crate) fn package_managers(ctx: &Context<'_>) -> Result<(), Error> {
+    for manager in fetched(ctx.plan) {
+        package_manager(ctx, manager)?;
     }
-
-    fn package_manager(&self, manager: &PackageManager) -> Result<(), Error> {
-        let Some(version) = &manager.version else {
-            return Ok(());
-        };
-        let package = manager.package(bun_cpu(self.plan.target.arch));
-        let name = manager.manager;
-        let log = self.log.step(&format!("Installing {name} {version}"));
-        log.detail(&format!("requested by {}", manager.source));
-        let spec = format!("{package}@{version}");
-        let place = self.workspace.real(&place(self.workspace, name)?);
-        let key: Key = [
-            ("package", package),
-            ("version", version),
-            ("hash", manager.hash.as_deref().unwrap_or_default()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
-        let store = self.workspace.store;
-        let kept = store::tool(store, name.as_str(), &key, &place, |dest| {
-            self.fetch(manager, package, &spec, dest, &log)
-        })?;
-        match kept {
-            Kept::Made => {}
-            Kept::Reused => log.detail("restored from cache"),
-            Kept::Remade(reason) => {
-                log.warning(&format!("the cached copy is invalid: {reason}"));
-            }
-        }
-        let installed = installed_version(&place.join("lib/node_modules").join(package));
-        let installed = installed.unwrap_or_else(|| version.clone());
-        log.detail(&format!("{name} {installed}"));
-        self.record().tools.insert(name.to_string(), installed);
-        Ok(())
-    }
-
-    /// npm checks what it fetches against the registry's sha512; a hash of `packageManager` is
-    /// checked here.
-    fn fetch(
-        &self,
-        manager: &PackageManager,
-        package: &str,
-        spec: &str,
-        dest: &Path,
-        log: &StepLog<'_>,
-    ) -> Result<(), Error> {
-        let scratch = tempfile::tempdir()
-            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-        let archive = self.fetch_program(spec, &manager.source, scratch.path(), dest, log)?;
-        let installed = dest.join("lib/node_modules").join(package);
-        if let Some(hash) = &manager.hash {
-            // For yarn 2 and newer corepack takes the hash of the one file that it is.
-            let hashed = if manager.berry {
-                installed.join("bin/yarn.js")
-            } else {
-                archive
-            };
-            check(hash, &hashed, spec, manager, log)?;
-        }
-        if manager.manager == Manager::Bun {
-            // Its package for one system has the executable, and no `bin`.
-            let bin = dest.join("bin");
-            fs::create_dir_all(&bin).map_err(TreeError::at(&bin, "create the folder"))?;
-            let target = Path::new("../lib/node_modules")
-                .join(package)
-                .join("bin/bun");
-            let link = bin.join("bun");
-            symlink(target, &link).map_err(TreeError::at(&link, "make the link"))?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
-impl Context<'_> {
-    /// Installs a program of the npm registry into `dest`, with its executables in `bin`. Gives its
-    /// archive, in `folder`.
-    pub(crate) fn fetch_program(
-        &self,
-        spec: &str,
-        asked_by: &Origin,
-        folder: &Path,
-        dest: &Path,
-        log: &StepLog<'_>,
-    ) -> Result<PathBuf, Error> {
-        let npm = |args: &[&str], shown: String| {
-            let mut tool = Tool::new("npm", args, folder, &self.env);
-            tool.shown = shown;
-            let action = Action::PackageManager {
-                spec: spec.to_owned(),
-                origin: asked_by.clone(),
-            };
-            self.run_tool(action, &tool, log)
-        };
-        // Only errors: what is packed would be listed file by file, and `--silent` hides why it failed.
-        let pack = ["pack", spec, "--loglevel=error"];
-        npm(&pack, format!("npm pack {spec}"))?;
-        let archive = only_file(folder).map_err(TreeError::at(folder, "find the package in"))?;
-        // The place of npm's own bundle comes first on PATH, but is not there before this.
-        fs::create_dir_all(dest).map_err(TreeError::at(dest, "create the folder"))?;
-        let (archive_name, prefix) = (archive.to_string_lossy(), dest.to_string_lossy());
-        let args = [
-            "install",
-            "--global",
-            "--ignore-scripts",
-            "--prefix",
-            &prefix,
-            &archive_name,
-        ];
-        npm(&args, format!("npm install --global {spec}"))?;
-        Ok(archive)
+fn package_manager(ctx: &Context<'_>, manager: &PackageManager) -> Result<(), Error> {
+    let Some(version) = &manager.version else {
+        return Ok(());
+    };
+    let package = manager.package(bun_cpu(ctx.plan.target.arch));
+    let name = manager.manager;
+    let log = ctx.log.step(&format!("Installing {name} {version}"));
+    log.detail(&format!("requested by {}", manager.source));
+    let spec = format!("{package}@{version}");
+    let place = ctx.workspace.real(&place(ctx.workspace, name)?);
+    let key: Key = [
+        ("package", package),
+        ("version", version),
+        ("hash", manager.hash.as_deref().unwrap_or_default()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    let store = ctx.workspace.store;
+    let kept = store::tool(store, name.as_str(), &key, &place, |dest| {
+        fetch(ctx, manager, package, &spec, dest, &log)
+    })?;
+    match kept {
+        Kept::Made => {}
+        Kept::Reused => log.detail("restored from cache"),
+        Kept::Remade(reason) => {
+            log.warning(&format!("the cached copy is invalid: {reason}"));
+        }
     }
+    let installed = installed_version(&place.join("lib/node_modules").join(package));
+    let installed = installed.unwrap_or_else(|| version.clone());
+    log.detail(&format!("{name} {installed}"));
+    ctx.record().tools.insert(name.to_string(), installed);
+    Ok(())
+}
+
+/// npm checks what it fetches against the registry's sha512; a hash of `packageManager` is
+/// checked here.
+fn fetch(
+    ctx: &Context<'_>,
+    manager: &PackageManager,
+    package: &str,
+    spec: &str,
+    dest: &Path,
+    log: &StepLog<'_>,
+) -> Result<(), Error> {
+    let scratch =
+        tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+    let archive = fetch_program(ctx, spec, &manager.source, scratch.path(), dest, log)?;
+    let installed = dest.join("lib/node_modules").join(package);
+    if let Some(hash) = &manager.hash {
+        // For yarn 2 and newer corepack takes the hash of the one file that it is.
+        let hashed = if manager.berry {
+            installed.join("bin/yarn.js")
+        } else {
+            archive
+        };
+        check(hash, &hashed, spec, manager, log)?;
+    }
+    if manager.manager == Manager::Bun {
+        // Its package for one system has the executable, and no `bin`.
+        let bin = dest.join("bin");
+        fs::create_dir_all(&bin).map_err(TreeError::at(&bin, "create the folder"))?;
+        let target = Path::new("../lib/node_modules")
+            .join(package)
+            .join("bin/bun");
+        let link = bin.join("bun");
+        symlink(target, &link).map_err(TreeError::at(&link, "make the link"))?;
+    }
+    Ok(())
+}
+
+/// Installs a program of the npm registry into `dest`, with its executables in `bin`. Gives its
+/// archive, in `folder`.
+pub(crate) fn fetch_program(
+    ctx: &Context<'_>,
+    spec: &str,
+    asked_by: &Origin,
+    folder: &Path,
+    dest: &Path,
+    log: &StepLog<'_>,
+) -> Result<PathBuf, Error> {
+    let npm = |args: &[&str], shown: String| {
+        let mut tool = Tool::new("npm", args, folder, &ctx.env);
+        tool.shown = shown;
+        let action = Action::PackageManager {
+            spec: spec.to_owned(),
+            origin: asked_by.clone(),
+        };
+        ctx.run_tool(action, &tool, log)
+    };
+    // Only errors: what is packed would be listed file by file, and `--silent` hides why it failed.
+    let pack = ["pack", spec, "--loglevel=error"];
+    npm(&pack, format!("npm pack {spec}"))?;
+    let archive = only_file(folder).map_err(TreeError::at(folder, "find the package in"))?;
+    // The place of npm's own bundle comes first on PATH, but is not there before this.
+    fs::create_dir_all(dest).map_err(TreeError::at(dest, "create the folder"))?;
+    let (archive_name, prefix) = (archive.to_string_lossy(), dest.to_string_lossy());
+    let args = [
+        "install",
+        "--global",
+        "--ignore-scripts",
+        "--prefix",
+        &prefix,
+        &archive_name,
+    ];
+    npm(&args, format!("npm install --global {spec}"))?;
+    Ok(archive)
 }
 
 fn only_file(folder: &Path) -> std::io::Result<PathBuf> {

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::mix_info::{CODE_PATHS_TASK, DISTILLERY, MixInfo};
 use crate::record::Record;
+use crate::steps::mix;
 use crate::steps::project::Project;
 use app::facts::{DISTILLERY_CONFIG, PROCFILE, join};
 use app::procfile::Procfile;
@@ -27,280 +28,283 @@ pub(crate) struct Release {
     moved: bool,
 }
 
-impl Context<'_> {
-    /// Decides where the release is assembled: where mix does that, unless it wouldn't ship from
-    /// there.
-    pub(crate) fn plan_release(&self, name: &str, answers: &MixInfo, log: &StepLog<'_>) -> Release {
-        let path = answers.release_path(name);
-        let (dir, moved) = match self.place_in_slug(&path, answers) {
-            Ok(dir) => (dir, false),
-            Err(why) => {
-                let rel = format!("_build/{}/rel/{name}", self.plan.mix_env.value);
-                let dir = self.in_app(&rel);
-                log.warning(&format!(
-                    "mix would assemble the release {name} in {}, {why}; assembling it in {} instead",
-                    path.display(),
-                    dir.display()
-                ));
-                (dir, true)
-            }
-        };
-        let name = name.to_owned();
-        Release { name, dir, moved }
-    }
+/// Decides where the release is assembled: where mix does that, unless it wouldn't ship from
+/// there.
+pub(crate) fn plan_release(
+    ctx: &Context<'_>,
+    name: &str,
+    answers: &MixInfo,
+    log: &StepLog<'_>,
+) -> Release {
+    let path = answers.release_path(name);
+    let (dir, moved) = match place_in_slug(ctx, &path, answers) {
+        Ok(dir) => (dir, false),
+        Err(why) => {
+            let rel = format!("_build/{}/rel/{name}", ctx.plan.mix_env.value);
+            let dir = ctx.in_app(&rel);
+            log.warning(&format!(
+                "mix would assemble the release {name} in {}, {why}; assembling it in {} instead",
+                path.display(),
+                dir.display()
+            ));
+            (dir, true)
+        }
+    };
+    let name = name.to_owned();
+    Release { name, dir, moved }
+}
 
-    /// A folder as mix sees it, relative to the top of the repository; or why no release can be
-    /// there.
-    fn place_in_slug(&self, path: &Path, answers: &MixInfo) -> Result<PathBuf, String> {
-        let inside = |path: &Path| path.strip_prefix(&self.dir).map(Path::to_owned);
-        let Ok(dir) = inside(path) else {
-            return Err("outside of the app's folder, which alone ships".to_owned());
-        };
-        let compiled = inside(&answers.build_path.join("lib")).ok();
-        let projects = self.plan.projects.iter().map(PathBuf::from);
-        let own = projects.chain(compiled).chain([self.in_app("deps")]);
-        if own.into_iter().any(|own| own.starts_with(&dir)) {
-            return Err("among the app's own files".to_owned());
-        }
-        if let Some(to) = self.bounds.leads_out(&dir) {
-            return Err(format!("a link that leads to {}", to.display()));
-        }
-        let command = seen_from(&self.plan.app_dir.value, &dir);
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
-        if !command.chars().all(is_plain) {
-            return Err("a path that a process type can't hold".to_owned());
-        }
-        Ok(dir)
+/// A folder as mix sees it, relative to the top of the repository; or why no release can be
+/// there.
+fn place_in_slug(ctx: &Context<'_>, path: &Path, answers: &MixInfo) -> Result<PathBuf, String> {
+    let inside = |path: &Path| path.strip_prefix(&ctx.dir).map(Path::to_owned);
+    let Ok(dir) = inside(path) else {
+        return Err("outside of the app's folder, which alone ships".to_owned());
+    };
+    let compiled = inside(&answers.build_path.join("lib")).ok();
+    let projects = ctx.plan.projects.iter().map(PathBuf::from);
+    let own = projects.chain(compiled).chain([ctx.in_app("deps")]);
+    if own.into_iter().any(|own| own.starts_with(&dir)) {
+        return Err("among the app's own files".to_owned());
     }
-
-    /// Whether Distillery builds the release. Those that `mix.exs` defines are built by mix.
-    pub(crate) fn uses_distillery(&self, answers: &MixInfo) -> bool {
-        let config = self.workspace.real(&self.in_app(DISTILLERY_CONFIG));
-        answers.releases.is_empty() && answers.has_task(DISTILLERY) && config.is_file()
+    if let Some(to) = ctx.bounds.leads_out(&dir) {
+        return Err(format!("a link that leads to {}", to.display()));
     }
-
-    /// Distillery alone can say which release it builds: the one that is there afterwards.
-    fn distillery_release(&self) -> Result<Option<Release>, Error> {
-        let log = self.log.step("Building the release");
-        log.detail(&format!(
-            "{DISTILLERY_CONFIG} is there, and mix.exs defines no release"
-        ));
-        let shown = format!("mix {DISTILLERY} --no-tar");
-        log.detail(&format!("$ {shown}"));
-        let tasks: [&[&str]; 3] = [&["compile"], &[CODE_PATHS_TASK], &[DISTILLERY, "--no-tar"]];
-        let rel = self.in_app(&format!("_build/{}/rel", self.plan.mix_env.value));
-        let is_new = newest_release(&self.seen(&rel)).is_none();
-        self.mix(Action::Release, &tasks, &shown, &log)?;
-        let Some(name) = newest_release(&self.seen(&rel)) else {
-            if self.has_own_web() {
-                return Ok(None);
-            }
-            return Err(Error::DistilleryReleaseMissing {
-                rel: rel.to_string_lossy().into_owned(),
-                config: join(&self.plan.app_dir.value, DISTILLERY_CONFIG),
-            });
-        };
-        let release = Release {
-            dir: rel.join(&name),
-            name,
-            moved: false,
-        };
-        let bin = seen_from(&self.plan.app_dir.value, &release.dir.join("bin"));
-        self.record().release = Some(release.name.clone());
-        self.starts(&format!("{bin}/{} foreground", release.name), &log);
-        if is_new {
-            self.record().release_dir = Some(release.dir.to_string_lossy().into_owned());
-        }
-        log.detail(&format!("done in {}", seconds(log.elapsed())));
-        Ok(Some(release))
+    let command = seen_from(&ctx.plan.app_dir.value, &dir);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
+    if !command.chars().all(is_plain) {
+        return Err("a path that a process type can't hold".to_owned());
     }
+    Ok(dir)
+}
 
-    /// Gives the project with the release that was built.
-    pub(crate) fn release(&self, project: &Project) -> Result<Option<Release>, Error> {
-        let info = &project.info;
-        if self.uses_distillery(info) {
-            return self.distillery_release();
-        }
-        let Some(release) = &project.release else {
+/// Whether Distillery builds the release. Those that `mix.exs` defines are built by mix.
+pub(crate) fn uses_distillery(ctx: &Context<'_>, answers: &MixInfo) -> bool {
+    let config = ctx.workspace.real(&ctx.in_app(DISTILLERY_CONFIG));
+    answers.releases.is_empty() && answers.has_task(DISTILLERY) && config.is_file()
+}
+
+/// Distillery alone can say which release it builds: the one that is there afterwards.
+fn distillery_release(ctx: &Context<'_>) -> Result<Option<Release>, Error> {
+    let log = ctx.log.step("Building the release");
+    log.detail(&format!(
+        "{DISTILLERY_CONFIG} is there, and mix.exs defines no release"
+    ));
+    let shown = format!("mix {DISTILLERY} --no-tar");
+    log.detail(&format!("$ {shown}"));
+    let tasks: [&[&str]; 3] = [&["compile"], &[CODE_PATHS_TASK], &[DISTILLERY, "--no-tar"]];
+    let rel = ctx.in_app(&format!("_build/{}/rel", ctx.plan.mix_env.value));
+    let is_new = newest_release(&ctx.seen(&rel)).is_none();
+    mix::mix(ctx, Action::Release, &tasks, &shown, &log)?;
+    let Some(name) = newest_release(&ctx.seen(&rel)) else {
+        if has_own_web(ctx) {
             return Ok(None);
-        };
-        let log = self.log.step("Building the release");
-        let place = self.seen(&release.dir);
-        let is_new = fs::read_dir(&place).map_or(true, |mut entries| entries.next().is_none());
-        self.restore_cookie(release)?;
-        // mix takes a name only of a release that mix.exs defines; without any it makes one.
-        let mut args = vec!["release"];
-        if info.releases.iter().any(|r| r.name == release.name) {
-            args.push(&release.name);
         }
-        args.push("--overwrite");
-        let path = place.to_string_lossy();
-        if release.moved {
-            args.extend(["--path", &path]);
-        }
-        self.tool(Action::Release, "mix", &args, &self.app_dir, &log)?;
-        self.keep_cookie(release)?;
-        let command = self.start_of(release, info, &log)?;
-        self.starts(&command, &log);
-        if is_new {
-            self.record().release_dir = Some(release.dir.to_string_lossy().into_owned());
-        }
-        log.detail(&format!("done in {}", seconds(log.elapsed())));
-        Ok(Some(release.clone()))
+        return Err(Error::DistilleryReleaseMissing {
+            rel: rel.to_string_lossy().into_owned(),
+            config: join(&ctx.plan.app_dir.value, DISTILLERY_CONFIG),
+        });
+    };
+    let release = Release {
+        dir: rel.join(&name),
+        name,
+        moved: false,
+    };
+    let bin = seen_from(&ctx.plan.app_dir.value, &release.dir.join("bin"));
+    ctx.record().release = Some(release.name.clone());
+    mix::starts(ctx, &format!("{bin}/{} foreground", release.name), &log);
+    if is_new {
+        ctx.record().release_dir = Some(release.dir.to_string_lossy().into_owned());
     }
+    log.detail(&format!("done in {}", seconds(log.elapsed())));
+    Ok(Some(release))
+}
 
-    /// The command that starts a release: `bin/server`, where an overlay has put one there.
-    fn start_of(
-        &self,
-        release: &Release,
-        info: &MixInfo,
-        log: &StepLog<'_>,
-    ) -> Result<String, Error> {
-        let (name, place) = (&release.name, self.seen(&release.dir));
-        let bin = format!("{}/bin", seen_from(&self.plan.app_dir.value, &release.dir));
-        let server = place.join("bin/server");
-        if server.is_file() {
-            let text = fs::read_to_string(&server).unwrap_or_default();
-            let executable = |file: &fs::Metadata| file.permissions().mode() & 0o111 != 0;
-            if !server.metadata().is_ok_and(|found| executable(&found)) {
-                log.warning(&format!(
-                    "{bin}/server is not executable, so web starts {bin}/{name}. Make the overlay executable and commit that: \
-                     git update-index --chmod=+x rel/overlays/bin/server"
-                ));
-            } else if let Some(other) = starts_another(&text, name, info) {
-                log.detail(&format!(
-                    "{bin}/server starts the release {other}, so web starts {bin}/{name}"
-                ));
-            } else {
-                return Ok(format!("{bin}/server"));
-            }
-        }
-        let start = format!("{bin}/{name}");
-        if !place.join("bin").join(name).is_file() && !self.has_own_web() {
-            let path = release.dir.join("bin").join(name);
-            return Err(Error::ReleaseMissing {
-                name: name.clone(),
-                path: path.to_string_lossy().into_owned(),
-                mix_exs: join(&self.plan.app_dir.value, "mix.exs"),
-            });
-        }
-        Ok(format!("{start} start"))
+/// Gives the project with the release that was built.
+pub(crate) fn release(ctx: &Context<'_>, project: &Project) -> Result<Option<Release>, Error> {
+    let info = &project.info;
+    if uses_distillery(ctx, info) {
+        return distillery_release(ctx);
     }
-
-    fn has_own_web(&self) -> bool {
-        let procfile = self.procfile();
-        procfile.is_some_and(|procfile| procfile.0.contains_key("web"))
+    let Some(release) = &project.release else {
+        return Ok(None);
+    };
+    let log = ctx.log.step("Building the release");
+    let place = ctx.seen(&release.dir);
+    let is_new = fs::read_dir(&place).map_or(true, |mut entries| entries.next().is_none());
+    restore_cookie(ctx, release)?;
+    // mix takes a name only of a release that mix.exs defines; without any it makes one.
+    let mut args = vec!["release"];
+    if info.releases.iter().any(|r| r.name == release.name) {
+        args.push(&release.name);
     }
-
-    /// The `Procfile` that counts.
-    pub(crate) fn procfile(&self) -> Option<Procfile> {
-        let of_app = self.plan.app_procfile.clone();
-        of_app.or_else(|| {
-            let text = fs::read_to_string(self.workspace.real(Path::new(PROCFILE))).ok()?;
-            Some(Procfile::parse(&text))
-        })
+    args.push("--overwrite");
+    let path = place.to_string_lossy();
+    if release.moved {
+        args.extend(["--path", &path]);
     }
+    ctx.tool(Action::Release, "mix", &args, &ctx.app_dir, &log)?;
+    keep_cookie(ctx, release)?;
+    let command = start_of(ctx, release, info, &log)?;
+    mix::starts(ctx, &command, &log);
+    if is_new {
+        ctx.record().release_dir = Some(release.dir.to_string_lossy().into_owned());
+    }
+    log.detail(&format!("done in {}", seconds(log.elapsed())));
+    Ok(Some(release.clone()))
+}
 
-    /// Where something that this build made at a place is: at the stable path, until everything
-    /// there is brought into the build directory.
-    pub(crate) fn made(&self, place: &Path) -> PathBuf {
-        let seen = self.seen(place);
-        if seen.exists() {
-            seen
+/// The command that starts a release: `bin/server`, where an overlay has put one there.
+fn start_of(
+    ctx: &Context<'_>,
+    release: &Release,
+    info: &MixInfo,
+    log: &StepLog<'_>,
+) -> Result<String, Error> {
+    let (name, place) = (&release.name, ctx.seen(&release.dir));
+    let bin = format!("{}/bin", seen_from(&ctx.plan.app_dir.value, &release.dir));
+    let server = place.join("bin/server");
+    if server.is_file() {
+        let text = fs::read_to_string(&server).unwrap_or_default();
+        let executable = |file: &fs::Metadata| file.permissions().mode() & 0o111 != 0;
+        if !server.metadata().is_ok_and(|found| executable(&found)) {
+            log.warning(&format!(
+                "{bin}/server is not executable, so web starts {bin}/{name}. Make the overlay executable and commit that: \
+                 git update-index --chmod=+x rel/overlays/bin/server"
+            ));
+        } else if let Some(other) = starts_another(&text, name, info) {
+            log.detail(&format!(
+                "{bin}/server starts the release {other}, so web starts {bin}/{name}"
+            ));
         } else {
-            self.workspace.real(place)
+            return Ok(format!("{bin}/server"));
         }
     }
-
-    /// The folders of all releases that mix can assemble, as far as they ship: hooks may have
-    /// assembled any.
-    pub(crate) fn release_dirs(&self, project: &Project) -> Vec<PathBuf> {
-        let answers = &project.info;
-        let paths = answers
-            .release_names()
-            .map(|name| answers.release_path(name));
-        let places = paths.filter_map(|path| self.place_in_slug(&path, answers).ok());
-        let planned = project.release.as_ref().map(|release| release.dir.clone());
-        let mut dirs: Vec<PathBuf> = places.chain(planned).collect();
-        dirs.sort();
-        dirs.dedup();
-        dirs
+    let start = format!("{bin}/{name}");
+    if !place.join("bin").join(name).is_file() && !has_own_web(ctx) {
+        let path = release.dir.join("bin").join(name);
+        return Err(Error::ReleaseMissing {
+            name: name.clone(),
+            path: path.to_string_lossy().into_owned(),
+            mix_exs: join(&ctx.plan.app_dir.value, "mix.exs"),
+        });
     }
+    Ok(format!("{start} start"))
+}
 
-    /// The archives of releases (`steps: [:assemble, :tar]`), relative to the top. mix puts them
-    /// beside `rel` in its build path, or into a release that has a `path:` (`make_tar/1` in
-    /// lib/mix/lib/mix/tasks/release.ex).
-    pub(crate) fn tarballs(&self, project: &Project) -> Vec<PathBuf> {
-        let answers = &project.info;
-        let mut tarballs = Vec::new();
-        let build_path = answers.build_path.strip_prefix(&self.dir).ok();
-        let folders = build_path.map(Path::to_owned).into_iter();
-        for folder in folders.chain(self.release_dirs(project)) {
-            let entries = fs::read_dir(self.made(&folder)).into_iter().flatten();
-            let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-            for file in names {
-                let is_one = |name: &str| {
-                    let release = self.made(&dir_of(name, project));
-                    is_tarball(&file, name, &release)
-                };
-                if answers.release_names().any(is_one) {
-                    tarballs.push(folder.join(file));
-                }
+fn has_own_web(ctx: &Context<'_>) -> bool {
+    let procfile = procfile(ctx);
+    procfile.is_some_and(|procfile| procfile.0.contains_key("web"))
+}
+
+/// The `Procfile` that counts.
+pub(crate) fn procfile(ctx: &Context<'_>) -> Option<Procfile> {
+    let of_app = ctx.plan.app_procfile.clone();
+    of_app.or_else(|| {
+        let text = fs::read_to_string(ctx.workspace.real(Path::new(PROCFILE))).ok()?;
+        Some(Procfile::parse(&text))
+    })
+}
+
+/// Where something that this build made at a place is: at the stable path, until everything
+/// there is brought into the build directory.
+pub(crate) fn made(ctx: &Context<'_>, place: &Path) -> PathBuf {
+    let seen = ctx.seen(place);
+    if seen.exists() {
+        seen
+    } else {
+        ctx.workspace.real(place)
+    }
+}
+
+/// The folders of all releases that mix can assemble, as far as they ship: hooks may have
+/// assembled any.
+pub(crate) fn release_dirs(ctx: &Context<'_>, project: &Project) -> Vec<PathBuf> {
+    let answers = &project.info;
+    let paths = answers
+        .release_names()
+        .map(|name| answers.release_path(name));
+    let places = paths.filter_map(|path| place_in_slug(ctx, &path, answers).ok());
+    let planned = project.release.as_ref().map(|release| release.dir.clone());
+    let mut dirs: Vec<PathBuf> = places.chain(planned).collect();
+    dirs.sort();
+    dirs.dedup();
+    dirs
+}
+
+/// The archives of releases (`steps: [:assemble, :tar]`), relative to the top. mix puts them
+/// beside `rel` in its build path, or into a release that has a `path:` (`make_tar/1` in
+/// lib/mix/lib/mix/tasks/release.ex).
+pub(crate) fn tarballs(ctx: &Context<'_>, project: &Project) -> Vec<PathBuf> {
+    let answers = &project.info;
+    let mut tarballs = Vec::new();
+    let build_path = answers.build_path.strip_prefix(&ctx.dir).ok();
+    let folders = build_path.map(Path::to_owned).into_iter();
+    for folder in folders.chain(release_dirs(ctx, project)) {
+        let entries = fs::read_dir(made(ctx, &folder)).into_iter().flatten();
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        for file in names {
+            let is_one = |name: &str| {
+                let release = made(ctx, &dir_of(name, project));
+                is_tarball(&file, name, &release)
+            };
+            if answers.release_names().any(is_one) {
+                tarballs.push(folder.join(file));
             }
         }
-        tarballs
     }
+    tarballs
+}
 
-    /// Removes the release that an earlier build in this very folder has left: it is no source of
-    /// this build.
-    pub(crate) fn remove_old_release(&self) -> Result<(), Error> {
-        let app = &self.workspace.app;
-        let Some(dir) = Record::of_slug(app).and_then(|record| record.release_dir) else {
-            return Ok(());
-        };
-        let dir = Path::new(&dir);
-        let place = app.join(dir);
-        let is_release = dir.is_relative() && place.join(START_ERL).is_file();
-        let own = self
-            .plan
-            .projects
-            .iter()
-            .any(|own| Path::new(own).starts_with(dir));
-        if is_release && !own && self.bounds.leads_out(dir).is_none() {
-            tree::remove(&place)?;
-        }
-        Ok(())
+/// Removes the release that an earlier build in this very folder has left: it is no source of
+/// this build.
+pub(crate) fn remove_old_release(ctx: &Context<'_>) -> Result<(), Error> {
+    let app = &ctx.workspace.app;
+    let Some(dir) = Record::of_slug(app).and_then(|record| record.release_dir) else {
+        return Ok(());
+    };
+    let dir = Path::new(&dir);
+    let place = app.join(dir);
+    let is_release = dir.is_relative() && place.join(START_ERL).is_file();
+    let own = ctx
+        .plan
+        .projects
+        .iter()
+        .any(|own| Path::new(own).starts_with(dir));
+    if is_release && !own && ctx.bounds.leads_out(dir).is_none() {
+        tree::remove(&place)?;
     }
+    Ok(())
+}
 
-    /// mix makes up a cookie for a release that has none, and keeps one that it finds
-    /// (`make_cookie` in lib/mix/lib/mix/release.ex). With the same one, the same app is the same
-    /// release, and the nodes of two deploys know each other.
-    fn restore_cookie(&self, release: &Release) -> Result<(), Error> {
-        let place = self.cookie(release);
-        let kept = self.workspace.store.read_note(&cookie_note(release));
-        if let (Some(kept), Some(folder)) = (kept, place.parent()) {
-            fs::create_dir_all(folder).map_err(TreeError::at(folder, "create the folder"))?;
-            fs::write(&place, kept).map_err(TreeError::at(&place, "write"))?;
-        }
-        Ok(())
+/// mix makes up a cookie for a release that has none, and keeps one that it finds
+/// (`make_cookie` in lib/mix/lib/mix/release.ex). With the same one, the same app is the same
+/// release, and the nodes of two deploys know each other.
+fn restore_cookie(ctx: &Context<'_>, release: &Release) -> Result<(), Error> {
+    let place = cookie(ctx, release);
+    let kept = ctx.workspace.store.read_note(&cookie_note(release));
+    if let (Some(kept), Some(folder)) = (kept, place.parent()) {
+        fs::create_dir_all(folder).map_err(TreeError::at(folder, "create the folder"))?;
+        fs::write(&place, kept).map_err(TreeError::at(&place, "write"))?;
     }
+    Ok(())
+}
 
-    /// Keeps a cookie that mix made up. Another one is the app's own, perhaps a config var's value.
-    fn keep_cookie(&self, release: &Release) -> Result<(), Error> {
-        let cookie = fs::read_to_string(self.cookie(release)).unwrap_or_default();
-        let is_random = cookie.len() == 56
-            && cookie.ends_with("====")
-            && self.workspace.environment.without_values(&cookie) == cookie;
-        if is_random {
-            let note = cookie_note(release);
-            self.workspace.store.write_note(&note, &cookie)?;
-        }
-        Ok(())
+/// Keeps a cookie that mix made up. Another one is the app's own, perhaps a config var's value.
+fn keep_cookie(ctx: &Context<'_>, release: &Release) -> Result<(), Error> {
+    let cookie = fs::read_to_string(cookie(ctx, release)).unwrap_or_default();
+    let is_random = cookie.len() == 56
+        && cookie.ends_with("====")
+        && ctx.workspace.environment.without_values(&cookie) == cookie;
+    if is_random {
+        let note = cookie_note(release);
+        ctx.workspace.store.write_note(&note, &cookie)?;
     }
+    Ok(())
+}
 
-    fn cookie(&self, release: &Release) -> PathBuf {
-        self.seen(&release.dir).join("releases/COOKIE")
-    }
+fn cookie(ctx: &Context<'_>, release: &Release) -> PathBuf {
+    ctx.seen(&release.dir).join("releases/COOKIE")
 }
 
 fn dir_of(name: &str, project: &Project) -> PathBuf {

@@ -7,6 +7,8 @@
 
 use crate::context::Context;
 use crate::mix_info::SETTLED_TASK;
+use crate::steps::mix;
+use crate::steps::state;
 use crate::variables::Salted;
 use app::plan::StepName;
 use exec::Action;
@@ -21,108 +23,103 @@ use store::tree::TreeError;
 /// What the task writes where there is nothing to go by.
 const NO_DEPENDENCIES: &[u8] = b"no dependencies";
 
-impl Context<'_> {
-    /// Why `mix deps.get` with these arguments has nothing to do, if that is known.
-    pub(crate) fn is_settled(
-        &self,
-        args: &[&str],
-        shown: &str,
-        log: &StepLog<'_>,
-    ) -> Result<Option<&'static str>, Error> {
-        if self.has_no_dependencies(args, shown, log)? {
-            return Ok(Some("the app has no dependencies"));
-        }
-        let lock = self.kept.lock();
-        let restored = lock
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(&StepName::Deps);
-        let note = self.workspace.store.read_note(&self.settled_note());
-        let Some(note) = note.filter(|note| restored && !note.is_empty()) else {
-            return Ok(None);
-        };
-        let now = self.settled(args, shown, log)?;
-        let same = now.is_some_and(|now| now == note);
-        Ok(same.then_some("dependencies and lockfile are unchanged"))
+/// Why `mix deps.get` with these arguments has nothing to do, if that is known.
+pub(crate) fn is_settled(
+    ctx: &Context<'_>,
+    args: &[&str],
+    shown: &str,
+    log: &StepLog<'_>,
+) -> Result<Option<&'static str>, Error> {
+    if has_no_dependencies(ctx, args, shown, log)? {
+        return Ok(Some("the app has no dependencies"));
     }
+    let lock = ctx.kept.lock();
+    let restored = lock
+        .unwrap_or_else(PoisonError::into_inner)
+        .contains(&StepName::Deps);
+    let note = ctx.workspace.store.read_note(&settled_note(ctx));
+    let Some(note) = note.filter(|note| restored && !note.is_empty()) else {
+        return Ok(None);
+    };
+    let now = settled(ctx, args, shown, log)?;
+    let same = now.is_some_and(|now| now == note);
+    Ok(same.then_some("dependencies and lockfile are unchanged"))
+}
 
-    /// Whether mix asks for no dependency at all.
-    fn has_no_dependencies(
-        &self,
-        args: &[&str],
-        shown: &str,
-        log: &StepLog<'_>,
-    ) -> Result<bool, Error> {
-        let lock = self.workspace.real(&self.in_app("mix.lock"));
-        if lock.exists() {
-            return Ok(false);
-        }
-        let inputs = self.inputs_of_deps_get(args, shown, log)?;
-        Ok(inputs.is_some_and(|inputs| inputs == NO_DEPENDENCIES))
+/// Whether mix asks for no dependency at all.
+fn has_no_dependencies(
+    ctx: &Context<'_>,
+    args: &[&str],
+    shown: &str,
+    log: &StepLog<'_>,
+) -> Result<bool, Error> {
+    let lock = ctx.workspace.real(&ctx.in_app("mix.lock"));
+    if lock.exists() {
+        return Ok(false);
     }
+    let inputs = inputs_of_deps_get(ctx, args, shown, log)?;
+    Ok(inputs.is_some_and(|inputs| inputs == NO_DEPENDENCIES))
+}
 
-    /// To be called when `mix deps.get` has run.
-    pub(crate) fn keep_settled(
-        &self,
-        args: &[&str],
-        shown: &str,
-        log: &StepLog<'_>,
-    ) -> Result<(), Error> {
-        let settled = self.settled(args, shown, log)?.unwrap_or_default();
-        // Where there is no room for it, the next build asks again. An older note does no harm: it
-        // holds for what it was written of, and mix looks at deps all the same.
-        let _ = self
-            .workspace
-            .store
-            .write_note(&self.settled_note(), &settled);
-        Ok(())
-    }
+/// To be called when `mix deps.get` has run.
+pub(crate) fn keep_settled(
+    ctx: &Context<'_>,
+    args: &[&str],
+    shown: &str,
+    log: &StepLog<'_>,
+) -> Result<(), Error> {
+    let settled = settled(ctx, args, shown, log)?.unwrap_or_default();
+    // Where there is no room for it, the next build asks again. An older note does no harm: it
+    // holds for what it was written of, and mix looks at deps all the same.
+    let _ = ctx.workspace.store.write_note(&settled_note(ctx), &settled);
+    Ok(())
+}
 
-    /// Has `mix deps.get` run in the next build.
-    pub(crate) fn forget_settled(&self) {
-        // Where there is no room for this, there is none for what was kept of this build either.
-        let _ = self.workspace.store.write_note(&self.settled_note(), "");
-    }
+/// Has `mix deps.get` run in the next build.
+pub(crate) fn forget_settled(ctx: &Context<'_>) {
+    // Where there is no room for this, there is none for what was kept of this build either.
+    let _ = ctx.workspace.store.write_note(&settled_note(ctx), "");
+}
 
-    /// A digest of all that `mix deps.get` goes by beside the registry, if nothing is to be fetched.
-    fn settled(
-        &self,
-        args: &[&str],
-        shown: &str,
-        log: &StepLog<'_>,
-    ) -> Result<Option<String>, Error> {
-        let Some(inputs) = self.inputs_of_deps_get(args, shown, log)? else {
-            return Ok(None);
-        };
-        let salted = Salted::of(self.workspace.store)?;
-        let is_hex = |name: &str| name.starts_with("HEX_");
-        let variables = self.workspace.variables(&self.env, is_hex)?;
-        let mut all = args.join(" ").into_bytes();
-        all.extend(json::to_vec(&variables, Path::new("settled"))?);
-        all.extend(inputs);
-        Ok(Some(salted.value(&all)))
-    }
+/// A digest of all that `mix deps.get` goes by beside the registry, if nothing is to be fetched.
+fn settled(
+    ctx: &Context<'_>,
+    args: &[&str],
+    shown: &str,
+    log: &StepLog<'_>,
+) -> Result<Option<String>, Error> {
+    let Some(inputs) = inputs_of_deps_get(ctx, args, shown, log)? else {
+        return Ok(None);
+    };
+    let salted = Salted::of(ctx.workspace.store)?;
+    let is_hex = |name: &str| name.starts_with("HEX_");
+    let variables = ctx.workspace.variables(&ctx.env, is_hex)?;
+    let mut all = args.join(" ").into_bytes();
+    all.extend(json::to_vec(&variables, Path::new("settled"))?);
+    all.extend(inputs);
+    Ok(Some(salted.value(&all)))
+}
 
-    /// What mix says that it would go by, if nothing is to be fetched.
-    fn inputs_of_deps_get(
-        &self,
-        args: &[&str],
-        shown: &str,
-        log: &StepLog<'_>,
-    ) -> Result<Option<Vec<u8>>, Error> {
-        let scratch = tempfile::tempdir()
-            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-        let written = scratch.path().join("settled");
-        let only = args.iter().skip_while(|arg| **arg != "--only").nth(1);
-        let task = [
-            SETTLED_TASK,
-            &written.to_string_lossy(),
-            only.unwrap_or(&""),
-        ];
-        self.mix(Action::Deps, &[&task], shown, log)?;
-        Ok(fs::read(&written).ok())
-    }
+/// What mix says that it would go by, if nothing is to be fetched.
+fn inputs_of_deps_get(
+    ctx: &Context<'_>,
+    args: &[&str],
+    shown: &str,
+    log: &StepLog<'_>,
+) -> Result<Option<Vec<u8>>, Error> {
+    let scratch =
+        tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+    let written = scratch.path().join("settled");
+    let only = args.iter().skip_while(|arg| **arg != "--only").nth(1);
+    let task = [
+        SETTLED_TASK,
+        &written.to_string_lossy(),
+        only.unwrap_or(&""),
+    ];
+    mix::mix(ctx, Action::Deps, &[&task], shown, log)?;
+    Ok(fs::read(&written).ok())
+}
 
-    fn settled_note(&self) -> String {
-        self.kept_as("settled")
-    }
+fn settled_note(ctx: &Context<'_>) -> String {
+    state::kept_as(ctx, "settled")
 }

@@ -4,6 +4,10 @@
 
 use crate::context::Context;
 use crate::mix_info::STALE_TASK;
+use crate::steps::generated;
+use crate::steps::git;
+use crate::steps::mix;
+use crate::steps::state;
 use crate::steps::state::LastBuild;
 use crate::variables::Variables;
 use app::facts::join;
@@ -48,93 +52,97 @@ const GENERATORS: &str = "lib/mix/tasks";
 /// More is no source.
 const LARGEST: u64 = 1024 * 1024;
 
-impl Context<'_> {
-    /// Compiles anew what mix would take for current. To be called with dependencies in place and
-    /// before anything is compiled.
-    pub(crate) fn renew_stale(&self, restored: &LastBuild, log: &StepLog<'_>) -> Result<(), Error> {
-        if !restored.build {
-            return Ok(());
-        }
-        let changed = self.changed_variables()?;
-        let mut dependencies = BTreeSet::new();
-        if !changed.is_empty() {
-            for name in entries(&self.workspace.real(&self.in_app("deps"))) {
-                let folder = join(&self.plan.app_dir.value, &format!("deps/{name}"));
-                if let Some((variable, place)) = self.reader(&folder, &changed, Whose::Dependency) {
-                    log.detail(&format!(
-                        "recompiling {name}: {place} reads {variable}, which has changed"
-                    ));
-                    dependencies.insert(name);
-                }
-            }
-            let mut projects = self.plan.projects.iter();
-            if let Some((variable, place)) =
-                projects.find_map(|project| self.reader(project, &changed, Whose::App))
-            {
+/// Compiles anew what mix would take for current. To be called with dependencies in place and
+/// before anything is compiled.
+pub(crate) fn renew_stale(
+    ctx: &Context<'_>,
+    restored: &LastBuild,
+    log: &StepLog<'_>,
+) -> Result<(), Error> {
+    if !restored.build {
+        return Ok(());
+    }
+    let changed = changed_variables(ctx)?;
+    let mut dependencies = BTreeSet::new();
+    if !changed.is_empty() {
+        for name in entries(&ctx.workspace.real(&ctx.in_app("deps"))) {
+            let folder = join(&ctx.plan.app_dir.value, &format!("deps/{name}"));
+            if let Some((variable, place)) = reader(ctx, &folder, &changed, Whose::Dependency) {
                 log.detail(&format!(
-                    "recompiling the app: {place} reads {variable}, which has changed"
+                    "recompiling {name}: {place} reads {variable}, which has changed"
                 ));
-                self.compile_anew.store(true, Ordering::SeqCst);
+                dependencies.insert(name);
             }
         }
-        if let Some((place, question)) = self.changed_git_answer() {
+        let mut projects = ctx.plan.projects.iter();
+        if let Some((variable, place)) =
+            projects.find_map(|project| reader(ctx, project, &changed, Whose::App))
+        {
             log.detail(&format!(
-                "recompiling the app: {place} may depend on `{question}`, whose output has changed"
+                "recompiling the app: {place} reads {variable}, which has changed"
             ));
-            self.compile_anew.store(true, Ordering::SeqCst);
+            ctx.compile_anew.store(true, Ordering::SeqCst);
         }
-        let mut task = vec![STALE_TASK];
-        task.extend(dependencies.iter().map(String::as_str));
-        self.watch_renewal(|| self.mix(Action::Compile, &[&task], "mix deps.compile", log))
     }
+    if let Some((place, question)) = git::changed_git_answer(ctx) {
+        log.detail(&format!(
+            "recompiling the app: {place} may depend on `{question}`, whose output has changed"
+        ));
+        ctx.compile_anew.store(true, Ordering::SeqCst);
+    }
+    let mut task = vec![STALE_TASK];
+    task.extend(dependencies.iter().map(String::as_str));
+    generated::watch_renewal(ctx, || {
+        mix::mix(ctx, Action::Compile, &[&task], "mix deps.compile", log)
+    })
+}
 
-    fn variables(&self) -> Result<Variables, Error> {
-        let counts = |name: &str| names_the_commit(name) || !tells_builds_apart(name);
-        let env = self.workspace.environment.for_commands();
-        Ok(self.workspace.variables(&env, counts)?)
-    }
+fn variables(ctx: &Context<'_>) -> Result<Variables, Error> {
+    let counts = |name: &str| names_the_commit(name) || !tells_builds_apart(name);
+    let env = ctx.workspace.environment.for_commands();
+    Ok(ctx.workspace.variables(&env, counts)?)
+}
 
-    fn variables_note(&self) -> String {
-        format!("{}.json", self.kept_as("variables"))
-    }
+fn variables_note(ctx: &Context<'_>) -> String {
+    format!("{}.json", state::kept_as(ctx, "variables"))
+}
 
-    pub(crate) fn noted_variables(&self) -> Option<Variables> {
-        let note = self.workspace.store.read_note(&self.variables_note())?;
-        serde_json::from_str(&note).ok()
-    }
+pub(crate) fn noted_variables(ctx: &Context<'_>) -> Option<Variables> {
+    let note = ctx.workspace.store.read_note(&variables_note(ctx))?;
+    serde_json::from_str(&note).ok()
+}
 
-    /// The names of variables that came, went or have another value than in the last build.
-    pub(crate) fn changed_variables(&self) -> Result<BTreeSet<String>, Error> {
-        let Some(then) = self.noted_variables() else {
-            return Ok(BTreeSet::new());
-        };
-        let now = self.variables()?;
-        let names = then.keys().chain(now.keys());
-        let changed = names.filter(|name| then.get(*name) != now.get(*name));
-        Ok(changed.cloned().collect())
-    }
+/// The names of variables that came, went or have another value than in the last build.
+pub(crate) fn changed_variables(ctx: &Context<'_>) -> Result<BTreeSet<String>, Error> {
+    let Some(then) = noted_variables(ctx) else {
+        return Ok(BTreeSet::new());
+    };
+    let now = variables(ctx)?;
+    let names = then.keys().chain(now.keys());
+    let changed = names.filter(|name| then.get(*name) != now.get(*name));
+    Ok(changed.cloned().collect())
+}
 
-    pub(crate) fn save_variables(&self) -> Result<(), Error> {
-        let note = self.variables_note();
-        let variables = json::to_string(&self.variables()?, &note)?;
-        Ok(self.workspace.store.write_note(&note, &variables)?)
-    }
+pub(crate) fn save_variables(ctx: &Context<'_>) -> Result<(), Error> {
+    let note = variables_note(ctx);
+    let variables = json::to_string(&variables(ctx)?, &note)?;
+    Ok(ctx.workspace.store.write_note(&note, &variables)?)
+}
 
-    /// The first of the variables that code in a folder of the app speaks of, and where.
-    fn reader(
-        &self,
-        folder: &str,
-        variables: &BTreeSet<String>,
-        whose: Whose,
-    ) -> Option<(String, String)> {
-        let app = &self.workspace.app;
-        code(&app.join(folder), whose).find_map(|path| {
-            let text = fs::read_to_string(&path).ok()?;
-            let (line, variable) = mention(&text, variables, whose)?;
-            let place = path.strip_prefix(app).ok()?.display();
-            Some((variable, format!("{place}:{line}")))
-        })
-    }
+/// The first of the variables that code in a folder of the app speaks of, and where.
+fn reader(
+    ctx: &Context<'_>,
+    folder: &str,
+    variables: &BTreeSet<String>,
+    whose: Whose,
+) -> Option<(String, String)> {
+    let app = &ctx.workspace.app;
+    code(&app.join(folder), whose).find_map(|path| {
+        let text = fs::read_to_string(&path).ok()?;
+        let (line, variable) = mention(&text, variables, whose)?;
+        let place = path.strip_prefix(app).ok()?.display();
+        Some((variable, format!("{place}:{line}")))
+    })
 }
 
 /// The files of a project that a variable may be read in while it is compiled.

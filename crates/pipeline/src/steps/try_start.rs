@@ -5,7 +5,9 @@
 
 use crate::context::Context;
 use crate::mix_info::MixInfo;
+use crate::steps::mix;
 use crate::steps::project::Project;
+use crate::steps::release;
 use exec::Action;
 use exec::command::{CommandError, Env, Tool};
 use exec::log::StepLog;
@@ -44,55 +46,57 @@ const BUILD_TOOLS: [&str; 23] = [
     "zig",
 ];
 
-impl Context<'_> {
-    /// Compiles once more without build tools, if compilers run that may need them, and warns where
-    /// that fails. Whether it has compiled: that may create files.
-    pub(crate) fn try_start(&self, project: &Project, log: &StepLog<'_>) -> Result<bool, Error> {
-        let compilers = &project.info.compilers;
-        let procfile = self.procfile().unwrap_or_default();
-        let starts_mix = project.release.is_none() || procfile.calling_mix().is_some();
-        if compilers.is_empty() || !starts_mix {
-            return Ok(false);
-        }
-        let scratch = tempfile::tempdir()
-            .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-        let mut env = self.env.clone();
-        let path = without_build_tools(&env, scratch.path())
-            .map_err(TreeError::at(scratch.path(), "link programs in"))?;
-        env.insert("PATH".into(), path);
-        log.detail("$ mix compile (without build tools, as at run time)");
-        let tool = Tool::new("mix", &["compile"], &self.app_dir, &env);
-        match tool.run(self.quiet(&Action::Compile), log, self.cancel) {
-            Ok(()) => Ok(true),
-            Err(CommandError::Cancelled) => Err(Error::Cancelled),
-            Err(_) => {
-                self.warn_of_compilers(&project.info, log);
-                Ok(true)
-            }
+/// Compiles once more without build tools, if compilers run that may need them, and warns where
+/// that fails. Whether it has compiled: that may create files.
+pub(crate) fn try_start(
+    ctx: &Context<'_>,
+    project: &Project,
+    log: &StepLog<'_>,
+) -> Result<bool, Error> {
+    let compilers = &project.info.compilers;
+    let procfile = release::procfile(ctx).unwrap_or_default();
+    let starts_mix = project.release.is_none() || procfile.calling_mix().is_some();
+    if compilers.is_empty() || !starts_mix {
+        return Ok(false);
+    }
+    let scratch =
+        tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+    let mut env = ctx.env.clone();
+    let path = without_build_tools(&env, scratch.path())
+        .map_err(TreeError::at(scratch.path(), "link programs in"))?;
+    env.insert("PATH".into(), path);
+    log.detail("$ mix compile (without build tools, as at run time)");
+    let tool = Tool::new("mix", &["compile"], &ctx.app_dir, &env);
+    match tool.run(ctx.quiet(&Action::Compile), log, ctx.cancel) {
+        Ok(()) => Ok(true),
+        Err(CommandError::Cancelled) => Err(Error::Cancelled),
+        Err(_) => {
+            warn_of_compilers(ctx, &project.info, log);
+            Ok(true)
         }
     }
+}
 
-    fn warn_of_compilers(&self, info: &MixInfo, log: &StepLog<'_>) {
-        let names: Vec<String> = info
-            .compilers
-            .iter()
-            .map(|(app, name)| format!("{name} of {app}"))
-            .collect();
-        // To find a task of a package, mix compiles dependencies, whatever the task's switches are;
-        // not where they have been loaded before.
-        let task = if self.record().phoenix {
-            let server = self.phoenix_ex(info);
-            format!("mix do deps.loadpaths --no-compile, {server}.server --no-compile")
-        } else {
-            "mix run --no-halt --no-compile".to_owned()
-        };
-        log.warning(&format!(
-            "mix fails to start without build tools, because it runs compilers at every start ({}).\n\
-             Have every process in the Procfile start mix with --no-compile:\n  web: {task}\n\
-             Or build a release (release=true), or move the native code into a dependency, which mix compiles only once.",
-            names.join(", ")
-        ));
-    }
+fn warn_of_compilers(ctx: &Context<'_>, info: &MixInfo, log: &StepLog<'_>) {
+    let names: Vec<String> = info
+        .compilers
+        .iter()
+        .map(|(app, name)| format!("{name} of {app}"))
+        .collect();
+    // To find a task of a package, mix compiles dependencies, whatever the task's switches are;
+    // not where they have been loaded before.
+    let task = if ctx.record().phoenix {
+        let server = mix::phoenix_ex(ctx, info);
+        format!("mix do deps.loadpaths --no-compile, {server}.server --no-compile")
+    } else {
+        "mix run --no-halt --no-compile".to_owned()
+    };
+    log.warning(&format!(
+        "mix fails to start without build tools, because it runs compilers at every start ({}).\n\
+         Have every process in the Procfile start mix with --no-compile:\n  web: {task}\n\
+         Or build a release (release=true), or move the native code into a dependency, which mix compiles only once.",
+        names.join(", ")
+    ));
 }
 
 /// `PATH` with folders of links in place of those that hold build tools.
