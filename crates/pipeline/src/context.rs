@@ -7,7 +7,6 @@ use crate::downloads::Downloads;
 use crate::git;
 use crate::machine;
 use crate::mix_session::MixSession;
-use crate::record::Record;
 use crate::report::Report;
 use crate::stable_path::StablePath;
 use crate::steps::generated::Compilation;
@@ -16,7 +15,6 @@ use crate::workspace::Workspace;
 use app::Plan;
 use app::facts::join;
 use app::mix_lock;
-use app::plan::StepName;
 use app::text_file;
 use exec::Action;
 use exec::cancel::Cancel;
@@ -26,11 +24,10 @@ use exec::log::{Log, StepLog};
 use exec::quiet::Quiet;
 use fetch::Client;
 use messages::Error;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 use toolchain::Hosts;
 use versions::ElixirVersion;
@@ -56,24 +53,11 @@ pub(crate) struct Context<'a> {
     pub app_dir: PathBuf,
     pub env: Env,
     session: Mutex<Option<MixSession>>,
-    /// Erlang is in place.
-    pub has_erlang: AtomicBool,
-    /// What decides the code that it compiles.
-    pub compiler_digest: OnceLock<String>,
-    /// The app's own code has to be compiled again, whatever mix takes for current.
-    pub compile_anew: AtomicBool,
     pub compilation: Compilation,
     /// The digests that were there before the build, by Phoenix app.
-    pub manifests: Mutex<BTreeMap<String, Option<SystemTime>>>,
-    /// The Phoenix apps that digested files of earlier deploys were brought back for.
-    pub brought_back: Mutex<BTreeSet<String>>,
-    /// The steps that had what the last build left to begin with.
-    pub kept: Mutex<BTreeSet<StepName>>,
-    pub record: Mutex<Record>,
+    pub manifests: BTreeMap<String, Option<SystemTime>>,
     /// Before the git of the machine.
     pub git: Option<git::Recorder>,
-    /// The questions to git that the log has told of.
-    pub told_of_git: Mutex<BTreeSet<git::Question>>,
     /// Held until the last command has ended.
     _downloads: Downloads<'a>,
 }
@@ -101,7 +85,6 @@ impl<'a> Context<'a> {
         Ok(Self {
             tree: AppTree::of(plan, workspace, dir, &env),
             git,
-            told_of_git: Mutex::default(),
             env,
             dir: dir.to_owned(),
             app_dir: match plan.app_dir.value.as_str() {
@@ -109,14 +92,8 @@ impl<'a> Context<'a> {
                 app_dir => dir.join(app_dir),
             },
             session: Mutex::default(),
-            has_erlang: AtomicBool::new(false),
-            compiler_digest: OnceLock::new(),
-            compile_anew: AtomicBool::new(false),
             compilation: Compilation::default(),
-            manifests: Mutex::new(manifests),
-            brought_back: Mutex::default(),
-            kept: Mutex::default(),
-            record: Mutex::new(Record::of(plan, VERSION)),
+            manifests,
             _downloads: downloads,
             plan,
             workspace,
@@ -176,35 +153,6 @@ impl<'a> Context<'a> {
         PathBuf::from(join(&self.plan.app_dir.value, name))
     }
 
-    /// Whether `phx.digest` has run for this Phoenix app since the build began.
-    pub(crate) fn digested(&self, phoenix_dir: &str) -> bool {
-        let now = manifest_time(&self.workspace.app, phoenix_dir);
-        let manifests = self
-            .manifests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let before = manifests.get(phoenix_dir).copied().flatten();
-        now.is_some() && now != before
-    }
-
-    /// The manifest of the last deploy is there now, which is no digest of this build.
-    pub(crate) fn manifest_restored(&self, phoenix_dir: &str) {
-        let time = manifest_time(&self.workspace.app, phoenix_dir);
-        let lock = self.manifests.lock();
-        let mut manifests = lock.unwrap_or_else(PoisonError::into_inner);
-        manifests.insert(phoenix_dir.to_owned(), time);
-        let lock = self.brought_back.lock();
-        let mut brought_back = lock.unwrap_or_else(PoisonError::into_inner);
-        brought_back.insert(phoenix_dir.to_owned());
-    }
-
-    /// Whether digested files of earlier deploys are in `priv/static`.
-    pub(crate) fn has_old_digests(&self, phoenix_dir: &str) -> bool {
-        let lock = self.brought_back.lock();
-        lock.unwrap_or_else(PoisonError::into_inner)
-            .contains(phoenix_dir)
-    }
-
     /// The VM that waits for mix commands, if one does.
     pub(crate) fn session(&self) -> std::sync::MutexGuard<'_, Option<MixSession>> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
@@ -216,24 +164,9 @@ impl<'a> Context<'a> {
             session.end(self.cancel);
         }
     }
-
-    /// This step had what the last build left to begin with.
-    pub(crate) fn has_kept(&self, step: StepName) {
-        let lock = self.kept.lock();
-        lock.unwrap_or_else(PoisonError::into_inner).insert(step);
-    }
-
-    pub(crate) fn kept_steps(&self) -> BTreeSet<StepName> {
-        let lock = self.kept.lock();
-        lock.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn record(&self) -> std::sync::MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-fn manifest_time(app: &Path, phoenix_dir: &str) -> Option<SystemTime> {
+pub(crate) fn manifest_time(app: &Path, phoenix_dir: &str) -> Option<SystemTime> {
     app.join(phoenix_dir)
         .join("priv/static/cache_manifest.json")
         .metadata()

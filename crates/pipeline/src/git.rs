@@ -6,13 +6,14 @@
 use exec::command::Env;
 use exec::environment::prepend_path;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use store::tree::TreeError;
 use tempfile::TempDir;
 
@@ -54,6 +55,7 @@ pub(crate) type Answers = BTreeMap<Question, Answer>;
 #[derive(Debug)]
 pub(crate) struct Recorder {
     folder: TempDir,
+    told: Mutex<BTreeSet<Question>>,
 }
 
 impl Recorder {
@@ -80,7 +82,14 @@ impl Recorder {
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
             .map_err(TreeError::at(&program, "make executable"))?;
         prepend_path(env, &[bin]);
-        Ok(Some(Self { folder }))
+        let told = Mutex::default();
+        Ok(Some(Self { folder, told }))
+    }
+
+    /// Whether the log has nothing of a question yet.
+    pub(crate) fn is_untold(&self, question: &Question) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert(question.clone())
     }
 
     /// All answers so far to questions that were asked in one of the folders `tops`, which stand for

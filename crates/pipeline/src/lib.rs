@@ -66,10 +66,12 @@ use schedule::Schedule;
 use stable_path::StablePath;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::thread;
+use steps::generated::generated_paths;
 use steps::launch::Started;
 use steps::project::Project;
+use steps::state::Otp;
 use steps::{executables, hooks, javascript, launch, mix, release, slim, state, tools};
 use store::Store;
 use store::tree::{self, TreeError};
@@ -152,12 +154,8 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
     bounds.check()?;
     let path = enter_runtime_path(&plan, &workspace, log, cancel)?;
     let hidden = Unscanned::hide(&workspace.app, &workspace.places.top_folders())?;
-    let context = Context::new(
-        request,
-        (&client, &hosts),
-        (&plan, &workspace),
-        (&path, bounds),
-    )?;
+    let hosts = (&client, &hosts);
+    let context = Context::new(request, hosts, (&plan, &workspace), (&path, bounds))?;
     let ctx = &context;
     let schedule = Schedule::new(&plan.steps, cancel, report, &context.bounds);
     let result = thread::scope(|scope| {
@@ -169,24 +167,24 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
         let mut hex = (!plan.has_branch()).then(|| schedule.spawn(scope, Hex, || tools::hex(ctx)));
         // A new OTP decides whether _build is still valid, and a hook may change the app.
         let restores_now = !plan.otp_changes() && plan.hooks.pre_compile.is_none();
-        let mut restore =
-            restores_now.then(|| schedule.spawn(scope, Restore, || state::restore(ctx)));
+        let mut restore = restores_now
+            .then(|| schedule.spawn(scope, Restore, || state::restore(ctx, Otp::AsPlanned)));
         erlang.join()?;
         elixir.join()?;
-        match &mut hex {
+        let installers = match &mut hex {
             Some(hex) => hex.join()?,
             None => schedule.run(Hex, || tools::hex(ctx))?,
-        }
+        };
 
         // Hooks run alone, with every toolchain in place.
         if plan.hooks.pre_compile.is_some() {
             node.join()?;
         }
         schedule.run(PreCompile, || hooks::pre_compile(ctx))?;
-        let last = Arc::new(match &mut restore {
+        let last = match &mut restore {
             Some(restore) => restore.join()?,
-            None => schedule.run(Restore, || state::restore(ctx))?,
-        });
+            None => schedule.run(Restore, || state::restore(ctx, Otp::Installed))?,
+        };
 
         // Dependencies need mix alone. Node may still be installing.
         if plan.hooks.hook_pre_fetch_dependencies.is_some() {
@@ -195,7 +193,7 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
         schedule.run(HookPreFetchDependencies, || {
             hooks::hook_pre_fetch_dependencies(ctx)
         })?;
-        schedule.run(Deps, || mix::deps(ctx, &last))?;
+        let deps = schedule.run(Deps, || mix::deps(ctx, &last))?;
         if plan.hooks.hook_pre_compile.is_some() {
             node.join()?;
         }
@@ -203,51 +201,45 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
 
         // JavaScript packages install in parallel with mix. package.json may name
         // file:../deps/phoenix, so they come after the dependencies.
-        let (ctx, restored) = (ctx, Arc::clone(&last));
-        let mut javascript = schedule.spawn_after(scope, node, Javascript, move || {
-            javascript::javascript(ctx, &restored)
+        let restored = Arc::clone(&last);
+        let mut javascript = schedule.spawn_after(scope, node, Javascript, move |managers| {
+            javascript::install(ctx, &restored, managers)
         });
         if plan.hooks.hook_compile.is_some() {
             javascript.join()?;
         }
-        let mut project = schedule.run(Compile, || mix::compile(ctx, &last))?;
-        javascript.join()?;
+        let mut project = schedule.run(Compile, || mix::compile(ctx, &last, &deps))?;
+        let (managers, ()) = javascript.join()?;
         schedule.run(HookPostCompile, || hooks::hook_post_compile(ctx))?;
 
-        let built = schedule.run(Assets, || javascript::assets(ctx, &last, &project))?;
+        let built = schedule.run(Assets, || {
+            javascript::assets(ctx, &last, &project, &managers)
+        })?;
         let assets = schedule.run(Digest, || mix::digest(ctx, &project, built))?;
-        project.release = schedule.run(Release, || release::release(ctx, &project))?;
+        project.release = schedule.run(Release, || release::assemble(ctx, &project))?;
 
-        // The cache and the launch configuration are independent of each other.
-        let for_profile = project.clone();
-        let mut profile =
-            schedule.spawn(scope, Profile, move || launch::profile(ctx, &for_profile));
+        let record = project.record(&plan, [installers, managers], &deps);
+        let start = schedule.run(Profile, || launch::profile(ctx, &project, &record))?;
         schedule.run(Save, || state::save(ctx, &last, &project, &assets))?;
-        let start = profile.join()?;
         schedule.run(PostCompile, || hooks::post_compile(ctx))?;
         schedule.run(Slim, || slim::slim(ctx, &project))?;
-        Ok((project, start))
+        Ok((project, record, start))
     });
-    context.end_session();
+    ctx.end_session();
     let (steps, result) = schedule.end(result);
-    *timings = Timings {
-        steps,
-        kept: context.kept_steps(),
-    };
-    let result = result.and_then(|(project, start)| built(context, project, start));
+    let kept = report.reused_steps();
+    *timings = Timings { steps, kept };
+    let result = result.and_then(|(project, record, start)| built(ctx, project, record, start));
 
     // Links leave the runtime path and new files enter the app, whatever happened.
+    drop(context);
     drop(hidden);
     let left = path.leave();
     let built = result?;
     left?;
     warn_of_secrets(&plan, &workspace, &built, log);
-    old_caches::reclaim(
-        &plan,
-        request.environment.tests_only().is_some(),
-        store,
-        log,
-    );
+    let tests_only = request.environment.tests_only().is_some();
+    old_caches::reclaim(&plan, tests_only, store, log);
     let held = [tree::measure(&workspace.app), store.measure()];
     summarise(log, &built, timings, held);
     warn_of_missing_files(&plan, &workspace.app, &built.procfile, log);
@@ -255,13 +247,17 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
 }
 
 /// To be called when every step has succeeded.
-fn built(context: Context<'_>, project: Project, start: Started) -> Result<Built, Error> {
-    executables::drop_executables(&context)?;
-    let generated = steps::generated::generated_paths(&context);
-    let procfile = release::procfile(&context).unwrap_or_default();
-    let record = context.record.into_inner();
+fn built(
+    ctx: &Context<'_>,
+    project: Project,
+    record: Record,
+    start: Started,
+) -> Result<Built, Error> {
+    executables::drop_executables(ctx)?;
+    let generated = generated_paths(ctx);
+    let procfile = release::procfile(ctx).unwrap_or_default();
     Ok(Built {
-        record: record.unwrap_or_else(PoisonError::into_inner),
+        record,
         launch: start.launch,
         components: start.components,
         generated,

@@ -44,7 +44,11 @@ fn at_the_top() -> String {
     ".".to_owned()
 }
 
+/// Versions of tools by their names.
+pub(crate) type Tools = BTreeMap<String, String>;
+
 impl Record {
+    /// What the plan says of a build, before mix has loaded the project.
     #[must_use]
     pub fn of(plan: &Plan, mixpack: &str) -> Self {
         let mut tools = BTreeMap::from([

@@ -7,11 +7,11 @@
 use crate::record::Record;
 use app::Plan;
 use app::facts::PROCFILE;
-use app::plan::AssetBuild;
+use app::plan::{AssetBuild, StepName};
 use exec::cancel::Cancel;
 use messages::{Explanation, Fault};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -31,6 +31,7 @@ pub struct Report {
     folder: PathBuf,
     facts: Mutex<BTreeMap<String, Value>>,
     begun: Instant,
+    reused: Mutex<BTreeSet<StepName>>,
 }
 
 /// Our folder in the platform's cache directory.
@@ -50,6 +51,7 @@ impl Report {
             folder,
             facts: Mutex::default(),
             begun: Instant::now(),
+            reused: Mutex::default(),
         };
         report.set("mixpack_version", crate::VERSION);
         report.set("build_step", "planning");
@@ -65,6 +67,17 @@ impl Report {
         let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
         facts.insert(name.to_owned(), value);
         let _ = self.write(&facts);
+    }
+
+    /// States that a step began with what the last build left.
+    pub(crate) fn reused(&self, step: StepName) {
+        let mut reused = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
+        reused.insert(step);
+    }
+
+    pub(crate) fn reused_steps(&self) -> BTreeSet<StepName> {
+        let reused = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
+        reused.clone()
     }
 
     /// How long something took, in seconds.

@@ -1,6 +1,7 @@
 //! What ships, by name, version and checksum: the matter of a bill of materials (SBOM).
 
 use crate::context::Context;
+use crate::record::Record;
 use crate::steps::project::Project;
 use crate::steps::release;
 use app::facts::join;
@@ -44,7 +45,8 @@ pub enum Origin {
 /// Everything that ships, once all is built and before anything is left out.
 pub(crate) fn components(ctx: &Context<'_>, project: &Project, runs_node: bool) -> Vec<Component> {
     let mut components = BTreeSet::new();
-    for (name, version) in &ctx.record().tools {
+    let record = Record::of(ctx.plan, crate::VERSION);
+    for (name, version) in &record.tools {
         if ["erlang", "elixir"].contains(&name.as_str()) || name == "node" && runs_node {
             components.insert(Component {
                 name: name.clone(),

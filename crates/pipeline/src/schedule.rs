@@ -5,11 +5,11 @@ use crate::report::Report;
 use app::plan::StepName;
 use exec::cancel::Cancel;
 use messages::Error;
-use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
+use std::{mem, panic};
 
 /// When a step ran, from the start of the schedule, and how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub enum Ended {
 }
 
 /// The build ends here. [`Schedule::end`] has the reason.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopped;
 
 /// The steps that have run so far.
@@ -121,27 +121,33 @@ impl<'a> Schedule<'a> {
     }
 
     /// Starts a step on a thread of its own.
-    pub(crate) fn spawn<'scope, T: Default + Send + 'scope>(
+    pub(crate) fn spawn<'scope, T: Clone + Default + Send + 'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
         name: StepName,
         work: impl FnOnce() -> Result<T, Error> + Send + 'scope,
     ) -> Step<'scope, T> {
-        Step(Some(scope.spawn(move || self.run(name, work))))
+        Step::Running(scope.spawn(move || self.run(name, work)))
     }
 
-    /// Starts a step on a thread of its own, where it waits for another one.
-    pub(crate) fn spawn_after<'scope>(
+    /// Starts a step on a thread of its own, where it waits for the value of another one. Gives both
+    /// values.
+    pub(crate) fn spawn_after<'scope, F, T>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        mut first: Step<'scope, ()>,
+        mut first: Step<'scope, F>,
         name: StepName,
-        work: impl FnOnce() -> Result<(), Error> + Send + 'scope,
-    ) -> Step<'scope, ()> {
-        Step(Some(scope.spawn(move || {
-            first.join()?;
-            self.run(name, work)
-        })))
+        work: impl FnOnce(&F) -> Result<T, Error> + Send + 'scope,
+    ) -> Step<'scope, (F, T)>
+    where
+        F: Clone + Send + 'scope,
+        T: Clone + Default + Send + 'scope,
+    {
+        Step::Running(scope.spawn(move || {
+            let value = first.join()?;
+            let own = self.run(name, || work(&value))?;
+            Ok((value, own))
+        }))
     }
 
     /// The timings, and the first failure if the steps did not all succeed.
@@ -158,15 +164,23 @@ impl<'a> Schedule<'a> {
 }
 
 /// A step on a thread of its own.
-pub(crate) struct Step<'scope, T>(Option<ScopedJoinHandle<'scope, Result<T, Stopped>>>);
+pub(crate) enum Step<'scope, T> {
+    Running(ScopedJoinHandle<'scope, Result<T, Stopped>>),
+    Ended(Result<T, Stopped>),
+}
 
-impl<T: Default> Step<'_, T> {
-    /// Waits for the step; a second time there is nothing to wait for, and no value. Its panic goes
-    /// on in this thread.
+impl<T: Clone> Step<'_, T> {
+    /// Waits for the step's value. Its panic goes on in this thread.
     pub(crate) fn join(&mut self) -> Result<T, Stopped> {
-        let joined = self.0.take().map(ScopedJoinHandle::join);
-        let joined = joined.unwrap_or_else(|| Ok(Ok(T::default())));
-        joined.unwrap_or_else(|cause| panic::resume_unwind(cause))
+        let ended = match mem::replace(self, Self::Ended(Err(Stopped))) {
+            Self::Running(thread) => {
+                let joined = thread.join();
+                joined.unwrap_or_else(|cause| panic::resume_unwind(cause))
+            }
+            Self::Ended(value) => value,
+        };
+        *self = Self::Ended(ended.clone());
+        ended
     }
 }
 
@@ -233,7 +247,7 @@ mod tests {
                 thread::sleep(Duration::from_millis(50));
                 Ok(())
             });
-            let mut javascript = schedule.spawn_after(scope, node, Javascript, || Ok(()));
+            let mut javascript = schedule.spawn_after(scope, node, Javascript, |()| Ok(()));
             schedule.run(Compile, || Ok(()))?;
             javascript.join()
         });

@@ -1,7 +1,7 @@
 //! Digested files of earlier deploys: pages that are open in browsers still ask for them. They live
 //! on for as long as `phx.digest.clean` keeps them.
 
-use crate::context::Context;
+use crate::context::{Context, manifest_time};
 use crate::mix_info::MixInfo;
 use crate::steps::mix;
 use crate::steps::state;
@@ -53,6 +53,22 @@ fn name(phoenix_dir: &str) -> String {
     }
 }
 
+/// Whether `phx.digest` has run for this Phoenix app since the build began, or since the manifest of
+/// the last deploy was put in place.
+pub(crate) fn digested(ctx: &Context<'_>, phoenix_dir: &str) -> bool {
+    let now = manifest_time(&ctx.workspace.app, phoenix_dir);
+    let state = ctx.compilation.state();
+    let before = state.old_manifests.get(phoenix_dir);
+    let before = before.or_else(|| ctx.manifests.get(phoenix_dir));
+    now.is_some() && now != before.copied().flatten()
+}
+
+/// Whether digested files of earlier deploys are in `priv/static`.
+pub(crate) fn has_old(ctx: &Context<'_>, phoenix_dir: &str) -> bool {
+    let state = ctx.compilation.state();
+    state.old_manifests.contains_key(phoenix_dir)
+}
+
 /// The task that drops old digested files, where mix has it: without it they would pile up, and
 /// none are brought back.
 pub(crate) fn clean_task(ctx: &Context<'_>, info: &MixInfo) -> Option<String> {
@@ -92,7 +108,9 @@ pub(crate) fn restore_digested(ctx: &Context<'_>, info: &MixInfo) -> Result<(), 
         })?;
         let log = ctx.log.step("Restoring digested files");
         log.detail(&format!("{} {whose}", amount.files));
-        ctx.manifest_restored(dir);
+        let time = manifest_time(&ctx.workspace.app, dir);
+        let mut state = ctx.compilation.state();
+        state.old_manifests.insert(dir.clone(), time);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::app_tree::Entries;
 use crate::context::{Context, VERSION};
 use crate::generated::{self, Generated, Touched};
 use crate::leaked_secrets::Finders;
+use crate::record::Tools;
 use crate::sources::Sources;
 use crate::steps::compiling_hooks;
 use crate::steps::digested_files;
@@ -12,7 +13,7 @@ use crate::steps::javascript;
 use crate::steps::kept_assets;
 use crate::steps::project::Project;
 use crate::steps::stale;
-use crate::steps::state::{self, LastBuild};
+use crate::steps::state::{self, LastBuild, Otp};
 use crate::variables::Salted;
 use app::plan::StepName;
 use exec::environment::{names_the_commit, tells_builds_apart};
@@ -20,11 +21,12 @@ use exec::log::StepLog;
 use exec::progress::megabytes;
 use exec::secrets;
 use messages::Error;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 use store::json::{self, PathText};
 use store::tree::{self, TreeError};
 use store::{self, Key, Restored};
@@ -78,6 +80,8 @@ pub(super) struct State {
     installed: Touched,
     installs_ended: bool,
     installs_skipped: bool,
+    /// When the manifests of the last deploy were put in place, by Phoenix app.
+    pub(super) old_manifests: BTreeMap<String, Option<SystemTime>>,
     /// What hooks created in the last build while they compiled the app, and not in this one.
     pub(super) missing_of_hooks: BTreeSet<PathBuf>,
     pub(super) now: Generated,
@@ -130,7 +134,7 @@ fn generated_key(ctx: &Context<'_>) -> Result<Key, Error> {
         Path::new("key"),
     )?;
     let node = plan.node.as_ref().map(|node| node.version.clone());
-    let mut key = state::build_key(ctx)?;
+    let mut key = state::build_key(ctx, Otp::Installed)?;
     key.extend(
         [
             ("hooks and assets", salted.value(&how)),
@@ -390,10 +394,14 @@ pub(crate) fn installs_skipped(ctx: &Context<'_>) {
 }
 
 /// Installs what was skipped.
-pub(crate) fn install_after_all(ctx: &Context<'_>, restored: &LastBuild) -> Result<(), Error> {
+pub(crate) fn install_after_all(
+    ctx: &Context<'_>,
+    restored: &LastBuild,
+    managers: &Tools,
+) -> Result<(), Error> {
     let skipped = std::mem::take(&mut ctx.compilation.state().installs_skipped);
     if skipped {
-        javascript::javascript(ctx, restored)
+        javascript::install(ctx, restored, managers)
     } else {
         Ok(())
     }

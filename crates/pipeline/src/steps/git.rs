@@ -12,7 +12,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::PoisonError;
 use store::json;
 use store::tree::TreeError;
 
@@ -32,10 +31,11 @@ pub(crate) fn git_answers(ctx: &Context<'_>) -> Answers {
 
 /// Says once of each question what came of it where the build has no repository.
 pub(crate) fn tell_of_git(ctx: &Context<'_>, log: &StepLog<'_>) {
-    let told = ctx.told_of_git.lock();
-    let mut told = told.unwrap_or_else(PoisonError::into_inner);
+    let Some(recorder) = &ctx.git else {
+        return;
+    };
     for (question, answer) in git_answers(ctx) {
-        if !answer.no_repository || !told.insert(question.clone()) {
+        if !answer.no_repository || !recorder.is_untold(&question) {
             continue;
         }
         let command = shown(&question);

@@ -4,7 +4,9 @@ use crate::app_tree::OWN;
 use crate::context::Context;
 use crate::leaked_secrets::Finders;
 use crate::mix_info::MixInfo;
+use crate::record::Tools;
 use crate::steps::bower;
+use crate::steps::digested_files;
 use crate::steps::generated;
 use crate::steps::hooks;
 use crate::steps::kept_assets;
@@ -33,7 +35,11 @@ use store::json::{self, PathText};
 use store::tree::{self, TreeError};
 use store::{Key, Taken, key_of_files, key_of_variables};
 
-pub(crate) fn javascript(ctx: &Context<'_>, restored: &LastBuild) -> Result<(), Error> {
+pub(crate) fn install(
+    ctx: &Context<'_>,
+    restored: &LastBuild,
+    managers: &Tools,
+) -> Result<(), Error> {
     let log = ctx.log.step("Installing JavaScript dependencies");
     let known = known_installs(ctx);
     // A last hook may want them, whatever the assets want.
@@ -42,13 +48,13 @@ pub(crate) fn javascript(ctx: &Context<'_>, restored: &LastBuild) -> Result<(), 
     if kept_assets::assets_are_kept(ctx) && !wanted && only_modules {
         let installs = ctx.plan.assets.iter().filter_map(|a| a.install.as_ref());
         for install in installs {
-            if let Ok(key) = node_modules_key(ctx, install)? {
+            if let Ok(key) = node_modules_key(ctx, install, managers)? {
                 for dir in &install.packages {
                     ctx.workspace.store.hold(&kept_name(dir), &key);
                 }
             }
         }
-        ctx.has_kept(StepName::Javascript);
+        ctx.report.reused(StepName::Javascript);
         generated::installs_skipped(ctx);
         log.detail("not needed: the assets are up to date");
         drop(log);
@@ -67,7 +73,7 @@ pub(crate) fn javascript(ctx: &Context<'_>, restored: &LastBuild) -> Result<(), 
             continue;
         }
         if let Some(install) = install.filter(|install| installed.insert(&install.dir)) {
-            kept &= match install_packages(ctx, install, known.as_ref(), &log) {
+            kept &= match install_packages(ctx, install, (known.as_ref(), managers), &log) {
                 Err(Error::Command { .. })
                     if !is_needed(ctx, install) && !slim::node_modules_ship(ctx) =>
                 {
@@ -90,7 +96,7 @@ pub(crate) fn javascript(ctx: &Context<'_>, restored: &LastBuild) -> Result<(), 
     // Of what is Mixpack's own, commands of the app see nothing.
     ctx.path.link_new(|path| path.starts_with(OWN))?;
     if kept {
-        ctx.has_kept(StepName::Javascript);
+        ctx.report.reused(StepName::Javascript);
     }
     log.detail(&format!("done in {}", seconds(log.elapsed())));
     drop(turn);
@@ -163,14 +169,14 @@ pub(crate) fn note_installs<'p>(
 fn install_packages(
     ctx: &Context<'_>,
     install: &Install,
-    known: Option<&Installs>,
+    (known, managers): (Option<&Installs>, &Tools),
     log: &StepLog<'_>,
 ) -> Result<bool, Error> {
     // In the real folder: npm replaces node_modules as a whole, also where it is a link.
     let folder = ctx.workspace.real(Path::new(&install.dir));
     let modules = folder.join(MODULES);
     log.detail(&install.why);
-    let key = node_modules_key(ctx, install)?;
+    let key = node_modules_key(ctx, install, managers)?;
     // Of packages that nobody has watched, what they create would be missing.
     let why = known.map(Installs::why);
     match (&key, &why) {
@@ -252,7 +258,11 @@ fn give_modules(ctx: &Context<'_>, install: &Install, key: &Key) -> Result<(), T
 }
 
 /// Everything that decides what a package manager installs; or why that cannot be told.
-fn node_modules_key(ctx: &Context<'_>, install: &Install) -> Result<Result<Key, String>, Error> {
+fn node_modules_key(
+    ctx: &Context<'_>,
+    install: &Install,
+    managers: &Tools,
+) -> Result<Result<Key, String>, Error> {
     let inputs = match &install.inputs {
         Ok(inputs) => inputs,
         Err(why) => return Ok(Err(why.clone())),
@@ -262,7 +272,7 @@ fn node_modules_key(ctx: &Context<'_>, install: &Install) -> Result<Result<Key, 
         .map_err(TreeError::at(app, "read the files of"))?;
     let target = &ctx.plan.target;
     let manager = install.manager.manager.as_str();
-    let version = ctx.record().tools.get(manager).cloned();
+    let version = managers.get(manager);
     let version = version.map_or_else(String::new, |version| format!(" {version}"));
     let node = ctx.plan.node.as_ref().map(|node| node.version.clone());
     let env = ctx.workspace.environment.for_commands();
@@ -288,18 +298,24 @@ pub(crate) fn assets(
     ctx: &Context<'_>,
     restored: &LastBuild,
     project: &Project,
+    managers: &Tools,
 ) -> Result<BuiltAssets, Error> {
-    if kept_assets::place_kept_assets(ctx, restored)? {
+    if kept_assets::place_kept_assets(ctx, restored, managers)? {
         return Ok(BuiltAssets::Restored);
     }
     let built = kept_assets::before_assets(ctx, restored)?;
     for assets in &ctx.plan.assets {
-        build_assets(ctx, assets, &project.info)?;
+        build_assets(ctx, assets, &project.info, managers)?;
     }
     Ok(built)
 }
 
-fn build_assets(ctx: &Context<'_>, assets: &Assets, info: &MixInfo) -> Result<(), Error> {
+fn build_assets(
+    ctx: &Context<'_>,
+    assets: &Assets,
+    info: &MixInfo,
+    managers: &Tools,
+) -> Result<(), Error> {
     if assets.build == AssetBuild::Nothing {
         return Ok(());
     }
@@ -308,7 +324,7 @@ fn build_assets(ctx: &Context<'_>, assets: &Assets, info: &MixInfo) -> Result<()
         dir => format!("Building assets of {dir}"),
     };
     let log = ctx.log.step(&header);
-    if ctx.digested(&assets.phoenix_dir) {
+    if digested_files::digested(ctx, &assets.phoenix_dir) {
         log.detail("already built: hook_post_compile wrote cache_manifest.json");
         return Ok(());
     }
@@ -318,7 +334,7 @@ fn build_assets(ctx: &Context<'_>, assets: &Assets, info: &MixInfo) -> Result<()
         AssetBuild::CustomScript { path } => {
             ctx.end_session();
             let env = hooks::shell_env(ctx);
-            let line = custom_script(ctx, assets, path, info)?;
+            let line = custom_script(ctx, assets, path, (info, managers))?;
             let folder = ctx.seen(&assets.assets_dir);
             let mut tool = Tool::shell(&line, &folder, &env);
             tool.shown.clone_from(path);
@@ -362,14 +378,14 @@ fn custom_script(
     ctx: &Context<'_>,
     assets: &Assets,
     path: &str,
-    info: &MixInfo,
+    (info, managers): (&MixInfo, &Tools),
 ) -> Result<String, Error> {
     let assets_path = below(&assets.phoenix_dir, &assets.assets_dir);
     let buildpack = ctx.workspace.export().and_then(Path::parent);
     let version = |tool: &str| {
         let node = ctx.plan.node.as_ref().filter(|_| tool == "node");
         let node = node.map(|node| node.version.clone());
-        let fetched = || ctx.record().tools.get(tool).cloned();
+        let fetched = || managers.get(tool).cloned();
         PathBuf::from(node.or_else(fetched).unwrap_or_default())
     };
     let variables = [

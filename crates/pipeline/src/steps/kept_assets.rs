@@ -4,11 +4,12 @@
 use crate::app_tree::Entries;
 use crate::context::{Context, VERSION};
 use crate::git::Question;
+use crate::record::Tools;
 use crate::sources::Sources;
 use crate::steps::generated;
 use crate::steps::git;
 use crate::steps::state;
-use crate::steps::state::LastBuild;
+use crate::steps::state::{LastBuild, Otp};
 use crate::variables::Salted;
 use app::facts::join;
 use app::plan::{AssetBuild, StepName};
@@ -51,7 +52,7 @@ pub(crate) enum AssetFiles {
 }
 
 /// Everything that the assets are made of, if that can be told.
-fn assets_key(ctx: &Context<'_>, pushed: &Sources) -> Result<Option<Key>, Error> {
+fn assets_key(ctx: &Context<'_>, pushed: &Sources, otp: Otp) -> Result<Option<Key>, Error> {
     let plan = ctx.plan;
     let by_script = |build: &AssetBuild| matches!(build, AssetBuild::CustomScript { .. });
     let told = plan.reuse_assets
@@ -71,7 +72,7 @@ fn assets_key(ctx: &Context<'_>, pushed: &Sources) -> Result<Option<Key>, Error>
     let node = plan.node.as_ref().map(|node| node.version.clone());
     let salted = Salted::of(ctx.workspace.store)?;
     let how = json::to_string(&(&plan.assets, &plan.phoenix_ex), "assets")?;
-    let mut key = state::build_key(ctx)?;
+    let mut key = state::build_key(ctx, otp)?;
     key.extend(
         [
             ("the app's files", salted.value(pushed.digest().as_bytes())),
@@ -96,10 +97,10 @@ pub(crate) fn seen_by_the_app(ctx: &Context<'_>) -> Env {
 /// Takes the assets of the last build, if this one would make the same.
 pub(crate) fn restore_assets(
     ctx: &Context<'_>,
-    pushed: &Sources,
+    (pushed, otp): (&Sources, Otp),
     log: &StepLog<'_>,
 ) -> Result<Option<Key>, Error> {
-    let Some(key) = assets_key(ctx, pushed)? else {
+    let Some(key) = assets_key(ctx, pushed, otp)? else {
         return Ok(None);
     };
     let waiting = ctx.workspace.real(Path::new(WAITING));
@@ -124,7 +125,11 @@ pub(crate) fn assets_are_kept(ctx: &Context<'_>) -> bool {
 }
 
 /// Puts them in place; `false` where there are none.
-pub(crate) fn place_kept_assets(ctx: &Context<'_>, restored: &LastBuild) -> Result<bool, Error> {
+pub(crate) fn place_kept_assets(
+    ctx: &Context<'_>,
+    restored: &LastBuild,
+    managers: &Tools,
+) -> Result<bool, Error> {
     let waiting = ctx.workspace.real(Path::new(WAITING));
     if !waiting.is_dir() {
         return Ok(false);
@@ -138,7 +143,7 @@ pub(crate) fn place_kept_assets(ctx: &Context<'_>, restored: &LastBuild) -> Resu
         ));
         drop(log);
         tree::remove(&waiting)?;
-        generated::install_after_all(ctx, restored)?;
+        generated::install_after_all(ctx, restored, managers)?;
         return Ok(false);
     }
     // Where commands see them: a file beside the links may be among them.
@@ -147,8 +152,8 @@ pub(crate) fn place_kept_assets(ctx: &Context<'_>, restored: &LastBuild) -> Resu
         !waiting.join(path).is_dir() || ctx.bounds.leads_out(&place).is_none()
     })?;
     tree::remove(&waiting)?;
-    ctx.has_kept(StepName::Assets);
-    ctx.has_kept(StepName::Digest);
+    ctx.report.reused(StepName::Assets);
+    ctx.report.reused(StepName::Digest);
     log.detail(&format!(
         "up to date: {} files restored, because sources, packages and environment are unchanged",
         amount.files

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::profile::{self, Launch};
-use crate::record;
+use crate::record::{self, Record};
 use crate::sbom::Component;
 use crate::steps::git;
 use crate::steps::project::Project;
@@ -19,14 +19,18 @@ use std::path::Path;
 use store::tree::{self, TreeError};
 
 /// The environment of processes, and the contents of the slug.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Started {
     pub(crate) launch: Launch,
     /// Where the front end writes them down.
     pub(crate) components: Vec<Component>,
 }
 
-pub(crate) fn profile(ctx: &Context<'_>, project: &Project) -> Result<Started, Error> {
+pub(crate) fn profile(
+    ctx: &Context<'_>,
+    project: &Project,
+    record: &Record,
+) -> Result<Started, Error> {
     let header = match ctx.workspace.start {
         workspace::Start::ProfileD { .. } => "Writing .profile.d",
         workspace::Start::FrontEnd => "Configuring processes",
@@ -47,7 +51,7 @@ pub(crate) fn profile(ctx: &Context<'_>, project: &Project) -> Result<Started, E
         workspace::Start::FrontEnd => crate::sbom::components(ctx, project, launch.runs_node),
     };
     launcher(ctx, &log)?;
-    keep_record(ctx, &log)?;
+    keep_record(ctx, record, &log)?;
     log.detail(&format!("MIX_ENV={}", launch.mix_env));
     Ok(Started { launch, components })
 }
@@ -55,7 +59,6 @@ pub(crate) fn profile(ctx: &Context<'_>, project: &Project) -> Result<Started, E
 /// What the launch depends on.
 fn launch_environment(ctx: &Context<'_>, project: &Project) -> Result<Launch, Error> {
     let node = node_stays(ctx)?;
-    let record = ctx.record().clone();
     let node_bins: Vec<String> = ctx
         .plan
         .assets
@@ -69,7 +72,7 @@ fn launch_environment(ctx: &Context<'_>, project: &Project) -> Result<Launch, Er
         node,
         runs_node: node && (ctx.plan.node_use.is_some() || ctx.plan.slim == Slim::None),
         yarn: node && ctx.workspace.real(&ctx.workspace.places.yarn).is_dir(),
-        phx_server: record.phoenix && record.release.is_some(),
+        phx_server: project.phoenix && project.release.is_some(),
         node_bins,
         git_answers: false,
         release_alone: slim::release_stands_alone(ctx, project.release.as_ref()),
@@ -77,8 +80,8 @@ fn launch_environment(ctx: &Context<'_>, project: &Project) -> Result<Launch, Er
 }
 
 /// Writes the record, for `bin/release` and `bin/test` and for the next build.
-fn keep_record(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<(), Error> {
-    let mut record = ctx.record().clone();
+fn keep_record(ctx: &Context<'_>, record: &Record, log: &StepLog<'_>) -> Result<(), Error> {
+    let mut record = record.clone();
     // bash may have made it from the value of a config var.
     let shown = |args: &String| ctx.workspace.environment.without_values(args) == *args;
     if !record.test_args.as_ref().is_none_or(shown) {

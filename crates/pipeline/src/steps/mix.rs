@@ -13,7 +13,6 @@ use crate::steps::kept_assets;
 use crate::steps::kept_assets::{AssetFiles, BuiltAssets};
 use crate::steps::project::Project;
 use crate::steps::release;
-use crate::steps::release::Release;
 use crate::steps::settled;
 use crate::steps::stale;
 use crate::steps::state;
@@ -28,11 +27,19 @@ use exec::log::{StepLog, seconds};
 use messages::Error;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use store::tree::TreeError;
 
-pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<(), Error> {
+/// The dependencies, once they are fetched.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Dependencies {
+    /// The Elixir that each package requires, by name and version: `phoenix 1.7.10`.
+    pub(crate) elixir_requirements: BTreeMap<String, String>,
+    /// The app's own code has to be compiled again, whatever mix takes for current.
+    pub(crate) recompile: bool,
+}
+
+pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<Dependencies, Error> {
     let log = ctx.log.step("Fetching dependencies");
     let mut args = vec!["deps.get"];
     // Tests may use what is for development alone: credo, dialyxir.
@@ -47,7 +54,7 @@ pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<(), Error>
         log.warning(warning);
     }
     let shown = format!("mix {}", args.join(" "));
-    let settled = settled::is_settled(ctx, &args, &shown, &log)?;
+    let settled = settled::is_settled(ctx, restored, (&args, &shown), &log)?;
     let mut touched = None;
     if let Some(why) = settled {
         log.detail(&format!("not needed: {why}"));
@@ -67,15 +74,17 @@ pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<(), Error>
     } else if settled.is_none() {
         settled::keep_settled(ctx, &args, &shown, &log)?;
     }
-    ctx.record().elixir_requirements = elixir_requirements(ctx);
-    stale::renew_stale(ctx, restored, &log)?;
+    let recompile = stale::renew_stale(ctx, restored, &log)?;
     log.detail(&format!("done in {}", seconds(log.elapsed())));
     // Each step's block is whole.
     drop(log);
     if ctx.plan.hooks.hook_pre_compile.is_none() {
         generated::before_compile(ctx, restored)?;
     }
-    Ok(())
+    Ok(Dependencies {
+        elixir_requirements: elixir_requirements(ctx),
+        recompile,
+    })
 }
 
 /// Of the packages that say so: the next plan may have to suggest another Elixir.
@@ -151,13 +160,17 @@ pub(crate) fn mix(
 
 /// Compiles, drops dependencies that are no longer used, and asks what only mix can say: all
 /// in one VM, whose start would cost more than the last two.
-pub(crate) fn compile(ctx: &Context<'_>, restored: &LastBuild) -> Result<Project, Error> {
+pub(crate) fn compile(
+    ctx: &Context<'_>,
+    restored: &LastBuild,
+    deps: &Dependencies,
+) -> Result<Project, Error> {
     let turn = generated::turn(ctx);
     let before = state::entries(ctx)?;
-    let (mut log, mut after, mut project) = run_compiler(ctx, &before)?;
+    let (mut log, mut after, mut project) = run_compiler(ctx, &before, deps)?;
     if generated::must_compile_everything(ctx, &before, &after, &log)? {
         drop(log);
-        (log, after, project) = run_compiler(ctx, &before)?;
+        (log, after, project) = run_compiler(ctx, &before, deps)?;
     }
     if try_start::try_start(ctx, &project, &log)? {
         after = state::entries(ctx)?;
@@ -174,6 +187,7 @@ pub(crate) fn compile(ctx: &Context<'_>, restored: &LastBuild) -> Result<Project
 fn run_compiler<'a>(
     ctx: &'a Context<'_>,
     before: &Entries,
+    deps: &Dependencies,
 ) -> Result<(StepLog<'a>, Entries, Project), Error> {
     let begun = SystemTime::now();
     if ctx.plan.hooks.hook_compile.is_some() {
@@ -185,13 +199,13 @@ fn run_compiler<'a>(
         return Ok((log, after, project));
     }
     let log = ctx.log.step("Compiling");
-    let command = if ctx.compile_anew.load(Ordering::SeqCst) {
-        "mix compile --force"
+    let compile: &[&str] = if deps.recompile {
+        &["compile", "--force"]
     } else {
-        "mix compile"
+        &["compile"]
     };
-    log.detail(&format!("$ {command}"));
-    let project = ask(ctx, &log, Action::Compile, Some(command))?;
+    log.detail(&format!("$ mix {}", compile.join(" ")));
+    let project = ask(ctx, &log, Action::Compile, Some(compile))?;
     settle_path_deps(ctx, &project.info, &log, begun)?;
     let after = compile_new_code(ctx, &log, before)?;
     log.detail(&format!("done in {}", seconds(log.elapsed())));
@@ -259,44 +273,39 @@ fn ask(
     ctx: &Context<'_>,
     log: &StepLog<'_>,
     action: Action,
-    shown: Option<&str>,
+    compile: Option<&[&str]>,
 ) -> Result<Project, Error> {
     let scratch =
         tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
     let written = scratch.path().join("answers");
     let answers = written.to_string_lossy();
     let ask = [TASK, &answers];
-    let mut tasks: Vec<&[&str]> = Vec::new();
-    match (shown, ctx.compile_anew.load(Ordering::SeqCst)) {
-        (None, _) => {}
-        (Some(_), false) => tasks.push(&["compile"]),
-        (Some(_), true) => tasks.push(&["compile", "--force"]),
-    }
+    let mut tasks: Vec<&[&str]> = compile.into_iter().collect();
     tasks.push(&ask);
     if ctx.plan.removes_executables {
         tasks.push(&[EXECUTABLES_TASK]);
     }
     tasks.push(&["deps.clean", "--unused"]);
-    mix(
-        ctx,
-        action,
-        &tasks,
-        shown.unwrap_or("mix deps.clean --unused"),
-        log,
-    )?;
+    let shown = compile.map_or("deps.clean --unused".to_owned(), |compile| {
+        compile.join(" ")
+    });
+    mix(ctx, action, &tasks, &format!("mix {shown}"), log)?;
     git::tell_of_git(ctx, log);
     let info = MixInfo::read(&written).map_err(TreeError::at(&written, "read"))?;
-    let release = resolve(ctx, log, &info)?;
-    Ok(Project { info, release })
+    resolve(ctx, log, info)
 }
 
 /// mix has the last word on what the plan could only guess.
-fn resolve(ctx: &Context<'_>, log: &StepLog<'_>, info: &MixInfo) -> Result<Option<Release>, Error> {
-    let mut record = ctx.record();
+fn resolve(ctx: &Context<'_>, log: &StepLog<'_>, info: MixInfo) -> Result<Project, Error> {
     let server = format!("{}.server", info.phoenix_ex(&ctx.plan.phoenix_ex));
-    record.phoenix = info.has_task(&server);
+    let mut project = Project {
+        phoenix: info.has_task(&server),
+        info,
+        ..Project::default()
+    };
+    let info = &project.info;
     if ctx.plan.release && release::uses_distillery(ctx, info) {
-        return Ok(None);
+        return Ok(project);
     }
     let name = info.release().filter(|_| ctx.plan.release);
     if ctx.plan.release && name.is_none() {
@@ -309,28 +318,35 @@ fn resolve(ctx: &Context<'_>, log: &StepLog<'_>, info: &MixInfo) -> Result<Optio
         log.detail("no release: mix.exs defines none");
     }
     if let Some(name) = name {
-        record.release = Some(name.to_owned());
-        drop(record);
-        return Ok(Some(release::plan_release(ctx, name, info, log)));
+        project.release = Some(release::plan_release(ctx, name, info, log));
+        return Ok(project);
     }
-    let command = if record.phoenix {
+    let command = if project.phoenix {
         format!("mix {server}")
     } else {
         "mix run --no-halt".to_owned()
     };
-    drop(record);
-    starts(ctx, &command, log);
-    Ok(None)
+    project.web = Some(web(ctx, &project, &command, log));
+    Ok(project)
 }
 
-/// `command` is what web starts, in the app's folder.
-pub(crate) fn starts(ctx: &Context<'_>, command: &str, log: &StepLog<'_>) {
+/// Gives the command of web for one that runs in the app's folder. The log has it if the plan or mix has told another.
+pub(crate) fn web(
+    ctx: &Context<'_>,
+    project: &Project,
+    command: &str,
+    log: &StepLog<'_>,
+) -> String {
     let command = launcher::command(&ctx.plan.app_dir.value, command);
-    let mut record = ctx.record();
-    let guessed = record.processes.insert("web".to_owned(), command.clone());
-    if guessed.is_some_and(|guessed| guessed != command) {
+    let planned = ctx.plan.processes.get("web").map(|web| &web.command);
+    if project
+        .web()
+        .or(planned)
+        .is_some_and(|told| *told != command)
+    {
         log.detail(&format!("web: {command}"));
     }
+    command
 }
 
 /// The namespace of Phoenix' mix tasks.
@@ -364,7 +380,7 @@ fn digest_static_files(ctx: &Context<'_>, info: &MixInfo) -> Result<(), Error> {
         .iter()
         .map(|assets| assets.phoenix_dir.as_str())
         .filter(has_files)
-        .partition(|dir| ctx.digested(dir));
+        .partition(|dir| digested_files::digested(ctx, dir));
     if info.has_task(&digest) && !left.is_empty() {
         let tasks = match &clean {
             Some(clean) => vec![digest.as_str(), clean],
@@ -380,7 +396,7 @@ fn digest_static_files(ctx: &Context<'_>, info: &MixInfo) -> Result<(), Error> {
     }
     let with_old: Vec<&str> = done
         .into_iter()
-        .filter(|dir| ctx.has_old_digests(dir))
+        .filter(|dir| digested_files::has_old(ctx, dir))
         .collect();
     match &clean {
         Some(clean) if !with_old.is_empty() => {

@@ -3,6 +3,7 @@
 
 use crate::context::Context;
 use crate::downloads::Downloads;
+use crate::record::Tools;
 use crate::workspace::Workspace;
 use app::Origin;
 use app::package_manager::{BunCpu, Manager, PackageManager};
@@ -102,17 +103,23 @@ pub(crate) fn variables(
     Ok(())
 }
 
-pub(crate) fn package_managers(ctx: &Context<'_>) -> Result<(), Error> {
+/// Installs those that do not come with Node.js, and gives their versions.
+pub(crate) fn package_managers(ctx: &Context<'_>) -> Result<Tools, Error> {
+    let mut tools = Tools::new();
     for manager in fetched(ctx.plan) {
-        package_manager(ctx, manager)?;
+        if let Some(version) = &manager.version {
+            let installed = package_manager(ctx, manager, version)?;
+            tools.insert(manager.manager.to_string(), installed);
+        }
     }
-    Ok(())
+    Ok(tools)
 }
 
-fn package_manager(ctx: &Context<'_>, manager: &PackageManager) -> Result<(), Error> {
-    let Some(version) = &manager.version else {
-        return Ok(());
-    };
+fn package_manager(
+    ctx: &Context<'_>,
+    manager: &PackageManager,
+    version: &str,
+) -> Result<String, Error> {
     let package = manager.package(bun_cpu(ctx.plan.target.arch));
     let name = manager.manager;
     let log = ctx.log.step(&format!("Installing {name} {version}"));
@@ -138,10 +145,9 @@ fn package_manager(ctx: &Context<'_>, manager: &PackageManager) -> Result<(), Er
         }
     }
     let installed = installed_version(&place.join("lib/node_modules").join(package));
-    let installed = installed.unwrap_or_else(|| version.clone());
+    let installed = installed.unwrap_or_else(|| version.to_owned());
     log.detail(&format!("{name} {installed}"));
-    ctx.record().tools.insert(name.to_string(), installed);
-    Ok(())
+    Ok(installed)
 }
 
 /// npm checks what it fetches against the registry's sha512; a hash of `packageManager` is

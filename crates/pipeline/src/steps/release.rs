@@ -26,6 +26,10 @@ pub(crate) struct Release {
     pub(crate) dir: PathBuf,
     /// mix would assemble it elsewhere.
     moved: bool,
+    /// There was nothing in its folder before this build.
+    pub(crate) is_new: bool,
+    /// The command that starts it, once it is assembled.
+    pub(crate) start: Option<String>,
 }
 
 /// Decides where the release is assembled: where mix does that, unless it wouldn't ship from
@@ -51,7 +55,13 @@ pub(crate) fn plan_release(
         }
     };
     let name = name.to_owned();
-    Release { name, dir, moved }
+    Release {
+        name,
+        dir,
+        moved,
+        is_new: false,
+        start: None,
+    }
 }
 
 /// A folder as mix sees it, relative to the top of the repository; or why no release can be
@@ -85,7 +95,7 @@ pub(crate) fn uses_distillery(ctx: &Context<'_>, answers: &MixInfo) -> bool {
 }
 
 /// Distillery alone can say which release it builds: the one that is there afterwards.
-fn distillery_release(ctx: &Context<'_>) -> Result<Option<Release>, Error> {
+fn distillery_release(ctx: &Context<'_>, project: &Project) -> Result<Option<Release>, Error> {
     let log = ctx.log.step("Building the release");
     log.detail(&format!(
         "{DISTILLERY_CONFIG} is there, and mix.exs defines no release"
@@ -105,26 +115,25 @@ fn distillery_release(ctx: &Context<'_>) -> Result<Option<Release>, Error> {
             config: join(&ctx.plan.app_dir.value, DISTILLERY_CONFIG),
         });
     };
-    let release = Release {
-        dir: rel.join(&name),
-        name,
-        moved: false,
-    };
-    let bin = seen_from(&ctx.plan.app_dir.value, &release.dir.join("bin"));
-    ctx.record().release = Some(release.name.clone());
-    mix::starts(ctx, &format!("{bin}/{} foreground", release.name), &log);
-    if is_new {
-        ctx.record().release_dir = Some(release.dir.to_string_lossy().into_owned());
-    }
+    let dir = rel.join(&name);
+    let bin = seen_from(&ctx.plan.app_dir.value, &dir.join("bin"));
+    let command = format!("{bin}/{name} foreground");
+    let start = Some(mix::web(ctx, project, &command, &log));
     log.detail(&format!("done in {}", seconds(log.elapsed())));
-    Ok(Some(release))
+    Ok(Some(Release {
+        name,
+        dir,
+        moved: false,
+        is_new,
+        start,
+    }))
 }
 
 /// Gives the project with the release that was built.
-pub(crate) fn release(ctx: &Context<'_>, project: &Project) -> Result<Option<Release>, Error> {
+pub(crate) fn assemble(ctx: &Context<'_>, project: &Project) -> Result<Option<Release>, Error> {
     let info = &project.info;
     if uses_distillery(ctx, info) {
-        return distillery_release(ctx);
+        return distillery_release(ctx, project);
     }
     let Some(release) = &project.release else {
         return Ok(None);
@@ -146,12 +155,13 @@ pub(crate) fn release(ctx: &Context<'_>, project: &Project) -> Result<Option<Rel
     ctx.tool(Action::Release, "mix", &args, &ctx.app_dir, &log)?;
     keep_cookie(ctx, release)?;
     let command = start_of(ctx, release, info, &log)?;
-    mix::starts(ctx, &command, &log);
-    if is_new {
-        ctx.record().release_dir = Some(release.dir.to_string_lossy().into_owned());
-    }
+    let start = Some(mix::web(ctx, project, &command, &log));
     log.detail(&format!("done in {}", seconds(log.elapsed())));
-    Ok(Some(release.clone()))
+    Ok(Some(Release {
+        is_new,
+        start,
+        ..release.clone()
+    }))
 }
 
 /// The command that starts a release: `bin/server`, where an overlay has put one there.

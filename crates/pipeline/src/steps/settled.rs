@@ -9,14 +9,13 @@ use crate::context::Context;
 use crate::mix_info::SETTLED_TASK;
 use crate::steps::mix;
 use crate::steps::state;
+use crate::steps::state::LastBuild;
 use crate::variables::Salted;
-use app::plan::StepName;
 use exec::Action;
 use exec::log::StepLog;
 use messages::Error;
 use std::fs;
 use std::path::Path;
-use std::sync::PoisonError;
 use store::json;
 use store::tree::TreeError;
 
@@ -26,19 +25,15 @@ const NO_DEPENDENCIES: &[u8] = b"no dependencies";
 /// Why `mix deps.get` with these arguments has nothing to do, if that is known.
 pub(crate) fn is_settled(
     ctx: &Context<'_>,
-    args: &[&str],
-    shown: &str,
+    restored: &LastBuild,
+    (args, shown): (&[&str], &str),
     log: &StepLog<'_>,
 ) -> Result<Option<&'static str>, Error> {
     if has_no_dependencies(ctx, args, shown, log)? {
         return Ok(Some("the app has no dependencies"));
     }
-    let lock = ctx.kept.lock();
-    let restored = lock
-        .unwrap_or_else(PoisonError::into_inner)
-        .contains(&StepName::Deps);
     let note = ctx.workspace.store.read_note(&settled_note(ctx));
-    let Some(note) = note.filter(|note| restored && !note.is_empty()) else {
+    let Some(note) = note.filter(|note| restored.deps && !note.is_empty()) else {
         return Ok(None);
     };
     let now = settled(ctx, args, shown, log)?;

@@ -19,7 +19,6 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use store::json;
 use walkdir::WalkDir;
 
@@ -52,16 +51,17 @@ const GENERATORS: &str = "lib/mix/tasks";
 /// More is no source.
 const LARGEST: u64 = 1024 * 1024;
 
-/// Compiles anew what mix would take for current. To be called with dependencies in place and
+/// Compiles dependencies anew that mix would take for current; whether the app has to be, too. To be called with dependencies in place and
 /// before anything is compiled.
 pub(crate) fn renew_stale(
     ctx: &Context<'_>,
     restored: &LastBuild,
     log: &StepLog<'_>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     if !restored.build {
-        return Ok(());
+        return Ok(false);
     }
+    let mut recompile = false;
     let changed = changed_variables(ctx)?;
     let mut dependencies = BTreeSet::new();
     if !changed.is_empty() {
@@ -81,20 +81,21 @@ pub(crate) fn renew_stale(
             log.detail(&format!(
                 "recompiling the app: {place} reads {variable}, which has changed"
             ));
-            ctx.compile_anew.store(true, Ordering::SeqCst);
+            recompile = true;
         }
     }
     if let Some((place, question)) = git::changed_git_answer(ctx) {
         log.detail(&format!(
             "recompiling the app: {place} may depend on `{question}`, whose output has changed"
         ));
-        ctx.compile_anew.store(true, Ordering::SeqCst);
+        recompile = true;
     }
     let mut task = vec![STALE_TASK];
     task.extend(dependencies.iter().map(String::as_str));
     generated::watch_renewal(ctx, || {
         mix::mix(ctx, Action::Compile, &[&task], "mix deps.compile", log)
-    })
+    })?;
+    Ok(recompile)
 }
 
 fn variables(ctx: &Context<'_>) -> Result<Variables, Error> {

@@ -20,7 +20,7 @@ use exec::progress::megabytes;
 use messages::Error;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::json;
 use store::tree::{self, TreeError};
@@ -42,6 +42,8 @@ const CLOCK_SLACK: Duration = Duration::from_secs(2);
 /// The state of the last build, as far as it is valid for this one.
 #[derive(Debug, Default)]
 pub(crate) struct LastBuild {
+    /// `deps` was restored, and holds something.
+    pub(crate) deps: bool,
     /// `_build` was restored.
     pub(crate) build: bool,
     /// The app's files as they were pushed, with the times of the last build.
@@ -106,14 +108,22 @@ pub(crate) fn vm_key(ctx: &Context<'_>) -> Key {
     .into()
 }
 
+/// Whether OTP can be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Otp {
+    Installed,
+    /// It is being installed, and the last build had the same version.
+    AsPlanned,
+}
+
 /// What of Erlang/OTP decides compiled code. A patch that changes none of it keeps `_build`.
-fn compiler_key(ctx: &Context<'_>) -> Result<Key, Error> {
+fn compiler_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
     let plan = ctx.plan;
     let mut key = vm_key(ctx);
     if plan.rebuild_on_otp_patch || plan.erlang.build.version.is_none() {
         return Ok(key);
     }
-    let compiler = compiler_digest(ctx)?.unwrap_or_default();
+    let compiler = compiler_digest(ctx, otp)?.unwrap_or_default();
     key.insert("OTP".to_owned(), plan.otp_major.to_string());
     key.insert(
         "the compiler, a header or a native library of OTP".to_owned(),
@@ -122,41 +132,34 @@ fn compiler_key(ctx: &Context<'_>) -> Result<Key, Error> {
     Ok(key)
 }
 
-/// Of the OTP of this build: as an earlier build with the same one has noted, or of what is
-/// installed. `None` where it isn't yet: then the last build had this
-/// very version and has lost its note.
-fn compiler_digest(ctx: &Context<'_>) -> Result<Option<String>, Error> {
-    if let Some(digest) = ctx.compiler_digest.get() {
-        return Ok(Some(digest.clone()));
-    }
-    let note = ctx.workspace.store.read_note(COMPILER);
+/// Of the OTP of this build, as noted since an earlier build had the same, or of what is installed.
+/// `None` if the last build has lost its note.
+fn compiler_digest(ctx: &Context<'_>, otp: Otp) -> Result<Option<String>, Error> {
+    let store = ctx.workspace.store;
+    let name = &ctx.plan.erlang.build.reference;
+    let note = store.read_note(COMPILER);
     let noted = note.and_then(|note| serde_json::from_str::<NotedCompiler>(&note).ok());
-    let otp = &ctx.plan.erlang.build.reference;
-    let digest = match noted.filter(|noted| noted.otp == *otp) {
-        Some(noted) => noted.digest,
-        None if ctx.has_erlang.load(Ordering::SeqCst) => {
-            let root = ctx.workspace.real(&ctx.workspace.places.erlang);
-            erlang_compiler::digest(&root)?
-        }
-        None => return Ok(None),
+    if let Some(noted) = noted.filter(|noted| noted.otp == *name) {
+        return Ok(Some(noted.digest));
+    }
+    if otp == Otp::AsPlanned {
+        return Ok(None);
+    }
+    let root = ctx.workspace.real(&ctx.workspace.places.erlang);
+    let noted = NotedCompiler {
+        otp: name.clone(),
+        digest: erlang_compiler::digest(&root)?,
     };
-    Ok(Some(ctx.compiler_digest.get_or_init(|| digest).clone()))
-}
-
-fn note_compiler(ctx: &Context<'_>) -> Result<(), Error> {
-    let Some(digest) = ctx.compiler_digest.get().cloned() else {
-        return Ok(());
-    };
-    let otp = ctx.plan.erlang.build.reference.clone();
-    let note = json::to_string(&NotedCompiler { otp, digest }, COMPILER)?;
-    Ok(ctx.workspace.store.write_note(COMPILER, &note)?)
+    // Without the note it is computed once more.
+    let _ = store.write_note(COMPILER, &json::to_string(&noted, COMPILER)?);
+    Ok(Some(noted.digest))
 }
 
 /// What compiled code depends on beside its sources, which mix itself looks after.
-pub(crate) fn build_key(ctx: &Context<'_>) -> Result<Key, Error> {
+pub(crate) fn build_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
     let plan = ctx.plan;
     let mut key = deps_key(ctx);
-    key.extend(compiler_key(ctx)?);
+    key.extend(compiler_key(ctx, otp)?);
     key.extend(
         [
             ("MIX_ENV", plan.mix_env.value.clone()),
@@ -174,7 +177,7 @@ pub(crate) fn build_key(ctx: &Context<'_>) -> Result<Key, Error> {
     Ok(key)
 }
 
-pub(crate) fn restore(ctx: &Context<'_>) -> Result<LastBuild, Error> {
+pub(crate) fn restore(ctx: &Context<'_>, otp: Otp) -> Result<Arc<LastBuild>, Error> {
     let log = ctx.log.step("Restoring cache");
     release::remove_old_release(ctx)?;
     let entries = entries(ctx)?;
@@ -183,7 +186,7 @@ pub(crate) fn restore(ctx: &Context<'_>) -> Result<LastBuild, Error> {
     let mut found = LastBuild::default();
     for (name, key, step) in [
         ("deps", deps_key(ctx), StepName::Deps),
-        ("_build", build_key(ctx)?, StepName::Compile),
+        ("_build", build_key(ctx, otp)?, StepName::Compile),
     ] {
         let place = ctx.workspace.real(&ctx.in_app(name));
         let mut restored = ctx
@@ -205,7 +208,8 @@ pub(crate) fn restore(ctx: &Context<'_>) -> Result<LastBuild, Error> {
             Restored::InApp => log.detail(&format!("{name}: part of the app")),
             Restored::Taken(amount) => {
                 if amount.files > 0 {
-                    ctx.has_kept(step);
+                    ctx.report.reused(step);
+                    found.deps |= step == StepName::Deps;
                 }
                 log.detail(&format!(
                     "{name}: {} files, {}",
@@ -226,7 +230,7 @@ pub(crate) fn restore(ctx: &Context<'_>) -> Result<LastBuild, Error> {
             }
         }
     }
-    found.assets = kept_assets::restore_assets(ctx, &pushed, &log)?;
+    found.assets = kept_assets::restore_assets(ctx, (&pushed, otp), &log)?;
     found.pushed = pushed;
     executables::restore_executables(ctx)?;
     log.detail(&format!("done in {}", seconds(log.elapsed())));
@@ -235,7 +239,7 @@ pub(crate) fn restore(ctx: &Context<'_>) -> Result<LastBuild, Error> {
     if found.build {
         compiling_hooks::begin_without_compiled(ctx)?;
     }
-    Ok(found)
+    Ok(Arc::new(found))
 }
 
 /// Why a `_build` that is what was kept is of no use all the same.
@@ -395,7 +399,7 @@ fn keep_compiled(
             deps_key(ctx),
             empty.iter().map(String::as_str).collect(),
         ),
-        ("_build", build_key(ctx)?, skip),
+        ("_build", build_key(ctx, Otp::Installed)?, skip),
     ] {
         let from = ctx.workspace.real(&ctx.in_app(name));
         if !from.is_dir() {
@@ -415,7 +419,6 @@ fn keep_compiled(
     lines.extend(generated::save_generated(ctx)?);
     stale::save_variables(ctx)?;
     git::save_git_answers(ctx)?;
-    note_compiler(ctx)?;
     let mut entries = entries(ctx)?;
     entries.retain(|path, _| pushed.has(path));
     let sources = Sources::of(&entries, pushed)?.unchanged_from(pushed);

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::kept_lists::or_kept;
+use crate::record::Tools;
 use crate::steps::package_managers;
 use app::plan::{Slim, StepName};
 use app::{Asked, Origin};
@@ -13,7 +14,6 @@ use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::Ordering;
 use store::tree::{self, TreeError};
 use store::{Key, Tool};
 use toolchain::error::OtherPlace;
@@ -75,7 +75,6 @@ pub(crate) fn erlang(ctx: &Context<'_>) -> Result<(), Error> {
         }
         Ok(())
     })?;
-    ctx.has_erlang.store(true, Ordering::SeqCst);
     Ok(())
 }
 
@@ -133,9 +132,10 @@ pub(crate) fn elixir(ctx: &Context<'_>) -> Result<(), Error> {
     })
 }
 
-pub(crate) fn node(ctx: &Context<'_>) -> Result<(), Error> {
+/// Gives the versions of package managers that are installed with it.
+pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
     let Some(node) = &ctx.plan.node else {
-        return Ok(());
+        return Ok(Tools::new());
     };
     if ctx.plan.node_given {
         let log = ctx.log.step(&format!("Using Node.js {}", node.version));
@@ -167,7 +167,7 @@ pub(crate) fn node(ctx: &Context<'_>) -> Result<(), Error> {
     package_managers::package_managers(ctx)
 }
 
-pub(crate) fn hex(ctx: &Context<'_>) -> Result<(), Error> {
+pub(crate) fn hex(ctx: &Context<'_>) -> Result<Tools, Error> {
     let log = ctx.log.step("Installing Hex and rebar3");
     let (client, hosts) = (ctx.client, ctx.hosts);
     let progress = DownloadProgress::to(&log);
@@ -215,10 +215,10 @@ pub(crate) fn hex(ctx: &Context<'_>) -> Result<(), Error> {
             log.detail(&newer(name, asked, &chosen.newest));
         }
     }
-    let tools = &mut ctx.record().tools;
-    tools.insert("hex".to_owned(), hex.version);
-    tools.insert("rebar3".to_owned(), rebar3.version);
-    Ok(())
+    Ok(Tools::from([
+        ("hex".to_owned(), hex.version),
+        ("rebar3".to_owned(), rebar3.version),
+    ]))
 }
 
 /// A clean build keeps to nothing of the last build.
@@ -319,7 +319,7 @@ fn keep(
     }
     match tool {
         Ok(Tool::Reused) => {
-            ctx.has_kept(step);
+            ctx.report.reused(step);
             log.detail("restored from cache");
         }
         Ok(Tool::Made) => {}

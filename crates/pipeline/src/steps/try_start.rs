@@ -4,7 +4,6 @@
 //! make or a C compiler works in the build and fails on the dyno.
 
 use crate::context::Context;
-use crate::mix_info::MixInfo;
 use crate::steps::mix;
 use crate::steps::project::Project;
 use crate::steps::release;
@@ -71,13 +70,14 @@ pub(crate) fn try_start(
         Ok(()) => Ok(true),
         Err(CommandError::Cancelled) => Err(Error::Cancelled),
         Err(_) => {
-            warn_of_compilers(ctx, &project.info, log);
+            warn_of_compilers(ctx, project, log);
             Ok(true)
         }
     }
 }
 
-fn warn_of_compilers(ctx: &Context<'_>, info: &MixInfo, log: &StepLog<'_>) {
+fn warn_of_compilers(ctx: &Context<'_>, project: &Project, log: &StepLog<'_>) {
+    let info = &project.info;
     let names: Vec<String> = info
         .compilers
         .iter()
@@ -85,7 +85,7 @@ fn warn_of_compilers(ctx: &Context<'_>, info: &MixInfo, log: &StepLog<'_>) {
         .collect();
     // To find a task of a package, mix compiles dependencies, whatever the task's switches are;
     // not where they have been loaded before.
-    let task = if ctx.record().phoenix {
+    let task = if project.phoenix {
         let server = mix::phoenix_ex(ctx, info);
         format!("mix do deps.loadpaths --no-compile, {server}.server --no-compile")
     } else {
