@@ -1,9 +1,8 @@
 //! One clean build by a config var, without a commit: each new value of it is good for one.
 
 use app::Plan;
-use store::Store;
-use store::digest;
 use store::tree::TreeError;
+use store::{Store, digest};
 
 /// The config var. What it holds does not matter, only that it is another than the last time.
 pub(crate) const VARIABLE: &str = "MIXPACK_CLEAN_BUILD";

@@ -7,9 +7,8 @@
 use app::Plan;
 use app::facts::join;
 use messages::Error;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// Where a build may write, links followed.
 #[derive(Debug, Clone, Default)]

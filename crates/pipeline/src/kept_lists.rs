@@ -3,8 +3,7 @@
 use messages::Error;
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
-use store::Store;
-use store::json;
+use store::{Store, json};
 use toolchain::ToolchainError;
 use toolchain::lists::ListText;
 use versions::lifecycle::minute_of_unix_time;

@@ -12,9 +12,8 @@ use exec::log::StepLog;
 use exec::quiet::Quiet;
 use std::fs;
 use std::path::Path;
-use store::digest;
 use store::tree::TreeError;
-use store::{Key, Store, Taken};
+use store::{Key, Store, Taken, digest};
 use tempfile::TempDir;
 
 /// A VM that waits for commands.

@@ -1,15 +1,11 @@
 //! From an app directory to a plan: facts, settings, lists, decisions. Changes nothing.
 
-use crate::clean_build;
-use crate::config_file;
-use crate::given_node;
-use crate::kept_lists;
 use crate::record::Record;
 use crate::upstream_lists::UpstreamLists;
-use app::app_dir;
+use crate::{clean_build, config_file, given_node, kept_lists};
 use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts};
 use app::plan::{self, AssetBuild, LastBuild, Lists, Plan};
-use app::{Origin, Settings, lifecycle, mistyped};
+use app::{Origin, Settings, app_dir, lifecycle, mistyped};
 use exec::cancel::Cancel;
 use exec::credentials::OTP_BUILDS_URL;
 use exec::environment::Environment;

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use store::tree::TreeError;
 
+/// The version that logs and records name.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The record's place, relative to the app.
 pub const PATH: &str = ".mixpack/build.json";
 

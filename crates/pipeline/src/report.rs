@@ -53,7 +53,7 @@ impl Report {
             begun: Instant::now(),
             reused: Mutex::default(),
         };
-        report.set("mixpack_version", crate::VERSION);
+        report.set("mixpack_version", crate::record::VERSION);
         report.set("build_step", "planning");
         report
     }

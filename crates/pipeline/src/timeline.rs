@@ -4,7 +4,7 @@
 //! One SVG file for a browser or a page: no script, nothing from elsewhere, text that can be
 //! selected, colours for light and dark surroundings.
 
-use crate::VERSION;
+use crate::record::VERSION;
 use crate::schedule::{Ended, Timing};
 use app::plan::StepName;
 use exec::log::{Log, seconds};

@@ -5,33 +5,18 @@ use crate::context::Context;
 use crate::steps::package_managers;
 use app::Origin;
 use app::facts::join;
-use app::plan::{Assets, Plan};
+use app::plan::Assets;
 use exec::Action;
-use exec::command::{Env, Tool};
+use exec::command::Tool;
 use exec::environment::{default, prepend_path};
 use exec::log::StepLog;
 use messages::Error;
 use std::path::{Path, PathBuf};
+use store::Key;
 use store::tree::TreeError;
-use store::{Key, Store};
 
 /// Its last major: nobody works on another.
 const FROM_NPM: &str = "bower@1";
-
-/// What bower would keep in the user's home, by the names that its configuration has in the
-/// environment: its download caches, and folders that it makes whether it needs them or not.
-const STORAGE: [&str; 5] = ["packages", "registry", "links", "completion", "empty"];
-
-/// Where bower keeps things, for commands of the app that call it themselves too.
-pub(crate) fn variables(plan: &Plan, store: &dyn Store, env: &mut Env) -> Result<(), TreeError> {
-    if plan.assets.iter().any(|assets| assets.bower) {
-        let folder = store.scratch("bower")?;
-        for name in STORAGE {
-            default(env, &format!("bower_storage__{name}"), folder.join(name));
-        }
-    }
-    Ok(())
-}
 
 /// Installs the components that the `bower.json` beside the assets names, after the packages: one of them
 /// may be bower.

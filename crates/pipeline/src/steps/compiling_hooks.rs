@@ -2,12 +2,10 @@
 //! which creates it in every build, or of compiling, which a `_build` of the last build leaves out.
 
 use crate::app_tree::Entries;
+use crate::compilation::State;
 use crate::context::Context;
 use crate::generated::{Generated, Touched};
-use crate::steps::generated;
-use crate::steps::generated::State;
-use crate::steps::hooks;
-use crate::steps::state;
+use crate::steps::{from_scratch, keys, run_hook};
 use app::Asked;
 use messages::Error;
 use std::ffi::OsStr;
@@ -25,10 +23,10 @@ pub(crate) fn watched_hook(
     if asked.is_none() {
         return Ok(());
     }
-    let before = state::entries(ctx)?;
+    let before = keys::entries(ctx)?;
     let compiled = last_compiled(ctx);
-    hooks::hook(ctx, key, asked)?;
-    let created = Touched::between(&before, &state::entries(ctx)?).created;
+    run_hook::hook(ctx, key, asked)?;
+    let created = Touched::between(&before, &keys::entries(ctx)?).created;
     if created.is_empty() || last_compiled(ctx) <= compiled {
         return Ok(());
     }
@@ -64,12 +62,12 @@ fn last_compiled(ctx: &Context<'_>) -> Option<SystemTime> {
 
 /// Has a hook find no compiled code of the app, if it is known that compiling in it creates files.
 pub(crate) fn begin_without_compiled(ctx: &Context<'_>) -> Result<(), Error> {
-    let last = generated::last_generated(ctx);
+    let last = from_scratch::last_generated(ctx);
     let Some(path) = last.and_then(|last| last.by_hook) else {
         return Ok(());
     };
     let path = path.0.display();
-    generated::compile_from_scratch(ctx, &format!("a hook compiles it, which creates {path}"))
+    from_scratch::compile_from_scratch(ctx, &format!("a hook compiles it, which creates {path}"))
 }
 
 /// Why the app has to be compiled from scratch, if a hook has not created what it created in the

@@ -3,8 +3,7 @@
 
 use crate::context::{Context, manifest_time};
 use crate::mix_info::MixInfo;
-use crate::steps::mix;
-use crate::steps::state;
+use crate::steps::{keys, mix_command};
 use messages::Error;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,7 +71,7 @@ pub(crate) fn has_old(ctx: &Context<'_>, phoenix_dir: &str) -> bool {
 /// The task that drops old digested files, where mix has it: without it they would pile up, and
 /// none are brought back.
 pub(crate) fn clean_task(ctx: &Context<'_>, info: &MixInfo) -> Option<String> {
-    let task = format!("{}.digest.clean", mix::phoenix_ex(ctx, info));
+    let task = format!("{}.digest.clean", mix_command::phoenix_ex(ctx, info));
     info.has_task(&task).then_some(task)
 }
 
@@ -88,7 +87,7 @@ pub(crate) fn restore_digested(ctx: &Context<'_>, info: &MixInfo) -> Result<(), 
         let scratch = tempfile::tempdir()
             .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
         let kept = scratch.path().join("kept");
-        let restored = store.restore(&state::kept_as(ctx, &name(dir)), &Key::new(), &kept)?;
+        let restored = store.restore(&keys::kept_as(ctx, &name(dir)), &Key::new(), &kept)?;
         let old = store.shared().map(|cache| cache.join(OF_THE_OLD_PACK));
         let (from, whose) = match (restored, old.filter(|old| old.is_dir())) {
             (Restored::Taken(_), _) => (kept, "of the last deploy"),
@@ -130,7 +129,7 @@ pub(crate) fn save_digested(ctx: &Context<'_>, info: &MixInfo) -> Result<(), Err
         tree::transfer(&from, &chosen, Method::Copy, |path| digested.contains(path))?;
         ctx.workspace
             .store
-            .save(&state::kept_as(ctx, &name(dir)), &Key::new(), &chosen, &[])?;
+            .save(&keys::kept_as(ctx, &name(dir)), &Key::new(), &chosen, &[])?;
     }
     Ok(())
 }

@@ -2,103 +2,32 @@
 //! scratch where that can't be restored.
 
 use crate::app_tree::Entries;
-use crate::context::{Context, VERSION};
+use crate::compilation::Scope;
+use crate::context::Context;
 use crate::generated::{self, Generated, Touched};
 use crate::leaked_secrets::Finders;
-use crate::record::Tools;
+use crate::project::LastBuild;
 use crate::sources::Sources;
-use crate::steps::compiling_hooks;
-use crate::steps::digested_files;
-use crate::steps::javascript;
-use crate::steps::kept_assets;
-use crate::steps::project::Project;
-use crate::steps::stale;
-use crate::steps::state::{self, LastBuild, Otp};
+use crate::steps::keys::{self, Otp};
+use crate::steps::{app_variables, compiling_hooks, from_scratch, installs};
 use crate::variables::Salted;
-use app::plan::StepName;
 use exec::environment::{names_the_commit, tells_builds_apart};
 use exec::log::StepLog;
 use exec::progress::megabytes;
 use exec::secrets;
 use messages::Error;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
 use store::json::{self, PathText};
-use store::tree::{self, TreeError};
+use store::tree::TreeError;
 use store::{self, Key, Restored};
-use tempfile::TempDir;
 
-/// What mix derives from the sources of an application, in its directory in `_build`. What else is
-/// there makes native code incremental: Cargo's target directory, object files.
-const COMPILED: [&str; 4] = ["consolidated", "ebin", "include", "priv"];
-/// The directory of mix's manifests.
-const MANIFESTS: &str = ".mix";
-/// The manifest whose time says when dependencies were last compiled. They aren't compiled again.
-const OF_DEPENDENCIES: &str = "compile.lock";
-/// The same for all applications of an umbrella, in `_build/MIX_ENV`.
-const COMPILED_TOGETHER: [&str; 2] = [".mix", "consolidated"];
 /// The extensions of what mix compiles.
 const CODE: [&str; 4] = ["erl", "ex", "xrl", "yrl"];
 /// Created, and rewritten, by `mix deps.get`.
 const LOCK: &str = "mix.lock";
-
-/// What is known of compiling in this build.
-#[derive(Default)]
-pub(crate) struct Compilation {
-    state: Mutex<State>,
-    /// Whether compiling and installing packages take turns.
-    one_by_one: AtomicBool,
-    turn: Mutex<()>,
-}
-
-impl Compilation {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[derive(Default)]
-pub(super) struct State {
-    /// What the last build kept.
-    pub(super) last: Option<Generated>,
-    /// Files restored from the last build.
-    restored: BTreeSet<PathBuf>,
-    pub(super) from_scratch: Option<Scope>,
-    /// When `_build` was compiled, as it was restored.
-    pub(super) build: Option<u64>,
-    /// The app when compiling began.
-    sources: Sources,
-    /// By commands that compile, the app when they had ended, and the project.
-    compiled: Option<(Touched, Entries, Project)>,
-    /// By compiling dependencies before that.
-    renewed: Touched,
-    /// By installing JavaScript packages.
-    installed: Touched,
-    installs_ended: bool,
-    installs_skipped: bool,
-    /// When the manifests of the last deploy were put in place, by Phoenix app.
-    pub(super) old_manifests: BTreeMap<String, Option<SystemTime>>,
-    /// What hooks created in the last build while they compiled the app, and not in this one.
-    pub(super) missing_of_hooks: BTreeSet<PathBuf>,
-    pub(super) now: Generated,
-    /// Copies of the files, as compiling left them.
-    aside: Option<TempDir>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// The app, umbrella children and path dependencies.
-    App,
-    Everything,
-}
-
-fn generated_note(ctx: &Context<'_>) -> String {
-    format!("{}.json", state::kept_as(ctx, "generated"))
-}
 
 /// Keeps compiling and installing packages apart where it isn't known which of them creates a
 /// file.
@@ -125,7 +54,7 @@ pub(crate) fn take_turns(ctx: &Context<'_>) {
 fn generated_key(ctx: &Context<'_>) -> Result<Key, Error> {
     let plan = ctx.plan;
     let salted = Salted::of(ctx.workspace.store)?;
-    let env = kept_assets::seen_by_the_app(ctx);
+    let env = keys::seen_by_the_app(ctx);
     let variables = ctx.workspace.variables(&env, |name| {
         names_the_commit(name) || !tells_builds_apart(name)
     })?;
@@ -134,12 +63,12 @@ fn generated_key(ctx: &Context<'_>) -> Result<Key, Error> {
         Path::new("key"),
     )?;
     let node = plan.node.as_ref().map(|node| node.version.clone());
-    let mut key = state::build_key(ctx, Otp::Installed)?;
+    let mut key = keys::build_key(ctx, Otp::Installed)?;
     key.extend(
         [
             ("hooks and assets", salted.value(&how)),
             ("Node.js", node.unwrap_or_default()),
-            ("Mixpack", VERSION.to_owned()),
+            ("Mixpack", crate::record::VERSION.to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     );
@@ -149,10 +78,10 @@ fn generated_key(ctx: &Context<'_>) -> Result<Key, Error> {
 
 /// To be called when dependencies are in place and every hook before compiling has run.
 pub(crate) fn before_compile(ctx: &Context<'_>, restored: &LastBuild) -> Result<(), Error> {
-    let entries = state::entries(ctx)?;
+    let entries = keys::entries(ctx)?;
     let sources = Sources::of(&entries, &restored.pushed)?;
     let key = generated_key(ctx)?;
-    let last = last_generated(ctx);
+    let last = from_scratch::last_generated(ctx);
     let (is_decided, build) = {
         let state = ctx.compilation.state();
         (state.from_scratch.is_some(), state.build)
@@ -160,11 +89,11 @@ pub(crate) fn before_compile(ctx: &Context<'_>, restored: &LastBuild) -> Result<
     let of_build = last.as_ref().filter(|last| last.build == build);
     if restored.build && !is_decided {
         match why_from_scratch(ctx, of_build, &key, (&sources, &entries))? {
-            Some(why) => compile_from_scratch(ctx, &why)?,
+            Some(why) => from_scratch::compile_from_scratch(ctx, &why)?,
             None => restore_generated(ctx, of_build, &sources, &entries)?,
         }
     }
-    let installs = javascript::known_installs(ctx);
+    let installs = installs::known_installs(ctx);
     let unclear = last.as_ref().is_some_and(|last| last.unclear.is_some());
     if unclear || installs.is_some_and(|installs| installs.unclear) {
         take_turns(ctx);
@@ -189,7 +118,7 @@ fn why_from_scratch(
     if let Some(why) = compiling_hooks::missing_of_hooks(ctx, last, entries) {
         return Ok(Some(why));
     }
-    let variables = stale::changed_variables(ctx)?;
+    let variables = app_variables::changed_variables(ctx)?;
     let changed = || {
         let variable = variables.first().map(|name| format!("{name} changed"));
         let differences = store::differences(&last.key, key);
@@ -219,13 +148,13 @@ fn restore_generated(
         tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
     let kept = scratch.path().join("kept");
     let store = ctx.workspace.store;
-    let restored = store.restore(&state::kept_as(ctx, "generated"), &Key::new(), &kept)?;
+    let restored = store.restore(&keys::kept_as(ctx, "generated"), &Key::new(), &kept)?;
     let Restored::Taken(amount) = restored else {
-        return compile_from_scratch(ctx, "the generated files are not in the cache");
+        return from_scratch::compile_from_scratch(ctx, "the generated files are not in the cache");
     };
     if let Err(path) = generated::put_back(&files, &kept, &ctx.dir, entries)? {
         let path = path.display();
-        return compile_from_scratch(ctx, &format!("{path} can't be restored"));
+        return from_scratch::compile_from_scratch(ctx, &format!("{path} can't be restored"));
     }
     let log = ctx.log.step("Restoring generated files");
     log.detail(&format!(
@@ -235,59 +164,6 @@ fn restore_generated(
     ));
     let paths = files.into_keys().map(|path| path.0.clone());
     ctx.compilation.state().restored = paths.collect();
-    Ok(())
-}
-
-/// A command that replaces `mix compile` may do more than that, so it begins without anything.
-pub(super) fn compile_from_scratch(ctx: &Context<'_>, why: &str) -> Result<(), Error> {
-    let scope = if ctx.plan.hooks.hook_compile.is_some() {
-        Scope::Everything
-    } else {
-        Scope::App
-    };
-    let log = ctx.log.step("Removing compiled code");
-    log.detail(&format!("compiling the app from scratch because {why}"));
-    remove_compiled(ctx, scope)
-}
-
-fn remove_compiled(ctx: &Context<'_>, scope: Scope) -> Result<(), Error> {
-    // The VM that waits for commands may have loaded some of it.
-    ctx.end_session();
-    let env = ctx.in_app(&format!("_build/{}", ctx.plan.mix_env.value));
-    let env = ctx.seen(env);
-    ctx.compilation.state().from_scratch = Some(scope);
-    if scope == Scope::Everything {
-        if env.is_dir() {
-            tree::clear(&env)?;
-        }
-        return Ok(());
-    }
-    for name in COMPILED_TOGETHER {
-        tree::remove(&env.join(name))?;
-    }
-    let Ok(applications) = fs::read_dir(env.join("lib")) else {
-        return Ok(());
-    };
-    let deps = ctx.workspace.real(&ctx.in_app("deps"));
-    for application in applications.filter_map(Result::ok) {
-        let is_fetched = !ctx.tree.deps_are_pushed() && deps.join(application.file_name()).is_dir();
-        if is_fetched || !application.file_type().is_ok_and(|kind| kind.is_dir()) {
-            continue;
-        }
-        let application = application.path();
-        for name in COMPILED {
-            tree::remove(&application.join(name))?;
-        }
-        for manifest in fs::read_dir(application.join(MANIFESTS))
-            .into_iter()
-            .flatten()
-        {
-            let manifest = manifest.map_err(TreeError::at(&application, "list"))?;
-            if manifest.file_name() != OF_DEPENDENCIES {
-                tree::remove(&manifest.path())?;
-            }
-        }
-    }
     Ok(())
 }
 
@@ -318,7 +194,7 @@ pub(crate) fn must_compile_everything(
         "compiling dependencies from scratch too: the last build generated {}, and this one doesn't",
         path.display()
     ));
-    remove_compiled(ctx, Scope::Everything)?;
+    from_scratch::remove_compiled(ctx, Scope::Everything)?;
     Ok(true)
 }
 
@@ -335,19 +211,14 @@ pub(crate) fn new_code(ctx: &Context<'_>, before: &Entries, now: &Entries) -> Op
     created.into_iter().find(is_code)
 }
 
-pub(super) fn last_generated(ctx: &Context<'_>) -> Option<Generated> {
-    let note = ctx.workspace.store.read_note(&generated_note(ctx))?;
-    serde_json::from_str(&note).ok()
-}
-
 /// Runs what compiles dependencies before the compile step.
 pub(crate) fn watch_renewal(
     ctx: &Context<'_>,
     renew: impl FnOnce() -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let before = state::entries(ctx)?;
+    let before = keys::entries(ctx)?;
     renew()?;
-    let touched = Touched::between(&before, &state::entries(ctx)?);
+    let touched = Touched::between(&before, &keys::entries(ctx)?);
     ctx.compilation.state().renewed.extend(touched);
     Ok(())
 }
@@ -357,35 +228,22 @@ pub(crate) fn touched_by_deps_get(
     ctx: &Context<'_>,
     before: &Entries,
 ) -> Result<Option<PathBuf>, Error> {
-    let touched = Touched::between(before, &state::entries(ctx)?);
+    let touched = Touched::between(before, &keys::entries(ctx)?);
     let lock = ctx.in_app(LOCK);
     let path = touched.paths().find(|path| **path != lock).cloned();
     Ok(path)
 }
 
-/// To be called when compiling has ended. `before` and `after` are the app when it began and now.
-pub(crate) fn compiled(
-    ctx: &Context<'_>,
-    before: &Entries,
-    (after, project): (Entries, Project),
-    restored: &LastBuild,
-) -> Result<(), Error> {
-    let of_installers = |path: &PathBuf| javascript::is_of_installers(ctx, path);
-    let touched = Touched::between(before, &after).without(of_installers);
-    ctx.compilation.state().compiled = Some((touched, after, project));
-    when_both_have_ended(ctx, &restored.pushed)
-}
-
 /// To be called when packages have been installed, before anything of them is kept. Until
 /// compiling has ended too, nobody knows whose the files are. `before` is the app when that began.
 pub(crate) fn installed(ctx: &Context<'_>, before: &Entries) -> Result<(), Error> {
-    let touched = Touched::between(before, &state::entries(ctx)?);
+    let touched = Touched::between(before, &keys::entries(ctx)?);
     let mut state = ctx.compilation.state();
-    let of_installers = |path: &PathBuf| javascript::is_of_installers(ctx, path);
+    let of_installers = |path: &PathBuf| installs::is_of_installers(ctx, path);
     state.installed.extend(touched.without(of_installers));
     let is_told_apart = state.aside.is_some() || takes_turns(ctx);
     let unclear = !is_told_apart && state.installed.paths().next().is_some();
-    javascript::note_installs(ctx, state.installed.paths(), unclear)
+    installs::note_installs(ctx, state.installed.paths(), unclear)
 }
 
 /// Packages aren't installed: the assets are those of the last build.
@@ -393,45 +251,11 @@ pub(crate) fn installs_skipped(ctx: &Context<'_>) {
     ctx.compilation.state().installs_skipped = true;
 }
 
-/// Installs what was skipped.
-pub(crate) fn install_after_all(
+pub(crate) fn tell_apart(
     ctx: &Context<'_>,
-    restored: &LastBuild,
-    managers: &Tools,
+    touched: &Touched,
+    after: &Entries,
 ) -> Result<(), Error> {
-    let skipped = std::mem::take(&mut ctx.compilation.state().installs_skipped);
-    if skipped {
-        javascript::install(ctx, restored, managers)
-    } else {
-        Ok(())
-    }
-}
-
-pub(crate) fn installs_ended(ctx: &Context<'_>, pushed: &Sources) -> Result<(), Error> {
-    ctx.compilation.state().installs_ended = true;
-    when_both_have_ended(ctx, pushed)
-}
-
-/// Does what has to wait for both, compiling and installing packages: sets generated files aside
-/// before any other command can change them, and brings files of earlier deploys back, which must
-/// not be taken for those that either creates.
-fn when_both_have_ended(ctx: &Context<'_>, pushed: &Sources) -> Result<(), Error> {
-    let compiled = {
-        let mut state = ctx.compilation.state();
-        let waits = ctx.plan.has(StepName::Javascript) && !state.installs_ended;
-        state.compiled.take_if(|_| !waits)
-    };
-    match compiled {
-        Some((touched, after, project)) => {
-            tell_apart(ctx, &touched, &after)?;
-            state::save_compiled(ctx, pushed, &project)?;
-            digested_files::restore_digested(ctx, &project.info)
-        }
-        None => Ok(()),
-    }
-}
-
-fn tell_apart(ctx: &Context<'_>, touched: &Touched, after: &Entries) -> Result<(), Error> {
     let mut state = ctx.compilation.state();
     let salted = Salted::of(ctx.workspace.store)?;
     let of_installs: BTreeSet<&PathBuf> = state.installed.paths().collect();
@@ -459,7 +283,7 @@ fn tell_apart(ctx: &Context<'_>, touched: &Touched, after: &Entries) -> Result<(
         tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
     set_aside(ctx, (&files, after), aside.path(), &salted, &mut now);
     if of_installs.iter().next().is_some() {
-        javascript::note_installs(ctx, state.installed.paths(), now.unclear.is_some())?;
+        installs::note_installs(ctx, state.installed.paths(), now.unclear.is_some())?;
     }
     if !now.files.is_empty() || !now.changed.is_empty() || now.unclear.is_some() {
         now.sources = state.sources.salted(&salted);
@@ -513,9 +337,9 @@ pub(crate) fn generated_difference(ctx: &Context<'_>) -> Option<PathBuf> {
 pub(crate) fn save_generated(ctx: &Context<'_>) -> Result<Vec<String>, Error> {
     let mut lines = Vec::new();
     let mut state = ctx.compilation.state();
-    let (store, name) = (ctx.workspace.store, state::kept_as(ctx, "generated"));
+    let (store, name) = (ctx.workspace.store, keys::kept_as(ctx, "generated"));
     let build = ctx.workspace.real(&ctx.in_app("_build"));
-    state.now.build = state::compiled_at(&build).map(state::second_of);
+    state.now.build = keys::compiled_at(&build).map(keys::second_of);
     let now = &state.now;
     match &state.aside {
         Some(aside) if !now.files.is_empty() && now.not_kept.is_none() => {
@@ -535,7 +359,7 @@ pub(crate) fn save_generated(ctx: &Context<'_>) -> Result<Vec<String>, Error> {
     }
     let secrets = secrets::not_to_keep(&ctx.workspace.environment);
     let without = generated::without_names(now, &Finders::of(&secrets));
-    let note = generated_note(ctx);
+    let note = from_scratch::generated_note(ctx);
     let json = json::to_string(without.as_ref().unwrap_or(now), &note)?;
     store.write_note(&note, &json)?;
     Ok(lines)

@@ -2,9 +2,8 @@
 
 use crate::context::Context;
 use crate::git::{Answers, Question, asking_line, replay};
-use crate::steps::launch;
-use crate::steps::stale::compiled_code;
-use crate::steps::state;
+use crate::steps::compiled_code::compiled_code;
+use crate::steps::keys;
 use exec::log::StepLog;
 use exec::secrets;
 use messages::Error;
@@ -88,7 +87,7 @@ pub(crate) fn save_git_answers(ctx: &Context<'_>) -> Result<(), Error> {
 }
 
 fn git_note(ctx: &Context<'_>) -> String {
-    format!("{}.json", state::kept_as(ctx, "git"))
+    format!("{}.json", keys::kept_as(ctx, "git"))
 }
 
 /// The questions so far.
@@ -100,7 +99,7 @@ pub(crate) fn git_questions(ctx: &Context<'_>) -> BTreeSet<Question> {
 pub(crate) fn write_git(ctx: &Context<'_>) -> Result<bool, Error> {
     let answers = git_answers(ctx);
     let path = format!("{}/git", crate::git::FOLDER);
-    launch::write(ctx, &path, &replay(&answers))?;
+    ctx.write(&path, &replay(&answers))?;
     let git = ctx.workspace.real(Path::new(&path));
     fs::set_permissions(&git, fs::Permissions::from_mode(0o755))
         .map_err(TreeError::at(&git, "make executable"))?;

@@ -2,38 +2,27 @@
 
 use crate::app_tree::OWN;
 use crate::context::Context;
-use crate::leaked_secrets::Finders;
 use crate::mix_info::MixInfo;
+use crate::project::{BuiltAssets, LastBuild, Project};
 use crate::record::Tools;
-use crate::steps::bower;
-use crate::steps::digested_files;
-use crate::steps::generated;
-use crate::steps::hooks;
-use crate::steps::kept_assets;
-use crate::steps::kept_assets::BuiltAssets;
-use crate::steps::mix;
-use crate::steps::project::Project;
-use crate::steps::slim;
-use crate::steps::state;
-use crate::steps::state::LastBuild;
+use crate::steps::installs::{self, Installs, MODULES};
+use crate::steps::{
+    both_ended, bower, digested_files, generated, kept_assets, keys, mix_command, run_hook, slim,
+};
 use app::facts::join;
 use app::package_manager::Manager;
 use app::plan::{AssetBuild, Assets, Install, StepName};
 use exec::Action;
 use exec::command::Tool;
 use exec::log::{StepLog, seconds};
-use exec::secrets;
 use messages::Error;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use store::digest::of_each;
-use store::json::{self, PathText};
 use store::tree::{self, TreeError};
-use store::{Key, Taken, key_of_files, key_of_variables};
+use store::{self, Key, Taken, key_of_files, key_of_variables};
 
 pub(crate) fn install(
     ctx: &Context<'_>,
@@ -41,7 +30,7 @@ pub(crate) fn install(
     managers: &Tools,
 ) -> Result<(), Error> {
     let log = ctx.log.step("Installing JavaScript dependencies");
-    let known = known_installs(ctx);
+    let known = installs::known_installs(ctx);
     // A last hook may want them, whatever the assets want.
     let wanted = slim::node_modules_ship(ctx) || ctx.plan.hooks.post_compile.is_some();
     let only_modules = known.as_ref().is_some_and(|known| known.beside.is_none());
@@ -58,7 +47,7 @@ pub(crate) fn install(
         generated::installs_skipped(ctx);
         log.detail("not needed: the assets are up to date");
         drop(log);
-        return generated::installs_ended(ctx, &restored.pushed);
+        return both_ended::installs_ended(ctx, &restored.pushed);
     }
     let turn = generated::turn(ctx);
     let mut kept = true;
@@ -87,7 +76,7 @@ pub(crate) fn install(
             };
         }
         if assets.bower {
-            let before = state::entries(ctx)?;
+            let before = keys::entries(ctx)?;
             bower::bower(ctx, assets, &log)?;
             generated::installed(ctx, &before)?;
             kept = false;
@@ -102,7 +91,7 @@ pub(crate) fn install(
     drop(turn);
     // Each step's block is whole.
     drop(log);
-    generated::installs_ended(ctx, &restored.pushed)
+    both_ended::installs_ended(ctx, &restored.pushed)
 }
 
 /// Whether something may use the packages of an install.
@@ -112,57 +101,6 @@ fn is_needed(ctx: &Context<'_>, install: &Install) -> bool {
         let same = assets.install.as_ref();
         assets.is_needed && same.is_some_and(|same| same.dir == install.dir)
     })
-}
-
-/// Whether a package manager writes a file for itself: those that are installed need none of it.
-pub(crate) fn is_of_installers(ctx: &Context<'_>, path: &Path) -> bool {
-    ctx.plan.assets.iter().any(|assets| {
-        let install = assets.install.as_ref();
-        let own = install.is_some_and(|install| {
-            let mut own = OF_MANAGERS.iter();
-            own.any(|own| path.starts_with(join(&install.dir, own)))
-        });
-        own || path.starts_with(join(&assets.assets_dir, COMPONENTS))
-    })
-}
-
-/// What installing has created in earlier builds; `None` where none has told.
-pub(crate) fn known_installs(ctx: &Context<'_>) -> Option<Installs> {
-    let note = ctx.workspace.store.read_note(INSTALLS)?;
-    serde_json::from_str(&note).ok()
-}
-
-/// Writes down what installing has created in this build.
-pub(crate) fn note_installs<'p>(
-    ctx: &Context<'_>,
-    touched: impl Iterator<Item = &'p PathBuf>,
-    unclear: bool,
-) -> Result<(), Error> {
-    let mut installs = Installs {
-        unclear,
-        ..Installs::default()
-    };
-    let secrets = secrets::not_to_keep(&ctx.workspace.environment);
-    let finders = Finders::of(&secrets);
-    let shown = |path: &PathBuf| {
-        let bytes = path.as_os_str().as_bytes().to_vec();
-        let is_secret = finders.first_in(Path::new(""), bytes).is_some();
-        PathText(if is_secret {
-            "a file".into()
-        } else {
-            path.clone()
-        })
-    };
-    for path in touched {
-        let place = if path.iter().any(|part| part == MODULES) {
-            &mut installs.modules
-        } else {
-            &mut installs.beside
-        };
-        place.get_or_insert_with(|| shown(path));
-    }
-    let note = json::to_string(&installs, INSTALLS)?;
-    Ok(ctx.workspace.store.write_note(INSTALLS, &note)?)
 }
 
 /// Whether `node_modules` is that of the last build.
@@ -211,7 +149,7 @@ fn install_packages(
         lockfile: install.lockfile.clone(),
     };
     let tool = Tool::new(program, &args, &folder, &ctx.env);
-    let before = state::entries(ctx)?;
+    let before = keys::entries(ctx)?;
     ctx.run_tool(action, &tool, log)?;
     generated::installed(ctx, &before)?;
     // Yarn's other way of installing puts nothing there, or not all.
@@ -300,9 +238,10 @@ pub(crate) fn assets(
     project: &Project,
     managers: &Tools,
 ) -> Result<BuiltAssets, Error> {
-    if kept_assets::place_kept_assets(ctx, restored, managers)? {
+    if kept_assets::place_kept_assets(ctx)? {
         return Ok(BuiltAssets::Restored);
     }
+    install_after_all(ctx, restored, managers)?;
     let built = kept_assets::before_assets(ctx, restored)?;
     for assets in &ctx.plan.assets {
         build_assets(ctx, assets, &project.info, managers)?;
@@ -333,7 +272,7 @@ fn build_assets(
         AssetBuild::Nothing => {}
         AssetBuild::CustomScript { path } => {
             ctx.end_session();
-            let env = hooks::shell_env(ctx);
+            let env = run_hook::shell_env(ctx);
             let line = custom_script(ctx, assets, path, (info, managers))?;
             let folder = ctx.seen(&assets.assets_dir);
             let mut tool = Tool::shell(&line, &folder, &env);
@@ -359,7 +298,7 @@ fn build_assets(
             ctx.tool(action, program, &args, &folder, &log)?;
         }
         AssetBuild::MixAlias => {
-            mix::mix_in(
+            mix_command::mix_in(
                 ctx,
                 Action::AssetsDeploy,
                 &["assets.deploy"],
@@ -403,7 +342,7 @@ fn custom_script(
             "phoenix_relative_path",
             below(&ctx.plan.app_dir.value, &assets.phoenix_dir).to_owned(),
         ),
-        ("phoenix_ex", mix::phoenix_ex(ctx, info).into()),
+        ("phoenix_ex", mix_command::phoenix_ex(ctx, info).into()),
         ("node_version", version("node")),
         ("npm_version", version("npm")),
         ("yarn_version", version("yarn")),
@@ -437,53 +376,6 @@ fn seen_clean(ctx: &Context<'_>, place: &str) -> PathBuf {
 const FUNCTIONS: &str =
     "info() { echo \"$*\"; }\nindent() { cat; }\nhead() { echo; echo \"$*\"; }\n";
 
-/// The note on what installing packages creates beside `node_modules`: a package that is installed runs
-/// scripts, which a `node_modules` from the cache does not.
-const INSTALLS: &str = "installs.json";
-
-const MODULES: &str = "node_modules";
-
-/// Where bower installs what it fetches, in every build.
-const COMPONENTS: &str = "bower_components";
-
-/// What package managers write beside `package.json`: their state, and lockfiles where there are none.
-const OF_MANAGERS: [&str; 10] = [
-    ".pnp.cjs",
-    ".pnp.data.json",
-    ".pnp.loader.mjs",
-    ".yarn",
-    "bun.lock",
-    "bun.lockb",
-    "npm-shrinkwrap.json",
-    "package-lock.json",
-    "pnpm-lock.yaml",
-    "yarn.lock",
-];
-
-/// Of each kind one path.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Installs {
-    /// Outside of any `node_modules`.
-    beside: Option<PathText>,
-    /// In a `node_modules` that isn't kept: of a package that is linked.
-    modules: Option<PathText>,
-    /// They may be from compiling, which ran at the same time.
-    pub(crate) unclear: bool,
-}
-
-impl Installs {
-    /// Why packages have to be installed, though `node_modules` is kept.
-    fn why(&self) -> Option<String> {
-        let path = self.beside.as_ref().or(self.modules.as_ref())?;
-        let path = path.0.display();
-        Some(if self.unclear {
-            format!("it or compiling creates {path}")
-        } else {
-            format!("it creates {path}")
-        })
-    }
-}
-
 /// What the `node_modules` of a folder is kept as: another name for each folder.
 fn kept_name(dir: &str) -> String {
     let dir = dir.replace('%', "%25").replace('/', "%2F");
@@ -504,4 +396,18 @@ fn below<'a>(folder: &str, path: &'a str) -> &'a Path {
 fn words(command: &[String]) -> (&str, Vec<&str>) {
     let mut words = command.iter().map(String::as_str);
     (words.next().unwrap_or_default(), words.collect())
+}
+
+/// Installs packages that the assets of the last build would have made unnecessary.
+fn install_after_all(
+    ctx: &Context<'_>,
+    restored: &LastBuild,
+    managers: &Tools,
+) -> Result<(), Error> {
+    let skipped = std::mem::take(&mut ctx.compilation.state().installs_skipped);
+    if skipped {
+        install(ctx, restored, managers)
+    } else {
+        Ok(())
+    }
 }

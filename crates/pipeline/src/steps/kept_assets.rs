@@ -2,54 +2,26 @@
 //! need not be made again, and what npm installs need not be there.
 
 use crate::app_tree::Entries;
-use crate::context::{Context, VERSION};
-use crate::git::Question;
-use crate::record::Tools;
+use crate::context::Context;
+use crate::project::{AssetFiles, BuiltAssets, LastBuild};
 use crate::sources::Sources;
-use crate::steps::generated;
-use crate::steps::git;
-use crate::steps::state;
-use crate::steps::state::{LastBuild, Otp};
+use crate::steps::keys::{self, Otp};
+use crate::steps::{generated, git};
 use crate::variables::Salted;
 use app::facts::join;
 use app::plan::{AssetBuild, StepName};
-use exec::command::Env;
 use exec::environment::tells_builds_apart;
 use exec::log::StepLog;
 use messages::Error;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use store::json;
 use store::tree::{self, Method, TreeError};
-use store::{Key, Restored, key_of_variables};
+use store::{Key, Restored, json, key_of_variables};
 
 /// Where they are until the asset step takes them, relative to the app.
 const WAITING: &str = ".mixpack/assets";
 
 /// Where they are from the end of the digest step to that of saving.
 const ASIDE: &str = ".mixpack/chosen";
-
-/// The assets after their step.
-#[derive(Debug, Default)]
-pub(crate) enum BuiltAssets {
-    /// Nothing of them can be cached.
-    #[default]
-    Unknown,
-    /// They are those of the last build.
-    Restored,
-    /// They can be cached: the app, and the questions to git, before they were built.
-    Built(Entries, BTreeSet<Question>),
-}
-
-/// The files that building the assets has made, for the cache.
-#[derive(Debug, Default)]
-pub(crate) enum AssetFiles {
-    #[default]
-    NotBuilt,
-    SetAside,
-    /// For this reason.
-    NotKept(String),
-}
 
 /// Everything that the assets are made of, if that can be told.
 fn assets_key(ctx: &Context<'_>, pushed: &Sources, otp: Otp) -> Result<Option<Key>, Error> {
@@ -65,33 +37,25 @@ fn assets_key(ctx: &Context<'_>, pushed: &Sources, otp: Otp) -> Result<Option<Ke
     if !told || plan.assets.is_empty() {
         return Ok(None);
     }
-    let env = seen_by_the_app(ctx);
+    let env = keys::seen_by_the_app(ctx);
     let variables = ctx
         .workspace
         .variables(&env, |name| !tells_builds_apart(name))?;
     let node = plan.node.as_ref().map(|node| node.version.clone());
     let salted = Salted::of(ctx.workspace.store)?;
     let how = json::to_string(&(&plan.assets, &plan.phoenix_ex), "assets")?;
-    let mut key = state::build_key(ctx, otp)?;
+    let mut key = keys::build_key(ctx, otp)?;
     key.extend(
         [
             ("the app's files", salted.value(pushed.digest().as_bytes())),
             ("Node.js", node.unwrap_or_default()),
             ("how they are built", how),
-            ("Mixpack", VERSION.to_owned()),
+            ("Mixpack", crate::record::VERSION.to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     );
     key.extend(key_of_variables(variables));
     Ok(Some(key))
-}
-
-/// The variables that the app's code may read.
-pub(crate) fn seen_by_the_app(ctx: &Context<'_>) -> Env {
-    let mut env = ctx.workspace.environment.for_commands();
-    let exported = ctx.plan.exported.iter().chain(&ctx.plan.shell_variables);
-    env.extend(exported.map(|(name, value)| (name.into(), value.into())));
-    env
 }
 
 /// Takes the assets of the last build, if this one would make the same.
@@ -106,7 +70,7 @@ pub(crate) fn restore_assets(
     let waiting = ctx.workspace.real(Path::new(WAITING));
     tree::remove(&waiting)?;
     let store = ctx.workspace.store;
-    match store.restore(&state::kept_as(ctx, "assets"), &key, &waiting)? {
+    match store.restore(&keys::kept_as(ctx, "assets"), &key, &waiting)? {
         Restored::Taken(_) => log.detail("assets: up to date"),
         Restored::Dropped(reasons) => {
             log.detail(&format!(
@@ -125,11 +89,7 @@ pub(crate) fn assets_are_kept(ctx: &Context<'_>) -> bool {
 }
 
 /// Puts them in place; `false` where there are none.
-pub(crate) fn place_kept_assets(
-    ctx: &Context<'_>,
-    restored: &LastBuild,
-    managers: &Tools,
-) -> Result<bool, Error> {
+pub(crate) fn place_kept_assets(ctx: &Context<'_>) -> Result<bool, Error> {
     let waiting = ctx.workspace.real(Path::new(WAITING));
     if !waiting.is_dir() {
         return Ok(false);
@@ -143,7 +103,6 @@ pub(crate) fn place_kept_assets(
         ));
         drop(log);
         tree::remove(&waiting)?;
-        generated::install_after_all(ctx, restored, managers)?;
         return Ok(false);
     }
     // Where commands see them: a file beside the links may be among them.
@@ -165,7 +124,7 @@ pub(crate) fn place_kept_assets(
 /// Remembers what the app looks like before assets are built.
 pub(crate) fn before_assets(ctx: &Context<'_>, restored: &LastBuild) -> Result<BuiltAssets, Error> {
     Ok(match restored.assets {
-        Some(_) => BuiltAssets::Built(state::entries(ctx)?, git::git_questions(ctx)),
+        Some(_) => BuiltAssets::Built(keys::entries(ctx)?, git::git_questions(ctx)),
         None => BuiltAssets::Unknown,
     })
 }
@@ -176,7 +135,7 @@ pub(crate) fn set_assets_aside(ctx: &Context<'_>, built: BuiltAssets) -> Result<
     let BuiltAssets::Built(before, asked) = built else {
         return Ok(AssetFiles::NotBuilt);
     };
-    let now = state::entries(ctx)?;
+    let now = keys::entries(ctx)?;
     let gone = before.keys().find(|path| !now.contains_key(*path));
     let result = match gone {
         _ if !git::git_questions(ctx).is_subset(&asked) => {
@@ -215,7 +174,7 @@ pub(crate) fn save_assets(
     match (files, key) {
         (AssetFiles::SetAside, Some(key)) => {
             let aside = ctx.workspace.real(Path::new(ASIDE));
-            let name = state::kept_as(ctx, "assets");
+            let name = keys::kept_as(ctx, "assets");
             let saved = ctx.workspace.store.save(&name, key, &aside, &[]);
             tree::remove(&aside)?;
             saved?;

@@ -2,11 +2,10 @@
 
 use crate::context::Context;
 use crate::profile::{self, Launch};
+use crate::project::Project;
 use crate::record::{self, Record};
-use crate::sbom::Component;
-use crate::steps::git;
-use crate::steps::project::Project;
-use crate::steps::slim;
+use crate::steps::sbom::Component;
+use crate::steps::{git, slim};
 use crate::workspace::{self, is_own};
 use app::facts::{PROCFILE, join};
 use app::launcher;
@@ -48,7 +47,9 @@ pub(crate) fn profile(
             profile_d(ctx, &launch)?;
             Vec::new()
         }
-        workspace::Start::FrontEnd => crate::sbom::components(ctx, project, launch.runs_node),
+        workspace::Start::FrontEnd => {
+            crate::steps::sbom::components(ctx, project, launch.runs_node)
+        }
     };
     launcher(ctx, &log)?;
     keep_record(ctx, record, &log)?;
@@ -89,7 +90,7 @@ fn keep_record(ctx: &Context<'_>, record: &Record, log: &StepLog<'_>) -> Result<
         log.warning("test_args contains the value of a config var and was not saved. Set the config var test_args instead");
     }
     let json = record.to_json()?;
-    write(ctx, record::PATH, &json)?;
+    ctx.write(record::PATH, &json)?;
     // The app has been built: that the next build knows less of this one does not end it.
     if let Err(error) = ctx.workspace.store.write_note(store::RECORD, &json) {
         log.warning(&format!("the build record could not be cached: {error}"));
@@ -104,12 +105,12 @@ fn profile_d(ctx: &Context<'_>, launch: &Launch) -> Result<(), Error> {
     if !launch.release_alone {
         script.push_str(&profile::git_script(root, launch.git_answers));
     }
-    write(ctx, profile::ELIXIR_SCRIPT, &script)?;
+    ctx.write(profile::ELIXIR_SCRIPT, &script)?;
     if let Some(mut script) = profile::node_script(root, launch) {
         if !launch.tests_only {
             script.push_str(profile::node_env_script());
         }
-        write(ctx, profile::NODE_SCRIPT, &script)?;
+        ctx.write(profile::NODE_SCRIPT, &script)?;
     }
     if let Some(export) = ctx.workspace.export() {
         let script = profile::export_script(&ctx.workspace.app, launch);
@@ -148,32 +149,16 @@ fn launcher(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<(), Error> {
         return Ok(());
     }
     let procfile = ctx.plan.app_procfile.as_ref();
-    write(ctx, launcher::PATH, &launcher::script(app_dir, procfile))?;
+    ctx.write(launcher::PATH, &launcher::script(app_dir, procfile))?;
     let script = ctx.workspace.real(Path::new(launcher::PATH));
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755))
         .map_err(TreeError::at(&script, "make executable"))?;
     if let Some(procfile) = procfile {
         let path = join(app_dir, PROCFILE);
-        write(ctx, PROCFILE, &launcher::procfile(&path, procfile))?;
+        ctx.write(PROCFILE, &launcher::procfile(&path, procfile))?;
         log.detail(&format!(
             "Procfile: the process types of {path}, which run in {app_dir}"
         ));
     }
-    Ok(())
-}
-
-pub(crate) fn write(ctx: &Context<'_>, path: &str, text: &str) -> Result<(), Error> {
-    let path = ctx.workspace.real(Path::new(path));
-    if let Some(parent) = path.parent() {
-        if let Some(to) = ctx.bounds.leads_out(parent) {
-            let place = parent.strip_prefix(&ctx.workspace.app).unwrap_or(parent);
-            let place = place.display().to_string();
-            return Err(Error::LeadsOut { place, to });
-        }
-        fs::create_dir_all(parent).map_err(TreeError::at(parent, "create the folder"))?;
-    }
-    // A link of this name is replaced, not written through.
-    tree::remove(&path)?;
-    fs::write(&path, text).map_err(TreeError::at(&path, "write"))?;
     Ok(())
 }

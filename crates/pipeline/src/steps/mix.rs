@@ -3,23 +3,13 @@
 use crate::app_tree::Entries;
 use crate::context::Context;
 use crate::mix_info::{EXECUTABLES_TASK, MixInfo, TASK};
-use crate::mix_session::{MixSession, Outcome};
-use crate::steps::digested_files;
-use crate::steps::executables;
-use crate::steps::generated;
-use crate::steps::git;
-use crate::steps::hooks;
-use crate::steps::kept_assets;
-use crate::steps::kept_assets::{AssetFiles, BuiltAssets};
-use crate::steps::project::Project;
-use crate::steps::release;
-use crate::steps::settled;
-use crate::steps::stale;
-use crate::steps::state;
-use crate::steps::state::LastBuild;
-use crate::steps::try_start;
+use crate::project::{AssetFiles, BuiltAssets, Dependencies, LastBuild, Project};
+use crate::steps::{
+    both_ended, digested_files, executables, generated, git, kept_assets, keys, mix_command,
+    release, run_hook, settled, stale, try_start,
+};
 use app::facts::join;
-use app::{Origin, hex_metadata, launcher, text_file};
+use app::{Origin, hex_metadata, text_file};
 use exec::Action;
 use exec::command::Tool;
 use exec::credentials::{Credentials, LEND_TASK};
@@ -29,15 +19,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 use store::tree::TreeError;
-
-/// The dependencies, once they are fetched.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Dependencies {
-    /// The Elixir that each package requires, by name and version: `phoenix 1.7.10`.
-    pub(crate) elixir_requirements: BTreeMap<String, String>,
-    /// The app's own code has to be compiled again, whatever mix takes for current.
-    pub(crate) recompile: bool,
-}
 
 pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<Dependencies, Error> {
     let log = ctx.log.step("Fetching dependencies");
@@ -60,7 +41,7 @@ pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<Dependenci
         log.detail(&format!("not needed: {why}"));
     } else {
         log.detail(&format!("$ {shown}"));
-        let before = state::entries(ctx)?;
+        let before = keys::entries(ctx)?;
         get_deps(ctx, &args, &shown, &credentials, &log)?;
         touched = generated::touched_by_deps_get(ctx, &before)?;
     }
@@ -107,7 +88,7 @@ fn get_deps(
     log: &StepLog<'_>,
 ) -> Result<(), Error> {
     if !credentials.are_lent() {
-        return mix(ctx, Action::Deps, &[args], shown, log);
+        return mix_command::mix(ctx, Action::Deps, &[args], shown, log);
     }
     // What waits has seen deps as they were.
     ctx.end_session();
@@ -124,40 +105,6 @@ fn get_deps(
     ctx.run_tool(Action::Deps, &tool, log)
 }
 
-/// Runs tasks at the top of the project, in the VM that the last ones ran in where that waits.
-pub(crate) fn mix(
-    ctx: &Context<'_>,
-    action: Action,
-    tasks: &[&[&str]],
-    shown: &str,
-    log: &StepLog<'_>,
-) -> Result<(), Error> {
-    let (cancel, store) = (ctx.cancel, ctx.workspace.store);
-    let waiting = ctx.session().take();
-    let session = match waiting {
-        Some(session) => session,
-        None => MixSession::start(&ctx.app_dir, &ctx.env, store, state::vm_key(ctx), cancel)?,
-    };
-    let tasks: Vec<Vec<String>> = tasks
-        .iter()
-        .map(|words| words.iter().map(|word| (*word).to_owned()).collect())
-        .collect();
-    let quiet = ctx.quiet(&action);
-    match session.run(&tasks, shown, quiet, log, cancel) {
-        Ok(Outcome::Open(mut session)) => {
-            // Without them the next build takes longer, and that is all.
-            let _ = session.keep_tasks(store);
-            *ctx.session() = Some(session);
-        }
-        Ok(Outcome::Over) => {}
-        Err(error) => {
-            git::tell_of_git(ctx, log);
-            return Err(Error::command(action)(error));
-        }
-    }
-    Ok(())
-}
-
 /// Compiles, drops dependencies that are no longer used, and asks what only mix can say: all
 /// in one VM, whose start would cost more than the last two.
 pub(crate) fn compile(
@@ -166,20 +113,20 @@ pub(crate) fn compile(
     deps: &Dependencies,
 ) -> Result<Project, Error> {
     let turn = generated::turn(ctx);
-    let before = state::entries(ctx)?;
+    let before = keys::entries(ctx)?;
     let (mut log, mut after, mut project) = run_compiler(ctx, &before, deps)?;
     if generated::must_compile_everything(ctx, &before, &after, &log)? {
         drop(log);
         (log, after, project) = run_compiler(ctx, &before, deps)?;
     }
     if try_start::try_start(ctx, &project, &log)? {
-        after = state::entries(ctx)?;
+        after = keys::entries(ctx)?;
     }
     drop(turn);
     // Each step's block is whole.
     drop(log);
     executables::keep_executables(ctx)?;
-    generated::compiled(ctx, &before, (after, project.clone()), restored)?;
+    both_ended::compiled(ctx, &before, (after, project.clone()), restored)?;
     Ok(project)
 }
 
@@ -191,7 +138,7 @@ fn run_compiler<'a>(
 ) -> Result<(StepLog<'a>, Entries, Project), Error> {
     let begun = SystemTime::now();
     if ctx.plan.hooks.hook_compile.is_some() {
-        hooks::hook(ctx, "hook_compile", ctx.plan.hooks.hook_compile.as_ref())?;
+        run_hook::hook(ctx, "hook_compile", ctx.plan.hooks.hook_compile.as_ref())?;
         let log = ctx.log.step("Inspecting the project");
         let project = ask(ctx, &log, Action::ProjectInfo, None)?;
         settle_path_deps(ctx, &project.info, &log, begun)?;
@@ -238,7 +185,7 @@ fn settle_path_deps(
             info.path_deps.join(", ")
         ));
         log.detail("$ mix compile");
-        mix(ctx, Action::Compile, &[&["compile"]], "mix compile", log)?;
+        mix_command::mix(ctx, Action::Compile, &[&["compile"]], "mix compile", log)?;
     }
     Ok(())
 }
@@ -250,7 +197,7 @@ fn compile_new_code(
     log: &StepLog<'_>,
     before: &Entries,
 ) -> Result<Entries, Error> {
-    let mut now = state::entries(ctx)?;
+    let mut now = keys::entries(ctx)?;
     let mut path = generated::new_code(ctx, before, &now);
     // Code that creates other code each time is never done.
     for _ in 0..3 {
@@ -262,8 +209,8 @@ fn compile_new_code(
             "compiling again because compilation generated {new}:"
         ));
         log.detail("$ mix compile");
-        mix(ctx, Action::Compile, &[&["compile"]], "mix compile", log)?;
-        let then = std::mem::replace(&mut now, state::entries(ctx)?);
+        mix_command::mix(ctx, Action::Compile, &[&["compile"]], "mix compile", log)?;
+        let then = std::mem::replace(&mut now, keys::entries(ctx)?);
         path = generated::new_code(ctx, &then, &now);
     }
     Ok(now)
@@ -289,7 +236,7 @@ fn ask(
     let shown = compile.map_or("deps.clean --unused".to_owned(), |compile| {
         compile.join(" ")
     });
-    mix(ctx, action, &tasks, &format!("mix {shown}"), log)?;
+    mix_command::mix(ctx, action, &tasks, &format!("mix {shown}"), log)?;
     git::tell_of_git(ctx, log);
     let info = MixInfo::read(&written).map_err(TreeError::at(&written, "read"))?;
     resolve(ctx, log, info)
@@ -326,32 +273,8 @@ fn resolve(ctx: &Context<'_>, log: &StepLog<'_>, info: MixInfo) -> Result<Projec
     } else {
         "mix run --no-halt".to_owned()
     };
-    project.web = Some(web(ctx, &project, &command, log));
+    project.web = Some(mix_command::web(ctx, &project, &command, log));
     Ok(project)
-}
-
-/// Gives the command of web for one that runs in the app's folder. The log has it if the plan or mix has told another.
-pub(crate) fn web(
-    ctx: &Context<'_>,
-    project: &Project,
-    command: &str,
-    log: &StepLog<'_>,
-) -> String {
-    let command = launcher::command(&ctx.plan.app_dir.value, command);
-    let planned = ctx.plan.processes.get("web").map(|web| &web.command);
-    if project
-        .web()
-        .or(planned)
-        .is_some_and(|told| *told != command)
-    {
-        log.detail(&format!("web: {command}"));
-    }
-    command
-}
-
-/// The namespace of Phoenix' mix tasks.
-pub(crate) fn phoenix_ex<'p>(ctx: &'p Context<'_>, info: &'p MixInfo) -> &'p str {
-    info.phoenix_ex(&ctx.plan.phoenix_ex)
 }
 
 /// Digests what the app's own hook or script has not digested already, and drops what is too
@@ -369,7 +292,7 @@ pub(crate) fn digest(
 }
 
 fn digest_static_files(ctx: &Context<'_>, info: &MixInfo) -> Result<(), Error> {
-    let digest = format!("{}.digest", phoenix_ex(ctx, info));
+    let digest = format!("{}.digest", mix_command::phoenix_ex(ctx, info));
     let clean = digested_files::clean_task(ctx, info);
     let has_files = |dir: &&str| {
         let folder = Path::new(dir).join("priv/static");
@@ -414,31 +337,8 @@ fn static_files(
 ) -> Result<(), Error> {
     let log = ctx.log.step(header);
     for folder in folders {
-        mix_in(ctx, Action::Digest, tasks, folder, &log)?;
+        mix_command::mix_in(ctx, Action::Digest, tasks, folder, &log)?;
     }
     log.detail(&format!("done in {}", seconds(log.elapsed())));
     Ok(())
-}
-
-/// Tasks without arguments, in a folder of the app.
-pub(crate) fn mix_in(
-    ctx: &Context<'_>,
-    action: Action,
-    tasks: &[&str],
-    folder: &str,
-    log: &StepLog<'_>,
-) -> Result<(), Error> {
-    let together = tasks.join(", ");
-    let shown = match tasks {
-        [_, _, ..] => format!("do {together}"),
-        _ => together,
-    };
-    if folder == ctx.plan.app_dir.value {
-        let shown = format!("mix {shown}");
-        log.detail(&format!("$ {shown}"));
-        let tasks: Vec<&[&str]> = tasks.iter().map(std::slice::from_ref).collect();
-        return mix(ctx, action, &tasks, &shown, log);
-    }
-    let args: Vec<&str> = shown.split(' ').collect();
-    ctx.tool(action, "mix", &args, &ctx.seen(folder), log)
 }

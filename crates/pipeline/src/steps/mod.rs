@@ -1,22 +1,30 @@
 //! The steps of a plan, by what they work on.
 
+pub(crate) mod app_variables;
+pub(crate) mod both_ended;
 pub(crate) mod bower;
-mod compiling_hooks;
-mod digested_files;
+pub(crate) mod compiled_code;
+pub(crate) mod compiling_hooks;
+pub(crate) mod digested_files;
 pub(crate) mod executables;
+pub(crate) mod from_scratch;
 pub(crate) mod generated;
-mod git;
+pub(crate) mod git;
 pub(crate) mod hooks;
+pub(crate) mod installs;
 pub(crate) mod javascript;
 pub(crate) mod kept_assets;
+pub(crate) mod keys;
 pub(crate) mod launch;
 pub(crate) mod mix;
+pub(crate) mod mix_command;
 pub(crate) mod package_managers;
-pub(crate) mod project;
 pub(crate) mod release;
-mod settled;
+pub(crate) mod run_hook;
+pub mod sbom;
+pub(crate) mod settled;
 pub(crate) mod slim;
-mod stale;
+pub(crate) mod stale;
 pub(crate) mod state;
 pub(crate) mod tools;
-mod try_start;
+pub(crate) mod try_start;

@@ -1,20 +1,16 @@
 //! yarn, pnpm, bun, or another npm than Node.js brings: from the store, or from the npm registry
 //! through the npm of the build.
 
+use crate::command_env;
 use crate::context::Context;
-use crate::downloads::Downloads;
 use crate::record::Tools;
-use crate::workspace::Workspace;
 use app::Origin;
 use app::package_manager::{BunCpu, Manager, PackageManager};
-use app::plan::{Install, Plan};
 use exec::Action;
-use exec::command::{Env, Tool};
-use exec::environment::default;
+use exec::command::Tool;
 use exec::log::StepLog;
 use messages::Error;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
-use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -23,90 +19,10 @@ use store::tree::TreeError;
 use store::{Key, Tool as Kept};
 use versions::target::Arch;
 
-/// The package managers of a plan that are fetched: one of each kind.
-fn fetched(plan: &Plan) -> Vec<&PackageManager> {
-    let mut list: Vec<&PackageManager> = plan
-        .assets
-        .iter()
-        .filter_map(|assets| assets.install.as_ref())
-        .map(|install| &install.manager)
-        .filter(|manager| manager.version.is_some())
-        .collect();
-    list.sort_by_key(|manager| manager.manager);
-    list.dedup_by_key(|manager| manager.manager);
-    list
-}
-
-/// Where a package manager is, relative to the app, or absolute where it does not ship. yarn ships
-/// in the place that Procfiles know from the Phoenix static buildpack.
-fn place(workspace: &Workspace<'_>, manager: Manager) -> Result<PathBuf, TreeError> {
-    Ok(match manager {
-        Manager::Yarn => workspace.places.yarn.clone(),
-        other => workspace.store.scratch("managers")?.join(other.as_str()),
-    })
-}
-
-/// The folders that they add to `PATH`, seen from `dir`.
-pub(crate) fn path(
-    plan: &Plan,
-    workspace: &Workspace<'_>,
-    dir: &Path,
-) -> Result<Vec<PathBuf>, TreeError> {
-    fetched(plan)
-        .into_iter()
-        .map(|manager| Ok(dir.join(place(workspace, manager.manager)?).join("bin")))
-        .collect()
-}
-
-/// What package managers keep in the user's home goes where it lasts. One registry serves all.
-pub(crate) fn variables(
-    plan: &Plan,
-    workspace: &Workspace<'_>,
-    downloads: &Downloads<'_>,
-    env: &mut Env,
-) -> Result<(), TreeError> {
-    default(env, "COREPACK_HOME", workspace.store.scratch("corepack")?);
-    default(env, "COREPACK_ENABLE_DOWNLOAD_PROMPT", "0");
-    let registry = ["NPM_CONFIG_REGISTRY", "npm_config_registry"]
-        .iter()
-        .find_map(|name| env.get(OsStr::new(name)).cloned());
-    let installs = plan.assets.iter().filter_map(|a| a.install.as_ref());
-    for Install { manager, dir, .. } in installs {
-        match manager.manager {
-            Manager::Npm => {}
-            Manager::Yarn if manager.berry => {
-                default(env, "YARN_ENABLE_TELEMETRY", "0");
-                default(env, "YARN_GLOBAL_FOLDER", downloads.folder("yarn-berry")?);
-                // A cache that is committed (a zero-install) stays the one that counts.
-                if !workspace.real(Path::new(dir)).join(".yarn/cache").is_dir() {
-                    default(env, "YARN_ENABLE_GLOBAL_CACHE", "true");
-                }
-                if let Some(registry) = &registry {
-                    default(env, "YARN_NPM_REGISTRY_SERVER", registry);
-                }
-            }
-            Manager::Yarn => {
-                default(env, "YARN_CACHE_FOLDER", downloads.folder("yarn")?);
-                if let Some(registry) = &registry {
-                    default(env, "YARN_REGISTRY", registry);
-                }
-            }
-            Manager::Pnpm => {
-                let folder = downloads.folder("pnpm")?;
-                default(env, "npm_config_store_dir", &folder);
-                // Its name from pnpm 11 on.
-                default(env, "pnpm_config_store_dir", &folder);
-            }
-            Manager::Bun => default(env, "BUN_INSTALL_CACHE_DIR", downloads.folder("bun")?),
-        }
-    }
-    Ok(())
-}
-
 /// Installs those that do not come with Node.js, and gives their versions.
 pub(crate) fn package_managers(ctx: &Context<'_>) -> Result<Tools, Error> {
     let mut tools = Tools::new();
-    for manager in fetched(ctx.plan) {
+    for manager in command_env::fetched_managers(ctx.plan) {
         if let Some(version) = &manager.version {
             let installed = package_manager(ctx, manager, version)?;
             tools.insert(manager.manager.to_string(), installed);
@@ -125,7 +41,9 @@ fn package_manager(
     let log = ctx.log.step(&format!("Installing {name} {version}"));
     log.detail(&format!("requested by {}", manager.source));
     let spec = format!("{package}@{version}");
-    let place = ctx.workspace.real(&place(ctx.workspace, name)?);
+    let place = ctx
+        .workspace
+        .real(&command_env::manager_place(ctx.workspace, name)?);
     let key: Key = [
         ("package", package),
         ("version", version),

@@ -2,9 +2,9 @@
 
 use crate::context::Context;
 use crate::mix_info::{CODE_PATHS_TASK, DISTILLERY, MixInfo};
+use crate::project::{Project, Release};
 use crate::record::Record;
-use crate::steps::mix;
-use crate::steps::project::Project;
+use crate::steps::mix_command;
 use app::facts::{DISTILLERY_CONFIG, PROCFILE, join};
 use app::procfile::Procfile;
 use exec::Action;
@@ -17,20 +17,6 @@ use store::tree::{self, TreeError};
 
 /// The file that makes a folder a release, relative to it.
 const START_ERL: &str = "releases/start_erl.data";
-
-/// The release of this build.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Release {
-    pub(crate) name: String,
-    /// Relative to the top of the repository.
-    pub(crate) dir: PathBuf,
-    /// mix would assemble it elsewhere.
-    moved: bool,
-    /// There was nothing in its folder before this build.
-    pub(crate) is_new: bool,
-    /// The command that starts it, once it is assembled.
-    pub(crate) start: Option<String>,
-}
 
 /// Decides where the release is assembled: where mix does that, unless it wouldn't ship from
 /// there.
@@ -105,7 +91,7 @@ fn distillery_release(ctx: &Context<'_>, project: &Project) -> Result<Option<Rel
     let tasks: [&[&str]; 3] = [&["compile"], &[CODE_PATHS_TASK], &[DISTILLERY, "--no-tar"]];
     let rel = ctx.in_app(&format!("_build/{}/rel", ctx.plan.mix_env.value));
     let is_new = newest_release(&ctx.seen(&rel)).is_none();
-    mix::mix(ctx, Action::Release, &tasks, &shown, &log)?;
+    mix_command::mix(ctx, Action::Release, &tasks, &shown, &log)?;
     let Some(name) = newest_release(&ctx.seen(&rel)) else {
         if has_own_web(ctx) {
             return Ok(None);
@@ -118,7 +104,7 @@ fn distillery_release(ctx: &Context<'_>, project: &Project) -> Result<Option<Rel
     let dir = rel.join(&name);
     let bin = seen_from(&ctx.plan.app_dir.value, &dir.join("bin"));
     let command = format!("{bin}/{name} foreground");
-    let start = Some(mix::web(ctx, project, &command, &log));
+    let start = Some(mix_command::web(ctx, project, &command, &log));
     log.detail(&format!("done in {}", seconds(log.elapsed())));
     Ok(Some(Release {
         name,
@@ -155,7 +141,7 @@ pub(crate) fn assemble(ctx: &Context<'_>, project: &Project) -> Result<Option<Re
     ctx.tool(Action::Release, "mix", &args, &ctx.app_dir, &log)?;
     keep_cookie(ctx, release)?;
     let command = start_of(ctx, release, info, &log)?;
-    let start = Some(mix::web(ctx, project, &command, &log));
+    let start = Some(mix_command::web(ctx, project, &command, &log));
     log.detail(&format!("done in {}", seconds(log.elapsed())));
     Ok(Some(Release {
         is_new,

@@ -7,9 +7,8 @@
 
 use crate::context::Context;
 use crate::mix_info::SETTLED_TASK;
-use crate::steps::mix;
-use crate::steps::state;
-use crate::steps::state::LastBuild;
+use crate::project::LastBuild;
+use crate::steps::{keys, mix_command};
 use crate::variables::Salted;
 use exec::Action;
 use exec::log::StepLog;
@@ -111,10 +110,10 @@ fn inputs_of_deps_get(
         &written.to_string_lossy(),
         only.unwrap_or(&""),
     ];
-    mix::mix(ctx, Action::Deps, &[&task], shown, log)?;
+    mix_command::mix(ctx, Action::Deps, &[&task], shown, log)?;
     Ok(fs::read(&written).ok())
 }
 
 fn settled_note(ctx: &Context<'_>) -> String {
-    state::kept_as(ctx, "settled")
+    keys::kept_as(ctx, "settled")
 }

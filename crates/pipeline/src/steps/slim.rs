@@ -1,9 +1,8 @@
 //! Leaving out of the slug what no dyno can use. Everything that is left out is told, with its size.
 
 use crate::context::Context;
-use crate::steps::project::Project;
+use crate::project::{Project, Release};
 use crate::steps::release;
-use crate::steps::release::Release;
 use crate::workspace::is_own;
 use app::plan::Slim;
 use app::text_file;

@@ -4,52 +4,17 @@
 
 use crate::context::Context;
 use crate::mix_info::STALE_TASK;
-use crate::steps::generated;
-use crate::steps::git;
-use crate::steps::mix;
-use crate::steps::state;
-use crate::steps::state::LastBuild;
-use crate::variables::Variables;
+use crate::project::LastBuild;
+use crate::steps::compiled_code::{self, Whose};
+use crate::steps::{app_variables, generated, git, mix_command};
 use app::facts::join;
 use exec::Action;
-use exec::environment::{names_the_commit, tells_builds_apart};
+use exec::environment::names_the_commit;
 use exec::log::StepLog;
 use messages::Error;
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
-use store::json;
-use walkdir::WalkDir;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whose {
-    App,
-    Dependency,
-}
-
-/// Code of an app or dependency that a variable may be read in while it is compiled.
-const CODE: [&str; 12] = [
-    "lib",
-    "src",
-    "web",
-    "c_src",
-    "native",
-    "config",
-    "mix.exs",
-    "rebar.config",
-    "rebar.config.script",
-    "Makefile",
-    "Makefile.win",
-    "CMakeLists.txt",
-];
-/// Run when the app starts, and never before.
-const NOT_COMPILED: &str = "runtime.exs";
-/// In dependencies, the text of what they generate speaks of variables: `mix phx.gen.release` of
-/// `PHX_HOST`, which is set between the first deploys, and all of Phoenix depends on its package.
-const GENERATORS: &str = "lib/mix/tasks";
-/// More is no source.
-const LARGEST: u64 = 1024 * 1024;
+use std::path::Path;
 
 /// Compiles dependencies anew that mix would take for current; whether the app has to be, too. To be called with dependencies in place and
 /// before anything is compiled.
@@ -62,7 +27,7 @@ pub(crate) fn renew_stale(
         return Ok(false);
     }
     let mut recompile = false;
-    let changed = changed_variables(ctx)?;
+    let changed = app_variables::changed_variables(ctx)?;
     let mut dependencies = BTreeSet::new();
     if !changed.is_empty() {
         for name in entries(&ctx.workspace.real(&ctx.in_app("deps"))) {
@@ -93,41 +58,9 @@ pub(crate) fn renew_stale(
     let mut task = vec![STALE_TASK];
     task.extend(dependencies.iter().map(String::as_str));
     generated::watch_renewal(ctx, || {
-        mix::mix(ctx, Action::Compile, &[&task], "mix deps.compile", log)
+        mix_command::mix(ctx, Action::Compile, &[&task], "mix deps.compile", log)
     })?;
     Ok(recompile)
-}
-
-fn variables(ctx: &Context<'_>) -> Result<Variables, Error> {
-    let counts = |name: &str| names_the_commit(name) || !tells_builds_apart(name);
-    let env = ctx.workspace.environment.for_commands();
-    Ok(ctx.workspace.variables(&env, counts)?)
-}
-
-fn variables_note(ctx: &Context<'_>) -> String {
-    format!("{}.json", state::kept_as(ctx, "variables"))
-}
-
-pub(crate) fn noted_variables(ctx: &Context<'_>) -> Option<Variables> {
-    let note = ctx.workspace.store.read_note(&variables_note(ctx))?;
-    serde_json::from_str(&note).ok()
-}
-
-/// The names of variables that came, went or have another value than in the last build.
-pub(crate) fn changed_variables(ctx: &Context<'_>) -> Result<BTreeSet<String>, Error> {
-    let Some(then) = noted_variables(ctx) else {
-        return Ok(BTreeSet::new());
-    };
-    let now = variables(ctx)?;
-    let names = then.keys().chain(now.keys());
-    let changed = names.filter(|name| then.get(*name) != now.get(*name));
-    Ok(changed.cloned().collect())
-}
-
-pub(crate) fn save_variables(ctx: &Context<'_>) -> Result<(), Error> {
-    let note = variables_note(ctx);
-    let variables = json::to_string(&variables(ctx)?, &note)?;
-    Ok(ctx.workspace.store.write_note(&note, &variables)?)
 }
 
 /// The first of the variables that code in a folder of the app speaks of, and where.
@@ -138,51 +71,11 @@ fn reader(
     whose: Whose,
 ) -> Option<(String, String)> {
     let app = &ctx.workspace.app;
-    code(&app.join(folder), whose).find_map(|path| {
+    compiled_code::code(&app.join(folder), whose).find_map(|path| {
         let text = fs::read_to_string(&path).ok()?;
         let (line, variable) = mention(&text, variables, whose)?;
         let place = path.strip_prefix(app).ok()?.display();
         Some((variable, format!("{place}:{line}")))
-    })
-}
-
-/// The files of a project that a variable may be read in while it is compiled.
-fn code(project: &Path, whose: Whose) -> impl Iterator<Item = PathBuf> {
-    let walks = CODE.iter().flat_map(move |name| {
-        let walk = WalkDir::new(project.join(name)).sort_by_file_name();
-        let walk = walk.into_iter().filter_entry(move |entry| {
-            let generators = whose == Whose::Dependency && entry.path().ends_with(GENERATORS);
-            !is_made(entry.path()) && !generators
-        });
-        walk.filter_map(Result::ok)
-    });
-    walks
-        .filter(|entry| entry.file_type().is_file() && entry.file_name() != NOT_COMPILED)
-        .filter(|entry| entry.metadata().is_ok_and(|found| found.len() <= LARGEST))
-        .map(walkdir::DirEntry::into_path)
-}
-
-/// Whether a tool has made a folder: only beside the file that the tool goes by, since sources may
-/// have a folder of that name too.
-fn is_made(folder: &Path) -> bool {
-    const MADE: [(&str, &str); 4] = [
-        ("node_modules", "package.json"),
-        ("target", "Cargo.toml"),
-        ("deps", "mix.exs"),
-        ("_build", "mix.exs"),
-    ];
-    let is_made = |(name, by): (&str, &str)| {
-        folder.file_name() == Some(OsStr::new(name)) && folder.with_file_name(by).exists()
-    };
-    MADE.into_iter().any(is_made)
-}
-
-/// The files of the app that are compiled; mix itself looks after `mix.exs` and config.
-pub(crate) fn compiled_code(project: &Path) -> impl Iterator<Item = PathBuf> {
-    let kept = project.to_owned();
-    code(project, Whose::App).filter(move |path| {
-        let config = ["config", "mix.exs"].map(|name| kept.join(name));
-        !config.iter().any(|config| path.starts_with(config))
     })
 }
 
@@ -226,6 +119,7 @@ fn entries(dir: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     #[test]
     fn a_variable_is_read_where_its_whole_name_stands_or_a_name_is_made_up() {
@@ -280,7 +174,7 @@ mod tests {
             fs::write(path, "").unwrap();
         }
         let files = |whose| -> Vec<PathBuf> {
-            let files = code(dir.path(), whose);
+            let files = compiled_code::code(dir.path(), whose);
             let files = files.map(|path| path.strip_prefix(dir.path()).unwrap().to_owned());
             files.collect()
         };

@@ -2,197 +2,48 @@
 
 use crate::app_tree::Entries;
 use crate::context::Context;
-use crate::erlang_compiler;
+use crate::project::{AssetFiles, LastBuild, Project};
 use crate::sources::Sources;
-use crate::steps::compiling_hooks;
-use crate::steps::digested_files;
-use crate::steps::executables;
-use crate::steps::generated;
-use crate::steps::git;
-use crate::steps::kept_assets;
-use crate::steps::kept_assets::AssetFiles;
-use crate::steps::project::Project;
-use crate::steps::release;
-use crate::steps::stale;
+use crate::steps::keys::{self, Otp};
+use crate::steps::{
+    app_variables, compiling_hooks, digested_files, executables, generated, git, kept_assets,
+    release,
+};
 use app::plan::StepName;
 use exec::log::{StepLog, seconds};
 use exec::progress::megabytes;
 use messages::Error;
-use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use store::json;
-use store::tree::{self, TreeError};
-use store::{Key, Restored};
-use walkdir::{DirEntry, WalkDir};
+use std::time::{Duration, SystemTime};
+use store::{Restored, tree};
 
 /// The note with the modification times of the app's files.
 const SOURCES: &str = "sources";
 /// The note that says something while `_build` and the notes on it are being kept: those of two
 /// builds do not go together.
 const UNFINISHED: &str = "unfinished";
-/// The note with what [`erlang_compiler::digest`] has said of an OTP.
-const COMPILER: &str = "compiler.json";
 /// Where buildpacks install tools.
 const OF_BUILDPACKS: &str = ".heroku";
 /// A clock may be set back by this much without a word.
 const CLOCK_SLACK: Duration = Duration::from_secs(2);
 
-/// The state of the last build, as far as it is valid for this one.
-#[derive(Debug, Default)]
-pub(crate) struct LastBuild {
-    /// `deps` was restored, and holds something.
-    pub(crate) deps: bool,
-    /// `_build` was restored.
-    pub(crate) build: bool,
-    /// The app's files as they were pushed, with the times of the last build.
-    pub(crate) pushed: Sources,
-    /// Everything that decides the assets, where that can be told.
-    pub(crate) assets: Option<Key>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct NotedCompiler {
-    /// As upstream's list names it.
-    otp: String,
-    digest: String,
-}
-
-/// What sources depend on: some dependencies put native code beside them.
-fn deps_key(ctx: &Context<'_>) -> Key {
-    let target = &ctx.plan.target;
-    let mut key: Key = [
-        ("stack", target.stack.clone()),
-        ("architecture", target.arch.to_string()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into();
-    let app_dir = &ctx.plan.app_dir.value;
-    if app_dir != "." {
-        key.insert("app folder".to_owned(), app_dir.clone());
-    }
-    key
-}
-
-/// The name of something kept, apart for every `MIX_ENV`: tests do not drop what a deploy left.
-pub(crate) fn kept_as(ctx: &Context<'_>, name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let mix_env: String = ctx.plan.mix_env.value.chars().map(plain).collect();
-    format!("{name}-{mix_env}")
-}
-
-/// Which Erlang and Elixir there is: what code is compiled by.
-pub(crate) fn vm_key(ctx: &Context<'_>) -> Key {
-    // A branch has a new build under the same name whenever it moves.
-    let build = |version: &str, is_branch: bool, commit: &str| {
-        if is_branch {
-            format!("{version} ({commit})")
-        } else {
-            version.to_owned()
-        }
-    };
-    let plan = ctx.plan;
-    let (otp, elixir) = (&plan.erlang.build, &plan.elixir.build);
-    [
-        (
-            "OTP",
-            build(&plan.erlang.version, otp.version.is_none(), &otp.git_sha),
-        ),
-        (
-            "Elixir",
-            build(&elixir.reference, elixir.version.is_none(), &elixir.git_sha),
-        ),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
-}
-
-/// Whether OTP can be looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Otp {
-    Installed,
-    /// It is being installed, and the last build had the same version.
-    AsPlanned,
-}
-
-/// What of Erlang/OTP decides compiled code. A patch that changes none of it keeps `_build`.
-fn compiler_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
-    let plan = ctx.plan;
-    let mut key = vm_key(ctx);
-    if plan.rebuild_on_otp_patch || plan.erlang.build.version.is_none() {
-        return Ok(key);
-    }
-    let compiler = compiler_digest(ctx, otp)?.unwrap_or_default();
-    key.insert("OTP".to_owned(), plan.otp_major.to_string());
-    key.insert(
-        "the compiler, a header or a native library of OTP".to_owned(),
-        compiler,
-    );
-    Ok(key)
-}
-
-/// Of the OTP of this build, as noted since an earlier build had the same, or of what is installed.
-/// `None` if the last build has lost its note.
-fn compiler_digest(ctx: &Context<'_>, otp: Otp) -> Result<Option<String>, Error> {
-    let store = ctx.workspace.store;
-    let name = &ctx.plan.erlang.build.reference;
-    let note = store.read_note(COMPILER);
-    let noted = note.and_then(|note| serde_json::from_str::<NotedCompiler>(&note).ok());
-    if let Some(noted) = noted.filter(|noted| noted.otp == *name) {
-        return Ok(Some(noted.digest));
-    }
-    if otp == Otp::AsPlanned {
-        return Ok(None);
-    }
-    let root = ctx.workspace.real(&ctx.workspace.places.erlang);
-    let noted = NotedCompiler {
-        otp: name.clone(),
-        digest: erlang_compiler::digest(&root)?,
-    };
-    // Without the note it is computed once more.
-    let _ = store.write_note(COMPILER, &json::to_string(&noted, COMPILER)?);
-    Ok(Some(noted.digest))
-}
-
-/// What compiled code depends on beside its sources, which mix itself looks after.
-pub(crate) fn build_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
-    let plan = ctx.plan;
-    let mut key = deps_key(ctx);
-    key.extend(compiler_key(ctx, otp)?);
-    key.extend(
-        [
-            ("MIX_ENV", plan.mix_env.value.clone()),
-            (
-                "working directory",
-                ctx.app_dir.to_string_lossy().into_owned(),
-            ),
-        ]
-        .map(|(name, value)| (name.to_owned(), value)),
-    );
-    key.extend(
-        ctx.workspace
-            .variables(&ctx.env, changes_what_is_compiled)?,
-    );
-    Ok(key)
-}
-
 pub(crate) fn restore(ctx: &Context<'_>, otp: Otp) -> Result<Arc<LastBuild>, Error> {
     let log = ctx.log.step("Restoring cache");
     release::remove_old_release(ctx)?;
-    let entries = entries(ctx)?;
+    let entries = keys::entries(ctx)?;
     let mut pushed = Sources::of(&entries, &Sources::default())?;
     ctx.tree.see_deps(&entries);
     let mut found = LastBuild::default();
     for (name, key, step) in [
-        ("deps", deps_key(ctx), StepName::Deps),
-        ("_build", build_key(ctx, otp)?, StepName::Compile),
+        ("deps", keys::deps_key(ctx), StepName::Deps),
+        ("_build", keys::build_key(ctx, otp)?, StepName::Compile),
     ] {
         let place = ctx.workspace.real(&ctx.in_app(name));
         let mut restored = ctx
             .workspace
             .store
-            .restore(&kept_as(ctx, name), &key, &place)?;
+            .restore(&keys::kept_as(ctx, name), &key, &place)?;
         if matches!(restored, Restored::Taken(_))
             && name == "_build"
             && let Some(reason) = unusable(ctx, &place)
@@ -218,8 +69,8 @@ pub(crate) fn restore(ctx: &Context<'_>, otp: Otp) -> Result<Arc<LastBuild>, Err
                 ));
                 if name == "_build" {
                     found.build = true;
-                    let compiled = compiled_at(&place);
-                    ctx.compilation.state().build = compiled.map(second_of);
+                    let compiled = keys::compiled_at(&place);
+                    ctx.compilation.state().build = compiled.map(keys::second_of);
                     restore_times(ctx, &mut pushed, &entries, compiled)?;
                 }
             }
@@ -248,11 +99,11 @@ fn unusable(ctx: &Context<'_>, place: &Path) -> Option<String> {
     if unfinished.is_some_and(|text| !text.is_empty()) {
         return Some("the last build was interrupted while saving it".to_owned());
     }
-    if stale::noted_variables(ctx).is_none() || git::noted_git_answers(ctx).is_none() {
+    if app_variables::noted_variables(ctx).is_none() || git::noted_git_answers(ctx).is_none() {
         return Some("the build cache doesn't say what it was compiled with".to_owned());
     }
     let now = SystemTime::now() + CLOCK_SLACK;
-    compiled_at(place)
+    keys::compiled_at(place)
         .is_some_and(|at| at > now)
         .then(|| "it is newer than the current time: the clock was set back".to_owned())
 }
@@ -274,11 +125,11 @@ fn products_in_build(ctx: &Context<'_>, project: &Project) -> Vec<String> {
 }
 
 fn unfinished(ctx: &Context<'_>) -> String {
-    kept_as(ctx, UNFINISHED)
+    keys::kept_as(ctx, UNFINISHED)
 }
 
 fn sources_note(ctx: &Context<'_>) -> String {
-    format!("{}.json", kept_as(ctx, SOURCES))
+    format!("{}.json", keys::kept_as(ctx, SOURCES))
 }
 
 /// The `priv` folders, relative to `deps`, that were made for dependencies and stayed empty.
@@ -309,11 +160,6 @@ fn restore_times(
     Ok(pushed.restore_times(entries, &kept, a_second_after(compiled), skipped)?)
 }
 
-/// The app's files, without those that the build writes.
-pub(crate) fn entries(ctx: &Context<'_>) -> Result<Entries, TreeError> {
-    ctx.tree.entries(ctx.path)
-}
-
 /// Keeps what has been compiled, before anything that can fail comes after it: some platforms keep
 /// the cache of a build that fails.
 pub(crate) fn save_compiled(
@@ -323,7 +169,7 @@ pub(crate) fn save_compiled(
 ) -> Result<(), Error> {
     let build = ctx.workspace.real(&ctx.in_app("_build"));
     let (compiled, restored) = (
-        compiled_at(&build).map(second_of),
+        keys::compiled_at(&build).map(keys::second_of),
         ctx.compilation.state().build,
     );
     if compiled == restored {
@@ -396,10 +242,10 @@ fn keep_compiled(
     for (name, key, skip) in [
         (
             "deps",
-            deps_key(ctx),
+            keys::deps_key(ctx),
             empty.iter().map(String::as_str).collect(),
         ),
-        ("_build", build_key(ctx, Otp::Installed)?, skip),
+        ("_build", keys::build_key(ctx, Otp::Installed)?, skip),
     ] {
         let from = ctx.workspace.real(&ctx.in_app(name));
         if !from.is_dir() {
@@ -409,7 +255,7 @@ fn keep_compiled(
             let packages = std::fs::read_dir(&from).map_or(0, Iterator::count);
             ctx.report.set("dependencies", packages);
         }
-        let amount = store.save(&kept_as(ctx, name), &key, &from, &skip)?;
+        let amount = store.save(&keys::kept_as(ctx, name), &key, &from, &skip)?;
         lines.push(format!(
             "{name}: {} files, {}",
             amount.files,
@@ -417,9 +263,9 @@ fn keep_compiled(
         ));
     }
     lines.extend(generated::save_generated(ctx)?);
-    stale::save_variables(ctx)?;
+    app_variables::save_variables(ctx)?;
     git::save_git_answers(ctx)?;
-    let mut entries = entries(ctx)?;
+    let mut entries = keys::entries(ctx)?;
     entries.retain(|path, _| pushed.has(path));
     let sources = Sources::of(&entries, pushed)?.unchanged_from(pushed);
     let note = sources_note(ctx);
@@ -433,56 +279,17 @@ fn keep_compiled(
 fn a_second_after(time: Option<SystemTime>) -> SystemTime {
     loop {
         let now = SystemTime::now();
-        if time.is_none_or(|time| second_of(now) > second_of(time)) {
+        if time.is_none_or(|time| keys::second_of(now) > keys::second_of(time)) {
             return now;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// In seconds since 1970, which archives of a cache keep.
-pub(super) fn second_of(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
-}
-
-/// When the newest of mix's manifests in a `_build` was written: what it goes by.
-pub(super) fn compiled_at(build: &Path) -> Option<SystemTime> {
-    let is_manifest = |entry: &DirEntry| {
-        let folder = entry.path().parent().and_then(Path::file_name);
-        folder.is_some_and(|name| name == ".mix")
-    };
-    // _build/ENV/lib/APP/.mix/compile.elixir
-    let walk = WalkDir::new(build).min_depth(5).max_depth(5);
-    let walk = walk.into_iter().filter_map(Result::ok).filter(is_manifest);
-    walk.filter_map(|entry| entry.metadata().ok()?.modified().ok())
-        .max()
-}
-
-/// `ERL_COMPILER_OPTIONS`, `ELIXIR_ERL_OPTIONS`, `MIX_TARGET`, …: every switch of Mix and of the VM,
-/// but those that only say where things are, what is printed, and how much runs at once.
-fn changes_what_is_compiled(name: &str) -> bool {
-    const NOT: [&str; 9] = [
-        "ERL_EPMD_ADDRESS",
-        "ERL_EPMD_PORT",
-        "ERL_ROOTDIR",
-        "MIX_ARCHIVES",
-        "MIX_DEBUG",
-        "MIX_ENV",
-        "MIX_HOME",
-        "MIX_QUIET",
-        "MIX_REBAR3",
-    ];
-    let switch = name.starts_with("ERL_") || name.starts_with("MIX_");
-    let aside = ["ERL_CRASH_DUMP", "MIX_INSTALL_", "MIX_OS_"];
-    name == "ELIXIR_ERL_OPTIONS"
-        || (switch && !NOT.contains(&name) && !aside.iter().any(|prefix| name.starts_with(prefix)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::UNIX_EPOCH;
 
     #[test]
     fn what_is_compiled_in_this_second_is_older_than_what_changes_now() {
@@ -506,7 +313,7 @@ mod tests {
         ];
         let switches: Vec<&str> = names
             .into_iter()
-            .filter(|name| changes_what_is_compiled(name))
+            .filter(|name| keys::changes_what_is_compiled(name))
             .collect();
         assert_eq!(
             switches,

@@ -4,9 +4,8 @@
 //! make or a C compiler works in the build and fails on the dyno.
 
 use crate::context::Context;
-use crate::steps::mix;
-use crate::steps::project::Project;
-use crate::steps::release;
+use crate::project::Project;
+use crate::steps::{mix_command, release};
 use exec::Action;
 use exec::command::{CommandError, Env, Tool};
 use exec::log::StepLog;
@@ -86,7 +85,7 @@ fn warn_of_compilers(ctx: &Context<'_>, project: &Project, log: &StepLog<'_>) {
     // To find a task of a package, mix compiles dependencies, whatever the task's switches are;
     // not where they have been loaded before.
     let task = if project.phoenix {
-        let server = mix::phoenix_ex(ctx, info);
+        let server = mix_command::phoenix_ex(ctx, info);
         format!("mix do deps.loadpaths --no-compile, {server}.server --no-compile")
     } else {
         "mix run --no-halt --no-compile".to_owned()

@@ -1,14 +1,13 @@
 //! What ships, by name, version and checksum: the matter of a bill of materials (SBOM).
 
 use crate::context::Context;
+use crate::project::Project;
 use crate::record::Record;
-use crate::steps::project::Project;
 use crate::steps::release;
 use app::facts::join;
-use app::js_lock;
 use app::mix_lock::{self, Source};
 use app::plan::Install;
-use app::text_file;
+use app::{js_lock, text_file};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -45,7 +44,7 @@ pub enum Origin {
 /// Everything that ships, once all is built and before anything is left out.
 pub(crate) fn components(ctx: &Context<'_>, project: &Project, runs_node: bool) -> Vec<Component> {
     let mut components = BTreeSet::new();
-    let record = Record::of(ctx.plan, crate::VERSION);
+    let record = Record::of(ctx.plan, crate::record::VERSION);
     for (name, version) in &record.tools {
         if ["erlang", "elixir"].contains(&name.as_str()) || name == "node" && runs_node {
             components.insert(Component {

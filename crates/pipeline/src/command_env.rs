@@ -1,0 +1,243 @@
+//! The environment of the commands of a build.
+
+use crate::contained::Bounds;
+use crate::downloads::Downloads;
+use crate::machine;
+use crate::workspace::Workspace;
+use app::package_manager::{Manager, PackageManager};
+use app::plan::{Install, Plan};
+use exec::command::Env;
+use exec::environment::{default, prepend_path};
+use exec::log::Log;
+use messages::Error;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use store::Store;
+use store::tree::TreeError;
+use versions::ElixirVersion;
+
+/// What every command of the build sees.
+pub(crate) fn command_env(
+    plan: &Plan,
+    workspace: &Workspace<'_>,
+    dir: &Path,
+    downloads: &Downloads<'_>,
+) -> Result<Env, Error> {
+    let places = &workspace.places;
+    let mut env = workspace.environment.for_commands();
+    for (name, value) in &plan.exported {
+        env.insert(name.into(), value.into());
+    }
+    let mut path = vec![
+        dir.join(&places.elixir).join("bin"),
+        dir.join(&places.erlang).join("bin"),
+    ];
+    if plan.node.is_some() {
+        path.extend(managers_path(plan, workspace, dir)?);
+        path.push(dir.join(&places.node).join("bin"));
+    }
+    prepend_path(&mut env, &path);
+    env.insert("MIX_ENV".into(), (&plan.mix_env.value).into());
+    default(&mut env, "MIX_HOME", dir.join(&places.mix_home));
+    default(&mut env, "HEX_HOME", dir.join(&places.hex_home));
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"];
+    if locale
+        .iter()
+        .all(|name| !env.contains_key(std::ffi::OsStr::new(name)))
+    {
+        default(&mut env, "LANG", "C.UTF-8");
+    }
+    let compilers = machine::compilers();
+    if compilers > 1 && has_sound_partitions(plan.elixir.build.version.as_ref()) {
+        let name = "MIX_OS_DEPS_COMPILE_PARTITION_COUNT";
+        default(&mut env, name, compilers.to_string());
+    }
+    // Nobody is there to answer.
+    default(&mut env, "GIT_TERMINAL_PROMPT", "0");
+    // HOME stays the user's; what tools would keep in it goes where it lasts, one by one.
+    default(&mut env, "XDG_CACHE_HOME", workspace.store.scratch("xdg")?);
+    if plan.node.is_some() {
+        default(&mut env, "npm_config_cache", downloads.folder("npm")?);
+        for (name, value) in [
+            ("npm_config_audit", "false"),
+            ("npm_config_fund", "false"),
+            ("npm_config_progress", "false"),
+            ("npm_config_update_notifier", "false"),
+            ("npm_config_logs_max", logs_of_npm(plan)),
+        ] {
+            default(&mut env, name, value);
+        }
+        managers_variables(plan, workspace, downloads, &mut env)?;
+        bower_variables(plan, workspace.store, &mut env)?;
+    }
+    // Before OTP 25 `erl` knows its root only from Install, which was told the runtime path.
+    if plan.otp_major < 25 && dir != Path::new(&plan.runtime_path) {
+        default(&mut env, "ERL_ROOTDIR", dir.join(&places.erlang));
+    }
+    Ok(env)
+}
+
+/// How many of its logs npm keeps. Up to version 6 it looks for one to remove until there are fewer
+/// than that, and fails where none is left. Those write logs of failures alone.
+pub(crate) fn logs_of_npm(plan: &Plan) -> &'static str {
+    let comes_with_node = plan
+        .node
+        .as_ref()
+        .is_some_and(|node| node.build.major() < 15);
+    let mut installs = plan
+        .assets
+        .iter()
+        .filter_map(|assets| assets.install.as_ref());
+    let is_old = comes_with_node || installs.any(|install| install.manager.is_npm_before(7, 0));
+    if is_old { "1" } else { "0" }
+}
+
+/// Whether Elixir compiles dependencies correctly in several VMs. It can since 1.19, but loses code paths
+/// and compiler options that a dependency sets for others until commit 6f18bf70 in what becomes 1.21.
+pub(crate) fn has_sound_partitions(elixir: Option<&ElixirVersion>) -> bool {
+    elixir.is_some_and(|version| version.is_at_least_minor(21))
+}
+
+/// Hex and rebar3 go to `MIX_HOME`, and older ones there go away: not in a folder of the machine's.
+pub(crate) fn stay_in_bounds(
+    env: &mut Env,
+    bounds: &Bounds,
+    dir: &Path,
+    workspace: &Workspace<'_>,
+    log: &Log,
+) {
+    const NAME: &str = "MIX_HOME";
+    let place = &workspace.places.mix_home;
+    let asked = env.get(OsStr::new(NAME)).map(PathBuf::from);
+    let is_elsewhere =
+        |asked: &PathBuf| *asked != dir.join(place) && bounds.leads_out(asked).is_some();
+    if let Some(asked) = asked.filter(is_elsewhere) {
+        log.warning(&[
+            format!("{NAME} is {}, which is outside of the app", asked.display()),
+            format!("Using {} instead.", place.display()),
+        ]);
+        env.insert(NAME.into(), dir.join(place).into());
+    }
+}
+
+/// The package managers of a plan that are fetched: one of each kind.
+pub(crate) fn fetched_managers(plan: &Plan) -> Vec<&PackageManager> {
+    let mut list: Vec<&PackageManager> = plan
+        .assets
+        .iter()
+        .filter_map(|assets| assets.install.as_ref())
+        .map(|install| &install.manager)
+        .filter(|manager| manager.version.is_some())
+        .collect();
+    list.sort_by_key(|manager| manager.manager);
+    list.dedup_by_key(|manager| manager.manager);
+    list
+}
+
+/// Where a package manager is, relative to the app, or absolute where it does not ship. yarn ships
+/// in the place that Procfiles know from the Phoenix static buildpack.
+pub(crate) fn manager_place(
+    workspace: &Workspace<'_>,
+    manager: Manager,
+) -> Result<PathBuf, TreeError> {
+    Ok(match manager {
+        Manager::Yarn => workspace.places.yarn.clone(),
+        other => workspace.store.scratch("managers")?.join(other.as_str()),
+    })
+}
+
+/// The folders that they add to `PATH`, seen from `dir`.
+pub(crate) fn managers_path(
+    plan: &Plan,
+    workspace: &Workspace<'_>,
+    dir: &Path,
+) -> Result<Vec<PathBuf>, TreeError> {
+    fetched_managers(plan)
+        .into_iter()
+        .map(|manager| {
+            Ok(dir
+                .join(manager_place(workspace, manager.manager)?)
+                .join("bin"))
+        })
+        .collect()
+}
+
+/// What package managers keep in the user's home goes where it lasts. One registry serves all.
+pub(crate) fn managers_variables(
+    plan: &Plan,
+    workspace: &Workspace<'_>,
+    downloads: &Downloads<'_>,
+    env: &mut Env,
+) -> Result<(), TreeError> {
+    default(env, "COREPACK_HOME", workspace.store.scratch("corepack")?);
+    default(env, "COREPACK_ENABLE_DOWNLOAD_PROMPT", "0");
+    let registry = ["NPM_CONFIG_REGISTRY", "npm_config_registry"]
+        .iter()
+        .find_map(|name| env.get(OsStr::new(name)).cloned());
+    let installs = plan.assets.iter().filter_map(|a| a.install.as_ref());
+    for Install { manager, dir, .. } in installs {
+        match manager.manager {
+            Manager::Npm => {}
+            Manager::Yarn if manager.berry => {
+                default(env, "YARN_ENABLE_TELEMETRY", "0");
+                default(env, "YARN_GLOBAL_FOLDER", downloads.folder("yarn-berry")?);
+                // A cache that is committed (a zero-install) stays the one that counts.
+                if !workspace.real(Path::new(dir)).join(".yarn/cache").is_dir() {
+                    default(env, "YARN_ENABLE_GLOBAL_CACHE", "true");
+                }
+                if let Some(registry) = &registry {
+                    default(env, "YARN_NPM_REGISTRY_SERVER", registry);
+                }
+            }
+            Manager::Yarn => {
+                default(env, "YARN_CACHE_FOLDER", downloads.folder("yarn")?);
+                if let Some(registry) = &registry {
+                    default(env, "YARN_REGISTRY", registry);
+                }
+            }
+            Manager::Pnpm => {
+                let folder = downloads.folder("pnpm")?;
+                default(env, "npm_config_store_dir", &folder);
+                // Its name from pnpm 11 on.
+                default(env, "pnpm_config_store_dir", &folder);
+            }
+            Manager::Bun => default(env, "BUN_INSTALL_CACHE_DIR", downloads.folder("bun")?),
+        }
+    }
+    Ok(())
+}
+
+/// Where bower keeps things, for commands of the app that call it themselves too.
+pub(crate) fn bower_variables(
+    plan: &Plan,
+    store: &dyn Store,
+    env: &mut Env,
+) -> Result<(), TreeError> {
+    if plan.assets.iter().any(|assets| assets.bower) {
+        let folder = store.scratch("bower")?;
+        for name in STORAGE {
+            default(env, &format!("bower_storage__{name}"), folder.join(name));
+        }
+    }
+    Ok(())
+}
+
+/// What bower would keep in the user's home, by the names that its configuration has in the
+/// environment: its download caches, and folders that it makes whether it needs them or not.
+pub(crate) const STORAGE: [&str; 5] = ["packages", "registry", "links", "completion", "empty"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_vms_compile_dependencies_only_where_elixir_loses_nothing() {
+        let sound = |text: &str| has_sound_partitions(ElixirVersion::parse(text).ok().as_ref());
+        for lossy in ["1.18.4", "1.19.0", "1.19.5", "1.20.3"] {
+            assert!(!sound(lossy), "{lossy}");
+        }
+        assert!(sound("1.21.0") && sound("2.0.0"));
+        // What a branch holds isn't known before it is there.
+        assert!(!has_sound_partitions(None));
+    }
+}

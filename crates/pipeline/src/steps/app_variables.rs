@@ -1,0 +1,41 @@
+//! The variables that the code of the app may read while it is compiled, from one build to the next.
+
+use crate::context::Context;
+use crate::steps::keys;
+use crate::variables::Variables;
+use exec::environment::{names_the_commit, tells_builds_apart};
+use messages::Error;
+use std::collections::BTreeSet;
+use store::json;
+
+pub(crate) fn variables(ctx: &Context<'_>) -> Result<Variables, Error> {
+    let counts = |name: &str| names_the_commit(name) || !tells_builds_apart(name);
+    let env = ctx.workspace.environment.for_commands();
+    Ok(ctx.workspace.variables(&env, counts)?)
+}
+
+pub(crate) fn variables_note(ctx: &Context<'_>) -> String {
+    format!("{}.json", keys::kept_as(ctx, "variables"))
+}
+
+pub(crate) fn noted_variables(ctx: &Context<'_>) -> Option<Variables> {
+    let note = ctx.workspace.store.read_note(&variables_note(ctx))?;
+    serde_json::from_str(&note).ok()
+}
+
+/// The names of variables that came, went or have another value than in the last build.
+pub(crate) fn changed_variables(ctx: &Context<'_>) -> Result<BTreeSet<String>, Error> {
+    let Some(then) = noted_variables(ctx) else {
+        return Ok(BTreeSet::new());
+    };
+    let now = variables(ctx)?;
+    let names = then.keys().chain(now.keys());
+    let changed = names.filter(|name| then.get(*name) != now.get(*name));
+    Ok(changed.cloned().collect())
+}
+
+pub(crate) fn save_variables(ctx: &Context<'_>) -> Result<(), Error> {
+    let note = variables_note(ctx);
+    let variables = json::to_string(&variables(ctx)?, &note)?;
+    Ok(ctx.workspace.store.write_note(&note, &variables)?)
+}

@@ -1,0 +1,108 @@
+//! What installing JavaScript packages creates in the app.
+
+use crate::context::Context;
+use crate::leaked_secrets::Finders;
+use app::facts::join;
+use exec::secrets;
+use messages::Error;
+use serde::{Deserialize, Serialize};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use store::json::{self, PathText};
+
+/// Whether a package manager writes a file for itself: those that are installed need none of it.
+pub(crate) fn is_of_installers(ctx: &Context<'_>, path: &Path) -> bool {
+    ctx.plan.assets.iter().any(|assets| {
+        let install = assets.install.as_ref();
+        let own = install.is_some_and(|install| {
+            let mut own = OF_MANAGERS.iter();
+            own.any(|own| path.starts_with(join(&install.dir, own)))
+        });
+        own || path.starts_with(join(&assets.assets_dir, COMPONENTS))
+    })
+}
+
+/// What installing has created in earlier builds; `None` where none has told.
+pub(crate) fn known_installs(ctx: &Context<'_>) -> Option<Installs> {
+    let note = ctx.workspace.store.read_note(INSTALLS)?;
+    serde_json::from_str(&note).ok()
+}
+
+/// Writes down what installing has created in this build.
+pub(crate) fn note_installs<'p>(
+    ctx: &Context<'_>,
+    touched: impl Iterator<Item = &'p PathBuf>,
+    unclear: bool,
+) -> Result<(), Error> {
+    let mut installs = Installs {
+        unclear,
+        ..Installs::default()
+    };
+    let secrets = secrets::not_to_keep(&ctx.workspace.environment);
+    let finders = Finders::of(&secrets);
+    let shown = |path: &PathBuf| {
+        let bytes = path.as_os_str().as_bytes().to_vec();
+        let is_secret = finders.first_in(Path::new(""), bytes).is_some();
+        PathText(if is_secret {
+            "a file".into()
+        } else {
+            path.clone()
+        })
+    };
+    for path in touched {
+        let place = if path.iter().any(|part| part == MODULES) {
+            &mut installs.modules
+        } else {
+            &mut installs.beside
+        };
+        place.get_or_insert_with(|| shown(path));
+    }
+    let note = json::to_string(&installs, INSTALLS)?;
+    Ok(ctx.workspace.store.write_note(INSTALLS, &note)?)
+}
+
+/// Of each kind one path.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Installs {
+    /// Outside of any `node_modules`.
+    pub(crate) beside: Option<PathText>,
+    /// In a `node_modules` that isn't kept: of a package that is linked.
+    pub(crate) modules: Option<PathText>,
+    /// They may be from compiling, which ran at the same time.
+    pub(crate) unclear: bool,
+}
+impl Installs {
+    /// Why packages have to be installed, though `node_modules` is kept.
+    pub(crate) fn why(&self) -> Option<String> {
+        let path = self.beside.as_ref().or(self.modules.as_ref())?;
+        let path = path.0.display();
+        Some(if self.unclear {
+            format!("it or compiling creates {path}")
+        } else {
+            format!("it creates {path}")
+        })
+    }
+}
+
+/// The note on what installing packages creates beside `node_modules`: a package that is installed runs
+/// scripts, which a `node_modules` from the cache does not.
+pub(crate) const INSTALLS: &str = "installs.json";
+
+/// Where bower installs what it fetches, in every build.
+pub(crate) const COMPONENTS: &str = "bower_components";
+
+/// What package managers write beside `package.json`: their state, and lockfiles where there are none.
+pub(crate) const OF_MANAGERS: [&str; 10] = [
+    ".pnp.cjs",
+    ".pnp.data.json",
+    ".pnp.loader.mjs",
+    ".yarn",
+    "bun.lock",
+    "bun.lockb",
+    "npm-shrinkwrap.json",
+    "package-lock.json",
+    "pnpm-lock.yaml",
+    "yarn.lock",
+];
+
+pub(crate) const MODULES: &str = "node_modules";

@@ -1,0 +1,194 @@
+//! What everything that is kept depends on.
+
+use crate::app_tree::Entries;
+use crate::context::Context;
+use crate::erlang_compiler;
+use exec::command::Env;
+use messages::Error;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+use store::tree::TreeError;
+use store::{Key, json};
+use walkdir::{DirEntry, WalkDir};
+
+/// The name of something kept, apart for every `MIX_ENV`: tests do not drop what a deploy left.
+pub(crate) fn kept_as(ctx: &Context<'_>, name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let mix_env: String = ctx.plan.mix_env.value.chars().map(plain).collect();
+    format!("{name}-{mix_env}")
+}
+
+/// What sources depend on: some dependencies put native code beside them.
+pub(crate) fn deps_key(ctx: &Context<'_>) -> Key {
+    let target = &ctx.plan.target;
+    let mut key: Key = [
+        ("stack", target.stack.clone()),
+        ("architecture", target.arch.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    let app_dir = &ctx.plan.app_dir.value;
+    if app_dir != "." {
+        key.insert("app folder".to_owned(), app_dir.clone());
+    }
+    key
+}
+
+/// Which Erlang and Elixir there is: what code is compiled by.
+pub(crate) fn vm_key(ctx: &Context<'_>) -> Key {
+    // A branch has a new build under the same name whenever it moves.
+    let build = |version: &str, is_branch: bool, commit: &str| {
+        if is_branch {
+            format!("{version} ({commit})")
+        } else {
+            version.to_owned()
+        }
+    };
+    let plan = ctx.plan;
+    let (otp, elixir) = (&plan.erlang.build, &plan.elixir.build);
+    [
+        (
+            "OTP",
+            build(&plan.erlang.version, otp.version.is_none(), &otp.git_sha),
+        ),
+        (
+            "Elixir",
+            build(&elixir.reference, elixir.version.is_none(), &elixir.git_sha),
+        ),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// Whether OTP can be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Otp {
+    Installed,
+    /// It is being installed, and the last build had the same version.
+    AsPlanned,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct NotedCompiler {
+    /// As upstream's list names it.
+    pub(crate) otp: String,
+    pub(crate) digest: String,
+}
+
+/// The note with what [`erlang_compiler::digest`] has said of an OTP.
+pub(crate) const COMPILER: &str = "compiler.json";
+
+/// What of Erlang/OTP decides compiled code. A patch that changes none of it keeps `_build`.
+pub(crate) fn compiler_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
+    let plan = ctx.plan;
+    let mut key = vm_key(ctx);
+    if plan.rebuild_on_otp_patch || plan.erlang.build.version.is_none() {
+        return Ok(key);
+    }
+    let compiler = compiler_digest(ctx, otp)?.unwrap_or_default();
+    key.insert("OTP".to_owned(), plan.otp_major.to_string());
+    key.insert(
+        "the compiler, a header or a native library of OTP".to_owned(),
+        compiler,
+    );
+    Ok(key)
+}
+
+/// Of the OTP of this build, as noted since an earlier build had the same, or of what is installed.
+/// `None` if the last build has lost its note.
+pub(crate) fn compiler_digest(ctx: &Context<'_>, otp: Otp) -> Result<Option<String>, Error> {
+    let store = ctx.workspace.store;
+    let name = &ctx.plan.erlang.build.reference;
+    let note = store.read_note(COMPILER);
+    let noted = note.and_then(|note| serde_json::from_str::<NotedCompiler>(&note).ok());
+    if let Some(noted) = noted.filter(|noted| noted.otp == *name) {
+        return Ok(Some(noted.digest));
+    }
+    if otp == Otp::AsPlanned {
+        return Ok(None);
+    }
+    let root = ctx.workspace.real(&ctx.workspace.places.erlang);
+    let noted = NotedCompiler {
+        otp: name.clone(),
+        digest: erlang_compiler::digest(&root)?,
+    };
+    // Without the note it is computed once more.
+    let _ = store.write_note(COMPILER, &json::to_string(&noted, COMPILER)?);
+    Ok(Some(noted.digest))
+}
+
+/// What compiled code depends on beside its sources, which mix itself looks after.
+pub(crate) fn build_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
+    let plan = ctx.plan;
+    let mut key = deps_key(ctx);
+    key.extend(compiler_key(ctx, otp)?);
+    key.extend(
+        [
+            ("MIX_ENV", plan.mix_env.value.clone()),
+            (
+                "working directory",
+                ctx.app_dir.to_string_lossy().into_owned(),
+            ),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    key.extend(
+        ctx.workspace
+            .variables(&ctx.env, changes_what_is_compiled)?,
+    );
+    Ok(key)
+}
+
+/// `ERL_COMPILER_OPTIONS`, `ELIXIR_ERL_OPTIONS`, `MIX_TARGET`, …: every switch of Mix and of the VM,
+/// but those that only say where things are, what is printed, and how much runs at once.
+pub(crate) fn changes_what_is_compiled(name: &str) -> bool {
+    const NOT: [&str; 9] = [
+        "ERL_EPMD_ADDRESS",
+        "ERL_EPMD_PORT",
+        "ERL_ROOTDIR",
+        "MIX_ARCHIVES",
+        "MIX_DEBUG",
+        "MIX_ENV",
+        "MIX_HOME",
+        "MIX_QUIET",
+        "MIX_REBAR3",
+    ];
+    let switch = name.starts_with("ERL_") || name.starts_with("MIX_");
+    let aside = ["ERL_CRASH_DUMP", "MIX_INSTALL_", "MIX_OS_"];
+    name == "ELIXIR_ERL_OPTIONS"
+        || (switch && !NOT.contains(&name) && !aside.iter().any(|prefix| name.starts_with(prefix)))
+}
+
+/// The app's files, without those that the build writes.
+pub(crate) fn entries(ctx: &Context<'_>) -> Result<Entries, TreeError> {
+    ctx.tree.entries(ctx.path)
+}
+
+/// The variables that the app's code may read.
+pub(crate) fn seen_by_the_app(ctx: &Context<'_>) -> Env {
+    let mut env = ctx.workspace.environment.for_commands();
+    let exported = ctx.plan.exported.iter().chain(&ctx.plan.shell_variables);
+    env.extend(exported.map(|(name, value)| (name.into(), value.into())));
+    env
+}
+
+/// When the newest of mix's manifests in a `_build` was written: what it goes by.
+pub(crate) fn compiled_at(build: &Path) -> Option<SystemTime> {
+    let is_manifest = |entry: &DirEntry| {
+        let folder = entry.path().parent().and_then(Path::file_name);
+        folder.is_some_and(|name| name == ".mix")
+    };
+    // _build/ENV/lib/APP/.mix/compile.elixir
+    let walk = WalkDir::new(build).min_depth(5).max_depth(5);
+    let walk = walk.into_iter().filter_map(Result::ok).filter(is_manifest);
+    walk.filter_map(|entry| entry.metadata().ok()?.modified().ok())
+        .max()
+}
+
+/// In seconds since 1970, which archives of a cache keep.
+pub(crate) fn second_of(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}

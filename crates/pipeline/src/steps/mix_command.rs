@@ -1,0 +1,92 @@
+//! mix commands, in the VM that the last one ran in where that waits.
+
+use crate::context::Context;
+use crate::mix_info::MixInfo;
+use crate::mix_session::{MixSession, Outcome};
+use crate::project::Project;
+use crate::steps::{git, keys};
+use app::launcher;
+use exec::Action;
+use exec::log::StepLog;
+use messages::Error;
+
+/// Runs tasks at the top of the project, in the VM that the last ones ran in where that waits.
+pub(crate) fn mix(
+    ctx: &Context<'_>,
+    action: Action,
+    tasks: &[&[&str]],
+    shown: &str,
+    log: &StepLog<'_>,
+) -> Result<(), Error> {
+    let (cancel, store) = (ctx.cancel, ctx.workspace.store);
+    let waiting = ctx.session().take();
+    let session = match waiting {
+        Some(session) => session,
+        None => MixSession::start(&ctx.app_dir, &ctx.env, store, keys::vm_key(ctx), cancel)?,
+    };
+    let tasks: Vec<Vec<String>> = tasks
+        .iter()
+        .map(|words| words.iter().map(|word| (*word).to_owned()).collect())
+        .collect();
+    let quiet = ctx.quiet(&action);
+    match session.run(&tasks, shown, quiet, log, cancel) {
+        Ok(Outcome::Open(mut session)) => {
+            // Without them the next build takes longer, and that is all.
+            let _ = session.keep_tasks(store);
+            *ctx.session() = Some(session);
+        }
+        Ok(Outcome::Over) => {}
+        Err(error) => {
+            git::tell_of_git(ctx, log);
+            return Err(Error::command(action)(error));
+        }
+    }
+    Ok(())
+}
+
+/// Tasks without arguments, in a folder of the app.
+pub(crate) fn mix_in(
+    ctx: &Context<'_>,
+    action: Action,
+    tasks: &[&str],
+    folder: &str,
+    log: &StepLog<'_>,
+) -> Result<(), Error> {
+    let together = tasks.join(", ");
+    let shown = match tasks {
+        [_, _, ..] => format!("do {together}"),
+        _ => together,
+    };
+    if folder == ctx.plan.app_dir.value {
+        let shown = format!("mix {shown}");
+        log.detail(&format!("$ {shown}"));
+        let tasks: Vec<&[&str]> = tasks.iter().map(std::slice::from_ref).collect();
+        return mix(ctx, action, &tasks, &shown, log);
+    }
+    let args: Vec<&str> = shown.split(' ').collect();
+    ctx.tool(action, "mix", &args, &ctx.seen(folder), log)
+}
+
+/// The namespace of Phoenix' mix tasks.
+pub(crate) fn phoenix_ex<'p>(ctx: &'p Context<'_>, info: &'p MixInfo) -> &'p str {
+    info.phoenix_ex(&ctx.plan.phoenix_ex)
+}
+
+/// Gives the command of web for one that runs in the app's folder. The log has it if the plan or mix has told another.
+pub(crate) fn web(
+    ctx: &Context<'_>,
+    project: &Project,
+    command: &str,
+    log: &StepLog<'_>,
+) -> String {
+    let command = launcher::command(&ctx.plan.app_dir.value, command);
+    let planned = ctx.plan.processes.get("web").map(|web| &web.command);
+    if project
+        .web()
+        .or(planned)
+        .is_some_and(|told| *told != command)
+    {
+        log.detail(&format!("web: {command}"));
+    }
+    command
+}
