@@ -10,15 +10,14 @@ use exec::log::{Log, Style};
 use libcnb::build::{BuildContext, BuildResult, BuildResultBuilder};
 use messages::{Platform, Wording};
 use pipeline::Built;
-use pipeline::prepare;
 use pipeline::report::Report;
 use pipeline::timeline;
-use pipeline::workspace::Start;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use store::tree::TreeError;
 use versions::target::{Arch, OsRelease};
+use workdir::workspace::Start;
 
 /// The execution environment (Buildpack API 0.12; the platform's variable of that name in others):
 /// `production` unless it says otherwise.
@@ -33,7 +32,7 @@ pub(crate) fn build(context: &BuildContext<Mixpack>) -> libcnb::Result<BuildResu
         })
         .and_then(|cancel| {
             {
-                let step = log.step(&format!("Mixpack {}", pipeline::VERSION));
+                let step = log.step(&format!("Mixpack {}", planning::record::VERSION));
                 step.detail(&format!(
                     "buildpack {}",
                     context.buildpack_descriptor.buildpack.id
@@ -81,7 +80,7 @@ fn carried_out(
     let built = pipeline::run(pipeline::Request {
         app: &context.app_dir,
         environment,
-        platform: prepare::Platform {
+        platform: planning::Platform {
             runtime_path: Some(context.app_dir.clone()),
             prefers_release: true,
             system: Some((system, arch)),

@@ -6,7 +6,7 @@ use libcnb::data::launch::{self as cnb, LaunchBuilder, Process, ProcessBuilder, 
 use libcnb::layer_env::{LayerEnv, ModificationBehavior as How, Scope};
 use pipeline::git;
 use pipeline::profile::Launch;
-use pipeline::record::Record;
+use planning::record::Record;
 use std::path::Path;
 
 /// The process types: those that `bin/release` would name, and over them those of the `Procfile`,

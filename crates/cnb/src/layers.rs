@@ -8,7 +8,6 @@ use pipeline::profile::Launch;
 use libcnb::data::layer_content_metadata::{LayerContentMetadata, LayerTypes};
 use libcnb::generic::GenericMetadata;
 use libcnb::{read_toml_file, write_toml_file};
-use pipeline::workspace::Places;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use store::tree::{self, Amount, TreeError};
 use store::{CacheDir, FORMAT, Key, RECORD, Restored, Stamps, Store, Taken, Tool, ToolError};
 use toml::Table;
+use workdir::workspace::Places;
 
 const ERLANG: &str = "erlang";
 const ELIXIR: &str = "elixir";

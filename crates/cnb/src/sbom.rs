@@ -19,7 +19,7 @@ pub(crate) fn of(components: &[Component]) -> Sbom {
         "metadata": {
             "tools": {
                 "components": [
-                    {"type": "application", "name": "mixpack", "version": pipeline::VERSION}
+                    {"type": "application", "name": "mixpack", "version": planning::record::VERSION}
                 ]
             }
         },

@@ -6,14 +6,14 @@ use exec::environment::{Environment, read_env_dir};
 use exec::log::Log;
 use messages::Error;
 use messages::Wording;
-use pipeline::prepare::Platform;
-use pipeline::record::Record;
 use pipeline::report::Report;
-use pipeline::workspace::{Places, Start};
+use planning::Platform;
+use planning::record::Record;
 use std::fs;
 use std::path::{Path, PathBuf};
 use store::CacheDir;
 use store::tree::TreeError;
+use workdir::workspace::{Places, Start};
 
 /// The directories of a build, as the platform names them.
 #[derive(Debug, Clone)]

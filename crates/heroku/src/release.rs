@@ -4,7 +4,7 @@
 use app::mix_exs::{MixExs, lock_holds};
 use app::plan::{PHX, phoenix_ex_of};
 use app::text_file;
-use pipeline::record::Record;
+use planning::record::Record;
 use std::fmt::Write;
 use std::path::Path;
 

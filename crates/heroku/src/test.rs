@@ -3,14 +3,14 @@
 
 use exec::command::Env;
 use exec::environment::{default, prepend_path, read_env_dir};
-use pipeline::record::{self, Record};
-use pipeline::workspace::Places;
+use planning::record::{self, Record};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use thiserror::Error;
+use workdir::workspace::Places;
 
 /// The arguments of `mix test`: a key of the config file, and a config var that takes precedence.
 const TEST_ARGS: &str = "test_args";

@@ -5,7 +5,7 @@ use app::{Asked, Origin, text_file};
 use exec::cancel::Cancel;
 use exec::log::Log;
 use messages::Error;
-use pipeline::record::Record;
+use planning::record::Record;
 use std::path::Path;
 
 /// Builds for tests. A failure has been explained in the log when this returns.

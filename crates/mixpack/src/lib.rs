@@ -107,7 +107,7 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
         "--version" | "-V" => {
             say(&format!(
                 "mixpack {} (sources {})\n",
-                pipeline::VERSION,
+                planning::record::VERSION,
                 source::DIGEST
             ));
             Ok(ExitCode::SUCCESS)

@@ -9,7 +9,7 @@ use app::procfile::Procfile;
 use app::text_file;
 use exec::command::Env;
 use heroku::compile::Compile;
-use pipeline::record::Record;
+use planning::record::Record;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -13,7 +13,7 @@ use fetch::{Client, Settings};
 use messages::Error;
 use messages::Wording;
 use pipeline::hide_secrets;
-use pipeline::prepare::{self, Platform};
+use planning::Platform;
 use std::path::Path;
 use std::process::ExitCode;
 use toolchain::Hosts;
@@ -50,7 +50,7 @@ pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
 fn make(dir: &Path, environment: &Environment, log: &Log, cancel: &Cancel) -> Result<Plan, Error> {
     let hosts = Hosts::new(&|name| environment.get(name));
     hide_secrets(log, environment, &hosts);
-    prepare::plan(prepare::Request {
+    planning::plan(planning::Request {
         app: dir,
         environment,
         client: &Client::new(Settings {

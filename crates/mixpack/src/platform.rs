@@ -5,9 +5,9 @@ use exec::command::Env;
 use exec::log::{Log, Style};
 use heroku::compile::Compile;
 use messages::Error;
-use pipeline::record::Record;
 use pipeline::report::Report;
 use pipeline::timeline;
+use planning::record::Record;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -86,7 +86,7 @@ fn run(request: &Compile, entry: Entry) -> ExitCode {
         }
     };
     {
-        let step = log.step(&format!("Mixpack {}", pipeline::VERSION));
+        let step = log.step(&format!("Mixpack {}", planning::record::VERSION));
         step.detail(&format!("sources {}", crate::source::DIGEST));
     }
     match entry(request, &log, &cancel) {

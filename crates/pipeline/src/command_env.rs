@@ -1,9 +1,7 @@
 //! The environment of the commands of a build.
 
-use crate::contained::Bounds;
 use crate::downloads::Downloads;
 use crate::machine;
-use crate::workspace::Workspace;
 use app::package_manager::{Manager, PackageManager};
 use app::plan::{Install, Plan};
 use exec::command::Env;
@@ -15,6 +13,8 @@ use std::path::{Path, PathBuf};
 use store::Store;
 use store::tree::TreeError;
 use versions::ElixirVersion;
+use workdir::bounds::Bounds;
+use workdir::workspace::Workspace;
 
 /// What every command of the build sees.
 pub(crate) fn command_env(

@@ -1,15 +1,15 @@
 //! What is known of compiling in this build, by steps that run in parallel.
 
-use crate::app_tree::Entries;
-use crate::generated::{Generated, Touched};
 use crate::project::Project;
-use crate::sources::Sources;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 use tempfile::TempDir;
+use workdir::app_tree::Entries;
+use workdir::generated::{Generated, Touched};
+use workdir::sources::Sources;
 
 /// What is known of compiling in this build.
 #[derive(Default)]

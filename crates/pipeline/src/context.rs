@@ -1,14 +1,11 @@
 //! The input of the steps.
 
-use crate::app_tree::AppTree;
 use crate::compilation::Compilation;
-use crate::contained::Bounds;
 use crate::downloads::Downloads;
 use crate::mix_session::MixSession;
 use crate::report::Report;
-use crate::stable_path::StablePath;
-use crate::workspace::Workspace;
-use crate::{Request, command_env, git};
+use crate::request::Request;
+use crate::{command_env, git};
 use app::facts::join;
 use app::{Plan, mix_lock, text_file};
 use exec::Action;
@@ -25,6 +22,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 use store::tree::{self, TreeError};
 use toolchain::Hosts;
+use workdir::app_tree::AppTree;
+use workdir::bounds::Bounds;
+use workdir::stable_path::StablePath;
+use workdir::workspace::Workspace;
 
 /// The input of every step, and what the steps share.
 pub(crate) struct Context<'a> {

@@ -5,41 +5,26 @@
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
-mod app_tree;
-mod clean_build;
 mod command_env;
 mod compilation;
-mod config_file;
-mod contained;
-pub mod context;
+mod context;
 mod downloads;
 mod erlang_compiler;
-mod generated;
 pub mod git;
-mod given_node;
-mod kept_lists;
-mod leaked_secrets;
 mod machine;
 mod mix_info;
 mod mix_session;
 mod old_caches;
-pub mod prepare;
 pub mod profile;
 mod project;
-pub mod record;
 pub mod report;
+mod request;
 mod schedule;
-mod sources;
-mod stable_path;
 mod steps;
 mod summary;
 pub mod timeline;
-mod unscanned;
-mod upstream_lists;
-mod variables;
-pub mod workspace;
 
-pub use record::VERSION;
+pub use request::{Built, Request};
 pub use steps::sbom;
 
 use app::Plan;
@@ -49,8 +34,6 @@ use app::plan::StepName::{
     HookPreFetchDependencies, Javascript, Node, PostCompile, PreCompile, Profile, Release, Restore,
     Save, Slim,
 };
-use app::procfile::Procfile;
-use contained::Bounds;
 use context::Context;
 use exec::cancel::Cancel;
 use exec::credentials::Credentials;
@@ -60,62 +43,25 @@ use exec::progress::DownloadProgress;
 use exec::secrets;
 use fetch::{Client, Settings};
 use messages::Error;
-use prepare::Platform;
-use profile::Launch;
+use planning::record::Record;
 use project::Project;
-use record::Record;
-use report::Report;
 use schedule::Schedule;
-use stable_path::StablePath;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, thread};
 use steps::generated::generated_paths;
 use steps::keys::Otp;
 use steps::launch::{self, Started};
-use steps::sbom::Component;
 use steps::{executables, hooks, javascript, mix, release, slim, state, tools};
 use store::Store;
 use store::tree::{self, TreeError};
 use summary::{summarise, warn_of_missing_files};
 use timeline::Timings;
 use toolchain::Hosts;
-use unscanned::Unscanned;
-use workspace::{Places, Start, Workspace};
-
-/// The input of a build, from a front end.
-pub struct Request<'a> {
-    /// The app, changed in place.
-    pub app: &'a Path,
-    pub environment: Environment,
-    pub platform: Platform,
-    pub places: Places,
-    pub store: &'a dyn Store,
-    /// The folder of config vars, where the platform has one.
-    pub env_dir: Option<PathBuf>,
-    pub start: Start,
-    pub log: &'a Log,
-    pub cancel: &'a Cancel,
-    pub report: &'a Report,
-    /// The file that gets a picture of the build, of one that fails too.
-    pub timeline: Option<PathBuf>,
-}
-
-/// The result of a build.
-#[derive(Debug)]
-pub struct Built {
-    pub record: Record,
-    /// The environment and settings of processes.
-    pub launch: Launch,
-    /// The contents of the slug, for a front end that writes them down.
-    pub components: Vec<Component>,
-    /// Files outside of `_build` that compiling has created, relative to the app.
-    pub(crate) generated: Vec<PathBuf>,
-    /// The release's folder, relative to the top of the repository.
-    pub(crate) release_dir: Option<PathBuf>,
-    /// The process types that the app names.
-    pub(crate) procfile: Procfile,
-}
+use workdir::bounds::Bounds;
+use workdir::stable_path::StablePath;
+use workdir::unscanned::Unscanned;
+use workdir::workspace::Workspace;
 
 /// Builds the app and draws the timeline, if one is requested. The caller explains a failure; a
 /// build that a signal interrupts ends with [`Error::Cancelled`].
@@ -293,7 +239,7 @@ fn decide(request: &Request<'_>, client: &Client, hosts: &Hosts) -> Result<Plan,
         ]);
     }
     let step = request.log.step("Planning");
-    let plan = prepare::plan(prepare::Request {
+    let plan = planning::plan(planning::Request {
         app: request.app,
         environment: &request.environment,
         client,
@@ -304,7 +250,7 @@ fn decide(request: &Request<'_>, client: &Client, hosts: &Hosts) -> Result<Plan,
         observer: &DownloadProgress::to(&step),
         cancel: request.cancel,
     })?;
-    prepare::show(&step, &plan);
+    planning::show(&step, &plan);
     request.report.planned(request.app, &plan);
     Ok(plan)
 }
@@ -315,7 +261,7 @@ fn clear_cache_if_requested(plan: &Plan, store: &dyn Store, log: &Log) -> Result
     };
     let step = log.step("Clearing cache");
     step.detail(&format!("requested by {why}"));
-    Ok(clean_build::run(plan, store)?)
+    Ok(planning::clean_build::run(plan, store)?)
 }
 
 fn workspace<'a>(request: &'a Request<'_>) -> Result<Workspace<'a>, Error> {
@@ -351,7 +297,7 @@ fn enter_runtime_path(
     let runtime = Path::new(&plan.runtime_path);
     let home = workspace.environment.home();
     let projects = [plan.projects.as_slice(), &plan.beside].concat();
-    let request = stable_path::Request {
+    let request = workdir::stable_path::Request {
         app: &workspace.app,
         runtime,
         app_dir: &plan.app_dir.value,
@@ -401,5 +347,8 @@ fn warn_of_secrets(plan: &Plan, workspace: &Workspace<'_>, built: &Built, log: &
         &workspace.app,
         &join(&plan.app_dir.value, "deps"),
     ));
-    leaked_secrets::warn(log, &leaked_secrets::find(&workspace.app, &made, &secrets));
+    workdir::leaked_secrets::warn(
+        log,
+        &workdir::leaked_secrets::find(&workspace.app, &made, &secrets),
+    );
 }

@@ -71,12 +71,6 @@ pub(crate) fn git_script(root: &Path, answers: bool) -> String {
     format!("export PATH=\"{path}\"\n")
 }
 
-/// Where [`elixir_script`] is in the slug.
-pub(crate) const ELIXIR_SCRIPT: &str = ".profile.d/elixir_buildpack_paths.sh";
-
-/// Where [`node_script`] is in the slug.
-pub(crate) const NODE_SCRIPT: &str = ".profile.d/phoenix_static_buildpack_paths.sh";
-
 /// For apps that keep Node in the slug.
 #[must_use]
 pub(crate) fn node_script(root: &Path, launch: &Launch) -> Option<String> {

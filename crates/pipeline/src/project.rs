@@ -1,14 +1,14 @@
 //! The project, once mix has loaded it.
 
-use crate::app_tree::Entries;
 use crate::git::Question;
 use crate::mix_info::MixInfo;
-use crate::record::{Record, Tools};
-use crate::sources::Sources;
 use app::Plan;
+use planning::record::{Record, Tools};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use store::Key;
+use workdir::app_tree::Entries;
+use workdir::sources::Sources;
 
 /// The answers of mix on what the plan could only guess.
 #[derive(Debug, Clone, Default)]
@@ -31,7 +31,7 @@ impl Project {
 
     /// The record of the build: what the plan says, and what the steps have found.
     pub(crate) fn record(&self, plan: &Plan, tools: [Tools; 2], deps: &Dependencies) -> Record {
-        let mut record = Record::of(plan, crate::record::VERSION);
+        let mut record = Record::of(plan, planning::record::VERSION);
         record.tools.extend(tools.into_iter().flatten());
         record.phoenix = self.phoenix;
         if let Some(release) = &self.release {

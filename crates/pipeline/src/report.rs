@@ -4,12 +4,12 @@
 //! is in the cache directory. Holds no secret and no config var's value but `MIX_ENV` and versions.
 //! A report that cannot be written never matters to the build.
 
-use crate::record::Record;
 use app::Plan;
 use app::facts::PROCFILE;
 use app::plan::{AssetBuild, StepName};
 use exec::cancel::Cancel;
 use messages::{Explanation, Fault};
+use planning::record::Record;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -53,7 +53,7 @@ impl Report {
             begun: Instant::now(),
             reused: Mutex::default(),
         };
-        report.set("mixpack_version", crate::record::VERSION);
+        report.set("mixpack_version", planning::record::VERSION);
         report.set("build_step", "planning");
         report
     }

@@ -1,6 +1,5 @@
 //! Runs and times the steps of a build, and stops the others when one of them fails.
 
-use crate::contained::Bounds;
 use crate::report::Report;
 use app::plan::StepName;
 use exec::cancel::Cancel;
@@ -10,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 use std::{mem, panic};
+use workdir::bounds::Bounds;
 
 /// When a step ran, from the start of the schedule, and how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

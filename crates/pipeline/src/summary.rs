@@ -1,6 +1,6 @@
 //! The end of the log: how long each step took, what was kept, what ships, and what starts.
 
-use crate::Built;
+use crate::request::Built;
 use crate::timeline::Timings;
 use app::plan::{Plan, StepName};
 use app::procfile::Procfile;

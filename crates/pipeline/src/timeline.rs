@@ -4,11 +4,11 @@
 //! One SVG file for a browser or a page: no script, nothing from elsewhere, text that can be
 //! selected, colours for light and dark surroundings.
 
-use crate::record::VERSION;
 use crate::schedule::{Ended, Timing};
 use app::plan::StepName;
 use exec::log::{Log, seconds};
 use messages::Error;
+use planning::record::VERSION;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;

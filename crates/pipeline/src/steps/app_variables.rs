@@ -2,11 +2,11 @@
 
 use crate::context::Context;
 use crate::steps::keys;
-use crate::variables::Variables;
 use exec::environment::{names_the_commit, tells_builds_apart};
 use messages::Error;
 use std::collections::BTreeSet;
 use store::json;
+use workdir::variables::Variables;
 
 pub(crate) fn variables(ctx: &Context<'_>) -> Result<Variables, Error> {
     let counts = |name: &str| names_the_commit(name) || !tells_builds_apart(name);

@@ -1,14 +1,14 @@
 //! What waits for both, compiling and installing JavaScript packages.
 
-use crate::app_tree::Entries;
 use crate::context::Context;
-use crate::generated::Touched;
 use crate::project::{LastBuild, Project};
-use crate::sources::Sources;
 use crate::steps::{digested_files, generated, installs, state};
 use app::plan::StepName;
 use messages::Error;
 use std::path::PathBuf;
+use workdir::app_tree::Entries;
+use workdir::generated::Touched;
+use workdir::sources::Sources;
 
 /// To be called when compiling has ended. `before` and `after` are the app when it began and now.
 pub(crate) fn compiled(

@@ -1,10 +1,8 @@
 //! Hooks that compile the app, as each of its own mix tasks does: what they create may be of the hook,
 //! which creates it in every build, or of compiling, which a `_build` of the last build leaves out.
 
-use crate::app_tree::Entries;
 use crate::compilation::State;
 use crate::context::Context;
-use crate::generated::{Generated, Touched};
 use crate::steps::{from_scratch, keys, run_hook};
 use app::Asked;
 use messages::Error;
@@ -13,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use store::json::PathText;
 use walkdir::WalkDir;
+use workdir::app_tree::Entries;
+use workdir::generated::{Generated, Touched};
 
 /// Runs a hook between restoring `_build` and keeping it.
 pub(crate) fn watched_hook(

@@ -2,12 +2,12 @@
 
 use crate::compilation::Scope;
 use crate::context::Context;
-use crate::generated::Generated;
 use crate::steps::keys;
 use messages::Error;
 use std::fs;
 use store::tree::{self, TreeError};
 use store::{self};
+use workdir::generated::Generated;
 
 /// A command that replaces `mix compile` may do more than that, so it begins without anything.
 pub(crate) fn compile_from_scratch(ctx: &Context<'_>, why: &str) -> Result<(), Error> {

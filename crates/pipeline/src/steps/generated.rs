@@ -1,16 +1,11 @@
 //! Keeping and restoring what compiling creates outside of `_build`, and compiling the app from
 //! scratch where that can't be restored.
 
-use crate::app_tree::Entries;
 use crate::compilation::Scope;
 use crate::context::Context;
-use crate::generated::{self, Generated, Touched};
-use crate::leaked_secrets::Finders;
 use crate::project::LastBuild;
-use crate::sources::Sources;
 use crate::steps::keys::{self, Otp};
 use crate::steps::{app_variables, compiling_hooks, from_scratch, installs};
-use crate::variables::Salted;
 use exec::environment::{names_the_commit, tells_builds_apart};
 use exec::log::StepLog;
 use exec::progress::megabytes;
@@ -23,6 +18,11 @@ use std::sync::{MutexGuard, PoisonError};
 use store::json::{self, PathText};
 use store::tree::TreeError;
 use store::{self, Key, Restored};
+use workdir::app_tree::Entries;
+use workdir::generated::{self, Generated, Touched};
+use workdir::leaked_secrets::Finders;
+use workdir::sources::Sources;
+use workdir::variables::Salted;
 
 /// The extensions of what mix compiles.
 const CODE: [&str; 4] = ["erl", "ex", "xrl", "yrl"];
@@ -68,7 +68,7 @@ fn generated_key(ctx: &Context<'_>) -> Result<Key, Error> {
         [
             ("hooks and assets", salted.value(&how)),
             ("Node.js", node.unwrap_or_default()),
-            ("Mixpack", crate::record::VERSION.to_owned()),
+            ("Mixpack", planning::record::VERSION.to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     );

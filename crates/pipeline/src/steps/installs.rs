@@ -1,7 +1,6 @@
 //! What installing JavaScript packages creates in the app.
 
 use crate::context::Context;
-use crate::leaked_secrets::Finders;
 use app::facts::join;
 use exec::secrets;
 use messages::Error;
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use store::json::{self, PathText};
+use workdir::leaked_secrets::Finders;
 
 /// Whether a package manager writes a file for itself: those that are installed need none of it.
 pub(crate) fn is_of_installers(ctx: &Context<'_>, path: &Path) -> bool {

@@ -1,10 +1,8 @@
 //! JavaScript dependencies, and what builds the assets.
 
-use crate::app_tree::OWN;
 use crate::context::Context;
 use crate::mix_info::MixInfo;
 use crate::project::{BuiltAssets, LastBuild, Project};
-use crate::record::Tools;
 use crate::steps::installs::{self, Installs, MODULES};
 use crate::steps::{
     both_ended, bower, digested_files, generated, kept_assets, keys, mix_command, run_hook, slim,
@@ -16,6 +14,7 @@ use exec::Action;
 use exec::command::Tool;
 use exec::log::{StepLog, seconds};
 use messages::Error;
+use planning::record::Tools;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
@@ -23,6 +22,7 @@ use std::path::{Path, PathBuf};
 use store::digest::of_each;
 use store::tree::{self, TreeError};
 use store::{self, Key, Taken, key_of_files, key_of_variables};
+use workdir::app_tree::OWN;
 
 pub(crate) fn install(
     ctx: &Context<'_>,

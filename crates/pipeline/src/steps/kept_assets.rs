@@ -1,13 +1,10 @@
 //! Built assets from one build to the next: where nothing that they are made of has changed, they
 //! need not be made again, and what npm installs need not be there.
 
-use crate::app_tree::Entries;
 use crate::context::Context;
 use crate::project::{AssetFiles, BuiltAssets, LastBuild};
-use crate::sources::Sources;
 use crate::steps::keys::{self, Otp};
 use crate::steps::{generated, git};
-use crate::variables::Salted;
 use app::facts::join;
 use app::plan::{AssetBuild, StepName};
 use exec::environment::tells_builds_apart;
@@ -16,6 +13,9 @@ use messages::Error;
 use std::path::{Path, PathBuf};
 use store::tree::{self, Method, TreeError};
 use store::{Key, Restored, json, key_of_variables};
+use workdir::app_tree::Entries;
+use workdir::sources::Sources;
+use workdir::variables::Salted;
 
 /// Where they are until the asset step takes them, relative to the app.
 const WAITING: &str = ".mixpack/assets";
@@ -50,7 +50,7 @@ fn assets_key(ctx: &Context<'_>, pushed: &Sources, otp: Otp) -> Result<Option<Ke
             ("the app's files", salted.value(pushed.digest().as_bytes())),
             ("Node.js", node.unwrap_or_default()),
             ("how they are built", how),
-            ("Mixpack", crate::record::VERSION.to_owned()),
+            ("Mixpack", planning::record::VERSION.to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     );

@@ -1,6 +1,5 @@
 //! What everything that is kept depends on.
 
-use crate::app_tree::Entries;
 use crate::context::Context;
 use crate::erlang_compiler;
 use exec::command::Env;
@@ -11,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use store::tree::TreeError;
 use store::{Key, json};
 use walkdir::{DirEntry, WalkDir};
+use workdir::app_tree::Entries;
 
 /// The name of something kept, apart for every `MIX_ENV`: tests do not drop what a deploy left.
 pub(crate) fn kept_as(ctx: &Context<'_>, name: &str) -> String {

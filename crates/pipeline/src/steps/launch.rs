@@ -3,19 +3,19 @@
 use crate::context::Context;
 use crate::profile::{self, Launch};
 use crate::project::Project;
-use crate::record::{self, Record};
 use crate::steps::sbom::Component;
 use crate::steps::{git, slim};
-use crate::workspace::{self, is_own};
 use app::facts::{PROCFILE, join};
 use app::launcher;
 use app::plan::{Assets, Slim};
 use exec::log::StepLog;
 use messages::Error;
+use planning::record::{self, Record};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use store::tree::{self, TreeError};
+use workdir::workspace::{self, is_own};
 
 /// The environment of processes, and the contents of the slug.
 #[derive(Debug, Clone, Default)]
@@ -105,12 +105,12 @@ fn profile_d(ctx: &Context<'_>, launch: &Launch) -> Result<(), Error> {
     if !launch.release_alone {
         script.push_str(&profile::git_script(root, launch.git_answers));
     }
-    ctx.write(profile::ELIXIR_SCRIPT, &script)?;
+    ctx.write(workspace::ELIXIR_SCRIPT, &script)?;
     if let Some(mut script) = profile::node_script(root, launch) {
         if !launch.tests_only {
             script.push_str(profile::node_env_script());
         }
-        ctx.write(profile::NODE_SCRIPT, &script)?;
+        ctx.write(workspace::NODE_SCRIPT, &script)?;
     }
     if let Some(export) = ctx.workspace.export() {
         let script = profile::export_script(&ctx.workspace.app, launch);

@@ -1,6 +1,5 @@
 //! mix: dependencies, compilation, digest, release.
 
-use crate::app_tree::Entries;
 use crate::context::Context;
 use crate::mix_info::{EXECUTABLES_TASK, MixInfo, TASK};
 use crate::project::{AssetFiles, BuiltAssets, Dependencies, LastBuild, Project};
@@ -19,6 +18,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 use store::tree::TreeError;
+use workdir::app_tree::Entries;
 
 pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<Dependencies, Error> {
     let log = ctx.log.step("Fetching dependencies");

@@ -3,13 +3,14 @@
 
 use crate::command_env;
 use crate::context::Context;
-use crate::record::Tools;
 use app::Origin;
 use app::package_manager::{BunCpu, Manager, PackageManager};
 use exec::Action;
 use exec::command::Tool;
 use exec::log::StepLog;
 use messages::Error;
+use planning::given_node::installed_version;
+use planning::record::Tools;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 use std::fmt::Write;
 use std::fs;
@@ -147,13 +148,6 @@ fn only_file(folder: &Path) -> std::io::Result<PathBuf> {
     entry
         .unwrap_or_else(|| Err(std::io::ErrorKind::NotFound.into()))
         .map(|e| e.path())
-}
-
-/// The version in the `package.json` of an installed package.
-pub(crate) fn installed_version(package: &Path) -> Option<String> {
-    let text = fs::read_to_string(package.join("package.json")).ok()?;
-    let json: serde_json::Value = serde_json::from_str(&text).ok()?;
-    json.get("version")?.as_str().map(str::to_owned)
 }
 
 /// `hash` is `ALGORITHM.HEX`, the form of `packageManager`.

@@ -3,13 +3,13 @@
 use crate::context::Context;
 use crate::mix_info::{CODE_PATHS_TASK, DISTILLERY, MixInfo};
 use crate::project::{Project, Release};
-use crate::record::Record;
 use crate::steps::mix_command;
 use app::facts::{DISTILLERY_CONFIG, PROCFILE, join};
 use app::procfile::Procfile;
 use exec::Action;
 use exec::log::{StepLog, seconds};
 use messages::Error;
+use planning::record::Record;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -2,12 +2,12 @@
 
 use crate::context::Context;
 use crate::project::Project;
-use crate::record::Record;
 use crate::steps::release;
 use app::facts::join;
 use app::mix_lock::{self, Source};
 use app::plan::Install;
 use app::{js_lock, text_file};
+use planning::record::Record;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub struct Component {
 /// Where a component is from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// `erlang`, `elixir` or `node`, as [`crate::record::Record::tools`] names them.
+    /// `erlang`, `elixir` or `node`, as [`planning::record::Record::tools`] names them.
     Toolchain,
     Hex {
         /// `hexpm`, `hexpm:ORGANISATION` or another repository's name.
@@ -44,7 +44,7 @@ pub enum Origin {
 /// Everything that ships, once all is built and before anything is left out.
 pub(crate) fn components(ctx: &Context<'_>, project: &Project, runs_node: bool) -> Vec<Component> {
     let mut components = BTreeSet::new();
-    let record = Record::of(ctx.plan, crate::record::VERSION);
+    let record = Record::of(ctx.plan, planning::record::VERSION);
     for (name, version) in &record.tools {
         if ["erlang", "elixir"].contains(&name.as_str()) || name == "node" && runs_node {
             components.insert(Component {

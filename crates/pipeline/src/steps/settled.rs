@@ -9,7 +9,6 @@ use crate::context::Context;
 use crate::mix_info::SETTLED_TASK;
 use crate::project::LastBuild;
 use crate::steps::{keys, mix_command};
-use crate::variables::Salted;
 use exec::Action;
 use exec::log::StepLog;
 use messages::Error;
@@ -17,6 +16,7 @@ use std::fs;
 use std::path::Path;
 use store::json;
 use store::tree::TreeError;
+use workdir::variables::Salted;
 
 /// What the task writes where there is nothing to go by.
 const NO_DEPENDENCIES: &[u8] = b"no dependencies";

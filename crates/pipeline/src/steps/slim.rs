@@ -3,7 +3,6 @@
 use crate::context::Context;
 use crate::project::{Project, Release};
 use crate::steps::release;
-use crate::workspace::is_own;
 use app::plan::Slim;
 use app::text_file;
 use exec::log::StepLog;
@@ -13,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use store::tree::{self, TreeError};
 use toolchain::unneeded::{self, Tool};
+use workdir::workspace::is_own;
 
 /// What stays of the `.git` of a dependency: mix asks git for the commit that is checked out, and
 /// where it came from, whenever it starts. gitrepository-layout(5) has what makes it a repository.

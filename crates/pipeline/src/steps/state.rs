@@ -1,9 +1,7 @@
 //! `deps` and `_build` from one build to the next.
 
-use crate::app_tree::Entries;
 use crate::context::Context;
 use crate::project::{AssetFiles, LastBuild, Project};
-use crate::sources::Sources;
 use crate::steps::keys::{self, Otp};
 use crate::steps::{
     app_variables, compiling_hooks, digested_files, executables, generated, git, kept_assets,
@@ -17,6 +15,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use store::{Restored, tree};
+use workdir::app_tree::Entries;
+use workdir::sources::Sources;
 
 /// The note with the modification times of the app's files.
 const SOURCES: &str = "sources";

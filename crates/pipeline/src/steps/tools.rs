@@ -1,8 +1,6 @@
 //! Erlang, Elixir, Node, Hex and rebar3: from the store, or from upstream.
 
 use crate::context::Context;
-use crate::kept_lists::or_kept;
-use crate::record::Tools;
 use crate::steps::package_managers;
 use app::plan::{Slim, StepName};
 use app::{Asked, Origin};
@@ -10,6 +8,8 @@ use exec::log::{StepLog, seconds};
 use exec::progress::{DownloadProgress, megabytes};
 use fetch::{Observer, Unpacked};
 use messages::Error;
+use planning::kept_lists::or_kept;
+use planning::record::Tools;
 use std::cell::Cell;
 use std::fs;
 use std::path::Path;

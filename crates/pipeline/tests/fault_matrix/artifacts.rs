@@ -11,7 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use messages::Error;
 use mirror::noise::noise;
-use pipeline::prepare::{self, Platform, Request};
+use planning::{Platform, Request};
 use sha2::{Digest, Sha256, Sha512};
 use store::{CacheDir, Key, Store};
 use toolchain::install::Extent;
@@ -412,7 +412,7 @@ impl Place {
         told: &dyn Observer,
     ) -> Result<app::Plan, Error> {
         let process = [("STACK".into(), "heroku-24".into())].into();
-        prepare::plan(Request {
+        planning::plan(Request {
             app: &self.dir.path().join("app"),
             environment: &Environment::new(process, [].into()),
             client,

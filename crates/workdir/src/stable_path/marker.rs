@@ -19,11 +19,11 @@ pub(super) const ASIDE: &str = ".mixpack-aside";
 pub(super) struct Marker {
     /// Relative to the runtime path. In the order of a set, parents come first.
     #[serde(with = "json::paths")]
-    pub(super) folders: BTreeSet<PathBuf>,
+    pub folders: BTreeSet<PathBuf>,
     #[serde(with = "json::paths")]
-    pub(super) links: BTreeSet<PathBuf>,
+    pub links: BTreeSet<PathBuf>,
     #[serde(with = "json::paths")]
-    pub(super) aside: Vec<PathBuf>,
+    pub aside: Vec<PathBuf>,
 }
 
 impl Marker {

@@ -13,11 +13,11 @@ const NAME: &str = ".gitignore";
 
 /// Hides them for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Unscanned(Vec<PathBuf>);
+pub struct Unscanned(Vec<PathBuf>);
 
 impl Unscanned {
     /// `directories` of the app that hold nothing but tools. A `.gitignore` that is there stays.
-    pub(crate) fn hide(app: &Path, directories: &[&str]) -> Result<Self, TreeError> {
+    pub fn hide(app: &Path, directories: &[&str]) -> Result<Self, TreeError> {
         let mut written = Self(Vec::new());
         for directory in directories {
             let path = app.join(directory).join(NAME);

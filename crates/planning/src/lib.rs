@@ -1,53 +1,31 @@
 //! From an app directory to a plan: facts, settings, lists, decisions. Changes nothing.
 
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
+pub mod clean_build;
+mod config_file;
+pub mod given_node;
+pub mod kept_lists;
+pub mod record;
+mod request;
+mod upstream_lists;
+
+pub use request::{Platform, Request};
+
 use crate::record::Record;
 use crate::upstream_lists::UpstreamLists;
-use crate::{clean_build, config_file, given_node, kept_lists};
 use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts};
 use app::plan::{self, AssetBuild, LastBuild, Lists, Plan};
 use app::{Origin, Settings, app_dir, lifecycle, mistyped};
-use exec::cancel::Cancel;
 use exec::credentials::OTP_BUILDS_URL;
-use exec::environment::Environment;
 use exec::log::StepLog;
-use fetch::{Client, Observer};
 use messages::Error;
-use std::path::{Path, PathBuf};
-use store::Store;
-use toolchain::Hosts;
 use versions::Target;
 use versions::lifecycle::Date;
 use versions::target::{Arch, OsRelease};
 
 /// Config vars of ours that no plan is made from.
 const NOT_OF_THE_PLAN: [&str; 2] = [OTP_BUILDS_URL, clean_build::VARIABLE];
-
-/// What a plan is made from.
-#[derive(Clone, Copy)]
-pub struct Request<'a> {
-    pub app: &'a Path,
-    pub environment: &'a Environment,
-    pub client: &'a Client,
-    pub hosts: &'a Hosts,
-    /// The record of the last build of this app.
-    pub last: Option<&'a Record>,
-    /// Where upstream's lists are kept, for when it is down.
-    pub store: Option<&'a dyn Store>,
-    pub platform: &'a Platform,
-    pub observer: &'a dyn Observer,
-    pub cancel: &'a Cancel,
-}
-
-/// What a platform decides, where the classic buildpack API leaves it to the app.
-#[derive(Debug, Clone, Default)]
-pub struct Platform {
-    /// Where the app will run, when it is not where the app says.
-    pub runtime_path: Option<PathBuf>,
-    /// Images are to be small: a release is built wherever the app can do without mix.
-    pub prefers_release: bool,
-    /// The system that is built for, where the platform names it.
-    pub system: Option<(OsRelease, Arch)>,
-}
 
 /// Reads the app, asks upstream what there is, and decides.
 pub fn plan(request: Request<'_>) -> Result<Plan, Error> {

@@ -1,8 +1,7 @@
 //! The app's files as its commands see them, without what the build itself puts among them.
 
-use crate::profile;
 use crate::stable_path::StablePath;
-use crate::workspace::{Workspace, is_own};
+use crate::workspace::{self, Workspace, is_own};
 use app::Plan;
 use app::facts::join;
 use app::plan::Assets;
@@ -20,11 +19,11 @@ use store::tree::TreeError;
 /// git keeps its own data in it, and tracks nothing of that name.
 const GIT: &str = ".git";
 /// The folder of what only Mixpack reads.
-pub(crate) const OWN: &str = ".mixpack";
+pub const OWN: &str = ".mixpack";
 
 /// Which files of the app are the user's.
 #[derive(Debug)]
-pub(crate) struct AppTree {
+pub struct AppTree {
     /// The build directory.
     app: PathBuf,
     /// Folders and files that the build writes, relative to the app.
@@ -37,27 +36,27 @@ pub(crate) struct AppTree {
 
 /// What is known of a file, link or folder without reading it.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// Where it is: in the build directory, or in the runtime path if a command created it there.
-    pub(crate) place: PathBuf,
-    pub(crate) kind: Kind,
-    pub(crate) size: u64,
+    pub place: PathBuf,
+    pub kind: Kind,
+    pub size: u64,
     /// Since 1970, in seconds and nanoseconds.
-    pub(crate) modified: (i64, i64),
+    pub modified: (i64, i64),
     /// As in chmod(1).
-    pub(crate) mode: u32,
+    pub mode: u32,
     inode: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Kind {
+pub enum Kind {
     File,
     Folder,
     Link,
 }
 
 /// By path relative to the app, a folder before its contents. Links aren't followed.
-pub(crate) type Entries = BTreeMap<PathBuf, Entry>;
+pub type Entries = BTreeMap<PathBuf, Entry>;
 
 impl Entry {
     fn of(place: PathBuf, metadata: &Metadata) -> Option<Self> {
@@ -79,7 +78,8 @@ impl Entry {
     }
 
     /// Whether nobody has written to it since it looked like `then`.
-    pub(crate) fn is_as(&self, then: &Self) -> bool {
+    #[must_use]
+    pub fn is_as(&self, then: &Self) -> bool {
         let stamp = |entry: &Self| (entry.size, entry.modified, entry.mode, entry.inode);
         let is_folder = self.kind == Kind::Folder;
         self.kind == then.kind && (is_folder || stamp(self) == stamp(then))
@@ -88,7 +88,7 @@ impl Entry {
 
 impl AppTree {
     /// `dir` is the app as commands see it, and `env` what they see.
-    pub(crate) fn of(plan: &Plan, workspace: &Workspace<'_>, dir: &Path, env: &Env) -> Self {
+    pub fn of(plan: &Plan, workspace: &Workspace<'_>, dir: &Path, env: &Env) -> Self {
         let app_dir = &plan.app_dir.value;
         let places = &workspace.places;
         let tools = [
@@ -113,7 +113,7 @@ impl AppTree {
         });
         let modules = plan.assets.iter().flat_map(Assets::modules);
         let modules = modules.map(PathBuf::from);
-        let own = [OWN, profile::ELIXIR_SCRIPT, profile::NODE_SCRIPT].map(PathBuf::from);
+        let own = [OWN, workspace::ELIXIR_SCRIPT, workspace::NODE_SCRIPT].map(PathBuf::from);
         let build = PathBuf::from(join(app_dir, "_build"));
         let outputs = tools.chain(homes).chain(modules).chain(own).chain([build]);
         Self::new(
@@ -140,25 +140,25 @@ impl AppTree {
 
     /// To be called before anything is fetched, with all entries of the app: where it brings no
     /// dependencies, those that come aren't the user's.
-    pub(crate) fn see_deps(&self, entries: &Entries) {
+    pub fn see_deps(&self, entries: &Entries) {
         let is_below = |path: &PathBuf| path.ancestors().skip(1).any(|p| self.deps.contains(p));
         let pushed = entries.keys().any(is_below);
         self.deps_are_pushed.store(pushed, Ordering::SeqCst);
     }
 
-    pub(crate) fn deps_are_pushed(&self) -> bool {
+    pub fn deps_are_pushed(&self) -> bool {
         self.deps_are_pushed.load(Ordering::SeqCst)
     }
 
     /// Whether a path is that of something the build writes, and all below it is.
-    pub(crate) fn is_output(&self, path: &Path) -> bool {
+    pub fn is_output(&self, path: &Path) -> bool {
         self.outputs.contains(path)
             || self.deps.contains(path) && !self.deps_are_pushed()
             || path.file_name().is_some_and(|name| name == GIT)
     }
 
     /// Everything but what the build writes.
-    pub(crate) fn entries(&self, path: &StablePath) -> Result<Entries, TreeError> {
+    pub fn entries(&self, path: &StablePath) -> Result<Entries, TreeError> {
         let mut entries = Entries::new();
         self.visit(path, Path::new(""), &self.app, &mut entries)
             .map_err(TreeError::at(&self.app, "read the files of"))?;
@@ -228,7 +228,7 @@ fn target_of_link(app: &Path, path: &Path) -> Option<PathBuf> {
 
 /// Every entry of a folder that no build works in.
 #[cfg(test)]
-pub(crate) fn entries_of(app: &Path) -> Entries {
+pub fn entries_of(app: &Path) -> Entries {
     tests::tree_of(app, &[]).1
 }
 

@@ -1,7 +1,6 @@
 //! A Node.js that an earlier buildpack (heroku/nodejs) has put into the app.
 
 use crate::record::Record;
-use crate::steps::package_managers::installed_version;
 use exec::cancel::Cancel;
 use exec::environment::Environment;
 use std::path::Path;
@@ -14,7 +13,7 @@ const USUAL: &str = ".heroku/node/bin";
 /// Its version and that of its npm, if it has one: of the usual place, or else of a folder of `PATH` in the app or in a layer. A
 /// `node` of the system is nothing that an app may count on where it runs.
 #[must_use]
-pub(crate) fn versions(
+pub fn versions(
     app: &Path,
     environment: &Environment,
     cancel: &Cancel,
@@ -43,6 +42,13 @@ fn ask(node: &Path, cancel: &Cancel) -> Option<NodeVersion> {
         .filter(|output| output.status.success())?;
     let text = String::from_utf8(output.stdout).ok()?;
     NodeVersion::parse(text.trim()).ok()
+}
+
+/// The version in the `package.json` of an installed package.
+pub fn installed_version(package: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(package.join("package.json")).ok()?;
+    let json: serde_json::Value = serde_json::from_str(&text).ok()?;
+    json.get("version")?.as_str().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@ use store::tree::TreeError;
 use store::{Store, digest};
 
 /// The config var. What it holds does not matter, only that it is another than the last time.
-pub(crate) const VARIABLE: &str = "MIXPACK_CLEAN_BUILD";
+pub const VARIABLE: &str = "MIXPACK_CLEAN_BUILD";
 
 /// The note with the digest of the value that the last clean build had.
 const NOTE: &str = "clean-build";
 
 /// Asks for a clean build if `value` is one that has not had its own yet.
-pub(crate) fn ask(plan: &mut Plan, value: Option<&str>, store: Option<&dyn Store>) {
+pub fn ask(plan: &mut Plan, value: Option<&str>, store: Option<&dyn Store>) {
     let value = value.map(str::trim).filter(|value| !value.is_empty());
     let Some(value) = value else {
         return;
@@ -28,7 +28,7 @@ pub(crate) fn ask(plan: &mut Plan, value: Option<&str>, store: Option<&dyn Store
 }
 
 /// Drops what was kept, and remembers which value that was for.
-pub(crate) fn run(plan: &Plan, store: &dyn Store) -> Result<(), TreeError> {
+pub fn run(plan: &Plan, store: &dyn Store) -> Result<(), TreeError> {
     store.clear()?;
     // Behind it: a build that was stopped in between is clean once more.
     match &plan.clean_once {

@@ -72,11 +72,11 @@ impl Source {
 
 /// By path relative to the app.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Sources(BTreeMap<PathText, Source>);
+pub struct Sources(BTreeMap<PathText, Source>);
 
 impl Sources {
     /// Reads every file of the app; one that looks as in `known` is taken to have the same bytes.
-    pub(crate) fn of(entries: &Entries, known: &Self) -> Result<Self, TreeError> {
+    pub fn of(entries: &Entries, known: &Self) -> Result<Self, TreeError> {
         let mut sources = BTreeMap::new();
         let files = entries.iter();
         for (path, entry) in files.filter(|(_, entry)| entry.kind != Kind::Folder) {
@@ -94,7 +94,7 @@ impl Sources {
 
     /// Gives the files that are as in `then` the time that they had then, and all others that of
     /// `now`, but for those that are `skipped`.
-    pub(crate) fn restore_times(
+    pub fn restore_times(
         &mut self,
         entries: &Entries,
         then: &Self,
@@ -113,12 +113,14 @@ impl Sources {
         Ok(())
     }
 
-    pub(crate) fn has(&self, path: &Path) -> bool {
+    #[must_use]
+    pub fn has(&self, path: &Path) -> bool {
         self.0.contains_key(path)
     }
 
     /// The same with salted digests: a hook may have written a secret to a file.
-    pub(crate) fn salted(&self, salted: &Salted) -> Self {
+    #[must_use]
+    pub fn salted(&self, salted: &Salted) -> Self {
         let mut sources = self.clone();
         for source in sources.0.values_mut() {
             source.sha256 = salted.value(source.sha256.as_bytes());
@@ -127,7 +129,8 @@ impl Sources {
     }
 
     /// Those that are as in `pushed`: no digest of what a build has written is kept.
-    pub(crate) fn unchanged_from(mut self, pushed: &Self) -> Self {
+    #[must_use]
+    pub fn unchanged_from(mut self, pushed: &Self) -> Self {
         self.0.retain(|path, source| {
             let pushed = pushed.0.get(path);
             pushed.is_some_and(|pushed| pushed.content() == source.content())
@@ -136,13 +139,15 @@ impl Sources {
     }
 
     /// Whether this is the content, and mode, of a file or link.
-    pub(crate) fn is_same(&self, path: &Path, entry: &Entry) -> bool {
+    #[must_use]
+    pub fn is_same(&self, path: &Path, entry: &Entry) -> bool {
         let known = self.0.get(path).zip(Source::of(entry, None).ok());
         known.is_some_and(|(known, now)| known.content() == now.content())
     }
 
     /// In words, the first file in which the app is not as it was.
-    pub(crate) fn first_difference(&self, now: &Self) -> Option<String> {
+    #[must_use]
+    pub fn first_difference(&self, now: &Self) -> Option<String> {
         let changed = now.0.iter().find_map(|(path, source)| {
             let how = match self.0.get(path) {
                 None => "is new",
@@ -161,7 +166,7 @@ impl Sources {
 
     /// A digest of all names and contents, in hex.
     #[must_use]
-    pub(crate) fn digest(&self) -> String {
+    pub fn digest(&self) -> String {
         let mut hasher = Sha256::new();
         for (PathText(path), source) in &self.0 {
             let path = path.as_os_str().as_bytes();
@@ -175,12 +180,12 @@ impl Sources {
     }
 
     #[must_use]
-    pub(crate) fn parse(json: &str) -> Option<Self> {
+    pub fn parse(json: &str) -> Option<Self> {
         serde_json::from_str(json).ok()
     }
 
     /// As it is written to a note.
-    pub(crate) fn to_json(&self, note: &str) -> Result<String, TreeError> {
+    pub fn to_json(&self, note: &str) -> Result<String, TreeError> {
         json::to_string(self, note)
     }
 }

@@ -14,7 +14,7 @@ use store::Store;
 use store::tree::TreeError;
 
 /// The digest of each variable's value, by name.
-pub(crate) type Variables = BTreeMap<String, String>;
+pub type Variables = BTreeMap<String, String>;
 
 /// Other buildpacks' names for the arguments of `bin/compile`.
 const DIRECTORIES: [&str; 3] = ["BUILD_DIR", "CACHE_DIR", "ENV_DIR"];
@@ -26,7 +26,7 @@ const ENV: &[u8] = b"\0env\0";
 impl Workspace<'_> {
     /// Digests of the variables whose names `counts` accepts. The names of a build's directories
     /// are new in every build and count as the same.
-    pub(crate) fn variables(
+    pub fn variables(
         &self,
         env: &Env,
         counts: impl Fn(&str) -> bool,
@@ -96,12 +96,12 @@ const SALT: &str = "salt";
 
 /// Digests of variables with a salt that this cache alone has: from a digest nobody learns the
 /// value by trying some.
-pub(crate) struct Salted {
+pub struct Salted {
     salt: String,
 }
 
 impl Salted {
-    pub(crate) fn of(store: &dyn Store) -> Result<Self, TreeError> {
+    pub fn of(store: &dyn Store) -> Result<Self, TreeError> {
         if let Some(salt) = store.read_note(SALT).filter(|salt| salt.len() == 32) {
             return Ok(Self { salt });
         }
@@ -116,7 +116,8 @@ impl Salted {
     }
 
     /// Of one value, in hex.
-    pub(crate) fn value(&self, value: &[u8]) -> String {
+    #[must_use]
+    pub fn value(&self, value: &[u8]) -> String {
         let mut hasher = Sha256::new();
         hasher.update(&self.salt);
         hasher.update(value);
@@ -124,7 +125,7 @@ impl Salted {
     }
 
     /// Of each variable whose name `counts` accepts, and of those whose names are not UTF-8.
-    pub(crate) fn variables(&self, env: &Env, counts: impl Fn(&str) -> bool) -> Variables {
+    pub fn variables(&self, env: &Env, counts: impl Fn(&str) -> bool) -> Variables {
         let mut digests = Variables::new();
         for (name, value) in env {
             if name.to_str().is_none_or(&counts) {

@@ -4,6 +4,12 @@ use exec::environment::Environment;
 use std::path::{Path, PathBuf};
 use store::Store;
 
+/// Where [`elixir_script`] is in the slug.
+pub const ELIXIR_SCRIPT: &str = ".profile.d/elixir_buildpack_paths.sh";
+
+/// Where [`node_script`] is in the slug.
+pub const NODE_SCRIPT: &str = ".profile.d/phoenix_static_buildpack_paths.sh";
+
 /// The platform of a build, seen from the steps: none of them knows which one it is.
 pub struct Workspace<'a> {
     /// The app, changed in place.
@@ -24,7 +30,7 @@ pub enum Start {
     /// Scripts in the slug's `.profile.d`; and the file that later buildpacks source, where the
     /// platform has one.
     ProfileD { export: Option<PathBuf> },
-    /// The front end, which is handed [`crate::profile::Launch`].
+    /// The front end, which is handed what they start with.
     FrontEnd,
 }
 
@@ -56,7 +62,7 @@ impl Places {
 
     /// The folders at the top of the app that these need.
     #[must_use]
-    pub(crate) fn top_folders(&self) -> Vec<&str> {
+    pub fn top_folders(&self) -> Vec<&str> {
         let mut tops: Vec<&str> = [
             &self.erlang,
             &self.elixir,
@@ -77,7 +83,8 @@ impl Places {
 
 /// Whether what is at a place is for this app and this build alone. What has a place of its own
 /// is what the next build will find there.
-pub(crate) fn is_own(place: &Path) -> bool {
+#[must_use]
+pub fn is_own(place: &Path) -> bool {
     place.is_relative()
 }
 

@@ -12,7 +12,7 @@ use std::{fs, io};
 
 /// Where a build may write, links followed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Bounds {
+pub struct Bounds {
     app: PathBuf,
     roots: Vec<PathBuf>,
     places: Vec<String>,
@@ -22,7 +22,8 @@ impl Bounds {
     /// Within the app, and within these: the runtime path, what lasts. Those that are not there yet
     /// hold nothing that could be led to. `ours` are folders of our own at
     /// the top of the app.
-    pub(crate) fn of(app: &Path, beside: &[&Path], ours: &[&str], plan: &Plan) -> Self {
+    #[must_use]
+    pub fn of(app: &Path, beside: &[&Path], ours: &[&str], plan: &Plan) -> Self {
         let real = |path: &Path| path.canonicalize().ok();
         Self {
             app: app.to_owned(),
@@ -36,7 +37,7 @@ impl Bounds {
     }
 
     /// Fails for the first folder of the build that is elsewhere.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), Error> {
         for place in &self.places {
             if let Some(to) = self.leads_out(Path::new(place)) {
                 return Err(Error::LeadsOut {
@@ -51,7 +52,8 @@ impl Bounds {
     /// Where a path of the app leads, if that is none of the places where a build may write; what
     /// is not there yet is in the folder where it would be made. A link that leads nowhere leads
     /// out: it may lead there later.
-    pub(crate) fn leads_out(&self, place: &Path) -> Option<PathBuf> {
+    #[must_use]
+    pub fn leads_out(&self, place: &Path) -> Option<PathBuf> {
         let mut path = self.app.join(place);
         loop {
             match path.canonicalize() {

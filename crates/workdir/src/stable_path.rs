@@ -32,7 +32,7 @@ const MADE_IN_PROJECTS: [&str; 1] = ["priv"];
 
 /// The folder that tools work in, for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct StablePath {
+pub struct StablePath {
     dir: PathBuf,
     linked: Mutex<Option<Linked>>,
     why_not: Option<String>,
@@ -43,7 +43,7 @@ pub(crate) struct StablePath {
 
 /// What a build asks for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Request<'a> {
+pub struct Request<'a> {
     /// `BUILD_DIR`.
     pub app: &'a Path,
     /// Where the slug will run, usually `/app`.
@@ -61,7 +61,7 @@ impl StablePath {
     /// Fills the runtime path, or says in [`StablePath::why_not`] why it cannot be used.
     ///
     /// Waits for another build that uses the same runtime path; `waiting` is called once if so.
-    pub(crate) fn enter(
+    pub fn enter(
         request: Request<'_>,
         cancel: &Cancel,
         waiting: impl FnOnce(),
@@ -114,7 +114,7 @@ impl StablePath {
     /// relative path from where the system says it is: through a link that would be the build
     /// directory, and the link in `_build` would lead nowhere. Each gets a `priv`, since native
     /// code is compiled into one that may not be there yet.
-    pub(crate) fn open_dependencies(&self) -> Result<(), TreeError> {
+    pub fn open_dependencies(&self) -> Result<(), TreeError> {
         let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(linked) = guard.as_mut() else {
             return Ok(());
@@ -138,19 +138,19 @@ impl StablePath {
 
     /// The working directory for mix and everything else.
     #[must_use]
-    pub(crate) fn dir(&self) -> &Path {
+    pub fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// Why the build works in the build directory although the slug runs elsewhere.
     #[must_use]
-    pub(crate) fn why_not(&self) -> Option<&str> {
+    pub fn why_not(&self) -> Option<&str> {
         self.why_not.as_deref()
     }
 
     /// The names that commands see in a folder of the app, and where each entry is. `None` for a
     /// folder that holds none of our links.
-    pub(crate) fn list(&self, folder: &Path) -> io::Result<Option<Vec<(OsString, PathBuf)>>> {
+    pub fn list(&self, folder: &Path) -> io::Result<Option<Vec<(OsString, PathBuf)>>> {
         let guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
         let linked = guard.as_ref().filter(|linked| linked.holds_links(folder));
         linked.map(|linked| linked.list(folder)).transpose()
@@ -160,7 +160,7 @@ impl StablePath {
     ///
     /// Package managers work there: they replace `node_modules` as a whole, and would replace a
     /// link to it.
-    pub(crate) fn link_new(&self, skipped: impl Fn(&Path) -> bool) -> Result<(), TreeError> {
+    pub fn link_new(&self, skipped: impl Fn(&Path) -> bool) -> Result<(), TreeError> {
         let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
         guard
             .as_mut()
@@ -169,19 +169,19 @@ impl StablePath {
 
     /// Brings new files into the build directory, for a step that chooses among all of them. None
     /// that looks for them here may follow.
-    pub(crate) fn bring_in(&self) -> Result<(), TreeError> {
+    pub fn bring_in(&self) -> Result<(), TreeError> {
         let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
         guard.as_mut().map_or(Ok(()), Linked::bring_in)
     }
 
     /// Brings new files into the build directory, and leaves links to them.
-    pub(crate) fn settle(&self) -> Result<(), TreeError> {
+    pub fn settle(&self) -> Result<(), TreeError> {
         let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
         guard.as_mut().map_or(Ok(()), Linked::settle)
     }
 
     /// Brings new files into the build directory and takes the links away.
-    pub(crate) fn leave(self) -> Result<(), TreeError> {
+    pub fn leave(self) -> Result<(), TreeError> {
         self.clean_up()
     }
 

@@ -23,31 +23,27 @@ struct Kept {
 
 /// A list to use.
 #[derive(Debug)]
-pub(crate) struct List {
-    pub(crate) text: String,
+pub struct List {
+    pub text: String,
     /// Without credentials.
-    pub(crate) url: String,
+    pub url: String,
     /// Seconds since 1970.
-    pub(crate) read_at: u64,
-    pub(crate) signed: bool,
+    pub read_at: u64,
+    pub signed: bool,
     /// A warning with the reason why it is not the current one, and when it was read.
-    pub(crate) outdated: Option<Outdated>,
+    pub outdated: Option<Outdated>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Outdated {
-    pub(crate) warning: String,
+pub struct Outdated {
+    pub warning: String,
     /// The result of fetching the current one.
-    pub(crate) error: ToolchainError,
+    pub error: ToolchainError,
 }
 
 /// Returns the fetched list, and caches it as `name`. If fetching failed, returns the cached copy from the
 /// same URL.
-pub(crate) fn or_kept(
-    store: Option<&dyn Store>,
-    name: &str,
-    fetched: ListText,
-) -> Result<List, Error> {
+pub fn or_kept(store: Option<&dyn Store>, name: &str, fetched: ListText) -> Result<List, Error> {
     let error = match fetched.text {
         Ok(text) => {
             let kept = Kept {
@@ -105,7 +101,8 @@ fn is_kept(store: &dyn Store, name: &str, list: &Kept) -> bool {
 }
 
 /// Seconds since 1970.
-pub(crate) fn now() -> u64 {
+#[must_use]
+pub fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| now.as_secs())
 }

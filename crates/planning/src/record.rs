@@ -48,7 +48,7 @@ fn at_the_top() -> String {
 }
 
 /// Versions of tools by their names.
-pub(crate) type Tools = BTreeMap<String, String>;
+pub type Tools = BTreeMap<String, String>;
 
 impl Record {
     /// What the plan says of a build, before mix has loaded the project.
@@ -99,7 +99,7 @@ impl Record {
     }
 
     #[must_use]
-    pub(crate) fn last_build(&self) -> LastBuild {
+    pub fn last_build(&self) -> LastBuild {
         LastBuild {
             erlang: self.tools.get("erlang").cloned(),
             elixir: self.tools.get("elixir").cloned(),

@@ -21,14 +21,15 @@ use store::tree::{self, Method, TreeError};
 
 /// What commands did to the app while a step ran.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Touched {
-    pub(crate) created: BTreeSet<PathBuf>,
+pub struct Touched {
+    pub created: BTreeSet<PathBuf>,
     /// Or removed.
-    pub(crate) changed: BTreeSet<PathBuf>,
+    pub changed: BTreeSet<PathBuf>,
 }
 
 impl Touched {
-    pub(crate) fn between(before: &Entries, after: &Entries) -> Self {
+    #[must_use]
+    pub fn between(before: &Entries, after: &Entries) -> Self {
         let created = after.keys().filter(|path| !before.contains_key(*path));
         let differs = |(path, entry): &(&PathBuf, &Entry)| {
             !after.get(*path).is_some_and(|after| after.is_as(entry))
@@ -43,34 +44,34 @@ impl Touched {
         }
     }
 
-    pub(crate) fn extend(&mut self, other: Self) {
+    pub fn extend(&mut self, other: Self) {
         self.created.extend(other.created);
         self.changed.extend(other.changed);
     }
 
-    pub(crate) fn without(mut self, skipped: impl Fn(&PathBuf) -> bool) -> Self {
+    pub fn without(mut self, skipped: impl Fn(&PathBuf) -> bool) -> Self {
         self.created.retain(|path| !skipped(path));
         self.changed.retain(|path| !skipped(path));
         self
     }
 
-    pub(crate) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.created.iter().chain(&self.changed)
     }
 }
 
 /// A file, link or folder that compiling created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Made {
-    pub(crate) kind: Kind,
+pub struct Made {
+    pub kind: Kind,
     /// A salted digest of a file's bytes.
-    pub(crate) digest: String,
+    pub digest: String,
     /// Where a link leads.
-    pub(crate) target: Option<PathText>,
+    pub target: Option<PathText>,
     /// As in chmod(1).
-    pub(crate) mode: u32,
+    pub mode: u32,
     /// Since 1970, in seconds and nanoseconds.
-    pub(crate) modified: (i64, i64),
+    pub modified: (i64, i64),
 }
 
 impl Made {
@@ -87,35 +88,36 @@ impl Made {
 
 /// What is kept of a build's generated files, beside the files themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Generated {
+pub struct Generated {
     /// What compiling depends on beside `sources`.
-    pub(crate) key: Key,
+    pub key: Key,
     /// When the `_build` was compiled that this belongs to, in seconds since 1970: an earlier version of
     /// Mixpack, used in between, keeps another one.
-    pub(crate) build: Option<u64>,
+    pub build: Option<u64>,
     /// The app when compiling began, with salted digests; only written down where something is
     /// generated.
-    pub(crate) sources: Sources,
-    pub(crate) files: BTreeMap<PathText, Made>,
+    pub sources: Sources,
+    pub files: BTreeMap<PathText, Made>,
     /// Files that were there before, pushed or created by a hook, and what compiling left: a salted
     /// digest, or nothing where it removed them.
-    pub(crate) changed: BTreeMap<PathText, Option<String>>,
+    pub changed: BTreeMap<PathText, Option<String>>,
     /// In words, a file that isn't kept, and why.
-    pub(crate) not_kept: Option<(String, String)>,
+    pub not_kept: Option<(String, String)>,
     /// A file that may be from compiling or from installing packages, which ran at the same time.
-    pub(crate) unclear: Option<PathText>,
+    pub unclear: Option<PathText>,
     /// What hooks that compile the app created, and which hook: it creates them in every build, or
     /// compiling does.
     #[serde(default)]
-    pub(crate) of_hooks: BTreeMap<PathText, String>,
+    pub of_hooks: BTreeMap<PathText, String>,
     /// One of them that is known to be from compiling.
     #[serde(default)]
-    pub(crate) by_hook: Option<PathText>,
+    pub by_hook: Option<PathText>,
 }
 
 impl Generated {
     /// Whether compiling does nothing outside of `_build` but what mix itself repeats when it has to.
-    pub(crate) fn is_nothing(&self) -> bool {
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
         let is_tracked = |path: &PathText| is_tracked(&path.0, &self.sources);
         self.files.keys().all(is_tracked)
             && self.changed.is_empty()
@@ -124,7 +126,8 @@ impl Generated {
     }
 
     /// Why the files can't be restored, whatever they were generated from.
-    pub(crate) fn why_not_restorable(&self) -> Option<String> {
+    #[must_use]
+    pub fn why_not_restorable(&self) -> Option<String> {
         let changes = self.changed.iter().next().map(|(path, after)| {
             let what = if after.is_some() {
                 "changes"
@@ -146,7 +149,7 @@ impl Generated {
 
     /// Why the app has to be compiled from scratch, if so: then no file is restored. `changed` says
     /// what differs beside the app's files.
-    pub(crate) fn why_from_scratch(
+    pub fn why_from_scratch(
         &self,
         sources: &Sources,
         changed: impl FnOnce() -> Option<String>,
@@ -167,7 +170,8 @@ impl Generated {
     }
 
     /// The files that mix itself looks after: they are restored in any case. `sources` is the app.
-    pub(crate) fn tracked(&self, sources: &Sources) -> BTreeMap<&PathText, &Made> {
+    #[must_use]
+    pub fn tracked(&self, sources: &Sources) -> BTreeMap<&PathText, &Made> {
         let files = self.files.iter();
         files
             .filter(|(path, _)| is_tracked(&path.0, sources))
@@ -175,7 +179,8 @@ impl Generated {
     }
 
     /// The first file that is another than in `other`: assets may be made of it.
-    pub(crate) fn difference(&self, other: &Self) -> Option<PathBuf> {
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<PathBuf> {
         let (ours, theirs) = (self.contents(), other.contents());
         let mut paths = ours.keys().chain(theirs.keys());
         let found = paths.find(|path| ours.get(*path) != theirs.get(*path))?;
@@ -195,7 +200,8 @@ impl Generated {
 
     /// What the last build generated and compiling has not generated now; `before` is the app when it
     /// began.
-    pub(crate) fn missing<'a>(&'a self, before: &Entries, now: &Entries) -> Option<&'a Path> {
+    #[must_use]
+    pub fn missing<'a>(&'a self, before: &Entries, now: &Entries) -> Option<&'a Path> {
         let is_gone = |path: &&PathText| !now.contains_key(&path.0);
         let as_before = |path: &&PathText| {
             let both = before.get(&path.0).zip(now.get(&path.0));
@@ -209,7 +215,8 @@ impl Generated {
 
 /// Whether mix itself looks after a file: leex and yecc write `x.erl` beside `x.xrl` or `x.yrl`, again
 /// where it is missing or older.
-pub(crate) fn is_tracked(path: &Path, sources: &Sources) -> bool {
+#[must_use]
+pub fn is_tracked(path: &Path, sources: &Sources) -> bool {
     let is_erl = path.extension().is_some_and(|extension| extension == "erl");
     is_erl
         && ["xrl", "yrl"]
@@ -218,7 +225,8 @@ pub(crate) fn is_tracked(path: &Path, sources: &Sources) -> bool {
 }
 
 /// A digest of what compiling left of a file that was there before.
-pub(crate) fn content_of(entry: &Entry, salted: &Salted) -> String {
+#[must_use]
+pub fn content_of(entry: &Entry, salted: &Salted) -> String {
     let content = match entry.kind {
         Kind::File => sha256_of(&entry.place).ok(),
         Kind::Link => fs::read_link(&entry.place)
@@ -231,10 +239,8 @@ pub(crate) fn content_of(entry: &Entry, salted: &Salted) -> String {
 }
 
 /// Describes files that can't be read.
-pub(crate) fn without_content(
-    paths: &BTreeSet<PathBuf>,
-    entries: &Entries,
-) -> BTreeMap<PathText, Made> {
+#[must_use]
+pub fn without_content(paths: &BTreeSet<PathBuf>, entries: &Entries) -> BTreeMap<PathText, Made> {
     let files = paths.iter().filter_map(|path| {
         let made = Made::of(entries.get(path)?, None);
         Some((PathText(path.clone()), made))
@@ -244,7 +250,7 @@ pub(crate) fn without_content(
 
 /// Reads files that were set aside: fills in their digests, and gives in words the first that holds a
 /// secret, and why it isn't kept.
-pub(crate) fn read(
+pub fn read(
     files: &mut BTreeMap<PathText, Made>,
     aside: &Path,
     salted: &Salted,
@@ -269,7 +275,8 @@ pub(crate) fn read(
 }
 
 /// What is kept where the name of a file holds a secret: none of the names.
-pub(crate) fn without_names(now: &Generated, secrets: &Finders<'_>) -> Option<Generated> {
+#[must_use]
+pub fn without_names(now: &Generated, secrets: &Finders<'_>) -> Option<Generated> {
     let files = now.files.keys().chain(now.changed.keys());
     let mut paths = files.chain(now.of_hooks.keys()).chain(&now.unclear);
     let name = paths.find_map(|path| {
@@ -286,7 +293,7 @@ pub(crate) fn without_names(now: &Generated, secrets: &Finders<'_>) -> Option<Ge
 }
 
 /// Copies generated files to `to`, and describes them.
-pub(crate) fn set_aside(
+pub fn set_aside(
     paths: &BTreeSet<PathBuf>,
     entries: &Entries,
     to: &Path,
@@ -314,7 +321,7 @@ pub(crate) fn set_aside(
 
 /// Puts files back into `root`, the app as commands see it, with the times that they had. Where one
 /// is missing, or something is in its way, nothing is done and its path is given.
-pub(crate) fn put_back<'a>(
+pub fn put_back<'a>(
     files: &BTreeMap<&'a PathText, &'a Made>,
     kept: &Path,
     root: &Path,

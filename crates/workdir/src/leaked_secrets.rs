@@ -25,18 +25,19 @@ const COMPRESSED: [&str; 12] = [
 
 /// Where a secret was found: the first file by name, relative to the app, and how many there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
+pub struct Found {
     first: PathBuf,
     files: usize,
 }
 
 /// What looks for secrets in bytes.
-pub(crate) struct Finders<'a> {
+pub struct Finders<'a> {
     finders: Vec<(&'a str, Finder<'a>, Finder<'static>)>,
 }
 
 impl<'a> Finders<'a> {
-    pub(crate) fn of(secrets: &'a [Secret]) -> Self {
+    #[must_use]
+    pub fn of(secrets: &'a [Secret]) -> Self {
         let finders = secrets.iter().map(|secret| {
             let numbers = Finder::new(&numbers(&secret.text)).into_owned();
             (secret.name.as_str(), Finder::new(&secret.text), numbers)
@@ -62,13 +63,14 @@ impl<'a> Finders<'a> {
     }
 
     /// The name of the first secret in a file that holds these bytes.
-    pub(crate) fn first_in(&self, path: &Path, bytes: Vec<u8>) -> Option<&'a str> {
+    #[must_use]
+    pub fn first_in(&self, path: &Path, bytes: Vec<u8>) -> Option<&'a str> {
         self.names_in(path, bytes).next()
     }
 }
 
 /// Looks for secrets in folders of the app.
-pub(crate) fn find(app: &Path, folders: &[PathBuf], secrets: &[Secret]) -> BTreeMap<String, Found> {
+pub fn find(app: &Path, folders: &[PathBuf], secrets: &[Secret]) -> BTreeMap<String, Found> {
     let finders = Finders::of(secrets);
     let found = Mutex::new(BTreeMap::<String, Found>::new());
     if secrets.is_empty() {
@@ -105,7 +107,7 @@ fn numbers(text: &str) -> String {
 }
 
 /// Warns of each, by the name of its config var.
-pub(crate) fn warn(log: &Log, found: &BTreeMap<String, Found>) {
+pub fn warn(log: &Log, found: &BTreeMap<String, Found>) {
     for (name, Found { first, files }) in found {
         let others = match files {
             1 => String::new(),

@@ -2,7 +2,7 @@
 //! OTP has two sources, and the second is only used if the first one is not enough.
 
 use crate::kept_lists::{List, or_kept};
-use crate::prepare::Request;
+use crate::request::Request;
 use app::plan::{self, LastBuild, Lists, Plan, PlanError, VersionError};
 use messages::{Error, LookedInto};
 use toolchain::ToolchainError;

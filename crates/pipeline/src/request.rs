@@ -1,0 +1,48 @@
+//! The input and the result of a build.
+
+use crate::profile::Launch;
+use crate::report::Report;
+use crate::steps::sbom::Component;
+use app::procfile::Procfile;
+use exec::cancel::Cancel;
+use exec::environment::Environment;
+use exec::log::Log;
+use planning::Platform;
+use planning::record::Record;
+use std::path::{Path, PathBuf};
+use store::Store;
+use workdir::workspace::{Places, Start};
+
+/// The input of a build, from a front end.
+pub struct Request<'a> {
+    /// The app, changed in place.
+    pub app: &'a Path,
+    pub environment: Environment,
+    pub platform: Platform,
+    pub places: Places,
+    pub store: &'a dyn Store,
+    /// The folder of config vars, where the platform has one.
+    pub env_dir: Option<PathBuf>,
+    pub start: Start,
+    pub log: &'a Log,
+    pub cancel: &'a Cancel,
+    pub report: &'a Report,
+    /// The file that gets a picture of the build, of one that fails too.
+    pub timeline: Option<PathBuf>,
+}
+
+/// The result of a build.
+#[derive(Debug)]
+pub struct Built {
+    pub record: Record,
+    /// The environment and settings of processes.
+    pub launch: Launch,
+    /// The contents of the slug, for a front end that writes them down.
+    pub components: Vec<Component>,
+    /// Files outside of `_build` that compiling has created, relative to the app.
+    pub(crate) generated: Vec<PathBuf>,
+    /// The release's folder, relative to the top of the repository.
+    pub(crate) release_dir: Option<PathBuf>,
+    /// The process types that the app names.
+    pub(crate) procfile: Procfile,
+}

@@ -1,0 +1,37 @@
+//! What a plan is made from.
+
+use crate::record::Record;
+use exec::cancel::Cancel;
+use exec::environment::Environment;
+use fetch::{Client, Observer};
+use std::path::{Path, PathBuf};
+use store::Store;
+use toolchain::Hosts;
+use versions::target::{Arch, OsRelease};
+
+/// What a plan is made from.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    pub app: &'a Path,
+    pub environment: &'a Environment,
+    pub client: &'a Client,
+    pub hosts: &'a Hosts,
+    /// The record of the last build of this app.
+    pub last: Option<&'a Record>,
+    /// Where upstream's lists are kept, for when it is down.
+    pub store: Option<&'a dyn Store>,
+    pub platform: &'a Platform,
+    pub observer: &'a dyn Observer,
+    pub cancel: &'a Cancel,
+}
+
+/// What a platform decides, where the classic buildpack API leaves it to the app.
+#[derive(Debug, Clone, Default)]
+pub struct Platform {
+    /// Where the app will run, when it is not where the app says.
+    pub runtime_path: Option<PathBuf>,
+    /// Images are to be small: a release is built wherever the app can do without mix.
+    pub prefers_release: bool,
+    /// The system that is built for, where the platform names it.
+    pub system: Option<(OsRelease, Arch)>,
+}

@@ -1,0 +1,13 @@
+//! The app's directory during a build: where it is and will run, what is in it, and what a build may change there.
+
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
+pub mod app_tree;
+pub mod bounds;
+pub mod generated;
+pub mod leaked_secrets;
+pub mod sources;
+pub mod stable_path;
+pub mod unscanned;
+pub mod variables;
+pub mod workspace;
