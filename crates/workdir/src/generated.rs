@@ -49,6 +49,7 @@ impl Touched {
         self.changed.extend(other.changed);
     }
 
+    #[must_use]
     pub fn without(mut self, skipped: impl Fn(&PathBuf) -> bool) -> Self {
         self.created.retain(|path| !skipped(path));
         self.changed.retain(|path| !skipped(path));
