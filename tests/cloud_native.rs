@@ -80,6 +80,19 @@ fn added(build: &Build) -> Vec<&str> {
         .collect()
 }
 
+/// The answer for a day is in a layer of the cache.
+#[track_caller]
+fn asked_the_registry_once_a_day(app: &App) {
+    let requests = || {
+        let requests = app.host().requests().into_iter();
+        requests.filter(|one| one.path == "/hex/versions").count()
+    };
+    assert_eq!(requests(), 1);
+    app.host().forget_requests();
+    app.build().expect_success();
+    assert_eq!(requests(), 0);
+}
+
 /// What the buildpack says is headers, what belongs to them, warnings, and blank lines.
 #[track_caller]
 fn is_aligned(log: &str) {
@@ -151,6 +164,8 @@ fn a_phoenix_app_boots_from_a_release_and_an_unchanged_build_reuses_every_layer(
     assert_eq!(added(&unchanged), NOTHING);
     assert_eq!(downloads(&app), NOTHING);
     assert_eq!((image.id(), image.layers(), image.app_layers()), first);
+
+    asked_the_registry_once_a_day(&app);
 
     let restricted = ["--read-only", "--tmpfs=/tmp", "--user=1234"];
     let server = image.start(&restricted);

@@ -145,6 +145,7 @@ fn a_committed_platform_tools_own_homes_of_mix_and_hex_and_no_env_dir() {
     for (name, value) in [
         ("HEX_BUILDS_URL", host.clone()),
         ("HEX_MIRROR", format!("{host}/hex")),
+        ("HEX_UNSAFE_REGISTRY", "1".to_owned()),
         ("MIX_ENV", "staging".to_owned()),
         ("MIX_HOME", "/app/.homes/mix".to_owned()),
         ("HEX_HOME", "/app/.homes/hex".to_owned()),

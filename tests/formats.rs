@@ -1,5 +1,7 @@
 //! What builds keep for later builds, which may be those of another version of Mixpack.
 
+use mirror::AppDir;
+use mirror::hex_registry::{Advisory, Release};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,7 +14,7 @@ use toolchain::Hosts;
 use walkdir::WalkDir;
 use whole_builds::differential::{Api, Turns, replay};
 use whole_builds::samples::{SAMPLES, changes_at, json_facts};
-use whole_builds::{App, Deploy, holds, npm_registry, repository, test_executable};
+use whole_builds::{App, Deploy, flag, holds, npm_registry, own_host, repository, test_executable};
 
 /// The commit whose executable is that of the last release: after a release, its tag.
 const LAST_RELEASE: &str = "c38315b";
@@ -160,16 +162,31 @@ fn shapes(cache: &Path) -> BTreeMap<String, BTreeSet<String>> {
     shapes
 }
 
+/// A dependency of the fixture `phoenix-npm`.
+fn flagged() -> Release {
+    Release {
+        package: "phoenix",
+        version: "1.8.1",
+        retired: Some((0, "a reason")),
+        advisories: vec![Advisory {
+            id: "GHSA-0000-test",
+            alias: "CVE-2026-0000",
+            ..Advisory::default()
+        }],
+    }
+}
+
 #[test]
 fn everything_kept_has_the_shape_of_the_cache_s_format_and_a_row_in_the_docs() {
     let _turns = turns();
     let (mut all, mut format) = (BTreeMap::<_, BTreeSet<_>>::new(), String::new());
     for fixture in ["generated-files", "phoenix-npm"] {
-        let app = App::fixture(fixture);
+        let app = App::on(own_host(), fixture, AppDir::Tmpfs);
         app.config("NPM_CONFIG_REGISTRY", &npm_registry());
         app.edit(CONFIG, "erlang_version", "release=true\nerlang_version");
         app.config("MIXPACK_CLEAN_BUILD", "1");
         app.deploy().expect_success();
+        flag(app.host, &[flagged()]);
         app.deploy().expect_success();
         let cache = app.cache().join("mixpack");
         format = fs::read_to_string(cache.join("format")).expect("a format");

@@ -248,6 +248,7 @@ fn typed<'a>(app: &'a App, command: &str) -> mirror::stack::Command<'a> {
         .env("HOME", "/tmp/home")
         .env("HEX_BUILDS_URL", &url)
         .env("HEX_MIRROR", format!("{url}/hex"))
+        .env("HEX_UNSAFE_REGISTRY", "1")
         .env("NODEJS_ORG_MIRROR", format!("{url}/dist"))
 }
 

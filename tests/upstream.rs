@@ -1,13 +1,15 @@
 //! The same builds against the real hosts, for whoever can reach them: `cargo xtask test --upstream`.
 
+use fetch::{Client, Settings};
 use toolchain::Hosts;
-use whole_builds::App;
+use toolchain::hex_registry::Registry;
 use whole_builds::samples::{SAMPLES, changes_at};
+use whole_builds::{App, HOST_VARIABLES};
 
 /// Nothing names a mirror: builds.hex.pm, repo.hex.pm and nodejs.org are used.
 fn on_the_real_hosts(fixture: &str) -> App {
     let app = App::fixture(fixture);
-    for name in ["HEX_BUILDS_URL", "NODEJS_ORG_MIRROR", "HEX_MIRROR"] {
+    for name in HOST_VARIABLES {
         app.unset(name);
     }
     app
@@ -19,6 +21,18 @@ fn on_the_real_hosts(fixture: &str) -> App {
 fn upstream_lists_and_archives_are_as_in_the_samples() {
     let changes = changes_at(&Hosts::new(&|_| None), SAMPLES.iter());
     assert!(changes.is_empty(), "\n{}", changes.join("\n"));
+}
+
+#[test]
+fn upstream_registry_is_signed_with_its_key_and_has_details_of_what_it_flags() {
+    let hosts = Hosts::new(&|_| None);
+    let registry = Registry::new(Client::new(Settings::default()), &hosts.registry, true);
+    let index = registry.index().expect("the list of packages");
+    let mut flagged = index.flagged.iter();
+    let (package, versions) = flagged.next().expect("a flagged release");
+    let version = versions.first().expect("a version");
+    let findings = registry.findings(package, version).expect("its details");
+    assert!(findings.retired.is_some() || !findings.advisories.is_empty());
 }
 
 #[test]

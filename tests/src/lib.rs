@@ -23,8 +23,9 @@ pub use dyno::{Dyno, Web};
 pub use printed::{compiling, holds, lacks, said, unwrapped};
 pub use tree::{beams, copy, files_with, links_that_leave, listing, size};
 
+use mirror::hex_registry::{Release, package, versions};
 use mirror::stack::Process;
-use mirror::{AppDir, Sandbox, Server, Stack};
+use mirror::{AppDir, Override, Sandbox, Server, Stack};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -90,13 +91,36 @@ pub fn artifacts() -> PathBuf {
 
 /// An artifact host of one's own, to count its requests and to break its files.
 pub fn artifact_host() -> Server {
-    Server::start(artifacts()).expect("the artifact mirror")
+    let host = Server::start(artifacts()).expect("the artifact mirror");
+    flag(&host, &[]);
+    host
+}
+
+/// Has the host's registry of packages list these releases as retired or with advisories, and no
+/// others.
+///
+/// The lists have no signature, since only hex.pm has its key: builds believe them with
+/// `HEX_UNSAFE_REGISTRY`. The stand-in for Hex can't read the files of these packages.
+pub fn flag(host: &Server, releases: &[Release]) {
+    host.set_override("/hex/versions", Override::Body(versions(releases)));
+    for release in releases {
+        let path = format!("/hex/packages/{}", release.package);
+        host.set_override(path, Override::Body(package(release)));
+    }
 }
 
 /// The same, for as long as the tests run.
 pub fn own_host() -> &'static Server {
     Box::leak(Box::new(artifact_host()))
 }
+
+/// The variables of an [`App`] that lead to its host. Without them, builds use the real hosts.
+pub const HOST_VARIABLES: [&str; 4] = [
+    "HEX_BUILDS_URL",
+    "NODEJS_ORG_MIRROR",
+    "HEX_MIRROR",
+    "HEX_UNSAFE_REGISTRY",
+];
 
 /// An app on its way through deploys: one cache, config vars, an artifact host.
 pub struct App {
@@ -189,6 +213,7 @@ impl App {
         app.sandbox.give(&app.cache).expect("the cache");
         app.config("HEX_BUILDS_URL", &host.url());
         app.config("HEX_MIRROR", &format!("{}/hex", host.url()));
+        app.config("HEX_UNSAFE_REGISTRY", "1");
         app.config("NODEJS_ORG_MIRROR", &format!("{}/dist", host.url()));
         app
     }
@@ -291,6 +316,7 @@ impl App {
             .env("HOME", "/tmp/home")
             .env("HEX_BUILDS_URL", &url)
             .env("HEX_MIRROR", format!("{url}/hex"))
+            .env("HEX_UNSAFE_REGISTRY", "1")
             .env("NODEJS_ORG_MIRROR", format!("{url}/dist"))
     }
 
@@ -379,7 +405,7 @@ impl App {
     #[must_use]
     pub fn stock_phoenix(&self) -> Self {
         let made = Self::on(self.host, "", AppDir::Tmpfs);
-        for name in ["HEX_BUILDS_URL", "NODEJS_ORG_MIRROR", "HEX_MIRROR"] {
+        for name in HOST_VARIABLES {
             made.unset(name);
         }
         let script = "export HOME=/tmp/home; mkdir -p $HOME; . /tmp/buildpack/export; unset MIX_ENV; cd /tmp; \

@@ -164,6 +164,7 @@ impl App {
         copy(&repository().join("fixtures").join(name), app.source.path());
         app.env("HEX_BUILDS_URL", &host.url());
         app.env("HEX_MIRROR", &format!("{}/hex", host.url()));
+        app.env("HEX_UNSAFE_REGISTRY", "1");
         app.env("NODEJS_ORG_MIRROR", &format!("{}/dist", host.url()));
         app
     }

@@ -151,25 +151,28 @@ impl Client {
         max_bytes: u64,
         observer: &dyn Observer,
     ) -> Result<String, FetchError> {
-        self.attempts(url, None, observer, |mut body| {
-            if body.total().is_some_and(|total| total > max_bytes) {
-                return Err(body.fail(Kind::TooLarge { limit: max_bytes }));
-            }
-            let mut bytes = Vec::new();
-            if let Err(error) = (&mut body)
-                .take(max_bytes.saturating_add(1))
-                .read_to_end(&mut bytes)
-            {
-                let kind = body.blame(&error);
-                return Err(body.fail(kind));
-            }
-            if bytes.len() as u64 > max_bytes {
-                return Err(body.fail(Kind::TooLarge { limit: max_bytes }));
-            }
+        self.attempts(url, None, observer, |body| {
+            let (bytes, body) = receive(body, max_bytes)?;
             if LooksLike::of(&bytes) == LooksLike::Html {
                 return Err(body.fail(Kind::Page));
             }
             String::from_utf8(bytes).map_err(|_| body.fail(Kind::NotText))
+        })
+    }
+
+    /// Fetches a small file into memory, for a caller that verifies it.
+    ///
+    /// # Errors
+    ///
+    /// Besides what any transfer can meet: [`Kind::TooLarge`] above `max_bytes`.
+    pub fn bytes(
+        &self,
+        url: &str,
+        max_bytes: u64,
+        observer: &dyn Observer,
+    ) -> Result<Vec<u8>, FetchError> {
+        self.attempts(url, None, observer, |body| {
+            receive(body, max_bytes).map(|(bytes, _)| bytes)
         })
     }
 
@@ -356,6 +359,25 @@ impl FetchError {
             kind,
         }
     }
+}
+
+/// Reads the whole body.
+fn receive(mut body: Body<'_>, max_bytes: u64) -> Result<(Vec<u8>, Body<'_>), Failure> {
+    if body.total().is_some_and(|total| total > max_bytes) {
+        return Err(body.fail(Kind::TooLarge { limit: max_bytes }));
+    }
+    let mut bytes = Vec::new();
+    if let Err(error) = (&mut body)
+        .take(max_bytes.saturating_add(1))
+        .read_to_end(&mut bytes)
+    {
+        let kind = body.blame(&error);
+        return Err(body.fail(kind));
+    }
+    if bytes.len() as u64 > max_bytes {
+        return Err(body.fail(Kind::TooLarge { limit: max_bytes }));
+    }
+    Ok((bytes, body))
 }
 
 /// HTTP -> hash -> gunzip -> untar in one pass.

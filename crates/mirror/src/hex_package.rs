@@ -278,7 +278,7 @@ fn tar(files: &[File]) -> io::Result<Vec<u8>> {
 }
 
 /// A gzip file (RFC 1952) of stored blocks (RFC 1951, 3.2.4).
-fn gzip_stored(data: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip_stored(data: &[u8]) -> Vec<u8> {
     // Magic, deflate, no flags, no mtime, no extra flags, unknown operating system.
     let mut gzip = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
     let mut blocks = data.chunks(usize::from(u16::MAX)).peekable();

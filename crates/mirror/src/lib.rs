@@ -12,6 +12,7 @@ pub mod faults;
 pub mod git_package;
 pub mod hex_api;
 pub mod hex_package;
+pub mod hex_registry;
 pub mod layout;
 pub mod noise;
 pub mod proxy;

@@ -14,7 +14,7 @@ const HTTPS: u16 = 443;
 
 /// What the shell buildpacks, Mix, Hex and we ask for, and where it is in the mirror. `/nodebin`
 /// is no part of a mirror: whoever serves the old resolver of Node versions sets its answers.
-pub const ROUTES: [Route; 7] = [
+pub const ROUTES: [Route; 8] = [
     Route {
         host: "builds.hex.pm",
         path: "",
@@ -24,6 +24,11 @@ pub const ROUTES: [Route; 7] = [
         host: "repo.hex.pm",
         path: "/packages",
         below: "/hex/packages",
+    },
+    Route {
+        host: "repo.hex.pm",
+        path: "/versions",
+        below: "/hex/versions",
     },
     Route {
         host: "repo.hex.pm",

@@ -5,6 +5,7 @@
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
+mod advisories;
 mod command_env;
 mod compilation;
 mod context;
@@ -27,6 +28,7 @@ pub mod timeline;
 pub use request::{Built, Request};
 pub use steps::sbom;
 
+use advisories::Check;
 use app::Plan;
 use app::facts::join;
 use app::plan::StepName::{
@@ -142,6 +144,7 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
             hooks::hook_pre_fetch_dependencies(ctx)
         })?;
         let deps = schedule.run(Deps, || mix::deps(ctx, &last))?;
+        let advisories = Check::begin(ctx, &installers, &deps);
         if plan.hooks.hook_pre_compile.is_some() {
             node.join()?;
         }
@@ -171,13 +174,16 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
         schedule.run(Save, || state::save(ctx, &last, &project, &assets))?;
         schedule.run(PostCompile, || hooks::post_compile(ctx))?;
         schedule.run(Slim, || slim::slim(ctx, &project))?;
-        Ok((project, record, start))
+        Ok((project, record, start, advisories))
     });
     ctx.end_session();
     let (steps, result) = schedule.end(result);
     let kept = report.reused_steps();
     *timings = Timings { steps, kept };
-    let result = result.and_then(|(project, record, start)| built(ctx, project, record, start));
+    let result = result.and_then(|(project, record, start, advisories)| {
+        advisories.report(ctx, &project.info.ignored);
+        built(ctx, project, record, start)
+    });
 
     // Links leave the runtime path and new files enter the app, whatever happened.
     drop(context);

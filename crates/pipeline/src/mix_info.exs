@@ -28,9 +28,30 @@ defmodule Mix.Tasks.Mixpack.Answer do
     app = if Mix.Project.umbrella?(), do: [], else: [{"app", config[:app]}]
     build_path = [{"build_path", Path.expand(Mix.Project.build_path())}]
     locals = for {"path_dep", name} <- path_deps, do: name
-    answers = answers ++ path_deps ++ app ++ build_path ++ compilers(config, locals)
+    answers = answers ++ path_deps ++ app ++ build_path ++ compilers(config, locals) ++ ignored(config[:hex])
     File.write!(path, for({key, value} <- answers, do: "#{key}\t#{value}\n"))
   end
+
+  # Advisories and retirements that Hex ignores (lib/hex/ignores.ex and lib/hex/state.ex of Hex
+  # 2.5.1): a variable takes the place of what mix.exs says. Hex reports what is malformed.
+  defp ignored(hex) do
+    advisories = ignored("HEX_IGNORE_ADVISORIES", hex, :ignore_advisories)
+    retirements = ignored("HEX_IGNORE_RETIREMENTS", hex, :ignore_retirements)
+
+    for(id when is_binary(id) <- advisories, do: {"ignored_advisory", id}) ++
+      for(entry <- retirements, name = retirement(entry), do: {"ignored_retirement", name})
+  end
+
+  defp ignored(variable, hex, key) do
+    case System.get_env(variable) || "" do
+      "" -> if(Keyword.keyword?(hex), do: List.wrap(hex[key]), else: [])
+      list -> for entry <- String.split(list, ","), do: String.trim(entry)
+    end
+  end
+
+  defp retirement({name, version}) when is_atom(name) and is_binary(version), do: "#{name}@#{version}"
+  defp retirement(name) when is_atom(name) or is_binary(name), do: "#{name}"
+  defp retirement(_), do: nil
 
   # Besides Mix's own compilers and those that run no programs. Mix runs the compilers of the
   # project, of an umbrella's apps and of path dependencies whenever it starts

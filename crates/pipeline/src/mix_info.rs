@@ -48,6 +48,30 @@ pub(crate) struct MixInfo {
     pub compilers: Vec<(String, String)>,
     /// `_build/prod`, as an absolute path.
     pub build_path: PathBuf,
+    pub ignored: Ignored,
+}
+
+/// The advisories and retired packages that `mix hex.audit` ignores: those in `hex:` of `mix.exs`, or
+/// in `HEX_IGNORE_ADVISORIES` and `HEX_IGNORE_RETIREMENTS` (`Hex.Ignores` of Hex 2.5.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Ignored {
+    /// In lower case.
+    advisories: BTreeSet<String>,
+    /// Packages, and the version that is ignored if it is only one.
+    retirements: BTreeSet<(String, Option<String>)>,
+}
+
+impl Ignored {
+    /// Whether one of these IDs of an advisory is ignored.
+    pub(crate) fn has_advisory<'a>(&self, mut ids: impl Iterator<Item = &'a str>) -> bool {
+        ids.any(|id| self.advisories.contains(&id.to_ascii_lowercase()))
+    }
+
+    pub(crate) fn has_retirement(&self, package: &str, version: &str) -> bool {
+        let of = |version: Option<&str>| (package.to_owned(), version.map(str::to_owned));
+        let mut entries = [of(None), of(Some(version))].into_iter();
+        entries.any(|entry| self.retirements.contains(&entry))
+    }
 }
 
 /// A release that `mix.exs` defines.
@@ -89,6 +113,16 @@ impl MixInfo {
                     answers.compilers.extend(compiler.map(owned));
                 }
                 "build_path" => answers.build_path = value.into(),
+                "ignored_advisory" => {
+                    let id = value.to_ascii_lowercase();
+                    answers.ignored.advisories.insert(id);
+                }
+                "ignored_retirement" => {
+                    let (package, version) = value.split_once('@').unwrap_or((&value, ""));
+                    let version = (!version.is_empty()).then(|| version.to_owned());
+                    let entry = (package.to_owned(), version);
+                    answers.ignored.retirements.insert(entry);
+                }
                 _ => {}
             }
         }

@@ -90,6 +90,8 @@ pub(crate) struct Dependencies {
     pub(crate) elixir_requirements: BTreeMap<String, String>,
     /// The app's own code has to be compiled again, whatever mix takes for current.
     pub(crate) recompile: bool,
+    /// Whether `mix deps.get` ran.
+    pub(crate) fetched: bool,
 }
 
 /// The release of this build.

@@ -18,6 +18,10 @@ pub struct Hosts {
     pub otp_builds: Option<String>,
     /// Node: `NODEJS_ORG_MIRROR`, else nodejs.org/dist.
     pub node: String,
+    /// The registry of Hex packages, as Hex itself finds it (`Hex.Repo` and `Hex.State` of Hex 2.5):
+    /// `HEX_TRUSTED_MIRROR_URL`, `HEX_TRUSTED_MIRROR`, `HEX_MIRROR_URL` or `HEX_MIRROR`, else
+    /// repo.hex.pm.
+    pub registry: String,
     hex_builds_url: Option<String>,
     hex_mirror: Option<String>,
 }
@@ -38,6 +42,15 @@ impl Hosts {
                 .clone()
                 .unwrap_or_else(|| "https://builds.hex.pm".to_owned()),
             node: url("NODEJS_ORG_MIRROR").unwrap_or_else(|| "https://nodejs.org/dist".to_owned()),
+            registry: [
+                "HEX_TRUSTED_MIRROR_URL",
+                "HEX_TRUSTED_MIRROR",
+                "HEX_MIRROR_URL",
+                "HEX_MIRROR",
+            ]
+            .into_iter()
+            .find_map(url)
+            .unwrap_or_else(|| "https://repo.hex.pm".to_owned()),
             hex_mirror: url("HEX_MIRROR"),
             hex_builds_url,
         }
@@ -51,6 +64,7 @@ impl Hosts {
             Some(&self.builds),
             self.otp_builds.as_ref(),
             Some(&self.node),
+            Some(&self.registry),
             self.hex_mirror.as_ref(),
         ]
         .into_iter()
@@ -103,11 +117,16 @@ mod tests {
         assert_eq!(hosts.builds, "https://builds.hex.pm");
         assert_eq!(hosts.otp_builds.as_deref(), Some(OTP_BUILDS));
         assert_eq!(hosts.node, "https://nodejs.org/dist");
+        assert_eq!(hosts.registry, "https://repo.hex.pm");
     }
 
     #[test]
     fn the_credentials_of_a_mirror_are_known_as_secrets() {
-        for name in ["NODEJS_ORG_MIRROR", "MIXPACK_OTP_BUILDS_URL"] {
+        for name in [
+            "NODEJS_ORG_MIRROR",
+            "MIXPACK_OTP_BUILDS_URL",
+            "HEX_TRUSTED_MIRROR",
+        ] {
             let hosts = Hosts::new(&|asked| {
                 (asked == name).then(|| "https://me:s3cr3t@mirror/dist?a=b@c".to_owned())
             });

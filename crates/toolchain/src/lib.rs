@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 pub mod error;
+pub mod hex_registry;
 pub mod hosts;
 pub mod install;
 pub mod installers;

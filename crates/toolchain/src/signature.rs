@@ -52,18 +52,22 @@ impl Keys {
         let Ok(signature) = BASE64_STANDARD.decode(signature) else {
             return false;
         };
-        self.keys.iter().any(|key| {
-            UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA512, key)
-                .verify(text.as_bytes(), &signature)
-                .is_ok()
-        })
+        let mut keys = self.keys.iter();
+        keys.any(|key| is_signed(key, text.as_bytes(), &signature))
     }
+}
+
+/// Whether this `RSAPublicKey` has signed it.
+pub(crate) fn is_signed(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA512, key)
+        .verify(message, signature)
+        .is_ok()
 }
 
 /// The key itself, out of a `SubjectPublicKeyInfo` (RFC 5280) that says `rsaEncryption`.
 ///
 /// Of 2048 to 8192 bits, each of the two lengths in front takes two bytes.
-fn rsa_key(pem: &str) -> Option<Vec<u8>> {
+pub(crate) fn rsa_key(pem: &str) -> Option<Vec<u8>> {
     const ALGORITHM: [u8; 16] = [
         0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
         0x03,

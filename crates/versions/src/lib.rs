@@ -8,6 +8,7 @@
 pub mod compatibility;
 pub mod elixir;
 mod elixir_requirement;
+pub mod hex_registry;
 pub mod installers;
 pub mod lifecycle;
 pub mod node;

@@ -26,6 +26,7 @@ impl Host {
             publish_otp_patch(&root, dir.path());
             let second_commit = publish_second_commit(&root, dir.path());
             let server = Server::start(root).expect("the artifact mirror");
+            crate::flag(&server, &[]);
             Host {
                 server,
                 second_commit,

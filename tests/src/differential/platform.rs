@@ -56,6 +56,7 @@ pub(super) fn variables(subject: &Subject, build: &str) -> Vec<(String, String)>
     let hosts = [
         ("HEX_BUILDS_URL", url.clone()),
         ("HEX_MIRROR", format!("{url}/hex")),
+        ("HEX_UNSAFE_REGISTRY", "1".to_owned()),
         ("NODEJS_ORG_MIRROR", format!("{url}/dist")),
         ("NPM_CONFIG_REGISTRY", crate::npm_registry()),
         ("GIT_CONFIG_COUNT", "1".to_owned()),

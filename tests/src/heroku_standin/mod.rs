@@ -166,6 +166,7 @@ impl HerokuStandIn {
             .env("GIT_CONFIG_VALUE_0", ADDRESS.1)
             .env("HEX_BUILDS_URL", &host)
             .env("HEX_MIRROR", format!("{host}/hex"))
+            .env("HEX_UNSAFE_REGISTRY", "1")
             .env("NODEJS_ORG_MIRROR", format!("{host}/dist"))
             .env("TOKEN", "a-token-of-git")
             .output()

@@ -163,7 +163,7 @@ fn whoever_waits_is_told_what_is_compiled() {
 }
 
 #[test]
-fn of_fetched_dependencies_only_the_retired_are_listed() {
+fn of_fetched_dependencies_only_the_retired_and_vulnerable_are_listed() {
     let said = "\
 Resolving Hex dependencies...
 Resolution completed in 0.034s
@@ -171,6 +171,12 @@ Unchanged:
   jason 1.4.4
   plug 1.0.0 RETIRED!
     (security) do not use
+  bandit 1.0.0 VULNERABLE!
+    GHSA-0000-test (HIGH)
+    A request is read twice
+
+    CVE-2026-0000 (LOW)
+    Another one
 Upgraded:
   phoenix 1.8.0 => 1.8.1
 * Getting phoenix (Hex package)
@@ -181,6 +187,11 @@ remote: Counting objects: 100% (3/3), done.
         read(&Action::Deps, &[], said),
         "    plug 1.0.0 RETIRED!
       (security) do not use
+    bandit 1.0.0 VULNERABLE!
+      GHSA-0000-test (HIGH)
+      A request is read twice
+      CVE-2026-0000 (LOW)
+      Another one
   fetched 2 dependencies: phoenix, heroicons
 "
     );

@@ -65,6 +65,7 @@ pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<Dependenci
     Ok(Dependencies {
         elixir_requirements: elixir_requirements(ctx),
         recompile,
+        fetched: settled.is_none(),
     })
 }
 

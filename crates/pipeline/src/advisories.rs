@@ -1,0 +1,286 @@
+//! Security advisories and retired packages, in builds in which Hex doesn't report them: those that
+//! skip `mix deps.get`, and those with Hex before 2.5.
+//!
+//! The registry is asked once a day at most, on a thread that no build waits for. Its list of
+//! flagged releases is cached as a whole, so that it also answers for a lockfile that changes within
+//! the day.
+
+mod warning;
+
+use crate::context::Context;
+use crate::mix_info::Ignored;
+use crate::project::Dependencies;
+use app::mix_lock::{self, Source};
+use app::text_file;
+use exec::environment::Environment;
+use exec::log::Log;
+use fetch::{Client, Settings};
+use planning::kept_lists::now;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+use store::json;
+use toolchain::hex_registry::{HEXPM, Registry, RegistryError};
+use versions::hex_registry::Findings;
+
+const NOTE: &str = "advisories.json";
+/// Seconds between two requests for the list.
+const A_DAY: u64 = 24 * 3600;
+/// The registry is asked for the details of this number of releases, with a request for each.
+const LOOKED_UP: usize = 20;
+
+/// The answers of the registry, for a day.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Note {
+    /// The registry's URL, without credentials.
+    registry: String,
+    /// Seconds since 1970.
+    asked_at: u64,
+    /// Whether the last request failed. The rest is then of an earlier one.
+    failed: bool,
+    /// The versions of each package that are retired or have advisories.
+    flagged: BTreeMap<String, BTreeSet<String>>,
+    /// Details of those that the app uses.
+    found: Vec<Found>,
+}
+
+/// A package of hex.pm in `mix.lock`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Locked {
+    package: String,
+    version: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Found {
+    release: Locked,
+    findings: Findings,
+}
+
+/// The check of one build, if it makes one.
+#[derive(Default)]
+pub(crate) struct Check {
+    locked: Vec<Locked>,
+    /// Of earlier builds, until the answer is taken.
+    note: Note,
+    request: Option<Request>,
+}
+
+/// A request on its way.
+struct Request {
+    answer: Receiver<Result<Note, RegistryError>>,
+    cancel: Arc<AtomicBool>,
+}
+
+impl Check {
+    /// To be called once dependencies are in place.
+    pub(crate) fn begin(
+        ctx: &Context<'_>,
+        installers: &BTreeMap<String, String>,
+        deps: &Dependencies,
+    ) -> Self {
+        let hex = installers.get("hex");
+        if deps.fetched && hex.is_some_and(|hex| reports_advisories(hex)) {
+            return Self::default();
+        }
+        let registry = &ctx.hosts.registry;
+        let note = ctx.workspace.store.read_note(NOTE);
+        let before = Note::read(note.as_deref(), registry);
+        let environment = &ctx.workspace.environment;
+        Self::begin_with(environment, registry, before, locked_packages(ctx))
+    }
+
+    fn begin_with(environment: &Environment, url: &str, before: Note, locked: Vec<Locked>) -> Self {
+        let is_set = |name| environment.get(name).is_some_and(|value| is_true(&value));
+        let is_due = !locked.is_empty() && before.is_due(&locked, now());
+        let verified = !is_set("HEX_UNSAFE_REGISTRY");
+        let request = (is_due && !is_set("HEX_OFFLINE"))
+            .then(|| Request::send(url, verified, &before, &locked));
+        Self {
+            locked,
+            note: before,
+            request: request.flatten(),
+        }
+    }
+
+    /// To be called when every step has succeeded. Takes the answer of the registry if it has come,
+    /// notes it for the builds of a day, and names the releases in use and what is known of each.
+    pub(crate) fn report(mut self, ctx: &Context<'_>, ignored: &Ignored) {
+        if let Some(request) = self.request.take() {
+            self.take_answer(&request, ctx.log);
+            // Without room for it, the next build asks again.
+            if let Ok(note) = json::to_string(&self.note, NOTE) {
+                let _ = ctx.workspace.store.write_note(NOTE, &note);
+            }
+        }
+        let lines = self.lines(ignored);
+        if !lines.is_empty() {
+            ctx.log.warning(&lines);
+        }
+    }
+
+    fn take_answer(&mut self, request: &Request, log: &Log) {
+        request.cancel.store(true, Ordering::Relaxed);
+        let answer = request.answer.try_recv();
+        let answer =
+            answer.map_err(|_| "the registry didn't answer before the build ended".to_owned());
+        match answer.and_then(|answer| answer.map_err(|error| error.to_string())) {
+            Ok(note) => self.note = note,
+            Err(why) => {
+                // Once, until a request succeeds.
+                if !self.note.failed {
+                    log.warning(&warning::not_checked(&why));
+                }
+                self.note = std::mem::take(&mut self.note).failed_at(now());
+            }
+        }
+    }
+
+    /// The warning about all that the app doesn't ignore.
+    fn lines(&self, ignored: &Ignored) -> Vec<String> {
+        let is_used = |found: &&Found| self.locked.contains(&found.release);
+        let in_use = self.note.found.iter().filter(is_used);
+        let others = self.note.flagged(&self.locked).count();
+        let others = others.saturating_sub(LOOKED_UP);
+        warning::lines(in_use, others, ignored)
+    }
+}
+
+impl Request {
+    /// None if the system has no thread left.
+    fn send(url: &str, verified: bool, before: &Note, locked: &[Locked]) -> Option<Self> {
+        let cancel = Arc::<AtomicBool>::default();
+        let client = Client::new(Settings {
+            connect_timeout: Duration::from_secs(2),
+            response_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(10),
+            attempts: 1,
+            cancel: Arc::clone(&cancel),
+            ..Settings::default()
+        });
+        let registry = Registry::new(client, url, verified);
+        let (note, locked) = (before.clone(), locked.to_vec());
+        let (send, answer) = mpsc::channel();
+        // Detached, since the build doesn't wait for it. Nobody may be there to receive.
+        let thread = thread::Builder::new().spawn(move || {
+            let _ = send.send(note.renew(&registry, &locked, now()));
+        });
+        thread.ok().map(|_| Self { answer, cancel })
+    }
+}
+
+impl Note {
+    /// The note of earlier builds, unless it is of another registry.
+    fn read(note: Option<&str>, registry: &str) -> Self {
+        let registry = fetch::redact(registry);
+        let note = note.and_then(|note| serde_json::from_str::<Self>(note).ok());
+        note.filter(|note| note.registry == registry)
+            .unwrap_or_else(|| Self {
+                registry,
+                ..Self::default()
+            })
+    }
+
+    /// Whether the list is of the last 24 hours.
+    fn is_fresh(&self, now: u64) -> bool {
+        now.checked_sub(self.asked_at)
+            .is_some_and(|age| age < A_DAY)
+    }
+
+    fn is_due(&self, locked: &[Locked], now: u64) -> bool {
+        !self.is_fresh(now) || !self.failed && self.unknown(locked).next().is_some()
+    }
+
+    fn flagged<'a>(&self, locked: &'a [Locked]) -> impl Iterator<Item = &'a Locked> {
+        locked.iter().filter(|release| {
+            let versions = self.flagged.get(&release.package);
+            versions.is_some_and(|versions| versions.contains(&release.version))
+        })
+    }
+
+    /// The releases in use whose details have to be looked up.
+    fn unknown<'a>(&self, locked: &'a [Locked]) -> impl Iterator<Item = &'a Locked> {
+        let is_known = |release: &Locked| self.found.iter().any(|found| found.release == *release);
+        let first = self.flagged(locked).take(LOOKED_UP);
+        first.filter(move |release| !is_known(release))
+    }
+
+    /// Asks the registry for what this note doesn't have.
+    fn renew(
+        self,
+        registry: &Registry,
+        locked: &[Locked],
+        now: u64,
+    ) -> Result<Self, RegistryError> {
+        let mut note = if self.is_fresh(now) && !self.failed {
+            self
+        } else {
+            Self {
+                registry: self.registry,
+                asked_at: now,
+                failed: false,
+                flagged: registry.index()?.flagged,
+                found: Vec::new(),
+            }
+        };
+        let unknown: Vec<Locked> = note.unknown(locked).cloned().collect();
+        for release in unknown {
+            let findings = registry.findings(&release.package, &release.version)?;
+            note.found.push(Found { release, findings });
+        }
+        Ok(note)
+    }
+
+    /// What earlier requests found still holds, for all that is known.
+    fn failed_at(self, now: u64) -> Self {
+        Self {
+            asked_at: now,
+            failed: true,
+            ..self
+        }
+    }
+}
+
+/// The packages of hex.pm that the build uses: those that are only for development are not in
+/// `deps`.
+fn locked_packages(ctx: &Context<'_>) -> Vec<Locked> {
+    let lock = ctx.workspace.real(&ctx.in_app("mix.lock"));
+    let deps = ctx.workspace.real(&ctx.in_app("deps"));
+    // MIX_DEPS_PATH may name another directory.
+    let is_used = |app: &str| !deps.exists() || deps.join(app).exists();
+    let lock = text_file::read(&lock).unwrap_or_default();
+    let used = mix_lock::parse(&lock)
+        .into_iter()
+        .filter(|locked| is_used(&locked.app));
+    used.filter_map(|locked| match locked.from {
+        Source::Hex {
+            package,
+            version,
+            repository,
+            ..
+        } if repository == HEXPM => Some(Locked { package, version }),
+        _ => None,
+    })
+    .collect()
+}
+
+/// Whether `mix deps.get` of this Hex reports advisories. All versions report retired packages.
+fn reports_advisories(hex: &str) -> bool {
+    let mut numbers = hex
+        .split('.')
+        .map_while(|number| number.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    version >= (2, 5)
+}
+
+/// As Hex reads its own variables (`to_boolean` of lib/hex/state.ex).
+fn is_true(value: &str) -> bool {
+    ["1", "true", "TRUE"].contains(&value)
+}
+
+#[cfg(test)]
+mod tests;

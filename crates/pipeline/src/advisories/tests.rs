@@ -1,0 +1,271 @@
+use super::*;
+use crate::mix_info::MixInfo;
+use mirror::hex_registry::{Advisory, Release, package, versions};
+use mirror::{Override, Server};
+use tempfile::TempDir;
+
+const NOW: u64 = 1_800_000_000;
+
+fn plug() -> Release {
+    Release {
+        package: "plug",
+        version: "1.0.0",
+        retired: Some((2, "use 1.1")),
+        advisories: vec![Advisory {
+            id: "EEF-CVE-2026-1",
+            alias: "CVE-2026-1",
+            summary: "Cookies can be forged",
+            url: "https://osv.dev/vulnerability/EEF-CVE-2026-1",
+            severity: 3,
+        }],
+    }
+}
+
+fn jason() -> Release {
+    Release {
+        package: "jason",
+        version: "1.4.0",
+        retired: Some((3, "")),
+        ..Release::default()
+    }
+}
+
+struct Host {
+    server: Server,
+    _root: TempDir,
+}
+
+/// A registry in which plug and jason are flagged.
+fn host() -> Host {
+    let root = TempDir::new().unwrap();
+    let server = Server::start(root.path()).unwrap();
+    let list = versions(&[plug(), jason()]);
+    server.set_override("/versions", Override::Body(list));
+    for release in [plug(), jason()] {
+        let path = format!("/packages/{}", release.package);
+        server.set_override(path, Override::Body(package(&release)));
+    }
+    Host {
+        server,
+        _root: root,
+    }
+}
+
+impl Host {
+    fn registry(&self) -> Registry {
+        let client = Client::new(Settings {
+            attempts: 1,
+            ..Settings::default()
+        });
+        Registry::new(client, &self.server.url(), false)
+    }
+
+    fn note(&self) -> Note {
+        Note::read(None, &self.server.url())
+    }
+
+    fn take_requests(&self) -> Vec<String> {
+        let requests = self.server.requests();
+        self.server.forget_requests();
+        requests.into_iter().map(|request| request.path).collect()
+    }
+}
+
+fn locked(releases: &[(&str, &str)]) -> Vec<Locked> {
+    let release = |(package, version): &(&str, &str)| Locked {
+        package: (*package).to_owned(),
+        version: (*version).to_owned(),
+    };
+    releases.iter().map(release).collect()
+}
+
+fn lines(note: &Note, locked: &[Locked], ignored: &str) -> String {
+    let checked = Check {
+        locked: locked.to_vec(),
+        note: note.clone(),
+        request: None,
+    };
+    checked.lines(&MixInfo::parse(ignored).ignored).join("\n")
+}
+
+#[test]
+fn one_answer_lasts_a_day_and_covers_another_lockfile() {
+    let host = host();
+    let first = locked(&[("plug", "1.0.0"), ("jason", "1.4.4"), ("ecto", "3.0.0")]);
+    let note = host.note();
+    assert!(note.is_due(&first, NOW));
+    let note = note.renew(&host.registry(), &first, NOW).unwrap();
+    assert_eq!(host.take_requests(), ["/versions", "/packages/plug"]);
+    assert!(!note.is_due(&first, NOW + A_DAY - 1));
+    let said = lines(&note, &first, "");
+    assert!(
+        said.contains("plug 1.0.0") && !said.contains("jason"),
+        "{said}"
+    );
+
+    // Another version of jason: only its details are missing.
+    let second = locked(&[("plug", "1.1.0"), ("jason", "1.4.0")]);
+    assert!(note.is_due(&second, NOW + 1));
+    let note = note.renew(&host.registry(), &second, NOW + 1).unwrap();
+    assert_eq!(host.take_requests(), ["/packages/jason"]);
+    assert!(!note.is_due(&second, NOW + 2) && !note.is_due(&first, NOW + 2));
+    let said = lines(&note, &second, "");
+    assert!(
+        said.contains("jason 1.4.0") && !said.contains("plug"),
+        "{said}"
+    );
+
+    assert!(note.is_due(&first, NOW + A_DAY) && note.is_due(&first, NOW - 1));
+    note.renew(&host.registry(), &first, NOW + A_DAY).unwrap();
+    assert_eq!(host.take_requests(), ["/versions", "/packages/plug"]);
+}
+
+#[test]
+fn failure_lasts_a_day_and_keeps_what_is_known() {
+    let host = host();
+    let in_use = locked(&[("plug", "1.0.0")]);
+    let note = host.note().renew(&host.registry(), &in_use, NOW).unwrap();
+    host.server.set_override("/versions", Override::Status(503));
+    let later = NOW + A_DAY;
+    assert!(
+        note.clone()
+            .renew(&host.registry(), &in_use, later)
+            .is_err()
+    );
+    let failed = note.clone().failed_at(later);
+    let another = locked(&[("plug", "1.0.0"), ("jason", "1.4.0")]);
+    for locked in [&in_use, &another] {
+        assert!(!failed.is_due(locked, later + A_DAY - 1));
+        assert!(failed.is_due(locked, later + A_DAY));
+    }
+    assert_eq!(lines(&failed, &in_use, ""), lines(&note, &in_use, ""));
+
+    host.server.clear_override("/versions");
+    let list = Override::Body(versions(&[jason()]));
+    host.server.set_override("/versions", list);
+    let renewed = failed
+        .renew(&host.registry(), &another, later + A_DAY)
+        .unwrap();
+    assert!(!renewed.failed);
+    let said = lines(&renewed, &another, "");
+    assert!(said.contains("jason") && !said.contains("plug"), "{said}");
+}
+
+#[test]
+fn warning_names_each_release_and_what_to_do() {
+    let host = host();
+    let in_use = locked(&[("plug", "1.0.0"), ("jason", "1.4.0")]);
+    let note = host.note().renew(&host.registry(), &in_use, NOW).unwrap();
+    let said = lines(&note, &in_use, "");
+    let page = include_str!("../../../../docs/supply-chain.md");
+    let of_plug = said.lines().take(4).map(|line| format!(" !     {line}\n"));
+    assert!(page.contains(&of_plug.collect::<String>()), "{said}");
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn ignored_advisories_and_retirements_are_left_out() {
+    let host = host();
+    let in_use = locked(&[("plug", "1.0.0"), ("jason", "1.4.0")]);
+    let note = host.note().renew(&host.registry(), &in_use, NOW).unwrap();
+    let no_advisory = lines(&note, &in_use, "ignored_advisory\tcve-2026-1\n");
+    assert!(!no_advisory.contains("CVE") && no_advisory.contains("plug 1.0.0: retired"));
+    for name in ["plug", "plug@1.0.0"] {
+        let said = lines(&note, &in_use, &format!("ignored_retirement\t{name}\n"));
+        assert!(
+            said.contains("CVE") && !said.contains("plug 1.0.0: retired"),
+            "{said}"
+        );
+    }
+    let other = lines(&note, &in_use, "ignored_retirement\tplug@1.0.1\n");
+    assert_eq!(other, lines(&note, &in_use, ""));
+    let all =
+        "ignored_advisory\tEEF-CVE-2026-1\nignored_retirement\tplug\nignored_retirement\tjason\n";
+    assert_eq!(lines(&note, &in_use, all), "");
+}
+
+#[test]
+fn number_of_requests_is_limited_and_the_rest_counted() {
+    let host = host();
+    let mut note = Note {
+        asked_at: NOW,
+        ..host.note()
+    };
+    let mut all = locked(&[("plug", "1.0.0")]);
+    note.flagged.insert("plug".into(), ["1.0.0".into()].into());
+    for number in 0..LOOKED_UP + 2 {
+        let release = Locked {
+            package: "jason".into(),
+            version: format!("1.0.{number}"),
+        };
+        let versions = note.flagged.entry("jason".into()).or_default();
+        versions.insert(release.version.clone());
+        all.push(release);
+    }
+    let note = note.renew(&host.registry(), &all, NOW).unwrap();
+    assert_eq!(host.take_requests().len(), LOOKED_UP);
+    assert!(!note.is_due(&all, NOW));
+    let said = lines(&note, &all, "");
+    assert!(
+        said.contains("\n  and 3 more, which `mix hex.audit` lists\n"),
+        "{said}"
+    );
+}
+
+#[test]
+fn offline_builds_ask_nothing_and_repeat_what_is_known() {
+    let host = host();
+    let in_use = locked(&[("plug", "1.0.0")]);
+    let url = host.server.url();
+    let begin = |variables: &[(&str, &str)], note: Note| {
+        let variables = variables.iter();
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        let environment = Environment::new(BTreeMap::new(), variables.collect());
+        Check::begin_with(&environment, &url, note, in_use.clone())
+    };
+    assert!(
+        begin(&[("HEX_OFFLINE", "1")], host.note())
+            .request
+            .is_none()
+    );
+    assert!(host.take_requests().is_empty());
+    let online = [("HEX_OFFLINE", "0"), ("HEX_UNSAFE_REGISTRY", "1")];
+    let request = begin(&online, host.note()).request.unwrap();
+    let old = request.answer.recv().unwrap().unwrap();
+    // Verified by default.
+    let request = begin(&[], host.note()).request.unwrap();
+    let error = request.answer.recv().unwrap().unwrap_err();
+    assert!(matches!(error, RegistryError::NotSigned { .. }), "{error}");
+
+    let old = Note { asked_at: 1, ..old };
+    let check = begin(&[("HEX_OFFLINE", "true")], old);
+    assert!(check.request.is_none());
+    assert!(lines(&check.note, &in_use, "").contains("plug 1.0.0"));
+}
+
+#[test]
+fn note_of_another_registry_or_shape_is_no_answer() {
+    let url = "https://me:s3cr3t@mirror.example";
+    let kept = Note {
+        asked_at: NOW,
+        ..Note::read(None, url)
+    };
+    let json = json::to_string(&kept, NOTE).unwrap();
+    assert!(!json.contains("s3cr3t"), "{json}");
+    assert_eq!(Note::read(Some(&json), url), kept);
+    assert_eq!(Note::read(Some(&json), "https://repo.hex.pm").asked_at, 0);
+    assert_eq!(Note::read(Some("{\"shape\": 1}"), url).asked_at, 0);
+}
+
+#[test]
+fn hex_reports_advisories_from_2_5_on() {
+    for (version, reports) in [
+        ("2.4.2", false),
+        ("2.5.0", true),
+        ("2.10.0", true),
+        ("3.0.0-rc.1", true),
+        ("", false),
+    ] {
+        assert_eq!(reports_advisories(version), reports, "{version}");
+    }
+}
