@@ -43,7 +43,9 @@ impl<'de> Deserialize<'de> for PathText {
 
 /// For a field with a list of paths: `#[serde(with = "json::paths")]`.
 pub mod paths {
-    use super::{Deserialize, Deserializer, PathBuf, PathText, Serializer};
+    use crate::path_text::PathText;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::path::PathBuf;
 
     pub fn serialize<'a, S: Serializer, P>(paths: &'a P, serializer: S) -> Result<S::Ok, S::Error>
     where
