@@ -3,9 +3,9 @@
 use super::failed_command::{happened, named};
 use super::known::known;
 use super::{Explanation, Wording, quoted};
-use app::Origin;
 use app::facts::join;
 use app::package_manager::Manager;
+use app::{Asked, Origin};
 use exec::Action;
 use exec::command::CommandError;
 use exec::credentials::{GIT_CREDENTIALS, GIT_SSH_KEY, HEX_ORGANIZATION_KEYS};
@@ -19,13 +19,7 @@ fn unknown(action: &Action, error: &CommandError, words: &Wording) -> Explanatio
     let (var, a_var) = (words.config_var(), words.a_config_var());
     let mix_env = &words.mix_env;
     match action {
-        Action::Hook { key, asked } => {
-            let explanation = Explanation::user("hook-failed", format!("{key} failed"));
-            let explanation = explanation.because(format!("{} sets it to:", words.origin(&asked.origin)));
-            let explanation = explanation.because_all(quoted(&asked.value));
-            happened(explanation, "It", error, None)
-                .so("Fix the hook, or the script it calls. bash runs it in the app's directory, with MIX_ENV set and the build's tools on PATH.")
-        }
+        Action::Hook { key, asked } => hook(key, asked, error, words),
         Action::Deps => failed(
             Explanation::user("deps-get-failed", "could not fetch the dependencies"),
             error,
@@ -98,6 +92,14 @@ fn unknown(action: &Action, error: &CommandError, words: &Wording) -> Explanatio
         .so("Fix the errors in mix.exs or in the code. To reproduce them on your machine:")
         .typing(words.mix("help --names")),
     }
+}
+
+fn hook(key: &str, asked: &Asked, error: &CommandError, words: &Wording) -> Explanation {
+    let explanation = Explanation::user("hook-failed", format!("{key} failed"))
+        .because(format!("{} sets it to:", words.origin(&asked.origin)))
+        .because_all(quoted(&asked.value));
+    happened(explanation, "It", error, None)
+        .so("Fix the hook, or the script it calls. bash runs it in the app's directory, with MIX_ENV set and the build's tools on PATH.")
 }
 
 fn package_manager(
