@@ -1,5 +1,5 @@
 //! Whole builds with hosts that fail. Every fault on every artifact is in the matrix of
-//! crates/build; these are some of them as a user meets them.
+//! crates/pipeline; these are some of them as a user meets them.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 

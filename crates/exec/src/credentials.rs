@@ -1,11 +1,14 @@
 //! Credentials for private dependencies: lent to the one command that fetches dependencies, unseen
 //! by every other one.
 
+pub use crate::credential_variables::{
+    GIT_CREDENTIALS, GIT_SSH_KEY, HEX_ORGANIZATION_KEYS, OTP_BUILDS_URL,
+};
+
 use crate::command::Env;
+use crate::credential_variables::{HEX_MIRROR, HEX_REPOS_KEY};
 use crate::environment::{Environment, default};
-use crate::secrets::without_user_info;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use fetch::{Url, UserInfo};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
@@ -14,38 +17,10 @@ use std::path::{Path, PathBuf};
 use store::tree::TreeError;
 use tempfile::TempDir;
 
-/// Lines `https://USER:TOKEN@HOST`, as git's own `~/.git-credentials` has them (gitcredentials(7)).
-pub const GIT_CREDENTIALS: &str = "GIT_CREDENTIALS";
-/// A private key for git over ssh, in PEM form and without a passphrase.
-pub const GIT_SSH_KEY: &str = "GIT_SSH_KEY";
-
-/// A key for the repositories of all of somebody's Hex organisations. Before 2.6 Hex itself reads it.
-const HEX_REPOS_KEY: &str = "HEX_REPOS_KEY";
-
-/// Entries `ORG:KEY`, for each what `mix hex.organization auth ORG --key KEY` does.
-pub const HEX_ORGANIZATION_KEYS: &str = "HEX_ORGANIZATION_KEYS";
-
 /// Hands keys to Hex, in the VM that fetches dependencies.
 const ORGANIZATIONS_SOURCE: &str = include_str!("organizations.exs");
 /// Its task, which runs the task that it is given once Hex has the keys.
 pub const LEND_TASK: &str = "mixpack.lend";
-
-/// The variables that no command sees but the one that fetches dependencies.
-pub const VARIABLES: [&str; 4] = [
-    GIT_CREDENTIALS,
-    GIT_SSH_KEY,
-    HEX_REPOS_KEY,
-    HEX_ORGANIZATION_KEYS,
-];
-
-/// Addresses of hosts that we fetch from; no command sees what they have of user info.
-pub const MIRRORS: [&str; 3] = ["HEX_BUILDS_URL", HEX_MIRROR, "NODEJS_ORG_MIRROR"];
-
-/// A host of OTP archives that only Mixpack reads.
-pub const OTP_BUILDS_URL: &str = "MIXPACK_OTP_BUILDS_URL";
-
-/// The one that Hex fetches packages from, with its user info.
-const HEX_MIRROR: &str = "HEX_MIRROR";
 
 /// Keys under names that people have in their hooks: every command sees them, no log does.
 const SEEN_BY_HOOKS: [&str; 1] = ["HEX_API_KEY"];
@@ -107,7 +82,7 @@ impl Credentials {
         credentials.hex_repos_key = environment.get(HEX_REPOS_KEY);
         credentials.hex_mirror = environment
             .get(HEX_MIRROR)
-            .filter(|url| without_user_info(url).is_some());
+            .filter(|url| Url::parse(url).is_some_and(|url| url.user_info().is_some()));
         credentials.seen_by_hooks = SEEN_BY_HOOKS
             .iter()
             .filter_map(|name| environment.get(name))
@@ -123,12 +98,14 @@ impl Credentials {
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
         let of_git = self.git.iter().filter_map(|line| user_info(line));
-        let of_git = of_git.flat_map(|(user, token)| {
-            let pair = format!("{user}:{token}");
-            let decoded = percent_decoded(token);
-            // As a header of HTTP has it.
-            let basic = BASE64_STANDARD.encode(format!("{}:{decoded}", percent_decoded(user)));
-            [basic, pair, token.to_owned(), decoded]
+        let of_git = of_git.flat_map(|user_info| {
+            // As a header of HTTP has it, as written, and as a server, and then perhaps its error
+            // message, has it.
+            let written = user_info.secrets().map(str::to_owned);
+            [user_info.basic()]
+                .into_iter()
+                .chain(written)
+                .chain(user_info.decoded_password())
         });
         let of_ssh = self.ssh_key.iter().flat_map(|key| key.lines());
         let of_organizations = self.organizations.iter().map(|(_, key)| key);
@@ -250,13 +227,11 @@ fn add_git_config(env: &mut Env, key: &str, value: &str) {
 }
 
 /// User and token of `http(s)://USER:TOKEN@HOST…`.
-fn user_info(line: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = line.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let (user_info, host) = authority.rsplit_once('@')?;
-    let (user, token) = user_info.split_once(':')?;
-    let complete = !token.is_empty() && !host.is_empty();
-    (matches!(scheme, "https" | "http") && complete).then_some((user, token))
+fn user_info(line: &str) -> Option<UserInfo<'_>> {
+    let url = Url::parse(line)?;
+    let user_info = url.user_info()?;
+    let complete = !user_info.password()?.is_empty() && !url.host().is_empty();
+    (matches!(url.scheme(), "https" | "http") && complete).then_some(user_info)
 }
 
 /// Organisation and key of `ORG:KEY`. A colon in the key is none of a key: it stands in
@@ -266,22 +241,6 @@ fn organization_key(entry: &str) -> Option<(&str, &str)> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let named = !organization.is_empty() && organization.chars().all(plain);
     (named && !key.is_empty() && !key.contains(':')).then_some((organization, key))
-}
-
-/// The token as a server, and then perhaps its error message, has it.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let code = tail
-            .get(..2)
-            .filter(|_| *first == b'%')
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(code.unwrap_or(*first));
-        rest = if code.is_some() { &tail[2..] } else { tail };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

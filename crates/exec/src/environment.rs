@@ -1,9 +1,9 @@
 //! The variables of a build: what the platform gives, what the user set, what tools need.
 
 use crate::command::Env;
-use crate::credentials::{self, OTP_BUILDS_URL};
-use crate::secrets::without_user_info;
+use crate::credential_variables::{MIRRORS, OTP_BUILDS_URL, VARIABLES};
 use app::{Asked, Origin, app_dir, mistyped};
+use fetch::Url;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -221,12 +221,13 @@ impl Environment {
     pub fn for_commands(&self) -> Env {
         let mut env = self.process.clone();
         env.extend(self.config_vars.clone());
-        for name in credentials::VARIABLES.into_iter().chain([OTP_BUILDS_URL]) {
+        for name in VARIABLES.into_iter().chain([OTP_BUILDS_URL]) {
             env.remove(OsStr::new(name));
         }
-        for name in credentials::MIRRORS {
+        for name in MIRRORS {
             let url = env.get(OsStr::new(name)).and_then(|url| url.to_str());
-            if let Some(url) = url.and_then(without_user_info) {
+            let url = url.and_then(Url::parse);
+            if let Some(url) = url.and_then(|url| url.without_user_info()) {
                 env.insert(name.into(), url.into());
             }
         }

@@ -5,6 +5,7 @@
 mod action;
 pub mod cancel;
 pub mod command;
+mod credential_variables;
 pub mod credentials;
 pub mod environment;
 pub mod log;

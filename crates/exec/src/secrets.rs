@@ -1,10 +1,10 @@
 //! Which values of config vars look like secrets, and what of them is one.
 
 use crate::credentials::Credentials;
-
 use crate::environment::{Environment, names_the_commit, tells_builds_apart};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fetch::{Url, UserInfo};
 
 /// Shorter ones are words of any program.
 const SHORTEST: usize = 12;
@@ -127,28 +127,8 @@ pub fn hidden(environment: &Environment) -> Vec<String> {
 /// `user:password` of every URL in a text, and the password alone; of `token@` the token.
 #[must_use]
 pub fn user_infos(text: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    for (_, rest) in text
-        .match_indices("://")
-        .map(|(at, _)| text.split_at(at + 3))
-    {
-        let end = |c: char| c.is_whitespace() || "/?#\"'<>\\,".contains(c);
-        let authority = rest.split(end).next().unwrap_or_default();
-        if let Some((user_info, _)) = authority.rsplit_once('@') {
-            found.push(user_info);
-            found.extend(user_info.split_once(':').map(|(_, password)| password));
-        }
-    }
-    found
-}
-
-/// A URL as it is without them.
-#[must_use]
-pub fn without_user_info(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (_, host) = rest[..end].rsplit_once('@')?;
-    Some(format!("{scheme}://{host}{}", &rest[end..]))
+    let found = Url::all_in(text).filter_map(|url| url.user_info());
+    found.flat_map(UserInfo::secrets).collect()
 }
 
 /// Of each URL in a text what is its secret.
@@ -262,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn user_info_is_hidden_in_the_log_and_can_be_taken_out_of_a_url() {
+    fn user_info_is_hidden_in_the_log() {
         let process = Env::from([("HTTPS_PROXY".into(), "http://me:pr0xy-pw@proxy:8080".into())]);
         let vars = Env::from([
             ("API_TOKEN".into(), "t0ken-of-an-api".into()),
@@ -275,17 +255,6 @@ mod tests {
             "t0ken-of-an-api",
         ];
         assert_eq!(hidden(&Environment::new(process, vars)), expected);
-        for (url, without) in [
-            (
-                "https://me:p@host:1/a?b=c@d",
-                Some("https://host:1/a?b=c@d"),
-            ),
-            ("https://token@host", Some("https://host")),
-            ("https://host/a@b", None),
-            ("host", None),
-        ] {
-            assert_eq!(without_user_info(url).as_deref(), without);
-        }
     }
 
     #[test]

@@ -25,17 +25,21 @@
 mod address;
 mod checksum;
 mod client;
+mod digests;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod observer;
+mod settings;
 mod transfer;
 mod tree;
 mod untar;
 mod unzip;
+mod url;
 
-pub use crate::address::redact;
 pub use crate::checksum::{Algorithm, Checksum};
-pub use crate::client::{Archive, Client, Fetched, Format, Settings, Unpacked};
+pub use crate::client::{Archive, Client, Fetched, Format, Unpacked};
 pub use crate::error::{Class, FetchError, Kind, LooksLike, Phase};
 pub use crate::observer::{Observer, Progress, Retrying};
+pub use crate::settings::Settings;
+pub use crate::url::{Url, UserInfo, redact};

@@ -13,11 +13,13 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, BodyReader, ResponseExt as _, Timeout};
 
-use crate::address::{Address, redact};
-use crate::checksum::{Checksum, Digests};
-use crate::client::Settings;
+use crate::address::Address;
+use crate::checksum::Checksum;
+use crate::digests::Digests;
 use crate::error::{Kind, LooksLike, Phase};
 use crate::observer::{Observer, Progress};
+use crate::settings::Settings;
+use crate::url::redact;
 
 /// The agent for addresses of one scheme. Whatever starts at https stays there: redirects to http
 /// are not followed.

@@ -1,10 +1,11 @@
 //! Failed commands: the app's own, and those that Mixpack runs.
 
+use super::failed_command::{happened, named};
 use super::known::known;
 use super::{Explanation, Wording, quoted};
-use app::Origin;
 use app::facts::join;
 use app::package_manager::Manager;
+use app::{Asked, Origin};
 use exec::Action;
 use exec::command::CommandError;
 use exec::credentials::{GIT_CREDENTIALS, GIT_SSH_KEY, HEX_ORGANIZATION_KEYS};
@@ -18,13 +19,7 @@ fn unknown(action: &Action, error: &CommandError, words: &Wording) -> Explanatio
     let (var, a_var) = (words.config_var(), words.a_config_var());
     let mix_env = &words.mix_env;
     match action {
-        Action::Hook { key, asked } => {
-            let explanation = Explanation::user("hook-failed", format!("{key} failed"));
-            let explanation = explanation.because(format!("{} sets it to:", words.origin(&asked.origin)));
-            let explanation = explanation.because_all(quoted(&asked.value));
-            happened(explanation, "It", error, None)
-                .so("Fix the hook, or the script it calls. bash runs it in the app's directory, with MIX_ENV set and the build's tools on PATH.")
-        }
+        Action::Hook { key, asked } => hook(key, asked, error, words),
         Action::Deps => failed(
             Explanation::user("deps-get-failed", "could not fetch the dependencies"),
             error,
@@ -99,6 +94,14 @@ fn unknown(action: &Action, error: &CommandError, words: &Wording) -> Explanatio
     }
 }
 
+fn hook(key: &str, asked: &Asked, error: &CommandError, words: &Wording) -> Explanation {
+    let explanation = Explanation::user("hook-failed", format!("{key} failed"))
+        .because(format!("{} sets it to:", words.origin(&asked.origin)))
+        .because_all(quoted(&asked.value));
+    happened(explanation, "It", error, None)
+        .so("Fix the hook, or the script it calls. bash runs it in the app's directory, with MIX_ENV set and the build's tools on PATH.")
+}
+
 fn package_manager(
     spec: &str,
     origin: &Origin,
@@ -156,120 +159,4 @@ fn mix_task(code: &'static str, task: &str, error: &CommandError, words: &Wordin
 /// Adds how a command that Mixpack chose failed, by the name of the command.
 fn failed(explanation: Explanation, error: &CommandError) -> Explanation {
     happened(explanation, &named(error), error, None)
-}
-
-/// Returns the command as the subject of a sentence.
-pub(super) fn named(error: &CommandError) -> String {
-    let command = match error {
-        CommandError::Start { command, .. } | CommandError::Failed { command, .. } => command,
-        CommandError::Cancelled => "",
-    };
-    format!("`{command}`")
-}
-
-/// Adds how a command failed. `at` is the line of the output that shows the cause, if known.
-pub(super) fn happened(
-    explanation: Explanation,
-    subject: &str,
-    error: &CommandError,
-    at: Option<usize>,
-) -> Explanation {
-    match error {
-        CommandError::Failed { status, output, .. } => {
-            let telling = telling(output, at);
-            if telling.is_empty() {
-                explanation.because(format!(
-                    "{subject} failed with {status} and printed nothing."
-                ))
-            } else {
-                explanation
-                    .because(format!("{subject} failed with {status}. From its output:"))
-                    .because_all(quoted(&telling.join("\n")))
-            }
-        }
-        CommandError::Start { source, .. } => {
-            explanation.because(format!("{subject} could not be started: {source}."))
-        }
-        CommandError::Cancelled => explanation.because("It was interrupted."),
-    }
-}
-
-/// The start of lines that report an error: of Elixir's compiler, mix, Hex and npm; esbuild writes
-/// `✘ [ERROR]`.
-const TELLING: [&str; 12] = [
-    "error:",
-    "== Compilation error",
-    "** (",
-    "Failed to fetch record for",
-    "npm error",
-    "npm ERR!",
-    "✘ [ERROR]",
-    "Error:",
-    "error ",
-    "ERR_PNPM_",
-    " ERR_PNPM_",
-    "➤ YN0028",
-];
-
-/// The start of lines in which mix reports that another program failed. That program printed the reason
-/// just before.
-const PASSED_ON: [&str; 2] = ["** (Mix) `", "** (Mix) Could not compile"];
-
-/// The start of mix's progress lines.
-const PROGRESS: [&str; 3] = ["==> ", "Compiling ", "Generated "];
-
-/// The start of the help text that npm prints after an error.
-const MANUAL: [&str; 3] = [
-    "npm error Clean install a project",
-    "npm error Usage:",
-    "npm error A complete log of this run",
-];
-
-/// Returns the most relevant lines of a tool's output, to repeat them at the end of a long log: those
-/// from the first error on, or the ones before it if it only reports that another program failed. If
-/// that excludes the line `at`, which shows the cause, the lines from `at` on. Without any error, the
-/// last lines.
-fn telling(output: &[String], at: Option<usize>) -> Vec<&str> {
-    const FROM_ERROR: usize = 14;
-    const LAST: usize = 6;
-    let says_something = |line: &&str| !matches!(line.trim(), "" | "npm error" | "npm ERR!");
-    let starts = |line: &str, with: &[&str]| {
-        let line = line.trim_start();
-        with.iter().any(|start| line.starts_with(start))
-    };
-    let lines: Vec<&str> = output
-        .iter()
-        .map(String::as_str)
-        .filter(says_something)
-        .collect();
-    let cause = |first: usize| {
-        let before = if starts(lines[first], &PASSED_ON) {
-            LAST
-        } else {
-            0
-        };
-        let earlier = lines[..first].iter().rev().take(before);
-        first - earlier.take_while(|line| !starts(line, &PROGRESS)).count()
-    };
-    let told: Vec<&str> = match lines.iter().position(|line| starts(line, &TELLING)) {
-        Some(first) => lines[cause(first)..]
-            .iter()
-            .copied()
-            .take_while(|line| !starts(line, &MANUAL))
-            .take(FROM_ERROR)
-            .collect(),
-        None => lines[lines.len().saturating_sub(LAST)..].to_vec(),
-    };
-    let mut quoted = match at {
-        Some(at) if !told.contains(&output[at].as_str()) => output[at..]
-            .iter()
-            .map(String::as_str)
-            .take_while(says_something)
-            .take(LAST)
-            .collect(),
-        _ => told,
-    };
-    // A tool may repeat a message for each file.
-    quoted.dedup();
-    quoted
 }

@@ -7,7 +7,7 @@
 mod table;
 mod trace;
 
-use super::commands::{happened, named};
+use super::failed_command::{happened, named};
 use super::{Explanation, Fault, Wording, quoted};
 use app::facts::join;
 use app::package_manager::Manager;

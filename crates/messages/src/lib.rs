@@ -8,6 +8,7 @@ mod asked;
 mod commands;
 mod config_file;
 mod error;
+mod failed_command;
 mod fetched;
 mod known;
 #[cfg(test)]

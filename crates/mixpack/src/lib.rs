@@ -45,36 +45,6 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
         return Ok(ExitCode::SUCCESS);
     }
     match command {
-        // The classic API has one folder here, the Cloud Native one a folder and a file.
-        "detect" => match args {
-            [platform, plan] => Ok(cloud_native::detect(platform.into(), plan.into())),
-            _ => Ok(platform::detect(&one(command, args)?)),
-        },
-        "compile" => match args {
-            [build, cache, env] => Ok(platform::compile(build.into(), cache.into(), env.into())),
-            _ => Err(three_folders(command)),
-        },
-        "test-compile" => match args {
-            [build, cache, env] => Ok(platform::test_compile(
-                build.into(),
-                cache.into(),
-                env.into(),
-            )),
-            _ => Err(three_folders(command)),
-        },
-        "test" => match args {
-            [build, env] => Ok(platform::test(build.as_ref(), env.as_ref())),
-            _ => Err(Usage("test wants BUILD_DIR and ENV_DIR".to_owned())),
-        },
-        "report" => match args {
-            [_, cache, _] => Ok(platform::report(cache.as_ref())),
-            _ => Err(three_folders(command)),
-        },
-        "release" => match args {
-            // herokuish names the cache too.
-            [build] | [build, _] => Ok(platform::release(build.as_ref())),
-            _ => Err(Usage("release wants BUILD_DIR".to_owned())),
-        },
         "plan" => {
             let json = args.iter().any(|arg| arg == "--json");
             let rest: Vec<OsString> = args.iter().filter(|a| *a != "--json").cloned().collect();
@@ -120,6 +90,43 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
             say(of_one.unwrap_or(help::ALL));
             Ok(ExitCode::SUCCESS)
         }
+        _ => dispatch_platform(command, args),
+    }
+}
+
+/// The commands that only a platform calls.
+fn dispatch_platform(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
+    match command {
+        // The classic API has one folder here, the Cloud Native one a folder and a file.
+        "detect" => match args {
+            [platform, plan] => Ok(cloud_native::detect(platform.into(), plan.into())),
+            _ => Ok(platform::detect(&one(command, args)?)),
+        },
+        "compile" => match args {
+            [build, cache, env] => Ok(platform::compile(build.into(), cache.into(), env.into())),
+            _ => Err(three_folders(command)),
+        },
+        "test-compile" => match args {
+            [build, cache, env] => Ok(platform::test_compile(
+                build.into(),
+                cache.into(),
+                env.into(),
+            )),
+            _ => Err(three_folders(command)),
+        },
+        "test" => match args {
+            [build, env] => Ok(platform::test(build.as_ref(), env.as_ref())),
+            _ => Err(Usage("test wants BUILD_DIR and ENV_DIR".to_owned())),
+        },
+        "report" => match args {
+            [_, cache, _] => Ok(platform::report(cache.as_ref())),
+            _ => Err(three_folders(command)),
+        },
+        "release" => match args {
+            // herokuish names the cache too.
+            [build] | [build, _] => Ok(platform::release(build.as_ref())),
+            _ => Err(Usage("release wants BUILD_DIR".to_owned())),
+        },
         other => {
             let meant = mistyped::nearest(other, help::commands());
             let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));

@@ -1,65 +1,10 @@
-//! JSON of what a build writes down. A file name is bytes, and JSON is text.
+//! JSON of what a build writes down.
+
+pub use crate::path_text::{PathText, paths};
 
 use crate::tree::TreeError;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::borrow::Borrow;
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
-
-/// Begins a path that isn't UTF-8: its bytes follow in hex. No path holds this character.
-const IN_HEX: char = '\0';
-
-/// A path in JSON, also as a key: its text, or its bytes in hex where they are no text.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PathText(pub PathBuf);
-
-impl Borrow<Path> for PathText {
-    fn borrow(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Serialize for PathText {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if let Some(text) = self.0.to_str() {
-            return serializer.serialize_str(text);
-        }
-        let bytes = hex::encode(self.0.as_os_str().as_bytes());
-        serializer.serialize_str(&format!("{IN_HEX}{bytes}"))
-    }
-}
-
-impl<'de> Deserialize<'de> for PathText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let Some(digits) = text.strip_prefix(IN_HEX) else {
-            return Ok(Self(text.into()));
-        };
-        let bytes = hex::decode(digits).map_err(D::Error::custom)?;
-        Ok(Self(OsString::from_vec(bytes).into()))
-    }
-}
-
-/// For a field with a list of paths: `#[serde(with = "json::paths")]`.
-pub mod paths {
-    use super::{Deserialize, Deserializer, PathBuf, PathText, Serializer};
-
-    pub fn serialize<'a, S: Serializer, P>(paths: &'a P, serializer: S) -> Result<S::Ok, S::Error>
-    where
-        &'a P: IntoIterator<Item = &'a PathBuf>,
-    {
-        serializer.collect_seq(paths.into_iter().cloned().map(PathText))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>, P: FromIterator<PathBuf>>(
-        deserializer: D,
-    ) -> Result<P, D::Error> {
-        let paths = Vec::<PathText>::deserialize(deserializer)?;
-        Ok(paths.into_iter().map(|path| path.0).collect())
-    }
-}
+use serde::Serialize;
+use std::path::Path;
 
 /// The JSON of a value that is going to be written to `place`.
 pub fn to_vec(value: &impl Serialize, place: &Path) -> Result<Vec<u8>, TreeError> {
@@ -70,28 +15,4 @@ pub fn to_vec(value: &impl Serialize, place: &Path) -> Result<Vec<u8>, TreeError
 pub fn to_string(value: &impl Serialize, note: &str) -> Result<String, TreeError> {
     let place = Path::new(note);
     serde_json::to_string(value).map_err(|error| TreeError::at(place, "write")(error.into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeMap;
-    use std::ffi::OsStr;
-
-    #[test]
-    fn a_path_of_any_bytes_survives_json() {
-        let paths: [&[u8]; 4] = [b"lib/a.ex", b"priv/caf\xe9.txt", "priv/é".as_bytes(), b""];
-        let paths = paths.map(|bytes| PathText(OsStr::from_bytes(bytes).into()));
-        let map: BTreeMap<PathText, u8> = paths.into_iter().zip(0..).collect();
-        let json = to_string(&map, "note").unwrap();
-        assert!(json.contains(r#""lib/a.ex":0"#), "{json}");
-        assert_eq!(
-            serde_json::from_str::<BTreeMap<PathText, u8>>(&json).unwrap(),
-            map
-        );
-        for broken in [r#"{"\u00006":0}"#, r#"{"\u0000zz":0}"#] {
-            let read = serde_json::from_str::<BTreeMap<PathText, u8>>(broken);
-            assert!(read.is_err() || broken.contains("00006"), "{broken}");
-        }
-    }
 }

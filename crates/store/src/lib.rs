@@ -14,6 +14,7 @@ pub mod json;
 mod kept_state;
 mod key;
 mod manifest;
+mod path_text;
 #[cfg(test)]
 mod tests;
 pub mod tree;

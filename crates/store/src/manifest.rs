@@ -2,7 +2,8 @@
 
 use super::{Key, Stamps};
 use crate::digest::sha256_of;
-use crate::json::{self, PathText};
+use crate::json;
+use crate::path_text::PathText;
 use crate::tree::{self, TreeError};
 use serde::{Deserialize, Serialize};
 use std::fs;

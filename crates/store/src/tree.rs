@@ -1,6 +1,6 @@
 //! Copying and linking folders, with what mix looks at kept: modification times, links, modes.
 
-use crate::json::PathText;
+use crate::path_text::PathText;
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Metadata};
 use std::io;

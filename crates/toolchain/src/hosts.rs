@@ -1,7 +1,7 @@
 //! The artifact hosts, and the variables of the ecosystem that point elsewhere.
 
-use crate::lists::Signature;
 use exec::credentials::OTP_BUILDS_URL;
+use fetch::{Url, UserInfo};
 use versions::ElixirVersion;
 use versions::installers;
 
@@ -69,17 +69,9 @@ impl Hosts {
         ]
         .into_iter()
         .flatten()
-        .filter_map(|url| {
-            let (_, rest) = url.split_once("://")?;
-            let authority = rest.split(['/', '?', '#']).next()?;
-            let (user_info, _) = authority.rsplit_once('@')?;
-            Some(user_info.to_owned())
-        })
-        .flat_map(|user_info| {
-            let password = user_info.split_once(':').map(|(_, p)| p.to_owned());
-            [Some(user_info), password]
-        })
-        .flatten()
+        .filter_map(|url| Url::parse(url)?.user_info())
+        .flat_map(UserInfo::secrets)
+        .map(str::to_owned)
         .collect()
     }
 
@@ -105,6 +97,17 @@ impl Hosts {
             self.hex_mirror.as_deref(),
         )
     }
+}
+
+/// Whether a list must be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signature {
+    /// By upstream.
+    Needed,
+    /// A host that the app names may have no signature. One that is there must be right.
+    WhereThereIsOne,
+    /// This Elixir's own mix asks for none.
+    Unasked,
 }
 
 #[cfg(test)]

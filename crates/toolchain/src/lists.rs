@@ -1,7 +1,8 @@
 //! Upstream's lists.
 
+use crate::ToolchainError;
+use crate::hosts::{Hosts, Signature};
 use crate::signature::Keys;
-use crate::{Hosts, ToolchainError};
 use fetch::{Class, Client, Observer};
 use versions::Target;
 use versions::elixir::ElixirListing;
@@ -148,17 +149,6 @@ pub(crate) fn shasums(
         .map_err(ToolchainError::fetching(WHAT))?;
     let sums = Shasums::parse(&text);
     full(WHAT, &url, sums.is_empty()).map(|()| (url, sums))
-}
-
-/// Whether a list must be signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signature {
-    /// By upstream.
-    Needed,
-    /// A host that the app names may have no signature. One that is there must be right.
-    WhereThereIsOne,
-    /// This Elixir's own mix asks for none.
-    Unasked,
 }
 
 /// One of the lists of Hex and rebar3 installers.

@@ -4,7 +4,7 @@
 //! warns of what it knows to be unsupported, and knows nothing of what came out after it was written
 //! ([`Compatibility::Unknown`]).
 
-use crate::elixir::ElixirVersion;
+use crate::elixir_version::ElixirVersion;
 
 /// What the table says about a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,9 @@
-//! Elixir: versions, requests, and the list of builds.
+//! Elixir: requests, and the list of builds.
 //!
 //! An archive of Elixir is compiled with one OTP major (`v1.18.4-otp-27`) and runs on that one and
 //! on newer ones that the version supports, so a build is always chosen for an OTP major.
+
+pub use crate::elixir_version::ElixirVersion;
 
 use crate::compatibility::{self, Compatibility};
 use crate::elixir_requirement::ElixirRequirement;
@@ -11,92 +13,6 @@ use crate::otp::{OtpBuild, OtpListing};
 use crate::text::{clean, is_path_safe, number, without_wildcards};
 use std::cmp::Reverse;
 use std::fmt;
-
-/// A released version or a release candidate: `1.18.3`, `1.20.0-rc.1`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ElixirVersion(semver::Version);
-
-impl ElixirVersion {
-    #[must_use]
-    pub fn release(major: u64, minor: u64, patch: u64) -> Self {
-        Self(semver::Version::new(major, minor, patch))
-    }
-
-    /// The version in `text`, with or without the `v` of its git tag.
-    pub fn parse(text: &str) -> Result<Self, ParseError> {
-        Self::read(text.strip_prefix('v').unwrap_or(text))
-            .map_err(|reason| reason.of(Tool::Elixir, text))
-    }
-
-    fn read(text: &str) -> Result<Self, Reason> {
-        let (numbers, candidate) = match text.split_once('-') {
-            Some((numbers, candidate)) => (numbers, Some(candidate)),
-            None => (text, None),
-        };
-        if numbers.is_empty() {
-            return Err(Reason::Empty);
-        }
-        let parts = numbers
-            .split('.')
-            .map(number)
-            .collect::<Result<Vec<u64>, _>>()?;
-        let [major, minor, patch] = parts[..] else {
-            return Err(if parts.len() > 3 {
-                Reason::TooManyNumbers
-            } else {
-                Reason::Incomplete
-            });
-        };
-        let mut version = semver::Version::new(major, minor, patch);
-        if let Some(candidate) = candidate {
-            version.pre = semver::Prerelease::new(candidate)
-                .ok()
-                .filter(|pre| !pre.is_empty())
-                .ok_or_else(|| Reason::NotACandidate {
-                    part: candidate.to_owned(),
-                    example: "1.17.0-rc.0",
-                })?;
-        }
-        Ok(Self(version))
-    }
-
-    #[must_use]
-    pub fn major(&self) -> u64 {
-        self.0.major
-    }
-
-    #[must_use]
-    pub fn minor(&self) -> u64 {
-        self.0.minor
-    }
-
-    #[must_use]
-    pub fn patch(&self) -> u64 {
-        self.0.patch
-    }
-
-    #[must_use]
-    pub fn is_candidate(&self) -> bool {
-        !self.0.pre.is_empty()
-    }
-
-    /// Whether this is `1.MINOR.0` or newer, candidates of that release included.
-    #[must_use]
-    pub fn is_at_least_minor(&self, minor: u64) -> bool {
-        (self.major(), self.minor()) >= (1, minor)
-    }
-
-    #[must_use]
-    pub(crate) fn as_semver(&self) -> &semver::Version {
-        &self.0
-    }
-}
-
-impl fmt::Display for ElixirVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// What a user can ask for. `otp` is the `-otp-N` of a build that was pinned with it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -3,7 +3,7 @@
 //! Source: the documentation and the parser of Elixir's `Version` module. Mix compares with
 //! `allow_pre: true`, so a release candidate answers as its place in the order says.
 
-use crate::elixir::ElixirVersion;
+use crate::elixir_version::ElixirVersion;
 use crate::error::{ParseError, Reason, Tool};
 use std::fmt;
 

@@ -54,6 +54,12 @@ pub enum Reason {
 }
 
 impl Reason {
+    pub(crate) fn not_a_range(part: &str) -> Self {
+        Self::NotARange {
+            part: part.to_owned(),
+        }
+    }
+
     pub(crate) fn of(self, tool: Tool, input: &str) -> ParseError {
         ParseError {
             tool,

@@ -2,7 +2,7 @@
 //!
 //! Follows `Mix.Local`, `mix local.hex` and `mix local.rebar` of Elixir 1.14 to 1.20.
 
-use crate::elixir::ElixirVersion;
+use crate::elixir_version::ElixirVersion;
 use crate::text::{is_hex, is_path_safe};
 use std::fmt;
 use std::path::PathBuf;

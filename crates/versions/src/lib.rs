@@ -8,10 +8,13 @@
 pub mod compatibility;
 pub mod elixir;
 mod elixir_requirement;
+mod elixir_version;
 pub mod hex_registry;
 pub mod installers;
 pub mod lifecycle;
 pub mod node;
+mod node_range;
+mod node_version;
 pub mod otp;
 pub mod target;
 

@@ -1,7 +1,8 @@
 //! Which versions are still looked after by their makers, and which have a flaw that stops deploys.
 
-use crate::elixir::{ElixirListing, ElixirVersion};
-use crate::node::NodeVersion;
+use crate::elixir::ElixirListing;
+use crate::elixir_version::ElixirVersion;
+use crate::node_version::NodeVersion;
 use crate::otp::{OtpListing, OtpVersion};
 use std::fmt;
 

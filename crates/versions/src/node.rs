@@ -1,120 +1,14 @@
-//! Node: versions, requests in npm's range syntax and in that of version managers, and the index
-//! and checksums of nodejs.org/dist.
+//! Node: requests, and the index and checksums of nodejs.org/dist.
+
+pub use crate::node_range::NodeRange;
+pub use crate::node_version::NodeVersion;
 
 use crate::error::{ParseError, Reason, Tool};
 use crate::target::Arch;
-use crate::text::{clean, is_hex, number};
+use crate::text::{clean, is_hex};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
-
-/// An exact version of Node, or of another package of npm: `22.1.0`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeVersion(semver::Version);
-
-impl NodeVersion {
-    /// The version in `text`, with or without the `v` of the index.
-    pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let numbers = text.strip_prefix('v').unwrap_or(text);
-        match semver::Version::parse(numbers) {
-            // npm's numbers are those of JavaScript; build metadata never tells two releases apart.
-            Ok(version)
-                if version.build.is_empty()
-                    && [version.major, version.minor, version.patch]
-                        .iter()
-                        .all(|number| *number <= MAX_NUMBER) =>
-            {
-                Ok(Self(version))
-            }
-            _ if numbers.is_empty() => Err(Reason::Empty.of(Tool::Node, text)),
-            _ => Err(not_a_range(text).of(Tool::Node, text)),
-        }
-    }
-
-    #[must_use]
-    pub fn major(&self) -> u64 {
-        self.0.major
-    }
-
-    #[must_use]
-    pub fn minor(&self) -> u64 {
-        self.0.minor
-    }
-
-    /// The file name of the archive: `node-v22.1.0-linux-x64.tar.gz`, in the directory `v22.1.0/`
-    /// beside `SHASUMS256.txt`. Its one top directory is the name without `.tar.gz`.
-    #[must_use]
-    pub fn archive_name(&self, arch: Arch) -> String {
-        format!("node-v{self}-linux-{}.tar.gz", arch.node_name())
-    }
-}
-
-impl fmt::Display for NodeVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// A range as npm understands it: `>=18 <21`, `^22`, `18.x || 20.x`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeRange {
-    /// As it was written, with each operator directly before its version.
-    text: String,
-    /// One of these sets must hold, and of a set every bound.
-    sets: Vec<Vec<Bound>>,
-}
-
-impl NodeRange {
-    #[must_use]
-    pub fn matches(&self, version: &NodeVersion) -> bool {
-        let version = &version.0;
-        self.sets.iter().any(|set| {
-            set.iter().all(|bound| bound.holds(version))
-                // A pre-release is only in a range that names a pre-release of the same release.
-                && (version.pre.is_empty() || set.iter().any(|bound| bound.names(version)))
-        })
-    }
-
-    /// Whether every future major is in it: `>=18`, `*`.
-    #[must_use]
-    pub fn is_open_ended(&self) -> bool {
-        self.matches(&NodeVersion(semver::Version::new(u64::MAX, 0, 0)))
-    }
-}
-
-/// A comparison with a whole version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Bound {
-    comparison: Comparison,
-    version: semver::Version,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comparison {
-    Equal,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-impl Bound {
-    fn holds(&self, version: &semver::Version) -> bool {
-        let order = version.cmp_precedence(&self.version);
-        match self.comparison {
-            Comparison::Equal => order.is_eq(),
-            Comparison::Less => order.is_lt(),
-            Comparison::LessOrEqual => order.is_le(),
-            Comparison::Greater => order.is_gt(),
-            Comparison::GreaterOrEqual => order.is_ge(),
-        }
-    }
-
-    fn names(&self, version: &semver::Version) -> bool {
-        let release = |v: &semver::Version| (v.major, v.minor, v.patch);
-        !self.version.pre.is_empty() && release(&self.version) == release(version)
-    }
-}
 
 /// What a user can ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,12 +47,12 @@ impl NodeRequest {
             return if !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase()) {
                 Ok(Self::LtsLine(name.to_owned()))
             } else {
-                Err(not_a_range(text))
+                Err(Reason::not_a_range(text))
             };
         }
-        let range = range(text).ok_or_else(|| not_a_range(text))?;
+        let range = NodeRange::parse(text).ok_or_else(|| Reason::not_a_range(text))?;
         Ok(
-            match NodeVersion::parse(range.text.trim_start_matches('=')) {
+            match NodeVersion::parse(range.as_str().trim_start_matches('=')) {
                 Ok(version) => Self::Exact(version),
                 Err(_) => Self::Range(range),
             },
@@ -170,201 +64,12 @@ impl fmt::Display for NodeRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exact(version) => version.fmt(f),
-            Self::Range(range) => f.write_str(&range.text),
+            Self::Range(range) => f.write_str(range.as_str()),
             Self::Lts => f.write_str("lts/*"),
             Self::LtsLine(name) => write!(f, "lts/{name}"),
             Self::Latest => f.write_str("latest"),
         }
     }
-}
-
-fn not_a_range(text: &str) -> Reason {
-    Reason::NotARange {
-        part: text.to_owned(),
-    }
-}
-
-/// Reads a range by the grammar of npm (node-semver 7 in strict mode), or `None` where npm refuses it.
-///
-/// Written here since the crates for it read a good many texts otherwise than npm: `>=18, <21`,
-/// `~=18.2`, `>x`, `x.2`, and sets that nothing satisfies, such as `<20 20`.
-fn range(text: &str) -> Option<NodeRange> {
-    if text.len() > MAX_LENGTH {
-        return None;
-    }
-    let mut written = Vec::new();
-    let mut sets = Vec::new();
-    for set in text.split("||") {
-        let comparators = hyphen_range(set).or_else(|| comparators(set))?;
-        let words: Vec<&str> = comparators.iter().map(|(_, _, text)| &**text).collect();
-        written.push(if words.is_empty() {
-            "*".to_owned()
-        } else {
-            words.join(" ")
-        });
-        sets.push(
-            comparators
-                .iter()
-                .flat_map(|(operator, partial, _)| partial.bounds(operator))
-                .collect(),
-        );
-    }
-    Some(NodeRange {
-        text: written.join(" || "),
-        sets,
-    })
-}
-
-/// npm's limits: the length of a version, and JavaScript's largest exact integer.
-const MAX_LENGTH: usize = 256;
-const MAX_NUMBER: u64 = (1 << 53) - 1;
-
-/// An operator, the version that it applies to, and both as they are shown.
-type Comparator = (&'static str, Partial, String);
-
-/// `18 - 20.1`: two partial versions with a hyphen that has white space on both sides.
-fn hyphen_range(set: &str) -> Option<Vec<Comparator>> {
-    let words: Vec<&str> = set.split_whitespace().collect();
-    let [from, "-", to] = words[..] else {
-        return None;
-    };
-    let (from, to) = (without_prefix(from), without_prefix(to));
-    Some(vec![
-        (">=", Partial::parse(from)?, format!("{from} -")),
-        ("<=", Partial::parse(to)?, to.to_owned()),
-    ])
-}
-
-/// The comparators of a set, all of which must hold; none for an empty set, which is `*`.
-fn comparators(set: &str) -> Option<Vec<Comparator>> {
-    let mut rest = set.trim();
-    let mut found = Vec::new();
-    while !rest.is_empty() {
-        let mut operator = *OPERATORS.iter().find(|op| rest.starts_with(**op))?;
-        rest = &rest[operator.len()..];
-        if !operator.is_empty() {
-            rest = rest.trim_start();
-        }
-        match (operator, rest.strip_prefix('=')) {
-            (">", Some(after)) => (operator, rest) = (">=", after),
-            ("<", Some(after)) => (operator, rest) = ("<=", after),
-            ("~" | "~>" | "^", Some(after)) => rest = after.trim_start(),
-            _ => {}
-        }
-        if operator == "~>" {
-            operator = "~";
-        }
-        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        let (version, after) = rest.split_at(end);
-        let version = without_prefix(version);
-        found.push((
-            operator,
-            Partial::parse(version)?,
-            format!("{operator}{version}"),
-        ));
-        rest = after.trim_start();
-    }
-    Some(found)
-}
-
-/// Longest first; the empty one is found last and always.
-const OPERATORS: [&str; 9] = [">=", "<=", "~>", ">", "<", "=", "~", "^", ""];
-
-fn without_prefix(version: &str) -> &str {
-    version.trim_start_matches(['v', '='])
-}
-
-/// `18`, `18.x`, `18.2.*`, `18.2.1-rc.1+build`; a number that is missing or a wildcard is `None`,
-/// and none follows it.
-struct Partial {
-    major: Option<u64>,
-    minor: Option<u64>,
-    patch: Option<u64>,
-    pre_release: semver::Prerelease,
-}
-
-impl Partial {
-    fn parse(version: &str) -> Option<Self> {
-        let (numbers, suffix) = match version.find(['-', '+']) {
-            Some(at) => version.split_at(at),
-            None => (version, ""),
-        };
-        let mut parts = numbers.split('.').map(|part| match part {
-            "x" | "X" | "*" => Some(None),
-            _ => number::<u64>(part)
-                .ok()
-                .filter(|n| *n <= MAX_NUMBER)
-                .filter(|_| part.len() == 1 || !part.starts_with('0'))
-                .map(Some),
-        });
-        let mut next = || parts.next().unwrap_or(Some(None));
-        let (major, minor, patch) = (next()?, next()?, next()?);
-        let count = numbers.split('.').count();
-        let in_order =
-            minor.is_none_or(|_| major.is_some()) && patch.is_none_or(|_| minor.is_some());
-        if count > 3 || !in_order || (count < 3 && !suffix.is_empty()) {
-            return None;
-        }
-        // What may follow the numbers is SemVer's affair, so a whole version is put before it.
-        let pre_release = semver::Version::parse(&format!("1.1.1{suffix}")).ok()?.pre;
-        Some(Self {
-            major,
-            minor,
-            patch,
-            pre_release,
-        })
-    }
-
-    /// What `operator` and this version mean, in comparisons with whole versions; none: anything.
-    fn bounds(&self, operator: &str) -> Vec<Bound> {
-        use Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual};
-        let bound = |comparison, version| Bound {
-            comparison,
-            version,
-        };
-        let Some(major) = self.major else {
-            // Nothing is greater or less than any version.
-            return match operator {
-                ">" | "<" => vec![bound(Less, before(0, 0, 0))],
-                _ => Vec::new(),
-            };
-        };
-        let minor = self.minor.unwrap_or(0);
-        let mut whole = semver::Version::new(major, minor, self.patch.unwrap_or(0));
-        if self.patch.is_some() {
-            whole.pre = self.pre_release.clone();
-        }
-        let end_of_line = match self.minor {
-            Some(minor) => before(major, minor + 1, 0),
-            None => before(major + 1, 0, 0),
-        };
-        let from_to = |end| vec![bound(GreaterOrEqual, whole.clone()), bound(Less, end)];
-        match (operator, self.patch) {
-            ("^", _) if major > 0 => from_to(before(major + 1, 0, 0)),
-            // Below 1.0.0 every minor release may break, below 0.1.0 every patch.
-            ("^", Some(patch)) if minor == 0 => from_to(before(0, 0, patch + 1)),
-            (">=", _) => vec![bound(GreaterOrEqual, whole)],
-            (">", Some(_)) => vec![bound(Greater, whole)],
-            ("<", Some(_)) => vec![bound(Less, whole)],
-            ("<=", Some(_)) => vec![bound(LessOrEqual, whole)],
-            (">", None) => vec![bound(GreaterOrEqual, release_of(&end_of_line))],
-            ("<", None) => vec![bound(Less, before(major, minor, 0))],
-            ("<=", None) => vec![bound(Less, end_of_line)],
-            ("~" | "^", _) | (_, None) => from_to(end_of_line),
-            (_, Some(_)) => vec![bound(Equal, whole)],
-        }
-    }
-}
-
-/// The lowest version of all that belong to a release, its pre-releases included: `19.0.0-0`.
-fn before(major: u64, minor: u64, patch: u64) -> semver::Version {
-    let mut version = semver::Version::new(major, minor, patch);
-    version.pre = semver::Prerelease::new("0").unwrap_or_default();
-    version
-}
-
-fn release_of(version: &semver::Version) -> semver::Version {
-    semver::Version::new(version.major, version.minor, version.patch)
 }
 
 /// One released version of Node.
@@ -519,7 +224,7 @@ impl NodeIndex {
         let major = match request {
             NodeRequest::Exact(version) => Some(version.major()),
             NodeRequest::Range(range) => range
-                .text
+                .as_str()
                 .split(|c: char| !c.is_ascii_digit())
                 .find_map(|digits| digits.parse::<u64>().ok()),
             NodeRequest::Lts | NodeRequest::LtsLine(_) | NodeRequest::Latest => None,

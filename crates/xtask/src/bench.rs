@@ -7,6 +7,7 @@ pub(crate) mod chart;
 mod contestant;
 mod measure;
 mod old_hosts;
+mod sandbox;
 mod table;
 
 use std::ffi::OsString;

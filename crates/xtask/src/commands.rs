@@ -5,7 +5,7 @@
 use whole_builds::pages::{self, TABLE, Table};
 
 use crate::process::Result;
-use crate::requirements::{Known, Standing};
+use crate::standing::{Known, Standing};
 
 /// What the table comes to.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -22,12 +22,14 @@ mod publish;
 mod requirements;
 mod serve;
 mod stack_image;
+mod standing;
 mod test_binaries;
 mod test_run;
 mod toolbox;
 mod toolchains;
 mod version;
 
+use rustix::process::geteuid;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -71,7 +73,7 @@ fn main() -> ExitCode {
         Some((command, [])) if command == "requirements" => requirements::requirements(),
         Some((command, args)) if command == "dist" => dist::dist(args),
         Some((command, args)) if command == "package" => package::package(args),
-        Some((command, [])) if command == "toolchains" => toolchains::make_with_builders(),
+        Some((command, [])) if command == "toolchains" => make_toolchains(),
         Some((command, args)) if command == "bench" => bench::bench(args),
         Some((command, [])) if command == "chart" => bench::chart::write(),
         Some((command, args)) if command == "mirror" => serve::serve(args),
@@ -85,4 +87,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// `cargo xtask toolchains`: also `pack` and the builders, where this machine has Docker.
+fn make_toolchains() -> process::Result {
+    toolchains::make()?;
+    // Where that took sudo, all of this was done there.
+    if geteuid().is_root()
+        && let Err(why) = builders::make()?
+    {
+        println!("Without Docker there are no builders for pack: {why}");
+    }
+    Ok(())
 }

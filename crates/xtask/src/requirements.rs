@@ -10,7 +10,8 @@ use serde::Deserialize;
 
 use crate::commands;
 use crate::process::Result;
-use crate::test_binaries::{self, Outcome, Outcomes, TestId};
+use crate::standing::{Known, Standing};
+use crate::test_binaries::{self, Outcome, Outcomes};
 use crate::toolchains::Places;
 
 const TABLE: &str = "tests/requirements.toml";
@@ -31,21 +32,6 @@ struct Row {
     tests: Vec<String>,
     migrating: Option<String>,
     later: Option<String>,
-}
-
-/// How a test that a row, or an entry of `tests/commands.toml`, names fares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
-    Fine,
-    NotHere,
-    DidNotPass,
-    Absent,
-}
-
-/// What is known of all tests: their outcomes, and which could not run on this machine.
-pub(crate) struct Known<'a> {
-    pub(crate) outcomes: &'a Outcomes,
-    pub(crate) not_run: &'a [TestId],
 }
 
 /// What the table comes to.
@@ -112,29 +98,6 @@ impl Table {
     }
 }
 
-impl Known<'_> {
-    pub(crate) fn standing(&self, name: &str) -> Standing {
-        let outcome = self.outcomes.iter().find(|(id, _)| is(id, name));
-        match outcome {
-            Some((_, Outcome::Passed)) => Standing::Fine,
-            Some((_, Outcome::Failed | Outcome::Ignored)) => Standing::DidNotPass,
-            None if self.not_run.iter().any(|id| is(id, name)) => Standing::NotHere,
-            None => Standing::Absent,
-        }
-    }
-}
-
-/// `app::a_test` is a test of that name in whichever module of `app`.
-fn is(id: &TestId, name: &str) -> bool {
-    name.strip_prefix(&id.label)
-        .and_then(|rest| rest.strip_prefix("::"))
-        .is_some_and(|name| {
-            id.path
-                .strip_suffix(name)
-                .is_some_and(|modules| modules.is_empty() || modules.ends_with("::"))
-        })
-}
-
 /// A text without what line breaks and the cells of a table do to it.
 fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -187,6 +150,7 @@ pub(crate) fn requirements() -> Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_binaries::TestId;
 
     fn id(label: &str, path: &str) -> TestId {
         TestId {

@@ -14,7 +14,8 @@ use crate::commands;
 use crate::dist;
 use crate::package;
 use crate::process::{Result, ensure};
-use crate::requirements::{self, Known};
+use crate::requirements;
+use crate::standing::Known;
 use crate::test_binaries::{self, Outcome, Outcomes, TestBinary, TestId};
 use crate::toolchains::{self, Places};
 

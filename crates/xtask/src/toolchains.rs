@@ -17,7 +17,7 @@ use crate::parts::{Parts, remove_left_over, stamp_of, step, tree_text};
 use crate::process::Result;
 use crate::publish::{Line, Tree};
 use crate::toolbox::Toolbox;
-use crate::{builders, elixir, node, otp, postgres, stack_image};
+use crate::{elixir, node, otp, postgres, stack_image};
 
 const RECIPES: [&str; 4] = [
     include_str!("archive.rs"),
@@ -95,18 +95,6 @@ impl Places {
     fn postgres(&self) -> PathBuf {
         self.all().join("postgres")
     }
-}
-
-/// `cargo xtask toolchains`: also `pack` and the builders, where this machine has Docker.
-pub(crate) fn make_with_builders() -> Result {
-    make()?;
-    // Where that took sudo, all of this was done there.
-    if geteuid().is_root()
-        && let Err(why) = builders::make()?
-    {
-        println!("Without Docker there are no builders for pack: {why}");
-    }
-    Ok(())
 }
 
 /// Held by one process at a time: two of these at once would do everything twice.

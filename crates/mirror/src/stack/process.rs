@@ -30,8 +30,23 @@ pub struct Command<'sandbox> {
     stderr: Stdio,
 }
 
+impl Sandbox {
+    /// A command to run inside; `program` is found through the PATH given with [`Sandbox::env`].
+    #[must_use]
+    pub fn command<I, A>(&self, program: impl Into<OsString>, args: I) -> Command<'_>
+    where
+        I: IntoIterator<Item = A>,
+        A: Into<OsString>,
+    {
+        let words = std::iter::once(program.into())
+            .chain(args.into_iter().map(Into::into))
+            .collect();
+        Command::new(self, words)
+    }
+}
+
 impl<'sandbox> Command<'sandbox> {
-    pub(super) fn new(sandbox: &'sandbox Sandbox, words: Vec<OsString>) -> Self {
+    fn new(sandbox: &'sandbox Sandbox, words: Vec<OsString>) -> Self {
         Self {
             sandbox,
             words,

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use walkdir::WalkDir;
 
 use super::host::{Authorities, CA_BUNDLE, NETWORK_VARIABLES, set};
-use super::{Command, Error, Result, Stack, at};
+use super::{Error, Result, Stack, at};
 
 /// The user that a build runs as on heroku-24 and later.
 pub const BUILD_USER: u32 = 1000;
@@ -201,19 +201,6 @@ impl Sandbox {
             at(entry.path(), owned)?;
         }
         Ok(())
-    }
-
-    /// A command to run inside; `program` is found through the PATH given with [`Sandbox::env`].
-    #[must_use]
-    pub fn command<I, A>(&self, program: impl Into<OsString>, args: I) -> Command<'_>
-    where
-        I: IntoIterator<Item = A>,
-        A: Into<OsString>,
-    {
-        let words = std::iter::once(program.into())
-            .chain(args.into_iter().map(Into::into))
-            .collect();
-        Command::new(self, words)
     }
 
     /// What all commands so far made, changed or removed in the image, as paths inside; not

@@ -10,9 +10,9 @@ use tempfile::TempDir;
 use whole_builds::copy;
 
 use super::app::{App, Change};
-use super::contestant::{Surroundings, script};
 use super::measure::Costs;
 use super::old_hosts::Published;
+use super::sandbox::{sandbox, script};
 use crate::archive::{unpack_tar_gz, unpack_zip};
 use crate::process::Result;
 
@@ -47,7 +47,7 @@ impl Tools {
         fs::create_dir_all(&keys)?;
         fs::write(keys.join("mirror.pub"), &published.public_key)?;
 
-        let sandbox = Surroundings::sandbox(stack, upstream)?.bind_rw(dir, TOOLS);
+        let sandbox = sandbox(stack, upstream)?.bind_rw(dir, TOOLS);
         sandbox.give(dir)?;
         let install = format!(
             "for erlang in erlang next-erlang; do\n\
@@ -93,7 +93,7 @@ impl Tools {
         published: &Published,
         with_node: bool,
     ) -> Result<Unpacking> {
-        let sandbox = Surroundings::sandbox(stack, upstream)?
+        let sandbox = sandbox(stack, upstream)?
             .bind_ro(&published.otp, format!("{ARCHIVES}/otp.tar.gz"))
             .bind_ro(&published.elixir, format!("{ARCHIVES}/elixir.zip"))
             .bind_ro(&published.node, format!("{ARCHIVES}/node.tar.gz"));

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Instant;
 
-use mirror::stack::{self, NETWORK_VARIABLES};
 use mirror::{Sandbox, Stack, Upstream};
 use serde_json::Value;
 use whole_builds::{Dyno, copy};
@@ -15,10 +14,10 @@ use whole_builds::{Dyno, copy};
 use super::app::{App, Change};
 use super::by_hand::{self, Tools};
 use super::measure::{self, Costs, Tree};
-use super::old_hosts::{Published, STACK};
+use super::old_hosts::Published;
+use super::sandbox::sandbox;
 use crate::process::{Result, run};
 
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Where a release manager binds the executable of `MIXPACK_EXE`.
 const EXECUTABLE: &str = "/usr/local/lib/mixpack";
 
@@ -39,24 +38,6 @@ pub(crate) struct Surroundings {
     pub(crate) upstream: Upstream,
     pub(crate) published: Published,
     pub(crate) tools: Tools,
-}
-
-impl Surroundings {
-    /// A sandbox in which upstream's hosts are ours.
-    pub(crate) fn sandbox(stack: &Stack, upstream: &Upstream) -> Result<Sandbox> {
-        let mut sandbox = upstream
-            .shown_to(stack.sandbox()?)?
-            .env("HOME", "/app")
-            .env("PATH", PATH)
-            .env("STACK", STACK);
-        // Nothing of it is to go through a proxy of this machine.
-        for name in NETWORK_VARIABLES {
-            if name.to_ascii_lowercase().ends_with("_proxy") && std::env::var_os(name).is_some() {
-                sandbox = sandbox.env(name, "");
-            }
-        }
-        Ok(sandbox)
-    }
 }
 
 /// Another buildpack, as it is in a directory.
@@ -135,7 +116,7 @@ impl Contestant {
         all: &'all Surroundings,
         app: &App,
     ) -> Result<Place<'all>> {
-        let mut sandbox = Surroundings::sandbox(&all.stack, &all.upstream)?;
+        let mut sandbox = sandbox(&all.stack, &all.upstream)?;
         let registry = format!("{}/npm", all.upstream.server.url());
         match self {
             Self::Mixpack { executable, .. } => {
@@ -375,24 +356,6 @@ fn toolchain_phase(cache: &Path) -> Option<f64> {
         .iter()
         .filter_map(|tool| facts.get(format!("{tool}_duration"))?.as_f64())
         .reduce(f64::max)
-}
-
-/// Runs a shell script in a sandbox as the build user; gives its costs. `what` is for the error.
-pub(crate) fn script(
-    upstream: &Upstream,
-    sandbox: &Sandbox,
-    what: &str,
-    text: &str,
-) -> Result<Costs> {
-    let log_path = sandbox.tmp().join("log");
-    let log = File::create(&log_path)?;
-    let command: stack::Command<'_> = sandbox.command("sh", ["-ec", text]).current_dir("/tmp");
-    let (status, costs) = measure::run(&upstream.server, command, None, &log)?;
-    if status.success() {
-        return Ok(costs);
-    }
-    let log = fs::read_to_string(&log_path)?;
-    Err(format!("{log}\n{what} failed: {status}").into())
 }
 
 #[cfg(test)]

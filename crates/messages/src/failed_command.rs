@@ -1,0 +1,120 @@
+//! How a command failed, with the lines of its output that show it.
+
+use super::{Explanation, quoted};
+use exec::command::CommandError;
+
+/// Returns the command as the subject of a sentence.
+pub(super) fn named(error: &CommandError) -> String {
+    let command = match error {
+        CommandError::Start { command, .. } | CommandError::Failed { command, .. } => command,
+        CommandError::Cancelled => "",
+    };
+    format!("`{command}`")
+}
+
+/// Adds how a command failed. `at` is the line of the output that shows the cause, if known.
+pub(super) fn happened(
+    explanation: Explanation,
+    subject: &str,
+    error: &CommandError,
+    at: Option<usize>,
+) -> Explanation {
+    match error {
+        CommandError::Failed { status, output, .. } => {
+            let telling = telling(output, at);
+            if telling.is_empty() {
+                explanation.because(format!(
+                    "{subject} failed with {status} and printed nothing."
+                ))
+            } else {
+                explanation
+                    .because(format!("{subject} failed with {status}. From its output:"))
+                    .because_all(quoted(&telling.join("\n")))
+            }
+        }
+        CommandError::Start { source, .. } => {
+            explanation.because(format!("{subject} could not be started: {source}."))
+        }
+        CommandError::Cancelled => explanation.because("It was interrupted."),
+    }
+}
+
+/// The start of lines that report an error: of Elixir's compiler, mix, Hex and npm; esbuild writes
+/// `✘ [ERROR]`.
+const TELLING: [&str; 12] = [
+    "error:",
+    "== Compilation error",
+    "** (",
+    "Failed to fetch record for",
+    "npm error",
+    "npm ERR!",
+    "✘ [ERROR]",
+    "Error:",
+    "error ",
+    "ERR_PNPM_",
+    " ERR_PNPM_",
+    "➤ YN0028",
+];
+
+/// The start of lines in which mix reports that another program failed. That program printed the reason
+/// just before.
+const PASSED_ON: [&str; 2] = ["** (Mix) `", "** (Mix) Could not compile"];
+
+/// The start of mix's progress lines.
+const PROGRESS: [&str; 3] = ["==> ", "Compiling ", "Generated "];
+
+/// The start of the help text that npm prints after an error.
+const MANUAL: [&str; 3] = [
+    "npm error Clean install a project",
+    "npm error Usage:",
+    "npm error A complete log of this run",
+];
+
+/// Returns the most relevant lines of a tool's output, to repeat them at the end of a long log: those
+/// from the first error on, or the ones before it if it only reports that another program failed. If
+/// that excludes the line `at`, which shows the cause, the lines from `at` on. Without any error, the
+/// last lines.
+fn telling(output: &[String], at: Option<usize>) -> Vec<&str> {
+    const FROM_ERROR: usize = 14;
+    const LAST: usize = 6;
+    let says_something = |line: &&str| !matches!(line.trim(), "" | "npm error" | "npm ERR!");
+    let starts = |line: &str, with: &[&str]| {
+        let line = line.trim_start();
+        with.iter().any(|start| line.starts_with(start))
+    };
+    let lines: Vec<&str> = output
+        .iter()
+        .map(String::as_str)
+        .filter(says_something)
+        .collect();
+    let cause = |first: usize| {
+        let before = if starts(lines[first], &PASSED_ON) {
+            LAST
+        } else {
+            0
+        };
+        let earlier = lines[..first].iter().rev().take(before);
+        first - earlier.take_while(|line| !starts(line, &PROGRESS)).count()
+    };
+    let told: Vec<&str> = match lines.iter().position(|line| starts(line, &TELLING)) {
+        Some(first) => lines[cause(first)..]
+            .iter()
+            .copied()
+            .take_while(|line| !starts(line, &MANUAL))
+            .take(FROM_ERROR)
+            .collect(),
+        None => lines[lines.len().saturating_sub(LAST)..].to_vec(),
+    };
+    let mut quoted = match at {
+        Some(at) if !told.contains(&output[at].as_str()) => output[at..]
+            .iter()
+            .map(String::as_str)
+            .take_while(says_something)
+            .take(LAST)
+            .collect(),
+        _ => told,
+    };
+    // A tool may repeat a message for each file.
+    quoted.dedup();
+    quoted
+}
