@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use libcnb::data::sbom::SbomFormat;
 use libcnb::sbom::Sbom;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
-use pipeline::sbom::{Component, Origin};
+use pipeline::{Component, Origin};
 use serde_json::{Value, json};
 
 /// The document of what ships.

@@ -8,6 +8,7 @@
 mod advisories;
 mod command_env;
 mod compilation;
+mod component;
 mod context;
 mod downloads;
 mod erlang_compiler;
@@ -25,8 +26,8 @@ mod steps;
 mod summary;
 pub mod timeline;
 
+pub use component::{Component, Origin};
 pub use request::{Built, Request};
-pub use steps::sbom;
 
 use advisories::Check;
 use app::Plan;

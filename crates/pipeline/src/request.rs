@@ -1,8 +1,8 @@
 //! The input and the result of a build.
 
+use crate::component::Component;
 use crate::profile::Launch;
 use crate::report::Report;
-use crate::steps::sbom::Component;
 use app::procfile::Procfile;
 use exec::cancel::Cancel;
 use exec::environment::Environment;

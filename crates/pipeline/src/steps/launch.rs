@@ -1,9 +1,9 @@
 //! What the slug needs to start: `.profile.d`, `export`, the build record.
 
+use crate::component::Component;
 use crate::context::Context;
 use crate::profile::{self, Launch};
 use crate::project::Project;
-use crate::steps::sbom::Component;
 use crate::steps::{git, slim};
 use app::facts::{PROCFILE, join};
 use app::launcher;

@@ -21,7 +21,7 @@ pub(crate) mod mix_command;
 pub(crate) mod package_managers;
 pub(crate) mod release;
 pub(crate) mod run_hook;
-pub mod sbom;
+pub(crate) mod sbom;
 pub(crate) mod settled;
 pub(crate) mod slim;
 pub(crate) mod stale;

@@ -1,5 +1,6 @@
 //! What ships, by name, version and checksum: the matter of a bill of materials (SBOM).
 
+use crate::component::{Component, Origin};
 use crate::context::Context;
 use crate::project::Project;
 use crate::steps::release;
@@ -11,35 +12,6 @@ use planning::record::Record;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-
-/// Something that ships.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Component {
-    pub name: String,
-    pub version: String,
-    pub origin: Origin,
-}
-
-/// Where a component is from.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// `erlang`, `elixir` or `node`, as [`planning::record::Record::tools`] names them.
-    Toolchain,
-    Hex {
-        /// `hexpm`, `hexpm:ORGANISATION` or another repository's name.
-        repository: String,
-        /// Of the package's archive, in hex.
-        sha256: Option<String>,
-    },
-    Git {
-        /// Without credentials.
-        url: String,
-    },
-    Npm {
-        /// As the lockfile has it, where it does: `sha512-` and base64 (w3.org/TR/SRI).
-        integrity: Option<String>,
-    },
-}
 
 /// Everything that ships, once all is built and before anything is left out.
 pub(crate) fn components(ctx: &Context<'_>, project: &Project, runs_node: bool) -> Vec<Component> {
