@@ -4,11 +4,18 @@
 //! Each keeps its own precedence: a line of `elixir_buildpack.config` wins over a config var of
 //! the same name, a config var wins over a line of `phoenix_static_buildpack.config`.
 
-use crate::app_dir;
-use crate::facts::{ConfigFile, Facts};
+pub mod assignment_typo;
+mod keys;
+pub mod mistyped;
+
+pub(crate) use keys::{COMPILE_SCRIPT, RELEASE};
+
+use crate::facts::shell_config::Assignment;
+use crate::facts::{ConfigFile, Facts, LEGACY_OPENSSL};
 use crate::origin::{Asked, Origin};
-use crate::shell_config::{Assignment, Value};
-use crate::webpack;
+use keys::{
+    CHECK_LOCKED, NODE_OPTIONS, REBUILD_ON_OTP_PATCH, REUSE_ASSETS, SKIP_ASSETS, SLIM, VERBOSE,
+};
 use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -83,78 +90,6 @@ pub struct Settings {
     pub set: Vec<(String, Asked)>,
 }
 
-/// The name of the app's own asset script where no `compile` key says otherwise.
-pub(crate) const COMPILE_SCRIPT: &str = "compile";
-/// The config var that turns the check of mix.lock off.
-const CHECK_LOCKED: &str = "MIXPACK_CHECK_LOCKED";
-/// The config var that leaves the assets to another buildpack.
-pub(crate) const SKIP_ASSETS: &str = "MIXPACK_SKIP_ASSETS";
-/// The config var that says whether a release is built.
-pub(crate) const RELEASE: &str = "MIXPACK_RELEASE";
-/// The config var that says how much is left out of the slug.
-pub(crate) const SLIM: &str = "MIXPACK_SLIM";
-/// The config var that has assets built whatever has changed.
-pub(crate) const REUSE_ASSETS: &str = "MIXPACK_REUSE_ASSETS";
-/// The config var that has code compiled again with each patch of OTP.
-pub(crate) const REBUILD_ON_OTP_PATCH: &str = "MIXPACK_REBUILD_ON_OTP_PATCH";
-/// The config var that has everything printed that tools say.
-pub(crate) const VERBOSE: &str = "MIXPACK_VERBOSE";
-
-/// Node's own config var, for options of the VM.
-const NODE_OPTIONS: &str = "NODE_OPTIONS";
-
-/// All config vars of ours that are read here.
-pub(crate) const CONFIG_VARS: [&str; 8] = [
-    app_dir::CONFIG_VAR,
-    CHECK_LOCKED,
-    SKIP_ASSETS,
-    RELEASE,
-    SLIM,
-    REUSE_ASSETS,
-    REBUILD_ON_OTP_PATCH,
-    VERBOSE,
-];
-
-pub(crate) const ELIXIR_KEYS: [&str; 20] = [
-    app_dir::KEY,
-    "erlang_version",
-    "elixir_version",
-    "hex_version",
-    "rebar3_version",
-    "always_rebuild",
-    "release",
-    "runtime_path",
-    "hook_pre_fetch_dependencies",
-    "hook_pre_compile",
-    "hook_compile",
-    "hook_post_compile",
-    "pre_compile",
-    "post_compile",
-    "config_vars_to_export",
-    "test_args",
-    "slim",
-    "rebuild_on_otp_patch",
-    "reuse_assets",
-    "skip_assets",
-];
-
-pub(crate) const STATIC_KEYS: [&str; 9] = [
-    "clean_cache",
-    "compile",
-    "node_version",
-    "npm_version",
-    "yarn_version",
-    "phoenix_relative_path",
-    "remove_node",
-    "assets_path",
-    "phoenix_ex",
-];
-
-/// The keys of both files.
-pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
-    ELIXIR_KEYS.into_iter().chain(STATIC_KEYS)
-}
-
 impl Settings {
     /// Merges the files (already evaluated, see [`ConfigFile::NeedsBash`]) with the config vars
     /// that `config_var` knows.
@@ -174,7 +109,7 @@ impl Settings {
         };
         let of_file = |file: &str, list: &[Assignment], key: &str| {
             let line = list.iter().rev().find(|line| line.name == key)?;
-            asked(key, &text(&line.value), Origin::file(file, line.line))
+            asked(key, &line.value.text(), Origin::file(file, line.line))
         };
         let of_var = |key: &str| asked(key, &config_var(key)?, Origin::ConfigVar(key.to_owned()));
         let elixir_key = |key: &str| of_file(elixir_path, elixir, key).or_else(|| of_var(key));
@@ -183,12 +118,12 @@ impl Settings {
         let defaulted = |key: &str| of_file(elixir_path, elixir, key);
         let yes = |asked: Option<Asked>| asked.is_some_and(|asked| asked.value == "true");
         let others = |exported: bool| {
-            let known = |name: &str| keys().any(|key| key == name);
+            let known = |name: &str| keys::all().any(|key| key == name);
             elixir
                 .iter()
                 .chain(statics)
                 .filter(|line| line.exported == exported && !known(&line.name))
-                .map(|line| (line.name.clone(), text(&line.value)))
+                .map(|line| (line.name.clone(), line.value.text()))
                 .collect()
         };
         let exported: Vec<(String, String)> = others(true);
@@ -241,7 +176,7 @@ impl Settings {
                 .filter(|(name, _)| name == NODE_OPTIONS)
                 .map(|(_, value)| value.clone())
                 .chain(config_var(NODE_OPTIONS))
-                .any(|value| value.contains(webpack::LEGACY)),
+                .any(|value| value.contains(LEGACY_OPENSSL)),
             exported,
             shell_variables: others(false),
             set: Vec::new(),
@@ -257,13 +192,5 @@ fn assignments(file: &ConfigFile) -> &[Assignment] {
     match file {
         ConfigFile::Values(list) => list,
         ConfigFile::Missing | ConfigFile::NeedsBash { .. } => &[],
-    }
-}
-
-/// `(branch main)` reads as `branch main`.
-pub(crate) fn text(value: &Value) -> String {
-    match value {
-        Value::Text(text) => text.clone(),
-        Value::Words(words) => words.join(" "),
     }
 }

@@ -3,7 +3,9 @@
 use crate::command::Env;
 use crate::credentials::{self, OTP_BUILDS_URL};
 use crate::secrets::without_user_info;
-use app::{Asked, Origin, app_dir, mistyped};
+use app::facts::app_dir;
+use app::settings::mistyped;
+use app::{Asked, Origin};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;

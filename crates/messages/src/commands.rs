@@ -3,8 +3,7 @@
 use super::known::known;
 use super::{Explanation, Wording, quoted};
 use app::Origin;
-use app::facts::join;
-use app::package_manager::Manager;
+use app::facts::{Manager, join};
 use exec::Action;
 use exec::command::CommandError;
 use exec::credentials::{GIT_CREDENTIALS, GIT_SSH_KEY, HEX_ORGANIZATION_KEYS};

@@ -1,11 +1,11 @@
 //! Which Erlang and which Elixir: they are chosen together, since not every pair goes together.
 
-use super::choice::{malformed, newest_of_lines, os};
+use super::choice::{malformed, name, newest_of_lines, os, otp_name};
+use super::requested::Wishes;
 use super::suggestion::suggest;
 use super::{Choice, LastBuild, Lists, Plan, PlanError, VersionError};
 use crate::facts::Facts;
 use crate::origin::{Asked, Origin};
-use crate::wishes::Wishes;
 use versions::Tool;
 use versions::compatibility;
 use versions::elixir::{
@@ -292,22 +292,6 @@ fn no_such_elixir(
         newest_of_line: None,
         newer_than_listed,
     }
-}
-
-/// `1.18.3`, or the branch.
-pub(super) fn name(build: &ElixirBuild) -> String {
-    build
-        .version
-        .as_ref()
-        .map_or_else(|| build.reference.clone(), ElixirVersion::to_string)
-}
-
-/// `27.3.4`, or the branch.
-pub(super) fn otp_name(build: &OtpBuild) -> String {
-    build
-        .version
-        .as_ref()
-        .map_or_else(|| build.reference.clone(), OtpVersion::to_string)
 }
 
 fn otp_choice(build: &OtpBuild, asked: Option<String>, source: Origin) -> Choice<OtpBuild> {

@@ -1,11 +1,11 @@
 //! The choice of Node.js.
 
 use super::choice::{malformed, newest_of_lines, os};
+use super::requested::Wishes;
 use super::{Choice, LastBuild, Lists, PlanError, VersionError, needs_node};
 use crate::facts::Facts;
 use crate::origin::{Asked, Origin};
 use crate::settings::Settings;
-use crate::wishes::Wishes;
 use versions::Tool;
 use versions::node::{NodeIndex, NodeRequest, NodeVersion};
 use versions::target::{Arch, Target};

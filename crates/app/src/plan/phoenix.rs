@@ -1,7 +1,7 @@
 //! The namespace of Phoenix's mix tasks.
 
+use crate::facts::mix_exs::locked_version;
 use crate::facts::{Facts, join};
-use crate::mix_exs::locked_version;
 use crate::settings::Settings;
 
 /// Since Phoenix 1.3: `mix phx.server`.

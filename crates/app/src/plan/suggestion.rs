@@ -1,11 +1,11 @@
 //! The versions to request instead of unavailable ones, as lines of the files that request them.
 
-use super::erlang_and_elixir::{name, otp_name};
+use super::choice::{name, otp_name};
+use super::requested::Wishes;
 use super::{LastBuild, Lists};
+use crate::facts::mix_lock::Source;
 use crate::facts::{Facts, join};
-use crate::mix_lock::Source;
 use crate::origin::{Asked, Origin};
-use crate::wishes::Wishes;
 use std::ffi::OsStr;
 use std::path::Path;
 use versions::elixir::ElixirBuild;

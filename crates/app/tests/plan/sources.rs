@@ -2,8 +2,8 @@
 //! of `package.json` allow.
 
 use super::{Case, ELIXIR_CONFIG, PACKAGE, STATIC_CONFIG, case};
-use app::plan::VersionError;
-use app::{Origin, lifecycle};
+use app::Origin;
+use app::plan::{VersionError, lifecycle};
 
 /// `27.3.3 (.tool-versions:1)` for one tool of a plan.
 #[track_caller]

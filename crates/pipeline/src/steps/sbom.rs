@@ -3,10 +3,10 @@
 use crate::context::Context;
 use crate::project::Project;
 use crate::steps::release;
-use app::facts::join;
-use app::mix_lock::{self, Source};
+use app::facts::mix_lock::{self, Source};
+use app::facts::{join, js_lock};
 use app::plan::Install;
-use app::{js_lock, text_file};
+use app::text_file;
 use planning::record::Record;
 use std::collections::BTreeSet;
 use std::fs;

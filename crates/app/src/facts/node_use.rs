@@ -7,8 +7,8 @@
 mod literals;
 mod shell;
 
-use crate::mix_exs::lock_holds;
-use crate::procfile::Procfile;
+use super::mix_exs::lock_holds;
+use super::procfile::Procfile;
 use literals::{Code, Kind, Language, Literal};
 use std::fs;
 use std::path::Path;
