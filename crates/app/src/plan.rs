@@ -44,7 +44,7 @@ use assets::{asset_dirs, assets, removes_executables};
 use erlang_and_elixir::pair_or_suggestion;
 use phoenix::phoenix_ex;
 use processes::{processes, tool_of_a_process};
-use requested::Wishes;
+use requested::Requested;
 use slug::{more_than_the_release, release, slim};
 use steps::steps;
 use versions::elixir::ElixirBuild;
@@ -62,10 +62,10 @@ pub fn plan(
 ) -> Result<Plan, PlanError> {
     let dirs = asset_dirs(facts, settings)?;
     let folders: Vec<&str> = dirs.iter().map(|(_, assets)| assets.as_str()).collect();
-    let wishes = Wishes::of(facts, settings, &folders);
-    let (erlang, elixir) = pair_or_suggestion(&wishes, facts, &target, lists, last)?;
+    let requested = Requested::of(facts, settings, &folders);
+    let (erlang, elixir) = pair_or_suggestion(&requested, facts, &target, lists, last)?;
     let otp_major = lists.otp.major_of(&erlang.build);
-    let node = node::node(facts, settings, &wishes, &target, lists, last)?;
+    let node = node::node(facts, settings, &requested, &target, lists, last)?;
     let npm = |asked: Option<&str>| node::npm(facts, node.as_ref(), lists, asked);
     let assets = assets(facts, settings, &npm)?;
     // Nobody is upgraded behind their back; another Elixir is a change of their own.
@@ -85,7 +85,7 @@ pub fn plan(
     let (release, release_why) = release(facts, settings, calls_mix.as_deref());
     let slim = slim(settings, release, calls_mix.as_deref())?;
     let release_alone = release && slim == Slim::Full && calls_mix.is_none();
-    let mut warnings: Vec<String> = wishes.warnings(node.is_some()).collect();
+    let mut warnings: Vec<String> = requested.warnings(node.is_some()).collect();
     warnings.extend(warnings_about(
         facts,
         settings,

@@ -9,7 +9,7 @@ use versions::{ElixirRequirement, Tool};
 
 /// The requests from all sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Wishes {
+pub(crate) struct Requested {
     pub erlang: Option<Asked>,
     pub elixir: Option<Asked>,
     pub node: Option<Asked>,
@@ -23,7 +23,7 @@ pub(crate) struct Wishes {
     pub skipped: Vec<(Tool, Asked)>,
 }
 
-impl Wishes {
+impl Requested {
     /// Reads the sources in their order: config files and config vars ([`Settings`] decides which of the two
     /// wins), `.tool-versions`, `mise.toml`, the files with a single version, and `package.json` in the
     /// directories of `assets` and of the app.
