@@ -45,11 +45,10 @@ use erlang_and_elixir::pair_or_suggestion;
 use phoenix::phoenix_ex;
 use processes::{processes, tool_of_a_process};
 use requested::Requested;
-use slug::{more_than_the_release, release, slim};
+use slug::{release, slim};
 use steps::steps;
 use versions::elixir::ElixirBuild;
 use versions::target::Target;
-use warnings::{assets_path_without_package, other_mix_envs, warnings_about};
 
 /// Decides everything.
 pub fn plan(
@@ -68,15 +67,7 @@ pub fn plan(
     let node = node::node(facts, settings, &requested, &target, lists, last)?;
     let npm = |asked: Option<&str>| node::npm(facts, node.as_ref(), lists, asked);
     let assets = assets(facts, settings, &npm)?;
-    // Nobody is upgraded behind their back; another Elixir is a change of their own.
-    let same_elixir = last.elixir.as_ref() == Some(&elixir.version);
-    let installer = |asked: &Option<Asked>, kept: &Option<String>| {
-        let kept = kept.clone().filter(|_| same_elixir);
-        let stays = || kept.map(|version| Asked::new(version, Origin::LastBuild));
-        asked.clone().or_else(stays)
-    };
-    let hex = installer(&settings.hex_version, &last.hex);
-    let rebar3 = installer(&settings.rebar3_version, &last.rebar3);
+    let (hex, rebar3) = installers(settings, last, &elixir);
     let phoenix = facts.phoenix_locked || facts.projects.iter().any(|p| p.guess.phoenix);
     let removes_executables = removes_executables(facts, settings, &assets);
     let node_given = node.is_some() && facts.given_node.is_some();
@@ -85,20 +76,8 @@ pub fn plan(
     let (release, release_why) = release(facts, settings, calls_mix.as_deref());
     let slim = slim(settings, release, calls_mix.as_deref())?;
     let release_alone = release && slim == Slim::Full && calls_mix.is_none();
-    let mut warnings: Vec<String> = requested.warnings(node.is_some()).collect();
-    warnings.extend(warnings_about(
-        facts,
-        settings,
-        &target,
-        (&erlang, otp_major),
-        &elixir,
-    ));
-    warnings.extend(assets_path_without_package(settings, &assets));
-    warnings.extend(more_than_the_release(release, slim, calls_mix));
-    warnings.extend(other_mix_envs(facts, &mix_env.value, release));
-    let (phoenix_ex, ignored) = phoenix_ex(facts, settings);
-    warnings.extend(ignored);
-    Ok(Plan {
+    let phoenix_ex = phoenix_ex(facts, settings);
+    let mut plan = Plan {
         hex,
         rebar3,
         rebuild_on_otp_patch: settings.rebuild_on_otp_patch,
@@ -128,12 +107,7 @@ pub fn plan(
         phoenix_ex,
         release,
         release_why,
-        // A config var is there when the tests run, and its value is not ours to write down.
-        test_args: settings
-            .test_args
-            .as_ref()
-            .filter(|asked| matches!(asked.origin, Origin::File { .. }))
-            .map(|asked| asked.value.clone()),
+        test_args: test_args(settings),
         remove_node: settings.remove_node || slim == Slim::Full,
         skip_assets: settings.skip_assets.clone(),
         release_alone,
@@ -153,8 +127,29 @@ pub fn plan(
         clean: asked_clean(settings),
         clean_once: None,
         set: settings.set.clone(),
-        warnings,
-    })
+        warnings: Vec::new(),
+    };
+    plan.warnings = warnings::of(&plan, facts, settings, &requested);
+    Ok(plan)
+}
+
+/// The Hex and the rebar3 that are asked for, or those of the last build. Nobody is upgraded behind
+/// their back; another Elixir is a change of their own.
+fn installers(
+    settings: &Settings,
+    last: &LastBuild,
+    elixir: &Choice<ElixirBuild>,
+) -> (Option<Asked>, Option<Asked>) {
+    let same_elixir = last.elixir.as_ref() == Some(&elixir.version);
+    let installer = |asked: &Option<Asked>, kept: &Option<String>| {
+        let kept = kept.clone().filter(|_| same_elixir);
+        let stays = || kept.map(|version| Asked::new(version, Origin::LastBuild));
+        asked.clone().or_else(stays)
+    };
+    (
+        installer(&settings.hex_version, &last.hex),
+        installer(&settings.rebar3_version, &last.rebar3),
+    )
 }
 
 /// Elixir has `mix deps.get --check-locked` since 1.15; branches are newer.
@@ -170,6 +165,13 @@ fn hooks_before_assets(settings: &Settings) -> bool {
         ..settings.hooks.clone()
     };
     before.any()
+}
+
+/// The arguments of `mix test` in a config file. A config var is there when the tests run, and its
+/// value is not ours to write down.
+fn test_args(settings: &Settings) -> Option<String> {
+    let asked = settings.test_args.as_ref()?;
+    matches!(asked.origin, Origin::File { .. }).then(|| asked.value.clone())
 }
 
 /// Who asks for everything that was kept to be dropped.
