@@ -1,9 +1,8 @@
 //! What holds for any bytes whatever that an app has in its files. Each function panics where it
 //! does not.
 
-use app::facts::{self, ReadError};
-use app::js_lock;
-use app::shell_config::{self, Outcome, Value};
+use app::facts::shell_config::{self, Outcome, Value};
+use app::facts::{self, ReadError, js_lock};
 use app::{Asked, Origin};
 use std::fs;
 

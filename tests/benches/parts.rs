@@ -191,7 +191,7 @@ fn resolve_versions(bencher: Bencher) {
 }
 
 fn read_and_plan(fixture: &Path, lists: &Lists, target: &Target) -> Plan {
-    let at_the_top = app::app_dir::resolve(fixture, None).expect("a folder");
+    let at_the_top = app::facts::app_dir::resolve(fixture, None).expect("a folder");
     let facts = app::facts::read(fixture, at_the_top, None).expect("an app");
     let settings = Settings::merge(&facts, &|_| None);
     let mix_env = Asked::new("prod".to_owned(), Origin::Default("production".to_owned()));

@@ -1,8 +1,7 @@
 //! A quick check whether a repository contains an app for this buildpack.
 
-use crate::app_dir;
-use crate::facts::{ConfigFile, ELIXIR_CONFIG, config_file, join};
-use crate::mix_exs::{MixExs, lock_holds};
+use crate::facts::mix_exs::{MixExs, lock_holds};
+use crate::facts::{ConfigFile, ELIXIR_CONFIG, app_dir, config_file, join};
 use crate::text_file;
 use std::path::Path;
 

@@ -1,126 +1,56 @@
 //! Reads the user's files into facts. Decides nothing.
 
+pub mod app_dir;
+mod buildpacks;
+mod config_file;
+mod error;
+mod files;
+pub mod hex_metadata;
+pub mod js_lock;
+mod js_package;
+mod js_workspace;
+mod mise;
+pub mod mix_exs;
+pub mod mix_lock;
+mod node_use;
+mod package_json;
+mod package_manager;
+mod paths;
+mod procfile;
+mod projects;
+pub mod shell_config;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tool_versions;
+mod version_files;
+mod webpack;
 
-use crate::app_dir;
-use crate::buildpacks;
-use crate::js_workspace::{self, Workspace};
-use crate::launcher;
-use crate::mise;
-use crate::mix_exs::{MixExs, lock_holds, locked_version};
-use crate::mix_lock::{self, Locked};
-use crate::node_use;
-use crate::origin::{Asked, Origin};
-use crate::package_json::{self, PackageJson};
-use crate::package_manager::{self, Manager};
-use crate::procfile::Procfile;
-use crate::settings::Settings;
-use crate::shell_config::{self, Assignment};
-use crate::text_file::{self, Encoding};
-use crate::tool_versions::{self, Entry};
-use crate::version_files::{self, VersionEntry};
-use crate::webpack;
-use std::io;
-use std::path::{Path, PathBuf};
-use thiserror::Error;
+pub use config_file::{ConfigFile, ELIXIR_CONFIG, STATIC_CONFIG, config_file};
+pub use error::ReadError;
+pub use js_package::{JsPackage, Member, Workspace};
+pub use package_manager::Manager;
+pub use paths::join;
+pub use procfile::{PROCFILE, Procfile};
+pub use projects::MixProject;
+
+pub(crate) use js_package::LOCKFILES;
+pub(crate) use package_json::{DevManager, PackageJson};
+pub(crate) use package_manager::Pinned;
+pub(crate) use paths::path_from;
+pub(crate) use procfile::{MADE_OF, is_made};
+pub(crate) use version_files::is_local;
+pub(crate) use webpack::{LEGACY_OPENSSL, needs_md4};
+
+use crate::origin::Asked;
+use files::{in_any_encoding, optional};
+use mix_exs::{MixExs, lock_holds, locked_version};
+use mix_lock::Locked;
+use projects::beside;
+use std::path::Path;
+use tool_versions::Entry;
+use version_files::VersionEntry;
 use versions::node::NodeVersion;
 use walkdir::WalkDir;
-
-/// The config file of the Elixir buildpack.
-pub const ELIXIR_CONFIG: &str = "elixir_buildpack.config";
-/// The config file of the Phoenix static buildpack.
-pub const STATIC_CONFIG: &str = "phoenix_static_buildpack.config";
-
-/// The file of process types.
-pub const PROCFILE: &str = "Procfile";
-
-/// An error when reading the files of the app.
-#[derive(Debug, Error)]
-pub enum ReadError {
-    #[error("there is no mix.exs in {}", dir.display())]
-    NoMixExs {
-        dir: PathBuf,
-        found: Vec<String>,
-        /// Directories below with a `mix.exs`, as [`app_dir::below`] finds them.
-        below: Vec<String>,
-        /// Those that depend on Phoenix.
-        phoenix: Vec<String>,
-    },
-    /// The app's directory is set to a path outside the repository.
-    #[error("{} sets the app's directory to {}, which is outside the repository", asked.origin, asked.value)]
-    AppDirOutside { asked: Asked },
-    #[error("{} sets the app's directory to {}, which contains no mix.exs", asked.origin, asked.value)]
-    NoAppInFolder {
-        asked: Asked,
-        /// Whether the directory exists.
-        is_folder: bool,
-        below: Vec<String>,
-    },
-    #[error("could not read {path}: {source}")]
-    Io { path: String, source: io::Error },
-    /// A file with an encoding that other programs can't read.
-    #[error("{path} is encoded as {}", encoding.as_str())]
-    Encoding { path: String, encoding: Encoding },
-    #[error("{path}:{line}: {message}")]
-    PackageJson {
-        path: String,
-        line: usize,
-        message: String,
-    },
-    /// A file of mise that is not TOML.
-    #[error("{path}:{line}: {message}")]
-    Toml {
-        path: String,
-        line: u32,
-        message: String,
-    },
-}
-
-/// One of the two bash config files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConfigFile {
-    Missing,
-    /// Every assignment of the file, in its order.
-    Values(Vec<Assignment>),
-    /// The file contains more than assignments; the caller evaluates it and replaces this.
-    NeedsBash {
-        line: u32,
-        construct: String,
-    },
-}
-
-/// A `package.json` and its directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JsPackage {
-    /// Relative to the root of the repository, which is `.`.
-    pub dir: String,
-    pub json: PackageJson,
-    /// The requested versions of Node: those of `engines`, `volta` and `devEngines`, in this order.
-    pub node: Vec<Asked>,
-    /// Its `packageManager`.
-    pub manager: Option<Asked>,
-    /// Where its `devEngines.packageManager` is.
-    pub(crate) dev_engines: Origin,
-    /// The names of the lockfiles next to it that are used.
-    pub lockfiles: Vec<String>,
-    /// Those that are ignored, as in the static buildpack.
-    pub ignored_lockfiles: Vec<String>,
-    /// The declared format of the first lockfile; yarn 1, npm and bun declare none.
-    pub lock_format: Option<String>,
-    /// The version of webpack that is installed, if known.
-    pub webpack: Option<String>,
-    /// The workspace that it belongs to, if its packages are installed there.
-    pub workspace: Option<Workspace>,
-}
-
-/// A mix project in the app's directory: the root, an umbrella child, or a path dependency.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MixProject {
-    /// Relative to the root of the repository, which is `.`.
-    pub dir: String,
-    pub guess: MixExs,
-}
 
 /// Everything in the app's files that the plan depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,29 +120,8 @@ impl Facts {
     }
 }
 
-pub(crate) const LOCKFILES: [&str; 6] = [
-    "package-lock.json",
-    "npm-shrinkwrap.json",
-    "yarn.lock",
-    "pnpm-lock.yaml",
-    "bun.lock",
-    "bun.lockb",
-];
-
 /// The file that defines the releases of Distillery.
 pub const DISTILLERY_CONFIG: &str = "rel/config.exs";
-
-/// Directories that a build creates or fetches. A `mix.exs` in them is not a project of the user.
-const NOT_THE_USERS: [&str; 8] = [
-    "deps",
-    "_build",
-    "node_modules",
-    ".git",
-    ".platform_tools",
-    ".mix",
-    ".hex",
-    ".heroku",
-];
 
 /// Reads the app in the directory `app_dir` of the repository in `dir`.
 ///
@@ -220,33 +129,9 @@ const NOT_THE_USERS: [&str; 8] = [
 pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts, ReadError> {
     let app = app_dir.value.as_str();
     if !dir.join(app).join("mix.exs").is_file() {
-        let below = app_dir::below(dir);
-        let phoenix = below
-            .iter()
-            .filter(|below| app_dir::has_phoenix(dir, below));
-        return Err(ReadError::NoMixExs {
-            dir: dir.to_owned(),
-            found: listing(dir),
-            phoenix: phoenix.cloned().collect(),
-            below,
-        });
+        return Err(no_mix_exs(dir));
     }
-    let mut projects = Vec::new();
-    for project in project_dirs(dir, app) {
-        let path = join(&project, "mix.exs");
-        // Others may not belong to the app: templates, test fixtures.
-        let text = if project == app {
-            optional(dir, &path)?
-        } else {
-            in_any_encoding(dir, &path)?.map(|(text, _)| text)
-        };
-        if let Some(text) = text {
-            projects.push(MixProject {
-                guess: MixExs::guess(&path, &text),
-                dir: project,
-            });
-        }
-    }
+    let projects = projects::read(dir, app)?;
     let lock = optional(dir, &join(app, "mix.lock"))?;
     let static_config_path = nearest(dir, app, STATIC_CONFIG);
     let has_static_config = dir.join(&static_config_path).is_file();
@@ -254,7 +139,7 @@ pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts,
     let mut bower = Vec::new();
     for project in &projects {
         for folder in [project.dir.clone(), join(&project.dir, "assets")] {
-            packages.extend(package(dir, app, &folder, has_static_config)?);
+            packages.extend(js_workspace::package(dir, app, &folder, has_static_config)?);
             bower.extend(with_bower(dir, folder));
         }
     }
@@ -307,13 +192,18 @@ pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts,
     })
 }
 
-/// Reads the files in the settings: the app's asset script, and the `package.json` in the directories
+/// Reads the files that settings name: the app's asset script, and the `package.json` in the directories
 /// that `assets_path` may stand for, one for each project.
-pub fn add_configured(facts: &mut Facts, dir: &Path, settings: &Settings) -> Result<(), ReadError> {
-    let script = path_from(&facts.app_dir.value, &settings.compile_script);
+pub fn add_configured(
+    facts: &mut Facts,
+    dir: &Path,
+    compile_script: &str,
+    assets_path: Option<&Asked>,
+) -> Result<(), ReadError> {
+    let script = path_from(&facts.app_dir.value, compile_script);
     let is_there = |script: &String| !script.starts_with("..") && dir.join(script).is_file();
     facts.asset_script = Some(script).filter(is_there);
-    let Some(assets_path) = &settings.assets_path else {
+    let Some(assets_path) = assets_path else {
         return Ok(());
     };
     let app = facts.app_dir.value.clone();
@@ -324,9 +214,12 @@ pub fn add_configured(facts: &mut Facts, dir: &Path, settings: &Settings) -> Res
     for folder in folders.collect::<Vec<_>>() {
         if facts.package_in(&folder).is_none() {
             let has_static_config = facts.static_config != ConfigFile::Missing;
-            facts
-                .packages
-                .extend(package(dir, &app, &folder, has_static_config)?);
+            facts.packages.extend(js_workspace::package(
+                dir,
+                &app,
+                &folder,
+                has_static_config,
+            )?);
         }
         if !facts.has_bower(&folder) {
             facts.bower.extend(with_bower(dir, folder));
@@ -348,7 +241,7 @@ fn nearest(dir: &Path, app: &str, name: &str) -> String {
 /// Returns the `Procfile` in use. The one in the root counts, unless an earlier build in this directory created
 /// it from the app's.
 fn procfile_path(dir: &Path, app: &str) -> Result<String, ReadError> {
-    let at_top = optional(dir, PROCFILE)?.filter(|text| !launcher::is_made(text));
+    let at_top = optional(dir, PROCFILE)?.filter(|text| !is_made(text));
     Ok(match at_top {
         Some(_) => PROCFILE.to_owned(),
         None => join(app, PROCFILE),
@@ -376,238 +269,18 @@ fn with_bower(dir: &Path, folder: String) -> Option<String> {
     file.is_file().then_some(folder)
 }
 
-/// Returns the package in a directory, with its workspace.
-fn package(
-    dir: &Path,
-    app: &str,
-    folder: &str,
-    has_static_config: bool,
-) -> Result<Option<JsPackage>, ReadError> {
-    let Some(text) = optional(dir, &join(folder, "package.json"))? else {
-        return Ok(None);
-    };
-    let mut package = js_package(dir, folder, &text, has_static_config)?;
-    let manager_of = |package: &JsPackage| {
-        let lockfile = package.lockfiles.first();
-        lockfile.map(|name| Manager::of_lockfile(name))
-    };
-    let Some(mut workspace) = workspace(dir, app, &package, has_static_config)? else {
-        return Ok(Some(package));
-    };
-    // A member with a lockfile of another package manager is not installed with the others.
-    let own = manager_of(&package);
-    if own.is_none() || own == manager_of(&workspace.root) {
-        let root = &mut workspace.root;
-        root.manager = root.manager.take().or_else(|| package.manager.clone());
-        if let Some(name) = root.lockfiles.first() {
-            let lock = optional(dir, &join(&root.dir, name))?;
-            package.webpack = webpack::installed(&package.json, lock.as_deref());
-        }
-        package.workspace = Some(workspace);
-    }
-    Ok(Some(package))
-}
-
-/// Returns the nearest workspace in the directory of a package or above it, within the repository.
-fn workspace(
-    dir: &Path,
-    app: &str,
-    package: &JsPackage,
-    has_static_config: bool,
-) -> Result<Option<Workspace>, ReadError> {
-    let deps = join(app, "deps");
-    for above in Path::new(&package.dir).ancestors() {
-        let above = match above.to_str() {
-            Some("") | None => ".",
-            Some(above) => above,
-        };
-        let pnpm_workspace = optional(dir, &join(above, js_workspace::OF_PNPM))?;
-        let json = optional(dir, &join(above, "package.json"))?;
-        if json.is_none() && pnpm_workspace.is_none() {
-            continue;
-        }
-        // The root of a pnpm workspace needs no package.json. An invalid one above declares nothing.
-        let json = json.unwrap_or_else(|| "{}".to_owned());
-        let Ok(root) = js_package(dir, above, &json, has_static_config) else {
-            continue;
-        };
-        let pnpm_workspace = pnpm_workspace.as_deref();
-        let found = Workspace::declared(dir, &deps, root, pnpm_workspace, &package.dir);
-        if found.is_some() || pnpm_workspace.is_some() {
-            return Ok(found);
-        }
-    }
-    Ok(None)
-}
-
-fn js_package(
-    dir: &Path,
-    folder: &str,
-    text: &str,
-    has_static_config: bool,
-) -> Result<JsPackage, ReadError> {
-    let path = join(folder, "package.json");
-    let json = PackageJson::parse(text).map_err(|error| ReadError::PackageJson {
-        path: path.clone(),
-        line: error.line(),
-        message: error.to_string(),
-    })?;
-    let node = json
-        .node_versions()
-        .into_iter()
-        .map(|(section, key, value)| {
-            let line = package_json::line_of(text, section, key);
-            Asked::new(value, Origin::file(path.clone(), line))
-        })
-        .collect();
-    let manager = package_manager::asked(&path, text, json.package_manager.as_ref());
-    let lockfiles: Vec<String> = LOCKFILES
+/// Describes a repository without an app in its expected place.
+fn no_mix_exs(dir: &Path) -> ReadError {
+    let below = app_dir::below(dir);
+    let phoenix = below
         .iter()
-        .filter(|name| dir.join(folder).join(name).is_file())
-        .map(|name| (*name).to_owned())
-        .collect();
-    let (lockfiles, ignored_lockfiles) = if has_static_config {
-        package_manager::of_the_static_buildpack(lockfiles, manager.as_ref())
-    } else {
-        (lockfiles, Vec::new())
-    };
-    let lock = match lockfiles.first() {
-        Some(name) => optional(dir, &join(folder, name))?.map(|text| (name, text)),
-        None => None,
-    };
-    let lock_format = lock
-        .as_ref()
-        .and_then(|(name, text)| package_manager::lock_format(name, text));
-    let lock = lock.as_ref().map(|(_, text)| text.as_str());
-    let line = package_json::line_of(text, "devEngines", "packageManager");
-    Ok(JsPackage {
-        webpack: webpack::installed(&json, lock),
-        dir: folder.to_owned(),
-        json,
-        node,
-        manager,
-        dev_engines: Origin::file(path, line),
-        lockfiles,
-        ignored_lockfiles,
-        lock_format,
-        workspace: None,
-    })
-}
-
-/// Returns `base/name`, without a leading `./`.
-#[must_use]
-pub fn join(base: &str, name: &str) -> String {
-    match (base, name) {
-        (".", name) => name.to_owned(),
-        (base, ".") => base.to_owned(),
-        (base, name) => format!("{base}/{name}"),
+        .filter(|below| app_dir::has_phoenix(dir, below));
+    ReadError::NoMixExs {
+        dir: dir.to_owned(),
+        found: listing(dir),
+        phoenix: phoenix.cloned().collect(),
+        below,
     }
-}
-
-/// Normalizes a user's path, relative to a directory: in `.`, `./assets/` and `/assets` become `assets`. The
-/// static buildpack joins the directory and the path with a slash, so a leading slash has no effect.
-pub(crate) fn path_from(base: &str, path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in base.split('/').chain(path.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." if parts.last().is_some_and(|last| *last != "..") => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    match parts[..] {
-        [] => ".".to_owned(),
-        _ => parts.join("/"),
-    }
-}
-
-/// Returns the directories with a `mix.exs` of the user in `app` and below, relative to `dir`: `app` first.
-#[must_use]
-pub(crate) fn project_dirs(dir: &Path, app: &str) -> Vec<String> {
-    let mut found = with_mix_exs(&dir.join(app), 4);
-    found.sort();
-    let found = found.into_iter().map(|found| join(app, &found));
-    std::iter::once(app.to_owned()).chain(found).collect()
-}
-
-/// Returns the other ones in the repository. Path dependencies may be deeper than an umbrella's children.
-fn beside(dir: &Path, app: &str) -> Vec<String> {
-    if app == "." {
-        return Vec::new();
-    }
-    let mut found = with_mix_exs(dir, 6);
-    found.retain(|found| !Path::new(found).starts_with(app));
-    found.sort();
-    found
-}
-
-/// Returns the directories with a `mix.exs` of the user below `dir`, relative to it.
-fn with_mix_exs(dir: &Path, depth: usize) -> Vec<String> {
-    WalkDir::new(dir)
-        .min_depth(1)
-        .max_depth(depth)
-        .into_iter()
-        .filter_entry(|entry| {
-            !(entry.file_type().is_dir()
-                && entry
-                    .file_name()
-                    .to_str()
-                    .is_some_and(|name| NOT_THE_USERS.contains(&name)))
-        })
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_file() && entry.file_name() == "mix.exs")
-        .filter_map(|entry| {
-            let parent = entry.path().parent()?.strip_prefix(dir).ok()?.to_str()?;
-            (!parent.is_empty()).then(|| parent.to_owned())
-        })
-        .collect()
-}
-
-/// Reads one of the two config files.
-pub fn config_file(dir: &Path, name: &str) -> Result<ConfigFile, ReadError> {
-    let Some(text) = optional(dir, name)? else {
-        return Ok(ConfigFile::Missing);
-    };
-    Ok(match shell_config::parse(&text) {
-        shell_config::Outcome::Plain(config) => ConfigFile::Values(config.assignments),
-        shell_config::Outcome::NeedsBash { line, construct } => ConfigFile::NeedsBash {
-            line,
-            construct: construct.to_owned(),
-        },
-    })
-}
-
-/// Reads a file that other programs read too, which only support UTF-8. `None` if it doesn't exist.
-fn optional(dir: &Path, name: &str) -> Result<Option<String>, ReadError> {
-    match in_any_encoding(dir, name)? {
-        Some((text, Encoding::Utf8)) => Ok(Some(text)),
-        Some((_, encoding)) => Err(ReadError::Encoding {
-            path: name.to_owned(),
-            encoding,
-        }),
-        None => Ok(None),
-    }
-}
-
-/// Reads a file that no other program of the build reads.
-pub(crate) fn in_any_encoding(
-    dir: &Path,
-    name: &str,
-) -> Result<Option<(String, Encoding)>, ReadError> {
-    match text_file::read_bytes(&dir.join(name)) {
-        Ok(bytes) => Ok(Some(text_file::decode(&bytes))),
-        Err(error) if is_missing(error.kind()) => Ok(None),
-        Err(source) => Err(ReadError::Io {
-            path: name.to_owned(),
-            source,
-        }),
-    }
-}
-
-fn is_missing(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Lists the directory, for the message about a missing `mix.exs`.

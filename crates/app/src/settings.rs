@@ -4,11 +4,18 @@
 //! Each keeps its own precedence: a line of `elixir_buildpack.config` wins over a config var of
 //! the same name, a config var wins over a line of `phoenix_static_buildpack.config`.
 
-use crate::app_dir;
-use crate::facts::{ConfigFile, Facts};
+pub mod assignment_typo;
+mod keys;
+pub mod mistyped;
+
+pub(crate) use keys::{COMPILE_SCRIPT, RELEASE};
+
+use crate::facts::shell_config::Assignment;
+use crate::facts::{ConfigFile, Facts, LEGACY_OPENSSL};
 use crate::origin::{Asked, Origin};
-use crate::shell_config::{Assignment, Value};
-use crate::webpack;
+use keys::{
+    CHECK_LOCKED, NODE_OPTIONS, REBUILD_ON_OTP_PATCH, REUSE_ASSETS, SKIP_ASSETS, SLIM, VERBOSE,
+};
 use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -83,173 +90,143 @@ pub struct Settings {
     pub set: Vec<(String, Asked)>,
 }
 
-/// The name of the app's own asset script where no `compile` key says otherwise.
-pub(crate) const COMPILE_SCRIPT: &str = "compile";
-/// The config var that turns the check of mix.lock off.
-const CHECK_LOCKED: &str = "MIXPACK_CHECK_LOCKED";
-/// The config var that leaves the assets to another buildpack.
-pub(crate) const SKIP_ASSETS: &str = "MIXPACK_SKIP_ASSETS";
-/// The config var that says whether a release is built.
-pub(crate) const RELEASE: &str = "MIXPACK_RELEASE";
-/// The config var that says how much is left out of the slug.
-pub(crate) const SLIM: &str = "MIXPACK_SLIM";
-/// The config var that has assets built whatever has changed.
-pub(crate) const REUSE_ASSETS: &str = "MIXPACK_REUSE_ASSETS";
-/// The config var that has code compiled again with each patch of OTP.
-pub(crate) const REBUILD_ON_OTP_PATCH: &str = "MIXPACK_REBUILD_ON_OTP_PATCH";
-/// The config var that has everything printed that tools say.
-pub(crate) const VERBOSE: &str = "MIXPACK_VERBOSE";
-
-/// Node's own config var, for options of the VM.
-const NODE_OPTIONS: &str = "NODE_OPTIONS";
-
-/// All config vars of ours that are read here.
-pub(crate) const CONFIG_VARS: [&str; 8] = [
-    app_dir::CONFIG_VAR,
-    CHECK_LOCKED,
-    SKIP_ASSETS,
-    RELEASE,
-    SLIM,
-    REUSE_ASSETS,
-    REBUILD_ON_OTP_PATCH,
-    VERBOSE,
-];
-
-pub(crate) const ELIXIR_KEYS: [&str; 20] = [
-    app_dir::KEY,
-    "erlang_version",
-    "elixir_version",
-    "hex_version",
-    "rebar3_version",
-    "always_rebuild",
-    "release",
-    "runtime_path",
-    "hook_pre_fetch_dependencies",
-    "hook_pre_compile",
-    "hook_compile",
-    "hook_post_compile",
-    "pre_compile",
-    "post_compile",
-    "config_vars_to_export",
-    "test_args",
-    "slim",
-    "rebuild_on_otp_patch",
-    "reuse_assets",
-    "skip_assets",
-];
-
-pub(crate) const STATIC_KEYS: [&str; 9] = [
-    "clean_cache",
-    "compile",
-    "node_version",
-    "npm_version",
-    "yarn_version",
-    "phoenix_relative_path",
-    "remove_node",
-    "assets_path",
-    "phoenix_ex",
-];
-
-/// The keys of both files.
-pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
-    ELIXIR_KEYS.into_iter().chain(STATIC_KEYS)
-}
-
 impl Settings {
     /// Merges the files (already evaluated, see [`ConfigFile::NeedsBash`]) with the config vars
     /// that `config_var` knows.
     #[must_use]
     pub fn merge(facts: &Facts, config_var: &dyn Fn(&str) -> Option<String>) -> Self {
-        let elixir = assignments(&facts.elixir_config);
-        let statics = assignments(&facts.static_config);
-        let (elixir_path, static_path) = (&facts.elixir_config_path, &facts.static_config_path);
-        let set = RefCell::new(BTreeMap::new());
-        let asked = |key: &str, value: &str, origin: Origin| {
-            let value = value.trim();
-            (!value.is_empty()).then(|| {
-                let asked = Asked::new(value.to_owned(), origin);
-                set.borrow_mut().insert(key.to_owned(), asked.clone());
-                asked
-            })
+        let sources = Sources {
+            facts,
+            config_var,
+            set: RefCell::default(),
         };
-        let of_file = |file: &str, list: &[Assignment], key: &str| {
-            let line = list.iter().rev().find(|line| line.name == key)?;
-            asked(key, &text(&line.value), Origin::file(file, line.line))
-        };
-        let of_var = |key: &str| asked(key, &config_var(key)?, Origin::ConfigVar(key.to_owned()));
-        let elixir_key = |key: &str| of_file(elixir_path, elixir, key).or_else(|| of_var(key));
-        let static_key = |key: &str| of_var(key).or_else(|| of_file(static_path, statics, key));
-        // The old pack set these three itself before it read the file: a config var never won.
-        let defaulted = |key: &str| of_file(elixir_path, elixir, key);
         let yes = |asked: Option<Asked>| asked.is_some_and(|asked| asked.value == "true");
-        let others = |exported: bool| {
-            let known = |name: &str| keys().any(|key| key == name);
-            elixir
-                .iter()
-                .chain(statics)
-                .filter(|line| line.exported == exported && !known(&line.name))
-                .map(|line| (line.name.clone(), text(&line.value)))
-                .collect()
-        };
-        let exported: Vec<(String, String)> = others(true);
+        let exported = sources.other_variables(true);
         let merged = Self {
-            erlang_version: elixir_key("erlang_version"),
-            elixir_version: elixir_key("elixir_version"),
-            hex_version: elixir_key("hex_version"),
-            rebar3_version: elixir_key("rebar3_version"),
-            node_version: static_key("node_version"),
-            npm_version: static_key("npm_version"),
-            yarn_version: static_key("yarn_version"),
-            always_rebuild: yes(defaulted("always_rebuild")),
-            clean_cache: yes(static_key("clean_cache")),
-            release: of_var(RELEASE).or_else(|| defaulted("release")),
+            erlang_version: sources.elixir_key("erlang_version"),
+            elixir_version: sources.elixir_key("elixir_version"),
+            hex_version: sources.elixir_key("hex_version"),
+            rebar3_version: sources.elixir_key("rebar3_version"),
+            node_version: sources.static_key("node_version"),
+            npm_version: sources.static_key("npm_version"),
+            yarn_version: sources.static_key("yarn_version"),
+            always_rebuild: yes(sources.elixir_config("always_rebuild")),
+            clean_cache: yes(sources.static_key("clean_cache")),
+            release: sources.ours(RELEASE, "release"),
             prefers_release: false,
-            remove_node: yes(static_key("remove_node")),
-            skip_assets: match of_var(SKIP_ASSETS).or_else(|| defaulted("skip_assets")) {
+            remove_node: yes(sources.static_key("remove_node")),
+            skip_assets: match sources.ours(SKIP_ASSETS, "skip_assets") {
                 Some(asked) => (asked.value == "true").then(|| asked.origin.to_string()),
                 None => facts
                     .later_static
                     .as_ref()
                     .map(|later| format!("{} lists {} after this one", later.origin, later.value)),
             },
-            check_locked: of_var(CHECK_LOCKED).is_none_or(|asked| asked.value != "false"),
-            runtime_path: defaulted("runtime_path").map_or_else(|| "/app".to_owned(), |a| a.value),
-            hooks: Hooks {
-                pre_compile: elixir_key("pre_compile"),
-                hook_pre_fetch_dependencies: elixir_key("hook_pre_fetch_dependencies"),
-                hook_pre_compile: elixir_key("hook_pre_compile"),
-                hook_compile: elixir_key("hook_compile"),
-                hook_post_compile: elixir_key("hook_post_compile"),
-                post_compile: elixir_key("post_compile"),
-            },
-            compile_script: static_key("compile")
-                .map_or_else(|| COMPILE_SCRIPT.to_owned(), |a| a.value),
-            phoenix_relative_path: static_key("phoenix_relative_path"),
-            assets_path: static_key("assets_path"),
-            phoenix_ex: static_key("phoenix_ex"),
-            test_args: elixir_key("test_args"),
-            slim: of_var(SLIM).or_else(|| defaulted("slim")),
-            reuse_assets: of_var(REUSE_ASSETS)
-                .or_else(|| defaulted("reuse_assets"))
+            check_locked: sources
+                .of_config_var(CHECK_LOCKED)
                 .is_none_or(|asked| asked.value != "false"),
-            rebuild_on_otp_patch: yes(
-                of_var(REBUILD_ON_OTP_PATCH).or_else(|| defaulted("rebuild_on_otp_patch"))
-            ),
-            verbose: yes(of_var(VERBOSE)),
+            runtime_path: sources
+                .elixir_config("runtime_path")
+                .map_or_else(|| "/app".to_owned(), |a| a.value),
+            hooks: Hooks {
+                pre_compile: sources.elixir_key("pre_compile"),
+                hook_pre_fetch_dependencies: sources.elixir_key("hook_pre_fetch_dependencies"),
+                hook_pre_compile: sources.elixir_key("hook_pre_compile"),
+                hook_compile: sources.elixir_key("hook_compile"),
+                hook_post_compile: sources.elixir_key("hook_post_compile"),
+                post_compile: sources.elixir_key("post_compile"),
+            },
+            compile_script: sources
+                .static_key("compile")
+                .map_or_else(|| COMPILE_SCRIPT.to_owned(), |a| a.value),
+            phoenix_relative_path: sources.static_key("phoenix_relative_path"),
+            assets_path: sources.static_key("assets_path"),
+            phoenix_ex: sources.static_key("phoenix_ex"),
+            test_args: sources.elixir_key("test_args"),
+            slim: sources.ours(SLIM, "slim"),
+            reuse_assets: sources
+                .ours(REUSE_ASSETS, "reuse_assets")
+                .is_none_or(|asked| asked.value != "false"),
+            rebuild_on_otp_patch: yes(sources.ours(REBUILD_ON_OTP_PATCH, "rebuild_on_otp_patch")),
+            verbose: yes(sources.of_config_var(VERBOSE)),
             legacy_openssl: exported
                 .iter()
                 .filter(|(name, _)| name == NODE_OPTIONS)
                 .map(|(_, value)| value.clone())
                 .chain(config_var(NODE_OPTIONS))
-                .any(|value| value.contains(webpack::LEGACY)),
+                .any(|value| value.contains(LEGACY_OPENSSL)),
             exported,
-            shell_variables: others(false),
+            shell_variables: sources.other_variables(false),
             set: Vec::new(),
         };
         Self {
-            set: set.into_inner().into_iter().collect(),
+            set: sources.set.into_inner().into_iter().collect(),
             ..merged
         }
+    }
+}
+
+/// The config files and the config vars.
+struct Sources<'a> {
+    facts: &'a Facts,
+    config_var: &'a dyn Fn(&str) -> Option<String>,
+    /// Those keys and config vars that were looked up and have a value.
+    set: RefCell<BTreeMap<String, Asked>>,
+}
+
+impl Sources<'_> {
+    fn found(&self, key: &str, value: &str, origin: Origin) -> Option<Asked> {
+        let value = value.trim();
+        (!value.is_empty()).then(|| {
+            let asked = Asked::new(value.to_owned(), origin);
+            self.set.borrow_mut().insert(key.to_owned(), asked.clone());
+            asked
+        })
+    }
+
+    fn of_config_var(&self, key: &str) -> Option<Asked> {
+        let value = (self.config_var)(key)?;
+        self.found(key, &value, Origin::ConfigVar(key.to_owned()))
+    }
+
+    fn of_file(&self, file: &ConfigFile, path: &str, key: &str) -> Option<Asked> {
+        let mut lines = assignments(file).iter().rev();
+        let line = lines.find(|line| line.name == key)?;
+        self.found(key, &line.value.text(), Origin::file(path, line.line))
+    }
+
+    /// For keys that the Elixir buildpack set itself before it read the file: a config var never won.
+    fn elixir_config(&self, key: &str) -> Option<Asked> {
+        let facts = self.facts;
+        self.of_file(&facts.elixir_config, &facts.elixir_config_path, key)
+    }
+
+    fn elixir_key(&self, key: &str) -> Option<Asked> {
+        let of_file = self.elixir_config(key);
+        of_file.or_else(|| self.of_config_var(key))
+    }
+
+    fn static_key(&self, key: &str) -> Option<Asked> {
+        let facts = self.facts;
+        let of_file = || self.of_file(&facts.static_config, &facts.static_config_path, key);
+        self.of_config_var(key).or_else(of_file)
+    }
+
+    /// Mixpack's own settings: the config var wins over the file.
+    fn ours(&self, config_var: &str, key: &str) -> Option<Asked> {
+        let of_var = self.of_config_var(config_var);
+        of_var.or_else(|| self.elixir_config(key))
+    }
+
+    /// The variables in the files that are no settings.
+    fn other_variables(&self, exported: bool) -> Vec<(String, String)> {
+        let files = [&self.facts.elixir_config, &self.facts.static_config];
+        files
+            .into_iter()
+            .flat_map(assignments)
+            .filter(|line| line.exported == exported && keys::all().all(|key| key != line.name))
+            .map(|line| (line.name.clone(), line.value.text()))
+            .collect()
     }
 }
 
@@ -257,13 +234,5 @@ fn assignments(file: &ConfigFile) -> &[Assignment] {
     match file {
         ConfigFile::Values(list) => list,
         ConfigFile::Missing | ConfigFile::NeedsBash { .. } => &[],
-    }
-}
-
-/// `(branch main)` reads as `branch main`.
-pub(crate) fn text(value: &Value) -> String {
-    match value {
-        Value::Text(text) => text.clone(),
-        Value::Words(words) => words.join(" "),
     }
 }

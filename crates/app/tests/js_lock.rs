@@ -1,7 +1,7 @@
 //! Lockfiles that the package managers themselves have written for one and the same `package.json`, in
 //! each format. Addresses of archives are left out.
 
-use app::js_lock::{Locked, parse};
+use app::facts::js_lock::{Locked, parse};
 use std::fs;
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! The plain reading of config files, held against bash itself: as the old buildpacks source them,
 //! with `set -e -o pipefail`, so that a file that fails there is never read as plain.
 
-use app::shell_config::{Outcome, ShellConfig, Value, parse};
+use app::facts::shell_config::{Outcome, ShellConfig, Value, parse};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,7 +1,7 @@
 //! `bin/detect`.
 
 use crate::Mixpack;
-use app::app_dir;
+use app::facts::app_dir;
 use libcnb::data::build_plan::{BuildPlanBuilder, Require};
 use libcnb::detect::{DetectContext, DetectResult, DetectResultBuilder};
 

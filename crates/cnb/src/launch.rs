@@ -1,6 +1,6 @@
 //! What an image starts: process types and their variables.
 
-use app::procfile::Procfile;
+use app::facts::Procfile;
 use app::text_file;
 use libcnb::data::launch::{self as cnb, LaunchBuilder, Process, ProcessBuilder, ProcessType};
 use libcnb::layer_env::{LayerEnv, ModificationBehavior as How, Scope};

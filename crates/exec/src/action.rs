@@ -1,6 +1,6 @@
 //! What a command is for.
 
-use app::package_manager::Manager;
+use app::facts::Manager;
 use app::{Asked, Origin};
 
 /// A command of the app, or one that Mixpack runs for it.

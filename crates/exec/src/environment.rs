@@ -2,7 +2,9 @@
 
 use crate::command::Env;
 use crate::credential_variables::{MIRRORS, OTP_BUILDS_URL, VARIABLES};
-use app::{Asked, Origin, app_dir, mistyped};
+use app::facts::app_dir;
+use app::settings::mistyped;
+use app::{Asked, Origin};
 use fetch::Url;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};

@@ -6,7 +6,7 @@
 
 use crate::Action;
 use crate::log::StepLog;
-use app::package_manager::Manager;
+use app::facts::Manager;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many dependencies a line names.

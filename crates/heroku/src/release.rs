@@ -1,7 +1,7 @@
 //! `bin/release BUILD_DIR`: YAML with the process types that the platform starts where the
 //! Procfile names none.
 
-use app::mix_exs::{MixExs, lock_holds};
+use app::facts::mix_exs::{MixExs, lock_holds};
 use app::plan::{PHX, phoenix_ex_of};
 use app::text_file;
 use planning::record::Record;

@@ -2,9 +2,7 @@
 
 use super::{Explanation, Wording, list, version};
 use crate::LookedInto;
-use app::app_dir;
-use app::facts::{ReadError, join};
-use app::package_manager::Manager;
+use app::facts::{Manager, ReadError, app_dir, join};
 use app::plan::PlanError;
 use app::text_file::Encoding;
 use app::{Asked, Origin};

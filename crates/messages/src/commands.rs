@@ -3,8 +3,7 @@
 use super::failed_command::{happened, named};
 use super::known::known;
 use super::{Explanation, Wording, quoted};
-use app::facts::join;
-use app::package_manager::Manager;
+use app::facts::{Manager, join};
 use app::{Asked, Origin};
 use exec::Action;
 use exec::command::CommandError;

@@ -1,7 +1,7 @@
 //! A config file that bash can't read, or that fails in bash.
 
 use super::{Explanation, quoted};
-use app::assignment_typo::{AssignmentTypo, Cause};
+use app::settings::assignment_typo::{AssignmentTypo, Cause};
 
 pub(super) fn not_evaluated(
     (file, line, construct): (&str, u32, &str),

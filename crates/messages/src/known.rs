@@ -9,8 +9,7 @@ mod trace;
 
 use super::failed_command::{happened, named};
 use super::{Explanation, Fault, Wording, quoted};
-use app::facts::join;
-use app::package_manager::Manager;
+use app::facts::{Manager, join};
 use exec::Action;
 use exec::command::CommandError;
 use table::{Known, Of, PLACEHOLDERS, Sign, table};

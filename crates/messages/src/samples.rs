@@ -1,6 +1,6 @@
 //! Output of real tools, for the failures that are known by it: how each was made is at its top.
 
-use app::package_manager::Manager;
+use app::facts::Manager;
 use app::{Asked, Origin};
 use exec::Action;
 use exec::command::CommandError;

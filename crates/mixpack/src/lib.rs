@@ -14,7 +14,7 @@ mod source;
 mod table;
 
 use crate::platform::say;
-use app::mistyped;
+use app::settings::mistyped;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;

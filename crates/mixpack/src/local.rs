@@ -5,7 +5,7 @@
 
 use crate::env_file::EnvFile;
 use crate::platform::{process_env, run_build, say};
-use app::procfile::Procfile;
+use app::facts::Procfile;
 use app::text_file;
 use exec::command::Env;
 use heroku::compile::Compile;

@@ -2,9 +2,8 @@
 
 use crate::platform::{process_env, say, stopped};
 use crate::table::table;
-use app::facts::{PROCFILE, join};
+use app::facts::{PROCFILE, Procfile, join};
 use app::plan::{AssetBuild, Assets, StepName};
-use app::procfile::Procfile;
 use app::{Asked, Origin, Plan, text_file};
 use exec::cancel::Cancel;
 use exec::environment::Environment;

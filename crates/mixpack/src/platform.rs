@@ -18,7 +18,7 @@ pub(crate) const BUILDPACK_DIR: &str = "MIXPACK_BUILDPACK_DIR";
 const EXE: &str = "MIXPACK_EXE";
 
 pub(crate) fn detect(build_dir: &Path) -> ExitCode {
-    let named = std::env::var(app::app_dir::CONFIG_VAR).ok();
+    let named = std::env::var(app::facts::app_dir::CONFIG_VAR).ok();
     match app::detect::detect(build_dir, named) {
         Ok(name) => {
             say(&format!("{name}\n"));

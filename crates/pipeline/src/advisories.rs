@@ -10,7 +10,7 @@ mod warning;
 use crate::context::Context;
 use crate::mix_info::Ignored;
 use crate::project::Dependencies;
-use app::mix_lock::{self, Source};
+use app::facts::mix_lock::{self, Source};
 use app::text_file;
 use exec::environment::Environment;
 use exec::log::Log;

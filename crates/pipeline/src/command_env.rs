@@ -2,8 +2,8 @@
 
 use crate::downloads::Downloads;
 use crate::machine;
-use app::package_manager::{Manager, PackageManager};
-use app::plan::{Install, Plan};
+use app::facts::Manager;
+use app::plan::{Install, PackageManager, Plan};
 use exec::command::Env;
 use exec::environment::{default, prepend_path};
 use exec::log::Log;

@@ -3,7 +3,7 @@
 use crate::component::Component;
 use crate::profile::Launch;
 use crate::report::Report;
-use app::procfile::Procfile;
+use app::facts::Procfile;
 use exec::cancel::Cancel;
 use exec::environment::Environment;
 use exec::log::Log;

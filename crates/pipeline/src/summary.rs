@@ -2,8 +2,8 @@
 
 use crate::request::Built;
 use crate::timeline::Timings;
+use app::facts::Procfile;
 use app::plan::{Plan, StepName};
-use app::procfile::Procfile;
 use exec::log::{Log, seconds};
 use exec::progress::megabytes;
 use std::fs::Metadata;

@@ -4,7 +4,7 @@
 mod tests;
 
 use app::facts::ConfigFile;
-use app::shell_config::{self, Assignment, Value};
+use app::facts::shell_config::{self, Assignment, Value};
 use app::text_file;
 use exec::cancel::Cancel;
 use exec::environment::Environment;

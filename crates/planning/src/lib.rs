@@ -14,9 +14,10 @@ pub use request::{Platform, Request};
 
 use crate::record::Record;
 use crate::upstream_lists::UpstreamLists;
-use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts};
-use app::plan::{self, AssetBuild, LastBuild, Lists, Plan};
-use app::{Origin, Settings, app_dir, lifecycle, mistyped};
+use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts, app_dir};
+use app::plan::{self, AssetBuild, LastBuild, Lists, Plan, lifecycle};
+use app::settings::mistyped;
+use app::{Origin, Settings};
 use exec::credentials::OTP_BUILDS_URL;
 use exec::log::StepLog;
 use messages::Error;
@@ -39,7 +40,13 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
             environment.config_var(name)
         }
     });
-    facts::add_configured(&mut facts, request.app, &settings)?;
+    let assets_path = settings.assets_path.as_ref();
+    facts::add_configured(
+        &mut facts,
+        request.app,
+        &settings.compile_script,
+        assets_path,
+    )?;
     if let Some(path) = &request.platform.runtime_path {
         settings.runtime_path = path.to_string_lossy().into_owned();
     }

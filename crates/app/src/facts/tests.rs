@@ -1,6 +1,8 @@
 //! The app's files as facts.
 
 use super::*;
+use crate::origin::Origin;
+use crate::plan::launcher;
 
 fn read(dir: &Path) -> Result<Facts, ReadError> {
     super::read(dir, app_dir::resolve(dir, None)?, None)

@@ -2,9 +2,9 @@
 
 use super::hook_commands;
 use super::install::install;
+use super::package_manager::NpmOf;
 use super::{Install, PlanError};
-use crate::facts::{ConfigFile, Facts, join, path_from};
-use crate::package_manager::{Manager, NpmOf};
+use crate::facts::{ConfigFile, Facts, Manager, join, path_from};
 use crate::settings::Settings;
 use serde::Serialize;
 

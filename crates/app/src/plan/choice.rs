@@ -6,9 +6,9 @@ use crate::origin::{Asked, Origin};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use versions::ParseError;
-use versions::elixir::ElixirListing;
+use versions::elixir::{ElixirBuild, ElixirListing, ElixirVersion};
 use versions::node::NodeIndex;
-use versions::otp::OtpListing;
+use versions::otp::{OtpBuild, OtpListing, OtpVersion};
 use versions::target::Target;
 
 /// A tool and why this version of it.
@@ -94,4 +94,20 @@ pub(super) fn newest_of_lines<'a, V: ToString + 'a, L: PartialEq>(
 /// `ubuntu-24.04 (amd64)`.
 pub(super) fn os(target: &Target) -> String {
     format!("{} ({})", target.os, target.arch)
+}
+
+/// `1.18.3`, or the branch.
+pub(super) fn name(build: &ElixirBuild) -> String {
+    build
+        .version
+        .as_ref()
+        .map_or_else(|| build.reference.clone(), ElixirVersion::to_string)
+}
+
+/// `27.3.4`, or the branch.
+pub(super) fn otp_name(build: &OtpBuild) -> String {
+    build
+        .version
+        .as_ref()
+        .map_or_else(|| build.reference.clone(), OtpVersion::to_string)
 }

@@ -1,11 +1,11 @@
 //! Which Erlang and which Elixir: they are chosen together, since not every pair goes together.
 
-use super::choice::{malformed, newest_of_lines, os};
+use super::choice::{malformed, name, newest_of_lines, os, otp_name};
+use super::requested::Requested;
 use super::suggestion::suggest;
 use super::{Choice, LastBuild, Lists, Plan, PlanError, VersionError};
 use crate::facts::Facts;
 use crate::origin::{Asked, Origin};
-use crate::wishes::Wishes;
 use versions::Tool;
 use versions::compatibility;
 use versions::elixir::{
@@ -17,26 +17,26 @@ use versions::target::Target;
 type Pair = (Choice<OtpBuild>, Choice<ElixirBuild>);
 
 pub(super) fn pair_or_suggestion(
-    wishes: &Wishes,
+    requested: &Requested,
     facts: &Facts,
     target: &Target,
     lists: &Lists,
     last: &LastBuild,
 ) -> Result<Pair, PlanError> {
-    choose_pair(wishes, target, lists, last).map_err(|error| PlanError::Version {
+    choose_pair(requested, target, lists, last).map_err(|error| PlanError::Version {
         error,
-        suggestion: suggest(wishes, facts, lists, last).map(Box::new),
+        suggestion: suggest(requested, facts, lists, last).map(Box::new),
     })
 }
 
 fn choose_pair(
-    wishes: &Wishes,
+    requested: &Requested,
     target: &Target,
     lists: &Lists,
     last: &LastBuild,
 ) -> Result<Pair, VersionError> {
-    let otp = wishes.erlang.clone();
-    let elixir = wishes.elixir.clone();
+    let otp = requested.erlang.clone();
+    let elixir = requested.elixir.clone();
     let otp_request = otp.as_ref().map(|asked| parse_otp(asked, &lists.otp));
     let otp_request = otp_request.transpose()?;
     let elixir_request = elixir
@@ -44,8 +44,8 @@ fn choose_pair(
         .map(|asked| parse_elixir(asked, &lists.elixir));
     let elixir_request = elixir_request.transpose()?;
     let pair = Pairing {
-        wishes,
-        allowed: lists.elixir.only(|version| wishes.allow(version)),
+        requested,
+        allowed: lists.elixir.only(|version| requested.allow(version)),
         target,
         lists,
     };
@@ -59,7 +59,7 @@ fn choose_pair(
 
 /// What a pair is chosen from.
 struct Pairing<'a> {
-    wishes: &'a Wishes,
+    requested: &'a Requested,
     /// The builds of Elixir that every `mix.exs` allows.
     allowed: ElixirListing,
     target: &'a Target,
@@ -77,14 +77,14 @@ impl Pairing<'_> {
         let major = lists.otp.major_of(&erlang.build);
         let Ok(build) = self.allowed.choose(&elixir_request, major) else {
             let choice = choose_elixir(&elixir, &elixir_request, &erlang, target, lists)?;
-            return Err(self.wishes.refuse(&elixir, &choice.build));
+            return Err(self.requested.refuse(&elixir, &choice.build));
         };
         let elixir = elixir_choice(build, Some(elixir.value), elixir.origin);
         Ok((erlang, elixir))
     }
 
     fn otp_asked(&self, (otp, request): (Asked, OtpRequest)) -> Result<Pair, VersionError> {
-        let (wishes, lists) = (self.wishes, self.lists);
+        let (requested, lists) = (self.requested, self.lists);
         let erlang = choose_otp(&otp, &request, self.target, lists)?;
         let major = lists.otp.major_of(&erlang.build);
         let newest = lists.elixir.newest_for(major);
@@ -93,8 +93,8 @@ impl Pairing<'_> {
             otp: erlang.version.clone(),
         })?;
         let build = self.allowed.newest_for(major);
-        let build = build.ok_or_else(|| wishes.refuse_all(newest, Some(&erlang)))?;
-        let reason = wishes.reason(format!("newest for OTP {major}"), build, newest);
+        let build = build.ok_or_else(|| requested.refuse_all(newest, Some(&erlang)))?;
+        let reason = requested.reason(format!("newest for OTP {major}"), build, newest);
         let elixir = elixir_choice(build, None, Origin::Default(reason));
         Ok((erlang, elixir))
     }
@@ -104,7 +104,7 @@ impl Pairing<'_> {
         let Some((otp, elixir)) = elixir::newest_otp_for(&request, &lists.otp, &self.allowed)
         else {
             if let Some((_, elixir)) = elixir::newest_otp_for(&request, &lists.otp, &lists.elixir) {
-                return Err(self.wishes.refuse(&asked, elixir));
+                return Err(self.requested.refuse(&asked, elixir));
             }
             // Any OTP will do to learn which of the two is the matter.
             let miss = lists.elixir.choose(&request, compatibility::NEWEST_OTP);
@@ -128,9 +128,9 @@ impl Pairing<'_> {
         ))
     }
 
-    /// Nobody is upgraded behind their back: without a wish, the last build's versions stay.
+    /// Nobody is upgraded behind their back: without a request, the last build's versions stay.
     fn unasked(&self, last: &LastBuild) -> Result<Pair, VersionError> {
-        let (wishes, allowed, lists) = (self.wishes, &self.allowed, self.lists);
+        let (requested, allowed, lists) = (self.requested, &self.allowed, self.lists);
         let kept = last.erlang.as_deref().zip(last.elixir.as_deref());
         let kept = kept.and_then(|(otp, elixir)| {
             let otp = OtpRequest::parse(otp).ok()?;
@@ -150,8 +150,9 @@ impl Pairing<'_> {
             target: os(self.target),
         })?;
         let (otp, elixir) = elixir::newest_pair(&lists.otp, allowed)
-            .ok_or_else(|| wishes.refuse_all(newest, None))?;
-        let why = |reason: &str| Origin::Default(wishes.reason(reason.to_owned(), elixir, newest));
+            .ok_or_else(|| requested.refuse_all(newest, None))?;
+        let why =
+            |reason: &str| Origin::Default(requested.reason(reason.to_owned(), elixir, newest));
         let erlang_why = if elixir == newest {
             why("newest")
         } else {
@@ -292,22 +293,6 @@ fn no_such_elixir(
         newest_of_line: None,
         newer_than_listed,
     }
-}
-
-/// `1.18.3`, or the branch.
-pub(super) fn name(build: &ElixirBuild) -> String {
-    build
-        .version
-        .as_ref()
-        .map_or_else(|| build.reference.clone(), ElixirVersion::to_string)
-}
-
-/// `27.3.4`, or the branch.
-pub(super) fn otp_name(build: &OtpBuild) -> String {
-    build
-        .version
-        .as_ref()
-        .map_or_else(|| build.reference.clone(), OtpVersion::to_string)
 }
 
 fn otp_choice(build: &OtpBuild, asked: Option<String>, source: Origin) -> Choice<OtpBuild> {

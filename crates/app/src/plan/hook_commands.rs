@@ -4,8 +4,7 @@
 //! be done twice. This reads only what leaves no doubt: commands that are joined by `&&`, and mix
 //! aliases that are lists of strings. Anything else counts as not run.
 
-use crate::facts::{Facts, path_from};
-use crate::package_manager::Manager;
+use crate::facts::{Facts, Manager, path_from};
 use crate::settings::Settings;
 
 /// How deep aliases may name aliases.

@@ -1,10 +1,8 @@
 //! The installation of JavaScript dependencies, and the inputs that determine `node_modules`.
 
 use super::PlanError;
-use crate::facts::{JsPackage, LOCKFILES, join};
-use crate::js_workspace::Workspace;
-use crate::package_json::PackageJson;
-use crate::package_manager::{NpmOf, PackageManager};
+use super::package_manager::{NpmOf, PackageManager};
+use crate::facts::{JsPackage, LOCKFILES, PackageJson, Workspace, join};
 use crate::settings::Settings;
 use serde::Serialize;
 
@@ -182,8 +180,8 @@ fn resolved(dir: &str, path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::Manager;
     use crate::origin::Origin;
-    use crate::package_manager::Manager;
 
     fn package(json: &str, lockfile: Option<&str>) -> JsPackage {
         JsPackage {

@@ -1,11 +1,11 @@
 //! The choice of Node.js.
 
 use super::choice::{malformed, newest_of_lines, os};
+use super::requested::Requested;
 use super::{Choice, LastBuild, Lists, PlanError, VersionError, needs_node};
 use crate::facts::Facts;
 use crate::origin::{Asked, Origin};
 use crate::settings::Settings;
-use crate::wishes::Wishes;
 use versions::Tool;
 use versions::node::{NodeIndex, NodeRequest, NodeVersion};
 use versions::target::{Arch, Target};
@@ -15,7 +15,7 @@ use versions::target::{Arch, Target};
 pub(super) fn node(
     facts: &Facts,
     settings: &Settings,
-    wishes: &Wishes,
+    requested: &Requested,
     target: &Target,
     lists: &Lists,
     last: &LastBuild,
@@ -28,7 +28,7 @@ pub(super) fn node(
             let why = "installed by an earlier buildpack".to_owned();
             Ok(Some(node_choice(given, None, Origin::Default(why))))
         }
-        (None, Some(index)) => choose_node(wishes, target, index, last).map(Some),
+        (None, Some(index)) => choose_node(requested, target, index, last).map(Some),
         (None, None) => Ok(None),
     }
 }
@@ -60,15 +60,15 @@ pub(super) fn npm(
 }
 
 fn choose_node(
-    wishes: &Wishes,
+    requested: &Requested,
     target: &Target,
     index: &NodeIndex,
     last: &LastBuild,
 ) -> Result<Choice<NodeVersion>, PlanError> {
-    let range = wishes.node_range.as_ref();
-    let builder = wishes.old_builder.as_ref();
+    let range = requested.node_range.as_ref();
+    let builder = requested.old_builder.as_ref();
     let in_range = |version: &NodeVersion| range.is_none_or(|(_, range)| range.matches(version));
-    let Some(asked) = &wishes.node else {
+    let Some(asked) = &requested.node else {
         let kept = last.node.as_deref().and_then(|kept| {
             let request = NodeRequest::parse(kept).ok()?;
             let release = index.choose(&request, target.arch).ok()?;

@@ -1,7 +1,7 @@
 //! The namespace of Phoenix's mix tasks.
 
+use crate::facts::mix_exs::locked_version;
 use crate::facts::{Facts, join};
-use crate::mix_exs::locked_version;
 use crate::settings::Settings;
 
 /// Since Phoenix 1.3: `mix phx.server`.
@@ -23,27 +23,37 @@ fn of_version(version: &str) -> Option<&'static str> {
     Some(if before_1_3 { PHOENIX } else { PHX })
 }
 
-/// Returns the namespace, and a warning if `phoenix_ex` sets another one. `phoenix` was the static buildpack's
-/// default for years, and many config files still set it, so the locked version decides.
-pub(super) fn phoenix_ex(facts: &Facts, settings: &Settings) -> (String, Option<String>) {
+/// Returns the namespace. `phoenix` was the static buildpack's default for years, and many config files still
+/// set it, so the locked version decides.
+pub(super) fn phoenix_ex(facts: &Facts, settings: &Settings) -> String {
+    let asked = settings
+        .phoenix_ex
+        .as_ref()
+        .map(|asked| asked.value.as_str());
+    locked(facts)
+        .or_else(|| asked.filter(|name| [PHX, PHOENIX].contains(name)))
+        .unwrap_or(PHX)
+        .to_owned()
+}
+
+fn locked(facts: &Facts) -> Option<&'static str> {
+    facts.phoenix_version.as_deref().and_then(of_version)
+}
+
+/// Warns of a `phoenix_ex` that sets another namespace.
+pub(super) fn ignored_phoenix_ex(facts: &Facts, settings: &Settings) -> Option<String> {
+    let namespace = phoenix_ex(facts, settings);
     let asked = settings.phoenix_ex.as_ref();
-    let known = |name: &&str| [PHX, PHOENIX].contains(name);
-    let locked = facts.phoenix_version.as_deref().and_then(of_version);
-    let namespace = locked
-        .or_else(|| asked.map(|asked| asked.value.as_str()).filter(known))
-        .unwrap_or(PHX);
-    let warning = asked.filter(|asked| asked.value != namespace).map(|asked| {
-        let why = match (locked, &facts.phoenix_version) {
-            (Some(_), Some(version)) => {
-                let lock = join(&facts.app_dir.value, "mix.lock");
-                format!("{lock} has Phoenix {version}, whose mix tasks are named {namespace}.*")
-            }
-            _ => format!("the mix tasks of Phoenix are named {PHX}.* or {PHOENIX}.*"),
-        };
-        format!(
-            "{}: ignoring phoenix_ex={}, because {why}; remove it",
-            asked.origin, asked.value
-        )
-    });
-    (namespace.to_owned(), warning)
+    let asked = asked.filter(|asked| asked.value != namespace)?;
+    let why = match (locked(facts), &facts.phoenix_version) {
+        (Some(_), Some(version)) => {
+            let lock = join(&facts.app_dir.value, "mix.lock");
+            format!("{lock} has Phoenix {version}, whose mix tasks are named {namespace}.*")
+        }
+        _ => format!("the mix tasks of Phoenix are named {PHX}.* or {PHOENIX}.*"),
+    };
+    Some(format!(
+        "{}: ignoring phoenix_ex={}, because {why}; remove it",
+        asked.origin, asked.value
+    ))
 }

@@ -1,7 +1,7 @@
 //! What the platform starts: our own process types, and what those of the app's Procfile need.
 
+use super::launcher;
 use crate::facts::Facts;
-use crate::launcher;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -1,13 +1,13 @@
 //! What `elixir:` of each `mix.exs` allows, and how a version that it does not allow is refused.
 
-use super::erlang_and_elixir::name;
+use super::choice::name;
+use super::requested::Requested;
 use super::{Choice, VersionError};
 use crate::origin::{Asked, Origin};
-use crate::wishes::Wishes;
 use versions::elixir::{ElixirBuild, ElixirVersion};
 use versions::otp::OtpBuild;
 
-impl Wishes {
+impl Requested {
     pub(super) fn allow(&self, version: &ElixirVersion) -> bool {
         self.broken_by(version).is_none()
     }

@@ -80,15 +80,3 @@ pub(super) fn release(
     let why = format!("the image contains only the release; {RELEASE}=false keeps mix");
     (true, Some(why))
 }
-
-/// Warns if the slug could have been only the release.
-pub(super) fn more_than_the_release(
-    release: bool,
-    slim: Slim,
-    calls_mix: Option<String>,
-) -> Option<String> {
-    let process = calls_mix.filter(|_| release && slim == Slim::Full)?;
-    Some(format!(
-        "the Procfile's {process} calls mix, iex or elixir, so the slug contains more than the release"
-    ))
-}

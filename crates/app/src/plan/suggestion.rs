@@ -1,11 +1,11 @@
 //! The versions to request instead of unavailable ones, as lines of the files that request them.
 
-use super::erlang_and_elixir::{name, otp_name};
+use super::choice::{name, otp_name};
+use super::requested::Requested;
 use super::{LastBuild, Lists};
+use crate::facts::mix_lock::Source;
 use crate::facts::{Facts, join};
-use crate::mix_lock::Source;
 use crate::origin::{Asked, Origin};
-use crate::wishes::Wishes;
 use std::ffi::OsStr;
 use std::path::Path;
 use versions::elixir::ElixirBuild;
@@ -52,22 +52,22 @@ pub enum Edit {
 /// packages allow, or else one that each `mix.exs` allows, or else any. `None` if the lists contain no
 /// compatible pair.
 pub(super) fn suggest(
-    wishes: &Wishes,
+    requested: &Requested,
     facts: &Facts,
     lists: &Lists,
     last: &LastBuild,
 ) -> Option<Suggestion> {
-    let (erlang, elixir) = (wishes.erlang.as_ref(), wishes.elixir.as_ref());
+    let (erlang, elixir) = (requested.erlang.as_ref(), requested.elixir.as_ref());
     let otp_request = erlang.and_then(|asked| readable(&asked.value, OtpRequest::parse));
     let elixir_request = elixir.and_then(|asked| readable(&asked.value, ElixirRequest::parse));
     let required = || {
-        let (_, requirement) = wishes.elixir_requirements.first()?;
+        let (_, requirement) = requested.elixir_requirements.first()?;
         Some(ElixirRequest::Range(requirement.clone()))
     };
     let near = elixir_request.clone().or_else(required);
     let nearest = |allowed| nearest_pair(otp_request.as_ref(), near.as_ref(), &lists.otp, allowed);
     let locked = locked_requirements(facts, last);
-    let by_mix_exs = lists.elixir.only(|version| wishes.allow(version));
+    let by_mix_exs = lists.elixir.only(|version| requested.allow(version));
     let by_all = by_mix_exs.only(|version| locked.iter().all(|(_, r)| r.matches(version)));
 
     let unbound = nearest(&lists.elixir)?;
@@ -85,7 +85,7 @@ pub(super) fn suggest(
     let bounds = if (otp, build) == unbound {
         Vec::new()
     } else {
-        bounds(wishes, &locked, unbound.1)
+        bounds(requested, &locked, unbound.1)
     };
     Some(Suggestion {
         why: why(
@@ -104,7 +104,7 @@ pub(super) fn suggest(
                     .map_or_else(|| elixir_text(elixir, build), |request| request.to_string()),
             ),
         ),
-        conflicts: wishes
+        conflicts: requested
             .elixir_requirements
             .iter()
             .filter(|(_, requirement)| excludes(requirement, build))
@@ -162,11 +162,11 @@ fn excludes(requirement: &ElixirRequirement, build: &ElixirBuild) -> bool {
 
 /// Returns the requirements that exclude the pair that would be nearer.
 fn bounds(
-    wishes: &Wishes,
+    requested: &Requested,
     locked: &[(String, ElixirRequirement)],
     nearer: &ElixirBuild,
 ) -> Vec<String> {
-    let of_mix_exs = wishes.elixir_requirements.iter();
+    let of_mix_exs = requested.elixir_requirements.iter();
     let of_mix_exs = of_mix_exs
         .filter(|(_, requirement)| excludes(requirement, nearer))
         .map(|(asked, _)| asked.origin.to_string());

@@ -1,23 +1,29 @@
 //! Warnings about a plan.
 
-use super::{Assets, Choice};
+use super::phoenix::ignored_phoenix_ex;
+use super::processes::tool_of_a_process;
+use super::requested::Requested;
+use super::{Assets, Choice, Plan, Slim};
 use crate::facts::{Facts, path_from};
 use crate::settings::{COMPILE_SCRIPT, Settings};
 use versions::compatibility::{self, Compatibility};
 use versions::elixir::ElixirBuild;
 use versions::otp::OtpBuild;
-use versions::target::{Basis, Target};
+use versions::target::Basis;
 
-/// Returns warnings about the chosen versions and about the settings.
-pub(super) fn warnings_about(
+/// Returns warnings about what the app requests, about the chosen versions, and about the settings.
+pub(super) fn of(
+    plan: &Plan,
     facts: &Facts,
     settings: &Settings,
-    target: &Target,
-    (erlang, otp_major): (&Choice<OtpBuild>, u32),
-    elixir: &Choice<ElixirBuild>,
+    requested: &Requested,
 ) -> Vec<String> {
-    let mut warnings = Vec::new();
-    warnings.extend(about_the_pair(erlang, otp_major, &elixir.build));
+    let mut warnings: Vec<String> = requested.warnings(plan.node.is_some()).collect();
+    warnings.extend(about_the_pair(
+        &plan.erlang,
+        plan.otp_major,
+        &plan.elixir.build,
+    ));
     let script = &settings.compile_script;
     if settings.skip_assets.is_none() && script != COMPILE_SCRIPT && facts.asset_script.is_none() {
         warnings.push(format!(
@@ -25,12 +31,17 @@ pub(super) fn warnings_about(
         ));
     }
     warnings.extend(build_path_outside(facts));
+    let target = &plan.target;
     if target.basis == Basis::NearestCompatible {
         warnings.push(format!(
             "no OTP is built for {}; using the builds for {}, the nearest that run on it",
             target.stack, target.os
         ));
     }
+    warnings.extend(assets_path_without_package(settings, &plan.assets));
+    warnings.extend(more_than_the_release(facts, plan));
+    warnings.extend(other_mix_envs(facts, &plan.mix_env.value, plan.release));
+    warnings.extend(ignored_phoenix_ex(facts, settings));
     warnings
 }
 
@@ -67,10 +78,7 @@ fn about_the_pair(
 
 /// Warns of an `assets_path` that is ignored because it has no `package.json`. The directory of the Phoenix
 /// app is the static buildpack's default, so it gets no warning.
-pub(super) fn assets_path_without_package(
-    settings: &Settings,
-    assets: &[Assets],
-) -> Option<String> {
+fn assets_path_without_package(settings: &Settings, assets: &[Assets]) -> Option<String> {
     let asked = settings.assets_path.as_ref()?;
     assets.iter().find_map(|assets| {
         let configured = path_from(&assets.phoenix_dir, &asked.value);
@@ -95,7 +103,7 @@ fn build_path_outside(facts: &Facts) -> Option<String> {
 }
 
 /// Warns of processes that would make mix recompile the app when they start.
-pub(super) fn other_mix_envs(facts: &Facts, mix_env: &str, release: bool) -> Vec<String> {
+fn other_mix_envs(facts: &Facts, mix_env: &str, release: bool) -> Vec<String> {
     let procfile = facts.procfile.iter().filter(|_| !release);
     let others = procfile.flat_map(|procfile| procfile.other_mix_envs(mix_env));
     let path = &facts.procfile_path;
@@ -106,4 +114,13 @@ pub(super) fn other_mix_envs(facts: &Facts, mix_env: &str, release: bool) -> Vec
         )
     };
     others.map(warning).collect()
+}
+
+/// Warns if the slug could have been only the release.
+fn more_than_the_release(facts: &Facts, plan: &Plan) -> Option<String> {
+    let process = tool_of_a_process(facts);
+    let process = process.filter(|_| plan.release && plan.slim == Slim::Full)?;
+    Some(format!(
+        "the Procfile's {process} calls mix, iex or elixir, so the slug contains more than the release"
+    ))
 }

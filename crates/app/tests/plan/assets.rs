@@ -243,7 +243,7 @@ fn an_old_brunch_gets_the_newest_node_that_it_runs_on() {
         case(&[("package.json", of_phoenix_1_0)]).tools()[2],
         "22.17.0 (default: newest that brunch 1 runs on)"
     );
-    // A last build counts if brunch runs on it, a wish always.
+    // A last build counts if brunch runs on it, a request always.
     let last = |node| with("^2.10").last("27.3.4", "1.18.3", Some(node));
     assert_eq!(last("24.4.0").tools()[2], of_brunch_2);
     assert_eq!(last("22.16.0").tools()[2], "22.16.0 (the last build)");

@@ -7,10 +7,10 @@ mod sources;
 mod steps;
 mod suggestions;
 
-use app::app_dir;
-use app::facts::{self, Facts};
+use app::facts::{self, Facts, app_dir};
 use app::plan::{self, AssetBuild, LastBuild, Lists, PlanError, VersionError};
-use app::{Asked, Origin, Plan, Settings, mistyped};
+use app::settings::mistyped;
+use app::{Asked, Origin, Plan, Settings};
 use std::collections::BTreeMap;
 use std::fs;
 use versions::elixir::ElixirListing;
@@ -115,7 +115,9 @@ impl Case {
         let mise_env = self.config_vars.get("MISE_ENV").map(String::as_str);
         let mut facts = facts::read(dir, app_dir, mise_env).expect("it is valid");
         let settings = Settings::merge(&facts, &|name| self.config_vars.get(name).cloned());
-        facts::add_configured(&mut facts, dir, &settings).expect("it is valid");
+        let assets_path = settings.assets_path.as_ref();
+        facts::add_configured(&mut facts, dir, &settings.compile_script, assets_path)
+            .expect("it is valid");
         (facts, settings)
     }
 
@@ -259,7 +261,7 @@ fn an_app_in_a_folder_of_the_repository_is_planned_there() {
     assert_eq!(plan.assets[0].install.as_ref().unwrap().dir, "backend/ui");
     let web = &plan.processes["web"].command;
     assert_eq!(web, ".mixpack/bin/in-app-dir mix phx.server");
-    let Some(app::procfile::Procfile(types)) = plan.app_procfile else {
+    let Some(app::facts::Procfile(types)) = plan.app_procfile else {
         panic!("the app's Procfile");
     };
     assert_eq!(types["web"], "sleep 1 && mix phx.server");

@@ -1,7 +1,7 @@
 //! How JavaScript packages are installed.
 
 use super::{PACKAGE, STATIC_CONFIG, case};
-use app::package_manager::Manager;
+use app::facts::Manager;
 use app::plan::PlanError;
 use app::{Asked, Origin};
 

@@ -99,7 +99,7 @@ fn nobody_is_upgraded_behind_their_back() {
 }
 
 #[test]
-fn without_any_wish_the_newest_that_go_together_and_the_newest_lts() {
+fn without_any_request_the_newest_that_go_together_and_the_newest_lts() {
     assert_eq!(
         case(&[PACKAGE]).tools(),
         [
@@ -301,7 +301,7 @@ fn a_branch_of_otp_is_taken_for_the_newest_release() {
 }
 
 #[test]
-fn a_wish_that_nothing_else_fits_says_whose_it_is() {
+fn a_request_that_nothing_else_fits_says_whose_it_is() {
     assert!(matches!(
         case(&[]).var("elixir_version", "1.9").refused(),
         VersionError::NoOtpFor { asked, .. } if asked.value == "1.9"

@@ -2,8 +2,8 @@
 //! of `package.json` allow.
 
 use super::{Case, ELIXIR_CONFIG, PACKAGE, STATIC_CONFIG, case};
-use app::plan::VersionError;
-use app::{Origin, lifecycle};
+use app::Origin;
+use app::plan::{VersionError, lifecycle};
 
 /// `27.3.3 (.tool-versions:1)` for one tool of a plan.
 #[track_caller]
@@ -210,7 +210,7 @@ fn a_partial_version_is_the_newest_that_mix_exs_allows() {
 }
 
 #[test]
-fn without_a_wish_mix_exs_bounds_what_is_taken() {
+fn without_a_request_mix_exs_bounds_what_is_taken() {
     assert_eq!(
         requiring("~> 1.17.0").tools(),
         [
@@ -351,7 +351,7 @@ fn a_stack_that_ends_soon_is_said_to() {
 }
 
 #[test]
-fn every_form_of_a_wish() {
+fn every_form_of_a_request() {
     for (asked, erlang) in [
         ("v27", "27.3.4"),
         ("27.x", "27.3.4"),

@@ -2,7 +2,7 @@
 
 use super::in_config;
 use app::Origin;
-use app::package_manager::Manager;
+use app::facts::Manager;
 use exec::Action;
 use exec::command::CommandError;
 use std::io;

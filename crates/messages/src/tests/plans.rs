@@ -1,7 +1,7 @@
 //! Errors of the plan.
 
 use super::{UBUNTU, in_config, in_file, in_var, strings};
-use app::package_manager::Manager;
+use app::facts::Manager;
 use app::plan::{Edit, PlanError, Suggestion, VersionError};
 use app::{Asked, Origin};
 use versions::Tool;

@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::{catalogue, strings};
-use app::package_manager::Manager;
+use app::facts::Manager;
 use app::{Asked, Origin};
 use exec::Action;
 use exec::command::CommandError;

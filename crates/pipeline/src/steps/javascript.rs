@@ -7,8 +7,7 @@ use crate::steps::installs::{self, Installs, MODULES};
 use crate::steps::{
     both_ended, bower, digested_files, generated, kept_assets, keys, mix_command, run_hook, slim,
 };
-use app::facts::join;
-use app::package_manager::Manager;
+use app::facts::{Manager, join};
 use app::plan::{AssetBuild, Assets, Install, StepName};
 use exec::Action;
 use exec::command::Tool;

@@ -7,8 +7,8 @@ use crate::steps::{
     both_ended, digested_files, executables, generated, git, kept_assets, keys, mix_command,
     release, run_hook, settled, stale, try_start,
 };
-use app::facts::join;
-use app::{Origin, hex_metadata, text_file};
+use app::facts::{hex_metadata, join};
+use app::{Origin, text_file};
 use exec::Action;
 use exec::command::Tool;
 use exec::credentials::{Credentials, LEND_TASK};

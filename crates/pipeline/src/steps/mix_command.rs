@@ -5,7 +5,7 @@ use crate::mix_info::MixInfo;
 use crate::mix_session::{MixSession, Outcome};
 use crate::project::Project;
 use crate::steps::{git, keys};
-use app::launcher;
+use app::plan::launcher;
 use exec::Action;
 use exec::log::StepLog;
 use messages::Error;

@@ -4,7 +4,8 @@
 use crate::command_env;
 use crate::context::Context;
 use app::Origin;
-use app::package_manager::{BunCpu, Manager, PackageManager};
+use app::facts::Manager;
+use app::plan::{BunCpu, PackageManager};
 use exec::Action;
 use exec::command::Tool;
 use exec::log::StepLog;

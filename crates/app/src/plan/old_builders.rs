@@ -1,8 +1,7 @@
 //! Builders of assets that newer versions of Node.js don't run: brunch, which built the assets of
 //! Phoenix up to 1.3, and old webpack, which built those of 1.4 and 1.5.
 
-use crate::facts::JsPackage;
-use crate::webpack;
+use crate::facts::{JsPackage, needs_md4};
 use versions::node::NodeVersion;
 
 /// The newest major of Node.js that brunch 1 and 2 run on with the plugins of their time. Node 23
@@ -34,7 +33,7 @@ impl OldBuilder {
             });
         }
         let version = package.webpack.as_ref()?;
-        webpack::needs_md4(version).then(|| Self {
+        needs_md4(version).then(|| Self {
             name: format!("webpack {version}"),
             newest_node: FOR_OLD_WEBPACK,
             fails_silently: false,

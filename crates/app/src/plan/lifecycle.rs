@@ -1,7 +1,7 @@
 //! Warnings about unsupported versions in a plan. Never an error: an old app must be able to deploy.
 
+use super::{Lists, Plan};
 use crate::origin::Origin;
-use crate::plan::{Lists, Plan};
 use versions::lifecycle::{self, Date, NodeEnd};
 use versions::otp::OtpVersion;
 

@@ -1,7 +1,7 @@
 //! What a build whose product is `mix test` (Heroku CI) leaves out of the plan of a slug.
 
+use super::{AssetBuild, Plan, StepName};
 use crate::facts::{ConfigFile, Facts};
-use crate::plan::{AssetBuild, Plan, StepName};
 
 /// Steps that make what browsers load.
 const ASSET_STEPS: [StepName; 4] = [

@@ -5,19 +5,16 @@
 //! nodes too, and prose speaks of them. When in doubt, the app runs Node.js.
 
 mod literals;
+mod programs;
 mod shell;
 
-use crate::mix_exs::lock_holds;
-use crate::procfile::Procfile;
+use super::mix_exs::lock_holds;
+use super::procfile::Procfile;
 use literals::{Code, Kind, Language, Literal};
+use programs::{PROGRAMS, is_program};
 use std::fs;
 use std::path::Path;
 use walkdir::WalkDir;
-
-/// Programs that come with Node.js or that it runs.
-const PROGRAMS: [&str; 9] = [
-    "node", "nodejs", "npm", "npx", "yarn", "pnpm", "pnpx", "bun", "bunx",
-];
 
 /// Packages of hex.pm that start Node.js: they render pages or run functions in it.
 const PACKAGES: [&str; 10] = [
@@ -334,16 +331,6 @@ fn looks_run(words: &[&str]) -> bool {
         || next.contains('/');
     let runs_packages = program.ends_with('x') && !next.is_empty();
     next.starts_with('-') || is_file || runs_packages || VERBS.contains(&next)
-}
-
-/// `node`, and `/usr/bin/node`.
-fn is_program(word: &str) -> bool {
-    let name = match word.rsplit_once('/') {
-        Some((folder, name)) if folder.ends_with("bin") => name,
-        Some(_) => return false,
-        None => word,
-    };
-    PROGRAMS.contains(&name)
 }
 
 /// `assets/node_modules/x`, also by its folder alone.

@@ -1,8 +1,6 @@
-//! Versions that files ask for: the names of tools, and the files that hold one version and nothing
-//! else.
+//! Versions that files ask for, and the files that hold one version and nothing else.
 
 use crate::origin::{Asked, Origin};
-use crate::tool_versions;
 use versions::Tool;
 
 /// A version that a file asks for.
@@ -27,28 +25,6 @@ pub(crate) fn is_local(value: &str) -> bool {
     value == "system" || value.starts_with("path:")
 }
 
-/// The names that a tool goes by in the files of asdf and mise.
-pub(crate) fn names(tool: Tool) -> &'static [&'static str] {
-    match tool {
-        Tool::Erlang => tool_versions::ERLANG,
-        Tool::Elixir => tool_versions::ELIXIR,
-        Tool::Node => tool_versions::NODE,
-    }
-}
-
-/// The name of a tool without mise's backend and the owner of its plugin: `core:erlang`,
-/// `asdf:elixir` and `asdf:mise-plugins/asdf-elixir` name what `erlang` and `elixir` do.
-pub(crate) fn tool_name(name: &str) -> &str {
-    let with_backend = ["core:", "asdf:", "vfox:"];
-    let Some(plugin) = with_backend.iter().find_map(|b| name.strip_prefix(b)) else {
-        return name;
-    };
-    let plugin = plugin.rsplit('/').next().unwrap_or(plugin);
-    let prefixes = ["asdf-", "mise-", "vfox-"];
-    let short = prefixes.iter().find_map(|p| plugin.strip_prefix(p));
-    short.unwrap_or(plugin)
-}
-
 /// A file that holds one version: its first line that is neither blank nor a comment.
 pub(crate) fn single(path: &str, tool: Tool, text: &str) -> Option<VersionEntry> {
     let text = text.trim_start_matches('\u{feff}');
@@ -68,21 +44,6 @@ pub(crate) fn single(path: &str, tool: Tool, text: &str) -> Option<VersionEntry>
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_backend_is_no_part_of_the_name_of_a_tool() {
-        for name in [
-            "elixir",
-            "core:elixir",
-            "asdf:elixir",
-            "asdf:mise-plugins/asdf-elixir",
-            "asdf:mise-plugins/mise-elixir",
-            "vfox:version-fox/vfox-elixir",
-        ] {
-            assert_eq!(tool_name(name), "elixir", "{name}");
-        }
-        assert_eq!(tool_name("npm:node"), "npm:node");
-    }
 
     #[test]
     fn a_file_with_one_version_may_have_blank_lines_and_comments() {

@@ -4,15 +4,13 @@
 //! and no `&&` (herokuish runs it through `eval echo`). So a script in the slug changes into the
 //! app's folder, and commands name that script.
 
-use crate::procfile::Procfile;
+use crate::facts::{MADE_OF, Procfile};
 use std::fmt::Write;
 
 /// The script's place, relative to the top.
 pub const PATH: &str = ".mixpack/bin/in-app-dir";
 /// Its option that runs a line of the app's `Procfile`.
 const PROCESS: &str = "--process";
-/// How a `Procfile` begins that Mixpack has made of the app's.
-const MARK: &str = "# Made by Mixpack of ";
 
 /// A command as it starts at the top of the slug: itself, where the app is there.
 #[must_use]
@@ -55,22 +53,17 @@ pub fn script(app_dir: &str, procfile: Option<&Procfile>) -> String {
 /// and herokuish read it when the build is done.
 #[must_use]
 pub fn procfile(path: &str, Procfile(types): &Procfile) -> String {
-    let mut text = format!("{MARK}{path}\n");
+    let mut text = format!("{MADE_OF}{path}\n");
     for name in types.keys() {
         let _ = writeln!(text, "{name}: {PATH} {PROCESS} {name}");
     }
     text
 }
 
-/// Whether a `Procfile` was made by an earlier build in the same folder.
-#[must_use]
-pub(crate) fn is_made(procfile: &str) -> bool {
-    procfile.starts_with(MARK)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::is_made;
     use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
 

@@ -1,17 +1,15 @@
 //! The requested version of each tool: the one from the first source that has a request.
 
-use crate::facts::{Facts, join};
-use crate::old_builders::OldBuilder;
+use super::old_builders::OldBuilder;
+use crate::facts::{Facts, is_local, join, tool_versions};
 use crate::origin::{Asked, Origin};
 use crate::settings::Settings;
-use crate::tool_versions;
-use crate::version_files::{is_local, names};
 use versions::node::{NodeRange, NodeRequest};
 use versions::{ElixirRequirement, Tool};
 
 /// The requests from all sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Wishes {
+pub(crate) struct Requested {
     pub erlang: Option<Asked>,
     pub elixir: Option<Asked>,
     pub node: Option<Asked>,
@@ -25,7 +23,7 @@ pub(crate) struct Wishes {
     pub skipped: Vec<(Tool, Asked)>,
 }
 
-impl Wishes {
+impl Requested {
     /// Reads the sources in their order: config files and config vars ([`Settings`] decides which of the two
     /// wins), `.tool-versions`, `mise.toml`, the files with a single version, and `package.json` in the
     /// directories of `assets` and of the app.
@@ -103,7 +101,7 @@ fn first(
     tool: Tool,
     skipped: &mut Vec<(Tool, Asked)>,
 ) -> Option<Asked> {
-    let listed = tool_versions::lookup(&facts.tool_versions, names(tool));
+    let listed = tool_versions::lookup(&facts.tool_versions, tool);
     let listed = listed.into_iter().flat_map(|(entry, _)| {
         let origin = Origin::file(&facts.tool_versions_path, entry.line);
         let asked = move |version: &String| Asked::new(version.clone(), origin.clone());

@@ -1,11 +1,28 @@
 //! `.tool-versions`, the file of asdf (and read by mise): `TOOL VERSION [VERSION…]` per line.
 
-use crate::version_files::tool_name;
+use versions::Tool;
 
-/// The names that a tool goes by in the file.
-pub(crate) const ERLANG: &[&str] = &["erlang"];
-pub(crate) const ELIXIR: &[&str] = &["elixir"];
-pub(crate) const NODE: &[&str] = &["nodejs", "node"];
+/// The names that a tool goes by in the files of asdf and mise.
+pub(crate) fn names(tool: Tool) -> &'static [&'static str] {
+    match tool {
+        Tool::Erlang => &["erlang"],
+        Tool::Elixir => &["elixir"],
+        Tool::Node => &["nodejs", "node"],
+    }
+}
+
+/// The name of a tool without mise's backend and the owner of its plugin: `core:erlang`,
+/// `asdf:elixir` and `asdf:mise-plugins/asdf-elixir` name what `erlang` and `elixir` do.
+pub(crate) fn tool_name(name: &str) -> &str {
+    let with_backend = ["core:", "asdf:", "vfox:"];
+    let Some(plugin) = with_backend.iter().find_map(|b| name.strip_prefix(b)) else {
+        return name;
+    };
+    let plugin = plugin.rsplit('/').next().unwrap_or(plugin);
+    let prefixes = ["asdf-", "mise-", "vfox-"];
+    let short = prefixes.iter().find_map(|p| plugin.strip_prefix(p));
+    short.unwrap_or(plugin)
+}
 
 /// One line that names a tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,11 +59,11 @@ pub(crate) fn parse(text: &str) -> Vec<Entry> {
 /// asdf takes the first version of a line that is installed. Nothing is installed before a build,
 /// so that is the first one; the others are fallbacks for a developer's machine.
 #[must_use]
-pub(crate) fn lookup<'a>(entries: &'a [Entry], names: &[&str]) -> Option<(&'a Entry, &'a str)> {
+pub(crate) fn lookup(entries: &[Entry], tool: Tool) -> Option<(&Entry, &str)> {
     entries
         .iter()
         .rev()
-        .filter(|entry| names.contains(&tool_name(&entry.tool)))
+        .filter(|entry| names(tool).contains(&tool_name(&entry.tool)))
         .find_map(|entry| Some((entry, entry.versions.first()?.as_str())))
 }
 
@@ -55,41 +72,43 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn found(text: &str, names: &[&str]) -> Option<(String, u32)> {
+    fn found(text: &str, tool: Tool) -> Option<(String, u32)> {
         let entries = parse(text);
-        lookup(&entries, names).map(|(entry, version)| (version.to_owned(), entry.line))
+        lookup(&entries, tool).map(|(entry, version)| (version.to_owned(), entry.line))
     }
 
     #[test]
     fn a_file_as_people_have_it() {
         let text = "\u{feff}# runtime\r\nerlang 27.3.4   # keep in step\r\n\r\nelixir\t1.18.4-otp-27 1.17.3\r\nnodejs 22.1.0\r\n";
-        assert_eq!(found(text, ERLANG), Some(("27.3.4".to_owned(), 2)));
-        assert_eq!(found(text, ELIXIR), Some(("1.18.4-otp-27".to_owned(), 4)));
-        assert_eq!(found(text, NODE), Some(("22.1.0".to_owned(), 5)));
-        assert_eq!(found(text, &["yarn"]), None);
+        assert_eq!(found(text, Tool::Erlang), Some(("27.3.4".to_owned(), 2)));
+        assert_eq!(
+            found(text, Tool::Elixir),
+            Some(("1.18.4-otp-27".to_owned(), 4))
+        );
+        assert_eq!(found(text, Tool::Node), Some(("22.1.0".to_owned(), 5)));
         assert_eq!(parse(text)[1].versions, ["1.18.4-otp-27", "1.17.3"]);
     }
 
     #[test]
     fn the_last_line_with_a_version_counts_whichever_name_it_uses() {
         assert_eq!(
-            found("nodejs 20.1.0\nnode 22.1.0\n", NODE),
+            found("nodejs 20.1.0\nnode 22.1.0\n", Tool::Node),
             Some(("22.1.0".to_owned(), 2))
         );
         assert_eq!(
-            found("node 22.1.0\nnodejs 20.1.0\n", NODE),
+            found("node 22.1.0\nnodejs 20.1.0\n", Tool::Node),
             Some(("20.1.0".to_owned(), 2))
         );
         assert_eq!(
-            found("erlang 26.0\nerlang # later\n", ERLANG),
+            found("erlang 26.0\nerlang # later\n", Tool::Erlang),
             Some(("26.0".to_owned(), 1))
         );
     }
 
     #[test]
     fn a_name_must_be_the_whole_word() {
-        assert_eq!(found("erlang-ls 1.0\n#erlang 27.0\n", ERLANG), None);
-        let with_backend = found("core:erlang 27.0\n", ERLANG);
+        assert_eq!(found("erlang-ls 1.0\n#erlang 27.0\n", Tool::Erlang), None);
+        let with_backend = found("core:erlang 27.0\n", Tool::Erlang);
         assert_eq!(with_backend, Some(("27.0".to_owned(), 1)));
     }
 
@@ -97,10 +116,25 @@ mod tests {
     fn what_is_no_version_is_passed_through() {
         for value in ["ref:main", "path:/opt/elixir", "system"] {
             assert_eq!(
-                found(&format!("elixir {value}\n"), ELIXIR),
+                found(&format!("elixir {value}\n"), Tool::Elixir),
                 Some((value.to_owned(), 1))
             );
         }
+    }
+
+    #[test]
+    fn a_backend_is_no_part_of_the_name_of_a_tool() {
+        for name in [
+            "elixir",
+            "core:elixir",
+            "asdf:elixir",
+            "asdf:mise-plugins/asdf-elixir",
+            "asdf:mise-plugins/mise-elixir",
+            "vfox:version-fox/vfox-elixir",
+        ] {
+            assert_eq!(tool_name(name), "elixir", "{name}");
+        }
+        assert_eq!(tool_name("npm:node"), "npm:node");
     }
 
     proptest! {

@@ -1,51 +1,89 @@
 //! JavaScript workspaces: a `package.json` or `pnpm-workspace.yaml` names the directory of the assets as
 //! a member. The lockfile of all members is at its root, and packages are installed there.
 
-use crate::facts::{JsPackage, join};
-use crate::package_json::PackageJson;
-use crate::package_manager::Manager;
+use super::error::ReadError;
+use super::files::optional;
+use super::js_package::{self, JsPackage, Member, Workspace};
+use super::package_json::PackageJson;
+use super::package_manager::Manager;
+use super::paths::join;
+use super::webpack;
 use fast_glob::glob_match;
 use saphyr_parser::{Event, Parser};
 use std::path::Path;
 use walkdir::{DirEntry, WalkDir};
 
 /// Where pnpm has the members of a workspace.
-pub(crate) const OF_PNPM: &str = "pnpm-workspace.yaml";
+const OF_PNPM: &str = "pnpm-workspace.yaml";
 
-/// A workspace that has a package as its root or as a member.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Workspace {
-    /// The package at its root.
-    pub root: Box<JsPackage>,
-    /// The other packages that are there, and those of `deps` that are named one by one.
-    pub members: Vec<Member>,
-    /// The file that names the members.
-    pub declared_by: String,
-    /// A pattern takes in whatever `deps` will hold.
-    pub takes_in_deps: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// Relative to the top of the repository.
-    pub dir: String,
-    /// `None` where it is not there yet, or is broken.
-    pub json: Option<PackageJson>,
-}
-
-impl Member {
-    /// What the others call it: npm gives the name of its folder to one that has none.
-    pub(crate) fn name(&self) -> Option<&str> {
-        let folder = Path::new(&self.dir).file_name();
-        let name = self.json.as_ref()?.name.as_deref();
-        name.or_else(|| folder?.to_str())
+/// Returns the package in a directory, with its workspace.
+pub(super) fn package(
+    dir: &Path,
+    app: &str,
+    folder: &str,
+    has_static_config: bool,
+) -> Result<Option<JsPackage>, ReadError> {
+    let Some(text) = optional(dir, &join(folder, "package.json"))? else {
+        return Ok(None);
+    };
+    let mut package = js_package::parse(dir, folder, &text, has_static_config)?;
+    let manager_of = |package: &JsPackage| {
+        let lockfile = package.lockfiles.first();
+        lockfile.map(|name| Manager::of_lockfile(name))
+    };
+    let Some(mut workspace) = workspace(dir, app, &package, has_static_config)? else {
+        return Ok(Some(package));
+    };
+    // A member with a lockfile of another package manager is not installed with the others.
+    let own = manager_of(&package);
+    if own.is_none() || own == manager_of(&workspace.root) {
+        let root = &mut workspace.root;
+        root.manager = root.manager.take().or_else(|| package.manager.clone());
+        if let Some(name) = root.lockfiles.first() {
+            let lock = optional(dir, &join(&root.dir, name))?;
+            package.webpack = webpack::installed(&package.json, lock.as_deref());
+        }
+        package.workspace = Some(workspace);
     }
+    Ok(Some(package))
+}
+
+/// Returns the nearest workspace in the directory of a package or above it, within the repository.
+fn workspace(
+    dir: &Path,
+    app: &str,
+    package: &JsPackage,
+    has_static_config: bool,
+) -> Result<Option<Workspace>, ReadError> {
+    let deps = join(app, "deps");
+    for above in Path::new(&package.dir).ancestors() {
+        let above = match above.to_str() {
+            Some("") | None => ".",
+            Some(above) => above,
+        };
+        let pnpm_workspace = optional(dir, &join(above, OF_PNPM))?;
+        let json = optional(dir, &join(above, "package.json"))?;
+        if json.is_none() && pnpm_workspace.is_none() {
+            continue;
+        }
+        // The root of a pnpm workspace needs no package.json. An invalid one above declares nothing.
+        let json = json.unwrap_or_else(|| "{}".to_owned());
+        let Ok(root) = js_package::parse(dir, above, &json, has_static_config) else {
+            continue;
+        };
+        let pnpm_workspace = pnpm_workspace.as_deref();
+        let found = Workspace::declared(dir, &deps, root, pnpm_workspace, &package.dir);
+        if found.is_some() || pnpm_workspace.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 impl Workspace {
     /// The workspace that the package in `root` and the text of the `pnpm-workspace.yaml` beside it
     /// declare, if `folder` is part of it. `deps` is the folder of fetched dependencies.
-    pub(crate) fn declared(
+    fn declared(
         top: &Path,
         deps: &str,
         root: JsPackage,

@@ -55,6 +55,16 @@ pub enum Value {
     Words(Vec<String>),
 }
 
+impl Value {
+    /// `(branch main)` reads as `branch main`.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Words(words) => words.join(" "),
+        }
+    }
+}
+
 /// Reads a file. Ignores Windows line ends and a byte order mark, which bash would take for part of a
 /// value or a name.
 #[must_use]

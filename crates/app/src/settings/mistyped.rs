@@ -1,8 +1,9 @@
 //! Warnings about misspelled settings. A config file may define any other variable, so only names that
 //! resemble a setting are reported.
 
+use super::{Settings, keys};
 use crate::facts::{ConfigFile, Facts};
-use crate::settings::{self, Settings};
+use crate::origin::Origin;
 use std::collections::BTreeSet;
 
 /// The prefix of Mixpack's own config vars.
@@ -33,20 +34,17 @@ pub fn warnings<'a>(
     vars: &[&str],
     ours: &[&'a str],
 ) -> Vec<String> {
-    let keys: BTreeSet<&str> = settings::keys().collect();
-    let ours: BTreeSet<&str> = settings::CONFIG_VARS.iter().chain(ours).copied().collect();
+    let settable: BTreeSet<&str> = keys::all().collect();
+    let ours: BTreeSet<&str> = keys::CONFIG_VARS.iter().chain(ours).copied().collect();
     let is_set = |name: &str| settings.set.iter().any(|(set, _)| set == name);
     let meant = |name: &str, known: &BTreeSet<&'a str>| {
         let near = || nearest(name, known.iter().copied());
-        let known = keys.contains(name) || known.contains(name);
+        let known = settable.contains(name) || known.contains(name);
         (!known).then(near)?.filter(|near| !is_set(near))
     };
     let mut warnings = Vec::new();
     let (elixir, statics) = (&facts.elixir_config_path, &facts.static_config_path);
-    let (elixir_keys, static_keys) = (
-        settings::ELIXIR_KEYS.as_slice(),
-        settings::STATIC_KEYS.as_slice(),
-    );
+    let (elixir_keys, static_keys) = (keys::ELIXIR_KEYS.as_slice(), keys::STATIC_KEYS.as_slice());
     for (path, file, other, of_other) in [
         (elixir, &facts.elixir_config, statics, static_keys),
         (statics, &facts.static_config, elixir, elixir_keys),
@@ -56,14 +54,14 @@ pub fn warnings<'a>(
         };
         for line in lines {
             if of_other.contains(&line.name.as_str()) {
-                let origin = crate::Origin::file(path, line.line);
+                let origin = Origin::file(path, line.line);
                 warnings.push(format!(
                     "{origin}: {} has no effect here; it is a setting of {other}",
                     line.name
                 ));
             }
-            if let Some(near) = meant(&line.name, &keys) {
-                let origin = crate::Origin::file(path, line.line);
+            if let Some(near) = meant(&line.name, &settable) {
+                let origin = Origin::file(path, line.line);
                 let name = &line.name;
                 warnings.push(format!(
                     "{origin}: unknown setting {name}; did you mean {near}?"
@@ -75,7 +73,7 @@ pub fn warnings<'a>(
         let known = if name.starts_with(PREFIX) {
             &ours
         } else {
-            &keys
+            &settable
         };
         if let Some(near) = meant(name, known) {
             warnings.push(format!("unknown config var {name}; did you mean {near}?"));
@@ -90,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_slip_is_seen_and_another_word_is_not() {
-        let near = |word| nearest(word, settings::keys());
+        let near = |word| nearest(word, keys::all());
         assert_eq!(near("elixir_verison"), Some("elixir_version"));
         assert_eq!(near("hook_post_compiled"), Some("hook_post_compile"));
         assert_eq!(near("slimm"), Some("slim"));

@@ -4,6 +4,11 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// The file of process types.
+pub const PROCFILE: &str = "Procfile";
+/// How a `Procfile` begins that Mixpack has made of the app's.
+pub(crate) const MADE_OF: &str = "# Made by Mixpack of ";
+
 /// The process types of a `Procfile`, in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Procfile(pub BTreeMap<String, String>);
@@ -89,6 +94,12 @@ fn first_command(line: &str) -> (Vec<&str>, Vec<&str>) {
     let words = words.skip_while(|word| *word == "exec");
     let words = words.take_while(|word| !word.contains(['&', ';', '|', '<', '>', '(']));
     (assignments, words.collect())
+}
+
+/// Whether a `Procfile` was made by an earlier build in the same folder.
+#[must_use]
+pub(crate) fn is_made(procfile: &str) -> bool {
+    procfile.starts_with(MADE_OF)
 }
 
 #[cfg(test)]

@@ -1,18 +1,22 @@
 //! The webpack that builds the assets.
 
-use crate::package_json::PackageJson;
+use super::package_json::PackageJson;
 use versions::node::{NodeRequest, NodeVersion};
 
 /// Of each line the first release that does without md4, which OpenSSL 3 has no more: 4.47.0 and
 /// 5.61.0 compute it themselves.
 const WITHOUT_MD4: [&str; 2] = ["4.47.0", "5.61.0"];
 /// In scripts, or in `NODE_OPTIONS`: Node.js 17 and newer have md4 all the same.
-pub(crate) const LEGACY: &str = "--openssl-legacy-provider";
+pub(crate) const LEGACY_OPENSSL: &str = "--openssl-legacy-provider";
 
 /// The version of webpack that is installed: the locked one, else the least that an exact range
 /// asks for. `None` where it can be any, or where the scripts give it its md4.
 pub(crate) fn installed(json: &PackageJson, lock: Option<&str>) -> Option<String> {
-    if json.scripts.values().any(|script| script.contains(LEGACY)) {
+    if json
+        .scripts
+        .values()
+        .any(|script| script.contains(LEGACY_OPENSSL))
+    {
         return None;
     }
     let range = json.requires("webpack");

@@ -3,10 +3,12 @@
 //! Every path of the facts and of the plan stays relative to the top: a path dependency may be
 //! outside of the app's folder, and origins name files as the user's editor does.
 
-use crate::facts::{ConfigFile, ELIXIR_CONFIG, ReadError, join, path_from, project_dirs};
-use crate::mix_exs::MixExs;
+use super::config_file::{ConfigFile, ELIXIR_CONFIG};
+use super::error::ReadError;
+use super::mix_exs::MixExs;
+use super::paths::{join, path_from};
+use super::projects::project_dirs;
 use crate::origin::{Asked, Origin};
-use crate::settings::text;
 use std::path::{Component, Path};
 
 /// The key in the `elixir_buildpack.config` at the top of the repository.
@@ -24,7 +26,7 @@ pub fn asked(at_top: &ConfigFile, config_var: Option<String>) -> Option<Asked> {
         };
         let line = lines.iter().rev().find(|line| line.name == KEY)?;
         let origin = Origin::file(ELIXIR_CONFIG, line.line);
-        Some((text(&line.value), origin))
+        Some((line.value.text(), origin))
     };
     let set = |(value, origin): (String, Origin)| {
         let value = value.trim().to_owned();

@@ -1,7 +1,7 @@
 //! Lines of a config file that were meant to assign a variable and that bash runs as a command.
 
-use crate::settings;
-use crate::shell_config::name_in;
+use super::keys;
+use crate::facts::shell_config::name_in;
 
 /// Why bash doesn't read the line as an assignment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl AssignmentTypo {
             (Cause::SpaceAfter, value.first)
         } else {
             // `FOO=1 command` is no typo: only a value of a setting is known to be meant as one.
-            let is_setting = settings::keys().any(|key| key == name);
+            let is_setting = keys::all().any(|key| key == name);
             let more = value.more.split_whitespace().next()?;
             (is_setting && value.is_plain()).then_some((Cause::NoQuotes, more))?
         };
@@ -125,7 +125,7 @@ impl<'a> Value<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shell_config::{self, Outcome};
+    use crate::facts::shell_config::{self, Outcome};
 
     fn find(line: &str) -> Option<(Cause, String, String)> {
         let typo = AssignmentTypo::find(line)?;

@@ -4,9 +4,12 @@
 //! github.com/jdx/mise, and <https://mise.jdx.dev/configuration.html>. Files named `*.local.toml` are
 //! not committed, and are left out.
 
-use crate::facts::{ReadError, in_any_encoding, join, path_from};
+use super::error::ReadError;
+use super::files::in_any_encoding;
+use super::paths::{join, path_from};
+use super::tool_versions::{names, tool_name};
+use super::version_files::VersionEntry;
 use crate::origin::{Asked, Origin};
-use crate::version_files::{VersionEntry, names, tool_name};
 use std::ffi::OsStr;
 use std::path::Path;
 use toml::Spanned;

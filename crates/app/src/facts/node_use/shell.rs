@@ -1,6 +1,6 @@
 //! Lines of shell: those of a Procfile, of `app.json`, and of scripts.
 
-use super::is_program;
+use super::programs::is_program;
 
 /// What goes before a command in a line.
 const BEFORE: [&str; 20] = [

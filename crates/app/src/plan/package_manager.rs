@@ -1,97 +1,11 @@
 //! Which package manager installs an app's JavaScript, in which version, and how it is called.
 
-use crate::facts::{JsPackage, join};
+use super::error::PlanError;
+use crate::facts::{DevManager, JsPackage, Manager, Pinned, join};
 use crate::origin::{Asked, Origin};
-use crate::package_json::DevManager;
-use crate::plan::PlanError;
 use crate::settings::Settings;
 use serde::Serialize;
-use std::fmt;
 use versions::node::{NodeRequest, NodeVersion};
-
-/// A package manager.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Manager {
-    Npm,
-    Yarn,
-    Pnpm,
-    Bun,
-}
-
-impl Manager {
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Npm => "npm",
-            Self::Yarn => "yarn",
-            Self::Pnpm => "pnpm",
-            Self::Bun => "bun",
-        }
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        let all = [Self::Npm, Self::Yarn, Self::Pnpm, Self::Bun];
-        all.into_iter().find(|manager| manager.as_str() == name)
-    }
-
-    /// What it calls the lockfile that it writes.
-    #[must_use]
-    pub fn lockfile(self) -> &'static str {
-        match self {
-            Self::Npm => "package-lock.json",
-            Self::Yarn => "yarn.lock",
-            Self::Pnpm => "pnpm-lock.yaml",
-            Self::Bun => "bun.lock",
-        }
-    }
-
-    /// Whose lockfile a file of this name is.
-    #[must_use]
-    pub fn of_lockfile(name: &str) -> Self {
-        match name {
-            "yarn.lock" => Self::Yarn,
-            "pnpm-lock.yaml" => Self::Pnpm,
-            "bun.lock" | "bun.lockb" => Self::Bun,
-            _ => Self::Npm,
-        }
-    }
-
-    /// The command that adds a package that is only for development, up to the package's name.
-    #[must_use]
-    pub fn add_for_development(self) -> String {
-        match self {
-            Self::Npm => "npm install --save-dev".to_owned(),
-            Self::Yarn | Self::Bun => format!("{self} add --dev"),
-            Self::Pnpm => "pnpm add --save-dev".to_owned(),
-        }
-    }
-
-    /// The command that removes a package, up to the package's name.
-    #[must_use]
-    pub fn remove(self) -> String {
-        match self {
-            Self::Npm => "npm uninstall".to_owned(),
-            Self::Yarn | Self::Pnpm | Self::Bun => format!("{self} remove"),
-        }
-    }
-
-    /// The command that runs a script of `package.json`.
-    #[must_use]
-    pub fn run(self, script: &str) -> Vec<String> {
-        let words: &[&str] = match self {
-            Self::Yarn => &["yarn", script],
-            Self::Npm | Self::Pnpm | Self::Bun => &[self.as_str(), "run", script],
-        };
-        words.iter().map(|&word| word.to_owned()).collect()
-    }
-}
-
-impl fmt::Display for Manager {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// A package manager, and why this version of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -329,26 +243,6 @@ fn pinned_by_dev_engines(
     }
 }
 
-/// The lockfiles that count in an app of the static buildpack, and the others. It installs with yarn
-/// where there is a `yarn.lock`, and else with npm. A `packageManager` that is newer says otherwise.
-pub(crate) fn of_the_static_buildpack(
-    lockfiles: Vec<String>,
-    pinned: Option<&Asked>,
-) -> (Vec<String>, Vec<String>) {
-    let pinned = pinned.and_then(|asked| Some(Pinned::parse(&asked.value)?.manager));
-    let is_there = |manager: &Manager| {
-        let mut names = lockfiles.iter();
-        names.any(|name| Manager::of_lockfile(name) == *manager)
-    };
-    let order = pinned.into_iter().chain([Manager::Yarn, Manager::Npm]);
-    match order.into_iter().find(is_there) {
-        Some(manager) => lockfiles
-            .into_iter()
-            .partition(|name| Manager::of_lockfile(name) == manager),
-        None => (lockfiles, Vec::new()),
-    }
-}
-
 /// The processors that bun is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BunCpu {
@@ -390,112 +284,9 @@ fn default_version(manager: Manager, format: Option<&str>) -> Option<&'static st
     }
 }
 
-/// What a `packageManager` says: `pnpm@9.1.0+sha512.0123…`.
-#[derive(Debug, PartialEq, Eq)]
-struct Pinned {
-    manager: Manager,
-    version: String,
-    hash: Option<String>,
-}
-
-impl Pinned {
-    fn parse(text: &str) -> Option<Self> {
-        let (name, version) = text.trim().split_once('@')?;
-        let manager = Manager::named(name)?;
-        let (version, hash) = match version.split_once('+') {
-            Some((version, hash)) => (version, Some(hash)),
-            None => (version, None),
-        };
-        let of_a_version = |c: char| c.is_ascii_alphanumeric() || ".-^~*".contains(c);
-        let a_version = version.chars().any(|c| c.is_ascii_digit())
-            && version.chars().all(of_a_version)
-            && !version.starts_with('-');
-        a_version.then(|| Self {
-            manager,
-            version: version.to_owned(),
-            hash: hash.map(str::to_owned),
-        })
-    }
-}
-
-impl JsPackage {
-    /// The package manager that `package.json` names, whatever its lockfiles are of.
-    pub(crate) fn named_manager(&self) -> Option<Manager> {
-        let pinned = self.manager.as_ref();
-        let pinned = pinned.and_then(|asked| Some(Pinned::parse(&asked.value)?.manager));
-        let dev_managers = self.json.dev_managers().into_iter();
-        let mut named = dev_managers.filter_map(|manager| Manager::named(&manager.name));
-        pinned.or_else(|| named.next())
-    }
-}
-
-/// The version that a lockfile names as its format: see [`JsPackage::lock_format`].
-pub(crate) fn lock_format(name: &str, text: &str) -> Option<String> {
-    let value = match Manager::of_lockfile(name) {
-        Manager::Yarn => {
-            let (_, after) = text.split_once("\n__metadata:")?;
-            let line = after
-                .lines()
-                .find(|line| line.trim().starts_with("version:"))?;
-            line.split_once(':')?.1
-        }
-        Manager::Pnpm => {
-            let line = text
-                .lines()
-                .find(|line| line.starts_with("lockfileVersion:"))?;
-            line.split_once(':')?.1
-        }
-        Manager::Npm | Manager::Bun => return None,
-    };
-    Some(value.trim().trim_matches(['\'', '"']).to_owned())
-}
-
-/// Where `packageManager` of a `package.json` is.
-pub(crate) fn asked(path: &str, text: &str, value: Option<&String>) -> Option<Asked> {
-    let line = (1..)
-        .zip(text.lines())
-        .find(|(_, line)| line.contains("\"packageManager\""))
-        .map_or(0, |(number, _)| number);
-    value.map(|value| Asked::new(value.clone(), Origin::file(path.to_owned(), line)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_pin_has_a_name_a_version_and_perhaps_a_hash() {
-        let pinned = Pinned::parse("pnpm@9.1.0+sha512.ab").unwrap();
-        assert_eq!(
-            (
-                pinned.manager,
-                pinned.version.as_str(),
-                pinned.hash.as_deref()
-            ),
-            (Manager::Pnpm, "9.1.0", Some("sha512.ab"))
-        );
-        for wrong in [
-            "pnpm",
-            "pnpm@",
-            "deno@2.0.0",
-            "yarn@https://host/yarn.js",
-            "npm@-g",
-        ] {
-            assert_eq!(Pinned::parse(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn lockfiles_name_their_format() {
-        let berry = "# generated\n\n__metadata:\n  version: 8\n  cacheKey: 10c0\n";
-        assert_eq!(lock_format("yarn.lock", berry).as_deref(), Some("8"));
-        assert_eq!(
-            lock_format("yarn.lock", "# yarn lockfile v1\n\n\nesbuild@1:\n"),
-            None
-        );
-        let pnpm = "lockfileVersion: '6.0'\n\nsettings:\n";
-        assert_eq!(lock_format("pnpm-lock.yaml", pnpm).as_deref(), Some("6.0"));
-    }
 
     #[test]
     fn an_old_lockfile_gets_the_manager_that_writes_it() {

@@ -1,0 +1,139 @@
+//! A `package.json` with what lies beside it, and the workspace that it belongs to.
+
+use super::error::ReadError;
+use super::files::optional;
+use super::package_json::{self, PackageJson};
+use super::package_manager::{self, Manager, Pinned};
+use super::paths::join;
+use super::webpack;
+use crate::origin::{Asked, Origin};
+use std::path::Path;
+
+pub(crate) const LOCKFILES: [&str; 6] = [
+    "package-lock.json",
+    "npm-shrinkwrap.json",
+    "yarn.lock",
+    "pnpm-lock.yaml",
+    "bun.lock",
+    "bun.lockb",
+];
+
+/// A `package.json` and its directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsPackage {
+    /// Relative to the root of the repository, which is `.`.
+    pub dir: String,
+    pub json: PackageJson,
+    /// The requested versions of Node: those of `engines`, `volta` and `devEngines`, in this order.
+    pub node: Vec<Asked>,
+    /// Its `packageManager`.
+    pub manager: Option<Asked>,
+    /// Where its `devEngines.packageManager` is.
+    pub(crate) dev_engines: Origin,
+    /// The names of the lockfiles next to it that are used.
+    pub lockfiles: Vec<String>,
+    /// Those that are ignored, as in the static buildpack.
+    pub ignored_lockfiles: Vec<String>,
+    /// The declared format of the first lockfile; yarn 1, npm and bun declare none.
+    pub lock_format: Option<String>,
+    /// The version of webpack that is installed, if known.
+    pub webpack: Option<String>,
+    /// The workspace that it belongs to, if its packages are installed there.
+    pub workspace: Option<Workspace>,
+}
+
+impl JsPackage {
+    /// The package manager that `package.json` names, whatever its lockfiles are of.
+    pub(crate) fn named_manager(&self) -> Option<Manager> {
+        let pinned = self.manager.as_ref();
+        let pinned = pinned.and_then(|asked| Some(Pinned::parse(&asked.value)?.manager));
+        let dev_managers = self.json.dev_managers().into_iter();
+        let mut named = dev_managers.filter_map(|manager| Manager::named(&manager.name));
+        pinned.or_else(|| named.next())
+    }
+}
+
+/// A workspace that has a package as its root or as a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// The package at its root.
+    pub root: Box<JsPackage>,
+    /// The other packages that are there, and those of `deps` that are named one by one.
+    pub members: Vec<Member>,
+    /// The file that names the members.
+    pub declared_by: String,
+    /// A pattern takes in whatever `deps` will hold.
+    pub takes_in_deps: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Relative to the top of the repository.
+    pub dir: String,
+    /// `None` where it is not there yet, or is broken.
+    pub json: Option<PackageJson>,
+}
+
+impl Member {
+    /// What the others call it: npm gives the name of its folder to one that has none.
+    pub(crate) fn name(&self) -> Option<&str> {
+        let folder = Path::new(&self.dir).file_name();
+        let name = self.json.as_ref()?.name.as_deref();
+        name.or_else(|| folder?.to_str())
+    }
+}
+
+/// Reads the text of the `package.json` in `folder`, and the lockfiles beside it.
+pub(super) fn parse(
+    dir: &Path,
+    folder: &str,
+    text: &str,
+    has_static_config: bool,
+) -> Result<JsPackage, ReadError> {
+    let path = join(folder, "package.json");
+    let json = PackageJson::parse(text).map_err(|error| ReadError::PackageJson {
+        path: path.clone(),
+        line: error.line(),
+        message: error.to_string(),
+    })?;
+    let node = json
+        .node_versions()
+        .into_iter()
+        .map(|(section, key, value)| {
+            let line = package_json::line_of(text, section, key);
+            Asked::new(value, Origin::file(path.clone(), line))
+        })
+        .collect();
+    let manager = package_manager::asked(&path, text, json.package_manager.as_ref());
+    let lockfiles: Vec<String> = LOCKFILES
+        .iter()
+        .filter(|name| dir.join(folder).join(name).is_file())
+        .map(|name| (*name).to_owned())
+        .collect();
+    let (lockfiles, ignored_lockfiles) = if has_static_config {
+        package_manager::of_the_static_buildpack(lockfiles, manager.as_ref())
+    } else {
+        (lockfiles, Vec::new())
+    };
+    let lock = match lockfiles.first() {
+        Some(name) => optional(dir, &join(folder, name))?.map(|text| (name, text)),
+        None => None,
+    };
+    let lock_format = lock
+        .as_ref()
+        .and_then(|(name, text)| package_manager::lock_format(name, text));
+    let lock = lock.as_ref().map(|(_, text)| text.as_str());
+    let line = package_json::line_of(text, "devEngines", "packageManager");
+    Ok(JsPackage {
+        webpack: webpack::installed(&json, lock),
+        dir: folder.to_owned(),
+        json,
+        node,
+        manager,
+        dev_engines: Origin::file(path, line),
+        lockfiles,
+        ignored_lockfiles,
+        lock_format,
+        workspace: None,
+    })
+}

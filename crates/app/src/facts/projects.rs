@@ -1,0 +1,91 @@
+//! The mix projects of the repository.
+
+use super::error::ReadError;
+use super::files::{in_any_encoding, optional};
+use super::mix_exs::MixExs;
+use super::paths::join;
+use std::path::Path;
+use walkdir::WalkDir;
+
+/// A mix project in the app's directory: the root, an umbrella child, or a path dependency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MixProject {
+    /// Relative to the root of the repository, which is `.`.
+    pub dir: String,
+    pub guess: MixExs,
+}
+
+/// Directories that a build creates or fetches. A `mix.exs` in them is not a project of the user.
+const NOT_THE_USERS: [&str; 8] = [
+    "deps",
+    "_build",
+    "node_modules",
+    ".git",
+    ".platform_tools",
+    ".mix",
+    ".hex",
+    ".heroku",
+];
+
+/// Reads the projects in `app` and below: that of `app` first.
+pub(super) fn read(dir: &Path, app: &str) -> Result<Vec<MixProject>, ReadError> {
+    let mut projects = Vec::new();
+    for project in project_dirs(dir, app) {
+        let path = join(&project, "mix.exs");
+        // Others may not belong to the app: templates, test fixtures.
+        let text = if project == app {
+            optional(dir, &path)?
+        } else {
+            in_any_encoding(dir, &path)?.map(|(text, _)| text)
+        };
+        if let Some(text) = text {
+            projects.push(MixProject {
+                guess: MixExs::guess(&path, &text),
+                dir: project,
+            });
+        }
+    }
+    Ok(projects)
+}
+
+/// Returns the directories with a `mix.exs` of the user in `app` and below, relative to `dir`: `app` first.
+#[must_use]
+pub(super) fn project_dirs(dir: &Path, app: &str) -> Vec<String> {
+    let mut found = with_mix_exs(&dir.join(app), 4);
+    found.sort();
+    let found = found.into_iter().map(|found| join(app, &found));
+    std::iter::once(app.to_owned()).chain(found).collect()
+}
+
+/// Returns the other ones in the repository. Path dependencies may be deeper than an umbrella's children.
+pub(super) fn beside(dir: &Path, app: &str) -> Vec<String> {
+    if app == "." {
+        return Vec::new();
+    }
+    let mut found = with_mix_exs(dir, 6);
+    found.retain(|found| !Path::new(found).starts_with(app));
+    found.sort();
+    found
+}
+
+/// Returns the directories with a `mix.exs` of the user below `dir`, relative to it.
+fn with_mix_exs(dir: &Path, depth: usize) -> Vec<String> {
+    WalkDir::new(dir)
+        .min_depth(1)
+        .max_depth(depth)
+        .into_iter()
+        .filter_entry(|entry| {
+            !(entry.file_type().is_dir()
+                && entry
+                    .file_name()
+                    .to_str()
+                    .is_some_and(|name| NOT_THE_USERS.contains(&name)))
+        })
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_file() && entry.file_name() == "mix.exs")
+        .filter_map(|entry| {
+            let parent = entry.path().parent()?.strip_prefix(dir).ok()?.to_str()?;
+            (!parent.is_empty()).then(|| parent.to_owned())
+        })
+        .collect()
+}

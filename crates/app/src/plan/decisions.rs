@@ -1,0 +1,162 @@
+//! The decisions of a build. Plain data.
+
+use super::{Assets, Choice, ChosenTool, Process, Slim, StepName};
+use crate::facts::Procfile;
+use crate::origin::Asked;
+use crate::settings::Hooks;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use versions::elixir::ElixirBuild;
+use versions::node::NodeVersion;
+use versions::otp::OtpBuild;
+use versions::target::Target;
+
+/// Everything that a build is going to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    #[serde(serialize_with = "as_string")]
+    pub target: Target,
+    pub mix_env: Asked,
+    #[serde(skip)]
+    pub erlang: Choice<OtpBuild>,
+    /// The OTP major that versions were chosen for. Of a branch it is a guess.
+    #[serde(skip)]
+    pub otp_major: u32,
+    #[serde(skip)]
+    pub elixir: Choice<ElixirBuild>,
+    #[serde(skip)]
+    pub node: Option<Choice<NodeVersion>>,
+    /// The Hex that is to be used, by a setting or by the last build. Else it is the newest for the
+    /// Elixir that runs.
+    #[serde(skip)]
+    pub hex: Option<Asked>,
+    /// The same for rebar3.
+    #[serde(skip)]
+    pub rebar3: Option<Asked>,
+    pub runtime_path: String,
+    /// The folder that mix works in, relative to the top of the repository, as all paths of a plan
+    /// are.
+    pub app_dir: Asked,
+    pub hooks: Hooks,
+    pub assets: Vec<Assets>,
+    /// Whether the project is a Phoenix app, as far as its files tell.
+    pub phoenix: bool,
+    /// The namespace of Phoenix' mix tasks: `phx`, or `phoenix` before Phoenix 1.3. Where `mix.lock`
+    /// doesn't name a version, the build asks mix which of the two exists.
+    pub phoenix_ex: String,
+    pub release: bool,
+    /// Why one is built or not, where the platform and not the app decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release_why: Option<String>,
+    /// Arguments of `mix test` for Heroku CI.
+    pub test_args: Option<String>,
+    pub remove_node: bool,
+    pub slim: Slim,
+    /// Why `node_modules` and npm ship, if they do: where the app speaks of running Node.js.
+    pub node_use: Option<String>,
+    /// Assets may be those of the last build, where nothing they are made of has changed.
+    pub reuse_assets: bool,
+    /// Code is compiled again with each patch of OTP.
+    #[serde(skip)]
+    pub rebuild_on_otp_patch: bool,
+    /// The log has everything that tools say.
+    #[serde(skip)]
+    pub verbose: bool,
+    /// There is a `mix.lock`: the same app has the same dependencies.
+    pub locked: bool,
+    /// The release is all that the slug holds.
+    pub release_alone: bool,
+    /// Another buildpack makes what browsers load: who says so, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_assets: Option<String>,
+    /// `mix deps.get --check-locked`: mix.lock must be in step with mix.exs.
+    pub check_locked: bool,
+    /// A command of the app removes the executables of esbuild and its like from `_build`.
+    pub removes_executables: bool,
+    /// Node.js is there already, by an earlier buildpack.
+    pub node_given: bool,
+    /// Variables that the config files export, and their other assignments.
+    #[serde(skip)]
+    pub exported: Vec<(String, String)>,
+    #[serde(skip)]
+    pub shell_variables: Vec<(String, String)>,
+    /// Folders of the app that hold a `mix.exs`; the root is the app's folder itself.
+    pub projects: Vec<String>,
+    /// Such folders outside of the app's.
+    pub beside: Vec<String>,
+    pub umbrella: bool,
+    /// Everything kept from earlier builds is dropped first, and who asked for it.
+    pub clean: Option<String>,
+    /// What that is done for and not again, as a digest. Not known to the app's own files.
+    #[serde(skip)]
+    pub clean_once: Option<String>,
+    #[serde(serialize_with = "as_objects")]
+    pub steps: Vec<StepName>,
+    /// The Erlang/OTP of the last build.
+    #[serde(skip)]
+    pub last_erlang: Option<String>,
+    pub processes: BTreeMap<String, Process>,
+    /// The `Procfile` of the app's folder, where the top has none.
+    pub app_procfile: Option<Procfile>,
+    /// Every setting that has a value, by name.
+    #[serde(skip)]
+    pub set: Vec<(String, Asked)>,
+    /// Things worth saying that stop nothing.
+    pub warnings: Vec<String>,
+}
+
+fn as_string<S: serde::Serializer>(target: &Target, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(&format!("{} ({})", target.os, target.arch))
+}
+
+/// `[{"name": "erlang"}, …]`: more may be said of a step one day.
+fn as_objects<S: serde::Serializer>(steps: &[StepName], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_seq(steps.iter().map(|name| BTreeMap::from([("name", name)])))
+}
+
+impl Plan {
+    #[must_use]
+    pub fn has(&self, step: StepName) -> bool {
+        self.steps.contains(&step)
+    }
+
+    /// Whether the last build had another Erlang/OTP, or there was none.
+    #[must_use]
+    pub fn otp_changes(&self) -> bool {
+        self.last_erlang.as_ref() != Some(&self.erlang.version)
+    }
+
+    /// Whether Erlang or Elixir is a branch, whose version is known once it is installed.
+    #[must_use]
+    pub fn has_branch(&self) -> bool {
+        self.erlang.build.version.is_none() || self.elixir.build.version.is_none()
+    }
+
+    /// The assets that the build makes: those of each Phoenix app.
+    pub fn built_assets(&self) -> impl Iterator<Item = &Assets> {
+        let is_planned = self.has(StepName::Assets);
+        self.assets.iter().filter(move |_| is_planned)
+    }
+
+    /// Erlang, Elixir, and Node where it is needed.
+    pub fn tools(&self) -> impl Iterator<Item = ChosenTool<'_>> {
+        let node = self.node.as_ref().map(|node| node.tool("node"));
+        [self.erlang.tool("erlang"), self.elixir.tool("elixir")]
+            .into_iter()
+            .chain(node)
+    }
+
+    /// The document of `mixpack plan --json`.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let tools = self.tools().map(|tool| {
+            let (version, asked, source) = (tool.version, tool.asked, tool.source);
+            let json = serde_json::json!({"version": version, "asked": asked, "source": source});
+            (tool.name.to_owned(), json)
+        });
+        let tools = tools.collect();
+        let mut json = serde_json::to_value(self).unwrap_or_default();
+        json["tools"] = serde_json::Value::Object(tools);
+        json
+    }
+}

@@ -1,0 +1,75 @@
+//! The names of all settings.
+
+use crate::facts::app_dir;
+
+/// The name of the app's own asset script where no `compile` key says otherwise.
+pub(crate) const COMPILE_SCRIPT: &str = "compile";
+/// The config var that turns the check of mix.lock off.
+pub(super) const CHECK_LOCKED: &str = "MIXPACK_CHECK_LOCKED";
+/// The config var that leaves the assets to another buildpack.
+pub(super) const SKIP_ASSETS: &str = "MIXPACK_SKIP_ASSETS";
+/// The config var that says whether a release is built.
+pub(crate) const RELEASE: &str = "MIXPACK_RELEASE";
+/// The config var that says how much is left out of the slug.
+pub(super) const SLIM: &str = "MIXPACK_SLIM";
+/// The config var that has assets built whatever has changed.
+pub(super) const REUSE_ASSETS: &str = "MIXPACK_REUSE_ASSETS";
+/// The config var that has code compiled again with each patch of OTP.
+pub(super) const REBUILD_ON_OTP_PATCH: &str = "MIXPACK_REBUILD_ON_OTP_PATCH";
+/// The config var that has everything printed that tools say.
+pub(super) const VERBOSE: &str = "MIXPACK_VERBOSE";
+
+/// Node's own config var, for options of the VM.
+pub(super) const NODE_OPTIONS: &str = "NODE_OPTIONS";
+
+/// All config vars of ours that are read here.
+pub(super) const CONFIG_VARS: [&str; 8] = [
+    app_dir::CONFIG_VAR,
+    CHECK_LOCKED,
+    SKIP_ASSETS,
+    RELEASE,
+    SLIM,
+    REUSE_ASSETS,
+    REBUILD_ON_OTP_PATCH,
+    VERBOSE,
+];
+
+pub(super) const ELIXIR_KEYS: [&str; 20] = [
+    app_dir::KEY,
+    "erlang_version",
+    "elixir_version",
+    "hex_version",
+    "rebar3_version",
+    "always_rebuild",
+    "release",
+    "runtime_path",
+    "hook_pre_fetch_dependencies",
+    "hook_pre_compile",
+    "hook_compile",
+    "hook_post_compile",
+    "pre_compile",
+    "post_compile",
+    "config_vars_to_export",
+    "test_args",
+    "slim",
+    "rebuild_on_otp_patch",
+    "reuse_assets",
+    "skip_assets",
+];
+
+pub(super) const STATIC_KEYS: [&str; 9] = [
+    "clean_cache",
+    "compile",
+    "node_version",
+    "npm_version",
+    "yarn_version",
+    "phoenix_relative_path",
+    "remove_node",
+    "assets_path",
+    "phoenix_ex",
+];
+
+/// The keys of both files.
+pub(super) fn all() -> impl Iterator<Item = &'static str> {
+    ELIXIR_KEYS.into_iter().chain(STATIC_KEYS)
+}
