@@ -16,7 +16,7 @@ struct Permitted {
     equal: fn(&[u8], &[u8]) -> bool,
 }
 
-const PERMITTED: [Permitted; 8] = [
+const PERMITTED: [Permitted; 9] = [
     Permitted {
         applies: |path| {
             matches!(path, [.., "_build", _, "lib", _, "ebin" | "consolidated", file] if is(file, "beam"))
@@ -30,7 +30,8 @@ const PERMITTED: [Permitted; 8] = [
     Permitted {
         applies: |path| matches!(path, [.., "_build", _, "lib", _, ".mix", "compile.elixir"]),
         why: "The compiler's manifest holds modification times in seconds, and the exports of path \
-              dependencies and the lock as they were when there was last something to compile. All else is \
+              dependencies and the lock as they were when there was last something to compile. Before Elixir \
+              1.15, modules and sources are in the order in which they were compiled, at once. All else is \
               compared by value.",
         equal: terms::equal_compiler_manifests,
     },
@@ -43,6 +44,17 @@ const PERMITTED: [Permitted; 8] = [
         },
         why: "Mix lists the modules of path dependencies as they were before it compiled them.",
         equal: terms::equal_app_caches,
+    },
+    Permitted {
+        applies: |path| {
+            matches!(
+                path,
+                [.., "_build", _, "lib", _, ".mix", "compile.app_tracer"]
+            )
+        },
+        why: "Before Elixir 1.15, Mix writes a table of the VM, with its identifier and owner, and its objects \
+              in the order of their hashes. The objects are compared.",
+        equal: terms::equal_app_tables,
     },
     Permitted {
         applies: |path| {
