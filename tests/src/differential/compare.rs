@@ -53,7 +53,8 @@ const PERMITTED: [Permitted; 9] = [
             )
         },
         why: "Before Elixir 1.15, Mix writes a table of the VM, with its identifier and owner, and its objects \
-              in the order of their hashes. The objects are compared.",
+              in the order of their hashes. The modules of path dependencies are those of when there was \
+              last something to compile. All other objects are compared.",
         equal: terms::equal_app_tables,
     },
     Permitted {
