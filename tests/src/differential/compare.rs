@@ -16,7 +16,7 @@ struct Permitted {
     equal: fn(&[u8], &[u8]) -> bool,
 }
 
-const PERMITTED: [Permitted; 9] = [
+const PERMITTED: [Permitted; 10] = [
     Permitted {
         applies: |path| {
             matches!(path, [.., "_build", _, "lib", _, "ebin" | "consolidated", file] if is(file, "beam"))
@@ -85,15 +85,16 @@ const PERMITTED: [Permitted; 9] = [
         equal: |one, other| one.len() == other.len(),
     },
     Permitted {
-        applies: |path| {
-            matches!(
-                path,
-                ["deps", _, ".git", "index"] | ["deps", _, ".git", "logs", ..]
-            )
-        },
+        applies: |path| matches!(path, ["deps", _, ".git", "index"]),
         why: "With MIXPACK_SLIM=none the repositories of git dependencies ship, with the times at which git \
               wrote the files. Nothing reads them at run time.",
         equal: |one, other| one.len() == other.len(),
+    },
+    Permitted {
+        applies: |path| matches!(path, ["deps", _, ".git", "logs", ..]),
+        why: "git's reflogs hold times, and the commits of earlier deploys. Nothing reads them at run time. The \
+              last commits are compared.",
+        equal: |one, other| last_commit(one).is_some() && last_commit(one) == last_commit(other),
     },
 ];
 
@@ -200,6 +201,12 @@ fn difference(path: &Path, metadata: [&Metadata; 2], files: &[PathBuf; 2]) -> Op
             other_bytes.len()
         )
     })
+}
+
+/// The commit that the last line of a reflog leads to: `OLD NEW NAME <MAIL> TIME ZONE`, a tab and a text.
+fn last_commit(reflog: &[u8]) -> Option<&str> {
+    let text = str::from_utf8(reflog).ok()?;
+    text.lines().last()?.split(' ').nth(1)
 }
 
 fn equal_cache_manifests(one: &[u8], other: &[u8]) -> bool {

@@ -104,7 +104,7 @@ fn sorted_records(term: Term) -> Term {
 /// Whether two tables of the modules of each application are equal but for those of path dependencies:
 /// what Elixir before 1.15 has in place of a cache. Mix brings them up to date only with the next
 /// compilation that has something to do (`prepare` in
-/// lib/mix/lib/mix/compilers/application_tracer.ex). Each file also holds the identifier, the owner and the
+/// `lib/mix/lib/mix/compilers/application_tracer.ex`). Each file also holds the identifier, the owner and the
 /// memory of the VM's own table, and its objects in the order of their hashes.
 pub(super) fn equal_app_tables(one: &[u8], other: &[u8]) -> bool {
     let shared = Term::from(eetf::Atom::from("shared"));
