@@ -7,7 +7,7 @@ use whole_builds::differential::{Api, check, replay};
 
 /// Each mechanism that lets a build skip work has a step here whose slug is wrong without it, as faults
 /// that were planted in each have shown.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     // The digest of the app's files, of which the assets are made.
     r#"[{"Write": {"slot": 14, "variant": 1}}]"#,
     // Variables in the key of assets; dependencies that read a variable, and the path that they are
@@ -30,6 +30,8 @@ const STEPS: [&str; 10] = [
         {"Dependency": {"dependency": "Esbuild", "second": null}}]"#,
     // A release, another patch of OTP, a build that is killed.
     r#"[{"Setting": "Release"}, {"Setting": "OtpPatch"}, {"Fail": {"Killed": {"after_ms": 1500}}}]"#,
+    // OTP in the key of `deps`, where a dependency leaves a NIF; what Elixir before 1.15 writes.
+    r#"[{"Setting": "OldElixir"}]"#,
     "[]",
 ];
 

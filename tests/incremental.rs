@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
 use mirror::AppDir;
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use whole_builds::differential::with_otp_patch;
@@ -108,6 +109,34 @@ fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
     assert!(!ebin.join("Elixir.CompileEnv.Other.beam").exists());
 }
 
+/// Compilers such as `make` compare times alone.
+#[test]
+fn a_dependency_that_reads_a_changed_variable_is_fetched_again_since_compiling_may_leave_files_in_it()
+ {
+    let host = Box::leak(Box::new(artifact_host()));
+    let app = App::on(host, "compile-env", AppDir::Tmpfs);
+    // A hook stands in for such a compiler.
+    app.write(
+        "elixir_buildpack.config",
+        "hook_pre_compile='echo $KNOBS_REGION >> deps/knobs/made; echo . >> deps/jason_lite/made'\n",
+    );
+    app.config("KNOBS_REGION", "eu");
+    app.deploy().expect_success();
+    app.host.forget_requests();
+    app.config("KNOBS_REGION", "us");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let made = |name: &str| fs::read_to_string(deploy.slug.join("deps").join(name).join("made"));
+    assert_eq!(made("knobs").unwrap(), "us\n", "{}", deploy.log());
+    assert_eq!(made("jason_lite").unwrap(), ".\n.\n", "{}", deploy.log());
+    let requests = app.host.requests();
+    let fetched = |name| requests.iter().any(|request| request.path.contains(name));
+    assert!(
+        fetched("tarballs/knobs-") && !fetched("tarballs/jason_lite-"),
+        "{requests:?}"
+    );
+}
+
 #[test]
 fn config_that_looks_at_dependencies_is_read_with_them_in_place() {
     let app = App::fixture("compile-env");
@@ -169,7 +198,7 @@ fn packages_and_assets_are_made_again_when_what_they_are_made_of_changes() {
     app.edit("assets/js/app.js", "app: \"phoenix_npm\"", "app: greeting");
     let bundle = |deploy: &Deploy| {
         deploy.expect_success();
-        std::fs::read_to_string(deploy.slug.join("priv/static/assets/app.js")).unwrap()
+        fs::read_to_string(deploy.slug.join("priv/static/assets/app.js")).unwrap()
     };
     assert!(bundle(&app.deploy()).contains("good morning"));
     app.edit("assets/js/deps/greeting.js", "good morning", "good night");
@@ -218,7 +247,7 @@ fn packages_and_assets_are_made_again_when_what_they_are_made_of_changes() {
 
     // What was kept is not what was installed.
     let modules = kept_tool(app.cache(), "node_modules-");
-    std::fs::write(modules.join("tree/esbuild/package.json"), "{}").unwrap();
+    fs::write(modules.join("tree/esbuild/package.json"), "{}").unwrap();
     app.edit("lib/phoenix_npm/page.ex", "Deployed with", "Deployed by");
     let tampered = app.deploy();
     tampered.expect_success();
@@ -231,7 +260,7 @@ fn packages_and_assets_are_made_again_when_what_they_are_made_of_changes() {
 
 /// The folder of a tool in the cache, by how its name begins.
 fn kept_tool(cache: &Path, prefix: &str) -> PathBuf {
-    let tools = std::fs::read_dir(cache.join("mixpack/tools")).unwrap();
+    let tools = fs::read_dir(cache.join("mixpack/tools")).unwrap();
     let mut found = tools.filter_map(Result::ok).filter(|entry| {
         entry
             .file_name()
@@ -257,7 +286,7 @@ fn what_the_last_build_left_and_what_failed_is_named_in_the_log_and_in_the_pictu
         "elixir_version=1.18.3\nerlang_version=27\nhook_compile='env | grep TIMELINE; mix compile'\n",
     );
     let picture = || {
-        let svg = std::fs::read_to_string(app.cache().join("timeline.svg")).unwrap();
+        let svg = fs::read_to_string(app.cache().join("timeline.svg")).unwrap();
         let step = |name: &str| {
             let row = svg.lines().find(|line| line.contains(&format!(">{name}<")));
             row.expect("a row for the step").contains("class=\"kept\"")
@@ -280,7 +309,7 @@ fn what_the_last_build_left_and_what_failed_is_named_in_the_log_and_in_the_pictu
     let failed = app.deploy();
     assert!(!failed.succeeded, "{}", failed.log());
     assert_eq!(picture(), [true, true, true, false, false]);
-    let svg = std::fs::read_to_string(app.cache().join("timeline.svg")).unwrap();
+    let svg = fs::read_to_string(app.cache().join("timeline.svg")).unwrap();
     let row = svg.lines().find(|line| line.contains(">compile<"));
     let row = row.expect("a row for the step");
     assert!(row.contains("class=\"failed\"") && row.contains(" s, failed<"));
@@ -359,9 +388,9 @@ fn packages_are_asked_for_where_that_may_change_something() {
     settled(app.deploy());
 
     let kept = app.cache().join("mixpack/state/deps-prod/tree/knobs");
-    std::fs::remove_dir_all(&kept).unwrap();
+    fs::remove_dir_all(&kept).unwrap();
     asked("a folder is missing in the cache", app.deploy());
-    std::fs::write(kept.join("lib/knobs.ex"), "damaged").unwrap();
+    fs::write(kept.join("lib/knobs.ex"), "damaged").unwrap();
     asked("a file is damaged in the cache", app.deploy());
     settled(app.deploy());
 
@@ -402,18 +431,18 @@ fn our_own_tasks_are_compiled_once_and_again_when_what_is_kept_is_not_what_was_c
     drop(first);
     let kept = || kept_tool(app.cache(), "mix_tasks-").join("tree");
     let session = || kept().join("Elixir.Mix.Tasks.Mixpack.Session.beam");
-    let inode = || std::fs::metadata(session()).unwrap().ino();
+    let inode = || fs::metadata(session()).unwrap().ino();
     let compiled = inode();
     let second = app.deploy();
     second.expect_success();
     drop(second);
     assert_eq!(inode(), compiled);
 
-    std::fs::write(session(), "damaged").unwrap();
+    fs::write(session(), "damaged").unwrap();
     let third = app.deploy();
     third.expect_success();
     assert_ne!(inode(), compiled);
-    assert!(std::fs::read(session()).unwrap().starts_with(b"FOR1"));
+    assert!(fs::read(session()).unwrap().starts_with(b"FOR1"));
 }
 
 #[test]

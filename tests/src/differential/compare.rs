@@ -16,7 +16,7 @@ struct Permitted {
     equal: fn(&[u8], &[u8]) -> bool,
 }
 
-const PERMITTED: [Permitted; 8] = [
+const PERMITTED: [Permitted; 10] = [
     Permitted {
         applies: |path| {
             matches!(path, [.., "_build", _, "lib", _, "ebin" | "consolidated", file] if is(file, "beam"))
@@ -30,7 +30,8 @@ const PERMITTED: [Permitted; 8] = [
     Permitted {
         applies: |path| matches!(path, [.., "_build", _, "lib", _, ".mix", "compile.elixir"]),
         why: "The compiler's manifest holds modification times in seconds, and the exports of path \
-              dependencies and the lock as they were when there was last something to compile. All else is \
+              dependencies and the lock as they were when there was last something to compile. Before Elixir \
+              1.15, modules and sources are in the order in which they were compiled, at once. All else is \
               compared by value.",
         equal: terms::equal_compiler_manifests,
     },
@@ -43,6 +44,18 @@ const PERMITTED: [Permitted; 8] = [
         },
         why: "Mix lists the modules of path dependencies as they were before it compiled them.",
         equal: terms::equal_app_caches,
+    },
+    Permitted {
+        applies: |path| {
+            matches!(
+                path,
+                [.., "_build", _, "lib", _, ".mix", "compile.app_tracer"]
+            )
+        },
+        why: "Before Elixir 1.15, Mix writes a table of the VM, with its identifier and owner, and its objects \
+              in the order of their hashes. The modules of path dependencies are those of when there was \
+              last something to compile. All other objects are compared.",
+        equal: terms::equal_app_tables,
     },
     Permitted {
         applies: |path| {
@@ -72,15 +85,16 @@ const PERMITTED: [Permitted; 8] = [
         equal: |one, other| one.len() == other.len(),
     },
     Permitted {
-        applies: |path| {
-            matches!(
-                path,
-                ["deps", _, ".git", "index"] | ["deps", _, ".git", "logs", ..]
-            )
-        },
+        applies: |path| matches!(path, ["deps", _, ".git", "index"]),
         why: "With MIXPACK_SLIM=none the repositories of git dependencies ship, with the times at which git \
               wrote the files. Nothing reads them at run time.",
         equal: |one, other| one.len() == other.len(),
+    },
+    Permitted {
+        applies: |path| matches!(path, ["deps", _, ".git", "logs", ..]),
+        why: "git's reflogs hold times, and the commits of earlier deploys. Nothing reads them at run time. The \
+              last commits are compared.",
+        equal: |one, other| last_commit(one).is_some() && last_commit(one) == last_commit(other),
     },
 ];
 
@@ -187,6 +201,12 @@ fn difference(path: &Path, metadata: [&Metadata; 2], files: &[PathBuf; 2]) -> Op
             other_bytes.len()
         )
     })
+}
+
+/// The commit that the last line of a reflog leads to: `OLD NEW NAME <MAIL> TIME ZONE`, a tab and a text.
+fn last_commit(reflog: &[u8]) -> Option<&str> {
+    let text = str::from_utf8(reflog).ok()?;
+    text.lines().last()?.split(' ').nth(1)
 }
 
 fn equal_cache_manifests(one: &[u8], other: &[u8]) -> bool {

@@ -1,7 +1,7 @@
 //! Erlang terms in files that Mix and the compiler write: compared by value.
 
 use eetf::{FixInteger, Term};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{Cursor, Read};
 
 /// Chunks that hold one term: debug information, documentation, and what Elixir's type checker keeps.
@@ -63,7 +63,8 @@ fn literals(chunk: &[u8]) -> Option<Vec<Term>> {
 /// Whether two manifests of Mix's compiler are equal but for times, the order of atoms in lists, and what
 /// Mix brings up to date only with the next compilation that has something to do: the exports of path
 /// dependencies, and the lock (`local_exports` and `deps_config` in
-/// lib/mix/lib/mix/compilers/elixir.ex).
+/// lib/mix/lib/mix/compilers/elixir.ex). Before Elixir 1.15, modules and sources are lists in the order
+/// in which the compiler was done with each.
 pub(super) fn equal_compiler_manifests(one: &[u8], other: &[u8]) -> bool {
     let lasting = |bytes: &[u8]| match without_times(decode(bytes)?) {
         Term::Tuple(tuple) => {
@@ -73,12 +74,74 @@ pub(super) fn equal_compiler_manifests(one: &[u8], other: &[u8]) -> bool {
             };
             let fields = tuple.elements.into_iter().enumerate();
             let fields = fields.filter(|(at, field)| *at != 3 && !has_lock(field));
-            Some(fields.collect::<Vec<_>>())
+            Some(
+                fields
+                    .map(|(at, field)| (at, sorted_records(field)))
+                    .collect::<Vec<_>>(),
+            )
         }
         _ => None,
     };
     let one = lasting(one);
     one.is_some() && one == lasting(other)
+}
+
+/// A list of records by their first field: the name of a module, or the path of a source.
+fn sorted_records(term: Term) -> Term {
+    let first = |term: &Term| match term {
+        Term::Tuple(tuple) => tuple.elements.get(1).map(ToString::to_string),
+        _ => None,
+    };
+    match term {
+        Term::List(mut list) => {
+            list.elements.sort_by_key(first);
+            list.into()
+        }
+        term => term,
+    }
+}
+
+/// Whether two tables of the modules of each application are equal but for those of path dependencies:
+/// what Elixir before 1.15 has in place of a cache. Mix brings them up to date only with the next
+/// compilation that has something to do (`prepare` in
+/// `lib/mix/lib/mix/compilers/application_tracer.ex`). Each file also holds the identifier, the owner and the
+/// memory of the VM's own table, and its objects in the order of their hashes.
+pub(super) fn equal_app_tables(one: &[u8], other: &[u8]) -> bool {
+    let shared = Term::from(eetf::Atom::from("shared"));
+    // `{{application, shared}, Modules}` and `{Module, shared}`.
+    let of_path_dependency = |object: &Term| match object {
+        Term::Tuple(object) => object.elements.iter().any(|element| match element {
+            Term::Tuple(key) => key.elements.contains(&shared),
+            element => *element == shared,
+        }),
+        _ => false,
+    };
+    let objects = |bytes: &[u8]| {
+        let of_the_vm = 1;
+        let objects = logged(bytes)?.into_iter().skip(of_the_vm);
+        Some(
+            objects
+                .filter(|object| !of_path_dependency(object))
+                .collect::<HashSet<_>>(),
+        )
+    };
+    let one = objects(one);
+    one.is_some() && one == objects(other)
+}
+
+/// The terms in a file of Erlang's `disk_log` that was closed: eight bytes, then each term with its size
+/// and four bytes that mark it (`lib/kernel/src/disk_log_1.erl`; larger ones have a digest too).
+fn logged(file: &[u8]) -> Option<Vec<Term>> {
+    let mut rest = file.strip_prefix(&[1, 2, 3, 4, 99, 88, 77, 11])?;
+    let mut terms = Vec::new();
+    while !rest.is_empty() {
+        let (size, behind) = rest.split_at_checked(4)?;
+        let behind = behind.strip_prefix(&[98, 87, 76, 65])?;
+        let size = usize::try_from(u32::from_be_bytes(size.try_into().ok()?)).ok()?;
+        terms.push(decode(behind.get(..size)?)?);
+        rest = &behind[size..];
+    }
+    Some(terms)
 }
 
 /// Whether two caches of the modules of each application are equal but for those of path dependencies.

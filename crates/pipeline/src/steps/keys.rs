@@ -19,20 +19,22 @@ pub(crate) fn kept_as(ctx: &Context<'_>, name: &str) -> String {
     format!("{name}-{mix_env}")
 }
 
-/// What sources depend on: some dependencies put native code beside them.
-pub(crate) fn deps_key(ctx: &Context<'_>) -> Key {
+/// What `deps` depends on beside `mix.lock`. Compiling a dependency may leave files beside its sources,
+/// such as a NIF in `priv`, which `make` takes for current whatever compiled them.
+pub(crate) fn deps_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
     let target = &ctx.plan.target;
-    let mut key: Key = [
-        ("stack", target.stack.clone()),
-        ("architecture", target.arch.to_string()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into();
+    let mut key = compiler_key(ctx, otp)?;
+    key.insert("stack".to_owned(), target.stack.clone());
+    key.insert("architecture".to_owned(), target.arch.to_string());
     let app_dir = &ctx.plan.app_dir.value;
     if app_dir != "." {
         key.insert("app folder".to_owned(), app_dir.clone());
     }
-    key
+    key.extend(
+        ctx.workspace
+            .variables(&ctx.env, changes_what_is_compiled)?,
+    );
+    Ok(key)
 }
 
 /// Which Erlang and Elixir there is: what code is compiled by.
@@ -121,8 +123,7 @@ pub(crate) fn compiler_digest(ctx: &Context<'_>, otp: Otp) -> Result<Option<Stri
 /// What compiled code depends on beside its sources, which mix itself looks after.
 pub(crate) fn build_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
     let plan = ctx.plan;
-    let mut key = deps_key(ctx);
-    key.extend(compiler_key(ctx, otp)?);
+    let mut key = deps_key(ctx, otp)?;
     key.extend(
         [
             ("MIX_ENV", plan.mix_env.value.clone()),
@@ -132,10 +133,6 @@ pub(crate) fn build_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
             ),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
-    );
-    key.extend(
-        ctx.workspace
-            .variables(&ctx.env, changes_what_is_compiled)?,
     );
     Ok(key)
 }

@@ -35,6 +35,7 @@ pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<Dependenci
         log.warning(warning);
     }
     let shown = format!("mix {}", args.join(" "));
+    let readers = stale::readers_of_changed_variables(ctx, restored, &log)?;
     let settled = settled::is_settled(ctx, restored, (&args, &shown), &log)?;
     let mut touched = None;
     if let Some(why) = settled {
@@ -55,7 +56,7 @@ pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<Dependenci
     } else if settled.is_none() {
         settled::keep_settled(ctx, &args, &shown, &log)?;
     }
-    let recompile = stale::renew_stale(ctx, restored, &log)?;
+    let recompile = stale::renew_stale(ctx, restored, &readers, &log)?;
     log.detail(&format!("done in {}", seconds(log.elapsed())));
     // Each step's block is whole.
     drop(log);

@@ -15,12 +15,44 @@ use messages::Error;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use store::tree;
 
-/// Compiles dependencies anew that mix would take for current; whether the app has to be, too. To be called with dependencies in place and
-/// before anything is compiled.
+/// The names of dependencies that read a variable which has another value now. To be called before
+/// dependencies are fetched: those that were kept are fetched again, since compiling them may have left
+/// files beside their sources that `make` takes for current.
+pub(crate) fn readers_of_changed_variables(
+    ctx: &Context<'_>,
+    restored: &LastBuild,
+    log: &StepLog<'_>,
+) -> Result<BTreeSet<String>, Error> {
+    let mut readers = BTreeSet::new();
+    let changed = app_variables::changed_variables(ctx)?;
+    if changed.is_empty() {
+        return Ok(readers);
+    }
+    let deps = ctx.workspace.real(&ctx.in_app("deps"));
+    for name in entries(&deps) {
+        let folder = join(&ctx.plan.app_dir.value, &format!("deps/{name}"));
+        let Some((variable, place)) = reader(ctx, &folder, &changed, Whose::Dependency) else {
+            continue;
+        };
+        log.detail(&format!(
+            "recompiling {name}: {place} reads {variable}, which has changed"
+        ));
+        if restored.deps {
+            tree::remove(&deps.join(&name))?;
+        }
+        readers.insert(name);
+    }
+    Ok(readers)
+}
+
+/// Compiles dependencies anew that mix would take for current, and those with these names. Gives whether
+/// the app has to be, too. To be called with dependencies in place and before anything is compiled.
 pub(crate) fn renew_stale(
     ctx: &Context<'_>,
     restored: &LastBuild,
+    dependencies: &BTreeSet<String>,
     log: &StepLog<'_>,
 ) -> Result<bool, Error> {
     if !restored.build {
@@ -28,17 +60,7 @@ pub(crate) fn renew_stale(
     }
     let mut recompile = false;
     let changed = app_variables::changed_variables(ctx)?;
-    let mut dependencies = BTreeSet::new();
     if !changed.is_empty() {
-        for name in entries(&ctx.workspace.real(&ctx.in_app("deps"))) {
-            let folder = join(&ctx.plan.app_dir.value, &format!("deps/{name}"));
-            if let Some((variable, place)) = reader(ctx, &folder, &changed, Whose::Dependency) {
-                log.detail(&format!(
-                    "recompiling {name}: {place} reads {variable}, which has changed"
-                ));
-                dependencies.insert(name);
-            }
-        }
         let mut projects = ctx.plan.projects.iter();
         if let Some((variable, place)) =
             projects.find_map(|project| reader(ctx, project, &changed, Whose::App))

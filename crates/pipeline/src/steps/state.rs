@@ -36,7 +36,7 @@ pub(crate) fn restore(ctx: &Context<'_>, otp: Otp) -> Result<Arc<LastBuild>, Err
     ctx.tree.see_deps(&entries);
     let mut found = LastBuild::default();
     for (name, key, step) in [
-        ("deps", keys::deps_key(ctx), StepName::Deps),
+        ("deps", keys::deps_key(ctx, otp)?, StepName::Deps),
         ("_build", keys::build_key(ctx, otp)?, StepName::Compile),
     ] {
         let place = ctx.workspace.real(&ctx.in_app(name));
@@ -242,7 +242,7 @@ fn keep_compiled(
     for (name, key, skip) in [
         (
             "deps",
-            keys::deps_key(ctx),
+            keys::deps_key(ctx, Otp::Installed)?,
             empty.iter().map(String::as_str).collect(),
         ),
         ("_build", keys::build_key(ctx, Otp::Installed)?, skip),
