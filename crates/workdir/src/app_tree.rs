@@ -228,7 +228,7 @@ fn target_of_link(app: &Path, path: &Path) -> Option<PathBuf> {
 
 /// Every entry of a folder that no build works in.
 #[cfg(test)]
-pub fn entries_of(app: &Path) -> Entries {
+pub(crate) fn entries_of(app: &Path) -> Entries {
     tests::tree_of(app, &[]).1
 }
 
