@@ -53,8 +53,8 @@ const PERMITTED: [Permitted; 10] = [
             )
         },
         why: "Before Elixir 1.15, Mix writes a table of the VM, with its identifier and owner, and its objects \
-              in the order of their hashes. The modules of path dependencies are those of when there was \
-              last something to compile. All other objects are compared.",
+              in the order of their hashes. The modules of path dependencies, and which applications \
+              there are, are those of when there was last something to compile. All else is compared.",
         equal: terms::equal_app_tables,
     },
     Permitted {

@@ -1,7 +1,7 @@
 //! Erlang terms in files that Mix and the compiler write: compared by value.
 
 use eetf::{FixInteger, Term};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{Cursor, Read};
 
 /// Chunks that hold one term: debug information, documentation, and what Elixir's type checker keeps.
@@ -101,32 +101,40 @@ fn sorted_records(term: Term) -> Term {
     }
 }
 
-/// Whether two tables of the modules of each application are equal but for those of path dependencies:
-/// what Elixir before 1.15 has in place of a cache. Mix brings them up to date only with the next
-/// compilation that has something to do (`prepare` in
+/// Whether two tables of the modules of each application are equal for all applications in both, but for path
+/// dependencies: what Elixir before 1.15 has in place of a cache. Mix brings the table up to date only with the
+/// next compilation that has something to do (`prepare` in
 /// `lib/mix/lib/mix/compilers/application_tracer.ex`). Each file also holds the identifier, the owner and the
 /// memory of the VM's own table, and its objects in the order of their hashes.
 pub(super) fn equal_app_tables(one: &[u8], other: &[u8]) -> bool {
-    let shared = Term::from(eetf::Atom::from("shared"));
-    // `{{application, shared}, Modules}` and `{Module, shared}`.
-    let of_path_dependency = |object: &Term| match object {
-        Term::Tuple(object) => object.elements.iter().any(|element| match element {
-            Term::Tuple(key) => key.elements.contains(&shared),
-            element => *element == shared,
-        }),
-        _ => false,
+    let (Some(mut one), Some(mut other)) = (app_table(one), app_table(other)) else {
+        return false;
     };
-    let objects = |bytes: &[u8]| {
-        let of_the_vm = 1;
-        let objects = logged(bytes)?.into_iter().skip(of_the_vm);
-        Some(
-            objects
-                .filter(|object| !of_path_dependency(object))
-                .collect::<HashSet<_>>(),
-        )
-    };
-    let one = objects(one);
-    one.is_some() && one == objects(other)
+    for table in [&mut one, &mut other] {
+        table.remove(&eetf::Atom::from("shared").into());
+    }
+    let elixir = Term::from(eetf::Atom::from("elixir"));
+    one.contains_key(&elixir)
+        && one
+            .iter()
+            .all(|(app, modules)| other.get(app).is_none_or(|found| found == modules))
+}
+
+/// The objects `{{application, App}, Modules}` and `{Module, App}` of each application.
+fn app_table(file: &[u8]) -> Option<HashMap<Term, HashSet<Term>>> {
+    let of_the_vm = 1;
+    let mut apps: HashMap<Term, HashSet<Term>> = HashMap::new();
+    for object in logged(file)?.into_iter().skip(of_the_vm) {
+        let Term::Tuple(tuple) = &object else {
+            return None;
+        };
+        let app = match tuple.elements.first()? {
+            Term::Tuple(key) => key.elements.get(1)?,
+            _ => tuple.elements.get(1)?,
+        };
+        apps.entry(app.clone()).or_default().insert(object.clone());
+    }
+    Some(apps)
 }
 
 /// The terms in a file of Erlang's `disk_log` that was closed: eight bytes, then each term with its size
