@@ -1,9 +1,9 @@
 //! Security advisories and retired packages, in builds in which Hex doesn't report them: those that
 //! skip `mix deps.get`, and those with Hex before 2.5.
 //!
-//! The registry is asked once a day at most, on a thread that no build waits for. Its list of
-//! flagged releases is cached as a whole, so that it also answers for a lockfile that changes within
-//! the day.
+//! The registry is asked once a day at most, on a thread that a build waits for at most a second from
+//! the request on. Its list of flagged releases is cached as a whole, so that it also answers for a
+//! lockfile that changes within the day.
 
 mod warning;
 
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::json;
 use toolchain::hex_registry::{HEXPM, Registry, RegistryError};
 use versions::hex_registry::Findings;
@@ -30,6 +30,9 @@ use versions::hex_registry::Findings;
 const NOTE: &str = "advisories.json";
 /// Seconds between two requests for the list.
 const A_DAY: u64 = 24 * 3600;
+/// The time that a request gets even if the rest of the build takes less, so that builds of a second get
+/// an answer at all.
+const ENOUGH: Duration = Duration::from_secs(1);
 /// The registry is asked for the details of this number of releases, with a request for each.
 const LOOKED_UP: usize = 20;
 
@@ -72,6 +75,7 @@ pub(crate) struct Check {
 
 /// A request on its way.
 struct Request {
+    begun: Instant,
     answer: Receiver<Result<Note, RegistryError>>,
     cancel: Arc<AtomicBool>,
 }
@@ -124,8 +128,9 @@ impl Check {
     }
 
     fn take_answer(&mut self, request: &Request, log: &Log) {
+        let left = ENOUGH.saturating_sub(request.begun.elapsed());
+        let answer = request.answer.recv_timeout(left);
         request.cancel.store(true, Ordering::Relaxed);
-        let answer = request.answer.try_recv();
         let answer =
             answer.map_err(|_| "the registry didn't answer before the build ended".to_owned());
         match answer.and_then(|answer| answer.map_err(|error| error.to_string())) {
@@ -165,11 +170,16 @@ impl Request {
         let registry = Registry::new(client, url, verified);
         let (note, locked) = (before.clone(), locked.to_vec());
         let (send, answer) = mpsc::channel();
-        // Detached, since the build doesn't wait for it. Nobody may be there to receive.
+        // Detached, since the build doesn't wait for its end. Nobody may be there to receive.
         let thread = thread::Builder::new().spawn(move || {
             let _ = send.send(note.renew(&registry, &locked, now()));
         });
-        thread.ok().map(|_| Self { answer, cancel })
+        let begun = Instant::now();
+        thread.ok().map(|_| Self {
+            begun,
+            answer,
+            cancel,
+        })
     }
 }
 

@@ -109,6 +109,13 @@ fn marks_a_fetch(path: &Path) -> bool {
     matches!(parts[..], [deps, _, file] if deps == "deps" && file == ".fetch")
 }
 
+/// With `MIXPACK_SLIM=none`, the repository of a git dependency also has the objects of commits that earlier
+/// deploys used: git keeps them until it collects garbage. Nothing reads them at run time.
+fn is_in_objects_of_git(path: &Path) -> bool {
+    let parts: Vec<_> = path.iter().collect();
+    matches!(parts[..], [deps, _, git, objects, _, ..] if deps == "deps" && git == ".git" && objects == "objects")
+}
+
 fn is(file: &str, extension: &str) -> bool {
     Path::new(file)
         .extension()
@@ -146,7 +153,7 @@ pub(super) fn differences(
     for (path, metadata) in &ours {
         let Some(other) = theirs.get(path) else {
             let is_old = in_static(path).is_some_and(|file| old_digests.contains(file));
-            if !is_old && !marks_a_fetch(path) {
+            if !is_old && !marks_a_fetch(path) && !is_in_objects_of_git(path) {
                 found.push(format!("{}: only in the incremental slug", path.display()));
             }
             continue;
