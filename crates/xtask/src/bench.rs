@@ -3,7 +3,6 @@
 
 mod app;
 mod by_hand;
-pub(crate) mod chart;
 mod contestant;
 mod measure;
 mod old_hosts;
@@ -118,7 +117,6 @@ pub(crate) fn bench(args: &[OsString]) -> Result {
         let file = places.root().join("docs/performance.md");
         table::write_into(&file, &report)?;
         println!("written into {}", file.display());
-        chart::write()?;
     } else {
         println!("\n{report}");
     }

@@ -88,22 +88,17 @@ pub(crate) fn make() -> Result<std::result::Result<Daemon, String>> {
     let dir = places.all().join("cloud-native");
     fs::create_dir_all(&dir)?;
     let _lock = lock(&places)?;
-    let modules = places.root().join("crates/xtask/go");
-    let open = |name| Module::open(modules.join(name));
-    let found = open("pack").and_then(|pack| {
-        let lifecycle = open("lifecycle")?;
+    let module = places.root().join("crates/xtask/go/lifecycle");
+    let found = Module::open(module).and_then(|lifecycle| {
         let daemon = Daemon::find_or_start(&dir.join("dockerd.log"))?;
-        Ok((pack, lifecycle, daemon))
+        Ok((lifecycle, daemon))
     });
-    let (pack, lifecycle, daemon) = match found {
+    let (lifecycle, daemon) = match found {
         Ok(found) => found,
         Err(why) => return Ok(Err(why)),
     };
     let parts = Parts::at(&dir)?;
-    let recipe = [&GO_RECIPE[..], &PACK_RECIPE].concat();
-    let pack = parts.part("pack", "pack, from its Go module", &recipe, |_, result| {
-        go_tools::pack(&pack, result)
-    })?;
+    let pack = make_pack(&places, &parts)?;
     let recipe = [&GO_RECIPE[..], &LIFECYCLE_RECIPE].concat();
     let what = "The lifecycle, from its Go module";
     let lifecycle = parts.part("lifecycle", what, &recipe, |work, result| {
@@ -112,7 +107,7 @@ pub(crate) fn make() -> Result<std::result::Result<Daemon, String>> {
     let images = Images {
         stack: places.stack().canonicalize()?,
         bare: places.bare().canonicalize()?,
-        pack: pack.join("pack"),
+        pack,
         lifecycle: lifecycle.join("lifecycle.tgz"),
         api: daemon
             .api_is_older_than(OLDEST_API)
@@ -121,6 +116,24 @@ pub(crate) fn make() -> Result<std::result::Result<Daemon, String>> {
     };
     images.make()?;
     Ok(Ok(daemon))
+}
+
+/// Gives the path of `pack`, and builds it if it is missing.
+pub(crate) fn pack() -> Result<PathBuf> {
+    let places = Places::of_this_workspace()?;
+    let dir = places.all().join("cloud-native");
+    fs::create_dir_all(&dir)?;
+    let _lock = lock(&places)?;
+    make_pack(&places, &Parts::at(&dir)?)
+}
+
+fn make_pack(places: &Places, parts: &Parts) -> Result<PathBuf> {
+    let module = Module::open(places.root().join("crates/xtask/go/pack"))?;
+    let recipe = [&GO_RECIPE[..], &PACK_RECIPE].concat();
+    let made = parts.part("pack", "pack, from its Go module", &recipe, |_, result| {
+        go_tools::pack(&module, result)
+    })?;
+    Ok(made.join("pack"))
 }
 
 struct Images<'a> {

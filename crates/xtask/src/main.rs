@@ -3,7 +3,6 @@
 mod archive;
 mod bench;
 mod builders;
-mod commands;
 mod debian;
 mod demo;
 mod differential;
@@ -22,7 +21,6 @@ mod publish;
 mod requirements;
 mod serve;
 mod stack_image;
-mod standing;
 mod test_binaries;
 mod test_run;
 mod toolbox;
@@ -41,12 +39,12 @@ usage: cargo xtask COMMAND
   test [--upstream] [--tolerate FILE]
                         set up what the tests need, and run all of them; with --upstream also
                         those that need the real artifact hosts; then compare what ran with
-                        tests/requirements.toml and tests/commands.toml
+                        tests/requirements.toml
   differential [--pack] [--steps N] [--seeds FROM..TO] [--turns EXECUTABLE] | --replay STEPS
                         apply random changes to an app, one sequence a seed, and compare each
                         incremental build with a clean one; a run that was stopped continues.
                         With --turns another executable takes every other build
-  requirements          only check that what these two name exists
+  requirements          only check that the tests that this names exist
   dist [--check]        build the executables that ship in bin/, or check that these sources give
                         the same ones in another folder
   package [DIR | --release TAG DIR]
@@ -57,8 +55,7 @@ usage: cargo xtask COMMAND
   bench [--rounds N] [--fixture NAME,…] [--only DEPLOY,…] [--against DIR,…] [--write]
                         measure deploys: ours, other buildpacks (--against, unmodified, in this
                         order; may be given again), and the bare commands by hand; with --write
-                        the tables go to docs/performance.md, and are drawn
-  chart                 draw docs/performance.svg from the tables in docs/performance.md
+                        the tables go to docs/performance.md
   mirror [--port PORT]  serve the test toolchains on loopback
   fixtures lock         bring the locks of the fixtures in line with their packages
   fixtures generate-big DIR [--packages N] [--modules N]
@@ -75,7 +72,6 @@ fn main() -> ExitCode {
         Some((command, args)) if command == "package" => package::package(args),
         Some((command, [])) if command == "toolchains" => make_toolchains(),
         Some((command, args)) if command == "bench" => bench::bench(args),
-        Some((command, [])) if command == "chart" => bench::chart::write(),
         Some((command, args)) if command == "mirror" => serve::serve(args),
         Some((command, args)) if command == "fixtures" => fixtures::run(args).map_err(Into::into),
         _ => Err(USAGE.into()),

@@ -4,19 +4,20 @@
 //!
 //! The same repository gives the same bytes: entries in order, one time, one owner, two modes.
 
-mod cnb;
 mod files;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::builders;
 use crate::dist::{self, ARCHITECTURES, Architecture};
-use crate::process::Result;
+use crate::process::{Result, run};
 use crate::toolchains::Places;
 use crate::version;
 use files::Files;
@@ -25,52 +26,13 @@ use files::Files;
 const BESIDE: [&str; 4] = [DESCRIPTOR, "CHANGELOG.md", "LICENSE", "README.md"];
 const DESCRIPTOR: &str = "buildpack.toml";
 
-/// The parts of `buildpack.toml` that go into the labels of the package (Buildpack API 0.10).
 #[derive(Debug, Deserialize)]
 struct Descriptor {
-    api: String,
     buildpack: Info,
-    targets: Vec<Target>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Deserialize)]
 struct Info {
-    id: String,
-    version: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    homepage: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    keywords: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    licenses: Vec<License>,
-    #[serde(default)]
-    clear_env: bool,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-struct License {
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    kind: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uri: Option<String>,
-}
-
-#[derive(Debug, Clone, Deserialize, Serialize)]
-struct Target {
-    os: String,
-    arch: String,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    distros: Vec<Distro>,
-}
-
-#[derive(Debug, Clone, Deserialize, Serialize)]
-struct Distro {
-    name: String,
     version: String,
 }
 
@@ -123,51 +85,63 @@ fn add_notes(root: &Path, version: &str, dir: &Path, packages: &[PathBuf]) -> Re
 
 /// Writes all packages of the repository at `root` into `dir`; gives their paths.
 fn write(root: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
-    let descriptor = descriptor(root)?;
-    fs::create_dir_all(dir)?;
+    let pack = builders::pack()?;
     let mut written = Vec::new();
     for architecture in ARCHITECTURES {
-        let files = files_for(root, architecture, &root.join(architecture.shipped()))?;
-        let stem = stem(&descriptor, architecture);
-        for (suffix, bytes) in [
-            ("tgz", files.tar_gz()?),
-            ("cnb", cnb::pack(&descriptor, architecture.name, &files)?),
-        ] {
-            let path = dir.join(format!("{stem}.{suffix}"));
-            fs::write(&path, bytes)?;
-            written.push(path);
-        }
+        let executable = root.join(architecture.shipped());
+        written.push(tarball(root, architecture, &executable, dir)?);
+        written.push(cnb(root, architecture, &executable, &pack, dir)?);
     }
     Ok(written)
 }
 
-/// Writes the `.cnb` file for one architecture into `dir`, with the executable that is tested in the
-/// place of the one that ships; gives its path.
-pub(crate) fn cnb_to_test(
+/// Writes the tarball for one architecture into `dir`; gives its path.
+fn tarball(
     root: &Path,
     architecture: &Architecture,
     executable: &Path,
     dir: &Path,
 ) -> Result<PathBuf> {
-    let descriptor = descriptor(root)?;
     let files = files_for(root, architecture, executable)?;
-    let path = dir.join(format!("{}.cnb", stem(&descriptor, architecture)));
-    fs::write(&path, cnb::pack(&descriptor, architecture.name, &files)?)?;
+    let path = dir.join(format!("{}.tgz", stem(root, architecture)?));
+    fs::create_dir_all(dir)?;
+    fs::write(&path, files.tar_gz()?)?;
     Ok(path)
 }
 
-fn descriptor(root: &Path) -> Result<Descriptor> {
-    let text = fs::read_to_string(root.join(DESCRIPTOR))
-        .map_err(|error| format!("{DESCRIPTOR}: {error}"))?;
-    Ok(toml::from_str(&text)?)
+/// Writes the `.cnb` file for one architecture into `dir`; gives its path.
+pub(crate) fn cnb(
+    root: &Path,
+    architecture: &Architecture,
+    executable: &Path,
+    pack: &Path,
+    dir: &Path,
+) -> Result<PathBuf> {
+    let work = tempfile::tempdir()?;
+    let buildpack = work.path().join("buildpack");
+    files_for(root, architecture, executable)?.write(&buildpack)?;
+    let config = work.path().join("package.toml");
+    fs::write(&config, format!("[buildpack]\nuri = {buildpack:?}\n"))?;
+    let path = dir.join(format!("{}.cnb", stem(root, architecture)?));
+    run(Command::new(pack)
+        .args(["buildpack", "package"])
+        .arg(&path)
+        .args(["--format", "file", "--config"])
+        .arg(&config)
+        .arg(format!("--target=linux/{}", architecture.name))
+        .env("PACK_HOME", work.path()))?;
+    Ok(path)
 }
 
 /// A package's name without its suffix.
-fn stem(descriptor: &Descriptor, architecture: &Architecture) -> String {
-    format!(
+fn stem(root: &Path, architecture: &Architecture) -> Result<String> {
+    let text = fs::read_to_string(root.join(DESCRIPTOR))
+        .map_err(|error| format!("{DESCRIPTOR}: {error}"))?;
+    let descriptor: Descriptor = toml::from_str(&text)?;
+    Ok(format!(
         "mixpack-{}-linux-{}",
         descriptor.buildpack.version, architecture.name
-    )
+    ))
 }
 
 /// What a machine of this architecture needs of the repository, with this executable.
@@ -192,32 +166,14 @@ mod tests {
     use std::collections::BTreeMap;
     use std::io::Read as _;
     use std::os::unix::fs::PermissionsExt as _;
-    use std::process::Command;
 
     use flate2::read::GzDecoder;
-    use serde_json::Value;
     use tar::Archive;
     use tempfile::TempDir;
 
     use super::*;
 
-    const DESCRIPTION: &str = r#"
-        api = "0.10"
-        [buildpack]
-        id = "mixpack/mixpack"
-        version = "1.2.3"
-        name = "Mixpack"
-        sbom-formats = ["application/vnd.cyclonedx+json"]
-        [[targets]]
-        os = "linux"
-        arch = "amd64"
-        [[targets.distros]]
-        name = "ubuntu"
-        version = "24.04"
-        [[targets]]
-        os = "linux"
-        arch = "arm64"
-    "#;
+    const DESCRIPTION: &str = "[buildpack]\nversion = \"1.2.3\"\n";
 
     /// A repository with small executables, its files written in the order of `names`.
     fn repository(names: &[&str]) -> TempDir {
@@ -251,10 +207,17 @@ mod tests {
         DESCRIPTOR,
     ];
 
+    fn tarballs(repository: &TempDir, dir: &Path) -> Vec<PathBuf> {
+        let root = repository.path();
+        let write = |architecture: &'static Architecture| {
+            tarball(root, architecture, &root.join(architecture.shipped()), dir).unwrap()
+        };
+        ARCHITECTURES.map(write).into()
+    }
+
     fn packages(repository: &TempDir) -> BTreeMap<String, Vec<u8>> {
         let out = TempDir::new().unwrap();
-        write(repository.path(), out.path())
-            .unwrap()
+        tarballs(repository, out.path())
             .into_iter()
             .map(|path| {
                 let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -310,9 +273,7 @@ mod tests {
         assert_eq!(
             packages_of_one.keys().collect::<Vec<_>>(),
             [
-                "mixpack-1.2.3-linux-amd64.cnb",
                 "mixpack-1.2.3-linux-amd64.tgz",
-                "mixpack-1.2.3-linux-arm64.cnb",
                 "mixpack-1.2.3-linux-arm64.tgz",
             ]
         );
@@ -325,7 +286,7 @@ mod tests {
     #[test]
     fn a_release_has_checksums_that_sha256sum_reads_and_its_part_of_the_change_log() {
         let (root, dir) = (repository(&NAMES), TempDir::new().unwrap());
-        let packages = write(root.path(), dir.path()).unwrap();
+        let packages = tarballs(&root, dir.path());
         let notes = || add_notes(root.path(), "1.2.3", dir.path(), &packages);
         assert!(
             notes()
@@ -393,85 +354,5 @@ mod tests {
             .unwrap();
         assert_eq!(detected.stdout, b"Phoenix\n", "{detected:?}");
         assert!(detected.status.success());
-    }
-
-    /// A blob of an image layout, by its descriptor; its length and digest are what that says.
-    fn blob(layout: &BTreeMap<String, Vec<u8>>, descriptor: &Value) -> Vec<u8> {
-        let digest = descriptor["digest"].as_str().unwrap();
-        let bytes = &layout[&format!("blobs/{}", digest.replace(':', "/"))];
-        assert_eq!(descriptor["size"], bytes.len());
-        assert_eq!(
-            digest,
-            format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
-        );
-        bytes.clone()
-    }
-
-    fn json(bytes: &[u8]) -> Value {
-        serde_json::from_slice(bytes).unwrap()
-    }
-
-    #[test]
-    fn the_cnb_file_is_an_image_layout_that_says_what_pack_reads() {
-        let packages = packages(&repository(&NAMES));
-        let layout: BTreeMap<String, Vec<u8>> = entries(&packages["mixpack-1.2.3-linux-amd64.cnb"])
-            .into_iter()
-            .map(|(path, _, _, content)| (path, content))
-            .collect();
-        assert_eq!(json(&layout["oci-layout"])["imageLayoutVersion"], "1.0.0");
-        let index = json(&layout["index.json"]);
-        let manifest = json(&blob(&layout, &index["manifests"][0]));
-        let config = json(&blob(&layout, &manifest["config"]));
-        assert_eq!(config["os"], "linux");
-        assert_eq!(config["architecture"], "amd64");
-        let label = |name: &str| {
-            json(
-                config["config"]["Labels"][name]
-                    .as_str()
-                    .unwrap()
-                    .as_bytes(),
-            )
-        };
-        let metadata = label("io.buildpacks.buildpackage.metadata");
-        assert_eq!(metadata["id"], "mixpack/mixpack");
-        let layer = blob(&layout, &manifest["layers"][0]);
-        let plain = gunzip(&layer);
-        let diff_id = format!("sha256:{}", hex::encode(Sha256::digest(&plain)));
-        assert_eq!(config["rootfs"]["diff_ids"][0], diff_id);
-        let of_layer = &label("io.buildpacks.buildpack.layers")["mixpack/mixpack"]["1.2.3"];
-        assert_eq!(of_layer["layerDiffID"], diff_id);
-        assert_eq!(of_layer["api"], "0.10");
-        let targets = serde_json::json!([{"os": "linux", "arch": "amd64",
-            "distros": [{"name": "ubuntu", "version": "24.04"}]}]);
-        assert_eq!(of_layer["targets"], targets);
-
-        let entries = entries(&plain);
-        let top = "/cnb/buildpacks/mixpack_mixpack";
-        // pack wants absolute paths, and the two folders before anything that is in them.
-        assert_eq!(
-            paths(&entries)[..3],
-            [
-                (top, 0o755),
-                (&*format!("{top}/1.2.3"), 0o755),
-                (&*format!("{top}/1.2.3/CHANGELOG.md"), 0o644),
-            ]
-        );
-        assert!(
-            entries
-                .iter()
-                .any(|entry| entry.0 == format!("{top}/1.2.3/bin/mixpack-linux-amd64"))
-        );
-    }
-
-    #[test]
-    fn an_architecture_that_buildpack_toml_does_not_have_is_refused() {
-        let dir = repository(&NAMES);
-        let (amd64_only, _) = DESCRIPTION.rsplit_once("[[targets]]").unwrap();
-        fs::write(dir.path().join(DESCRIPTOR), amd64_only).unwrap();
-        let error = write(dir.path(), TempDir::new().unwrap().path()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "buildpack.toml has no target linux/arm64"
-        );
     }
 }

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::Instant;
 
 use serde::Deserialize;
 
@@ -32,6 +36,9 @@ pub(crate) enum Outcome {
 }
 
 pub(crate) type Outcomes = BTreeMap<TestId, Outcome>;
+
+/// Variables that tests need, beyond those of this process.
+pub(crate) type Environment = Vec<(&'static str, PathBuf)>;
 
 /// Turns on all features of `tests/Cargo.toml`, so that one build has every test.
 const FEATURES: &str =
@@ -162,49 +169,69 @@ impl TestBinary {
             .collect())
     }
 
-    /// Runs all of them with these variables, and shows what they print.
-    pub(crate) fn run(
-        &self,
-        args: &[&str],
-        env: &[(&str, &Path)],
-        outcomes: &mut Outcomes,
-    ) -> Result<()> {
-        let expected = self.names()?;
-        if expected.is_empty() {
-            return Ok(());
-        }
-        println!("\n{}", self.label);
-        let mut command = self.command();
-        command.args(args).envs(env.iter().copied());
-        let mut child = command.stdout(Stdio::piped()).spawn()?;
-        let out = child.stdout.take().ok_or("the tests' output")?;
-        for line in BufReader::new(out).lines() {
-            let line = line?;
-            if let Some((path, outcome)) = outcome(&line) {
-                outcomes.insert(self.id(path), outcome);
-            }
-            println!("{line}");
-        }
-        child.wait()?;
-        // One that ends the whole executable takes the others with it: they have failed too.
-        for id in expected {
-            outcomes.entry(id).or_insert(Outcome::Failed);
-        }
-        Ok(())
+    /// Runs one of them, with what it prints.
+    fn run_one(&self, test: &TestId, env: &Environment) -> io::Result<(Outcome, String)> {
+        let output = self
+            .command()
+            .args(["--exact", &test.path])
+            .envs(env.iter().map(|(name, value)| (name, value)))
+            .output()?;
+        let printed = [output.stdout, output.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed).into_owned();
+        let outcome = match printed.lines().find_map(outcome) {
+            Some(outcome) if output.status.success() => outcome,
+            _ => Outcome::Failed,
+        };
+        Ok((outcome, printed))
     }
 }
 
-/// `test a::b ... ok`; with ` - should panic` behind the name where that is expected.
-fn outcome(line: &str) -> Option<(&str, Outcome)> {
-    let (path, word) = line.strip_prefix("test ")?.split_once(" ... ")?;
-    let path = path.strip_suffix(" - should panic").unwrap_or(path);
-    let outcome = match word.split([' ', ',']).next()? {
-        "ok" => Outcome::Passed,
-        "FAILED" => Outcome::Failed,
-        "ignored" => Outcome::Ignored,
-        _ => return None,
+/// Runs all tests of these executables, each with its environment, `at_once` at a time.
+///
+/// Each test is a process of its own: one that is killed takes no other with it, and no core waits
+/// for the last test of an executable.
+pub(crate) fn run(
+    binaries: &[(&TestBinary, Environment)],
+    at_once: usize,
+    outcomes: &mut Outcomes,
+) -> Result<()> {
+    let mut tests = Vec::new();
+    for (binary, env) in binaries {
+        tests.extend(binary.names()?.into_iter().map(|id| (*binary, env, id)));
+    }
+    let next = AtomicUsize::new(0);
+    let outcomes = Mutex::new(outcomes);
+    let worker = || -> io::Result<()> {
+        while let Some((binary, env, id)) = tests.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let started = Instant::now();
+            let (outcome, printed) = binary.run_one(id, env)?;
+            let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+            let seconds = started.elapsed().as_secs_f64();
+            println!("{outcome:?} in {seconds:.1} s: {id}");
+            if outcome == Outcome::Failed {
+                println!("{printed}");
+            }
+            outcomes.insert(id.clone(), outcome);
+        }
+        Ok(())
     };
-    Some((path, outcome))
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..at_once).map(|_| scope.spawn(worker)).collect();
+        let mut results = workers.into_iter().map(ScopedJoinHandle::join);
+        results.try_for_each(|result| result.expect("a worker does not panic"))
+    })?;
+    Ok(())
+}
+
+/// `test a::b ... ok`.
+fn outcome(line: &str) -> Option<Outcome> {
+    let (_, word) = line.strip_prefix("test ")?.split_once(" ... ")?;
+    match word.split([' ', ',']).next()? {
+        "ok" => Some(Outcome::Passed),
+        "FAILED" => Some(Outcome::Failed),
+        "ignored" => Some(Outcome::Ignored),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -213,15 +240,11 @@ mod tests {
 
     #[test]
     fn outcomes_are_read_off_the_lines_of_libtest() {
-        assert_eq!(outcome("test a::b ... ok"), Some(("a::b", Outcome::Passed)));
-        assert_eq!(
-            outcome("test a - should panic ... FAILED"),
-            Some(("a", Outcome::Failed))
-        );
-        assert_eq!(
-            outcome("test a ... ignored, no network"),
-            Some(("a", Outcome::Ignored))
-        );
+        assert_eq!(outcome("test a::b ... ok"), Some(Outcome::Passed));
+        let panics = "test a - should panic ... FAILED";
+        assert_eq!(outcome(panics), Some(Outcome::Failed));
+        let ignored = "test a ... ignored, no network";
+        assert_eq!(outcome(ignored), Some(Outcome::Ignored));
         assert_eq!(outcome("test result: ok. 12 passed; 2 failed"), None);
         assert_eq!(outcome("test a ... it says something itself"), None);
     }
@@ -236,13 +259,17 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_takes_the_executable_down_has_failed_and_so_have_those_behind_it() {
+    fn a_test_that_is_killed_has_failed_and_the_others_run() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let executable = dir.path().join("tests");
         let script = "#!/bin/sh\n\
-            if [ \"$1\" = --list ]; then printf 'a: test\\nm::b: test\\nc: test\\n'; exit; fi\n\
-            echo 'test a ... ok'; echo \"$1\"; kill -ABRT $$\n";
+            case $1:$2 in\n\
+            --list:*) printf 'a: test\\nm::b: test\\nc: test\\n';;\n\
+            --exact:a) echo \"test a ... $WORD\";;\n\
+            --exact:m::b) echo 'test m::b ... ok'; kill -ABRT $$;;\n\
+            --exact:c) echo 'running 0 tests';;\n\
+            esac\n";
         std::fs::write(&executable, script).unwrap();
         let mode = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(&executable, mode).unwrap();
@@ -253,13 +280,14 @@ mod tests {
             package: dir.path().into(),
         };
         let mut outcomes = Outcomes::new();
-        binary.run(&["x"], &[], &mut outcomes).unwrap();
-        let told: Vec<_> = outcomes
+        let env: Environment = vec![("WORD", "ok".into())];
+        run(&[(&binary, env)], 2, &mut outcomes).unwrap();
+        let found: Vec<_> = outcomes
             .iter()
             .map(|(id, outcome)| (id.to_string(), *outcome))
             .collect();
         assert_eq!(
-            told,
+            found,
             [
                 ("app::a".to_owned(), Outcome::Passed),
                 ("app::c".to_owned(), Outcome::Failed),

@@ -6,25 +6,28 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
+use rustix::fs::statvfs;
 use rustix::process::geteuid;
 
 use crate::builders;
-use crate::commands;
 use crate::dist;
+use crate::docker::Daemon;
 use crate::package;
 use crate::process::{Result, ensure};
 use crate::requirements;
-use crate::standing::Known;
-use crate::test_binaries::{self, Outcome, Outcomes, TestBinary, TestId};
+use crate::test_binaries::{self, Outcome, Outcomes, TestId};
 use crate::toolchains::{self, Places};
 
-/// Whole builds at a time: each is busy with more than one core for a part of its time.
-const AT_ONCE: &str = "--test-threads=2";
 /// Names the executable that is tested.
 const EXE: &str = "MIXPACK_EXE";
 /// Names the package of it for `pack`.
 const CNB: &str = "MIXPACK_CNB";
+/// Names the directory for temporary files.
+const TEMPORARY: &str = "TMPDIR";
+/// Bytes that a few whole builds take at a time, doubled.
+const ENOUGH_MEMORY: u64 = 8 << 30;
 
 #[derive(Default)]
 struct Tests {
@@ -42,99 +45,116 @@ pub(crate) fn test(args: &[OsString]) -> Result {
     let root = Places::of_this_workspace()?.root().to_owned();
     let mut tests = Tests::default();
     let binaries = test_binaries::build(&root)?;
-    let needing = |feature: Option<&'static str>| {
+    let cores = thread::available_parallelism()?.get();
+    let temporary = (TEMPORARY, temporary()?);
+
+    let of = |feature: Option<&'static str>| {
         let all = binaries.iter();
         all.filter(move |binary| binary.needs.as_deref() == feature)
     };
-    for binary in needing(None) {
-        binary.run(&[], &[], &mut tests.outcomes)?;
-    }
+    let unit: Vec<_> = of(None)
+        .map(|binary| (binary, vec![temporary.clone()]))
+        .collect();
+    test_binaries::run(&unit, cores, &mut tests.outcomes)?;
     doc_tests(&root)?;
+
     let exe = dist::current(&root, &dist::AMD64)?;
-    let root_user = geteuid().is_root();
-    if root_user {
+    let prepared = Prepared::new(&root)?;
+    let packages = tempfile::tempdir()?;
+    let docker = match &prepared.docker {
+        Ok(_) => {
+            let pack = builders::pack()?;
+            let cnb = package::cnb(&root, &dist::AMD64, &exe, &pack, packages.path())?;
+            Ok(vec![(EXE, exe.clone()), (CNB, cnb)])
+        }
+        Err(why) => Err(why.clone()),
+    };
+    let upstream = if options.upstream {
+        Ok(())
+    } else {
+        Err("without --upstream".to_owned())
+    };
+    let arm64 = prepared.arm64.map(|arm64| vec![(EXE, arm64)]);
+    let exe = (EXE, exe);
+    let mut builds = Vec::new();
+    for (feature, needed) in [
+        (
+            "toolchains",
+            prepared.toolchains.map(|()| vec![exe.clone()]),
+        ),
+        ("docker", docker),
+        ("emulated", arm64),
+        ("upstream", upstream.map(|()| vec![exe.clone()])),
+    ] {
+        match needed {
+            Ok(mut env) => {
+                env.push(temporary.clone());
+                builds.extend(of(Some(feature)).map(|binary| (binary, env.clone())));
+            }
+            Err(why) => {
+                println!("Tests of the feature `{feature}` don't run: {why}");
+                for binary in of(Some(feature)) {
+                    tests.not_run.extend(binary.names()?);
+                }
+            }
+        }
+    }
+    // A whole build waits for the disk and the network now and then.
+    test_binaries::run(&builds, cores + 1, &mut tests.outcomes)?;
+
+    // All are reported before one fails.
+    let concluded = conclude(&tests, options.tolerated.as_deref());
+    let all: Vec<TestId> = tests.outcomes.into_keys().chain(tests.not_run).collect();
+    requirements::check(&root, &all)?;
+    concluded
+}
+
+/// A requirement of tests, or why this machine doesn't have it.
+type Available<T> = std::result::Result<T, String>;
+
+/// The requirements of whole builds.
+struct Prepared {
+    toolchains: Available<()>,
+    /// A daemon that this started is stopped when it is dropped.
+    docker: Available<Daemon>,
+    /// The executable, on a machine that can run it.
+    arm64: Available<PathBuf>,
+}
+
+impl Prepared {
+    fn new(root: &Path) -> Result<Self> {
+        if !geteuid().is_root() {
+            let why = "whole builds run in namespaces of their own, which takes root";
+            return Ok(Self {
+                toolchains: Err(why.to_owned()),
+                docker: Err(why.to_owned()),
+                arm64: Err(why.to_owned()),
+            });
+        }
         toolchains::make()?;
         // Shells that have completions.
         ensure("zsh", "zsh")?;
         ensure("fish", "fish")?;
         // Brings up the network of a build that is cut off.
         ensure("ip", "iproute2")?;
-    } else {
-        println!("Whole builds need root: they run in namespaces of their own.");
+        let arm64 = ensure(whole_builds::EMULATOR, "qemu-user-static")
+            .and_then(|()| dist::current(root, &dist::ARM64));
+        Ok(Self {
+            toolchains: Ok(()),
+            docker: builders::make()?,
+            arm64: arm64.map_err(|why| why.to_string()),
+        })
     }
-    for binary in needing(Some("toolchains")) {
-        if root_user {
-            binary.run(&[AT_ONCE], &[(EXE, &exe)], &mut tests.outcomes)?;
-        } else {
-            tests.not_run.extend(binary.names()?);
-        }
-    }
-    for binary in needing(Some("emulated")) {
-        match emulated(&root, root_user) {
-            Ok(exe) => binary.run(&[AT_ONCE], &[(EXE, &exe)], &mut tests.outcomes)?,
-            Err(why) => {
-                println!("The arm64 executable cannot be run here: {why}");
-                tests.not_run.extend(binary.names()?);
-            }
-        }
-    }
-    with_docker(&root, &exe, root_user, needing(Some("docker")), &mut tests)?;
-    for binary in needing(Some("upstream")) {
-        if options.upstream {
-            binary.run(&["--test-threads=1"], &[(EXE, &exe)], &mut tests.outcomes)?;
-        } else {
-            tests.not_run.extend(binary.names()?);
-        }
-    }
-    // All are told before one fails.
-    let concluded = conclude(&tests, options.tolerated.as_deref());
-    let known = Known {
-        outcomes: &tests.outcomes,
-        not_run: &tests.not_run,
-    };
-    let rows = requirements::check(&root, &known);
-    commands::check(&known)?;
-    rows?;
-    concluded
 }
 
-/// Those that call `pack`. A daemon that this starts is stopped behind them.
-fn with_docker<'a>(
-    root: &Path,
-    exe: &Path,
-    root_user: bool,
-    binaries: impl Iterator<Item = &'a TestBinary>,
-    tests: &mut Tests,
-) -> Result {
-    // The images are made from what takes root.
-    let docker = if root_user {
-        builders::make()?
-    } else {
-        Err("making its images takes root".into())
-    };
-    if let Err(why) = &docker {
-        println!("Builds with pack need Docker: {why}");
+/// Where tests write. Memory halves the time of all of them: on ext4, creating files costs much more
+/// than writing them while others are being deleted.
+fn temporary() -> Result<PathBuf> {
+    let memory = Path::new("/dev/shm");
+    match statvfs(memory) {
+        Ok(stat) if stat.f_bavail * stat.f_frsize >= ENOUGH_MEMORY => Ok(memory.to_owned()),
+        _ => Ok(std::env::temp_dir()),
     }
-    let packages = tempfile::tempdir()?;
-    let package = package::cnb_to_test(root, &dist::AMD64, exe, packages.path())?;
-    for binary in binaries {
-        if docker.is_ok() {
-            let env = [(EXE, exe), (CNB, package.as_path())];
-            binary.run(&[AT_ONCE], &env, &mut tests.outcomes)?;
-        } else {
-            tests.not_run.extend(binary.names()?);
-        }
-    }
-    Ok(())
-}
-
-/// The arm64 executable, where it can be run.
-fn emulated(root: &Path, root_user: bool) -> Result<PathBuf> {
-    if !root_user {
-        return Err("whole builds need root".into());
-    }
-    ensure(whole_builds::EMULATOR, "qemu-user-static")?;
-    dist::current(root, &dist::ARM64)
 }
 
 fn options(args: &[OsString]) -> Result<Options> {

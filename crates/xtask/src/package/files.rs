@@ -1,7 +1,7 @@
 //! The files of a package, and archives of them.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -18,6 +18,12 @@ const MTIME: u64 = 315_532_801;
 struct File {
     content: Vec<u8>,
     is_executable: bool,
+}
+
+impl File {
+    fn mode(&self) -> u32 {
+        if self.is_executable { 0o755 } else { 0o644 }
+    }
 }
 
 /// Files by their paths, which are relative to the top of the package.
@@ -44,42 +50,39 @@ impl Files {
     /// A gzipped tar archive without a top folder.
     pub(super) fn tar_gz(&self) -> io::Result<Vec<u8>> {
         let mut tar = Tar::default();
-        self.append(&mut tar, "")?;
+        self.append(&mut tar)?;
         gzip(&tar.finish()?)
     }
 
-    /// A tar archive of the image layer in which buildpack `id` has these files.
-    ///
-    /// pack reads the id and the version off the first two entries, whose paths have to be
-    /// absolute.
-    pub(super) fn layer(&self, id: &str, version: &str) -> io::Result<Vec<u8>> {
-        let folder = format!("/cnb/buildpacks/{}", id.replace('/', "_"));
-        let mut tar = Tar::default();
-        tar.folder(&folder)?;
-        let folder = format!("{folder}/{version}");
-        tar.folder(&folder)?;
-        self.append(&mut tar, &format!("{folder}/"))?;
-        tar.finish()
+    /// Writes them into a new directory.
+    pub(super) fn write(&self, dir: &Path) -> io::Result<()> {
+        for (path, file) in &self.files {
+            let path = dir.join(path);
+            fs::create_dir_all(path.parent().unwrap_or(dir))?;
+            fs::write(&path, &file.content)?;
+            fs::set_permissions(&path, Permissions::from_mode(file.mode()))?;
+        }
+        Ok(())
     }
 
-    fn append(&self, tar: &mut Tar, top: &str) -> io::Result<()> {
+    fn append(&self, tar: &mut Tar) -> io::Result<()> {
         let mut last = "";
         for (path, file) in &self.files {
             // There are no folders in folders.
             if let Some((folder, _)) = path.split_once('/')
                 && folder != last
             {
-                tar.folder(&format!("{top}{folder}/"))?;
+                tar.folder(&format!("{folder}/"))?;
                 last = folder;
             }
-            tar.file(&format!("{top}{path}"), &file.content, file.is_executable)?;
+            tar.entry(path, EntryType::Regular, file.mode(), &file.content)?;
         }
         Ok(())
     }
 }
 
 /// A tar archive that does not depend on the time or the user.
-pub(super) struct Tar {
+struct Tar {
     builder: Builder<Vec<u8>>,
 }
 
@@ -92,22 +95,13 @@ impl Default for Tar {
 }
 
 impl Tar {
-    pub(super) fn folder(&mut self, path: &str) -> io::Result<()> {
+    fn folder(&mut self, path: &str) -> io::Result<()> {
         self.entry(path, EntryType::Directory, 0o755, &[])
-    }
-
-    pub(super) fn file(&mut self, path: &str, content: &[u8], executable: bool) -> io::Result<()> {
-        let mode = if executable { 0o755 } else { 0o644 };
-        self.entry(path, EntryType::Regular, mode, content)
     }
 
     fn entry(&mut self, path: &str, kind: EntryType, mode: u32, content: &[u8]) -> io::Result<()> {
         let mut header = Header::new_ustar();
-        // `set_path` refuses absolute paths.
-        let name = &mut header.as_old_mut().name;
-        name.get_mut(..path.len())
-            .ok_or_else(|| io::Error::other(format!("{path} is too long a path")))?
-            .copy_from_slice(path.as_bytes());
+        header.set_path(path)?;
         header.set_entry_type(kind);
         header.set_mode(mode);
         header.set_mtime(MTIME);
@@ -118,13 +112,13 @@ impl Tar {
         self.builder.append(&header, content)
     }
 
-    pub(super) fn finish(self) -> io::Result<Vec<u8>> {
+    fn finish(self) -> io::Result<Vec<u8>> {
         self.builder.into_inner()
     }
 }
 
 /// Compresses as well as gzip can, without a time or a name.
-pub(super) fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes)?;
     encoder.finish()
