@@ -111,7 +111,7 @@ fn yarn_1_keeps_to_its_lockfile_and_ships_where_it_always_did() {
     app.config("NODE_ENV", "production");
     app.write(
         "phoenix_static_buildpack.config",
-        "node_version=24\nyarn_version=1.22.19\n",
+        "node_version=24\nyarn_version=1.22.19\nremove_node=false\n",
     );
     let deploy = app.deploy();
     expect_digested(&deploy);

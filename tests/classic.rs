@@ -136,7 +136,12 @@ fn a_build_writes_only_to_its_own_places() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
-    assert_eq!(in_buildpack.len(), 2, "bin and export: {in_buildpack:?}");
+    // Its executables, and what it leaves to later buildpacks.
+    assert_eq!(
+        in_buildpack.len(),
+        3,
+        "bin, export and its tools: {in_buildpack:?}"
+    );
 }
 
 #[test]
@@ -563,7 +568,7 @@ fn a_later_buildpack_finds_the_tools_through_export() {
         "bash",
         [
             "-ec",
-            ". /tmp/buildpack/export; cd /tmp; elixir --version; node --version; echo \"$MIX_ENV\"",
+            ". /tmp/buildpack/export; cd /tmp; elixir --version; node --version; npm --version; echo \"$MIX_ENV\"",
         ],
     );
     let output = later.output().unwrap();

@@ -188,6 +188,7 @@ fn a_slug_for_another_runtime_path_starts_there_without_compiling() {
         "elixir_version",
         "runtime_path=/tmp/srv/shop\nelixir_version",
     );
+    app.write(STATIC_CONFIG, "node_version=24\nremove_node=false\n");
     fs::create_dir_all(app.sandbox.tmp().join("srv/shop")).unwrap();
     app.sandbox.give(app.sandbox.tmp().join("srv")).unwrap();
     let deploy = app.deploy();
@@ -325,6 +326,7 @@ fn a_buildpack_that_writes_its_node_over_ours_does_no_harm_to_what_is_kept() {
     // As heroku/nodejs does when it comes behind. Files of the slug and of the cache are the same
     // ones, where links can be made.
     let app = App::fixture("phoenix-npm");
+    app.write(STATIC_CONFIG, "node_version=24\nremove_node=false\n");
     let deploy = app.deploy();
     deploy.expect_success();
     let node = deploy.slug.join(".heroku/node/bin/node");

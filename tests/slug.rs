@@ -1,9 +1,14 @@
 //! What the slug holds: nothing that no dyno uses, and everything that one does.
 
+use mirror::{AppDir, Override};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use walkdir::WalkDir;
-use whole_builds::{App, holds, lacks, npm_registry, size};
+use whole_builds::{App, artifacts, holds, lacks, npm_registry, own_host, size};
+
+const CONFIG: &str = "elixir_buildpack.config";
+const STATIC_CONFIG: &str = "phoenix_static_buildpack.config";
 
 /// Files below `root` whose names end so.
 fn ending(root: &Path, end: &str) -> Vec<PathBuf> {
@@ -33,22 +38,37 @@ fn what_no_dyno_uses_is_left_out_and_can_be_kept() {
     for gone in [
         "assets/node_modules",
         ".hex/packages",
-        ".heroku/node/include",
-        ".heroku/node/lib/node_modules",
-        ".heroku/node/bin/npm",
+        ".heroku/node",
         ".platform_tools/erlang/usr",
         ".platform_tools/elixir/lib/mix/lib",
     ] {
         assert!(slim.slug.join(gone).symlink_metadata().is_err(), "{gone}");
     }
-    assert!(slim.slug.join(".heroku/node/bin/node").exists());
     let (_, left) = size(&slim.slug);
     let dyno = app.ship(slim);
     let page = dyno.start("mix phx.server").get("/");
     assert!(page.contains("Deployed by Mixpack"), "{page}");
     dyno.one_off("mix run --no-start -e 'IO.puts(1)'");
+    // The static buildpack put the app's own scripts on PATH.
+    let path = dyno.run("echo $PATH").stdout;
+    let path = String::from_utf8_lossy(&path);
+    assert!(
+        path.contains("/app/bin:") && !path.contains("node"),
+        "{path}"
+    );
     dyno.one_off("bash -c \"echo 'IO.puts(40 + 2)' | iex -S mix\"");
     drop(dyno);
+
+    app.write(STATIC_CONFIG, "node_version=24\nremove_node=false\n");
+    let asked = app.deploy();
+    asked.expect_success();
+    for (path, stays) in [("bin/node", true), ("include", false), ("bin/npm", false)] {
+        assert_eq!(
+            asked.slug.join(".heroku/node").join(path).exists(),
+            stays,
+            "{path}"
+        );
+    }
 
     app.config("MIXPACK_SLIM", "none");
     let whole = app.deploy();
@@ -207,4 +227,104 @@ fn a_compiler_that_needs_make_is_warned_of_and_the_way_out_starts() {
         "{}",
         released.log()
     );
+}
+
+#[test]
+fn debug_symbols_ship_with_slim_none_alone_and_cache_keeps_them() {
+    let app = App::fixture("no-deps");
+    app.write("c_src/empty.c", "int answer(void) { return 42; }\n");
+    let library = "_build/prod/lib/no_deps/port.so";
+    let hook = format!("hook_post_compile=\"cc -g -shared -fPIC -o {library} c_src/empty.c\"\n");
+    app.edit(CONFIG, "erlang_version", &format!("{hook}erlang_version"));
+    let bytes = |dir: &Path| fs::read(dir.join(library)).unwrap();
+    let debug = |bytes: &[u8]| memchr::memmem::find(bytes, b"c_src/empty.c").is_some();
+
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(&deploy, "dependencies: debug symbols");
+    let shipped = bytes(&deploy.slug);
+    assert!(shipped.starts_with(b"\x7fELF") && !debug(&shipped));
+    let cached = WalkDir::new(app.cache())
+        .into_iter()
+        .filter_map(Result::ok)
+        .find(|entry| entry.file_name() == "port.so")
+        .expect("the library in the cache");
+    assert!(debug(&fs::read(cached.path()).unwrap()));
+    let symbol = "nm --dynamic _build/prod/lib/no_deps/port.so";
+    let symbols = app.sandbox.command(
+        "sh",
+        [
+            "-c",
+            &format!("cd {} && {symbol}", deploy.build_dir.display()),
+        ],
+    );
+    let symbols = symbols.output().unwrap();
+    assert!(
+        String::from_utf8_lossy(&symbols.stdout).contains("T answer"),
+        "{symbols:?}"
+    );
+
+    app.config("MIXPACK_SLIM", "none");
+    let whole = app.deploy();
+    whole.expect_success();
+    assert!(debug(&bytes(&whole.slug)));
+}
+
+#[test]
+fn graphical_applications_ship_if_an_application_names_one() {
+    // Stands for upstream's OTP: Debian's, which tests use, has none of them.
+    let dir = tempfile::tempdir().unwrap();
+    let folder = "builds/otp/amd64/ubuntu-24.04";
+    let list = fs::read_to_string(artifacts().join(folder).join("builds.txt")).unwrap();
+    let reference = list
+        .split_whitespace()
+        .find(|name| name.starts_with("OTP-27"))
+        .expect("OTP 27 in the list");
+    let script = format!(
+        "gzip -dc {}/{folder}/{reference}.tar.gz > otp.tar
+         for app in wx-2.4 et-1.7; do
+           mkdir -p top/lib/$app/ebin
+           echo \"{{application,${{app%-*}},[{{vsn,\\\"1\\\"}},{{modules,[]}},{{registered,[]}},{{applications,[kernel,stdlib]}}]}}.\" > top/lib/$app/ebin/${{app%-*}}.app
+         done
+         tar --append --file otp.tar top && gzip -1 otp.tar",
+        artifacts().display()
+    );
+    let made = Command::new("sh")
+        .args(["-ec", &script])
+        .current_dir(&dir)
+        .status();
+    assert!(made.unwrap().success());
+    let host = own_host();
+    let line = format!("{reference} {:040} 2025-01-01T00:00:00Z\n", 0);
+    host.set_override(
+        format!("/{folder}/builds.txt"),
+        Override::Body(line.into_bytes()),
+    );
+    let archive = Override::File(dir.path().join("otp.tar.gz"));
+    host.set_override(format!("/{folder}/{reference}.tar.gz"), archive);
+    let app = App::on(host, "no-deps", AppDir::Tmpfs);
+    let applications = |slug: &Path| -> Vec<bool> {
+        let lib = slug.join(".platform_tools/erlang/lib");
+        ["wx-2.4", "et-1.7"]
+            .iter()
+            .map(|name| lib.join(name).exists())
+            .collect()
+    };
+
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(&deploy, "Erlang: debugger, et, observer, reltool, wx");
+    assert_eq!(applications(&deploy.slug), [false, false]);
+
+    app.edit(
+        "mix.exs",
+        "extra_applications: [",
+        "extra_applications: [:wx, ",
+    );
+    let deploy = app.deploy();
+    deploy.expect_success();
+    lacks(&deploy, "Erlang: debugger");
+    assert_eq!(applications(&deploy.slug), [true, true]);
+    let dyno = app.ship(deploy);
+    dyno.one_off("mix run -e ':ok = Application.ensure_started(:wx)'");
 }

@@ -108,7 +108,10 @@ pub fn plan(
         release,
         release_why,
         test_args: test_args(settings),
-        remove_node: settings.remove_node || slim == Slim::Full,
+        remove_node: match slim {
+            Slim::Full => Some(true),
+            Slim::None | Slim::Standard => settings.remove_node,
+        },
         skip_assets: settings.skip_assets.clone(),
         release_alone,
         slim,

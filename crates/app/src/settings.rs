@@ -58,7 +58,7 @@ pub struct Settings {
     pub release: Option<Asked>,
     /// Where nobody does, one is, unless the app needs mix at run time.
     pub prefers_release: bool,
-    pub remove_node: bool,
+    pub remove_node: Option<bool>,
     /// Another buildpack makes what browsers load: who says so, in words.
     pub skip_assets: Option<String>,
     /// Whether mix.lock has to be in step with mix.exs.
@@ -114,7 +114,9 @@ impl Settings {
             clean_cache: yes(sources.static_key("clean_cache")),
             release: sources.ours(RELEASE, "release"),
             prefers_release: false,
-            remove_node: yes(sources.static_key("remove_node")),
+            remove_node: sources
+                .static_key("remove_node")
+                .and_then(|asked| asked.value.parse().ok()),
             skip_assets: match sources.ours(SKIP_ASSETS, "skip_assets") {
                 Some(asked) => (asked.value == "true").then(|| asked.origin.to_string()),
                 None => facts

@@ -13,6 +13,8 @@ pub struct Launch {
     pub tests_only: bool,
     /// Node is in the slug.
     pub node: bool,
+    /// Node has built the assets, and is pruned in the end.
+    pub node_pruned: bool,
     /// The app itself runs Node: it is there for more than the assets.
     pub runs_node: bool,
     /// So is yarn.
@@ -71,11 +73,15 @@ pub(crate) fn git_script(root: &Path, answers: bool) -> String {
     format!("export PATH=\"{path}\"\n")
 }
 
-/// For apps that keep Node in the slug.
+/// For apps whose assets Node builds. Without Node the app's own `bin` remains, which the static
+/// buildpack put on `PATH`: a Procfile may name a script in it.
 #[must_use]
 pub(crate) fn node_script(root: &Path, launch: &Launch) -> Option<String> {
+    let root = in_double_quotes(root);
+    if launch.node_pruned {
+        return Some(format!("export PATH=\"{root}/bin:$PATH\"\n"));
+    }
     launch.node.then(|| {
-        let root = in_double_quotes(root);
         let mut path = format!("{root}/.heroku/node/bin:{root}/bin:");
         if launch.yarn {
             let _ = write!(path, "{root}/.heroku/yarn/bin:");
@@ -92,6 +98,13 @@ pub(crate) fn node_script(root: &Path, launch: &Launch) -> Option<String> {
 #[must_use]
 pub(crate) fn node_env_script() -> &'static str {
     "export NODE_ENV=\"${NODE_ENV:-production}\"\n"
+}
+
+/// What follows in `export` where Node doesn't ship and is moved to `dir`.
+#[must_use]
+pub(crate) fn later_node_script(dir: &Path) -> String {
+    let dir = in_double_quotes(dir);
+    format!("export PATH=\"{dir}/node/bin:{dir}/yarn/bin:$PATH\"\n")
 }
 
 /// The `export` file, with build-time paths. Later buildpacks source it in a `set -e` shell, so
@@ -127,6 +140,7 @@ mod tests {
             mix_env: "prod".to_owned(),
             tests_only: false,
             node: true,
+            node_pruned: false,
             runs_node: false,
             yarn: false,
             phx_server: true,

@@ -1,7 +1,7 @@
 //! Erlang, Elixir and Node, each into a folder that does not exist yet.
 
 use crate::unneeded::{Tool, drop_unneeded};
-use crate::{Hosts, ToolchainError, lists};
+use crate::{Hosts, ToolchainError, debug_symbols, lists};
 use fetch::{Archive, Checksum, Client, Format, Observer, Unpacked};
 use std::fs;
 use std::io;
@@ -27,7 +27,7 @@ pub struct Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     Whole,
-    /// What building and running apps needs; see [`crate::unneeded`].
+    /// What building and running apps needs, without debug symbols; see [`crate::unneeded`].
     Needed,
 }
 
@@ -35,7 +35,11 @@ impl Extent {
     fn apply(self, dest: &Path, tool: Tool) -> Result<(), ToolchainError> {
         match self {
             Self::Whole => Ok(()),
-            Self::Needed => drop_unneeded(dest, tool),
+            Self::Needed => {
+                drop_unneeded(dest, tool)?;
+                debug_symbols::remove(dest).map_err(ToolchainError::io(dest, "strip"))?;
+                Ok(())
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
+pub mod debug_symbols;
 pub mod error;
 pub mod hex_registry;
 pub mod hosts;

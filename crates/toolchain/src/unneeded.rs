@@ -61,6 +61,22 @@ impl Tool {
     }
 }
 
+/// Applications of OTP that draw windows, and those that only they use. A server has no screen.
+pub const GRAPHICAL: [&str; 5] = ["debugger", "et", "observer", "reltool", "wx"];
+
+/// The directories of OTP's [`GRAPHICAL`] applications.
+#[must_use]
+pub fn graphical(otp: &Path) -> Vec<PathBuf> {
+    let is_graphical = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let application = name.and_then(|name| name.split_once('-'));
+        application.is_some_and(|(application, _)| GRAPHICAL.contains(&application))
+    };
+    let entries = std::fs::read_dir(otp.join("lib")).into_iter().flatten();
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    paths.filter(is_graphical).collect()
+}
+
 /// The folder of OpenSSL's headers in Node's, by machine.
 fn openssl_name(arch: Arch) -> &'static str {
     match arch {

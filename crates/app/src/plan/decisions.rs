@@ -50,7 +50,9 @@ pub struct Plan {
     pub release_why: Option<String>,
     /// Arguments of `mix test` for Heroku CI.
     pub test_args: Option<String>,
-    pub remove_node: bool,
+    /// `false`: Node.js ships even if nothing runs it.
+    #[serde(serialize_with = "as_bool")]
+    pub remove_node: Option<bool>,
     pub slim: Slim,
     /// Why `node_modules` and npm ship, if they do: where the app speaks of running Node.js.
     pub node_use: Option<String>,
@@ -109,6 +111,15 @@ fn as_string<S: serde::Serializer>(target: &Target, s: S) -> Result<S::Ok, S::Er
     s.serialize_str(&format!("{} ({})", target.os, target.arch))
 }
 
+#[allow(
+    clippy::ref_option,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's signature"
+)]
+fn as_bool<S: serde::Serializer>(value: &Option<bool>, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_bool(*value == Some(true))
+}
+
 /// `[{"name": "erlang"}, …]`: more may be said of a step one day.
 fn as_objects<S: serde::Serializer>(steps: &[StepName], s: S) -> Result<S::Ok, S::Error> {
     s.collect_seq(steps.iter().map(|name| BTreeMap::from([("name", name)])))
@@ -118,6 +129,13 @@ impl Plan {
     #[must_use]
     pub fn has(&self, step: StepName) -> bool {
         self.steps.contains(&step)
+    }
+
+    /// Whether Node.js is in the slug. An earlier buildpack's stays where it is.
+    #[must_use]
+    pub fn node_ships(&self) -> bool {
+        let by_default = self.node_given || self.slim == Slim::None || self.node_use.is_some();
+        self.node.is_some() && !self.remove_node.unwrap_or(!by_default)
     }
 
     /// Whether the last build had another Erlang/OTP, or there was none.

@@ -58,7 +58,8 @@ pub(crate) fn profile(
 
 /// What the launch depends on.
 fn launch_environment(ctx: &Context<'_>, project: &Project) -> Result<Launch, Error> {
-    let node = node_stays(ctx)?;
+    let stays = node_stays(ctx)?;
+    let node = stays && ctx.plan.node_ships();
     let node_bins: Vec<String> = ctx
         .plan
         .assets
@@ -70,7 +71,11 @@ fn launch_environment(ctx: &Context<'_>, project: &Project) -> Result<Launch, Er
         mix_env: ctx.plan.mix_env.value.clone(),
         tests_only: ctx.workspace.environment.tests_only().is_some(),
         node,
-        runs_node: node && (ctx.plan.node_use.is_some() || ctx.plan.slim == Slim::None),
+        node_pruned: stays && !node,
+        runs_node: node
+            && (ctx.plan.remove_node == Some(false)
+                || ctx.plan.node_use.is_some()
+                || ctx.plan.slim == Slim::None),
         yarn: node && ctx.workspace.real(&ctx.workspace.places.yarn).is_dir(),
         phx_server: project.phoenix && project.release.is_some(),
         node_bins,
@@ -106,24 +111,27 @@ fn profile_d(ctx: &Context<'_>, launch: &Launch) -> Result<(), Error> {
     }
     ctx.write(workspace::ELIXIR_SCRIPT, &script)?;
     if let Some(mut script) = profile::node_script(root, launch) {
-        if !launch.tests_only {
+        if launch.node && !launch.tests_only {
             script.push_str(profile::node_env_script());
         }
         ctx.write(workspace::NODE_SCRIPT, &script)?;
     }
     if let Some(export) = ctx.workspace.export() {
-        let script = profile::export_script(&ctx.workspace.app, launch);
+        let mut script = profile::export_script(&ctx.workspace.app, launch);
+        if let Some(dir) = slim::node_for_later_buildpacks(ctx) {
+            script.push_str(&profile::later_node_script(&dir));
+        }
         fs::write(export, script).map_err(TreeError::at(export, "write"))?;
     }
     Ok(())
 }
 
-/// With `remove_node=true` neither Node nor what npm installed ships.
+/// With `remove_node=true` neither Node nor what npm installed is there from here on.
 fn node_stays(ctx: &Context<'_>) -> Result<bool, Error> {
     if ctx.plan.node.is_none() {
         return Ok(false);
     }
-    if !ctx.plan.remove_node {
+    if ctx.plan.remove_node != Some(true) {
         return Ok(true);
     }
     let places = &ctx.workspace.places;

@@ -11,6 +11,7 @@ use messages::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use store::tree::{self, TreeError};
+use toolchain::debug_symbols;
 use toolchain::unneeded::{self, Tool};
 use workdir::workspace::is_own;
 
@@ -34,10 +35,15 @@ pub(crate) fn slim(ctx: &Context<'_>, project: &Project) -> Result<(), Error> {
     let mut all = of_releases(ctx, project, &log)?;
     if release_can_stand_alone(ctx, project, &log) {
         all += all_but_the_release(ctx, project, &log)?;
+        all += debug_symbols_of(&release::release_dirs(ctx, project), ctx, &log)?;
     } else {
         all += of_tools(ctx, &log)?;
         all += of_dependencies(ctx, &log)?;
         all += of_javascript(ctx, &log)?;
+        let mut made = vec![ctx.in_app("_build"), ctx.in_app("deps")];
+        // Pushed dependencies ship as they are.
+        made.retain(|dir| ctx.tree.is_output(dir));
+        all += debug_symbols_of(&made, ctx, &log)?;
     }
     if all == 0 {
         log.detail("nothing to prune");
@@ -68,7 +74,7 @@ fn of_tools(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
         &places.erlang,
         Tool::Otp,
     )];
-    if ctx.plan.node.is_some() && !ctx.plan.node_given {
+    if ctx.plan.node_ships() && !ctx.plan.node_given {
         let what = "Node.js: headers, npm's manual";
         tools.push((what, &places.node, Tool::Node(arch)));
     }
@@ -81,7 +87,36 @@ fn of_tools(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
             bytes += leave_out(what, &paths, log)?;
         }
     }
+    let otp = ctx.workspace.real(&places.erlang);
+    if is_own(&places.erlang) && !names_graphical_application(ctx) {
+        let what = format!("Erlang: {}", unneeded::GRAPHICAL.join(", "));
+        bytes += leave_out(&what, &unneeded::graphical(&otp), log)?;
+    }
     Ok(bytes)
+}
+
+/// Whether an application that was compiled, or a process, names one of OTP's graphical applications:
+/// it would not start without. So does an app whose compiled applications can't be found.
+fn names_graphical_application(ctx: &Context<'_>) -> bool {
+    let compiled = ctx
+        .in_app("_build")
+        .join(&ctx.plan.mix_env.value)
+        .join("lib");
+    let mut texts: Vec<String> = entries(&ctx.workspace.real(&compiled))
+        .iter()
+        .flat_map(|application| entries(&application.join("ebin")))
+        .filter(|path| path.extension().is_some_and(|end| end == "app"))
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .collect();
+    if texts.is_empty() {
+        return true;
+    }
+    let procfile = release::procfile(ctx).unwrap_or_default();
+    texts.extend(procfile.0.into_values());
+    texts.iter().any(|text| {
+        text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .any(|word| unneeded::GRAPHICAL.contains(&word))
+    })
 }
 
 fn of_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
@@ -113,6 +148,20 @@ fn of_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
     Ok(bytes)
 }
 
+/// Of what dependencies have compiled. An app's own files ship as they are: mix compares them with what
+/// was compiled (`@external_resource`), and would compile again on the dyno.
+fn debug_symbols_of(dirs: &[PathBuf], ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
+    let mut bytes = 0;
+    for dir in dirs {
+        let dir = ctx.workspace.real(dir);
+        if is_folder(&dir) {
+            bytes += debug_symbols::remove(&dir).map_err(TreeError::at(&dir, "strip"))?;
+        }
+    }
+    pruned("dependencies: debug symbols", bytes, log);
+    Ok(bytes)
+}
+
 /// The `.git` of each dependency that came from git.
 fn git_dependencies(ctx: &Context<'_>) -> Vec<PathBuf> {
     entries(&ctx.workspace.real(&ctx.in_app("deps")))
@@ -140,18 +189,58 @@ fn of_javascript(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
         }
     }
     let place = &ctx.workspace.places.node;
-    if ctx.plan.node.is_some() && !ctx.plan.node_given && is_own(place) {
-        let node = ctx.workspace.real(place);
+    if ctx.plan.node.is_none() || ctx.plan.node_given || !is_own(place) {
+        return Ok(bytes);
+    }
+    let node = ctx.workspace.real(place);
+    if ctx.plan.node_ships() {
         let npm =
             ["bin/npm", "bin/npx", "bin/corepack", "lib/node_modules"].map(|name| node.join(name));
         bytes += leave_out("Node.js: npm", &npm, log)?;
+    } else {
+        bytes += node_itself(ctx, log)?;
     }
     Ok(bytes)
 }
 
+/// Node and yarn, which built the assets and have nothing to do on a dyno.
+fn node_itself(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
+    let places = &ctx.workspace.places;
+    let later = node_for_later_buildpacks(ctx);
+    if let Some(later) = &later {
+        tree::remove(later)?;
+        fs::create_dir_all(later).map_err(TreeError::at(later, "create the folder"))?;
+    }
+    let mut bytes = 0;
+    for (name, place) in [("node", &places.node), ("yarn", &places.yarn)] {
+        let tool = ctx.workspace.real(place);
+        if is_own(place) && tool.is_dir() {
+            bytes += tree::measure(&tool).bytes;
+            match &later {
+                Some(later) => tree::relocate(&tool, &later.join(name))?,
+                None => tree::remove(&tool)?,
+            }
+        }
+    }
+    pruned("Node.js, which nothing runs", bytes, log);
+    if bytes > 0 {
+        log.detail("  To keep it, set remove_node=false in phoenix_static_buildpack.config");
+    }
+    Ok(bytes)
+}
+
+/// Where Node is for later buildpacks, if it doesn't ship: beside the file `export`, which tells them.
+pub(crate) fn node_for_later_buildpacks(ctx: &Context<'_>) -> Option<PathBuf> {
+    let plan = ctx.plan;
+    let leaves = plan.node.is_some() && plan.remove_node.is_none() && !plan.node_ships();
+    let export = ctx.workspace.export().filter(|_| leaves)?;
+    Some(export.with_file_name("export-tools"))
+}
+
 /// Whether what npm installed is in the slug, and why.
 pub(crate) fn node_modules_ship(ctx: &Context<'_>) -> bool {
-    !ctx.plan.remove_node && (ctx.plan.slim == Slim::None || ctx.plan.node_use.is_some())
+    ctx.plan.remove_node != Some(true)
+        && (ctx.plan.slim == Slim::None || ctx.plan.node_use.is_some())
 }
 
 /// A release without a runtime of its own (`include_erts: false`) runs on the one in the slug.
@@ -252,10 +341,14 @@ fn leave_out(what: &str, paths: &[PathBuf], log: &StepLog<'_>) -> Result<u64, Er
         bytes += tree::measure(path).bytes;
         tree::remove(path)?;
     }
+    pruned(what, bytes, log);
+    Ok(bytes)
+}
+
+fn pruned(what: &str, bytes: u64, log: &StepLog<'_>) {
     if bytes > 0 {
         log.detail(&format!("{what:<44} {:>9}", megabytes(bytes)));
     }
-    Ok(bytes)
 }
 
 /// Itself, and not by way of a link.

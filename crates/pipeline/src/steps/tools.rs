@@ -257,7 +257,7 @@ fn extent(ctx: &Context<'_>) -> Extent {
 fn extent_name(ctx: &Context<'_>) -> &'static str {
     match extent(ctx) {
         Extent::Whole => "whole",
-        Extent::Needed => "needed",
+        Extent::Needed => "stripped",
     }
 }
 
