@@ -308,16 +308,15 @@ impl Store for Layers {
         self.caches.values().try_for_each(CacheDir::forget_unused)
     }
 
-    fn measure(&self) -> Amount {
-        let tools = [ERLANG, ELIXIR, NODE, YARN].map(|name| tree::measure(&self.dir.join(name)));
-        let caches = self.caches.values().map(CacheDir::measure);
-        tools
-            .into_iter()
-            .chain(caches)
-            .fold(Amount::default(), |sum, amount| Amount {
-                files: sum.files + amount.files,
-                bytes: sum.bytes + amount.bytes,
-            })
+    fn measure(&self) -> BTreeMap<String, Amount> {
+        let tools = [ERLANG, ELIXIR, NODE, YARN]
+            .map(|name| (name.to_owned(), tree::measure(&self.dir.join(name))));
+        let caches = self.caches.values().flat_map(CacheDir::measure);
+        let mut held: BTreeMap<String, Amount> = BTreeMap::new();
+        for (name, amount) in tools.into_iter().chain(caches) {
+            *held.entry(name).or_default() += amount;
+        }
+        held
     }
 
     fn clear(&self) -> Result<(), TreeError> {

@@ -51,7 +51,7 @@ pub(crate) struct Context<'a> {
     /// Before the git of the machine.
     pub git: Option<git::Recorder>,
     /// Held until the last command has ended.
-    _downloads: Downloads<'a>,
+    pub(crate) downloads: Downloads<'a>,
 }
 
 impl<'a> Context<'a> {
@@ -86,7 +86,7 @@ impl<'a> Context<'a> {
             session: Mutex::default(),
             compilation: Compilation::default(),
             manifests,
-            _downloads: downloads,
+            downloads,
             plan,
             workspace,
             client,

@@ -3,11 +3,13 @@
 use exec::command::Env;
 use exec::secrets::user_infos;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use store::Store;
 use store::tree::{self, TreeError};
 use tempfile::TempDir;
+use walkdir::WalkDir;
 
 /// The download caches of npm, yarn, pnpm and bun.
 ///
@@ -17,6 +19,8 @@ pub(crate) struct Downloads<'a> {
     store: &'a dyn Store,
     for_once: Option<TempDir>,
     folders: Mutex<Vec<PathBuf>>,
+    /// All that was installed from them is in the cache itself.
+    installed: AtomicBool,
 }
 
 /// What npm up to version 6 has to be allowed to write when it fails. It may hold addresses with
@@ -25,10 +29,15 @@ const LOGS: &str = "_logs";
 
 impl Drop for Downloads<'_> {
     fn drop(&mut self) {
+        let installed = *self.installed.get_mut();
         let folders = self.folders.get_mut();
         for folder in folders.unwrap_or_else(PoisonError::into_inner) {
             // Nobody is left to be told.
-            let _ = tree::remove(&folder.join(LOGS));
+            let _ = if installed {
+                tree::remove(folder)
+            } else {
+                tree::remove(&folder.join(LOGS))
+            };
         }
     }
 }
@@ -49,7 +58,24 @@ impl<'a> Downloads<'a> {
             store,
             for_once,
             folders: Mutex::default(),
+            installed: AtomicBool::default(),
         })
+    }
+
+    /// Drops the caches when the build ends: the packages that they are for are cached as they were
+    /// installed, in these directories.
+    ///
+    /// Unless a package is a link into a cache.
+    pub(crate) fn are_installed_in<'p>(&self, directories: impl Iterator<Item = &'p Path>) {
+        let folders = self.folders.lock();
+        let folders = folders.unwrap_or_else(PoisonError::into_inner);
+        let mut entries = directories.flat_map(|dir| WalkDir::new(dir).into_iter().flatten());
+        let leads_there = entries.any(|entry| {
+            entry.path_is_symlink()
+                && fs::read_link(entry.path())
+                    .is_ok_and(|target| folders.iter().any(|folder| target.starts_with(folder)))
+        });
+        self.installed.store(!leads_there, Ordering::Relaxed);
     }
 
     /// The folder for one of them.
@@ -84,6 +110,27 @@ mod tests {
         fs::write(npm.join("index"), "kept").unwrap();
         drop(downloads);
         assert!(!npm.join(LOGS).exists() && npm.join("index").exists());
+    }
+
+    #[test]
+    fn cached_packages_replace_their_download_cache_unless_they_link_into_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CacheDir::open(dir.path()).unwrap();
+        let modules = tempfile::tempdir().unwrap();
+        for linked in [true, false] {
+            let downloads = Downloads::of(&store, &Env::new()).unwrap();
+            let bun = downloads.folder("bun").unwrap();
+            let (link, package) = (modules.path().join("package"), bun.join("package"));
+            fs::write(&package, "content").unwrap();
+            if linked {
+                std::os::unix::fs::symlink(&package, &link).unwrap();
+            } else {
+                fs::remove_file(&link).unwrap();
+            }
+            downloads.are_installed_in([modules.path()].into_iter());
+            drop(downloads);
+            assert_eq!(bun.exists(), linked);
+        }
     }
 
     #[test]

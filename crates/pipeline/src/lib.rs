@@ -195,7 +195,7 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
     warn_of_secrets(&plan, &workspace, &built, log);
     let tests_only = request.environment.tests_only().is_some();
     old_caches::reclaim(&plan, tests_only, store, log);
-    let held = [tree::measure(&workspace.app), store.measure()];
+    let held = (tree::measure(&workspace.app), &store.measure());
     summarise(log, &built, timings, held);
     warn_of_missing_files(&plan, &workspace.app, &built.procfile, log);
     Ok(built)

@@ -6,14 +6,24 @@ use app::facts::Procfile;
 use app::plan::{Plan, StepName};
 use exec::log::{Log, seconds};
 use exec::progress::megabytes;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 use store::tree::Amount;
 
+/// Bytes of an entry of the cache that has a line of its own.
+const LARGE: u64 = 1_000_000;
+
 /// The last block: which step took how long, what was kept, what came out, and what starts.
-pub(crate) fn summarise(log: &Log, built: &Built, timings: &Timings, [app, cache]: [Amount; 2]) {
+pub(crate) fn summarise(
+    log: &Log,
+    built: &Built,
+    timings: &Timings,
+    (app, cache): (Amount, &BTreeMap<String, Amount>),
+) {
     let steps = &timings.steps;
     let log = log.step("Built");
     let end = steps.iter().map(|t| t.started + t.took).max();
@@ -37,12 +47,20 @@ pub(crate) fn summarise(log: &Log, built: &Built, timings: &Timings, [app, cache
     if !kept.is_empty() {
         log.detail(&format!("from cache: {}", kept.join(", ")));
     }
-    for (what, held) in [("app size", app), ("cache size", cache)] {
-        log.detail(&format!(
-            "{what}: {} in {} files",
-            megabytes(held.bytes),
-            held.files
-        ));
+    let size = |held: Amount| format!("{} in {} files", megabytes(held.bytes), held.files);
+    log.detail(&format!("app size: {}", size(app)));
+    let mut all = Amount::default();
+    for held in cache.values() {
+        all += *held;
+    }
+    log.detail(&format!("cache size: {}", size(all)));
+    let mut large: Vec<_> = cache
+        .iter()
+        .filter(|(_, held)| held.bytes >= LARGE)
+        .collect();
+    large.sort_by_key(|(_, held)| Reverse(held.bytes));
+    for (name, held) in large {
+        log.detail(&format!("  {name:<26} {:>10}", megabytes(held.bytes)));
     }
     for (kind, command) in &built.record.processes {
         log.detail(&match built.procfile.0.get(kind) {

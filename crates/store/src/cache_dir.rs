@@ -8,14 +8,16 @@ use super::{COOKIE, Key, RECORD, Restored, Stamps, Store, Taken, Tool, ToolError
 use crate::folder_lock;
 use crate::json;
 use crate::tree::{self, Amount, Method, TreeError};
-use std::collections::BTreeSet;
-use std::fs::{self, DirEntry, File};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::{self, DirEntry, File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
+use walkdir::WalkDir;
 
 /// A folder of ours in the platform's cache directory.
 #[derive(Debug)]
@@ -380,8 +382,20 @@ impl Store for CacheDir {
         Ok(())
     }
 
-    fn measure(&self) -> Amount {
-        tree::measure(&self.root)
+    fn measure(&self) -> BTreeMap<String, Amount> {
+        let mut held = BTreeMap::new();
+        for entry in WalkDir::new(&self.root).into_iter().filter_map(Result::ok) {
+            if let Some(metadata) = entry.metadata().ok().filter(Metadata::is_file) {
+                let path = entry
+                    .path()
+                    .strip_prefix(&self.root)
+                    .unwrap_or(entry.path());
+                let amount: &mut Amount = held.entry(holder(path)).or_default();
+                amount.files += 1;
+                amount.bytes += metadata.len();
+            }
+        }
+        held
     }
 
     fn clear(&self) -> Result<(), TreeError> {
@@ -389,6 +403,19 @@ impl Store for CacheDir {
             self.discard(&self.root.join(kind))?;
         }
         tree::remove(&self.root.join("staging"))
+    }
+}
+
+/// Names the entry that a file of the cache belongs to: `erlang` for `tools/erlang-0123456789abcdef/tree/…`.
+fn holder(path: &Path) -> String {
+    let mut names = path.iter().map(OsStr::to_string_lossy);
+    let kind = names.next().filter(|kind| KINDS.contains(&&**kind));
+    let Some(name) = kind.and_then(|_| names.next()) else {
+        return "notes".to_owned();
+    };
+    match name.rsplit_once('-') {
+        Some((tool, key)) if path.starts_with("tools") && key.len() == 16 => tool.to_owned(),
+        _ => name.into_owned(),
     }
 }
 

@@ -174,8 +174,8 @@ pub trait Store: Sync {
     /// Drops the tools that this build did not use.
     fn forget_unused(&self) -> Result<(), TreeError>;
 
-    /// What it holds.
-    fn measure(&self) -> Amount;
+    /// Returns what it holds, by name.
+    fn measure(&self) -> BTreeMap<String, Amount>;
 
     /// Drops everything.
     fn clear(&self) -> Result<(), TreeError>;

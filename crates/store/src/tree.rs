@@ -4,6 +4,7 @@ use crate::path_text::PathText;
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Metadata};
 use std::io;
+use std::ops::AddAssign;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -298,6 +299,13 @@ pub fn set_times_of(root: &Path, times: &Times) -> Result<(), TreeError> {
         }
     }
     Ok(())
+}
+
+impl AddAssign for Amount {
+    fn add_assign(&mut self, other: Self) {
+        self.files += other.files;
+        self.bytes += other.bytes;
+    }
 }
 
 /// Number and size of the regular files below `root`.

@@ -50,6 +50,8 @@ pub(crate) fn install(
     }
     let turn = generated::turn(ctx);
     let mut kept = true;
+    // Directories of what was installed now, if all of it is cached.
+    let mut cached = Some(Vec::new());
     let mut installed = BTreeSet::new();
     for assets in &ctx.plan.assets {
         // Several may be members of one workspace.
@@ -57,11 +59,11 @@ pub(crate) fn install(
         if assets.left_to_hook {
             let dir = &assets.assets_dir;
             log.detail(&format!("hook_post_compile installs the packages of {dir}"));
-            kept = false;
+            (kept, cached) = (false, None);
             continue;
         }
         if let Some(install) = install.filter(|install| installed.insert(&install.dir)) {
-            kept &= match install_packages(ctx, install, (known.as_ref(), managers), &log) {
+            let done = match install_packages(ctx, install, (known.as_ref(), managers), &log) {
                 Err(Error::Command { .. })
                     if !is_needed(ctx, install) && !slim::node_modules_ship(ctx) =>
                 {
@@ -69,10 +71,18 @@ pub(crate) fn install(
                         "cannot install the packages of {}; continuing because nothing uses them",
                         install.dir
                     ));
-                    false
+                    Installed::NotCached
                 }
                 result => result?,
             };
+            kept &= done == Installed::FromCache;
+            match done {
+                Installed::FromCache => {}
+                Installed::Cached => {
+                    cached = cached.map(|dirs| [dirs, modules_of(ctx, install)].concat());
+                }
+                Installed::NotCached => cached = None,
+            }
         }
         if assets.bower {
             let before = keys::entries(ctx)?;
@@ -80,6 +90,10 @@ pub(crate) fn install(
             generated::installed(ctx, &before)?;
             kept = false;
         }
+    }
+    if let Some(cached) = cached {
+        ctx.downloads
+            .are_installed_in(cached.iter().map(PathBuf::as_path));
     }
     // Of what is Mixpack's own, commands of the app see nothing.
     ctx.path.link_new(|path| path.starts_with(OWN))?;
@@ -102,13 +116,26 @@ fn is_needed(ctx: &Context<'_>, install: &Install) -> bool {
     })
 }
 
-/// Whether `node_modules` is that of the last build.
+/// Where the packages of an install come from, and whether the next build can have them from the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Installed {
+    FromCache,
+    Cached,
+    NotCached,
+}
+
+fn modules_of(ctx: &Context<'_>, install: &Install) -> Vec<PathBuf> {
+    let dirs = install.packages.iter();
+    let dirs = dirs.map(|dir| ctx.workspace.real(&Path::new(dir).join(MODULES)));
+    dirs.filter(|dir| dir.is_dir()).collect()
+}
+
 fn install_packages(
     ctx: &Context<'_>,
     install: &Install,
     (known, managers): (Option<&Installs>, &Tools),
     log: &StepLog<'_>,
-) -> Result<bool, Error> {
+) -> Result<Installed, Error> {
     // In the real folder: npm replaces node_modules as a whole, also where it is a link.
     let folder = ctx.workspace.real(Path::new(&install.dir));
     let modules = folder.join(MODULES);
@@ -124,7 +151,7 @@ fn install_packages(
         (Ok(key), Some(None)) => match take_modules(ctx, install, key)? {
             Taken::Yes => {
                 log.detail("up to date, restored from cache");
-                return Ok(true);
+                return Ok(Installed::FromCache);
             }
             Taken::No(changes) if changes.is_empty() => {}
             Taken::No(changes) => log.detail(&format!(
@@ -157,8 +184,12 @@ fn install_packages(
         && !folder.join(".pnp.cjs").exists()
     {
         give_modules(ctx, install, key)?;
+        // If they turn out to be installed in every build, the next one downloads them once more.
+        if !matches!(why, Some(Some(_))) {
+            return Ok(Installed::Cached);
+        }
     }
-    Ok(false)
+    Ok(Installed::NotCached)
 }
 
 /// Takes every `node_modules` of an install from the cache, or none.
