@@ -8,11 +8,12 @@ use super::{COOKIE, Key, RECORD, Restored, Stamps, Store, Taken, Tool, ToolError
 use crate::folder_lock;
 use crate::json;
 use crate::tree::{self, Amount, Method, TreeError};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry, File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -384,8 +385,10 @@ impl Store for CacheDir {
 
     fn measure(&self) -> BTreeMap<String, Amount> {
         let mut held = BTreeMap::new();
+        let mut seen = HashSet::new();
         for entry in WalkDir::new(&self.root).into_iter().filter_map(Result::ok) {
-            if let Some(metadata) = entry.metadata().ok().filter(Metadata::is_file) {
+            let mut is_new = |found: &Metadata| found.is_file() && seen.insert(found.ino());
+            if let Some(metadata) = entry.metadata().ok().filter(&mut is_new) {
                 let path = entry
                     .path()
                     .strip_prefix(&self.root)

@@ -507,3 +507,23 @@ fn tool_that_was_not_kept_names_the_differences_to_the_last_one_of_its_name() {
     let changed = vec!["version changed from 1 to 2".to_owned()];
     assert_eq!(take("node_modules-a", "2"), Taken::No(changed));
 }
+
+#[test]
+fn size_is_measured_by_entry_and_counts_a_linked_file_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = CacheDir::open(dir.path()).unwrap();
+    let mut make = |place: &Path| {
+        fs::create_dir_all(place).unwrap();
+        fs::write(place.join("file"), [0; 10_000]).unwrap();
+        fs::hard_link(place.join("file"), place.join("other-name")).unwrap();
+        Ok(())
+    };
+    let place = dir.path().join("place");
+    store.tool("erlang", &key("27"), &place, &mut make).unwrap();
+    fs::write(store.scratch("npm-cache").unwrap().join("a"), [0; 7]).unwrap();
+    let held = store.measure();
+    assert_eq!(held["npm-cache"], Amount { files: 1, bytes: 7 });
+    // The file, and the manifest.
+    assert_eq!(held["erlang"].files, 2);
+    assert!((10_000..11_000).contains(&held["erlang"].bytes), "{held:?}");
+}
