@@ -85,13 +85,13 @@ const PERMITTED: [Permitted; 10] = [
         equal: |one, other| one.len() == other.len(),
     },
     Permitted {
-        applies: |path| matches!(path, ["deps", _, ".git", "index"]),
+        applies: |path| matches!(in_app(path), ["deps", _, ".git", "index"]),
         why: "With MIXPACK_SLIM=none the repositories of git dependencies ship, with the times at which git \
               wrote the files. Nothing reads them at run time.",
         equal: |one, other| one.len() == other.len(),
     },
     Permitted {
-        applies: |path| matches!(path, ["deps", _, ".git", "logs", ..]),
+        applies: |path| matches!(in_app(path), ["deps", _, ".git", "logs", ..]),
         why: "git's reflogs hold times, and the commits of earlier deploys. Nothing reads them at run time. The \
               last commits are compared.",
         equal: |one, other| last_commit(one).is_some() && last_commit(one) == last_commit(other),
@@ -105,15 +105,25 @@ const FETCHED: &str = ".hex";
 /// than `_build` (`recently_fetched?` in lib/mix/lib/mix/dep/loader.ex). Dependencies that another Elixir
 /// fetched stay without it, or keep it. An absent one means the same as an old one.
 fn marks_a_fetch(path: &Path) -> bool {
-    let parts: Vec<_> = path.iter().collect();
-    matches!(parts[..], [deps, _, file] if deps == "deps" && file == ".fetch")
+    matches!(in_app(&parts(path)), ["deps", _, ".fetch"])
 }
 
 /// With `MIXPACK_SLIM=none`, the repository of a git dependency also has the objects of commits that earlier
 /// deploys used: git keeps them until it collects garbage. Nothing reads them at run time.
 fn is_in_objects_of_git(path: &Path) -> bool {
-    let parts: Vec<_> = path.iter().collect();
-    matches!(parts[..], [deps, _, git, objects, _, ..] if deps == "deps" && git == ".git" && objects == "objects")
+    matches!(in_app(&parts(path)), ["deps", _, ".git", "objects", _, ..])
+}
+
+fn parts(path: &Path) -> Vec<&str> {
+    path.iter().filter_map(|part| part.to_str()).collect()
+}
+
+/// A path relative to the app, which an image has in a directory of its own.
+fn in_app<'a, 'p>(path: &'a [&'p str]) -> &'a [&'p str] {
+    match path {
+        ["workspace", rest @ ..] => rest,
+        _ => path,
+    }
 }
 
 fn is(file: &str, extension: &str) -> bool {
@@ -196,7 +206,7 @@ fn difference(path: &Path, metadata: [&Metadata; 2], files: &[PathBuf; 2]) -> Op
     if bytes == other_bytes {
         return None;
     }
-    let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
+    let parts = parts(path);
     let permitted = PERMITTED
         .iter()
         .find(|permitted| (permitted.applies)(&parts));
