@@ -3,7 +3,7 @@
 
 use app::facts::shell_config::{self, Outcome, Value};
 use app::facts::{self, ReadError, js_lock};
-use app::{Asked, Origin};
+use app::{Origin, Setting};
 use std::fs;
 
 /// The names that the first byte of the input chooses among.
@@ -72,7 +72,7 @@ pub(crate) fn app_files(bytes: &[u8]) {
     fs::write(app.path().join("mix.exs"), "[app: :x]").expect("a file");
     fs::write(app.path().join("assets/package.json"), "{}").expect("a file");
     fs::write(app.path().join(file), content).expect("a file");
-    let top = Asked::new(".".to_owned(), Origin::Default("the top".to_owned()));
+    let top = Setting::new(".".to_owned(), Origin::Default("the top".to_owned()));
     match facts::read(app.path(), top, None) {
         Ok(facts) => {
             for entry in &facts.tool_versions {
@@ -81,7 +81,7 @@ pub(crate) fn app_files(bytes: &[u8]) {
             for package in &facts.packages {
                 assert!([".", "assets"].contains(&package.dir.as_str()));
             }
-            assert!(facts.projects.len() == 1 && facts.beside.is_empty());
+            assert!(facts.projects.len() == 1 && facts.sibling_projects.is_empty());
         }
         Err(ReadError::PackageJson { path, line, .. }) => {
             assert_eq!(path, file);

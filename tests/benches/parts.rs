@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use app::plan::{self, LastBuild, Lists};
-use app::{Asked, Origin, Plan, Settings};
+use app::{Origin, Plan, Setting, Settings};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use fetch::{Archive, Checksum, Client, Format};
@@ -194,7 +194,7 @@ fn read_and_plan(fixture: &Path, lists: &Lists, target: &Target) -> Plan {
     let at_the_top = app::facts::app_dir::resolve(fixture, None).expect("a folder");
     let facts = app::facts::read(fixture, at_the_top, None).expect("an app");
     let settings = Settings::merge(&facts, &|_| None);
-    let mix_env = Asked::new("prod".to_owned(), Origin::Default("production".to_owned()));
+    let mix_env = Setting::new("prod".to_owned(), Origin::Default("production".to_owned()));
     let last = LastBuild::default();
     plan::plan(&facts, &settings, target.clone(), mix_env, lists, &last).expect("a plan")
 }

@@ -1,6 +1,6 @@
 //! A quick check whether a repository contains an app for this buildpack.
 
-use crate::facts::mix_exs::{MixExs, lock_holds};
+use crate::facts::mix_exs::{MixExs, lock_contains};
 use crate::facts::{ConfigFile, ELIXIR_CONFIG, app_dir, config_file, join};
 use crate::text_file;
 use std::path::Path;
@@ -16,23 +16,26 @@ const DEEPEST: usize = 2;
 /// whether a config var sets its directory, and explains how to set it if none does.
 pub fn detect(build_dir: &Path, config_var: Option<String>) -> Result<&'static str, String> {
     let config = config_file(build_dir, ELIXIR_CONFIG).unwrap_or(ConfigFile::Missing);
-    if let Some(asked) = app_dir::asked(&config, config_var) {
+    if let Some(requested) = app_dir::requested(&config, config_var) {
         // The build reports errors of a directory that is set.
-        let app = app_dir::resolve(build_dir, Some(asked)).map(|app| app.value);
+        let app = app_dir::resolve(build_dir, Some(requested)).map(|app| app.value);
         return Ok(app.map_or("Elixir", |app| name(build_dir, &app)));
     }
     if build_dir.join("mix.exs").is_file() {
         return Ok(name(build_dir, "."));
     }
-    let below = app_dir::below(build_dir);
-    if let Some(app) = below.iter().find(|dir| app_dir::depth(dir) <= DEEPEST) {
+    let candidate_dirs = app_dir::candidate_dirs(build_dir);
+    if let Some(app) = candidate_dirs
+        .iter()
+        .find(|dir| app_dir::depth(dir) <= DEEPEST)
+    {
         return Ok(name(build_dir, app));
     }
     let why = format!(
         "No Elixir app: there is no mix.exs in {}.",
         build_dir.display()
     );
-    Err(match below.first() {
+    Err(match candidate_dirs.first() {
         Some(app) => format!(
             "{why} There is one in {app}; to build it, set app_relative_path={} in {ELIXIR_CONFIG}.",
             shell_words::quote(app)
@@ -44,7 +47,7 @@ pub fn detect(build_dir: &Path, config_var: Option<String>) -> Result<&'static s
 fn name(build_dir: &Path, app: &str) -> &'static str {
     let read = |name: &str| text_file::read(&build_dir.join(join(app, name))).unwrap_or_default();
     let phoenix = MixExs::guess("mix.exs", &read("mix.exs")).phoenix
-        || lock_holds(&read("mix.lock"), "phoenix");
+        || lock_contains(&read("mix.lock"), "phoenix");
     if phoenix { "Phoenix" } else { "Elixir" }
 }
 

@@ -37,15 +37,15 @@ pub(crate) use js_package::LOCKFILES;
 pub(crate) use package_json::{DevManager, PackageJson};
 pub(crate) use package_manager::Pinned;
 pub(crate) use paths::path_from;
-pub(crate) use procfile::{MADE_OF, is_made};
+pub(crate) use procfile::{GENERATED_HEADER, is_generated};
 pub(crate) use version_files::is_local;
 pub(crate) use webpack::{LEGACY_OPENSSL, needs_md4};
 
-use crate::origin::Asked;
+use crate::origin::Setting;
 use files::{in_any_encoding, optional};
-use mix_exs::{MixExs, lock_holds, locked_version};
+use mix_exs::{MixExs, lock_contains, locked_version};
 use mix_lock::Locked;
-use projects::beside;
+use projects::sibling_projects;
 use std::path::Path;
 use tool_versions::Entry;
 use version_files::VersionEntry;
@@ -56,12 +56,12 @@ use walkdir::WalkDir;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// The app's directory, relative to the root of the repository, and the origin of the setting.
-    pub app_dir: Asked,
+    pub app_dir: Setting,
     /// The root project first, then the others by path.
     pub projects: Vec<MixProject>,
     /// Directories with a `mix.exs` in the repository, outside the app's directory. Each may be a path
     /// dependency.
-    pub beside: Vec<String>,
+    pub sibling_projects: Vec<String>,
     /// Whether `mix.lock` names Phoenix.
     pub phoenix_locked: bool,
     /// The version of Phoenix there, if it comes from hex.pm.
@@ -89,14 +89,14 @@ pub struct Facts {
     pub bower: Vec<String>,
     /// The version of Node.js that an earlier buildpack installed in the app. The caller runs it to find out,
     /// and sets this.
-    pub given_node: Option<NodeVersion>,
+    pub preinstalled_node: Option<NodeVersion>,
     /// The version of npm in that Node.js, if any. The caller sets this too.
-    pub given_npm: Option<NodeVersion>,
+    pub preinstalled_npm: Option<NodeVersion>,
     /// The `Procfile` in use: the one in the root, or else the one in the app's directory.
     pub procfile: Option<Procfile>,
     pub procfile_path: String,
     /// The static buildpack that `.buildpacks` lists after this one.
-    pub later_static: Option<Asked>,
+    pub later_static: Option<Setting>,
     /// The app's asset script, if any. [`add_configured`] sets this.
     pub asset_script: Option<String>,
     /// The place that shows that the deployed app runs Node.js.
@@ -126,7 +126,7 @@ pub const DISTILLERY_CONFIG: &str = "rel/config.exs";
 /// Reads the app in the directory `app_dir` of the repository in `dir`.
 ///
 /// `mise_env` is the config var `MISE_ENV`, which determines the files that mise reads.
-pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts, ReadError> {
+pub fn read(dir: &Path, app_dir: Setting, mise_env: Option<&str>) -> Result<Facts, ReadError> {
     let app = app_dir.value.as_str();
     if !dir.join(app).join("mix.exs").is_file() {
         return Err(no_mix_exs(dir));
@@ -155,11 +155,11 @@ pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts,
     };
     Ok(Facts {
         node_use: node_use::find(dir, &dirs, &processes, lock.as_deref()),
-        beside: beside(dir, app),
+        sibling_projects: sibling_projects(dir, app),
         projects,
         phoenix_locked: lock
             .as_deref()
-            .is_some_and(|lock| lock_holds(lock, "phoenix")),
+            .is_some_and(|lock| lock_contains(lock, "phoenix")),
         phoenix_version: lock
             .as_deref()
             .and_then(|lock| locked_version(lock, "phoenix")),
@@ -167,7 +167,7 @@ pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts,
         config_exs: in_any_encoding(dir, &join(app, "config/config.exs"))?.map(|(text, _)| text),
         has_distillery: lock
             .as_deref()
-            .is_some_and(|lock| lock_holds(lock, "distillery"))
+            .is_some_and(|lock| lock_contains(lock, "distillery"))
             && dir.join(app).join(DISTILLERY_CONFIG).is_file(),
         locked: lock.as_deref().map(mix_lock::parse).unwrap_or_default(),
         elixir_config: config_file(dir, &elixir_config_path)?,
@@ -181,8 +181,8 @@ pub fn read(dir: &Path, app_dir: Asked, mise_env: Option<&str>) -> Result<Facts,
         version_files: version_files(dir, app, mise_env)?,
         packages,
         bower,
-        given_node: None,
-        given_npm: None,
+        preinstalled_node: None,
+        preinstalled_npm: None,
         procfile,
         procfile_path,
         later_static: in_any_encoding(dir, buildpacks::FILE)?
@@ -198,7 +198,7 @@ pub fn add_configured(
     facts: &mut Facts,
     dir: &Path,
     compile_script: &str,
-    assets_path: Option<&Asked>,
+    assets_path: Option<&Setting>,
 ) -> Result<(), ReadError> {
     let script = path_from(&facts.app_dir.value, compile_script);
     let is_there = |script: &String| !script.starts_with("..") && dir.join(script).is_file();
@@ -241,7 +241,7 @@ fn nearest(dir: &Path, app: &str, name: &str) -> String {
 /// Returns the `Procfile` in use. The one in the root counts, unless an earlier build in this directory created
 /// it from the app's.
 fn procfile_path(dir: &Path, app: &str) -> Result<String, ReadError> {
-    let at_top = optional(dir, PROCFILE)?.filter(|text| !is_made(text));
+    let at_top = optional(dir, PROCFILE)?.filter(|text| !is_generated(text));
     Ok(match at_top {
         Some(_) => PROCFILE.to_owned(),
         None => join(app, PROCFILE),
@@ -271,15 +271,15 @@ fn with_bower(dir: &Path, folder: String) -> Option<String> {
 
 /// Describes a repository without an app in its expected place.
 fn no_mix_exs(dir: &Path) -> ReadError {
-    let below = app_dir::below(dir);
-    let phoenix = below
+    let candidate_dirs = app_dir::candidate_dirs(dir);
+    let phoenix = candidate_dirs
         .iter()
-        .filter(|below| app_dir::has_phoenix(dir, below));
+        .filter(|candidate| app_dir::has_phoenix(dir, candidate));
     ReadError::NoMixExs {
         dir: dir.to_owned(),
         found: listing(dir),
         phoenix: phoenix.cloned().collect(),
-        below,
+        candidate_dirs,
     }
 }
 

@@ -14,6 +14,6 @@ pub mod settings;
 pub mod text_file;
 
 pub use facts::Facts;
-pub use origin::{Asked, Origin};
+pub use origin::{Origin, Setting};
 pub use plan::{Plan, PlanError};
 pub use settings::Settings;

@@ -45,14 +45,14 @@ impl Serialize for Origin {
     }
 }
 
-/// A value as the user wrote it, with its place.
+/// A value as the user wrote it, and where it was read from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Asked<T = String> {
+pub struct Setting<T = String> {
     pub value: T,
     pub origin: Origin,
 }
 
-impl<T> Asked<T> {
+impl<T> Setting<T> {
     pub fn new(value: T, origin: Origin) -> Self {
         Self { value, origin }
     }

@@ -14,19 +14,19 @@ mod old_builders;
 mod package_manager;
 mod phoenix;
 mod processes;
-mod requested;
 mod requirements;
 mod slug;
 mod steps;
 mod suggestion;
 mod tests_only;
 mod version_error;
+mod version_requests;
 mod warnings;
 
 pub use assets::{AssetBuild, Assets, needs_node};
 pub use choice::{Choice, ChosenTool, LastBuild, Lists};
 pub use decisions::Plan;
-pub use erlang_and_elixir::otp_is_settled;
+pub use erlang_and_elixir::otp_list_suffices;
 pub use error::PlanError;
 pub use install::Install;
 pub use package_manager::{BunCpu, PackageManager};
@@ -38,15 +38,15 @@ pub use suggestion::{Edit, Suggestion};
 pub use version_error::VersionError;
 
 use crate::facts::{Facts, PROCFILE};
-use crate::origin::{Asked, Origin};
+use crate::origin::{Origin, Setting};
 use crate::settings::{Hooks, Settings};
 use assets::{asset_dirs, assets, removes_executables};
 use erlang_and_elixir::pair_or_suggestion;
 use phoenix::phoenix_ex;
 use processes::{processes, tool_of_a_process};
-use requested::Requested;
 use slug::{release, slim};
 use steps::steps;
+use version_requests::VersionRequests;
 use versions::elixir::ElixirBuild;
 use versions::target::Target;
 
@@ -55,22 +55,22 @@ pub fn plan(
     facts: &Facts,
     settings: &Settings,
     target: Target,
-    mix_env: Asked,
+    mix_env: Setting,
     lists: &Lists,
     last: &LastBuild,
 ) -> Result<Plan, PlanError> {
     let dirs = asset_dirs(facts, settings)?;
     let folders: Vec<&str> = dirs.iter().map(|(_, assets)| assets.as_str()).collect();
-    let requested = Requested::of(facts, settings, &folders);
-    let (erlang, elixir) = pair_or_suggestion(&requested, facts, &target, lists, last)?;
+    let requests = VersionRequests::of(facts, settings, &folders);
+    let (erlang, elixir) = pair_or_suggestion(&requests, facts, &target, lists, last)?;
     let otp_major = lists.otp.major_of(&erlang.build);
-    let node = node::node(facts, settings, &requested, &target, lists, last)?;
-    let npm = |asked: Option<&str>| node::npm(facts, node.as_ref(), lists, asked);
+    let node = node::node(facts, settings, &requests, &target, lists, last)?;
+    let npm = |requested: Option<&str>| node::npm(facts, node.as_ref(), lists, requested);
     let assets = assets(facts, settings, &npm)?;
     let (hex, rebar3) = installers(settings, last, &elixir);
     let phoenix = facts.phoenix_locked || facts.projects.iter().any(|p| p.guess.phoenix);
     let removes_executables = removes_executables(facts, settings, &assets);
-    let node_given = node.is_some() && facts.given_node.is_some();
+    let node_is_preinstalled = node.is_some() && facts.preinstalled_node.is_some();
     let check_locked = settings.check_locked && facts.has_lock && can_check_locked(&elixir);
     let calls_mix = tool_of_a_process(facts);
     let (release, release_why) = release(facts, settings, calls_mix.as_deref());
@@ -121,33 +121,33 @@ pub fn plan(
         locked: facts.has_lock,
         check_locked,
         removes_executables,
-        node_given,
+        node_is_preinstalled,
         exported: settings.exported.clone(),
         shell_variables: settings.shell_variables.clone(),
         projects: facts.projects.iter().map(|p| p.dir.clone()).collect(),
-        beside: facts.beside.clone(),
+        sibling_projects: facts.sibling_projects.clone(),
         umbrella: facts.root().apps_path.is_some(),
-        clean: asked_clean(settings),
-        clean_once: None,
+        clean: clean_build_reason(settings),
+        clean_build_digest: None,
         set: settings.set.clone(),
         warnings: Vec::new(),
     };
-    plan.warnings = warnings::of(&plan, facts, settings, &requested);
+    plan.warnings = warnings::of(&plan, facts, settings, &requests);
     Ok(plan)
 }
 
-/// The Hex and the rebar3 that are asked for, or those of the last build. Nobody is upgraded behind
-/// their back; another Elixir is a change of their own.
+/// Returns the requested versions of Hex and rebar3, or else those of the last build: a build only upgrades
+/// them together with Elixir.
 fn installers(
     settings: &Settings,
     last: &LastBuild,
     elixir: &Choice<ElixirBuild>,
-) -> (Option<Asked>, Option<Asked>) {
+) -> (Option<Setting>, Option<Setting>) {
     let same_elixir = last.elixir.as_ref() == Some(&elixir.version);
-    let installer = |asked: &Option<Asked>, kept: &Option<String>| {
-        let kept = kept.clone().filter(|_| same_elixir);
-        let stays = || kept.map(|version| Asked::new(version, Origin::LastBuild));
-        asked.clone().or_else(stays)
+    let installer = |requested: &Option<Setting>, previous: &Option<String>| {
+        let previous = previous.clone().filter(|_| same_elixir);
+        let stays = || previous.map(|version| Setting::new(version, Origin::LastBuild));
+        requested.clone().or_else(stays)
     };
     (
         installer(&settings.hex_version, &last.hex),
@@ -173,12 +173,12 @@ fn hooks_before_assets(settings: &Settings) -> bool {
 /// The arguments of `mix test` in a config file. A config var is there when the tests run, and its
 /// value is not ours to write down.
 fn test_args(settings: &Settings) -> Option<String> {
-    let asked = settings.test_args.as_ref()?;
-    matches!(asked.origin, Origin::File { .. }).then(|| asked.value.clone())
+    let requested = settings.test_args.as_ref()?;
+    matches!(requested.origin, Origin::File { .. }).then(|| requested.value.clone())
 }
 
-/// Who asks for everything that was kept to be dropped.
-fn asked_clean(settings: &Settings) -> Option<String> {
+/// Returns the setting that requests a clean build.
+fn clean_build_reason(settings: &Settings) -> Option<String> {
     let by_cache = settings.clean_cache.then_some("clean_cache=true");
     let by_rebuild = settings.always_rebuild.then_some("always_rebuild=true");
     by_rebuild.or(by_cache).map(str::to_owned)

@@ -1,4 +1,4 @@
-//! The two config files and the config vars, merged into what the user wants.
+//! The user's settings, merged from the two config files and the config vars.
 //!
 //! Keys and defaults: those of the Elixir buildpack and the Phoenix static buildpack.
 //! Each keeps its own precedence: a line of `elixir_buildpack.config` wins over a config var of
@@ -6,13 +6,13 @@
 
 pub mod assignment_typo;
 mod keys;
-pub mod mistyped;
+pub mod name_typo;
 
 pub(crate) use keys::{COMPILE_SCRIPT, RELEASE};
 
 use crate::facts::shell_config::Assignment;
 use crate::facts::{ConfigFile, Facts, LEGACY_OPENSSL};
-use crate::origin::{Asked, Origin};
+use crate::origin::{Origin, Setting};
 use keys::{
     CHECK_LOCKED, NODE_OPTIONS, REBUILD_ON_OTP_PATCH, REUSE_ASSETS, SKIP_ASSETS, SLIM, VERBOSE,
 };
@@ -24,14 +24,14 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Hooks {
     /// Deprecated; before anything of the cache is restored.
-    pub pre_compile: Option<Asked>,
-    pub hook_pre_fetch_dependencies: Option<Asked>,
-    pub hook_pre_compile: Option<Asked>,
+    pub pre_compile: Option<Setting>,
+    pub hook_pre_fetch_dependencies: Option<Setting>,
+    pub hook_pre_compile: Option<Setting>,
     /// Replaces `mix compile`.
-    pub hook_compile: Option<Asked>,
-    pub hook_post_compile: Option<Asked>,
+    pub hook_compile: Option<Setting>,
+    pub hook_post_compile: Option<Setting>,
     /// Deprecated; after everything else.
-    pub post_compile: Option<Asked>,
+    pub post_compile: Option<Setting>,
 }
 
 impl Hooks {
@@ -42,20 +42,20 @@ impl Hooks {
     }
 }
 
-/// What the user asks for, with its places.
+/// The user's settings, with their origins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    pub erlang_version: Option<Asked>,
-    pub elixir_version: Option<Asked>,
-    pub hex_version: Option<Asked>,
-    pub rebar3_version: Option<Asked>,
-    pub node_version: Option<Asked>,
-    pub npm_version: Option<Asked>,
-    pub yarn_version: Option<Asked>,
+    pub erlang_version: Option<Setting>,
+    pub elixir_version: Option<Setting>,
+    pub hex_version: Option<Setting>,
+    pub rebar3_version: Option<Setting>,
+    pub node_version: Option<Setting>,
+    pub npm_version: Option<Setting>,
+    pub yarn_version: Option<Setting>,
     pub always_rebuild: bool,
     pub clean_cache: bool,
     /// Whether a release is built, where anybody says so.
-    pub release: Option<Asked>,
+    pub release: Option<Setting>,
     /// Where nobody does, one is, unless the app needs mix at run time.
     pub prefers_release: bool,
     pub remove_node: Option<bool>,
@@ -68,12 +68,12 @@ pub struct Settings {
     pub hooks: Hooks,
     /// The app's own asset script, relative to the app.
     pub compile_script: String,
-    pub phoenix_relative_path: Option<Asked>,
-    pub assets_path: Option<Asked>,
-    pub phoenix_ex: Option<Asked>,
-    pub test_args: Option<Asked>,
-    /// What is left out of the slug: `none`, `standard` or `full`.
-    pub slim: Option<Asked>,
+    pub phoenix_relative_path: Option<Setting>,
+    pub assets_path: Option<Setting>,
+    pub phoenix_ex: Option<Setting>,
+    pub test_args: Option<Setting>,
+    /// How much to prune from the slug: `none`, `standard` or `full`.
+    pub slim: Option<Setting>,
     /// Whether assets may be those of the last build, where nothing they are made of has changed.
     pub reuse_assets: bool,
     /// Whether code is compiled again with each patch of OTP, whatever that changes.
@@ -87,7 +87,7 @@ pub struct Settings {
     /// Their other assignments, which hooks could always see.
     pub shell_variables: Vec<(String, String)>,
     /// Every key and config var that has a say, by name, sorted.
-    pub set: Vec<(String, Asked)>,
+    pub set: Vec<(String, Setting)>,
 }
 
 impl Settings {
@@ -100,7 +100,9 @@ impl Settings {
             config_var,
             set: RefCell::default(),
         };
-        let yes = |asked: Option<Asked>| asked.is_some_and(|asked| asked.value == "true");
+        let yes = |requested: Option<Setting>| {
+            requested.is_some_and(|requested| requested.value == "true")
+        };
         let exported = sources.other_variables(true);
         let merged = Self {
             erlang_version: sources.elixir_key("erlang_version"),
@@ -112,21 +114,23 @@ impl Settings {
             yarn_version: sources.static_key("yarn_version"),
             always_rebuild: yes(sources.elixir_config("always_rebuild")),
             clean_cache: yes(sources.static_key("clean_cache")),
-            release: sources.ours(RELEASE, "release"),
+            release: sources.mixpack_setting(RELEASE, "release"),
             prefers_release: false,
             remove_node: sources
                 .static_key("remove_node")
-                .and_then(|asked| asked.value.parse().ok()),
-            skip_assets: match sources.ours(SKIP_ASSETS, "skip_assets") {
-                Some(asked) => (asked.value == "true").then(|| asked.origin.to_string()),
+                .and_then(|requested| requested.value.parse().ok()),
+            skip_assets: match sources.mixpack_setting(SKIP_ASSETS, "skip_assets") {
+                Some(requested) => {
+                    (requested.value == "true").then(|| requested.origin.to_string())
+                }
                 None => facts
                     .later_static
                     .as_ref()
                     .map(|later| format!("{} lists {} after this one", later.origin, later.value)),
             },
             check_locked: sources
-                .of_config_var(CHECK_LOCKED)
-                .is_none_or(|asked| asked.value != "false"),
+                .config_var_setting(CHECK_LOCKED)
+                .is_none_or(|requested| requested.value != "false"),
             runtime_path: sources
                 .elixir_config("runtime_path")
                 .map_or_else(|| "/app".to_owned(), |a| a.value),
@@ -145,12 +149,14 @@ impl Settings {
             assets_path: sources.static_key("assets_path"),
             phoenix_ex: sources.static_key("phoenix_ex"),
             test_args: sources.elixir_key("test_args"),
-            slim: sources.ours(SLIM, "slim"),
+            slim: sources.mixpack_setting(SLIM, "slim"),
             reuse_assets: sources
-                .ours(REUSE_ASSETS, "reuse_assets")
-                .is_none_or(|asked| asked.value != "false"),
-            rebuild_on_otp_patch: yes(sources.ours(REBUILD_ON_OTP_PATCH, "rebuild_on_otp_patch")),
-            verbose: yes(sources.of_config_var(VERBOSE)),
+                .mixpack_setting(REUSE_ASSETS, "reuse_assets")
+                .is_none_or(|requested| requested.value != "false"),
+            rebuild_on_otp_patch: yes(
+                sources.mixpack_setting(REBUILD_ON_OTP_PATCH, "rebuild_on_otp_patch")
+            ),
+            verbose: yes(sources.config_var_setting(VERBOSE)),
             legacy_openssl: exported
                 .iter()
                 .filter(|(name, _)| name == NODE_OPTIONS)
@@ -173,50 +179,52 @@ struct Sources<'a> {
     facts: &'a Facts,
     config_var: &'a dyn Fn(&str) -> Option<String>,
     /// Those keys and config vars that were looked up and have a value.
-    set: RefCell<BTreeMap<String, Asked>>,
+    set: RefCell<BTreeMap<String, Setting>>,
 }
 
 impl Sources<'_> {
-    fn found(&self, key: &str, value: &str, origin: Origin) -> Option<Asked> {
+    fn found(&self, key: &str, value: &str, origin: Origin) -> Option<Setting> {
         let value = value.trim();
         (!value.is_empty()).then(|| {
-            let asked = Asked::new(value.to_owned(), origin);
-            self.set.borrow_mut().insert(key.to_owned(), asked.clone());
-            asked
+            let requested = Setting::new(value.to_owned(), origin);
+            self.set
+                .borrow_mut()
+                .insert(key.to_owned(), requested.clone());
+            requested
         })
     }
 
-    fn of_config_var(&self, key: &str) -> Option<Asked> {
+    fn config_var_setting(&self, key: &str) -> Option<Setting> {
         let value = (self.config_var)(key)?;
         self.found(key, &value, Origin::ConfigVar(key.to_owned()))
     }
 
-    fn of_file(&self, file: &ConfigFile, path: &str, key: &str) -> Option<Asked> {
+    fn file_setting(&self, file: &ConfigFile, path: &str, key: &str) -> Option<Setting> {
         let mut lines = assignments(file).iter().rev();
         let line = lines.find(|line| line.name == key)?;
         self.found(key, &line.value.text(), Origin::file(path, line.line))
     }
 
     /// For keys that the Elixir buildpack set itself before it read the file: a config var never won.
-    fn elixir_config(&self, key: &str) -> Option<Asked> {
+    fn elixir_config(&self, key: &str) -> Option<Setting> {
         let facts = self.facts;
-        self.of_file(&facts.elixir_config, &facts.elixir_config_path, key)
+        self.file_setting(&facts.elixir_config, &facts.elixir_config_path, key)
     }
 
-    fn elixir_key(&self, key: &str) -> Option<Asked> {
-        let of_file = self.elixir_config(key);
-        of_file.or_else(|| self.of_config_var(key))
+    fn elixir_key(&self, key: &str) -> Option<Setting> {
+        let in_file = self.elixir_config(key);
+        in_file.or_else(|| self.config_var_setting(key))
     }
 
-    fn static_key(&self, key: &str) -> Option<Asked> {
+    fn static_key(&self, key: &str) -> Option<Setting> {
         let facts = self.facts;
-        let of_file = || self.of_file(&facts.static_config, &facts.static_config_path, key);
-        self.of_config_var(key).or_else(of_file)
+        let in_file = || self.file_setting(&facts.static_config, &facts.static_config_path, key);
+        self.config_var_setting(key).or_else(in_file)
     }
 
     /// Mixpack's own settings: the config var wins over the file.
-    fn ours(&self, config_var: &str, key: &str) -> Option<Asked> {
-        let of_var = self.of_config_var(config_var);
+    fn mixpack_setting(&self, config_var: &str, key: &str) -> Option<Setting> {
+        let of_var = self.config_var_setting(config_var);
         of_var.or_else(|| self.elixir_config(key))
     }
 

@@ -415,9 +415,9 @@ fn token() -> impl Strategy<Value = &'static str> {
 /// 400 of each, or as many as `PROPTEST_CASES` says.
 fn as_many_as_asked() -> ProptestConfig {
     let default = ProptestConfig::default();
-    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let requested = std::env::var_os("PROPTEST_CASES").is_some();
     ProptestConfig {
-        cases: if asked { default.cases } else { 400 },
+        cases: if requested { default.cases } else { 400 },
         failure_persistence: None,
         ..default
     }

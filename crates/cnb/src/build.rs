@@ -1,8 +1,8 @@
 //! `bin/build`.
 
 use crate::layers::Layers;
-use crate::{Explained, Mixpack, launch, sbom};
-use app::{Asked, Origin};
+use crate::{LoggedFailure, Mixpack, launch, sbom};
+use app::{Origin, Setting};
 use exec::cancel::Cancel;
 use exec::command::Env;
 use exec::environment::Environment;
@@ -23,12 +23,12 @@ use workdir::workspace::Start;
 /// `production` unless it says otherwise.
 const EXEC_ENV: &str = "CNB_EXEC_ENV";
 
-pub(crate) fn build(context: &BuildContext<Mixpack>) -> libcnb::Result<BuildResult, Explained> {
+pub(crate) fn build(context: &BuildContext<Mixpack>) -> libcnb::Result<BuildResult, LoggedFailure> {
     let log = Log::to_stdio(std::env::var_os("NO_COLOR").is_none(), Style::Bullets);
     let outcome = Cancel::on_signals()
         .map_err(|source| {
             log.error(&[format!("Signals cannot be handled here: {source}")]);
-            Explained { status: 1 }
+            LoggedFailure { status: 1 }
         })
         .and_then(|cancel| {
             {
@@ -38,28 +38,28 @@ pub(crate) fn build(context: &BuildContext<Mixpack>) -> libcnb::Result<BuildResu
                     context.buildpack_descriptor.buildpack.id
                 ));
             }
-            explained(context, &log, &cancel)
+            build_and_explain(context, &log, &cancel)
         });
     outcome.map_err(libcnb::Error::BuildpackError)
 }
 
-fn explained(
+fn build_and_explain(
     context: &BuildContext<Mixpack>,
     log: &Log,
     cancel: &Cancel,
-) -> Result<BuildResult, Explained> {
+) -> Result<BuildResult, LoggedFailure> {
     let environment = environment(context);
     let words = Wording::new(Platform::CloudNative, &environment);
-    carried_out(context, environment, log, cancel).map_err(|error| {
+    run_build(context, environment, log, cancel).map_err(|error| {
         let explanation = words.explain(&error).without_secrets(log);
         log.error(&explanation.lines());
-        Explained {
+        LoggedFailure {
             status: cancel.signal().map_or(1, |signal| 128 + signal),
         }
     })
 }
 
-fn carried_out(
+fn run_build(
     context: &BuildContext<Mixpack>,
     environment: Environment,
     log: &Log,
@@ -132,12 +132,12 @@ fn environment(context: &BuildContext<Mixpack>) -> Environment {
     if exec_env.is_none_or(|exec_env| exec_env != "test") {
         return environment;
     }
-    let asked = environment
+    let requested = environment
         .config_var("MIX_ENV")
         .filter(|mix_env| mix_env != "prod");
-    environment.for_tests_only(match asked {
-        Some(mix_env) => Asked::new(mix_env, Origin::ConfigVar("MIX_ENV".to_owned())),
-        None => Asked::new("test".to_owned(), Origin::ConfigVar(EXEC_ENV.to_owned())),
+    environment.for_tests_only(match requested {
+        Some(mix_env) => Setting::new(mix_env, Origin::ConfigVar("MIX_ENV".to_owned())),
+        None => Setting::new("test".to_owned(), Origin::ConfigVar(EXEC_ENV.to_owned())),
     })
 }
 

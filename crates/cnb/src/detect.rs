@@ -5,8 +5,8 @@ use app::facts::app_dir;
 use libcnb::data::build_plan::{BuildPlanBuilder, Require};
 use libcnb::detect::{DetectContext, DetectResult, DetectResultBuilder};
 
-/// What we bring, by the name that other buildpacks can ask for. A buildpack that stands alone has
-/// to ask for it itself.
+/// The name that this buildpack provides and other buildpacks can require. A buildpack also has to require
+/// it itself, in case no other does.
 const PROVIDED: &str = "elixir";
 
 pub(crate) fn detect(context: &DetectContext<Mixpack>) -> DetectResult {

@@ -1,9 +1,9 @@
-//! What an image starts: process types and their variables.
+//! The process types of an image, and their variables.
 
 use app::facts::Procfile;
 use app::text_file;
 use libcnb::data::launch::{self as cnb, LaunchBuilder, Process, ProcessBuilder, ProcessType};
-use libcnb::layer_env::{LayerEnv, ModificationBehavior as How, Scope};
+use libcnb::layer_env::{LayerEnv, ModificationBehavior as Behavior, Scope};
 use pipeline::git;
 use pipeline::profile::Launch;
 use planning::record::Record;
@@ -60,40 +60,40 @@ fn add(launch: &mut LaunchBuilder, name: &str, process: impl FnOnce(ProcessType)
 /// run. `mix_layer` has what mix wants to find.
 pub(crate) fn variables(app: &Path, launch: &Launch, mix_layer: &Path) -> LayerEnv {
     let mut env = LayerEnv::new();
-    let mut set = |how, name: &str, value: &Path| {
-        env.insert(Scope::Launch, how, name, value.as_os_str());
+    let mut set = |behavior, name: &str, value: &Path| {
+        env.insert(Scope::Launch, behavior, name, value.as_os_str());
     };
     let mix_env = if launch.tests_only {
-        How::Override
+        Behavior::Override
     } else {
-        How::Default
+        Behavior::Default
     };
     set(mix_env, "MIX_ENV", Path::new(&launch.mix_env));
     // The VM warns when file names are latin1, and C.UTF-8 is the one UTF-8 locale of every image.
-    set(How::Default, "LANG", Path::new("C.UTF-8"));
+    set(Behavior::Default, "LANG", Path::new("C.UTF-8"));
     if launch.phx_server {
-        set(How::Default, "PHX_SERVER", Path::new("true"));
+        set(Behavior::Default, "PHX_SERVER", Path::new("true"));
     }
     if launch.release_alone {
         // Beside the release, where mix would have it, an unprivileged user cannot write.
-        set(How::Default, "RELEASE_TMP", Path::new("/tmp"));
+        set(Behavior::Default, "RELEASE_TMP", Path::new("/tmp"));
         return env;
     }
-    set(How::Default, "MIX_HOME", &mix_layer.join("home"));
-    set(How::Default, "HEX_HOME", &mix_layer.join("hex"));
+    set(Behavior::Default, "MIX_HOME", &mix_layer.join("home"));
+    set(Behavior::Default, "HEX_HOME", &mix_layer.join("hex"));
     if launch.runs_node && !launch.tests_only {
-        set(How::Default, "NODE_ENV", Path::new("production"));
+        set(Behavior::Default, "NODE_ENV", Path::new("production"));
     }
     for bin in &launch.node_bins {
-        set(How::Delimiter, "PATH", Path::new(":"));
-        set(How::Prepend, "PATH", &app.join(bin));
+        set(Behavior::Delimiter, "PATH", Path::new(":"));
+        set(Behavior::Prepend, "PATH", &app.join(bin));
     }
-    let how = if launch.git_answers {
-        How::Prepend
+    let behavior = if launch.git_answers {
+        Behavior::Prepend
     } else {
-        How::Append
+        Behavior::Append
     };
-    set(How::Delimiter, "PATH", Path::new(":"));
-    set(how, "PATH", &app.join(git::FOLDER));
+    set(Behavior::Delimiter, "PATH", Path::new(":"));
+    set(behavior, "PATH", &app.join(git::FOLDER));
     env
 }

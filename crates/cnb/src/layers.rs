@@ -1,5 +1,4 @@
-//! What lasts, in layers: toolchains each in its own, what builds keep in some that are for the
-//! cache alone, a few facts in `store.toml`.
+//! The layers: one for each toolchain, some that are only for the build cache, and a few facts in `store.toml`.
 
 use crate::launch;
 use exec::log::StepLog;
@@ -13,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use store::tree::{self, Amount, TreeError};
-use store::{CacheDir, FORMAT, Key, RECORD, Restored, Stamps, Store, Taken, Tool, ToolError};
+use store::{CacheDir, FORMAT, Key, RECORD, Restored, Stamps, Store, TakeResult, Tool, ToolError};
 use toml::Table;
 use workdir::workspace::Places;
 
@@ -37,7 +36,7 @@ const CACHES: [&str; 6] = [
 ];
 
 /// The cache layer that a tool without a layer of its own is kept in.
-fn cache_of_tool(name: &str) -> &'static str {
+fn tool_cache_name(name: &str) -> &'static str {
     if name.starts_with("node_modules") {
         "javascript"
     } else {
@@ -46,7 +45,7 @@ fn cache_of_tool(name: &str) -> &'static str {
 }
 
 /// The cache layer that state is kept in.
-fn cache_of_state(name: &str) -> &'static str {
+fn state_cache_name(name: &str) -> &'static str {
     if name.starts_with("_build") || name.starts_with("generated") {
         "compiled"
     } else if name.starts_with("deps") {
@@ -161,8 +160,8 @@ impl Layers {
             ..LayerTypes::default()
         };
         self.describe(START, start, None)?;
-        for (name, kept) in &self.caches {
-            kept.close()?;
+        for (name, cache) in &self.caches {
+            cache.close()?;
             let cache = LayerTypes {
                 cache: true,
                 ..LayerTypes::default()
@@ -197,7 +196,7 @@ impl Layers {
         tree::remove(&self.dir.join(name))
     }
 
-    /// What a restored layer was made for.
+    /// Returns the key of a restored layer.
     fn key_of_layer(&self, name: &str) -> Option<Key> {
         let content: LayerContentMetadata = read_toml_file(self.description(name)).ok()?;
         let values = content.metadata?;
@@ -228,11 +227,11 @@ impl Layers {
     ) -> Result<Tool, ToolError> {
         let mut key = key.clone();
         key.insert("format".to_owned(), FORMAT.to_owned());
-        let is_kept = self.key_of_layer(layer).as_ref() == Some(&key) && place.is_dir();
+        let is_cached = self.key_of_layer(layer).as_ref() == Some(&key) && place.is_dir();
         let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
         tools.insert(layer.to_owned(), key);
         drop(tools);
-        if is_kept {
+        if is_cached {
             return Ok(Tool::Reused);
         }
         self.drop_layer(layer)?;
@@ -251,32 +250,35 @@ impl Store for Layers {
     ) -> Result<Tool, ToolError> {
         match self.layer_at(place) {
             Some(layer) => self.tool_layer(layer, key, place, make),
-            None => self.cache(cache_of_tool(name)).tool(name, key, place, make),
+            None => self
+                .cache(tool_cache_name(name))
+                .tool(name, key, place, make),
         }
     }
 
-    fn take(&self, name: &str, key: &Key, place: &Path) -> Result<Taken, TreeError> {
-        self.cache(cache_of_tool(name)).take(name, key, place)
+    fn take(&self, name: &str, key: &Key, place: &Path) -> Result<TakeResult, TreeError> {
+        self.cache(tool_cache_name(name)).take(name, key, place)
     }
 
-    fn give(&self, name: &str, key: &Key, from: &Path) -> Result<Amount, TreeError> {
-        self.cache(cache_of_tool(name)).give(name, key, from)
+    fn put(&self, name: &str, key: &Key, from: &Path) -> Result<Amount, TreeError> {
+        self.cache(tool_cache_name(name)).put(name, key, from)
     }
 
-    fn hold(&self, name: &str, key: &Key) -> bool {
-        self.cache(cache_of_tool(name)).hold(name, key)
+    fn mark_used(&self, name: &str, key: &Key) -> bool {
+        self.cache(tool_cache_name(name)).mark_used(name, key)
     }
 
     fn restore(&self, name: &str, key: &Key, place: &Path) -> Result<Restored, TreeError> {
-        self.cache(cache_of_state(name)).restore(name, key, place)
+        self.cache(state_cache_name(name)).restore(name, key, place)
     }
 
     fn save(&self, name: &str, key: &Key, from: &Path, skip: &[&str]) -> Result<Amount, TreeError> {
-        self.cache(cache_of_state(name)).save(name, key, from, skip)
+        self.cache(state_cache_name(name))
+            .save(name, key, from, skip)
     }
 
     fn drop_state(&self, name: &str) -> Result<(), TreeError> {
-        self.cache(cache_of_state(name)).drop_state(name)
+        self.cache(state_cache_name(name)).drop_state(name)
     }
 
     fn scratch(&self, name: &str) -> Result<PathBuf, TreeError> {

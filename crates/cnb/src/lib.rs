@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 /// The buildpack, as libcnb knows it.
 struct Mixpack;
 
-/// A build that failed, and whose log says why.
+/// A failed build that has logged its error.
 #[derive(Debug, thiserror::Error)]
 #[error("the build failed")]
-struct Explained {
+struct LoggedFailure {
     /// Of our process: 1, or 128 and the number of the signal that stopped the build.
     status: i32,
 }
@@ -32,19 +32,19 @@ struct Explained {
 impl Buildpack for Mixpack {
     type Platform = Platform;
     type Metadata = GenericMetadata;
-    type Error = Explained;
+    type Error = LoggedFailure;
 
-    fn detect(&self, context: DetectContext<Self>) -> libcnb::Result<DetectResult, Explained> {
+    fn detect(&self, context: DetectContext<Self>) -> libcnb::Result<DetectResult, LoggedFailure> {
         Ok(detect::detect(&context))
     }
 
-    fn build(&self, context: BuildContext<Self>) -> libcnb::Result<BuildResult, Explained> {
+    fn build(&self, context: BuildContext<Self>) -> libcnb::Result<BuildResult, LoggedFailure> {
         build::build(&context)
     }
 
-    fn on_error(&self, error: libcnb::Error<Explained>) {
+    fn on_error(&self, error: libcnb::Error<LoggedFailure>) {
         // What a build cannot do it has said itself.
-        if !matches!(error, libcnb::Error::BuildpackError(Explained { .. })) {
+        if !matches!(error, libcnb::Error::BuildpackError(LoggedFailure { .. })) {
             eprintln!("! {error}");
         }
     }
@@ -83,17 +83,17 @@ pub fn build(
 
 type Descriptor = ComponentBuildpackDescriptor<GenericMetadata>;
 
-/// What libcnb's own entry does, but for the executable's name, which is neither `detect` nor
-/// `build` here, and for ending the process before anything is dropped.
+/// Replaces libcnb's entry point, which requires an executable named `detect` or `build`, and exits the
+/// process before values are dropped.
 fn run(
     buildpack_dir: &Path,
-    phase: impl FnOnce(Descriptor) -> libcnb::Result<i32, Explained>,
+    phase: impl FnOnce(Descriptor) -> libcnb::Result<i32, LoggedFailure>,
 ) -> i32 {
     let descriptor = libcnb::read_toml_file(buildpack_dir.join("buildpack.toml"))
         .map_err(libcnb::Error::CannotReadBuildpackDescriptor);
     descriptor.and_then(phase).unwrap_or_else(|error| {
         let status = match &error {
-            libcnb::Error::BuildpackError(Explained { status }) => *status,
+            libcnb::Error::BuildpackError(LoggedFailure { status }) => *status,
             _ => 1,
         };
         Mixpack.on_error(error);

@@ -1,7 +1,7 @@
-//! What a command is for.
+//! The purpose of a command.
 
 use app::facts::Manager;
-use app::{Asked, Origin};
+use app::{Origin, Setting};
 
 /// A command of the app, or one that Mixpack runs for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub enum Action {
     /// A hook, by its key, and where it is written.
     Hook {
         key: &'static str,
-        asked: Asked,
+        requested: Setting,
     },
     Deps,
     Compile,

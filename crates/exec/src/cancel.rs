@@ -154,21 +154,21 @@ mod tests {
 
     #[test]
     fn a_background_job_does_not_delay_the_end_of_a_command() {
-        let begun = Instant::now();
+        let started = Instant::now();
         let output = Cancel::default().output(&mut shell("sleep 30 & echo out; echo err >&2"));
         let output = output.unwrap();
         assert_eq!(
             (&*output.stdout, &*output.stderr),
             (&b"out\n"[..], &b"err\n"[..])
         );
-        assert!(output.status.success() && begun.elapsed() < Duration::from_secs(20));
+        assert!(output.status.success() && started.elapsed() < Duration::from_secs(20));
     }
 
     #[test]
     fn cancelling_ends_a_command_whose_output_is_collected() {
         let cancel = Arc::new(Cancel::default());
         let other = Arc::clone(&cancel);
-        let begun = Instant::now();
+        let started = Instant::now();
         let canceller = std::thread::spawn(move || {
             while other.lock().is_empty() {
                 std::thread::yield_now();
@@ -177,9 +177,9 @@ mod tests {
         });
         let output = cancel.output(&mut shell("sleep 30")).unwrap();
         canceller.join().unwrap();
-        assert!(!output.status.success() && begun.elapsed() < Duration::from_secs(20));
+        assert!(!output.status.success() && started.elapsed() < Duration::from_secs(20));
         // A command that starts after that ends at once too.
         let late = cancel.output(&mut shell("trap '' TERM; sleep 30")).unwrap();
-        assert!(!late.status.success() && begun.elapsed() < Duration::from_secs(20));
+        assert!(!late.status.success() && started.elapsed() < Duration::from_secs(20));
     }
 }

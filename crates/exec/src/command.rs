@@ -2,8 +2,8 @@
 
 use crate::cancel::Cancel;
 use crate::log::{StepLog, seconds};
+use crate::output_filter::OutputFilter;
 use crate::output_lines::{Next, OutputLines};
-use crate::quiet::Quiet;
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -14,12 +14,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
 
-/// How long the log may be silent before it says what a tool is at.
-const SILENCE: Duration = Duration::from_secs(15);
-/// How much of a tool's output is kept for the error message: enough for any compiler error.
-const KEPT_LINES: usize = 400;
-/// How much of it is kept to be printed when the tool fails.
-const HELD_LINES: usize = 20_000;
+/// The interval between messages about a tool that prints nothing.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
+/// The number of lines of output that an error message may quote: enough for any compiler error.
+const ERROR_LINES: usize = 400;
+/// The number of lines of filtered output to print if the tool fails.
+const BUFFERED_LINES: usize = 20_000;
 
 /// Name and value of every variable that a child gets; nothing is inherited beside it.
 pub type Env = BTreeMap<OsString, OsString>;
@@ -51,7 +51,7 @@ pub struct Tool<'a> {
     pub args: Vec<OsString>,
     pub cwd: &'a Path,
     pub env: &'a Env,
-    /// What the log calls it while it is silent, and errors quote: `mix deps.get`.
+    /// The command in the log and in errors: `mix deps.get`.
     pub shown: String,
 }
 
@@ -85,16 +85,16 @@ impl<'a> Tool<'a> {
     }
 
     /// Runs to the end. Every line of stdout and stderr is printed in the order they come, or what
-    /// `quiet` makes of them.
+    /// `filter` makes of them.
     pub fn run(
         &self,
-        quiet: Option<Quiet>,
+        filter: Option<OutputFilter>,
         log: &StepLog<'_>,
         cancel: &Cancel,
     ) -> Result<(), CommandError> {
         let running = self.start(cancel)?;
-        let to_the_end = |_: &str| Seen::default();
-        running.follow(&self.shown, quiet, log, cancel, to_the_end)?;
+        let to_the_end = |_: &str| LineInfo::default();
+        running.follow(&self.shown, filter, log, cancel, to_the_end)?;
         Ok(())
     }
 
@@ -142,21 +142,21 @@ impl<'a> Tool<'a> {
     }
 }
 
-/// What a line of output means to the one who follows it.
+/// How to handle a line of output.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Seen {
+pub struct LineInfo {
     /// Not for the log.
     pub hidden: bool,
-    /// Nothing is to be waited for after it.
+    /// Stop following after this line.
     pub last: bool,
 }
 
-/// How far a tool was followed.
-pub enum Followed {
+/// The result of following a tool.
+pub enum FollowResult {
     /// It runs on.
-    ToTheLastLine(Running),
+    StillRunning(Running),
     /// It has ended, with success.
-    ToItsEnd,
+    Exited,
 }
 
 /// A tool that was started.
@@ -167,29 +167,29 @@ pub struct Running {
 }
 
 impl Running {
-    /// Prints what it says, or what `quiet` makes of it, until the line that `seen` calls the last,
+    /// Prints what it says, or what `filter` makes of it, until the line that `classify` calls the last,
     /// or until it ends.
     pub fn follow(
         mut self,
         shown: &str,
-        quiet: Option<Quiet>,
+        filter: Option<OutputFilter>,
         log: &StepLog<'_>,
         cancel: &Cancel,
-        mut seen: impl FnMut(&str) -> Seen,
-    ) -> Result<Followed, CommandError> {
+        mut classify: impl FnMut(&str) -> LineInfo,
+    ) -> Result<FollowResult, CommandError> {
         let mut output = Output {
             lines: VecDeque::new(),
             dropped: 0,
-            quiet,
+            filter,
             printed: false,
             blank: false,
         };
         let mut take = |output: &mut Output, line: &str| {
-            let seen = seen(line);
-            if !seen.hidden {
+            let info = classify(line);
+            if !info.hidden {
                 output.take(line, log);
             }
-            seen.last
+            info.last
         };
         loop {
             match self.lines.next(Duration::from_millis(100)) {
@@ -198,7 +198,7 @@ impl Running {
                 Next::Line(line) => {
                     if take(&mut output, &line) {
                         output.succeeded(log);
-                        return Ok(Followed::ToTheLastLine(self));
+                        return Ok(FollowResult::StillRunning(self));
                     }
                 }
                 Next::Silence => {
@@ -206,7 +206,7 @@ impl Running {
                         .at()
                         .map_or_else(String::new, |at| format!(", at {at}"));
                     log.progress(&format!("{shown}{at}, {}", seconds(log.elapsed())));
-                    log.heartbeat(&format!("{shown}{at}"), SILENCE);
+                    log.heartbeat(&format!("{shown}{at}"), HEARTBEAT_INTERVAL);
                 }
                 Next::End => break,
             }
@@ -225,7 +225,7 @@ impl Running {
         })?;
         if status.success() {
             output.succeeded(log);
-            Ok(Followed::ToItsEnd)
+            Ok(FollowResult::Exited)
         } else {
             Err(CommandError::Failed {
                 command: shown.to_owned(),
@@ -238,7 +238,7 @@ impl Running {
 
     /// Waits for its end, whatever that is, and says nothing.
     pub fn wait(mut self, cancel: &Cancel) {
-        while self.lines.next(SILENCE) != Next::End {}
+        while self.lines.next(HEARTBEAT_INTERVAL) != Next::End {}
         self.kill(cancel);
     }
 
@@ -253,7 +253,7 @@ struct Output {
     lines: VecDeque<String>,
     /// How many came before them.
     dropped: usize,
-    quiet: Option<Quiet>,
+    filter: Option<OutputFilter>,
     /// A line with text was printed, and blank ones came after it.
     printed: bool,
     blank: bool,
@@ -261,12 +261,12 @@ struct Output {
 
 impl Output {
     fn take(&mut self, line: &str, log: &StepLog<'_>) {
-        let most = if let Some(quiet) = &mut self.quiet {
-            quiet.take(line);
-            HELD_LINES
+        let most = if let Some(filter) = &mut self.filter {
+            filter.take(line);
+            BUFFERED_LINES
         } else {
             self.print(line, log);
-            KEPT_LINES
+            ERROR_LINES
         };
         if self.lines.len() == most {
             self.lines.pop_front();
@@ -289,18 +289,18 @@ impl Output {
     }
 
     fn at(&self) -> Option<&str> {
-        self.quiet.as_ref()?.at()
+        self.filter.as_ref()?.at()
     }
 
     fn succeeded(self, log: &StepLog<'_>) {
-        if let Some(quiet) = self.quiet {
-            quiet.finish(log);
+        if let Some(filter) = self.filter {
+            filter.finish(log);
         }
     }
 
     /// Prints all that was held back. Gives the last lines.
     fn failed(mut self, log: &StepLog<'_>) -> Vec<String> {
-        if self.quiet.is_some() {
+        if self.filter.is_some() {
             if self.dropped > 0 {
                 log.detail(&format!("... the first {} lines are omitted", self.dropped));
             }
@@ -310,7 +310,7 @@ impl Output {
             }
             self.lines = lines;
         }
-        let before = self.lines.len().saturating_sub(KEPT_LINES);
+        let before = self.lines.len().saturating_sub(ERROR_LINES);
         self.lines.drain(..before);
         self.lines.into()
     }
@@ -354,15 +354,15 @@ mod tests {
         spoken(line, None)
     }
 
-    /// What came of it, and the lines that the log has of it.
-    fn spoken(line: &str, quiet: Option<Quiet>) -> (Result<(), CommandError>, Vec<String>) {
+    /// Returns the result, and the lines in the log.
+    fn spoken(line: &str, filter: Option<OutputFilter>) -> (Result<(), CommandError>, Vec<String>) {
         let (log, out, _) = log(false, false, Style::Bullets);
         let step = log.step("Test");
         let env = env();
         let cancel = Cancel::default();
-        let result = Tool::shell(line, Path::new("/"), &env).run(quiet, &step, &cancel);
-        let said = out.text();
-        let lines = said.lines().skip(1);
+        let result = Tool::shell(line, Path::new("/"), &env).run(filter, &step, &cancel);
+        let printed = out.text();
+        let lines = printed.lines().skip(1);
         (result, lines.map(|line| line.trim().to_owned()).collect())
     }
 
@@ -404,10 +404,10 @@ mod tests {
 
     #[test]
     fn a_daemon_that_holds_the_pipe_does_not_hold_the_build() {
-        let begun = Instant::now();
+        let started = Instant::now();
         let (_, lines) = shell("sleep 30 & echo done");
         assert_eq!(lines, ["done"]);
-        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(started.elapsed() < Duration::from_secs(10));
     }
 
     #[test]
@@ -416,7 +416,7 @@ mod tests {
         let step = log.step("Test");
         let env = env();
         let cancel = Cancel::default();
-        let begun = Instant::now();
+        let started = Instant::now();
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 std::thread::sleep(Duration::from_millis(200));
@@ -426,10 +426,10 @@ mod tests {
                 Tool::shell("sleep 60 & sleep 60", Path::new("/"), &env).run(None, &step, &cancel);
             assert!(matches!(result, Err(CommandError::Cancelled)));
         });
-        assert!(begun.elapsed() < Duration::from_secs(30));
+        assert!(started.elapsed() < Duration::from_secs(30));
     }
-    fn of_a_release() -> Option<Quiet> {
-        Quiet::of(&crate::Action::Release, Default::default)
+    fn of_a_release() -> Option<OutputFilter> {
+        OutputFilter::of(&crate::Action::Release, Default::default)
     }
 
     #[test]
@@ -457,9 +457,9 @@ mod tests {
         let (result, lines) = spoken(line, of_a_release());
         assert!(matches!(
             result,
-            Err(CommandError::Failed { output, .. }) if output.len() == KEPT_LINES
+            Err(CommandError::Failed { output, .. }) if output.len() == ERROR_LINES
         ));
-        assert_eq!(lines.len(), HELD_LINES + 1);
+        assert_eq!(lines.len(), BUFFERED_LINES + 1);
         assert_eq!(lines[0], "... the first 7 lines are omitted");
         assert_eq!(lines[1], "8");
     }
@@ -505,10 +505,10 @@ mod tests {
 
     #[test]
     fn background_process_that_never_stops_printing_does_not_hang_the_build() {
-        let begun = Instant::now();
+        let started = Instant::now();
         let (_, lines) = shell("while sleep 0.01; do echo noise; done & echo done");
         assert_eq!(lines[0], "done");
-        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert!(started.elapsed() < Duration::from_secs(5));
     }
 
     #[test]

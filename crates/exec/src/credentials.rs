@@ -1,5 +1,4 @@
-//! Credentials for private dependencies: lent to the one command that fetches dependencies, unseen
-//! by every other one.
+//! Credentials for private dependencies. Only the command that fetches dependencies gets them.
 
 pub use crate::credential_variables::{
     GIT_CREDENTIALS, GIT_SSH_KEY, HEX_ORGANIZATION_KEYS, OTP_BUILDS_URL,
@@ -20,12 +19,12 @@ use tempfile::TempDir;
 /// Hands keys to Hex, in the VM that fetches dependencies.
 const ORGANIZATIONS_SOURCE: &str = include_str!("organizations.exs");
 /// Its task, which runs the task that it is given once Hex has the keys.
-pub const LEND_TASK: &str = "mixpack.lend";
+pub const CREDENTIALS_TASK: &str = "mixpack.lend";
 
-/// Keys under names that people have in their hooks: every command sees them, no log does.
-const SEEN_BY_HOOKS: [&str; 1] = ["HEX_API_KEY"];
+/// Variables with keys that users read in hooks: every command sees them, but the log masks them.
+const HOOK_VARIABLES: [&str; 1] = ["HEX_API_KEY"];
 
-/// What the user set; owns nothing that has to be cleaned up.
+/// The credentials that the user has set. Owns no files.
 #[derive(Clone, Default)]
 pub struct Credentials {
     /// Those lines of [`GIT_CREDENTIALS`] that git will understand.
@@ -36,17 +35,17 @@ pub struct Credentials {
     hex_mirror: Option<String>,
     /// Those entries of [`HEX_ORGANIZATION_KEYS`] that name an organisation and a key.
     organizations: Vec<(String, String)>,
-    /// Values of [`SEEN_BY_HOOKS`].
-    seen_by_hooks: Vec<String>,
-    /// What cannot be used, by its number from 1.
+    /// Values of [`HOOK_VARIABLES`].
+    hook_secrets: Vec<String>,
+    /// Warnings about invalid entries, by their number from 1.
     warnings: Vec<String>,
 }
 
 /// Credentials on disk, for as long as this lives.
-pub struct Lent {
+pub struct TemporaryCredentials {
     /// The environment of the one command that may use them.
     pub env: Env,
-    /// To be loaded by `elixir -r` in its VM, before mix: it has [`LEND_TASK`].
+    /// To be loaded by `elixir -r` in its VM, before mix: it has [`CREDENTIALS_TASK`].
     pub script: Option<PathBuf>,
     _folder: Option<TempDir>,
 }
@@ -83,7 +82,7 @@ impl Credentials {
         credentials.hex_mirror = environment
             .get(HEX_MIRROR)
             .filter(|url| Url::parse(url).is_some_and(|url| url.user_info().is_some()));
-        credentials.seen_by_hooks = SEEN_BY_HOOKS
+        credentials.hook_secrets = HOOK_VARIABLES
             .iter()
             .filter_map(|name| environment.get(name))
             .collect();
@@ -110,7 +109,7 @@ impl Credentials {
         let of_ssh = self.ssh_key.iter().flat_map(|key| key.lines());
         let of_organizations = self.organizations.iter().map(|(_, key)| key);
         let of_hex = self.hex_repos_key.iter().chain(of_organizations);
-        let of_hex = of_hex.chain(&self.seen_by_hooks);
+        let of_hex = of_hex.chain(&self.hook_secrets);
         of_git
             .chain(of_hex.map(|key| key.trim().to_owned()))
             .chain(
@@ -121,15 +120,15 @@ impl Credentials {
             .collect()
     }
 
-    /// What the user should know, naming no value.
+    /// Returns warnings for the user, without any value.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Whether the command that fetches dependencies needs an environment of its own.
+    /// Returns whether there are credentials that need a separate environment.
     #[must_use]
-    pub fn are_lent(&self) -> bool {
+    pub fn need_environment(&self) -> bool {
         self.hex_mirror.is_some() || self.are_files()
     }
 
@@ -140,14 +139,14 @@ impl Credentials {
             || !self.organizations.is_empty()
     }
 
-    /// Writes them where git and Hex look for them, in a folder that only we can read.
-    pub fn lend(&self, env: &Env) -> Result<Lent, TreeError> {
+    /// Writes them to files for git and Hex, in a directory that only this user can read.
+    pub fn write_files(&self, env: &Env) -> Result<TemporaryCredentials, TreeError> {
         let mut env = env.clone();
         if let Some(url) = &self.hex_mirror {
             env.insert(HEX_MIRROR.into(), url.into());
         }
         if !self.are_files() {
-            return Ok(Lent {
+            return Ok(TemporaryCredentials {
                 env,
                 script: None,
                 _folder: None,
@@ -195,7 +194,7 @@ impl Credentials {
             write(&path, ORGANIZATIONS_SOURCE)?;
             script = Some(path);
         }
-        Ok(Lent {
+        Ok(TemporaryCredentials {
             env,
             script,
             _folder: Some(folder),
@@ -291,7 +290,7 @@ mod tests {
                 "AAAAkey"
             ]
         );
-        let lent = credentials.lend(&Env::new()).unwrap();
+        let temporary = credentials.write_files(&Env::new()).unwrap();
         assert_eq!(
             credentials.warnings(),
             [
@@ -303,11 +302,12 @@ mod tests {
             ]
         );
         assert!(
-            lent.env
+            temporary
+                .env
                 .values()
                 .all(|value| !value.to_string_lossy().contains("key-of-"))
         );
-        let folder = lent.script.as_deref().and_then(Path::parent).unwrap();
+        let folder = temporary.script.as_deref().and_then(Path::parent).unwrap();
         let entries = folder.join("organizations");
         assert_eq!(
             fs::read_to_string(&entries).unwrap(),
@@ -321,7 +321,7 @@ mod tests {
         for private in [&entries, &repos_key, folder] {
             assert_eq!(private.metadata().unwrap().permissions().mode() & 0o77, 0);
         }
-        drop(lent);
+        drop(temporary);
         assert!(!entries.exists());
     }
 
@@ -336,13 +336,15 @@ mod tests {
             ("GIT_CONFIG_KEY_0".into(), "user.name".into()),
             ("GIT_CONFIG_VALUE_0".into(), "me".into()),
         ]);
-        let lent = Credentials::of(&environment).lend(&own).unwrap();
-        assert_eq!(lent.env[OsStr::new("GIT_CONFIG_COUNT")], "2");
+        let temporary = Credentials::of(&environment).write_files(&own).unwrap();
+        assert_eq!(temporary.env[OsStr::new("GIT_CONFIG_COUNT")], "2");
         assert_eq!(
-            lent.env[OsStr::new("GIT_CONFIG_KEY_1")],
+            temporary.env[OsStr::new("GIT_CONFIG_KEY_1")],
             "credential.helper"
         );
-        let helper = lent.env[OsStr::new("GIT_CONFIG_VALUE_1")].to_str().unwrap();
+        let helper = temporary.env[OsStr::new("GIT_CONFIG_VALUE_1")]
+            .to_str()
+            .unwrap();
         let store = Path::new(helper.strip_prefix("store --file=").unwrap()).to_owned();
         let written = fs::read_to_string(&store).unwrap();
         assert_eq!(written, "https://me:s3cr3t-t0ken@git.example\n");
@@ -351,17 +353,20 @@ mod tests {
             assert_eq!(private.metadata().unwrap().permissions().mode() & 0o77, 0);
         }
         assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o77, 0);
-        let ssh = lent.env[OsStr::new("GIT_SSH_COMMAND")].to_str().unwrap();
+        let ssh = temporary.env[OsStr::new("GIT_SSH_COMMAND")]
+            .to_str()
+            .unwrap();
         assert!(
             ssh.contains(&folder.join("ssh").to_string_lossy().into_owned()),
             "{ssh}"
         );
         assert!(
-            lent.env
+            temporary
+                .env
                 .values()
                 .all(|value| !value.to_string_lossy().contains("s3cr3t"))
         );
-        drop(lent);
+        drop(temporary);
         assert!(!store.exists());
     }
 
@@ -375,24 +380,32 @@ mod tests {
             assert_eq!(commands[OsStr::new(name)], without);
         }
         let credentials = Credentials::of(&environment);
-        assert!(credentials.are_lent());
-        let lent = credentials.lend(&commands).unwrap().env;
-        assert_eq!(lent[OsStr::new("HEX_MIRROR")], url);
-        assert_eq!(lent[OsStr::new("HEX_BUILDS_URL")], without);
+        assert!(credentials.need_environment());
+        let temporary = credentials.write_files(&commands).unwrap().env;
+        assert_eq!(temporary[OsStr::new("HEX_MIRROR")], url);
+        assert_eq!(temporary[OsStr::new("HEX_BUILDS_URL")], without);
     }
 
     #[test]
     fn a_key_for_all_organisations_alone_takes_the_script_too() {
         let credentials = Credentials::of(&environment(&[(HEX_REPOS_KEY, "key")]));
-        assert!(credentials.are_lent());
-        assert!(credentials.lend(&Env::new()).unwrap().script.is_some());
+        assert!(credentials.need_environment());
+        assert!(
+            credentials
+                .write_files(&Env::new())
+                .unwrap()
+                .script
+                .is_some()
+        );
     }
 
     #[test]
     fn without_any_the_environment_is_as_it_was() {
         let own = Env::from([("A".into(), "b".into())]);
-        let lent = Credentials::of(&environment(&[])).lend(&own).unwrap();
-        assert_eq!(lent.env, own);
-        assert_eq!(lent.script, None);
+        let temporary = Credentials::of(&environment(&[]))
+            .write_files(&own)
+            .unwrap();
+        assert_eq!(temporary.env, own);
+        assert_eq!(temporary.script, None);
     }
 }

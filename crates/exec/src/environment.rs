@@ -3,8 +3,8 @@
 use crate::command::Env;
 use crate::credential_variables::{MIRRORS, OTP_BUILDS_URL, VARIABLES};
 use app::facts::app_dir;
-use app::settings::mistyped;
-use app::{Asked, Origin};
+use app::settings::name_typo;
+use app::{Origin, Setting};
 use fetch::Url;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -49,9 +49,9 @@ const DENIED: [&str; 21] = [
 /// `LD_PRELOAD`, `LD_LIBRARY_PATH`, `LD_AUDIT`, …; functions that bash takes in place of programs.
 const DENIED_PREFIXES: [&str; 2] = ["LD_", "BASH_FUNC_"];
 
-/// Would lead git, in every dependency, to another repository, or have it write another's files.
-/// Not even the platform's are passed on: a git server that builds in a hook has them.
-const OF_ONE_REPOSITORY: [&str; 8] = [
+/// Variables that set git's repository, and would redirect git in every dependency. Those of the platform
+/// are removed too: a git server that builds in a hook sets them.
+const REPOSITORY_VARIABLES: [&str; 8] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -65,19 +65,19 @@ const OF_ONE_REPOSITORY: [&str; 8] = [
 /// Whether a config var is kept out of the build.
 fn is_denied(name: &OsStr) -> bool {
     let begins = |prefix: &&str| name.as_bytes().starts_with(prefix.as_bytes());
-    let mut denied = DENIED.iter().chain(&OF_ONE_REPOSITORY);
+    let mut denied = DENIED.iter().chain(&REPOSITORY_VARIABLES);
     denied.any(|denied| name == *denied) || DENIED_PREFIXES.iter().any(begins)
 }
 
-/// Denied ones that no build can do without: what the platform has there is left as it is.
-const NEEDED: [&str; 3] = ["PATH", "HOME", "PWD"];
+/// Denied variables that every build needs: they keep the platform's value.
+const PLATFORM_ONLY: [&str; 3] = ["PATH", "HOME", "PWD"];
 
-/// What the platform gave and what the user set, still apart.
+/// The variables of the platform and those of the user, kept separate.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     process: Env,
     config_vars: Env,
-    tests_only: Option<Asked>,
+    tests_only: Option<Setting>,
 }
 
 impl Environment {
@@ -91,12 +91,12 @@ impl Environment {
         // Some platforms put config vars in our own environment too.
         let is_config_var = |(name, value): &(OsString, OsString)| {
             let same = config_vars.get(name) == Some(value);
-            same && is_denied(name) && !NEEDED.iter().any(|needed| name == needed)
+            same && is_denied(name) && !PLATFORM_ONLY.iter().any(|needed| name == needed)
         };
         Self {
             process: process
                 .into_iter()
-                .filter(|(name, _)| !OF_ONE_REPOSITORY.iter().any(|of_one| name == of_one))
+                .filter(|(name, _)| !REPOSITORY_VARIABLES.iter().any(|of_one| name == of_one))
                 .filter(|pair| !is_config_var(pair))
                 .collect(),
             config_vars: config_vars.into_iter().filter(allowed).collect(),
@@ -107,7 +107,7 @@ impl Environment {
     /// The same for a build whose product is `mix test`, in this `MIX_ENV` whatever the config
     /// vars say: they may be those of the deployed app.
     #[must_use]
-    pub fn for_tests_only(self, mix_env: Asked) -> Self {
+    pub fn for_tests_only(self, mix_env: Setting) -> Self {
         Self {
             tests_only: Some(mix_env),
             ..self
@@ -116,7 +116,7 @@ impl Environment {
 
     /// The `MIX_ENV` of a build for `mix test`, if this is one.
     #[must_use]
-    pub fn tests_only(&self) -> Option<&Asked> {
+    pub fn tests_only(&self) -> Option<&Setting> {
         self.tests_only.as_ref()
     }
 
@@ -133,14 +133,14 @@ impl Environment {
 
     /// The `MIX_ENV` of the build.
     #[must_use]
-    pub fn mix_env(&self) -> Asked {
+    pub fn mix_env(&self) -> Setting {
         if let Some(mix_env) = &self.tests_only {
             return mix_env.clone();
         }
         let value = self.get("MIX_ENV").map(|value| value.trim().to_owned());
         match value.filter(|value| !value.is_empty()) {
-            Some(value) => Asked::new(value, Origin::ConfigVar("MIX_ENV".to_owned())),
-            None => Asked::new("prod".to_owned(), Origin::Default("production".to_owned())),
+            Some(value) => Setting::new(value, Origin::ConfigVar("MIX_ENV".to_owned())),
+            None => Setting::new("prod".to_owned(), Origin::Default("production".to_owned())),
         }
     }
 
@@ -166,9 +166,9 @@ impl Environment {
     /// The names that [`get`](Self::get) has a value for, and [`config_var`](Self::config_var) of
     /// those that are not ours alone.
     #[must_use]
-    pub fn names_of_settings(&self) -> Vec<&str> {
+    pub fn setting_names(&self) -> Vec<&str> {
         let of_process = self.process.keys().filter_map(|name| name.to_str());
-        let ours = of_process.filter(|name| name.starts_with(mistyped::PREFIX));
+        let ours = of_process.filter(|name| name.starts_with(name_typo::PREFIX));
         let of_user = self.config_vars.keys().filter_map(|name| name.to_str());
         let names: BTreeSet<&str> = ours.chain(of_user).collect();
         names.into_iter().collect()
@@ -298,15 +298,15 @@ pub fn default(env: &mut Env, name: &str, value: impl Into<OsString>) {
     env.entry(name.into()).or_insert_with(|| value.into());
 }
 
-/// Variables with the commit that is built. Code may show them, and they are new with every push.
+/// Returns whether a variable has the commit that is built. Code may show it, and every push changes it.
 #[must_use]
-pub fn names_the_commit(name: &str) -> bool {
+pub fn is_commit_variable(name: &str) -> bool {
     ["SOURCE_VERSION", "GIT_REV"].contains(&name)
 }
 
-/// Variables that tell one build or process from another, and nothing of what is built.
+/// Returns whether a variable identifies the build or the process, without affecting the result.
 #[must_use]
-pub fn tells_builds_apart(name: &str) -> bool {
+pub fn is_build_specific(name: &str) -> bool {
     const NAMES: [&str; 18] = [
         "BUILDPACK_LOG_FILE",
         "BUILDPACK_XTRACE",

@@ -10,9 +10,9 @@ pub mod credentials;
 pub mod environment;
 pub mod log;
 mod mask;
+pub mod output_filter;
 mod output_lines;
 pub mod progress;
-pub mod quiet;
 pub mod secrets;
 
 pub use action::Action;

@@ -1,7 +1,7 @@
 //! The build's log: one stream of events, printed in the style of the platform.
 //!
-//! Steps may run side by side, but a reader sees one after the other: the step that is *on stage*
-//! is printed as it happens, what the others say is kept until the stage is free.
+//! Steps may run in parallel, but the log shows one after the other: the lines of the *active* step are
+//! printed at once, and those of the others are held until it has ended.
 
 use crate::mask::Mask;
 use std::io::{IsTerminal, Write};
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[1;33m";
 const PLAIN: &str = "\x1b[0m";
-/// To the start of the line, and what is on it away.
-const TAKE_BACK: &str = "\r\x1b[K";
-/// Columns that any terminal has.
-const TERMINAL: usize = 79;
-/// How often the line of a terminal changes.
-const REDRAWN: Duration = Duration::from_millis(100);
+/// Moves to the start of the line, and erases it.
+const ERASE_LINE: &str = "\r\x1b[K";
+/// The number of columns of the smallest terminal.
+const TERMINAL_WIDTH: usize = 79;
+/// The shortest time between two changes of the progress line.
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How a platform's logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ struct Open {
 struct Inner {
     sinks: Sinks,
     next_id: u64,
-    on_stage: Option<u64>,
+    active: Option<u64>,
     open: Vec<Open>,
     mask: Mask,
     last_write: Instant,
@@ -101,7 +101,7 @@ pub struct Log {
     inner: Mutex<Inner>,
 }
 
-/// What one step says; ends the step's block when it is dropped.
+/// The log of a step. Ends the block of the step when dropped.
 pub struct StepLog<'a> {
     log: &'a Log,
     id: u64,
@@ -115,7 +115,7 @@ impl Log {
             inner: Mutex::new(Inner {
                 sinks,
                 next_id: 0,
-                on_stage: None,
+                active: None,
                 open: Vec::new(),
                 mask: Mask::default(),
                 last_write: Instant::now(),
@@ -153,10 +153,10 @@ impl Log {
             lines: Vec::new(),
             finished: false,
         });
-        if inner.on_stage.is_none() {
-            inner.on_stage = Some(id);
+        if inner.active.is_none() {
+            inner.active = Some(id);
         }
-        inner.say(id, Line::Header(header.to_owned()));
+        inner.push(id, Line::Header(header.to_owned()));
         StepLog {
             log: self,
             id,
@@ -192,14 +192,14 @@ impl StepLog<'_> {
     pub fn detail(&self, text: &str) {
         self.log
             .lock()
-            .say(self.id, Line::Detail(text.trim_end().to_owned()));
+            .push(self.id, Line::Detail(text.trim_end().to_owned()));
     }
 
     pub fn warning(&self, text: &str) {
         for line in text.lines() {
             self.log
                 .lock()
-                .say(self.id, Line::Warning(line.trim_end().to_owned()));
+                .push(self.id, Line::Warning(line.trim_end().to_owned()));
         }
     }
 
@@ -212,26 +212,28 @@ impl StepLog<'_> {
         if let Some(open) = inner.open.iter_mut().find(|open| open.id == self.id) {
             open.progress = Some(text.to_owned());
         }
-        if inner.shown.is_none_or(|shown| shown.elapsed() >= REDRAWN) {
+        if inner
+            .shown
+            .is_none_or(|shown| shown.elapsed() >= REDRAW_INTERVAL)
+        {
             inner.show_progress();
         }
     }
 
-    /// How far the step is, in a line of the log: where no terminal shows it, and not of a step
-    /// whose lines are kept, which nobody waits for.
-    pub fn aside(&self, text: &str) {
+    /// Prints the progress as a line of the log, if the step is the active one and there is no terminal.
+    pub fn progress_line(&self, text: &str) {
         let mut inner = self.log.lock();
-        if inner.on_stage == Some(self.id) && !inner.sinks.terminal {
-            inner.say(self.id, Line::Detail(text.to_owned()));
+        if inner.active == Some(self.id) && !inner.sinks.terminal {
+            inner.push(self.id, Line::Detail(text.to_owned()));
         }
     }
 
-    /// Says that the step lives, if nothing at all was printed for a while.
-    pub fn heartbeat(&self, doing: &str, silence: Duration) {
+    /// Prints that the step still runs, if nothing at all was printed for this time.
+    pub fn heartbeat(&self, activity: &str, silence: Duration) {
         let since = self.log.lock().last_write.elapsed();
         if since >= silence {
             let so_far = self.started.elapsed().as_secs();
-            self.aside(&format!("... {doing}, {so_far} s so far"));
+            self.progress_line(&format!("... {activity}, {so_far} s so far"));
         }
     }
 
@@ -248,8 +250,8 @@ impl Drop for StepLog<'_> {
 }
 
 impl Inner {
-    fn say(&mut self, id: u64, line: Line) {
-        if self.on_stage == Some(id) {
+    fn push(&mut self, id: u64, line: Line) {
+        if self.active == Some(id) {
             self.print(&line);
         } else if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
             open.lines.push(line);
@@ -262,20 +264,20 @@ impl Inner {
             open.progress = None;
         }
         self.hide_progress();
-        if self.on_stage != Some(id) {
+        if self.active != Some(id) {
             return;
         }
         self.open.retain(|open| open.id != id);
-        self.on_stage = None;
+        self.active = None;
         // What ended meanwhile is printed whole; then the oldest that still runs takes the stage.
         while let Some(at) = self.open.iter().position(|open| open.finished) {
-            let done = self.open.remove(at);
-            for line in &done.lines {
+            let finished = self.open.remove(at);
+            for line in &finished.lines {
                 self.print(line);
             }
         }
         if let Some(open) = self.open.first_mut() {
-            self.on_stage = Some(open.id);
+            self.active = Some(open.id);
             for line in std::mem::take(&mut open.lines) {
                 self.print(&line);
             }
@@ -304,15 +306,15 @@ impl Inner {
         let line = running.collect::<Vec<_>>().join("; ");
         let line = self.mask.apply(&line);
         // A line that wraps could not be taken back.
-        let line: String = line.chars().take(TERMINAL).collect();
-        let _ = write!(self.sinks.err, "{TAKE_BACK}{line}");
+        let line: String = line.chars().take(TERMINAL_WIDTH).collect();
+        let _ = write!(self.sinks.err, "{ERASE_LINE}{line}");
         let _ = self.sinks.err.flush();
         self.shown = Some(Instant::now());
     }
 
     fn hide_progress(&mut self) {
         if self.shown.take().is_some() {
-            let _ = self.sinks.err.write_all(TAKE_BACK.as_bytes());
+            let _ = self.sinks.err.write_all(ERASE_LINE.as_bytes());
             let _ = self.sinks.err.flush();
         }
     }
@@ -359,7 +361,7 @@ pub fn seconds(duration: Duration) -> String {
     }
 }
 
-/// What a log has printed.
+/// Captures the output of a log.
 #[cfg(test)]
 pub(crate) mod captured {
     use super::*;
@@ -456,8 +458,8 @@ mod tests {
             let (log, out, _) = on(terminal, false, Style::Arrows);
             let erlang = log.step("Erlang");
             let node = log.step("Node");
-            node.aside("... 2.0 MB");
-            erlang.aside("... 1.0 MB");
+            node.progress_line("... 2.0 MB");
+            erlang.progress_line("... 1.0 MB");
             erlang.heartbeat("at work", Duration::from_mins(1));
             drop(erlang);
             drop(node);

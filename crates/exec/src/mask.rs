@@ -36,15 +36,15 @@ impl Mask {
             .collect();
         places.sort_unstable_by_key(|place| place.start);
         let mut masked = String::new();
-        let mut done = 0;
+        let mut copied = 0;
         for place in places {
-            if place.start >= done {
-                masked.push_str(&text[done..place.start]);
+            if place.start >= copied {
+                masked.push_str(&text[copied..place.start]);
                 masked.push_str(HIDDEN);
             }
-            done = done.max(place.end);
+            copied = copied.max(place.end);
         }
-        masked.push_str(&text[done..]);
+        masked.push_str(&text[copied..]);
         masked
     }
 }

@@ -81,10 +81,10 @@ impl OutputLines {
     /// Takes all that the process itself has printed: it is in the pipe by now, before anything that
     /// others print from here on.
     fn exit(&mut self) {
-        let left = ioctl_fionread(&self.pipe).unwrap_or_default();
-        let mut left = usize::try_from(left).unwrap_or(usize::MAX);
-        while left > 0 && !self.closed {
-            left -= self.read(left);
+        let remaining = ioctl_fionread(&self.pipe).unwrap_or_default();
+        let mut remaining = usize::try_from(remaining).unwrap_or(usize::MAX);
+        while remaining > 0 && !self.closed {
+            remaining -= self.read(remaining);
         }
         self.deadline = Some(Instant::now() + GRACE);
     }

@@ -1,4 +1,4 @@
-//! What the log says of a download while it runs.
+//! The progress of a download in the log.
 
 use crate::log::{StepLog, seconds};
 use fetch::{Observer, Progress, Retrying};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a long download says how far it is.
-const EVERY: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Tells a step's log of retries and of long downloads.
 pub struct DownloadProgress<'a> {
@@ -32,9 +32,9 @@ impl Observer for DownloadProgress<'_> {
         let so_far = format!("{}{of}", megabytes(progress.received));
         self.log.progress(&so_far);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.elapsed() >= EVERY {
+        if last.elapsed() >= INTERVAL {
             *last = Instant::now();
-            self.log.aside(&format!("... {so_far}"));
+            self.log.progress_line(&format!("... {so_far}"));
         }
     }
 

@@ -1,7 +1,7 @@
-//! Which values of config vars look like secrets, and what of them is one.
+//! Detects secrets in the values of config vars.
 
 use crate::credentials::Credentials;
-use crate::environment::{Environment, names_the_commit, tells_builds_apart};
+use crate::environment::{Environment, is_build_specific, is_commit_variable};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fetch::{Url, UserInfo};
@@ -11,12 +11,12 @@ const SHORTEST: usize = 12;
 /// Of user info.
 const SHORTEST_TO_HIDE: usize = 6;
 /// Of values under names that say nothing: as long as keys are, and longer than other things.
-const SHORTEST_WITHOUT_A_NAME: usize = 24;
+const SHORTEST_UNNAMED: usize = 24;
 
-/// Parts of names that say so, wherever they stand, and those that do at the end: the value of
-/// `S3_KEY_PREFIX` or `AUTH_PROVIDER` is none.
-const ANYWHERE: [&str; 3] = ["PASSWORD", "SECRET", "TOKEN"];
-const AT_THE_END: [&str; 11] = [
+/// Parts of the names of secrets, at any position, and those that only count at the end: `S3_KEY_PREFIX`
+/// and `AUTH_PROVIDER` are no secrets.
+const SECRET_NAME_PARTS: [&str; 3] = ["PASSWORD", "SECRET", "TOKEN"];
+const SECRET_NAME_SUFFIXES: [&str; 11] = [
     "APIKEY",
     "AUTH",
     "COOKIE",
@@ -29,8 +29,8 @@ const AT_THE_END: [&str; 11] = [
     "PWD",
     "SALT",
 ];
-/// Parts of names of what is meant to be seen: keys for browsers, the parts of `GIT_CONFIG_COUNT`.
-const NOT_SECRET: [&str; 3] = ["PUBLIC", "PUBLISHABLE", "GIT_CONFIG_KEY"];
+/// Parts of the names of public values: keys for browsers, and the variables of `GIT_CONFIG_COUNT`.
+const PUBLIC_NAME_PARTS: [&str; 3] = ["PUBLIC", "PUBLISHABLE", "GIT_CONFIG_KEY"];
 
 /// The text that gives a secret away, wherever it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub fn of_config_vars(environment: &Environment) -> Vec<Secret> {
 fn among_config_vars(environment: &Environment, of_key: impl Fn(&str) -> Vec<&str>) -> Vec<Secret> {
     let mut secrets = Vec::new();
     for (name, value) in environment.config_vars() {
-        if names_the_commit(name) || tells_builds_apart(name) {
+        if is_commit_variable(name) || is_build_specific(name) {
             continue;
         }
         let mut texts = passwords(value);
@@ -74,17 +74,16 @@ fn among_config_vars(environment: &Environment, of_key: impl Fn(&str) -> Vec<&st
     secrets
 }
 
-/// What must not be in a file that is kept for the next build: values of config vars, and all that
-/// gives access to what is fetched.
+/// Returns the secrets that must not be in a cached file: values of config vars, and credentials for hosts.
 #[must_use]
-pub fn not_to_keep(environment: &Environment) -> Vec<Secret> {
+pub fn uncacheable(environment: &Environment) -> Vec<Secret> {
     let secret = |name: &str, text: &str| Secret {
         name: name.to_owned(),
         text: text.to_owned(),
     };
     let mut secrets = Vec::new();
     for (name, value) in environment.config_vars() {
-        let is_of_user = !names_the_commit(name) && !tells_builds_apart(name);
+        let is_of_user = !is_commit_variable(name) && !is_build_specific(name);
         // `production`: a word of any program.
         let is_word = value.trim().bytes().all(|byte| byte.is_ascii_lowercase());
         if is_of_user && (!is_word || is_secret(name, value)) {
@@ -104,8 +103,8 @@ pub fn not_to_keep(environment: &Environment) -> Vec<Secret> {
     secrets
 }
 
-/// What a log must never show of all variables of a build: user info of URLs, and values of config
-/// vars that look like secrets, line by line.
+/// Returns the texts that the log has to mask: user info in URLs, and values of config vars that look like
+/// secrets, line by line.
 #[must_use]
 pub fn hidden(environment: &Environment) -> Vec<String> {
     let of_urls = environment
@@ -141,14 +140,15 @@ fn passwords(text: &str) -> Vec<&str> {
 
 fn is_secret(name: &str, value: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    if NOT_SECRET.iter().any(|part| name.contains(part)) || is_plain(value.trim()) {
+    if PUBLIC_NAME_PARTS.iter().any(|part| name.contains(part)) || is_plain(value.trim()) {
         return false;
     }
     let mut parts: Vec<&str> = name.split(|c: char| !c.is_ascii_alphanumeric()).collect();
     // `API_KEY_2`
     parts.pop_if(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
     let last = parts.last().copied().unwrap_or_default();
-    let named = AT_THE_END.contains(&last) || parts.iter().any(|part| ANYWHERE.contains(part));
+    let named = SECRET_NAME_SUFFIXES.contains(&last)
+        || parts.iter().any(|part| SECRET_NAME_PARTS.contains(part));
     named || is_random(value.trim())
 }
 
@@ -166,7 +166,7 @@ fn is_random(value: &str) -> bool {
     let mixed =
         has(char::is_ascii_lowercase) && has(char::is_ascii_uppercase) && has(char::is_ascii_digit);
     let hex = value.len() >= 32 && value.chars().all(|c| c.is_ascii_hexdigit());
-    value.len() >= SHORTEST_WITHOUT_A_NAME && value.chars().all(one_word) && (mixed || hex)
+    value.len() >= SHORTEST_UNNAMED && value.chars().all(one_word) && (mixed || hex)
 }
 
 /// The lines of a key, without those that begin and end every key.
@@ -271,7 +271,7 @@ mod tests {
             ("GIT_CREDENTIALS", "https://me:t0ken-x@git.example"),
         ];
         let vars = vars.map(|(name, value)| (name.into(), value.into()));
-        let found = not_to_keep(&Environment::new(process, vars.into()));
+        let found = uncacheable(&Environment::new(process, vars.into()));
         let mut texts: Vec<&str> = found.iter().map(|secret| secret.text.as_str()).collect();
         texts.sort_unstable();
         texts.dedup();

@@ -3,11 +3,11 @@ use crate::url::{Url, redact};
 
 /// The request that a URL stands for: its credentials go into a header and nowhere else.
 pub(crate) struct Address {
-    /// What is requested: no user info, no fragment.
+    /// The requested URL, without user info and fragment.
     pub(crate) target: String,
     /// The `Authorization` header that the user info stands for.
     pub(crate) authorization: Option<String>,
-    /// What errors and observers are shown.
+    /// The URL for errors and observers.
     pub(crate) shown: String,
     pub(crate) is_https: bool,
 }

@@ -16,9 +16,8 @@ use crate::tree::{Limits, Refusal, Tree, finish_file};
 use crate::url::redact;
 use crate::{untar, unzip};
 
-/// What the names of all temporary files and directories begin with. They stand beside the
-/// destination and are gone when a call returns; one that is found later is of a process that was
-/// killed.
+/// The prefix of the names of temporary files and directories. They are created next to the destination and
+/// removed before a call returns; a leftover is of a process that was killed.
 const STAGING_PREFIX: &str = ".fetch-";
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
@@ -45,7 +44,7 @@ pub struct Archive {
     pub checksum: Option<Checksum>,
 }
 
-/// What [`Client::archive`] did.
+/// The result of [`Client::archive`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unpacked {
     /// Length of the archive as downloaded.
@@ -59,7 +58,7 @@ pub struct Unpacked {
     pub took: Duration,
 }
 
-/// What [`Client::file`] did.
+/// The result of [`Client::file`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
     pub bytes: u64,
@@ -158,16 +157,16 @@ impl Client {
     ) -> Result<Unpacked, FetchError> {
         let started = Instant::now();
         let published = archive.checksum.as_ref();
-        let at_once = |kind| FetchError::at_once(&archive.url, kind);
-        let beside = parent_of(dest);
-        vacant(dest).map_err(at_once)?;
+        let without_request = |kind| FetchError::without_request(&archive.url, kind);
+        let parent = parent_of(dest);
+        ensure_absent(dest).map_err(without_request)?;
         let (bytes, sha256, entries) =
             self.attempts(&archive.url, published, observer, |body| {
                 let staging = tempfile::Builder::new()
                     .prefix(STAGING_PREFIX)
-                    .tempdir_in(beside)
+                    .tempdir_in(parent)
                     .map_err(|source| Kind::Io {
-                        path: beside.to_owned(),
+                        path: parent.to_owned(),
                         source,
                     })?;
                 // One level down, since the staging directory itself is closed to others.
@@ -181,7 +180,7 @@ impl Client {
                     return Err(Kind::CorruptArchive("it contains no entries".to_owned()).into());
                 }
                 // A rename would silently replace an empty directory.
-                vacant(dest)?;
+                ensure_absent(dest)?;
                 fs::rename(tree.root(), dest).map_err(|source| Kind::Io {
                     path: dest.to_owned(),
                     source,
@@ -211,13 +210,13 @@ impl Client {
         observer: &dyn Observer,
     ) -> Result<Fetched, FetchError> {
         let started = Instant::now();
-        let beside = parent_of(dest);
+        let parent = parent_of(dest);
         let (bytes, sha256) = self.attempts(url, checksum, observer, |mut body| {
             let mut temporary = tempfile::Builder::new()
                 .prefix(STAGING_PREFIX)
-                .tempfile_in(beside)
+                .tempfile_in(parent)
                 .map_err(|source| Kind::Io {
-                    path: beside.to_owned(),
+                    path: parent.to_owned(),
                     source,
                 })?;
             if let Err(kind) = spool(&[], &mut body, temporary.as_file_mut(), dest) {
@@ -250,7 +249,7 @@ impl Client {
         observer: &dyn Observer,
         mut receive: impl FnMut(Body<'_>) -> Result<T, Failure>,
     ) -> Result<T, FetchError> {
-        let address = Address::parse(url).map_err(|kind| FetchError::at_once(url, kind))?;
+        let address = Address::parse(url).map_err(|kind| FetchError::without_request(url, kind))?;
         let agent = if address.is_https {
             &self.https
         } else {
@@ -301,7 +300,7 @@ impl Client {
 
 impl FetchError {
     /// A failure before the first request.
-    fn at_once(url: &str, kind: Kind) -> Self {
+    fn without_request(url: &str, kind: Kind) -> Self {
         Self {
             url: redact(url),
             redirected_to: None,
@@ -321,7 +320,7 @@ fn receive(mut body: Body<'_>, max_bytes: u64) -> Result<(Vec<u8>, Body<'_>), Fa
         .take(max_bytes.saturating_add(1))
         .read_to_end(&mut bytes)
     {
-        let kind = body.blame(&error);
+        let kind = body.cause_of(&error);
         return Err(body.fail(kind));
     }
     if bytes.len() as u64 > max_bytes {
@@ -339,7 +338,7 @@ fn unpack_tar_gz(
     let unpacked = body.head().and_then(|head| {
         expect_magic(&head, GZIP_MAGIC)?;
         let stream = MultiGzDecoder::new(head.as_slice().chain(&mut body));
-        untar::unpack(stream, tree).map_err(|refusal| blame(refusal, &mut body))?;
+        untar::unpack(stream, tree).map_err(|refusal| cause_of(refusal, &mut body))?;
         body.drain()
     });
     match unpacked {
@@ -373,10 +372,10 @@ fn unpack_zip(
     Ok(verified)
 }
 
-fn blame(refusal: Refusal, body: &mut Body<'_>) -> Kind {
+fn cause_of(refusal: Refusal, body: &mut Body<'_>) -> Kind {
     match refusal {
         Refusal::Final(kind) => kind,
-        Refusal::Unreadable(error) => body.blame(&error),
+        Refusal::Unreadable(error) => body.cause_of(&error),
     }
 }
 
@@ -392,7 +391,7 @@ fn spool(head: &[u8], body: &mut Body<'_>, file: &mut File, path: &Path) -> Resu
         match body.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(count) => file.write_all(&buffer[..count]).map_err(local)?,
-            Err(error) => return Err(body.blame(&error)),
+            Err(error) => return Err(body.cause_of(&error)),
         }
     }
 }
@@ -405,7 +404,7 @@ fn parent_of(path: &Path) -> &Path {
     }
 }
 
-fn vacant(dest: &Path) -> Result<(), Kind> {
+fn ensure_absent(dest: &Path) -> Result<(), Kind> {
     let source = match dest.symlink_metadata() {
         Ok(_) => io::Error::from(ErrorKind::AlreadyExists),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),

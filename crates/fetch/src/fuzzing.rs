@@ -1,4 +1,4 @@
-//! What holds for any bytes whatever that are unpacked: the fuzzer in `fuzz/` and tests call this.
+//! Properties that hold when any bytes are unpacked, for the fuzzer in `fuzz/` and for tests.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -45,8 +45,12 @@ pub fn archive(bytes: &[u8]) {
     assert_eq!(around.len(), 2, "{around:?}");
     let canary_is = canary.metadata().expect("the canary");
     assert_eq!((canary_is.len(), canary_is.nlink()), (5, 1));
-    let mut left = LIMITS;
-    look(&root, &root.canonicalize().expect("a folder"), &mut left);
+    let mut remaining = LIMITS;
+    look(
+        &root,
+        &root.canonicalize().expect("a folder"),
+        &mut remaining,
+    );
 }
 
 /// With the sum of every header put right: a fuzzer would hardly get past it.
@@ -62,11 +66,11 @@ fn with_sums(bytes: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn look(folder: &Path, root: &Path, left: &mut Limits) {
+fn look(folder: &Path, root: &Path, remaining: &mut Limits) {
     for entry in fs::read_dir(folder).expect("a folder that can be read") {
         let path = entry.expect("an entry").path();
         let found = path.symlink_metadata().expect("an entry");
-        left.entries = left.entries.checked_sub(1).expect("few entries");
+        remaining.entries = remaining.entries.checked_sub(1).expect("few entries");
         if found.is_symlink() {
             let target = fs::read_link(&path).expect("a link");
             assert!(!target.is_absolute(), "{path:?} {target:?}");
@@ -84,9 +88,9 @@ fn look(folder: &Path, root: &Path, left: &mut Limits) {
             "{path:?} {mode:o}"
         );
         if found.is_dir() {
-            look(&path, root, left);
+            look(&path, root, remaining);
         } else if found.nlink() == 1 {
-            left.bytes = left.bytes.checked_sub(found.len()).expect("few bytes");
+            remaining.bytes = remaining.bytes.checked_sub(found.len()).expect("few bytes");
         }
     }
 }
@@ -144,7 +148,7 @@ mod tests {
         }
     }
 
-    /// What fuzzing began with, and what it has found.
+    /// The seeds of the fuzzer, and its findings.
     #[test]
     fn seeds_of_the_fuzzer_unpack_safely() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/archive");

@@ -35,7 +35,7 @@ pub struct Retrying<'a> {
     pub attempt: u32,
     /// The last attempt that may be made for this kind of failure.
     pub of: u32,
-    /// What went wrong, in words.
+    /// The reason for the failure, in words.
     pub reason: String,
     /// How long nothing happens before the attempt.
     pub wait: Duration,

@@ -84,7 +84,7 @@ impl fmt::Display for LookupFailed {
 
 impl std::error::Error for LookupFailed {}
 
-/// What ended one attempt.
+/// The reason why an attempt ended.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
@@ -155,7 +155,7 @@ pub(crate) fn open<'a>(
 
 /// The body of a 200 as it arrives: counted, hashed and told of. An error is handed to whoever
 /// reads as an [`io::Error`], which decoders wrap and reword; what really happened is kept for
-/// [`Body::blame`].
+/// [`Body::cause_of`].
 pub(crate) struct Body<'a> {
     reader: BodyReader<'static>,
     address: &'a Address,
@@ -181,7 +181,7 @@ impl Body<'_> {
         let mut head = Vec::with_capacity(512);
         match self.by_ref().take(512).read_to_end(&mut head) {
             Ok(_) => Ok(head),
-            Err(error) => Err(self.blame(&error)),
+            Err(error) => Err(self.cause_of(&error)),
         }
     }
 
@@ -190,13 +190,13 @@ impl Body<'_> {
     pub(crate) fn drain(&mut self) -> Result<(), Kind> {
         match io::copy(self, &mut io::sink()) {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.blame(&error)),
+            Err(error) => Err(self.cause_of(&error)),
         }
     }
 
-    /// What an error met while reading or decoding this body comes from: the transfer, where it
-    /// had failed or ended early; else the bytes themselves.
-    pub(crate) fn blame(&mut self, error: &io::Error) -> Kind {
+    /// Returns the cause of an error while reading or decoding this body: the transfer, if it failed or ended
+    /// early, or else the bytes themselves.
+    pub(crate) fn cause_of(&mut self, error: &io::Error) -> Kind {
         match self.failure.take() {
             Some(kind) => kind,
             None if self.has_ended && error.kind() == ErrorKind::UnexpectedEof => Kind::Truncated {
@@ -337,10 +337,10 @@ pub(crate) fn pause(wait: Duration, cancel: &Arc<AtomicBool>) -> Result<(), Kind
         if cancel.load(Ordering::Relaxed) {
             return Err(Kind::Cancelled);
         }
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        let remaining = until.saturating_duration_since(Instant::now());
+        if remaining.is_zero() {
             return Ok(());
         }
-        std::thread::sleep(left.min(SLICE));
+        std::thread::sleep(remaining.min(SLICE));
     }
 }

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use crate::error::Kind;
 
-/// What stopped an unpacking.
+/// The reason for stopping an unpacking.
 #[derive(Debug)]
 pub(crate) enum Refusal {
     /// The entry is unsafe, or this machine's file system refused; final either way.
@@ -84,8 +84,8 @@ pub(crate) struct Tree {
     /// Directories known to be real ones. None is ever replaced by anything else.
     directories: HashSet<PathBuf>,
     entries: u64,
-    /// What is left of the limits.
-    left: Limits,
+    /// The unused part of the limits.
+    remaining: Limits,
     buffer: Vec<u8>,
 }
 
@@ -99,7 +99,7 @@ impl Tree {
                 strip,
                 directories: HashSet::new(),
                 entries: 0,
-                left: limits,
+                remaining: limits,
                 buffer: vec![0; 128 * 1024],
             }),
             Err(source) => Err(Kind::Io { path: root, source }),
@@ -141,7 +141,7 @@ impl Tree {
         size: u64,
         mut content: impl Read,
     ) -> Result<(), Refusal> {
-        if size > self.left.bytes {
+        if size > self.remaining.bytes {
             return Err(Refusal::entry(name, TOO_MANY_BYTES));
         }
         let Some(path) = self.locate(name)? else {
@@ -163,7 +163,7 @@ impl Tree {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Refusal::Unreadable(error)),
             };
-            self.left.bytes = (self.left.bytes)
+            self.remaining.bytes = (self.remaining.bytes)
                 .checked_sub(count as u64)
                 .ok_or_else(|| Refusal::entry(name, TOO_MANY_BYTES))?;
             file.write_all(&self.buffer[..count]).map_err(local)?;
@@ -175,10 +175,10 @@ impl Tree {
 
     /// Reads over the content of a file that stripping leaves no name of.
     fn skip(&mut self, name: &[u8], content: impl Read) -> Result<(), Refusal> {
-        let limit = self.left.bytes;
+        let limit = self.remaining.bytes;
         let read = io::copy(&mut content.take(limit.saturating_add(1)), &mut io::sink())
             .map_err(Refusal::Unreadable)?;
-        self.left.bytes = limit
+        self.remaining.bytes = limit
             .checked_sub(read)
             .ok_or_else(|| Refusal::entry(name, TOO_MANY_BYTES))?;
         Ok(())
@@ -256,7 +256,7 @@ impl Tree {
 
     /// One thing more that is made.
     fn count(&mut self, name: &[u8]) -> Result<(), Refusal> {
-        self.left.entries = (self.left.entries)
+        self.remaining.entries = (self.remaining.entries)
             .checked_sub(1)
             .ok_or_else(|| Refusal::entry(name, TOO_MANY_ENTRIES))?;
         Ok(())
@@ -374,7 +374,7 @@ mod tests {
         }
     }
 
-    /// What is declared is not believed when it is too little, and also counts where it is skipped.
+    /// A declared size that is too small is not trusted, and also counts if the entry is skipped.
     #[test]
     fn all_files_together_stay_within_the_limit() {
         for name in [b"d/x".as_slice(), b"skipped-by-strip"] {

@@ -33,11 +33,11 @@ pub struct Compile {
 
 /// Builds the slug. A failure has been explained in the log when this returns.
 pub fn compile(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Record, Error> {
-    explained(request, log, cancel, |environment| environment)
+    build_and_explain(request, log, cancel, |environment| environment)
 }
 
-/// A build in an environment that `adapt` has the last word on.
-pub(crate) fn explained(
+/// Builds in the environment that `adapt` returns, and explains a failure in the log.
+pub(crate) fn build_and_explain(
     request: &Compile,
     log: &Log,
     cancel: &Cancel,
@@ -91,7 +91,7 @@ fn build(
     let dir = &request.build_dir;
     fs::create_dir_all(dir).map_err(|source| TreeError {
         path: dir.clone(),
-        doing: "create the folder",
+        operation: "create the folder",
         source,
     })?;
     let store = cache(&request.cache_dir, log, cancel)?;
@@ -105,7 +105,7 @@ fn build(
             runtime_path: request.runtime_path.clone(),
             ..Platform::default()
         },
-        places: Places::of_a_slug(),
+        places: Places::in_slug(),
         store: &store,
         env_dir: Some(request.env_dir.clone()),
         start: Start::ProfileD {
@@ -128,7 +128,7 @@ fn cache(dir: &Path, log: &Log, cancel: &Cancel) -> Result<CacheDir, Error> {
             dir.display()
         ));
     };
-    match CacheDir::open_alone(dir, &cancel.flag(), waiting) {
+    match CacheDir::open_exclusive(dir, &cancel.flag(), waiting) {
         Ok(store) => Ok(store),
         Err(_) if cancel.is_cancelled() => Err(Error::Cancelled),
         Err(error) => {
@@ -136,7 +136,7 @@ fn cache(dir: &Path, log: &Log, cancel: &Cancel) -> Result<CacheDir, Error> {
                 format!("The cache is unusable: {error}"),
                 "This build starts without a cache and saves none.".to_owned(),
             ]);
-            Ok(CacheDir::for_once()?)
+            Ok(CacheDir::temporary()?)
         }
     }
 }

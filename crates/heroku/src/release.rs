@@ -1,7 +1,7 @@
 //! `bin/release BUILD_DIR`: YAML with the process types that the platform starts where the
 //! Procfile names none.
 
-use app::facts::mix_exs::{MixExs, lock_holds};
+use app::facts::mix_exs::{MixExs, lock_contains};
 use app::plan::{PHX, phoenix_ex_of};
 use app::text_file;
 use planning::record::Record;
@@ -28,7 +28,7 @@ fn guess(build_dir: &Path) -> String {
     let read = |name: &str| text_file::read(&build_dir.join(name)).unwrap_or_default();
     let lock = read("mix.lock");
     let phoenix =
-        MixExs::guess("mix.exs", &read("mix.exs")).phoenix || lock_holds(&lock, "phoenix");
+        MixExs::guess("mix.exs", &read("mix.exs")).phoenix || lock_contains(&lock, "phoenix");
     if phoenix {
         format!("mix {}.server", phoenix_ex_of(&lock).unwrap_or(PHX))
     } else {

@@ -44,7 +44,7 @@ fn command(build_dir: &Path, env_dir: &Path, process_env: &Env) -> Result<Comman
     let args = args(&record, env_dir, process_env)?;
     let mut env = process_env.clone();
     // The platform usually sources the profile; the tests also run without it.
-    let places = Places::of_a_slug();
+    let places = Places::in_slug();
     let bins = [&places.elixir, &places.erlang].map(|place| build_dir.join(place).join("bin"));
     prepend_path(&mut env, &bins);
     default(&mut env, "MIX_HOME", build_dir.join(&places.mix_home));

@@ -1,7 +1,7 @@
 //! `bin/test-compile BUILD_DIR CACHE_DIR ENV_DIR`: the build before `mix test` on Heroku CI.
 
 use crate::compile::{self, Compile};
-use app::{Asked, Origin, text_file};
+use app::{Origin, Setting, text_file};
 use exec::cancel::Cancel;
 use exec::log::Log;
 use messages::Error;
@@ -11,20 +11,20 @@ use std::path::Path;
 /// Builds for tests. A failure has been explained in the log when this returns.
 pub fn test_compile(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Record, Error> {
     let mix_env = mix_env(&request.build_dir);
-    compile::explained(request, log, cancel, |environment| {
+    compile::build_and_explain(request, log, cancel, |environment| {
         environment.for_tests_only(mix_env)
     })
 }
 
 /// `test`, unless `app.json` names another one for the test environment. A config var is not
 /// asked: CI inherits those of the pipeline, and `MIX_ENV=prod` is meant for the deployed app.
-fn mix_env(build_dir: &Path) -> Asked {
-    let asked = text_file::read(&build_dir.join("app.json"))
+fn mix_env(build_dir: &Path) -> Setting {
+    let requested = text_file::read(&build_dir.join("app.json"))
         .ok()
-        .and_then(|json| of_app_json(&json));
-    match asked {
-        Some(value) => Asked::new(value, Origin::file("app.json", 0)),
-        None => Asked::new(
+        .and_then(|json| mix_env_in_app_json(&json));
+    match requested {
+        Some(value) => Setting::new(value, Origin::file("app.json", 0)),
+        None => Setting::new(
             "test".to_owned(),
             Origin::Default("for mix test".to_owned()),
         ),
@@ -33,7 +33,7 @@ fn mix_env(build_dir: &Path) -> Asked {
 
 /// `environments.test.env.MIX_ENV`: a string, or an object with a `value`
 /// (devcenter.heroku.com/articles/app-json-schema).
-fn of_app_json(json: &str) -> Option<String> {
+fn mix_env_in_app_json(json: &str) -> Option<String> {
     let json: serde_json::Value = serde_json::from_str(json).ok()?;
     let entry = json.pointer("/environments/test/env/MIX_ENV")?;
     let value = entry
@@ -50,12 +50,12 @@ mod tests {
     #[test]
     fn app_json_names_the_test_environment_in_both_its_forms() {
         let text = r#"{"environments": {"test": {"env": {"MIX_ENV": "ci"}}}}"#;
-        assert_eq!(of_app_json(text).as_deref(), Some("ci"));
+        assert_eq!(mix_env_in_app_json(text).as_deref(), Some("ci"));
         let object = r#"{"environments": {"test": {"env": {"MIX_ENV": {"value": "ci"}}}}}"#;
-        assert_eq!(of_app_json(object).as_deref(), Some("ci"));
+        assert_eq!(mix_env_in_app_json(object).as_deref(), Some("ci"));
         // The entries of the deployed app are not those of the tests.
-        assert_eq!(of_app_json(r#"{"env": {"MIX_ENV": "prod"}}"#), None);
-        assert_eq!(of_app_json("{,}"), None);
+        assert_eq!(mix_env_in_app_json(r#"{"env": {"MIX_ENV": "prod"}}"#), None);
+        assert_eq!(mix_env_in_app_json("{,}"), None);
     }
 
     #[test]

@@ -1,24 +1,24 @@
 //! Failed commands: the app's own, and those that Mixpack runs.
 
 use super::failed_command::{happened, named};
-use super::known::known;
+use super::known_failures::known_failure;
 use super::{Explanation, Wording, quoted};
 use app::facts::{Manager, join};
-use app::{Asked, Origin};
+use app::{Origin, Setting};
 use exec::Action;
 use exec::command::CommandError;
 use exec::credentials::{GIT_CREDENTIALS, GIT_SSH_KEY, HEX_ORGANIZATION_KEYS};
 
 /// Explains a failed command by the known cause in its output, or else by its step.
 pub(super) fn command(action: &Action, error: &CommandError, words: &Wording) -> Explanation {
-    known(action, error, words).unwrap_or_else(|| unknown(action, error, words))
+    known_failure(action, error, words).unwrap_or_else(|| unknown(action, error, words))
 }
 
 fn unknown(action: &Action, error: &CommandError, words: &Wording) -> Explanation {
     let (var, a_var) = (words.config_var(), words.a_config_var());
     let mix_env = &words.mix_env;
     match action {
-        Action::Hook { key, asked } => hook(key, asked, error, words),
+        Action::Hook { key, requested } => hook(key, requested, error, words),
         Action::Deps => failed(
             Explanation::user("deps-get-failed", "could not fetch the dependencies"),
             error,
@@ -93,10 +93,10 @@ fn unknown(action: &Action, error: &CommandError, words: &Wording) -> Explanatio
     }
 }
 
-fn hook(key: &str, asked: &Asked, error: &CommandError, words: &Wording) -> Explanation {
+fn hook(key: &str, requested: &Setting, error: &CommandError, words: &Wording) -> Explanation {
     let explanation = Explanation::user("hook-failed", format!("{key} failed"))
-        .because(format!("{} sets it to:", words.origin(&asked.origin)))
-        .because_all(quoted(&asked.value));
+        .because(format!("{} sets it to:", words.origin(&requested.origin)))
+        .because_all(quoted(&requested.value));
     happened(explanation, "It", error, None)
         .so("Fix the hook, or the script it calls. bash runs it in the app's directory, with MIX_ENV set and the build's tools on PATH.")
 }

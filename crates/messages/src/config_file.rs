@@ -3,7 +3,7 @@
 use super::{Explanation, quoted};
 use app::settings::assignment_typo::{AssignmentTypo, Cause};
 
-pub(super) fn not_evaluated(
+pub(super) fn evaluation_failed(
     (file, line, construct): (&str, u32, &str),
     syntax_error: Option<&(u32, String)>,
     status: &str,

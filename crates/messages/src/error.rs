@@ -2,7 +2,7 @@
 
 use app::facts::ReadError;
 use app::plan::PlanError;
-use app::{Asked, Origin};
+use app::{Origin, Setting};
 use exec::Action;
 use exec::command::CommandError;
 use std::io;
@@ -14,7 +14,7 @@ use versions::target::TargetError;
 
 /// A list that was searched for a version.
 #[derive(Debug)]
-pub struct LookedInto {
+pub struct SearchedList {
     /// Without credentials.
     pub url: String,
     /// When it was read, in seconds since 1970, or why it could not be read.
@@ -34,7 +34,7 @@ pub enum Error {
     #[error("{error}")]
     NotListed {
         error: PlanError,
-        looked_into: Vec<LookedInto>,
+        searched: Vec<SearchedList>,
     },
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -84,11 +84,11 @@ pub enum Error {
         rel: String,
         config: String,
     },
-    #[error("{name} {} is not published for Elixir {elixir}", asked.value)]
+    #[error("{name} {} is not published for Elixir {elixir}", requested.value)]
     NoSuchInstaller {
         /// Hex or rebar3.
         name: &'static str,
-        asked: Asked,
+        requested: Setting,
         elixir: String,
         /// Of those that run on this Elixir.
         newest: String,
@@ -112,7 +112,7 @@ pub enum Error {
     },
     /// A directory that the build writes to and clears is outside the app.
     #[error("{place} points to {}", to.display())]
-    LeadsOut {
+    OutsideApp {
         /// Relative to the app.
         place: String,
         to: PathBuf,

@@ -21,15 +21,15 @@ pub(super) fn happened(
 ) -> Explanation {
     match error {
         CommandError::Failed { status, output, .. } => {
-            let telling = telling(output, at);
-            if telling.is_empty() {
+            let relevant_lines = relevant_lines(output, at);
+            if relevant_lines.is_empty() {
                 explanation.because(format!(
                     "{subject} failed with {status} and printed nothing."
                 ))
             } else {
                 explanation
                     .because(format!("{subject} failed with {status}. From its output:"))
-                    .because_all(quoted(&telling.join("\n")))
+                    .because_all(quoted(&relevant_lines.join("\n")))
             }
         }
         CommandError::Start { source, .. } => {
@@ -41,7 +41,7 @@ pub(super) fn happened(
 
 /// The start of lines that report an error: of Elixir's compiler, mix, Hex and npm; esbuild writes
 /// `✘ [ERROR]`.
-const TELLING: [&str; 12] = [
+const ERROR_PREFIXES: [&str; 12] = [
     "error:",
     "== Compilation error",
     "** (",
@@ -58,13 +58,13 @@ const TELLING: [&str; 12] = [
 
 /// The start of lines in which mix reports that another program failed. That program printed the reason
 /// just before.
-const PASSED_ON: [&str; 2] = ["** (Mix) `", "** (Mix) Could not compile"];
+const DELEGATED_ERROR_PREFIXES: [&str; 2] = ["** (Mix) `", "** (Mix) Could not compile"];
 
 /// The start of mix's progress lines.
-const PROGRESS: [&str; 3] = ["==> ", "Compiling ", "Generated "];
+const PROGRESS_PREFIXES: [&str; 3] = ["==> ", "Compiling ", "Generated "];
 
 /// The start of the help text that npm prints after an error.
-const MANUAL: [&str; 3] = [
+const HELP_PREFIXES: [&str; 3] = [
     "npm error Clean install a project",
     "npm error Usage:",
     "npm error A complete log of this run",
@@ -74,10 +74,10 @@ const MANUAL: [&str; 3] = [
 /// from the first error on, or the ones before it if it only reports that another program failed. If
 /// that excludes the line `at`, which shows the cause, the lines from `at` on. Without any error, the
 /// last lines.
-fn telling(output: &[String], at: Option<usize>) -> Vec<&str> {
+fn relevant_lines(output: &[String], at: Option<usize>) -> Vec<&str> {
     const FROM_ERROR: usize = 14;
     const LAST: usize = 6;
-    let says_something = |line: &&str| !matches!(line.trim(), "" | "npm error" | "npm ERR!");
+    let is_informative = |line: &&str| !matches!(line.trim(), "" | "npm error" | "npm ERR!");
     let starts = |line: &str, with: &[&str]| {
         let line = line.trim_start();
         with.iter().any(|start| line.starts_with(start))
@@ -85,34 +85,37 @@ fn telling(output: &[String], at: Option<usize>) -> Vec<&str> {
     let lines: Vec<&str> = output
         .iter()
         .map(String::as_str)
-        .filter(says_something)
+        .filter(is_informative)
         .collect();
     let cause = |first: usize| {
-        let before = if starts(lines[first], &PASSED_ON) {
+        let before = if starts(lines[first], &DELEGATED_ERROR_PREFIXES) {
             LAST
         } else {
             0
         };
         let earlier = lines[..first].iter().rev().take(before);
-        first - earlier.take_while(|line| !starts(line, &PROGRESS)).count()
+        first
+            - earlier
+                .take_while(|line| !starts(line, &PROGRESS_PREFIXES))
+                .count()
     };
-    let told: Vec<&str> = match lines.iter().position(|line| starts(line, &TELLING)) {
+    let shown: Vec<&str> = match lines.iter().position(|line| starts(line, &ERROR_PREFIXES)) {
         Some(first) => lines[cause(first)..]
             .iter()
             .copied()
-            .take_while(|line| !starts(line, &MANUAL))
+            .take_while(|line| !starts(line, &HELP_PREFIXES))
             .take(FROM_ERROR)
             .collect(),
         None => lines[lines.len().saturating_sub(LAST)..].to_vec(),
     };
     let mut quoted = match at {
-        Some(at) if !told.contains(&output[at].as_str()) => output[at..]
+        Some(at) if !shown.contains(&output[at].as_str()) => output[at..]
             .iter()
             .map(String::as_str)
-            .take_while(says_something)
+            .take_while(is_informative)
             .take(LAST)
             .collect(),
-        _ => told,
+        _ => shown,
     };
     // A tool may repeat a message for each file.
     quoted.dedup();

@@ -4,13 +4,13 @@
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
-mod asked;
 mod commands;
 mod config_file;
 mod error;
 mod failed_command;
-mod fetched;
-mod known;
+mod fetch_failures;
+mod known_failures;
+mod requests;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
@@ -20,7 +20,7 @@ mod wording;
 
 pub use wording::{Activity, Platform, Wording};
 
-pub use error::{Error, LookedInto};
+pub use error::{Error, SearchedList};
 use exec::log::Log;
 
 /// Who has to act.
@@ -192,10 +192,10 @@ impl Wording {
 
 fn explained(error: &Error, words: &Wording) -> Explanation {
     match error {
-        Error::Read(error) => asked::read(error, words),
-        Error::Plan(error) => asked::plan(error, words),
-        Error::NotListed { error, looked_into } => asked::not_listed(error, looked_into, words),
-        Error::Target(error) => asked::target(error, words),
+        Error::Read(error) => requests::read(error, words),
+        Error::Plan(error) => requests::plan(error, words),
+        Error::NotListed { error, searched } => requests::not_listed(error, searched, words),
+        Error::Target(error) => requests::target(error, words),
         Error::Architecture(name) => Explanation::machine(
             "architecture-not-supported",
             format!("the architecture {name} is not supported"),
@@ -215,7 +215,7 @@ fn explained(error: &Error, words: &Wording) -> Explanation {
             syntax_error,
             status,
             output,
-        } => config_file::not_evaluated(
+        } => config_file::evaluation_failed(
             (file, *line, construct),
             syntax_error.as_ref(),
             status,
@@ -229,31 +229,31 @@ fn explained(error: &Error, words: &Wording) -> Explanation {
             status,
             output,
         } => config_file::command_failed((file, *line, written), *is_last, status, output),
-        Error::Toolchain(error) => fetched::toolchain(error, words),
+        Error::Toolchain(error) => fetch_failures::toolchain(error, words),
         Error::Command { action, source } => commands::command(action, source, words),
-        Error::WhichRelease { names, origin } => asked::which_release(names, origin),
+        Error::WhichRelease { names, origin } => requests::which_release(names, origin),
         Error::NoSuchInstaller {
             name,
-            asked,
+            requested,
             elixir,
             newest,
-        } => asked::no_such_installer(name, asked, elixir, newest),
+        } => requests::no_such_installer(name, requested, elixir, newest),
         Error::DistilleryReleaseMissing { rel, config } => {
-            asked::distillery_release_missing(rel, config)
+            requests::distillery_release_missing(rel, config)
         }
         Error::ReleaseMissing {
             name,
             path,
             mix_exs,
-        } => asked::release_missing(name, path, mix_exs),
+        } => requests::release_missing(name, path, mix_exs),
         Error::ManagerHash {
             spec,
             origin,
             algorithm,
             expected,
             found,
-        } => asked::manager_hash(spec, &words.origin(origin), algorithm, expected, found),
-        Error::LeadsOut { place, to } => asked::leads_out(place, to),
+        } => requests::manager_hash(spec, &words.origin(origin), algorithm, expected, found),
+        Error::OutsideApp { place, to } => requests::outside_app(place, to),
         Error::Tree(error) => file_system(error.to_string()),
         Error::Cancelled => cancelled(),
     }

@@ -1,7 +1,7 @@
 //! Output of real tools, for the failures that are known by it: how each was made is at its top.
 
 use app::facts::Manager;
-use app::{Asked, Origin};
+use app::{Origin, Setting};
 use exec::Action;
 use exec::command::CommandError;
 
@@ -25,7 +25,7 @@ fn script() -> Action {
 fn hook() -> Action {
     Action::Hook {
         key: "hook_post_compile",
-        asked: Asked::new(
+        requested: Setting::new(
             "eval bin/prepare".to_owned(),
             Origin::file("elixir_buildpack.config", 4),
         ),

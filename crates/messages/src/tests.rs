@@ -2,14 +2,14 @@
 
 mod commands;
 mod config_file;
-mod fetched;
+mod fetch_failures;
 mod plans;
 mod wording;
 
 use super::*;
 use app::facts::ReadError;
 use app::text_file::Encoding;
-use app::{Asked, Origin};
+use app::{Origin, Setting};
 use exec::log::{Sinks, Style};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -21,16 +21,16 @@ const OTP_LIST: &str = "https://builds.hex.pm/builds/otp/amd64/ubuntu-24.04/buil
 const OTP: &str = "https://builds.hex.pm/builds/otp/amd64/ubuntu-24.04/OTP-27.3.4.tar.gz";
 const UBUNTU: &str = "ubuntu-24.04 (amd64)";
 
-fn in_file(value: &str, path: &str, line: u32) -> Asked {
-    Asked::new(value.to_owned(), Origin::file(path, line))
+fn in_file(value: &str, path: &str, line: u32) -> Setting {
+    Setting::new(value.to_owned(), Origin::file(path, line))
 }
 
-fn in_config(value: &str) -> Asked {
+fn in_config(value: &str) -> Setting {
     in_file(value, "elixir_buildpack.config", 2)
 }
 
-fn in_var(value: &str, name: &str) -> Asked {
-    Asked::new(value.to_owned(), Origin::ConfigVar(name.to_owned()))
+fn in_var(value: &str, name: &str) -> Setting {
+    Setting::new(value.to_owned(), Origin::ConfigVar(name.to_owned()))
 }
 
 fn strings(list: &[&str]) -> Vec<String> {
@@ -69,7 +69,7 @@ fn general() -> Vec<(&'static str, Error)> {
             "no_such_installer",
             Error::NoSuchInstaller {
                 name: "Hex",
-                asked: Asked::new(
+                requested: Setting::new(
                     "2.9.0".to_owned(),
                     Origin::file("elixir_buildpack.config", 3),
                 ),
@@ -96,7 +96,7 @@ fn general() -> Vec<(&'static str, Error)> {
             "tree",
             Error::Tree(TreeError {
                 path: PathBuf::from("/tmp/cache/mixpack"),
-                doing: "create the folder",
+                operation: "create the folder",
                 source: denied(),
             }),
         ),
@@ -112,7 +112,7 @@ fn general() -> Vec<(&'static str, Error)> {
         ),
         (
             "folder outside the app",
-            Error::LeadsOut {
+            Error::OutsideApp {
                 place: "_build".to_owned(),
                 to: PathBuf::from("/srv/shared/build"),
             },
@@ -122,10 +122,10 @@ fn general() -> Vec<(&'static str, Error)> {
 }
 
 fn reading() -> Vec<(&'static str, ReadError)> {
-    let no_mix_exs = |found, below| ReadError::NoMixExs {
+    let no_mix_exs = |found, candidate_dirs| ReadError::NoMixExs {
         dir: PathBuf::from("/tmp/build_ab12"),
         found,
-        below,
+        candidate_dirs,
         phoenix: Vec::new(),
     };
     let many: Vec<String> = (1..=9).map(|n| format!("libs/library{n}")).collect();
@@ -150,7 +150,7 @@ fn reading() -> Vec<(&'static str, ReadError)> {
             ReadError::NoMixExs {
                 dir: PathBuf::from("/tmp/build_ab12"),
                 found: strings(&["libs/", "web/"]),
-                below: strings(&["web", "libs/money"]),
+                candidate_dirs: strings(&["web", "libs/money"]),
                 phoenix: strings(&["web"]),
             },
         ),
@@ -161,23 +161,23 @@ fn reading() -> Vec<(&'static str, ReadError)> {
         (
             "read_app_dir_outside",
             ReadError::AppDirOutside {
-                asked: in_config("../backend"),
+                requested: in_config("../backend"),
             },
         ),
         (
             "read_no_app_in_folder",
             ReadError::NoAppInFolder {
-                asked: in_var("frontend", "MIXPACK_APP_RELATIVE_PATH"),
+                requested: in_var("frontend", "MIXPACK_APP_RELATIVE_PATH"),
                 is_folder: true,
-                below: Vec::new(),
+                candidate_dirs: Vec::new(),
             },
         ),
         (
             "read_no_app_in_folder_that_is_not_there",
             ReadError::NoAppInFolder {
-                asked: in_config("bakend"),
+                requested: in_config("bakend"),
                 is_folder: false,
-                below: strings(&["backend", "shared"]),
+                candidate_dirs: strings(&["backend", "shared"]),
             },
         ),
         (
@@ -239,7 +239,7 @@ fn targets() -> Vec<(&'static str, TargetError)> {
 /// Every error, each of its variants and of the cases that a message tells apart.
 fn catalogue() -> Vec<(&'static str, Error)> {
     let mut all = general();
-    all.extend(fetched::two_places());
+    all.extend(fetch_failures::two_places());
     all.extend(config_file::config_files());
     all.extend(
         reading()
@@ -258,7 +258,9 @@ fn catalogue() -> Vec<(&'static str, Error)> {
             .into_iter()
             .map(|(name, error)| (name, Error::Target(error))),
     );
-    let tools = fetched::toolchains().into_iter().chain(fetched::fetching());
+    let tools = fetch_failures::toolchains()
+        .into_iter()
+        .chain(fetch_failures::fetching());
     all.extend(tools.map(|(name, error)| (name, Error::Toolchain(error))));
     let commands = commands::hooks()
         .into_iter()

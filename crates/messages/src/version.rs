@@ -2,7 +2,7 @@
 
 use super::{Explanation, Wording, list};
 use app::plan::{Edit, Suggestion, VersionError};
-use app::{Asked, Origin};
+use app::{Origin, Setting};
 use versions::Tool;
 
 pub(super) fn explain(
@@ -10,46 +10,42 @@ pub(super) fn explain(
     suggestion: Option<&Suggestion>,
     words: &Wording,
 ) -> Explanation {
-    let explanation = what_is_wrong(error, suggestion, words);
+    let explanation = problem(error, suggestion, words);
     match suggestion {
         Some(suggestion) => suggested(explanation, suggestion, words),
         None => explanation,
     }
 }
 
-fn what_is_wrong(
-    error: &VersionError,
-    suggestion: Option<&Suggestion>,
-    words: &Wording,
-) -> Explanation {
+fn problem(error: &VersionError, suggestion: Option<&Suggestion>, words: &Wording) -> Explanation {
     match error {
         VersionError::Malformed {
             tool,
-            asked,
+            requested,
             reason,
             available,
         } => {
             // The suggested versions are compatible, and these may not be.
             let available = suggestion.map_or(available.as_slice(), |_| &[]);
-            malformed(*tool, asked, reason, available, words)
+            malformed(*tool, requested, reason, available, words)
         }
         VersionError::NoSuchVersion {
             tool,
-            asked,
+            requested,
             target,
             nearest,
             newest_of_line,
             newer_than_listed,
         } => {
-            let explanation = no_such_version(*tool, asked, target, words);
+            let explanation = no_such_version(*tool, requested, target, words);
             let newest = newest_of_line.as_deref();
             let explanation = newest_of(explanation, newest, *newer_than_listed);
             match suggestion {
                 Some(_) => explanation,
-                None => nearest_listed(explanation, nearest, asked, words),
+                None => nearest_listed(explanation, nearest, requested, words),
             }
         }
-        VersionError::NotForThisOtp {
+        VersionError::IncompatiblePair {
             elixir,
             elixir_source,
             otp,
@@ -58,19 +54,19 @@ fn what_is_wrong(
             "elixir-otp-incompatible",
             format!("Elixir {elixir} does not run on Erlang/OTP {otp}"),
         )
-        .because(asks(elixir_source, &format!("Elixir {elixir}"), words))
-        .because(asks(otp_source, &format!("Erlang/OTP {otp}"), words)),
-        VersionError::NoOtpFor { asked, target } => Explanation::user(
+        .because(requests_version(elixir_source, &format!("Elixir {elixir}"), words))
+        .because(requests_version(otp_source, &format!("Erlang/OTP {otp}"), words)),
+        VersionError::NoOtpFor { requested, target } => Explanation::user(
             "no-otp-for-elixir",
-            format!("no Erlang/OTP built for {target} is compatible with Elixir {}", asked.value),
+            format!("no Erlang/OTP built for {target} is compatible with Elixir {}", requested.value),
         )
-        .because(asks(&asked.origin, &format!("Elixir {}", asked.value), words)),
-        VersionError::NoElixirFor { asked, otp } => Explanation::user(
+        .because(requests_version(&requested.origin, &format!("Elixir {}", requested.value), words)),
+        VersionError::NoElixirFor { requested, otp } => Explanation::user(
             "no-elixir-for-otp",
             format!("no available Elixir is compatible with Erlang/OTP {otp}"),
         )
-        .because(asks(&asked.origin, &format!("Erlang/OTP {}", asked.value), words)),
-        VersionError::NotWhatMixExsAllows {
+        .because(requests_version(&requested.origin, &format!("Erlang/OTP {}", requested.value), words)),
+        VersionError::DisallowedByMixExs {
             elixir,
             elixir_source,
             requirement,
@@ -78,14 +74,14 @@ fn what_is_wrong(
             "elixir-not-allowed-by-mix-exs",
             format!("{} does not allow Elixir {elixir}", requirement.origin),
         )
-        .because(asks(elixir_source, &format!("Elixir {elixir}"), words))
+        .because(requests_version(elixir_source, &format!("Elixir {elixir}"), words))
         .because(requires(requirement)),
-        VersionError::NoElixirThatMixExsAllows {
+        VersionError::NoElixirAllowedByMixExs {
             requirement,
             otp,
             newest,
         } => no_elixir_that_mix_exs_allows(requirement, otp.as_ref(), newest, words),
-        VersionError::NothingGoesTogether { target } => Explanation::upstream(
+        VersionError::NoCompatiblePair { target } => Explanation::upstream(
             "lists-do-not-fit",
             format!("upstream lists no compatible Elixir and Erlang/OTP for {target}"),
         )
@@ -94,11 +90,11 @@ fn what_is_wrong(
     }
 }
 
-fn asks(origin: &Origin, version: &str, words: &Wording) -> String {
+fn requests_version(origin: &Origin, version: &str, words: &Wording) -> String {
     format!("{} requests {version}.", words.place(origin))
 }
 
-fn requires(requirement: &Asked) -> String {
+fn requires(requirement: &Setting) -> String {
     format!(
         "{} requires elixir: {:?}, and mix refuses any other version.",
         requirement.origin, requirement.value
@@ -106,7 +102,7 @@ fn requires(requirement: &Asked) -> String {
 }
 
 fn no_elixir_that_mix_exs_allows(
-    requirement: &Asked,
+    requirement: &Setting,
     otp: Option<&(String, Origin)>,
     newest: &str,
     words: &Wording,
@@ -134,7 +130,7 @@ fn no_elixir_that_mix_exs_allows(
 
 fn malformed(
     tool: Tool,
-    asked: &Asked,
+    requested: &Setting,
     reason: &str,
     available: &[String],
     words: &Wording,
@@ -142,12 +138,12 @@ fn malformed(
     let product = product(tool);
     let explanation = Explanation::user(
         "version-malformed",
-        format!("{:?} is not a valid version of {product}", asked.value),
+        format!("{:?} is not a valid version of {product}", requested.value),
     )
     .because(format!(
         "{} requests {product} {:?}: {reason}.",
-        words.place(&asked.origin),
-        asked.value
+        words.place(&requested.origin),
+        requested.value
     ))
     .so(format!("Write {}.", examples(tool)));
     if available.is_empty() {
@@ -160,8 +156,8 @@ fn malformed(
     }
 }
 
-fn no_such_version(tool: Tool, asked: &Asked, target: &str, words: &Wording) -> Explanation {
-    let version = format!("{} {}", product(tool), asked.value);
+fn no_such_version(tool: Tool, requested: &Setting, target: &str, words: &Wording) -> Explanation {
+    let version = format!("{} {}", product(tool), requested.value);
     // Elixir's and Node's lists are the same for every stack.
     let title = match tool {
         Tool::Erlang => format!("{version} is not available for {target}"),
@@ -169,7 +165,7 @@ fn no_such_version(tool: Tool, asked: &Asked, target: &str, words: &Wording) -> 
     };
     Explanation::user("version-not-available", title).because(format!(
         "{} requests {version}, but upstream lists no matching version.",
-        words.place(&asked.origin)
+        words.place(&requested.origin)
     ))
 }
 
@@ -193,7 +189,7 @@ fn newest_of(
 fn nearest_listed(
     mut explanation: Explanation,
     nearest: &[String],
-    asked: &Asked,
+    requested: &Setting,
     words: &Wording,
 ) -> Explanation {
     if !nearest.is_empty() {
@@ -202,7 +198,7 @@ fn nearest_listed(
             nearest.join(", ")
         ));
     }
-    explanation.so(match &asked.origin {
+    explanation.so(match &requested.origin {
         Origin::ConfigVar(name) => {
             let var = words.config_var();
             format!("Change the {var} {name}, or unset it to get the newest compatible version.")
@@ -253,11 +249,11 @@ fn suggested(
         ));
     }
     edits.iter().fold(explanation, |explanation, edit| {
-        told(explanation, edit, words)
+        with_edit(explanation, edit, words)
     })
 }
 
-fn told(explanation: Explanation, edit: &Edit, words: &Wording) -> Explanation {
+fn with_edit(explanation: Explanation, edit: &Edit, words: &Wording) -> Explanation {
     match edit {
         Edit::File {
             path,

@@ -1,5 +1,5 @@
 //! An HTTP proxy for tests: it answers `CONNECT` and leads every connection to one address,
-//! whatever name was asked for.
+//! whatever name was requested.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -27,7 +27,7 @@ pub struct Proxy {
 struct Shared {
     to: SocketAddr,
     manner: Manner,
-    asked: Mutex<Vec<String>>,
+    requested: Mutex<Vec<String>>,
     stopped: AtomicBool,
 }
 
@@ -41,7 +41,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             to,
             manner,
-            asked: Mutex::default(),
+            requested: Mutex::default(),
             stopped: AtomicBool::new(false),
         });
         let serving = Arc::clone(&shared);
@@ -66,11 +66,11 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// What connections were asked for, as `NAME:PORT`.
+    /// The hosts that clients connected to, as `NAME:PORT`.
     #[must_use]
-    pub fn asked(&self) -> Vec<String> {
+    pub fn requested(&self) -> Vec<String> {
         self.shared
-            .asked
+            .requested
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -98,7 +98,7 @@ impl Shared {
         let (Some("CONNECT"), Some(name)) = (words.next(), words.next()) else {
             return client.write_all(b"HTTP/1.1 405 Not a tunnel\r\nContent-Length: 0\r\n\r\n");
         };
-        self.asked
+        self.requested
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(name.to_owned());

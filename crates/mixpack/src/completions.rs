@@ -1,4 +1,4 @@
-//! What makes a shell complete the commands for people.
+//! Shell completions for the commands for people.
 
 /// The script for a shell, by the shell's name.
 pub(crate) fn of(shell: &str) -> Option<&'static str> {

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct EnvFile {
     /// Names and values, in the order of the lines.
     pub(crate) variables: Vec<(String, String)>,
-    /// The lines, from 1, that are none of a variable.
-    pub(crate) others: Vec<usize>,
+    /// The numbers of invalid lines, from 1.
+    pub(crate) invalid_lines: Vec<usize>,
 }
 
 impl EnvFile {
@@ -38,7 +38,7 @@ impl EnvFile {
                     file.variables
                         .push((name.to_owned(), unquoted(value.trim())));
                 }
-                _ => file.others.push(number),
+                _ => file.invalid_lines.push(number),
             }
         }
         file
@@ -94,6 +94,6 @@ mod tests {
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(file.variables, variables);
-        assert_eq!(file.others, [4, 10, 11]);
+        assert_eq!(file.invalid_lines, [4, 10, 11]);
     }
 }

@@ -13,8 +13,8 @@ mod platform;
 mod source;
 mod table;
 
-use crate::platform::say;
-use app::settings::mistyped;
+use crate::platform::print_text;
+use app::settings::name_typo;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,7 +41,7 @@ pub fn main(name: Option<&str>) -> ExitCode {
 fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
     let asks_for_help = |args: &[OsString]| matches!(args, [arg] if arg == "--help" || arg == "-h");
     if let (true, Some(help)) = (asks_for_help(args), help::of(command)) {
-        say(help);
+        print_text(help);
         return Ok(ExitCode::SUCCESS);
     }
     match command {
@@ -71,11 +71,13 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
                 [shell] => completions::of(&shell.to_string_lossy()),
                 _ => None,
             };
-            say(shell.ok_or_else(|| Usage("completions wants bash, zsh or fish".to_owned()))?);
+            print_text(
+                shell.ok_or_else(|| Usage("completions wants bash, zsh or fish".to_owned()))?,
+            );
             Ok(ExitCode::SUCCESS)
         }
         "--version" | "-V" => {
-            say(&format!(
+            print_text(&format!(
                 "mixpack {} (sources {})\n",
                 planning::record::VERSION,
                 source::DIGEST
@@ -87,7 +89,7 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
                 [command] => help::of(&command.to_string_lossy()),
                 _ => None,
             };
-            say(of_one.unwrap_or(help::ALL));
+            print_text(of_one.unwrap_or(help::ALL));
             Ok(ExitCode::SUCCESS)
         }
         _ => dispatch_platform(command, args),
@@ -128,7 +130,7 @@ fn dispatch_platform(command: &str, args: &[OsString]) -> Result<ExitCode, Usage
             _ => Err(Usage("release wants BUILD_DIR".to_owned())),
         },
         other => {
-            let meant = mistyped::nearest(other, help::commands());
+            let meant = name_typo::nearest(other, help::commands());
             let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
             Err(Usage(format!("there is no command {other:?}{meant}")))
         }

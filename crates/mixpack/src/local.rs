@@ -4,7 +4,7 @@
 //! laptop is never touched.
 
 use crate::env_file::EnvFile;
-use crate::platform::{process_env, run_build, say};
+use crate::platform::{print_text, process_env, run_build};
 use app::facts::Procfile;
 use app::text_file;
 use exec::command::Env;
@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use store::tree::{self, Method};
 
-/// What no push sends, where git cannot tell.
-const NOT_SENT: [&str; 6] = [
+/// Names that a push would not send, for an app without git.
+const UNPUSHED: [&str; 6] = [
     ".git",
     "_build",
     "deps",
@@ -76,8 +76,8 @@ pub(crate) fn build(app: &Path, timeline: Option<PathBuf>) -> ExitCode {
         timeline,
     });
     if code == ExitCode::SUCCESS {
-        say(&format!("       slug: {}\n", slug.display()));
-        say(&format!("       start it: mixpack run {}\n", app.display()));
+        print_text(&format!("       slug: {}\n", slug.display()));
+        print_text(&format!("       start it: mixpack run {}\n", app.display()));
     }
     code
 }
@@ -118,7 +118,7 @@ fn copy(app: &Path, slug: &Path) -> Result<(), String> {
         None => !path
             .file_name()
             .and_then(|name| name.to_str())
-            .is_some_and(|name| NOT_SENT.contains(&name)),
+            .is_some_and(|name| UNPUSHED.contains(&name)),
     };
     tree::transfer(app, slug, Method::Copy, keep)
         .map(drop)
@@ -155,7 +155,7 @@ pub(crate) fn run(app: &Path, kind: &str) -> ExitCode {
         Err(problem) => return fail(&problem),
     };
     let port = env.entry("PORT".into()).or_insert_with(|| "4000".into());
-    say(&format!(
+    print_text(&format!(
         "starting {kind} on port {}: {command}\n",
         port.to_string_lossy()
     ));
@@ -180,7 +180,7 @@ fn variables(app: &Path, app_dir: &str) -> Result<Env, String> {
         let Some(file) = file else {
             continue;
         };
-        for line in file.others {
+        for line in file.invalid_lines {
             eprintln!(
                 "mixpack: {}:{line} is no KEY=VALUE, and is passed over",
                 path.display()

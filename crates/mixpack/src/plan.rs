@@ -1,10 +1,10 @@
 //! `mixpack plan [--json] DIR`.
 
-use crate::platform::{process_env, say, stopped};
+use crate::platform::{print_text, process_env, stopped};
 use crate::table::table;
 use app::facts::{PROCFILE, Procfile, join};
 use app::plan::{AssetBuild, Assets, StepName};
-use app::{Asked, Origin, Plan, text_file};
+use app::{Origin, Plan, Setting, text_file};
 use exec::cancel::Cancel;
 use exec::environment::Environment;
 use exec::log::{Log, Style};
@@ -27,11 +27,11 @@ pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
     let cancel = Cancel::on_signals().unwrap_or_default();
     match make(dir, &environment, &log, &cancel) {
         Ok(plan) if json => {
-            say(&format!("{:#}\n", plan.to_json()));
+            print_text(&format!("{:#}\n", plan.to_json()));
             ExitCode::SUCCESS
         }
         Ok(plan) => {
-            say(&shown(dir, &plan));
+            print_text(&shown(dir, &plan));
             if !plan.warnings.is_empty() {
                 log.warning(&plan.warnings);
             }
@@ -90,8 +90,8 @@ fn from(origin: &Origin) -> String {
 
 fn tools(plan: &Plan) -> String {
     let rows = plan.tools().map(|tool| {
-        let asked = tool.asked.unwrap_or("-");
-        [tool.name, tool.version, asked, &from(tool.source)].map(str::to_owned)
+        let requested = tool.requested.unwrap_or("-");
+        [tool.name, tool.version, requested, &from(tool.source)].map(str::to_owned)
     });
     let mut rows: Vec<_> = rows.collect();
     if plan.node.is_none() {
@@ -117,7 +117,7 @@ fn steps(plan: &Plan) -> String {
 /// The command of a step, where it is one that a user knows.
 fn command(plan: &Plan, step: StepName) -> Option<String> {
     let hooks = &plan.hooks;
-    let hook = |hook: &Option<Asked>| {
+    let hook = |hook: &Option<Setting>| {
         let first = hook.as_ref()?.value.trim().lines().next()?;
         Some(first.to_owned())
     };
@@ -184,7 +184,7 @@ fn processes(dir: &Path, plan: &Plan) -> String {
     table(["PROCESS", "COMMAND", "FROM"], &rows)
 }
 
-/// What is set beside versions. The value comes last: a hook may be long.
+/// Lists the settings other than versions. The value comes last, since a hook may be long.
 fn settings(plan: &Plan) -> String {
     let row = |name: &str, from: String, value: &str| {
         let mut lines = value.lines();
@@ -192,7 +192,7 @@ fn settings(plan: &Plan) -> String {
         let more = if lines.next().is_some() { " …" } else { "" };
         [name.to_owned(), from, format!("{first}{more}")]
     };
-    let of = |name: &str, asked: &Asked| row(name, from(&asked.origin), &asked.value);
+    let of = |name: &str, requested: &Setting| row(name, from(&requested.origin), &requested.value);
     let mut rows = vec![of("MIX_ENV", &plan.mix_env)];
     if !matches!(plan.app_dir.origin, Origin::Default(_)) {
         rows.push(of("app in", &plan.app_dir));
@@ -205,6 +205,6 @@ fn settings(plan: &Plan) -> String {
     }
     let set = plan.set.iter();
     let others = set.filter(|(name, _)| !VERSIONS.contains(&name.as_str()));
-    rows.extend(others.map(|(name, asked)| of(name, asked)));
+    rows.extend(others.map(|(name, requested)| of(name, requested)));
     table(["SETTING", "FROM", "VALUE"], &rows)
 }

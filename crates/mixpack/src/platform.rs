@@ -21,7 +21,7 @@ pub(crate) fn detect(build_dir: &Path) -> ExitCode {
     let named = std::env::var(app::facts::app_dir::CONFIG_VAR).ok();
     match app::detect::detect(build_dir, named) {
         Ok(name) => {
-            say(&format!("{name}\n"));
+            print_text(&format!("{name}\n"));
             ExitCode::SUCCESS
         }
         Err(why) => {
@@ -32,10 +32,10 @@ pub(crate) fn detect(build_dir: &Path) -> ExitCode {
 }
 
 pub(crate) fn compile(build_dir: PathBuf, cache_dir: PathBuf, env_dir: PathBuf) -> ExitCode {
-    run_build(&of_platform(build_dir, cache_dir, env_dir))
+    run_build(&platform_request(build_dir, cache_dir, env_dir))
 }
 
-fn of_platform(build_dir: PathBuf, cache_dir: PathBuf, env_dir: PathBuf) -> Compile {
+fn platform_request(build_dir: PathBuf, cache_dir: PathBuf, env_dir: PathBuf) -> Compile {
     Compile {
         build_dir,
         cache_dir,
@@ -48,17 +48,17 @@ fn of_platform(build_dir: PathBuf, cache_dir: PathBuf, env_dir: PathBuf) -> Comp
 }
 
 pub(crate) fn release(build_dir: &Path) -> ExitCode {
-    say(&heroku::release::release(build_dir));
+    print_text(&heroku::release::release(build_dir));
     ExitCode::SUCCESS
 }
 
 pub(crate) fn test_compile(build_dir: PathBuf, cache_dir: PathBuf, env_dir: PathBuf) -> ExitCode {
-    let request = of_platform(build_dir, cache_dir, env_dir);
+    let request = platform_request(build_dir, cache_dir, env_dir);
     run(&request, heroku::test_compile::test_compile)
 }
 
 pub(crate) fn report(cache_dir: &Path) -> ExitCode {
-    say(&Report::read(cache_dir));
+    print_text(&Report::read(cache_dir));
     ExitCode::SUCCESS
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn process_env() -> Env {
         .collect()
 }
 
-/// A reader that has gone away is no failure of ours.
-pub(crate) fn say(text: &str) {
+/// Prints a text. A closed pipe is no failure.
+pub(crate) fn print_text(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

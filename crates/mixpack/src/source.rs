@@ -1,4 +1,4 @@
-//! Which sources this executable was built from.
+//! The sources that this executable was built from.
 
 /// The digest of the sources, put in by `cargo xtask dist`; a development build has none. CI
 /// compares it with the sources beside the shipped executable.

@@ -15,7 +15,7 @@ use app::text_file;
 use exec::environment::Environment;
 use exec::log::Log;
 use fetch::{Client, Settings};
-use planning::kept_lists::now;
+use planning::cached_lists::now;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,12 +29,12 @@ use versions::hex_registry::Findings;
 
 const NOTE: &str = "advisories.json";
 /// Seconds between two requests for the list.
-const A_DAY: u64 = 24 * 3600;
+const DAY: u64 = 24 * 3600;
 /// The time that a request gets even if the rest of the build takes less, so that builds of a second get
 /// an answer at all.
-const ENOUGH: Duration = Duration::from_secs(1);
+const MIN_WAIT: Duration = Duration::from_secs(1);
 /// The registry is asked for the details of this number of releases, with a request for each.
-const LOOKED_UP: usize = 20;
+const MAX_LOOKUPS: usize = 20;
 
 /// The answers of the registry, for a day.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +42,8 @@ struct Note {
     /// The registry's URL, without credentials.
     registry: String,
     /// Seconds since 1970.
-    asked_at: u64,
+    #[serde(rename = "asked_at")]
+    requested_at: u64,
     /// Whether the last request failed. The rest is then of an earlier one.
     failed: bool,
     /// The versions of each package that are retired or have advisories.
@@ -75,7 +76,7 @@ pub(crate) struct Check {
 
 /// A request on its way.
 struct Request {
-    begun: Instant,
+    started: Instant,
     answer: Receiver<Result<Note, RegistryError>>,
     cancel: Arc<AtomicBool>,
 }
@@ -115,7 +116,7 @@ impl Check {
     /// notes it for the builds of a day, and names the releases in use and what is known of each.
     pub(crate) fn report(mut self, ctx: &Context<'_>, ignored: &Ignored) {
         if let Some(request) = self.request.take() {
-            self.take_answer(&request, ctx.log);
+            self.receive_answer(&request, ctx.log);
             // Without room for it, the next build asks again.
             if let Ok(note) = json::to_string(&self.note, NOTE) {
                 let _ = ctx.workspace.store.write_note(NOTE, &note);
@@ -127,9 +128,9 @@ impl Check {
         }
     }
 
-    fn take_answer(&mut self, request: &Request, log: &Log) {
-        let left = ENOUGH.saturating_sub(request.begun.elapsed());
-        let answer = request.answer.recv_timeout(left);
+    fn receive_answer(&mut self, request: &Request, log: &Log) {
+        let remaining = MIN_WAIT.saturating_sub(request.started.elapsed());
+        let answer = request.answer.recv_timeout(remaining);
         request.cancel.store(true, Ordering::Relaxed);
         let answer =
             answer.map_err(|_| "the registry didn't answer before the build ended".to_owned());
@@ -140,7 +141,7 @@ impl Check {
                 if !self.note.failed {
                     log.warning(&warning::not_checked(&why));
                 }
-                self.note = std::mem::take(&mut self.note).failed_at(now());
+                self.note = std::mem::take(&mut self.note).with_failure(now());
             }
         }
     }
@@ -150,7 +151,7 @@ impl Check {
         let is_used = |found: &&Found| self.locked.contains(&found.release);
         let in_use = self.note.found.iter().filter(is_used);
         let others = self.note.flagged(&self.locked).count();
-        let others = others.saturating_sub(LOOKED_UP);
+        let others = others.saturating_sub(MAX_LOOKUPS);
         warning::lines(in_use, others, ignored)
     }
 }
@@ -172,11 +173,11 @@ impl Request {
         let (send, answer) = mpsc::channel();
         // Detached, since the build doesn't wait for its end. Nobody may be there to receive.
         let thread = thread::Builder::new().spawn(move || {
-            let _ = send.send(note.renew(&registry, &locked, now()));
+            let _ = send.send(note.refresh(&registry, &locked, now()));
         });
-        let begun = Instant::now();
+        let started = Instant::now();
         thread.ok().map(|_| Self {
-            begun,
+            started,
             answer,
             cancel,
         })
@@ -197,8 +198,8 @@ impl Note {
 
     /// Whether the list is of the last 24 hours.
     fn is_fresh(&self, now: u64) -> bool {
-        now.checked_sub(self.asked_at)
-            .is_some_and(|age| age < A_DAY)
+        now.checked_sub(self.requested_at)
+            .is_some_and(|age| age < DAY)
     }
 
     fn is_due(&self, locked: &[Locked], now: u64) -> bool {
@@ -215,12 +216,12 @@ impl Note {
     /// The releases in use whose details have to be looked up.
     fn unknown<'a>(&self, locked: &'a [Locked]) -> impl Iterator<Item = &'a Locked> {
         let is_known = |release: &Locked| self.found.iter().any(|found| found.release == *release);
-        let first = self.flagged(locked).take(LOOKED_UP);
+        let first = self.flagged(locked).take(MAX_LOOKUPS);
         first.filter(move |release| !is_known(release))
     }
 
     /// Asks the registry for what this note doesn't have.
-    fn renew(
+    fn refresh(
         self,
         registry: &Registry,
         locked: &[Locked],
@@ -231,7 +232,7 @@ impl Note {
         } else {
             Self {
                 registry: self.registry,
-                asked_at: now,
+                requested_at: now,
                 failed: false,
                 flagged: registry.index()?.flagged,
                 found: Vec::new(),
@@ -245,10 +246,10 @@ impl Note {
         Ok(note)
     }
 
-    /// What earlier requests found still holds, for all that is known.
-    fn failed_at(self, now: u64) -> Self {
+    /// Notes a failed request. The findings of earlier requests stay valid.
+    fn with_failure(self, now: u64) -> Self {
         Self {
-            asked_at: now,
+            requested_at: now,
             failed: true,
             ..self
         }

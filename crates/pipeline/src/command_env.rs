@@ -16,7 +16,7 @@ use versions::ElixirVersion;
 use workdir::bounds::Bounds;
 use workdir::workspace::Workspace;
 
-/// What every command of the build sees.
+/// Returns the environment of every command of the build.
 pub(crate) fn command_env(
     plan: &Plan,
     workspace: &Workspace<'_>,
@@ -48,7 +48,7 @@ pub(crate) fn command_env(
         default(&mut env, "LANG", "C.UTF-8");
     }
     let compilers = machine::compilers();
-    if compilers > 1 && has_sound_partitions(plan.elixir.build.version.as_ref()) {
+    if compilers > 1 && compiles_dependencies_in_parallel(plan.elixir.build.version.as_ref()) {
         let name = "MIX_OS_DEPS_COMPILE_PARTITION_COUNT";
         default(&mut env, name, compilers.to_string());
     }
@@ -63,7 +63,7 @@ pub(crate) fn command_env(
             ("npm_config_fund", "false"),
             ("npm_config_progress", "false"),
             ("npm_config_update_notifier", "false"),
-            ("npm_config_logs_max", logs_of_npm(plan)),
+            ("npm_config_logs_max", npm_log_limit(plan)),
         ] {
             default(&mut env, name, value);
         }
@@ -79,7 +79,7 @@ pub(crate) fn command_env(
 
 /// How many of its logs npm keeps. Up to version 6 it looks for one to remove until there are fewer
 /// than that, and fails where none is left. Those write logs of failures alone.
-pub(crate) fn logs_of_npm(plan: &Plan) -> &'static str {
+pub(crate) fn npm_log_limit(plan: &Plan) -> &'static str {
     let comes_with_node = plan
         .node
         .as_ref()
@@ -94,12 +94,12 @@ pub(crate) fn logs_of_npm(plan: &Plan) -> &'static str {
 
 /// Whether Elixir compiles dependencies correctly in several VMs. It can since 1.19, but loses code paths
 /// and compiler options that a dependency sets for others until commit 6f18bf70 in what becomes 1.21.
-pub(crate) fn has_sound_partitions(elixir: Option<&ElixirVersion>) -> bool {
+pub(crate) fn compiles_dependencies_in_parallel(elixir: Option<&ElixirVersion>) -> bool {
     elixir.is_some_and(|version| version.is_at_least_minor(21))
 }
 
 /// Hex and rebar3 go to `MIX_HOME`, and older ones there go away: not in a folder of the machine's.
-pub(crate) fn stay_in_bounds(
+pub(crate) fn keep_mix_home_in_bounds(
     env: &mut Env,
     bounds: &Bounds,
     dir: &Path,
@@ -108,12 +108,16 @@ pub(crate) fn stay_in_bounds(
 ) {
     const NAME: &str = "MIX_HOME";
     let place = &workspace.places.mix_home;
-    let asked = env.get(OsStr::new(NAME)).map(PathBuf::from);
-    let is_elsewhere =
-        |asked: &PathBuf| *asked != dir.join(place) && bounds.leads_out(asked).is_some();
-    if let Some(asked) = asked.filter(is_elsewhere) {
+    let requested = env.get(OsStr::new(NAME)).map(PathBuf::from);
+    let is_elsewhere = |requested: &PathBuf| {
+        *requested != dir.join(place) && bounds.target_outside(requested).is_some()
+    };
+    if let Some(requested) = requested.filter(is_elsewhere) {
         log.warning(&[
-            format!("{NAME} is {}, which is outside of the app", asked.display()),
+            format!(
+                "{NAME} is {}, which is outside of the app",
+                requested.display()
+            ),
             format!("Using {} instead.", place.display()),
         ]);
         env.insert(NAME.into(), dir.join(place).into());
@@ -162,7 +166,7 @@ pub(crate) fn managers_path(
         .collect()
 }
 
-/// What package managers keep in the user's home goes where it lasts. One registry serves all.
+/// Moves the caches of package managers from the user's home to the build cache. All use the same registry.
 pub(crate) fn managers_variables(
     plan: &Plan,
     workspace: &Workspace<'_>,
@@ -222,8 +226,8 @@ pub(crate) fn bower_variables(
     Ok(())
 }
 
-/// What bower would keep in the user's home, by the names that its configuration has in the
-/// environment: its download caches, and folders that it makes whether it needs them or not.
+/// bower's directories in the user's home, by their names in its environment variables: its download caches,
+/// and directories that it always creates.
 pub(crate) const STORAGE: [&str; 5] = ["packages", "registry", "links", "completion", "empty"];
 
 #[cfg(test)]
@@ -232,12 +236,14 @@ mod tests {
 
     #[test]
     fn several_vms_compile_dependencies_only_where_elixir_loses_nothing() {
-        let sound = |text: &str| has_sound_partitions(ElixirVersion::parse(text).ok().as_ref());
+        let sound = |text: &str| {
+            compiles_dependencies_in_parallel(ElixirVersion::parse(text).ok().as_ref())
+        };
         for lossy in ["1.18.4", "1.19.0", "1.19.5", "1.20.3"] {
             assert!(!sound(lossy), "{lossy}");
         }
         assert!(sound("1.21.0") && sound("2.0.0"));
         // What a branch holds isn't known before it is there.
-        assert!(!has_sound_partitions(None));
+        assert!(!compiles_dependencies_in_parallel(None));
     }
 }

@@ -1,4 +1,4 @@
-//! What is known of compiling in this build, by steps that run in parallel.
+//! The state of compiling, shared by steps that run in parallel.
 
 use crate::project::Project;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,17 +8,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 use tempfile::TempDir;
 use workdir::app_tree::Entries;
-use workdir::generated::{Generated, Touched};
+use workdir::generated_files::{FileChanges, GeneratedFiles};
 use workdir::sources::Sources;
 
-/// What is known of compiling in this build.
+/// The state of compiling in this build.
 #[derive(Default)]
 pub(crate) struct Compilation {
     pub(crate) state: Mutex<State>,
     /// Whether compiling and installing packages take turns.
-    pub(crate) one_by_one: AtomicBool,
+    pub(crate) sequential: AtomicBool,
     pub(crate) turn: Mutex<()>,
 }
+
 impl Compilation {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -27,30 +28,30 @@ impl Compilation {
 
 #[derive(Default)]
 pub(crate) struct State {
-    /// What the last build kept.
-    pub(crate) last: Option<Generated>,
+    /// The generated files of the last build.
+    pub(crate) last: Option<GeneratedFiles>,
     /// Files restored from the last build.
     pub(crate) restored: BTreeSet<PathBuf>,
     pub(crate) from_scratch: Option<Scope>,
-    /// When `_build` was compiled, as it was restored.
+    /// The time when the restored `_build` was compiled.
     pub(crate) build: Option<u64>,
     /// The app when compiling began.
     pub(crate) sources: Sources,
-    /// By commands that compile, the app when they had ended, and the project.
-    pub(crate) compiled: Option<(Touched, Entries, Project)>,
-    /// By compiling dependencies before that.
-    pub(crate) renewed: Touched,
-    /// By installing JavaScript packages.
-    pub(crate) installed: Touched,
+    /// The changes by the commands that compile, the app after the last one, and the project.
+    pub(crate) compiled: Option<(FileChanges, Entries, Project)>,
+    /// The changes by compiling dependencies before that.
+    pub(crate) renewed: FileChanges,
+    /// The changes by installing JavaScript packages.
+    pub(crate) installed: FileChanges,
     pub(crate) installs_ended: bool,
     pub(crate) installs_skipped: bool,
     /// When the manifests of the last deploy were put in place, by Phoenix app.
     pub(crate) old_manifests: BTreeMap<String, Option<SystemTime>>,
-    /// What hooks created in the last build while they compiled the app, and not in this one.
-    pub(crate) missing_of_hooks: BTreeSet<PathBuf>,
-    pub(crate) now: Generated,
-    /// Copies of the files, as compiling left them.
-    pub(crate) aside: Option<TempDir>,
+    /// Files that hooks created in the last build while they compiled the app, but not in this one.
+    pub(crate) missing_hook_files: BTreeSet<PathBuf>,
+    pub(crate) now: GeneratedFiles,
+    /// Copies of the generated files, made when compiling had ended.
+    pub(crate) copies: Option<TempDir>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What ships, for a bill of materials (SBOM).
+//! The components that ship, for a software bill of materials (SBOM).
 
 /// Something that ships.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -12,7 +12,7 @@ use exec::Action;
 use exec::cancel::Cancel;
 use exec::command::{Env, Tool};
 use exec::log::{Log, StepLog};
-use exec::quiet::Quiet;
+use exec::output_filter::OutputFilter;
 use fetch::Client;
 use messages::Error;
 use std::collections::BTreeMap;
@@ -72,8 +72,8 @@ impl<'a> Context<'a> {
             .collect();
         let downloads = Downloads::of(workspace.store, &workspace.environment.for_commands())?;
         let mut env = command_env::command_env(plan, workspace, dir, &downloads)?;
-        command_env::stay_in_bounds(&mut env, &bounds, dir, workspace, request.log);
-        let git = git::Recorder::on_path_of(&mut env)?;
+        command_env::keep_mix_home_in_bounds(&mut env, &bounds, dir, workspace, request.log);
+        let git = git::Recorder::install_on_path(&mut env)?;
         Ok(Self {
             tree: AppTree::of(plan, workspace, dir, &env),
             git,
@@ -119,15 +119,15 @@ impl<'a> Context<'a> {
         tool: &Tool<'_>,
         log: &StepLog<'_>,
     ) -> Result<(), Error> {
-        tool.run(self.quiet(&action), log, self.cancel)
+        tool.run(self.output_filter(&action), log, self.cancel)
             .map_err(Error::command(action))
     }
 
-    pub(crate) fn quiet(&self, action: &Action) -> Option<Quiet> {
+    pub(crate) fn output_filter(&self, action: &Action) -> Option<OutputFilter> {
         if self.plan.verbose {
             return None;
         }
-        Quiet::of(action, || {
+        OutputFilter::of(action, || {
             let lock = self.workspace.real(&self.in_app("mix.lock"));
             let lock = text_file::read(&lock).unwrap_or_default();
             let locked = mix_lock::parse(&lock).into_iter();
@@ -136,7 +136,7 @@ impl<'a> Context<'a> {
     }
 
     /// A folder of the repository, as mix sees it.
-    pub(crate) fn seen(&self, place: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn mix_path(&self, place: impl AsRef<Path>) -> PathBuf {
         self.dir.join(place)
     }
 
@@ -149,10 +149,10 @@ impl<'a> Context<'a> {
     pub(crate) fn write(&self, path: &str, text: &str) -> Result<(), Error> {
         let path = self.workspace.real(Path::new(path));
         if let Some(parent) = path.parent() {
-            if let Some(to) = self.bounds.leads_out(parent) {
+            if let Some(to) = self.bounds.target_outside(parent) {
                 let place = parent.strip_prefix(&self.workspace.app).unwrap_or(parent);
                 let place = place.display().to_string();
-                return Err(Error::LeadsOut { place, to });
+                return Err(Error::OutsideApp { place, to });
             }
             fs::create_dir_all(parent).map_err(TreeError::at(parent, "create the folder"))?;
         }

@@ -17,14 +17,14 @@ use walkdir::WalkDir;
 /// caches go with this build, and so does what another build may have left in them.
 pub(crate) struct Downloads<'a> {
     store: &'a dyn Store,
-    for_once: Option<TempDir>,
+    temporary: Option<TempDir>,
     folders: Mutex<Vec<PathBuf>>,
     /// All that was installed from them is in the cache itself.
     installed: AtomicBool,
 }
 
-/// What npm up to version 6 has to be allowed to write when it fails. It may hold addresses with
-/// credentials, of packages for example.
+/// The directory of npm's logs, which npm up to version 6 has to write when it fails. They may contain URLs
+/// with credentials, such as those of packages.
 const LOGS: &str = "_logs";
 
 impl Drop for Downloads<'_> {
@@ -48,7 +48,7 @@ impl<'a> Downloads<'a> {
             let name = name.to_string_lossy().to_ascii_lowercase();
             name.contains("registry") && !user_infos(&value.to_string_lossy()).is_empty()
         });
-        let for_once = if with_credentials {
+        let temporary = if with_credentials {
             let made = tempfile::Builder::new().prefix("mixpack-npm-").tempdir();
             Some(made.map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?)
         } else {
@@ -56,7 +56,7 @@ impl<'a> Downloads<'a> {
         };
         Ok(Self {
             store,
-            for_once,
+            temporary,
             folders: Mutex::default(),
             installed: AtomicBool::default(),
         })
@@ -81,14 +81,14 @@ impl<'a> Downloads<'a> {
     /// The folder for one of them.
     pub(crate) fn folder(&self, name: &str) -> Result<PathBuf, TreeError> {
         let lasting = self.store.scratch(name)?;
-        let Some(for_once) = &self.for_once else {
+        let Some(temporary) = &self.temporary else {
             let lock = self.folders.lock();
             let mut folders = lock.unwrap_or_else(PoisonError::into_inner);
             folders.push(lasting.clone());
             return Ok(lasting);
         };
         tree::remove(&lasting)?;
-        let folder = for_once.path().join(name);
+        let folder = temporary.path().join(name);
         fs::create_dir_all(&folder).map_err(TreeError::at(&folder, "create the folder"))?;
         Ok(folder)
     }

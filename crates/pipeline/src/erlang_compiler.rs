@@ -1,4 +1,4 @@
-//! What of Erlang/OTP decides the code that is compiled with it.
+//! The parts of Erlang/OTP that decide compiled code.
 //!
 //! Mix compiles again when the OTP major changes (`lib/mix/lib/mix/dep/elixir_scm.ex`). A patch may change
 //! the compiler, a header or a library that native code is linked with all the same: then code that was
@@ -14,7 +14,7 @@ use walkdir::WalkDir;
 /// Applications whose modules compile code: those of parsetools generate it.
 const COMPILERS: [&str; 3] = ["compiler", "parsetools", "syntax_tools"];
 
-/// Directories that are only there where nothing of an OTP is left out (`toolchain::unneeded`): nothing
+/// Directories that are only there where nothing of an OTP is left out (`toolchain::unneeded_files`): nothing
 /// in them is compiled in.
 const EXTRA: [&str; 5] = ["c_src", "doc", "examples", "java_src", "man"];
 

@@ -1,4 +1,4 @@
-//! What `mix.exs`, config and code ask git: kept in the build, and answered alike on the dyno.
+//! Records the git commands of `mix.exs`, config and code in the build, and replays their output on the dyno.
 //!
 //! Heroku's images for dynos have no git from heroku-24 on, and slugs hold no repository. Without
 //! git every start of mix fails; with another answer than in the build, mix compiles again.
@@ -29,7 +29,7 @@ const VARIABLE: &str = "MIXPACK_GIT_ANSWERS";
 /// More is no answer that anybody needs again.
 const LARGEST: usize = 64 * 1024;
 
-/// What was asked, and in which folder.
+/// A git command, and its directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Question {
     /// Relative to the top of the repository.
@@ -37,7 +37,7 @@ pub(crate) struct Question {
     pub words: Vec<String>,
 }
 
-/// What git answered.
+/// The output of a git command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Answer {
     pub status: i32,
@@ -55,12 +55,12 @@ pub(crate) type Answers = BTreeMap<Question, Answer>;
 #[derive(Debug)]
 pub(crate) struct Recorder {
     folder: TempDir,
-    told: Mutex<BTreeSet<Question>>,
+    reported: Mutex<BTreeSet<Question>>,
 }
 
 impl Recorder {
-    /// Puts itself before the git of `env`'s `PATH`, if there is one.
-    pub(crate) fn on_path_of(env: &mut Env) -> Result<Option<Self>, TreeError> {
+    /// Puts a recording `git` before the real one on the `PATH` of `env`, if there is one.
+    pub(crate) fn install_on_path(env: &mut Env) -> Result<Option<Self>, TreeError> {
         let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
         let found = std::env::split_paths(&path).map(|folder| folder.join("git"));
         let Some(git) = found.into_iter().find(|git| is_executable(git)) else {
@@ -82,14 +82,14 @@ impl Recorder {
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
             .map_err(TreeError::at(&program, "make executable"))?;
         prepend_path(env, &[bin]);
-        let told = Mutex::default();
-        Ok(Some(Self { folder, told }))
+        let reported = Mutex::default();
+        Ok(Some(Self { folder, reported }))
     }
 
-    /// Whether the log has nothing of a question yet.
-    pub(crate) fn is_untold(&self, question: &Question) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.insert(question.clone())
+    /// Marks a question as reported. Returns `false` if it already was.
+    pub(crate) fn mark_reported(&self, question: &Question) -> bool {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        reported.insert(question.clone())
     }
 
     /// All answers so far to questions that were asked in one of the folders `tops`, which stand for
@@ -99,7 +99,7 @@ impl Recorder {
     }
 
     /// The answers to the same questions now. `top` is the top of the repository.
-    pub(crate) fn ask_again(&self, answers: &Answers, top: &Path, env: &Env) -> Answers {
+    pub(crate) fn rerun(&self, answers: &Answers, top: &Path, env: &Env) -> Answers {
         let now = self.folder.path().join("now");
         if fs::create_dir_all(&now).is_err() {
             return Answers::new();
@@ -133,17 +133,15 @@ fn read(answers: &Path, tops: &[&Path]) -> Answers {
         .collect();
     read.sort();
     let read = read.into_iter();
-    read.filter_map(|(_, folder)| read_one(&folder, tops))
+    read.filter_map(|(_, folder)| read_answer(&folder, tops))
         .collect()
 }
 
-/// What is not text is no answer to keep, nor is what was asked elsewhere, or about a dependency.
-fn read_one(folder: &Path, tops: &[&Path]) -> Option<(Question, Answer)> {
+/// Reads an answer. Ignores one that is not text, one from another directory, and one about a dependency.
+fn read_answer(folder: &Path, tops: &[&Path]) -> Option<(Question, Answer)> {
     let text = |name: &str| fs::read_to_string(folder.join(name)).ok();
-    let asked_in = PathBuf::from(text("folder")?.trim_end_matches('\n'));
-    let inside = tops
-        .iter()
-        .find_map(|top| asked_in.strip_prefix(top).ok())?;
+    let ran_in = PathBuf::from(text("folder")?.trim_end_matches('\n'));
+    let inside = tops.iter().find_map(|top| ran_in.strip_prefix(top).ok())?;
     if inside.components().any(|part| part.as_os_str() == "deps") {
         return None;
     }
@@ -169,9 +167,9 @@ fn read_one(folder: &Path, tops: &[&Path]) -> Option<(Question, Answer)> {
 pub(crate) fn replay(answers: &Answers) -> String {
     let mut cases = String::new();
     for (question, answer) in answers {
-        let asked = format!("{} {}", question.folder, question.words.join(" "));
+        let call = format!("{} {}", question.folder, question.words.join(" "));
         let quoted = |text: &str| shell_words::quote(text).into_owned();
-        let _ = writeln!(cases, "  {})\n    answer \"$@\"", quoted(&asked));
+        let _ = writeln!(cases, "  {})\n    answer \"$@\"", quoted(&call));
         for (text, to) in [(&answer.stdout, ""), (&answer.stderr, " >&2")] {
             if !text.is_empty() {
                 let _ = writeln!(cases, "    printf %s {}{to}", quoted(text));
@@ -182,9 +180,9 @@ pub(crate) fn replay(answers: &Answers) -> String {
     REPLAY.replace("@ANSWERS@", &cases)
 }
 
-/// The line of code that asks git while it is compiled, or reads what `mix.exs` may have got from
-/// git.
-pub(crate) fn asking_line(code: &str) -> Option<u32> {
+/// Returns the line of code that calls git while it is compiled, or reads a value that `mix.exs` may have
+/// from git.
+pub(crate) fn git_call_line(code: &str) -> Option<u32> {
     let asks = |line: &&str| {
         let marks = [
             "\"git\"",

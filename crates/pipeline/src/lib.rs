@@ -52,7 +52,7 @@ use schedule::Schedule;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, thread};
-use steps::generated::generated_paths;
+use steps::generated_files::generated_paths;
 use steps::keys::Otp;
 use steps::launch::{self, Started};
 use steps::{executables, hooks, javascript, mix, release, slim, state, tools};
@@ -62,8 +62,8 @@ use summary::{summarise, warn_of_missing_files};
 use timeline::Timings;
 use toolchain::Hosts;
 use workdir::bounds::Bounds;
+use workdir::hidden_directories::HiddenDirectories;
 use workdir::stable_path::StablePath;
-use workdir::unscanned::Unscanned;
 use workdir::workspace::Workspace;
 
 /// Builds the app and draws the timeline, if one is requested. The caller explains a failure; a
@@ -104,7 +104,7 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
     let bounds = bounds(&plan, &workspace);
     bounds.check()?;
     let path = enter_runtime_path(&plan, &workspace, log, cancel)?;
-    let hidden = Unscanned::hide(&workspace.app, &workspace.places.top_folders())?;
+    let hidden = HiddenDirectories::hide(&workspace.app, &workspace.places.top_folders())?;
     let hosts = (&client, &hosts);
     let context = Context::new(request, hosts, (&plan, &workspace), (&path, bounds))?;
     let ctx = &context;
@@ -117,8 +117,8 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
         // The version of a branch is known once it is installed.
         let mut hex = (!plan.has_branch()).then(|| schedule.spawn(scope, Hex, || tools::hex(ctx)));
         // A new OTP decides whether _build is still valid, and a hook may change the app.
-        let restores_now = !plan.otp_changes() && plan.hooks.pre_compile.is_none();
-        let mut restore = restores_now
+        let restore_early = !plan.otp_changes() && plan.hooks.pre_compile.is_none();
+        let mut restore = restore_early
             .then(|| schedule.spawn(scope, Restore, || state::restore(ctx, Otp::AsPlanned)));
         erlang.join()?;
         elixir.join()?;
@@ -179,8 +179,8 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
     });
     ctx.end_session();
     let (steps, result) = schedule.end(result);
-    let kept = report.reused_steps();
-    *timings = Timings { steps, kept };
+    let reused = report.reused_steps();
+    *timings = Timings { steps, reused };
     let result = result.and_then(|(project, record, start, advisories)| {
         advisories.report(ctx, &project.info.ignored);
         built(ctx, project, record, start)
@@ -303,14 +303,14 @@ fn enter_runtime_path(
 ) -> Result<StablePath, Error> {
     let runtime = Path::new(&plan.runtime_path);
     let home = workspace.environment.home();
-    let projects = [plan.projects.as_slice(), &plan.beside].concat();
+    let projects = [plan.projects.as_slice(), &plan.sibling_projects].concat();
     let request = workdir::stable_path::Request {
         app: &workspace.app,
         runtime,
         app_dir: &plan.app_dir.value,
         projects: &projects,
         home: home.as_deref(),
-        ours: &workspace.places.top_folders(),
+        own_dirs: &workspace.places.top_folders(),
     };
     let waiting = || {
         let step = log.step("Waiting");
@@ -320,7 +320,7 @@ fn enter_runtime_path(
         ));
     };
     let path = StablePath::enter(request, cancel, waiting)?;
-    if let Some(why) = path.why_not() {
+    if let Some(why) = path.unusable_reason() {
         let runtime = runtime.display();
         log.warning(&[
             format!("{runtime} is unusable during the build: {why}"),

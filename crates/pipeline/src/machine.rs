@@ -3,18 +3,18 @@
 use std::fs;
 use std::path::Path;
 
-/// What one VM that compiles may need, in bytes.
-const OF_A_COMPILER: u64 = 768 * 1024 * 1024;
+/// The memory that a compiling VM may need, in bytes.
+const COMPILER_MEMORY: u64 = 768 * 1024 * 1024;
 
 /// In how many VMs dependencies are compiled side by side: as many as there are cores, and as there
 /// is memory for.
 pub(crate) fn compilers() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    compilers_of(cores, memory(Path::new("/")))
+    compilers_for(cores, memory(Path::new("/")))
 }
 
-fn compilers_of(cores: usize, memory: Option<u64>) -> usize {
-    let fit = memory.map_or(1, |bytes| bytes / OF_A_COMPILER);
+fn compilers_for(cores: usize, memory: Option<u64>) -> usize {
+    let fit = memory.map_or(1, |bytes| bytes / COMPILER_MEMORY);
     cores.min(usize::try_from(fit).unwrap_or(usize::MAX)).max(1)
 }
 
@@ -54,7 +54,7 @@ mod tests {
             (4, Some(gib / 2), 1),
             (4, None, 1),
         ] {
-            assert_eq!(compilers_of(cores, memory), count);
+            assert_eq!(compilers_for(cores, memory), count);
         }
     }
 

@@ -1,4 +1,4 @@
-//! What only mix can say about a project, asked of mix itself.
+//! Information about the project that only mix has.
 
 use app::plan::{PHOENIX, PHX};
 use std::collections::BTreeSet;
@@ -16,12 +16,12 @@ pub(crate) const TASK: &str = "mixpack.answer";
 /// The task that runs the commands of a [session](crate::mix_session).
 pub(crate) const SESSION_TASK: &str = "mixpack.session";
 
-/// The task that compiles dependencies whose compile-time configuration has changed, and those that
-/// it is given.
-pub(crate) const STALE_TASK: &str = "mixpack.stale";
+/// The task that recompiles dependencies whose compile-time configuration has changed, and those in its
+/// arguments.
+pub(crate) const STALE_DEPENDENCIES_TASK: &str = "mixpack.stale";
 
-/// The task that writes what `mix deps.get` goes by, where it would change nothing.
-pub(crate) const SETTLED_TASK: &str = "mixpack.settled";
+/// The task that writes everything that `mix deps.get` depends on, if it would change nothing.
+pub(crate) const FINGERPRINT_TASK: &str = "mixpack.settled";
 
 /// The task that has executables fetched before a hook that removes them again runs.
 pub(crate) const EXECUTABLES_TASK: &str = "mixpack.executables";
@@ -32,7 +32,7 @@ pub(crate) const CODE_PATHS_TASK: &str = "mixpack.code_paths";
 /// The task of the package distillery, from its version 2.1 on.
 pub(crate) const DISTILLERY: &str = "distillery.release";
 
-/// mix's answers.
+/// The project, as mix reports it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct MixInfo {
     /// Of the tasks that Mixpack may run, those that exist (aliases count).
@@ -90,43 +90,43 @@ impl MixInfo {
 
     #[must_use]
     pub(crate) fn parse(text: &str) -> Self {
-        let mut answers = Self::default();
+        let mut mix_info = Self::default();
         for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
             let value = value.to_owned();
             match key {
                 "task" => {
-                    answers.tasks.insert(value);
+                    mix_info.tasks.insert(value);
                 }
                 "release" => {
                     let (name, path) = value.split_once('\t').unwrap_or((&value, ""));
-                    answers.releases.push(Release {
+                    mix_info.releases.push(Release {
                         name: name.to_owned(),
                         path: (!path.is_empty()).then(|| path.into()),
                     });
                 }
-                "default_release" => answers.default_release = Some(value),
-                "path_dep" => answers.path_deps.push(value),
-                "app" => answers.app = Some(value),
+                "default_release" => mix_info.default_release = Some(value),
+                "path_dep" => mix_info.path_deps.push(value),
+                "app" => mix_info.app = Some(value),
                 "compiler" => {
                     let compiler = value.split_once('\t');
                     let owned = |(app, name): (&str, &str)| (app.to_owned(), name.to_owned());
-                    answers.compilers.extend(compiler.map(owned));
+                    mix_info.compilers.extend(compiler.map(owned));
                 }
-                "build_path" => answers.build_path = value.into(),
+                "build_path" => mix_info.build_path = value.into(),
                 "ignored_advisory" => {
                     let id = value.to_ascii_lowercase();
-                    answers.ignored.advisories.insert(id);
+                    mix_info.ignored.advisories.insert(id);
                 }
                 "ignored_retirement" => {
                     let (package, version) = value.split_once('@').unwrap_or((&value, ""));
                     let version = (!version.is_empty()).then(|| version.to_owned());
                     let entry = (package.to_owned(), version);
-                    answers.ignored.retirements.insert(entry);
+                    mix_info.ignored.retirements.insert(entry);
                 }
                 _ => {}
             }
         }
-        answers
+        mix_info
     }
 
     #[must_use]
@@ -180,16 +180,16 @@ mod tests {
 
     #[test]
     fn mix_without_releases_names_one_after_the_app() {
-        let answers = MixInfo::parse("app\tshop\ntask\tphx.server\npath_dep\tshared\n");
-        assert_eq!(answers.compilers, []);
-        assert_eq!(answers.path_deps, ["shared"]);
-        assert_eq!(answers.release(), Some("shop"));
-        assert_eq!(answers.release_names().collect::<Vec<_>>(), ["shop"]);
-        assert!(answers.has_task("phx.server"));
-        assert!(!answers.has_task("phx.digest"));
-        let answers = MixInfo::parse("app\tshop\ncompiler\tshop\telixir_make\n");
+        let mix_info = MixInfo::parse("app\tshop\ntask\tphx.server\npath_dep\tshared\n");
+        assert_eq!(mix_info.compilers, []);
+        assert_eq!(mix_info.path_deps, ["shared"]);
+        assert_eq!(mix_info.release(), Some("shop"));
+        assert_eq!(mix_info.release_names().collect::<Vec<_>>(), ["shop"]);
+        assert!(mix_info.has_task("phx.server"));
+        assert!(!mix_info.has_task("phx.digest"));
+        let mix_info = MixInfo::parse("app\tshop\ncompiler\tshop\telixir_make\n");
         assert_eq!(
-            answers.compilers,
+            mix_info.compilers,
             [("shop".to_owned(), "elixir_make".to_owned())]
         );
     }
@@ -213,12 +213,12 @@ mod tests {
         let two = "app\tshop\nrelease\ta\t\nrelease\tb\t/app/out\nbuild_path\t/app/_build/prod\n";
         assert_eq!(MixInfo::parse(two).release(), None);
         let with_default = format!("{two}default_release\tb\n");
-        let answers = MixInfo::parse(&with_default);
-        assert_eq!(answers.release(), Some("b"));
-        assert_eq!(answers.release_names().collect::<Vec<_>>(), ["a", "b"]);
-        assert_eq!(answers.release_path("b"), Path::new("/app/out"));
+        let mix_info = MixInfo::parse(&with_default);
+        assert_eq!(mix_info.release(), Some("b"));
+        assert_eq!(mix_info.release_names().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(mix_info.release_path("b"), Path::new("/app/out"));
         assert_eq!(
-            answers.release_path("a"),
+            mix_info.release_path("a"),
             Path::new("/app/_build/prod/rel/a")
         );
     }

@@ -7,13 +7,13 @@
 
 use crate::mix_info::{COMPILER_SOURCE, SESSION_TASK, TASK_SOURCE};
 use exec::cancel::Cancel;
-use exec::command::{self, CommandError, Env, Followed, Running, Tool};
+use exec::command::{self, CommandError, Env, FollowResult, Running, Tool};
 use exec::log::StepLog;
-use exec::quiet::Quiet;
+use exec::output_filter::OutputFilter;
 use std::fs;
 use std::path::Path;
 use store::tree::TreeError;
-use store::{Key, Store, Taken, digest};
+use store::{Key, Store, TakeResult, digest};
 use tempfile::TempDir;
 
 /// A VM that waits for commands.
@@ -21,14 +21,14 @@ pub(crate) struct MixSession {
     folder: TempDir,
     running: Running,
     commands: u32,
-    /// What our tasks, as this VM has compiled them, are kept by.
+    /// The key of Mixpack's tasks, if this VM has compiled them.
     compiled: Option<Key>,
 }
 
-/// What our tasks are kept as, compiled.
+/// The cache entry of Mixpack's compiled tasks.
 const TASKS: &str = "mix_tasks";
 
-/// What became of a command.
+/// The result of a command.
 pub(crate) enum Outcome {
     /// Its VM waits for the next one.
     Open(MixSession),
@@ -51,8 +51,8 @@ impl MixSession {
             .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
         vm.insert("tasks".to_owned(), digest::short(TASK_SOURCE.as_bytes()));
         let tasks = folder.path().join("tasks");
-        let are_compiled = store.take(TASKS, &vm, &tasks)? == Taken::Yes;
-        let (how, loaded) = if are_compiled {
+        let are_compiled = store.take(TASKS, &vm, &tasks)? == TakeResult::Yes;
+        let (flag, loaded) = if are_compiled {
             ("-pa", tasks)
         } else {
             // To compile them takes as long as the start of the VM.
@@ -65,7 +65,7 @@ impl MixSession {
         };
         let (loaded, at) = (loaded.to_string_lossy(), folder.path().to_string_lossy());
         let builder = std::process::id().to_string();
-        let args = [how, &loaded, "-S", "mix", SESSION_TASK, &at, &builder];
+        let args = [flag, &loaded, "-S", "mix", SESSION_TASK, &at, &builder];
         let mut tool = Tool::new("elixir", &args, dir, env);
         "mix".clone_into(&mut tool.shown);
         let running = tool
@@ -81,10 +81,10 @@ impl MixSession {
 
     /// Keeps our tasks for the next build, if this VM has compiled them. To be called when a command
     /// has ended.
-    pub(crate) fn keep_tasks(&mut self, store: &dyn Store) -> Result<(), TreeError> {
+    pub(crate) fn cache_tasks(&mut self, store: &dyn Store) -> Result<(), TreeError> {
         let made = self.folder.path().join("tasks");
         match self.compiled.take() {
-            Some(vm) if made.is_dir() => store.give(TASKS, &vm, &made).map(drop),
+            Some(vm) if made.is_dir() => store.put(TASKS, &vm, &made).map(drop),
             _ => Ok(()),
         }
     }
@@ -94,7 +94,7 @@ impl MixSession {
         mut self,
         tasks: &[Vec<String>],
         shown: &str,
-        quiet: Option<Quiet>,
+        filter: Option<OutputFilter>,
         log: &StepLog<'_>,
         cancel: &Cancel,
     ) -> Result<Outcome, CommandError> {
@@ -106,22 +106,22 @@ impl MixSession {
         let mark = format!("mixpack-session {} {}", self.commands, self.name());
         let lines: Vec<String> = tasks.iter().map(|words| words.join("\t")).collect();
         let next = self.folder.path().join(self.commands.to_string());
-        let beside = next.with_extension("new");
-        fs::write(&beside, format!("{mark}\n{}\n", lines.join("\n"))).map_err(start_error)?;
-        fs::rename(&beside, &next).map_err(start_error)?;
+        let temporary = next.with_extension("new");
+        fs::write(&temporary, format!("{mark}\n{}\n", lines.join("\n"))).map_err(start_error)?;
+        fs::rename(&temporary, &next).map_err(start_error)?;
         // Once from stdout, once from stderr: what either held before is in the log then.
         let mut marks = 0;
         let is_last = |line: &str| {
             let found = line == mark;
             marks += u32::from(found);
-            command::Seen {
+            command::LineInfo {
                 hidden: found,
                 last: marks == 2,
             }
         };
-        match self.running.follow(shown, quiet, log, cancel, is_last)? {
-            Followed::ToTheLastLine(running) => Ok(Outcome::Open(Self { running, ..self })),
-            Followed::ToItsEnd => Ok(Outcome::Over),
+        match self.running.follow(shown, filter, log, cancel, is_last)? {
+            FollowResult::StillRunning(running) => Ok(Outcome::Open(Self { running, ..self })),
+            FollowResult::Exited => Ok(Outcome::Over),
         }
     }
 

@@ -1,5 +1,5 @@
-//! What the two shell buildpacks keep in the platform's cache, which would stay there for good: it is
-//! removed when a build has succeeded without it, once.
+//! Removes the entries of the two shell buildpacks from the platform's cache, once a build has succeeded
+//! without them. Nobody else would.
 
 use app::Plan;
 use exec::log::Log;
@@ -10,11 +10,11 @@ use store::Store;
 use store::tree::{self, Amount};
 
 /// The folders of the Elixir buildpack and of its fork.
-const OF_ELIXIR: [&str; 2] = ["heroku-buildpack-elixir", "gigalixir-buildpack-elixir"];
+const ELIXIR_CACHES: [&str; 2] = ["heroku-buildpack-elixir", "gigalixir-buildpack-elixir"];
 
-/// What the Phoenix static buildpack and its fork keep directly in the cache, beside the archives
-/// of Node. Some of the names are such that another buildpack may have them too.
-const OF_STATIC: [&str; 6] = [
+/// The entries of the Phoenix static buildpack and of its fork in the cache, except the archives of Node.
+/// Another buildpack may use some of these names too.
+const STATIC_ENTRIES: [&str; 6] = [
     "phoenix-static",
     "yarn-cache",
     "bower_components",
@@ -33,18 +33,18 @@ pub(crate) fn reclaim(plan: &Plan, tests_only: bool, store: &dyn Store, log: &Lo
         return;
     };
     let note = store.read_note(NOTE).unwrap_or_default();
-    let mut done: Vec<&str> = note.lines().collect();
+    let mut reclaimed: Vec<&str> = note.lines().collect();
     let mut entries = Vec::new();
-    if !done.contains(&"elixir") {
-        done.push("elixir");
-        entries.extend(of_elixir(&cache));
+    if !reclaimed.contains(&"elixir") {
+        reclaimed.push("elixir");
+        entries.extend(elixir_caches(&cache));
     }
     // With skipped assets, and before the first deploy, it may be needed yet.
-    if !done.contains(&"static") && plan.skip_assets.is_none() && !tests_only {
-        done.push("static");
-        entries.extend(of_static(&cache));
+    if !reclaimed.contains(&"static") && plan.skip_assets.is_none() && !tests_only {
+        reclaimed.push("static");
+        entries.extend(static_entries(&cache));
     }
-    let now = done.join("\n");
+    let now = reclaimed.join("\n");
     if now == note {
         return;
     }
@@ -78,8 +78,8 @@ fn remove(cache: &Path, entries: &[String], log: &Log) {
     ));
 }
 
-fn of_elixir(cache: &Path) -> Vec<String> {
-    OF_ELIXIR
+fn elixir_caches(cache: &Path) -> Vec<String> {
+    ELIXIR_CACHES
         .iter()
         .filter(|name| cache.join(name).is_dir())
         .map(|name| (*name).to_owned())
@@ -87,7 +87,7 @@ fn of_elixir(cache: &Path) -> Vec<String> {
 }
 
 /// Nothing, unless there is what only the static buildpack leaves.
-fn of_static(cache: &Path) -> Vec<String> {
+fn static_entries(cache: &Path) -> Vec<String> {
     let node = fs::read_to_string(cache.join("node-version")).unwrap_or_default();
     let theirs = cache.join("phoenix-static").is_dir() || is_node_version(node.trim_end());
     if !theirs {
@@ -98,7 +98,10 @@ fn of_static(cache: &Path) -> Vec<String> {
         .flatten()
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| is_archive(name));
-    let mut entries: Vec<String> = OF_STATIC.iter().map(|name| (*name).to_owned()).collect();
+    let mut entries: Vec<String> = STATIC_ENTRIES
+        .iter()
+        .map(|name| (*name).to_owned())
+        .collect();
     entries.extend(archives);
     entries.retain(|name| cache.join(name).symlink_metadata().is_ok());
     entries.sort();
@@ -140,7 +143,7 @@ mod tests {
         dir
     }
 
-    /// What other buildpacks keep, and what looks like the static one's.
+    /// Entries of other buildpacks, and some that look like those of the static one.
     const OTHERS: [&str; 9] = [
         "stack",
         "node/",
@@ -155,10 +158,10 @@ mod tests {
 
     #[test]
     fn without_a_trace_of_the_static_buildpack_nothing_is_its() {
-        assert!(of_static(cache(&OTHERS).path()).is_empty());
+        assert!(static_entries(cache(&OTHERS).path()).is_empty());
         let dir = cache(&OTHERS);
         fs::write(dir.path().join("node-version"), "22.x\n").unwrap();
-        assert!(of_static(dir.path()).is_empty());
+        assert!(static_entries(dir.path()).is_empty());
     }
 
     #[test]
@@ -172,11 +175,11 @@ mod tests {
         let dir = cache(&[&OTHERS[..], &["phoenix-static/", "npm-version"]].concat());
         let mut expected = [&all[..], &["npm-version", "phoenix-static"]].concat();
         expected.sort_unstable();
-        assert_eq!(of_static(dir.path()), expected);
+        assert_eq!(static_entries(dir.path()), expected);
         let dir = cache(&[&OTHERS[..], &["node-version", "SHA256SUM-node-v24.1.0"]].concat());
         let mut expected = [&all[..], &["node-version", "SHA256SUM-node-v24.1.0"]].concat();
         expected.sort_unstable();
-        assert_eq!(of_static(dir.path()), expected);
+        assert_eq!(static_entries(dir.path()), expected);
     }
 
     #[test]
@@ -186,7 +189,7 @@ mod tests {
             "heroku-buildpack-elixir/",
             "stack",
         ]);
-        assert_eq!(of_elixir(dir.path()).len(), 2);
-        assert!(of_elixir(cache(&["heroku-buildpack-elixir"]).path()).is_empty());
+        assert_eq!(elixir_caches(dir.path()).len(), 2);
+        assert!(elixir_caches(cache(&["heroku-buildpack-elixir"]).path()).is_empty());
     }
 }

@@ -4,7 +4,7 @@ use crate::git;
 use std::fmt::Write;
 use std::path::Path;
 
-/// What processes start with: what both files are made from.
+/// The environment of processes, from which both files are generated.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Launch {
     pub mix_env: String,
@@ -58,10 +58,9 @@ pub(crate) fn elixir_script(root: &Path, launch: &Launch) -> String {
     script
 }
 
-/// What follows in it where mix ships. mix asks git about each dependency that came from there
-/// whenever it starts (lib/mix/lib/mix/scm/git.ex, `lock_status`), and `mix.exs` may ask it for the
-/// commit, while Heroku's images for dynos have no git from heroku-24 on. Without answers of this
-/// build it comes after everything on `PATH`.
+/// The part of it for slugs with mix. Whenever mix starts, it calls git for each dependency from git
+/// (lib/mix/lib/mix/scm/git.ex, `lock_status`), and `mix.exs` may read the commit, but Heroku's images for
+/// dynos have no git from heroku-24 on. Without recorded answers, the replaying git comes last on `PATH`.
 #[must_use]
 pub(crate) fn git_script(root: &Path, answers: bool) -> String {
     let folder = format!("{}/{}", in_double_quotes(root), git::FOLDER);
@@ -93,8 +92,7 @@ pub(crate) fn node_script(root: &Path, launch: &Launch) -> Option<String> {
     })
 }
 
-/// What follows in it on a dyno. Not in `export`: a later buildpack may install packages for
-/// development.
+/// The part of it for dynos. Not in `export`: a later buildpack may install packages for development.
 #[must_use]
 pub(crate) fn node_env_script() -> &'static str {
     "export NODE_ENV=\"${NODE_ENV:-production}\"\n"
@@ -150,7 +148,7 @@ mod tests {
         }
     }
 
-    /// What a shell that sources the script ends up with.
+    /// Returns the environment of a shell that has sourced the script.
     fn sourced(script: &str, env: &[(&str, &str)], print: &str) -> String {
         let output = Command::new("bash")
             .args(["-euc", &format!("{script}\nprintf %s \"{print}\"")])

@@ -78,9 +78,9 @@ pub(crate) enum BuiltAssets {
 pub(crate) enum AssetFiles {
     #[default]
     NotBuilt,
-    SetAside,
+    Copied,
     /// For this reason.
-    NotKept(String),
+    Uncacheable(String),
 }
 
 /// The dependencies, once they are fetched.

@@ -30,7 +30,7 @@ const ENDED: &str = "total_duration";
 pub struct Report {
     folder: PathBuf,
     facts: Mutex<BTreeMap<String, Value>>,
-    begun: Instant,
+    started: Instant,
     reused: Mutex<BTreeSet<StepName>>,
 }
 
@@ -50,7 +50,7 @@ impl Report {
         let report = Self {
             folder,
             facts: Mutex::default(),
-            begun: Instant::now(),
+            started: Instant::now(),
             reused: Mutex::default(),
         };
         report.set("mixpack_version", planning::record::VERSION);
@@ -94,13 +94,16 @@ impl Report {
     }
 
     pub fn planned(&self, app: &Path, plan: &Plan) {
-        self.took("planning", self.begun.elapsed());
+        self.took("planning", self.started.elapsed());
         self.set("stack", plan.target.stack.as_str());
         self.set("architecture", plan.target.arch.to_string());
         for tool in plan.tools() {
             let name = tool.name;
             self.set(&format!("{name}_version"), tool.version);
-            self.set(&format!("{name}_version_requested"), tool.asked.is_some());
+            self.set(
+                &format!("{name}_version_requested"),
+                tool.requested.is_some(),
+            );
             self.set(&format!("{name}_version_from"), tool.source.to_string());
         }
         self.set("mix_env", plan.mix_env.value.as_str());
@@ -133,7 +136,7 @@ impl Report {
                 self.set(&format!("{tool}_version"), version.as_str());
             }
         }
-        self.took("total", self.begun.elapsed());
+        self.took("total", self.started.elapsed());
     }
 
     /// The explanation must hold no secrets.
@@ -145,7 +148,7 @@ impl Report {
         if let Some(signal) = cancel.signal() {
             self.set("signal", signal);
         }
-        self.took("total", self.begun.elapsed());
+        self.took("total", self.started.elapsed());
     }
 
     /// The document of `bin/report`: that of the last build in this cache directory, or none of it.

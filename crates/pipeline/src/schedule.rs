@@ -39,7 +39,7 @@ pub(crate) struct Schedule<'a> {
     cancel: &'a Cancel,
     report: &'a Report,
     bounds: &'a Bounds,
-    begun: Instant,
+    start: Instant,
     running: AtomicUsize,
     state: Mutex<State>,
 }
@@ -63,7 +63,7 @@ impl<'a> Schedule<'a> {
             cancel,
             report,
             bounds,
-            begun: Instant::now(),
+            start: Instant::now(),
             running: AtomicUsize::new(0),
             state: Mutex::default(),
         }
@@ -83,14 +83,14 @@ impl<'a> Schedule<'a> {
             return Ok(T::default());
         }
         self.report.set("build_step", name.as_str());
-        let started = self.begun.elapsed();
+        let started = self.start.elapsed();
         self.running.fetch_add(1, Ordering::SeqCst);
         let guard = CancelOnPanic(self.cancel);
         // A command of the app may have created a link since the last step.
         let result = self.bounds.check().and_then(|()| work());
         drop(guard);
         let others = self.running.fetch_sub(1, Ordering::SeqCst) > 1;
-        let took = self.begun.elapsed().saturating_sub(started);
+        let took = self.start.elapsed().saturating_sub(started);
         self.report.took(name.as_str(), took);
         let mut state = self.state();
         let interrupted = state.failure.is_some() || self.cancel.signal().is_some();

@@ -39,13 +39,13 @@ pub(crate) fn summarise(
         ));
     }
     log.detail(&format!("{} of work in {}", seconds(work), seconds(wall)));
-    let kept: Vec<&str> = timings
-        .kept
+    let reused: Vec<&str> = timings
+        .reused
         .iter()
-        .filter_map(|step| left_by(*step))
+        .filter_map(|step| cached_contents(*step))
         .collect();
-    if !kept.is_empty() {
-        log.detail(&format!("from cache: {}", kept.join(", ")));
+    if !reused.is_empty() {
+        log.detail(&format!("from cache: {}", reused.join(", ")));
     }
     let size = |held: Amount| format!("{} in {} files", megabytes(held.bytes), held.files);
     log.detail(&format!("app size: {}", size(app)));
@@ -70,8 +70,8 @@ pub(crate) fn summarise(
     }
 }
 
-/// What a step of the last build left, in a word.
-fn left_by(step: StepName) -> Option<&'static str> {
+/// Returns a word for the cached result of a step.
+fn cached_contents(step: StepName) -> Option<&'static str> {
     match step {
         StepName::Compile => Some("_build"),
         StepName::Javascript => Some("node_modules"),

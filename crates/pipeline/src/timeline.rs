@@ -30,7 +30,7 @@ const HEAD: f64 = 96.0;
 const LETTER: f64 = 7.5;
 /// Right of the longest bar, for `12 min 34 s, stopped`.
 const BEHIND: f64 = 132.0;
-/// What the eye still sees.
+/// The width of the narrowest visible bar.
 const THINNEST: f64 = 2.0;
 /// Distances of two marks of the time axis, in seconds; of longer builds, full hours.
 const MARKS: [f64; 15] = [
@@ -62,8 +62,8 @@ line { stroke: var(--line); }
 pub struct Timings {
     /// Those that have begun.
     pub steps: Vec<Timing>,
-    /// Those that had something of the last build to begin with.
-    pub kept: BTreeSet<StepName>,
+    /// The steps that reused results of the last build.
+    pub reused: BTreeSet<StepName>,
 }
 
 impl Timings {
@@ -72,7 +72,7 @@ impl Timings {
         match step.ended {
             Ended::Failed => ("failed", ", failed"),
             Ended::Stopped => ("stopped", ", stopped"),
-            Ended::Done if self.kept.contains(&step.name) => ("kept", ", kept"),
+            Ended::Done if self.reused.contains(&step.name) => ("kept", ", kept"),
             Ended::Done => ("made", ""),
         }
     }
@@ -274,10 +274,10 @@ mod tests {
         }
     }
 
-    fn timings_of(steps: &[Timing], kept: &[StepName]) -> Timings {
+    fn timings_of(steps: &[Timing], reused: &[StepName]) -> Timings {
         Timings {
             steps: steps.to_vec(),
-            kept: kept.iter().copied().collect(),
+            reused: reused.iter().copied().collect(),
         }
     }
 
@@ -337,8 +337,8 @@ mod tests {
             with(Javascript, 0, 3100, Ended::Stopped),
         ];
         let failure = Error::Architecture("vax".to_owned());
-        let course = timings_of(&timings, &[Compile]);
-        let picture = svg("t", &course, Some(&failure));
+        let timings = timings_of(&timings, &[Compile]);
+        let picture = svg("t", &timings, Some(&failure));
         for (step, class, words) in [
             ("deps", "made", ">1.0 s<"),
             ("compile", "failed", ">2.0 s, failed<"),
@@ -350,7 +350,7 @@ mod tests {
         }
         assert!(picture.contains(">t: compile failed after 3.0 s</text>"));
         assert!(picture.contains(">failed</text>") && picture.contains(">stopped</text>"));
-        let stopped = svg("t", &course, Some(&Error::Cancelled));
+        let stopped = svg("t", &timings, Some(&Error::Cancelled));
         assert!(stopped.contains(">t: stopped after 3.1 s</text>"));
     }
 
@@ -368,8 +368,8 @@ mod tests {
     #[test]
     fn the_axis_has_few_marks_whatever_a_build_takes() {
         let marks = |millis: u64| -> Vec<String> {
-            let course = timings_of(&[timing(StepName::Deps, 0, millis)], &[]);
-            let svg = svg("t", &course, None);
+            let timings = timings_of(&[timing(StepName::Deps, 0, millis)], &[]);
+            let svg = svg("t", &timings, None);
             let marks = svg.split("class=\"mark\"").skip(1);
             marks
                 .map(|rest| {

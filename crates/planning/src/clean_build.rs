@@ -1,17 +1,17 @@
-//! One clean build by a config var, without a commit: each new value of it is good for one.
+//! A single clean build, requested by a new value of a config var.
 
 use app::Plan;
 use store::tree::TreeError;
 use store::{Store, digest};
 
-/// The config var. What it holds does not matter, only that it is another than the last time.
+/// The config var. Any new value requests a clean build.
 pub const VARIABLE: &str = "MIXPACK_CLEAN_BUILD";
 
-/// The note with the digest of the value that the last clean build had.
+/// The note with the digest of the last value that had its clean build.
 const NOTE: &str = "clean-build";
 
-/// Asks for a clean build if `value` is one that has not had its own yet.
-pub fn ask(plan: &mut Plan, value: Option<&str>, store: Option<&dyn Store>) {
+/// Requests a clean build if there was none for `value` yet.
+pub fn request(plan: &mut Plan, value: Option<&str>, store: Option<&dyn Store>) {
     let value = value.map(str::trim).filter(|value| !value.is_empty());
     let Some(value) = value else {
         return;
@@ -23,15 +23,15 @@ pub fn ask(plan: &mut Plan, value: Option<&str>, store: Option<&dyn Store>) {
     }
     let why = || format!("{VARIABLE}, which has a new value");
     plan.clean.get_or_insert_with(why);
-    // The value has had its build with this one, whoever else asks.
-    plan.clean_once = Some(digest);
+    // This build counts for the value, even if a setting requests a clean build too.
+    plan.clean_build_digest = Some(digest);
 }
 
-/// Drops what was kept, and remembers which value that was for.
+/// Clears the cache, and notes the value of the config var.
 pub fn run(plan: &Plan, store: &dyn Store) -> Result<(), TreeError> {
     store.clear()?;
-    // Behind it: a build that was stopped in between is clean once more.
-    match &plan.clean_once {
+    // Written last: if the build is interrupted before, the next one is a clean build again.
+    match &plan.clean_build_digest {
         Some(digest) => store.write_note(NOTE, digest),
         None => Ok(()),
     }

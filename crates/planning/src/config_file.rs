@@ -92,15 +92,15 @@ pub(crate) fn evaluate(
     let output = script
         .run(environment, mix_env, cancel)
         .map_err(io_failed)?;
-    let said = script.shown(&output.stderr, environment);
+    let printed = script.shown(&output.stderr, environment);
     let mut status = output.status.to_string().replace("status: ", "status ");
     let mut fields = output
         .stdout
         .split(|byte| *byte == 0)
         .map(|field| String::from_utf8_lossy(field).into_owned());
     let trace = Trace::read(&mut fields);
-    let is_whole = output.stdout.ends_with(b"\0end");
-    if output.status.success() && is_whole {
+    let ran_to_end = output.stdout.ends_with(b"\0end");
+    if output.status.success() && ran_to_end {
         return Ok(ConfigFile::Values(assignments(fields, &script.text)));
     }
     if output.status.success() {
@@ -111,10 +111,10 @@ pub(crate) fn evaluate(
     let is_later = |line: &u32| trace.last.as_ref().is_none_or(|last| last.line <= *line);
     if let Some(line) = syntax_error.filter(is_later) {
         let place = (line, written(&script.text, line, ""));
-        return Err(failed(status, said, Some(place)));
+        return Err(failed(status, printed, Some(place)));
     }
     let Some(place) = trace.last else {
-        return Err(failed(status, said, None));
+        return Err(failed(status, printed, None));
     };
     let (path, text) = script.source(&place.file);
     // Bash counts too far where a file ends with a backslash.
@@ -127,7 +127,7 @@ pub(crate) fn evaluate(
         written: written(&text, line, &command),
         is_last: trace.is_returned,
         status,
-        output: said,
+        output: printed,
     })
 }
 
@@ -185,27 +185,29 @@ impl Script {
         cancel.output(&mut command)
     }
 
-    /// A line of the file that bash names, and what it says of it.
-    fn said_of_line<'a>(&self, said: &'a str) -> Option<(u32, &'a str)> {
-        let rest = said.strip_prefix(&*self.source.to_string_lossy())?;
+    /// Returns the number of a line of the file in a message of bash, and the message.
+    fn line_message<'a>(&self, printed: &'a str) -> Option<(u32, &'a str)> {
+        let rest = printed.strip_prefix(&*self.source.to_string_lossy())?;
         let (line, message) = rest.strip_prefix(": line ")?.split_once(": ")?;
         Some((line.parse().ok()?, message))
     }
 
     fn syntax_error(&self, stderr: &[u8]) -> Option<u32> {
         let stderr = String::from_utf8_lossy(stderr);
-        let mut lines = stderr.lines().filter_map(|said| self.said_of_line(said));
+        let mut lines = stderr
+            .lines()
+            .filter_map(|printed| self.line_message(printed));
         let is_syntax = |message: &str| {
             message.starts_with("syntax error") || message.starts_with("unexpected EOF")
         };
         Some(lines.find(|(_, message)| is_syntax(message))?.0)
     }
 
-    /// What the file printed, with the names of config vars in place of their values.
+    /// Returns the output of the file, with the names of config vars in place of their values.
     fn shown(&self, stderr: &[u8], environment: &Environment) -> String {
         let text = environment.without_values(&String::from_utf8_lossy(stderr));
         let lines = text.trim().lines().map(|line| {
-            let Some((number, message)) = self.said_of_line(line) else {
+            let Some((number, message)) = self.line_message(line) else {
                 return environment.without_any_value(line);
             };
             let message = environment.without_any_value(message);

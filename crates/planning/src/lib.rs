@@ -2,10 +2,10 @@
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
+pub mod cached_lists;
 pub mod clean_build;
 mod config_file;
-pub mod given_node;
-pub mod kept_lists;
+pub mod preinstalled_node;
 pub mod record;
 mod request;
 mod upstream_lists;
@@ -16,7 +16,7 @@ use crate::record::Record;
 use crate::upstream_lists::UpstreamLists;
 use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts, app_dir};
 use app::plan::{self, AssetBuild, LastBuild, Lists, Plan, lifecycle};
-use app::settings::mistyped;
+use app::settings::name_typo;
 use app::{Origin, Settings};
 use exec::credentials::OTP_BUILDS_URL;
 use exec::log::StepLog;
@@ -25,16 +25,16 @@ use versions::Target;
 use versions::lifecycle::Date;
 use versions::target::{Arch, OsRelease};
 
-/// Config vars of ours that no plan is made from.
-const NOT_OF_THE_PLAN: [&str; 2] = [OTP_BUILDS_URL, clean_build::VARIABLE];
+/// Mixpack's own config vars that only the build reads.
+const BUILD_ONLY_VARIABLES: [&str; 2] = [OTP_BUILDS_URL, clean_build::VARIABLE];
 
-/// Reads the app, asks upstream what there is, and decides.
+/// Reads the app, fetches upstream's lists of versions, and decides.
 pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
     let mut facts = read(&request)?;
     let environment = request.environment;
     let mut settings = Settings::merge(&facts, &|name| {
         // Ours cannot be meant for anything else: in a shell they count too.
-        if name.starts_with(mistyped::PREFIX) {
+        if name.starts_with(name_typo::PREFIX) {
             environment.get(name)
         } else {
             environment.config_var(name)
@@ -55,11 +55,12 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
     let target = target(&request)?;
     let mut node = plan::needs_node(&facts, &settings);
     if node {
-        let given = given_node::versions(request.app, request.environment, request.cancel);
-        if let Some((node, npm)) = given {
-            (facts.given_node, facts.given_npm) = (Some(node), npm);
+        let preinstalled =
+            preinstalled_node::versions(request.app, request.environment, request.cancel);
+        if let Some((node, npm)) = preinstalled {
+            (facts.preinstalled_node, facts.preinstalled_npm) = (Some(node), npm);
         }
-        node = facts.given_node.is_none();
+        node = facts.preinstalled_node.is_none();
     }
     let lists = UpstreamLists::fetch(&request, &target, node)?;
     let last = request
@@ -71,18 +72,18 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
         plan::plan(&facts, &settings, target, mix_env, lists, &last)
     };
     let (mut plan, lists) = lists.plan(&request, &target, &last, &decide)?;
-    let today = Date::of_unix_time(kept_lists::now());
+    let today = Date::of_unix_time(cached_lists::now());
     plan.warnings
         .extend(lifecycle::warnings(&plan, &lists, today));
-    let names = environment.names_of_settings();
-    plan.warnings.extend(mistyped::warnings(
+    let names = environment.setting_names();
+    plan.warnings.extend(name_typo::warnings(
         &facts,
         &settings,
         &names,
-        &NOT_OF_THE_PLAN,
+        &BUILD_ONLY_VARIABLES,
     ));
     let value = request.environment.get(clean_build::VARIABLE);
-    clean_build::ask(&mut plan, value.as_deref(), request.store);
+    clean_build::request(&mut plan, value.as_deref(), request.store);
     if request.environment.tests_only().is_some() {
         plan.for_tests_only(&facts);
     }
@@ -95,9 +96,9 @@ fn read(request: &Request<'_>) -> Result<Facts, Error> {
     let (top, environment) = (request.app, request.environment);
     let mut at_top = facts::config_file(top, ELIXIR_CONFIG)?;
     evaluate(request, ELIXIR_CONFIG, &mut at_top)?;
-    let asked = app_dir::asked(&at_top, environment.get(app_dir::CONFIG_VAR));
+    let requested = app_dir::requested(&at_top, environment.get(app_dir::CONFIG_VAR));
     let mise_env = environment.get("MISE_ENV");
-    let mut facts = facts::read(top, app_dir::resolve(top, asked)?, mise_env.as_deref())?;
+    let mut facts = facts::read(top, app_dir::resolve(top, requested)?, mise_env.as_deref())?;
     if facts.elixir_config_path == ELIXIR_CONFIG {
         facts.elixir_config = at_top;
     }
@@ -144,15 +145,15 @@ fn target(request: &Request<'_>) -> Result<Target, Error> {
 
 /// Prints the plan: each tool, its version, and where that choice came from.
 pub fn show(step: &StepLog<'_>, plan: &Plan) {
-    let line = |name: &str, version: &str, asked: Option<&str>, source: &Origin| {
-        let asked = asked
-            .filter(|asked| *asked != version)
-            .map_or_else(String::new, |asked| format!("{asked} -> "));
+    let line = |name: &str, version: &str, requested: Option<&str>, source: &Origin| {
+        let requested = requested
+            .filter(|requested| *requested != version)
+            .map_or_else(String::new, |requested| format!("{requested} -> "));
         let from = match source {
             Origin::Default(reason) => reason.clone(),
             source => format!("from {source}"),
         };
-        step.detail(&format!("{name} {asked}{version} ({from})"));
+        step.detail(&format!("{name} {requested}{version} ({from})"));
     };
     step.detail(&format!(
         "stack {}: builds for {} ({})",
@@ -162,7 +163,7 @@ pub fn show(step: &StepLog<'_>, plan: &Plan) {
         line("app in", &plan.app_dir.value, None, &plan.app_dir.origin);
     }
     for tool in plan.tools() {
-        line(tool.name, tool.version, tool.asked, tool.source);
+        line(tool.name, tool.version, tool.requested, tool.source);
     }
     if plan.node.is_none() && plan.skip_assets.is_none() {
         step.detail("node: not needed, there is no package.json for assets");

@@ -15,7 +15,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The record's place, relative to the app.
 pub const PATH: &str = ".mixpack/build.json";
 
-/// What was built.
+/// The record of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The version of Mixpack.
@@ -23,7 +23,7 @@ pub struct Record {
     pub stack: String,
     pub mix_env: String,
     /// The app's folder in the slug.
-    #[serde(default = "at_the_top")]
+    #[serde(default = "root_dir")]
     pub app_dir: String,
     /// `erlang`, `elixir`, `node`, `hex`, `rebar3`: version.
     pub tools: BTreeMap<String, String>,
@@ -42,8 +42,8 @@ pub struct Record {
     pub elixir_requirements: BTreeMap<String, String>,
 }
 
-/// What a record means that was written before apps could be in a folder.
-fn at_the_top() -> String {
+/// The default of `app_dir` for a record of a version without that field.
+fn root_dir() -> String {
     ".".to_owned()
 }
 
@@ -51,15 +51,15 @@ fn at_the_top() -> String {
 pub type Tools = BTreeMap<String, String>;
 
 impl Record {
-    /// What the plan says of a build, before mix has loaded the project.
+    /// Returns the record for a plan, before mix has loaded the project.
     #[must_use]
     pub fn of(plan: &Plan, mixpack: &str) -> Self {
         let mut tools = BTreeMap::from([
             ("erlang".to_owned(), plan.erlang.version.clone()),
             ("elixir".to_owned(), plan.elixir.version.clone()),
         ]);
-        // Another buildpack's is none that the next build could keep to.
-        if let Some(node) = plan.node.as_ref().filter(|_| !plan.node_given) {
+        // The next build can't install the Node.js of another buildpack.
+        if let Some(node) = plan.node.as_ref().filter(|_| !plan.node_is_preinstalled) {
             tools.insert("node".to_owned(), node.version.clone());
         }
         Self {
@@ -146,7 +146,7 @@ mod tests {
             mixpack: String::new(),
             stack: String::new(),
             mix_env: String::new(),
-            app_dir: at_the_top(),
+            app_dir: root_dir(),
             tools: BTreeMap::new(),
             phoenix: false,
             release: None,

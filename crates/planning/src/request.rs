@@ -1,4 +1,4 @@
-//! What a plan is made from.
+//! The input of a plan.
 
 use crate::record::Record;
 use exec::cancel::Cancel;
@@ -9,7 +9,7 @@ use store::Store;
 use toolchain::Hosts;
 use versions::target::{Arch, OsRelease};
 
-/// What a plan is made from.
+/// The input of a plan.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     pub app: &'a Path,
@@ -18,14 +18,14 @@ pub struct Request<'a> {
     pub hosts: &'a Hosts,
     /// The record of the last build of this app.
     pub last: Option<&'a Record>,
-    /// Where upstream's lists are kept, for when it is down.
+    /// The cache with copies of upstream's lists, for when upstream is down.
     pub store: Option<&'a dyn Store>,
     pub platform: &'a Platform,
     pub observer: &'a dyn Observer,
     pub cancel: &'a Cancel,
 }
 
-/// What a platform decides, where the classic buildpack API leaves it to the app.
+/// Settings of a platform that the classic buildpack API leaves to the app.
 #[derive(Debug, Clone, Default)]
 pub struct Platform {
     /// Where the app will run, when it is not where the app says.

@@ -1,12 +1,12 @@
 //! Upstream's lists for a plan: the current ones if available, or else those that an earlier build read.
 //! OTP has two sources, and the second is only used if the first one is not enough.
 
-use crate::kept_lists::{List, or_kept};
+use crate::cached_lists::{List, or_cached};
 use crate::request::Request;
 use app::plan::{self, LastBuild, Lists, Plan, PlanError, VersionError};
-use messages::{Error, LookedInto};
+use messages::{Error, SearchedList};
 use toolchain::ToolchainError;
-use toolchain::error::OtherPlace;
+use toolchain::error::OtherSource;
 use toolchain::lists::{self, ListText};
 use versions::elixir::ElixirListing;
 use versions::node::NodeIndex;
@@ -14,7 +14,7 @@ use versions::otp::{OtpListing, Publisher};
 use versions::{Target, Tool};
 
 /// The name of the cached list of the other source.
-const OTHER: &str = "list-erlang-other.json";
+const OTHER_LIST: &str = "list-erlang-other.json";
 
 /// The lists to plan with, and the result of fetching each.
 pub(crate) struct UpstreamLists {
@@ -32,7 +32,7 @@ pub(crate) struct UpstreamLists {
 
 /// The list of the other source of OTP.
 enum Other {
-    NotAsked,
+    NotRequested,
     /// Its URL, and when it was read.
     Read(String, u64),
     Failed(String, ToolchainError),
@@ -51,17 +51,17 @@ impl UpstreamLists {
             },
             read: Vec::new(),
             missing: Vec::new(),
-            other: Other::NotAsked,
+            other: Other::NotRequested,
             only_branches: Vec::new(),
             warnings: Vec::new(),
         };
-        let otp = all.settle(request, Tool::Erlang, texts.otp);
-        let elixir = all.settle(request, Tool::Elixir, texts.elixir);
+        let otp = all.resolve_list(request, Tool::Erlang, texts.otp);
+        let elixir = all.resolve_list(request, Tool::Elixir, texts.elixir);
         all.lists.otp = match otp {
             Ok(text) => OtpListing::parse(&text),
             // Without a list of Elixir, a list of OTP is of no use.
-            Err(Error::Toolchain(error)) if elixir.is_ok() && error.is_of_upstream() => {
-                all.only_other(request, target, error)?
+            Err(Error::Toolchain(error)) if elixir.is_ok() && error.is_upstream_fault() => {
+                all.fallback_to_other(request, target, error)?
             }
             Err(error) => return Err(error),
         };
@@ -72,20 +72,20 @@ impl UpstreamLists {
         }
         all.lists.elixir = ElixirListing::parse(&elixir?);
         if let Some(list) = texts.node {
-            let text = all.settle(request, Tool::Node, list)?;
-            // What is settled has been read before.
+            let text = all.resolve_list(request, Tool::Node, list)?;
+            // The index was parsed before.
             all.lists.node = NodeIndex::parse(&text).ok();
         }
         Ok(all)
     }
 
-    fn settle(
+    fn resolve_list(
         &mut self,
         request: &Request<'_>,
         tool: Tool,
         list: ListText,
     ) -> Result<String, Error> {
-        let list = or_kept(request.store, &format!("list-{tool}.json"), list)?;
+        let list = or_cached(request.store, &format!("list-{tool}.json"), list)?;
         self.read.push((tool, list.url, list.read_at));
         if let Some(outdated) = list.outdated {
             self.warnings.push(outdated.warning);
@@ -95,7 +95,7 @@ impl UpstreamLists {
     }
 
     /// Returns the list of the other source, if there is one. A failure is no error.
-    fn ask_other(
+    fn fetch_other(
         &mut self,
         request: &Request<'_>,
         target: &Target,
@@ -105,7 +105,7 @@ impl UpstreamLists {
             return Ok(None);
         };
         let url = list.url.clone();
-        match or_kept(request.store, OTHER, list) {
+        match or_cached(request.store, OTHER_LIST, list) {
             Ok(List {
                 text,
                 url,
@@ -121,7 +121,7 @@ impl UpstreamLists {
                 self.other = Other::Read(url, read_at);
                 Ok(list)
             }
-            Err(Error::Toolchain(error)) if error.is_of_upstream() => {
+            Err(Error::Toolchain(error)) if error.is_upstream_fault() => {
                 self.other = Other::Failed(url, error);
                 Ok(None)
             }
@@ -130,21 +130,24 @@ impl UpstreamLists {
     }
 
     /// Returns the list of the other source, if there is not even a cached one of the first.
-    fn only_other(
+    fn fallback_to_other(
         &mut self,
         request: &Request<'_>,
         target: &Target,
         first: ToolchainError,
     ) -> Result<OtpListing, Error> {
-        let list = self.ask_other(request, target)?;
-        match (list, std::mem::replace(&mut self.other, Other::NotAsked)) {
+        let list = self.fetch_other(request, target)?;
+        match (
+            list,
+            std::mem::replace(&mut self.other, Other::NotRequested),
+        ) {
             (Some(list), Other::Read(url, read_at)) => {
                 self.warnings.push(format!("{first}; using {url}"));
                 self.missing.push((Tool::Erlang, first));
                 self.other = Other::Read(url, read_at);
                 Ok(list)
             }
-            (_, Other::Failed(_, other)) => Err(both(first, OtherPlace::Failed(Box::new(other)))),
+            (_, Other::Failed(_, other)) => Err(both(first, OtherSource::Failed(Box::new(other)))),
             _ => Err(first.into()),
         }
     }
@@ -159,9 +162,9 @@ impl UpstreamLists {
     ) -> Result<(Plan, Lists), Error> {
         let mut planned = decide(&self.lists);
         let is_current = !self.missing.iter().any(|(tool, _)| *tool == Tool::Erlang);
-        if matches!(self.other, Other::NotAsked)
-            && !plan::otp_is_settled(&planned, &self.lists.otp, last, is_current)
-            && let Some(list) = self.ask_other(request, target)?
+        if matches!(self.other, Other::NotRequested)
+            && !plan::otp_list_suffices(&planned, &self.lists.otp, last, is_current)
+            && let Some(list) = self.fetch_other(request, target)?
         {
             self.lists.otp = std::mem::take(&mut self.lists.otp).or(list);
             planned = decide(&self.lists);
@@ -172,7 +175,7 @@ impl UpstreamLists {
                 plan.warnings.append(&mut self.warnings);
                 Ok((plan, self.lists))
             }
-            Err(error) => Err(self.blame(error)),
+            Err(error) => Err(self.list_or_plan_error(error)),
         }
     }
 
@@ -197,16 +200,16 @@ impl UpstreamLists {
 
     /// A cached list may lack versions of the current one: then the missing list is the error, and not the
     /// request.
-    fn blame(self, error: PlanError) -> Error {
+    fn list_or_plan_error(self, error: PlanError) -> Error {
         let concerned: &[Tool] = match &error {
             PlanError::Version { error, .. } => match error {
                 VersionError::NoSuchVersion { tool, .. } => std::slice::from_ref(tool),
-                VersionError::NotForThisOtp { .. }
+                VersionError::IncompatiblePair { .. }
                 | VersionError::NoOtpFor { .. }
                 | VersionError::NoElixirFor { .. }
-                | VersionError::NoElixirThatMixExsAllows { .. }
-                | VersionError::NothingGoesTogether { .. } => &[Tool::Erlang, Tool::Elixir],
-                VersionError::Malformed { .. } | VersionError::NotWhatMixExsAllows { .. } => &[],
+                | VersionError::NoElixirAllowedByMixExs { .. }
+                | VersionError::NoCompatiblePair { .. } => &[Tool::Erlang, Tool::Elixir],
+                VersionError::Malformed { .. } | VersionError::DisallowedByMixExs { .. } => &[],
             },
             PlanError::NoNode { .. } => &[Tool::Node],
             _ => &[],
@@ -221,18 +224,17 @@ impl UpstreamLists {
         match (cause, self.other) {
             (Some((Tool::Erlang, first)), Other::Read(url, _)) => {
                 let only_branches = branches_of(&url);
-                both(first, OtherPlace::NotListed { url, only_branches })
+                both(first, OtherSource::NotListed { url, only_branches })
             }
             (Some((Tool::Erlang, first)), Other::Failed(_, other)) => {
-                both(first, OtherPlace::Failed(Box::new(other)))
+                both(first, OtherSource::Failed(Box::new(other)))
             }
             (Some((_, missing)), _) => missing.into(),
             (None, other) => {
                 let tool = match &error {
                     PlanError::Version { error, .. } => match error {
                         VersionError::NoSuchVersion { tool, .. } => Some(*tool),
-                        VersionError::NoOtpFor { .. }
-                        | VersionError::NothingGoesTogether { .. } => {
+                        VersionError::NoOtpFor { .. } | VersionError::NoCompatiblePair { .. } => {
                             no_release.then_some(Tool::Erlang)
                         }
                         _ => None,
@@ -245,14 +247,14 @@ impl UpstreamLists {
                 let read = self.read.into_iter().filter(|(of, ..)| *of == tool);
                 let read = read.map(|(_, url, at)| (url, Ok(at)));
                 let other = (tool == Tool::Erlang).then(|| other.read()).flatten();
-                let looked_into = read.chain(other).map(|(url, read)| LookedInto {
+                let searched = read.chain(other).map(|(url, read)| SearchedList {
                     only_branches: branches_of(&url),
                     url,
                     read,
                 });
                 Error::NotListed {
                     error,
-                    looked_into: looked_into.collect(),
+                    searched: searched.collect(),
                 }
             }
         }
@@ -262,14 +264,14 @@ impl UpstreamLists {
 impl Other {
     fn read(self) -> Option<(String, Result<u64, ToolchainError>)> {
         match self {
-            Self::NotAsked => None,
+            Self::NotRequested => None,
             Self::Read(url, at) => Some((url, Ok(at))),
             Self::Failed(url, error) => Some((url, Err(error))),
         }
     }
 }
 
-fn both(first: ToolchainError, other: OtherPlace) -> Error {
+fn both(first: ToolchainError, other: OtherSource) -> Error {
     let first = Box::new(first);
-    ToolchainError::BothPlaces { first, other }.into()
+    ToolchainError::BothSources { first, other }.into()
 }

@@ -1,10 +1,9 @@
-//! A cache directory as a [`Store`]: where its entries are, how they are made beside their places
-//! and renamed, and what of them goes.
+//! A cache directory as a [`Store`]. Entries are created in a staging directory and renamed.
 
-use super::kept_state::{contents_of, is_kept, note_times, restore_times};
 use super::key::{differences, digest};
 use super::manifest::{check, key_of, write_manifest};
-use super::{COOKIE, Key, RECORD, Restored, Stamps, Store, Taken, Tool, ToolError};
+use super::saved_state::{contents_digest, is_unchanged, record_times, restore_times};
+use super::{COOKIE, Key, RECORD, Restored, Stamps, Store, TakeResult, Tool, ToolError};
 use crate::folder_lock;
 use crate::json;
 use crate::tree::{self, Amount, Method, TreeError};
@@ -20,37 +19,37 @@ use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
 use walkdir::WalkDir;
 
-/// A folder of ours in the platform's cache directory.
+/// Mixpack's directory in the platform's cache directory.
 #[derive(Debug)]
 pub struct CacheDir {
     root: PathBuf,
     stamps: Stamps,
     used: Mutex<BTreeSet<String>>,
     discarded: AtomicU32,
-    /// Why what was there has been dropped, if it has been.
+    /// The reason why an older cache was dropped, if it was.
     dropped: Option<String>,
-    /// Held until this build needs the folder no more.
+    /// Held for as long as this build uses the directory.
     _lock: Option<File>,
-    /// Where the platform's folder cannot be used.
+    /// The temporary directory, if the platform's can't be used.
     own: Option<TempDir>,
 }
 
-/// What is below the folder, but for notes and reports.
+/// The subdirectories, apart from notes and reports.
 const KINDS: [&str; 3] = ["tools", "state", "scratch"];
-/// What begins with one of these outlasts a change of the format: reports, the record of the last build
-/// and cookies that mix made up. Without these two, the app would get other versions than before and
-/// its nodes could not connect, and no build can make them again. They are read by all versions.
-const LASTING: [&str; 3] = ["report", RECORD, COOKIE];
+/// The prefixes of entries that survive a change of the format: reports, the record of the last build, and
+/// cookies that mix generated. No build can create the last two again; without them, the app would get other
+/// versions than before, and its nodes could not connect. All versions can read them.
+const PERSISTENT: [&str; 3] = ["report", RECORD, COOKIE];
 
-/// The format of everything in the cache and in layers: what a build with another format left is
-/// dropped. To be raised where an entry or note is new, or has another shape or meaning: neither an
-/// older nor a newer Mixpack then takes it for its own, or its own for what belongs to the rest.
+/// The format of the cache and of layers. A build drops those of another format. To be raised for each new
+/// entry or note, and for each change of their shape or meaning, so that versions of Mixpack never read
+/// each other's entries.
 pub const FORMAT: &str = "3";
 
 impl CacheDir {
-    /// [`CacheDir::open`], for one build at a time: `waiting` is called once where another build
-    /// uses the folder. Where the filesystem knows no locks, nobody waits.
-    pub fn open_alone(
+    /// [`CacheDir::open`] with a lock, for one build at a time. Calls `waiting` once if another build holds
+    /// the lock. Without support for locks in the file system, there is no lock.
+    pub fn open_exclusive(
         cache_dir: &Path,
         cancelled: &AtomicBool,
         waiting: impl FnOnce(),
@@ -76,7 +75,7 @@ impl CacheDir {
     ///
     /// When something in it could not be changed later.
     pub fn open(cache_dir: &Path) -> Result<Self, TreeError> {
-        Self::open_at(cache_dir.join("mixpack"), Stamps::Kept)
+        Self::open_at(cache_dir.join("mixpack"), Stamps::Preserved)
     }
 
     /// [`CacheDir::open`] for a folder that is ours alone.
@@ -115,8 +114,8 @@ impl CacheDir {
         Ok(cache)
     }
 
-    /// A folder that goes with this build, where the platform's cannot be used.
-    pub fn for_once() -> Result<Self, TreeError> {
+    /// Opens a temporary cache for this build alone, for when the platform's can't be used.
+    pub fn temporary() -> Result<Self, TreeError> {
         let own = tempfile::Builder::new()
             .prefix("mixpack-cache-")
             .tempdir()
@@ -147,7 +146,7 @@ impl CacheDir {
             let entry = entry.map_err(list())?;
             let name = entry.file_name();
             let begins = |with: &&str| name.as_bytes().starts_with(with.as_bytes());
-            if !LASTING.iter().any(begins) {
+            if !PERSISTENT.iter().any(begins) {
                 found = true;
                 tree::remove(&entry.path())?;
             }
@@ -244,23 +243,23 @@ impl Store for CacheDir {
         Ok(tool)
     }
 
-    fn take(&self, name: &str, key: &Key, place: &Path) -> Result<Taken, TreeError> {
+    fn take(&self, name: &str, key: &Key, place: &Path) -> Result<TakeResult, TreeError> {
         let (_, entry) = self.used(name, key)?;
         match check(&entry, key, self.stamps) {
             Ok(()) => {
                 tree::remove(place)?;
                 tree::transfer(&entry.join("tree"), place, Method::Link, |_| true)?;
-                Ok(Taken::Yes)
+                Ok(TakeResult::Yes)
             }
-            Err(None) => Ok(Taken::No(self.differences_to_last(name, key))),
+            Err(None) => Ok(TakeResult::No(self.differences_to_last(name, key))),
             Err(Some(reason)) => {
                 self.discard(&entry)?;
-                Ok(Taken::Unusable(reason))
+                Ok(TakeResult::Unusable(reason))
             }
         }
     }
 
-    fn give(&self, name: &str, key: &Key, from: &Path) -> Result<Amount, TreeError> {
+    fn put(&self, name: &str, key: &Key, from: &Path) -> Result<Amount, TreeError> {
         let (id, entry) = self.used(name, key)?;
         let staging = self.staging(&id)?;
         fs::create_dir_all(&staging).map_err(TreeError::at(&staging, "create the folder"))?;
@@ -270,7 +269,7 @@ impl Store for CacheDir {
         Ok(amount)
     }
 
-    fn hold(&self, name: &str, key: &Key) -> bool {
+    fn mark_used(&self, name: &str, key: &Key) -> bool {
         self.used(name, key)
             .is_ok_and(|(_, entry)| entry.join("manifest.json").is_file())
     }
@@ -287,14 +286,14 @@ impl Store for CacheDir {
         let reasons = match record() {
             _ if !found.is_dir() => vec!["it is no folder".to_owned()],
             None => vec!["its record cannot be read".to_owned()],
-            Some(kept) => differences(&kept, key),
+            Some(saved) => differences(&saved, key),
         };
         let tree = entry.join("tree");
         let reasons = if reasons.is_empty() {
             let contents = fs::read_to_string(entry.join("contents")).ok();
             let same = restore_times(&entry, self.stamps).is_ok()
                 && contents.is_some()
-                && contents == contents_of(&tree).ok();
+                && contents == contents_digest(&tree).ok();
             if same {
                 Vec::new()
             } else {
@@ -308,7 +307,7 @@ impl Store for CacheDir {
             return Ok(Restored::Dropped(reasons));
         }
         match tree::transfer(&tree, place, Method::Copy, |_| true) {
-            Ok(amount) => Ok(Restored::Taken(amount)),
+            Ok(amount) => Ok(Restored::Copied(amount)),
             Err(error) => {
                 tree::remove(place)?;
                 Ok(Restored::Dropped(vec![error.to_string()]))
@@ -321,20 +320,20 @@ impl Store for CacheDir {
         let record = json::to_vec(key, &entry)?;
         let keep = |path: &Path| !skip.iter().any(|skip| path == Path::new(skip));
         let old = entry.join("tree");
-        if fs::read(entry.join("key.json")).is_ok_and(|kept| kept == record)
-            && let Some(amount) = tree::same(from, &old, keep, is_kept)?
+        if fs::read(entry.join("key.json")).is_ok_and(|saved| saved == record)
+            && let Some(amount) = tree::same(from, &old, keep, is_unchanged)?
         {
             return Ok(amount);
         }
         let staging = self.staging(name)?;
         let new = staging.join("tree");
         fs::create_dir_all(&staging).map_err(TreeError::at(&staging, "create the folder"))?;
-        let amount = tree::transfer_beside(from, &new, &old, keep, is_kept)?;
+        let amount = tree::transfer_reusing(from, &new, &old, keep, is_unchanged)?;
         let record_path = staging.join("key.json");
         fs::write(&record_path, record).map_err(TreeError::at(&record_path, "write"))?;
-        note_times(&staging, self.stamps)?;
+        record_times(&staging, self.stamps)?;
         let contents = staging.join("contents");
-        fs::write(&contents, contents_of(&new)?).map_err(TreeError::at(&contents, "write"))?;
+        fs::write(&contents, contents_digest(&new)?).map_err(TreeError::at(&contents, "write"))?;
         self.discard(&entry)?;
         fs::rename(&staging, &entry).map_err(TreeError::at(&entry, "move into the cache"))?;
         Ok(amount)

@@ -16,7 +16,7 @@ pub(crate) fn digest(key: &Key) -> String {
     hex::encode(&hasher.finalize()[..8])
 }
 
-/// What begins the name of a variable, and of a file, in a key.
+/// The prefixes of the names of variables and files in a key.
 const VARIABLE: &str = "variable ";
 const FILE: &str = "file ";
 /// How many variables a reason names.
@@ -42,23 +42,23 @@ pub fn key_of_files(files: BTreeMap<String, String>) -> Key {
 
 /// In words, every way in which two keys differ.
 #[must_use]
-pub fn differences(kept: &Key, wanted: &Key) -> Vec<String> {
-    let names: BTreeSet<&String> = kept.keys().chain(wanted.keys()).collect();
+pub fn differences(cached: &Key, wanted: &Key) -> Vec<String> {
+    let names: BTreeSet<&String> = cached.keys().chain(wanted.keys()).collect();
     let differ = names
         .into_iter()
-        .filter(|name| kept.get(*name) != wanted.get(*name));
+        .filter(|name| cached.get(*name) != wanted.get(*name));
     let mut variables = Vec::new();
     let mut reasons = Vec::new();
     for name in differ {
         if let Some(variable) = name.strip_prefix(VARIABLE) {
             // Some have a part of their own too.
-            if !kept.contains_key(variable) && !wanted.contains_key(variable) {
+            if !cached.contains_key(variable) && !wanted.contains_key(variable) {
                 variables.push(variable);
             }
             continue;
         }
         let shown = name.strip_prefix(FILE).unwrap_or(name);
-        reasons.push(match (kept.get(name), wanted.get(name)) {
+        reasons.push(match (cached.get(name), wanted.get(name)) {
             (Some(old), Some(new)) if is_readable(old) && is_readable(new) => {
                 format!("{shown} changed from {old} to {new}")
             }
@@ -106,7 +106,7 @@ mod tests {
         };
         let digest = "0123456789abcdef";
         let other = "f123456789abcdef";
-        let kept = key(
+        let cached = key(
             &[("assets/package.json", digest), ("assets/.npmrc", digest)],
             &[("API_URL", digest), ("CI", digest), ("MIX_TARGET", digest)],
             &[("Node.js", "22.1.0"), ("MIX_TARGET", digest), ("npm", "")],
@@ -121,7 +121,7 @@ mod tests {
             ],
         );
         assert_eq!(
-            differences(&kept, &wanted),
+            differences(&cached, &wanted),
             [
                 "MIX_TARGET changed",
                 "Node.js changed from 22.1.0 to 24.0.0",
@@ -131,7 +131,7 @@ mod tests {
                 "the environment changed (API_URL, CI, NEW)",
             ]
         );
-        assert!(differences(&kept, &kept).is_empty());
+        assert!(differences(&cached, &cached).is_empty());
     }
 
     #[test]

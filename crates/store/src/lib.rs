@@ -1,9 +1,8 @@
-//! What lasts from one build of an app to the next.
+//! The build cache of an app.
 //!
-//! Two kinds are told apart. A *tool* is immutable and known by its content: it is made once,
-//! beside its place, and renamed; a cheap manifest tells whether it is still what was made.
-//! *State* (`deps`, `_build`, `node_modules`) is changed by every build: it is taken or dropped
-//! whole, by a key of everything it depends on.
+//! It has two kinds of entries. A *tool* is immutable: it is created once, in a staging directory, and renamed;
+//! a cheap manifest shows whether it is unchanged. *State* (`deps`, `_build`, `node_modules`) changes with
+//! every build: it is restored or dropped as a whole, by a key of everything it depends on.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
@@ -11,10 +10,10 @@ mod cache_dir;
 pub mod digest;
 pub mod folder_lock;
 pub mod json;
-mod kept_state;
 mod key;
 mod manifest;
 mod path_text;
+mod saved_state;
 #[cfg(test)]
 mod tests;
 pub mod tree;
@@ -30,18 +29,18 @@ use tree::{Amount, TreeError};
 
 /// The note with the record of the last build.
 pub const RECORD: &str = "last-build.json";
-/// What the names of notes with the cookies of releases begin with.
+/// The prefix of the names of notes with the cookies of releases.
 pub const COOKIE: &str = "cookie-";
 
-/// Everything that something kept depends on, by name: `{"otp": "27.3.4.2", "os": "ubuntu-24.04"}`.
+/// Everything that a cache entry depends on, by name: `{"otp": "27.3.4.2", "os": "ubuntu-24.04"}`.
 pub type Key = BTreeMap<String, String>;
 
-/// What became of a tool.
+/// The result of providing a tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tool {
     Reused,
     Made,
-    /// Made anew, since what was kept is not what was made: the reason in words.
+    /// Made again, since the cached copy is invalid: the reason in words.
     Remade(String),
 }
 
@@ -57,9 +56,9 @@ impl Tool {
     }
 }
 
-/// Whether a tool was kept.
+/// The result of taking a tool from the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Taken {
+pub enum TakeResult {
     Yes,
     /// None of this key was. Of the last one under this name, in words, every way in which its key
     /// differs.
@@ -105,12 +104,12 @@ pub fn tool<E: From<TreeError>>(
     }
 }
 
-/// What became of kept state.
+/// The result of restoring an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Restored {
-    /// Nothing was kept.
+    /// The cache has no such entry.
     Nothing,
-    Taken(Amount),
+    Copied(Amount),
     /// Dropped, for each of these reasons.
     Dropped(Vec<String>),
     /// The app brings its own.
@@ -123,14 +122,14 @@ impl Restored {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
-            Self::Taken(_) => "taken",
+            Self::Copied(_) => "taken",
             Self::Dropped(_) => "dropped",
             Self::InApp => "in the app",
         }
     }
 }
 
-/// What lasts: a cache directory here, layers with their metadata on a Cloud Native platform.
+/// The build cache: a cache directory, or the layers and their metadata on a Cloud Native platform.
 pub trait Store: Sync {
     /// Puts the tool of this name and key at `place`, which must not exist. `make` is called with
     /// a folder to create when it is not kept.
@@ -142,32 +141,32 @@ pub trait Store: Sync {
         make: &mut dyn FnMut(&Path) -> Result<(), ToolError>,
     ) -> Result<Tool, ToolError>;
 
-    /// Puts a tool at `place`, in place of what is there, if it is kept.
-    fn take(&self, name: &str, key: &Key, place: &Path) -> Result<Taken, TreeError>;
+    /// Moves a cached tool to `place`, and replaces what is there.
+    fn take(&self, name: &str, key: &Key, place: &Path) -> Result<TakeResult, TreeError>;
 
-    /// Keeps the tree at `from`, which nothing changes any more, as the tool of this name and key.
-    fn give(&self, name: &str, key: &Key, from: &Path) -> Result<Amount, TreeError>;
+    /// Caches the tree at `from`, which nothing changes any more, as the tool with this name and key.
+    fn put(&self, name: &str, key: &Key, from: &Path) -> Result<Amount, TreeError>;
 
-    /// Whether such a tool is kept: then it stays, though this build does not need it.
-    fn hold(&self, name: &str, key: &Key) -> bool;
+    /// Keeps a tool in the cache that this build does not need. Returns whether the cache has it.
+    fn mark_used(&self, name: &str, key: &Key) -> bool;
 
-    /// Copies kept state to `place`.
+    /// Copies a cached entry to `place`.
     fn restore(&self, name: &str, key: &Key, place: &Path) -> Result<Restored, TreeError>;
 
-    /// Keeps a copy of `from` in place of what was kept before; `skip` names folders, relative to
-    /// `from`, that are left out.
+    /// Caches a copy of `from`, and replaces the entry of the last build. `skip` names directories to leave
+    /// out, relative to `from`.
     fn save(&self, name: &str, key: &Key, from: &Path, skip: &[&str]) -> Result<Amount, TreeError>;
 
-    /// Drops kept state.
+    /// Drops an entry.
     fn drop_state(&self, name: &str) -> Result<(), TreeError>;
 
-    /// A folder that a tool may use as its own download cache.
+    /// Returns a directory that a tool can use as its download cache.
     fn scratch(&self, name: &str) -> Result<PathBuf, TreeError>;
 
-    /// The folder that other buildpacks keep things in too, where the platform has such a one.
+    /// Returns the cache directory shared with other buildpacks, if the platform has one.
     fn shared(&self) -> Option<PathBuf>;
 
-    /// A small document kept whole, and read back.
+    /// Returns a note, which is a small text file.
     fn read_note(&self, name: &str) -> Option<String>;
     fn write_note(&self, name: &str, text: &str) -> Result<(), TreeError>;
 
@@ -181,11 +180,11 @@ pub trait Store: Sync {
     fn clear(&self) -> Result<(), TreeError>;
 }
 
-/// What becomes of modification times and inodes from one build to the next.
+/// Whether modification times and inodes survive from one build to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stamps {
-    /// The cache directory is kept, or archived and unpacked with its times.
-    Kept,
+    /// The cache directory stays, or is archived and unpacked with its times.
+    Preserved,
     /// Every file has the time at which it was unpacked, as in restored layers of a Cloud Native
     /// platform (archive/extract.go of its lifecycle).
     Lost,

@@ -1,4 +1,4 @@
-//! What a tool was when it was made, and whether it still is that.
+//! The manifest of a cached tool, which shows whether the tool is unchanged.
 
 use super::{Key, Stamps};
 use crate::digest::sha256_of;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use walkdir::WalkDir;
 
-/// What a tool was when it was made.
+/// The files of a tool when it was created.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 struct Manifest {
@@ -140,7 +140,13 @@ fn check_bytes(tree: &Path, manifest: &Manifest) -> Result<(), PathBuf> {
 
 pub(crate) fn write_manifest(staging: &Path, key: &Key, stamps: Stamps) -> Result<(), TreeError> {
     // What says nothing later would only make two archives of the same differ.
-    let lasting = |stamp: u64| if stamps == Stamps::Kept { stamp } else { 0 };
+    let lasting = |stamp: u64| {
+        if stamps == Stamps::Preserved {
+            stamp
+        } else {
+            0
+        }
+    };
     let tree = staging.join("tree");
     let mut files = Vec::new();
     let mut links = Vec::new();
@@ -160,7 +166,7 @@ pub(crate) fn write_manifest(staging: &Path, key: &Key, stamps: Stamps) -> Resul
                 path: PathText(relative.to_owned()),
                 size: metadata.len(),
                 modified: match stamps {
-                    Stamps::Kept => metadata.mtime(),
+                    Stamps::Preserved => metadata.mtime(),
                     Stamps::Lost => 0,
                 },
                 mode: metadata.mode() & 0o7777,

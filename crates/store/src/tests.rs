@@ -1,6 +1,6 @@
 //! The store as builds use it.
 
-use super::{CacheDir, Key, Restored, Stamps, Store, Taken, Tool, ToolError};
+use super::{CacheDir, Key, Restored, Stamps, Store, TakeResult, Tool, ToolError};
 use crate::tree::{self, Amount, Method};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -24,7 +24,7 @@ fn make(text: &'static str) -> impl FnMut(&Path) -> Result<(), ToolError> {
     }
 }
 
-/// What is kept must not be made again.
+/// A cached tool must not be built again.
 fn never(_: &Path) -> Result<(), ToolError> {
     Err(ToolError::Make)
 }
@@ -98,7 +98,7 @@ fn a_cache_that_was_moved_is_trusted_when_its_bytes_are_the_same() {
 #[test]
 fn files_whose_names_are_not_utf_8_are_kept_with_their_times() {
     let then = UNIX_EPOCH + Duration::new(1_700_000_000, 5);
-    for stamps in [Stamps::Kept, Stamps::Lost] {
+    for stamps in [Stamps::Preserved, Stamps::Lost] {
         let dir = tempfile::tempdir().unwrap();
         let from = dir.path().join("from");
         fs::create_dir(&from).unwrap();
@@ -109,21 +109,21 @@ fn files_whose_names_are_not_utf_8_are_kept_with_their_times() {
         set_time(&from.join(odd));
 
         let store = CacheDir::open_at(dir.path().join("cache"), stamps).unwrap();
-        store.give("modules", &key("1"), &from).unwrap();
+        store.put("modules", &key("1"), &from).unwrap();
         store.save("_build", &key("1"), &from, &[]).unwrap();
         if stamps == Stamps::Lost {
-            let kept = dir.path().join("cache/state/_build/tree").join(odd);
-            File::open(kept)
+            let cached = dir.path().join("cache/state/_build/tree").join(odd);
+            File::open(cached)
                 .unwrap()
                 .set_modified(SystemTime::now())
                 .unwrap();
         }
         let place = dir.path().join("tool");
         let taken = store.take("modules", &key("1"), &place).unwrap();
-        assert_eq!(taken, Taken::Yes, "{stamps:?}");
+        assert_eq!(taken, TakeResult::Yes, "{stamps:?}");
         let place = dir.path().join("state");
         let restored = store.restore("_build", &key("1"), &place).unwrap();
-        assert!(matches!(restored, Restored::Taken(_)), "{restored:?}");
+        assert!(matches!(restored, Restored::Copied(_)), "{restored:?}");
         let time = place.join(odd).metadata().unwrap().modified().unwrap();
         assert_eq!(time, then, "{stamps:?}");
     }
@@ -147,10 +147,10 @@ fn keeping_again_writes_only_what_is_new() {
     for (name, text) in [("a.beam", "a"), ("b.beam", "b"), (".mix/compile", "1")] {
         fs::write(from.join("lib").join(name), text).unwrap();
     }
-    let kept = dir.path().join("mixpack/state/_build/tree/lib");
+    let cached = dir.path().join("mixpack/state/_build/tree/lib");
     let inodes = || -> Vec<u64> {
         ["a.beam", "b.beam", ".mix/compile"]
-            .map(|name| kept.join(name).metadata().unwrap().ino())
+            .map(|name| cached.join(name).metadata().unwrap().ino())
             .into()
     };
     let first = store.save("_build", &key("1"), &from, &[]).unwrap();
@@ -169,11 +169,17 @@ fn keeping_again_writes_only_what_is_new() {
     let after = inodes();
     assert_eq!(after[0], before[0]);
     assert!(after[1] != before[1] && after[2] != before[2]);
-    assert_eq!(fs::read_to_string(kept.join(".mix/compile")).unwrap(), "2");
+    assert_eq!(
+        fs::read_to_string(cached.join(".mix/compile")).unwrap(),
+        "2"
+    );
     fs::remove_file(from.join("lib/a.beam")).unwrap();
     store.save("_build", &key("1"), &from, &[]).unwrap();
-    assert!(!kept.join("a.beam").exists());
-    assert_eq!(fs::read_to_string(kept.join("b.beam")).unwrap(), "changed");
+    assert!(!cached.join("a.beam").exists());
+    assert_eq!(
+        fs::read_to_string(cached.join("b.beam")).unwrap(),
+        "changed"
+    );
 }
 
 #[test]
@@ -239,7 +245,7 @@ fn state_comes_back_when_its_key_is_the_same_and_goes_with_all_reasons_when_not(
     store.save("_build", &old, &from, &["prod/rel"]).unwrap();
     let place = dir.path().join("restored");
     let taken = store.restore("_build", &old, &place).unwrap();
-    assert_eq!(taken, Restored::Taken(Amount { files: 1, bytes: 4 }));
+    assert_eq!(taken, Restored::Copied(Amount { files: 1, bytes: 4 }));
     assert!(!place.join("prod/rel").exists());
     assert_eq!(
         store.restore("_build", &old, &place).unwrap(),
@@ -280,26 +286,26 @@ fn ten_saves_leave_a_cache_as_large_as_one() {
 }
 
 /// A cache with one tool and one state, and what a build would find in it.
-struct Kept {
+struct CachedBuild {
     dir: tempfile::TempDir,
 }
 
-impl Kept {
+impl CachedBuild {
     fn new() -> Self {
-        let kept = Self {
+        let cached = Self {
             dir: tempfile::tempdir().unwrap(),
         };
-        let store = kept.open();
-        let place = kept.dir.path().join("place");
+        let store = cached.open();
+        let place = cached.dir.path().join("place");
         let made = store.tool("erlang", &key("27"), &place, &mut make("27"));
         assert_eq!(made.unwrap(), Tool::Made);
-        let from = kept.dir.path().join("from");
+        let from = cached.dir.path().join("from");
         fs::create_dir_all(from.join("lib")).unwrap();
         fs::write(from.join("lib/a.beam"), "beam").unwrap();
         symlink("lib", from.join("link")).unwrap();
         store.save("_build", &key("1"), &from, &[]).unwrap();
-        fs::write(kept.dir.path().join("outside"), "precious").unwrap();
-        kept
+        fs::write(cached.dir.path().join("outside"), "precious").unwrap();
+        cached
     }
 
     fn open(&self) -> CacheDir {
@@ -341,33 +347,43 @@ fn names_in(folder: &Path) -> Vec<String> {
     names
 }
 
-type Harm<'a> = &'a dyn Fn(&Kept);
+type Harm<'a> = &'a dyn Fn(&CachedBuild);
 
 const NOT_AS_KEPT: &str = "its files were modified";
 
 #[test]
 fn state_that_is_not_what_was_kept_is_dropped_and_said() {
     let file = "state/_build/tree/lib/a.beam";
-    let truncate = |kept: &Kept| fs::write(kept.path(file), "be").unwrap();
-    let of_another_time = |kept: &Kept| {
-        let file = File::options().write(true).open(kept.path(file)).unwrap();
+    let truncate = |cached: &CachedBuild| fs::write(cached.path(file), "be").unwrap();
+    let of_another_time = |cached: &CachedBuild| {
+        let file = File::options().write(true).open(cached.path(file)).unwrap();
         file.set_modified(std::time::UNIX_EPOCH).unwrap();
     };
-    let gone = |kept: &Kept| fs::remove_file(kept.path(file)).unwrap();
-    let more = |kept: &Kept| fs::write(kept.path("state/_build/tree/more"), "").unwrap();
-    let link = |kept: &Kept| {
-        fs::remove_file(kept.path(file)).unwrap();
-        symlink(kept.dir.path().join("outside"), kept.path(file)).unwrap();
+    let gone = |cached: &CachedBuild| fs::remove_file(cached.path(file)).unwrap();
+    let more = |cached: &CachedBuild| fs::write(cached.path("state/_build/tree/more"), "").unwrap();
+    let link = |cached: &CachedBuild| {
+        fs::remove_file(cached.path(file)).unwrap();
+        symlink(cached.dir.path().join("outside"), cached.path(file)).unwrap();
     };
-    let led_out = |kept: &Kept| {
-        fs::rename(kept.path("state/_build/tree"), kept.dir.path().join("tree")).unwrap();
-        symlink(kept.dir.path().join("tree"), kept.path("state/_build/tree")).unwrap();
+    let led_out = |cached: &CachedBuild| {
+        fs::rename(
+            cached.path("state/_build/tree"),
+            cached.dir.path().join("tree"),
+        )
+        .unwrap();
+        symlink(
+            cached.dir.path().join("tree"),
+            cached.path("state/_build/tree"),
+        )
+        .unwrap();
     };
-    let no_digest = |kept: &Kept| fs::remove_file(kept.path("state/_build/contents")).unwrap();
-    let record = |kept: &Kept| fs::write(kept.path("state/_build/key.json"), "{\"ver").unwrap();
-    let linked = |kept: &Kept| {
-        fs::rename(kept.path("state/_build"), kept.dir.path().join("all")).unwrap();
-        symlink(kept.dir.path().join("all"), kept.path("state/_build")).unwrap();
+    let no_digest =
+        |cached: &CachedBuild| fs::remove_file(cached.path("state/_build/contents")).unwrap();
+    let record =
+        |cached: &CachedBuild| fs::write(cached.path("state/_build/key.json"), "{\"ver").unwrap();
+    let linked = |cached: &CachedBuild| {
+        fs::rename(cached.path("state/_build"), cached.dir.path().join("all")).unwrap();
+        symlink(cached.dir.path().join("all"), cached.path("state/_build")).unwrap();
     };
     let cases: [(Harm<'_>, &str); 9] = [
         (&truncate, NOT_AS_KEPT),
@@ -381,54 +397,58 @@ fn state_that_is_not_what_was_kept_is_dropped_and_said() {
         (&linked, "it is no folder"),
     ];
     for (at, (harm, reason)) in cases.into_iter().enumerate() {
-        let kept = Kept::new();
+        let cached = CachedBuild::new();
         let amount = Amount { files: 1, bytes: 4 };
-        assert_eq!(kept.state(), Restored::Taken(amount), "{at}");
-        harm(&kept);
-        assert_eq!(kept.state(), Restored::Dropped(vec![reason.into()]), "{at}");
-        assert_eq!(kept.state(), Restored::Nothing, "{at}");
-        let outside = fs::read_to_string(kept.dir.path().join("outside"));
+        assert_eq!(cached.state(), Restored::Copied(amount), "{at}");
+        harm(&cached);
+        assert_eq!(
+            cached.state(),
+            Restored::Dropped(vec![reason.into()]),
+            "{at}"
+        );
+        assert_eq!(cached.state(), Restored::Nothing, "{at}");
+        let outside = fs::read_to_string(cached.dir.path().join("outside"));
         assert_eq!(outside.unwrap(), "precious", "{at}");
     }
 }
 
 #[test]
 fn a_tool_with_more_in_it_or_led_elsewhere_is_made_again() {
-    let kept = Kept::new();
-    let entry = kept.tool_entry();
-    symlink("/etc", kept.path(&entry).join("tree/etc")).unwrap();
+    let cached = CachedBuild::new();
+    let entry = cached.tool_entry();
+    symlink("/etc", cached.path(&entry).join("tree/etc")).unwrap();
     let more = "it holds more than was made".to_owned();
-    assert_eq!(kept.tool(), Tool::Remade(more));
-    let elsewhere = kept.dir.path().join("elsewhere");
+    assert_eq!(cached.tool(), Tool::Remade(more));
+    let elsewhere = cached.dir.path().join("elsewhere");
     for linked in [format!("{entry}/tree"), entry] {
-        fs::rename(kept.path(&linked), &elsewhere).unwrap();
-        symlink(&elsewhere, kept.path(&linked)).unwrap();
+        fs::rename(cached.path(&linked), &elsewhere).unwrap();
+        symlink(&elsewhere, cached.path(&linked)).unwrap();
         let no_folder = "it is no folder".to_owned();
-        assert_eq!(kept.tool(), Tool::Remade(no_folder));
+        assert_eq!(cached.tool(), Tool::Remade(no_folder));
         assert!(!names_in(&elsewhere).is_empty());
         tree::remove(&elsewhere).unwrap();
     }
-    assert_eq!(kept.tool(), Tool::Reused);
+    assert_eq!(cached.tool(), Tool::Reused);
 }
 
 #[test]
 fn a_cache_that_links_lead_out_of_is_a_miss_and_nothing_outside_is_touched() {
     for folder in ["tools", "state", "staging", "scratch", ""] {
-        let kept = Kept::new();
-        let elsewhere = kept.dir.path().join("elsewhere");
+        let cached = CachedBuild::new();
+        let elsewhere = cached.dir.path().join("elsewhere");
         fs::create_dir(&elsewhere).unwrap();
         fs::write(elsewhere.join("precious"), "").unwrap();
         let link = match folder {
-            "" => kept.dir.path().join("cache/mixpack"),
-            folder => kept.path(folder),
+            "" => cached.dir.path().join("cache/mixpack"),
+            folder => cached.path(folder),
         };
         tree::remove(&link).unwrap();
         symlink(&elsewhere, &link).unwrap();
-        let tool = kept.tool();
+        let tool = cached.tool();
         let reused = matches!(folder, "state" | "staging" | "scratch");
         assert_eq!(tool == Tool::Reused, reused, "{folder}");
-        kept.open().scratch("npm").unwrap();
-        kept.open().clear().unwrap();
+        cached.open().scratch("npm").unwrap();
+        cached.open().clear().unwrap();
         assert_eq!(names_in(&elsewhere), ["precious"], "{folder}");
     }
 }
@@ -441,26 +461,26 @@ fn another_format_is_dropped_and_said_but_what_no_build_can_make_again_stays() {
         "last-build.json",
         "cookie-shop",
     ];
-    let old = |kept: &Kept| fs::write(kept.path("format"), "2").unwrap();
-    let newer = |kept: &Kept| fs::write(kept.path("format"), "4711").unwrap();
-    let half_gone = |kept: &Kept| fs::remove_file(kept.path("format")).unwrap();
+    let old = |cached: &CachedBuild| fs::write(cached.path("format"), "2").unwrap();
+    let newer = |cached: &CachedBuild| fs::write(cached.path("format"), "4711").unwrap();
+    let half_gone = |cached: &CachedBuild| fs::remove_file(cached.path("format")).unwrap();
     let cases: [Harm<'_>; 3] = [&old, &newer, &half_gone];
     for harm in cases {
-        let kept = Kept::new();
+        let cached = CachedBuild::new();
         for name in LASTING.into_iter().chain(["variables-prod.json"]) {
-            kept.open().write_note(name, "kept").unwrap();
+            cached.open().write_note(name, "kept").unwrap();
         }
-        assert_eq!(kept.open().dropped(), None);
-        harm(&kept);
-        let store = kept.open();
+        assert_eq!(cached.open().dropped(), None);
+        harm(&cached);
+        let store = cached.open();
         assert!(store.dropped().is_some());
         for name in LASTING {
             assert_eq!(store.read_note(name).as_deref(), Some("kept"), "{name}");
         }
         assert_eq!(store.read_note("variables-prod.json"), None);
-        assert_eq!(kept.state(), Restored::Nothing);
-        assert_eq!(kept.tool(), Tool::Made);
-        assert_eq!(kept.open().dropped(), None);
+        assert_eq!(cached.state(), Restored::Nothing);
+        assert_eq!(cached.tool(), Tool::Made);
+        assert_eq!(cached.open().dropped(), None);
     }
 }
 
@@ -469,14 +489,14 @@ fn a_second_build_waits_for_the_first_and_a_cancelled_one_does_not() {
     let dir = tempfile::tempdir().unwrap();
     let cancelled = AtomicBool::new(false);
     let never = || panic!("nobody else is there");
-    let first = CacheDir::open_alone(dir.path(), &cancelled, never).unwrap();
+    let first = CacheDir::open_exclusive(dir.path(), &cancelled, never).unwrap();
     // What the first one is making must not go.
     let making = first.staging("deps").unwrap();
     fs::create_dir_all(&making).unwrap();
     let (told, waits) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         let second = scope.spawn(|| {
-            CacheDir::open_alone(dir.path(), &cancelled, || told.send(()).unwrap()).unwrap()
+            CacheDir::open_exclusive(dir.path(), &cancelled, || told.send(()).unwrap()).unwrap()
         });
         waits.recv().unwrap();
         assert!(making.exists());
@@ -484,7 +504,7 @@ fn a_second_build_waits_for_the_first_and_a_cancelled_one_does_not() {
         let second = second.join().unwrap();
         assert!(!making.exists());
         cancelled.store(true, Ordering::SeqCst);
-        let third = CacheDir::open_alone(dir.path(), &cancelled, || {});
+        let third = CacheDir::open_exclusive(dir.path(), &cancelled, || {});
         assert_eq!(third.unwrap_err().source.kind(), io::ErrorKind::Interrupted);
         drop(second);
     });
@@ -499,13 +519,13 @@ fn tool_that_was_not_kept_names_the_differences_to_the_last_one_of_its_name() {
     let open = || CacheDir::open(dir.path()).unwrap();
     let take = |name: &str, version: &str| open().take(name, &key(version), &place).unwrap();
     let none = Vec::new;
-    assert_eq!(take("node_modules-a", "1"), Taken::No(none()));
-    open().give("node_modules-a-b", &key("0"), &from).unwrap();
-    assert_eq!(take("node_modules-a", "1"), Taken::No(none()));
-    open().give("node_modules-a", &key("1"), &from).unwrap();
-    assert_eq!(take("node_modules-a", "1"), Taken::Yes);
+    assert_eq!(take("node_modules-a", "1"), TakeResult::No(none()));
+    open().put("node_modules-a-b", &key("0"), &from).unwrap();
+    assert_eq!(take("node_modules-a", "1"), TakeResult::No(none()));
+    open().put("node_modules-a", &key("1"), &from).unwrap();
+    assert_eq!(take("node_modules-a", "1"), TakeResult::Yes);
     let changed = vec!["version changed from 1 to 2".to_owned()];
-    assert_eq!(take("node_modules-a", "2"), Taken::No(changed));
+    assert_eq!(take("node_modules-a", "2"), TakeResult::No(changed));
 }
 
 #[test]

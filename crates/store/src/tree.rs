@@ -23,7 +23,7 @@ pub enum Method {
     Copy,
 }
 
-/// What a tree held.
+/// The size of a tree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Amount {
     pub files: u64,
@@ -32,32 +32,32 @@ pub struct Amount {
 
 /// A filesystem operation that failed, and on what.
 #[derive(Debug, Error)]
-#[error("{}: cannot {doing}: {source}", path.display())]
+#[error("{}: cannot {operation}: {source}", path.display())]
 pub struct TreeError {
     pub path: PathBuf,
-    pub doing: &'static str,
+    pub operation: &'static str,
     pub source: io::Error,
 }
 
 impl TreeError {
-    /// `doing` goes on after "cannot".
+    /// `operation` goes on after "cannot".
     #[must_use]
-    pub fn new(path: &Path, doing: &'static str, source: io::Error) -> Self {
-        Self::at(path, doing)(source)
+    pub fn new(path: &Path, operation: &'static str, source: io::Error) -> Self {
+        Self::at(path, operation)(source)
     }
 
-    pub fn at(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub fn at(path: &Path, operation: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self {
             path,
-            doing,
+            operation,
             source,
         }
     }
 }
 
-/// Brings the tree `from` to `to`, merging into what is there; `keep` decides by path relative to
-/// `from` (a folder that is not kept is not entered).
+/// Copies or links the tree `from` to `to`, and merges it into an existing one. `keep` accepts paths
+/// relative to `from`; the contents of a rejected directory are skipped too.
 pub fn transfer(
     from: &Path,
     to: &Path,
@@ -66,12 +66,17 @@ pub fn transfer(
 ) -> Result<Amount, TreeError> {
     let tree = Contents::of(from, keep)?;
     tree.make_at(to, |path, target, metadata| {
-        bring(path, target, metadata, method)
+        copy_entry(path, target, metadata, method)
     })
 }
 
-/// Brings one file to `target`.
-fn bring(path: &Path, target: &Path, metadata: &Metadata, method: Method) -> Result<(), TreeError> {
+/// Copies or links one file to `target`.
+fn copy_entry(
+    path: &Path,
+    target: &Path,
+    metadata: &Metadata,
+    method: Method,
+) -> Result<(), TreeError> {
     let link = method == Method::Link && !is_script(path, metadata);
     if link && fs::hard_link(path, target).is_ok() {
         return Ok(());
@@ -110,7 +115,7 @@ pub fn gather<'a>(
         }
     }
     in_parallel(&files, |(place, target, found)| {
-        bring(place, target, found, method)
+        copy_entry(place, target, found, method)
     })?;
     Ok(Amount {
         files: files.len() as u64,
@@ -118,20 +123,22 @@ pub fn gather<'a>(
     })
 }
 
-/// Copies the tree `from` to `to`; a file that is `kept` in the tree `old` already is linked from
+/// Copies the tree `from` to `to`; a file that is `unchanged` in the tree `old` already is linked from
 /// there. Both have to be trees that nothing writes to.
-pub fn transfer_beside(
+pub fn transfer_reusing(
     from: &Path,
     to: &Path,
     old: &Path,
     keep: impl Fn(&Path) -> bool,
-    kept: impl Fn(&Path, &Metadata, &Path) -> bool + Sync,
+    unchanged: impl Fn(&Path, &Metadata, &Path) -> bool + Sync,
 ) -> Result<Amount, TreeError> {
     let tree = Contents::of(from, keep)?;
     tree.make_at(to, |path, target, metadata| {
         let known = path.strip_prefix(from).map(|path| old.join(path));
         match known {
-            Ok(known) if kept(path, metadata, &known) && fs::hard_link(&known, target).is_ok() => {
+            Ok(known)
+                if unchanged(path, metadata, &known) && fs::hard_link(&known, target).is_ok() =>
+            {
                 Ok(())
             }
             _ => replace_with(target, |target| copy(path, target, metadata)),
@@ -139,12 +146,13 @@ pub fn transfer_beside(
     })
 }
 
-/// What `from` holds, if `old` holds just that, file by file as `kept` has it.
+/// Returns the size of `from` if `old` has the same files, links and directories, and all files are
+/// `unchanged`.
 pub fn same(
     from: &Path,
     old: &Path,
     keep: impl Fn(&Path) -> bool,
-    kept: impl Fn(&Path, &Metadata, &Path) -> bool,
+    unchanged: impl Fn(&Path, &Metadata, &Path) -> bool,
 ) -> Result<Option<Amount>, TreeError> {
     if !old.is_dir() {
         return Ok(None);
@@ -161,16 +169,17 @@ pub fn same(
         links.sort();
         links
     };
-    let all_kept = || {
+    let all_unchanged = || {
         new.files
             .iter()
-            .all(|(path, metadata)| kept(&from.join(path), metadata, &old.join(path)))
+            .all(|(path, metadata)| unchanged(&from.join(path), metadata, &old.join(path)))
     };
-    let same = names(&new) == names(&old_tree) && links(&new) == links(&old_tree) && all_kept();
+    let same =
+        names(&new) == names(&old_tree) && links(&new) == links(&old_tree) && all_unchanged();
     Ok(same.then(|| new.amount()))
 }
 
-/// What a tree holds, by paths relative to it.
+/// The contents of a tree, by paths relative to it.
 struct Contents<'a> {
     root: &'a Path,
     /// Parents first; the root itself is the empty path.
@@ -194,7 +203,7 @@ impl<'a> Contents<'a> {
         for entry in walk {
             let entry = entry.map_err(|error| TreeError {
                 path: error.path().unwrap_or(root).to_owned(),
-                doing: "read",
+                operation: "read",
                 source: error.into(),
             })?;
             let path = entry.path();

@@ -8,29 +8,29 @@ use thiserror::Error;
 /// An error when fetching a list, or when fetching or installing a tool.
 #[derive(Debug, Error)]
 pub enum ToolchainError {
-    /// `what` in words: `the list of OTP builds`, `OTP 27.3.4.2`.
-    #[error("{what}: {source}")]
-    Fetch { what: String, source: FetchError },
+    /// `subject` in words: `the list of OTP builds`, `OTP 27.3.4.2`.
+    #[error("{subject}: {source}")]
+    Fetch { subject: String, source: FetchError },
     /// A list that was returned with status 200 and has no entries.
-    #[error("{what} at {url} is empty")]
-    EmptyList { what: &'static str, url: String },
-    #[error("could not read {what} at {url}: {problem}")]
+    #[error("{subject} at {url} is empty")]
+    EmptyList { subject: &'static str, url: String },
+    #[error("could not read {subject} at {url}: {problem}")]
     UnreadableList {
-        what: &'static str,
+        subject: &'static str,
         url: String,
         problem: String,
     },
     /// A list whose signature is invalid.
-    #[error("the signature of {what} at {url} is invalid")]
-    NotSigned { what: &'static str, url: String },
+    #[error("the signature of {subject} at {url} is invalid")]
+    NotSigned { subject: &'static str, url: String },
     /// The list of checksums does not contain the archive.
     #[error("{url} has no checksum for {file}")]
     NoChecksum { url: String, file: String },
     /// Neither of the two sources of OTP had it: the error of the first, then that of the other.
     #[error("{first}; {other}")]
-    BothPlaces {
+    BothSources {
         first: Box<ToolchainError>,
-        other: OtherPlace,
+        other: OtherSource,
     },
     /// No row of the installer list matches this Elixir and OTP.
     #[error("no {package} for Elixir {elixir} and OTP {otp} in {url}")]
@@ -49,17 +49,17 @@ pub enum ToolchainError {
     /// A build for another system does not start on this one.
     #[error("OTP does not start on {system}: {output}")]
     OtpDoesNotStart { system: String, output: String },
-    #[error("{}: cannot {doing}: {source}", path.display())]
+    #[error("{}: cannot {operation}: {source}", path.display())]
     Io {
         path: PathBuf,
-        doing: &'static str,
+        operation: &'static str,
         source: io::Error,
     },
 }
 
 /// The result of trying the other source.
 #[derive(Debug, Error)]
-pub enum OtherPlace {
+pub enum OtherSource {
     #[error(transparent)]
     Failed(Box<ToolchainError>),
     /// Its list was read and does not contain the version.
@@ -76,7 +76,7 @@ pub enum OtherPlace {
 impl ToolchainError {
     /// Returns whether the host is the cause, rather than an interruption or a wrong setting.
     #[must_use]
-    pub fn is_of_upstream(&self) -> bool {
+    pub fn is_upstream_fault(&self) -> bool {
         match self {
             Self::Fetch { source, .. } => matches!(
                 source.class(),
@@ -91,19 +91,19 @@ impl ToolchainError {
         }
     }
 
-    pub(crate) fn fetching(what: impl Into<String>) -> impl FnOnce(FetchError) -> Self {
-        let what = what.into();
-        move |source| Self::Fetch { what, source }
+    pub(crate) fn fetching(subject: impl Into<String>) -> impl FnOnce(FetchError) -> Self {
+        let subject = subject.into();
+        move |source| Self::Fetch { subject, source }
     }
 
     pub(crate) fn io(
         path: &std::path::Path,
-        doing: &'static str,
+        operation: &'static str,
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io {
             path,
-            doing,
+            operation,
             source,
         }
     }

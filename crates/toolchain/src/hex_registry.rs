@@ -11,7 +11,7 @@ use thiserror::Error;
 use versions::hex_registry::{Findings, Index, Malformed, Signed};
 
 /// hexpm's key: `Hex.Repo` in lib/hex/repo.ex of Hex 2.5.1, where it hasn't changed since 2016.
-const OF_HEXPM: &str = "\
+const HEXPM_KEY: &str = "\
 -----BEGIN PUBLIC KEY-----
 MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEApqREcFDt5vV21JVe2QNB
 Edvzk6w36aNFhVGWN5toNJRjRJ6m4hIuG4KaXtDWVLjnvct6MYMfqhC79HAGwyF+
@@ -62,7 +62,7 @@ impl Registry {
         Self {
             client,
             url: url.to_owned(),
-            key: verified.then(|| rsa_key(OF_HEXPM).unwrap_or_default()),
+            key: verified.then(|| rsa_key(HEXPM_KEY).unwrap_or_default()),
         }
     }
 
@@ -150,7 +150,7 @@ mod tests {
         let found = findings(plug(), "plug", Some(KEY)).unwrap();
         assert_eq!(found.retired.unwrap().message.as_deref(), Some("use 1.1"));
         assert_eq!(found.advisories[0].id, "GHSA-test");
-        let of_another = findings(plug(), "plug", Some(OF_HEXPM));
+        let of_another = findings(plug(), "plug", Some(HEXPM_KEY));
         let error = of_another.unwrap_err();
         assert!(matches!(error, RegistryError::NotSigned { .. }), "{error}");
         assert!(!error.to_string().contains("s3cr3t"), "{error}");

@@ -80,9 +80,9 @@ impl Hosts {
     #[must_use]
     pub fn signature(&self, elixir: &ElixirVersion) -> Signature {
         if elixir.is_at_least_minor(19) {
-            Signature::Unasked
+            Signature::NotRequired
         } else if self.hex_builds_url.is_some() || self.hex_mirror.is_some() {
-            Signature::WhereThereIsOne
+            Signature::IfPresent
         } else {
             Signature::Needed
         }
@@ -104,10 +104,10 @@ impl Hosts {
 pub enum Signature {
     /// By upstream.
     Needed,
-    /// A host that the app names may have no signature. One that is there must be right.
-    WhereThereIsOne,
-    /// This Elixir's own mix asks for none.
-    Unasked,
+    /// On a host that the app sets, the signature is optional, but must be valid.
+    IfPresent,
+    /// This Elixir's mix requires none.
+    NotRequired,
 }
 
 #[cfg(test)]
@@ -130,8 +130,8 @@ mod tests {
             "MIXPACK_OTP_BUILDS_URL",
             "HEX_TRUSTED_MIRROR",
         ] {
-            let hosts = Hosts::new(&|asked| {
-                (asked == name).then(|| "https://me:s3cr3t@mirror/dist?a=b@c".to_owned())
+            let hosts = Hosts::new(&|variable| {
+                (variable == name).then(|| "https://me:s3cr3t@mirror/dist?a=b@c".to_owned())
             });
             assert_eq!(hosts.secrets(), ["me:s3cr3t", "s3cr3t"], "{name}");
         }

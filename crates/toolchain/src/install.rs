@@ -1,6 +1,6 @@
 //! Erlang, Elixir and Node, each into a folder that does not exist yet.
 
-use crate::unneeded::{Tool, drop_unneeded};
+use crate::unneeded_files::{Tool, drop_unneeded};
 use crate::{Hosts, ToolchainError, debug_symbols, lists};
 use fetch::{Archive, Checksum, Client, Format, Observer, Unpacked};
 use std::fs;
@@ -13,28 +13,28 @@ use versions::node::NodeVersion;
 use versions::otp::{OtpBuild, Publisher};
 use versions::target::Arch;
 
-/// Where an archive is, and what its bytes must be.
+/// The URL and the checksum of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// As messages call it: `Erlang/OTP 27.3.4.2`.
-    pub what: String,
+    /// The name in messages: `Erlang/OTP 27.3.4.2`.
+    pub subject: String,
     pub url: String,
     /// `None` where upstream publishes none: old lines of the lists have no checksum.
     pub sha256: Option<String>,
 }
 
-/// How much of a tool is put in place.
+/// How much of a tool is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    Whole,
-    /// What building and running apps needs, without debug symbols; see [`crate::unneeded`].
+    Full,
+    /// Only the files that are needed to build and run apps, without debug symbols; see [`crate::unneeded_files`].
     Needed,
 }
 
 impl Extent {
     fn apply(self, dest: &Path, tool: Tool) -> Result<(), ToolchainError> {
         match self {
-            Self::Whole => Ok(()),
+            Self::Full => Ok(()),
             Self::Needed => {
                 drop_unneeded(dest, tool)?;
                 debug_symbols::remove(dest).map_err(ToolchainError::io(dest, "strip"))?;
@@ -66,7 +66,7 @@ pub fn otp_source(hosts: &Hosts, target: &Target, build: &OtpBuild) -> Source {
         format!("{}{directory}/{reference}.tar.gz", hosts.builds)
     };
     Source {
-        what: format!("Erlang/OTP {version}"),
+        subject: format!("Erlang/OTP {version}"),
         url,
         sha256: build.sha256.clone(),
     }
@@ -80,7 +80,7 @@ pub fn elixir_source(hosts: &Hosts, build: &ElixirBuild) -> Source {
         .as_ref()
         .map_or_else(|| build.reference.clone(), std::string::ToString::to_string);
     Source {
-        what: format!("Elixir {version}"),
+        subject: format!("Elixir {version}"),
         url: format!("{}/builds/elixir/{}.zip", hosts.builds, build.reference),
         sha256: build.sha256.clone(),
     }
@@ -101,7 +101,7 @@ pub fn node_source(
         file: file.clone(),
     })?;
     Ok(Source {
-        what: format!("Node.js {version}"),
+        subject: format!("Node.js {version}"),
         url: format!("{}/v{version}/{file}", hosts.node),
         sha256: Some(sha256.to_owned()),
     })
@@ -153,10 +153,10 @@ pub fn start_otp(dest: &Path, system: &str, run: Run<'_>) -> Result<(), Toolchai
     if output.status.success() {
         return Ok(());
     }
-    let said = [output.stdout, output.stderr].concat();
+    let printed = [output.stdout, output.stderr].concat();
     Err(ToolchainError::OtpDoesNotStart {
         system: system.to_owned(),
-        output: String::from_utf8_lossy(&said).into_owned(),
+        output: String::from_utf8_lossy(&printed).into_owned(),
     })
 }
 
@@ -221,7 +221,7 @@ fn unpack(
     };
     client
         .archive(&archive, dest, observer)
-        .map_err(ToolchainError::fetching(source.what.as_str()))
+        .map_err(ToolchainError::fetching(source.subject.as_str()))
 }
 
 fn run_install(dest: &Path, root: &Path, run: Run<'_>) -> Result<(), ToolchainError> {
@@ -238,10 +238,10 @@ fn run_install(dest: &Path, root: &Path, run: Run<'_>) -> Result<(), ToolchainEr
     if output.status.success() {
         return Ok(());
     }
-    let said = [output.stdout, output.stderr].concat();
+    let printed = [output.stdout, output.stderr].concat();
     Err(ToolchainError::OtpInstall {
         status: output.status.to_string(),
-        output: String::from_utf8_lossy(&said).trim().to_owned(),
+        output: String::from_utf8_lossy(&printed).trim().to_owned(),
     })
 }
 

@@ -12,7 +12,7 @@ pub mod install;
 pub mod installers;
 pub mod lists;
 pub mod signature;
-pub mod unneeded;
+pub mod unneeded_files;
 
 pub use error::ToolchainError;
 pub use hosts::Hosts;

@@ -17,7 +17,7 @@ pub const LIMIT: u64 = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub struct ListText {
     /// In words: `the list of OTP builds`.
-    pub what: &'static str,
+    pub subject: &'static str,
     /// Without credentials.
     pub url: String,
     /// Reads as such a list, and is not empty.
@@ -86,17 +86,17 @@ pub fn other_otp(
 }
 
 fn elixir(client: &Client, hosts: &Hosts, observer: &dyn Observer) -> ListText {
-    const WHAT: &str = "the list of Elixir builds";
+    const SUBJECT: &str = "the list of Elixir builds";
     let url = format!("{}/builds/elixir/builds.txt", hosts.builds);
-    list_text(client, WHAT, &url, observer, &|text| {
+    list_text(client, SUBJECT, &url, observer, &|text| {
         Ok(ElixirListing::parse(text).is_empty())
     })
 }
 
 fn node_index(client: &Client, hosts: &Hosts, observer: &dyn Observer) -> ListText {
-    const WHAT: &str = "the list of Node.js releases";
+    const SUBJECT: &str = "the list of Node.js releases";
     let url = format!("{}/index.json", hosts.node);
-    list_text(client, WHAT, &url, observer, &|text| {
+    list_text(client, SUBJECT, &url, observer, &|text| {
         NodeIndex::parse(text)
             .map(|index| index.is_empty())
             .map_err(|error| error.to_string())
@@ -106,7 +106,7 @@ fn node_index(client: &Client, hosts: &Hosts, observer: &dyn Observer) -> ListTe
 /// Fetches a list; `is_empty` reads it.
 fn list_text(
     client: &Client,
-    what: &'static str,
+    subject: &'static str,
     url: &str,
     observer: &dyn Observer,
     is_empty: &dyn Fn(&str) -> Result<bool, String>,
@@ -114,21 +114,21 @@ fn list_text(
     let shown = fetch::redact(url);
     let text = client
         .text(url, LIMIT, observer)
-        .map_err(ToolchainError::fetching(what))
+        .map_err(ToolchainError::fetching(subject))
         .and_then(|text| match is_empty(&text) {
             Ok(false) => Ok(text),
             Ok(true) => Err(ToolchainError::EmptyList {
-                what,
+                subject,
                 url: shown.clone(),
             }),
             Err(problem) => Err(ToolchainError::UnreadableList {
-                what,
+                subject,
                 url: shown.clone(),
                 problem,
             }),
         });
     ListText {
-        what,
+        subject,
         url: shown,
         text,
         signed: false,
@@ -142,13 +142,13 @@ pub(crate) fn shasums(
     version: &NodeVersion,
     observer: &dyn Observer,
 ) -> Result<(String, Shasums), ToolchainError> {
-    const WHAT: &str = "the checksums of Node.js";
+    const SUBJECT: &str = "the checksums of Node.js";
     let url = format!("{}/v{version}/SHASUMS256.txt", hosts.node);
     let text = client
         .text(&url, LIMIT, observer)
-        .map_err(ToolchainError::fetching(WHAT))?;
+        .map_err(ToolchainError::fetching(SUBJECT))?;
     let sums = Shasums::parse(&text);
-    full(WHAT, &url, sums.is_empty()).map(|()| (url, sums))
+    full(SUBJECT, &url, sums.is_empty()).map(|()| (url, sums))
 }
 
 /// One of the lists of Hex and rebar3 installers.
@@ -159,15 +159,15 @@ pub fn installers(
     keys: &Keys,
     observer: &dyn Observer,
 ) -> ListText {
-    const WHAT: &str = "the list of Hex and rebar3 installers";
-    let list = list_text(client, WHAT, url, observer, &|text| {
+    const SUBJECT: &str = "the list of Hex and rebar3 installers";
+    let list = list_text(client, SUBJECT, url, observer, &|text| {
         let rows = |scheme| InstallerList::parse(text, Package::Hex, scheme);
         Ok(rows(Scheme::ByElixir).is_empty() && rows(Scheme::ByElixirAndOtp).is_empty())
     });
     match (&list.text, signature) {
-        (Err(_), _) | (_, Signature::Unasked) => list,
-        (Ok(text), Signature::Needed | Signature::WhereThereIsOne) => {
-            const OF_IT: &str = "the signature of the list of Hex and rebar3 installers";
+        (Err(_), _) | (_, Signature::NotRequired) => list,
+        (Ok(text), Signature::Needed | Signature::IfPresent) => {
+            const SIGNATURE: &str = "the signature of the list of Hex and rebar3 installers";
             match client.text(&format!("{url}.signed"), LIMIT, observer) {
                 Ok(signed) if keys.have_signed(text, &signed) => ListText {
                     signed: true,
@@ -175,17 +175,19 @@ pub fn installers(
                 },
                 Ok(_) => {
                     let url = list.url.clone();
-                    let text = Err(ToolchainError::NotSigned { what: WHAT, url });
+                    let text = Err(ToolchainError::NotSigned {
+                        subject: SUBJECT,
+                        url,
+                    });
                     ListText { text, ..list }
                 }
                 Err(error)
-                    if signature == Signature::WhereThereIsOne
-                        && error.class() == Class::Missing =>
+                    if signature == Signature::IfPresent && error.class() == Class::Missing =>
                 {
                     list
                 }
                 Err(error) => ListText {
-                    text: Err(ToolchainError::fetching(OF_IT)(error)),
+                    text: Err(ToolchainError::fetching(SIGNATURE)(error)),
                     ..list
                 },
             }
@@ -193,10 +195,10 @@ pub fn installers(
     }
 }
 
-fn full(what: &'static str, url: &str, is_empty: bool) -> Result<(), ToolchainError> {
+fn full(subject: &'static str, url: &str, is_empty: bool) -> Result<(), ToolchainError> {
     if is_empty {
         return Err(ToolchainError::EmptyList {
-            what,
+            subject,
             url: fetch::redact(url),
         });
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// The key that Mix brings (`in-memory public key for Elixir`), from the compiled `Mix.PublicKey` of
 /// Elixir 1.14.0 and `Mix.Local` of 1.18.3, where it is the same. What it has signed is in the tests.
-const OF_ELIXIR: &str = "\
+const ELIXIR_KEY: &str = "\
 -----BEGIN PUBLIC KEY-----
 MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAslPz1mAfyAvRv8W8xOdv
 HQMbDJkDKfRhsL4JBGwGH7qw0xh+TbaUlNaM3pF+i8VUjS/4FeXjT/OAUEAHu5Y2
@@ -21,7 +21,7 @@ lQIDAQAB
 -----END PUBLIC KEY-----
 ";
 
-/// Who may sign lists: the key of Elixir, and those that `mix local.public_keys` has put into a
+/// The keys that lists may be signed with: Elixir's, and those that `mix local.public_keys` has put into a
 /// `MIX_HOME`, for a mirror that signs its own lists.
 #[derive(Debug, Clone)]
 pub struct Keys {
@@ -37,7 +37,7 @@ impl Keys {
         let added = added.into_iter().flatten().flatten();
         let added = added.filter_map(|entry| fs::read_to_string(entry.path()).ok());
         Self {
-            keys: [OF_ELIXIR.to_owned()]
+            keys: [ELIXIR_KEY.to_owned()]
                 .into_iter()
                 .chain(added)
                 .filter_map(|pem| rsa_key(&pem))
@@ -85,7 +85,7 @@ pub(crate) fn rsa_key(pem: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// What hex.pm served in 2016 for Hex 0.13.2: `hex-1.x.csv`, and its signature.
+    /// `hex-1.x.csv` of hex.pm for Hex 0.13.2, from 2016, and its signature.
     const LIST: &str = include_str!("signature/hex-1.x.csv");
     const SIGNED: &str = include_str!("signature/hex-1.x.csv.signed");
 
@@ -111,7 +111,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("public_keys");
         fs::create_dir(&folder).unwrap();
-        let cut = OF_ELIXIR.replace("MIIBIjANBgkqhkiG9w0B", "");
+        let cut = ELIXIR_KEY.replace("MIIBIjANBgkqhkiG9w0B", "");
         for (name, text) in [("empty", ""), ("words", "a key"), ("cut", &cut)] {
             fs::write(folder.join(name), text).unwrap();
             assert_eq!(rsa_key(text), None, "{name}");

@@ -29,13 +29,13 @@ fn list(answer: Option<Override>, signature: Signature) -> (ListText, Vec<String
     let keys = Keys::of(Path::new("/nonexistent"));
     let url = format!("{}{PATH}", host.url());
     let list = installers(&client, &url, signature, &keys, &());
-    let asked = host.requests().into_iter().map(|request| request.path);
-    (list, asked.collect())
+    let requested = host.requests().into_iter().map(|request| request.path);
+    (list, requested.collect())
 }
 
 #[test]
 fn a_signature_that_is_right_is_told() {
-    for signature in [Signature::Needed, Signature::WhereThereIsOne] {
+    for signature in [Signature::Needed, Signature::IfPresent] {
         let (list, _) = list(Some(Override::Body(SIGNED.to_vec())), signature);
         assert!(list.signed, "{signature:?}");
         assert_eq!(list.text.expect("the list").as_bytes(), LIST);
@@ -44,7 +44,7 @@ fn a_signature_that_is_right_is_told() {
 
 #[test]
 fn a_signature_that_is_wrong_is_refused_wherever_it_comes_from() {
-    for signature in [Signature::Needed, Signature::WhereThereIsOne] {
+    for signature in [Signature::Needed, Signature::IfPresent] {
         let page = Override::Body("<html>Welcome</html>".into());
         let (list_beside_a_page, _) = list(Some(page), signature);
         assert!(!list_beside_a_page.signed && list_beside_a_page.text.is_err());
@@ -62,7 +62,7 @@ fn a_signature_that_is_wrong_is_refused_wherever_it_comes_from() {
 
 #[test]
 fn only_a_host_that_the_app_names_may_have_none() {
-    let (of_mirror, _) = list(None, Signature::WhereThereIsOne);
+    let (of_mirror, _) = list(None, Signature::IfPresent);
     assert!(of_mirror.text.is_ok() && !of_mirror.signed);
     let (of_upstream, _) = list(None, Signature::Needed);
     let class = |text| match text {
@@ -71,14 +71,14 @@ fn only_a_host_that_the_app_names_may_have_none() {
     };
     assert_eq!(class(of_upstream.text), Some(Class::Missing));
     // A failure is not an answer.
-    let (failing, _) = list(Some(Override::Status(503)), Signature::WhereThereIsOne);
+    let (failing, _) = list(Some(Override::Status(503)), Signature::IfPresent);
     assert_eq!(class(failing.text), Some(Class::Failing));
 }
 
 #[test]
 fn nobody_asks_for_what_mix_does_not_check() {
-    let (unasked, requests) = list(None, Signature::Unasked);
-    assert!(unasked.text.is_ok() && !unasked.signed);
+    let (not_required, requests) = list(None, Signature::NotRequired);
+    assert!(not_required.text.is_ok() && !not_required.signed);
     assert_eq!(requests, [PATH]);
 }
 
@@ -94,10 +94,13 @@ fn who_must_sign_follows_from_the_elixir_and_from_who_named_the_host() {
         assert_eq!(upstream.signature(&elixir), Signature::Needed);
         for variable in ["HEX_BUILDS_URL", "HEX_MIRROR"] {
             let signature = named(variable).signature(&elixir);
-            assert_eq!(signature, Signature::WhereThereIsOne, "{variable}");
+            assert_eq!(signature, Signature::IfPresent, "{variable}");
         }
         let other = named("NODEJS_ORG_MIRROR");
         assert_eq!(other.signature(&elixir), Signature::Needed);
     }
-    assert_eq!(upstream.signature(&elixir("1.19.0")), Signature::Unasked);
+    assert_eq!(
+        upstream.signature(&elixir("1.19.0")),
+        Signature::NotRequired
+    );
 }

@@ -1,4 +1,4 @@
-//! Which Elixir runs on which OTP: the compatibility page of Elixir's documentation, as data.
+//! The compatible versions of Elixir and OTP, from the compatibility page of Elixir's documentation.
 //!
 //! Upstream's lists decide which pairs there are. The table only judges: it prefers one pair to another,
 //! warns of what it knows to be unsupported, and knows nothing of what came out after it was written
@@ -6,7 +6,7 @@
 
 use crate::elixir_version::ElixirVersion;
 
-/// What the table says about a pair.
+/// The compatibility of a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Compatibility {
     Supported,
@@ -77,7 +77,7 @@ const TABLE: [Row; 21] = [
 /// The newest OTP that the table knows anything about.
 pub const NEWEST_OTP: u32 = TABLE[0].newest;
 
-/// What is known about `elixir` on OTP `otp_major`.
+/// Returns the compatibility of `elixir` with OTP `otp_major`.
 #[must_use]
 pub fn check(elixir: &ElixirVersion, otp_major: u32) -> Compatibility {
     let Some(row) = row_of(elixir) else {

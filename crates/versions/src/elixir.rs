@@ -14,7 +14,7 @@ use crate::text::{clean, is_path_safe, number, without_wildcards};
 use std::cmp::Reverse;
 use std::fmt;
 
-/// What a user can ask for. `otp` is the `-otp-N` of a build that was pinned with it.
+/// A request for Elixir. `otp` is the `-otp-N` of a build that was pinned with it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ElixirRequest {
     /// `1` or `1.18`: the newest release of that line.

@@ -139,7 +139,7 @@ fn bound(operator: &str, text: &str) -> Result<Bound, Reason> {
     if operator == "~>" {
         return within(text);
     }
-    let version = whole(text)?;
+    let version = full_version(text)?;
     Ok(match operator {
         ">=" => Bound::GreaterOrEqual(version),
         "<=" => Bound::LessOrEqual(version),
@@ -157,11 +157,11 @@ fn within(text: &str) -> Result<Bound, Reason> {
         None => (text, ""),
     };
     let (from, major, minor) = if numbers.split('.').count() == 2 {
-        let from = whole(&format!("{numbers}.0{suffix}"))?;
+        let from = full_version(&format!("{numbers}.0{suffix}"))?;
         let major = from.major.saturating_add(1);
         (from, major, 0)
     } else {
-        let from = whole(text)?;
+        let from = full_version(text)?;
         let (major, minor) = (from.major, from.minor.saturating_add(1));
         (from, major, minor)
     };
@@ -171,7 +171,7 @@ fn within(text: &str) -> Result<Bound, Reason> {
     Ok(Bound::Within(from, to))
 }
 
-fn whole(text: &str) -> Result<semver::Version, Reason> {
+fn full_version(text: &str) -> Result<semver::Version, Reason> {
     let not_a_number = |_| Reason::NotANumber {
         part: text.to_owned(),
     };

@@ -30,7 +30,7 @@ pub struct ParseError {
     pub reason: Reason,
 }
 
-/// What is wrong with a text that should be a version.
+/// The reason why a text is not a version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     #[error("it is empty")]

@@ -226,7 +226,7 @@ impl Advisory {
         cve.unwrap_or(&self.id).to_owned()
     }
 
-    /// Which advisory of a vulnerability Hex shows.
+    /// The rank by which Hex selects one of the advisories of a vulnerability.
     fn priority(&self) -> (usize, String) {
         const DATABASES: [&str; 3] = ["EEF-", "GHSA-", "NVD-"];
         let database = DATABASES.iter().position(|name| self.id.starts_with(name));

@@ -7,7 +7,7 @@ use crate::text::{is_hex, is_path_safe};
 use std::fmt;
 use std::path::PathBuf;
 
-/// What is installed.
+/// A package that the installers install.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Package {
     Hex,

@@ -1,4 +1,4 @@
-//! Which versions are still looked after by their makers, and which have a flaw that stops deploys.
+//! The versions at their end of life, and those with a bug that breaks deploys.
 
 use crate::elixir::ElixirListing;
 use crate::elixir_version::ElixirVersion;
@@ -111,7 +111,7 @@ const NODE_ENDS: [(u64, Date); 14] = [
     (12, date(2022, 4, 30)),
 ];
 
-/// What is known of the end of a line of Node.
+/// The end of life of a release line of Node.js.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeEnd {
     On(Date),

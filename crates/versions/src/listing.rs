@@ -3,7 +3,7 @@
 
 use crate::text::{is_hex, is_path_safe};
 
-/// What both formats say of a build: `NAME GIT_SHA BUILT_AT [SHA256]`.
+/// A build in both formats: `NAME GIT_SHA BUILT_AT [SHA256]`.
 pub(crate) struct Line<'a> {
     pub(crate) name: &'a str,
     pub(crate) git_sha: &'a str,

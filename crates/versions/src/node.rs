@@ -10,7 +10,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What a user can ask for.
+/// A request for Node.js.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeRequest {
     /// `22.1.0`, `v22.1.0`: this one and no other.

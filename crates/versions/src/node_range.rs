@@ -213,28 +213,33 @@ impl Partial {
             };
         };
         let minor = self.minor.unwrap_or(0);
-        let mut whole = semver::Version::new(major, minor, self.patch.unwrap_or(0));
+        let mut full_version = semver::Version::new(major, minor, self.patch.unwrap_or(0));
         if self.patch.is_some() {
-            whole.pre = self.pre_release.clone();
+            full_version.pre = self.pre_release.clone();
         }
         let end_of_line = match self.minor {
             Some(minor) => before(major, minor + 1, 0),
             None => before(major + 1, 0, 0),
         };
-        let from_to = |end| vec![bound(GreaterOrEqual, whole.clone()), bound(Less, end)];
+        let from_to = |end| {
+            vec![
+                bound(GreaterOrEqual, full_version.clone()),
+                bound(Less, end),
+            ]
+        };
         match (operator, self.patch) {
             ("^", _) if major > 0 => from_to(before(major + 1, 0, 0)),
             // Below 1.0.0 every minor release may break, below 0.1.0 every patch.
             ("^", Some(patch)) if minor == 0 => from_to(before(0, 0, patch + 1)),
-            (">=", _) => vec![bound(GreaterOrEqual, whole)],
-            (">", Some(_)) => vec![bound(Greater, whole)],
-            ("<", Some(_)) => vec![bound(Less, whole)],
-            ("<=", Some(_)) => vec![bound(LessOrEqual, whole)],
+            (">=", _) => vec![bound(GreaterOrEqual, full_version)],
+            (">", Some(_)) => vec![bound(Greater, full_version)],
+            ("<", Some(_)) => vec![bound(Less, full_version)],
+            ("<=", Some(_)) => vec![bound(LessOrEqual, full_version)],
             (">", None) => vec![bound(GreaterOrEqual, release_of(&end_of_line))],
             ("<", None) => vec![bound(Less, before(major, minor, 0))],
             ("<=", None) => vec![bound(Less, end_of_line)],
             ("~" | "^", _) | (_, None) => from_to(end_of_line),
-            (_, Some(_)) => vec![bound(Equal, whole)],
+            (_, Some(_)) => vec![bound(Equal, full_version)],
         }
     }
 }

@@ -72,7 +72,7 @@ impl fmt::Display for OtpVersion {
     }
 }
 
-/// What a user can ask for.
+/// A request for OTP.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum OtpRequest {
     /// `27`, `27.3`, `27.3.4.x`: the newest release whose first numbers are these; `latest`: none.
@@ -209,7 +209,7 @@ fn numbers_and_candidate(text: &str) -> Result<(Vec<u32>, Option<u32>), Reason> 
     Ok((numbers, candidate))
 }
 
-/// Who publishes a build: there are two places, each with a list and archives of its own.
+/// The publisher of a build: there are two, each with its own list and archives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Publisher {
     /// builds.hex.pm, made by Bob.
@@ -284,7 +284,7 @@ impl OtpListing {
         Self { builds, malformed }
     }
 
-    /// What either list has. Of what both have it is this list's.
+    /// Merges two lists. If both have a build, this list's counts.
     #[must_use]
     pub fn or(mut self, other: Self) -> Self {
         let new = other

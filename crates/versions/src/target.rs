@@ -101,7 +101,7 @@ impl fmt::Display for OsRelease {
     }
 }
 
-/// What the operating system of a target was concluded from.
+/// The basis for the operating system of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Basis {
     /// The name of the stack.
@@ -112,7 +112,7 @@ pub enum Basis {
     NearestCompatible,
 }
 
-/// What to choose builds for.
+/// The system to choose builds for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// The stack as it was given (`heroku-24`, `cnb`), or the system's own name where none was (`debian-12`).

@@ -21,7 +21,7 @@ const GIT: &str = ".git";
 /// The folder of what only Mixpack reads.
 pub const OWN: &str = ".mixpack";
 
-/// Which files of the app are the user's.
+/// Tells the user's files from those that the build writes.
 #[derive(Debug)]
 pub struct AppTree {
     /// The build directory.
@@ -30,11 +30,11 @@ pub struct AppTree {
     outputs: BTreeSet<PathBuf>,
     /// The folder of fetched dependencies, relative to the app, and where a link there leads.
     deps: BTreeSet<PathBuf>,
-    /// The app brings its dependencies: then they are sources.
+    /// Whether the repository contains the dependencies, which then are sources.
     deps_are_pushed: AtomicBool,
 }
 
-/// What is known of a file, link or folder without reading it.
+/// The metadata of a file, link or directory.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Where it is: in the build directory, or in the runtime path if a command created it there.
@@ -77,9 +77,9 @@ impl Entry {
         })
     }
 
-    /// Whether nobody has written to it since it looked like `then`.
+    /// Returns whether it is unchanged since `then`.
     #[must_use]
-    pub fn is_as(&self, then: &Self) -> bool {
+    pub fn is_unchanged_since(&self, then: &Self) -> bool {
         let stamp = |entry: &Self| (entry.size, entry.modified, entry.mode, entry.inode);
         let is_folder = self.kind == Kind::Folder;
         self.kind == then.kind && (is_folder || stamp(self) == stamp(then))
@@ -138,9 +138,9 @@ impl AppTree {
         }
     }
 
-    /// To be called before anything is fetched, with all entries of the app: where it brings no
-    /// dependencies, those that come aren't the user's.
-    pub fn see_deps(&self, entries: &Entries) {
+    /// Detects whether the repository contains its dependencies. To be called with all entries of the app,
+    /// before anything is fetched: fetched dependencies aren't the user's files.
+    pub fn detect_pushed_deps(&self, entries: &Entries) {
         let is_below = |path: &PathBuf| path.ancestors().skip(1).any(|p| self.deps.contains(p));
         let pushed = entries.keys().any(is_below);
         self.deps_are_pushed.store(pushed, Ordering::SeqCst);
@@ -246,7 +246,7 @@ mod tests {
             app_dir: ".",
             projects: &[".".to_owned(), "apps/web".to_owned()],
             home: Some(runtime),
-            ours: &[".mix"],
+            own_dirs: &[".mix"],
         };
         StablePath::enter(request, &Cancel::default(), || {}).unwrap()
     }
@@ -304,12 +304,12 @@ mod tests {
             ]
             .concat()
         );
-        tree.see_deps(&entries);
+        tree.detect_pushed_deps(&entries);
         assert!(tree.deps_are_pushed());
         let mut without = entries.clone();
         without
             .retain(|path, _| path.parent() != Some(Path::new("deps/x")) && !path.ends_with("x"));
-        tree.see_deps(&without);
+        tree.detect_pushed_deps(&without);
         let entries = tree.entries(&enter(app, app)).unwrap();
         assert_eq!(names(&entries), of_the_user);
     }
@@ -339,7 +339,7 @@ mod tests {
         let rest = ["lib/a.ex", "lib/gen", "link", "mix.exs"];
         assert_eq!(names(&after), [created, rest].concat());
         for name in ["lib/a.ex", "mix.exs"] {
-            assert!(after[Path::new(name)].is_as(&before[Path::new(name)]));
+            assert!(after[Path::new(name)].is_unchanged_since(&before[Path::new(name)]));
         }
         assert!(
             after

@@ -20,10 +20,10 @@ pub struct Bounds {
 
 impl Bounds {
     /// Within the app, and within these: the runtime path, what lasts. Those that are not there yet
-    /// hold nothing that could be led to. `ours` are folders of our own at
+    /// hold nothing that could be led to. `own_dirs` are folders of our own at
     /// the top of the app.
     #[must_use]
-    pub fn of(app: &Path, beside: &[&Path], ours: &[&str], plan: &Plan) -> Self {
+    pub fn of(app: &Path, beside: &[&Path], own_dirs: &[&str], plan: &Plan) -> Self {
         let real = |path: &Path| path.canonicalize().ok();
         Self {
             app: app.to_owned(),
@@ -32,15 +32,15 @@ impl Bounds {
                 .into_iter()
                 .filter_map(real)
                 .collect(),
-            places: places(ours, plan),
+            places: places(own_dirs, plan),
         }
     }
 
     /// Fails for the first folder of the build that is elsewhere.
     pub fn check(&self) -> Result<(), Error> {
         for place in &self.places {
-            if let Some(to) = self.leads_out(Path::new(place)) {
-                return Err(Error::LeadsOut {
+            if let Some(to) = self.target_outside(Path::new(place)) {
+                return Err(Error::OutsideApp {
                     place: place.clone(),
                     to,
                 });
@@ -49,11 +49,11 @@ impl Bounds {
         Ok(())
     }
 
-    /// Where a path of the app leads, if that is none of the places where a build may write; what
-    /// is not there yet is in the folder where it would be made. A link that leads nowhere leads
-    /// out: it may lead there later.
+    /// Returns the target of a path of the app if a build may not write there. A missing path counts as part
+    /// of the directory in which it would be created. A dangling link is outside, since its target may be
+    /// created later.
     #[must_use]
-    pub fn leads_out(&self, place: &Path) -> Option<PathBuf> {
+    pub fn target_outside(&self, place: &Path) -> Option<PathBuf> {
         let mut path = self.app.join(place);
         loop {
             match path.canonicalize() {
@@ -65,8 +65,8 @@ impl Bounds {
                     if let Ok(target) = fs::read_link(&path) {
                         return Some(target);
                     }
-                    let gone = error.kind() == io::ErrorKind::NotFound;
-                    if !gone || !path.pop() {
+                    let is_missing = error.kind() == io::ErrorKind::NotFound;
+                    if !is_missing || !path.pop() {
                         return Some(path);
                     }
                 }
@@ -76,10 +76,10 @@ impl Bounds {
 }
 
 /// Every folder of the app that we write to, clear, or put state of the last build in.
-fn places(ours: &[&str], plan: &Plan) -> Vec<String> {
+fn places(own_dirs: &[&str], plan: &Plan) -> Vec<String> {
     let app_dir = &plan.app_dir.value;
     let mix_env = &plan.mix_env.value;
-    let mut places: Vec<String> = [ours, &[".mixpack", ".profile.d"]]
+    let mut places: Vec<String> = [own_dirs, &[".mixpack", ".profile.d"]]
         .concat()
         .into_iter()
         .map(str::to_owned)
@@ -87,7 +87,7 @@ fn places(ours: &[&str], plan: &Plan) -> Vec<String> {
     let builds = ["lib", "rel"].map(|folder| format!("_build/{mix_env}/{folder}"));
     let in_app = ["deps", "_build"].map(str::to_owned).into_iter();
     places.extend(in_app.chain(builds).map(|place| join(app_dir, &place)));
-    for project in plan.projects.iter().chain(&plan.beside) {
+    for project in plan.projects.iter().chain(&plan.sibling_projects) {
         places.push(join(project, "priv/static"));
     }
     for assets in &plan.assets {
@@ -127,7 +127,7 @@ mod tests {
                 .into(),
             places: Vec::new(),
         };
-        let leads_out = |place: &str| bounds.leads_out(Path::new(place));
+        let target_outside = |place: &str| bounds.target_outside(Path::new(place));
         for place in [
             "deps",
             "deps/new/newer",
@@ -136,16 +136,16 @@ mod tests {
             "vendor/deps/../x",
             ".",
         ] {
-            assert_eq!(leads_out(place), None, "{place}");
+            assert_eq!(target_outside(place), None, "{place}");
         }
         let outside = outside.canonicalize().unwrap();
         for place in ["out", "out/x/y", "up", "../outside", "../new"] {
-            assert!(leads_out(place).is_some(), "{place}");
+            assert!(target_outside(place).is_some(), "{place}");
         }
-        assert_eq!(leads_out("out/new/newer"), Some(outside.clone()));
-        assert_eq!(leads_out(outside.to_str().unwrap()), Some(outside));
+        assert_eq!(target_outside("out/new/newer"), Some(outside.clone()));
+        assert_eq!(target_outside(outside.to_str().unwrap()), Some(outside));
         for place in ["twice", "nowhere", "nowhere/x", "loop"] {
-            assert!(leads_out(place).is_some(), "{place}");
+            assert!(target_outside(place).is_some(), "{place}");
         }
     }
 }

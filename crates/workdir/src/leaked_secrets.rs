@@ -1,8 +1,8 @@
-//! Secrets in what ships: values of config vars that the app's own code, or its tools, have written
+//! Finds secrets in the files that ship: values of config vars that the app's code or its tools have written
 //! into beams, a release or assets.
 //!
-//! Code that reads a config var while it is compiled keeps its value. That is the app's doing, and
-//! often by mistake: whoever has the slug then has the secret, and a new value needs a new build.
+//! Code that reads a config var at compile time contains its value, often by mistake: anyone with the slug
+//! then has the secret, and a new value needs a new build.
 
 use exec::log::Log;
 use exec::secrets::Secret;
@@ -18,19 +18,19 @@ use walkdir::{DirEntry, WalkDir};
 
 /// A larger file is data or a program, and none that was made of the app's code.
 const LARGEST: u64 = 32 << 20;
-/// What else would not show a text: it is compressed, and beside what it was made of.
+/// The extensions of compressed files, which are not searched: their sources ship too.
 const COMPRESSED: [&str; 12] = [
     "gz", "br", "zst", "ez", "zip", "png", "jpg", "jpeg", "gif", "webp", "woff", "woff2",
 ];
 
-/// Where a secret was found: the first file by name, relative to the app, and how many there are.
+/// The places of a secret: the first file by name, relative to the app, and the number of files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct Leak {
     first: PathBuf,
     files: usize,
 }
 
-/// What looks for secrets in bytes.
+/// Searches bytes for secrets.
 pub struct Finders<'a> {
     finders: Vec<(&'a str, Finder<'a>, Finder<'static>)>,
 }
@@ -48,7 +48,7 @@ impl<'a> Finders<'a> {
     }
 
     /// The names of the secrets in a file that holds these bytes.
-    fn names_in(&self, path: &Path, bytes: Vec<u8>) -> impl Iterator<Item = &'a str> {
+    fn find_names(&self, path: &Path, bytes: Vec<u8>) -> impl Iterator<Item = &'a str> {
         let texts = texts(bytes);
         let is_config = path
             .extension()
@@ -64,15 +64,15 @@ impl<'a> Finders<'a> {
 
     /// The name of the first secret in a file that holds these bytes.
     #[must_use]
-    pub fn first_in(&self, path: &Path, bytes: Vec<u8>) -> Option<&'a str> {
-        self.names_in(path, bytes).next()
+    pub fn find_first(&self, path: &Path, bytes: Vec<u8>) -> Option<&'a str> {
+        self.find_names(path, bytes).next()
     }
 }
 
 /// Looks for secrets in folders of the app.
-pub fn find(app: &Path, folders: &[PathBuf], secrets: &[Secret]) -> BTreeMap<String, Found> {
+pub fn find(app: &Path, folders: &[PathBuf], secrets: &[Secret]) -> BTreeMap<String, Leak> {
     let finders = Finders::of(secrets);
-    let found = Mutex::new(BTreeMap::<String, Found>::new());
+    let found = Mutex::new(BTreeMap::<String, Leak>::new());
     if secrets.is_empty() {
         return BTreeMap::new();
     }
@@ -83,10 +83,10 @@ pub fn find(app: &Path, folders: &[PathBuf], secrets: &[Secret]) -> BTreeMap<Str
     // A file that cannot be read does not ship either.
     let _ = tree::in_parallel(&files, |path| {
         let bytes = fs::read(path).unwrap_or_default();
-        for name in finders.names_in(path, bytes) {
+        for name in finders.find_names(path, bytes) {
             let path = path.strip_prefix(app).unwrap_or(path);
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            let entry = found.entry(name.to_owned()).or_insert_with(|| Found {
+            let entry = found.entry(name.to_owned()).or_insert_with(|| Leak {
                 first: path.to_owned(),
                 files: 0,
             });
@@ -107,8 +107,8 @@ fn numbers(text: &str) -> String {
 }
 
 /// Warns of each, by the name of its config var.
-pub fn warn(log: &Log, found: &BTreeMap<String, Found>) {
-    for (name, Found { first, files }) in found {
+pub fn warn(log: &Log, found: &BTreeMap<String, Leak>) {
+    for (name, Leak { first, files }) in found {
         let others = match files {
             1 => String::new(),
             files => format!(" and {} more", files - 1),
@@ -150,9 +150,8 @@ fn texts(bytes: Vec<u8>) -> Vec<Vec<u8>> {
     texts
 }
 
-/// What is compressed in a beam (The BEAM Book, "BEAM file format"): literals up to OTP 27, which
-/// follow their length, and terms in the compressed form of the external format, as the code for
-/// debugging may be.
+/// Decompresses the chunks of a beam (The BEAM Book, "BEAM file format"): literals up to OTP 27, which follow
+/// their length, and compressed terms in the external format, such as the code for debugging.
 fn chunks(beam: &[u8]) -> Vec<Vec<u8>> {
     let mut texts = Vec::new();
     if !(beam.starts_with(b"FOR1") && beam.get(8..12) == Some(b"BEAM")) {
@@ -251,7 +250,7 @@ mod tests {
                 text: TEXT.to_owned(),
             };
             let found = find(app, &["b".into(), "no-such".into()], &[secret]);
-            let one = Found {
+            let one = Leak {
                 first: path.into(),
                 files: 1,
             };

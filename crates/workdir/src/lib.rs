@@ -4,10 +4,10 @@
 
 pub mod app_tree;
 pub mod bounds;
-pub mod generated;
+pub mod generated_files;
+pub mod hidden_directories;
 pub mod leaked_secrets;
 pub mod sources;
 pub mod stable_path;
-pub mod unscanned;
 pub mod variables;
 pub mod workspace;

@@ -149,19 +149,19 @@ impl Sources {
     #[must_use]
     pub fn first_difference(&self, now: &Self) -> Option<String> {
         let changed = now.0.iter().find_map(|(path, source)| {
-            let how = match self.0.get(path) {
+            let difference = match self.0.get(path) {
                 None => "is new",
                 Some(then) if then.content() != source.content() => "changed",
                 Some(_) => return None,
             };
-            Some((path, how))
+            Some((path, difference))
         });
         let removed = || {
             let path = self.0.keys().find(|path| !now.0.contains_key(*path))?;
             Some((path, "was removed"))
         };
-        let (path, how) = changed.or_else(removed)?;
-        Some(format!("{} {how}", path.0.display()))
+        let (path, difference) = changed.or_else(removed)?;
+        Some(format!("{} {difference}", path.0.display()))
     }
 
     /// A digest of all names and contents, in hex.

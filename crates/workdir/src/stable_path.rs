@@ -25,23 +25,23 @@ use std::sync::{Mutex, PoisonError};
 use store::folder_lock::lock;
 use store::tree::TreeError;
 
-/// Folders that tools make during a build. They must exist before the links do: `_build/…/priv`
+/// The directories that tools create during a build. They must exist before the links: `_build/…/priv`
 /// is a relative link that is followed physically, and asset tools write to `../priv`.
-const MADE_IN_ROOT: [&str; 2] = ["deps", "_build"];
-const MADE_IN_PROJECTS: [&str; 1] = ["priv"];
+const ROOT_DIRS: [&str; 2] = ["deps", "_build"];
+const PROJECT_DIRS: [&str; 1] = ["priv"];
 
 /// The folder that tools work in, for as long as this lives.
 #[derive(Debug)]
 pub struct StablePath {
     dir: PathBuf,
     linked: Mutex<Option<Linked>>,
-    why_not: Option<String>,
+    unusable_reason: Option<String>,
     /// Relative to it, the folder that mix works in.
     app_dir: String,
-    made: Mutex<Vec<PathBuf>>,
+    created_dirs: Mutex<Vec<PathBuf>>,
 }
 
-/// What a build asks for.
+/// The input of [`StablePath::enter`].
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// `BUILD_DIR`.
@@ -54,11 +54,11 @@ pub struct Request<'a> {
     pub projects: &'a [String],
     pub home: Option<&'a Path>,
     /// Folders of our own at the top, made before the links.
-    pub ours: &'a [&'a str],
+    pub own_dirs: &'a [&'a str],
 }
 
 impl StablePath {
-    /// Fills the runtime path, or says in [`StablePath::why_not`] why it cannot be used.
+    /// Fills the runtime path, or says in [`StablePath::unusable_reason`] why it cannot be used.
     ///
     /// Waits for another build that uses the same runtime path; `waiting` is called once if so.
     pub fn enter(
@@ -68,42 +68,42 @@ impl StablePath {
     ) -> Result<Self, TreeError> {
         let app = fs::canonicalize(request.app)
             .map_err(TreeError::at(request.app, "find the build directory"))?;
-        let made = make_folders(&app, &request)?;
-        let in_place = |why_not, made| Self {
+        let created_dirs = make_folders(&app, &request)?;
+        let in_place = |unusable_reason, created_dirs| Self {
             dir: app.clone(),
             linked: Mutex::new(None),
-            why_not,
+            unusable_reason,
             app_dir: request.app_dir.to_owned(),
-            made: Mutex::new(made),
+            created_dirs: Mutex::new(created_dirs),
         };
         let created_runtime = !request.runtime.exists();
         if let Err(error) = fs::create_dir_all(request.runtime) {
-            return Ok(in_place(Some(error.to_string()), made));
+            return Ok(in_place(Some(error.to_string()), created_dirs));
         }
         let runtime = fs::canonicalize(request.runtime)
             .map_err(TreeError::at(request.runtime, "find the runtime path"))?;
         if runtime == app {
-            return Ok(in_place(None, made));
+            return Ok(in_place(None, created_dirs));
         }
         if runtime.starts_with(&app) || app.starts_with(&runtime) {
             let why = "one is inside the other".to_owned();
-            return Ok(in_place(Some(why), made));
+            return Ok(in_place(Some(why), created_dirs));
         }
         let lock = match lock(&runtime, &cancel.flag(), waiting) {
             Ok(lock) => lock,
-            Err(error) => return Ok(in_place(Some(error.to_string()), made)),
+            Err(error) => return Ok(in_place(Some(error.to_string()), created_dirs)),
         };
         heal(&runtime)?;
         if let Err(error) = fs::write(runtime.join(MARKER), "{}") {
-            return Ok(in_place(Some(error.to_string()), made));
+            return Ok(in_place(Some(error.to_string()), created_dirs));
         }
         let linked = Linked::fill(app, runtime.clone(), &request, created_runtime, lock)?;
         Ok(Self {
             dir: runtime,
             linked: Mutex::new(Some(linked)),
-            why_not: None,
+            unusable_reason: None,
             app_dir: request.app_dir.to_owned(),
-            made: Mutex::new(made),
+            created_dirs: Mutex::new(created_dirs),
         })
     }
 
@@ -127,8 +127,11 @@ impl StablePath {
             if real.symlink_metadata().is_ok_and(|found| found.is_dir()) {
                 let priv_dir = real.join("priv");
                 if fs::create_dir(&priv_dir).is_ok() {
-                    let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-                    made.push(priv_dir);
+                    let mut created_dirs = self
+                        .created_dirs
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner);
+                    created_dirs.push(priv_dir);
                 }
                 folders.insert(folder);
             }
@@ -142,10 +145,10 @@ impl StablePath {
         &self.dir
     }
 
-    /// Why the build works in the build directory although the slug runs elsewhere.
+    /// Returns why the build works in the build directory although the slug runs elsewhere.
     #[must_use]
-    pub fn why_not(&self) -> Option<&str> {
-        self.why_not.as_deref()
+    pub fn unusable_reason(&self) -> Option<&str> {
+        self.unusable_reason.as_deref()
     }
 
     /// The names that commands see in a folder of the app, and where each entry is. `None` for a
@@ -167,17 +170,17 @@ impl StablePath {
             .map_or(Ok(()), |linked| linked.link_new(skipped))
     }
 
-    /// Brings new files into the build directory, for a step that chooses among all of them. None
-    /// that looks for them here may follow.
-    pub fn bring_in(&self) -> Result<(), TreeError> {
+    /// Moves new files to the build directory, for a step that needs all files there. Later steps no longer
+    /// find them here.
+    pub fn move_new_files(&self) -> Result<(), TreeError> {
         let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
-        guard.as_mut().map_or(Ok(()), Linked::bring_in)
+        guard.as_mut().map_or(Ok(()), Linked::move_new_files)
     }
 
-    /// Brings new files into the build directory, and leaves links to them.
-    pub fn settle(&self) -> Result<(), TreeError> {
+    /// Moves new files to the build directory, and links to them from here.
+    pub fn sync_new_files(&self) -> Result<(), TreeError> {
         let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
-        guard.as_mut().map_or(Ok(()), Linked::settle)
+        guard.as_mut().map_or(Ok(()), Linked::sync_new_files)
     }
 
     /// Brings new files into the build directory and takes the links away.
@@ -199,8 +202,11 @@ impl StablePath {
             }
             None => self.dir.clone(),
         };
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        for folder in made.drain(..).rev() {
+        let mut created_dirs = self
+            .created_dirs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for folder in created_dirs.drain(..).rev() {
             // Fails, as it should, where the build has filled it.
             let _ = fs::remove_dir(folder);
         }
@@ -217,23 +223,23 @@ impl Drop for StablePath {
 }
 
 fn make_folders(app: &Path, request: &Request<'_>) -> Result<Vec<PathBuf>, TreeError> {
-    let in_root = MADE_IN_ROOT
+    let in_root = ROOT_DIRS
         .iter()
         .map(|name| app.join(join(request.app_dir, name)))
-        .chain(request.ours.iter().map(|name| app.join(name)));
+        .chain(request.own_dirs.iter().map(|name| app.join(name)));
     let in_projects = request
         .projects
         .iter()
-        .flat_map(|project| MADE_IN_PROJECTS.map(|name| app.join(project).join(name)));
-    let mut made = Vec::new();
+        .flat_map(|project| PROJECT_DIRS.map(|name| app.join(project).join(name)));
+    let mut created_dirs = Vec::new();
     for folder in in_root.chain(in_projects) {
         match fs::create_dir(&folder) {
-            Ok(()) => made.push(folder),
+            Ok(()) => created_dirs.push(folder),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(TreeError::at(&folder, "create the folder")(source)),
         }
     }
-    Ok(made)
+    Ok(created_dirs)
 }
 
 /// An empty `priv` of ours is taken away again; mix would have made no link without it.

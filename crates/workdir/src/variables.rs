@@ -80,13 +80,13 @@ fn without(directories: &[(PathBuf, &'static [u8])], value: Vec<u8>) -> Vec<u8> 
     directories.iter().fold(value, |value, (dir, mark)| {
         let dir = dir.as_os_str().as_bytes();
         let mut replaced = Vec::new();
-        let mut done = 0;
+        let mut copied = 0;
         for at in memmem::find_iter(&value, dir) {
-            replaced.extend_from_slice(&value[done..at]);
+            replaced.extend_from_slice(&value[copied..at]);
             replaced.extend_from_slice(mark);
-            done = at + dir.len();
+            copied = at + dir.len();
         }
-        replaced.extend_from_slice(&value[done..]);
+        replaced.extend_from_slice(&value[copied..]);
         replaced
     })
 }
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
     use crate::workspace::{Places, Start};
     use exec::environment::Environment;
-    use exec::environment::tells_builds_apart;
+    use exec::environment::is_build_specific;
     use std::fs;
     use store::CacheDir;
 
@@ -179,7 +179,7 @@ mod tests {
         let workspace = Workspace {
             app: here("app").canonicalize().unwrap(),
             build_dir: here("app"),
-            places: Places::of_a_slug(),
+            places: Places::in_slug(),
             store: &store,
             env_dir: Some(here("env")),
             start: Start::FrontEnd,
@@ -187,7 +187,7 @@ mod tests {
         };
         let env = workspace.environment.for_commands();
         workspace
-            .variables(&env, |name| !tells_builds_apart(name))
+            .variables(&env, |name| !is_build_specific(name))
             .unwrap()
     }
 

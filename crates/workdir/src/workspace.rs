@@ -1,4 +1,4 @@
-//! What a front end provides: where the app is, where it will run, what lasts, who is told.
+//! The directories and the environment of a build, as a front end provides them.
 
 use exec::environment::Environment;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub struct Workspace<'a> {
     pub start: Start,
 }
 
-/// Who tells processes what they start with.
+/// How processes get their environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
     /// Scripts in the slug's `.profile.d`; and the file that later buildpacks source, where the
@@ -49,7 +49,7 @@ pub struct Places {
 impl Places {
     /// The paths that Procfiles, hooks and later buildpacks know from the shell buildpacks.
     #[must_use]
-    pub fn of_a_slug() -> Self {
+    pub fn in_slug() -> Self {
         Self {
             erlang: PathBuf::from(".platform_tools/erlang"),
             elixir: PathBuf::from(".platform_tools/elixir"),

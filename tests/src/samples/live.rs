@@ -74,7 +74,7 @@ impl Upstream<'_> {
                 let newest = ElixirVersion::release(9999, 0, 0);
                 let hex = list.choose(&newest, 9999).ok_or("no Hex is listed")?;
                 let source = install::Source {
-                    what: "Hex".to_owned(),
+                    subject: "Hex".to_owned(),
                     url: format!("{}{}", self.hosts.builds, hex.path),
                     sha256: None,
                 };

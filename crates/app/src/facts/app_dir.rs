@@ -1,14 +1,14 @@
-//! Where in the repository the app is: at its top, or in a folder of it.
+//! The app's directory in the repository: its root, or a subdirectory.
 //!
-//! Every path of the facts and of the plan stays relative to the top: a path dependency may be
-//! outside of the app's folder, and origins name files as the user's editor does.
+//! All paths of the facts and of the plan are relative to the root: a path dependency may be outside the
+//! app's directory, and origins name files as the user's editor does.
 
 use super::config_file::{ConfigFile, ELIXIR_CONFIG};
 use super::error::ReadError;
 use super::mix_exs::MixExs;
 use super::paths::{join, path_from};
 use super::projects::project_dirs;
-use crate::origin::{Asked, Origin};
+use crate::origin::{Origin, Setting};
 use std::path::{Component, Path};
 
 /// The key in the `elixir_buildpack.config` at the top of the repository.
@@ -16,9 +16,9 @@ pub const KEY: &str = "app_relative_path";
 /// The config var, which wins: one repository may be deployed as several apps.
 pub const CONFIG_VAR: &str = "MIXPACK_APP_RELATIVE_PATH";
 
-/// The folder that is asked for: by the config var, or by the config file at the top.
+/// Returns the app's directory as the config var, or else the config file in the root, sets it.
 #[must_use]
-pub fn asked(at_top: &ConfigFile, config_var: Option<String>) -> Option<Asked> {
+pub fn requested(at_top: &ConfigFile, config_var: Option<String>) -> Option<Setting> {
     let of_var = config_var.map(|value| (value, Origin::ConfigVar(CONFIG_VAR.to_owned())));
     let of_file = || {
         let ConfigFile::Values(lines) = at_top else {
@@ -30,27 +30,27 @@ pub fn asked(at_top: &ConfigFile, config_var: Option<String>) -> Option<Asked> {
     };
     let set = |(value, origin): (String, Origin)| {
         let value = value.trim().to_owned();
-        (!value.is_empty()).then(|| Asked::new(value, origin))
+        (!value.is_empty()).then(|| Setting::new(value, origin))
     };
     of_var.and_then(set).or_else(|| of_file().and_then(set))
 }
 
-/// The app's folder, relative to `top`: `backend` for `./backend/`, `.` where nothing is asked for.
-pub fn resolve(top: &Path, asked: Option<Asked>) -> Result<Asked, ReadError> {
-    let Some(asked) = asked else {
+/// Returns the app's directory, relative to `top`: `backend` for `./backend/`, and `.` by default.
+pub fn resolve(top: &Path, requested: Option<Setting>) -> Result<Setting, ReadError> {
+    let Some(requested) = requested else {
         let reason = "the top of the repository".to_owned();
-        return Ok(Asked::new(".".to_owned(), Origin::Default(reason)));
+        return Ok(Setting::new(".".to_owned(), Origin::Default(reason)));
     };
-    let path = Path::new(&asked.value);
-    let stays = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-    if !path.components().all(stays) {
-        return Err(ReadError::AppDirOutside { asked });
+    let path = Path::new(&requested.value);
+    let is_inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    if !path.components().all(is_inside) {
+        return Err(ReadError::AppDirOutside { requested });
     }
     if !top.join(path).join("mix.exs").is_file() {
         return Err(ReadError::NoAppInFolder {
             is_folder: top.join(path).is_dir(),
-            below: below(top),
-            asked,
+            candidate_dirs: candidate_dirs(top),
+            requested,
         });
     }
     // mix asks the system where it is, so a link to a folder counts as that folder.
@@ -58,16 +58,16 @@ pub fn resolve(top: &Path, asked: Option<Asked>) -> Result<Asked, ReadError> {
     let found = real(top).zip(real(&top.join(path)));
     let inside = found.and_then(|(top, found)| Some(found.strip_prefix(top).ok()?.to_owned()));
     match inside.as_deref().map(Path::to_str) {
-        Some(Some(inside)) => Ok(Asked::new(path_from(".", inside), asked.origin)),
-        _ => Err(ReadError::AppDirOutside { asked }),
+        Some(Some(inside)) => Ok(Setting::new(path_from(".", inside), requested.origin)),
+        _ => Err(ReadError::AppDirOutside { requested }),
     }
 }
 
-/// Folders below the top that may be the app, the likeliest first: those with Phoenix, then those
-/// with a `mix.lock`, which a library of the repository rarely has, then the least deep. Projects
-/// inside of one that is listed are its own.
+/// Returns the directories that may be the app's, the likeliest first: those with Phoenix, then those with
+/// a `mix.lock`, which a library in the repository rarely has, then the least deep. Projects inside a
+/// listed directory are left out.
 #[must_use]
-pub fn below(top: &Path) -> Vec<String> {
+pub fn candidate_dirs(top: &Path) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for dir in project_dirs(top, ".") {
         let is_inside = |other: &String| Path::new(&dir).starts_with(other);
@@ -85,12 +85,12 @@ pub fn below(top: &Path) -> Vec<String> {
 /// Whether the app in a folder, or one of an umbrella's children there, depends on Phoenix.
 #[must_use]
 pub fn has_phoenix(top: &Path, dir: &str) -> bool {
-    let names_phoenix = |project: &String| {
+    let depends_on_phoenix = |project: &String| {
         let path = join(project, "mix.exs");
         let text = std::fs::read(top.join(&path)).unwrap_or_default();
         MixExs::guess(&path, &String::from_utf8_lossy(&text)).phoenix
     };
-    project_dirs(top, dir).iter().any(names_phoenix)
+    project_dirs(top, dir).iter().any(depends_on_phoenix)
 }
 
 /// How many folders a path names.
@@ -114,8 +114,8 @@ mod tests {
         dir
     }
 
-    fn in_var(value: &str) -> Option<Asked> {
-        asked(&ConfigFile::Missing, Some(value.to_owned()))
+    fn in_var(value: &str) -> Option<Setting> {
+        requested(&ConfigFile::Missing, Some(value.to_owned()))
     }
 
     #[test]
@@ -124,13 +124,13 @@ mod tests {
         let config = "elixir_version=1.18\napp_relative_path=backend # the API\n";
         std::fs::write(dir.path().join(ELIXIR_CONFIG), config).unwrap();
         let file = config_file(dir.path(), ELIXIR_CONFIG).unwrap();
-        let of_file = Asked::new("backend".to_owned(), Origin::file(ELIXIR_CONFIG, 2));
-        assert_eq!(asked(&file, None), Some(of_file.clone()));
-        assert_eq!(asked(&file, Some(" ".to_owned())), Some(of_file));
-        let of_var = asked(&file, Some("ui\n".to_owned())).unwrap();
+        let of_file = Setting::new("backend".to_owned(), Origin::file(ELIXIR_CONFIG, 2));
+        assert_eq!(requested(&file, None), Some(of_file.clone()));
+        assert_eq!(requested(&file, Some(" ".to_owned())), Some(of_file));
+        let of_var = requested(&file, Some("ui\n".to_owned())).unwrap();
         assert_eq!(of_var.value, "ui");
         assert_eq!(of_var.origin, Origin::ConfigVar(CONFIG_VAR.to_owned()));
-        assert_eq!(asked(&ConfigFile::Missing, None), None);
+        assert_eq!(requested(&ConfigFile::Missing, None), None);
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
         for value in ["/backend", "../backend", "backend/../backend", "link"] {
             let refused = resolve(dir.path(), in_var(value));
             assert!(
-                matches!(&refused, Err(ReadError::AppDirOutside { asked }) if asked.value == value),
+                matches!(&refused, Err(ReadError::AppDirOutside { requested }) if requested.value == value),
                 "{value}: {refused:?}"
             );
         }
@@ -171,13 +171,15 @@ mod tests {
         ]);
         for (value, exists) in [("frontend", true), ("bakend", false)] {
             let Err(ReadError::NoAppInFolder {
-                is_folder, below, ..
+                is_folder,
+                candidate_dirs,
+                ..
             }) = resolve(dir.path(), in_var(value))
             else {
                 panic!("{value} must be refused");
             };
             assert_eq!(is_folder, exists);
-            assert_eq!(below, ["backend", "a/library"]);
+            assert_eq!(candidate_dirs, ["backend", "a/library"]);
         }
     }
 
@@ -187,7 +189,7 @@ mod tests {
         let phoenix = "[deps: [{:phoenix, \"~> 1.8\"}]]";
         std::fs::write(dir.path().join("c/apps/web/mix.exs"), phoenix).unwrap();
         std::fs::write(dir.path().join("c/mix.exs"), "[apps_path: \"apps\"]").unwrap();
-        assert_eq!(below(dir.path()), ["c", "a", "b"]);
+        assert_eq!(candidate_dirs(dir.path()), ["c", "a", "b"]);
         assert!(has_phoenix(dir.path(), "c"));
         assert!(!has_phoenix(dir.path(), "a"));
     }

@@ -1,7 +1,7 @@
 //! `.buildpacks`: the buildpacks that herokuish, Dokku and Gigalixir run, in this order. Heroku
 //! ignores the file, so many apps still have one from another platform.
 
-use crate::origin::{Asked, Origin};
+use crate::origin::{Origin, Setting};
 
 /// The file at the top of the app.
 pub(crate) const FILE: &str = ".buildpacks";
@@ -9,7 +9,7 @@ pub(crate) const FILE: &str = ".buildpacks";
 /// Part of the name of the Phoenix static buildpack and of its forks.
 const STATIC: &str = "phoenix-static";
 /// Part of the name or the owner of this buildpack.
-const OURS: &str = "mixpack";
+const MIXPACK: &str = "mixpack";
 /// Parts of the names of the Elixir buildpacks that this one replaces, and of their forks.
 const OLD_ELIXIR: [&str; 2] = ["buildpack-elixir", "elixir-buildpack"];
 /// Owners of buildpacks for other languages: none of theirs is a copy of this one.
@@ -39,8 +39,8 @@ impl Entry {
         self.name.to_ascii_lowercase().contains(part)
     }
 
-    fn is_ours(&self) -> bool {
-        self.is_named(OURS) || self.owner.contains(OURS)
+    fn is_mixpack(&self) -> bool {
+        self.is_named(MIXPACK) || self.owner.contains(MIXPACK)
     }
 
     fn is_old_elixir(&self) -> bool {
@@ -49,32 +49,32 @@ impl Entry {
     }
 
     /// Whether this may be a copy of this buildpack under another name.
-    fn may_be_ours(&self) -> bool {
+    fn may_be_mixpack(&self) -> bool {
         !self.is_named(STATIC) && !OTHER_OWNERS.contains(&self.owner.as_str())
     }
 }
 
 /// The Phoenix static buildpack that runs after this one, by its name.
-pub(crate) fn later_static(text: &str) -> Option<Asked> {
+pub(crate) fn later_static(text: &str) -> Option<Setting> {
     let entries: Vec<Entry> = (1..)
         .zip(text.lines().map(str::trim))
         .filter(|(_, entry)| !entry.is_empty() && !entry.starts_with('#'))
         .map(|(line, entry)| Entry::parse(line, entry))
         .collect();
-    let later = entries.iter().skip(ours(&entries)? + 1);
+    let later = entries.iter().skip(mixpack_position(&entries)? + 1);
     let found = later.into_iter().find(|entry| entry.is_named(STATIC))?;
     let origin = Origin::file(FILE, found.line);
-    Some(Asked::new(found.name.clone(), origin))
+    Some(Setting::new(found.name.clone(), origin))
 }
 
-/// The place of this buildpack in the list; none in a list that doesn't run it. A list with an old
-/// Elixir buildpack in its place is left over from before the app moved.
-fn ours(entries: &[Entry]) -> Option<usize> {
-    let named = entries.iter().position(Entry::is_ours);
+/// Returns the position of this buildpack in the list, or `None` if the list doesn't run it. A list with an
+/// old Elixir buildpack in its place is left over from before the app moved.
+fn mixpack_position(entries: &[Entry]) -> Option<usize> {
+    let named = entries.iter().position(Entry::is_mixpack);
     named.or_else(|| {
-        let is_stale = entries.iter().any(Entry::is_old_elixir);
-        let copy = || entries.iter().position(Entry::may_be_ours);
-        (!is_stale).then(copy)?
+        let is_left_over = entries.iter().any(Entry::is_old_elixir);
+        let copy = || entries.iter().position(Entry::may_be_mixpack);
+        (!is_left_over).then(copy)?
     })
 }
 
@@ -86,24 +86,24 @@ mod tests {
     const NODE: &str = "https://github.com/heroku/heroku-buildpack-nodejs";
 
     fn found(entries: &[&str]) -> Option<String> {
-        let asked = later_static(&entries.join("\n"))?;
-        Some(format!("{} {}", asked.origin, asked.value))
+        let requested = later_static(&entries.join("\n"))?;
+        Some(format!("{} {}", requested.origin, requested.value))
     }
 
     #[test]
     fn static_buildpack_after_ours_is_found_by_its_name_alone() {
         let name = "heroku-buildpack-phoenix-static";
-        let ours = "https://host/owner/Mixpack.git";
+        let mixpack = "https://host/owner/Mixpack.git";
         assert_eq!(
-            found(&["# the build", NODE, ours, OTHER]),
+            found(&["# the build", NODE, mixpack, OTHER]),
             Some(format!(".buildpacks:4 {name}"))
         );
-        assert_eq!(found(&[NODE, OTHER, ours]), None);
+        assert_eq!(found(&[NODE, OTHER, mixpack]), None);
         assert_eq!(found(&[OTHER]), None);
-        assert_eq!(found(&[ours, NODE]), None);
+        assert_eq!(found(&[mixpack, NODE]), None);
         // Listed beside the buildpack that it replaces: both run.
         let elixir = "https://github.com/HashNuke/heroku-buildpack-elixir";
-        let both = found(&[elixir, ours, OTHER]);
+        let both = found(&[elixir, mixpack, OTHER]);
         assert_eq!(both, Some(format!(".buildpacks:3 {name}")));
     }
 

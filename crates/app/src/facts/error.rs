@@ -1,6 +1,6 @@
 //! Errors of reading the app's files.
 
-use crate::origin::Asked;
+use crate::origin::Setting;
 use crate::text_file::Encoding;
 use std::io;
 use std::path::PathBuf;
@@ -13,20 +13,20 @@ pub enum ReadError {
     NoMixExs {
         dir: PathBuf,
         found: Vec<String>,
-        /// Directories below with a `mix.exs`, as [`super::app_dir::below`] finds them.
-        below: Vec<String>,
+        /// Directories below with a `mix.exs`, as [`super::app_dir::candidate_dirs`] finds them.
+        candidate_dirs: Vec<String>,
         /// Those that depend on Phoenix.
         phoenix: Vec<String>,
     },
     /// The app's directory is set to a path outside the repository.
-    #[error("{} sets the app's directory to {}, which is outside the repository", asked.origin, asked.value)]
-    AppDirOutside { asked: Asked },
-    #[error("{} sets the app's directory to {}, which contains no mix.exs", asked.origin, asked.value)]
+    #[error("{} sets the app's directory to {}, which is outside the repository", requested.origin, requested.value)]
+    AppDirOutside { requested: Setting },
+    #[error("{} sets the app's directory to {}, which contains no mix.exs", requested.origin, requested.value)]
     NoAppInFolder {
-        asked: Asked,
+        requested: Setting,
         /// Whether the directory exists.
         is_folder: bool,
-        below: Vec<String>,
+        candidate_dirs: Vec<String>,
     },
     #[error("could not read {path}: {source}")]
     Io { path: String, source: io::Error },

@@ -45,7 +45,7 @@ fn split_name(spec: &str) -> Option<(&str, &str)> {
     Some((&spec[..at], &spec[at + 1..]))
 }
 
-/// What one package needs: by which name, and the range or version that stands beside it.
+/// A dependency of a package: its name, and the range or version.
 type Need = (String, String);
 
 /// An entry of a lockfile.
@@ -57,20 +57,20 @@ struct Entry {
 
 /// All that is needed by one of `roots`, and so on: `found` gives the entries that a need of an
 /// entry can mean.
-fn reached(
+fn reachable(
     entries: &[Entry],
     roots: Vec<usize>,
     found: impl Fn(usize, &Need) -> Vec<usize>,
 ) -> Vec<Locked> {
-    let mut reached: BTreeSet<usize> = roots.iter().copied().collect();
+    let mut reachable: BTreeSet<usize> = roots.iter().copied().collect();
     let mut waiting = roots;
     while let Some(at) = waiting.pop() {
         for need in &entries[at].needs {
             let new = found(at, need).into_iter();
-            waiting.extend(new.filter(|entry| reached.insert(*entry)));
+            waiting.extend(new.filter(|entry| reachable.insert(*entry)));
         }
     }
-    let locked = reached
+    let locked = reachable
         .into_iter()
         .filter_map(|at| entries[at].locked.clone());
     locked.collect()
@@ -119,7 +119,7 @@ fn npm(text: &str) -> Vec<Locked> {
         .collect()
 }
 
-/// What an app needs beside development, by its `package.json`.
+/// The dependencies in `package.json`, without those for development.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Package {
@@ -250,7 +250,7 @@ fn yarn(text: &str, package: &str) -> Vec<Locked> {
             let mut needs = package.dependencies;
             needs.extend(package.optional_dependencies);
             let roots = needs.into_iter().flat_map(|need| found(&need)).collect();
-            reached(&entries, roots, |_, need| found(need))
+            reachable(&entries, roots, |_, need| found(need))
         }
         _ => all(entries),
     }
@@ -381,7 +381,7 @@ fn pnpm(text: &str) -> Vec<Locked> {
         found.copied().into_iter().collect::<Vec<usize>>()
     };
     let roots = roots.iter().flat_map(found).collect();
-    reached(&entries, roots, |_, need| found(need))
+    reachable(&entries, roots, |_, need| found(need))
 }
 
 /// `/name/1.0.0_peer@2.0.0` of format 5, and `/name@1.0.0(peer@2.0.0)` of 6. What has no slash in front
@@ -443,7 +443,7 @@ fn bun(text: &str) -> Vec<Locked> {
         needs.flat_map(|name| found("", name)).collect::<Vec<_>>()
     });
     let roots = roots.collect();
-    reached(&entries, roots, |at, (name, _)| found(places[at], name))
+    reachable(&entries, roots, |at, (name, _)| found(places[at], name))
 }
 
 /// Of `["name@version", registry, {dependencies, …}, integrity]`.

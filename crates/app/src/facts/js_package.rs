@@ -1,4 +1,4 @@
-//! A `package.json` with what lies beside it, and the workspace that it belongs to.
+//! A `package.json`, the lockfiles next to it, and the workspace that it belongs to.
 
 use super::error::ReadError;
 use super::files::optional;
@@ -6,7 +6,7 @@ use super::package_json::{self, PackageJson};
 use super::package_manager::{self, Manager, Pinned};
 use super::paths::join;
 use super::webpack;
-use crate::origin::{Asked, Origin};
+use crate::origin::{Origin, Setting};
 use std::path::Path;
 
 pub(crate) const LOCKFILES: [&str; 6] = [
@@ -25,9 +25,9 @@ pub struct JsPackage {
     pub dir: String,
     pub json: PackageJson,
     /// The requested versions of Node: those of `engines`, `volta` and `devEngines`, in this order.
-    pub node: Vec<Asked>,
+    pub node: Vec<Setting>,
     /// Its `packageManager`.
-    pub manager: Option<Asked>,
+    pub manager: Option<Setting>,
     /// Where its `devEngines.packageManager` is.
     pub(crate) dev_engines: Origin,
     /// The names of the lockfiles next to it that are used.
@@ -43,10 +43,10 @@ pub struct JsPackage {
 }
 
 impl JsPackage {
-    /// The package manager that `package.json` names, whatever its lockfiles are of.
-    pub(crate) fn named_manager(&self) -> Option<Manager> {
+    /// Returns the package manager that `package.json` names, even if its lockfiles are of another one.
+    pub(crate) fn declared_manager(&self) -> Option<Manager> {
         let pinned = self.manager.as_ref();
-        let pinned = pinned.and_then(|asked| Some(Pinned::parse(&asked.value)?.manager));
+        let pinned = pinned.and_then(|requested| Some(Pinned::parse(&requested.value)?.manager));
         let dev_managers = self.json.dev_managers().into_iter();
         let mut named = dev_managers.filter_map(|manager| Manager::named(&manager.name));
         pinned.or_else(|| named.next())
@@ -62,20 +62,20 @@ pub struct Workspace {
     pub members: Vec<Member>,
     /// The file that names the members.
     pub declared_by: String,
-    /// A pattern takes in whatever `deps` will hold.
-    pub takes_in_deps: bool,
+    /// Whether a pattern matches everything in `deps`.
+    pub includes_deps: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// Relative to the top of the repository.
     pub dir: String,
-    /// `None` where it is not there yet, or is broken.
+    /// `None` if it does not exist yet, or is invalid.
     pub json: Option<PackageJson>,
 }
 
 impl Member {
-    /// What the others call it: npm gives the name of its folder to one that has none.
+    /// Returns the name that other members use: that of its directory if `package.json` sets none, as in npm.
     pub(crate) fn name(&self) -> Option<&str> {
         let folder = Path::new(&self.dir).file_name();
         let name = self.json.as_ref()?.name.as_deref();
@@ -83,7 +83,7 @@ impl Member {
     }
 }
 
-/// Reads the text of the `package.json` in `folder`, and the lockfiles beside it.
+/// Reads the text of the `package.json` in `folder`, and the lockfiles next to it.
 pub(super) fn parse(
     dir: &Path,
     folder: &str,
@@ -101,17 +101,18 @@ pub(super) fn parse(
         .into_iter()
         .map(|(section, key, value)| {
             let line = package_json::line_of(text, section, key);
-            Asked::new(value, Origin::file(path.clone(), line))
+            Setting::new(value, Origin::file(path.clone(), line))
         })
         .collect();
-    let manager = package_manager::asked(&path, text, json.package_manager.as_ref());
+    let manager =
+        package_manager::package_manager_field(&path, text, json.package_manager.as_ref());
     let lockfiles: Vec<String> = LOCKFILES
         .iter()
         .filter(|name| dir.join(folder).join(name).is_file())
         .map(|name| (*name).to_owned())
         .collect();
     let (lockfiles, ignored_lockfiles) = if has_static_config {
-        package_manager::of_the_static_buildpack(lockfiles, manager.as_ref())
+        package_manager::static_buildpack_lockfiles(lockfiles, manager.as_ref())
     } else {
         (lockfiles, Vec::new())
     };

@@ -13,8 +13,8 @@ use saphyr_parser::{Event, Parser};
 use std::path::Path;
 use walkdir::{DirEntry, WalkDir};
 
-/// Where pnpm has the members of a workspace.
-const OF_PNPM: &str = "pnpm-workspace.yaml";
+/// pnpm's file with the members of a workspace.
+const PNPM_WORKSPACE: &str = "pnpm-workspace.yaml";
 
 /// Returns the package in a directory, with its workspace.
 pub(super) fn package(
@@ -61,7 +61,7 @@ fn workspace(
             Some("") | None => ".",
             Some(above) => above,
         };
-        let pnpm_workspace = optional(dir, &join(above, OF_PNPM))?;
+        let pnpm_workspace = optional(dir, &join(above, PNPM_WORKSPACE))?;
         let json = optional(dir, &join(above, "package.json"))?;
         if json.is_none() && pnpm_workspace.is_none() {
             continue;
@@ -92,11 +92,11 @@ impl Workspace {
     ) -> Option<Self> {
         let locked = root.lockfiles.first();
         let manager = locked.map(|name| Manager::of_lockfile(name));
-        let manager = manager.or_else(|| root.named_manager());
+        let manager = manager.or_else(|| root.declared_manager());
         // Only pnpm reads `pnpm-workspace.yaml`, and it reads nothing else.
         let by_pnpm = manager.map_or(pnpm_workspace.is_some(), |named| named == Manager::Pnpm);
         let (patterns, file) = if by_pnpm {
-            (packages_of_yaml(pnpm_workspace?), OF_PNPM)
+            (packages_of_yaml(pnpm_workspace?), PNPM_WORKSPACE)
         } else {
             (root.json.workspaces(), "package.json")
         };
@@ -109,7 +109,7 @@ impl Workspace {
         Some(Self {
             members: members(top, &root.dir, &patterns, deps),
             declared_by: join(&root.dir, file),
-            takes_in_deps: deps.is_some_and(|deps| patterns.names(&join(deps, "any"))),
+            includes_deps: deps.is_some_and(|deps| patterns.names(&join(deps, "any"))),
             root: Box::new(root),
         })
     }

@@ -9,7 +9,7 @@ use super::files::in_any_encoding;
 use super::paths::{join, path_from};
 use super::tool_versions::{names, tool_name};
 use super::version_files::VersionEntry;
-use crate::origin::{Asked, Origin};
+use crate::origin::{Origin, Setting};
 use std::ffi::OsStr;
 use std::path::Path;
 use toml::Spanned;
@@ -30,7 +30,7 @@ const FILES: [&str; 9] = [
 ];
 
 /// The files for one environment, which win over the others.
-const FILES_OF_ENVIRONMENT: [&str; 6] = [
+const ENVIRONMENT_FILES: [&str; 6] = [
     ".mise.{env}.toml",
     ".mise/config.{env}.toml",
     "mise.{env}.toml",
@@ -42,7 +42,7 @@ const FILES_OF_ENVIRONMENT: [&str; 6] = [
 /// Where `MISE_ENV` may be set in the repository.
 const SETTINGS: [&str; 2] = [".miserc.toml", ".config/miserc.toml"];
 
-/// What the files in the app's folder and in those above it ask for, those that win first.
+/// Returns the requests in the files in the app's directory and the ones above it, in order of precedence.
 /// `mise_env` is the config var `MISE_ENV`.
 pub(crate) fn entries(
     dir: &Path,
@@ -65,9 +65,9 @@ pub(crate) fn entries(
         // The last environment wins.
         for env in environments.iter().rev().map(|env| env.trim()) {
             if !env.is_empty() && !env.contains('/') {
-                for name in FILES_OF_ENVIRONMENT {
+                for name in ENVIRONMENT_FILES {
                     let path = join(folder, &name.replace("{env}", env));
-                    entries.extend(of_file(dir, &path, &format!("mise.{env}.lock"))?);
+                    entries.extend(entries_of_file(dir, &path, &format!("mise.{env}.lock"))?);
                 }
             }
         }
@@ -75,10 +75,10 @@ pub(crate) fn entries(
             let path = join(folder, name);
             if name.ends_with("conf.d") {
                 for fragment in fragments(dir, &path) {
-                    entries.extend(of_file(dir, &fragment, "../mise.lock")?);
+                    entries.extend(entries_of_file(dir, &fragment, "../mise.lock")?);
                 }
             } else {
-                entries.extend(of_file(dir, &path, "mise.lock")?);
+                entries.extend(entries_of_file(dir, &path, "mise.lock")?);
             }
         }
     }
@@ -121,8 +121,8 @@ fn fragments(dir: &Path, folder: &str) -> Vec<String> {
     names.iter().map(|name| join(folder, name)).collect()
 }
 
-/// What one file asks for. `lock` is its lockfile, seen from its folder.
-fn of_file(dir: &Path, path: &str, lock: &str) -> Result<Vec<VersionEntry>, ReadError> {
+/// Returns the requests in one file. `lock` is its lockfile, relative to its directory.
+fn entries_of_file(dir: &Path, path: &str, lock: &str) -> Result<Vec<VersionEntry>, ReadError> {
     let Some((text, _)) = in_any_encoding(dir, path)? else {
         return Ok(Vec::new());
     };
@@ -161,7 +161,7 @@ fn requested(path: &str, text: &str, table: &DeTable<'_>) -> Vec<VersionEntry> {
         let line = line_at(text, name.span().start);
         Some(VersionEntry {
             tool,
-            asked: Asked::new(value.to_owned(), Origin::file(path, line)),
+            requested: Setting::new(value.to_owned(), Origin::file(path, line)),
         })
     };
     [Tool::Erlang, Tool::Elixir, Tool::Node]
@@ -194,7 +194,7 @@ fn locked(path: &str, text: &str) -> Result<Vec<VersionEntry>, ReadError> {
                 let origin = Origin::file(path, line);
                 entries.push(VersionEntry {
                     tool,
-                    asked: Asked::new(text_of_version.to_owned(), origin),
+                    requested: Setting::new(text_of_version.to_owned(), origin),
                 });
             }
         }
@@ -203,20 +203,20 @@ fn locked(path: &str, text: &str) -> Result<Vec<VersionEntry>, ReadError> {
 }
 
 impl VersionEntry {
-    /// Takes the first locked version that answers the request, where there is one.
+    /// Replaces the request by the first locked version that satisfies it, if any.
     fn lock(&mut self, locked: &[Self]) {
         let mut locked = locked.iter().filter(|locked| locked.tool == self.tool);
-        let answers = |locked: &&Self| is_answer(&self.asked.value, &locked.asked.value);
-        if let Some(found) = locked.find(answers)
-            && found.asked.value != self.asked.value
+        let satisfied = |locked: &&Self| satisfies(&self.requested.value, &locked.requested.value);
+        if let Some(found) = locked.find(satisfied)
+            && found.requested.value != self.requested.value
         {
-            self.asked = found.asked.clone();
+            self.requested = found.requested.clone();
         }
     }
 }
 
-/// Whether a locked version is one that a request of mise may mean.
-fn is_answer(request: &str, version: &str) -> bool {
+/// Returns whether a locked version satisfies a request of mise.
+fn satisfies(request: &str, version: &str) -> bool {
     let [request, version] = [request, version].map(|text| text.strip_prefix('v').unwrap_or(text));
     if request == "latest" || request.starts_with("lts") {
         return true;
@@ -270,7 +270,7 @@ mod tests {
         let entries = entries(dir.path(), app_dir, env).unwrap();
         let elixir = entries.iter().filter(|entry| entry.tool == Tool::Elixir);
         elixir
-            .map(|entry| format!("{} {}", entry.asked.value, entry.asked.origin))
+            .map(|entry| format!("{} {}", entry.requested.value, entry.requested.origin))
             .collect()
     }
 
@@ -278,7 +278,7 @@ mod tests {
         let dir = app(&[("mise.toml", text)]);
         let entries = entries(dir.path(), ".", None).unwrap();
         let entries = entries.into_iter().map(|entry| {
-            let Asked { value, origin } = entry.asked;
+            let Setting { value, origin } = entry.requested;
             (entry.tool, value, origin.to_string())
         });
         entries.collect()

@@ -1,9 +1,9 @@
-//! What the text of `mix.exs` and `mix.lock` lets one guess.
+//! Guesses from the text of `mix.exs` and `mix.lock`.
 //!
-//! A `mix.exs` is a program: only mix can say what it means. These guesses serve the plan that is
-//! shown before any toolchain is there; the build asks mix itself once it can, and its answer wins.
+//! A `mix.exs` is a program that only mix can evaluate. The guesses are for the plan, which is made before a
+//! toolchain is installed. The build queries mix later, and its answer takes precedence.
 
-use crate::origin::{Asked, Origin};
+use crate::origin::{Origin, Setting};
 
 /// Guesses from one `mix.exs`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,9 +13,9 @@ pub struct MixExs {
     /// `apps_path: "apps"`: the project is an umbrella.
     pub apps_path: Option<String>,
     /// `elixir: "~> 1.14"`.
-    pub elixir: Option<Asked>,
+    pub elixir: Option<Setting>,
     /// `build_path: "../../_build"`: an app of an umbrella shares that of the umbrella.
-    pub build_path: Option<Asked>,
+    pub build_path: Option<Setting>,
     /// A dependency `{:phoenix, …}`.
     pub phoenix: bool,
     /// An alias named `assets.deploy`.
@@ -32,17 +32,17 @@ impl MixExs {
     pub fn guess(path: &str, text: &str) -> Self {
         let code: Vec<&str> = text.lines().map(without_comment).collect();
         let joined = code.join("\n");
-        let asked = |word| {
+        let requested = |word| {
             code.iter().zip(1..).find_map(|(line, number)| {
                 let value = keyword(line, word).and_then(string)?;
-                Some(Asked::new(value, Origin::file(path, number)))
+                Some(Setting::new(value, Origin::file(path, number)))
             })
         };
         Self {
             app: keyword(&joined, "app:").and_then(atom),
             apps_path: keyword(&joined, "apps_path:").and_then(string),
-            elixir: asked("elixir:"),
-            build_path: asked("build_path:"),
+            elixir: requested("elixir:"),
+            build_path: requested("build_path:"),
             phoenix: squeezed(&joined).contains("{:phoenix,"),
             assets_deploy: joined.contains("\"assets.deploy\""),
             release: release_name(&joined),
@@ -52,12 +52,12 @@ impl MixExs {
 
     /// Whether compiling the project may need JavaScript packages: it has compilers of its own, or
     /// speaks of them.
-    pub(crate) fn may_use_packages(&self) -> bool {
+    pub(crate) fn may_need_packages(&self) -> bool {
         let words = ["compilers:", "npm", "yarn", "bun", "node", "assets"];
         words.iter().any(|word| self.code.contains(word))
     }
 
-    /// What an alias runs, where it is one string or a list of nothing but strings.
+    /// Returns the tasks of an alias, if it is a string or a list of strings.
     pub(crate) fn alias(&self, name: &str) -> Option<Vec<String>> {
         let quoted = keyword(&self.code, &format!("\"{name}\":"));
         let value = quoted.or_else(|| keyword(&self.code, &format!("{name}:")))?;
@@ -79,7 +79,7 @@ impl MixExs {
 
 /// Whether a `mix.lock` holds an entry of that name.
 #[must_use]
-pub fn lock_holds(lock: &str, package: &str) -> bool {
+pub fn lock_contains(lock: &str, package: &str) -> bool {
     let entry = format!("\"{package}\":");
     lock.lines()
         .any(|line| line.trim_start().starts_with(&entry))
@@ -185,7 +185,7 @@ end
         assert_eq!(guess.apps_path, None);
         assert_eq!(
             guess.elixir,
-            Some(Asked::new("~> 1.15".into(), Origin::file("mix.exs", 9)))
+            Some(Setting::new("~> 1.15".into(), Origin::file("mix.exs", 9)))
         );
         assert!(guess.phoenix);
         assert!(guess.assets_deploy);
@@ -197,11 +197,11 @@ end
     fn a_library_named_after_phoenix_is_not_phoenix() {
         let guess = MixExs::guess("mix.exs", "deps: [{:phoenix_html, \"~> 4.0\"}]");
         assert!(!guess.phoenix);
-        assert!(!lock_holds(
+        assert!(!lock_contains(
             "%{\n  \"phoenix_html\": {:hex, :phoenix_html},\n}",
             "phoenix"
         ));
-        assert!(lock_holds(
+        assert!(lock_contains(
             "%{\n  \"phoenix\": {:hex, :phoenix, \"1.8.1\"},\n}",
             "phoenix"
         ));

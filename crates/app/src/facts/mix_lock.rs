@@ -152,7 +152,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What is left of a text whose quote has been read.
+    /// Reads the rest of a string after its opening quote.
     fn text(&mut self) -> Option<String> {
         let mut text = String::new();
         let mut chars = self.rest.char_indices();

@@ -8,7 +8,7 @@ mod literals;
 mod programs;
 mod shell;
 
-use super::mix_exs::lock_holds;
+use super::mix_exs::lock_contains;
 use super::procfile::Procfile;
 use literals::{Code, Kind, Language, Literal};
 use programs::{PROGRAMS, is_program};
@@ -32,8 +32,8 @@ const PACKAGES: [&str; 10] = [
 
 /// Folders of a mix project whose code runs in a dyno, or says how it is started.
 const FOLDERS: [&str; 6] = ["lib", "config", "rel", "bin", "src", "priv"];
-/// Config for other environments than the deployed one: watchers of assets stand there.
-const NOT_DEPLOYED: [&str; 2] = ["dev.exs", "test.exs"];
+/// Config files of other environments than production. They set watchers of assets.
+const DEVELOPMENT_CONFIG: [&str; 2] = ["dev.exs", "test.exs"];
 /// Dependencies that build assets: their config is for the build.
 const BUILD_ASSETS: [&str; 6] = ["bun", "dart_sass", "deno", "esbuild", "sass", "tailwind"];
 /// More is no source.
@@ -68,7 +68,7 @@ const PRINTS: [&str; 8] = [
     "{error,",
 ];
 
-/// What is looked at: the app's processes and scripts, in lines of shell.
+/// The app's processes and scripts, as lines of shell.
 #[derive(Debug, Default)]
 pub(crate) struct Processes<'a> {
     pub procfile: Option<&'a Procfile>,
@@ -95,7 +95,7 @@ pub(crate) fn find(
         return process;
     }
     let lock = lock.unwrap_or_default();
-    if let Some(package) = PACKAGES.iter().find(|package| lock_holds(lock, package)) {
+    if let Some(package) = PACKAGES.iter().find(|package| lock_contains(lock, package)) {
         return Some(format!("the dependency {package}"));
     }
     let called: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
@@ -159,7 +159,7 @@ fn in_folder(app: &Path, folder: &Path, called: &[&str]) -> Option<String> {
     });
     files.filter_map(Result::ok).find_map(|entry| {
         let name = entry.file_name().to_str()?;
-        if !entry.file_type().is_file() || NOT_DEPLOYED.contains(&name) {
+        if !entry.file_type().is_file() || DEVELOPMENT_CONFIG.contains(&name) {
             return None;
         }
         let in_folder = entry.path().strip_prefix(folder).ok()?;
@@ -215,18 +215,18 @@ fn in_code(text: &str, language: Language, called: &[&str]) -> Option<u32> {
         return None;
     }
     let code = Code::read(text, language);
-    if is_uncalled_task(&code.bare, called) {
+    if is_unused_task(&code.bare, called) {
         return None;
     }
     let runs = RUNNERS.iter().any(|runner| code.bare.contains(runner));
     let found = code.literals.iter().find(|literal| {
-        !is_of_asset_builder(&code.bare[..literal.at]) && names_node(literal, &code.bare, runs)
+        !is_of_asset_builder(&code.bare[..literal.at]) && is_node_command(literal, &code.bare, runs)
     });
     found.map(|literal| literal.line)
 }
 
 /// A mix task, which is for builds, unless a process of the app runs it.
-fn is_uncalled_task(bare: &str, called: &[&str]) -> bool {
+fn is_unused_task(bare: &str, called: &[&str]) -> bool {
     let Some((_, rest)) = bare.split_once("defmodule Mix.Tasks.") else {
         return false;
     };
@@ -269,7 +269,7 @@ fn is_of_asset_builder(before: &str) -> bool {
 
 /// Whether a literal is the name of a program, a command line that begins with one, or a path under
 /// `node_modules`. `runs`: the file runs programs.
-fn names_node(literal: &Literal<'_>, bare: &str, runs: bool) -> bool {
+fn is_node_command(literal: &Literal<'_>, bare: &str, runs: bool) -> bool {
     let text = literal.text;
     if literal.kind == Kind::Words {
         // A list that does not begin with a program may be one of anything.
@@ -297,7 +297,7 @@ fn names_node(literal: &Literal<'_>, bare: &str, runs: bool) -> bool {
     is_in_node_modules(text) && (sure || runs)
         || text.lines().flat_map(shell::commands).any(|words| {
             let is_command = words.first().is_some_and(|word| is_program(word));
-            is_command && (runs || sure && looks_run(&words))
+            is_command && (runs || sure && looks_like_command(&words))
         })
 }
 
@@ -311,7 +311,7 @@ fn is_key(before: &str, behind: &str) -> bool {
 
 /// Whether words that begin with a program are a command and no sentence: `node ssr.js` is one,
 /// `node #{name} is down` may be none.
-fn looks_run(words: &[&str]) -> bool {
+fn looks_like_command(words: &[&str]) -> bool {
     const VERBS: [&str; 10] = [
         "add",
         "ci",

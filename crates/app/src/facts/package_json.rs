@@ -13,7 +13,7 @@ pub struct PackageJson {
     pub name: Option<String>,
     pub scripts: BTreeMap<String, String>,
     /// Old packages have a list here, which npm ignores.
-    #[serde(deserialize_with = "texts_of_an_object")]
+    #[serde(deserialize_with = "string_values")]
     pub engines: BTreeMap<String, String>,
     pub package_manager: Option<String>,
     /// Of whatever shape, like the three below: their values are versions, where npm is content.
@@ -34,8 +34,7 @@ impl PackageJson {
         serde_json::from_str(text.trim_start_matches('\u{feff}'))
     }
 
-    /// What the file says of the version of Node: section, key and value, in the order in which
-    /// they count.
+    /// Returns the requested versions of Node: section, key and value, in order of precedence.
     pub(crate) fn node_versions(&self) -> Vec<(&'static str, &'static str, String)> {
         let engines = self.engines.get("node").cloned();
         let volta = self.volta["node"].as_str();
@@ -60,8 +59,8 @@ impl PackageJson {
         .collect()
     }
 
-    /// What `devEngines.packageManager` names, in its order; npm 10.9 and newer check it
-    /// (<https://docs.npmjs.com/cli/configuring-npm/package-json#devengines>).
+    /// Returns the package managers in `devEngines.packageManager`, in their order. npm 10.9 and newer check
+    /// them (<https://docs.npmjs.com/cli/configuring-npm/package-json#devengines>).
     pub(crate) fn dev_managers(&self) -> Vec<DevManager> {
         // Unless they say otherwise, those of a list fail together: as the last of them does.
         let entries = match &self.dev_engines["packageManager"] {
@@ -128,8 +127,8 @@ impl PackageJson {
             .collect()
     }
 
-    /// The first script that runs when packages are installed and may change anything at all.
-    pub(crate) fn script_of_installing(&self) -> Option<&str> {
+    /// Returns the first script that runs when packages are installed and may change files.
+    pub(crate) fn install_script(&self) -> Option<&str> {
         const SCRIPTS: [&str; 7] = [
             "preinstall",
             "install",
@@ -149,7 +148,7 @@ impl PackageJson {
         })
     }
 
-    /// What is asked of a package, where the file names it as a dependency of either kind.
+    /// Returns the version or range of a package, if it is a dependency of either kind.
     #[must_use]
     pub fn requires(&self, package: &str) -> Option<&str> {
         let lists = [&self.dev_dependencies, &self.dependencies];
@@ -182,8 +181,8 @@ impl DevManager {
     }
 }
 
-/// The texts of an object; none of a value of another kind.
-fn texts_of_an_object<'de, D: Deserializer<'de>>(
+/// Reads the strings of an object. Any other value counts as an empty object.
+fn string_values<'de, D: Deserializer<'de>>(
     value: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {
     let serde_json::Value::Object(entries) = serde_json::Value::deserialize(value)? else {

@@ -1,6 +1,6 @@
 //! The package managers of JavaScript, and how an app's files name them.
 
-use crate::origin::{Asked, Origin};
+use crate::origin::{Origin, Setting};
 use serde::Serialize;
 use std::fmt;
 
@@ -30,7 +30,7 @@ impl Manager {
         all.into_iter().find(|manager| manager.as_str() == name)
     }
 
-    /// What it calls the lockfile that it writes.
+    /// Returns the name of the lockfile that it writes.
     #[must_use]
     pub fn lockfile(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl Manager {
         }
     }
 
-    /// Whose lockfile a file of this name is.
+    /// Returns the package manager that writes a lockfile of this name.
     #[must_use]
     pub fn of_lockfile(name: &str) -> Self {
         match name {
@@ -88,13 +88,14 @@ impl fmt::Display for Manager {
     }
 }
 
-/// The lockfiles that count in an app of the static buildpack, and the others. It installs with yarn
-/// where there is a `yarn.lock`, and else with npm. A `packageManager` that is newer says otherwise.
-pub(crate) fn of_the_static_buildpack(
+/// Splits the lockfiles of an app of the static buildpack into the ones in use and the ignored ones. That
+/// buildpack installs with yarn if there is a `yarn.lock`, or else with npm. A `packageManager` is newer
+/// than the buildpack, and takes precedence.
+pub(crate) fn static_buildpack_lockfiles(
     lockfiles: Vec<String>,
-    pinned: Option<&Asked>,
+    pinned: Option<&Setting>,
 ) -> (Vec<String>, Vec<String>) {
-    let pinned = pinned.and_then(|asked| Some(Pinned::parse(&asked.value)?.manager));
+    let pinned = pinned.and_then(|requested| Some(Pinned::parse(&requested.value)?.manager));
     let is_there = |manager: &Manager| {
         let mut names = lockfiles.iter();
         names.any(|name| Manager::of_lockfile(name) == *manager)
@@ -108,7 +109,7 @@ pub(crate) fn of_the_static_buildpack(
     }
 }
 
-/// What a `packageManager` says: `pnpm@9.1.0+sha512.0123…`.
+/// The value of a `packageManager`: `pnpm@9.1.0+sha512.0123…`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Pinned {
     pub(crate) manager: Manager,
@@ -157,13 +158,17 @@ pub(crate) fn lock_format(name: &str, text: &str) -> Option<String> {
     Some(value.trim().trim_matches(['\'', '"']).to_owned())
 }
 
-/// Where `packageManager` of a `package.json` is.
-pub(crate) fn asked(path: &str, text: &str, value: Option<&String>) -> Option<Asked> {
+/// Returns `packageManager` of a `package.json`, with its line.
+pub(crate) fn package_manager_field(
+    path: &str,
+    text: &str,
+    value: Option<&String>,
+) -> Option<Setting> {
     let line = (1..)
         .zip(text.lines())
         .find(|(_, line)| line.contains("\"packageManager\""))
         .map_or(0, |(number, _)| number);
-    value.map(|value| Asked::new(value.clone(), Origin::file(path.to_owned(), line)))
+    value.map(|value| Setting::new(value.clone(), Origin::file(path.to_owned(), line)))
 }
 
 #[cfg(test)]

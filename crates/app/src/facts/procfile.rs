@@ -6,8 +6,8 @@ use std::path::Path;
 
 /// The file of process types.
 pub const PROCFILE: &str = "Procfile";
-/// How a `Procfile` begins that Mixpack has made of the app's.
-pub(crate) const MADE_OF: &str = "# Made by Mixpack of ";
+/// The first words of a `Procfile` that Mixpack generated from the app's.
+pub(crate) const GENERATED_HEADER: &str = "# Made by Mixpack of ";
 
 /// The process types of a `Procfile`, in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -96,10 +96,10 @@ fn first_command(line: &str) -> (Vec<&str>, Vec<&str>) {
     (assignments, words.collect())
 }
 
-/// Whether a `Procfile` was made by an earlier build in the same folder.
+/// Returns whether an earlier build in the same directory generated this `Procfile`.
 #[must_use]
-pub(crate) fn is_made(procfile: &str) -> bool {
-    procfile.starts_with(MADE_OF)
+pub(crate) fn is_generated(procfile: &str) -> bool {
+    procfile.starts_with(GENERATED_HEADER)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub struct MixProject {
 }
 
 /// Directories that a build creates or fetches. A `mix.exs` in them is not a project of the user.
-const NOT_THE_USERS: [&str; 8] = [
+const GENERATED_DIRS: [&str; 8] = [
     "deps",
     "_build",
     "node_modules",
@@ -58,7 +58,7 @@ pub(super) fn project_dirs(dir: &Path, app: &str) -> Vec<String> {
 }
 
 /// Returns the other ones in the repository. Path dependencies may be deeper than an umbrella's children.
-pub(super) fn beside(dir: &Path, app: &str) -> Vec<String> {
+pub(super) fn sibling_projects(dir: &Path, app: &str) -> Vec<String> {
     if app == "." {
         return Vec::new();
     }
@@ -79,7 +79,7 @@ fn with_mix_exs(dir: &Path, depth: usize) -> Vec<String> {
                 && entry
                     .file_name()
                     .to_str()
-                    .is_some_and(|name| NOT_THE_USERS.contains(&name)))
+                    .is_some_and(|name| GENERATED_DIRS.contains(&name)))
         })
         .filter_map(Result::ok)
         .filter(|entry| entry.file_type().is_file() && entry.file_name() == "mix.exs")

@@ -37,11 +37,16 @@ fn umbrella_children_are_projects_and_fetched_code_is_not() {
 #[test]
 fn a_folder_without_mix_exs_is_refused_with_what_it_holds() {
     let dir = app(&[("src/mix.exs", ""), ("package.json", "{}")]);
-    let Err(ReadError::NoMixExs { found, below, .. }) = read(dir.path()) else {
+    let Err(ReadError::NoMixExs {
+        found,
+        candidate_dirs,
+        ..
+    }) = read(dir.path())
+    else {
         panic!("must be refused");
     };
     assert_eq!(found, ["package.json", "src/"]);
-    assert_eq!(below, ["src"]);
+    assert_eq!(candidate_dirs, ["src"]);
 }
 
 #[test]
@@ -64,11 +69,14 @@ fn an_app_in_a_folder_has_its_own_files_and_those_of_the_top_that_it_has_not() {
         ("services/other/package.json", "no JSON"),
         ("libs/a/b/c/shared/mix.exs", "[app: :shared]"),
     ]);
-    let asked = Asked::new("services/backend".to_owned(), Origin::LastBuild);
-    let facts = super::read(dir.path(), asked, None).unwrap();
+    let requested = Setting::new("services/backend".to_owned(), Origin::LastBuild);
+    let facts = super::read(dir.path(), requested, None).unwrap();
     let dirs: Vec<_> = facts.projects.iter().map(|p| p.dir.as_str()).collect();
     assert_eq!(dirs, ["services/backend", "services/backend/apps/web"]);
-    assert_eq!(facts.beside, ["libs/a/b/c/shared", "services/other"]);
+    assert_eq!(
+        facts.sibling_projects,
+        ["libs/a/b/c/shared", "services/other"]
+    );
     let place = &facts.root().elixir.as_ref().unwrap().origin;
     assert_eq!(place.to_string(), "services/backend/mix.exs:1");
     assert!(!facts.phoenix_locked && !facts.has_lock);
@@ -79,7 +87,7 @@ fn an_app_in_a_folder_has_its_own_files_and_those_of_the_top_that_it_has_not() {
         facts.elixir_config_path,
         "services/backend/elixir_buildpack.config"
     );
-    let node = &facts.version_files[0].asked;
+    let node = &facts.version_files[0].requested;
     assert_eq!(node.value, "22");
     assert_eq!(node.origin.to_string(), "services/backend/.nvmrc:1");
     assert_eq!(facts.version_files.len(), 1);
@@ -87,10 +95,10 @@ fn an_app_in_a_folder_has_its_own_files_and_those_of_the_top_that_it_has_not() {
 
 #[test]
 fn a_procfile_at_the_top_counts_unless_it_is_ours() {
-    let asked = Asked::new("backend".to_owned(), Origin::LastBuild);
+    let requested = Setting::new("backend".to_owned(), Origin::LastBuild);
     let dir = app(&[("backend/mix.exs", ""), ("backend/Procfile", "web: a && b")]);
     let counts = || {
-        let facts = super::read(dir.path(), asked.clone(), None).unwrap();
+        let facts = super::read(dir.path(), requested.clone(), None).unwrap();
         let Procfile(types) = facts.procfile.unwrap();
         (facts.procfile_path, types["web"].clone())
     };

@@ -2,7 +2,7 @@
 
 use versions::Tool;
 
-/// The names that a tool goes by in the files of asdf and mise.
+/// Returns the names of a tool in the files of asdf and mise.
 pub(crate) fn names(tool: Tool) -> &'static [&'static str] {
     match tool {
         Tool::Erlang => &["erlang"],
@@ -11,8 +11,8 @@ pub(crate) fn names(tool: Tool) -> &'static [&'static str] {
     }
 }
 
-/// The name of a tool without mise's backend and the owner of its plugin: `core:erlang`,
-/// `asdf:elixir` and `asdf:mise-plugins/asdf-elixir` name what `erlang` and `elixir` do.
+/// Returns the name of a tool without mise's backend and the owner of its plugin: `elixir` for
+/// `asdf:elixir` and for `asdf:mise-plugins/asdf-elixir`.
 pub(crate) fn tool_name(name: &str) -> &str {
     let with_backend = ["core:", "asdf:", "vfox:"];
     let Some(plugin) = with_backend.iter().find_map(|b| name.strip_prefix(b)) else {

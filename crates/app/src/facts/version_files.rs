@@ -1,16 +1,16 @@
-//! Versions that files ask for, and the files that hold one version and nothing else.
+//! Version requests in files, and the files that only contain one version.
 
-use crate::origin::{Asked, Origin};
+use crate::origin::{Origin, Setting};
 use versions::Tool;
 
-/// A version that a file asks for.
+/// A version that a file requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionEntry {
     pub tool: Tool,
-    pub asked: Asked,
+    pub requested: Setting,
 }
 
-/// Files that hold one version.
+/// The files with a single version.
 pub(crate) const SINGLE: [(&str, Tool); 4] = [
     (".elixir-version", Tool::Elixir),
     (".erlang-version", Tool::Erlang),
@@ -37,7 +37,7 @@ pub(crate) fn single(path: &str, tool: Tool, text: &str) -> Option<VersionEntry>
         .find(|(_, text)| !text.is_empty())?;
     Some(VersionEntry {
         tool,
-        asked: Asked::new(value.to_owned(), Origin::file(path, line)),
+        requested: Setting::new(value.to_owned(), Origin::file(path, line)),
     })
 }
 
@@ -53,8 +53,8 @@ mod tests {
             "\u{feff}# LTS\r\n\r\n v22.1 # x\r\n20\r\n",
         );
         let entry = entry.unwrap();
-        assert_eq!(entry.asked.value, "v22.1");
-        assert_eq!(entry.asked.origin, Origin::file(".nvmrc", 3));
+        assert_eq!(entry.requested.value, "v22.1");
+        assert_eq!(entry.requested.origin, Origin::file(".nvmrc", 3));
         assert_eq!(single(".nvmrc", Tool::Node, "\n# none\n"), None);
     }
 }

@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_range_counts_where_no_newer_version_satisfies_it() {
-        let asked = |range: &str| {
+        let requested = |range: &str| {
             of(
                 &format!("{{\"dependencies\": {{\"webpack\": \"{range}\"}}}}"),
                 None,
@@ -161,7 +161,7 @@ mod tests {
             ("^5.0.0", None),
             ("latest", None),
         ] {
-            assert_eq!(asked(range).as_deref(), version, "{range}");
+            assert_eq!(requested(range).as_deref(), version, "{range}");
         }
     }
 

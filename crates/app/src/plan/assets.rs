@@ -8,7 +8,7 @@ use crate::facts::{ConfigFile, Facts, Manager, join, path_from};
 use crate::settings::Settings;
 use serde::Serialize;
 
-/// What builds the assets of one Phoenix app.
+/// The command that builds the assets of a Phoenix app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum AssetBuild {
@@ -104,7 +104,7 @@ fn uses_packages(facts: &Facts, settings: &Settings, phoenix_dir: &str, assets_d
         || facts
             .projects
             .iter()
-            .any(|project| project.guess.may_use_packages())
+            .any(|project| project.guess.may_need_packages())
         || asset_build(facts, phoenix_dir, assets_dir).0 != AssetBuild::Nothing
 }
 
@@ -117,12 +117,12 @@ pub(super) fn asset_dirs(
         return Ok(Vec::new());
     }
     let phoenix_dirs: Vec<String> = match &settings.phoenix_relative_path {
-        Some(asked) => {
-            let dir = path_from(&facts.app_dir.value, &asked.value);
+        Some(requested) => {
+            let dir = path_from(&facts.app_dir.value, &requested.value);
             if !facts.projects.iter().any(|project| project.dir == dir) {
                 return Err(PlanError::NoSuchFolder {
                     key: "phoenix_relative_path",
-                    asked: asked.clone(),
+                    requested: requested.clone(),
                     missing: "mix.exs",
                 });
             }
@@ -153,9 +153,9 @@ fn assets_dir(facts: &Facts, settings: &Settings, phoenix_dir: &str) -> String {
     let configured = settings
         .assets_path
         .as_ref()
-        .map(|asked| path_from(phoenix_dir, &asked.value))
+        .map(|requested| path_from(phoenix_dir, &requested.value))
         .filter(|dir| facts.package_in(dir).is_some());
-    let beside = || {
+    let next_to_mix_exs = || {
         facts
             .package_in(phoenix_dir)
             .map(|package| package.dir.clone())
@@ -166,7 +166,7 @@ fn assets_dir(facts: &Facts, settings: &Settings, phoenix_dir: &str) -> String {
     let found = match configured {
         Some(dir) => dir,
         None if in_assets && !has_config => assets.clone(),
-        None => beside().unwrap_or_else(|| assets.clone()),
+        None => next_to_mix_exs().unwrap_or_else(|| assets.clone()),
     };
     let is_built = |dir: &str| asset_build(facts, phoenix_dir, dir).0 != AssetBuild::Nothing;
     if found == phoenix_dir && !is_built(&found) && is_built(&assets) {

@@ -1,8 +1,8 @@
-//! The version of a tool, and what every tool's is chosen from: upstream's lists, and what the
-//! last build used.
+//! The chosen version of a tool, and the input of that choice: upstream's lists, and the versions of the
+//! last build.
 
 use super::VersionError;
-use crate::origin::{Asked, Origin};
+use crate::origin::{Origin, Setting};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use versions::ParseError;
@@ -16,20 +16,20 @@ use versions::target::Target;
 pub struct Choice<T> {
     /// As upstream names the artifact's version: `27.3.4.2`, `1.18.3`, `24.4.0`, or a branch.
     pub version: String,
-    /// What the user wrote, where they wrote anything.
-    pub asked: Option<String>,
+    /// The version as the user wrote it, if one was requested.
+    pub requested: Option<String>,
     pub source: Origin,
     #[serde(skip)]
     pub build: T,
 }
 
-/// What a plan says of a tool, whatever its build is.
+/// The choice of any tool, without its build.
 #[derive(Debug, Clone, Copy)]
 pub struct ChosenTool<'a> {
     /// As logs, reports and documents name it: `erlang`, `elixir`, `node`.
     pub name: &'static str,
     pub version: &'a str,
-    pub asked: Option<&'a str>,
+    pub requested: Option<&'a str>,
     pub source: &'a Origin,
 }
 
@@ -38,22 +38,22 @@ impl<T> Choice<T> {
         ChosenTool {
             name,
             version: &self.version,
-            asked: self.asked.as_deref(),
+            requested: self.requested.as_deref(),
             source: &self.source,
         }
     }
 }
 
-/// What upstream offers.
+/// Upstream's lists of versions.
 #[derive(Debug, Clone)]
 pub struct Lists {
     pub otp: OtpListing,
     pub elixir: ElixirListing,
-    /// Only asked for when the app needs Node.
+    /// Only fetched if the app needs Node.
     pub node: Option<NodeIndex>,
 }
 
-/// What the last build of this app used, as its record says.
+/// The versions of the last build of this app, from its record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LastBuild {
     pub erlang: Option<String>,
@@ -68,11 +68,15 @@ pub struct LastBuild {
 /// How many releases a message about a malformed version offers.
 const OFFERED: usize = 5;
 
-pub(super) fn malformed(asked: &Asked, error: &ParseError, available: Vec<String>) -> VersionError {
+pub(super) fn malformed(
+    requested: &Setting,
+    error: &ParseError,
+    available: Vec<String>,
+) -> VersionError {
     VersionError::Malformed {
         tool: error.tool,
         reason: error.reason.to_string(),
-        asked: asked.clone(),
+        requested: requested.clone(),
         available,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Assets, Choice, ChosenTool, Process, Slim, StepName};
 use crate::facts::Procfile;
-use crate::origin::Asked;
+use crate::origin::Setting;
 use crate::settings::Hooks;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use versions::target::Target;
 pub struct Plan {
     #[serde(serialize_with = "as_string")]
     pub target: Target,
-    pub mix_env: Asked,
+    pub mix_env: Setting,
     #[serde(skip)]
     pub erlang: Choice<OtpBuild>,
     /// The OTP major that versions were chosen for. Of a branch it is a guess.
@@ -26,17 +26,17 @@ pub struct Plan {
     pub elixir: Choice<ElixirBuild>,
     #[serde(skip)]
     pub node: Option<Choice<NodeVersion>>,
-    /// The Hex that is to be used, by a setting or by the last build. Else it is the newest for the
-    /// Elixir that runs.
+    /// The version of Hex from a setting or from the last build. `None` for the newest one that runs on this
+    /// Elixir.
     #[serde(skip)]
-    pub hex: Option<Asked>,
+    pub hex: Option<Setting>,
     /// The same for rebar3.
     #[serde(skip)]
-    pub rebar3: Option<Asked>,
+    pub rebar3: Option<Setting>,
     pub runtime_path: String,
     /// The folder that mix works in, relative to the top of the repository, as all paths of a plan
     /// are.
-    pub app_dir: Asked,
+    pub app_dir: Setting,
     pub hooks: Hooks,
     pub assets: Vec<Assets>,
     /// Whether the project is a Phoenix app, as far as its files tell.
@@ -75,23 +75,26 @@ pub struct Plan {
     pub check_locked: bool,
     /// A command of the app removes the executables of esbuild and its like from `_build`.
     pub removes_executables: bool,
-    /// Node.js is there already, by an earlier buildpack.
-    pub node_given: bool,
+    /// Whether an earlier buildpack has installed Node.js.
+    #[serde(rename = "node_given")]
+    pub node_is_preinstalled: bool,
     /// Variables that the config files export, and their other assignments.
     #[serde(skip)]
     pub exported: Vec<(String, String)>,
     #[serde(skip)]
     pub shell_variables: Vec<(String, String)>,
-    /// Folders of the app that hold a `mix.exs`; the root is the app's folder itself.
+    /// The directories in the app with a `mix.exs`. The first one is the app's own.
     pub projects: Vec<String>,
-    /// Such folders outside of the app's.
-    pub beside: Vec<String>,
+    /// The directories with a `mix.exs` outside the app's directory.
+    #[serde(rename = "beside")]
+    pub sibling_projects: Vec<String>,
     pub umbrella: bool,
-    /// Everything kept from earlier builds is dropped first, and who asked for it.
+    /// The setting that requests a clean build, which drops everything of earlier builds first.
     pub clean: Option<String>,
-    /// What that is done for and not again, as a digest. Not known to the app's own files.
+    /// The digest of the value of `MIXPACK_CLEAN_BUILD`, if this build is the clean one for it. The caller
+    /// sets this.
     #[serde(skip)]
-    pub clean_once: Option<String>,
+    pub clean_build_digest: Option<String>,
     #[serde(serialize_with = "as_objects")]
     pub steps: Vec<StepName>,
     /// The Erlang/OTP of the last build.
@@ -102,7 +105,7 @@ pub struct Plan {
     pub app_procfile: Option<Procfile>,
     /// Every setting that has a value, by name.
     #[serde(skip)]
-    pub set: Vec<(String, Asked)>,
+    pub set: Vec<(String, Setting)>,
     /// Things worth saying that stop nothing.
     pub warnings: Vec<String>,
 }
@@ -134,7 +137,8 @@ impl Plan {
     /// Whether Node.js is in the slug. An earlier buildpack's stays where it is.
     #[must_use]
     pub fn node_ships(&self) -> bool {
-        let by_default = self.node_given || self.slim == Slim::None || self.node_use.is_some();
+        let by_default =
+            self.node_is_preinstalled || self.slim == Slim::None || self.node_use.is_some();
         self.node.is_some() && !self.remove_node.unwrap_or(!by_default)
     }
 
@@ -168,8 +172,9 @@ impl Plan {
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         let tools = self.tools().map(|tool| {
-            let (version, asked, source) = (tool.version, tool.asked, tool.source);
-            let json = serde_json::json!({"version": version, "asked": asked, "source": source});
+            let (version, requested, source) = (tool.version, tool.requested, tool.source);
+            let json =
+                serde_json::json!({"version": version, "asked": requested, "source": source});
             (tool.name.to_owned(), json)
         });
         let tools = tools.collect();

@@ -1,11 +1,11 @@
-//! Which Erlang and which Elixir: they are chosen together, since not every pair goes together.
+//! The choice of Erlang and Elixir. They are chosen as a pair, since not all versions are compatible.
 
 use super::choice::{malformed, name, newest_of_lines, os, otp_name};
-use super::requested::Requested;
 use super::suggestion::suggest;
+use super::version_requests::VersionRequests;
 use super::{Choice, LastBuild, Lists, Plan, PlanError, VersionError};
 use crate::facts::Facts;
-use crate::origin::{Asked, Origin};
+use crate::origin::{Origin, Setting};
 use versions::Tool;
 use versions::compatibility;
 use versions::elixir::{
@@ -17,49 +17,51 @@ use versions::target::Target;
 type Pair = (Choice<OtpBuild>, Choice<ElixirBuild>);
 
 pub(super) fn pair_or_suggestion(
-    requested: &Requested,
+    requests: &VersionRequests,
     facts: &Facts,
     target: &Target,
     lists: &Lists,
     last: &LastBuild,
 ) -> Result<Pair, PlanError> {
-    choose_pair(requested, target, lists, last).map_err(|error| PlanError::Version {
+    choose_pair(requests, target, lists, last).map_err(|error| PlanError::Version {
         error,
-        suggestion: suggest(requested, facts, lists, last).map(Box::new),
+        suggestion: suggest(requests, facts, lists, last).map(Box::new),
     })
 }
 
 fn choose_pair(
-    requested: &Requested,
+    requests: &VersionRequests,
     target: &Target,
     lists: &Lists,
     last: &LastBuild,
 ) -> Result<Pair, VersionError> {
-    let otp = requested.erlang.clone();
-    let elixir = requested.elixir.clone();
-    let otp_request = otp.as_ref().map(|asked| parse_otp(asked, &lists.otp));
+    let otp = requests.erlang.clone();
+    let elixir = requests.elixir.clone();
+    let otp_request = otp
+        .as_ref()
+        .map(|requested| parse_otp(requested, &lists.otp));
     let otp_request = otp_request.transpose()?;
     let elixir_request = elixir
         .as_ref()
-        .map(|asked| parse_elixir(asked, &lists.elixir));
+        .map(|requested| parse_elixir(requested, &lists.elixir));
     let elixir_request = elixir_request.transpose()?;
     let pair = Pairing {
-        requested,
-        allowed: lists.elixir.only(|version| requested.allow(version)),
+        requests,
+        allowed: lists.elixir.only(|version| requests.allow(version)),
         target,
         lists,
     };
     match (otp.zip(otp_request), elixir.zip(elixir_request)) {
-        (Some(otp), Some(elixir)) => pair.both_asked(otp, elixir),
-        (Some(otp), None) => pair.otp_asked(otp),
-        (None, Some(elixir)) => pair.elixir_asked(elixir),
-        (None, None) => pair.unasked(last),
+        (Some(otp), Some(elixir)) => pair.both_requested(otp, elixir),
+        (Some(otp), None) => pair.otp_requested(otp),
+        (None, Some(elixir)) => pair.elixir_requested(elixir),
+        (None, None) => pair.none_requested(last),
     }
 }
 
-/// What a pair is chosen from.
+/// The input of the choice.
 struct Pairing<'a> {
-    requested: &'a Requested,
+    requests: &'a VersionRequests,
     /// The builds of Elixir that every `mix.exs` allows.
     allowed: ElixirListing,
     target: &'a Target,
@@ -67,44 +69,47 @@ struct Pairing<'a> {
 }
 
 impl Pairing<'_> {
-    fn both_asked(
+    fn both_requested(
         &self,
-        (otp, otp_request): (Asked, OtpRequest),
-        (elixir, elixir_request): (Asked, ElixirRequest),
+        (otp, otp_request): (Setting, OtpRequest),
+        (elixir, elixir_request): (Setting, ElixirRequest),
     ) -> Result<Pair, VersionError> {
         let (target, lists) = (self.target, self.lists);
         let erlang = choose_otp(&otp, &otp_request, target, lists)?;
         let major = lists.otp.major_of(&erlang.build);
         let Ok(build) = self.allowed.choose(&elixir_request, major) else {
             let choice = choose_elixir(&elixir, &elixir_request, &erlang, target, lists)?;
-            return Err(self.requested.refuse(&elixir, &choice.build));
+            return Err(self.requests.refuse(&elixir, &choice.build));
         };
         let elixir = elixir_choice(build, Some(elixir.value), elixir.origin);
         Ok((erlang, elixir))
     }
 
-    fn otp_asked(&self, (otp, request): (Asked, OtpRequest)) -> Result<Pair, VersionError> {
-        let (requested, lists) = (self.requested, self.lists);
+    fn otp_requested(&self, (otp, request): (Setting, OtpRequest)) -> Result<Pair, VersionError> {
+        let (requests, lists) = (self.requests, self.lists);
         let erlang = choose_otp(&otp, &request, self.target, lists)?;
         let major = lists.otp.major_of(&erlang.build);
         let newest = lists.elixir.newest_for(major);
         let newest = newest.ok_or_else(|| VersionError::NoElixirFor {
-            asked: otp,
+            requested: otp,
             otp: erlang.version.clone(),
         })?;
         let build = self.allowed.newest_for(major);
-        let build = build.ok_or_else(|| requested.refuse_all(newest, Some(&erlang)))?;
-        let reason = requested.reason(format!("newest for OTP {major}"), build, newest);
+        let build = build.ok_or_else(|| requests.refuse_all(newest, Some(&erlang)))?;
+        let reason = requests.reason(format!("newest for OTP {major}"), build, newest);
         let elixir = elixir_choice(build, None, Origin::Default(reason));
         Ok((erlang, elixir))
     }
 
-    fn elixir_asked(&self, (asked, request): (Asked, ElixirRequest)) -> Result<Pair, VersionError> {
+    fn elixir_requested(
+        &self,
+        (requested, request): (Setting, ElixirRequest),
+    ) -> Result<Pair, VersionError> {
         let lists = self.lists;
         let Some((otp, elixir)) = elixir::newest_otp_for(&request, &lists.otp, &self.allowed)
         else {
             if let Some((_, elixir)) = elixir::newest_otp_for(&request, &lists.otp, &lists.elixir) {
-                return Err(self.requested.refuse(&asked, elixir));
+                return Err(self.requests.refuse(&requested, elixir));
             }
             // Any OTP will do to learn which of the two is the matter.
             let miss = lists.elixir.choose(&request, compatibility::NEWEST_OTP);
@@ -113,9 +118,9 @@ impl Pairing<'_> {
                     nearest,
                     newer_than_listed,
                     ..
-                }) => no_such_elixir(&asked, self.target, &nearest, newer_than_listed),
+                }) => no_such_elixir(&requested, self.target, &nearest, newer_than_listed),
                 _ => VersionError::NoOtpFor {
-                    asked,
+                    requested,
                     target: os(self.target),
                 },
             });
@@ -124,35 +129,35 @@ impl Pairing<'_> {
         let erlang = otp_choice(otp, None, Origin::Default(reason));
         Ok((
             erlang,
-            elixir_choice(elixir, Some(asked.value), asked.origin),
+            elixir_choice(elixir, Some(requested.value), requested.origin),
         ))
     }
 
-    /// Nobody is upgraded behind their back: without a request, the last build's versions stay.
-    fn unasked(&self, last: &LastBuild) -> Result<Pair, VersionError> {
-        let (requested, allowed, lists) = (self.requested, &self.allowed, self.lists);
-        let kept = last.erlang.as_deref().zip(last.elixir.as_deref());
-        let kept = kept.and_then(|(otp, elixir)| {
+    /// Keeps the versions of the last build: without a request, nothing is upgraded.
+    fn none_requested(&self, last: &LastBuild) -> Result<Pair, VersionError> {
+        let (requests, allowed, lists) = (self.requests, &self.allowed, self.lists);
+        let previous = last.erlang.as_deref().zip(last.elixir.as_deref());
+        let previous = previous.and_then(|(otp, elixir)| {
             let otp = OtpRequest::parse(otp).ok()?;
             let otp = lists.otp.choose(&otp).ok()?;
             let elixir = ElixirRequest::parse(elixir).ok()?;
             let elixir = allowed.choose(&elixir, lists.otp.major_of(otp)).ok()?;
             Some((otp, elixir))
         });
-        if let Some((otp, elixir)) = kept {
+        if let Some((otp, elixir)) = previous {
             return Ok((
                 otp_choice(otp, None, Origin::LastBuild),
                 elixir_choice(elixir, None, Origin::LastBuild),
             ));
         }
         let newest = elixir::newest_pair(&lists.otp, &lists.elixir);
-        let (_, newest) = newest.ok_or_else(|| VersionError::NothingGoesTogether {
+        let (_, newest) = newest.ok_or_else(|| VersionError::NoCompatiblePair {
             target: os(self.target),
         })?;
         let (otp, elixir) = elixir::newest_pair(&lists.otp, allowed)
-            .ok_or_else(|| requested.refuse_all(newest, None))?;
+            .ok_or_else(|| requests.refuse_all(newest, None))?;
         let why =
-            |reason: &str| Origin::Default(requested.reason(reason.to_owned(), elixir, newest));
+            |reason: &str| Origin::Default(requests.reason(reason.to_owned(), elixir, newest));
         let erlang_why = if elixir == newest {
             why("newest")
         } else {
@@ -165,14 +170,14 @@ impl Pairing<'_> {
     }
 }
 
-/// Whether one list of OTP builds has said all that a plan needs; where not, the other place that
-/// publishes them may have it. `is_current`: the list is not one from an earlier build.
+/// Returns whether the first list of OTP builds is enough for this plan, so that the second one needs no
+/// request. `is_current` is `false` for a cached list of an earlier build.
 ///
-/// What is named in full, or was used by the last build, is no other in another list. What is the
-/// newest that a list has is settled by a current one. That this one lacks what the last build
-/// used tells that the other one was ahead of it: then both are asked, so that nobody goes back.
+/// An exact version, and the version of the last build, are the same in both lists. The newest version
+/// is only known from a current list. If the list lacks the version of the last build, the second list
+/// was ahead of it then: both are fetched, to avoid a downgrade.
 #[must_use]
-pub fn otp_is_settled(
+pub fn otp_list_suffices(
     planned: &Result<Plan, PlanError>,
     listing: &OtpListing,
     last: &LastBuild,
@@ -186,14 +191,15 @@ pub fn otp_is_settled(
                     tool: Tool::Erlang, ..
                 }
                 | VersionError::NoOtpFor { .. }
-                | VersionError::NothingGoesTogether { .. },
+                | VersionError::NoCompatiblePair { .. },
             ..
         }) => return false,
         Err(_) => return true,
     };
-    let asked = plan.erlang.asked.as_deref();
-    let is_exact = asked.is_some_and(|asked| {
-        OtpRequest::parse(asked).is_ok_and(|asked| matches!(asked, OtpRequest::Exact(_)))
+    let requested = plan.erlang.requested.as_deref();
+    let is_exact = requested.is_some_and(|requested| {
+        OtpRequest::parse(requested)
+            .is_ok_and(|requested| matches!(requested, OtpRequest::Exact(_)))
     });
     if is_exact || plan.erlang.source == Origin::LastBuild {
         return true;
@@ -204,31 +210,35 @@ pub fn otp_is_settled(
     is_current && last.erlang.as_ref().is_none_or(has)
 }
 
-fn parse_otp(asked: &Asked, list: &OtpListing) -> Result<OtpRequest, VersionError> {
-    OtpRequest::parse(&asked.value).map_err(|error| {
+fn parse_otp(requested: &Setting, list: &OtpListing) -> Result<OtpRequest, VersionError> {
+    OtpRequest::parse(&requested.value).map_err(|error| {
         let released = list
             .builds()
             .iter()
             .filter_map(|build| build.version.as_ref());
         let released = released.filter(|version| !version.is_candidate());
-        malformed(asked, &error, newest_of_lines(released, OtpVersion::major))
+        malformed(
+            requested,
+            &error,
+            newest_of_lines(released, OtpVersion::major),
+        )
     })
 }
 
-fn parse_elixir(asked: &Asked, list: &ElixirListing) -> Result<ElixirRequest, VersionError> {
-    ElixirRequest::parse(&asked.value).map_err(|error| {
+fn parse_elixir(requested: &Setting, list: &ElixirListing) -> Result<ElixirRequest, VersionError> {
+    ElixirRequest::parse(&requested.value).map_err(|error| {
         let released = list
             .builds()
             .iter()
             .filter_map(|build| build.version.as_ref());
         let released = released.filter(|version| !version.is_candidate());
         let line = |version: &ElixirVersion| (version.major(), version.minor());
-        malformed(asked, &error, newest_of_lines(released, line))
+        malformed(requested, &error, newest_of_lines(released, line))
     })
 }
 
 fn choose_otp(
-    asked: &Asked,
+    requested: &Setting,
     request: &OtpRequest,
     target: &Target,
     lists: &Lists,
@@ -238,7 +248,7 @@ fn choose_otp(
         .choose(request)
         .map_err(|miss| VersionError::NoSuchVersion {
             tool: Tool::Erlang,
-            asked: asked.clone(),
+            requested: requested.clone(),
             target: os(target),
             nearest: miss.nearest.iter().map(OtpVersion::to_string).collect(),
             newest_of_line: miss.newest_of_line.as_ref().map(OtpVersion::to_string),
@@ -246,13 +256,13 @@ fn choose_otp(
         })?;
     Ok(otp_choice(
         build,
-        Some(asked.value.clone()),
-        asked.origin.clone(),
+        Some(requested.value.clone()),
+        requested.origin.clone(),
     ))
 }
 
 fn choose_elixir(
-    asked: &Asked,
+    requested: &Setting,
     request: &ElixirRequest,
     erlang: &Choice<OtpBuild>,
     target: &Target,
@@ -262,17 +272,22 @@ fn choose_elixir(
     match lists.elixir.choose(request, major) {
         Ok(build) => Ok(elixir_choice(
             build,
-            Some(asked.value.clone()),
-            asked.origin.clone(),
+            Some(requested.value.clone()),
+            requested.origin.clone(),
         )),
         Err(ElixirNoMatch::NotListed {
             nearest,
             newer_than_listed,
             ..
-        }) => Err(no_such_elixir(asked, target, &nearest, newer_than_listed)),
-        Err(ElixirNoMatch::NoBuildForOtp { version, .. }) => Err(VersionError::NotForThisOtp {
-            elixir: version.map_or_else(|| asked.value.clone(), |version| version.to_string()),
-            elixir_source: asked.origin.clone(),
+        }) => Err(no_such_elixir(
+            requested,
+            target,
+            &nearest,
+            newer_than_listed,
+        )),
+        Err(ElixirNoMatch::NoBuildForOtp { version, .. }) => Err(VersionError::IncompatiblePair {
+            elixir: version.map_or_else(|| requested.value.clone(), |version| version.to_string()),
+            elixir_source: requested.origin.clone(),
             otp: erlang.version.clone(),
             otp_source: erlang.source.clone(),
         }),
@@ -280,14 +295,14 @@ fn choose_elixir(
 }
 
 fn no_such_elixir(
-    asked: &Asked,
+    requested: &Setting,
     target: &Target,
     nearest: &[ElixirVersion],
     newer_than_listed: bool,
 ) -> VersionError {
     VersionError::NoSuchVersion {
         tool: Tool::Elixir,
-        asked: asked.clone(),
+        requested: requested.clone(),
         target: os(target),
         nearest: nearest.iter().map(ElixirVersion::to_string).collect(),
         newest_of_line: None,
@@ -295,10 +310,10 @@ fn no_such_elixir(
     }
 }
 
-fn otp_choice(build: &OtpBuild, asked: Option<String>, source: Origin) -> Choice<OtpBuild> {
+fn otp_choice(build: &OtpBuild, requested: Option<String>, source: Origin) -> Choice<OtpBuild> {
     Choice {
         version: otp_name(build),
-        asked,
+        requested,
         source,
         build: build.clone(),
     }
@@ -306,12 +321,12 @@ fn otp_choice(build: &OtpBuild, asked: Option<String>, source: Origin) -> Choice
 
 fn elixir_choice(
     build: &ElixirBuild,
-    asked: Option<String>,
+    requested: Option<String>,
     source: Origin,
 ) -> Choice<ElixirBuild> {
     Choice {
         version: name(build),
-        asked,
+        requested,
         source,
         build: build.clone(),
     }

@@ -2,7 +2,7 @@
 
 use super::{Suggestion, VersionError};
 use crate::facts::Manager;
-use crate::origin::Asked;
+use crate::origin::Setting;
 use thiserror::Error;
 
 /// The reason why planning failed. The user can fix each of these.
@@ -19,24 +19,27 @@ pub enum PlanError {
     #[error("several lockfiles in {dir}")]
     TwoLockfiles { dir: String, lockfiles: Vec<String> },
     /// `packageManager` and the lockfile belong to different package managers.
-    #[error("packageManager is {}, but the lockfile is {lockfile}", asked.value)]
+    #[error("packageManager is {}, but the lockfile is {lockfile}", requested.value)]
     ManagerContradicted {
-        asked: Asked,
+        requested: Setting,
         manager: Manager,
         /// Relative to the app.
         lockfile: String,
     },
-    #[error("packageManager {:?} is malformed", asked.value)]
-    MalformedManager { asked: Asked },
+    #[error("packageManager {:?} is malformed", requested.value)]
+    MalformedManager { requested: Setting },
     /// `devEngines` requires a package manager, but lists none that is supported.
-    #[error("the package manager {} in devEngines.packageManager is not supported", asked.value)]
-    UnknownDevManager { asked: Asked },
-    #[error("{} is not a valid slim level", asked.value)]
-    NoSuchLevel { asked: Asked, levels: Vec<String> },
-    #[error("{} does not contain {missing}", asked.value)]
+    #[error("the package manager {} in devEngines.packageManager is not supported", requested.value)]
+    UnknownDevManager { requested: Setting },
+    #[error("{} is not a valid slim level", requested.value)]
+    UnknownSlimLevel {
+        requested: Setting,
+        levels: Vec<String>,
+    },
+    #[error("{} does not contain {missing}", requested.value)]
     NoSuchFolder {
         key: &'static str,
-        asked: Asked,
+        requested: Setting,
         missing: &'static str,
     },
 }

@@ -1,8 +1,8 @@
-//! What the hook after compile has surely run once it has succeeded, as far as its text tells.
+//! The commands that the hook after compile runs for sure, according to its text.
 //!
-//! Some apps install JavaScript packages and build their assets in that hook. What it does need not
-//! be done twice. This reads only what leaves no doubt: commands that are joined by `&&`, and mix
-//! aliases that are lists of strings. Anything else counts as not run.
+//! Some apps install JavaScript packages and build their assets in that hook, so that the build does not
+//! have to. Only unambiguous commands count: those joined by `&&`, and mix aliases that are lists of
+//! strings.
 
 use crate::facts::{Facts, Manager, path_from};
 use crate::settings::Settings;
@@ -10,7 +10,7 @@ use crate::settings::Settings;
 /// How deep aliases may name aliases.
 const DEEPEST: usize = 8;
 
-/// What a shell does more with than to separate words.
+/// The characters with a special meaning in a shell.
 const SPECIAL: [char; 12] = [';', '|', '<', '>', '$', '`', '(', ')', '{', '}', '\n', '!'];
 
 /// Flags of package managers that change neither what is installed nor what is built.
@@ -68,7 +68,7 @@ impl Command {
         self.dir == dir && self.words == ["mix", task]
     }
 
-    /// What the package manager was told to do in a folder.
+    /// Returns the arguments of the package manager in a directory.
     fn arguments_in(&self, manager: Manager, dir: &str) -> Option<Vec<&str>> {
         let (program, rest) = self.words.split_first()?;
         if program != manager.as_str() {

@@ -93,7 +93,7 @@ fn inputs(
     workspace: Option<&Workspace>,
     manager: &PackageManager,
 ) -> Result<Vec<String>, String> {
-    const BESIDE: [&str; 12] = [
+    const FILES_NEXT_TO_PACKAGE: [&str; 12] = [
         "package.json",
         ".npmrc",
         ".yarnrc",
@@ -107,7 +107,7 @@ fn inputs(
         "bunfig.toml",
         "patches",
     ];
-    const AT_THE_TOP: [&str; 3] = [".npmrc", ".yarnrc", ".yarnrc.yml"];
+    const FILES_IN_ROOT: [&str; 3] = [".npmrc", ".yarnrc", ".yarnrc.yml"];
     if package.lockfiles.is_empty() {
         return Err("no lockfile".to_owned());
     }
@@ -115,7 +115,7 @@ fn inputs(
     if let Some(npm) = manager.npm.as_ref().filter(|_| manager.is_npm_before(5, 7)) {
         return Err(format!("npm {npm} does not always follow the lockfile"));
     }
-    if let Some(workspace) = workspace.filter(|workspace| workspace.takes_in_deps) {
+    if let Some(workspace) = workspace.filter(|workspace| workspace.includes_deps) {
         let file = &workspace.declared_by;
         return Err(format!("{file} includes everything in deps"));
     }
@@ -128,7 +128,7 @@ fn inputs(
         .into_iter()
         .chain(packages)
         .collect();
-    let mut inputs: Vec<String> = AT_THE_TOP.map(str::to_owned).into();
+    let mut inputs: Vec<String> = FILES_IN_ROOT.map(str::to_owned).into();
     inputs.extend(
         package
             .lockfiles
@@ -136,10 +136,10 @@ fn inputs(
             .map(|name| join(&package.dir, name)),
     );
     for (dir, json) in &packages {
-        if let Some(script) = json.script_of_installing() {
+        if let Some(script) = json.install_script() {
             return Err(format!("package.json has a `{script}` script"));
         }
-        inputs.extend(BESIDE.map(|name| join(dir, name)));
+        inputs.extend(FILES_NEXT_TO_PACKAGE.map(|name| join(dir, name)));
         for folder in json.folders() {
             let resolved = resolved(dir, folder);
             inputs.push(resolved.ok_or_else(|| format!("{folder} is outside the app"))?);

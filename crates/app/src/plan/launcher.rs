@@ -4,7 +4,7 @@
 //! and no `&&` (herokuish runs it through `eval echo`). So a script in the slug changes into the
 //! app's folder, and commands name that script.
 
-use crate::facts::{MADE_OF, Procfile};
+use crate::facts::{GENERATED_HEADER, Procfile};
 use std::fmt::Write;
 
 /// The script's place, relative to the top.
@@ -53,7 +53,7 @@ pub fn script(app_dir: &str, procfile: Option<&Procfile>) -> String {
 /// and herokuish read it when the build is done.
 #[must_use]
 pub fn procfile(path: &str, Procfile(types): &Procfile) -> String {
-    let mut text = format!("{MADE_OF}{path}\n");
+    let mut text = format!("{GENERATED_HEADER}{path}\n");
     for name in types.keys() {
         let _ = writeln!(text, "{name}: {PATH} {PROCESS} {name}");
     }
@@ -63,12 +63,12 @@ pub fn procfile(path: &str, Procfile(types): &Procfile) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::is_made;
+    use crate::facts::is_generated;
     use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
 
-    /// What bash makes of a line of the made `Procfile`, or of another command, at the top.
-    fn said(app_dir: &str, procfile: &str, command: &str) -> (bool, String) {
+    /// Runs a line of the generated `Procfile`, or another command, in the root with bash.
+    fn printed(app_dir: &str, procfile: &str, command: &str) -> (bool, String) {
         let slug = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(slug.path().join(app_dir)).unwrap();
         let script = slug.path().join(PATH);
@@ -82,18 +82,18 @@ mod tests {
             .env("CDPATH", "/")
             .output()
             .unwrap();
-        let said = [output.stdout, output.stderr].concat();
+        let printed = [output.stdout, output.stderr].concat();
         let top = std::fs::canonicalize(slug.path()).unwrap();
-        let said = String::from_utf8(said).unwrap();
+        let printed = String::from_utf8(printed).unwrap();
         (
             output.status.success(),
-            said.replace(top.to_str().unwrap(), "TOP"),
+            printed.replace(top.to_str().unwrap(), "TOP"),
         )
     }
 
     #[test]
     fn a_command_runs_in_the_folder_with_its_arguments_and_its_status() {
-        let run = |line: &str| said("it's a/b c", "", &super::command("it's a/b c", line));
+        let run = |line: &str| printed("it's a/b c", "", &super::command("it's a/b c", line));
         assert_eq!(run("pwd -P"), (true, "TOP/it's a/b c\n".to_owned()));
         assert_eq!(run("printf '%s|' 'a b' '$X'"), (true, "a b|$X|".to_owned()));
         assert_eq!(run("false"), (false, String::new()));
@@ -104,18 +104,21 @@ mod tests {
     fn lines_of_the_procfile_keep_quotes_and_operators() {
         let app = "web: X='a  b' && pwd -P && printf '%s\\n' \"$X\"\nrelease: echo it\\'s ok\n";
         let made = procfile("backend/Procfile", &Procfile::parse(app));
-        assert!(is_made(&made) && !is_made(app));
+        assert!(is_generated(&made) && !is_generated(app));
         let Procfile(types) = Procfile::parse(&made);
         let names: Vec<_> = types.keys().map(String::as_str).collect();
         assert_eq!(names, ["release", "web"]);
         // herokuish runs a line through `eval echo`.
         let plain = |line: &String| line.bytes().all(|c| !b"'\"&|;$`\\".contains(&c));
         assert!(types.values().all(plain), "{made}");
-        let run = |name: &str| said("backend", app, &types[name]);
+        let run = |name: &str| printed("backend", app, &types[name]);
         assert_eq!(run("web"), (true, "TOP/backend\na  b\n".to_owned()));
         assert_eq!(run("release"), (true, "it's ok\n".to_owned()));
         let unknown = format!("{PATH} {PROCESS} worker");
-        let (succeeded, said) = said("backend", app, &unknown);
-        assert!(!succeeded && said == "no process type worker\n", "{said}");
+        let (succeeded, printed) = printed("backend", app, &unknown);
+        assert!(
+            !succeeded && printed == "no process type worker\n",
+            "{printed}"
+        );
     }
 }

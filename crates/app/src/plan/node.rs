@@ -1,10 +1,10 @@
 //! The choice of Node.js.
 
 use super::choice::{malformed, newest_of_lines, os};
-use super::requested::Requested;
+use super::version_requests::VersionRequests;
 use super::{Choice, LastBuild, Lists, PlanError, VersionError, needs_node};
 use crate::facts::Facts;
-use crate::origin::{Asked, Origin};
+use crate::origin::{Origin, Setting};
 use crate::settings::Settings;
 use versions::Tool;
 use versions::node::{NodeIndex, NodeRequest, NodeVersion};
@@ -15,7 +15,7 @@ use versions::target::{Arch, Target};
 pub(super) fn node(
     facts: &Facts,
     settings: &Settings,
-    requested: &Requested,
+    requests: &VersionRequests,
     target: &Target,
     lists: &Lists,
     last: &LastBuild,
@@ -23,12 +23,12 @@ pub(super) fn node(
     if !needs_node(facts, settings) {
         return Ok(None);
     }
-    match (&facts.given_node, &lists.node) {
-        (Some(given), _) => {
+    match (&facts.preinstalled_node, &lists.node) {
+        (Some(installed), _) => {
             let why = "installed by an earlier buildpack".to_owned();
-            Ok(Some(node_choice(given, None, Origin::Default(why))))
+            Ok(Some(node_choice(installed, None, Origin::Default(why))))
         }
-        (None, Some(index)) => choose_node(requested, target, index, last).map(Some),
+        (None, Some(index)) => choose_node(requests, target, index, last).map(Some),
         (None, None) => Ok(None),
     }
 }
@@ -39,11 +39,11 @@ pub(super) fn npm(
     facts: &Facts,
     node: Option<&Choice<NodeVersion>>,
     lists: &Lists,
-    asked: Option<&str>,
+    requested: Option<&str>,
 ) -> Option<NodeVersion> {
-    let Some(asked) = asked else {
-        if facts.given_node.is_some() {
-            return facts.given_npm.clone();
+    let Some(requested) = requested else {
+        if facts.preinstalled_node.is_some() {
+            return facts.preinstalled_npm.clone();
         }
         let node = &node?.build;
         let mut releases = lists.node.as_ref()?.releases().iter();
@@ -52,7 +52,7 @@ pub(super) fn npm(
             .npm
             .clone();
     };
-    match NodeRequest::parse(asked).ok()? {
+    match NodeRequest::parse(requested).ok()? {
         NodeRequest::Exact(version) => Some(version),
         NodeRequest::Range(range) => lists.node.as_ref()?.newest_npm(&range).cloned(),
         _ => None,
@@ -60,22 +60,22 @@ pub(super) fn npm(
 }
 
 fn choose_node(
-    requested: &Requested,
+    requests: &VersionRequests,
     target: &Target,
     index: &NodeIndex,
     last: &LastBuild,
 ) -> Result<Choice<NodeVersion>, PlanError> {
-    let range = requested.node_range.as_ref();
-    let builder = requested.old_builder.as_ref();
+    let range = requests.node_range.as_ref();
+    let builder = requests.old_builder.as_ref();
     let in_range = |version: &NodeVersion| range.is_none_or(|(_, range)| range.matches(version));
-    let Some(asked) = &requested.node else {
-        let kept = last.node.as_deref().and_then(|kept| {
-            let request = NodeRequest::parse(kept).ok()?;
+    let Some(requested) = &requests.node else {
+        let previous = last.node.as_deref().and_then(|previous| {
+            let request = NodeRequest::parse(previous).ok()?;
             let release = index.choose(&request, target.arch).ok()?;
             let ran = builder.is_none_or(|builder| builder.ran_on(&release.version));
             (ran && in_range(&release.version)).then_some(release)
         });
-        if let Some(release) = kept {
+        if let Some(release) = previous {
             return Ok(node_choice(&release.version, None, Origin::LastBuild));
         }
         let for_builder = builder.and_then(|builder| {
@@ -92,8 +92,8 @@ fn choose_node(
             return Ok(choice);
         }
         return match range {
-            Some((asked, range)) => Ok(node_for(
-                asked,
+            Some((requested, range)) => Ok(node_for(
+                requested,
                 &NodeRequest::Range(range.clone()),
                 target,
                 index,
@@ -109,12 +109,12 @@ fn choose_node(
                 }),
         };
     };
-    let request = parse_node(asked, index, target.arch)?;
-    Ok(node_for(asked, &request, target, index)?)
+    let request = parse_node(requested, index, target.arch)?;
+    Ok(node_for(requested, &request, target, index)?)
 }
 
 fn node_for(
-    asked: &Asked,
+    requested: &Setting,
     request: &NodeRequest,
     target: &Target,
     index: &NodeIndex,
@@ -128,35 +128,43 @@ fn node_for(
                 nearest: miss.nearest.iter().map(NodeVersion::to_string).collect(),
                 newest_of_line: miss.newest_of_line.as_ref().map(NodeVersion::to_string),
                 newer_than_listed: false,
-                asked: asked.clone(),
+                requested: requested.clone(),
             })?;
     Ok(node_choice(
         &release.version,
-        Some(asked.value.clone()),
-        asked.origin.clone(),
+        Some(requested.value.clone()),
+        requested.origin.clone(),
     ))
 }
 
 fn node_choice(
     version: &NodeVersion,
-    asked: Option<String>,
+    requested: Option<String>,
     source: Origin,
 ) -> Choice<NodeVersion> {
     Choice {
         version: version.to_string(),
-        asked,
+        requested,
         source,
         build: version.clone(),
     }
 }
 
-fn parse_node(asked: &Asked, index: &NodeIndex, arch: Arch) -> Result<NodeRequest, VersionError> {
-    NodeRequest::parse(&asked.value).map_err(|error| {
+fn parse_node(
+    requested: &Setting,
+    index: &NodeIndex,
+    arch: Arch,
+) -> Result<NodeRequest, VersionError> {
+    NodeRequest::parse(&requested.value).map_err(|error| {
         let built = index
             .releases()
             .iter()
             .filter(|release| release.archs.contains(&arch));
         let versions = built.map(|release| &release.version);
-        malformed(asked, &error, newest_of_lines(versions, NodeVersion::major))
+        malformed(
+            requested,
+            &error,
+            newest_of_lines(versions, NodeVersion::major),
+        )
     })
 }

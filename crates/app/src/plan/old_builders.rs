@@ -7,11 +7,11 @@ use versions::node::NodeVersion;
 /// The newest major of Node.js that brunch 1 and 2 run on with the plugins of their time. Node 23
 /// has no `util.isRegExp`, which the minifier of `clean-css-brunch` before 2.10 calls: brunch fails on
 /// style sheets from then on, and 2.9 leaves them out and ends as if all were well.
-const FOR_BRUNCH: u64 = 22;
+const NEWEST_NODE_FOR_BRUNCH: u64 = 22;
 /// The newest one with an OpenSSL that has the hash md4.
-const FOR_OLD_WEBPACK: u64 = 16;
+const NEWEST_NODE_FOR_OLD_WEBPACK: u64 = 16;
 
-/// What an old builder asks of Node.js where nobody else asks for anything.
+/// An old builder, which limits the version of Node.js if the app requests none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OldBuilder {
     /// `brunch 2`.
@@ -28,14 +28,14 @@ impl OldBuilder {
         if let Some(major) = brunch.filter(|major| (1..=2).contains(major)) {
             return Some(Self {
                 name: format!("brunch {major}"),
-                newest_node: FOR_BRUNCH,
+                newest_node: NEWEST_NODE_FOR_BRUNCH,
                 fails_silently: true,
             });
         }
         let version = package.webpack.as_ref()?;
         needs_md4(version).then(|| Self {
             name: format!("webpack {version}"),
-            newest_node: FOR_OLD_WEBPACK,
+            newest_node: NEWEST_NODE_FOR_OLD_WEBPACK,
             fails_silently: false,
         })
     }

@@ -1,8 +1,8 @@
-//! Which package manager installs an app's JavaScript, in which version, and how it is called.
+//! The choice of the package manager for JavaScript, with its version and its commands.
 
 use super::error::PlanError;
 use crate::facts::{DevManager, JsPackage, Manager, Pinned, join};
-use crate::origin::{Asked, Origin};
+use crate::origin::{Origin, Setting};
 use crate::settings::Settings;
 use serde::Serialize;
 use versions::node::{NodeRequest, NodeVersion};
@@ -11,8 +11,7 @@ use versions::node::{NodeRequest, NodeVersion};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PackageManager {
     pub manager: Manager,
-    /// What is asked of the npm registry: a version, or a range of versions. `None` is the npm
-    /// that comes with Node.js.
+    /// The version or range to fetch from the npm registry. `None` for the npm that comes with Node.js.
     pub version: Option<String>,
     /// `ALGORITHM.HEX`, as `packageManager` has it behind its `+`.
     pub hash: Option<String>,
@@ -46,9 +45,9 @@ impl PackageManager {
             Manager::Npm => None,
             other => package.json.engines.get(other.as_str()),
         };
-        let (version, hash, source) = if let Some(asked) = configured {
-            let version = asked.value.trim_start_matches('v').to_owned();
-            (Some(version), None, asked.origin.clone())
+        let (version, hash, source) = if let Some(requested) = configured {
+            let version = requested.value.trim_start_matches('v').to_owned();
+            (Some(version), None, requested.origin.clone())
         } else if let Some((version, pinned)) =
             pinned.and_then(|pinned| Some((pinned.version.clone()?, pinned)))
         {
@@ -155,7 +154,7 @@ fn in_range(version: Option<NodeVersion>, range: &str) -> bool {
     }
 }
 
-/// What a `package.json` pins: by `packageManager`, or else by `devEngines`.
+/// The package manager that `packageManager`, or else `devEngines`, pins.
 struct Pin {
     manager: Manager,
     /// `None` for any.
@@ -164,7 +163,7 @@ struct Pin {
     origin: Origin,
 }
 
-/// Which one it is, and what `package.json` pins of it. The lockfiles and that field must agree.
+/// Returns the package manager, and its pin in `package.json`. The pin must match the lockfile.
 fn manager(package: &JsPackage) -> Result<(Manager, Option<Pin>), PlanError> {
     let lockfile = package.lockfiles.first().map(String::as_str);
     let locked = lockfile.map(Manager::of_lockfile);
@@ -179,26 +178,26 @@ fn manager(package: &JsPackage) -> Result<(Manager, Option<Pin>), PlanError> {
         });
     }
     let pinned = match &package.manager {
-        Some(asked) => {
-            let pinned = Pinned::parse(&asked.value);
+        Some(requested) => {
+            let pinned = Pinned::parse(&requested.value);
             let pinned = pinned.ok_or_else(|| PlanError::MalformedManager {
-                asked: asked.clone(),
+                requested: requested.clone(),
             })?;
             let pin = Pin {
                 manager: pinned.manager,
                 version: Some(pinned.version),
                 hash: pinned.hash,
-                origin: asked.origin.clone(),
+                origin: requested.origin.clone(),
             };
-            Some((pin, asked.value.clone()))
+            Some((pin, requested.value.clone()))
         }
         None => pinned_by_dev_engines(package, locked)?,
     };
-    if let (Some((pin, asked)), Some(lockfile)) = (&pinned, lockfile)
+    if let (Some((pin, requested)), Some(lockfile)) = (&pinned, lockfile)
         && Some(pin.manager) != locked
     {
         return Err(PlanError::ManagerContradicted {
-            asked: Asked::new(asked.clone(), pin.origin.clone()),
+            requested: Setting::new(requested.clone(), pin.origin.clone()),
             manager: pin.manager,
             lockfile: join(&package.dir, lockfile),
         });
@@ -237,7 +236,7 @@ fn pinned_by_dev_engines(
             Ok(None)
         }
         (None, Some(manager)) if is_required => Err(PlanError::UnknownDevManager {
-            asked: Asked::new(manager.shown(), origin.clone()),
+            requested: Setting::new(manager.shown(), origin.clone()),
         }),
         (found, _) => Ok(found),
     }

@@ -26,12 +26,12 @@ fn of_version(version: &str) -> Option<&'static str> {
 /// Returns the namespace. `phoenix` was the static buildpack's default for years, and many config files still
 /// set it, so the locked version decides.
 pub(super) fn phoenix_ex(facts: &Facts, settings: &Settings) -> String {
-    let asked = settings
+    let requested = settings
         .phoenix_ex
         .as_ref()
-        .map(|asked| asked.value.as_str());
+        .map(|requested| requested.value.as_str());
     locked(facts)
-        .or_else(|| asked.filter(|name| [PHX, PHOENIX].contains(name)))
+        .or_else(|| requested.filter(|name| [PHX, PHOENIX].contains(name)))
         .unwrap_or(PHX)
         .to_owned()
 }
@@ -43,8 +43,8 @@ fn locked(facts: &Facts) -> Option<&'static str> {
 /// Warns of a `phoenix_ex` that sets another namespace.
 pub(super) fn ignored_phoenix_ex(facts: &Facts, settings: &Settings) -> Option<String> {
     let namespace = phoenix_ex(facts, settings);
-    let asked = settings.phoenix_ex.as_ref();
-    let asked = asked.filter(|asked| asked.value != namespace)?;
+    let requested = settings.phoenix_ex.as_ref();
+    let requested = requested.filter(|requested| requested.value != namespace)?;
     let why = match (locked(facts), &facts.phoenix_version) {
         (Some(_), Some(version)) => {
             let lock = join(&facts.app_dir.value, "mix.lock");
@@ -54,6 +54,6 @@ pub(super) fn ignored_phoenix_ex(facts: &Facts, settings: &Settings) -> Option<S
     };
     Some(format!(
         "{}: ignoring phoenix_ex={}, because {why}; remove it",
-        asked.origin, asked.value
+        requested.origin, requested.value
     ))
 }

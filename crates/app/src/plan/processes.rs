@@ -1,4 +1,4 @@
-//! What the platform starts: our own process types, and what those of the app's Procfile need.
+//! The process types: Mixpack's defaults, and the needs of those in the app's Procfile.
 
 use super::launcher;
 use crate::facts::Facts;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub struct Process {
     pub command: String,
     pub why: String,
-    /// What only mix can say is guessed until the build has asked it.
+    /// Whether the command is a guess until the build has queried mix.
     pub guess: bool,
 }
 

@@ -1,41 +1,44 @@
-//! What `elixir:` of each `mix.exs` allows, and how a version that it does not allow is refused.
+//! The requirements on Elixir in `mix.exs`, and the errors for a version that violates one.
 
 use super::choice::name;
-use super::requested::Requested;
+use super::version_requests::VersionRequests;
 use super::{Choice, VersionError};
-use crate::origin::{Asked, Origin};
+use crate::origin::{Origin, Setting};
 use versions::elixir::{ElixirBuild, ElixirVersion};
 use versions::otp::OtpBuild;
 
-impl Requested {
+impl VersionRequests {
     pub(super) fn allow(&self, version: &ElixirVersion) -> bool {
-        self.broken_by(version).is_none()
+        self.first_violated(version).is_none()
     }
 
-    /// The first requirement that a version does not satisfy.
-    fn broken_by(&self, version: &ElixirVersion) -> Option<&Asked> {
+    /// Returns the first requirement that the version violates.
+    fn first_violated(&self, version: &ElixirVersion) -> Option<&Setting> {
         self.elixir_requirements
             .iter()
             .find(|(_, requirement)| !requirement.matches(version))
-            .map(|(asked, _)| asked)
+            .map(|(requested, _)| requested)
     }
 
-    /// The requirement to name when `build` is refused. A build that some requirement allows is
-    /// refused by the others, so that there always is one.
-    fn refusing(&self, build: &ElixirBuild) -> Asked {
-        let broken = build.version.as_ref().and_then(|v| self.broken_by(v));
-        let first = || self.elixir_requirements.first().map(|(asked, _)| asked);
+    /// Returns the requirement to name in the error about `build`.
+    fn refusing_requirement(&self, build: &ElixirBuild) -> Setting {
+        let broken = build.version.as_ref().and_then(|v| self.first_violated(v));
+        let first = || {
+            self.elixir_requirements
+                .first()
+                .map(|(requested, _)| requested)
+        };
         broken
             .or_else(first)
             .cloned()
-            .unwrap_or_else(|| Asked::new(String::new(), Origin::file("mix.exs", 0)))
+            .unwrap_or_else(|| Setting::new(String::new(), Origin::file("mix.exs", 0)))
     }
 
-    pub(super) fn refuse(&self, asked: &Asked, build: &ElixirBuild) -> VersionError {
-        VersionError::NotWhatMixExsAllows {
+    pub(super) fn refuse(&self, requested: &Setting, build: &ElixirBuild) -> VersionError {
+        VersionError::DisallowedByMixExs {
             elixir: name(build),
-            elixir_source: asked.origin.clone(),
-            requirement: self.refusing(build),
+            elixir_source: requested.origin.clone(),
+            requirement: self.refusing_requirement(build),
         }
     }
 
@@ -44,10 +47,10 @@ impl Requested {
         newest: &ElixirBuild,
         otp: Option<&Choice<OtpBuild>>,
     ) -> VersionError {
-        VersionError::NoElixirThatMixExsAllows {
+        VersionError::NoElixirAllowedByMixExs {
             newest: name(newest),
             otp: otp.map(|otp| (otp.version.clone(), otp.source.clone())),
-            requirement: self.refusing(newest),
+            requirement: self.refusing_requirement(newest),
         }
     }
 
@@ -61,6 +64,9 @@ impl Requested {
         if chosen == newest {
             return reason;
         }
-        format!("{reason} that {} allows", self.refusing(newest).origin)
+        format!(
+            "{reason} that {} allows",
+            self.refusing_requirement(newest).origin
+        )
     }
 }

@@ -2,7 +2,7 @@
 
 use super::PlanError;
 use crate::facts::{Facts, join};
-use crate::origin::Asked;
+use crate::origin::Setting;
 use crate::settings::{RELEASE, Settings};
 use serde::Serialize;
 
@@ -26,16 +26,16 @@ impl Slim {
         ("full", Self::Full),
     ];
 
-    fn of(asked: Option<&Asked>, unasked: Self) -> Result<Self, PlanError> {
-        let Some(asked) = asked else {
-            return Ok(unasked);
+    fn of(requested: Option<&Setting>, default: Self) -> Result<Self, PlanError> {
+        let Some(requested) = requested else {
+            return Ok(default);
         };
         Self::WORDS
             .iter()
-            .find(|(word, _)| *word == asked.value)
+            .find(|(word, _)| *word == requested.value)
             .map(|(_, slim)| *slim)
-            .ok_or_else(|| PlanError::NoSuchLevel {
-                asked: asked.clone(),
+            .ok_or_else(|| PlanError::UnknownSlimLevel {
+                requested: requested.clone(),
                 levels: Self::WORDS.map(|(word, _)| word.to_owned()).into(),
             })
     }
@@ -48,8 +48,8 @@ pub(super) fn slim(
     calls_mix: Option<&str>,
 ) -> Result<Slim, PlanError> {
     let small = release && settings.prefers_release && calls_mix.is_none();
-    let unasked = if small { Slim::Full } else { Slim::default() };
-    Slim::of(settings.slim.as_ref(), unasked)
+    let default = if small { Slim::Full } else { Slim::default() };
+    Slim::of(settings.slim.as_ref(), default)
 }
 
 /// Returns whether to build a release, and the reason if the app does not set it.
@@ -58,8 +58,8 @@ pub(super) fn release(
     settings: &Settings,
     calls_mix: Option<&str>,
 ) -> (bool, Option<String>) {
-    if let Some(asked) = &settings.release {
-        return (asked.value == "true", None);
+    if let Some(requested) = &settings.release {
+        return (requested.value == "true", None);
     }
     if !settings.prefers_release {
         return (false, None);

@@ -1,11 +1,11 @@
 //! The versions to request instead of unavailable ones, as lines of the files that request them.
 
 use super::choice::{name, otp_name};
-use super::requested::Requested;
+use super::version_requests::VersionRequests;
 use super::{LastBuild, Lists};
 use crate::facts::mix_lock::Source;
 use crate::facts::{Facts, join};
-use crate::origin::{Asked, Origin};
+use crate::origin::{Origin, Setting};
 use std::ffi::OsStr;
 use std::path::Path;
 use versions::elixir::ElixirBuild;
@@ -25,7 +25,7 @@ pub struct Suggestion {
     pub why: String,
     /// `elixir:` of each `mix.exs` that doesn't allow this Elixir. Empty unless they allow no available
     /// version.
-    pub conflicts: Vec<Asked>,
+    pub conflicts: Vec<Setting>,
     /// The same of locked packages, of which mix only warns: name and version, requirement.
     pub conflicting_packages: Vec<(String, String)>,
     /// The oldest release of OTP that is built for the target.
@@ -52,22 +52,23 @@ pub enum Edit {
 /// packages allow, or else one that each `mix.exs` allows, or else any. `None` if the lists contain no
 /// compatible pair.
 pub(super) fn suggest(
-    requested: &Requested,
+    requests: &VersionRequests,
     facts: &Facts,
     lists: &Lists,
     last: &LastBuild,
 ) -> Option<Suggestion> {
-    let (erlang, elixir) = (requested.erlang.as_ref(), requested.elixir.as_ref());
-    let otp_request = erlang.and_then(|asked| readable(&asked.value, OtpRequest::parse));
-    let elixir_request = elixir.and_then(|asked| readable(&asked.value, ElixirRequest::parse));
+    let (erlang, elixir) = (requests.erlang.as_ref(), requests.elixir.as_ref());
+    let otp_request = erlang.and_then(|requested| readable(&requested.value, OtpRequest::parse));
+    let elixir_request =
+        elixir.and_then(|requested| readable(&requested.value, ElixirRequest::parse));
     let required = || {
-        let (_, requirement) = requested.elixir_requirements.first()?;
+        let (_, requirement) = requests.elixir_requirements.first()?;
         Some(ElixirRequest::Range(requirement.clone()))
     };
     let near = elixir_request.clone().or_else(required);
     let nearest = |allowed| nearest_pair(otp_request.as_ref(), near.as_ref(), &lists.otp, allowed);
     let locked = locked_requirements(facts, last);
-    let by_mix_exs = lists.elixir.only(|version| requested.allow(version));
+    let by_mix_exs = lists.elixir.only(|version| requests.allow(version));
     let by_all = by_mix_exs.only(|version| locked.iter().all(|(_, r)| r.matches(version)));
 
     let unbound = nearest(&lists.elixir)?;
@@ -85,7 +86,7 @@ pub(super) fn suggest(
     let bounds = if (otp, build) == unbound {
         Vec::new()
     } else {
-        bounds(requested, &locked, unbound.1)
+        bounds(requests, &locked, unbound.1)
     };
     Some(Suggestion {
         why: why(
@@ -95,20 +96,20 @@ pub(super) fn suggest(
         ),
         edits: edits(
             (
-                erlang.map(|asked| &asked.origin),
+                erlang.map(|requested| &requested.origin),
                 &same_otp.map_or_else(|| otp_name(otp), |request| request.to_string()),
             ),
             (
-                elixir.map(|asked| &asked.origin),
+                elixir.map(|requested| &requested.origin),
                 &same_elixir
                     .map_or_else(|| elixir_text(elixir, build), |request| request.to_string()),
             ),
         ),
-        conflicts: requested
+        conflicts: requests
             .elixir_requirements
             .iter()
             .filter(|(_, requirement)| excludes(requirement, build))
-            .map(|(asked, _)| asked.clone())
+            .map(|(requested, _)| requested.clone())
             .collect(),
         conflicting_packages: locked
             .iter()
@@ -162,14 +163,14 @@ fn excludes(requirement: &ElixirRequirement, build: &ElixirBuild) -> bool {
 
 /// Returns the requirements that exclude the pair that would be nearer.
 fn bounds(
-    requested: &Requested,
+    requests: &VersionRequests,
     locked: &[(String, ElixirRequirement)],
     nearer: &ElixirBuild,
 ) -> Vec<String> {
-    let of_mix_exs = requested.elixir_requirements.iter();
+    let of_mix_exs = requests.elixir_requirements.iter();
     let of_mix_exs = of_mix_exs
         .filter(|(_, requirement)| excludes(requirement, nearer))
-        .map(|(asked, _)| asked.origin.to_string());
+        .map(|(requested, _)| requested.origin.to_string());
     let of_packages = locked
         .iter()
         .filter(|(_, requirement)| excludes(requirement, nearer))
@@ -204,8 +205,8 @@ fn why(
 }
 
 /// Returns the version of Elixir, with `-otp-N` if the app pins that.
-fn elixir_text(asked: Option<&Asked>, build: &ElixirBuild) -> String {
-    let is_pinned = asked.is_some_and(|asked| asked.value.contains("-otp-"));
+fn elixir_text(requested: Option<&Setting>, build: &ElixirBuild) -> String {
+    let is_pinned = requested.is_some_and(|requested| requested.value.contains("-otp-"));
     if is_pinned && build.otp.is_some() {
         build.reference.trim_start_matches('v').to_owned()
     } else {
@@ -249,7 +250,7 @@ fn edits(
             }
             Some(Origin::LastBuild | Origin::Default(_)) | None => continue,
         };
-        if !edits.last_mut().is_some_and(|last| last.takes(&new)) {
+        if !edits.last_mut().is_some_and(|last| last.merge(&new)) {
             edits.push(new);
         }
     }
@@ -284,8 +285,8 @@ fn of_file(path: &str, tool: &str, version: &str, number: Option<u32>) -> Edit {
 }
 
 impl Edit {
-    /// Adds another edit of the same place.
-    fn takes(&mut self, other: &Self) -> bool {
+    /// Merges another edit of the same place.
+    fn merge(&mut self, other: &Self) -> bool {
         match (self, other) {
             (
                 Self::File {

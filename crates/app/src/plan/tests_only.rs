@@ -1,4 +1,4 @@
-//! What a build whose product is `mix test` (Heroku CI) leaves out of the plan of a slug.
+//! The plan of a build for `mix test` (Heroku CI): that of a slug without some steps.
 
 use super::{AssetBuild, Plan, StepName};
 use crate::facts::{ConfigFile, Facts};

@@ -2,7 +2,7 @@
 
 use super::phoenix::ignored_phoenix_ex;
 use super::processes::tool_of_a_process;
-use super::requested::Requested;
+use super::version_requests::VersionRequests;
 use super::{Assets, Choice, Plan, Slim};
 use crate::facts::{Facts, path_from};
 use crate::settings::{COMPILE_SCRIPT, Settings};
@@ -16,9 +16,9 @@ pub(super) fn of(
     plan: &Plan,
     facts: &Facts,
     settings: &Settings,
-    requested: &Requested,
+    requests: &VersionRequests,
 ) -> Vec<String> {
-    let mut warnings: Vec<String> = requested.warnings(plan.node.is_some()).collect();
+    let mut warnings: Vec<String> = requests.warnings(plan.node.is_some()).collect();
     warnings.extend(about_the_pair(
         &plan.erlang,
         plan.otp_major,
@@ -79,14 +79,14 @@ fn about_the_pair(
 /// Warns of an `assets_path` that is ignored because it has no `package.json`. The directory of the Phoenix
 /// app is the static buildpack's default, so it gets no warning.
 fn assets_path_without_package(settings: &Settings, assets: &[Assets]) -> Option<String> {
-    let asked = settings.assets_path.as_ref()?;
+    let requested = settings.assets_path.as_ref()?;
     assets.iter().find_map(|assets| {
-        let configured = path_from(&assets.phoenix_dir, &asked.value);
-        let is_taken = [&assets.phoenix_dir, &assets.assets_dir].contains(&&configured);
-        (!is_taken).then(|| {
+        let configured = path_from(&assets.phoenix_dir, &requested.value);
+        let is_in_use = [&assets.phoenix_dir, &assets.assets_dir].contains(&&configured);
+        (!is_in_use).then(|| {
             format!(
                 "assets_path={} ({}): {configured} has no package.json, so assets are built in {}",
-                asked.value, asked.origin, assets.assets_dir
+                requested.value, requested.origin, assets.assets_dir
             )
         })
     })
@@ -94,11 +94,11 @@ fn assets_path_without_package(settings: &Settings, assets: &[Assets]) -> Option
 
 /// Warns of an umbrella's child that is set as the app's directory.
 fn build_path_outside(facts: &Facts) -> Option<String> {
-    let asked = facts.root().build_path.as_ref();
-    let asked = asked.filter(|asked| asked.value.starts_with(".."))?;
+    let requested = facts.root().build_path.as_ref();
+    let requested = requested.filter(|requested| requested.value.starts_with(".."))?;
     Some(format!(
         "{} sets build_path to {:?}, outside the app's directory, so it is not cached for the next build. Deploy an app of an umbrella from the root of the umbrella",
-        asked.origin, asked.value
+        requested.origin, requested.value
     ))
 }
 

@@ -67,7 +67,7 @@ impl AssignmentTypo {
     }
 }
 
-/// What follows the equals sign.
+/// The text after the equals sign.
 struct Value<'a> {
     /// Its first word, quotes included.
     first: &'a str,

@@ -22,7 +22,7 @@ pub(super) const VERBOSE: &str = "MIXPACK_VERBOSE";
 /// Node's own config var, for options of the VM.
 pub(super) const NODE_OPTIONS: &str = "NODE_OPTIONS";
 
-/// All config vars of ours that are read here.
+/// Mixpack's own config vars that decide the plan.
 pub(super) const CONFIG_VARS: [&str; 8] = [
     app_dir::CONFIG_VAR,
     CHECK_LOCKED,

@@ -2,7 +2,7 @@
 
 use super::{Case, ELIXIR_CONFIG, PACKAGE, PHOENIX, SCRIPTS, STATIC_CONFIG, case, umbrella};
 use app::plan::{self, AssetBuild, PlanError, StepName};
-use app::{Asked, Origin};
+use app::{Origin, Setting};
 use versions::node::NodeIndex;
 
 #[track_caller]
@@ -179,7 +179,7 @@ fn phoenix_relative_path_names_the_one_phoenix_app() {
         wrong.plan().unwrap_err(),
         PlanError::NoSuchFolder {
             key: "phoenix_relative_path",
-            asked: Asked::new("apps/shop".into(), Origin::file(STATIC_CONFIG, 2)),
+            requested: Setting::new("apps/shop".into(), Origin::file(STATIC_CONFIG, 2)),
             missing: "mix.exs",
         }
     );
@@ -232,11 +232,12 @@ fn an_assets_path_without_package_json_is_warned_of() {
 
 #[test]
 fn an_old_brunch_gets_the_newest_node_that_it_runs_on() {
-    let package = |asked: &str| format!("{{\"devDependencies\":{{\"brunch\":\"{asked}\"}}}}");
-    let with = |asked: &str| case(&[("assets/package.json", &package(asked))]);
+    let package =
+        |requested: &str| format!("{{\"devDependencies\":{{\"brunch\":\"{requested}\"}}}}");
+    let with = |requested: &str| case(&[("assets/package.json", &package(requested))]);
     let of_brunch_2 = "22.17.0 (default: newest that brunch 2 runs on)";
-    for asked in ["2.10.9", "^2.10", "~2.1.3"] {
-        assert_eq!(with(asked).tools()[2], of_brunch_2, "{asked}");
+    for requested in ["2.10.9", "^2.10", "~2.1.3"] {
+        assert_eq!(with(requested).tools()[2], of_brunch_2, "{requested}");
     }
     let of_phoenix_1_0 = "{\"dependencies\":{\"brunch\":\">= 1.8 < 1.9\"}}";
     assert_eq!(
@@ -287,8 +288,8 @@ fn an_old_webpack_gets_the_newest_node_whose_openssl_has_md4() {
     // Where it has been built with a newer one, or is asked for, that counts.
     let last = old_one().last("27.3.4", "1.18.3", Some("24.4.0"));
     assert_eq!(last.tools()[2], "24.4.0 (the last build)");
-    let asked = old_one().var("node_version", "24");
-    assert_eq!(asked.tools()[2], "24.4.0 (config var node_version)");
+    let requested = old_one().var("node_version", "24");
+    assert_eq!(requested.tools()[2], "24.4.0 (config var node_version)");
     let legacy = old_one().var(
         "NODE_OPTIONS",
         "--max-old-space-size=2048 --openssl-legacy-provider",

@@ -9,8 +9,8 @@ mod suggestions;
 
 use app::facts::{self, Facts, app_dir};
 use app::plan::{self, AssetBuild, LastBuild, Lists, PlanError, VersionError};
-use app::settings::mistyped;
-use app::{Asked, Origin, Plan, Settings};
+use app::settings::name_typo;
+use app::{Origin, Plan, Setting, Settings};
 use std::collections::BTreeMap;
 use std::fs;
 use versions::elixir::ElixirListing;
@@ -110,8 +110,9 @@ impl Case {
     fn read(&self) -> (Facts, Settings) {
         let dir = self.dir.path();
         let at_top = facts::config_file(dir, facts::ELIXIR_CONFIG).expect("it is valid");
-        let asked = app_dir::asked(&at_top, self.config_vars.get(app_dir::CONFIG_VAR).cloned());
-        let app_dir = app_dir::resolve(dir, asked).expect("it is valid");
+        let requested =
+            app_dir::requested(&at_top, self.config_vars.get(app_dir::CONFIG_VAR).cloned());
+        let app_dir = app_dir::resolve(dir, requested).expect("it is valid");
         let mise_env = self.config_vars.get("MISE_ENV").map(String::as_str);
         let mut facts = facts::read(dir, app_dir, mise_env).expect("it is valid");
         let settings = Settings::merge(&facts, &|name| self.config_vars.get(name).cloned());
@@ -129,7 +130,7 @@ impl Case {
     fn plan_of(&self, facts: &Facts, settings: &Settings) -> Result<Plan, PlanError> {
         let system = OsRelease::parse("");
         let target = Target::resolve(Some("heroku-24"), &system, Arch::Amd64).expect("it is valid");
-        let mix_env = Asked::new("prod".to_owned(), Origin::Default("production".to_owned()));
+        let mix_env = Setting::new("prod".to_owned(), Origin::Default("production".to_owned()));
         plan::plan(facts, settings, target, mix_env, &self.lists, &self.last)
     }
 
@@ -249,7 +250,7 @@ fn an_app_in_a_folder_of_the_repository_is_planned_there() {
         Origin::file("elixir_buildpack.config", 1)
     );
     assert_eq!(
-        (plan.projects, plan.beside),
+        (plan.projects, plan.sibling_projects),
         (vec!["backend".to_owned()], vec!["shared".to_owned()])
     );
     assert_eq!(plan.elixir.version, "1.17.3");
@@ -301,11 +302,11 @@ fn an_app_in_a_folder_of_the_repository_is_planned_there() {
     let place = "backend/apps/web/mix.exs:2 sets build_path to \"../../_build\"";
     assert!(warning.starts_with(place), "{warning}");
     let umbrella = child.var("MIXPACK_APP_RELATIVE_PATH", "backend");
-    let Err(PlanError::NoSuchFolder { asked, .. }) = umbrella.plan() else {
+    let Err(PlanError::NoSuchFolder { requested, .. }) = umbrella.plan() else {
         panic!("must be refused");
     };
     let place = "backend/phoenix_static_buildpack.config:1";
-    assert_eq!(asked.origin.to_string(), place);
+    assert_eq!(requested.origin.to_string(), place);
     let plan = umbrella.var("phoenix_relative_path", "apps/web").planned();
     assert!(plan.umbrella);
     assert_eq!(plan.warnings, [""; 0]);
@@ -400,7 +401,7 @@ fn a_name_that_is_nearly_a_setting_is_told_with_its_line_and_other_variables_are
         "node_verson",
         "DATABASE_URL",
     ];
-    let warnings = mistyped::warnings(&facts, &settings, &vars, &["MIXPACK_CLEAN_BUILD"]);
+    let warnings = name_typo::warnings(&facts, &settings, &vars, &["MIXPACK_CLEAN_BUILD"]);
     assert_eq!(
         warnings,
         [
@@ -429,7 +430,7 @@ fn a_plan_knows_each_setting_by_the_place_that_won() {
         .planned()
         .set
         .into_iter()
-        .map(|(name, asked)| format!("{name}={} ({})", asked.value, asked.origin))
+        .map(|(name, requested)| format!("{name}={} ({})", requested.value, requested.origin))
         .collect();
     assert_eq!(
         set,

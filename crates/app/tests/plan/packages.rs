@@ -3,7 +3,7 @@
 use super::{PACKAGE, STATIC_CONFIG, case};
 use app::facts::Manager;
 use app::plan::PlanError;
-use app::{Asked, Origin};
+use app::{Origin, Setting};
 
 #[test]
 fn the_lockfile_says_how_packages_are_installed() {
@@ -252,7 +252,7 @@ fn dev_engines_name_the_package_manager_where_package_manager_does_not() {
     assert_eq!(
         chosen(unknown, "assets/yarn.lock").unwrap_err(),
         PlanError::UnknownDevManager {
-            asked: Asked::new(
+            requested: Setting::new(
                 "vlt@1.0.0".to_owned(),
                 Origin::file("assets/package.json", 3)
             ),
@@ -366,7 +366,7 @@ fn the_npm_of_a_node_is_known_from_its_list() {
     // That of a buildpack before, which may have another npm than Node.js brought.
     let (mut facts, settings) = case.read();
     let version = |text: &str| versions::node::NodeVersion::parse(text).ok();
-    (facts.given_node, facts.given_npm) = (version("8.9.0"), version("6.14.18"));
+    (facts.preinstalled_node, facts.preinstalled_npm) = (version("8.9.0"), version("6.14.18"));
     let plan = case.plan_of(&facts, &settings).unwrap();
     let install = plan.assets[0].install.clone().unwrap();
     assert_eq!(install.command.join(" "), "npm ci --production=false");
@@ -438,12 +438,13 @@ fn package_manager_and_config_keys_pin_the_version_before_the_lockfile_does() {
 #[test]
 fn package_manager_must_be_that_of_the_lockfile_and_make_sense() {
     let package = |value: &str| format!("{{\n\n\"packageManager\": \"{value}\"}}");
-    let asked = |value: &str| Asked::new(value.to_owned(), Origin::file("assets/package.json", 3));
+    let requested =
+        |value: &str| Setting::new(value.to_owned(), Origin::file("assets/package.json", 3));
     let pnpm = package("pnpm@9.1.0");
     assert_eq!(
         manager(&[("assets/package.json", &pnpm), ("assets/yarn.lock", "")]).unwrap_err(),
         PlanError::ManagerContradicted {
-            asked: asked("pnpm@9.1.0"),
+            requested: requested("pnpm@9.1.0"),
             manager: Manager::Pnpm,
             lockfile: "assets/yarn.lock".into(),
         }
@@ -451,7 +452,7 @@ fn package_manager_must_be_that_of_the_lockfile_and_make_sense() {
     assert_eq!(
         manager(&[("assets/package.json", &package("pnpm"))]).unwrap_err(),
         PlanError::MalformedManager {
-            asked: asked("pnpm")
+            requested: requested("pnpm")
         }
     );
 }

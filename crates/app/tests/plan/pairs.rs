@@ -2,7 +2,7 @@
 
 use super::{Case, ELIXIR_CONFIG, PACKAGE, SHA, case, list};
 use app::plan::{self, PlanError, VersionError};
-use app::{Asked, Origin};
+use app::{Origin, Setting};
 use versions::elixir::ElixirListing;
 use versions::node::NodeIndex;
 use versions::otp::{OtpListing, Publisher};
@@ -10,24 +10,24 @@ use versions::target::{Arch, OsRelease, Target};
 
 #[test]
 fn a_partial_version_is_the_newest_release_that_matches() {
-    for (asked, erlang) in [
+    for (requested, erlang) in [
         ("27", "27.3.4"),
         ("27.3", "27.3.4"),
         ("27.3.3", "27.3.3"),
         ("28", "28.0"),
     ] {
-        let plan = case(&[]).var("erlang_version", asked).planned();
-        assert_eq!(plan.erlang.version, erlang, "{asked}");
-        assert_eq!(plan.erlang.asked.as_deref(), Some(asked));
+        let plan = case(&[]).var("erlang_version", requested).planned();
+        assert_eq!(plan.erlang.version, erlang, "{requested}");
+        assert_eq!(plan.erlang.requested.as_deref(), Some(requested));
     }
-    for (asked, elixir) in [
+    for (requested, elixir) in [
         ("1", "1.18.4"),
         ("1.18", "1.18.4"),
         ("1.18.3", "1.18.3"),
         ("1.17", "1.17.3"),
     ] {
-        let plan = case(&[]).var("elixir_version", asked).planned();
-        assert_eq!(plan.elixir.version, elixir, "{asked}");
+        let plan = case(&[]).var("elixir_version", requested).planned();
+        assert_eq!(plan.elixir.version, elixir, "{requested}");
     }
 }
 
@@ -85,12 +85,12 @@ fn nobody_is_upgraded_behind_their_back() {
         ]
     );
     // What is asked for wins over what was.
-    let asked = case(&[PACKAGE])
+    let requested = case(&[PACKAGE])
         .last("26.2.5.12", "1.17.3", Some("22.16.0"))
         .var("erlang_version", "27")
         .var("node_version", "24");
-    assert_eq!(asked.tools()[0], "27.3.4 (config var erlang_version)");
-    assert_eq!(asked.tools()[2], "24.4.0 (config var node_version)");
+    assert_eq!(requested.tools()[0], "27.3.4 (config var erlang_version)");
+    assert_eq!(requested.tools()[2], "24.4.0 (config var node_version)");
     // Gone from the lists (another stack), both are chosen anew: half a pair is none.
     assert_eq!(
         case(&[]).last("23.0", "1.17.3", None).tools(),
@@ -113,14 +113,16 @@ fn without_any_request_the_newest_that_go_together_and_the_newest_lts() {
 #[test]
 fn a_malformed_version_comes_with_the_newest_of_each_line() {
     let VersionError::Malformed {
-        asked, available, ..
+        requested,
+        available,
+        ..
     } = case(&[(ELIXIR_CONFIG, "# x\nerlang_version=twenty\n")]).refused()
     else {
         panic!("must be refused");
     };
     assert_eq!(
-        asked,
-        Asked::new("twenty".into(), Origin::file(ELIXIR_CONFIG, 2))
+        requested,
+        Setting::new("twenty".into(), Origin::file(ELIXIR_CONFIG, 2))
     );
     assert_eq!(
         available,
@@ -146,7 +148,7 @@ fn a_malformed_version_comes_with_the_newest_of_each_line() {
 #[test]
 fn an_unknown_version_comes_with_its_place_and_the_nearest() {
     let VersionError::NoSuchVersion {
-        asked,
+        requested,
         nearest,
         newest_of_line,
         target,
@@ -155,7 +157,7 @@ fn an_unknown_version_comes_with_its_place_and_the_nearest() {
     else {
         panic!("must be refused");
     };
-    assert_eq!(asked.origin, Origin::file(".tool-versions", 1));
+    assert_eq!(requested.origin, Origin::file(".tool-versions", 1));
     assert_eq!(target, "ubuntu-24.04 (amd64)");
     assert_eq!(newest_of_line.as_deref(), Some("27.3.4"));
     assert_eq!(nearest[..2], ["27.3.4", "27.3.3"]);
@@ -181,7 +183,7 @@ fn a_bad_pair_names_both_places() {
         (".tool-versions", "elixir 1.18.3\nerlang 27\n"),
     ])
     .refused();
-    let expected = VersionError::NotForThisOtp {
+    let expected = VersionError::IncompatiblePair {
         elixir: "1.14.5".into(),
         elixir_source: Origin::file(ELIXIR_CONFIG, 1),
         otp: "27.3.4".into(),
@@ -205,13 +207,16 @@ fn a_published_pair_that_elixir_does_not_support_is_planned_with_a_warning() {
     );
     // Neither an archive for another OTP nor one without a suffix is such a pair.
     case.lists.elixir = ElixirListing::parse(&list(&["v1.13.3", "v1.13.3-otp-24"]));
-    assert!(matches!(case.refused(), VersionError::NotForThisOtp { .. }));
+    assert!(matches!(
+        case.refused(),
+        VersionError::IncompatiblePair { .. }
+    ));
 }
 
 #[test]
 fn another_list_of_otp_is_asked_for_what_it_may_change_and_for_nothing_else() {
     let settled = |case: &Case, is_current: bool| {
-        plan::otp_is_settled(&case.plan(), &case.lists.otp, &case.last, is_current)
+        plan::otp_list_suffices(&case.plan(), &case.lists.otp, &case.last, is_current)
     };
     let asking = |version: &str| case(&[]).var("erlang_version", version);
     let last = |version: &str| case(&[]).last(version, "1.18.3", None);
@@ -271,13 +276,13 @@ fn what_is_only_in_the_other_list_is_taken_from_there_and_stays() {
         case.planned().erlang
     };
     let asking = |version: &str| with_both(case(&[]).var("erlang_version", version));
-    for (asked, version, publisher) in [
+    for (requested, version, publisher) in [
         ("27.3.9", "27.3.9", Publisher::Erlef),
         ("27.3.4", "27.3.4", Publisher::HexPm),
         ("26", "26.2.5.12", Publisher::HexPm),
         ("maint-27", "maint-27", Publisher::Erlef),
     ] {
-        let erlang = asking(asked);
+        let erlang = asking(requested);
         assert_eq!(
             (erlang.version.as_str(), erlang.build.publisher),
             (version, publisher)
@@ -304,14 +309,14 @@ fn a_branch_of_otp_is_taken_for_the_newest_release() {
 fn a_request_that_nothing_else_fits_says_whose_it_is() {
     assert!(matches!(
         case(&[]).var("elixir_version", "1.9").refused(),
-        VersionError::NoOtpFor { asked, .. } if asked.value == "1.9"
+        VersionError::NoOtpFor { requested, .. } if requested.value == "1.9"
     ));
     let mut old = case(&[]).var("erlang_version", "24");
     old.lists.elixir = ElixirListing::parse(&list(&["v1.18.4-otp-27"]));
     assert_eq!(
         old.refused(),
         VersionError::NoElixirFor {
-            asked: Asked::new("24".into(), Origin::ConfigVar("erlang_version".into())),
+            requested: Setting::new("24".into(), Origin::ConfigVar("erlang_version".into())),
             otp: "24.3.4.17".into(),
         }
     );
@@ -328,7 +333,7 @@ fn a_request_that_nothing_else_fits_says_whose_it_is() {
     strangers.lists.elixir = ElixirListing::parse(&list(&["v1.18.4-otp-27"]));
     assert!(matches!(
         strangers.refused(),
-        VersionError::NothingGoesTogether { .. }
+        VersionError::NoCompatiblePair { .. }
     ));
 }
 
@@ -350,7 +355,7 @@ fn builds_for_the_nearest_system_are_said_to_be_that() {
     let (facts, settings) = case.read();
     let system = OsRelease::parse("ID=debian\nVERSION_ID=12\n");
     let target = Target::resolve(None, &system, Arch::Amd64).unwrap();
-    let mix_env = Asked::new("prod".to_owned(), Origin::Default(String::new()));
+    let mix_env = Setting::new("prod".to_owned(), Origin::Default(String::new()));
     let plan = plan::plan(&facts, &settings, target, mix_env, &case.lists, &case.last).unwrap();
     assert_eq!(plan.warnings.len(), 1);
     assert!(

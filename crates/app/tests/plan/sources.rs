@@ -184,7 +184,7 @@ fn a_version_that_mix_exs_does_not_allow_is_refused_with_both_places() {
             Origin::ConfigVar("elixir_version".to_owned()),
         ),
     ] {
-        let VersionError::NotWhatMixExsAllows {
+        let VersionError::DisallowedByMixExs {
             elixir: found,
             elixir_source,
             requirement,
@@ -241,7 +241,7 @@ fn the_last_build_stays_as_long_as_mix_exs_allows_it() {
 
 #[test]
 fn nothing_that_mix_exs_allows_is_said_to_be_that() {
-    let VersionError::NoElixirThatMixExsAllows {
+    let VersionError::NoElixirAllowedByMixExs {
         newest, otp: None, ..
     } = requiring("~> 2.0").refused()
     else {
@@ -249,7 +249,7 @@ fn nothing_that_mix_exs_allows_is_said_to_be_that() {
     };
     assert_eq!(newest, "1.18.4");
     let on_24 = requiring("~> 1.17").var("erlang_version", "24");
-    let VersionError::NoElixirThatMixExsAllows {
+    let VersionError::NoElixirAllowedByMixExs {
         newest,
         otp: Some((otp, _)),
         ..
@@ -352,7 +352,7 @@ fn a_stack_that_ends_soon_is_said_to() {
 
 #[test]
 fn every_form_of_a_request() {
-    for (asked, erlang) in [
+    for (requested, erlang) in [
         ("v27", "27.3.4"),
         ("27.x", "27.3.4"),
         ("27.3.*", "27.3.4"),
@@ -363,10 +363,10 @@ fn every_form_of_a_request() {
         ("latest", "28.0"),
         ("26.2.5.x", "26.2.5.12"),
     ] {
-        let plan = case(&[]).var("erlang_version", asked).planned();
-        assert_eq!(plan.erlang.version, erlang, "{asked:?}");
+        let plan = case(&[]).var("erlang_version", requested).planned();
+        assert_eq!(plan.erlang.version, erlang, "{requested:?}");
     }
-    for (asked, elixir) in [
+    for (requested, elixir) in [
         ("~> 1.17", "1.18.4"),
         ("~> 1.18.0 and != 1.18.4", "1.18.3"),
         (">= 1.9.0 and < 1.18.0", "1.17.3"),
@@ -377,8 +377,8 @@ fn every_form_of_a_request() {
         ("1.18.3-otp-26", "1.18.3"),
         ("'1.14'", "1.14.5"),
     ] {
-        let plan = case(&[]).var("elixir_version", asked).planned();
-        assert_eq!(plan.elixir.version, elixir, "{asked:?}");
+        let plan = case(&[]).var("elixir_version", requested).planned();
+        assert_eq!(plan.elixir.version, elixir, "{requested:?}");
         assert_eq!(plan.elixir.source.to_string(), "config var elixir_version");
     }
 }
@@ -442,9 +442,9 @@ fn a_config_var_does_not_turn_on_what_the_old_buildpack_set_itself() {
     assert!(!plan.release);
     assert_eq!(plan.clean, None);
     assert_eq!(plan.runtime_path, "/app");
-    let asked = "release=true\nalways_rebuild=true\nruntime_path=/srv\n";
+    let requested = "release=true\nalways_rebuild=true\nruntime_path=/srv\n";
     let plan = case
-        .file(ELIXIR_CONFIG, asked)
+        .file(ELIXIR_CONFIG, requested)
         .var("release", "false")
         .plan()
         .unwrap();
@@ -463,6 +463,6 @@ fn engines_of_package_json_come_behind_tool_versions() {
         case(&[package]).tools()[2],
         "22.17.0 (assets/package.json:4)"
     );
-    let asked = case(&[package, (".tool-versions", "nodejs 24.4.0\n")]);
-    assert_eq!(asked.tools()[2], "24.4.0 (.tool-versions:1)");
+    let requested = case(&[package, (".tool-versions", "nodejs 24.4.0\n")]);
+    assert_eq!(requested.tools()[2], "24.4.0 (.tool-versions:1)");
 }

@@ -68,9 +68,9 @@ fn a_set_flag_ends_a_transfer_between_reads_during_a_wait_and_before_the_next() 
         assert!(started.elapsed() < Duration::from_secs(2), "{path}");
         place.assert_untouched(path);
 
-        let asked = server.count(path);
+        let requested = server.count(path);
         let error = client.archive(&archive, &place.dest(), &()).unwrap_err();
         assert!(matches!(error.kind, Kind::Cancelled), "{path}: {error:?}");
-        assert_eq!(server.count(path), asked);
+        assert_eq!(server.count(path), requested);
     }
 }

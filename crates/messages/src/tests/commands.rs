@@ -19,7 +19,7 @@ fn failed(command: &str, status: &str, code: i32, output: &str) -> CommandError 
 pub(super) fn hooks() -> Vec<(&'static str, Action, CommandError)> {
     let hook = || Action::Hook {
         key: "hook_post_compile",
-        asked: in_config("eval mix assets.deploy && rm -f _build/esbuild*"),
+        requested: in_config("eval mix assets.deploy && rm -f _build/esbuild*"),
     };
     let line = "eval mix assets.deploy && rm -f _build/esbuild*";
     vec![

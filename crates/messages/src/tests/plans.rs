@@ -3,7 +3,7 @@
 use super::{UBUNTU, in_config, in_file, in_var, strings};
 use app::facts::Manager;
 use app::plan::{Edit, PlanError, Suggestion, VersionError};
-use app::{Asked, Origin};
+use app::{Origin, Setting};
 use versions::Tool;
 
 fn lines(path: &str, numbers: &[u32], lines: &[&str]) -> Edit {
@@ -38,7 +38,7 @@ fn with(error: VersionError, why: &str, edits: Vec<Edit>) -> PlanError {
     }
 }
 
-fn conflicting(error: VersionError, conflicts: &[Asked], edits: Vec<Edit>) -> PlanError {
+fn conflicting(error: VersionError, conflicts: &[Setting], edits: Vec<Edit>) -> PlanError {
     let why = "Elixir 1.18.4 on Erlang/OTP 28.5 is the nearest pair that is built for this stack";
     let mut error = with(error, why, edits);
     if let PlanError::Version {
@@ -54,14 +54,14 @@ fn conflicting(error: VersionError, conflicts: &[Asked], edits: Vec<Edit>) -> Pl
 
 fn missing(
     tool: Tool,
-    asked: Asked,
+    requested: Setting,
     nearest: &[&str],
     newest: Option<&str>,
     newer_than_listed: bool,
 ) -> VersionError {
     VersionError::NoSuchVersion {
         tool,
-        asked,
+        requested,
         target: UBUNTU.to_owned(),
         nearest: strings(nearest),
         newest_of_line: newest.map(str::to_owned),
@@ -86,9 +86,9 @@ pub(super) fn no_such_patch() -> PlanError {
 }
 
 pub(super) fn versions() -> Vec<(&'static str, PlanError)> {
-    let malformed = |tool, asked, reason: &str, available: &[&str]| VersionError::Malformed {
+    let malformed = |tool, requested, reason: &str, available: &[&str]| VersionError::Malformed {
         tool,
-        asked,
+        requested,
         reason: reason.to_owned(),
         available: strings(available),
     };
@@ -186,7 +186,7 @@ pub(super) fn missing_versions() -> Vec<(&'static str, PlanError)> {
             "plan_no_such_version_kept",
             missing(
                 Tool::Erlang,
-                Asked::new("26.2.1".to_owned(), Origin::LastBuild),
+                Setting::new("26.2.1".to_owned(), Origin::LastBuild),
                 &[],
                 None,
                 false,
@@ -201,7 +201,7 @@ pub(super) fn pairs() -> Vec<(&'static str, PlanError)> {
         (
             "plan_not_for_this_otp",
             with(
-                VersionError::NotForThisOtp {
+                VersionError::IncompatiblePair {
                     elixir: "1.14.0".to_owned(),
                     elixir_source: Origin::file("elixir_buildpack.config", 1),
                     otp: "27.3.4".to_owned(),
@@ -217,7 +217,7 @@ pub(super) fn pairs() -> Vec<(&'static str, PlanError)> {
         (
             "plan_not_for_this_otp_of_config_vars",
             with(
-                VersionError::NotForThisOtp {
+                VersionError::IncompatiblePair {
                     elixir: "1.9.4".to_owned(),
                     elixir_source: Origin::ConfigVar("elixir_version".to_owned()),
                     otp: "27.3.4".to_owned(),
@@ -238,7 +238,7 @@ pub(super) fn pairs() -> Vec<(&'static str, PlanError)> {
             "plan_no_otp_for",
             with(
                 VersionError::NoOtpFor {
-                    asked: in_file("1.9.4", ".elixir-version", 1),
+                    requested: in_file("1.9.4", ".elixir-version", 1),
                     target: UBUNTU.to_owned(),
                 },
                 "Elixir 1.11.4 is the nearest version that runs on Erlang/OTP 24.3.4.17",
@@ -252,7 +252,7 @@ pub(super) fn pairs() -> Vec<(&'static str, PlanError)> {
             "plan_no_elixir_for",
             with(
                 VersionError::NoElixirFor {
-                    asked: in_config("17"),
+                    requested: in_config("17"),
                     otp: "17.5".to_owned(),
                 },
                 "Erlang/OTP 24.3.4.17 is the nearest version built for this stack that runs Elixir 1.16.3",
@@ -267,7 +267,7 @@ pub(super) fn pairs() -> Vec<(&'static str, PlanError)> {
 }
 
 pub(super) fn requirements() -> Vec<(&'static str, PlanError)> {
-    let no_elixir_allowed = |requirement, otp| VersionError::NoElixirThatMixExsAllows {
+    let no_elixir_allowed = |requirement, otp| VersionError::NoElixirAllowedByMixExs {
         requirement,
         otp,
         newest: "1.18.4".to_owned(),
@@ -276,7 +276,7 @@ pub(super) fn requirements() -> Vec<(&'static str, PlanError)> {
         (
             "plan_not_what_mix_exs_allows",
             with(
-                VersionError::NotWhatMixExsAllows {
+                VersionError::DisallowedByMixExs {
                     elixir: "1.13.4".to_owned(),
                     elixir_source: Origin::file(".tool-versions", 2),
                     requirement: in_file("~> 1.14", "mix.exs", 8),
@@ -311,7 +311,7 @@ pub(super) fn requirements() -> Vec<(&'static str, PlanError)> {
         (
             "plan_no_elixir_that_mix_exs_allows_on_this_otp",
             with(
-                VersionError::NoElixirThatMixExsAllows {
+                VersionError::NoElixirAllowedByMixExs {
                     requirement: in_file("~> 1.18", "mix.exs", 8),
                     otp: Some(("24.3.4".to_owned(), Origin::file(".tool-versions", 1))),
                     newest: "1.16.3".to_owned(),
@@ -326,7 +326,7 @@ pub(super) fn requirements() -> Vec<(&'static str, PlanError)> {
         ),
         (
             "plan_nothing_goes_together",
-            VersionError::NothingGoesTogether {
+            VersionError::NoCompatiblePair {
                 target: UBUNTU.to_owned(),
             }
             .into(),
@@ -359,7 +359,7 @@ pub(super) fn folders() -> Vec<(&'static str, PlanError)> {
         (
             "plan_manager_contradicted",
             PlanError::ManagerContradicted {
-                asked: in_file("pnpm@9.1.0", "assets/package.json", 4),
+                requested: in_file("pnpm@9.1.0", "assets/package.json", 4),
                 manager: Manager::Pnpm,
                 lockfile: "assets/yarn.lock".to_owned(),
             },
@@ -367,19 +367,19 @@ pub(super) fn folders() -> Vec<(&'static str, PlanError)> {
         (
             "plan_malformed_manager",
             PlanError::MalformedManager {
-                asked: in_file("pnpm", "assets/package.json", 4),
+                requested: in_file("pnpm", "assets/package.json", 4),
             },
         ),
         (
             "plan_unknown_dev_manager",
             PlanError::UnknownDevManager {
-                asked: in_file("vlt@1.0.0", "assets/package.json", 4),
+                requested: in_file("vlt@1.0.0", "assets/package.json", 4),
             },
         ),
         (
             "plan_no_such_level",
-            PlanError::NoSuchLevel {
-                asked: in_file("slimmest", "elixir_buildpack.config", 4),
+            PlanError::UnknownSlimLevel {
+                requested: in_file("slimmest", "elixir_buildpack.config", 4),
                 levels: ["none", "standard", "full"].map(str::to_owned).into(),
             },
         ),
@@ -387,7 +387,7 @@ pub(super) fn folders() -> Vec<(&'static str, PlanError)> {
             "plan_no_such_folder",
             PlanError::NoSuchFolder {
                 key: "phoenix_relative_path",
-                asked: in_file("apps/shop_wbe", "phoenix_static_buildpack.config", 3),
+                requested: in_file("apps/shop_wbe", "phoenix_static_buildpack.config", 3),
                 missing: "mix.exs",
             },
         ),

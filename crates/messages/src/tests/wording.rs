@@ -3,7 +3,7 @@
 use super::super::*;
 use super::{catalogue, strings};
 use app::facts::Manager;
-use app::{Asked, Origin};
+use app::{Origin, Setting};
 use exec::Action;
 use exec::command::CommandError;
 use exec::environment::Environment;
@@ -43,12 +43,12 @@ fn a_variable_has_its_article() {
 fn what_the_user_wrote_is_quoted_as_it_is() {
     let line =
         "echo 'the slug, the config vars, .slugignore'; heroku config:set A=1; push again {set}";
-    let asked = Asked::new(line.to_owned(), Origin::file("elixir_buildpack.config", 2));
+    let requested = Setting::new(line.to_owned(), Origin::file("elixir_buildpack.config", 2));
     let output = vec!["the sluggish config variants".to_owned()];
     let hook = |output: Vec<String>| Error::Command {
         action: Action::Hook {
             key: "pre_compile",
-            asked: asked.clone(),
+            requested: requested.clone(),
         },
         source: CommandError::Failed {
             command: line.to_owned(),
@@ -104,7 +104,7 @@ fn advice_is_for_the_platform() {
 
 #[test]
 fn advice_has_the_mix_env_of_the_build() {
-    let mix_env = Asked::new(
+    let mix_env = Setting::new(
         "test".to_owned(),
         Origin::Default("for mix test".to_owned()),
     );

@@ -94,9 +94,9 @@ fn one_answer_lasts_a_day_and_covers_another_lockfile() {
     let first = locked(&[("plug", "1.0.0"), ("jason", "1.4.4"), ("ecto", "3.0.0")]);
     let note = host.note();
     assert!(note.is_due(&first, NOW));
-    let note = note.renew(&host.registry(), &first, NOW).unwrap();
+    let note = note.refresh(&host.registry(), &first, NOW).unwrap();
     assert_eq!(host.take_requests(), ["/versions", "/packages/plug"]);
-    assert!(!note.is_due(&first, NOW + A_DAY - 1));
+    assert!(!note.is_due(&first, NOW + DAY - 1));
     let said = lines(&note, &first, "");
     assert!(
         said.contains("plug 1.0.0") && !said.contains("jason"),
@@ -106,7 +106,7 @@ fn one_answer_lasts_a_day_and_covers_another_lockfile() {
     // Another version of jason: only its details are missing.
     let second = locked(&[("plug", "1.1.0"), ("jason", "1.4.0")]);
     assert!(note.is_due(&second, NOW + 1));
-    let note = note.renew(&host.registry(), &second, NOW + 1).unwrap();
+    let note = note.refresh(&host.registry(), &second, NOW + 1).unwrap();
     assert_eq!(host.take_requests(), ["/packages/jason"]);
     assert!(!note.is_due(&second, NOW + 2) && !note.is_due(&first, NOW + 2));
     let said = lines(&note, &second, "");
@@ -115,8 +115,8 @@ fn one_answer_lasts_a_day_and_covers_another_lockfile() {
         "{said}"
     );
 
-    assert!(note.is_due(&first, NOW + A_DAY) && note.is_due(&first, NOW - 1));
-    note.renew(&host.registry(), &first, NOW + A_DAY).unwrap();
+    assert!(note.is_due(&first, NOW + DAY) && note.is_due(&first, NOW - 1));
+    note.refresh(&host.registry(), &first, NOW + DAY).unwrap();
     assert_eq!(host.take_requests(), ["/versions", "/packages/plug"]);
 }
 
@@ -124,19 +124,19 @@ fn one_answer_lasts_a_day_and_covers_another_lockfile() {
 fn failure_lasts_a_day_and_keeps_what_is_known() {
     let host = host();
     let in_use = locked(&[("plug", "1.0.0")]);
-    let note = host.note().renew(&host.registry(), &in_use, NOW).unwrap();
+    let note = host.note().refresh(&host.registry(), &in_use, NOW).unwrap();
     host.server.set_override("/versions", Override::Status(503));
-    let later = NOW + A_DAY;
+    let later = NOW + DAY;
     assert!(
         note.clone()
-            .renew(&host.registry(), &in_use, later)
+            .refresh(&host.registry(), &in_use, later)
             .is_err()
     );
-    let failed = note.clone().failed_at(later);
+    let failed = note.clone().with_failure(later);
     let another = locked(&[("plug", "1.0.0"), ("jason", "1.4.0")]);
     for locked in [&in_use, &another] {
-        assert!(!failed.is_due(locked, later + A_DAY - 1));
-        assert!(failed.is_due(locked, later + A_DAY));
+        assert!(!failed.is_due(locked, later + DAY - 1));
+        assert!(failed.is_due(locked, later + DAY));
     }
     assert_eq!(lines(&failed, &in_use, ""), lines(&note, &in_use, ""));
 
@@ -144,7 +144,7 @@ fn failure_lasts_a_day_and_keeps_what_is_known() {
     let list = Override::Body(versions(&[jason()]));
     host.server.set_override("/versions", list);
     let renewed = failed
-        .renew(&host.registry(), &another, later + A_DAY)
+        .refresh(&host.registry(), &another, later + DAY)
         .unwrap();
     assert!(!renewed.failed);
     let said = lines(&renewed, &another, "");
@@ -155,7 +155,7 @@ fn failure_lasts_a_day_and_keeps_what_is_known() {
 fn warning_names_each_release_and_what_to_do() {
     let host = host();
     let in_use = locked(&[("plug", "1.0.0"), ("jason", "1.4.0")]);
-    let note = host.note().renew(&host.registry(), &in_use, NOW).unwrap();
+    let note = host.note().refresh(&host.registry(), &in_use, NOW).unwrap();
     let said = lines(&note, &in_use, "");
     let page = include_str!("../../../../docs/supply-chain.md");
     let of_plug = said.lines().take(4).map(|line| format!(" !     {line}\n"));
@@ -167,7 +167,7 @@ fn warning_names_each_release_and_what_to_do() {
 fn ignored_advisories_and_retirements_are_left_out() {
     let host = host();
     let in_use = locked(&[("plug", "1.0.0"), ("jason", "1.4.0")]);
-    let note = host.note().renew(&host.registry(), &in_use, NOW).unwrap();
+    let note = host.note().refresh(&host.registry(), &in_use, NOW).unwrap();
     let no_advisory = lines(&note, &in_use, "ignored_advisory\tcve-2026-1\n");
     assert!(!no_advisory.contains("CVE") && no_advisory.contains("plug 1.0.0: retired"));
     for name in ["plug", "plug@1.0.0"] {
@@ -188,12 +188,12 @@ fn ignored_advisories_and_retirements_are_left_out() {
 fn number_of_requests_is_limited_and_the_rest_counted() {
     let host = host();
     let mut note = Note {
-        asked_at: NOW,
+        requested_at: NOW,
         ..host.note()
     };
     let mut all = locked(&[("plug", "1.0.0")]);
     note.flagged.insert("plug".into(), ["1.0.0".into()].into());
-    for number in 0..LOOKED_UP + 2 {
+    for number in 0..MAX_LOOKUPS + 2 {
         let release = Locked {
             package: "jason".into(),
             version: format!("1.0.{number}"),
@@ -202,8 +202,8 @@ fn number_of_requests_is_limited_and_the_rest_counted() {
         versions.insert(release.version.clone());
         all.push(release);
     }
-    let note = note.renew(&host.registry(), &all, NOW).unwrap();
-    assert_eq!(host.take_requests().len(), LOOKED_UP);
+    let note = note.refresh(&host.registry(), &all, NOW).unwrap();
+    assert_eq!(host.take_requests().len(), MAX_LOOKUPS);
     assert!(!note.is_due(&all, NOW));
     let said = lines(&note, &all, "");
     assert!(
@@ -237,7 +237,10 @@ fn offline_builds_ask_nothing_and_repeat_what_is_known() {
     let error = request.answer.recv().unwrap().unwrap_err();
     assert!(matches!(error, RegistryError::NotSigned { .. }), "{error}");
 
-    let old = Note { asked_at: 1, ..old };
+    let old = Note {
+        requested_at: 1,
+        ..old
+    };
     let check = begin(&[("HEX_OFFLINE", "true")], old);
     assert!(check.request.is_none());
     assert!(lines(&check.note, &in_use, "").contains("plug 1.0.0"));
@@ -247,14 +250,17 @@ fn offline_builds_ask_nothing_and_repeat_what_is_known() {
 fn note_of_another_registry_or_shape_is_no_answer() {
     let url = "https://me:s3cr3t@mirror.example";
     let kept = Note {
-        asked_at: NOW,
+        requested_at: NOW,
         ..Note::read(None, url)
     };
     let json = json::to_string(&kept, NOTE).unwrap();
     assert!(!json.contains("s3cr3t"), "{json}");
     assert_eq!(Note::read(Some(&json), url), kept);
-    assert_eq!(Note::read(Some(&json), "https://repo.hex.pm").asked_at, 0);
-    assert_eq!(Note::read(Some("{\"shape\": 1}"), url).asked_at, 0);
+    assert_eq!(
+        Note::read(Some(&json), "https://repo.hex.pm").requested_at,
+        0
+    );
+    assert_eq!(Note::read(Some("{\"shape\": 1}"), url).requested_at, 0);
 }
 
 #[test]

@@ -20,7 +20,7 @@ impl Case {
         .chain(variables)
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
-        let recorder = Recorder::on_path_of(&mut env).unwrap().expect("git");
+        let recorder = Recorder::install_on_path(&mut env).unwrap().expect("git");
         let case = Self {
             dir: tempfile::tempdir().unwrap(),
             env,
@@ -100,25 +100,25 @@ impl Case {
 fn the_dyno_answers_as_git_did_in_the_build() {
     let case = Case::new(&[]);
     case.commit("one");
-    let asked = [
+    let commands = [
         (".", vec!["rev-parse", "--short", "HEAD"]),
         ("sub", vec!["log", "-1", "--format=%s", "--", ".."]),
         (".", vec!["describe", "--tags"]),
         (".", vec!["-C", "sub", "rev-parse", "--show-prefix"]),
         (".", vec!["status", "--porcelain"]),
     ];
-    let in_build: Vec<Output> = asked
+    let in_build: Vec<Output> = commands
         .iter()
         .map(|(at, words)| case.git(at, words))
         .collect();
     assert!(!in_build[2].status.success(), "there is no tag");
     assert_eq!(in_build[1].stdout, b"it's $HOME\n");
     fs::remove_dir_all(case.top().join(".git")).unwrap();
-    for ((at, words), expected) in asked.iter().zip(in_build) {
+    for ((at, words), expected) in commands.iter().zip(in_build) {
         assert_eq!(case.on_dyno(at, words), expected, "{words:?}");
     }
-    let unasked = case.on_dyno("sub", &["rev-parse", "--short", "HEAD"]);
-    assert_eq!(unasked.status.code(), Some(127));
+    let not_recorded = case.on_dyno("sub", &["rev-parse", "--short", "HEAD"]);
+    assert_eq!(not_recorded.status.code(), Some(127));
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn an_answer_that_has_changed_is_seen() {
     case.commit("one");
     case.git(".", &["rev-parse", "HEAD"]);
     let then = case.answers();
-    let ask = || case.recorder.ask_again(&then, &case.top(), &case.env);
+    let ask = || case.recorder.rerun(&then, &case.top(), &case.env);
     assert_eq!(ask(), then);
     case.commit("two");
     assert_ne!(ask(), then);
@@ -237,7 +237,7 @@ fn code_that_asks_git_is_found() {
         ("@url \"https://host/a.git\"", None),
         ("# a git of digits", None),
     ] {
-        assert_eq!(asking_line(code), line, "{code}");
+        assert_eq!(git_call_line(code), line, "{code}");
     }
 }
 

@@ -2,20 +2,20 @@
 
 use crate::context::Context;
 use crate::steps::keys;
-use exec::environment::{names_the_commit, tells_builds_apart};
+use exec::environment::{is_build_specific, is_commit_variable};
 use messages::Error;
 use std::collections::BTreeSet;
 use store::json;
 use workdir::variables::Variables;
 
 pub(crate) fn variables(ctx: &Context<'_>) -> Result<Variables, Error> {
-    let counts = |name: &str| names_the_commit(name) || !tells_builds_apart(name);
+    let counts = |name: &str| is_commit_variable(name) || !is_build_specific(name);
     let env = ctx.workspace.environment.for_commands();
     Ok(ctx.workspace.variables(&env, counts)?)
 }
 
 pub(crate) fn variables_note(ctx: &Context<'_>) -> String {
-    format!("{}.json", keys::kept_as(ctx, "variables"))
+    format!("{}.json", keys::entry_name(ctx, "variables"))
 }
 
 pub(crate) fn noted_variables(ctx: &Context<'_>) -> Option<Variables> {

@@ -62,8 +62,8 @@ fn bower_of_the_registry(
     store::tool(store, "bower", &key, &place, |dest| {
         let scratch = tempfile::tempdir()
             .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-        let asked_by = Origin::file(file, 0);
-        package_managers::fetch_program(ctx, FROM_NPM, &asked_by, scratch.path(), dest, log)
+        let requester = Origin::file(file, 0);
+        package_managers::fetch_program(ctx, FROM_NPM, &requester, scratch.path(), dest, log)
             .map(drop)
     })?;
     Ok(place.join("bin"))

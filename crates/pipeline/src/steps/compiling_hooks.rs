@@ -4,7 +4,7 @@
 use crate::compilation::State;
 use crate::context::Context;
 use crate::steps::{from_scratch, keys, run_hook};
-use app::Asked;
+use app::Setting;
 use messages::Error;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -12,21 +12,21 @@ use std::time::SystemTime;
 use store::json::PathText;
 use walkdir::WalkDir;
 use workdir::app_tree::Entries;
-use workdir::generated::{Generated, Touched};
+use workdir::generated_files::{FileChanges, GeneratedFiles};
 
 /// Runs a hook between restoring `_build` and keeping it.
-pub(crate) fn watched_hook(
+pub(crate) fn run_watched_hook(
     ctx: &Context<'_>,
     key: &'static str,
-    asked: Option<&Asked>,
+    requested: Option<&Setting>,
 ) -> Result<(), Error> {
-    if asked.is_none() {
+    if requested.is_none() {
         return Ok(());
     }
     let before = keys::entries(ctx)?;
     let compiled = last_compiled(ctx);
-    run_hook::hook(ctx, key, asked)?;
-    let created = Touched::between(&before, &keys::entries(ctx)?).created;
+    run_hook::hook(ctx, key, requested)?;
+    let created = FileChanges::between(&before, &keys::entries(ctx)?).created;
     if created.is_empty() || last_compiled(ctx) <= compiled {
         return Ok(());
     }
@@ -38,7 +38,7 @@ pub(crate) fn watched_hook(
     let created = created
         .into_iter()
         .map(|path| (PathText(path), key.to_owned()));
-    state.now.of_hooks.extend(created);
+    state.now.hook_files.extend(created);
     Ok(())
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn watched_hook(
 fn last_compiled(ctx: &Context<'_>) -> Option<SystemTime> {
     let lib = format!("_build/{}/lib", ctx.plan.mix_env.value);
     // APP/ebin/MODULE.beam
-    let walk = WalkDir::new(ctx.seen(ctx.in_app(&lib)))
+    let walk = WalkDir::new(ctx.mix_path(ctx.in_app(&lib)))
         .min_depth(3)
         .max_depth(3);
     let is_module = |path: &Path| {
@@ -61,7 +61,7 @@ fn last_compiled(ctx: &Context<'_>) -> Option<SystemTime> {
 }
 
 /// Has a hook find no compiled code of the app, if it is known that compiling in it creates files.
-pub(crate) fn begin_without_compiled(ctx: &Context<'_>) -> Result<(), Error> {
+pub(crate) fn remove_compiled_before_hook(ctx: &Context<'_>) -> Result<(), Error> {
     let last = from_scratch::last_generated(ctx);
     let Some(path) = last.and_then(|last| last.by_hook) else {
         return Ok(());
@@ -72,12 +72,12 @@ pub(crate) fn begin_without_compiled(ctx: &Context<'_>) -> Result<(), Error> {
 
 /// Why the app has to be compiled from scratch, if a hook has not created what it created in the
 /// last build.
-pub(crate) fn missing_of_hooks(
+pub(crate) fn missing_hook_files(
     ctx: &Context<'_>,
-    last: &Generated,
+    last: &GeneratedFiles,
     entries: &Entries,
 ) -> Option<String> {
-    let missing = last.of_hooks.iter();
+    let missing = last.hook_files.iter();
     let missing = missing.filter(|(path, _)| !entries.contains_key(&path.0));
     let missing: Vec<(&PathText, &String)> = missing.collect();
     let (path, hook) = missing.first()?;
@@ -86,7 +86,7 @@ pub(crate) fn missing_of_hooks(
         path.0.display()
     );
     let paths = missing.into_iter().map(|(path, _)| path.0.clone());
-    ctx.compilation.state().missing_of_hooks = paths.collect();
+    ctx.compilation.state().missing_hook_files = paths.collect();
     Some(why)
 }
 
@@ -95,12 +95,12 @@ const AFTER_COMPILE: &str = "hook_post_compile";
 impl State {
     /// A file that compiling creates in a hook, if it is known that it does: it was missing until the
     /// app was compiled from scratch, in this build or in an earlier one.
-    pub(super) fn made_by_compiling_in_hook(&self, compiled: &Touched) -> Option<PathText> {
+    pub(super) fn file_compiled_in_hook(&self, compiled: &FileChanges) -> Option<PathText> {
         let is_created = |path: &&PathBuf| compiled.created.contains(*path);
-        let now = self.missing_of_hooks.iter().find(is_created);
+        let now = self.missing_hook_files.iter().find(is_created);
         let before = || {
             let last = self.last.as_ref()?.by_hook.clone()?;
-            self.now.of_hooks.contains_key(&last).then_some(last)
+            self.now.hook_files.contains_key(&last).then_some(last)
         };
         now.cloned().map(PathText).or_else(before)
     }

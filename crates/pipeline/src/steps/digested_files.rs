@@ -15,8 +15,8 @@ use store::{Key, Restored};
 const STATIC: &str = "priv/static";
 const MANIFEST: &str = "cache_manifest.json";
 /// The folder of the Phoenix static buildpack in the platform's cache: a whole `priv/static`.
-const OF_THE_OLD_PACK: &str = "phoenix-static";
-/// What the digester, or compressors configured for it, write beside a file.
+const STATIC_BUILDPACK_CACHE: &str = "phoenix-static";
+/// The suffixes of files that the digester, or its compressors, write next to a file.
 const COMPRESSED: [&str; 4] = ["", ".gz", ".br", ".zst"];
 
 /// `cache_manifest.json`: of it, the files that `phx.digest` has written.
@@ -25,7 +25,7 @@ struct Manifest {
     digests: BTreeMap<String, serde_json::Value>,
 }
 
-/// What belongs to the digest in a `priv/static`: files, and the folders that lead to them.
+/// Returns the digested files in a `priv/static`, and their directories.
 fn digested_in(folder: &Path) -> BTreeSet<PathBuf> {
     let manifest = fs::read(folder.join(MANIFEST))
         .ok()
@@ -86,11 +86,13 @@ pub(crate) fn restore_digested(ctx: &Context<'_>, info: &MixInfo) -> Result<(), 
         let place = ctx.workspace.real(&Path::new(dir).join(STATIC));
         let scratch = tempfile::tempdir()
             .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-        let kept = scratch.path().join("kept");
-        let restored = store.restore(&keys::kept_as(ctx, &name(dir)), &Key::new(), &kept)?;
-        let old = store.shared().map(|cache| cache.join(OF_THE_OLD_PACK));
+        let saved = scratch.path().join("kept");
+        let restored = store.restore(&keys::entry_name(ctx, &name(dir)), &Key::new(), &saved)?;
+        let old = store
+            .shared()
+            .map(|cache| cache.join(STATIC_BUILDPACK_CACHE));
         let (from, whose) = match (restored, old.filter(|old| old.is_dir())) {
-            (Restored::Taken(_), _) => (kept, "of the last deploy"),
+            (Restored::Copied(_), _) => (saved, "of the last deploy"),
             (_, Some(old)) if ctx.plan.assets.len() == 1 => {
                 (old, "that the Phoenix static buildpack kept")
             }
@@ -103,7 +105,7 @@ pub(crate) fn restore_digested(ctx: &Context<'_>, info: &MixInfo) -> Result<(), 
         let amount = tree::transfer(&from, &place, Method::Copy, |path| {
             let there = place.join(path);
             let fits = from.join(path).is_dir() || !there.exists();
-            digested.contains(path) && fits && ctx.bounds.leads_out(&there).is_none()
+            digested.contains(path) && fits && ctx.bounds.target_outside(&there).is_none()
         })?;
         let log = ctx.log.step("Restoring digested files");
         log.detail(&format!("{} {whose}", amount.files));
@@ -127,9 +129,12 @@ pub(crate) fn save_digested(ctx: &Context<'_>, info: &MixInfo) -> Result<(), Err
             .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
         let chosen = scratch.path().join("chosen");
         tree::transfer(&from, &chosen, Method::Copy, |path| digested.contains(path))?;
-        ctx.workspace
-            .store
-            .save(&keys::kept_as(ctx, &name(dir)), &Key::new(), &chosen, &[])?;
+        ctx.workspace.store.save(
+            &keys::entry_name(ctx, &name(dir)),
+            &Key::new(),
+            &chosen,
+            &[],
+        )?;
     }
     Ok(())
 }

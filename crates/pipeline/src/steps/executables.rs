@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use store::tree::{self, Method, TreeError};
 
-/// How many versions of one executable are kept: profiles of tailwind may each have their own.
-const KEPT: usize = 2;
+/// The number of cached versions of an executable: profiles of tailwind may each have their own.
+const MAX_VERSIONS: usize = 2;
 
-/// Whose executable a file directly in `_build` is, by its name: `esbuild-linux-x64`, `bun`,
+/// Returns the package of an executable directly in `_build`, by its name: `esbuild-linux-x64`, `bun`,
 /// `tailwind-linux-x64-4.1.7`.
-fn tool_of(name: &str) -> Option<&'static str> {
+fn package_of(name: &str) -> Option<&'static str> {
     ["esbuild", "tailwind", "sass", "bun"]
         .into_iter()
         .find(|tool| {
@@ -25,7 +25,7 @@ fn tool_of(name: &str) -> Option<&'static str> {
 }
 
 /// The executables in a folder.
-fn in_folder(folder: &Path) -> Vec<PathBuf> {
+fn executables_in(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
@@ -35,7 +35,7 @@ fn in_folder(folder: &Path) -> Vec<PathBuf> {
         .map(|entry| entry.path())
         .filter(|path| {
             let name = path.file_name().and_then(|name| name.to_str());
-            name.and_then(tool_of).is_some()
+            name.and_then(package_of).is_some()
         })
         .collect();
     found.sort();
@@ -51,11 +51,11 @@ fn modified(path: &Path) -> Option<SystemTime> {
 /// The oldest ones of each tool beyond what is kept.
 fn outdated(folder: &Path) -> Vec<PathBuf> {
     let mut by_tool: BTreeMap<&str, Vec<PathBuf>> = BTreeMap::new();
-    for path in in_folder(folder) {
+    for path in executables_in(folder) {
         let tool = path
             .file_name()
             .and_then(|name| name.to_str())
-            .and_then(tool_of);
+            .and_then(package_of);
         if let Some(tool) = tool {
             by_tool.entry(tool).or_default().push(path);
         }
@@ -64,13 +64,13 @@ fn outdated(folder: &Path) -> Vec<PathBuf> {
         .into_values()
         .flat_map(|mut paths| {
             paths.sort_by_key(|path| std::cmp::Reverse(modified(path)));
-            paths.into_iter().skip(KEPT)
+            paths.into_iter().skip(MAX_VERSIONS)
         })
         .collect()
 }
 
 fn executables(ctx: &Context<'_>) -> Vec<PathBuf> {
-    in_folder(&ctx.workspace.real(&ctx.in_app("_build")))
+    executables_in(&ctx.workspace.real(&ctx.in_app("_build")))
 }
 
 /// Their names, for what is kept of `_build` without them.
@@ -82,37 +82,37 @@ pub(crate) fn executable_names(ctx: &Context<'_>) -> Vec<String> {
 }
 
 pub(crate) fn restore_executables(ctx: &Context<'_>) -> Result<(), Error> {
-    let kept = ctx.workspace.store.scratch("executables")?;
-    if !in_folder(&kept).is_empty() {
+    let cached = ctx.workspace.store.scratch("executables")?;
+    if !executables_in(&cached).is_empty() {
         let place = ctx.workspace.real(&ctx.in_app("_build"));
-        tree::transfer(&kept, &place, Method::Copy, |path| {
+        tree::transfer(&cached, &place, Method::Copy, |path| {
             !place.join(path).exists()
         })?;
     }
     Ok(())
 }
 
-pub(crate) fn keep_executables(ctx: &Context<'_>) -> Result<(), Error> {
-    let kept = ctx.workspace.store.scratch("executables")?;
+pub(crate) fn save_executables(ctx: &Context<'_>) -> Result<(), Error> {
+    let cached = ctx.workspace.store.scratch("executables")?;
     for path in executables(ctx) {
         let Some(name) = path.file_name() else {
             continue;
         };
-        let place = kept.join(name);
+        let place = cached.join(name);
         if modified(&place) == modified(&path) {
             continue;
         }
-        // Beside its place first: half a file must never be taken for the whole.
-        let beside = kept.join("new").join(name);
-        tree::remove(&kept.join("new"))?;
+        // Renamed when complete: an incomplete copy must never be used.
+        let staged = cached.join("new").join(name);
+        tree::remove(&cached.join("new"))?;
         let only = |other: &Path| other == Path::new(name);
         if let Some(folder) = path.parent() {
-            tree::transfer(folder, &kept.join("new"), Method::Copy, only)?;
+            tree::transfer(folder, &cached.join("new"), Method::Copy, only)?;
         }
-        fs::rename(&beside, &place).map_err(TreeError::at(&place, "write"))?;
-        tree::remove(&kept.join("new"))?;
+        fs::rename(&staged, &place).map_err(TreeError::at(&place, "write"))?;
+        tree::remove(&cached.join("new"))?;
     }
-    for path in outdated(&kept) {
+    for path in outdated(&cached) {
         tree::remove(&path)?;
     }
     Ok(())
@@ -148,7 +148,7 @@ mod tests {
             let file = fs::File::create(dir.path().join(name)).unwrap();
             file.set_modified(now - Duration::from_secs(age)).unwrap();
         }
-        assert_eq!(in_folder(dir.path()).len(), 6);
+        assert_eq!(executables_in(dir.path()).len(), 6);
         assert_eq!(
             outdated(dir.path()),
             [dir.path().join("tailwind-linux-x64-4.1.6")]

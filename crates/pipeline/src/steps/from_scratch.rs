@@ -7,7 +7,7 @@ use messages::Error;
 use std::fs;
 use store::tree::{self, TreeError};
 use store::{self};
-use workdir::generated::Generated;
+use workdir::generated_files::GeneratedFiles;
 
 /// A command that replaces `mix compile` may do more than that, so it begins without anything.
 pub(crate) fn compile_from_scratch(ctx: &Context<'_>, why: &str) -> Result<(), Error> {
@@ -25,7 +25,7 @@ pub(crate) fn remove_compiled(ctx: &Context<'_>, scope: Scope) -> Result<(), Err
     // The VM that waits for commands may have loaded some of it.
     ctx.end_session();
     let env = ctx.in_app(&format!("_build/{}", ctx.plan.mix_env.value));
-    let env = ctx.seen(env);
+    let env = ctx.mix_path(env);
     ctx.compilation.state().from_scratch = Some(scope);
     if scope == Scope::Everything {
         if env.is_dir() {
@@ -33,7 +33,7 @@ pub(crate) fn remove_compiled(ctx: &Context<'_>, scope: Scope) -> Result<(), Err
         }
         return Ok(());
     }
-    for name in COMPILED_TOGETHER {
+    for name in UMBRELLA_OUTPUTS {
         tree::remove(&env.join(name))?;
     }
     let Ok(applications) = fs::read_dir(env.join("lib")) else {
@@ -54,7 +54,7 @@ pub(crate) fn remove_compiled(ctx: &Context<'_>, scope: Scope) -> Result<(), Err
             .flatten()
         {
             let manifest = manifest.map_err(TreeError::at(&application, "list"))?;
-            if manifest.file_name() != OF_DEPENDENCIES {
+            if manifest.file_name() != DEPENDENCIES_MANIFEST {
                 tree::remove(&manifest.path())?;
             }
         }
@@ -62,24 +62,24 @@ pub(crate) fn remove_compiled(ctx: &Context<'_>, scope: Scope) -> Result<(), Err
     Ok(())
 }
 
-pub(crate) fn last_generated(ctx: &Context<'_>) -> Option<Generated> {
+pub(crate) fn last_generated(ctx: &Context<'_>) -> Option<GeneratedFiles> {
     let note = ctx.workspace.store.read_note(&generated_note(ctx))?;
     serde_json::from_str(&note).ok()
 }
 
 pub(crate) fn generated_note(ctx: &Context<'_>) -> String {
-    format!("{}.json", keys::kept_as(ctx, "generated"))
+    format!("{}.json", keys::entry_name(ctx, "generated"))
 }
 
-/// What mix derives from the sources of an application, in its directory in `_build`. What else is
-/// there makes native code incremental: Cargo's target directory, object files.
+/// The directories in `_build/APP` with code that mix derives from the sources. The other ones make native code
+/// incremental: Cargo's target directory, object files.
 pub(crate) const COMPILED: [&str; 4] = ["consolidated", "ebin", "include", "priv"];
 
 /// The directory of mix's manifests.
 pub(crate) const MANIFESTS: &str = ".mix";
 
 /// The manifest whose time says when dependencies were last compiled. They aren't compiled again.
-pub(crate) const OF_DEPENDENCIES: &str = "compile.lock";
+pub(crate) const DEPENDENCIES_MANIFEST: &str = "compile.lock";
 
 /// The same for all applications of an umbrella, in `_build/MIX_ENV`.
-pub(crate) const COMPILED_TOGETHER: [&str; 2] = [".mix", "consolidated"];
+pub(crate) const UMBRELLA_OUTPUTS: [&str; 2] = [".mix", "consolidated"];

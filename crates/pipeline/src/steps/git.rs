@@ -1,7 +1,7 @@
-//! What the app asks git: what the log says of it, what the dyno and the next build get.
+//! The git commands of the app: their results for the log, for the dyno and for the next build.
 
 use crate::context::Context;
-use crate::git::{Answers, Question, asking_line, replay};
+use crate::git::{Answers, Question, git_call_line, replay};
 use crate::steps::compiled_code::compiled_code;
 use crate::steps::keys;
 use exec::log::StepLog;
@@ -14,7 +14,7 @@ use std::path::Path;
 use store::json;
 use store::tree::TreeError;
 
-/// What git has answered so far, without what holds secrets.
+/// Returns the answers of git so far, without those that contain secrets.
 pub(crate) fn git_answers(ctx: &Context<'_>) -> Answers {
     let Some(recorder) = &ctx.git else {
         return Answers::new();
@@ -28,13 +28,13 @@ pub(crate) fn git_answers(ctx: &Context<'_>) -> Answers {
     answers
 }
 
-/// Says once of each question what came of it where the build has no repository.
-pub(crate) fn tell_of_git(ctx: &Context<'_>, log: &StepLog<'_>) {
+/// Logs each question once, with its answer, if the build has no repository.
+pub(crate) fn report_git_answers(ctx: &Context<'_>, log: &StepLog<'_>) {
     let Some(recorder) = &ctx.git else {
         return;
     };
     for (question, answer) in git_answers(ctx) {
-        if !answer.no_repository || !recorder.is_untold(&question) {
+        if !answer.no_repository || !recorder.mark_reported(&question) {
             continue;
         }
         let command = shown(&question);
@@ -61,11 +61,11 @@ pub(crate) fn changed_git_answer(ctx: &Context<'_>) -> Option<(String, String)> 
     let mut projects = ctx.plan.projects.iter();
     let place = projects.find_map(|project| {
         compiled_code(&app.join(project)).find_map(|path| {
-            let line = asking_line(&fs::read_to_string(&path).ok()?)?;
+            let line = git_call_line(&fs::read_to_string(&path).ok()?)?;
             Some(format!("{}:{line}", path.strip_prefix(app).ok()?.display()))
         })
     })?;
-    let now = recorder.ask_again(&then, &ctx.dir, &ctx.env);
+    let now = recorder.rerun(&then, &ctx.dir, &ctx.env);
     let changed = then.iter().find(|(question, answer)| {
         now.get(*question)
             .is_none_or(|now| now.stdout != answer.stdout)
@@ -87,7 +87,7 @@ pub(crate) fn save_git_answers(ctx: &Context<'_>) -> Result<(), Error> {
 }
 
 fn git_note(ctx: &Context<'_>) -> String {
-    format!("{}.json", keys::kept_as(ctx, "git"))
+    format!("{}.json", keys::entry_name(ctx, "git"))
 }
 
 /// The questions so far.

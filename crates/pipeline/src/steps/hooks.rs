@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::project::LastBuild;
-use crate::steps::{compiling_hooks, generated, run_hook};
+use crate::steps::{compiling_hooks, generated_files, run_hook};
 use messages::Error;
 
 pub(crate) fn pre_compile(ctx: &Context<'_>) -> Result<(), Error> {
@@ -11,18 +11,18 @@ pub(crate) fn pre_compile(ctx: &Context<'_>) -> Result<(), Error> {
 
 pub(crate) fn hook_pre_fetch_dependencies(ctx: &Context<'_>) -> Result<(), Error> {
     let hook = ctx.plan.hooks.hook_pre_fetch_dependencies.as_ref();
-    compiling_hooks::watched_hook(ctx, "hook_pre_fetch_dependencies", hook)
+    compiling_hooks::run_watched_hook(ctx, "hook_pre_fetch_dependencies", hook)
 }
 
 pub(crate) fn hook_pre_compile(ctx: &Context<'_>, restored: &LastBuild) -> Result<(), Error> {
     let hook = ctx.plan.hooks.hook_pre_compile.as_ref();
-    compiling_hooks::watched_hook(ctx, "hook_pre_compile", hook)?;
-    generated::before_compile(ctx, restored)
+    compiling_hooks::run_watched_hook(ctx, "hook_pre_compile", hook)?;
+    generated_files::before_compile(ctx, restored)
 }
 
 pub(crate) fn hook_post_compile(ctx: &Context<'_>) -> Result<(), Error> {
     let hook = ctx.plan.hooks.hook_post_compile.as_ref();
-    compiling_hooks::watched_hook(ctx, "hook_post_compile", hook)
+    compiling_hooks::run_watched_hook(ctx, "hook_post_compile", hook)
 }
 
 pub(crate) fn post_compile(ctx: &Context<'_>) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! What installing JavaScript packages creates in the app.
+//! The files that installing JavaScript packages creates in the app.
 
 use crate::context::Context;
 use app::facts::join;
@@ -10,25 +10,25 @@ use std::path::{Path, PathBuf};
 use store::json::{self, PathText};
 use workdir::leaked_secrets::Finders;
 
-/// Whether a package manager writes a file for itself: those that are installed need none of it.
-pub(crate) fn is_of_installers(ctx: &Context<'_>, path: &Path) -> bool {
+/// Returns whether a file is a package manager's own, which the installed packages don't need.
+pub(crate) fn is_manager_file(ctx: &Context<'_>, path: &Path) -> bool {
     ctx.plan.assets.iter().any(|assets| {
         let install = assets.install.as_ref();
         let own = install.is_some_and(|install| {
-            let mut own = OF_MANAGERS.iter();
+            let mut own = MANAGER_FILES.iter();
             own.any(|own| path.starts_with(join(&install.dir, own)))
         });
         own || path.starts_with(join(&assets.assets_dir, COMPONENTS))
     })
 }
 
-/// What installing has created in earlier builds; `None` where none has told.
+/// Returns the files that installing created in earlier builds, or `None` without a note.
 pub(crate) fn known_installs(ctx: &Context<'_>) -> Option<Installs> {
     let note = ctx.workspace.store.read_note(INSTALLS)?;
     serde_json::from_str(&note).ok()
 }
 
-/// Writes down what installing has created in this build.
+/// Saves the note on the files that installing created in this build.
 pub(crate) fn note_installs<'p>(
     ctx: &Context<'_>,
     touched: impl Iterator<Item = &'p PathBuf>,
@@ -38,11 +38,11 @@ pub(crate) fn note_installs<'p>(
         unclear,
         ..Installs::default()
     };
-    let secrets = secrets::not_to_keep(&ctx.workspace.environment);
+    let secrets = secrets::uncacheable(&ctx.workspace.environment);
     let finders = Finders::of(&secrets);
     let shown = |path: &PathBuf| {
         let bytes = path.as_os_str().as_bytes().to_vec();
-        let is_secret = finders.first_in(Path::new(""), bytes).is_some();
+        let is_secret = finders.find_first(Path::new(""), bytes).is_some();
         PathText(if is_secret {
             "a file".into()
         } else {
@@ -53,7 +53,7 @@ pub(crate) fn note_installs<'p>(
         let place = if path.iter().any(|part| part == MODULES) {
             &mut installs.modules
         } else {
-            &mut installs.beside
+            &mut installs.outside_modules
         };
         place.get_or_insert_with(|| shown(path));
     }
@@ -64,17 +64,18 @@ pub(crate) fn note_installs<'p>(
 /// Of each kind one path.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Installs {
-    /// Outside of any `node_modules`.
-    pub(crate) beside: Option<PathText>,
-    /// In a `node_modules` that isn't kept: of a package that is linked.
+    /// A file outside any `node_modules`.
+    #[serde(rename = "beside")]
+    pub(crate) outside_modules: Option<PathText>,
+    /// A file in a `node_modules` that isn't cached: that of a linked package.
     pub(crate) modules: Option<PathText>,
     /// They may be from compiling, which ran at the same time.
     pub(crate) unclear: bool,
 }
 impl Installs {
-    /// Why packages have to be installed, though `node_modules` is kept.
+    /// Returns why packages have to be installed in spite of a cached `node_modules`.
     pub(crate) fn why(&self) -> Option<String> {
-        let path = self.beside.as_ref().or(self.modules.as_ref())?;
+        let path = self.outside_modules.as_ref().or(self.modules.as_ref())?;
         let path = path.0.display();
         Some(if self.unclear {
             format!("it or compiling creates {path}")
@@ -91,8 +92,8 @@ pub(crate) const INSTALLS: &str = "installs.json";
 /// Where bower installs what it fetches, in every build.
 pub(crate) const COMPONENTS: &str = "bower_components";
 
-/// What package managers write beside `package.json`: their state, and lockfiles where there are none.
-pub(crate) const OF_MANAGERS: [&str; 10] = [
+/// The files that package managers write next to `package.json`: their state, and new lockfiles.
+pub(crate) const MANAGER_FILES: [&str; 10] = [
     ".pnp.cjs",
     ".pnp.data.json",
     ".pnp.loader.mjs",

@@ -5,7 +5,8 @@ use crate::mix_info::MixInfo;
 use crate::project::{BuiltAssets, LastBuild, Project};
 use crate::steps::installs::{self, Installs, MODULES};
 use crate::steps::{
-    both_ended, bower, digested_files, generated, kept_assets, keys, mix_command, run_hook, slim,
+    bower, cached_assets, compile_install_barrier, digested_files, generated_files, keys,
+    mix_command, run_hook, slim,
 };
 use app::facts::{Manager, join};
 use app::plan::{AssetBuild, Assets, Install, StepName};
@@ -20,7 +21,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use store::digest::of_each;
 use store::tree::{self, TreeError};
-use store::{self, Key, Taken, key_of_files, key_of_variables};
+use store::{self, Key, TakeResult, key_of_files, key_of_variables};
 use workdir::app_tree::OWN;
 
 pub(crate) fn install(
@@ -31,25 +32,27 @@ pub(crate) fn install(
     let log = ctx.log.step("Installing JavaScript dependencies");
     let known = installs::known_installs(ctx);
     // A last hook may want them, whatever the assets want.
-    let wanted = slim::node_modules_ship(ctx) || ctx.plan.hooks.post_compile.is_some();
-    let only_modules = known.as_ref().is_some_and(|known| known.beside.is_none());
-    if kept_assets::assets_are_kept(ctx) && !wanted && only_modules {
+    let wanted = slim::ships_node_modules(ctx) || ctx.plan.hooks.post_compile.is_some();
+    let only_modules = known
+        .as_ref()
+        .is_some_and(|known| known.outside_modules.is_none());
+    if cached_assets::assets_are_restored(ctx) && !wanted && only_modules {
         let installs = ctx.plan.assets.iter().filter_map(|a| a.install.as_ref());
         for install in installs {
             if let Ok(key) = node_modules_key(ctx, install, managers)? {
                 for dir in &install.packages {
-                    ctx.workspace.store.hold(&kept_name(dir), &key);
+                    ctx.workspace.store.mark_used(&cache_name(dir), &key);
                 }
             }
         }
         ctx.report.reused(StepName::Javascript);
-        generated::installs_skipped(ctx);
+        generated_files::installs_skipped(ctx);
         log.detail("not needed: the assets are up to date");
         drop(log);
-        return both_ended::installs_ended(ctx, &restored.pushed);
+        return compile_install_barrier::installs_ended(ctx, &restored.pushed);
     }
-    let turn = generated::turn(ctx);
-    let mut kept = true;
+    let turn = generated_files::turn(ctx);
+    let mut up_to_date = true;
     // Directories of what was installed now, if all of it is cached.
     let mut cached = Some(Vec::new());
     let mut installed = BTreeSet::new();
@@ -59,13 +62,13 @@ pub(crate) fn install(
         if assets.left_to_hook {
             let dir = &assets.assets_dir;
             log.detail(&format!("hook_post_compile installs the packages of {dir}"));
-            (kept, cached) = (false, None);
+            (up_to_date, cached) = (false, None);
             continue;
         }
         if let Some(install) = install.filter(|install| installed.insert(&install.dir)) {
             let done = match install_packages(ctx, install, (known.as_ref(), managers), &log) {
                 Err(Error::Command { .. })
-                    if !is_needed(ctx, install) && !slim::node_modules_ship(ctx) =>
+                    if !is_needed(ctx, install) && !slim::ships_node_modules(ctx) =>
                 {
                     log.warning(&format!(
                         "cannot install the packages of {}; continuing because nothing uses them",
@@ -75,7 +78,7 @@ pub(crate) fn install(
                 }
                 result => result?,
             };
-            kept &= done == Installed::FromCache;
+            up_to_date &= done == Installed::FromCache;
             match done {
                 Installed::FromCache => {}
                 Installed::Cached => {
@@ -87,8 +90,8 @@ pub(crate) fn install(
         if assets.bower {
             let before = keys::entries(ctx)?;
             bower::bower(ctx, assets, &log)?;
-            generated::installed(ctx, &before)?;
-            kept = false;
+            generated_files::installed(ctx, &before)?;
+            up_to_date = false;
         }
     }
     if let Some(cached) = cached {
@@ -97,14 +100,14 @@ pub(crate) fn install(
     }
     // Of what is Mixpack's own, commands of the app see nothing.
     ctx.path.link_new(|path| path.starts_with(OWN))?;
-    if kept {
+    if up_to_date {
         ctx.report.reused(StepName::Javascript);
     }
     log.detail(&format!("done in {}", seconds(log.elapsed())));
     drop(turn);
     // Each step's block is whole.
     drop(log);
-    both_ended::installs_ended(ctx, &restored.pushed)
+    compile_install_barrier::installs_ended(ctx, &restored.pushed)
 }
 
 /// Whether something may use the packages of an install.
@@ -148,17 +151,17 @@ fn install_packages(
             log.detail(&format!("installing in every build: {why}"));
         }
         (Ok(_), None) => {}
-        (Ok(key), Some(None)) => match take_modules(ctx, install, key)? {
-            Taken::Yes => {
+        (Ok(key), Some(None)) => match restore_modules(ctx, install, key)? {
+            TakeResult::Yes => {
                 log.detail("up to date, restored from cache");
                 return Ok(Installed::FromCache);
             }
-            Taken::No(changes) if changes.is_empty() => {}
-            Taken::No(changes) => log.detail(&format!(
+            TakeResult::No(changes) if changes.is_empty() => {}
+            TakeResult::No(changes) => log.detail(&format!(
                 "node_modules: reinstalling because {}",
                 changes.join(", ")
             )),
-            Taken::Unusable(reason) => {
+            TakeResult::Unusable(reason) => {
                 log.warning(&format!("the cached copy is invalid: {reason}"));
             }
         },
@@ -177,13 +180,13 @@ fn install_packages(
     let tool = Tool::new(program, &args, &folder, &ctx.env);
     let before = keys::entries(ctx)?;
     ctx.run_tool(action, &tool, log)?;
-    generated::installed(ctx, &before)?;
+    generated_files::installed(ctx, &before)?;
     // Yarn's other way of installing puts nothing there, or not all.
     if let Ok(key) = &key
         && modules.is_dir()
         && !folder.join(".pnp.cjs").exists()
     {
-        give_modules(ctx, install, key)?;
+        save_modules(ctx, install, key)?;
         // If they turn out to be installed in every build, the next one downloads them once more.
         if !matches!(why, Some(Some(_))) {
             return Ok(Installed::Cached);
@@ -193,24 +196,28 @@ fn install_packages(
 }
 
 /// Takes every `node_modules` of an install from the cache, or none.
-fn take_modules(ctx: &Context<'_>, install: &Install, key: &Key) -> Result<Taken, TreeError> {
+fn restore_modules(
+    ctx: &Context<'_>,
+    install: &Install,
+    key: &Key,
+) -> Result<TakeResult, TreeError> {
     for dir in &install.packages {
         let modules = ctx.workspace.real(&Path::new(dir).join(MODULES));
-        let taken = ctx.workspace.store.take(&kept_name(dir), key, &modules)?;
-        if taken != Taken::Yes {
+        let restored_modules = ctx.workspace.store.take(&cache_name(dir), key, &modules)?;
+        if restored_modules != TakeResult::Yes {
             // To yarn 1 that of the root would say that all of them are there.
             for dir in &install.packages {
                 tree::remove(&ctx.workspace.real(&Path::new(dir).join(MODULES)))?;
             }
-            return Ok(taken);
+            return Ok(restored_modules);
         }
         // Members without one are kept as an empty folder.
         let _ = fs::remove_dir(&modules);
     }
-    Ok(Taken::Yes)
+    Ok(TakeResult::Yes)
 }
 
-fn give_modules(ctx: &Context<'_>, install: &Install, key: &Key) -> Result<(), TreeError> {
+fn save_modules(ctx: &Context<'_>, install: &Install, key: &Key) -> Result<(), TreeError> {
     let none =
         tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
     for dir in &install.packages {
@@ -220,7 +227,7 @@ fn give_modules(ctx: &Context<'_>, install: &Install, key: &Key) -> Result<(), T
         } else {
             none.path()
         };
-        ctx.workspace.store.give(&kept_name(dir), key, from)?;
+        ctx.workspace.store.put(&cache_name(dir), key, from)?;
     }
     Ok(())
 }
@@ -268,11 +275,11 @@ pub(crate) fn assets(
     project: &Project,
     managers: &Tools,
 ) -> Result<BuiltAssets, Error> {
-    if kept_assets::place_kept_assets(ctx)? {
+    if cached_assets::place_restored_assets(ctx)? {
         return Ok(BuiltAssets::Restored);
     }
-    install_after_all(ctx, restored, managers)?;
-    let built = kept_assets::before_assets(ctx, restored)?;
+    install_for_rebuild(ctx, restored, managers)?;
+    let built = cached_assets::before_assets(ctx, restored)?;
     for assets in &ctx.plan.assets {
         build_assets(ctx, assets, &project.info, managers)?;
     }
@@ -304,7 +311,7 @@ fn build_assets(
             ctx.end_session();
             let env = run_hook::shell_env(ctx);
             let line = custom_script(ctx, assets, path, (info, managers))?;
-            let folder = ctx.seen(&assets.assets_dir);
+            let folder = ctx.mix_path(&assets.assets_dir);
             let mut tool = Tool::shell(&line, &folder, &env);
             tool.shown.clone_from(path);
             let action = Action::CustomScript { path: path.clone() };
@@ -323,7 +330,7 @@ fn build_assets(
                 manager,
                 package: join(&assets.assets_dir, "package.json"),
             };
-            let folder = ctx.seen(&assets.assets_dir);
+            let folder = ctx.mix_path(&assets.assets_dir);
             let (program, args) = words(&command);
             ctx.tool(action, program, &args, &folder, &log)?;
         }
@@ -363,10 +370,10 @@ fn custom_script(
         // A folder of the app's own, which lasts as that of the old pack did.
         ("cache_dir", ctx.workspace.store.scratch("custom-compile")?),
         ("env_dir", ctx.workspace.env_dir.clone().unwrap_or_default()),
-        ("heroku_dir", ctx.seen(".heroku")),
+        ("heroku_dir", ctx.mix_path(".heroku")),
         ("build_pack_dir", buildpack.unwrap_or(&ctx.dir).to_owned()),
-        ("phoenix_dir", seen_clean(ctx, &assets.phoenix_dir)),
-        ("assets_dir", seen_clean(ctx, &assets.assets_dir)),
+        ("phoenix_dir", mix_dir(ctx, &assets.phoenix_dir)),
+        ("assets_dir", mix_dir(ctx, &assets.assets_dir)),
         ("assets_path", assets_path.to_owned()),
         (
             "phoenix_relative_path",
@@ -384,21 +391,21 @@ fn custom_script(
         let _ = writeln!(script, "{name}={}", shell_words::quote(&value));
     }
     for bin in assets.bins().into_iter().rev() {
-        let bin = ctx.seen(bin).to_string_lossy().into_owned();
+        let bin = ctx.mix_path(bin).to_string_lossy().into_owned();
         let _ = writeln!(script, "PATH={}:\"$PATH\"", shell_words::quote(&bin));
     }
     script.push_str(FUNCTIONS);
-    let source = ctx.seen(path).to_string_lossy().into_owned();
+    let source = ctx.mix_path(path).to_string_lossy().into_owned();
     let _ = writeln!(script, "source {}", shell_words::quote(&source));
     Ok(script)
 }
 
 /// A folder of the app as mix sees it, without a trailing `/.` for the app itself.
-fn seen_clean(ctx: &Context<'_>, place: &str) -> PathBuf {
+fn mix_dir(ctx: &Context<'_>, place: &str) -> PathBuf {
     if place == "." {
         ctx.dir.clone()
     } else {
-        ctx.seen(place)
+        ctx.mix_path(place)
     }
 }
 
@@ -406,8 +413,8 @@ fn seen_clean(ctx: &Context<'_>, place: &str) -> PathBuf {
 const FUNCTIONS: &str =
     "info() { echo \"$*\"; }\nindent() { cat; }\nhead() { echo; echo \"$*\"; }\n";
 
-/// What the `node_modules` of a folder is kept as: another name for each folder.
-fn kept_name(dir: &str) -> String {
+/// Returns the name of the cache entry for the `node_modules` of a directory.
+fn cache_name(dir: &str) -> String {
     let dir = dir.replace('%', "%25").replace('/', "%2F");
     format!("node_modules-{dir}")
 }
@@ -429,7 +436,7 @@ fn words(command: &[String]) -> (&str, Vec<&str>) {
 }
 
 /// Installs packages that the assets of the last build would have made unnecessary.
-fn install_after_all(
+fn install_for_rebuild(
     ctx: &Context<'_>,
     restored: &LastBuild,
     managers: &Tools,

@@ -1,4 +1,4 @@
-//! What everything that is kept depends on.
+//! The keys of cache entries: the inputs that each depends on.
 
 use crate::context::Context;
 use crate::erlang_compiler;
@@ -12,15 +12,15 @@ use store::{Key, json};
 use walkdir::{DirEntry, WalkDir};
 use workdir::app_tree::Entries;
 
-/// The name of something kept, apart for every `MIX_ENV`: tests do not drop what a deploy left.
-pub(crate) fn kept_as(ctx: &Context<'_>, name: &str) -> String {
+/// Returns the name of a cache entry for this `MIX_ENV`, so that tests don't drop the entries of a deploy.
+pub(crate) fn entry_name(ctx: &Context<'_>, name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     let mix_env: String = ctx.plan.mix_env.value.chars().map(plain).collect();
     format!("{name}-{mix_env}")
 }
 
-/// What `deps` depends on beside `mix.lock`. Compiling a dependency may leave files beside its sources,
-/// such as a NIF in `priv`, which `make` takes for current whatever compiled them.
+/// Returns the key of `deps`, apart from `mix.lock`. Compiling a dependency may leave files next to its
+/// sources, such as a NIF in `priv`, which `make` takes for current whatever compiled them.
 pub(crate) fn deps_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
     let target = &ctx.plan.target;
     let mut key = compiler_key(ctx, otp)?;
@@ -30,14 +30,11 @@ pub(crate) fn deps_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
     if app_dir != "." {
         key.insert("app folder".to_owned(), app_dir.clone());
     }
-    key.extend(
-        ctx.workspace
-            .variables(&ctx.env, changes_what_is_compiled)?,
-    );
+    key.extend(ctx.workspace.variables(&ctx.env, affects_compilation)?);
     Ok(key)
 }
 
-/// Which Erlang and Elixir there is: what code is compiled by.
+/// The installed Erlang and Elixir versions, which compile the code.
 pub(crate) fn vm_key(ctx: &Context<'_>) -> Key {
     // A branch has a new build under the same name whenever it moves.
     let build = |version: &str, is_branch: bool, commit: &str| {
@@ -63,7 +60,7 @@ pub(crate) fn vm_key(ctx: &Context<'_>) -> Key {
     .into()
 }
 
-/// Whether OTP can be looked at.
+/// Whether OTP is installed yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Otp {
     Installed,
@@ -72,16 +69,17 @@ pub(crate) enum Otp {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(crate) struct NotedCompiler {
+pub(crate) struct CompilerNote {
     /// As upstream's list names it.
     pub(crate) otp: String,
     pub(crate) digest: String,
 }
 
-/// The note with what [`erlang_compiler::digest`] has said of an OTP.
+/// The note with the result of [`erlang_compiler::digest`] for an OTP.
 pub(crate) const COMPILER: &str = "compiler.json";
 
-/// What of Erlang/OTP decides compiled code. A patch that changes none of it keeps `_build`.
+/// Returns the key with the parts of Erlang/OTP that decide compiled code. An OTP patch with the same key
+/// keeps `_build`.
 pub(crate) fn compiler_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
     let plan = ctx.plan;
     let mut key = vm_key(ctx);
@@ -103,7 +101,7 @@ pub(crate) fn compiler_digest(ctx: &Context<'_>, otp: Otp) -> Result<Option<Stri
     let store = ctx.workspace.store;
     let name = &ctx.plan.erlang.build.reference;
     let note = store.read_note(COMPILER);
-    let noted = note.and_then(|note| serde_json::from_str::<NotedCompiler>(&note).ok());
+    let noted = note.and_then(|note| serde_json::from_str::<CompilerNote>(&note).ok());
     if let Some(noted) = noted.filter(|noted| noted.otp == *name) {
         return Ok(Some(noted.digest));
     }
@@ -111,7 +109,7 @@ pub(crate) fn compiler_digest(ctx: &Context<'_>, otp: Otp) -> Result<Option<Stri
         return Ok(None);
     }
     let root = ctx.workspace.real(&ctx.workspace.places.erlang);
-    let noted = NotedCompiler {
+    let noted = CompilerNote {
         otp: name.clone(),
         digest: erlang_compiler::digest(&root)?,
     };
@@ -120,7 +118,7 @@ pub(crate) fn compiler_digest(ctx: &Context<'_>, otp: Otp) -> Result<Option<Stri
     Ok(Some(noted.digest))
 }
 
-/// What compiled code depends on beside its sources, which mix itself looks after.
+/// Returns the key of compiled code, apart from its sources, which mix checks.
 pub(crate) fn build_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
     let plan = ctx.plan;
     let mut key = deps_key(ctx, otp)?;
@@ -137,9 +135,9 @@ pub(crate) fn build_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
     Ok(key)
 }
 
-/// `ERL_COMPILER_OPTIONS`, `ELIXIR_ERL_OPTIONS`, `MIX_TARGET`, …: every switch of Mix and of the VM,
-/// but those that only say where things are, what is printed, and how much runs at once.
-pub(crate) fn changes_what_is_compiled(name: &str) -> bool {
+/// Returns whether a variable is an option of Mix or of the VM that affects compiled code, such as
+/// `ERL_COMPILER_OPTIONS` or `MIX_TARGET`. Options for paths, output and concurrency do not.
+pub(crate) fn affects_compilation(name: &str) -> bool {
     const NOT: [&str; 9] = [
         "ERL_EPMD_ADDRESS",
         "ERL_EPMD_PORT",
@@ -163,14 +161,14 @@ pub(crate) fn entries(ctx: &Context<'_>) -> Result<Entries, TreeError> {
 }
 
 /// The variables that the app's code may read.
-pub(crate) fn seen_by_the_app(ctx: &Context<'_>) -> Env {
+pub(crate) fn app_variables(ctx: &Context<'_>) -> Env {
     let mut env = ctx.workspace.environment.for_commands();
     let exported = ctx.plan.exported.iter().chain(&ctx.plan.shell_variables);
     env.extend(exported.map(|(name, value)| (name.into(), value.into())));
     env
 }
 
-/// When the newest of mix's manifests in a `_build` was written: what it goes by.
+/// Returns the time of the newest of mix's manifests in a `_build`, which mix compares with sources.
 pub(crate) fn compiled_at(build: &Path) -> Option<SystemTime> {
     let is_manifest = |entry: &DirEntry| {
         let folder = entry.path().parent().and_then(Path::file_name);
@@ -184,7 +182,7 @@ pub(crate) fn compiled_at(build: &Path) -> Option<SystemTime> {
 }
 
 /// In seconds since 1970, which archives of a cache keep.
-pub(crate) fn second_of(time: SystemTime) -> u64 {
+pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs()

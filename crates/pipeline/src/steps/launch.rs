@@ -1,4 +1,4 @@
-//! What the slug needs to start: `.profile.d`, `export`, the build record.
+//! Writes the files that the slug needs to start: `.profile.d`, `export`, the build record.
 
 use crate::component::Component;
 use crate::context::Context;
@@ -51,27 +51,27 @@ pub(crate) fn profile(
         }
     };
     launcher(ctx, &log)?;
-    keep_record(ctx, record, &log)?;
+    save_record(ctx, record, &log)?;
     log.detail(&format!("MIX_ENV={}", launch.mix_env));
     Ok(Started { launch, components })
 }
 
-/// What the launch depends on.
+/// Returns the environment of processes.
 fn launch_environment(ctx: &Context<'_>, project: &Project) -> Result<Launch, Error> {
-    let stays = node_stays(ctx)?;
-    let node = stays && ctx.plan.node_ships();
+    let node_is_kept = keeps_node(ctx)?;
+    let node = node_is_kept && ctx.plan.node_ships();
     let node_bins: Vec<String> = ctx
         .plan
         .assets
         .iter()
-        .filter(|assets| assets.install.is_some() && slim::node_modules_ship(ctx))
+        .filter(|assets| assets.install.is_some() && slim::ships_node_modules(ctx))
         .flat_map(Assets::bins)
         .collect();
     Ok(Launch {
         mix_env: ctx.plan.mix_env.value.clone(),
         tests_only: ctx.workspace.environment.tests_only().is_some(),
         node,
-        node_pruned: stays && !node,
+        node_pruned: node_is_kept && !node,
         runs_node: node
             && (ctx.plan.remove_node == Some(false)
                 || ctx.plan.node_use.is_some()
@@ -80,12 +80,12 @@ fn launch_environment(ctx: &Context<'_>, project: &Project) -> Result<Launch, Er
         phx_server: project.phoenix && project.release.is_some(),
         node_bins,
         git_answers: false,
-        release_alone: slim::release_stands_alone(ctx, project.release.as_ref()),
+        release_alone: slim::ships_only_release(ctx, project.release.as_ref()),
     })
 }
 
 /// Writes the record, for `bin/release` and `bin/test` and for the next build.
-fn keep_record(ctx: &Context<'_>, record: &Record, log: &StepLog<'_>) -> Result<(), Error> {
+fn save_record(ctx: &Context<'_>, record: &Record, log: &StepLog<'_>) -> Result<(), Error> {
     let mut record = record.clone();
     // bash may have made it from the value of a config var.
     let shown = |args: &String| ctx.workspace.environment.without_values(args) == *args;
@@ -127,7 +127,7 @@ fn profile_d(ctx: &Context<'_>, launch: &Launch) -> Result<(), Error> {
 }
 
 /// With `remove_node=true` neither Node nor what npm installed is there from here on.
-fn node_stays(ctx: &Context<'_>) -> Result<bool, Error> {
+fn keeps_node(ctx: &Context<'_>) -> Result<bool, Error> {
     if ctx.plan.node.is_none() {
         return Ok(false);
     }
@@ -136,8 +136,8 @@ fn node_stays(ctx: &Context<'_>) -> Result<bool, Error> {
     }
     let places = &ctx.workspace.places;
     for place in [&places.node, &places.yarn] {
-        let given = ctx.plan.node_given && place == &places.node;
-        if !given && is_own(place) {
+        let preinstalled = ctx.plan.node_is_preinstalled && place == &places.node;
+        if !preinstalled && is_own(place) {
             tree::remove(&ctx.workspace.real(place))?;
         }
     }
@@ -149,7 +149,7 @@ fn node_stays(ctx: &Context<'_>) -> Result<bool, Error> {
     Ok(false)
 }
 
-/// What starts processes in the app's folder, where that is not the top of the slug.
+/// Writes the script that starts processes in the app's directory, if that is not the root of the slug.
 fn launcher(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<(), Error> {
     let app_dir = &ctx.plan.app_dir.value;
     if app_dir == "." {

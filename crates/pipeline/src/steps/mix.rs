@@ -4,14 +4,14 @@ use crate::context::Context;
 use crate::mix_info::{EXECUTABLES_TASK, MixInfo, TASK};
 use crate::project::{AssetFiles, BuiltAssets, Dependencies, LastBuild, Project};
 use crate::steps::{
-    both_ended, digested_files, executables, generated, git, kept_assets, keys, mix_command,
-    release, run_hook, settled, stale, try_start,
+    cached_assets, compile_install_barrier, deps_fingerprint, digested_files, executables,
+    generated_files, git, keys, mix_command, release, run_hook, stale_dependencies, try_start,
 };
 use app::facts::{hex_metadata, join};
 use app::{Origin, text_file};
 use exec::Action;
 use exec::command::Tool;
-use exec::credentials::{Credentials, LEND_TASK};
+use exec::credentials::{CREDENTIALS_TASK, Credentials};
 use exec::log::{StepLog, seconds};
 use messages::Error;
 use std::collections::BTreeMap;
@@ -35,16 +35,16 @@ pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<Dependenci
         log.warning(warning);
     }
     let shown = format!("mix {}", args.join(" "));
-    let readers = stale::readers_of_changed_variables(ctx, restored, &log)?;
-    let settled = settled::is_settled(ctx, restored, (&args, &shown), &log)?;
+    let readers = stale_dependencies::readers_of_changed_variables(ctx, restored, &log)?;
+    let up_to_date = deps_fingerprint::up_to_date_reason(ctx, restored, (&args, &shown), &log)?;
     let mut touched = None;
-    if let Some(why) = settled {
+    if let Some(why) = up_to_date {
         log.detail(&format!("not needed: {why}"));
     } else {
         log.detail(&format!("$ {shown}"));
         let before = keys::entries(ctx)?;
         get_deps(ctx, &args, &shown, &credentials, &log)?;
-        touched = generated::touched_by_deps_get(ctx, &before)?;
+        touched = generated_files::path_changed_by_deps_get(ctx, &before)?;
     }
     ctx.path.open_dependencies()?;
     if let Some(path) = touched {
@@ -52,21 +52,21 @@ pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<Dependenci
         log.detail(&format!(
             "runs in every build because it creates or changes {path}"
         ));
-        settled::forget_settled(ctx);
-    } else if settled.is_none() {
-        settled::keep_settled(ctx, &args, &shown, &log)?;
+        deps_fingerprint::clear_fingerprint(ctx);
+    } else if up_to_date.is_none() {
+        deps_fingerprint::save_fingerprint(ctx, &args, &shown, &log)?;
     }
-    let recompile = stale::renew_stale(ctx, restored, &readers, &log)?;
+    let recompile = stale_dependencies::recompile_stale(ctx, restored, &readers, &log)?;
     log.detail(&format!("done in {}", seconds(log.elapsed())));
     // Each step's block is whole.
     drop(log);
     if ctx.plan.hooks.hook_pre_compile.is_none() {
-        generated::before_compile(ctx, restored)?;
+        generated_files::before_compile(ctx, restored)?;
     }
     Ok(Dependencies {
         elixir_requirements: elixir_requirements(ctx),
         recompile,
-        fetched: settled.is_none(),
+        fetched: up_to_date.is_none(),
     })
 }
 
@@ -89,18 +89,18 @@ fn get_deps(
     credentials: &Credentials,
     log: &StepLog<'_>,
 ) -> Result<(), Error> {
-    if !credentials.are_lent() {
+    if !credentials.need_environment() {
         return mix_command::mix(ctx, Action::Deps, &[args], shown, log);
     }
     // What waits has seen deps as they were.
     ctx.end_session();
-    let lent = credentials.lend(&ctx.env)?;
-    let script = lent.script.as_deref().map(Path::to_string_lossy);
+    let temporary = credentials.write_files(&ctx.env)?;
+    let script = temporary.script.as_deref().map(Path::to_string_lossy);
     let mut tool = match &script {
-        None => Tool::new("mix", args, &ctx.app_dir, &lent.env),
+        None => Tool::new("mix", args, &ctx.app_dir, &temporary.env),
         Some(script) => {
-            let args = [&["-r", script, "-S", "mix", LEND_TASK], args].concat();
-            Tool::new("elixir", &args, &ctx.app_dir, &lent.env)
+            let args = [&["-r", script, "-S", "mix", CREDENTIALS_TASK], args].concat();
+            Tool::new("elixir", &args, &ctx.app_dir, &temporary.env)
         }
     };
     shown.clone_into(&mut tool.shown);
@@ -114,10 +114,10 @@ pub(crate) fn compile(
     restored: &LastBuild,
     deps: &Dependencies,
 ) -> Result<Project, Error> {
-    let turn = generated::turn(ctx);
+    let turn = generated_files::turn(ctx);
     let before = keys::entries(ctx)?;
     let (mut log, mut after, mut project) = run_compiler(ctx, &before, deps)?;
-    if generated::must_compile_everything(ctx, &before, &after, &log)? {
+    if generated_files::must_compile_everything(ctx, &before, &after, &log)? {
         drop(log);
         (log, after, project) = run_compiler(ctx, &before, deps)?;
     }
@@ -127,8 +127,8 @@ pub(crate) fn compile(
     drop(turn);
     // Each step's block is whole.
     drop(log);
-    executables::keep_executables(ctx)?;
-    both_ended::compiled(ctx, &before, (after, project.clone()), restored)?;
+    executables::save_executables(ctx)?;
+    compile_install_barrier::compiled(ctx, &before, (after, project.clone()), restored)?;
     Ok(project)
 }
 
@@ -138,12 +138,12 @@ fn run_compiler<'a>(
     before: &Entries,
     deps: &Dependencies,
 ) -> Result<(StepLog<'a>, Entries, Project), Error> {
-    let begun = SystemTime::now();
+    let started = SystemTime::now();
     if ctx.plan.hooks.hook_compile.is_some() {
         run_hook::hook(ctx, "hook_compile", ctx.plan.hooks.hook_compile.as_ref())?;
         let log = ctx.log.step("Inspecting the project");
-        let project = ask(ctx, &log, Action::ProjectInfo, None)?;
-        settle_path_deps(ctx, &project.info, &log, begun)?;
+        let project = query_mix(ctx, &log, Action::ProjectInfo, None)?;
+        update_path_deps(ctx, &project.info, &log, started)?;
         let after = compile_new_code(ctx, &log, before)?;
         return Ok((log, after, project));
     }
@@ -154,8 +154,8 @@ fn run_compiler<'a>(
         &["compile"]
     };
     log.detail(&format!("$ mix {}", compile.join(" ")));
-    let project = ask(ctx, &log, Action::Compile, Some(compile))?;
-    settle_path_deps(ctx, &project.info, &log, begun)?;
+    let project = query_mix(ctx, &log, Action::Compile, Some(compile))?;
+    update_path_deps(ctx, &project.info, &log, started)?;
     let after = compile_new_code(ctx, &log, before)?;
     log.detail(&format!("done in {}", seconds(log.elapsed())));
     Ok((log, after, project))
@@ -165,11 +165,11 @@ fn run_compiler<'a>(
 /// depend on that file (`will_recompile` and `Mix.ProjectStack.config_files/0`): the next `mix`
 /// finds them changed, and compiles again what uses them at compile time. That must not be the
 /// one on the dyno.
-fn settle_path_deps(
+fn update_path_deps(
     ctx: &Context<'_>,
     info: &MixInfo,
     log: &StepLog<'_>,
-    begun: SystemTime,
+    started: SystemTime,
 ) -> Result<(), Error> {
     let Some(app) = info.app.as_ref().filter(|_| !info.path_deps.is_empty()) else {
         return Ok(());
@@ -180,7 +180,7 @@ fn settle_path_deps(
     // mix knows whole seconds.
     let touched = touched
         .and_then(|found| found.modified())
-        .is_ok_and(|time| time + Duration::from_secs(1) > begun);
+        .is_ok_and(|time| time + Duration::from_secs(1) > started);
     if touched {
         log.detail(&format!(
             "compiling the users of {} again because other dependencies changed:",
@@ -200,7 +200,7 @@ fn compile_new_code(
     before: &Entries,
 ) -> Result<Entries, Error> {
     let mut now = keys::entries(ctx)?;
-    let mut path = generated::new_code(ctx, before, &now);
+    let mut path = generated_files::new_code(ctx, before, &now);
     // Code that creates other code each time is never done.
     for _ in 0..3 {
         let Some(new) = path else {
@@ -213,12 +213,12 @@ fn compile_new_code(
         log.detail("$ mix compile");
         mix_command::mix(ctx, Action::Compile, &[&["compile"]], "mix compile", log)?;
         let then = std::mem::replace(&mut now, keys::entries(ctx)?);
-        path = generated::new_code(ctx, &then, &now);
+        path = generated_files::new_code(ctx, &then, &now);
     }
     Ok(now)
 }
 
-fn ask(
+fn query_mix(
     ctx: &Context<'_>,
     log: &StepLog<'_>,
     action: Action,
@@ -227,10 +227,10 @@ fn ask(
     let scratch =
         tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
     let written = scratch.path().join("answers");
-    let answers = written.to_string_lossy();
-    let ask = [TASK, &answers];
+    let path = written.to_string_lossy();
+    let query = [TASK, &path];
     let mut tasks: Vec<&[&str]> = compile.into_iter().collect();
-    tasks.push(&ask);
+    tasks.push(&query);
     if ctx.plan.removes_executables {
         tasks.push(&[EXECUTABLES_TASK]);
     }
@@ -239,7 +239,7 @@ fn ask(
         compile.join(" ")
     });
     mix_command::mix(ctx, action, &tasks, &format!("mix {shown}"), log)?;
-    git::tell_of_git(ctx, log);
+    git::report_git_answers(ctx, log);
     let info = MixInfo::read(&written).map_err(TreeError::at(&written, "read"))?;
     resolve(ctx, log, info)
 }
@@ -290,7 +290,7 @@ pub(crate) fn digest(
         return Ok(AssetFiles::NotBuilt);
     }
     digest_static_files(ctx, &project.info)?;
-    kept_assets::set_assets_aside(ctx, built)
+    cached_assets::copy_assets(ctx, built)
 }
 
 fn digest_static_files(ctx: &Context<'_>, info: &MixInfo) -> Result<(), Error> {
@@ -301,25 +301,25 @@ fn digest_static_files(ctx: &Context<'_>, info: &MixInfo) -> Result<(), Error> {
         ctx.workspace.real(&folder).is_dir()
     };
     let assets = &ctx.plan.assets;
-    let (done, left): (Vec<&str>, Vec<&str>) = assets
+    let (digested, undigested): (Vec<&str>, Vec<&str>) = assets
         .iter()
         .map(|assets| assets.phoenix_dir.as_str())
         .filter(has_files)
         .partition(|dir| digested_files::digested(ctx, dir));
-    if info.has_task(&digest) && !left.is_empty() {
+    if info.has_task(&digest) && !undigested.is_empty() {
         let tasks = match &clean {
             Some(clean) => vec![digest.as_str(), clean],
             None => vec![digest.as_str()],
         };
         // In an umbrella's root the task runs for every child: one VM instead of one for each.
-        let folders = if ctx.plan.umbrella && left.len() == assets.len() {
+        let folders = if ctx.plan.umbrella && undigested.len() == assets.len() {
             vec![ctx.plan.app_dir.value.as_str()]
         } else {
-            left
+            undigested
         };
         static_files(ctx, "Digesting static files", &tasks, &folders)?;
     }
-    let with_old: Vec<&str> = done
+    let with_old: Vec<&str> = digested
         .into_iter()
         .filter(|dir| digested_files::has_old(ctx, dir))
         .collect();

@@ -28,16 +28,16 @@ pub(crate) fn mix(
         .iter()
         .map(|words| words.iter().map(|word| (*word).to_owned()).collect())
         .collect();
-    let quiet = ctx.quiet(&action);
-    match session.run(&tasks, shown, quiet, log, cancel) {
+    let filter = ctx.output_filter(&action);
+    match session.run(&tasks, shown, filter, log, cancel) {
         Ok(Outcome::Open(mut session)) => {
             // Without them the next build takes longer, and that is all.
-            let _ = session.keep_tasks(store);
+            let _ = session.cache_tasks(store);
             *ctx.session() = Some(session);
         }
         Ok(Outcome::Over) => {}
         Err(error) => {
-            git::tell_of_git(ctx, log);
+            git::report_git_answers(ctx, log);
             return Err(Error::command(action)(error));
         }
     }
@@ -64,7 +64,7 @@ pub(crate) fn mix_in(
         return mix(ctx, action, &tasks, &shown, log);
     }
     let args: Vec<&str> = shown.split(' ').collect();
-    ctx.tool(action, "mix", &args, &ctx.seen(folder), log)
+    ctx.tool(action, "mix", &args, &ctx.mix_path(folder), log)
 }
 
 /// The namespace of Phoenix' mix tasks.

@@ -1,19 +1,20 @@
 //! The steps of a plan, by what they work on.
 
 pub(crate) mod app_variables;
-pub(crate) mod both_ended;
 pub(crate) mod bower;
+pub(crate) mod cached_assets;
+pub(crate) mod compile_install_barrier;
 pub(crate) mod compiled_code;
 pub(crate) mod compiling_hooks;
+pub(crate) mod deps_fingerprint;
 pub(crate) mod digested_files;
 pub(crate) mod executables;
 pub(crate) mod from_scratch;
-pub(crate) mod generated;
+pub(crate) mod generated_files;
 pub(crate) mod git;
 pub(crate) mod hooks;
 pub(crate) mod installs;
 pub(crate) mod javascript;
-pub(crate) mod kept_assets;
 pub(crate) mod keys;
 pub(crate) mod launch;
 pub(crate) mod mix;
@@ -22,9 +23,8 @@ pub(crate) mod package_managers;
 pub(crate) mod release;
 pub(crate) mod run_hook;
 pub(crate) mod sbom;
-pub(crate) mod settled;
 pub(crate) mod slim;
-pub(crate) mod stale;
+pub(crate) mod stale_dependencies;
 pub(crate) mod state;
 pub(crate) mod tools;
 pub(crate) mod try_start;

@@ -10,7 +10,7 @@ use exec::Action;
 use exec::command::Tool;
 use exec::log::StepLog;
 use messages::Error;
-use planning::given_node::installed_version;
+use planning::preinstalled_node::installed_version;
 use planning::record::Tools;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 use std::fmt::Write;
@@ -54,10 +54,10 @@ fn package_manager(
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let store = ctx.workspace.store;
-    let kept = store::tool(store, name.as_str(), &key, &place, |dest| {
+    let result = store::tool(store, name.as_str(), &key, &place, |dest| {
         fetch(ctx, manager, package, &spec, dest, &log)
     })?;
-    match kept {
+    match result {
         Kept::Made => {}
         Kept::Reused => log.detail("restored from cache"),
         Kept::Remade(reason) => {
@@ -111,7 +111,7 @@ fn fetch(
 pub(crate) fn fetch_program(
     ctx: &Context<'_>,
     spec: &str,
-    asked_by: &Origin,
+    requester: &Origin,
     folder: &Path,
     dest: &Path,
     log: &StepLog<'_>,
@@ -121,7 +121,7 @@ pub(crate) fn fetch_program(
         tool.shown = shown;
         let action = Action::PackageManager {
             spec: spec.to_owned(),
-            origin: asked_by.clone(),
+            origin: requester.clone(),
         };
         ctx.run_tool(action, &tool, log)
     };
@@ -190,7 +190,7 @@ fn check(
     })
 }
 
-/// Which of bun's executables this machine can run.
+/// Returns the executable of bun for this machine.
 fn bun_cpu(arch: Arch) -> BunCpu {
     match arch {
         Arch::Arm64 => BunCpu::Aarch64,

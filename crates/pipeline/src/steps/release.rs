@@ -22,11 +22,11 @@ const START_ERL: &str = "releases/start_erl.data";
 pub(crate) fn plan_release(
     ctx: &Context<'_>,
     name: &str,
-    answers: &MixInfo,
+    mix_info: &MixInfo,
     log: &StepLog<'_>,
 ) -> Release {
-    let path = answers.release_path(name);
-    let (dir, moved) = match place_in_slug(ctx, &path, answers) {
+    let path = mix_info.release_path(name);
+    let (dir, moved) = match place_in_slug(ctx, &path, mix_info) {
         Ok(dir) => (dir, false),
         Err(why) => {
             let rel = format!("_build/{}/rel/{name}", ctx.plan.mix_env.value);
@@ -51,21 +51,21 @@ pub(crate) fn plan_release(
 
 /// A folder as mix sees it, relative to the top of the repository; or why no release can be
 /// there.
-fn place_in_slug(ctx: &Context<'_>, path: &Path, answers: &MixInfo) -> Result<PathBuf, String> {
+fn place_in_slug(ctx: &Context<'_>, path: &Path, mix_info: &MixInfo) -> Result<PathBuf, String> {
     let inside = |path: &Path| path.strip_prefix(&ctx.dir).map(Path::to_owned);
     let Ok(dir) = inside(path) else {
         return Err("outside of the app's folder, which alone ships".to_owned());
     };
-    let compiled = inside(&answers.build_path.join("lib")).ok();
+    let compiled = inside(&mix_info.build_path.join("lib")).ok();
     let projects = ctx.plan.projects.iter().map(PathBuf::from);
     let own = projects.chain(compiled).chain([ctx.in_app("deps")]);
     if own.into_iter().any(|own| own.starts_with(&dir)) {
         return Err("among the app's own files".to_owned());
     }
-    if let Some(to) = ctx.bounds.leads_out(&dir) {
+    if let Some(to) = ctx.bounds.target_outside(&dir) {
         return Err(format!("a link that leads to {}", to.display()));
     }
-    let command = seen_from(&ctx.plan.app_dir.value, &dir);
+    let command = path_from_app_dir(&ctx.plan.app_dir.value, &dir);
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
     if !command.chars().all(is_plain) {
         return Err("a path that a process type can't hold".to_owned());
@@ -74,9 +74,9 @@ fn place_in_slug(ctx: &Context<'_>, path: &Path, answers: &MixInfo) -> Result<Pa
 }
 
 /// Whether Distillery builds the release. Those that `mix.exs` defines are built by mix.
-pub(crate) fn uses_distillery(ctx: &Context<'_>, answers: &MixInfo) -> bool {
+pub(crate) fn uses_distillery(ctx: &Context<'_>, mix_info: &MixInfo) -> bool {
     let config = ctx.workspace.real(&ctx.in_app(DISTILLERY_CONFIG));
-    answers.releases.is_empty() && answers.has_task(DISTILLERY) && config.is_file()
+    mix_info.releases.is_empty() && mix_info.has_task(DISTILLERY) && config.is_file()
 }
 
 /// Distillery alone can say which release it builds: the one that is there afterwards.
@@ -89,9 +89,9 @@ fn distillery_release(ctx: &Context<'_>, project: &Project) -> Result<Option<Rel
     log.detail(&format!("$ {shown}"));
     let tasks: [&[&str]; 3] = [&["compile"], &[CODE_PATHS_TASK], &[DISTILLERY, "--no-tar"]];
     let rel = ctx.in_app(&format!("_build/{}/rel", ctx.plan.mix_env.value));
-    let is_new = newest_release(&ctx.seen(&rel)).is_none();
+    let is_new = newest_release(&ctx.mix_path(&rel)).is_none();
     mix_command::mix(ctx, Action::Release, &tasks, &shown, &log)?;
-    let Some(name) = newest_release(&ctx.seen(&rel)) else {
+    let Some(name) = newest_release(&ctx.mix_path(&rel)) else {
         if has_own_web(ctx) {
             return Ok(None);
         }
@@ -101,7 +101,7 @@ fn distillery_release(ctx: &Context<'_>, project: &Project) -> Result<Option<Rel
         });
     };
     let dir = rel.join(&name);
-    let bin = seen_from(&ctx.plan.app_dir.value, &dir.join("bin"));
+    let bin = path_from_app_dir(&ctx.plan.app_dir.value, &dir.join("bin"));
     let command = format!("{bin}/{name} foreground");
     let start = Some(mix_command::web(ctx, project, &command, &log));
     log.detail(&format!("done in {}", seconds(log.elapsed())));
@@ -124,7 +124,7 @@ pub(crate) fn assemble(ctx: &Context<'_>, project: &Project) -> Result<Option<Re
         return Ok(None);
     };
     let log = ctx.log.step("Building the release");
-    let place = ctx.seen(&release.dir);
+    let place = ctx.mix_path(&release.dir);
     let is_new = fs::read_dir(&place).map_or(true, |mut entries| entries.next().is_none());
     restore_cookie(ctx, release)?;
     // mix takes a name only of a release that mix.exs defines; without any it makes one.
@@ -138,8 +138,8 @@ pub(crate) fn assemble(ctx: &Context<'_>, project: &Project) -> Result<Option<Re
         args.extend(["--path", &path]);
     }
     ctx.tool(Action::Release, "mix", &args, &ctx.app_dir, &log)?;
-    keep_cookie(ctx, release)?;
-    let command = start_of(ctx, release, info, &log)?;
+    save_cookie(ctx, release)?;
+    let command = start_command(ctx, release, info, &log)?;
     let start = Some(mix_command::web(ctx, project, &command, &log));
     log.detail(&format!("done in {}", seconds(log.elapsed())));
     Ok(Some(Release {
@@ -150,14 +150,17 @@ pub(crate) fn assemble(ctx: &Context<'_>, project: &Project) -> Result<Option<Re
 }
 
 /// The command that starts a release: `bin/server`, where an overlay has put one there.
-fn start_of(
+fn start_command(
     ctx: &Context<'_>,
     release: &Release,
     info: &MixInfo,
     log: &StepLog<'_>,
 ) -> Result<String, Error> {
-    let (name, place) = (&release.name, ctx.seen(&release.dir));
-    let bin = format!("{}/bin", seen_from(&ctx.plan.app_dir.value, &release.dir));
+    let (name, place) = (&release.name, ctx.mix_path(&release.dir));
+    let bin = format!(
+        "{}/bin",
+        path_from_app_dir(&ctx.plan.app_dir.value, &release.dir)
+    );
     let server = place.join("bin/server");
     if server.is_file() {
         let text = fs::read_to_string(&server).unwrap_or_default();
@@ -167,7 +170,7 @@ fn start_of(
                 "{bin}/server is not executable, so web starts {bin}/{name}. Make the overlay executable and commit that: \
                  git update-index --chmod=+x rel/overlays/bin/server"
             ));
-        } else if let Some(other) = starts_another(&text, name, info) {
+        } else if let Some(other) = other_started_release(&text, name, info) {
             log.detail(&format!(
                 "{bin}/server starts the release {other}, so web starts {bin}/{name}"
             ));
@@ -192,7 +195,7 @@ fn has_own_web(ctx: &Context<'_>) -> bool {
     procfile.is_some_and(|procfile| procfile.0.contains_key("web"))
 }
 
-/// The `Procfile` that counts.
+/// Returns the `Procfile` in use.
 pub(crate) fn procfile(ctx: &Context<'_>) -> Option<Procfile> {
     let of_app = ctx.plan.app_procfile.clone();
     of_app.or_else(|| {
@@ -201,12 +204,12 @@ pub(crate) fn procfile(ctx: &Context<'_>) -> Option<Procfile> {
     })
 }
 
-/// Where something that this build made at a place is: at the stable path, until everything
-/// there is brought into the build directory.
-pub(crate) fn made(ctx: &Context<'_>, place: &Path) -> PathBuf {
-    let seen = ctx.seen(place);
-    if seen.exists() {
-        seen
+/// Returns the current path of something that this build created: in the stable path, until everything there
+/// is moved to the build directory.
+pub(crate) fn current_path(ctx: &Context<'_>, place: &Path) -> PathBuf {
+    let stable = ctx.mix_path(place);
+    if stable.exists() {
+        stable
     } else {
         ctx.workspace.real(place)
     }
@@ -215,11 +218,11 @@ pub(crate) fn made(ctx: &Context<'_>, place: &Path) -> PathBuf {
 /// The folders of all releases that mix can assemble, as far as they ship: hooks may have
 /// assembled any.
 pub(crate) fn release_dirs(ctx: &Context<'_>, project: &Project) -> Vec<PathBuf> {
-    let answers = &project.info;
-    let paths = answers
+    let mix_info = &project.info;
+    let paths = mix_info
         .release_names()
-        .map(|name| answers.release_path(name));
-    let places = paths.filter_map(|path| place_in_slug(ctx, &path, answers).ok());
+        .map(|name| mix_info.release_path(name));
+    let places = paths.filter_map(|path| place_in_slug(ctx, &path, mix_info).ok());
     let planned = project.release.as_ref().map(|release| release.dir.clone());
     let mut dirs: Vec<PathBuf> = places.chain(planned).collect();
     dirs.sort();
@@ -231,19 +234,21 @@ pub(crate) fn release_dirs(ctx: &Context<'_>, project: &Project) -> Vec<PathBuf>
 /// beside `rel` in its build path, or into a release that has a `path:` (`make_tar/1` in
 /// lib/mix/lib/mix/tasks/release.ex).
 pub(crate) fn tarballs(ctx: &Context<'_>, project: &Project) -> Vec<PathBuf> {
-    let answers = &project.info;
+    let mix_info = &project.info;
     let mut tarballs = Vec::new();
-    let build_path = answers.build_path.strip_prefix(&ctx.dir).ok();
+    let build_path = mix_info.build_path.strip_prefix(&ctx.dir).ok();
     let folders = build_path.map(Path::to_owned).into_iter();
     for folder in folders.chain(release_dirs(ctx, project)) {
-        let entries = fs::read_dir(made(ctx, &folder)).into_iter().flatten();
+        let entries = fs::read_dir(current_path(ctx, &folder))
+            .into_iter()
+            .flatten();
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         for file in names {
             let is_one = |name: &str| {
-                let release = made(ctx, &dir_of(name, project));
+                let release = current_path(ctx, &dir_of(name, project));
                 is_tarball(&file, name, &release)
             };
-            if answers.release_names().any(is_one) {
+            if mix_info.release_names().any(is_one) {
                 tarballs.push(folder.join(file));
             }
         }
@@ -266,7 +271,7 @@ pub(crate) fn remove_old_release(ctx: &Context<'_>) -> Result<(), Error> {
         .projects
         .iter()
         .any(|own| Path::new(own).starts_with(dir));
-    if is_release && !own && ctx.bounds.leads_out(dir).is_none() {
+    if is_release && !own && ctx.bounds.target_outside(dir).is_none() {
         tree::remove(&place)?;
     }
     Ok(())
@@ -277,16 +282,16 @@ pub(crate) fn remove_old_release(ctx: &Context<'_>) -> Result<(), Error> {
 /// release, and the nodes of two deploys know each other.
 fn restore_cookie(ctx: &Context<'_>, release: &Release) -> Result<(), Error> {
     let place = cookie(ctx, release);
-    let kept = ctx.workspace.store.read_note(&cookie_note(release));
-    if let (Some(kept), Some(folder)) = (kept, place.parent()) {
+    let saved = ctx.workspace.store.read_note(&cookie_note(release));
+    if let (Some(saved), Some(folder)) = (saved, place.parent()) {
         fs::create_dir_all(folder).map_err(TreeError::at(folder, "create the folder"))?;
-        fs::write(&place, kept).map_err(TreeError::at(&place, "write"))?;
+        fs::write(&place, saved).map_err(TreeError::at(&place, "write"))?;
     }
     Ok(())
 }
 
 /// Keeps a cookie that mix made up. Another one is the app's own, perhaps a config var's value.
-fn keep_cookie(ctx: &Context<'_>, release: &Release) -> Result<(), Error> {
+fn save_cookie(ctx: &Context<'_>, release: &Release) -> Result<(), Error> {
     let cookie = fs::read_to_string(cookie(ctx, release)).unwrap_or_default();
     let is_random = cookie.len() == 56
         && cookie.ends_with("====")
@@ -299,7 +304,7 @@ fn keep_cookie(ctx: &Context<'_>, release: &Release) -> Result<(), Error> {
 }
 
 fn cookie(ctx: &Context<'_>, release: &Release) -> PathBuf {
-    ctx.seen(&release.dir).join("releases/COOKIE")
+    ctx.mix_path(&release.dir).join("releases/COOKIE")
 }
 
 fn dir_of(name: &str, project: &Project) -> PathBuf {
@@ -310,7 +315,7 @@ fn dir_of(name: &str, project: &Project) -> PathBuf {
 }
 
 /// A folder, relative to the top of the repository, as commands that run in `app_dir` name it.
-fn seen_from(app_dir: &str, dir: &Path) -> String {
+fn path_from_app_dir(app_dir: &str, dir: &Path) -> String {
     let below = match app_dir {
         "." => Some(dir.to_owned()),
         _ => dir.strip_prefix(app_dir).map(Path::to_owned).ok(),
@@ -342,13 +347,13 @@ fn cookie_note(release: &Release) -> String {
 
 /// The release that a `bin/server` starts, where that is another one: overlays are copied into
 /// every release, and the script of `mix phx.gen.release` names one.
-fn starts_another<'a>(script: &str, name: &str, answers: &'a MixInfo) -> Option<&'a str> {
+fn other_started_release<'a>(script: &str, name: &str, mix_info: &'a MixInfo) -> Option<&'a str> {
     let words = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
     let names = |name: &str| script.split(words).any(|word| word == name);
     if names(name) {
         return None;
     }
-    answers.release_names().find(|other| names(other))
+    mix_info.release_names().find(|other| names(other))
 }
 
 /// Whether a file is the archive of a release: `shop-0.1.0.tar.gz`. Versions may be any text.
@@ -368,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_release_is_named_from_the_app_folder() {
-        let seen = |app_dir: &str, dir: &str| seen_from(app_dir, Path::new(dir));
+        let seen = |app_dir: &str, dir: &str| path_from_app_dir(app_dir, Path::new(dir));
         assert_eq!(seen(".", "_build/prod/rel/a"), "_build/prod/rel/a");
         assert_eq!(seen("apps/back", "apps/back/out"), "out");
         assert_eq!(seen("apps/back", "out/a"), "../../out/a");
@@ -376,8 +381,8 @@ mod tests {
 
     #[test]
     fn a_start_script_of_another_release_is_recognized() {
-        let answers = MixInfo::parse("release\tshop\t\nrelease\tshop_admin\t\n");
-        let starts = |script: &str| starts_another(script, "shop_admin", &answers);
+        let mix_info = MixInfo::parse("release\tshop\t\nrelease\tshop_admin\t\n");
+        let starts = |script: &str| other_started_release(script, "shop_admin", &mix_info);
         assert_eq!(starts("#!/bin/sh\nexec ./shop start\n"), Some("shop"));
         assert_eq!(starts("exec ./shop_admin start\n"), None);
         assert_eq!(starts("exec \"./$RELEASE\" start\n"), None);

@@ -1,7 +1,7 @@
 //! Running a command of the user.
 
 use crate::context::Context;
-use app::Asked;
+use app::Setting;
 use exec::Action;
 use exec::command::{Env, Tool};
 use messages::Error;
@@ -11,9 +11,9 @@ use messages::Error;
 pub(crate) fn hook(
     ctx: &Context<'_>,
     key: &'static str,
-    asked: Option<&Asked>,
+    requested: Option<&Setting>,
 ) -> Result<(), Error> {
-    let Some(asked) = asked else {
+    let Some(requested) = requested else {
         return Ok(());
     };
     // A hook may change what a waiting VM has read.
@@ -22,23 +22,23 @@ pub(crate) fn hook(
     if matches!(key, "pre_compile" | "post_compile") {
         log.warning(&format!(
             "{key} ({}) is deprecated; hook_{key} runs next to mix compile",
-            asked.origin
+            requested.origin
         ));
     }
     // A config file that bash evaluated has config vars' values in it.
-    let shown = ctx.workspace.environment.without_values(&asked.value);
+    let shown = ctx.workspace.environment.without_values(&requested.value);
     log.detail(&format!("$ {}", shown.trim().replace('\n', "\n  ")));
     let env = shell_env(ctx);
-    let mut tool = Tool::shell(&asked.value, &ctx.app_dir, &env);
+    let mut tool = Tool::shell(&requested.value, &ctx.app_dir, &env);
     tool.shown.clone_from(&shown);
     let action = Action::Hook {
         key,
-        asked: Asked::new(shown, asked.origin.clone()),
+        requested: Setting::new(shown, requested.origin.clone()),
     };
     ctx.run_tool(action, &tool, &log)
 }
 
-/// What shell code of the app could always see: the variables of its config files too.
+/// Returns the environment of the app's shell code, which includes the variables of its config files.
 pub(crate) fn shell_env(ctx: &Context<'_>) -> Env {
     let mut env = ctx.env.clone();
     for (name, value) in &ctx.plan.shell_variables {

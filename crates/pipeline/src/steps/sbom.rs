@@ -1,4 +1,4 @@
-//! What ships, by name, version and checksum: the matter of a bill of materials (SBOM).
+//! Lists the components that ship, for the software bill of materials (SBOM).
 
 use crate::component::{Component, Origin};
 use crate::context::Context;
@@ -70,7 +70,7 @@ fn shipped_apps(ctx: &Context<'_>, project: &Project) -> BTreeSet<String> {
         Some(release) => release.dir.join("lib"),
         None => ctx.in_app(&format!("_build/{}/lib", ctx.plan.mix_env.value)),
     };
-    let entries = fs::read_dir(release::made(ctx, &folder));
+    let entries = fs::read_dir(release::current_path(ctx, &folder));
     entries
         .into_iter()
         .flatten()
@@ -80,8 +80,8 @@ fn shipped_apps(ctx: &Context<'_>, project: &Project) -> BTreeSet<String> {
         .collect()
 }
 
-/// What is installed for more than development: it may be in what browsers load, and it is in
-/// `node_modules` where those ship.
+/// Returns the installed packages that are not only for development: they may be in the assets, and are in
+/// `node_modules` if that ships.
 fn locked_by_npm(ctx: &Context<'_>, install: &Install) -> Vec<Component> {
     let in_folder = |name: &str| {
         let path = join(&install.dir, name);

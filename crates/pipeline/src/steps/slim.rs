@@ -1,4 +1,4 @@
-//! Leaving out of the slug what no dyno can use. Everything that is left out is told, with its size.
+//! Prunes files that are not needed at run time from the slug, and logs them with their size.
 
 use crate::context::Context;
 use crate::project::{Project, Release};
@@ -12,15 +12,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use store::tree::{self, TreeError};
 use toolchain::debug_symbols;
-use toolchain::unneeded::{self, Tool};
+use toolchain::unneeded_files::{self, Tool};
 use workdir::workspace::is_own;
 
-/// What stays of the `.git` of a dependency: mix asks git for the commit that is checked out, and
-/// where it came from, whenever it starts. gitrepository-layout(5) has what makes it a repository.
-const OF_GIT: [&str; 3] = ["HEAD", "config", "packed-refs"];
+/// The files to keep of the `.git` of a dependency: whenever mix starts, it asks git for the commit that is
+/// checked out and for the origin. Source: gitrepository-layout(5).
+const GIT_FILES: [&str; 3] = ["HEAD", "config", "packed-refs"];
 
-/// At the top of an app whose release is all that it needs.
-const STAYS_BESIDE_A_RELEASE: [&str; 6] = [
+/// The files in the root of the app to keep if only the release ships.
+const KEPT_WITH_RELEASE: [&str; 6] = [
     "Procfile",
     "app.json",
     ".profile",
@@ -31,19 +31,19 @@ const STAYS_BESIDE_A_RELEASE: [&str; 6] = [
 
 pub(crate) fn slim(ctx: &Context<'_>, project: &Project) -> Result<(), Error> {
     let log = ctx.log.step("Pruning files not needed at run time");
-    ctx.path.bring_in()?;
-    let mut all = of_releases(ctx, project, &log)?;
-    if release_can_stand_alone(ctx, project, &log) {
-        all += all_but_the_release(ctx, project, &log)?;
-        all += debug_symbols_of(&release::release_dirs(ctx, project), ctx, &log)?;
+    ctx.path.move_new_files()?;
+    let mut all = prune_releases(ctx, project, &log)?;
+    if can_ship_only_release(ctx, project, &log) {
+        all += prune_all_but_release(ctx, project, &log)?;
+        all += prune_debug_symbols(&release::release_dirs(ctx, project), ctx, &log)?;
     } else {
-        all += of_tools(ctx, &log)?;
-        all += of_dependencies(ctx, &log)?;
-        all += of_javascript(ctx, &log)?;
+        all += prune_tools(ctx, &log)?;
+        all += prune_dependencies(ctx, &log)?;
+        all += prune_javascript(ctx, &log)?;
         let mut made = vec![ctx.in_app("_build"), ctx.in_app("deps")];
         // Pushed dependencies ship as they are.
         made.retain(|dir| ctx.tree.is_output(dir));
-        all += debug_symbols_of(&made, ctx, &log)?;
+        all += prune_debug_symbols(&made, ctx, &log)?;
     }
     if all == 0 {
         log.detail("nothing to prune");
@@ -56,17 +56,17 @@ pub(crate) fn slim(ctx: &Context<'_>, project: &Project) -> Result<(), Error> {
 }
 
 /// Archives of releases, unless a process unpacks one.
-fn of_releases(ctx: &Context<'_>, project: &Project, log: &StepLog<'_>) -> Result<u64, Error> {
+fn prune_releases(ctx: &Context<'_>, project: &Project, log: &StepLog<'_>) -> Result<u64, Error> {
     let procfile = release::procfile(ctx).unwrap_or_default();
     if procfile.0.values().any(|line| line.contains(".tar.gz")) {
         return Ok(0);
     }
     let tarballs = release::tarballs(ctx, project);
     let tarballs: Vec<PathBuf> = tarballs.iter().map(|t| ctx.workspace.real(t)).collect();
-    leave_out("release: archive (.tar.gz)", &tarballs, log)
+    remove_and_report("release: archive (.tar.gz)", &tarballs, log)
 }
 
-fn of_tools(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
+fn prune_tools(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
     let places = &ctx.workspace.places;
     let arch = ctx.plan.target.arch;
     let mut tools = vec![(
@@ -74,23 +74,23 @@ fn of_tools(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
         &places.erlang,
         Tool::Otp,
     )];
-    if ctx.plan.node_ships() && !ctx.plan.node_given {
-        let what = "Node.js: headers, npm's manual";
-        tools.push((what, &places.node, Tool::Node(arch)));
+    if ctx.plan.node_ships() && !ctx.plan.node_is_preinstalled {
+        let label = "Node.js: headers, npm's manual";
+        tools.push((label, &places.node, Tool::Node(arch)));
     }
     let mut bytes = 0;
-    for (what, place, tool) in tools {
+    for (label, place, tool) in tools {
         let root = ctx.workspace.real(place);
         if is_own(place) && root.is_dir() {
-            let paths = unneeded::to_run(&root, tool);
+            let paths = unneeded_files::to_run(&root, tool);
             let paths = paths.map_err(TreeError::at(&root, "read"))?;
-            bytes += leave_out(what, &paths, log)?;
+            bytes += remove_and_report(label, &paths, log)?;
         }
     }
     let otp = ctx.workspace.real(&places.erlang);
     if is_own(&places.erlang) && !names_graphical_application(ctx) {
-        let what = format!("Erlang: {}", unneeded::GRAPHICAL.join(", "));
-        bytes += leave_out(&what, &unneeded::graphical(&otp), log)?;
+        let label = format!("Erlang: {}", unneeded_files::GRAPHICAL.join(", "));
+        bytes += remove_and_report(&label, &unneeded_files::graphical(&otp), log)?;
     }
     Ok(bytes)
 }
@@ -115,11 +115,11 @@ fn names_graphical_application(ctx: &Context<'_>) -> bool {
     texts.extend(procfile.0.into_values());
     texts.iter().any(|text| {
         text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-            .any(|word| unneeded::GRAPHICAL.contains(&word))
+            .any(|word| unneeded_files::GRAPHICAL.contains(&word))
     })
 }
 
-fn of_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
+fn prune_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
     let mut of_git = Vec::new();
     for git in git_dependencies(ctx) {
         // Whose links lead elsewhere is not of mix' making.
@@ -134,7 +134,7 @@ fn of_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
         }
         for path in entries(&git) {
             match path.file_name().and_then(|name| name.to_str()) {
-                Some(name) if OF_GIT.contains(&name) => {}
+                Some(name) if GIT_FILES.contains(&name) => {}
                 // They have to be there, and nothing in them.
                 Some("objects" | "refs") => of_git.extend(entries(&path)),
                 _ => of_git.push(path),
@@ -143,14 +143,18 @@ fn of_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
     }
     let hex = ctx.workspace.real(&ctx.workspace.places.hex_home);
     let packages = ["packages", "cache.ets"].map(|name| hex.join(name));
-    let mut bytes = leave_out("dependencies: histories of git", &of_git, log)?;
-    bytes += leave_out("Hex: archives of packages", &packages, log)?;
+    let mut bytes = remove_and_report("dependencies: histories of git", &of_git, log)?;
+    bytes += remove_and_report("Hex: archives of packages", &packages, log)?;
     Ok(bytes)
 }
 
 /// Of what dependencies have compiled. An app's own files ship as they are: mix compares them with what
 /// was compiled (`@external_resource`), and would compile again on the dyno.
-fn debug_symbols_of(dirs: &[PathBuf], ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
+fn prune_debug_symbols(
+    dirs: &[PathBuf],
+    ctx: &Context<'_>,
+    log: &StepLog<'_>,
+) -> Result<u64, Error> {
     let mut bytes = 0;
     for dir in dirs {
         let dir = ctx.workspace.real(dir);
@@ -158,7 +162,7 @@ fn debug_symbols_of(dirs: &[PathBuf], ctx: &Context<'_>, log: &StepLog<'_>) -> R
             bytes += debug_symbols::remove(&dir).map_err(TreeError::at(&dir, "strip"))?;
         }
     }
-    pruned("dependencies: debug symbols", bytes, log);
+    report_pruned("dependencies: debug symbols", bytes, log);
     Ok(bytes)
 }
 
@@ -172,8 +176,8 @@ fn git_dependencies(ctx: &Context<'_>) -> Vec<PathBuf> {
         .collect()
 }
 
-fn of_javascript(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
-    if node_modules_ship(ctx) {
+fn prune_javascript(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
+    if ships_node_modules(ctx) {
         if let (Some(why), true) = (&ctx.plan.node_use, ctx.plan.node.is_some()) {
             log.detail(&format!(
                 "keeping node_modules and npm because {why} runs Node.js. If it doesn't, set remove_node=true"
@@ -185,26 +189,26 @@ fn of_javascript(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
     for assets in &ctx.plan.assets {
         for modules in assets.modules() {
             let place = ctx.workspace.real(Path::new(&modules));
-            bytes += leave_out(&modules, &[place], log)?;
+            bytes += remove_and_report(&modules, &[place], log)?;
         }
     }
     let place = &ctx.workspace.places.node;
-    if ctx.plan.node.is_none() || ctx.plan.node_given || !is_own(place) {
+    if ctx.plan.node.is_none() || ctx.plan.node_is_preinstalled || !is_own(place) {
         return Ok(bytes);
     }
     let node = ctx.workspace.real(place);
     if ctx.plan.node_ships() {
         let npm =
             ["bin/npm", "bin/npx", "bin/corepack", "lib/node_modules"].map(|name| node.join(name));
-        bytes += leave_out("Node.js: npm", &npm, log)?;
+        bytes += remove_and_report("Node.js: npm", &npm, log)?;
     } else {
-        bytes += node_itself(ctx, log)?;
+        bytes += prune_node(ctx, log)?;
     }
     Ok(bytes)
 }
 
-/// Node and yarn, which built the assets and have nothing to do on a dyno.
-fn node_itself(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
+/// Prunes Node and yarn if they were only needed to build the assets.
+fn prune_node(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
     let places = &ctx.workspace.places;
     let later = node_for_later_buildpacks(ctx);
     if let Some(later) = &later {
@@ -222,14 +226,15 @@ fn node_itself(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
             }
         }
     }
-    pruned("Node.js, which nothing runs", bytes, log);
+    report_pruned("Node.js, which nothing runs", bytes, log);
     if bytes > 0 {
         log.detail("  To keep it, set remove_node=false in phoenix_static_buildpack.config");
     }
     Ok(bytes)
 }
 
-/// Where Node is for later buildpacks, if it doesn't ship: beside the file `export`, which tells them.
+/// Returns the directory of Node for later buildpacks, if Node does not ship: next to the `export` file, which
+/// has its path.
 pub(crate) fn node_for_later_buildpacks(ctx: &Context<'_>) -> Option<PathBuf> {
     let plan = ctx.plan;
     let leaves = plan.node.is_some() && plan.remove_node.is_none() && !plan.node_ships();
@@ -237,14 +242,15 @@ pub(crate) fn node_for_later_buildpacks(ctx: &Context<'_>) -> Option<PathBuf> {
     Some(export.with_file_name("export-tools"))
 }
 
-/// Whether what npm installed is in the slug, and why.
-pub(crate) fn node_modules_ship(ctx: &Context<'_>) -> bool {
+/// Returns whether `node_modules` ships.
+pub(crate) fn ships_node_modules(ctx: &Context<'_>) -> bool {
     ctx.plan.remove_node != Some(true)
         && (ctx.plan.slim == Slim::None || ctx.plan.node_use.is_some())
 }
 
-/// A release without a runtime of its own (`include_erts: false`) runs on the one in the slug.
-fn release_can_stand_alone(ctx: &Context<'_>, project: &Project, log: &StepLog<'_>) -> bool {
+/// Returns whether only the release can ship. A release without Erlang (`include_erts: false`) needs the one in
+/// the slug.
+fn can_ship_only_release(ctx: &Context<'_>, project: &Project, log: &StepLog<'_>) -> bool {
     let release = project.release.as_ref();
     let Some(release) = release.filter(|_| ctx.plan.release_alone) else {
         return false;
@@ -256,27 +262,27 @@ fn release_can_stand_alone(ctx: &Context<'_>, project: &Project, log: &StepLog<'
     has_runtime
 }
 
-/// Whether slimming leaves the release alone.
-pub(crate) fn release_stands_alone(ctx: &Context<'_>, release: Option<&Release>) -> bool {
+/// Returns whether only the release ships.
+pub(crate) fn ships_only_release(ctx: &Context<'_>, release: Option<&Release>) -> bool {
     ctx.plan.release_alone && release.is_some_and(|release| has_runtime(ctx, release))
 }
 
 fn has_runtime(ctx: &Context<'_>, release: &Release) -> bool {
-    entries(&release::made(ctx, &release.dir))
+    entries(&release::current_path(ctx, &release.dir))
         .iter()
         .filter_map(|path| path.file_name())
         .any(|name| name.to_string_lossy().starts_with("erts-"))
 }
 
-fn all_but_the_release(
+fn prune_all_but_release(
     ctx: &Context<'_>,
     project: &Project,
     log: &StepLog<'_>,
 ) -> Result<u64, Error> {
     let build = ctx.in_app("_build");
     let compiled = build.join(&ctx.plan.mix_env.value);
-    let mut stays: Vec<PathBuf> = STAYS_BESIDE_A_RELEASE.map(PathBuf::from).into();
-    stays.extend([ctx.in_app("Procfile"), compiled.join("rel")]);
+    let mut kept_paths: Vec<PathBuf> = KEPT_WITH_RELEASE.map(PathBuf::from).into();
+    kept_paths.extend([ctx.in_app("Procfile"), compiled.join("rel")]);
     for dir in release::release_dirs(ctx, project) {
         // By way of a link it is elsewhere in the app.
         let real = ctx.workspace.real(&dir).canonicalize();
@@ -284,31 +290,36 @@ fn all_but_the_release(
             let inside = real.strip_prefix(&ctx.workspace.app).ok()?;
             Some(inside.to_owned())
         });
-        stays.extend(real.filter(|real| *real != dir));
-        stays.push(dir);
+        kept_paths.extend(real.filter(|real| *real != dir));
+        kept_paths.push(dir);
     }
-    stays.retain(|path| ctx.workspace.real(path).exists());
+    kept_paths.retain(|path| ctx.workspace.real(path).exists());
     let mut others = Vec::new();
-    beside(ctx, Path::new(""), &stays, &mut others);
-    let bytes = leave_out("everything but the release", &others, log)?;
+    unneeded_siblings(ctx, Path::new(""), &kept_paths, &mut others);
+    let bytes = remove_and_report("everything but the release", &others, log)?;
     // Processes start in it, also where the release is elsewhere.
     let app_dir = ctx.workspace.real(Path::new(&ctx.plan.app_dir.value));
     fs::create_dir_all(&app_dir).map_err(TreeError::at(&app_dir, "create the folder"))?;
     Ok(bytes)
 }
 
-/// What is in a folder of the app, and neither stays nor leads to what stays.
-fn beside(ctx: &Context<'_>, folder: &Path, stays: &[PathBuf], others: &mut Vec<PathBuf>) {
+/// Adds the entries of a directory that are neither kept nor lead to a kept path.
+fn unneeded_siblings(
+    ctx: &Context<'_>,
+    folder: &Path,
+    kept_paths: &[PathBuf],
+    others: &mut Vec<PathBuf>,
+) {
     for path in entries(&ctx.workspace.real(folder)) {
         let name = path.file_name().unwrap_or_default();
         let here = folder.join(name);
         let at_top = folder.as_os_str().is_empty();
-        if stays.contains(&here) || at_top && is_called(ctx, &name.to_string_lossy()) {
+        if kept_paths.contains(&here) || at_top && is_called(ctx, &name.to_string_lossy()) {
             continue;
         }
-        if stays.iter().any(|stays| stays.starts_with(&here)) {
+        if kept_paths.iter().any(|kept| kept.starts_with(&here)) {
             if is_folder(&path) {
-                beside(ctx, &here, stays, others);
+                unneeded_siblings(ctx, &here, kept_paths, others);
             }
         } else {
             others.push(path);
@@ -316,7 +327,7 @@ fn beside(ctx: &Context<'_>, folder: &Path, stays: &[PathBuf], others: &mut Vec<
     }
 }
 
-/// Whether the Procfile speaks of something at the top of the app: a script of the user's.
+/// Returns whether the Procfile mentions a file in the root of the app, such as a script of the user.
 fn is_called(ctx: &Context<'_>, name: &str) -> bool {
     let procfile = text_file::read(&ctx.workspace.real(Path::new("Procfile")));
     procfile.is_ok_and(|text| {
@@ -325,7 +336,7 @@ fn is_called(ctx: &Context<'_>, name: &str) -> bool {
     })
 }
 
-/// What git knows of each dependency that came from it, relative to the app.
+/// Returns the git config of each dependency from git, relative to the app.
 pub(crate) fn git_configs(app: &Path, deps: &str) -> Vec<PathBuf> {
     let dependencies = entries(&app.join(deps)).into_iter();
     dependencies
@@ -334,20 +345,20 @@ pub(crate) fn git_configs(app: &Path, deps: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Removes paths and says what they held.
-fn leave_out(what: &str, paths: &[PathBuf], log: &StepLog<'_>) -> Result<u64, Error> {
+/// Removes paths, and logs their size.
+fn remove_and_report(label: &str, paths: &[PathBuf], log: &StepLog<'_>) -> Result<u64, Error> {
     let mut bytes = 0;
     for path in paths {
         bytes += tree::measure(path).bytes;
         tree::remove(path)?;
     }
-    pruned(what, bytes, log);
+    report_pruned(label, bytes, log);
     Ok(bytes)
 }
 
-fn pruned(what: &str, bytes: u64, log: &StepLog<'_>) {
+fn report_pruned(label: &str, bytes: u64, log: &StepLog<'_>) {
     if bytes > 0 {
-        log.detail(&format!("{what:<44} {:>9}", megabytes(bytes)));
+        log.detail(&format!("{label:<44} {:>9}", megabytes(bytes)));
     }
 }
 

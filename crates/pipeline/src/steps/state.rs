@@ -4,8 +4,8 @@ use crate::context::Context;
 use crate::project::{AssetFiles, LastBuild, Project};
 use crate::steps::keys::{self, Otp};
 use crate::steps::{
-    app_variables, compiling_hooks, digested_files, executables, generated, git, kept_assets,
-    release,
+    app_variables, cached_assets, compiling_hooks, digested_files, executables, generated_files,
+    git, release,
 };
 use app::plan::StepName;
 use exec::log::{StepLog, seconds};
@@ -20,11 +20,10 @@ use workdir::sources::Sources;
 
 /// The note with the modification times of the app's files.
 const SOURCES: &str = "sources";
-/// The note that says something while `_build` and the notes on it are being kept: those of two
-/// builds do not go together.
+/// The note that exists while `_build` and its notes are being saved. With it, they may be of two builds.
 const UNFINISHED: &str = "unfinished";
-/// Where buildpacks install tools.
-const OF_BUILDPACKS: &str = ".heroku";
+/// The directory in which buildpacks install tools.
+const BUILDPACKS_DIR: &str = ".heroku";
 /// A clock may be set back by this much without a word.
 const CLOCK_SLACK: Duration = Duration::from_secs(2);
 
@@ -33,20 +32,20 @@ pub(crate) fn restore(ctx: &Context<'_>, otp: Otp) -> Result<Arc<LastBuild>, Err
     release::remove_old_release(ctx)?;
     let entries = keys::entries(ctx)?;
     let mut pushed = Sources::of(&entries, &Sources::default())?;
-    ctx.tree.see_deps(&entries);
+    ctx.tree.detect_pushed_deps(&entries);
     let mut found = LastBuild::default();
     for (name, key, step) in [
         ("deps", keys::deps_key(ctx, otp)?, StepName::Deps),
         ("_build", keys::build_key(ctx, otp)?, StepName::Compile),
     ] {
         let place = ctx.workspace.real(&ctx.in_app(name));
-        let mut restored = ctx
-            .workspace
-            .store
-            .restore(&keys::kept_as(ctx, name), &key, &place)?;
-        if matches!(restored, Restored::Taken(_))
+        let mut restored =
+            ctx.workspace
+                .store
+                .restore(&keys::entry_name(ctx, name), &key, &place)?;
+        if matches!(restored, Restored::Copied(_))
             && name == "_build"
-            && let Some(reason) = unusable(ctx, &place)
+            && let Some(reason) = unusable_reason(ctx, &place)
         {
             // The folder itself may be one that mix is led to.
             tree::clear(&place)?;
@@ -57,7 +56,7 @@ pub(crate) fn restore(ctx: &Context<'_>, otp: Otp) -> Result<Arc<LastBuild>, Err
         match restored {
             Restored::Nothing => log.detail(&format!("{name}: not in the cache")),
             Restored::InApp => log.detail(&format!("{name}: part of the app")),
-            Restored::Taken(amount) => {
+            Restored::Copied(amount) => {
                 if amount.files > 0 {
                     ctx.report.reused(step);
                     found.deps |= step == StepName::Deps;
@@ -70,7 +69,7 @@ pub(crate) fn restore(ctx: &Context<'_>, otp: Otp) -> Result<Arc<LastBuild>, Err
                 if name == "_build" {
                     found.build = true;
                     let compiled = keys::compiled_at(&place);
-                    ctx.compilation.state().build = compiled.map(keys::second_of);
+                    ctx.compilation.state().build = compiled.map(keys::unix_seconds);
                     restore_times(ctx, &mut pushed, &entries, compiled)?;
                 }
             }
@@ -81,20 +80,20 @@ pub(crate) fn restore(ctx: &Context<'_>, otp: Otp) -> Result<Arc<LastBuild>, Err
             }
         }
     }
-    found.assets = kept_assets::restore_assets(ctx, (&pushed, otp), &log)?;
+    found.assets = cached_assets::restore_assets(ctx, (&pushed, otp), &log)?;
     found.pushed = pushed;
     executables::restore_executables(ctx)?;
     log.detail(&format!("done in {}", seconds(log.elapsed())));
     // Each step's block is whole.
     drop(log);
     if found.build {
-        compiling_hooks::begin_without_compiled(ctx)?;
+        compiling_hooks::remove_compiled_before_hook(ctx)?;
     }
     Ok(Arc::new(found))
 }
 
-/// Why a `_build` that is what was kept is of no use all the same.
-fn unusable(ctx: &Context<'_>, place: &Path) -> Option<String> {
+/// Returns why a restored `_build` can't be used, if so.
+fn unusable_reason(ctx: &Context<'_>, place: &Path) -> Option<String> {
     let unfinished = ctx.workspace.store.read_note(&unfinished(ctx));
     if unfinished.is_some_and(|text| !text.is_empty()) {
         return Some("the last build was interrupted while saving it".to_owned());
@@ -108,7 +107,7 @@ fn unusable(ctx: &Context<'_>, place: &Path) -> Option<String> {
         .then(|| "it is newer than the current time: the clock was set back".to_owned())
 }
 
-/// What `mix release` makes in `_build`, relative to it: nothing of it is for the next build.
+/// Returns the paths in `_build` that `mix release` creates. They are not cached.
 fn products_in_build(ctx: &Context<'_>, project: &Project) -> Vec<String> {
     let build = ctx.in_app("_build");
     let made = [
@@ -125,11 +124,11 @@ fn products_in_build(ctx: &Context<'_>, project: &Project) -> Vec<String> {
 }
 
 fn unfinished(ctx: &Context<'_>) -> String {
-    keys::kept_as(ctx, UNFINISHED)
+    keys::entry_name(ctx, UNFINISHED)
 }
 
 fn sources_note(ctx: &Context<'_>) -> String {
-    format!("{}.json", keys::kept_as(ctx, SOURCES))
+    format!("{}.json", keys::entry_name(ctx, SOURCES))
 }
 
 /// The `priv` folders, relative to `deps`, that were made for dependencies and stayed empty.
@@ -156,12 +155,11 @@ fn restore_times(
     let kept = ctx.workspace.store.read_note(&sources_note(ctx));
     let kept = kept.as_deref().and_then(Sources::parse).unwrap_or_default();
     // Python takes compiled code for stale where the time of its source has changed.
-    let skipped = |path: &Path| path.starts_with(OF_BUILDPACKS);
-    Ok(pushed.restore_times(entries, &kept, a_second_after(compiled), skipped)?)
+    let skipped = |path: &Path| path.starts_with(BUILDPACKS_DIR);
+    Ok(pushed.restore_times(entries, &kept, later_second(compiled), skipped)?)
 }
 
-/// Keeps what has been compiled, before anything that can fail comes after it: some platforms keep
-/// the cache of a build that fails.
+/// Saves compiled code before a later step can fail: some platforms keep the cache of a failed build.
 pub(crate) fn save_compiled(
     ctx: &Context<'_>,
     pushed: &Sources,
@@ -169,20 +167,20 @@ pub(crate) fn save_compiled(
 ) -> Result<(), Error> {
     let build = ctx.workspace.real(&ctx.in_app("_build"));
     let (compiled, restored) = (
-        keys::compiled_at(&build).map(keys::second_of),
+        keys::compiled_at(&build).map(keys::unix_seconds),
         ctx.compilation.state().build,
     );
     if compiled == restored {
         return Ok(());
     }
-    match keep_whole(ctx, || keep_compiled(ctx, pushed, project).map(drop)) {
+    match save_with_marker(ctx, || save_build(ctx, pushed, project).map(drop)) {
         // The last step says so, if there is no more room by then.
         Err(Error::Tree(_)) if !ctx.cancel.is_cancelled() => Ok(()),
         kept => kept,
     }
 }
 
-/// Keeps what the next build can use. The app has been built: that this fails does not end it.
+/// Saves the cache. The app is built by now, so a failure here is only a warning.
 pub(crate) fn save(
     ctx: &Context<'_>,
     restored: &LastBuild,
@@ -190,7 +188,7 @@ pub(crate) fn save(
     assets: &AssetFiles,
 ) -> Result<(), Error> {
     let log = ctx.log.step("Saving cache");
-    match keep_whole(ctx, || keep_state(ctx, restored, project, assets, &log)) {
+    match save_with_marker(ctx, || save_all(ctx, restored, project, assets, &log)) {
         Err(Error::Tree(error)) if !ctx.cancel.is_cancelled() => {
             log.warning(&format!("the cache is incomplete: {error}"));
             log.warning("the next build repeats the missing work");
@@ -201,33 +199,37 @@ pub(crate) fn save(
     Ok(())
 }
 
-/// A build that finds what this has begun and not ended takes none of it.
-fn keep_whole(ctx: &Context<'_>, keep: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+/// Saves several entries with a note until the last one is written. A later build that finds the note uses
+/// none of them.
+fn save_with_marker(
+    ctx: &Context<'_>,
+    keep: impl FnOnce() -> Result<(), Error>,
+) -> Result<(), Error> {
     let store = ctx.workspace.store;
     store.write_note(&unfinished(ctx), "unfinished")?;
-    ctx.path.settle()?;
+    ctx.path.sync_new_files()?;
     keep()?;
     Ok(store.write_note(&unfinished(ctx), "")?)
 }
 
-fn keep_state(
+fn save_all(
     ctx: &Context<'_>,
     restored: &LastBuild,
     project: &Project,
     assets: &AssetFiles,
     log: &StepLog<'_>,
 ) -> Result<(), Error> {
-    executables::keep_executables(ctx)?;
+    executables::save_executables(ctx)?;
     digested_files::save_digested(ctx, &project.info)?;
-    for line in keep_compiled(ctx, &restored.pushed, project)? {
+    for line in save_build(ctx, &restored.pushed, project)? {
         log.detail(&line);
     }
-    kept_assets::save_assets(ctx, assets, restored.assets.as_ref(), log)?;
+    cached_assets::save_assets(ctx, assets, restored.assets.as_ref(), log)?;
     Ok(ctx.workspace.store.forget_unused()?)
 }
 
-/// `deps`, `_build` and the notes that go with them. Gives lines for the log.
-fn keep_compiled(
+/// Saves `deps`, `_build` and their notes. Returns lines for the log.
+fn save_build(
     ctx: &Context<'_>,
     pushed: &Sources,
     project: &Project,
@@ -255,14 +257,14 @@ fn keep_compiled(
             let packages = std::fs::read_dir(&from).map_or(0, Iterator::count);
             ctx.report.set("dependencies", packages);
         }
-        let amount = store.save(&keys::kept_as(ctx, name), &key, &from, &skip)?;
+        let amount = store.save(&keys::entry_name(ctx, name), &key, &from, &skip)?;
         lines.push(format!(
             "{name}: {} files, {}",
             amount.files,
             megabytes(amount.bytes)
         ));
     }
-    lines.extend(generated::save_generated(ctx)?);
+    lines.extend(generated_files::save_generated(ctx)?);
     app_variables::save_variables(ctx)?;
     git::save_git_answers(ctx)?;
     let mut entries = keys::entries(ctx)?;
@@ -273,13 +275,12 @@ fn keep_compiled(
     Ok(lines)
 }
 
-/// A time that mix, which knows whole seconds, takes for later than another one. Where that is of this
-/// very second, or the clock has been set back a little since, it is waited for: a time to come would
-/// be warned about.
-fn a_second_after(time: Option<SystemTime>) -> SystemTime {
+/// Returns the current time once it is in a later second than `time`, since mix compares whole seconds and
+/// warns of times in the future.
+fn later_second(time: Option<SystemTime>) -> SystemTime {
     loop {
         let now = SystemTime::now();
-        if time.is_none_or(|time| keys::second_of(now) > keys::second_of(time)) {
+        if time.is_none_or(|time| keys::unix_seconds(now) > keys::unix_seconds(time)) {
             return now;
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -295,10 +296,10 @@ mod tests {
     fn what_is_compiled_in_this_second_is_older_than_what_changes_now() {
         let second = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_secs();
         let now = SystemTime::now();
-        assert!(second(a_second_after(Some(now))) > second(now));
+        assert!(second(later_second(Some(now))) > second(now));
         let before = SystemTime::now();
         let long_ago = now - Duration::from_mins(1);
-        assert!(a_second_after(Some(long_ago)) < before + Duration::from_millis(500));
+        assert!(later_second(Some(long_ago)) < before + Duration::from_millis(500));
     }
 
     #[test]
@@ -313,7 +314,7 @@ mod tests {
         ];
         let switches: Vec<&str> = names
             .into_iter()
-            .filter(|name| keys::changes_what_is_compiled(name))
+            .filter(|name| keys::affects_compilation(name))
             .collect();
         assert_eq!(
             switches,

@@ -3,12 +3,12 @@
 use crate::context::Context;
 use crate::steps::package_managers;
 use app::plan::{Slim, StepName};
-use app::{Asked, Origin};
+use app::{Origin, Setting};
 use exec::log::{StepLog, seconds};
 use exec::progress::{DownloadProgress, megabytes};
 use fetch::{Observer, Unpacked};
 use messages::Error;
-use planning::kept_lists::or_kept;
+use planning::cached_lists::or_cached;
 use planning::record::Tools;
 use std::cell::Cell;
 use std::fs;
@@ -17,7 +17,7 @@ use std::process::Command;
 use store::tree::{self, TreeError};
 use store::{Key, Tool};
 use toolchain::ToolchainError;
-use toolchain::error::OtherPlace;
+use toolchain::error::OtherSource;
 use toolchain::hosts::Signature;
 use toolchain::install::{self, Extent, Run};
 use toolchain::installers::{self, Chosen, Signed, Wanted};
@@ -54,23 +54,24 @@ pub(crate) fn erlang(ctx: &Context<'_>) -> Result<(), Error> {
     if build.version.is_none() {
         key.insert("commit".to_owned(), build.git_sha.clone());
     }
-    keep(ctx, StepName::Erlang, &key, place, &log, &|dest| {
+    ensure_tool(ctx, StepName::Erlang, &key, place, &log, &|dest| {
         let progress = DownloadProgress::to(&log);
         let run = |command: &mut Command| ctx.cancel.output(command);
-        let how = (extent(ctx), &run as Run<'_>);
+        let options = (extent(ctx), &run as Run<'_>);
         let source = install::otp_source(ctx.hosts, &plan.target, build);
-        let (source, unpacked) = match install::otp(client, &source, &root, dest, how, &progress) {
-            Ok(unpacked) => (source, unpacked),
-            Err(first) => {
-                let (first, other) = otp_elsewhere(ctx, first, &progress)?;
-                let url = fetch::redact(&other.url);
-                log.warning(&format!("{first}; continuing with {url}"));
-                let unpacked = install::otp(client, &other, &root, dest, how, &progress);
-                let unpacked = unpacked.map_err(|error| both_places(first, error))?;
-                (other, unpacked)
-            }
-        };
-        say_fetched(&log, &source, &unpacked);
+        let (source, unpacked) =
+            match install::otp(client, &source, &root, dest, options, &progress) {
+                Ok(unpacked) => (source, unpacked),
+                Err(first) => {
+                    let (first, other) = otp_elsewhere(ctx, first, &progress)?;
+                    let url = fetch::redact(&other.url);
+                    log.warning(&format!("{first}; continuing with {url}"));
+                    let unpacked = install::otp(client, &other, &root, dest, options, &progress);
+                    let unpacked = unpacked.map_err(|error| both_sources(first, error))?;
+                    (other, unpacked)
+                }
+            };
+        log_fetched(&log, &source, &unpacked);
         if plan.target.basis != Basis::Stack {
             install::start_otp(dest, &plan.target.stack, &run)?;
         }
@@ -88,7 +89,7 @@ fn otp_elsewhere(
 ) -> Result<(ToolchainError, install::Source), ToolchainError> {
     let (client, hosts, target) = (ctx.client, ctx.hosts, &ctx.plan.target);
     let wanted = &ctx.plan.erlang.build;
-    if wanted.publisher == Publisher::Erlef || !first.is_of_upstream() {
+    if wanted.publisher == Publisher::Erlef || !first.is_upstream_fault() {
         return Err(first);
     }
     let Some(list) = lists::other_otp(client, hosts, target, progress) else {
@@ -96,15 +97,15 @@ fn otp_elsewhere(
     };
     let text = match list.text {
         Ok(text) => text,
-        Err(error) => return Err(both_places(first, error)),
+        Err(error) => return Err(both_sources(first, error)),
     };
     let same = |build: &&OtpBuild| build.version.is_some() || build.git_sha == wanted.git_sha;
     let listing = OtpListing::parse_csv(&text).unwrap_or_default();
     match listing.get(&wanted.reference).filter(same) {
         Some(build) => Ok((first, install::otp_source(hosts, target, build))),
-        None => Err(ToolchainError::BothPlaces {
+        None => Err(ToolchainError::BothSources {
             first: Box::new(first),
-            other: OtherPlace::NotListed {
+            other: OtherSource::NotListed {
                 url: list.url,
                 only_branches: listing.only_branches(),
             },
@@ -125,10 +126,10 @@ pub(crate) fn elixir(ctx: &Context<'_>) -> Result<(), Error> {
         ("extent", extent_name(ctx)),
     ]);
     let place = &ctx.workspace.places.elixir;
-    keep(ctx, StepName::Elixir, &key, place, &log, &|dest| {
+    ensure_tool(ctx, StepName::Elixir, &key, place, &log, &|dest| {
         let progress = DownloadProgress::to(&log);
         let unpacked = install::elixir(ctx.client, &source, dest, extent(ctx), &progress)?;
-        say_fetched(&log, &source, &unpacked);
+        log_fetched(&log, &source, &unpacked);
         Ok(())
     })
 }
@@ -138,7 +139,7 @@ pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
     let Some(node) = &ctx.plan.node else {
         return Ok(Tools::new());
     };
-    if ctx.plan.node_given {
+    if ctx.plan.node_is_preinstalled {
         let log = ctx.log.step(&format!("Using Node.js {}", node.version));
         log.detail("installed by an earlier buildpack");
         drop(log);
@@ -157,11 +158,11 @@ pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
         install::node_source(client, hosts, target, &node.build, progress)
     };
     let place = &ctx.workspace.places.node;
-    keep(ctx, StepName::Node, &key, place, &log, &|dest| {
+    ensure_tool(ctx, StepName::Node, &key, place, &log, &|dest| {
         let progress = DownloadProgress::to(&log);
         let source = source(&progress)?;
         let unpacked = install::node(client, &source, target.arch, dest, extent(ctx), &progress)?;
-        say_fetched(&log, &source, &unpacked);
+        log_fetched(&log, &source, &unpacked);
         Ok(())
     })?;
     drop(log);
@@ -193,10 +194,10 @@ pub(crate) fn hex(ctx: &Context<'_>) -> Result<Tools, Error> {
         ("otp", &otp.to_string()),
     ]);
     let prepared = Path::new(".mixpack/installers");
-    keep(ctx, StepName::Hex, &key, prepared, &log, &|dest| {
+    ensure_tool(ctx, StepName::Hex, &key, prepared, &log, &|dest| {
         installers::install(client, &hex, &rebar3, &elixir, otp, dest, &progress)?;
         let verified = match (hosts.signature(&elixir), hex.signed && rebar3.signed) {
-            (Signature::Unasked, _) => "sha512 verified",
+            (Signature::NotRequired, _) => "sha512 verified",
             (_, true) => "sha512 and signature verified",
             (_, false) => "sha512 verified; the lists are not signed",
         };
@@ -208,12 +209,15 @@ pub(crate) fn hex(ctx: &Context<'_>) -> Result<Tools, Error> {
     install::into_mix_home(&prepared, &mix_home(ctx))?;
     tree::remove(&prepared)?;
     log.detail(&format!("Hex {}, rebar3 {}", hex.version, rebar3.version));
-    for (name, asked, chosen) in [
+    for (name, requested, chosen) in [
         ("Hex", &ctx.plan.hex, &hex),
         ("rebar3", &ctx.plan.rebar3, &rebar3),
     ] {
-        if let Some(asked) = asked.as_ref().filter(|_| chosen.version != chosen.newest) {
-            log.detail(&newer(name, asked, &chosen.newest));
+        if let Some(requested) = requested
+            .as_ref()
+            .filter(|_| chosen.version != chosen.newest)
+        {
+            log.detail(&newer(name, requested, &chosen.newest));
         }
     }
     Ok(Tools::from([
@@ -222,10 +226,13 @@ pub(crate) fn hex(ctx: &Context<'_>) -> Result<Tools, Error> {
     ]))
 }
 
-/// A clean build keeps to nothing of the last build.
-fn wanted<'a>(ctx: &Context<'_>, asked: Option<&'a Asked>) -> Option<&'a str> {
-    let stays = |asked: &&Asked| ctx.plan.clean.is_none() || asked.origin != Origin::LastBuild;
-    asked.filter(stays).map(|asked| asked.value.as_str())
+/// Returns the requested version. A clean build ignores the version of the last build.
+fn wanted<'a>(ctx: &Context<'_>, requested: Option<&'a Setting>) -> Option<&'a str> {
+    let is_valid =
+        |requested: &&Setting| ctx.plan.clean.is_none() || requested.origin != Origin::LastBuild;
+    requested
+        .filter(is_valid)
+        .map(|requested| requested.value.as_str())
 }
 
 /// A list of installers, or that of the last build where it cannot be had now.
@@ -236,7 +243,7 @@ fn installer_list(
     log: &StepLog<'_>,
 ) -> Result<Signed, Error> {
     let file = url.rsplit('/').next().unwrap_or_default();
-    let list = or_kept(
+    let list = or_cached(
         Some(ctx.workspace.store),
         &format!("list-{file}.json"),
         fetched,
@@ -249,14 +256,14 @@ fn installer_list(
 
 fn extent(ctx: &Context<'_>) -> Extent {
     match ctx.plan.slim {
-        Slim::None => Extent::Whole,
+        Slim::None => Extent::Full,
         Slim::Standard | Slim::Full => Extent::Needed,
     }
 }
 
 fn extent_name(ctx: &Context<'_>) -> &'static str {
     match extent(ctx) {
-        Extent::Whole => "whole",
+        Extent::Full => "whole",
         Extent::Needed => "stripped",
     }
 }
@@ -295,10 +302,10 @@ fn otp_major(ctx: &Context<'_>) -> u32 {
 fn mix_home(ctx: &Context<'_>) -> std::path::PathBuf {
     ctx.env
         .get(std::ffi::OsStr::new("MIX_HOME"))
-        .map_or_else(|| ctx.seen(&ctx.workspace.places.mix_home), Into::into)
+        .map_or_else(|| ctx.mix_path(&ctx.workspace.places.mix_home), Into::into)
 }
 
-fn keep(
+fn ensure_tool(
     ctx: &Context<'_>,
     step: StepName,
     key: &Key,
@@ -334,18 +341,18 @@ fn keep(
     Ok(())
 }
 
-/// Fails where a setting asks for a version that isn't there.
+/// Fails if a setting requests a version that isn't listed.
 fn listed(
     name: &'static str,
-    asked: Option<&Asked>,
+    requested: Option<&Setting>,
     chosen: &Chosen,
     elixir: &ElixirVersion,
 ) -> Result<(), Error> {
-    let by_setting = asked.filter(|asked| asked.origin != Origin::LastBuild);
-    match by_setting.filter(|asked| asked.value != chosen.version) {
-        Some(asked) => Err(Error::NoSuchInstaller {
+    let by_setting = requested.filter(|requested| requested.origin != Origin::LastBuild);
+    match by_setting.filter(|requested| requested.value != chosen.version) {
+        Some(requested) => Err(Error::NoSuchInstaller {
             name,
-            asked: asked.clone(),
+            requested: requested.clone(),
             elixir: elixir.to_string(),
             newest: chosen.newest.clone(),
         }),
@@ -353,31 +360,31 @@ fn listed(
     }
 }
 
-/// Says that there is a newer version than the one that stays.
-fn newer(name: &str, asked: &Asked, newest: &str) -> String {
-    match &asked.origin {
+/// Returns the line about a newer version than the one in use.
+fn newer(name: &str, requested: &Setting, newest: &str) -> String {
+    match &requested.origin {
         Origin::LastBuild => format!(
             "{name} {newest} is available; a clean build or another Elixir version updates it"
         ),
         origin => format!(
             "{name} {newest} is available; {origin} asks for {}",
-            asked.value
+            requested.value
         ),
     }
 }
 
-fn both_places(first: ToolchainError, other: ToolchainError) -> ToolchainError {
+fn both_sources(first: ToolchainError, other: ToolchainError) -> ToolchainError {
     // What is not the other place's doing is told alone.
-    if !other.is_of_upstream() {
+    if !other.is_upstream_fault() {
         return other;
     }
-    ToolchainError::BothPlaces {
+    ToolchainError::BothSources {
         first: Box::new(first),
-        other: OtherPlace::Failed(Box::new(other)),
+        other: OtherSource::Failed(Box::new(other)),
     }
 }
 
-fn say_fetched(log: &StepLog<'_>, source: &install::Source, unpacked: &Unpacked) {
+fn log_fetched(log: &StepLog<'_>, source: &install::Source, unpacked: &Unpacked) {
     let url = fetch::redact(&source.url);
     let checked = if source.sha256.is_some() {
         "sha256 verified"

@@ -65,7 +65,7 @@ pub(crate) fn try_start(
     env.insert("PATH".into(), path);
     log.detail("$ mix compile (without build tools, as at run time)");
     let tool = Tool::new("mix", &["compile"], &ctx.app_dir, &env);
-    match tool.run(ctx.quiet(&Action::Compile), log, ctx.cancel) {
+    match tool.run(ctx.output_filter(&Action::Compile), log, ctx.cancel) {
         Ok(()) => Ok(true),
         Err(CommandError::Cancelled) => Err(Error::Cancelled),
         Err(_) => {

@@ -512,7 +512,7 @@ impl Place {
                 let keys = Keys::of(self.dir.path());
                 let read = |url: &str| {
                     // Signatures have tests of their own.
-                    let list = lists::installers(client, url, Signature::Unasked, &keys, told);
+                    let list = lists::installers(client, url, Signature::NotRequired, &keys, told);
                     Ok::<_, Error>((list.text?, list.signed))
                 };
                 let (mut hex, mut rebar3) =

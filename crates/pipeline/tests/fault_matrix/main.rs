@@ -214,9 +214,9 @@ fn cell(
 }
 
 /// By row of the table and how long the fault lasts, what became of each artifact.
-type Seen = BTreeMap<(usize, Lasts), BTreeMap<Artifact, BTreeSet<Outcome>>>;
+type LineInfo = BTreeMap<(usize, Lasts), BTreeMap<Artifact, BTreeSet<Outcome>>>;
 
-fn of_servers(mirror: &Mirror, faults: &[Fault]) -> Seen {
+fn of_servers(mirror: &Mirror, faults: &[Fault]) -> LineInfo {
     let mut cells = Vec::new();
     for (row, fault) in faults.iter().enumerate() {
         for artifact in Artifact::ALL.into_iter().filter(|it| (fault.on)(*it)) {
@@ -227,7 +227,7 @@ fn of_servers(mirror: &Mirror, faults: &[Fault]) -> Seen {
             }
         }
     }
-    let seen = Mutex::new(Seen::new());
+    let seen = Mutex::new(LineInfo::new());
     let next = AtomicUsize::new(0);
     let work = || {
         while let Some((row, variant, lasts, artifact)) =
@@ -300,7 +300,7 @@ fn table(rows: &[Row]) -> String {
     table
 }
 
-fn rows(faults: &[Fault], seen: &Seen) -> Vec<Row> {
+fn rows(faults: &[Fault], seen: &LineInfo) -> Vec<Row> {
     let none = BTreeMap::new();
     faults
         .iter()
@@ -485,7 +485,7 @@ fn of_the_way(root: &Path) -> Vec<Row> {
         ),
     ];
     let rows = rows.map(|(name, from, env)| row_of_a_child(name, from, root, env));
-    assert!(proxy.asked().len() >= Artifact::ALL.len());
+    assert!(proxy.requested().len() >= Artifact::ALL.len());
     rows.into()
 }
 

@@ -1,7 +1,7 @@
 //! The links that stand for the build directory, and what the build makes among them.
 
 use super::Request;
-use super::marker::{ASIDE, MARKER, MARKER_IN_THE_MAKING, Marker, undo};
+use super::marker::{BACKUP_DIR, MARKER, Marker, TEMPORARY_MARKER, undo};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -10,9 +10,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use store::tree::{self, TreeError};
 
-/// Names that tools leave in HOME, which on Heroku is the runtime path. They never came into a
-/// slug with the shell buildpacks either.
-const HOME_DROPPINGS: [&str; 12] = [
+/// The files that tools leave in HOME, which is the runtime path on Heroku. With the shell buildpacks, they
+/// were not in slugs either.
+const HOME_FILES: [&str; 12] = [
     ".bash_history",
     ".bun",
     ".cache",
@@ -36,13 +36,13 @@ pub(super) struct Linked {
     foreign: BTreeSet<OsString>,
     home_is_runtime: bool,
     created_runtime: bool,
-    /// What the build made here and is in the build directory now, relative to it.
+    /// New files that were moved to the build directory, relative to it.
     moved: BTreeSet<PathBuf>,
     /// Held until the links are gone.
     _lock: File,
 }
 
-/// What commands created in the runtime path.
+/// The files that commands created in the runtime path.
 #[derive(Default)]
 struct Created {
     entries: Vec<PathBuf>,
@@ -94,11 +94,11 @@ impl Linked {
             .collect();
         let in_app = names(&self.app)?;
         for name in names(&self.runtime)? {
-            if name == MARKER || name == ASIDE || name == MARKER_IN_THE_MAKING {
+            if name == MARKER || name == BACKUP_DIR || name == TEMPORARY_MARKER {
                 continue;
             }
             if in_app.contains(&name) {
-                self.move_aside(Path::new(&name))?;
+                self.back_up(Path::new(&name))?;
             } else {
                 self.foreign.insert(name);
             }
@@ -106,8 +106,8 @@ impl Linked {
         self.link_entries(Path::new(""), &real)
     }
 
-    fn move_aside(&mut self, name: &Path) -> Result<(), TreeError> {
-        let aside = self.runtime.join(ASIDE);
+    fn back_up(&mut self, name: &Path) -> Result<(), TreeError> {
+        let aside = self.runtime.join(BACKUP_DIR);
         fs::create_dir_all(&aside).map_err(TreeError::at(&aside, "create the folder"))?;
         // Said before it is done: a build that is killed in between is healed from the marker.
         self.marker.aside.push(name.to_owned());
@@ -134,7 +134,7 @@ impl Linked {
         Ok(())
     }
 
-    /// What stands for the content of a folder: real folders, parents first, and links.
+    /// Returns the directories, parents first, and the links that replace the contents of a directory.
     fn entries(
         &self,
         folder: &Path,
@@ -213,7 +213,7 @@ impl Linked {
     }
 
     /// Moves what commands created beside the links into the build directory.
-    pub(super) fn bring_in(&mut self) -> Result<(), TreeError> {
+    pub(super) fn move_new_files(&mut self) -> Result<(), TreeError> {
         let mut created = Created::default();
         self.created(Path::new(""), &mut created)?;
         for entry in created.entries {
@@ -228,7 +228,7 @@ impl Linked {
     }
 
     /// The same, with a link left in each place: commands still find it there.
-    pub(super) fn settle(&mut self) -> Result<(), TreeError> {
+    pub(super) fn sync_new_files(&mut self) -> Result<(), TreeError> {
         let mut created = Created::default();
         self.created(Path::new(""), &mut created)?;
         self.marker.links.extend(created.entries.iter().cloned());
@@ -249,7 +249,7 @@ impl Linked {
     }
 
     pub(super) fn empty(mut self) -> Result<(), TreeError> {
-        self.bring_in()?;
+        self.move_new_files()?;
         let moved = &self.moved;
         for link in &self.marker.links {
             let place = self.runtime.join(link);
@@ -296,13 +296,13 @@ impl Linked {
     /// Whether this is a real folder with links of ours in it.
     pub(super) fn holds_links(&self, folder: &Path) -> bool {
         let is_top = folder.as_os_str().is_empty();
-        let is_ours = is_top || self.marker.folders.contains(folder);
+        let is_own_link = is_top || self.marker.folders.contains(folder);
         let place = self.runtime.join(folder).symlink_metadata();
-        is_ours && place.is_ok_and(|found| found.is_dir())
+        is_own_link && place.is_ok_and(|found| found.is_dir())
     }
 
-    /// What is in such a folder: what a link of ours stands for, what a command created beside the
-    /// links, and what has been written to the build directory itself.
+    /// Lists such a directory: the targets of its links, the files that commands created among them, and the
+    /// files that were written to the build directory itself.
     pub(super) fn list(&self, folder: &Path) -> io::Result<Vec<(OsString, PathBuf)>> {
         let is_top = folder.as_os_str().is_empty();
         let mut seen = BTreeMap::new();
@@ -330,13 +330,11 @@ impl Linked {
 
     fn is_not_the_builds(&self, name: &OsStr) -> bool {
         name == MARKER
-            || name == MARKER_IN_THE_MAKING
-            || name == ASIDE
+            || name == TEMPORARY_MARKER
+            || name == BACKUP_DIR
             || self.foreign.contains(name)
             || (self.home_is_runtime
-                && name
-                    .to_str()
-                    .is_some_and(|name| HOME_DROPPINGS.contains(&name)))
+                && name.to_str().is_some_and(|name| HOME_FILES.contains(&name)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What was done to the runtime path, written into it, and how that is undone.
+//! The marker in the runtime path, with the changes to undo.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -7,13 +7,12 @@ use std::path::{Component, Path, PathBuf};
 use store::json;
 use store::tree::{self, TreeError};
 
-/// What we did to the runtime path, kept in it so that the next build can heal it if this one is
-/// killed.
+/// The file with the changes to the runtime path, so that the next build can undo them if this one is killed.
 pub(super) const MARKER: &str = ".mixpack-links.json";
-/// It is renamed once it is whole.
-pub(super) const MARKER_IN_THE_MAKING: &str = ".mixpack-links.json.new";
-/// Where entries of the runtime path that are in the way spend the build.
-pub(super) const ASIDE: &str = ".mixpack-aside";
+/// The name of the marker until it is complete.
+pub(super) const TEMPORARY_MARKER: &str = ".mixpack-links.json.new";
+/// The directory for entries of the runtime path that are in the way, until the build has ended.
+pub(super) const BACKUP_DIR: &str = ".mixpack-aside";
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Marker {
@@ -30,7 +29,7 @@ impl Marker {
     pub(super) fn save(&self, runtime: &Path) -> Result<(), TreeError> {
         let path = runtime.join(MARKER);
         let json = json::to_vec(self, &path)?;
-        let new = runtime.join(MARKER_IN_THE_MAKING);
+        let new = runtime.join(TEMPORARY_MARKER);
         fs::write(&new, json)
             .and_then(|()| fs::rename(&new, &path))
             .map_err(TreeError::at(&path, "write"))
@@ -72,15 +71,15 @@ pub(super) fn undo(runtime: &Path, marker: &Marker) -> Result<(), TreeError> {
     for folder in marker.folders.iter().rev() {
         let _ = fs::remove_dir(runtime.join(folder));
     }
-    let aside = runtime.join(ASIDE);
+    let aside = runtime.join(BACKUP_DIR);
     for name in &marker.aside {
-        let kept = aside.join(name);
-        if kept.symlink_metadata().is_ok() {
+        let backup = aside.join(name);
+        if backup.symlink_metadata().is_ok() {
             tree::remove(&runtime.join(name))?;
-            fs::rename(&kept, runtime.join(name)).map_err(TreeError::at(&kept, "move back"))?;
+            fs::rename(&backup, runtime.join(name)).map_err(TreeError::at(&backup, "move back"))?;
         }
     }
     let _ = fs::remove_dir(&aside);
-    tree::remove(&runtime.join(MARKER_IN_THE_MAKING))?;
+    tree::remove(&runtime.join(TEMPORARY_MARKER))?;
     tree::remove(&runtime.join(MARKER))
 }

@@ -1,7 +1,7 @@
 //! Builds that enter a runtime path, and what they leave.
 
 use super::links::names;
-use super::marker::{ASIDE, MARKER, heal};
+use super::marker::{BACKUP_DIR, MARKER, heal};
 use super::{Request, StablePath};
 use exec::cancel::Cancel;
 use std::fs;
@@ -42,7 +42,7 @@ impl Case {
             app_dir: &projects[0],
             projects: &projects,
             home: Some(&self.runtime),
-            ours: &[".mix"],
+            own_dirs: &[".mix"],
         };
         StablePath::enter(request, &Cancel::default(), || {}).unwrap()
     }
@@ -55,7 +55,7 @@ impl Case {
             app_dir: ".",
             projects: &[".".to_owned()],
             home: None,
-            ours: &[],
+            own_dirs: &[],
         };
         StablePath::enter(request, &Cancel::default(), waiting).unwrap()
     }
@@ -79,7 +79,7 @@ fn what_was_brought_in_early_may_be_dropped_or_stays() {
     }
     let replaced = case.runtime.join("replaced");
     fs::rename(case.runtime.join("replaced.new"), replaced).unwrap();
-    path.bring_in().unwrap();
+    path.move_new_files().unwrap();
     fs::remove_file(case.app.join("unwanted")).unwrap();
     path.leave().unwrap();
     let read = |name: &str| fs::read_to_string(case.app.join(name)).ok();
@@ -99,7 +99,7 @@ fn what_is_brought_in_with_links_is_found_in_both_places() {
     }
     let replaced = case.runtime.join("replaced");
     fs::rename(case.runtime.join("replaced.new"), &replaced).unwrap();
-    path.settle().unwrap();
+    path.sync_new_files().unwrap();
     let read = |path: PathBuf| fs::read_to_string(path).ok();
     for root in [&case.app, &case.runtime] {
         assert_eq!(read(root.join("new")).as_deref(), Some("new"));
@@ -136,7 +136,7 @@ fn a_folder_that_is_written_to_in_both_places_is_merged() {
         fs::remove_file(case.runtime.join("priv")).unwrap();
         fs::create_dir(case.runtime.join("priv")).unwrap();
         if settles {
-            path.settle().unwrap();
+            path.sync_new_files().unwrap();
             assert!(case.app.join(".profile.d/hook.sh").exists());
         }
         path.leave().unwrap();
@@ -337,7 +337,7 @@ fn the_build_directory_itself_needs_no_links() {
     let case = case(&["mix.exs"]);
     let path = case.enter_at(&case.app, || {});
     assert_eq!(path.dir(), case.app);
-    assert_eq!(path.why_not(), None);
+    assert_eq!(path.unusable_reason(), None);
 }
 
 #[test]
@@ -345,7 +345,7 @@ fn a_runtime_path_inside_the_app_is_not_used_and_said() {
     let case = case(&["mix.exs", "sub/x"]);
     let path = case.enter_at(&case.app.join("sub"), || {});
     assert_eq!(path.dir(), case.app);
-    assert_eq!(path.why_not(), Some("one is inside the other"));
+    assert_eq!(path.unusable_reason(), Some("one is inside the other"));
 }
 
 #[test]
@@ -383,7 +383,7 @@ fn a_build_that_is_killed_at_any_moment_is_healed_by_the_next() {
             .contents_first(true)
             .into_iter()
             .map(|entry| entry.unwrap().into_path())
-            .filter(|path| !path.starts_with(case.runtime.join(ASIDE)))
+            .filter(|path| !path.starts_with(case.runtime.join(BACKUP_DIR)))
             .filter(|path| path.file_name() != Some(MARKER.as_ref()))
             .collect();
         for path in held.iter().step_by(made + 1) {

@@ -7,7 +7,7 @@ pub(super) enum Language {
     Erlang,
 }
 
-/// What a literal is written as.
+/// The syntax of a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     String,

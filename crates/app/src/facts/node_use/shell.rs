@@ -2,7 +2,7 @@
 
 use super::programs::is_program;
 
-/// What goes before a command in a line.
+/// Words that precede a command in a line.
 const BEFORE: [&str; 20] = [
     "!", "-c", "-l", "-lc", "-v", "bash", "command", "do", "else", "env", "exec", "if", "nohup",
     "sh", "sudo", "then", "time", "type", "which", "{",

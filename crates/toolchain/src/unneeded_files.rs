@@ -1,4 +1,4 @@
-//! What of a toolchain is of no use: to nobody who builds an app, or to no dyno that runs one.
+//! The files of a toolchain that are not needed to build an app, or not needed to run one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub enum Tool {
     Node(Arch),
 }
 
-/// Which files (or folders) of a tool are left out; by path relative to it, with `/`.
+/// Decides by path, relative to the tool and with `/`.
 impl Tool {
     fn unneeded(self, path: &str) -> bool {
         let parts: Vec<&str> = path.split('/').collect();
@@ -40,7 +40,7 @@ impl Tool {
         }
     }
 
-    /// What only building needs, or people who read: no dyno compiles C or installs packages.
+    /// Returns whether a file is only needed to build, or to read: no dyno compiles C or installs packages.
     fn unneeded_to_run(self, path: &str) -> bool {
         let parts: Vec<&str> = path.split('/').collect();
         match self {

@@ -2,33 +2,33 @@ use super::*;
 use crate::log::Style;
 use crate::log::captured;
 
-/// What the log has of a command that says this and succeeds.
-fn read(action: &Action, fetched: &[&str], said: &str) -> String {
+/// Returns the log of a command that prints this output and succeeds.
+fn read(action: &Action, fetched: &[&str], output: &str) -> String {
     let fetched = fetched.iter().map(|&name| name.to_owned()).collect();
-    let mut quiet = Quiet::of(action, || fetched).expect("a command of ours");
-    for line in said.lines() {
-        quiet.take(line);
+    let mut filter = OutputFilter::of(action, || fetched).expect("a command that Mixpack runs");
+    for line in output.lines() {
+        filter.take(line);
     }
     let (log, out, _) = captured::log(false, false, Style::Bullets);
     let step = log.step("-");
-    quiet.finish(&step);
+    filter.finish(&step);
     drop(step);
     let text = out.text();
     text.strip_prefix("- -\n").expect("its header").to_owned()
 }
 
-fn install(said: &str) -> String {
+fn install(output: &str) -> String {
     let action = Action::JsInstall {
         dir: "assets".to_owned(),
         manager: Manager::Npm,
         lockfile: None,
     };
-    read(&action, &[], said)
+    read(&action, &[], output)
 }
 
 #[test]
 fn a_compilation_is_what_was_compiled() {
-    let said = "\
+    let output = "\
 ===> Analyzing applications...
 ===> Compiling telemetry
 ==> jason
@@ -40,19 +40,19 @@ Compiling 18 files (.ex)
 Generated shop app
 ";
     assert_eq!(
-        read(&Action::Compile, &["jason", "telemetry"], said),
+        read(&Action::Compile, &["jason", "telemetry"], output),
         "  compiled 2 dependencies: telemetry, jason\n  compiled shop: 20 files\n"
     );
 }
 
 #[test]
 fn an_app_without_a_header_is_called_by_the_name_that_was_generated() {
-    let said = "Compiling 1 file (.ex)\nGenerated shop app\n";
+    let output = "Compiling 1 file (.ex)\nGenerated shop app\n";
     assert_eq!(
-        read(&Action::Compile, &[], said),
+        read(&Action::Compile, &[], output),
         "  compiled shop: 1 file\n"
     );
-    let by_rebar = format!("===> Compiling cowlib\nlib/a.erl:1: what\n{said}");
+    let by_rebar = format!("===> Compiling cowlib\nlib/a.erl:1: what\n{output}");
     assert_eq!(
         read(&Action::Compile, &["cowlib"], &by_rebar),
         "  compiled 1 dependency: cowlib\n  compiled shop: 1 file\n"
@@ -72,7 +72,7 @@ fn an_app_without_a_header_is_called_by_the_name_that_was_generated() {
 
 #[test]
 fn warnings_of_the_app_are_printed_and_those_of_dependencies_are_counted() {
-    let said = "\
+    let output = "\
 ==> knobs
 Compiling 1 file (.ex)
     warning: variable \"a\" is unused
@@ -97,7 +97,7 @@ Compiling 2 files (.ex)
 Generated shop app
 ";
     assert_eq!(
-        read(&Action::Compile, &["knobs", "cowlib"], said),
+        read(&Action::Compile, &["knobs", "cowlib"], output),
         "  ==> shop
       warning: variable \"b\" is unused
       │
@@ -112,7 +112,7 @@ Generated shop app
 
 #[test]
 fn dependencies_that_are_compiled_side_by_side_are_told_apart() {
-    let said = "\
+    let output = "\
 1> ==> a
 2> ==> b
 1> Compiling 1 file (.ex)
@@ -125,7 +125,7 @@ Compiling 3 files (.ex)
 1 > 0 is always true
 ";
     assert_eq!(
-        read(&Action::Compile, &["a", "b"], said),
+        read(&Action::Compile, &["a", "b"], output),
         "  ==> shop
   1 > 0 is always true
   compiled 2 dependencies: a, b
@@ -151,20 +151,22 @@ fn of_many_dependencies_some_are_named() {
 
 #[test]
 fn whoever_waits_is_told_what_is_compiled() {
-    let mut quiet = Quiet::of(&Action::Compile, BTreeSet::new).expect("a command of ours");
-    assert_eq!(quiet.at(), None);
-    quiet.take("==> phoenix");
-    quiet.take("Compiling 71 files (.ex)");
-    assert_eq!(quiet.at(), Some("phoenix"));
-    let mut quiet = Quiet::of(&Action::Deps, BTreeSet::new).expect("a command of ours");
-    quiet.take("* Getting phoenix (Hex package)");
-    quiet.take("");
-    assert_eq!(quiet.at(), Some("Getting phoenix (Hex package)"));
+    let mut filter =
+        OutputFilter::of(&Action::Compile, BTreeSet::new).expect("a command that Mixpack runs");
+    assert_eq!(filter.at(), None);
+    filter.take("==> phoenix");
+    filter.take("Compiling 71 files (.ex)");
+    assert_eq!(filter.at(), Some("phoenix"));
+    let mut filter =
+        OutputFilter::of(&Action::Deps, BTreeSet::new).expect("a command that Mixpack runs");
+    filter.take("* Getting phoenix (Hex package)");
+    filter.take("");
+    assert_eq!(filter.at(), Some("Getting phoenix (Hex package)"));
 }
 
 #[test]
 fn of_fetched_dependencies_only_the_retired_and_vulnerable_are_listed() {
-    let said = "\
+    let output = "\
 Resolving Hex dependencies...
 Resolution completed in 0.034s
 Unchanged:
@@ -184,7 +186,7 @@ Upgraded:
 remote: Counting objects: 100% (3/3), done.
 ";
     assert_eq!(
-        read(&Action::Deps, &[], said),
+        read(&Action::Deps, &[], output),
         "    plug 1.0.0 RETIRED!
       (security) do not use
     bandit 1.0.0 VULNERABLE!
@@ -204,7 +206,7 @@ remote: Counting objects: 100% (3/3), done.
 
 #[test]
 fn a_release_is_told_without_the_page_on_how_to_start_it() {
-    let said = "\
+    let output = "\
 * assembling hello-0.1.0 on MIX_ENV=prod
 * using config/runtime.exs to configure the release at runtime
 * skipping elixir.bat for windows (bin/elixir.bat not found in the Elixir installation)
@@ -216,16 +218,16 @@ Release created at _build/prod/rel/hello
     _build/prod/rel/hello/bin/hello start
 ";
     assert_eq!(
-        read(&Action::Release, &[], said),
+        read(&Action::Release, &[], output),
         "  what a step of the app says\n  Release created at _build/prod/rel/hello\n"
     );
 }
 
 #[test]
 fn a_digest_says_nothing_unless_something_is_wrong() {
-    let said = "==> web\nCheck your digested files at \"priv/static\"\n\
+    let output = "==> web\nCheck your digested files at \"priv/static\"\n\
                 Clean complete for \"priv/static\"\n";
-    assert_eq!(read(&Action::Digest, &[], said), "");
+    assert_eq!(read(&Action::Digest, &[], output), "");
     let wrong = "The input path \"priv/static\" does not exist\n";
     assert_eq!(read(&Action::Digest, &[], wrong), format!("  {wrong}"));
 }
@@ -288,5 +290,5 @@ Done in 974ms using pnpm v10.34.9
 
 #[test]
 fn what_the_app_runs_speaks_for_itself() {
-    assert!(Quiet::of(&Action::AssetsDeploy, BTreeSet::new).is_none());
+    assert!(OutputFilter::of(&Action::AssetsDeploy, BTreeSet::new).is_none());
 }

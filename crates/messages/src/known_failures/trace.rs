@@ -18,7 +18,7 @@ pub(super) fn relative(path: &str) -> String {
 pub(super) fn place(lines: &[String]) -> Option<String> {
     let at = exception(lines)?;
     let of_project = loaded_place(lines, at);
-    let of_app = || frames(lines, at).find(|frame| !frame.is_of_tools);
+    let of_app = || frames(lines, at).find(|frame| !frame.is_tool_code);
     of_project.or_else(|| Some(of_app()?.place()))
 }
 
@@ -55,7 +55,7 @@ fn loaded_place(lines: &[String], at: usize) -> Option<String> {
         return Some(line.map_or(path.clone(), |line| format!("{path}:{line}")));
     }
     let mut frames = frames(lines, at);
-    let frame = frames.find(|frame| !frame.is_of_tools && is_project_file(frame.path))?;
+    let frame = frames.find(|frame| !frame.is_tool_code && is_project_file(frame.path))?;
     let evaluated = frame.what == "(file)";
     let mut project = || frames.any(|frame| frame.path.ends_with("lib/mix/project.ex"));
     (evaluated || project()).then(|| frame.place())
@@ -82,7 +82,7 @@ struct Frame<'a> {
     line: u32,
     what: &'a str,
     /// Whether it is code of Elixir, Erlang or a dependency.
-    is_of_tools: bool,
+    is_tool_code: bool,
 }
 
 impl Frame<'_> {
@@ -94,7 +94,7 @@ impl Frame<'_> {
 fn frames(lines: &[String], at: usize) -> impl Iterator<Item = Frame<'_>> {
     lines[at + 1..].iter().filter_map(|line| {
         let line = line.strip_prefix("    ")?.trim_start();
-        let (is_of_tools, rest) = match line.strip_prefix('(') {
+        let (is_tool_code, rest) = match line.strip_prefix('(') {
             Some(app) => (true, app.split_once(") ")?.1),
             None => (false, line),
         };
@@ -104,7 +104,7 @@ fn frames(lines: &[String], at: usize) -> impl Iterator<Item = Frame<'_>> {
             path,
             line: number.parse().ok()?,
             what,
-            is_of_tools,
+            is_tool_code,
         })
     })
 }

@@ -1,5 +1,5 @@
-//! What a reader of the log needs of a tool that succeeds: warnings that can be acted on, and in a
-//! line what was done. Of one that fails, everything that it said is printed.
+//! Filters the output of a tool that succeeds, down to actionable warnings and a line with the result. The
+//! output of a tool that fails is printed in full.
 //!
 //! Commands of the app's own (hooks, asset scripts, `assets.deploy`) speak for themselves, and are
 //! printed as they go.
@@ -10,70 +10,70 @@ use app::facts::Manager;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many dependencies a line names.
-const NAMED: usize = 6;
-/// What a reader can do who wants the rest.
+const MAX_NAMES: usize = 6;
+/// How to print the other lines.
 const PRINTED: &str = "Set MIXPACK_VERBOSE=true to print them";
 
-/// What became of a line.
+/// Whether a line is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum Visibility {
     Shown,
-    Left,
+    Hidden,
 }
 
 /// Reads the output of one command.
-pub struct Quiet {
-    speech: Speech,
+pub struct OutputFilter {
+    output: ToolOutput,
     shown: Vec<String>,
-    /// What the command is at, in a word or two.
+    /// The current activity of the command, in a word or two.
     at: Option<String>,
 }
 
-enum Speech {
+enum ToolOutput {
     Compile(Compile),
     Fetch {
         got: Vec<String>,
         /// It has said anything: mix has looked at dependencies.
-        spoke: bool,
+        has_output: bool,
     },
     Digest,
     Release {
         created: bool,
     },
     Install {
-        done: Option<String>,
+        summary: Option<String>,
         warned: bool,
     },
     Machinery,
 }
 
-impl Quiet {
-    /// For a command of ours; `None` for one of the app's. `fetched` names the OTP applications of
-    /// dependencies that are not in the repository.
+impl OutputFilter {
+    /// Returns a filter for a command that Mixpack runs, and `None` for one of the app. `fetched` returns the
+    /// OTP applications of dependencies outside the repository.
     pub fn of(action: &Action, fetched: impl FnOnce() -> BTreeSet<String>) -> Option<Self> {
-        let speech = match action {
+        let output = match action {
             Action::Hook { .. }
             | Action::CustomScript { .. }
             | Action::AssetScript { .. }
             | Action::AssetsDeploy => return None,
-            Action::Compile | Action::ProjectInfo => Speech::Compile(Compile::new(fetched())),
-            Action::Deps => Speech::Fetch {
+            Action::Compile | Action::ProjectInfo => ToolOutput::Compile(Compile::new(fetched())),
+            Action::Deps => ToolOutput::Fetch {
                 got: Vec::new(),
-                spoke: false,
+                has_output: false,
             },
-            Action::Digest => Speech::Digest,
-            Action::Release => Speech::Release { created: false },
+            Action::Digest => ToolOutput::Digest,
+            Action::Release => ToolOutput::Release { created: false },
             Action::JsInstall {
                 manager: Manager::Npm | Manager::Yarn | Manager::Pnpm | Manager::Bun,
                 ..
-            } => Speech::Install {
-                done: None,
+            } => ToolOutput::Install {
+                summary: None,
                 warned: false,
             },
-            Action::PackageManager { .. } | Action::Bower { .. } => Speech::Machinery,
+            Action::PackageManager { .. } | Action::Bower { .. } => ToolOutput::Machinery,
         };
         Some(Self {
-            speech,
+            output,
             shown: Vec::new(),
             at: None,
         })
@@ -81,37 +81,37 @@ impl Quiet {
 
     /// Takes the next line.
     pub fn take(&mut self, line: &str) {
-        let fate = match &mut self.speech {
-            Speech::Compile(compile) => compile.take(line, &mut self.shown),
-            Speech::Fetch { got, spoke } => {
-                *spoke = true;
+        let visibility = match &mut self.output {
+            ToolOutput::Compile(compile) => compile.take(line, &mut self.shown),
+            ToolOutput::Fetch { got, has_output } => {
+                *has_output = true;
                 fetching(line, got)
             }
-            Speech::Digest => digesting(line),
-            Speech::Release { created } => releasing(line, created),
-            Speech::Install { done, warned } => installing(line, done, warned),
-            Speech::Machinery => Fate::Left,
+            ToolOutput::Digest => digesting(line),
+            ToolOutput::Release { created } => releasing(line, created),
+            ToolOutput::Install { summary, warned } => installing(line, summary, warned),
+            ToolOutput::Machinery => Visibility::Hidden,
         };
-        if fate == Fate::Shown {
+        if visibility == Visibility::Shown {
             let blank = line.trim().is_empty();
             if !blank || self.shown.last().is_some_and(|last| !last.is_empty()) {
                 self.shown.push(line.trim_end().to_owned());
             }
         }
-        let at = match &self.speech {
-            Speech::Compile(compile) => compile.at.clone(),
+        let at = match &self.output {
+            ToolOutput::Compile(compile) => compile.at.clone(),
             _ => Some(line.trim().trim_start_matches("* ").to_owned()),
         };
         self.at = at.filter(|at| !at.is_empty()).or(self.at.take());
     }
 
-    /// What the command is at, for whoever waits.
+    /// Returns the current activity of the command.
     #[must_use]
     pub fn at(&self) -> Option<&str> {
         self.at.as_deref()
     }
 
-    /// Prints what a reader needs of a command that has succeeded.
+    /// Prints the warnings and the result of a command that has succeeded.
     pub fn finish(mut self, log: &StepLog<'_>) {
         while self.shown.last().is_some_and(String::is_empty) {
             self.shown.pop();
@@ -125,23 +125,25 @@ impl Quiet {
     }
 
     fn summary(&self) -> Vec<String> {
-        match &self.speech {
-            Speech::Compile(compile) => compile.summary(),
-            Speech::Install { done, warned } => {
-                let mut lines: Vec<String> = done.iter().cloned().collect();
+        match &self.output {
+            ToolOutput::Compile(compile) => compile.summary(),
+            ToolOutput::Install { summary, warned } => {
+                let mut lines: Vec<String> = summary.iter().cloned().collect();
                 if *warned {
                     lines.push(format!("warnings omitted. {PRINTED}"));
                 }
                 lines
             }
-            Speech::Fetch { spoke: false, .. }
-            | Speech::Digest
-            | Speech::Release { .. }
-            | Speech::Machinery => Vec::new(),
-            Speech::Fetch { got, .. } if got.is_empty() => {
+            ToolOutput::Fetch {
+                has_output: false, ..
+            }
+            | ToolOutput::Digest
+            | ToolOutput::Release { .. }
+            | ToolOutput::Machinery => Vec::new(),
+            ToolOutput::Fetch { got, .. } if got.is_empty() => {
                 vec!["dependencies are up to date".to_owned()]
             }
-            Speech::Fetch { got, .. } => vec![format!("fetched {}", dependencies(got))],
+            ToolOutput::Fetch { got, .. } => vec![format!("fetched {}", dependencies(got))],
         }
     }
 }
@@ -153,10 +155,10 @@ fn dependencies(names: &[String]) -> String {
     } else {
         "dependencies"
     };
-    let (first, more) = match names.len().checked_sub(NAMED) {
+    let (first, more) = match names.len().checked_sub(MAX_NAMES) {
         // One more is as short as `and 1 more`.
         None | Some(0 | 1) => (names, String::new()),
-        Some(more) => (&names[..NAMED], format!(" and {more} more")),
+        Some(more) => (&names[..MAX_NAMES], format!(" and {more} more")),
     };
     format!("{} {noun}: {}{more}", names.len(), first.join(", "))
 }
@@ -195,7 +197,7 @@ impl Compile {
         }
     }
 
-    fn take(&mut self, line: &str, shown: &mut Vec<String>) -> Fate {
+    fn take(&mut self, line: &str, shown: &mut Vec<String>) -> Visibility {
         let (vm, line) = numbered(line);
         let project = self.projects.entry(vm).or_default();
         if let Some(name) = line.strip_prefix("==> ") {
@@ -206,10 +208,10 @@ impl Compile {
                 header: Some(line.to_owned()),
             };
             self.at = project.name.clone();
-            return Fate::Left;
+            return Visibility::Hidden;
         }
-        if let Some(told) = line.strip_prefix("===> ") {
-            if let Some(name) = told.strip_prefix("Compiling ") {
+        if let Some(message) = line.strip_prefix("===> ") {
+            if let Some(name) = message.strip_prefix("Compiling ") {
                 *project = Project {
                     name: Some(name.to_owned()),
                     is_fetched: self.fetched.contains(name),
@@ -220,7 +222,7 @@ impl Compile {
                 let is_fetched = project.is_fetched;
                 self.compiled(name, is_fetched, 0);
             }
-            return Fate::Left;
+            return Visibility::Hidden;
         }
         if let Some(files) = files(line) {
             if project.by_rebar {
@@ -228,7 +230,7 @@ impl Compile {
             }
             let (name, is_fetched) = (project.name.clone(), project.is_fetched);
             self.compiled(name.as_deref().unwrap_or_default(), is_fetched, files);
-            return Fate::Left;
+            return Visibility::Hidden;
         }
         if let Some(name) = generated(line) {
             if project.name.is_none()
@@ -239,21 +241,21 @@ impl Compile {
             // It is new without any file, when one was removed.
             let is_fetched = project.is_fetched;
             self.compiled(name, is_fetched, 0);
-            return Fate::Left;
+            return Visibility::Hidden;
         }
         if project.is_fetched {
             self.warnings += u32::from(is_warning(line));
-            return Fate::Left;
+            return Visibility::Hidden;
         }
         if line.starts_with("Consolidated ") {
-            return Fate::Left;
+            return Visibility::Hidden;
         }
         if !line.trim().is_empty()
             && let Some(header) = project.header.take()
         {
             shown.push(header);
         }
-        Fate::Shown
+        Visibility::Shown
     }
 
     fn compiled(&mut self, name: &str, is_fetched: bool, files: u32) {
@@ -322,8 +324,8 @@ fn is_warning(line: &str) -> bool {
 }
 
 /// `mix deps.get`, which lists every package that it has looked at.
-fn fetching(line: &str, got: &mut Vec<String>) -> Fate {
-    const LEFT: [&str; 9] = [
+fn fetching(line: &str, got: &mut Vec<String>) -> Visibility {
+    const HIDDEN_LINES: [&str; 9] = [
         "Resolving Hex dependencies",
         "Resolution completed in ",
         "Unchanged:",
@@ -335,7 +337,7 @@ fn fetching(line: &str, got: &mut Vec<String>) -> Fate {
         "A new Hex version is available",
     ];
     // What git says of how it goes.
-    const OF_GIT: [&str; 6] = [
+    const GIT_PROGRESS: [&str; 6] = [
         "remote: ",
         "origin/",
         "From ",
@@ -348,20 +350,20 @@ fn fetching(line: &str, got: &mut Vec<String>) -> Fate {
         .find_map(|prefix| line.strip_prefix(prefix));
     if let Some(name) = of_a_dependency.and_then(|rest| rest.split(' ').next()) {
         got.push(name.to_owned());
-        return Fate::Left;
+        return Visibility::Hidden;
     }
-    if is_version(line) || usual(line, &OF_GIT) == Fate::Left {
-        return Fate::Left;
+    if is_version(line) || usual(line, &GIT_PROGRESS) == Visibility::Hidden {
+        return Visibility::Hidden;
     }
-    usual(line, &LEFT)
+    usual(line, &HIDDEN_LINES)
 }
 
 /// Leaves out blank lines, and those that begin as lines of a usual run do.
-fn usual(line: &str, begins: &[&str]) -> Fate {
+fn usual(line: &str, begins: &[&str]) -> Visibility {
     if line.trim().is_empty() || begins.iter().any(|begin| line.starts_with(begin)) {
-        Fate::Left
+        Visibility::Hidden
     } else {
-        Fate::Shown
+        Visibility::Shown
     }
 }
 
@@ -380,7 +382,7 @@ fn is_version(line: &str) -> bool {
 }
 
 /// `mix phx.digest` and `mix phx.digest.clean`, in an umbrella under the name of each app.
-fn digesting(line: &str) -> Fate {
+fn digesting(line: &str) -> Visibility {
     usual(
         line,
         &[
@@ -392,23 +394,23 @@ fn digesting(line: &str) -> Fate {
 }
 
 /// `mix release`, which ends with a page on how to start it (`Mix.Tasks.Release`).
-fn releasing(line: &str, created: &mut bool) -> Fate {
+fn releasing(line: &str, created: &mut bool) -> Visibility {
     if *created {
-        return Fate::Left;
+        return Visibility::Hidden;
     }
     if line.starts_with("Release ") && line.contains("created at ") {
         *created = true;
-        return Fate::Shown;
+        return Visibility::Shown;
     }
     usual(line, &["* assembling ", "* using ", "* skipping "])
 }
 
 /// npm, yarn, pnpm or bun. Most of their warnings are about packages of packages: deprecated ones,
 /// peers that are not there.
-fn installing(line: &str, done: &mut Option<String>, warned: &mut bool) -> Fate {
+fn installing(line: &str, summary: &mut Option<String>, warned: &mut bool) -> Visibility {
     // That another Node.js is asked for, or that a package's own script was not run, may be why the
     // next step fails.
-    const SHOWN: [&str; 5] = [
+    const SHOWN_PREFIXES: [&str; 5] = [
         "ebadengine",
         "unsupported engine",
         "is incompatible with",
@@ -417,19 +419,19 @@ fn installing(line: &str, done: &mut Option<String>, warned: &mut bool) -> Fate 
     ];
     let words = line.trim();
     let lower = words.to_ascii_lowercase();
-    if SHOWN.iter().any(|shown| lower.contains(shown)) {
-        return Fate::Shown;
+    if SHOWN_PREFIXES.iter().any(|shown| lower.contains(shown)) {
+        return Visibility::Shown;
     }
     let is_sum = lower.starts_with("added ")
         || lower.starts_with("packages: +")
         || lower.contains(" packages installed");
     if is_sum {
-        *done = Some(words.to_owned());
+        *summary = Some(words.to_owned());
     }
     // npm and yarn 1, pnpm, yarn's later ones at their end.
     let begins = ["npm warn", "warning ", "warn "];
     *warned |= begins.iter().any(|mark| lower.starts_with(mark)) || lower.contains("with warnings");
-    Fate::Left
+    Visibility::Hidden
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! Failures of the machine, the runtimes and the hosts.
 
 use super::Known;
-use super::Of::{Any, FetchingManager, Mix};
 use super::Sign::{Both, Killed, Line};
+use super::Tool::{Any, FetchingManager, Mix};
 use crate::Fault::{Machine, Upstream, User};
 
 pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "disk-full",
         fault: Machine,
-        of: Any,
+        tool: Any,
         signs: &[
             Line("no space left on device"),
             Line("No space left on device"),
@@ -23,7 +23,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "javascript-heap-full",
         fault: User,
-        of: Any,
+        tool: Any,
         signs: &[Line("JavaScript heap out of memory")],
         title: "Node.js ran out of heap memory",
         cause: &["Node.js limits its heap, even if the machine has more memory."],
@@ -36,7 +36,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "out-of-memory",
         fault: Machine,
-        of: Any,
+        tool: Any,
         signs: &[
             Killed,
             Line("_alloc: Cannot allocate {} bytes of memory"),
@@ -57,7 +57,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "glibc-too-old",
         fault: Machine,
-        of: Any,
+        tool: Any,
         signs: &[Line("version `GLIBC_{}' not found")],
         title: "a program requires a newer system than this one",
         cause: &["It requires glibc {0} or newer, but the glibc of this system is older."],
@@ -69,7 +69,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "otp-refuses-certificate",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[Line("key_usage_mismatch")],
         title: "this Erlang/OTP rejects a valid certificate",
         cause: &[
@@ -83,7 +83,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "certificate-not-trusted",
         fault: User,
-        of: Any,
+        tool: Any,
         signs: &[
             Line(":tls_alert, {:unknown_ca,"),
             Line("npm error code DEPTH_ZERO_SELF_SIGNED_CERT"),
@@ -99,7 +99,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "asset-tool-not-downloaded",
         fault: Upstream,
-        of: Mix,
+        tool: Mix,
         signs: &[Line("ouldn't fetch http{}: {")],
         title: "mix could not download an asset tool",
         cause: &[
@@ -113,7 +113,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "mix-lock-out-of-date",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[Line("must be updated without the --check-locked flag")],
         title: "mix.lock is out of date",
         cause: &[
@@ -130,7 +130,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "hex-organization-refused",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[
             // Of a package that is not shown.
             Both(
@@ -153,7 +153,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "hex-repository-unknown",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[Line(
             "** (Mix) Unknown repository \"{}\", add new repositories with",
         )],
@@ -169,7 +169,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "package-manager-not-as-published",
         fault: Upstream,
-        of: FetchingManager,
+        tool: FetchingManager,
         signs: &[Line("npm error code EINTEGRITY")],
         title: "the checksum of the package manager doesn't match the registry's",
         cause: &["The download was discarded, and nothing from it was run."],
@@ -180,7 +180,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "package-not-as-locked",
         fault: User,
-        of: Any,
+        tool: Any,
         signs: &[
             Line("Registry checksum mismatch against lock ({})"),
             Line("npm error code EINTEGRITY"),
@@ -200,7 +200,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "git-host-key",
         fault: User,
-        of: Any,
+        tool: Any,
         signs: &[Line("Host key verification failed.")],
         title: "git doesn't know the key of the host",
         cause: &[
@@ -213,7 +213,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "git-access-refused",
         fault: User,
-        of: Any,
+        tool: Any,
         signs: &[
             Line("fatal: could not read Username for '"),
             Line("fatal: Authentication failed for '"),

@@ -1,4 +1,4 @@
-//! What is kept of an app whose compiling creates files, and what is restored.
+//! Saves and restores the generated files of an app.
 
 use super::*;
 use crate::app_tree::entries_of;
@@ -43,27 +43,30 @@ fn salted() -> Salted {
     Salted::of(&store).unwrap()
 }
 
-/// What is kept of files that compiling has just created, and where their copies are.
-fn kept(app: &App, before: &Entries, sources: Sources) -> (Generated, TempDir) {
+/// Returns the note on files that compiling has just created, and the directory of their copies.
+fn generate(app: &App, before: &Entries, sources: Sources) -> (GeneratedFiles, TempDir) {
     let after = app.entries();
-    let aside = tempfile::tempdir().unwrap();
-    let touched = Touched::between(before, &after);
-    let mut files = set_aside(&touched.created, &after, aside.path()).unwrap();
-    read(&mut files, aside.path(), &salted(), &Finders::of(&[])).unwrap();
+    let copies = tempfile::tempdir().unwrap();
+    let touched = FileChanges::between(before, &after);
+    let mut files = copy_files(&touched.created, &after, copies.path()).unwrap();
+    read(&mut files, copies.path(), &salted(), &Finders::of(&[])).unwrap();
     let changed = touched.changed.into_iter();
     let changed = changed.map(|path| {
         let left = after.get(&path).map(|entry| content_of(entry, &salted()));
         (PathText(path), left)
     });
-    let generated = Generated {
+    let generated = GeneratedFiles {
         files,
         changed: changed.collect(),
         sources,
-        ..Generated::default()
+        ..GeneratedFiles::default()
     };
     let json = serde_json::to_string(&generated).unwrap();
-    assert_eq!(serde_json::from_str::<Generated>(&json).unwrap(), generated);
-    (generated, aside)
+    assert_eq!(
+        serde_json::from_str::<GeneratedFiles>(&json).unwrap(),
+        generated
+    );
+    (generated, copies)
 }
 
 #[test]
@@ -75,14 +78,14 @@ fn files_links_folders_modes_and_times_come_back() {
     fs::set_permissions(&script, Permissions::from_mode(0o750)).unwrap();
     fs::create_dir(app.at("priv/native/empty")).unwrap();
     symlink("run.sh", app.at("priv/native/link")).unwrap();
-    let (generated, aside) = kept(&app, &before, app.sources());
+    let (generated, copies) = generate(&app, &before, app.sources());
     let after = app.entries();
     let files = generated.files.iter().collect();
     fs::remove_dir_all(app.at("priv/native")).unwrap();
     // An archive may lose an empty folder.
-    fs::remove_dir(aside.path().join("priv/native/empty")).unwrap();
+    fs::remove_dir(copies.path().join("priv/native/empty")).unwrap();
     let root = app.0.path();
-    let back = put_back(&files, aside.path(), root, &app.entries()).unwrap();
+    let back = restore_files(&files, copies.path(), root, &app.entries()).unwrap();
     assert_eq!(back, Ok(()));
     let now = app.entries();
     assert!(now.keys().eq(after.keys()));
@@ -102,15 +105,15 @@ fn nothing_comes_back_over_a_file_through_a_link_or_in_part() {
     let before = app.entries();
     app.write("gen/a/x", "x");
     app.write("gen/b", "b");
-    let (generated, aside) = kept(&app, &before, app.sources());
+    let (generated, copies) = generate(&app, &before, app.sources());
     let files: BTreeMap<_, _> = generated.files.iter().collect();
     let in_the_way = |make: &dyn Fn(&App, &TempDir)| {
         let app = App::of(&["mix.exs"]);
         let copy = tempfile::tempdir().unwrap();
-        tree::transfer(aside.path(), copy.path(), Method::Copy, |_| true).unwrap();
+        tree::transfer(copies.path(), copy.path(), Method::Copy, |_| true).unwrap();
         make(&app, &copy);
         let then = app.entries();
-        let back = put_back(&files, copy.path(), app.0.path(), &then).unwrap();
+        let back = restore_files(&files, copy.path(), app.0.path(), &then).unwrap();
         assert!(app.entries().keys().eq(then.keys()));
         back.unwrap_err().to_str().unwrap().to_owned()
     };
@@ -131,20 +134,20 @@ fn nothing_comes_back_over_a_file_through_a_link_or_in_part() {
 #[test]
 fn the_app_is_compiled_from_scratch_unless_everything_is_the_same() {
     let app = App::of(&["lib/a.ex", "VERSION"]);
-    let why = |generated: &Generated, sources: &Sources| {
+    let why = |generated: &GeneratedFiles, sources: &Sources| {
         generated.why_from_scratch(sources, || Some("API_URL changed".to_owned()))
     };
     let before = app.entries();
     let sources = app.sources();
-    let (nothing, _aside) = kept(&app, &before, sources.clone());
+    let (nothing, _copies) = generate(&app, &before, sources.clone());
     app.write("priv/native/hello.so", "elf");
-    let (created, _aside) = kept(&app, &before, sources.clone());
+    let (created, _copies) = generate(&app, &before, sources.clone());
     fs::remove_file(app.at("VERSION")).unwrap();
-    let (removed, _aside) = kept(&app, &before, sources.clone());
+    let (removed, _copies) = generate(&app, &before, sources.clone());
     assert_eq!(removed.missing(&before, &app.entries()), None);
     app.write("VERSION", "1");
     let with_version = app.entries();
-    let (changed, _aside) = kept(&app, &before, sources.clone());
+    let (changed, _copies) = generate(&app, &before, sources.clone());
 
     assert_eq!(why(&nothing, &Sources::default()), None);
     assert_eq!(created.why_from_scratch(&sources, || None), None);
@@ -157,19 +160,19 @@ fn the_app_is_compiled_from_scratch_unless_everything_is_the_same() {
     assert_eq!(why(&removed, &sources), Some(expected));
     let expected = "compiling changes VERSION".to_owned();
     assert_eq!(why(&changed, &sources), Some(expected));
-    let not_kept = Generated {
-        not_kept: Some(("priv/x".into(), "it holds the value of KEY".into())),
+    let uncacheable = GeneratedFiles {
+        uncacheable: Some(("priv/x".into(), "it holds the value of KEY".into())),
         ..created.clone()
     };
     let expected = "compiling creates priv/x, which isn't kept: it holds the value of KEY";
-    assert_eq!(why(&not_kept, &sources).as_deref(), Some(expected));
+    assert_eq!(why(&uncacheable, &sources).as_deref(), Some(expected));
 
     // What a dependency has generated, or a step that ran only then.
     assert_eq!(created.missing(&before, &with_version), None);
     fs::remove_file(app.at("priv/native/hello.so")).unwrap();
     let missing = created.missing(&before, &app.entries());
     assert_eq!(missing, Some(Path::new("priv/native/hello.so")));
-    let without_hello = Generated {
+    let without_hello = GeneratedFiles {
         files: BTreeMap::new(),
         ..changed.clone()
     };
@@ -193,15 +196,15 @@ fn what_leex_and_yecc_write_is_left_to_mix() {
     let (before, sources) = (app.entries(), app.sources());
     app.write("src/lexer.erl", "");
     app.write("src/parser.erl", "");
-    let (generated, _aside) = kept(&app, &before, sources);
-    assert!(generated.is_nothing());
+    let (generated, _copies) = generate(&app, &before, sources);
+    assert!(generated.is_regenerated_by_mix());
     fs::remove_file(app.at("src/parser.yrl")).unwrap();
     let tracked = generated.tracked(&app.sources());
     let tracked: Vec<&Path> = tracked.keys().map(|path| path.0.as_path()).collect();
     assert_eq!(tracked, [Path::new("src/lexer.erl")]);
     app.write("src/other.erl", "");
-    let (generated, _aside) = kept(&app, &before, app.sources());
-    assert!(!generated.is_nothing());
+    let (generated, _copies) = generate(&app, &before, app.sources());
+    assert!(!generated.is_regenerated_by_mix());
 }
 
 #[test]
@@ -218,25 +221,25 @@ fn a_secret_is_found_in_a_file_of_any_size_and_kind() {
     for bytes in [&large[..], b"<the-s3cret>"] {
         fs::write(app.at("gen/x.gz"), bytes).unwrap();
         let after = app.entries();
-        let aside = tempfile::tempdir().unwrap();
-        let created = Touched::between(&before, &after).created;
-        let mut files = set_aside(&created, &after, aside.path()).unwrap();
+        let copies = tempfile::tempdir().unwrap();
+        let created = FileChanges::between(&before, &after).created;
+        let mut files = copy_files(&created, &after, copies.path()).unwrap();
         let finders = Finders::of(&secrets);
-        let found = read(&mut files, aside.path(), &salted(), &finders).unwrap();
+        let found = read(&mut files, copies.path(), &salted(), &finders).unwrap();
         let expected = (
             "gen/x.gz".to_owned(),
             "it holds the value of KEY".to_owned(),
         );
         assert_eq!(found, Some(expected));
-        assert!(without_names(&Generated::default(), &finders).is_none());
+        assert!(without_names(&GeneratedFiles::default(), &finders).is_none());
     }
     symlink("to/the-s3cret", app.at("gen/the-s3cret")).unwrap();
     fs::remove_file(app.at("gen/x.gz")).unwrap();
-    let (mut generated, aside) = kept(&app, &before, app.sources());
+    let (mut generated, copies) = generate(&app, &before, app.sources());
     let finders = Finders::of(&secrets);
-    let found = read(&mut generated.files, aside.path(), &salted(), &finders).unwrap();
+    let found = read(&mut generated.files, copies.path(), &salted(), &finders).unwrap();
     assert!(found.is_some());
     let without = without_names(&generated, &finders).unwrap();
     assert!(!format!("{without:?}").contains("s3cret"));
-    assert!(!without.is_nothing());
+    assert!(!without.is_regenerated_by_mix());
 }

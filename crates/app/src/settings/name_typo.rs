@@ -23,7 +23,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 }
 
 /// Returns a warning for each line of a config file, and for each of the `vars` (the names of variables that
-/// are set), that sets nothing and resembles a setting. `ours` are config vars that this crate does not
+/// are set), that sets nothing and resembles a setting. `build_only` are config vars that this crate does not
 /// read.
 ///
 /// A setting that has a value is no candidate for another name.
@@ -32,10 +32,14 @@ pub fn warnings<'a>(
     facts: &'a Facts,
     settings: &'a Settings,
     vars: &[&str],
-    ours: &[&'a str],
+    build_only: &[&'a str],
 ) -> Vec<String> {
     let settable: BTreeSet<&str> = keys::all().collect();
-    let ours: BTreeSet<&str> = keys::CONFIG_VARS.iter().chain(ours).copied().collect();
+    let build_only: BTreeSet<&str> = keys::CONFIG_VARS
+        .iter()
+        .chain(build_only)
+        .copied()
+        .collect();
     let is_set = |name: &str| settings.set.iter().any(|(set, _)| set == name);
     let meant = |name: &str, known: &BTreeSet<&'a str>| {
         let near = || nearest(name, known.iter().copied());
@@ -71,7 +75,7 @@ pub fn warnings<'a>(
     }
     for name in vars {
         let known = if name.starts_with(PREFIX) {
-            &ours
+            &build_only
         } else {
             &settable
         };

@@ -1,12 +1,12 @@
-//! Whether `mix deps.get` would change nothing: then it is left out, and Hex asks its registry for
-//! no package.
+//! The fingerprint of the dependencies: with the same one as in the last build, `mix deps.get` would change
+//! nothing and is skipped, so that Hex makes no request to its registry.
 //!
-//! mix says that each dependency in `deps` is the one in the lock. That the lock is in step with
-//! what is asked for, only Hex could say, with the registry: it has said so when the same was asked
-//! for with the same lock, whatever the registry has got since.
+//! mix reports whether each dependency in `deps` is the locked one. Only Hex could check the lockfile
+//! against the requirements, with its registry. It did so in the build that saved the fingerprint, for the
+//! same requirements and the same lockfile.
 
 use crate::context::Context;
-use crate::mix_info::SETTLED_TASK;
+use crate::mix_info::FINGERPRINT_TASK;
 use crate::project::LastBuild;
 use crate::steps::{keys, mix_command};
 use exec::Action;
@@ -18,11 +18,11 @@ use store::json;
 use store::tree::TreeError;
 use workdir::variables::Salted;
 
-/// What the task writes where there is nothing to go by.
+/// The output of the task for a project without dependencies.
 const NO_DEPENDENCIES: &[u8] = b"no dependencies";
 
-/// Why `mix deps.get` with these arguments has nothing to do, if that is known.
-pub(crate) fn is_settled(
+/// Returns why `mix deps.get` with these arguments would change nothing, or `None` if it may.
+pub(crate) fn up_to_date_reason(
     ctx: &Context<'_>,
     restored: &LastBuild,
     (args, shown): (&[&str], &str),
@@ -31,16 +31,16 @@ pub(crate) fn is_settled(
     if has_no_dependencies(ctx, args, shown, log)? {
         return Ok(Some("the app has no dependencies"));
     }
-    let note = ctx.workspace.store.read_note(&settled_note(ctx));
+    let note = ctx.workspace.store.read_note(&fingerprint_note(ctx));
     let Some(note) = note.filter(|note| restored.deps && !note.is_empty()) else {
         return Ok(None);
     };
-    let now = settled(ctx, args, shown, log)?;
+    let now = fingerprint(ctx, args, shown, log)?;
     let same = now.is_some_and(|now| now == note);
     Ok(same.then_some("dependencies and lockfile are unchanged"))
 }
 
-/// Whether mix asks for no dependency at all.
+/// Returns whether the project has no dependencies.
 fn has_no_dependencies(
     ctx: &Context<'_>,
     args: &[&str],
@@ -55,28 +55,32 @@ fn has_no_dependencies(
     Ok(inputs.is_some_and(|inputs| inputs == NO_DEPENDENCIES))
 }
 
-/// To be called when `mix deps.get` has run.
-pub(crate) fn keep_settled(
+/// Saves the fingerprint. To be called when `mix deps.get` has run.
+pub(crate) fn save_fingerprint(
     ctx: &Context<'_>,
     args: &[&str],
     shown: &str,
     log: &StepLog<'_>,
 ) -> Result<(), Error> {
-    let settled = settled(ctx, args, shown, log)?.unwrap_or_default();
-    // Where there is no room for it, the next build asks again. An older note does no harm: it
-    // holds for what it was written of, and mix looks at deps all the same.
-    let _ = ctx.workspace.store.write_note(&settled_note(ctx), &settled);
+    let fingerprint = fingerprint(ctx, args, shown, log)?.unwrap_or_default();
+    // If it can't be written, the next build runs `mix deps.get` again. An older note does no harm: it has
+    // another digest, and mix checks deps in any case.
+    let _ = ctx
+        .workspace
+        .store
+        .write_note(&fingerprint_note(ctx), &fingerprint);
     Ok(())
 }
 
-/// Has `mix deps.get` run in the next build.
-pub(crate) fn forget_settled(ctx: &Context<'_>) {
-    // Where there is no room for this, there is none for what was kept of this build either.
-    let _ = ctx.workspace.store.write_note(&settled_note(ctx), "");
+/// Clears the fingerprint, so that `mix deps.get` runs in the next build.
+pub(crate) fn clear_fingerprint(ctx: &Context<'_>) {
+    // If it can't be written, nothing else of this build can be saved either.
+    let _ = ctx.workspace.store.write_note(&fingerprint_note(ctx), "");
 }
 
-/// A digest of all that `mix deps.get` goes by beside the registry, if nothing is to be fetched.
-fn settled(
+/// Returns a digest of everything but the registry that `mix deps.get` depends on. `None` if dependencies
+/// have to be fetched.
+fn fingerprint(
     ctx: &Context<'_>,
     args: &[&str],
     shown: &str,
@@ -94,7 +98,7 @@ fn settled(
     Ok(Some(salted.value(&all)))
 }
 
-/// What mix says that it would go by, if nothing is to be fetched.
+/// Returns what `mix deps.get` depends on, as mix reports it. `None` if dependencies have to be fetched.
 fn inputs_of_deps_get(
     ctx: &Context<'_>,
     args: &[&str],
@@ -106,7 +110,7 @@ fn inputs_of_deps_get(
     let written = scratch.path().join("settled");
     let only = args.iter().skip_while(|arg| **arg != "--only").nth(1);
     let task = [
-        SETTLED_TASK,
+        FINGERPRINT_TASK,
         &written.to_string_lossy(),
         only.unwrap_or(&""),
     ];
@@ -114,6 +118,6 @@ fn inputs_of_deps_get(
     Ok(fs::read(&written).ok())
 }
 
-fn settled_note(ctx: &Context<'_>) -> String {
-    keys::kept_as(ctx, "settled")
+fn fingerprint_note(ctx: &Context<'_>) -> String {
+    keys::entry_name(ctx, "settled")
 }

@@ -1,13 +1,13 @@
 //! Errors of what is fetched, from one place and from two.
 
 use super::{OTP, OTP_LIST, UBUNTU, in_config, plans};
-use crate::{Error, LookedInto};
+use crate::{Error, SearchedList};
 use app::plan::VersionError;
 use fetch::{Algorithm, FetchError, Kind, LooksLike, Phase};
 use std::io;
 use std::path::PathBuf;
 use toolchain::ToolchainError;
-use toolchain::error::OtherPlace;
+use toolchain::error::OtherSource;
 use versions::Tool;
 
 pub(super) fn toolchains() -> Vec<(&'static str, ToolchainError)> {
@@ -15,14 +15,14 @@ pub(super) fn toolchains() -> Vec<(&'static str, ToolchainError)> {
         (
             "toolchain_empty_list",
             ToolchainError::EmptyList {
-                what: "the list of OTP builds",
+                subject: "the list of OTP builds",
                 url: OTP_LIST.to_owned(),
             },
         ),
         (
             "toolchain_unreadable_list",
             ToolchainError::UnreadableList {
-                what: "the list of Node.js releases",
+                subject: "the list of Node.js releases",
                 url: "https://nodejs.org/dist/index.json".to_owned(),
                 problem: "expected value at line 1 column 1".to_owned(),
             },
@@ -30,7 +30,7 @@ pub(super) fn toolchains() -> Vec<(&'static str, ToolchainError)> {
         (
             "toolchain_not_signed",
             ToolchainError::NotSigned {
-                what: "the list of Hex and rebar3 installers",
+                subject: "the list of Hex and rebar3 installers",
                 url: "https://builds.hex.pm/installs/hex.csv".to_owned(),
             },
         ),
@@ -77,16 +77,16 @@ pub(super) fn toolchains() -> Vec<(&'static str, ToolchainError)> {
             "toolchain_io",
             ToolchainError::Io {
                 path: PathBuf::from("/tmp/cache/mixpack/otp"),
-                doing: "write",
+                operation: "write",
                 source: io::Error::from(io::ErrorKind::StorageFull),
             },
         ),
     ]
 }
 
-fn fetch(what: &str, url: &str, attempts: u32, kind: Kind) -> ToolchainError {
+fn fetch(subject: &str, url: &str, attempts: u32, kind: Kind) -> ToolchainError {
     ToolchainError::Fetch {
-        what: what.to_owned(),
+        subject: subject.to_owned(),
         source: FetchError {
             url: url.to_owned(),
             redirected_to: None,
@@ -115,7 +115,7 @@ pub(super) fn fetching() -> Vec<(&'static str, ToolchainError)> {
         source: io::Error::from(io::ErrorKind::StorageFull),
     };
     let redirected = ToolchainError::Fetch {
-        what: "OTP".to_owned(),
+        subject: "OTP".to_owned(),
         source: FetchError {
             url: OTP.to_owned(),
             redirected_to: Some("https://cdn.example.com/OTP-27.3.4.tar.gz".to_owned()),
@@ -181,38 +181,38 @@ const OTHER_LIST: &str =
 pub(super) fn two_places() -> Vec<(&'static str, Error)> {
     let list = |url, status| fetch("the list of OTP builds", url, 1, Kind::Status(status));
     let both = |first, other| {
-        Error::Toolchain(ToolchainError::BothPlaces {
+        Error::Toolchain(ToolchainError::BothSources {
             first: Box::new(first),
             other,
         })
     };
-    let failed = |error| OtherPlace::Failed(Box::new(error));
-    let not_listed = |branches: Option<&str>| OtherPlace::NotListed {
+    let failed = |error| OtherSource::Failed(Box::new(error));
+    let not_listed = |branches: Option<&str>| OtherSource::NotListed {
         url: OTHER_LIST.to_owned(),
         only_branches: branches.map(str::to_owned),
     };
     let empty = || ToolchainError::EmptyList {
-        what: "the list of OTP builds",
+        subject: "the list of OTP builds",
         url: OTP_LIST.to_owned(),
     };
     let erlang = "Erlang/OTP 27.3.4";
-    let looked_into = |url: &str, read, branches: Option<&str>| LookedInto {
+    let searched = |url: &str, read, branches: Option<&str>| SearchedList {
         url: url.to_owned(),
         read,
         only_branches: branches.map(str::to_owned),
     };
     let missing = |other, branches| Error::NotListed {
         error: plans::no_such_patch(),
-        looked_into: vec![
-            looked_into(OTP_LIST, Ok(1_795_508_500), None),
-            looked_into(OTHER_LIST, other, branches),
+        searched: vec![
+            searched(OTP_LIST, Ok(1_795_508_500), None),
+            searched(OTHER_LIST, other, branches),
         ],
     };
     let no_release = |error: VersionError| Error::NotListed {
         error: error.into(),
-        looked_into: vec![
-            looked_into(OTP_LIST, Ok(1_795_508_500), Some("maint, master")),
-            looked_into(OTHER_LIST, Ok(1_795_508_502), Some("maint")),
+        searched: vec![
+            searched(OTP_LIST, Ok(1_795_508_500), Some("maint, master")),
+            searched(OTHER_LIST, Ok(1_795_508_502), Some("maint")),
         ],
     };
     vec![
@@ -228,7 +228,7 @@ pub(super) fn two_places() -> Vec<(&'static str, Error)> {
             "only_branches_listed_and_a_release_requested",
             no_release(VersionError::NoSuchVersion {
                 tool: Tool::Erlang,
-                asked: in_config("27.3"),
+                requested: in_config("27.3"),
                 target: UBUNTU.to_owned(),
                 nearest: Vec::new(),
                 newest_of_line: None,
@@ -237,7 +237,7 @@ pub(super) fn two_places() -> Vec<(&'static str, Error)> {
         ),
         (
             "only_branches_listed_and_nothing_requested",
-            no_release(VersionError::NothingGoesTogether {
+            no_release(VersionError::NoCompatiblePair {
                 target: UBUNTU.to_owned(),
             }),
         ),

@@ -1,4 +1,4 @@
-//! A Node.js that an earlier buildpack (heroku/nodejs) has put into the app.
+//! A Node.js that an earlier buildpack, such as heroku/nodejs, installed in the app.
 
 use crate::record::Record;
 use exec::cancel::Cancel;
@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use versions::node::NodeVersion;
 
-/// Where heroku/nodejs, and the Phoenix static buildpack, put it: relative to the app.
-const USUAL: &str = ".heroku/node/bin";
+/// The directory of heroku/nodejs and of the Phoenix static buildpack, relative to the app.
+const DEFAULT_DIR: &str = ".heroku/node/bin";
 
 /// Its version and that of its npm, if it has one: of the usual place, or else of a folder of `PATH` in the app or in a layer. A
 /// `node` of the system is nothing that an app may count on where it runs.
@@ -19,23 +19,23 @@ pub fn versions(
     cancel: &Cancel,
 ) -> Option<(NodeVersion, Option<NodeVersion>)> {
     // In a directory that is built a second time it is our own.
-    let ours = Record::of_slug(app).is_some_and(|record| record.tools.contains_key("node"));
-    if ours {
+    let is_own = Record::of_slug(app).is_some_and(|record| record.tools.contains_key("node"));
+    if is_own {
         return None;
     }
     let path = environment.get("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path)
         .filter(|folder| folder.starts_with(app) || folder.starts_with("/layers"));
-    std::iter::once(app.join(USUAL))
+    std::iter::once(app.join(DEFAULT_DIR))
         .chain(folders)
         .find_map(|folder| {
-            let node = ask(&folder.join("node"), cancel)?;
+            let node = query_version(&folder.join("node"), cancel)?;
             let npm = installed_version(&folder.join("../lib/node_modules/npm"));
             Some((node, npm.and_then(|npm| NodeVersion::parse(&npm).ok())))
         })
 }
 
-fn ask(node: &Path, cancel: &Cancel) -> Option<NodeVersion> {
+fn query_version(node: &Path, cancel: &Cancel) -> Option<NodeVersion> {
     let output = cancel
         .output(Command::new(node).arg("--version").env_clear())
         .ok()
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(found(), None);
         node(&app.join("bin"), "v22.1.0");
         assert_eq!(found(), Some(("22.1.0".to_owned(), None)));
-        node(&app.join(USUAL), "v20.1.0");
+        node(&app.join(DEFAULT_DIR), "v20.1.0");
         let npm = app.join(".heroku/node/lib/node_modules/npm");
         fs::create_dir_all(&npm).unwrap();
         fs::write(npm.join("package.json"), r#"{"version": "6.14.18"}"#).unwrap();

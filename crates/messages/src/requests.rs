@@ -1,16 +1,16 @@
 //! Errors in the app's files and settings, and requests that can't be met.
 
 use super::{Explanation, Wording, list, version};
-use crate::LookedInto;
+use crate::SearchedList;
 use app::facts::{Manager, ReadError, app_dir, join};
 use app::plan::PlanError;
 use app::text_file::Encoding;
-use app::{Asked, Origin};
+use app::{Origin, Setting};
 use std::path::Path;
 use versions::lifecycle::minute_of_unix_time;
 use versions::target::TargetError;
 
-pub(super) fn leads_out(place: &str, to: &Path) -> Explanation {
+pub(super) fn outside_app(place: &str, to: &Path) -> Explanation {
     Explanation::user(
         "folder-outside-app",
         format!("{place} points outside the app"),
@@ -27,20 +27,20 @@ pub(super) fn read(error: &ReadError, words: &Wording) -> Explanation {
     match error {
         ReadError::NoMixExs {
             found,
-            below,
+            candidate_dirs,
             phoenix,
             ..
-        } => no_mix_exs(found, below, phoenix, words),
-        ReadError::AppDirOutside { asked } => Explanation::user(
+        } => no_mix_exs(found, candidate_dirs, phoenix, words),
+        ReadError::AppDirOutside { requested } => Explanation::user(
             "app-folder-outside",
             "the app's directory is outside the repository",
         )
-        .because(format!("{} sets it to {}.", words.place(&asked.origin), asked.value))
+        .because(format!("{} sets it to {}.", words.place(&requested.origin), requested.value))
         .so("Set it to a directory of the repository, relative to the root and without `..`, such as backend or services/backend."),
         ReadError::NoAppInFolder {
-            asked,
+            requested,
             is_folder,
-            below,
+            candidate_dirs,
         } => {
             let problem = if *is_folder {
                 "but it contains no mix.exs"
@@ -49,17 +49,17 @@ pub(super) fn read(error: &ReadError, words: &Wording) -> Explanation {
             };
             let explanation = Explanation::user(
                 "app-folder-without-mix-exs",
-                format!("no app found in {}", asked.value),
+                format!("no app found in {}", requested.value),
             )
             .because(format!(
                 "{} sets it as the app's directory, {problem}.",
-                words.place(&asked.origin)
+                words.place(&requested.origin)
             ));
-            if below.is_empty() {
+            if candidate_dirs.is_empty() {
                 return explanation
                     .so("Commit mix.exs there, or correct the path. It is relative to the root of the repository.");
             }
-            in_a_folder(explanation, below)
+            with_candidate_dirs(explanation, candidate_dirs)
                 .so("Correct the path. It is relative to the root of the repository, and upper and lower case must match the name in git.")
         }
         ReadError::Io { path, source } => Explanation::machine(
@@ -103,7 +103,7 @@ pub(super) fn read(error: &ReadError, words: &Wording) -> Explanation {
 
 fn no_mix_exs(
     found: &[String],
-    below: &[String],
+    candidate_dirs: &[String],
     phoenix: &[String],
     words: &Wording,
 ) -> Explanation {
@@ -116,7 +116,7 @@ fn no_mix_exs(
         .because(format!(
             "An Elixir app has its mix.exs in the root of the repository. {contents}"
         ));
-    let Some(first) = below.first() else {
+    let Some(first) = candidate_dirs.first() else {
         return explanation
             .so(format!(
                 "Commit mix.exs there, and make sure that {} doesn't list it. To check that git has it:",
@@ -124,13 +124,13 @@ fn no_mix_exs(
             ))
             .typing("git ls-files mix.exs");
     };
-    let explanation = in_a_folder(explanation, below);
+    let explanation = with_candidate_dirs(explanation, candidate_dirs);
     let (explanation, set_it) = match phoenix {
         [only] => (
             explanation.because(format!("The app in {only} uses Phoenix.")),
             "Set that directory",
         ),
-        _ if below.len() == 1 => (explanation, "Set that directory"),
+        _ if candidate_dirs.len() == 1 => (explanation, "Set that directory"),
         _ => (explanation, "If the first of these is the app, set it"),
     };
     explanation
@@ -151,10 +151,10 @@ fn no_mix_exs(
 }
 
 /// Adds the directories of the repository that contain a `mix.exs`.
-fn in_a_folder(explanation: Explanation, below: &[String]) -> Explanation {
+fn with_candidate_dirs(explanation: Explanation, candidate_dirs: &[String]) -> Explanation {
     const SHOWN: usize = 8;
-    let mut shown: Vec<String> = below.iter().take(SHOWN).cloned().collect();
-    if below.len() > SHOWN {
+    let mut shown: Vec<String> = candidate_dirs.iter().take(SHOWN).cloned().collect();
+    if candidate_dirs.len() > SHOWN {
         shown.push("others".to_owned());
     }
     explanation.because(format!("There is a mix.exs in {}.", list(&shown)))
@@ -193,7 +193,7 @@ pub(super) fn release_missing(name: &str, path: &str, mix_exs: &str) -> Explanat
 
 pub(super) fn no_such_installer(
     name: &str,
-    asked: &Asked,
+    requested: &Setting,
     elixir: &str,
     newest: &str,
 ) -> Explanation {
@@ -202,12 +202,12 @@ pub(super) fn no_such_installer(
         "installer-version-unknown",
         format!(
             "{name} {} is not available for Elixir {elixir}",
-            asked.value
+            requested.value
         ),
     )
     .because(format!(
         "{} requests it. Hex.pm lists other versions for this Elixir; the newest is {newest}.",
-        asked.origin
+        requested.origin
     ))
     .so("Request that one, or remove the setting:")
     .typing(format!("{key}={newest}"))
@@ -238,7 +238,7 @@ pub(super) fn plan(error: &PlanError, words: &Wording) -> Explanation {
         .so("Set node_version in phoenix_static_buildpack.config, or try again later. A mirror (NODEJS_ORG_MIRROR) must serve upstream's complete list."),
         PlanError::TwoLockfiles { dir, lockfiles } => two_lockfiles(dir, lockfiles),
         PlanError::ManagerContradicted {
-            asked,
+            requested,
             manager,
             lockfile,
         } => Explanation::user(
@@ -247,8 +247,8 @@ pub(super) fn plan(error: &PlanError, words: &Wording) -> Explanation {
         )
         .because(format!(
             "{} sets packageManager to {:?}, but {lockfile} belongs to {}.",
-            words.origin(&asked.origin),
-            asked.value,
+            words.origin(&requested.origin),
+            requested.value,
             lockfile_manager(lockfile)
         ))
         .so(format!("If you use {manager}, remove the other lockfile:"))
@@ -256,36 +256,36 @@ pub(super) fn plan(error: &PlanError, words: &Wording) -> Explanation {
         .so(format!(
             "Then run `{manager} install` and commit the lockfile it writes. If you don't use {manager}, correct packageManager, or remove it."
         )),
-        PlanError::MalformedManager { asked } => Explanation::user(
+        PlanError::MalformedManager { requested } => Explanation::user(
             "package-manager-malformed",
-            format!("packageManager {:?} is malformed", asked.value),
+            format!("packageManager {:?} is malformed", requested.value),
         )
-        .because(format!("{} sets it.", words.origin(&asked.origin)))
+        .because(format!("{} sets it.", words.origin(&requested.origin)))
         .so("Write the package manager (npm, yarn, pnpm or bun), an @ and the version, such as pnpm@9.1.0. A hash may follow: +sha512.…"),
-        PlanError::UnknownDevManager { asked } => Explanation::user(
+        PlanError::UnknownDevManager { requested } => Explanation::user(
             "dev-engines-manager-unknown",
-            format!("Mixpack does not support the package manager {}", asked.value),
+            format!("Mixpack does not support the package manager {}", requested.value),
         )
         .because(format!(
             "{} requires it (devEngines.packageManager).",
-            words.origin(&asked.origin)
+            words.origin(&requested.origin)
         ))
         .so("Use npm, yarn, pnpm or bun there, or set its onFail to \"ignore\": the lockfile then determines the package manager."),
-        PlanError::NoSuchLevel { asked, levels } => Explanation::user(
+        PlanError::UnknownSlimLevel { requested, levels } => Explanation::user(
             "slim-level-unknown",
-            format!("{:?} is not a valid slim level", asked.value),
+            format!("{:?} is not a valid slim level", requested.value),
         )
-        .because(format!("{} sets it.", words.place(&asked.origin)))
+        .because(format!("{} sets it.", words.place(&requested.origin)))
         .so(format!("Set it to one of {}.", levels.join(", "))),
         PlanError::NoSuchFolder {
             key,
-            asked,
+            requested,
             missing,
         } => Explanation::user(
             "folder-not-found",
             format!("{key} is set to a directory without {missing}"),
         )
-        .because(format!("{} sets it to {}.", words.place(&asked.origin), asked.value))
+        .because(format!("{} sets it to {}.", words.place(&requested.origin), requested.value))
         .so(format!(
             "Correct the path. It is relative to the root of the app, and the directory must contain {missing}."
         )),
@@ -296,17 +296,17 @@ fn two_lockfiles(dir: &str, lockfiles: &[String]) -> Explanation {
     let is_npm =
         |name: &&String| matches!(name.as_str(), "package-lock.json" | "npm-shrinkwrap.json");
     // npm's lockfile, where there is one, is most likely the one in use.
-    let stays = lockfiles.iter().find(is_npm).or(lockfiles.first());
+    let used_lockfile = lockfiles.iter().find(is_npm).or(lockfiles.first());
     let others: Vec<String> = lockfiles
         .iter()
-        .filter(|name| Some(*name) != stays)
+        .filter(|name| Some(*name) != used_lockfile)
         .map(|name| join(dir, name))
         .collect();
     let folder = match dir {
         "." => "the app",
         dir => dir,
     };
-    let stays = stays.map_or("package-lock.json", String::as_str);
+    let used_lockfile = used_lockfile.map_or("package-lock.json", String::as_str);
     Explanation::user(
         "two-lockfiles",
         format!("{folder} has more than one lockfile"),
@@ -316,7 +316,7 @@ fn two_lockfiles(dir: &str, lockfiles: &[String]) -> Explanation {
         list(lockfiles)
     ))
     .so(format!(
-        "Keep only the one that you use. If that is {stays}:"
+        "Keep only the one that you use. If that is {used_lockfile}:"
     ))
     .typing(format!("git rm {}", others.join(" ")))
 }
@@ -348,10 +348,10 @@ pub(super) fn manager_hash(
 /// A version that no list contains, with the lists that were searched.
 pub(super) fn not_listed(
     error: &PlanError,
-    looked_into: &[LookedInto],
+    searched: &[SearchedList],
     words: &Wording,
 ) -> Explanation {
-    let lists = looked_into.iter().map(|list| match &list.read {
+    let lists = searched.iter().map(|list| match &list.read {
         Ok(at) => {
             let branches = list.only_branches.as_ref();
             let branches = branches.map(|names| format!("; only branches: {names}"));
@@ -367,7 +367,7 @@ pub(super) fn not_listed(
     let explanation = plan(error, words)
         .because("Lists searched:")
         .because_all(lists);
-    let mut read = looked_into.iter().filter(|list| list.read.is_ok());
+    let mut read = searched.iter().filter(|list| list.read.is_ok());
     if !read.all(|list| list.only_branches.is_some()) {
         return explanation;
     }

@@ -10,7 +10,7 @@ use versions::lifecycle::minute_of_unix_time;
 
 /// The cache entry of a list.
 #[derive(Debug, Serialize, Deserialize)]
-struct Kept {
+struct CachedList {
     /// Its URL, without credentials. A copy is only used for the same URL.
     url: String,
     /// Seconds since 1970.
@@ -43,60 +43,60 @@ pub struct Outdated {
 
 /// Returns the fetched list, and caches it as `name`. If fetching failed, returns the cached copy from the
 /// same URL.
-pub fn or_kept(store: Option<&dyn Store>, name: &str, fetched: ListText) -> Result<List, Error> {
+pub fn or_cached(store: Option<&dyn Store>, name: &str, fetched: ListText) -> Result<List, Error> {
     let error = match fetched.text {
         Ok(text) => {
-            let kept = Kept {
+            let cached = CachedList {
                 url: fetched.url,
                 read_at: now(),
                 text,
                 signed: fetched.signed,
             };
-            if let Some(store) = store.filter(|store| !is_kept(*store, name, &kept)) {
-                store.write_note(name, &json::to_string(&kept, name)?)?;
+            if let Some(store) = store.filter(|store| !is_cached(*store, name, &cached)) {
+                store.write_note(name, &json::to_string(&cached, name)?)?;
             }
             return Ok(List {
-                text: kept.text,
-                url: kept.url,
-                read_at: kept.read_at,
-                signed: kept.signed,
+                text: cached.text,
+                url: cached.url,
+                read_at: cached.read_at,
+                signed: cached.signed,
                 outdated: None,
             });
         }
         Err(error) => error,
     };
-    let kept = store
-        .filter(|_| error.is_of_upstream())
+    let cached = store
+        .filter(|_| error.is_upstream_fault())
         .and_then(|store| store.read_note(name))
-        .and_then(|note| serde_json::from_str::<Kept>(&note).ok())
-        .filter(|kept| kept.url == fetched.url);
-    match kept {
+        .and_then(|note| serde_json::from_str::<CachedList>(&note).ok())
+        .filter(|cached| cached.url == fetched.url);
+    match cached {
         None => Err(error.into()),
-        Some(kept) => Ok(List {
+        Some(cached) => Ok(List {
             outdated: Some(Outdated {
                 warning: format!(
                     "{error}; using the copy read on {}",
-                    minute_of_unix_time(kept.read_at)
+                    minute_of_unix_time(cached.read_at)
                 ),
                 error,
             }),
-            text: kept.text,
-            url: kept.url,
-            read_at: kept.read_at,
-            signed: kept.signed,
+            text: cached.text,
+            url: cached.url,
+            read_at: cached.read_at,
+            signed: cached.signed,
         }),
     }
 }
 
 /// An unchanged list is only written once a day, so that unchanged builds keep the same cache.
-fn is_kept(store: &dyn Store, name: &str, list: &Kept) -> bool {
-    const A_DAY: u64 = 24 * 3600;
+fn is_cached(store: &dyn Store, name: &str, list: &CachedList) -> bool {
+    const DAY: u64 = 24 * 3600;
     store
         .read_note(name)
-        .and_then(|note| serde_json::from_str::<Kept>(&note).ok())
-        .is_some_and(|kept| {
-            let young = list.read_at.checked_sub(kept.read_at) < Some(A_DAY);
-            young && kept.url == list.url && kept.text == list.text
+        .and_then(|note| serde_json::from_str::<CachedList>(&note).ok())
+        .is_some_and(|cached| {
+            let young = list.read_at.checked_sub(cached.read_at) < Some(DAY);
+            young && cached.url == list.url && cached.text == list.text
         })
 }
 
@@ -116,7 +116,7 @@ mod tests {
 
     fn list(url: &str, text: Result<&str, ToolchainError>) -> ListText {
         ListText {
-            what: "the list of OTP builds",
+            subject: "the list of OTP builds",
             url: url.to_owned(),
             text: text.map(str::to_owned),
             signed: false,
@@ -125,7 +125,7 @@ mod tests {
 
     fn empty() -> ToolchainError {
         ToolchainError::EmptyList {
-            what: "the list of OTP builds",
+            subject: "the list of OTP builds",
             url: URL.to_owned(),
         }
     }
@@ -135,29 +135,29 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = CacheDir::open(dir.path()).unwrap();
         let store: Option<&dyn Store> = Some(&store);
-        assert!(or_kept(store, "list.json", list(URL, Err(empty()))).is_err());
+        assert!(or_cached(store, "list.json", list(URL, Err(empty()))).is_err());
         for text in ["first", "second"] {
-            let fresh = or_kept(store, "list.json", list(URL, Ok(text))).unwrap();
+            let fresh = or_cached(store, "list.json", list(URL, Ok(text))).unwrap();
             assert!(fresh.outdated.is_none());
         }
-        let kept = or_kept(store, "list.json", list(URL, Err(empty()))).unwrap();
-        assert_eq!(kept.text, "second");
-        let warning = kept.outdated.unwrap().warning;
+        let cached = or_cached(store, "list.json", list(URL, Err(empty()))).unwrap();
+        assert_eq!(cached.text, "second");
+        let warning = cached.outdated.unwrap().warning;
         let said = "the list of OTP builds at https://builds.example/builds.txt is empty; using the copy read on 2";
         assert!(warning.starts_with(said), "{warning}");
         assert!(warning.ends_with(" UTC"), "{warning}");
         let other = list("https://mirror.example/builds.txt", Err(empty()));
-        assert!(or_kept(store, "list.json", other).is_err());
-        assert!(or_kept(None, "list.json", list(URL, Err(empty()))).is_err());
+        assert!(or_cached(store, "list.json", other).is_err());
+        assert!(or_cached(None, "list.json", list(URL, Err(empty()))).is_err());
     }
 
     #[test]
     fn a_stopped_build_takes_nothing_from_before() {
         let dir = tempfile::tempdir().unwrap();
         let store = CacheDir::open(dir.path()).unwrap();
-        or_kept(Some(&store), "list.json", list(URL, Ok("text"))).unwrap();
+        or_cached(Some(&store), "list.json", list(URL, Ok("text"))).unwrap();
         let stopped = ToolchainError::Fetch {
-            what: "the list of OTP builds".to_owned(),
+            subject: "the list of OTP builds".to_owned(),
             source: fetch::FetchError {
                 url: URL.to_owned(),
                 redirected_to: None,
@@ -165,6 +165,6 @@ mod tests {
                 kind: fetch::Kind::Cancelled,
             },
         };
-        assert!(or_kept(Some(&store), "list.json", list(URL, Err(stopped))).is_err());
+        assert!(or_cached(Some(&store), "list.json", list(URL, Err(stopped))).is_err());
     }
 }

@@ -1,15 +1,15 @@
 //! Failures that others may lead to. They only count if no other failure matches.
 
 use super::Known;
-use super::Of::{Any, Mix};
 use super::Sign::Line;
+use super::Tool::{Any, Mix};
 use crate::Fault::User;
 
 pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "import-not-found",
         fault: User,
-        of: Any,
+        tool: Any,
         signs: &[
             Line("[ERROR] Could not resolve \"{}\""),
             Line("Module not found: Error: Can't resolve '{}'"),
@@ -24,7 +24,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "mix-task-not-found",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[Line("** (Mix) The task \"{}\" could not be found")],
         title: "mix task {0} not found",
         cause: &[
@@ -37,7 +37,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "tzdata-cannot-write",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[
             Line("could not write to file \"*/tzdata-{}\": read-only file system"),
             Line("could not write to file \"*/tzdata-{}\": permission denied"),
@@ -54,7 +54,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "command-not-found",
         fault: User,
-        of: Any,
+        tool: Any,
         signs: &[
             Line("sh: 1: exec: {}: not found"),
             Line("sh: 1: {}: not found"),
@@ -72,7 +72,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "dependency-does-not-compile",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[Line("ould not compile dependency :{},")],
         title: "the dependency {0} does not compile",
         cause: &[],

@@ -19,20 +19,22 @@ use store::digest::sha256_of;
 use store::json::PathText;
 use store::tree::{self, Method, TreeError};
 
-/// What commands did to the app while a step ran.
+/// The files of the app that commands changed while a step ran.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Touched {
+pub struct FileChanges {
     pub created: BTreeSet<PathBuf>,
     /// Or removed.
     pub changed: BTreeSet<PathBuf>,
 }
 
-impl Touched {
+impl FileChanges {
     #[must_use]
     pub fn between(before: &Entries, after: &Entries) -> Self {
         let created = after.keys().filter(|path| !before.contains_key(*path));
         let differs = |(path, entry): &(&PathBuf, &Entry)| {
-            !after.get(*path).is_some_and(|after| after.is_as(entry))
+            !after
+                .get(*path)
+                .is_some_and(|after| after.is_unchanged_since(entry))
         };
         Self {
             created: created.cloned().collect(),
@@ -63,7 +65,7 @@ impl Touched {
 
 /// A file, link or folder that compiling created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Made {
+pub struct GeneratedFile {
     pub kind: Kind,
     /// A salted digest of a file's bytes.
     pub digest: String,
@@ -75,7 +77,7 @@ pub struct Made {
     pub modified: (i64, i64),
 }
 
-impl Made {
+impl GeneratedFile {
     fn of(entry: &Entry, target: Option<PathText>) -> Self {
         Self {
             kind: entry.kind,
@@ -87,48 +89,48 @@ impl Made {
     }
 }
 
-/// What is kept of a build's generated files, beside the files themselves.
+/// The note on the generated files of a build, which are cached with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Generated {
-    /// What compiling depends on beside `sources`.
+pub struct GeneratedFiles {
+    /// The inputs of compiling other than `sources`.
     pub key: Key,
-    /// When the `_build` was compiled that this belongs to, in seconds since 1970: an earlier version of
-    /// Mixpack, used in between, keeps another one.
+    /// The time at which the `_build` of this note was compiled, in seconds since 1970: an earlier version of
+    /// Mixpack, used in between, saves another one.
     pub build: Option<u64>,
-    /// The app when compiling began, with salted digests; only written down where something is
-    /// generated.
+    /// The app when compiling began, with salted digests. Empty if no files were generated.
     pub sources: Sources,
-    pub files: BTreeMap<PathText, Made>,
-    /// Files that were there before, pushed or created by a hook, and what compiling left: a salted
-    /// digest, or nothing where it removed them.
+    pub files: BTreeMap<PathText, GeneratedFile>,
+    /// Files of the app, pushed or created by a hook, that compiling changed: a salted digest of the new
+    /// content, or `None` if it removed the file.
     pub changed: BTreeMap<PathText, Option<String>>,
-    /// In words, a file that isn't kept, and why.
-    pub not_kept: Option<(String, String)>,
+    /// A file that can't be cached, and the reason.
+    #[serde(rename = "not_kept")]
+    pub uncacheable: Option<(String, String)>,
     /// A file that may be from compiling or from installing packages, which ran at the same time.
     pub unclear: Option<PathText>,
-    /// What hooks that compile the app created, and which hook: it creates them in every build, or
-    /// compiling does.
-    #[serde(default)]
-    pub of_hooks: BTreeMap<PathText, String>,
+    /// Files that hooks which compile the app created, with the hook: either the hook or the compiler creates
+    /// them.
+    #[serde(default, rename = "of_hooks")]
+    pub hook_files: BTreeMap<PathText, String>,
     /// One of them that is known to be from compiling.
     #[serde(default)]
     pub by_hook: Option<PathText>,
 }
 
-impl Generated {
-    /// Whether compiling does nothing outside of `_build` but what mix itself repeats when it has to.
+impl GeneratedFiles {
+    /// Returns whether mix itself creates all of the files again if needed.
     #[must_use]
-    pub fn is_nothing(&self) -> bool {
+    pub fn is_regenerated_by_mix(&self) -> bool {
         let is_tracked = |path: &PathText| is_tracked(&path.0, &self.sources);
         self.files.keys().all(is_tracked)
             && self.changed.is_empty()
-            && self.not_kept.is_none()
+            && self.uncacheable.is_none()
             && self.unclear.is_none()
     }
 
-    /// Why the files can't be restored, whatever they were generated from.
+    /// Returns why the files can't be restored, even with the same inputs.
     #[must_use]
-    pub fn why_not_restorable(&self) -> Option<String> {
+    pub fn unrestorable_reason(&self) -> Option<String> {
         let changes = self.changed.iter().next().map(|(path, after)| {
             let what = if after.is_some() {
                 "changes"
@@ -141,11 +143,11 @@ impl Generated {
             let path = path.0.display();
             format!("either compiling or installing JavaScript packages creates {path}")
         });
-        let not_kept = self
-            .not_kept
+        let uncacheable = self
+            .uncacheable
             .as_ref()
             .map(|(path, why)| format!("compiling creates {path}, which isn't kept: {why}"));
-        unclear.or(not_kept).or(changes)
+        unclear.or(uncacheable).or(changes)
     }
 
     /// Why the app has to be compiled from scratch, if so: then no file is restored. `changed` says
@@ -155,12 +157,12 @@ impl Generated {
         sources: &Sources,
         changed: impl FnOnce() -> Option<String>,
     ) -> Option<String> {
-        if self.is_nothing() {
+        if self.is_regenerated_by_mix() {
             return None;
         }
-        self.why_not_restorable().or_else(|| {
+        self.unrestorable_reason().or_else(|| {
             let changed = self.sources.first_difference(sources).or_else(changed)?;
-            let is_folder = |made: &Made| made.kind == Kind::Folder;
+            let is_folder = |made: &GeneratedFile| made.kind == Kind::Folder;
             let mut files = self.files.iter();
             let file = files
                 .find(|(_, made)| !is_folder(made))
@@ -172,7 +174,7 @@ impl Generated {
 
     /// The files that mix itself looks after: they are restored in any case. `sources` is the app.
     #[must_use]
-    pub fn tracked(&self, sources: &Sources) -> BTreeMap<&PathText, &Made> {
+    pub fn tracked(&self, sources: &Sources) -> BTreeMap<&PathText, &GeneratedFile> {
         let files = self.files.iter();
         files
             .filter(|(path, _)| is_tracked(&path.0, sources))
@@ -199,14 +201,14 @@ impl Generated {
         files.chain(changed).collect()
     }
 
-    /// What the last build generated and compiling has not generated now; `before` is the app when it
+    /// Returns a file that the last build generated but this one did not. `before` is the app when compiling
     /// began.
     #[must_use]
     pub fn missing<'a>(&'a self, before: &Entries, now: &Entries) -> Option<&'a Path> {
         let is_gone = |path: &&PathText| !now.contains_key(&path.0);
         let as_before = |path: &&PathText| {
             let both = before.get(&path.0).zip(now.get(&path.0));
-            both.is_some_and(|(before, now)| now.is_as(before))
+            both.is_some_and(|(before, now)| now.is_unchanged_since(before))
         };
         let gone = self.files.keys().find(is_gone);
         let found = gone.or_else(|| self.changed.keys().find(as_before))?;
@@ -241,9 +243,12 @@ pub fn content_of(entry: &Entry, salted: &Salted) -> String {
 
 /// Describes files that can't be read.
 #[must_use]
-pub fn without_content(paths: &BTreeSet<PathBuf>, entries: &Entries) -> BTreeMap<PathText, Made> {
+pub fn without_content(
+    paths: &BTreeSet<PathBuf>,
+    entries: &Entries,
+) -> BTreeMap<PathText, GeneratedFile> {
     let files = paths.iter().filter_map(|path| {
-        let made = Made::of(entries.get(path)?, None);
+        let made = GeneratedFile::of(entries.get(path)?, None);
         Some((PathText(path.clone()), made))
     });
     files.collect()
@@ -252,14 +257,14 @@ pub fn without_content(paths: &BTreeSet<PathBuf>, entries: &Entries) -> BTreeMap
 /// Reads files that were set aside: fills in their digests, and gives in words the first that holds a
 /// secret, and why it isn't kept.
 pub fn read(
-    files: &mut BTreeMap<PathText, Made>,
-    aside: &Path,
+    files: &mut BTreeMap<PathText, GeneratedFile>,
+    copies: &Path,
     salted: &Salted,
     secrets: &Finders<'_>,
 ) -> Result<Option<(String, String)>, TreeError> {
     let mut found = None;
     for (path, made) in files {
-        let place = aside.join(&path.0);
+        let place = copies.join(&path.0);
         let bytes = match (made.kind, &made.target) {
             (Kind::File, _) => fs::read(&place).map_err(TreeError::at(&place, "read"))?,
             (_, Some(target)) => target.0.as_os_str().as_bytes().to_vec(),
@@ -267,7 +272,7 @@ pub fn read(
         };
         made.digest = salted.value(&bytes);
         if found.is_none() {
-            let name = secrets.first_in(&path.0, bytes);
+            let name = secrets.find_first(&path.0, bytes);
             let why = name.map(|name| format!("it holds the value of {name}"));
             found = why.map(|why| (path.0.display().to_string(), why));
         }
@@ -275,30 +280,30 @@ pub fn read(
     Ok(found)
 }
 
-/// What is kept where the name of a file holds a secret: none of the names.
+/// Returns a note without any names of files, if one of the names contains a secret.
 #[must_use]
-pub fn without_names(now: &Generated, secrets: &Finders<'_>) -> Option<Generated> {
+pub fn without_names(now: &GeneratedFiles, secrets: &Finders<'_>) -> Option<GeneratedFiles> {
     let files = now.files.keys().chain(now.changed.keys());
-    let mut paths = files.chain(now.of_hooks.keys()).chain(&now.unclear);
+    let mut paths = files.chain(now.hook_files.keys()).chain(&now.unclear);
     let name = paths.find_map(|path| {
         let bytes = path.0.as_os_str().as_bytes().to_vec();
-        secrets.first_in(Path::new(""), bytes)
+        secrets.find_first(Path::new(""), bytes)
     })?;
     let why = format!("its name holds the value of {name}");
-    Some(Generated {
+    Some(GeneratedFiles {
         key: now.key.clone(),
         build: now.build,
-        not_kept: Some(("a file".to_owned(), why)),
-        ..Generated::default()
+        uncacheable: Some(("a file".to_owned(), why)),
+        ..GeneratedFiles::default()
     })
 }
 
-/// Copies generated files to `to`, and describes them.
-pub fn set_aside(
+/// Copies generated files to `to`, and returns their descriptions.
+pub fn copy_files(
     paths: &BTreeSet<PathBuf>,
     entries: &Entries,
     to: &Path,
-) -> Result<BTreeMap<PathText, Made>, TreeError> {
+) -> Result<BTreeMap<PathText, GeneratedFile>, TreeError> {
     let found: Vec<(&PathBuf, &Entry)> = paths
         .iter()
         .filter_map(|path| Some((path, entries.get(path)?)))
@@ -315,16 +320,16 @@ pub fn set_aside(
             }
             _ => None,
         };
-        Ok((PathText(path.clone()), Made::of(entry, target)))
+        Ok((PathText(path.clone()), GeneratedFile::of(entry, target)))
     });
     described.collect()
 }
 
-/// Puts files back into `root`, the app as commands see it, with the times that they had. Where one
-/// is missing, or something is in its way, nothing is done and its path is given.
-pub fn put_back<'a>(
-    files: &BTreeMap<&'a PathText, &'a Made>,
-    kept: &Path,
+/// Restores files into `root`, the app as commands see it, with their modification times. If one is missing
+/// or its place is taken, restores none and returns its path.
+pub fn restore_files<'a>(
+    files: &BTreeMap<&'a PathText, &'a GeneratedFile>,
+    copies_dir: &Path,
     root: &Path,
     entries: &Entries,
 ) -> Result<Result<(), &'a Path>, TreeError> {
@@ -334,7 +339,7 @@ pub fn put_back<'a>(
             Kind::Folder => !is_folder(&path.0),
             _ => root.join(&path.0).symlink_metadata().is_ok(),
         };
-        let is_lost = made.kind == Kind::File && !kept.join(&path.0).is_file();
+        let is_lost = made.kind == Kind::File && !copies_dir.join(&path.0).is_file();
         // Through no link: it may lead out of the app.
         in_the_way || is_lost || !path.0.ancestors().skip(1).all(is_folder)
     }) {
@@ -346,7 +351,7 @@ pub fn put_back<'a>(
         fs::create_dir_all(&place).map_err(TreeError::at(&place, "create the folder"))?;
     }
     let items: Vec<(&Path, PathBuf)> = all(Kind::File)
-        .map(|(path, _)| (path.0.as_path(), kept.join(&path.0)))
+        .map(|(path, _)| (path.0.as_path(), copies_dir.join(&path.0)))
         .collect();
     let items = items.iter().map(|(path, place)| (*path, place.as_path()));
     tree::gather(items, root, Method::Copy)?;
@@ -368,12 +373,12 @@ pub fn put_back<'a>(
         .filter(|(_, made)| made.kind != Kind::Link)
     {
         let place = root.join(&path.0);
-        restore_looks(&place, made).map_err(TreeError::at(&place, "set the time of"))?;
+        restore_metadata(&place, made).map_err(TreeError::at(&place, "set the time of"))?;
     }
     Ok(Ok(()))
 }
 
-fn restore_looks(place: &Path, made: &Made) -> std::io::Result<()> {
+fn restore_metadata(place: &Path, made: &GeneratedFile) -> std::io::Result<()> {
     let (seconds, nanos) = made.modified;
     let since = u64::try_from(seconds).ok().zip(u32::try_from(nanos).ok());
     let since = since.map(|(seconds, nanos)| Duration::new(seconds, nanos));

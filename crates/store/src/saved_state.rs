@@ -1,5 +1,5 @@
-//! What kept state was when it was kept: its contents as they are seen without reading them, and
-//! its times.
+//! The contents and the modification times of a saved entry, to detect later changes without reading its
+//! files.
 
 use super::Stamps;
 use crate::json;
@@ -13,7 +13,7 @@ use walkdir::WalkDir;
 
 /// A digest of what is seen of a tree without reading its files: paths, sizes, times in seconds,
 /// which archives of a cache keep, and where links lead.
-pub(crate) fn contents_of(tree: &Path) -> Result<String, TreeError> {
+pub(crate) fn contents_digest(tree: &Path) -> Result<String, TreeError> {
     let mut hasher = Sha256::new();
     let mut field = |bytes: &[u8]| {
         hasher.update(bytes.len().to_le_bytes());
@@ -50,8 +50,8 @@ pub(crate) fn contents_of(tree: &Path) -> Result<String, TreeError> {
 /// Whether a file is the one that is kept already: then it need not be written again.
 ///
 /// Mix writes its manifests with times in whole seconds, so that those are read.
-pub(crate) fn is_kept(path: &Path, metadata: &fs::Metadata, kept: &Path) -> bool {
-    let Ok(found) = kept.symlink_metadata() else {
+pub(crate) fn is_unchanged(path: &Path, metadata: &fs::Metadata, saved: &Path) -> bool {
+    let Ok(found) = saved.symlink_metadata() else {
         return false;
     };
     let same = found.is_file()
@@ -60,15 +60,15 @@ pub(crate) fn is_kept(path: &Path, metadata: &fs::Metadata, kept: &Path) -> bool
         && found.mode() == metadata.mode();
     let folder = path.parent().and_then(Path::file_name);
     let is_manifest = folder.is_some_and(|name| name == ".mix");
-    same && (!is_manifest || fs::read(path).ok() == fs::read(kept).ok())
+    same && (!is_manifest || fs::read(path).ok() == fs::read(saved).ok())
 }
 
 /// Beside a tree, the modification times of all that is in it, where they would be lost.
 const TIMES: &str = "times.json";
 
 /// Keeps the times of a staged tree, where they would be lost.
-pub(crate) fn note_times(staging: &Path, stamps: Stamps) -> Result<(), TreeError> {
-    if stamps == Stamps::Kept {
+pub(crate) fn record_times(staging: &Path, stamps: Stamps) -> Result<(), TreeError> {
+    if stamps == Stamps::Preserved {
         return Ok(());
     }
     let path = staging.join(TIMES);
@@ -78,7 +78,7 @@ pub(crate) fn note_times(staging: &Path, stamps: Stamps) -> Result<(), TreeError
 
 /// Gives what is kept the times that it had when it was.
 pub(crate) fn restore_times(entry: &Path, stamps: Stamps) -> Result<(), TreeError> {
-    if stamps == Stamps::Kept {
+    if stamps == Stamps::Preserved {
         return Ok(());
     }
     let path = entry.join(TIMES);

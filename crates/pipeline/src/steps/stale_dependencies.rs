@@ -1,15 +1,15 @@
-//! What is compiled, and no longer what a compiler would make of it, in ways that mix does not see:
-//! another value of a variable that code reads while it is compiled, and, in dependencies, another
-//! value of what they read of the app's config (elixir-lang/elixir#15467).
+//! Stale compiled code that mix takes for current: code that reads an environment variable at compile time,
+//! if the variable has changed, and dependencies that read changed values of the app's config
+//! (elixir-lang/elixir#15467).
 
 use crate::context::Context;
-use crate::mix_info::STALE_TASK;
+use crate::mix_info::STALE_DEPENDENCIES_TASK;
 use crate::project::LastBuild;
-use crate::steps::compiled_code::{self, Whose};
-use crate::steps::{app_variables, generated, git, mix_command};
+use crate::steps::compiled_code::{self, CodeOwner};
+use crate::steps::{app_variables, generated_files, git, mix_command};
 use app::facts::join;
 use exec::Action;
-use exec::environment::names_the_commit;
+use exec::environment::is_commit_variable;
 use exec::log::StepLog;
 use messages::Error;
 use std::collections::BTreeSet;
@@ -17,9 +17,9 @@ use std::fs;
 use std::path::Path;
 use store::tree;
 
-/// The names of dependencies that read a variable which has another value now. To be called before
-/// dependencies are fetched: those that were kept are fetched again, since compiling them may have left
-/// files beside their sources that `make` takes for current.
+/// Returns the dependencies that read a changed variable. To be called before dependencies are fetched:
+/// the cached copies of these are dropped, since compiling them may have left files next to their sources
+/// that `make` takes for current.
 pub(crate) fn readers_of_changed_variables(
     ctx: &Context<'_>,
     restored: &LastBuild,
@@ -33,7 +33,7 @@ pub(crate) fn readers_of_changed_variables(
     let deps = ctx.workspace.real(&ctx.in_app("deps"));
     for name in entries(&deps) {
         let folder = join(&ctx.plan.app_dir.value, &format!("deps/{name}"));
-        let Some((variable, place)) = reader(ctx, &folder, &changed, Whose::Dependency) else {
+        let Some((variable, place)) = reader(ctx, &folder, &changed, CodeOwner::Dependency) else {
             continue;
         };
         log.detail(&format!(
@@ -47,9 +47,9 @@ pub(crate) fn readers_of_changed_variables(
     Ok(readers)
 }
 
-/// Compiles dependencies anew that mix would take for current, and those with these names. Gives whether
-/// the app has to be, too. To be called with dependencies in place and before anything is compiled.
-pub(crate) fn renew_stale(
+/// Recompiles stale dependencies, and those with these names. Returns whether the app has to be recompiled
+/// too. To be called when dependencies are in place, before anything is compiled.
+pub(crate) fn recompile_stale(
     ctx: &Context<'_>,
     restored: &LastBuild,
     dependencies: &BTreeSet<String>,
@@ -63,7 +63,7 @@ pub(crate) fn renew_stale(
     if !changed.is_empty() {
         let mut projects = ctx.plan.projects.iter();
         if let Some((variable, place)) =
-            projects.find_map(|project| reader(ctx, project, &changed, Whose::App))
+            projects.find_map(|project| reader(ctx, project, &changed, CodeOwner::App))
         {
             log.detail(&format!(
                 "recompiling the app: {place} reads {variable}, which has changed"
@@ -77,25 +77,25 @@ pub(crate) fn renew_stale(
         ));
         recompile = true;
     }
-    let mut task = vec![STALE_TASK];
+    let mut task = vec![STALE_DEPENDENCIES_TASK];
     task.extend(dependencies.iter().map(String::as_str));
-    generated::watch_renewal(ctx, || {
+    generated_files::watch_deps_compile(ctx, || {
         mix_command::mix(ctx, Action::Compile, &[&task], "mix deps.compile", log)
     })?;
     Ok(recompile)
 }
 
-/// The first of the variables that code in a folder of the app speaks of, and where.
+/// Returns the first of the variables that code in a directory of the app mentions, and the place.
 fn reader(
     ctx: &Context<'_>,
     folder: &str,
     variables: &BTreeSet<String>,
-    whose: Whose,
+    owner: CodeOwner,
 ) -> Option<(String, String)> {
     let app = &ctx.workspace.app;
-    compiled_code::code(&app.join(folder), whose).find_map(|path| {
+    compiled_code::code(&app.join(folder), owner).find_map(|path| {
         let text = fs::read_to_string(&path).ok()?;
-        let (line, variable) = mention(&text, variables, whose)?;
+        let (line, variable) = mention(&text, variables, owner)?;
         let place = path.strip_prefix(app).ok()?.display();
         Some((variable, format!("{place}:{line}")))
     })
@@ -104,25 +104,25 @@ fn reader(
 /// The line, from 1, and name of the first variable that a text speaks of. The app's code that asks
 /// for variables whose names it makes up may ask for any; were the commit one of them, it would be
 /// compiled again with every push.
-fn mention(text: &str, variables: &BTreeSet<String>, whose: Whose) -> Option<(u32, String)> {
+fn mention(text: &str, variables: &BTreeSet<String>, owner: CodeOwner) -> Option<(u32, String)> {
     (1..).zip(text.lines()).find_map(|(number, line)| {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let named = line
             .split(|c: char| !is_name(c))
             .find(|word| variables.contains(*word));
         let any = || {
-            let asks = [
+            let calls = [
                 "System.get_env(",
                 "System.fetch_env!(",
                 "System.fetch_env(",
                 "os:getenv(",
             ];
-            let asked = asks.iter().find_map(|ask| line.split_once(ask));
-            let name = asked.map(|(_, rest)| rest.trim_start());
+            let call = calls.iter().find_map(|call| line.split_once(call));
+            let name = call.map(|(_, rest)| rest.trim_start());
             let made_up = name.is_some_and(|name| !name.starts_with('"'));
             let mut any = variables.iter().map(String::as_str);
-            let may_be_any = whose == Whose::App && made_up;
-            may_be_any.then(|| any.find(|name| !names_the_commit(name)))?
+            let may_be_any = owner == CodeOwner::App && made_up;
+            may_be_any.then(|| any.find(|name| !is_commit_variable(name)))?
         };
         named.or_else(any).map(|name| (number, name.to_owned()))
     })
@@ -146,37 +146,37 @@ mod tests {
     #[test]
     fn a_variable_is_read_where_its_whole_name_stands_or_a_name_is_made_up() {
         let commit = BTreeSet::from(["SOURCE_VERSION".to_owned()]);
-        assert_eq!(mention("System.get_env()", &commit, Whose::App), None);
+        assert_eq!(mention("System.get_env()", &commit, CodeOwner::App), None);
         let names = ["API_URL", "PATHS", "SOURCE_VERSION"];
         let variables = BTreeSet::from(names.map(str::to_owned));
-        for (text, whose, found) in [
+        for (text, owner, found) in [
             (
                 "a\n@url System.get_env(\"API_URL\")",
-                Whose::Dependency,
+                CodeOwner::Dependency,
                 Some((2, "API_URL")),
             ),
-            ("$(PATHS)", Whose::Dependency, Some((1, "PATHS"))),
-            ("System.get_env(\"API_URL_2\")", Whose::App, None),
+            ("$(PATHS)", CodeOwner::Dependency, Some((1, "PATHS"))),
+            ("System.get_env(\"API_URL_2\")", CodeOwner::App, None),
             (
                 "System.get_env(prefix <> \"X\")",
-                Whose::App,
+                CodeOwner::App,
                 Some((1, "API_URL")),
             ),
             (
                 "System.get_env() |> Map.new()",
-                Whose::App,
+                CodeOwner::App,
                 Some((1, "API_URL")),
             ),
             (
                 "System.fetch_env!(\"SOURCE_VERSION\")",
-                Whose::Dependency,
+                CodeOwner::Dependency,
                 Some((1, "SOURCE_VERSION")),
             ),
-            ("System.get_env() |> Map.new()", Whose::Dependency, None),
-            ("System.get_env(\"OTHER\")", Whose::App, None),
+            ("System.get_env() |> Map.new()", CodeOwner::Dependency, None),
+            ("System.get_env(\"OTHER\")", CodeOwner::App, None),
         ] {
             let found = found.map(|(line, name): (u32, &str)| (line, name.to_owned()));
-            assert_eq!(mention(text, &variables, whose), found, "{text}");
+            assert_eq!(mention(text, &variables, owner), found, "{text}");
         }
     }
 
@@ -195,8 +195,8 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
-        let files = |whose| -> Vec<PathBuf> {
-            let files = compiled_code::code(dir.path(), whose);
+        let files = |owner| -> Vec<PathBuf> {
+            let files = compiled_code::code(dir.path(), owner);
             let files = files.map(|path| path.strip_prefix(dir.path()).unwrap().to_owned());
             files.collect()
         };
@@ -204,7 +204,10 @@ mod tests {
         let native = ["native/x/Cargo.toml", "native/x/node_modules/b.js"];
         let others = native.map(Path::new);
         let of_app = ["lib/a.ex", tasks].map(Path::new);
-        assert_eq!(files(Whose::Dependency), [&of_app[..1], &others].concat());
-        assert_eq!(files(Whose::App), [&of_app[..], &others].concat());
+        assert_eq!(
+            files(CodeOwner::Dependency),
+            [&of_app[..1], &others].concat()
+        );
+        assert_eq!(files(CodeOwner::App), [&of_app[..], &others].concat());
     }
 }

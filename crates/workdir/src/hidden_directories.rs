@@ -13,9 +13,9 @@ const NAME: &str = ".gitignore";
 
 /// Hides them for as long as this lives.
 #[derive(Debug)]
-pub struct Unscanned(Vec<PathBuf>);
+pub struct HiddenDirectories(Vec<PathBuf>);
 
-impl Unscanned {
+impl HiddenDirectories {
     /// `directories` of the app that hold nothing but tools. A `.gitignore` that is there stays.
     pub fn hide(app: &Path, directories: &[&str]) -> Result<Self, TreeError> {
         let mut written = Self(Vec::new());
@@ -34,7 +34,7 @@ impl Unscanned {
     }
 }
 
-impl Drop for Unscanned {
+impl Drop for HiddenDirectories {
     fn drop(&mut self) {
         for path in &self.0 {
             // A hook may have removed it, or the directory.
@@ -55,7 +55,7 @@ mod tests {
         }
         let own = app.path().join(".heroku/.gitignore");
         fs::write(&own, "cache\n").unwrap();
-        let hidden = Unscanned::hide(app.path(), &[".heroku", ".platform_tools"]).unwrap();
+        let hidden = HiddenDirectories::hide(app.path(), &[".heroku", ".platform_tools"]).unwrap();
         let other = app.path().join(".platform_tools/.gitignore");
         assert_eq!(fs::read_to_string(&other).unwrap(), "*\n");
         drop(hidden);

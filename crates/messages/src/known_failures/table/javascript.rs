@@ -1,15 +1,15 @@
 //! Failures of JavaScript package managers and of the tools that their scripts run.
 
 use super::Known;
-use super::Of::JavaScript;
 use super::Sign::{Both, Line};
+use super::Tool::JavaScript;
 use crate::Fault::{Upstream, User};
 
 pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "javascript-lock-out-of-date",
         fault: User,
-        of: JavaScript,
+        tool: JavaScript,
         signs: &[
             Both(
                 "npm error code EUSAGE",
@@ -31,7 +31,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "node-not-allowed",
         fault: User,
-        of: JavaScript,
+        tool: JavaScript,
         signs: &[
             Line("npm error code EBADENGINE"),
             Line("The engine \"node\" is incompatible with this module."),
@@ -46,7 +46,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "peer-dependencies-conflict",
         fault: User,
-        of: JavaScript,
+        tool: JavaScript,
         signs: &[Line("npm error code ERESOLVE")],
         title: "conflicting peer dependencies",
         cause: &[],
@@ -60,7 +60,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "npm-source-not-allowed",
         fault: User,
-        of: JavaScript,
+        tool: JavaScript,
         signs: &[
             Line("npm error Fetching packages of type \"{}\" have been disabled"),
             Line("npm error Fetching non-root packages of type \"{}\" have been disabled"),
@@ -78,7 +78,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "npm-script-not-approved",
         fault: User,
-        of: JavaScript,
+        tool: JavaScript,
         signs: &[Line("npm error code ESTRICTALLOWSCRIPTS")],
         title: "the install script of a package isn't approved",
         cause: &[
@@ -93,7 +93,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "javascript-package-refused",
         fault: User,
-        of: JavaScript,
+        tool: JavaScript,
         signs: &[
             Line("npm error code E401"),
             Line("npm error code E403"),
@@ -117,7 +117,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "javascript-registry-unreachable",
         fault: Upstream,
-        of: JavaScript,
+        tool: JavaScript,
         signs: &[
             Line("npm error code ENOTFOUND"),
             Line("npm error code EAI_AGAIN"),
@@ -133,7 +133,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "javascript-script-missing",
         fault: User,
-        of: JavaScript,
+        tool: JavaScript,
         signs: &[
             Line("npm error Missing script: \"{}\""),
             Line("error Command \"{}\" not found."),
@@ -149,7 +149,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "node-sass-outdated",
         fault: User,
-        of: JavaScript,
+        tool: JavaScript,
         signs: &[Line(
             "Node Sass does not yet support your current environment: {}",
         )],
@@ -167,7 +167,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "webpack-needs-old-openssl",
         fault: User,
-        of: JavaScript,
+        tool: JavaScript,
         signs: &[Line(
             "error:0308010C:digital envelope routines::unsupported",
         )],

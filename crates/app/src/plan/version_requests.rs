@@ -2,28 +2,28 @@
 
 use super::old_builders::OldBuilder;
 use crate::facts::{Facts, is_local, join, tool_versions};
-use crate::origin::{Asked, Origin};
+use crate::origin::{Origin, Setting};
 use crate::settings::Settings;
 use versions::node::{NodeRange, NodeRequest};
 use versions::{ElixirRequirement, Tool};
 
 /// The requests from all sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Requested {
-    pub erlang: Option<Asked>,
-    pub elixir: Option<Asked>,
-    pub node: Option<Asked>,
+pub(crate) struct VersionRequests {
+    pub erlang: Option<Setting>,
+    pub elixir: Option<Setting>,
+    pub node: Option<Setting>,
     /// The requirements on any version of Elixir: `elixir:` of each `mix.exs` that mix will load.
-    pub elixir_requirements: Vec<(Asked, ElixirRequirement)>,
+    pub elixir_requirements: Vec<(Setting, ElixirRequirement)>,
     /// A range of Node without an upper end: it excludes versions, but requests none.
-    pub node_range: Option<(Asked, NodeRange)>,
+    pub node_range: Option<(Setting, NodeRange)>,
     /// The asset builder that doesn't run on every Node.
     pub(crate) old_builder: Option<OldBuilder>,
     /// Requests that only make sense on the developer's machine.
-    pub skipped: Vec<(Tool, Asked)>,
+    pub skipped: Vec<(Tool, Setting)>,
 }
 
-impl Requested {
+impl VersionRequests {
     /// Reads the sources in their order: config files and config vars ([`Settings`] decides which of the two
     /// wins), `.tool-versions`, `mise.toml`, the files with a single version, and `package.json` in the
     /// directories of `assets` and of the app.
@@ -59,12 +59,12 @@ impl Requested {
                     let of_root = root.into_iter().flat_map(|root| &root.node);
                     package.node.iter().chain(of_root)
                 })
-                .find_map(|asked| match NodeRequest::parse(&asked.value) {
+                .find_map(|requested| match NodeRequest::parse(&requested.value) {
                     Ok(NodeRequest::Range(range)) if range.is_open_ended() => {
-                        node_range.get_or_insert((asked.clone(), range));
+                        node_range.get_or_insert((requested.clone(), range));
                         None
                     }
-                    _ => Some(asked.clone()),
+                    _ => Some(requested.clone()),
                 })
         });
         Self {
@@ -86,10 +86,10 @@ impl Requested {
     pub(crate) fn warnings(&self, node: bool) -> impl Iterator<Item = String> {
         let counts = move |tool: Tool| node || tool != Tool::Node;
         let skipped = self.skipped.iter().filter(move |(tool, _)| counts(*tool));
-        skipped.map(|(tool, asked)| {
+        skipped.map(|(tool, requested)| {
             format!(
                 "{} requests {tool} {}, which only exists on the developer's machine; using the next source",
-                asked.origin, asked.value
+                requested.origin, requested.value
             )
         })
     }
@@ -97,15 +97,15 @@ impl Requested {
 
 fn first(
     facts: &Facts,
-    setting: Option<&Asked>,
+    setting: Option<&Setting>,
     tool: Tool,
-    skipped: &mut Vec<(Tool, Asked)>,
-) -> Option<Asked> {
+    skipped: &mut Vec<(Tool, Setting)>,
+) -> Option<Setting> {
     let listed = tool_versions::lookup(&facts.tool_versions, tool);
     let listed = listed.into_iter().flat_map(|(entry, _)| {
         let origin = Origin::file(&facts.tool_versions_path, entry.line);
-        let asked = move |version: &String| Asked::new(version.clone(), origin.clone());
-        entry.versions.iter().map(asked)
+        let requested = move |version: &String| Setting::new(version.clone(), origin.clone());
+        entry.versions.iter().map(requested)
     });
     let files = facts
         .version_files
@@ -115,11 +115,11 @@ fn first(
         .cloned()
         .into_iter()
         .chain(listed)
-        .chain(files.map(|entry| entry.asked.clone()));
-    sources.find(|asked| {
-        let local = is_local(&asked.value);
+        .chain(files.map(|entry| entry.requested.clone()));
+    sources.find(|requested| {
+        let local = is_local(&requested.value);
         if local {
-            skipped.push((tool, asked.clone()));
+            skipped.push((tool, requested.clone()));
         }
         !local
     })
@@ -127,7 +127,7 @@ fn first(
 
 /// Returns the requirements of the root and of the apps of an umbrella, which mix loads one by one. Invalid
 /// requirements are left to mix, since the text of `mix.exs` only allows a guess.
-fn requirements(facts: &Facts) -> Vec<(Asked, ElixirRequirement)> {
+fn requirements(facts: &Facts) -> Vec<(Setting, ElixirRequirement)> {
     let app_dir = &facts.app_dir.value;
     let apps = facts
         .root()
@@ -144,9 +144,9 @@ fn requirements(facts: &Facts) -> Vec<(Asked, ElixirRequirement)> {
                     .is_some_and(|apps| project.dir.starts_with(apps))
         })
         .filter_map(|project| {
-            let asked = project.guess.elixir.clone()?;
-            let requirement = ElixirRequirement::parse(&asked.value).ok()?;
-            Some((asked, requirement))
+            let requested = project.guess.elixir.clone()?;
+            let requirement = ElixirRequirement::parse(&requested.value).ok()?;
+            Some((requested, requirement))
         })
         .collect()
 }

@@ -12,24 +12,31 @@ use super::{Explanation, Fault, Wording, quoted};
 use app::facts::{Manager, join};
 use exec::Action;
 use exec::command::CommandError;
-use table::{Known, Of, PLACEHOLDERS, Sign, table};
+use table::{Known, PLACEHOLDERS, Sign, Tool, table};
 
 /// The status that a shell reports for a process that `SIGKILL` ended.
 const KILLED: i32 = 128 + 9;
 
 /// Returns the message of a failure whose output matches the table.
-pub(super) fn known(action: &Action, error: &CommandError, words: &Wording) -> Option<Explanation> {
+pub(super) fn known_failure(
+    action: &Action,
+    error: &CommandError,
+    words: &Wording,
+) -> Option<Explanation> {
     let CommandError::Failed { code, output, .. } = error else {
         return None;
     };
-    let lines: Vec<String> = output.iter().map(|line| as_of_today(line)).collect();
-    let (known, told) = table()
-        .filter(|known| known.counts_for(action))
+    let lines: Vec<String> = output
+        .iter()
+        .map(|line| without_npm_err_prefix(line))
+        .collect();
+    let (known, found_match) = table()
+        .filter(|known| known.applies_to(action))
         .find_map(|known| Some((known, known.found(&lines, *code)?)))?;
     let texts = Texts {
         words,
         action,
-        captured: &told.captured,
+        captured: &found_match.captured,
         place: trace::place(&lines),
     };
     let explanation = Explanation {
@@ -37,16 +44,16 @@ pub(super) fn known(action: &Action, error: &CommandError, words: &Wording) -> O
         ..Explanation::user(known.code, texts.fill(known.title)?)
     };
     let mut explanation = match action {
-        Action::Hook { key, asked } => {
+        Action::Hook { key, requested } => {
             let explanation = explanation
                 .because(format!(
                     "{key} failed. {} sets it to:",
-                    words.origin(&asked.origin)
+                    words.origin(&requested.origin)
                 ))
-                .because_all(quoted(&asked.value));
-            happened(explanation, "It", error, told.line)
+                .because_all(quoted(&requested.value));
+            happened(explanation, "It", error, found_match.line)
         }
-        _ => happened(explanation, &named(error), error, told.line),
+        _ => happened(explanation, &named(error), error, found_match.line),
     };
     let fill = |texts_of: &[&str]| -> Vec<String> {
         texts_of
@@ -60,54 +67,54 @@ pub(super) fn known(action: &Action, error: &CommandError, words: &Wording) -> O
 }
 
 /// Converts the output of npm 9 and older, which wrote `npm ERR!`.
-fn as_of_today(line: &str) -> String {
+fn without_npm_err_prefix(line: &str) -> String {
     line.replacen("npm ERR!", "npm error", 1)
 }
 
 /// The place of a match.
-struct Told {
+struct Match {
     /// The line, if the sign is a line.
     line: Option<usize>,
     captured: Vec<String>,
 }
 
 impl Known {
-    fn counts_for(&self, action: &Action) -> bool {
+    fn applies_to(&self, action: &Action) -> bool {
         match action {
             // These run any commands of the app.
             Action::Hook { .. } | Action::CustomScript { .. } | Action::AssetsDeploy => {
-                self.of != Of::FetchingManager
+                self.tool != Tool::FetchingManager
             }
             Action::Deps
             | Action::Compile
             | Action::Digest
             | Action::Release
             | Action::ProjectInfo => {
-                matches!(self.of, Of::Mix | Of::Any)
+                matches!(self.tool, Tool::Mix | Tool::Any)
             }
             Action::JsInstall { .. } | Action::AssetScript { .. } | Action::Bower { .. } => {
-                matches!(self.of, Of::JavaScript | Of::Any)
+                matches!(self.tool, Tool::JavaScript | Tool::Any)
             }
-            Action::PackageManager { .. } => match self.of {
-                Of::FetchingManager => true,
-                Of::JavaScript | Of::Any => {
+            Action::PackageManager { .. } => match self.tool {
+                Tool::FetchingManager => true,
+                Tool::JavaScript | Tool::Any => {
                     self.fault != Fault::User || self.code == "certificate-not-trusted"
                 }
-                Of::Mix => false,
+                Tool::Mix => false,
             },
         }
     }
 
-    fn found(&self, lines: &[String], code: i32) -> Option<Told> {
+    fn found(&self, lines: &[String], code: i32) -> Option<Match> {
         self.signs.iter().find_map(|sign| sign.found(lines, code))
     }
 }
 
 impl Sign {
-    fn found(&self, lines: &[String], code: i32) -> Option<Told> {
-        let told = |pattern: &str| {
+    fn found(&self, lines: &[String], code: i32) -> Option<Match> {
+        let found_match = |pattern: &str| {
             lines.iter().enumerate().find_map(|(at, line)| {
-                Some(Told {
+                Some(Match {
                     line: Some(at),
                     captured: captures(pattern, line)?,
                 })
@@ -115,29 +122,29 @@ impl Sign {
         };
         match self {
             Self::PathDependency(also) => path_dependency(lines, also),
-            Self::Loading => trace::loading(lines).map(|line| Told {
+            Self::Loading => trace::loading(lines).map(|line| Match {
                 line: Some(line),
                 captured: Vec::new(),
             }),
-            Self::Killed => (code == KILLED).then(|| Told {
+            Self::Killed => (code == KILLED).then(|| Match {
                 line: None,
                 captured: Vec::new(),
             }),
-            Self::Line(pattern) => told(pattern),
+            Self::Line(pattern) => found_match(pattern),
             Self::Both(pattern, also) => {
-                let told = told(pattern)?;
-                let first = told.captured.first().map_or("", String::as_str);
+                let found_match = found_match(pattern)?;
+                let first = found_match.captured.first().map_or("", String::as_str);
                 let also = also.replace("{0}", first);
                 lines
                     .iter()
                     .any(|line| line.contains(&also))
-                    .then_some(told)
+                    .then_some(found_match)
             }
         }
     }
 }
 
-fn path_dependency(lines: &[String], also: &str) -> Option<Told> {
+fn path_dependency(lines: &[String], also: &str) -> Option<Match> {
     lines.iter().enumerate().find_map(|(at, line)| {
         let captured = captures("* {} ({})", line)?;
         // The source of other dependencies is `Hex package`, a URL or an ssh host.
@@ -148,7 +155,7 @@ fn path_dependency(lines: &[String], also: &str) -> Option<Told> {
         let also = also.replace("{0}", name);
         let next = lines.get(at + 1).is_some_and(|next| next.contains(&also));
         let said = next || also.contains(name) && lines.iter().any(|line| line.contains(&also));
-        (is_path(source) && said).then(|| Told {
+        (is_path(source) && said).then(|| Match {
             line: Some(at),
             captured: vec![
                 name.split(' ').next().unwrap_or(name).to_owned(),
@@ -274,7 +281,7 @@ mod tests {
     }
 
     fn known_here(action: &Action, error: &CommandError) -> Option<Explanation> {
-        known(action, error, &Wording::default())
+        known_failure(action, error, &Wording::default())
     }
 
     #[test]
@@ -307,10 +314,13 @@ mod tests {
         let CommandError::Failed { code, output, .. } = error else {
             return None;
         };
-        let lines: Vec<String> = output.iter().map(|line| as_of_today(line)).collect();
+        let lines: Vec<String> = output
+            .iter()
+            .map(|line| without_npm_err_prefix(line))
+            .collect();
         table().enumerate().find_map(|(row, known)| {
             let signs = known.signs.iter().enumerate();
-            let mut found = signs.filter(|_| known.counts_for(action));
+            let mut found = signs.filter(|_| known.applies_to(action));
             let found = found.find(|(_, sign)| sign.found(&lines, *code).is_some());
             Some((row, found?.0))
         })

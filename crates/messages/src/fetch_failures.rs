@@ -3,33 +3,33 @@
 use super::{Explanation, Wording, cancelled, file_system, quoted};
 use fetch::{Class, FetchError, Kind};
 use toolchain::ToolchainError;
-use toolchain::error::OtherPlace;
+use toolchain::error::OtherSource;
 
 /// The config vars that set hosts.
 const MIRRORS: &str = "HEX_BUILDS_URL, MIXPACK_OTP_BUILDS_URL, HEX_MIRROR and NODEJS_ORG_MIRROR";
 
 pub(super) fn toolchain(error: &ToolchainError, words: &Wording) -> Explanation {
     match error {
-        ToolchainError::Fetch { what, source } => fetching(what, source, words),
-        ToolchainError::BothPlaces { first, other } => toolchain(first, words).because(match other {
-            OtherPlace::Failed(error) => format!("The other source failed too: {error}."),
-            OtherPlace::NotListed { .. } => {
+        ToolchainError::Fetch { subject, source } => fetching(subject, source, words),
+        ToolchainError::BothSources { first, other } => toolchain(first, words).because(match other {
+            OtherSource::Failed(error) => format!("The other source failed too: {error}."),
+            OtherSource::NotListed { .. } => {
                 format!("The other source doesn't have it either: {other}.")
             }
         }),
-        ToolchainError::EmptyList { what, url } => {
-            Explanation::upstream("list-empty", format!("{what} is empty"))
+        ToolchainError::EmptyList { subject, url } => {
+            Explanation::upstream("list-empty", format!("{subject} is empty"))
                 .because(format!("{url} returned no entries."))
                 .so("Try again. This usually clears within minutes.")
         }
-        ToolchainError::UnreadableList { what, url, problem } => {
-            Explanation::upstream("list-unreadable", format!("could not read {what}"))
+        ToolchainError::UnreadableList { subject, url, problem } => {
+            Explanation::upstream("list-unreadable", format!("could not read {subject}"))
                 .because(format!("{url}: {problem}"))
                 .so("Try again. If a mirror is set, check that it serves upstream's file at that URL.")
         }
-        ToolchainError::NotSigned { what, url } => Explanation::upstream(
+        ToolchainError::NotSigned { subject, url } => Explanation::upstream(
             "list-not-signed",
-            format!("the signature of {what} is invalid"),
+            format!("the signature of {subject} is invalid"),
         )
         .because(format!("{url}.signed is not a signature of {url} with Elixir's key."))
         .so("The list was not used. Try again: upstream updates the two files one after the other. If the error persists, don't build with files from that host, and tell whoever runs it.")
@@ -75,15 +75,15 @@ pub(super) fn toolchain(error: &ToolchainError, words: &Wording) -> Explanation 
         .so("Install the missing library in the build image and in the image that runs the app. In Debian and Ubuntu, Erlang needs libncurses6 or libtinfo6, libssl3 and libstdc++6. Or build on a supported system."),
         ToolchainError::Io {
             path,
-            doing,
+            operation,
             source,
-        } => file_system(format!("{}: cannot {doing}: {source}", path.display())),
+        } => file_system(format!("{}: cannot {operation}: {source}", path.display())),
     }
 }
 
-fn fetching(what: &str, error: &FetchError, words: &Wording) -> Explanation {
+fn fetching(subject: &str, error: &FetchError, words: &Wording) -> Explanation {
     let mut explanation =
-        by_class(what, error, words).because(format!("{}: {}", error.url, error.kind));
+        by_class(subject, error, words).because(format!("{}: {}", error.url, error.kind));
     if let Some(to) = &error.redirected_to {
         explanation = explanation.because(format!("The host redirected to {to}"));
     }
@@ -93,45 +93,45 @@ fn fetching(what: &str, error: &FetchError, words: &Wording) -> Explanation {
     explanation
 }
 
-fn by_class(what: &str, error: &FetchError, words: &Wording) -> Explanation {
+fn by_class(subject: &str, error: &FetchError, words: &Wording) -> Explanation {
     match error.class() {
         Class::Unreachable => Explanation::upstream(
             "host-unreachable",
-            format!("could not fetch {what}: the host is unreachable"),
+            format!("could not fetch {subject}: the host is unreachable"),
         )
         .so(format!("Try again. Behind a proxy, set HTTPS_PROXY. If a mirror is set, check {MIRRORS}.")),
         Class::Failing => Explanation::upstream(
             "host-failing",
-            format!("could not fetch {what}: the host failed"),
+            format!("could not fetch {subject}: the host failed"),
         )
         .so("Try again in a few minutes."),
-        Class::Missing => missing(what, &error.url, words),
+        Class::Missing => missing(subject, &error.url, words),
         Class::Refused => Explanation::upstream(
             "host-refused",
-            format!("could not fetch {what}: the host denied access"),
+            format!("could not fetch {subject}: the host denied access"),
         )
         .so(format!("Check the credentials in the URL: a mirror's are in {MIRRORS}, a proxy's in HTTPS_PROXY.")),
         Class::Integrity if matches!(error.kind, Kind::ChecksumMismatch { .. }) => {
             Explanation::upstream(
                 "checksum-mismatch",
-                format!("the checksum of {what} doesn't match"),
+                format!("the checksum of {subject} doesn't match"),
             )
             .so("The download was discarded. Try again. If the error persists, request another version, and tell whoever runs the host: its file doesn't match its list.")
         }
         Class::Integrity => {
-            Explanation::upstream("artifact-damaged", format!("the download of {what} is invalid"))
+            Explanation::upstream("artifact-damaged", format!("the download of {subject} is invalid"))
                 .so("The download was discarded. Try again. If a mirror or a proxy is set, check the file that it serves at that URL.")
         }
         Class::Address => Explanation::user(
             "url-invalid",
-            format!("could not fetch {what}: the URL is invalid"),
+            format!("could not fetch {subject}: the URL is invalid"),
         )
         .so(format!(
             "Correct the {} that sets it, one of {MIRRORS}.",
             words.config_var()
         )),
         Class::Local => Explanation {
-            title: format!("could not write {what}"),
+            title: format!("could not write {subject}"),
             ..file_system(String::new())
         }
         .without_cause(),
@@ -139,7 +139,7 @@ fn by_class(what: &str, error: &FetchError, words: &Wording) -> Explanation {
     }
 }
 
-fn missing(what: &str, url: &str, words: &Wording) -> Explanation {
+fn missing(subject: &str, url: &str, words: &Wording) -> Explanation {
     const MIRROR: &str = "A mirror must use upstream's paths: HEX_BUILDS_URL replaces https://builds.hex.pm, MIXPACK_OTP_BUILDS_URL replaces https://github.com/erlef/otp_builds, and NODEJS_ORG_MIRROR replaces https://nodejs.org/dist.";
     let is_list = [".txt", ".csv", ".json", ".signed"]
         .iter()
@@ -154,13 +154,13 @@ fn missing(what: &str, url: &str, words: &Wording) -> Explanation {
         .so(MIRROR);
     }
     if is_list {
-        return Explanation::upstream("list-missing", format!("{what} was not found"))
+        return Explanation::upstream("list-missing", format!("{subject} was not found"))
             .so("Try again later. If a mirror is set, check its URL.")
             .so(MIRROR);
     }
     Explanation::upstream(
         "artifact-missing",
-        format!("{what} is listed, but its file is missing"),
+        format!("{subject} is listed, but its file is missing"),
     )
     .so("Request another version, or try again later. A mirror must serve the files that its lists name.")
 }

@@ -9,7 +9,7 @@ use crate::Fault;
 
 /// The tool whose output a pattern matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Of {
+pub(super) enum Tool {
     /// mix and the tools it runs: Hex, rebar3, git, make.
     Mix,
     /// A JavaScript package manager and the tools its scripts run.
@@ -43,7 +43,7 @@ pub(super) enum Sign {
 pub(super) struct Known {
     pub(super) code: &'static str,
     pub(super) fault: Fault,
-    pub(super) of: Of,
+    pub(super) tool: Tool,
     pub(super) signs: &'static [Sign],
     pub(super) title: &'static str,
     /// The cause, if the quoted output does not show it.

@@ -1,15 +1,15 @@
 //! Failures of mix and of the code that it compiles.
 
 use super::Known;
-use super::Of::{Any, JavaScript, Mix};
 use super::Sign::{Both, Line, Loading, PathDependency};
+use super::Tool::{Any, JavaScript, Mix};
 use crate::Fault::{Machine, User};
 
 pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "path-dependency-empty",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[
             PathDependency("the dependency is not available"),
             PathDependency("Could not compile :{0}, no \"mix.exs\""),
@@ -25,7 +25,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "dependency-not-fetched",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[Both(
             "Unchecked dependencies for environment {}:",
             "the dependency is not available",
@@ -41,7 +41,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "elixir-not-allowed-by-mix-exs",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[Line(
             "You're trying to run :{} on Elixir v{} but it has declared in its mix.exs file it supports only Elixir",
         )],
@@ -54,7 +54,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "regex-in-attribute",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[
             Line(
                 "cannot inject attribute @{} into function/macro because cannot escape #Reference<",
@@ -77,7 +77,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "node-name-in-use",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[Line(
             "the name {} seems to be in use by another Erlang node",
         )],
@@ -94,7 +94,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "dependency-needs-other-elixir",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[Both(
             "the dependency :{} requires Elixir \"{}\" but you are running on",
             "ould not compile dependency :{0},",
@@ -109,7 +109,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "c-compiler-missing",
         fault: Machine,
-        of: Any,
+        tool: Any,
         signs: &[
             Line("\"make\" not found in the path"),
             Line("exec: make: not found"),
@@ -128,7 +128,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "c-header-missing",
         fault: User,
-        of: Any,
+        tool: Any,
         signs: &[Both(
             "fatal error: {}: No such file or directory",
             "compilation terminated.",
@@ -145,7 +145,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "python-missing",
         fault: Machine,
-        of: JavaScript,
+        tool: JavaScript,
         signs: &[Line(
             "gyp ERR! stack Error: Could not find any Python installation to use",
         )],
@@ -162,7 +162,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "rust-missing",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[Both("System.cmd(\"cargo\",", "Erlang error: :enoent")],
         title: "cargo, which a package in Rust needs, is missing",
         cause: &[],
@@ -173,7 +173,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "environment-variable-missing",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[
             Line("could not fetch environment variable \"{}\" because it is not set"),
             Line("environment variable {} is missing."),
@@ -188,7 +188,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "config-file-missing",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[Both(
             "(File.Error) could not read file \"{}\": no such file or directory",
             "Config.__import__!",
@@ -204,7 +204,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "project-not-loaded",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[Loading],
         title: "mix could not load {place}",
         cause: &[],
@@ -216,7 +216,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         code: "compile-env-changed",
         fault: User,
-        of: Mix,
+        tool: Mix,
         signs: &[Line(
             "the application :{} has a different value set for key {} during runtime compared to compile time",
         )],

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::project::LastBuild;
 use crate::steps::keys::{self, Otp};
 use crate::steps::{app_variables, compiling_hooks, from_scratch, installs};
-use exec::environment::{names_the_commit, tells_builds_apart};
+use exec::environment::{is_build_specific, is_commit_variable};
 use exec::log::StepLog;
 use exec::progress::megabytes;
 use exec::secrets;
@@ -19,7 +19,7 @@ use store::json::{self, PathText};
 use store::tree::TreeError;
 use store::{self, Key, Restored};
 use workdir::app_tree::Entries;
-use workdir::generated::{self, Generated, Touched};
+use workdir::generated_files::{self, FileChanges, GeneratedFiles};
 use workdir::leaked_secrets::Finders;
 use workdir::sources::Sources;
 use workdir::variables::Salted;
@@ -33,32 +33,32 @@ const LOCK: &str = "mix.lock";
 /// file.
 pub(crate) fn turn<'a>(ctx: &'a Context<'_>) -> Option<MutexGuard<'a, ()>> {
     let compilation = &ctx.compilation;
-    let taken = || {
+    let lock_turn = || {
         compilation
             .turn
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     };
-    takes_turns(ctx).then(taken)
+    takes_turns(ctx).then(lock_turn)
 }
 
 pub(crate) fn takes_turns(ctx: &Context<'_>) -> bool {
-    ctx.compilation.one_by_one.load(Ordering::SeqCst)
+    ctx.compilation.sequential.load(Ordering::SeqCst)
 }
 
 pub(crate) fn take_turns(ctx: &Context<'_>) {
-    ctx.compilation.one_by_one.store(true, Ordering::SeqCst);
+    ctx.compilation.sequential.store(true, Ordering::SeqCst);
 }
 
 /// Everything but files that compiling depends on.
 fn generated_key(ctx: &Context<'_>) -> Result<Key, Error> {
     let plan = ctx.plan;
     let salted = Salted::of(ctx.workspace.store)?;
-    let env = keys::seen_by_the_app(ctx);
+    let env = keys::app_variables(ctx);
     let variables = ctx.workspace.variables(&env, |name| {
-        names_the_commit(name) || !tells_builds_apart(name)
+        is_commit_variable(name) || !is_build_specific(name)
     })?;
-    let how = json::to_vec(
+    let input = json::to_vec(
         &(&plan.hooks, &plan.assets, &plan.phoenix_ex),
         Path::new("key"),
     )?;
@@ -66,7 +66,7 @@ fn generated_key(ctx: &Context<'_>) -> Result<Key, Error> {
     let mut key = keys::build_key(ctx, Otp::Installed)?;
     key.extend(
         [
-            ("hooks and assets", salted.value(&how)),
+            ("hooks and assets", salted.value(&input)),
             ("Node.js", node.unwrap_or_default()),
             ("Mixpack", planning::record::VERSION.to_owned()),
         ]
@@ -107,7 +107,7 @@ pub(crate) fn before_compile(ctx: &Context<'_>, restored: &LastBuild) -> Result<
 
 fn why_from_scratch(
     ctx: &Context<'_>,
-    last: Option<&Generated>,
+    last: Option<&GeneratedFiles>,
     key: &Key,
     (sources, entries): (&Sources, &Entries),
 ) -> Result<Option<String>, Error> {
@@ -115,7 +115,7 @@ fn why_from_scratch(
         let why = "the cache doesn't list the generated files";
         return Ok(Some(why.to_owned()));
     };
-    if let Some(why) = compiling_hooks::missing_of_hooks(ctx, last, entries) {
+    if let Some(why) = compiling_hooks::missing_hook_files(ctx, last, entries) {
         return Ok(Some(why));
     }
     let variables = app_variables::changed_variables(ctx)?;
@@ -132,27 +132,27 @@ fn why_from_scratch(
 
 fn restore_generated(
     ctx: &Context<'_>,
-    last: Option<&Generated>,
+    last: Option<&GeneratedFiles>,
     sources: &Sources,
     entries: &Entries,
 ) -> Result<(), Error> {
     let Some(last) = last.filter(|last| !last.files.is_empty()) else {
         return Ok(());
     };
-    let files = if last.is_nothing() {
+    let files = if last.is_regenerated_by_mix() {
         last.tracked(sources)
     } else {
         last.files.iter().collect()
     };
     let scratch =
         tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-    let kept = scratch.path().join("kept");
+    let saved = scratch.path().join("kept");
     let store = ctx.workspace.store;
-    let restored = store.restore(&keys::kept_as(ctx, "generated"), &Key::new(), &kept)?;
-    let Restored::Taken(amount) = restored else {
+    let restored = store.restore(&keys::entry_name(ctx, "generated"), &Key::new(), &saved)?;
+    let Restored::Copied(amount) = restored else {
         return from_scratch::compile_from_scratch(ctx, "the generated files are not in the cache");
     };
-    if let Err(path) = generated::put_back(&files, &kept, &ctx.dir, entries)? {
+    if let Err(path) = generated_files::restore_files(&files, &saved, &ctx.dir, entries)? {
         let path = path.display();
         return from_scratch::compile_from_scratch(ctx, &format!("{path} can't be restored"));
     }
@@ -180,11 +180,11 @@ pub(crate) fn must_compile_everything(
         let state = ctx.compilation.state();
         let last = state.last.as_ref();
         let last = last.filter(|_| state.from_scratch == Some(Scope::App));
-        let of_hooks = state.missing_of_hooks.iter();
-        let of_hooks = of_hooks
+        let hook_files = state.missing_hook_files.iter();
+        let hook_files = hook_files
             .map(PathBuf::as_path)
             .find(|path| !now.contains_key(*path));
-        let missing = last.and_then(|last| last.missing(before, now).or(of_hooks));
+        let missing = last.and_then(|last| last.missing(before, now).or(hook_files));
         missing.map(Path::to_owned)
     };
     let Some(path) = missing else {
@@ -201,48 +201,48 @@ pub(crate) fn must_compile_everything(
 /// The first file of code that is new since the app was as in `before`, but for what mix has
 /// created and compiled in one go.
 pub(crate) fn new_code(ctx: &Context<'_>, before: &Entries, now: &Entries) -> Option<PathBuf> {
-    let created = Touched::between(before, now).created.into_iter();
+    let created = FileChanges::between(before, now).created.into_iter();
     let state = ctx.compilation.state();
     let is_code = |path: &PathBuf| {
         let extension = path.extension().and_then(|extension| extension.to_str());
         extension.is_some_and(|extension| CODE.contains(&extension))
-            && !generated::is_tracked(path, &state.sources)
+            && !generated_files::is_tracked(path, &state.sources)
     };
     created.into_iter().find(is_code)
 }
 
 /// Runs what compiles dependencies before the compile step.
-pub(crate) fn watch_renewal(
+pub(crate) fn watch_deps_compile(
     ctx: &Context<'_>,
     renew: impl FnOnce() -> Result<(), Error>,
 ) -> Result<(), Error> {
     let before = keys::entries(ctx)?;
     renew()?;
-    let touched = Touched::between(&before, &keys::entries(ctx)?);
-    ctx.compilation.state().renewed.extend(touched);
+    let changes = FileChanges::between(&before, &keys::entries(ctx)?);
+    ctx.compilation.state().renewed.extend(changes);
     Ok(())
 }
 
-/// What `mix deps.get` does to the app beside its folder and the lockfile, if anything.
-pub(crate) fn touched_by_deps_get(
+/// Returns a file that `mix deps.get` changed in the app, apart from `deps` and the lockfile.
+pub(crate) fn path_changed_by_deps_get(
     ctx: &Context<'_>,
     before: &Entries,
 ) -> Result<Option<PathBuf>, Error> {
-    let touched = Touched::between(before, &keys::entries(ctx)?);
+    let changes = FileChanges::between(before, &keys::entries(ctx)?);
     let lock = ctx.in_app(LOCK);
-    let path = touched.paths().find(|path| **path != lock).cloned();
+    let path = changes.paths().find(|path| **path != lock).cloned();
     Ok(path)
 }
 
 /// To be called when packages have been installed, before anything of them is kept. Until
 /// compiling has ended too, nobody knows whose the files are. `before` is the app when that began.
 pub(crate) fn installed(ctx: &Context<'_>, before: &Entries) -> Result<(), Error> {
-    let touched = Touched::between(before, &keys::entries(ctx)?);
+    let changes = FileChanges::between(before, &keys::entries(ctx)?);
     let mut state = ctx.compilation.state();
-    let of_installers = |path: &PathBuf| installs::is_of_installers(ctx, path);
-    state.installed.extend(touched.without(of_installers));
-    let is_told_apart = state.aside.is_some() || takes_turns(ctx);
-    let unclear = !is_told_apart && state.installed.paths().next().is_some();
+    let of_installers = |path: &PathBuf| installs::is_manager_file(ctx, path);
+    state.installed.extend(changes.without(of_installers));
+    let origins_are_known = state.copies.is_some() || takes_turns(ctx);
+    let unclear = !origins_are_known && state.installed.paths().next().is_some();
     installs::note_installs(ctx, state.installed.paths(), unclear)
 }
 
@@ -251,37 +251,37 @@ pub(crate) fn installs_skipped(ctx: &Context<'_>) {
     ctx.compilation.state().installs_skipped = true;
 }
 
-pub(crate) fn tell_apart(
+pub(crate) fn separate_origins(
     ctx: &Context<'_>,
-    touched: &Touched,
+    changes: &FileChanges,
     after: &Entries,
 ) -> Result<(), Error> {
     let mut state = ctx.compilation.state();
     let salted = Salted::of(ctx.workspace.store)?;
     let of_installs: BTreeSet<&PathBuf> = state.installed.paths().collect();
-    let unclear = touched.paths().find(|path| of_installs.contains(path));
-    let mut now = Generated {
+    let unclear = changes.paths().find(|path| of_installs.contains(path));
+    let mut now = GeneratedFiles {
         unclear: unclear.cloned().map(PathText),
         ..state.now.clone()
     };
-    let files = touched.created.iter().chain(&state.renewed.created);
+    let files = changes.created.iter().chain(&state.renewed.created);
     let files = files.filter(|path| !of_installs.contains(path));
     let files = files.chain(&state.restored);
     let files = files.filter(|path| after.contains_key(*path));
     let files: BTreeSet<PathBuf> = files.cloned().collect();
-    for path in touched.changed.iter().chain(&state.renewed.changed) {
+    for path in changes.changed.iter().chain(&state.renewed.changed) {
         let entry = after.get(path);
-        let is_ours = state.restored.contains(path) || of_installs.contains(path);
-        if is_ours || entry.is_some_and(|entry| state.sources.is_same(path, entry)) {
+        let is_mixpack_file = state.restored.contains(path) || of_installs.contains(path);
+        if is_mixpack_file || entry.is_some_and(|entry| state.sources.is_same(path, entry)) {
             continue;
         }
-        let left = entry.map(|entry| generated::content_of(entry, &salted));
+        let left = entry.map(|entry| generated_files::content_of(entry, &salted));
         now.changed.insert(PathText(path.clone()), left);
     }
-    now.by_hook = state.made_by_compiling_in_hook(touched);
-    let aside =
+    now.by_hook = state.file_compiled_in_hook(changes);
+    let copies =
         tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-    set_aside(ctx, (&files, after), aside.path(), &salted, &mut now);
+    copy_files(ctx, (&files, after), copies.path(), &salted, &mut now);
     if of_installs.iter().next().is_some() {
         installs::note_installs(ctx, state.installed.paths(), now.unclear.is_some())?;
     }
@@ -289,38 +289,38 @@ pub(crate) fn tell_apart(
         now.sources = state.sources.salted(&salted);
     }
     state.now = now;
-    state.aside = Some(aside);
+    state.copies = Some(copies);
     Ok(())
 }
 
 /// The app has been compiled: that a file can't be copied does not end the build.
-fn set_aside(
+fn copy_files(
     ctx: &Context<'_>,
     (files, entries): (&BTreeSet<PathBuf>, &Entries),
-    aside: &Path,
+    copies: &Path,
     salted: &Salted,
-    now: &mut Generated,
+    now: &mut GeneratedFiles,
 ) {
-    let secrets = secrets::not_to_keep(&ctx.workspace.environment);
+    let secrets = secrets::uncacheable(&ctx.workspace.environment);
     let finders = Finders::of(&secrets);
-    let copied = generated::set_aside(files, entries, aside).and_then(|mut made| {
-        let found = generated::read(&mut made, aside, salted, &finders)?;
+    let result = generated_files::copy_files(files, entries, copies).and_then(|mut made| {
+        let found = generated_files::read(&mut made, copies, salted, &finders)?;
         Ok((made, found))
     });
-    match copied {
+    match result {
         Ok((made, found)) => {
             now.files = made;
-            now.not_kept = found;
+            now.uncacheable = found;
         }
         Err(error) => {
-            now.files = generated::without_content(files, entries);
+            now.files = generated_files::without_content(files, entries);
             let first = now.files.keys().next();
-            now.not_kept = first.map(|path| (path.0.display().to_string(), error.to_string()));
+            now.uncacheable = first.map(|path| (path.0.display().to_string(), error.to_string()));
         }
     }
 }
 
-/// What compiling has generated, relative to the app.
+/// Returns the generated files, relative to the app.
 pub(crate) fn generated_paths(ctx: &Context<'_>) -> Vec<PathBuf> {
     let state = ctx.compilation.state();
     state.now.files.keys().map(|path| path.0.clone()).collect()
@@ -329,7 +329,7 @@ pub(crate) fn generated_paths(ctx: &Context<'_>) -> Vec<PathBuf> {
 /// The first generated file that is not as in the last build.
 pub(crate) fn generated_difference(ctx: &Context<'_>) -> Option<PathBuf> {
     let state = ctx.compilation.state();
-    let none = Generated::default();
+    let none = GeneratedFiles::default();
     state.now.difference(state.last.as_ref().unwrap_or(&none))
 }
 
@@ -337,13 +337,13 @@ pub(crate) fn generated_difference(ctx: &Context<'_>) -> Option<PathBuf> {
 pub(crate) fn save_generated(ctx: &Context<'_>) -> Result<Vec<String>, Error> {
     let mut lines = Vec::new();
     let mut state = ctx.compilation.state();
-    let (store, name) = (ctx.workspace.store, keys::kept_as(ctx, "generated"));
+    let (store, name) = (ctx.workspace.store, keys::entry_name(ctx, "generated"));
     let build = ctx.workspace.real(&ctx.in_app("_build"));
-    state.now.build = keys::compiled_at(&build).map(keys::second_of);
+    state.now.build = keys::compiled_at(&build).map(keys::unix_seconds);
     let now = &state.now;
-    match &state.aside {
-        Some(aside) if !now.files.is_empty() && now.not_kept.is_none() => {
-            let amount = store.save(&name, &Key::new(), aside.path(), &[])?;
+    match &state.copies {
+        Some(copies) if !now.files.is_empty() && now.uncacheable.is_none() => {
+            let amount = store.save(&name, &Key::new(), copies.path(), &[])?;
             lines.push(format!(
                 "generated files: {} files, {}",
                 amount.files,
@@ -352,13 +352,13 @@ pub(crate) fn save_generated(ctx: &Context<'_>) -> Result<Vec<String>, Error> {
         }
         _ => store.drop_state(&name)?,
     }
-    if let Some(why) = now.why_not_restorable() {
+    if let Some(why) = now.unrestorable_reason() {
         lines.push(format!(
             "each build compiles the app from scratch because {why}"
         ));
     }
-    let secrets = secrets::not_to_keep(&ctx.workspace.environment);
-    let without = generated::without_names(now, &Finders::of(&secrets));
+    let secrets = secrets::uncacheable(&ctx.workspace.environment);
+    let without = generated_files::without_names(now, &Finders::of(&secrets));
     let note = from_scratch::generated_note(ctx);
     let json = json::to_string(without.as_ref().unwrap_or(now), &note)?;
     store.write_note(&note, &json)?;

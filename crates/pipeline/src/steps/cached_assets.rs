@@ -1,13 +1,13 @@
-//! Built assets from one build to the next: where nothing that they are made of has changed, they
-//! need not be made again, and what npm installs need not be there.
+//! The cached assets. If none of their inputs has changed, they are restored from the last build instead of
+//! being built, and npm installs no packages for them.
 
 use crate::context::Context;
 use crate::project::{AssetFiles, BuiltAssets, LastBuild};
 use crate::steps::keys::{self, Otp};
-use crate::steps::{generated, git};
+use crate::steps::{generated_files, git};
 use app::facts::join;
 use app::plan::{AssetBuild, StepName};
-use exec::environment::tells_builds_apart;
+use exec::environment::is_build_specific;
 use exec::log::StepLog;
 use messages::Error;
 use std::path::{Path, PathBuf};
@@ -17,39 +17,39 @@ use workdir::app_tree::Entries;
 use workdir::sources::Sources;
 use workdir::variables::Salted;
 
-/// Where they are until the asset step takes them, relative to the app.
-const WAITING: &str = ".mixpack/assets";
+/// The directory of restored assets until the asset step, relative to the app.
+const RESTORED_DIR: &str = ".mixpack/assets";
 
-/// Where they are from the end of the digest step to that of saving.
-const ASIDE: &str = ".mixpack/chosen";
+/// The directory of copies of the assets, from the digest step to the save step.
+const COPIES_DIR: &str = ".mixpack/chosen";
 
-/// Everything that the assets are made of, if that can be told.
+/// Returns the key with all inputs of the assets, or `None` if they are not known.
 fn assets_key(ctx: &Context<'_>, pushed: &Sources, otp: Otp) -> Result<Option<Key>, Error> {
     let plan = ctx.plan;
     let by_script = |build: &AssetBuild| matches!(build, AssetBuild::CustomScript { .. });
-    let told = plan.reuse_assets
+    let is_known = plan.reuse_assets
         && plan.locked
         && plan.assets.iter().all(|assets| {
             let install = assets.install.as_ref();
             let locked = install.is_none_or(|i| i.lockfile.is_some()) && !assets.bower;
             locked && !by_script(&assets.build)
         });
-    if !told || plan.assets.is_empty() {
+    if !is_known || plan.assets.is_empty() {
         return Ok(None);
     }
-    let env = keys::seen_by_the_app(ctx);
+    let env = keys::app_variables(ctx);
     let variables = ctx
         .workspace
-        .variables(&env, |name| !tells_builds_apart(name))?;
+        .variables(&env, |name| !is_build_specific(name))?;
     let node = plan.node.as_ref().map(|node| node.version.clone());
     let salted = Salted::of(ctx.workspace.store)?;
-    let how = json::to_string(&(&plan.assets, &plan.phoenix_ex), "assets")?;
+    let input = json::to_string(&(&plan.assets, &plan.phoenix_ex), "assets")?;
     let mut key = keys::build_key(ctx, otp)?;
     key.extend(
         [
             ("the app's files", salted.value(pushed.digest().as_bytes())),
             ("Node.js", node.unwrap_or_default()),
-            ("how they are built", how),
+            ("how they are built", input),
             ("Mixpack", planning::record::VERSION.to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
@@ -58,7 +58,7 @@ fn assets_key(ctx: &Context<'_>, pushed: &Sources, otp: Otp) -> Result<Option<Ke
     Ok(Some(key))
 }
 
-/// Takes the assets of the last build, if this one would make the same.
+/// Restores the assets of the last build, if this build has the same inputs.
 pub(crate) fn restore_assets(
     ctx: &Context<'_>,
     (pushed, otp): (&Sources, Otp),
@@ -67,11 +67,11 @@ pub(crate) fn restore_assets(
     let Some(key) = assets_key(ctx, pushed, otp)? else {
         return Ok(None);
     };
-    let waiting = ctx.workspace.real(Path::new(WAITING));
+    let waiting = ctx.workspace.real(Path::new(RESTORED_DIR));
     tree::remove(&waiting)?;
     let store = ctx.workspace.store;
-    match store.restore(&keys::kept_as(ctx, "assets"), &key, &waiting)? {
-        Restored::Taken(_) => log.detail("assets: up to date"),
+    match store.restore(&keys::entry_name(ctx, "assets"), &key, &waiting)? {
+        Restored::Copied(_) => log.detail("assets: up to date"),
         Restored::Dropped(reasons) => {
             log.detail(&format!(
                 "assets: rebuilding because {}",
@@ -83,19 +83,19 @@ pub(crate) fn restore_assets(
     Ok(Some(key))
 }
 
-/// Whether the assets of the last build are there to be used.
-pub(crate) fn assets_are_kept(ctx: &Context<'_>) -> bool {
-    ctx.workspace.real(Path::new(WAITING)).is_dir()
+/// Returns whether the assets of the last build were restored.
+pub(crate) fn assets_are_restored(ctx: &Context<'_>) -> bool {
+    ctx.workspace.real(Path::new(RESTORED_DIR)).is_dir()
 }
 
-/// Puts them in place; `false` where there are none.
-pub(crate) fn place_kept_assets(ctx: &Context<'_>) -> Result<bool, Error> {
-    let waiting = ctx.workspace.real(Path::new(WAITING));
+/// Moves restored assets to their place. Returns `false` if there are none.
+pub(crate) fn place_restored_assets(ctx: &Context<'_>) -> Result<bool, Error> {
+    let waiting = ctx.workspace.real(Path::new(RESTORED_DIR));
     if !waiting.is_dir() {
         return Ok(false);
     }
     let log = ctx.log.step("Building assets");
-    if let Some(path) = generated::generated_difference(ctx) {
+    if let Some(path) = generated_files::generated_difference(ctx) {
         // The key is of what was pushed; what compiling makes of that may be new all the same.
         log.detail(&format!(
             "rebuilding because {}, which compilation generates, has changed",
@@ -108,7 +108,7 @@ pub(crate) fn place_kept_assets(ctx: &Context<'_>) -> Result<bool, Error> {
     // Where commands see them: a file beside the links may be among them.
     let amount = tree::transfer(&waiting, &ctx.dir, Method::Link, |path| {
         let place = ctx.dir.join(path);
-        !waiting.join(path).is_dir() || ctx.bounds.leads_out(&place).is_none()
+        !waiting.join(path).is_dir() || ctx.bounds.target_outside(&place).is_none()
     })?;
     tree::remove(&waiting)?;
     ctx.report.reused(StepName::Assets);
@@ -121,7 +121,7 @@ pub(crate) fn place_kept_assets(ctx: &Context<'_>) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Remembers what the app looks like before assets are built.
+/// Lists the files of the app before assets are built.
 pub(crate) fn before_assets(ctx: &Context<'_>, restored: &LastBuild) -> Result<BuiltAssets, Error> {
     Ok(match restored.assets {
         Some(_) => BuiltAssets::Built(keys::entries(ctx)?, git::git_questions(ctx)),
@@ -129,24 +129,24 @@ pub(crate) fn before_assets(ctx: &Context<'_>, restored: &LastBuild) -> Result<B
     })
 }
 
-/// Sets aside what building the assets has made, digested files included: the steps that follow
-/// run in every build, and what they make isn't kept.
-pub(crate) fn set_assets_aside(ctx: &Context<'_>, built: BuiltAssets) -> Result<AssetFiles, Error> {
-    let BuiltAssets::Built(before, asked) = built else {
+/// Copies the built assets, with digested files: later steps run in every build, so their files are not
+/// cached.
+pub(crate) fn copy_assets(ctx: &Context<'_>, built: BuiltAssets) -> Result<AssetFiles, Error> {
+    let BuiltAssets::Built(before, questions) = built else {
         return Ok(AssetFiles::NotBuilt);
     };
     let now = keys::entries(ctx)?;
-    let gone = before.keys().find(|path| !now.contains_key(*path));
-    let result = match gone {
-        _ if !git::git_questions(ctx).is_subset(&asked) => {
+    let removed = before.keys().find(|path| !now.contains_key(*path));
+    let result = match removed {
+        _ if !git::git_questions(ctx).is_subset(&questions) => {
             Err("building them calls git".to_owned())
         }
-        Some(gone) => Err(format!("building them removes {}", gone.display())),
+        Some(removed) => Err(format!("building them removes {}", removed.display())),
         None => gather_assets(ctx, &before, &now).map_err(|error| error.to_string()),
     };
     Ok(match result {
-        Ok(()) => AssetFiles::SetAside,
-        Err(why) => AssetFiles::NotKept(why),
+        Ok(()) => AssetFiles::Copied,
+        Err(why) => AssetFiles::Uncacheable(why),
     })
 }
 
@@ -155,16 +155,18 @@ fn gather_assets(ctx: &Context<'_>, before: &Entries, now: &Entries) -> Result<(
     let statics = statics.map(|assets| join(&assets.phoenix_dir, "priv/static"));
     let statics: Vec<PathBuf> = statics.map(PathBuf::from).collect();
     let made = now.iter().filter(|(path, entry)| {
-        let is_new = before.get(*path).is_none_or(|before| !entry.is_as(before));
+        let is_new = before
+            .get(*path)
+            .is_none_or(|before| !entry.is_unchanged_since(before));
         is_new || statics.iter().any(|dir| path.starts_with(dir))
     });
     let made = made.map(|(path, entry)| (path.as_path(), entry.place.as_path()));
-    let aside = ctx.workspace.real(Path::new(ASIDE));
-    tree::remove(&aside)?;
-    tree::gather(made, &aside, Method::Link).map(drop)
+    let copies = ctx.workspace.real(Path::new(COPIES_DIR));
+    tree::remove(&copies)?;
+    tree::gather(made, &copies, Method::Link).map(drop)
 }
 
-/// Keeps what was set aside.
+/// Saves the copies to the cache.
 pub(crate) fn save_assets(
     ctx: &Context<'_>,
     files: &AssetFiles,
@@ -172,14 +174,14 @@ pub(crate) fn save_assets(
     log: &StepLog<'_>,
 ) -> Result<(), Error> {
     match (files, key) {
-        (AssetFiles::SetAside, Some(key)) => {
-            let aside = ctx.workspace.real(Path::new(ASIDE));
-            let name = keys::kept_as(ctx, "assets");
-            let saved = ctx.workspace.store.save(&name, key, &aside, &[]);
-            tree::remove(&aside)?;
+        (AssetFiles::Copied, Some(key)) => {
+            let copies = ctx.workspace.real(Path::new(COPIES_DIR));
+            let name = keys::entry_name(ctx, "assets");
+            let saved = ctx.workspace.store.save(&name, key, &copies, &[]);
+            tree::remove(&copies)?;
             saved?;
         }
-        (AssetFiles::NotKept(why), _) => {
+        (AssetFiles::Uncacheable(why), _) => {
             log.detail(&format!("assets: not cached because {why}"));
         }
         _ => {}
