@@ -63,7 +63,7 @@ fn requests(app: &App) -> Vec<String> {
 }
 
 #[test]
-fn unchanged_builds_report_findings_with_one_request_a_day() {
+fn unchanged_builds_report_findings_with_daily_request() {
     let app = app();
     deployed(&app);
     for expected in [&[VERSIONS, PACKAGE][..], &[]] {
@@ -91,7 +91,7 @@ fn unchanged_builds_report_findings_with_one_request_a_day() {
 }
 
 #[test]
-fn failing_registry_is_mentioned_once_and_asked_no_more_that_day() {
+fn failing_registry_is_reported_once_and_not_retried_that_day() {
     let app = app();
     deployed(&app);
     app.host
@@ -108,7 +108,7 @@ fn failing_registry_is_mentioned_once_and_asked_no_more_that_day() {
 }
 
 #[test]
-fn silent_registry_does_not_delay_the_build() {
+fn unresponsive_registry_does_not_delay_build() {
     let app = app();
     let host = FaultServer::in_front_of::<String>(artifacts(), []).unwrap();
     app.config("HEX_MIRROR", &host.url("/hex"));
@@ -145,7 +145,7 @@ fn ignored_advisories_and_retirements_are_not_reported() {
 }
 
 #[test]
-fn variables_of_hex_ignore_findings_too() {
+fn hex_variables_ignore_findings() {
     let app = app();
     app.config("HEX_IGNORE_RETIREMENTS", "other, jason_lite@1.0.0");
     deployed(&app);
@@ -155,7 +155,7 @@ fn variables_of_hex_ignore_findings_too() {
 }
 
 #[test]
-fn list_without_a_signature_of_hex_pm_is_not_believed() {
+fn rejects_advisory_list_without_hex_pm_signature() {
     let app = app();
     app.unset("HEX_UNSAFE_REGISTRY");
     // Its password is in no log.

@@ -99,7 +99,7 @@ fn emulated(mut app: App) -> App {
 }
 
 #[test]
-fn it_is_an_executable_for_arm64_and_starts() {
+fn arm64_executable_starts() {
     let bytes = fs::read(executable()).unwrap();
     // e_machine of the ELF header: EM_AARCH64.
     assert_eq!(bytes[18..20], 183_u16.to_le_bytes());
@@ -112,7 +112,7 @@ fn it_is_an_executable_for_arm64_and_starts() {
 }
 
 #[test]
-fn it_detects_apps_and_says_what_is_none() {
+fn arm64_detect_accepts_apps_and_explains_rejection() {
     let output = emulate(&["detect", &fixture("phoenix-npm")], &[]);
     assert!(output.status.success());
     assert!(!output.stdout.is_empty());
@@ -124,7 +124,7 @@ fn it_detects_apps_and_says_what_is_none() {
 }
 
 #[test]
-fn it_detects_for_the_lifecycle() {
+fn arm64_detect_works_for_cnb_lifecycle() {
     let dir = tempfile::tempdir().unwrap();
     let plan = dir.path().join("plan.toml");
     let detect = |app: &Path| {
@@ -150,7 +150,7 @@ fn it_detects_for_the_lifecycle() {
 }
 
 #[test]
-fn it_plans_for_arm64() {
+fn arm64_plan_targets_arm64() {
     let host = arm64_host();
     let env = [
         ("STACK", "heroku-24".to_owned()),
@@ -171,7 +171,7 @@ fn it_plans_for_arm64() {
 }
 
 #[test]
-fn it_finds_hosts_by_name_and_trusts_the_systems_authorities() {
+fn arm64_resolves_hosts_and_trusts_system_certificates() {
     let upstream = Upstream::start(arm64_host()).unwrap();
     let host = own_host();
     let mut app = emulated(App::on(host, "no-deps", AppDir::Missing));
@@ -189,7 +189,7 @@ fn it_finds_hosts_by_name_and_trusts_the_systems_authorities() {
 }
 
 #[test]
-fn it_fetches_unpacks_and_builds() {
+fn arm64_fetches_unpacks_and_builds() {
     let host: &'static Server = Box::leak(Box::new(arm64_host()));
     let app = emulated(App::on(host, "phoenix-npm", AppDir::Tmpfs));
     let first = app.deploy();

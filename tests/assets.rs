@@ -46,7 +46,7 @@ fn app_of(package: &str, command: &[&str], lockfile: &str, fields: &str) -> App 
 }
 
 #[test]
-fn tailwind_4_finds_no_class_names_in_tools() {
+fn tailwind_4_does_not_scan_tools() {
     let app = App::fixture("phoenix-npm");
     let registry = npm_registry();
     app.config("NPM_CONFIG_REGISTRY", &registry);
@@ -105,7 +105,7 @@ fn digested(slug: &Path) -> Vec<String> {
 }
 
 #[test]
-fn yarn_1_keeps_to_its_lockfile_and_ships_where_it_always_did() {
+fn yarn_1_uses_frozen_lockfile_and_ships_in_slug() {
     let install = ["yarn", "install", "--ignore-scripts", "--non-interactive"];
     let app = app_of("yarn@1.22.22", &install, "yarn.lock", "");
     app.config("NODE_ENV", "production");
@@ -135,7 +135,7 @@ fn yarn_1_keeps_to_its_lockfile_and_ships_where_it_always_did() {
 }
 
 #[test]
-fn yarn_4_comes_for_a_lockfile_of_its_format() {
+fn yarn_4_is_installed_for_berry_lockfile() {
     let install = ["yarn", "install", "--mode=update-lockfile"];
     let app = app_of("@yarnpkg/cli-dist@4.9.1", &install, "yarn.lock", "");
     let deploy = app.deploy();
@@ -148,7 +148,7 @@ fn yarn_4_comes_for_a_lockfile_of_its_format() {
 }
 
 #[test]
-fn a_pinned_pnpm_is_that_one_and_its_hash_is_checked() {
+fn installs_pinned_pnpm_and_verifies_hash() {
     // The registry names no sha256, so it is taken of the package itself.
     let folder = tempfile::tempdir().unwrap();
     let status = Command::new("npm")
@@ -187,7 +187,7 @@ fn a_pinned_pnpm_is_that_one_and_its_hash_is_checked() {
 }
 
 #[test]
-fn bun_installs_and_runs_the_script() {
+fn bun_installs_packages_and_runs_script() {
     let app = App::fixture("phoenix-npm");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.remove("assets/package-lock.json");
@@ -200,7 +200,7 @@ fn bun_installs_and_runs_the_script() {
 }
 
 #[test]
-fn a_compile_script_as_people_have_it_finds_its_variables_and_functions() {
+fn compile_script_gets_variables_and_functions_of_static_buildpack() {
     let app = App::fixture("phoenix-npm");
     app.config("SECRET", "in env_dir");
     app.write(
@@ -271,7 +271,7 @@ fn change_script(app: &App, number: u32) {
 }
 
 #[test]
-fn digested_files_of_earlier_deploys_live_on_and_do_not_pile_up() {
+fn digested_files_of_earlier_deploys_remain_without_piling_up() {
     let app = App::fixture("phoenix-npm");
     // What the Phoenix static buildpack left, once: a whole priv/static.
     let old = app.cache().join("phoenix-static");
@@ -316,7 +316,7 @@ fn digested_files_of_earlier_deploys_live_on_and_do_not_pile_up() {
 }
 
 #[test]
-fn executables_are_kept_where_a_hook_removes_them() {
+fn executables_are_cached_if_hook_removes_them() {
     let app = App::fixture("phoenix-esbuild-mix");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     let first = app.deploy();
@@ -345,7 +345,7 @@ fn executables_are_kept_where_a_hook_removes_them() {
 }
 
 #[test]
-fn a_node_of_an_earlier_buildpack_is_used_and_stays() {
+fn uses_and_keeps_node_of_earlier_buildpack() {
     let app = App::fixture("phoenix-npm");
     // What heroku/nodejs leaves: here, the Node of a deploy before.
     app.config("MIXPACK_SLIM", "none");
@@ -374,7 +374,7 @@ fn a_node_of_an_earlier_buildpack_is_used_and_stays() {
 }
 
 #[test]
-fn a_lock_that_is_out_of_date_is_refused_and_can_be_allowed() {
+fn outdated_mix_lock_fails_build_unless_allowed() {
     let app = App::fixture("plain-otp");
     app.write("mix.lock", "%{\n}\n");
     let refused = app.deploy();
@@ -446,7 +446,7 @@ fn digest_of(deploy: &Deploy, file: &str) -> String {
 }
 
 #[test]
-fn an_app_of_phoenix_1_3_builds_with_brunch_on_a_node_that_brunch_runs_on() {
+fn phoenix_1_3_app_builds_with_brunch_on_compatible_node() {
     let app = brunch_app();
     let deploy = app.deploy();
     deploy.expect_success();
@@ -464,7 +464,7 @@ fn an_app_of_phoenix_1_3_builds_with_brunch_on_a_node_that_brunch_runs_on() {
 }
 
 #[test]
-fn components_of_bower_are_installed_by_the_apps_bower_or_by_that_of_the_registry() {
+fn bower_components_install_with_app_or_registry_bower() {
     let app = App::fixture("phoenix-npm");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     // bower's own registry cannot be reached here; these two endpoints need none.
@@ -563,7 +563,7 @@ echo 'export PATH="$HOME/.heroku/node/bin:$PATH"' > .profile.d/phoenix_static_bu
 "#;
 
 #[test]
-fn a_static_buildpack_behind_this_one_finds_what_it_needs_and_no_node() {
+fn later_static_buildpack_finds_its_inputs_and_no_node() {
     let app = App::fixture("phoenix-npm");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.write(
@@ -615,7 +615,7 @@ echo 'export PATH="$HOME/.heroku/node/bin:$HOME/bin:$HOME/node_modules/.bin:$PAT
 "#;
 
 #[test]
-fn nodejs_behind_this_buildpack_has_its_own_node_and_does_not_spoil_what_is_kept() {
+fn later_nodejs_buildpack_uses_its_node_and_keeps_cache_intact() {
     let app = App::fixture("phoenix-npm");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.write("package.json", "{\"name\": \"top\", \"private\": true}");
@@ -651,7 +651,7 @@ fn nodejs_behind_this_buildpack_has_its_own_node_and_does_not_spoil_what_is_kept
 }
 
 #[test]
-fn what_the_old_buildpacks_kept_is_removed_once_and_nothing_of_others() {
+fn removes_old_buildpacks_caches_once_and_no_others() {
     let app = App::fixture("phoenix-npm");
     let keep = |name: &str| {
         let path = app.cache().join(name);
@@ -712,7 +712,7 @@ fn what_the_old_buildpacks_kept_is_removed_once_and_nothing_of_others() {
 }
 
 #[test]
-fn the_keys_of_the_static_config_do_what_they_say() {
+fn static_config_keys_take_effect() {
     let app = App::fixture("phoenix-npm");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.remove("assets/package-lock.json");

@@ -51,7 +51,7 @@ fn digested(slug: &Path, phoenix_dir: &str) -> Vec<String> {
 }
 
 #[test]
-fn phoenix_npm_deploys_and_a_second_deploy_compiles_only_what_changed() {
+fn phoenix_npm_redeploy_compiles_only_changes() {
     let app = App::fixture("phoenix-npm");
     let detected = app.detect();
     assert!(detected.status.success());
@@ -113,7 +113,7 @@ fn phoenix_npm_deploys_and_a_second_deploy_compiles_only_what_changed() {
 }
 
 #[test]
-fn a_build_writes_only_to_its_own_places() {
+fn build_writes_only_to_its_own_directories() {
     let app = App::fixture("phoenix-npm");
     let deploy = app.deploy();
     deploy.expect_success();
@@ -145,7 +145,7 @@ fn a_build_writes_only_to_its_own_places() {
 }
 
 #[test]
-fn a_hook_that_builds_the_assets_is_not_repeated() {
+fn assets_built_by_hook_are_not_rebuilt() {
     let app = App::fixture("phoenix-esbuild-mix");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     let deploy = app.deploy();
@@ -174,7 +174,7 @@ fn a_hook_that_builds_the_assets_is_not_repeated() {
 }
 
 #[test]
-fn a_plain_app_takes_its_versions_from_tool_versions() {
+fn plain_app_uses_tool_versions() {
     let app = App::fixture("plain-otp");
     let detected = app.detect();
     assert_eq!(detected.stdout, b"Elixir\n");
@@ -199,7 +199,7 @@ fn a_plain_app_takes_its_versions_from_tool_versions() {
 }
 
 #[test]
-fn an_app_without_dependencies_builds_and_leaves_no_empty_folders() {
+fn app_without_dependencies_leaves_no_empty_directories() {
     let app = App::fixture("no-deps");
     let deploy = app.deploy();
     deploy.expect_success();
@@ -210,7 +210,7 @@ fn an_app_without_dependencies_builds_and_leaves_no_empty_folders() {
 }
 
 #[test]
-fn both_phoenix_apps_of_an_umbrella_get_their_assets() {
+fn both_phoenix_apps_of_umbrella_get_assets() {
     let app = App::fixture("umbrella");
     let deploy = app.deploy();
     deploy.expect_success();
@@ -243,7 +243,7 @@ fn both_phoenix_apps_of_an_umbrella_get_their_assets() {
 }
 
 #[test]
-fn a_git_dependency_is_fetched_and_kept() {
+fn git_dependency_is_fetched_and_cached() {
     let app = App::fixture("git-dep");
     app.git_from(&format!("{}/git/", app.host.url()));
     // A leaked GIT_DIR would lead every git command to the wrong repository.
@@ -260,7 +260,7 @@ fn a_git_dependency_is_fetched_and_kept() {
 }
 
 #[test]
-fn a_dependency_built_by_rebar3_compiles_with_our_rebar3() {
+fn rebar3_dependency_compiles() {
     let app = App::fixture("rebar-dep");
     let deploy = app.deploy();
     deploy.expect_success();
@@ -281,7 +281,7 @@ fn a_dependency_built_by_rebar3_compiles_with_our_rebar3() {
 }
 
 #[test]
-fn a_release_holds_the_digested_assets_and_serves() {
+fn release_contains_digested_assets_and_serves() {
     let app = App::fixture("release");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     let deploy = app.deploy();
@@ -306,7 +306,7 @@ fn a_release_holds_the_digested_assets_and_serves() {
 }
 
 #[test]
-fn a_release_that_mix_exs_does_not_define_is_named_after_the_app() {
+fn undefined_release_is_named_after_app() {
     let app = App::fixture("no-deps");
     app.edit(
         "elixir_buildpack.config",
@@ -336,7 +336,7 @@ fn elixir_1_14_on_otp_25_builds_and_boots() {
 }
 
 #[test]
-fn an_archive_without_a_published_checksum_is_installed_and_said_so() {
+fn archive_without_checksum_is_installed_with_notice() {
     // The list of Ubuntu 22.04 has the old lines of three fields.
     let app = App::fixture("elixir-1-14").stack_name(Some("heroku-22"));
     let deploy = app.deploy();
@@ -351,7 +351,7 @@ fn an_archive_without_a_published_checksum_is_installed_and_said_so() {
 }
 
 #[test]
-fn otp_that_was_installed_for_another_root_runs_from_ours() {
+fn otp_installed_for_other_root_runs_from_app() {
     let host = own_host();
     let mirror = artifacts();
     let list = fs::read_to_string(mirror.join("builds/otp/amd64/ubuntu-24.04/builds.txt")).unwrap();
@@ -389,7 +389,7 @@ fn otp_that_was_installed_for_another_root_runs_from_ours() {
 }
 
 #[test]
-fn without_a_usable_runtime_path_the_app_is_built_in_place_and_told() {
+fn unusable_runtime_path_builds_in_place_with_warning() {
     for (app_dir, name) in [
         (AppDir::ReadOnly, "read-only"),
         (AppDir::Missing, "missing"),
@@ -410,7 +410,7 @@ fn without_a_usable_runtime_path_the_app_is_built_in_place_and_told() {
 }
 
 #[test]
-fn building_in_the_runtime_path_itself_needs_no_links() {
+fn building_in_runtime_path_needs_no_links() {
     let host = own_host();
     let dir = tempfile::tempdir().unwrap();
     let app_dir = dir.path().join("app");
@@ -433,7 +433,7 @@ fn building_in_the_runtime_path_itself_needs_no_links() {
 }
 
 #[test]
-fn a_copy_of_the_source_in_the_runtime_path_is_left_as_it_was() {
+fn source_copy_in_runtime_path_is_unchanged() {
     // As herokuish has it during a build.
     let host = own_host();
     let dir = tempfile::tempdir().unwrap();
@@ -451,7 +451,7 @@ fn a_copy_of_the_source_in_the_runtime_path_is_left_as_it_was() {
 }
 
 #[test]
-fn a_terminated_build_cleans_up_and_the_next_one_succeeds() {
+fn terminated_build_cleans_up_and_next_build_succeeds() {
     let host = own_host();
     let dir = tempfile::tempdir().unwrap();
     let app_dir = dir.path().join("app");
@@ -493,7 +493,7 @@ fn a_terminated_build_cleans_up_and_the_next_one_succeeds() {
 }
 
 #[test]
-fn hooks_run_in_the_elixir_buildpacks_order_with_shell_syntax() {
+fn hooks_run_in_elixir_buildpack_order_with_shell_syntax() {
     let app = App::fixture("no-deps");
     let note = |name: &str| format!("{name}=\"X={name} && echo $X >> order.txt | cat\"\n");
     let hooks: String = [
@@ -531,7 +531,7 @@ fn hooks_run_in_the_elixir_buildpacks_order_with_shell_syntax() {
 }
 
 #[test]
-fn a_config_file_that_is_a_program_is_evaluated_by_bash() {
+fn config_file_with_shell_code_is_evaluated_by_bash() {
     let app = App::fixture("no-deps");
     app.write(
         "elixir_buildpack.config",
@@ -560,7 +560,7 @@ fn a_config_file_that_is_a_program_is_evaluated_by_bash() {
 }
 
 #[test]
-fn a_later_buildpack_finds_the_tools_through_export() {
+fn later_buildpack_finds_tools_through_export() {
     let app = App::fixture("phoenix-npm");
     let deploy = app.deploy();
     deploy.expect_success();
@@ -581,7 +581,7 @@ fn a_later_buildpack_finds_the_tools_through_export() {
 }
 
 #[test]
-fn an_umbrella_path_dependency_in_the_tree_is_not_compiled_at_boot() {
+fn path_dependency_is_not_compiled_at_boot() {
     let app = App::fixture("no-deps");
     app.write(
         "libs/inner/mix.exs",
@@ -601,7 +601,7 @@ fn an_umbrella_path_dependency_in_the_tree_is_not_compiled_at_boot() {
 }
 
 #[test]
-fn an_app_that_is_not_elixir_is_declined_in_one_line() {
+fn non_elixir_app_fails_detection_with_one_line() {
     let app = App::fixture("no-deps");
     app.remove("mix.exs");
     let detected = app.detect();
@@ -613,7 +613,7 @@ fn an_app_that_is_not_elixir_is_declined_in_one_line() {
 }
 
 #[test]
-fn config_vars_reach_the_build_to_the_byte_and_the_slug_not_at_all() {
+fn config_vars_reach_build_unchanged_and_never_reach_slug() {
     let app = App::fixture("no-deps");
     let value = "line one\nline \"two\" $HOME 'x' \u{e9}\n";
     app.config("AWKWARD", value);
@@ -641,7 +641,7 @@ fn config_vars_reach_the_build_to_the_byte_and_the_slug_not_at_all() {
 }
 
 #[test]
-fn ten_builds_leave_cache_and_slug_as_large_as_two() {
+fn repeated_builds_do_not_grow_cache_or_slug() {
     let app = App::fixture("no-deps");
     let sizes = |deploy: &Deploy| [size(&deploy.slug), size(app.cache())];
     app.deploy().expect_success();
@@ -664,7 +664,7 @@ fn ten_builds_leave_cache_and_slug_as_large_as_two() {
 }
 
 #[test]
-fn a_new_value_of_a_config_var_gives_one_clean_build() {
+fn new_clean_build_value_triggers_one_clean_build() {
     let app = App::fixture("plain-otp");
     let dropped = "Clearing cache";
     let clean = |deploy: Deploy, why: Option<&str>| {

@@ -109,7 +109,7 @@ fn is_aligned(log: &str) {
 }
 
 #[test]
-fn a_phoenix_app_boots_from_a_release_and_an_unchanged_build_reuses_every_layer() {
+fn phoenix_release_boots_and_unchanged_build_reuses_every_layer() {
     let mut app = App::with_its_host("phoenix-npm");
     let secrets = [
         ("SECRET_KEY_BASE", "s3cret-of-the-endpoint-5b1a"),
@@ -221,7 +221,7 @@ fn a_phoenix_app_boots_from_a_release_and_an_unchanged_build_reuses_every_layer(
 }
 
 #[test]
-fn a_failed_build_leaves_the_cache_as_it_was_and_another_otp_compiles_all_again() {
+fn failed_build_keeps_cache_and_otp_change_recompiles_everything() {
     let mut app = App::with_its_host("plain-otp");
     let picture = app.draw();
     let drawn = || std::fs::read_to_string(&picture).expect("a picture");
@@ -287,7 +287,7 @@ fn a_failed_build_leaves_the_cache_as_it_was_and_another_otp_compiles_all_again(
 /// `pack` gives all files of an app the same time, in 1980; a platform that clones a repository
 /// gives them that of the clone, which is later than anything in the cache.
 #[test]
-fn sources_that_are_newer_than_the_cache_are_not_compiled_again() {
+fn sources_newer_than_cache_are_not_recompiled() {
     let touch = "find . -type f -exec touch {} +; echo \"the newest is of $(date -r mix.exs +%Y)\"";
     let clone = Buildpack::of_scripts("clone", "exit 0", touch);
     let app = App::fixture("plain-otp").preceded_by(clone);
@@ -312,7 +312,7 @@ const PROCFILE: &str = r#"
     "#;
 
 #[test]
-fn a_procfile_that_calls_mix_keeps_mix_and_a_later_buildpack_inherits_the_toolchain() {
+fn procfile_with_mix_keeps_mix_and_later_buildpack_gets_toolchain() {
     let procfile = Buildpack::of_scripts("procfile", "test -e Procfile", PROCFILE);
     let app = App::fixture("phoenix-npm").followed_by(procfile);
     app.write("Procfile", "web: mix phx.server\n");
@@ -352,7 +352,7 @@ fn a_procfile_that_calls_mix_keeps_mix_and_a_later_buildpack_inherits_the_toolch
 }
 
 #[test]
-fn an_umbrella_boots() {
+fn umbrella_boots() {
     let app = App::fixture("umbrella");
     app.build().expect_success();
     let server = app.image().start(&[]);
@@ -365,7 +365,7 @@ fn an_umbrella_boots() {
 }
 
 #[test]
-fn a_release_with_an_overlay_boots_on_a_builder_of_ubuntu() {
+fn release_with_overlay_boots_on_ubuntu_builder() {
     let app = App::fixture("release").builder(UBUNTU_BUILDER);
     app.env("NPM_CONFIG_REGISTRY", &npm_registry());
     let build = app.build();
@@ -385,7 +385,7 @@ fn a_release_with_an_overlay_boots_on_a_builder_of_ubuntu() {
 }
 
 #[test]
-fn an_unknown_version_is_refused_before_a_download_and_a_library_needs_no_javascript() {
+fn unknown_version_fails_before_download_and_library_needs_no_javascript() {
     let app = App::with_its_host("no-deps");
     app.edit(
         "elixir_buildpack.config",
@@ -430,7 +430,7 @@ fn an_unknown_version_is_refused_before_a_download_and_a_library_needs_no_javasc
 }
 
 #[test]
-fn the_bill_of_materials_names_what_pnpm_has_locked_for_more_than_development() {
+fn sbom_lists_pnpm_production_dependencies() {
     let app = App::fixture("phoenix-npm");
     app.env("NPM_CONFIG_REGISTRY", &npm_registry());
     app.remove("assets/package-lock.json");
@@ -472,8 +472,8 @@ fn the_bill_of_materials_names_what_pnpm_has_locked_for_more_than_development() 
 }
 
 #[test]
-fn an_image_for_tests_runs_them() {
-    let mut commands = Documented::of("whole-builds/cloud_native::an_image_for_tests_runs_them");
+fn test_image_runs_tests() {
+    let mut commands = Documented::of("whole-builds/cloud_native::test_image_runs_tests");
     let app = App::fixture("phoenix-npm");
     let build = commands.command(
         PAGE,
@@ -497,7 +497,7 @@ fn an_image_for_tests_runs_them() {
 
 /// As docs/cloud-native.md has them: pack is given the file, or gets it from a URL.
 #[test]
-fn the_package_is_a_buildpack_as_a_file_and_by_its_url() {
+fn package_works_as_file_and_url() {
     let mut app = App::with_its_host("no-deps");
     let package = Buildpack::package();
     let version = env!("CARGO_PKG_VERSION");
@@ -529,9 +529,8 @@ fn the_package_is_a_buildpack_as_a_file_and_by_its_url() {
 const PAGE: &str = "docs/cloud-native.md";
 
 #[test]
-fn images_are_built_and_run_as_the_pages_show() {
-    let mut commands =
-        Documented::of("whole-builds/cloud_native::images_are_built_and_run_as_the_pages_show");
+fn documented_image_commands_work() {
+    let mut commands = Documented::of("whole-builds/cloud_native::documented_image_commands_work");
     let app = App::fixture("release");
     app.env("NPM_CONFIG_REGISTRY", &npm_registry());
     app.write("Procfile", "worker: echo \"at work as $(whoami)\"\n");
@@ -625,7 +624,7 @@ fn images_are_built_and_run_as_the_pages_show() {
 }
 
 #[test]
-fn a_folder_without_an_elixir_app_is_not_detected() {
+fn directory_without_elixir_app_fails_detection() {
     let app = App::with_buildpacks(vec![Buildpack::under_test()]);
     app.write("README.md", "nothing to build\n");
     let build = app.build();
@@ -636,7 +635,7 @@ fn a_folder_without_an_elixir_app_is_not_detected() {
 /// What the tests of the buildpack rest on, shown with a buildpack of a few lines: what `pack` and
 /// the lifecycle restore and reuse, what is seen of an image, and how a container ends.
 #[test]
-fn pack_and_the_lifecycle_work_as_these_tests_take_them_to() {
+fn pack_and_lifecycle_behave_as_tests_assume() {
     let build = r#"
         layers=$CNB_LAYERS_DIR
         echo "the build sees GREETING=${GREETING:-nothing} as $(id -u)"
@@ -739,7 +738,7 @@ SCRIPT
 }
 
 #[test]
-fn a_failed_build_is_told_with_its_log() {
+fn failed_build_has_log() {
     let buildpack = Buildpack::of_scripts("failing", "exit 0", "echo it is no use; exit 3");
     let app = App::with_buildpacks(vec![buildpack]);
     let build = app.build();

@@ -13,7 +13,7 @@ fn root() -> &'static Path {
 }
 
 #[test]
-fn every_command_of_the_pages_has_an_entry_and_every_entry_a_command() {
+fn documented_commands_match_table_entries() {
     let shown: BTreeSet<(String, String)> = pages::all()
         .into_iter()
         .flat_map(|path| {
@@ -35,7 +35,7 @@ fn every_command_of_the_pages_has_an_entry_and_every_entry_a_command() {
 }
 
 #[test]
-fn every_entry_names_tests_or_a_file_of_ci_or_a_reason() {
+fn every_entry_names_tests_or_ci_file_or_reason() {
     for (page, commands) in pages::table() {
         for (command, entry) in commands {
             let ways = usize::from(!entry.tests.is_empty())
@@ -57,7 +57,7 @@ fn every_entry_names_tests_or_a_file_of_ci_or_a_reason() {
 }
 
 #[test]
-fn commands_are_read_with_what_they_go_on_in_and_without_remarks() {
+fn commands_include_continuation_lines_and_omit_comments() {
     let block = Block {
         mark: None,
         language: "console".into(),

@@ -12,10 +12,9 @@ const NOTHING: [&str; 0] = [];
 const TABLES: &str = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1";
 
 #[test]
-fn migrations_run_once_in_the_slug_and_web_answers_from_the_database() {
-    let mut commands = Documented::of(
-        "whole-builds/database::migrations_run_once_in_the_slug_and_web_answers_from_the_database",
-    );
+fn migrations_run_once_and_web_reads_database() {
+    let mut commands =
+        Documented::of("whole-builds/database::migrations_run_once_and_web_reads_database");
     let app = App::fixture("postgres");
     bring_driver(&app);
     let procfile = fs::read_to_string(app.sandbox.tmp().join("source/Procfile")).unwrap();
@@ -59,7 +58,7 @@ fn migrations_run_once_in_the_slug_and_web_answers_from_the_database() {
 }
 
 #[test]
-fn a_migration_that_the_database_refuses_fails_the_release_phase() {
+fn failing_migration_fails_release_phase() {
     let app = App::fixture("postgres");
     bring_driver(&app);
     app.edit(

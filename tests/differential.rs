@@ -39,13 +39,13 @@ const STEPS: [&str; 11] = [
 const RANDOM: (u64, usize) = (1, 6);
 
 #[test]
-fn each_mechanism_that_skips_work_makes_what_a_clean_build_makes() {
+fn every_skipped_step_yields_same_slug_as_clean_build() {
     let steps = format!("[{}]", STEPS.join(","));
     replay(Api::Classic, &steps, None).unwrap_or_else(|found| panic!("{found}"));
 }
 
 #[test]
-fn random_changes_make_what_a_clean_build_makes() {
+fn random_changes_yield_same_slug_as_clean_build() {
     let (seed, steps) = RANDOM;
     check(Api::Classic, seed, steps, Duration::ZERO, None)
         .unwrap_or_else(|found| panic!("{found}"));

@@ -25,7 +25,7 @@ fn executable(path: &Path, text: &str) {
 }
 
 #[test]
-fn an_old_config_file_with_windows_line_ends_a_branch_and_hooks_of_every_kind() {
+fn old_config_with_crlf_branch_and_all_hooks_builds() {
     // A branch of upstream's, with the files of 1.18.3.
     let host = own_host();
     let list = fs::read_to_string(artifacts().join("builds/elixir/builds.txt")).unwrap();
@@ -131,7 +131,7 @@ fn an_old_config_file_with_windows_line_ends_a_branch_and_hooks_of_every_kind() 
 }
 
 #[test]
-fn a_committed_platform_tools_own_homes_of_mix_and_hex_and_no_env_dir() {
+fn builds_with_committed_platform_tools_custom_homes_and_no_env_dir() {
     let app = App::fixture("rebar-dep");
     let bogus = app.source().join(".platform_tools");
     executable(&bogus.join("erlang/bin/erl"), "#!/bin/sh\nexit 66\n");
@@ -181,7 +181,7 @@ fn a_committed_platform_tools_own_homes_of_mix_and_hex_and_no_env_dir() {
 }
 
 #[test]
-fn a_slug_for_another_runtime_path_starts_there_without_compiling() {
+fn slug_for_custom_runtime_path_starts_without_compiling() {
     let app = App::fixture("phoenix-npm");
     app.edit(
         CONFIG,
@@ -219,7 +219,7 @@ fn a_slug_for_another_runtime_path_starts_there_without_compiling() {
 }
 
 #[test]
-fn herokuish_finds_what_it_calls_and_its_command_line_starts_the_app() {
+fn herokuish_builds_and_starts_app() {
     let dir = tempfile::tempdir().unwrap();
     let app_dir = dir.path().join("app");
     let fixture = repository().join("fixtures/phoenix-npm");
@@ -286,7 +286,7 @@ fn herokuish_finds_what_it_calls_and_its_command_line_starts_the_app() {
 }
 
 #[test]
-fn what_the_old_static_buildpack_needs_of_the_one_before_it_is_there() {
+fn old_static_buildpack_works_after_mixpack() {
     let app = App::fixture("phoenix-npm");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.write(
@@ -322,7 +322,7 @@ fn what_the_old_static_buildpack_needs_of_the_one_before_it_is_there() {
 }
 
 #[test]
-fn a_buildpack_that_writes_its_node_over_ours_does_no_harm_to_what_is_kept() {
+fn buildpack_overwriting_node_does_not_damage_cache() {
     // As heroku/nodejs does when it comes behind. Files of the slug and of the cache are the same
     // ones, where links can be made.
     let app = App::fixture("phoenix-npm");
@@ -341,7 +341,7 @@ fn a_buildpack_that_writes_its_node_over_ours_does_no_harm_to_what_is_kept() {
 }
 
 #[test]
-fn of_two_releases_the_default_one_starts_and_its_old_versions_do_not_pile_up() {
+fn default_release_starts_and_old_versions_do_not_pile_up() {
     let app = App::fixture("no-deps");
     app.edit(CONFIG, "erlang_version", "release=true\nerlang_version");
     app.edit(
@@ -378,7 +378,7 @@ fn of_two_releases_the_default_one_starts_and_its_old_versions_do_not_pile_up() 
 }
 
 #[test]
-fn a_release_of_an_umbrella_holds_the_digests_of_both_its_phoenix_apps() {
+fn umbrella_release_contains_digests_of_both_phoenix_apps() {
     let app = App::fixture("umbrella");
     app.remove(STATIC_CONFIG);
     app.edit(CONFIG, "erlang_version", "release=true\nerlang_version");
@@ -442,7 +442,7 @@ fn library(app: &App, name: &str) -> String {
 }
 
 #[test]
-fn a_change_of_what_one_dependency_is_compiled_with_rebuilds_that_one_and_no_old_code_stays() {
+fn changed_compile_config_rebuilds_only_its_dependency() {
     let app = App::fixture("no-deps");
     let [paint, brush, paper] = ["paint", "brush", "paper"].map(|name| library(&app, name));
     app.edit(
@@ -502,7 +502,7 @@ fn a_change_of_what_one_dependency_is_compiled_with_rebuilds_that_one_and_no_old
 }
 
 #[test]
-fn a_stack_that_changes_there_and_back_rebuilds_and_keeps_other_buildpacks_files() {
+fn stack_change_rebuilds_and_keeps_other_buildpacks_files() {
     let app = App::fixture("elixir-1-14");
     fs::create_dir_all(app.cache().join("node")).unwrap();
     fs::write(app.cache().join("node/theirs"), "kept").unwrap();
@@ -580,7 +580,7 @@ end
 "#;
 
 #[test]
-fn stock_apps_of_phoenix_1_6_to_1_8_deploy_without_a_config_file() {
+fn stock_phoenix_1_6_to_1_8_apps_deploy_without_config_file() {
     let app = App::fixture("phoenix-esbuild-mix");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.remove(CONFIG);

@@ -26,7 +26,7 @@ fn no_locale_warning(text: &str) {
 }
 
 #[test]
-fn one_off_commands_and_iex_work_in_a_slug_that_the_dyno_does_not_own() {
+fn one_off_commands_and_iex_work_in_slug_owned_by_root() {
     let app = App::fixture("elixir-1-14");
     // No shell can export these; they must not hurt.
     for name in ["my-app.url", "1ST", "with space"] {
@@ -131,7 +131,7 @@ fn is_bare(dyno: &Dyno) {
 }
 
 #[test]
-fn a_slug_has_utf8_where_it_boots_and_in_its_shells_on_a_bare_image_too() {
+fn slug_uses_utf8_at_boot_and_in_shells_even_on_bare_image() {
     let app = App::fixture("elixir-1-14");
     tell_names(&app, "lib/old_shop/application.ex");
     for image in [stack(), bare_image()] {
@@ -151,7 +151,7 @@ fn a_slug_has_utf8_where_it_boots_and_in_its_shells_on_a_bare_image_too() {
 }
 
 #[test]
-fn a_release_has_utf8_on_a_bare_image() {
+fn release_uses_utf8_on_bare_image() {
     let app = App::fixture("release");
     tell_names(&app, "lib/shop/application.ex");
     // esbuild would come from the npm registry.
@@ -171,7 +171,7 @@ fn a_release_has_utf8_on_a_bare_image() {
 }
 
 #[test]
-fn a_bare_image_that_the_platform_does_not_name_builds_what_it_runs() {
+fn bare_image_without_stack_uses_nearest_builds() {
     let bare = bare_image();
     let app = App::on_image(&bare, "plain-otp");
     tell_names(&app, "lib/plain_otp/application.ex");
@@ -199,7 +199,7 @@ fn quoted(text: &str) -> String {
 }
 
 #[test]
-fn a_switch_of_the_compiler_makes_the_build_anew_and_its_value_stays_out_of_the_log() {
+fn compiler_option_triggers_rebuild_and_is_not_logged() {
     let app = App::fixture("no-deps");
     app.deploy().expect_success();
     app.config("ERL_COMPILER_OPTIONS", "[{d,m4rk3r}]");
@@ -282,7 +282,7 @@ fn answer_git(mut stream: TcpStream, host: &Server) {
 }
 
 #[test]
-fn a_private_git_dependency_is_fetched_and_its_token_is_found_nowhere() {
+fn fetches_private_git_dependency_without_leaking_token() {
     let app = App::fixture("git-dep");
     let port = private_git(app.host);
     app.git_from(&format!("http://127.0.0.1:{port}/"));
@@ -340,7 +340,7 @@ fn a_private_git_dependency_is_fetched_and_its_token_is_found_nowhere() {
 }
 
 #[test]
-fn config_vars_in_the_environment_and_a_cache_on_another_filesystem_as_herokuish_has_them() {
+fn supports_herokuish_config_vars_and_cache_on_other_filesystem() {
     let shm = tempfile::tempdir_in("/dev/shm").unwrap();
     let mut app = App::fixture("no-deps");
     app.sandbox.give(shm.path()).unwrap();
@@ -379,7 +379,7 @@ fn config_vars_in_the_environment_and_a_cache_on_another_filesystem_as_herokuish
 }
 
 #[test]
-fn keys_for_hex_are_lent_to_deps_get_and_what_a_hook_leaves_of_one_does_not_ship() {
+fn hex_keys_are_lent_to_deps_get_and_never_ship() {
     let app = App::fixture("plain-otp");
     app.config("HEX_REPOS_KEY", "h3x-key-0f-an-organisation");
     app.config("HEX_API_KEY", "h3x-key-0f-a-hook");
@@ -431,7 +431,7 @@ fn keys_for_hex_are_lent_to_deps_get_and_what_a_hook_leaves_of_one_does_not_ship
 }
 
 #[test]
-fn a_key_for_git_over_ssh_is_given_to_ssh_alone() {
+fn git_ssh_key_is_given_only_to_ssh() {
     const KEY: &str = "bm90LWEta2V5LWJ1dC1hLXNlY3JldA==";
     let mut app = App::fixture("git-dep");
     let tmp = app.sandbox.tmp();

@@ -140,7 +140,7 @@ fn refused_with_lines(app: &App, name: &str) -> String {
 }
 
 #[test]
-fn a_version_that_cannot_be_had() {
+fn unavailable_version_fails_build() {
     let app = small_app();
     for (name, config) in [
         (
@@ -186,7 +186,7 @@ fn a_version_that_cannot_be_had() {
 }
 
 #[test]
-fn a_stack_that_is_none() {
+fn unsupported_stack_fails_build() {
     let mut app = small_app();
     for (stack, name) in [
         ("heroku-20", "stack_end_of_life"),
@@ -202,7 +202,7 @@ fn a_stack_that_is_none() {
 }
 
 #[test]
-fn files_that_cannot_be_read() {
+fn unreadable_files_fail_build() {
     let app = small_app();
     let mix_exs = fs::read_to_string(app.source().join("mix.exs")).expect("mix.exs");
     app.remove("mix.exs");
@@ -223,7 +223,7 @@ fn files_that_cannot_be_read() {
 }
 
 #[test]
-fn a_host_that_cannot_be_reached() {
+fn unreachable_host_fails_build() {
     let app = small_app();
     let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
     let closed = format!("http://{}", port.expect("a port that nobody listens on"));
@@ -236,7 +236,7 @@ fn a_host_that_cannot_be_reached() {
 }
 
 #[test]
-fn an_archive_that_is_not_what_was_published() {
+fn checksum_mismatch_fails_build() {
     let app = small_app();
     // Well-formed, so that only the checksum tells.
     let other = artifacts().join("builds/otp/amd64/ubuntu-24.04/OTP-25.2.3.tar.gz");
@@ -247,7 +247,7 @@ fn an_archive_that_is_not_what_was_published() {
 }
 
 #[test]
-fn an_archive_that_is_missing() {
+fn missing_archive_fails_build() {
     let app = small_app();
     app.host.set_override(ELIXIR, Override::Status(404));
     refused(&app, "Installing Elixir", "archive_missing");
@@ -256,7 +256,7 @@ fn an_archive_that_is_missing() {
 }
 
 #[test]
-fn an_installer_that_is_not_listed() {
+fn unlisted_installer_fails_build() {
     let app = small_app();
     let lists = ["/installs/hex.csv", "/installs/hex-1.x.csv"];
     for list in lists {
@@ -272,7 +272,7 @@ fn an_installer_that_is_not_listed() {
 }
 
 #[test]
-fn a_list_of_installers_that_another_key_has_signed() {
+fn installer_list_signed_by_unknown_key_fails_build() {
     let app = small_app();
     let key = SigningKey::make().expect("a key");
     for list in ["installs/hex.csv", "installs/rebar.csv"] {
@@ -293,7 +293,7 @@ fn a_list_of_installers_that_another_key_has_signed() {
 }
 
 #[test]
-fn a_hook_that_fails() {
+fn failing_hook_fails_build() {
     let app = small_app();
     for (key, step) in [
         ("pre_compile", "Running pre_compile"),
@@ -321,7 +321,7 @@ const WRONG_LOCK: &str = r#"%{
 "#;
 
 #[test]
-fn dependencies_and_code_that_mix_refuses() {
+fn mix_errors_fail_build() {
     let app = small_app();
     app.edit("mix.exs", "deps: []", "deps: [{:nonesuch, \"~> 1.0\"}]");
     refused(&app, "Fetching dependencies", "deps_no_such_package");
@@ -367,7 +367,7 @@ const LOCK: &str = r#"{
 "#;
 
 #[test]
-fn javascript_that_fails() {
+fn javascript_errors_fail_build() {
     const PACKAGE: &str = "assets/package.json";
     let app = small_app();
     app.write("phoenix_static_buildpack.config", "node_version=22\n");
@@ -408,7 +408,7 @@ fn idle_pnpm() -> Vec<u8> {
 }
 
 #[test]
-fn a_package_manager_that_is_not_what_the_registry_has_published() {
+fn package_manager_checksum_mismatch_fails_build() {
     let app = small_app();
     let archive = idle_pnpm();
     let serve = |published: &[u8]| {
@@ -446,7 +446,7 @@ fn a_package_manager_that_is_not_what_the_registry_has_published() {
 
 /// What a tool says of the cause is explained, below its raw output, which stays whole.
 #[test]
-fn causes_that_a_tool_tells() {
+fn tool_output_is_explained_and_kept_whole() {
     let app = small_app();
     app.write(
         "config/config.exs",

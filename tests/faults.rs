@@ -52,7 +52,7 @@ fn says(deploy: &Deploy, line: &str) {
 }
 
 #[test]
-fn nine_faults_that_pass_end_no_build_and_four_lists_that_are_gone_end_no_later_one() {
+fn build_survives_transient_faults_and_later_build_missing_lists() {
     let (app, host) = app();
     app.deploy().expect_success();
     let (hex, rebar3) = (installer(&host, "/hex-"), installer(&host, "/rebar3-"));
@@ -127,7 +127,7 @@ fn kept(cache: &Path) -> Vec<String> {
 }
 
 #[test]
-fn faults_that_stay_end_a_build_with_their_own_message_and_leave_the_cache_as_it_was() {
+fn permanent_faults_fail_build_with_own_message_and_keep_cache() {
     let (app, host) = app();
     app.deploy().expect_success();
     let rebar3 = installer(&host, "/rebar3-");
@@ -218,7 +218,7 @@ fn faults_that_stay_end_a_build_with_their_own_message_and_leave_the_cache_as_it
 }
 
 #[test]
-fn otp_that_one_place_does_not_give_comes_from_the_other() {
+fn otp_refused_by_hex_pm_comes_from_erlef() {
     let (app, host) = app();
     app.config("MIXPACK_OTP_BUILDS_URL", &host.url("/erlef/otp_builds"));
     app.write(".tool-versions", "erlang 27.3.4.1\nelixir 1.18.3-otp-27\n");

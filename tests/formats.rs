@@ -57,13 +57,13 @@ fn last_release(dir: &Path) -> PathBuf {
 }
 
 #[test]
-fn last_release_and_this_version_take_turns_with_a_cache_and_slugs_equal_clean_ones() {
+fn alternating_last_and_current_version_yields_clean_slugs() {
     let turns = turns();
     replay(Api::Classic, "[[], []]", Some(&turns)).unwrap_or_else(|found| panic!("{found}"));
 }
 
 #[test]
-fn upgrade_keeps_versions_and_cookie_and_the_way_back_builds() {
+fn upgrade_keeps_versions_and_cookie_and_downgrade_builds() {
     let turns = turns();
     let app = App::fixture("no-deps");
     let deploy = |executable: &Path| {
@@ -97,7 +97,7 @@ fn upgrade_keeps_versions_and_cookie_and_the_way_back_builds() {
 }
 
 #[test]
-fn notes_of_another_shape_cost_a_rebuild_and_no_more() {
+fn cache_notes_of_other_format_only_cause_rebuild() {
     let _turns = turns();
     let app = App::fixture("compile-env");
     app.deploy().expect_success();
@@ -177,7 +177,7 @@ fn flagged() -> Release {
 }
 
 #[test]
-fn everything_kept_has_the_shape_of_the_cache_s_format_and_a_row_in_the_docs() {
+fn cache_entries_match_format_and_docs() {
     let _turns = turns();
     let (mut all, mut format) = (BTreeMap::<_, BTreeSet<_>>::new(), String::new());
     for fixture in ["generated-files", "phoenix-npm"] {
@@ -212,7 +212,7 @@ fn everything_kept_has_the_shape_of_the_cache_s_format_and_a_row_in_the_docs() {
 }
 
 #[test]
-fn what_the_mirror_serves_is_compared_with_the_samples_of_upstream() {
+fn mirror_matches_upstream_samples() {
     let mirror = whole_builds::artifact_host();
     let url = mirror.url();
     let hosts = Hosts::new(&|name| match name {

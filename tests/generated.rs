@@ -57,7 +57,7 @@ fn report(app: &App, deploy: Deploy) -> String {
 }
 
 #[test]
-fn files_that_compiling_creates_come_back_or_are_created_again() {
+fn generated_files_are_restored_or_regenerated() {
     let app = App::fixture("generated-files");
     let first = app.deploy();
     first.expect_success();
@@ -112,7 +112,7 @@ fn files_that_compiling_creates_come_back_or_are_created_again() {
 }
 
 #[test]
-fn a_generated_file_with_the_value_of_a_config_var_is_not_kept() {
+fn generated_file_with_config_var_value_is_not_cached() {
     const VALUE: &str = "v4lue-of-a-config-var";
     let app = App::fixture("no-deps");
     app.config("GREETING", VALUE);
@@ -139,7 +139,7 @@ fn a_generated_file_with_the_value_of_a_config_var_is_not_kept() {
 }
 
 #[test]
-fn a_pushed_file_that_compiling_changes_is_changed_in_each_build() {
+fn pushed_file_modified_by_compilation_is_modified_in_every_build() {
     let app = App::fixture("no-deps");
     app.write("VERSION", "pushed");
     app.write(
@@ -198,7 +198,7 @@ fn add_package_that_writes(app: &App) {
 }
 
 #[test]
-fn packages_that_write_beside_node_modules_are_installed_in_every_build() {
+fn packages_writing_outside_node_modules_install_in_every_build() {
     let app = App::fixture("phoenix-npm");
     add_package_that_writes(&app);
     for build in 1..=3 {
@@ -220,7 +220,7 @@ fn packages_that_write_beside_node_modules_are_installed_in_every_build() {
 }
 
 #[test]
-fn assets_are_built_again_when_what_compiling_creates_for_them_changes() {
+fn assets_are_rebuilt_if_generated_inputs_change() {
     let app = App::fixture("phoenix-npm");
     app.write(
         "lib/phoenix_npm/commit.ex",
@@ -260,7 +260,7 @@ fn assets_are_built_again_when_what_compiling_creates_for_them_changes() {
 }
 
 #[test]
-fn hooks_see_what_a_clean_build_shows_them() {
+fn hooks_see_same_files_as_in_clean_build() {
     let app = App::fixture("generated-files");
     let hooks = "hook_pre_compile='mkdir lib/hooked && test ! -e lib/generated'\n\
                  hook_post_compile='mv priv/native/target priv/native/moved'\n";
@@ -278,7 +278,7 @@ fn hooks_see_what_a_clean_build_shows_them() {
 }
 
 #[test]
-fn a_command_in_place_of_mix_compile_creates_them_too() {
+fn hook_compile_generated_files_are_restored() {
     let app = App::fixture("generated-files");
     let config = fs::read_to_string(app.source().join("elixir_buildpack.config")).unwrap();
     let hook = "hook_compile='mix compile && echo done > compiled_by_hook'\n";
@@ -300,7 +300,7 @@ fn a_command_in_place_of_mix_compile_creates_them_too() {
 }
 
 #[test]
-fn files_that_compiling_creates_in_a_hook_are_not_missing() {
+fn generated_files_of_compilation_in_hook_are_present() {
     let app = App::fixture("no-deps");
     let config = fs::read_to_string(app.source().join("elixir_buildpack.config")).unwrap();
     let hook = "hook_pre_compile='mix make_report'\n";
@@ -346,7 +346,7 @@ fn files_that_compiling_creates_in_a_hook_are_not_missing() {
 }
 
 #[test]
-fn code_that_a_module_creates_while_it_is_compiled_is_compiled_in_the_build() {
+fn code_generated_during_compilation_is_compiled() {
     let app = App::fixture("no-deps");
     app.write(
         "lib/maker.ex",
@@ -364,7 +364,7 @@ fn code_that_a_module_creates_while_it_is_compiled_is_compiled_in_the_build() {
 }
 
 #[test]
-fn dependencies_that_are_pushed_are_the_apps_own() {
+fn pushed_dependencies_belong_to_app() {
     let app = App::fixture("generated-files");
     fs::create_dir(app.source().join("deps")).unwrap();
     let toolbox = app.source().join("toolbox");
@@ -391,7 +391,7 @@ fn dependencies_that_are_pushed_are_the_apps_own() {
 }
 
 #[test]
-fn files_at_the_top_of_a_dependency_are_kept_with_it() {
+fn files_generated_in_dependency_root_are_cached() {
     let app = App::fixture("compile-env");
     let hook = "hook_pre_compile='echo made > deps/knobs/made_at_the_top'\n";
     app.write("elixir_buildpack.config", hook);
@@ -401,7 +401,7 @@ fn files_at_the_top_of_a_dependency_are_kept_with_it() {
 }
 
 #[test]
-fn what_leex_writes_beside_its_source_is_no_reason_to_compile_more_than_changed() {
+fn leex_output_does_not_cause_full_recompile() {
     let app = App::fixture("no-deps");
     app.write(
         "src/words.xrl",

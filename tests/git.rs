@@ -21,7 +21,7 @@ fn app() -> App {
 const VERSION: &str = "mix run --no-start -e 'IO.puts(Mix.Project.config()[:version])'";
 
 #[test]
-fn the_dyno_needs_no_git_and_compiles_nothing() {
+fn dyno_without_git_starts_without_compiling() {
     let app = app();
     let deploy = app.deploy();
     deploy.expect_success();
@@ -35,7 +35,7 @@ fn the_dyno_needs_no_git_and_compiles_nothing() {
 }
 
 #[test]
-fn the_commit_of_the_platform_answers_and_code_that_has_it_is_compiled_again() {
+fn platform_commit_answers_git_and_recompiles_code_using_it() {
     let app = app();
     app.write(
         "lib/commit.ex",

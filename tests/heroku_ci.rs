@@ -22,7 +22,7 @@ fn tests(dyno: &Dyno, variables: &str) -> (String, Option<i32>) {
 }
 
 #[test]
-fn tests_run_in_a_moved_directory_in_test_and_the_deploys_cache_stays() {
+fn ci_tests_run_in_moved_directory_and_keep_deploy_cache() {
     let app = App::fixture("phoenix-npm");
     // Inherited from the pipeline: meant for the deployed app.
     app.config("MIX_ENV", "prod");
@@ -83,7 +83,7 @@ fn tests_run_in_a_moved_directory_in_test_and_the_deploys_cache_stays() {
 }
 
 #[test]
-fn ci_builds_in_the_runtime_path_itself() {
+fn ci_builds_in_runtime_path() {
     let host = own_host();
     let dir = tempfile::tempdir().unwrap();
     let app_dir = dir.path().join("app");
@@ -109,7 +109,7 @@ fn ci_builds_in_the_runtime_path_itself() {
 }
 
 #[test]
-fn an_app_that_was_not_built_is_told() {
+fn ci_reports_unbuilt_app() {
     let app = App::fixture("no-deps");
     let command = app
         .sandbox
@@ -124,7 +124,7 @@ fn an_app_that_was_not_built_is_told() {
 }
 
 #[test]
-fn the_report_tells_of_successes_failures_and_kills() {
+fn report_records_success_failure_and_kill() {
     let app = App::fixture("no-deps");
     assert_eq!(app.report(), serde_json::json!({}));
     app.config("SECRET_MARKER", "m4rk3r-of-a-secret");

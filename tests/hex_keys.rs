@@ -84,7 +84,7 @@ fn expect_refused(app: &App) {
 }
 
 #[test]
-fn a_package_of_a_hex_organisation_is_fetched_with_its_key_which_is_found_nowhere() {
+fn fetches_hex_organization_package_without_leaking_key() {
     let (app, hex) = app(Owner::Organization);
     let refused = app.deploy();
     assert!(!refused.succeeded, "{}", refused.log());
@@ -130,7 +130,7 @@ fn a_package_of_a_hex_organisation_is_fetched_with_its_key_which_is_found_nowher
 }
 
 #[test]
-fn hex_2_6_exchanges_the_key_of_an_organisation_in_the_vm_that_is_lent_it() {
+fn hex_2_6_exchanges_organization_key_in_same_vm() {
     let exchange = |shown| ("/api/oauth/token".to_owned(), shown);
     let (app, hex) = app(Owner::Organization);
     app.config("HEX_STANDIN_VERSION", "2.6.0");
@@ -160,7 +160,7 @@ fn hex_2_6_exchanges_the_key_of_an_organisation_in_the_vm_that_is_lent_it() {
 }
 
 #[test]
-fn hex_2_6_is_given_the_key_for_all_organisations_for_each_that_the_lock_names() {
+fn hex_2_6_uses_repos_key_for_every_organization_in_lockfile() {
     let (app, hex) = app(Owner::Organization);
     app.config("HEX_STANDIN_VERSION", "2.6.0");
     app.config("HEX_REPOS_KEY", KEY);
@@ -175,7 +175,7 @@ fn hex_2_6_is_given_the_key_for_all_organisations_for_each_that_the_lock_names()
 }
 
 #[test]
-fn hex_learns_whose_a_key_is_and_warns_of_one_of_a_user() {
+fn hex_warns_about_key_owned_by_user() {
     let whose = [("/api/auth".to_owned(), Shown::Key)];
     for (owner, warns) in [(Owner::Organization, false), (Owner::User, true)] {
         let (app, hex) = app(owner);

@@ -129,7 +129,7 @@ fn refused(app: &App, outside: &Outside, code: &str, words: &str) -> Deploy {
 }
 
 #[test]
-fn folders_of_the_build_that_are_links_out_of_the_app_are_refused() {
+fn rejects_build_directories_linked_outside_app() {
     let app = App::fixture("phoenix-npm");
     let outside = Outside::of(&app);
     let beside = "../outside".to_owned();
@@ -188,7 +188,7 @@ fn folders_of_the_build_that_are_links_out_of_the_app_are_refused() {
 
 /// Of a link to a file the build knows nothing beforehand: it is not written through.
 #[test]
-fn links_names_and_leftovers_in_an_app_do_no_harm() {
+fn hostile_links_names_and_leftovers_do_no_harm() {
     let app = App::fixture("git-dep");
     app.git_from(&format!("{}/git/", app.host.url()));
     let outside = Outside::of(&app);
@@ -334,7 +334,7 @@ const SEEN: [(&str, &str); 14] = [
 ];
 
 #[test]
-fn config_vars_change_neither_what_runs_nor_where_the_build_writes() {
+fn config_vars_cannot_redirect_programs_or_writes() {
     let app = App::fixture("git-dep");
     app.git_from(&format!("{}/git/", app.host.url()));
     app.write(
@@ -387,7 +387,7 @@ fn config_vars_change_neither_what_runs_nor_where_the_build_writes() {
 
 /// Each ends while it is planned, in seconds, with a message that is fit to be read.
 #[test]
-fn a_hostile_version_file_is_refused_in_words() {
+fn hostile_version_file_gets_clear_error() {
     let app = App::fixture("no-deps");
     app.write("elixir_buildpack.config", "");
     let outside = Outside::of(&app);

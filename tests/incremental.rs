@@ -28,7 +28,7 @@ fn lock_newer_knobs(app: &App) {
 }
 
 #[test]
-fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
+fn recompiles_only_inputs_mix_does_not_track() {
     let app = App::fixture("compile-env");
     let first = app.deploy();
     first.expect_success();
@@ -111,8 +111,7 @@ fn what_mix_does_not_track_is_compiled_again_and_no_more_than_that() {
 
 /// Compilers such as `make` compare times alone.
 #[test]
-fn a_dependency_that_reads_a_changed_variable_is_fetched_again_since_compiling_may_leave_files_in_it()
- {
+fn refetches_dependency_that_reads_changed_variable() {
     let host = Box::leak(Box::new(artifact_host()));
     let app = App::on(host, "compile-env", AppDir::Tmpfs);
     // A hook stands in for such a compiler.
@@ -138,7 +137,7 @@ fn a_dependency_that_reads_a_changed_variable_is_fetched_again_since_compiling_m
 }
 
 #[test]
-fn config_that_looks_at_dependencies_is_read_with_them_in_place() {
+fn config_can_read_fetched_dependencies() {
     let app = App::fixture("compile-env");
     let found =
         "if(File.dir?(Path.expand(\"../deps/knobs\", __DIR__)), do: \"there\", else: \"missing\")";
@@ -150,7 +149,7 @@ fn config_that_looks_at_dependencies_is_read_with_them_in_place() {
 }
 
 #[test]
-fn packages_and_assets_are_made_again_when_what_they_are_made_of_changes() {
+fn packages_and_assets_are_rebuilt_if_inputs_change() {
     let mut app = App::fixture("phoenix-npm");
     // Some platforms pass the arguments of bin/compile on, which are new in every build.
     app.sandbox = app.sandbox.env("BUILD_DIR", "/tmp/build_phoenixnpm0");
@@ -276,7 +275,7 @@ fn kept_tool(cache: &Path, prefix: &str) -> PathBuf {
 }
 
 #[test]
-fn what_the_last_build_left_and_what_failed_is_named_in_the_log_and_in_the_picture() {
+fn log_and_timeline_show_cached_and_failed_steps() {
     let mut app = App::fixture("no-deps");
     app.sandbox = app
         .sandbox
@@ -336,7 +335,7 @@ fn registry(app: &App, deploy: &Deploy) -> usize {
 }
 
 #[test]
-fn packages_that_are_in_place_are_not_asked_for_again() {
+fn unchanged_dependencies_send_no_registry_request() {
     for name in ["plain-otp", "elixir-1-14", "umbrella", "monorepo"] {
         let host = Box::leak(Box::new(artifact_host()));
         let app = App::on(host, name, AppDir::Tmpfs);
@@ -354,7 +353,7 @@ fn packages_that_are_in_place_are_not_asked_for_again() {
 }
 
 #[test]
-fn packages_are_asked_for_where_that_may_change_something() {
+fn changed_requirements_send_registry_requests() {
     let host = Box::leak(Box::new(artifact_host()));
     let app = App::on(host, "compile-env", AppDir::Tmpfs);
     let asked = |why: &str, deploy: Deploy| {
@@ -424,7 +423,7 @@ fn packages_are_asked_for_where_that_may_change_something() {
 }
 
 #[test]
-fn our_own_tasks_are_compiled_once_and_again_when_what_is_kept_is_not_what_was_compiled() {
+fn mix_tasks_compile_once_and_again_if_cached_copy_is_damaged() {
     let app = App::fixture("no-deps");
     let first = app.deploy();
     first.expect_success();
@@ -446,7 +445,7 @@ fn our_own_tasks_are_compiled_once_and_again_when_what_is_kept_is_not_what_was_c
 }
 
 #[test]
-fn an_app_without_dependencies_has_none_fetched() {
+fn app_without_dependencies_skips_deps_get() {
     const NONE: &str = "not needed: the app has no dependencies";
     let app = App::fixture("no-deps");
     for _ in 0..2 {
@@ -485,7 +484,7 @@ fn an_app_without_dependencies_has_none_fetched() {
 }
 
 #[test]
-fn a_build_that_fails_after_compiling_keeps_what_it_has_compiled() {
+fn failed_build_keeps_compiled_code() {
     let app = App::fixture("phoenix-npm");
     let [works, fails] = ["\"deploy\": \"", "\"deploy\": \"false && "];
     app.edit("assets/package.json", works, fails);
@@ -522,7 +521,7 @@ fn a_build_that_fails_after_compiling_keeps_what_it_has_compiled() {
 }
 
 #[test]
-fn a_patch_of_otp_that_compiles_the_same_code_keeps_what_is_compiled() {
+fn otp_patch_with_same_compiler_keeps_compiled_code() {
     let app = App::on(with_otp_patch(), "phoenix-npm", AppDir::Tmpfs);
     let [patch, next] = ["erlang_version=27.3.4", "erlang_version=27.3.4.1"];
     app.edit("elixir_buildpack.config", "erlang_version=27", patch);

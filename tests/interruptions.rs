@@ -203,7 +203,7 @@ fn assert_right(deploy: &Deploy, number: u32, context: &str) {
 const LAST: [&str; 3] = ["save", "profile", "slim"];
 
 #[test]
-fn a_signal_at_any_step_ends_the_build_in_order_and_the_next_one_is_right() {
+fn signal_at_any_step_stops_build_cleanly_and_next_build_is_correct() {
     let mut stopped = Stopped::new();
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
         for step in STEPS {
@@ -231,7 +231,7 @@ fn a_signal_at_any_step_ends_the_build_in_order_and_the_next_one_is_right() {
 }
 
 #[test]
-fn a_build_that_is_killed_at_any_moment_leaves_nothing_that_a_later_one_takes_for_whole() {
+fn build_is_correct_after_kill_at_any_point() {
     // Of an empty cache: what is killed twice in a row has nothing whole to go by.
     let mut stopped = Stopped::new();
     for step in STEPS {
@@ -257,7 +257,7 @@ fn a_build_that_is_killed_at_any_moment_leaves_nothing_that_a_later_one_takes_fo
 }
 
 #[test]
-fn no_vm_of_a_stopped_build_runs_on() {
+fn stopped_build_leaves_no_running_vm() {
     let app = App::fixture(FIXTURE);
     let script = r#"
         /tmp/buildpack/bin/compile "$1" /tmp/cache /tmp/env > /tmp/log 2>&1 &
@@ -289,7 +289,7 @@ fn no_vm_of_a_stopped_build_runs_on() {
 }
 
 #[test]
-fn two_builds_with_one_cache_at_once_are_both_right() {
+fn concurrent_builds_sharing_a_cache_are_both_correct() {
     let app = App::fixture(FIXTURE);
     number_module(&app, 10);
     let started: Vec<_> = (0..2).map(|_| app.start_deploy()).collect();
@@ -364,7 +364,7 @@ impl Drop for Disk {
 }
 
 #[test]
-fn a_disk_that_is_full_at_any_moment_harms_no_later_build() {
+fn build_is_correct_after_disk_fills_at_any_point() {
     let mut stopped = Stopped::new();
     let dir = tempfile::tempdir().unwrap();
     let disk = Disk::mount(dir.path().join("cache"), 256);
@@ -455,7 +455,7 @@ fn give_to(user: u32, path: &Path) {
 }
 
 #[test]
-fn a_cache_that_cannot_be_used_is_a_line_in_the_log_and_no_failure() {
+fn unusable_cache_is_logged_and_build_succeeds() {
     let mut stopped = Stopped::new();
     stopped.build_is_right("an empty cache");
     stopped.edit();
@@ -502,7 +502,7 @@ fn set_modified(path: &Path, time: SystemTime) {
 }
 
 #[test]
-fn a_cache_that_was_changed_is_a_miss_with_a_line_in_the_log() {
+fn modified_cache_is_logged_as_a_miss() {
     let mut stopped = Stopped::new();
     stopped.build_is_right("an empty cache");
     let kept = stopped.app.cache().join("mixpack");
@@ -591,7 +591,7 @@ fn a_cache_that_was_changed_is_a_miss_with_a_line_in_the_log() {
 }
 
 #[test]
-fn what_changed_is_compiled_whatever_the_times_of_files_and_of_the_clock() {
+fn recompiles_changed_files_regardless_of_mtimes_and_clock() {
     let app = App::fixture(FIXTURE);
     let deploy = |number: u32, times: Option<SystemTime>| {
         number_module(&app, number);
@@ -633,7 +633,7 @@ fn what_changed_is_compiled_whatever_the_times_of_files_and_of_the_clock() {
 }
 
 #[test]
-fn the_documented_interruptions_are_those_of_these_tests() {
+fn documented_interruptions_match_tests() {
     let steps = STEPS.len();
     let (first, last) = (DISKS[0], DISKS[DISKS.len() - 1]);
     let milliseconds = MOMENTS.map(|micros| Duration::from_micros(micros).as_secs_f64() * 1000.0);

@@ -173,12 +173,12 @@ fn deploy_three_times(app: &App, folder: &str) {
 }
 
 #[test]
-fn a_package_json_beside_mix_exs_finds_its_own_executables() {
+fn package_json_beside_mix_exs_finds_its_executables() {
     deploy_three_times(&beside_mix_exs("phoenix-npm", ""), "");
 }
 
 #[test]
-fn a_package_json_beside_the_mix_exs_of_an_umbrella_child_finds_its_own_executables() {
+fn package_json_beside_umbrella_child_mix_exs_finds_its_executables() {
     deploy_three_times(&beside_mix_exs("umbrella", "apps/web/"), "apps/web/");
 }
 
@@ -313,32 +313,32 @@ fn expect_workspace(manager: &Manager) {
 }
 
 #[test]
-fn npm_installs_a_workspace_from_its_root() {
+fn npm_installs_workspace_from_root() {
     expect_workspace(&NPM);
 }
 
 #[test]
-fn yarn_1_installs_a_workspace_from_its_root() {
+fn yarn_1_installs_workspace_from_root() {
     expect_workspace(&YARN_1);
 }
 
 #[test]
-fn yarn_4_installs_a_workspace_from_its_root() {
+fn yarn_4_installs_workspace_from_root() {
     expect_workspace(&YARN_4);
 }
 
 #[test]
-fn pnpm_installs_a_workspace_from_its_root() {
+fn pnpm_installs_workspace_from_root() {
     expect_workspace(&PNPM);
 }
 
 #[test]
-fn bun_installs_a_workspace_from_its_root() {
+fn bun_installs_workspace_from_root() {
     expect_workspace(&BUN);
 }
 
 #[test]
-fn a_member_that_the_lockfile_of_its_workspace_does_not_know_is_refused() {
+fn workspace_member_missing_from_lockfile_fails_build() {
     for manager in [NPM, PNPM] {
         let app = workspace(&manager);
         app.edit("packages/greet/package.json", "\"2.0.0\"", "\"2.1.2\"");
@@ -432,7 +432,7 @@ fn expect_uglified(app: &App, command: &str) -> Deploy {
 }
 
 #[test]
-fn npm_5_installs_what_is_locked_without_npm_ci() {
+fn npm_5_installs_locked_versions_without_npm_ci() {
     let nodes = old_nodes(&[("8.9.0", "5.5.1")]);
     let host = mirror::Server::start(nodes.path().to_owned()).unwrap();
     let app = App::fixture("phoenix-npm");
@@ -459,7 +459,7 @@ fn npm_5_installs_what_is_locked_without_npm_ci() {
 }
 
 #[test]
-fn npm_6_installs_packages_for_development_in_production() {
+fn npm_6_installs_dev_dependencies_in_production() {
     let nodes = old_nodes(&[("10.24.1", "6.14.12")]);
     let host = mirror::Server::start(nodes.path().to_owned()).unwrap();
     let app = App::fixture("phoenix-npm");
@@ -481,7 +481,7 @@ fn npm_6_installs_packages_for_development_in_production() {
 }
 
 #[test]
-fn the_newest_npm_installs_packages_for_development_in_production() {
+fn newest_npm_installs_dev_dependencies_in_production() {
     let app = App::fixture("phoenix-npm");
     app_for_every_npm(&app);
     app.write(
@@ -498,7 +498,7 @@ fn the_newest_npm_installs_packages_for_development_in_production() {
 }
 
 #[test]
-fn one_install_serves_two_phoenix_apps_of_an_umbrella() {
+fn one_install_serves_two_umbrella_phoenix_apps() {
     let app = App::fixture("umbrella");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.remove("phoenix_static_buildpack.config");
@@ -545,7 +545,7 @@ fn one_install_serves_two_phoenix_apps_of_an_umbrella() {
 }
 
 #[test]
-fn a_hook_that_installs_and_builds_does_both_once() {
+fn hook_that_installs_and_builds_assets_runs_both_once() {
     let app = App::fixture("phoenix-npm");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     // As Livebook has it: the hook runs an alias, and the alias all that the assets need.
@@ -584,7 +584,7 @@ fn a_hook_that_installs_and_builds_does_both_once() {
 }
 
 #[test]
-fn packages_that_nothing_uses_may_fail_to_install() {
+fn unused_packages_may_fail_to_install() {
     let app = App::fixture("plain-otp");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.write(

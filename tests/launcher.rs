@@ -68,7 +68,7 @@ impl Copy {
 }
 
 #[test]
-fn each_machine_gets_its_executable_and_the_arguments() {
+fn launcher_selects_executable_and_passes_arguments() {
     let copy = Copy::with(&["amd64", "arm64"]);
     for (machine, architecture) in [("x86_64", "amd64"), ("aarch64", "arm64")] {
         let output = copy.start("Linux", machine, None);
@@ -78,7 +78,7 @@ fn each_machine_gets_its_executable_and_the_arguments() {
 }
 
 #[test]
-fn another_executable_can_be_named_on_any_machine() {
+fn mixpack_exe_overrides_executable() {
     let copy = Copy::with(&[]);
     copy.script("own", "echo own");
     let output = copy.start("Linux", "riscv64", Some(&copy.path("own")));
@@ -91,7 +91,7 @@ fn another_executable_can_be_named_on_any_machine() {
 }
 
 #[test]
-fn a_machine_that_none_is_made_for_is_named() {
+fn unsupported_machine_error_names_it() {
     let copy = Copy::with(&["amd64", "arm64"]);
     for (system, machine) in [("Linux", "armv7l"), ("Darwin", "x86_64")] {
         let said = copy.refused(&copy.start(system, machine, None));
@@ -109,7 +109,7 @@ fn a_machine_that_none_is_made_for_is_named() {
 }
 
 #[test]
-fn the_package_for_another_architecture_is_told_from_a_machine_without_one() {
+fn package_for_wrong_architecture_differs_from_unsupported_machine() {
     let copy = Copy::with(&["amd64"]);
     insta::assert_snapshot!(copy.refused(&copy.start("Linux", "aarch64", None)), @r"
      !     The executable DIR/bin/mixpack-linux-arm64 is missing, or may not be executed.

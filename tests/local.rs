@@ -14,7 +14,7 @@ use whole_builds::{App, listing, said};
 const NO_PATHS: [std::path::PathBuf; 0] = [];
 
 #[test]
-fn a_person_builds_and_runs_an_app_without_touching_it() {
+fn local_build_and_run_leave_source_unchanged() {
     let app = App::fixture("phoenix-npm").in_app_dir(AppDir::Missing);
     app.write(
         "deps/leftover/mix.exs",
@@ -74,7 +74,7 @@ fn a_person_builds_and_runs_an_app_without_touching_it() {
 }
 
 #[test]
-fn an_app_that_was_not_built_and_a_process_that_is_not_there_are_said() {
+fn run_reports_unbuilt_app_and_unknown_process() {
     let app = App::fixture("no-deps").in_app_dir(AppDir::Missing);
     std::fs::create_dir(app.sandbox.tmp().join("home")).unwrap();
     app.sandbox.give(app.sandbox.tmp().join("home")).unwrap();
@@ -101,7 +101,7 @@ fn an_app_that_was_not_built_and_a_process_that_is_not_there_are_said() {
 }
 
 #[test]
-fn a_process_has_the_variables_of_the_env_file_and_gets_the_signals() {
+fn process_gets_env_file_variables_and_signals() {
     let app = App::fixture("no-deps").in_app_dir(AppDir::Missing);
     app.write(
         "process.sh",
@@ -253,9 +253,8 @@ fn typed<'a>(app: &'a App, command: &str) -> mirror::stack::Command<'a> {
 }
 
 #[test]
-fn the_commands_of_the_pages_work_as_they_stand_there() {
-    let mut commands =
-        Documented::of("whole-builds/local::the_commands_of_the_pages_work_as_they_stand_there");
+fn documented_local_commands_work() {
+    let mut commands = Documented::of("whole-builds/local::documented_local_commands_work");
     let (readme, local) = ("README.md", "docs/local.md");
     let app = App::fixture("no-deps").in_app_dir(AppDir::Missing);
     app.write(
@@ -296,9 +295,8 @@ fn the_commands_of_the_pages_work_as_they_stand_there() {
 }
 
 #[test]
-fn completions_are_set_up_as_the_page_shows() {
-    let mut commands =
-        Documented::of("whole-builds/local::completions_are_set_up_as_the_page_shows");
+fn documented_completion_setup_works() {
+    let mut commands = Documented::of("whole-builds/local::documented_completion_setup_works");
     let page = "docs/local.md";
     let home = tempfile::tempdir().unwrap();
     let bin = home.path().join("bin");

@@ -46,7 +46,7 @@ fn is_aligned(deploy: &Deploy) {
 }
 
 #[test]
-fn a_good_build_says_what_was_done_and_what_the_app_is_warned_of() {
+fn successful_build_logs_summary_and_app_warnings() {
     let app = app_with_a_warning();
     let deploy = app.deploy();
     deploy.expect_success();
@@ -75,7 +75,7 @@ fn a_good_build_says_what_was_done_and_what_the_app_is_warned_of() {
 }
 
 #[test]
-fn a_verbose_build_has_everything_that_tools_say() {
+fn verbose_build_logs_all_tool_output() {
     let app = app_with_a_warning();
     app.config("MIXPACK_VERBOSE", "true");
     let deploy = app.deploy();
@@ -87,7 +87,7 @@ fn a_verbose_build_has_everything_that_tools_say() {
 }
 
 #[test]
-fn a_build_that_fails_has_the_whole_output_of_what_failed() {
+fn failed_build_logs_full_output_of_failed_command() {
     let app = app_with_a_warning();
     app.write(
         "lib/broken.ex",

@@ -66,7 +66,7 @@ fn of_procfile(deploy: &Deploy, kind: &str) -> String {
 }
 
 #[test]
-fn an_app_in_a_folder_boots_from_the_top_and_a_second_deploy_compiles_only_what_changed() {
+fn app_in_subdirectory_boots_and_redeploy_compiles_only_changes() {
     let app = App::fixture("monorepo");
     let detected = app.detect();
     assert!(detected.status.success());
@@ -171,7 +171,7 @@ fn an_app_in_a_folder_boots_from_the_top_and_a_second_deploy_compiles_only_what_
 }
 
 #[test]
-fn the_procfile_of_the_folder_counts_with_quotes_and_operators_until_there_is_one_at_the_top() {
+fn subdirectory_procfile_is_used_unless_root_has_one() {
     let app = App::fixture("monorepo");
     app.write(
         "backend/Procfile",
@@ -233,7 +233,7 @@ fn the_procfile_of_the_folder_counts_with_quotes_and_operators_until_there_is_on
 }
 
 #[test]
-fn a_release_of_an_app_in_a_folder_is_built_and_started() {
+fn release_of_app_in_subdirectory_builds_and_starts() {
     let app = App::fixture("monorepo");
     app.write(
         CONFIG,
@@ -272,7 +272,7 @@ fn a_release_of_an_app_in_a_folder_is_built_and_started() {
 }
 
 #[test]
-fn a_folder_that_nothing_names_or_that_is_no_apps_is_told() {
+fn reports_unset_or_invalid_app_directory() {
     let app = App::fixture("monorepo");
     app.remove(CONFIG);
     // The platform keeps config vars for the build: one of them may name the folder.
@@ -291,7 +291,7 @@ fn a_folder_that_nothing_names_or_that_is_no_apps_is_told() {
 }
 
 #[test]
-fn another_folder_is_another_app_and_takes_nothing_of_the_first() {
+fn changing_app_directory_does_not_reuse_other_apps_cache() {
     let host = own_host();
     let app = App::on(host, "monorepo", AppDir::Tmpfs);
     app.deploy().expect_success();
@@ -337,7 +337,7 @@ fn another_folder_is_another_app_and_takes_nothing_of_the_first() {
 }
 
 #[test]
-fn an_umbrella_two_folders_deep_has_its_own_config_files() {
+fn umbrella_in_subdirectory_uses_its_own_config_files() {
     let app = App::on(own_host(), "", AppDir::Tmpfs);
     let fixture = repository().join("fixtures/umbrella");
     let source = app.source();
@@ -358,7 +358,7 @@ fn an_umbrella_two_folders_deep_has_its_own_config_files() {
 }
 
 #[test]
-fn ci_runs_the_tests_of_the_folder() {
+fn ci_runs_tests_of_app_in_subdirectory() {
     let app = App::fixture("monorepo");
     let built = app.test_compile(None);
     built.expect_success();
@@ -368,7 +368,7 @@ fn ci_runs_the_tests_of_the_folder() {
 }
 
 #[test]
-fn mixpack_run_starts_the_folders_processes() {
+fn mixpack_run_starts_processes_of_app_in_subdirectory() {
     let app = App::fixture("monorepo").in_app_dir(AppDir::Missing);
     app.write(
         "backend/Procfile",

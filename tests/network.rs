@@ -48,7 +48,7 @@ fn planned(output: &Output) {
 }
 
 #[test]
-fn hosts_are_found_in_etc_hosts_and_trusted_by_the_systems_authorities() {
+fn uses_etc_hosts_and_system_certificates() {
     let upstream = upstream();
     planned(&plan(|sandbox| upstream.shown_to(sandbox).unwrap(), &[]));
     assert!(!upstream.server.requests().is_empty());
@@ -61,7 +61,7 @@ fn hosts_are_found_in_etc_hosts_and_trusted_by_the_systems_authorities() {
 }
 
 #[test]
-fn hosts_are_found_by_the_name_server_of_resolv_conf_and_trusted_by_ssl_cert_file() {
+fn uses_resolv_conf_and_ssl_cert_file() {
     let upstream = upstream();
     let SocketAddr::V4(address) = upstream.address() else {
         panic!("an address of another kind");
@@ -86,7 +86,7 @@ fn hosts_are_found_by_the_name_server_of_resolv_conf_and_trusted_by_ssl_cert_fil
 }
 
 #[test]
-fn a_proxy_is_gone_through_and_no_proxy_leads_past_it() {
+fn uses_https_proxy_and_honors_no_proxy() {
     let upstream = upstream();
     let (port, asked) = proxy(upstream.address());
     let certificate = upstream.certificate().unwrap();

@@ -123,7 +123,7 @@ fn words(value: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_document_holds_tools_steps_and_processes() {
+fn plan_json_has_tools_steps_and_processes() {
     let case = case("phoenix-npm");
     let plan = case.json();
     for (tool, version, source) in [
@@ -169,7 +169,7 @@ fn the_document_holds_tools_steps_and_processes() {
 }
 
 #[test]
-fn an_app_without_javascript_has_no_node_and_asks_for_no_list_of_it() {
+fn app_without_javascript_does_not_fetch_node_index() {
     let case = case("no-deps");
     let plan = case.json();
     assert!(plan["tools"].get("node").is_none(), "{}", plan["tools"]);
@@ -178,7 +178,7 @@ fn an_app_without_javascript_has_no_node_and_asks_for_no_list_of_it() {
 }
 
 #[test]
-fn the_stack_and_the_lists_decide_as_for_a_build() {
+fn plan_uses_stack_and_lists_like_build() {
     let mut case = case("no-deps");
     case.write("elixir_buildpack.config", "# the newest of what is built\n");
     assert_eq!(case.json()["tools"]["erlang"]["version"], "27.3.4.1");
@@ -189,7 +189,7 @@ fn the_stack_and_the_lists_decide_as_for_a_build() {
 }
 
 #[test]
-fn what_the_other_place_lists_is_planned_like_the_rest_and_said() {
+fn plan_falls_back_to_erlef_list_with_warning() {
     let mut case = case("no-deps");
     case.other_otp = true;
     case.write(
@@ -229,7 +229,7 @@ fn what_the_other_place_lists_is_planned_like_the_rest_and_said() {
 }
 
 #[test]
-fn a_list_without_a_release_is_said_to_have_only_branches() {
+fn error_for_list_without_releases_names_branches() {
     const LIST: &str =
         "/erlef/otp_builds/raw/main/builds/x86_64-unknown-linux-gnu-ubuntu-24.04.csv";
     let mut case = case("no-deps");
@@ -271,9 +271,9 @@ fn a_list_without_a_release_is_said_to_have_only_branches() {
 }
 
 #[test]
-fn a_person_reads_tables_of_tools_steps_processes_and_settings() {
+fn plan_prints_tables_of_tools_steps_processes_and_settings() {
     let mut commands = Documented::of(
-        "whole-builds/plan::a_person_reads_tables_of_tools_steps_processes_and_settings",
+        "whole-builds/plan::plan_prints_tables_of_tools_steps_processes_and_settings",
     );
     let case = case("phoenix-npm");
     let shown = commands.command("docs/configuration.md", "STACK=heroku-24 mixpack plan DIR");
@@ -291,7 +291,7 @@ fn a_person_reads_tables_of_tools_steps_processes_and_settings() {
 }
 
 #[test]
-fn a_pair_that_the_mirror_lists_is_planned_though_elixir_does_not_support_it() {
+fn plans_listed_pair_that_elixir_does_not_support() {
     const LIST: &str = "/builds/elixir/builds.txt";
     let case = case("no-deps");
     let versions = "elixir_version=1.14.0\nerlang_version=27\n";
@@ -315,7 +315,7 @@ fn a_pair_that_the_mirror_lists_is_planned_though_elixir_does_not_support_it() {
 }
 
 #[test]
-fn a_plan_that_cannot_be_made_is_the_error_of_the_build() {
+fn plan_reports_same_errors_as_build() {
     let mut case = case("no-deps");
     case.write(
         "elixir_buildpack.config",
@@ -353,7 +353,7 @@ fn a_plan_that_cannot_be_made_is_the_error_of_the_build() {
 }
 
 #[test]
-fn a_config_file_for_bash_is_planned_from_a_relative_path() {
+fn plan_evaluates_bash_config_at_relative_path() {
     let case = case("no-deps");
     let config = "elixir_version=1.18\nerlang_version=$(cat otp)\n";
     case.write("elixir_buildpack.config", config);
@@ -379,7 +379,7 @@ fn a_config_file_for_bash_is_planned_from_a_relative_path() {
 }
 
 #[test]
-fn a_stale_list_of_buildpacks_leaves_node_and_the_assets_in_the_plan() {
+fn stale_buildpack_list_does_not_skip_node_or_assets() {
     let case = case("phoenix-npm");
     let before = case.json();
     case.write(
@@ -391,7 +391,7 @@ fn a_stale_list_of_buildpacks_leaves_node_and_the_assets_in_the_plan() {
 }
 
 #[test]
-fn a_plan_changes_nothing_in_the_app() {
+fn plan_does_not_modify_app() {
     let case = case("phoenix-npm");
     let before = listing(case.app.path());
     case.json();
@@ -414,7 +414,7 @@ fn listing(dir: &Path) -> Vec<(PathBuf, std::time::SystemTime)> {
 }
 
 #[test]
-fn skipped_assets_are_said_and_no_list_of_node_is_read() {
+fn plan_reports_skipped_assets_without_fetching_node_index() {
     let mut case = case("phoenix-npm");
     case.env.push(("MIXPACK_SKIP_ASSETS", "true"));
     let plan = case.json();
@@ -441,7 +441,7 @@ fn skipped_assets_are_said_and_no_list_of_node_is_read() {
 }
 
 #[test]
-fn a_mistyped_setting_is_told_with_the_one_that_was_meant() {
+fn plan_suggests_setting_for_typo() {
     let mut case = case("no-deps");
     case.write(
         "elixir_buildpack.config",
@@ -463,7 +463,7 @@ fn a_mistyped_setting_is_told_with_the_one_that_was_meant() {
 }
 
 #[test]
-fn the_tables_hold_the_procfile_and_every_setting() {
+fn plan_tables_show_procfile_and_every_setting() {
     let case = case("no-deps");
     case.write(
         "elixir_buildpack.config",
@@ -489,7 +489,7 @@ fn the_tables_hold_the_procfile_and_every_setting() {
 }
 
 #[test]
-fn assets_without_a_script_are_said() {
+fn plan_reports_missing_asset_script() {
     let case = case("phoenix-npm");
     let said = |output: Output| String::from_utf8(output.stdout).expect("UTF-8");
     assert!(!said(case.run(&[])).contains("no asset script found"));

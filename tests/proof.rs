@@ -19,7 +19,7 @@ use whole_builds::{App, bare_image, compiling, own_host, repository};
 /// Names the folder of npm packages, in the process that is cut off from the network.
 const PACKAGES: &str = "PROOF_PACKAGES";
 
-const NAME: &str = "a_fresh_clone_builds_and_boots_where_only_the_mirror_can_be_reached";
+const NAME: &str = "fresh_clone_builds_and_boots_with_mirror_only";
 
 fn successful(command: &mut Command) -> String {
     let output = command.output().unwrap();
@@ -73,7 +73,7 @@ fn serve_packages(host: &Server, dir: &Path) -> String {
 }
 
 #[test]
-fn a_fresh_clone_builds_and_boots_where_only_the_mirror_can_be_reached() {
+fn fresh_clone_builds_and_boots_with_mirror_only() {
     if let Some(packages) = std::env::var_os(PACKAGES) {
         return build_and_boot(Path::new(&packages));
     }

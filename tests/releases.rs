@@ -49,7 +49,7 @@ fn starts(app: &App, deploy: Deploy, web: &str) {
 }
 
 #[test]
-fn a_release_with_a_path_starts_from_there_and_is_no_source_of_the_next_build() {
+fn release_with_custom_path_starts_and_is_not_a_source() {
     let app = app("no_deps: [path: \"out/release\", steps: [:assemble, :tar]]");
     let web = "out/release/bin/no_deps start";
     let deploy = app.deploy();
@@ -83,7 +83,7 @@ fn a_release_with_a_path_starts_from_there_and_is_no_source_of_the_next_build() 
 }
 
 #[test]
-fn archives_of_releases_stay_out_of_slug_and_cache_and_a_hook_sees_them() {
+fn release_archives_are_visible_to_hooks_but_not_shipped_or_cached() {
     let app = app("no_deps: [steps: [:assemble, :tar]]");
     app.edit(
         CONFIG,
@@ -114,7 +114,7 @@ fn archives_of_releases_stay_out_of_slug_and_cache_and_a_hook_sees_them() {
 }
 
 #[test]
-fn what_starts_is_there_or_the_build_fails() {
+fn missing_release_start_command_fails_build() {
     // Two releases share their overlays: bin/server is of one of them.
     let app = app("front: [], back: [path: \"/tmp/elsewhere\"]");
     app.edit(
@@ -175,7 +175,7 @@ end
 "##;
 
 #[test]
-fn distillery_builds_the_release_where_mix_defines_none() {
+fn distillery_builds_release_if_mix_defines_none() {
     let app = App::fixture("no-deps");
     app.edit(CONFIG, "erlang_version", "release=true\nerlang_version");
     app.edit(

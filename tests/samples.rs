@@ -11,7 +11,7 @@ fn sample(name: &str) -> &'static Sample {
 }
 
 #[test]
-fn parsers_understand_every_entry_and_a_sample_is_as_itself() {
+fn parsers_understand_every_sample_entry() {
     for sample in &SAMPLES {
         assert_eq!((sample.not_understood)(sample.text), 0, "{}", sample.name);
         assert_eq!(changes(sample, sample.text), [""; 0]);
@@ -84,7 +84,7 @@ fn parsers_find_versions_and_checksums_in_samples() {
 }
 
 #[test]
-fn what_changes_at_upstream_is_reported_by_column_field_and_path() {
+fn upstream_changes_are_reported_by_column_field_and_path() {
     type Change = fn(&str) -> String;
     let changed: [(&str, Change); 9] = [
         // The checksum is gone.
@@ -129,7 +129,7 @@ fn without_last_fields(text: &str, separator: char) -> String {
 }
 
 #[test]
-fn other_versions_and_more_rows_are_no_change() {
+fn new_versions_and_rows_are_not_changes() {
     let otp = sample("otp-builds.txt");
     let more = otp.text.replace("OTP-26.0.1", "OTP-31.2.5.17").repeat(2);
     assert_eq!(changes(otp, &more), [""; 0]);

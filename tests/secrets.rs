@@ -341,7 +341,7 @@ fn with_everything() -> (Marked, &'static Server, HexApi) {
 }
 
 #[test]
-fn no_secret_is_left_anywhere_after_success_and_after_each_failure() {
+fn no_secret_leaks_after_success_or_any_failure() {
     let (marked, host, hex) = with_everything();
     let app = &marked.app;
     let deploy = marked.deploy();
@@ -408,7 +408,7 @@ fn no_secret_is_left_anywhere_after_success_and_after_each_failure() {
 
 /// A git host that refuses, in an address that a tool prints.
 #[test]
-fn no_secret_is_left_of_a_dependency_that_cannot_be_fetched() {
+fn failed_dependency_fetch_leaks_no_secret() {
     let mut marked = Marked::of(App::fixture("git-dep"));
     let port = registry(Vec::new(), "no one has this".to_owned());
     marked.app.config("GIT_CONFIG_COUNT", "1");
@@ -434,7 +434,7 @@ fn no_secret_is_left_of_a_dependency_that_cannot_be_fetched() {
 }
 
 #[test]
-fn a_secret_that_the_app_bakes_in_is_warned_about_by_name() {
+fn warns_about_secret_compiled_into_app() {
     let app = App::fixture("no-deps");
     let [token, other] = [marker(SEEN), marker(SEEN)];
     app.config("PAYMENT_API_TOKEN", &token);

@@ -24,7 +24,7 @@ fn ending(root: &Path, end: &str) -> Vec<PathBuf> {
 const NO_PATHS: Vec<PathBuf> = Vec::new();
 
 #[test]
-fn what_no_dyno_uses_is_left_out_and_can_be_kept() {
+fn slug_omits_build_only_files_unless_slim_is_none() {
     let app = App::fixture("phoenix-npm");
     let slim = app.deploy();
     slim.expect_success();
@@ -88,7 +88,7 @@ fn sources_of_otp(slug: &Path) -> bool {
 }
 
 #[test]
-fn an_app_that_runs_node_keeps_what_it_runs() {
+fn app_that_runs_node_keeps_node_modules() {
     let app = App::fixture("phoenix-npm");
     app.write(
         "lib/phoenix_npm/render.ex",
@@ -113,7 +113,7 @@ fn an_app_that_runs_node_keeps_what_it_runs() {
 }
 
 #[test]
-fn a_git_dependency_starts_with_and_without_git_and_has_no_history() {
+fn git_dependency_starts_without_git_and_ships_no_history() {
     let app = App::fixture("git-dep");
     app.git_from(&format!("{}/git/", app.host.url()));
     let deploy = app.deploy();
@@ -128,7 +128,7 @@ fn a_git_dependency_starts_with_and_without_git_and_has_no_history() {
 }
 
 #[test]
-fn what_the_procfile_starts_and_is_not_there_is_warned_of() {
+fn warns_about_missing_procfile_commands() {
     let app = App::fixture("no-deps");
     app.write(
         "Procfile",
@@ -154,7 +154,7 @@ fn what_the_procfile_starts_and_is_not_there_is_warned_of() {
 }
 
 #[test]
-fn a_release_can_be_all_that_ships() {
+fn slim_full_ships_only_release() {
     let app = App::fixture("release");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.config("MIXPACK_SLIM", "full");
@@ -193,7 +193,7 @@ fn a_release_can_be_all_that_ships() {
 }
 
 #[test]
-fn a_compiler_that_needs_make_is_warned_of_and_the_way_out_starts() {
+fn warns_about_mix_compiler_that_needs_make_and_suggested_fix_starts() {
     let app = App::fixture("no-deps");
     let mix_exs = fs::read_to_string(app.source().join("mix.exs")).unwrap();
     let compiler = "defmodule Mix.Tasks.Compile.CallMake do\n  use Mix.Task.Compiler\n\n  def run(_) do\n    \

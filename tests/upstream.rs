@@ -18,13 +18,13 @@ fn on_the_real_hosts(fixture: &str) -> App {
 /// A new column, field or path is read from the report here, and taken into the sample once Mixpack
 /// reads it.
 #[test]
-fn upstream_lists_and_archives_are_as_in_the_samples() {
+fn upstream_lists_and_archives_match_samples() {
     let changes = changes_at(&Hosts::new(&|_| None), SAMPLES.iter());
     assert!(changes.is_empty(), "\n{}", changes.join("\n"));
 }
 
 #[test]
-fn upstream_registry_is_signed_with_its_key_and_has_details_of_what_it_flags() {
+fn upstream_registry_is_signed_and_has_details_of_flagged_releases() {
     let hosts = Hosts::new(&|_| None);
     let registry = Registry::new(Client::new(Settings::default()), &hosts.registry, true);
     let index = registry.index().expect("the list of packages");
@@ -36,7 +36,7 @@ fn upstream_registry_is_signed_with_its_key_and_has_details_of_what_it_flags() {
 }
 
 #[test]
-fn upstream_no_deps_builds_with_the_newest_toolchain() {
+fn upstream_no_deps_builds_with_newest_toolchain() {
     let app = on_the_real_hosts("no-deps");
     app.remove("elixir_buildpack.config");
     let deploy = app.deploy();

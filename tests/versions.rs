@@ -22,7 +22,7 @@ fn down(app: &App, answer: impl Fn() -> Override) {
 }
 
 #[test]
-fn mise_toml_alone_and_mix_exs_before_any_download() {
+fn mise_toml_works_alone_and_mix_exs_is_checked_before_download() {
     let app = bare_app();
     app.write(
         "mise.toml",
@@ -77,7 +77,7 @@ fn mise_toml_alone_and_mix_exs_before_any_download() {
 }
 
 #[test]
-fn lists_that_are_down_or_empty_stop_no_build_of_what_is_kept() {
+fn unavailable_lists_do_not_fail_build_with_cached_toolchain() {
     let app = bare_app();
     app.write(".tool-versions", "erlang 27.3.4.1\nelixir 1.18.3\n");
     down(&app, || Override::Status(404));
@@ -138,7 +138,7 @@ fn lists_that_are_down_or_empty_stop_no_build_of_what_is_kept() {
 }
 
 #[test]
-fn locked_packages_bound_the_suggested_elixir_after_a_build() {
+fn locked_packages_limit_suggested_elixir_after_build() {
     let app = App::on(own_host(), "plain-otp", AppDir::Tmpfs);
     let refused = |app: &App| {
         app.write(".tool-versions", "erlang 27.3.4.1\nelixir 1.14.0\n");
@@ -203,7 +203,7 @@ fn says(log: &str, parts: &[&str]) {
 }
 
 #[test]
-fn otp_comes_from_the_other_place_while_the_first_is_down() {
+fn otp_comes_from_erlef_while_hex_pm_is_down() {
     let app = app_with_two_places();
     let secret = app
         .host
@@ -261,7 +261,7 @@ fn otp_comes_from_the_other_place_while_the_first_is_down() {
 }
 
 #[test]
-fn a_version_that_only_the_other_place_has_built() {
+fn otp_version_only_at_erlef_is_installed() {
     let app = app_with_two_places();
     let first = artifact(OTP_LIST);
     let old: String = first
@@ -317,7 +317,7 @@ fn a_version_that_only_the_other_place_has_built() {
 }
 
 #[test]
-fn an_archive_that_the_first_place_lists_and_does_not_have() {
+fn otp_archive_missing_at_hex_pm_comes_from_erlef() {
     let app = app_with_two_places();
     app.host.set_override(OTP, Override::Status(404));
     app.host.set_override(OTHER_OTP, Override::Status(404));
@@ -351,7 +351,7 @@ fn an_archive_that_the_first_place_lists_and_does_not_have() {
 }
 
 #[test]
-fn a_branch_of_otp_comes_from_the_release_that_moves_with_it() {
+fn otp_branch_comes_from_its_latest_release() {
     let app = app_with_two_places();
     app.write(".tool-versions", "erlang ref:maint\nelixir 1.18.3\n");
     let deploy = app.deploy();
@@ -399,7 +399,7 @@ fn artifact(path: &str) -> String {
 }
 
 #[test]
-fn hex_stays_until_a_clean_build_and_can_be_pinned() {
+fn hex_version_stays_until_clean_build_and_can_be_pinned() {
     let app = App::on(own_host(), "no-deps", AppDir::Tmpfs);
     let first = app.deploy();
     first.expect_success();

@@ -181,9 +181,8 @@ fn overlays(heroku: &HerokuStandIn) {
 }
 
 #[test]
-fn the_page_about_heroku_is_what_happens() {
-    let mut commands =
-        Documented::of("whole-builds/walkthrough::the_page_about_heroku_is_what_happens");
+fn documented_heroku_commands_work() {
+    let mut commands = Documented::of("whole-builds/walkthrough::documented_heroku_commands_work");
     let push = "git push heroku main";
     let blocks = blocks(&page(PAGE));
     let postgres = Postgres::start();
@@ -288,10 +287,9 @@ fn the_page_about_heroku_is_what_happens() {
 const MIGRATING: &str = "docs/migrating.md";
 
 #[test]
-fn the_old_buildpacks_are_changed_over_as_the_page_shows() {
-    let mut commands = Documented::of(
-        "whole-builds/walkthrough::the_old_buildpacks_are_changed_over_as_the_page_shows",
-    );
+fn documented_migration_from_old_buildpacks_works() {
+    let mut commands =
+        Documented::of("whole-builds/walkthrough::documented_migration_from_old_buildpacks_works");
     let heroku = HerokuStandIn::new(App::fixture("no-deps"));
     let old = [
         "hashnuke/elixir",
@@ -329,9 +327,9 @@ const PRIVATE_PACKAGES: &str = "docs/private-packages.md";
 const MONOREPO: &str = "docs/monorepo.md";
 
 #[test]
-fn config_vars_are_set_as_the_pages_show() {
+fn documented_config_var_commands_work() {
     let mut commands =
-        Documented::of("whole-builds/walkthrough::config_vars_are_set_as_the_pages_show");
+        Documented::of("whole-builds/walkthrough::documented_config_var_commands_work");
     let heroku = HerokuStandIn::new(App::fixture("no-deps"));
     heroku.sh("heroku create an-app");
     let readme = "README.md";
@@ -373,10 +371,9 @@ fn config_vars_are_set_as_the_pages_show() {
 }
 
 #[test]
-fn an_app_in_a_folder_is_deployed_as_the_page_shows() {
-    let mut commands = Documented::of(
-        "whole-builds/walkthrough::an_app_in_a_folder_is_deployed_as_the_page_shows",
-    );
+fn documented_subdirectory_deploy_works() {
+    let mut commands =
+        Documented::of("whole-builds/walkthrough::documented_subdirectory_deploy_works");
     let app = App::fixture("monorepo");
     app.remove("elixir_buildpack.config");
     // Stands for Ecto's task.

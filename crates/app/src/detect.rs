@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn an_app_is_known_by_its_mix_exs_and_phoenix_by_its_lock() {
+    fn mix_exs_identifies_elixir_and_mix_lock_identifies_phoenix() {
         let dir = repository(&[]);
         let refused = detect(dir.path(), None).unwrap_err();
         assert!(
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_named_is_looked_into_and_a_wrong_one_is_left_to_the_build() {
+    fn configured_directory_is_detected_and_wrong_one_left_to_build() {
         let dir = repository(&[
             ("mix.exs", "[app: :tools]"),
             ("a/b/c/mix.exs", PHOENIX),
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn an_app_that_no_file_names_is_found_two_folders_deep() {
+    fn detects_unconfigured_app_two_directories_deep() {
         let dir = repository(&[
             ("lib/mix.exs", "[app: :lib]"),
             ("services/web/mix.exs", PHOENIX),

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_decoded_with_and_without_a_byte_order_mark() {
+    fn decodes_text_with_and_without_byte_order_mark() {
         let utf8 = |text: &str| text.as_bytes().to_vec();
         let check = |encode: &dyn Fn(&str) -> Vec<u8>, encoding| {
             let expected = (TEXT.to_owned(), encoding);

@@ -10,12 +10,12 @@ mod seeds;
 mod targets;
 
 #[test]
-fn seeds_of_config() {
+fn fuzz_seeds_of_config() {
     replay("config", targets::config);
 }
 
 #[test]
-fn seeds_of_app_files() {
+fn fuzz_seeds_of_app_files() {
     replay("app_files", targets::app_files);
 }
 
@@ -23,12 +23,12 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn changed_seeds_of_config(bytes in changed("config")) {
+    fn mutated_fuzz_seeds_of_config(bytes in changed("config")) {
         targets::config(&bytes);
     }
 
     #[test]
-    fn changed_seeds_of_app_files(bytes in changed("app_files")) {
+    fn mutated_fuzz_seeds_of_app_files(bytes in changed("app_files")) {
         targets::app_files(&bytes);
     }
 }

@@ -36,7 +36,7 @@ fn names(locked: &[Locked]) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn each_format_names_what_ships_with_its_checksum() {
+fn every_lockfile_format_lists_production_packages_with_checksums() {
     for (lockfile, by) in [
         ("package-lock.json", "npm.json"),
         ("yarn.lock", "yarn-1.lock"),
@@ -57,7 +57,7 @@ fn each_format_names_what_ships_with_its_checksum() {
 
 /// It adds node-gyp to what has native code, with all that node-gyp needs.
 #[test]
-fn yarn_2_and_newer_names_what_ships_and_has_no_checksum_of_the_registrys_archive() {
+fn yarn_berry_lists_production_packages_without_registry_checksums() {
     for by in ["yarn-3.lock", "yarn-4.lock"] {
         let locked = locked("yarn.lock", by);
         let names = names(&locked);

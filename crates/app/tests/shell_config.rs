@@ -202,7 +202,7 @@ const PLAIN: &[&str] = &[
 ];
 
 #[test]
-fn plain_files_have_the_values_that_bash_gives_them() {
+fn plain_files_parse_as_in_bash() {
     for snippet in PLAIN {
         let config = plain(snippet);
         assert_eq!(ours(&config), bash(snippet, &names(&config)), "{snippet:?}");
@@ -302,7 +302,7 @@ const NOT_PLAIN: &[(&str, u32, &str)] = &[
 ];
 
 #[test]
-fn everything_else_is_left_to_bash() {
+fn everything_else_needs_bash() {
     for &(text, line, construct) in NOT_PLAIN {
         assert_eq!(
             parse(text),
@@ -330,7 +330,7 @@ const FAILING: &[(&str, u32)] = &[
 ];
 
 #[test]
-fn a_file_that_fails_in_bash_is_left_to_bash_from_the_line_that_fails() {
+fn failing_file_needs_bash_from_failing_line() {
     for &(text, line) in FAILING {
         assert!(!sourced(text, &BTreeSet::new()).status.success(), "{text}");
         match parse(text) {
@@ -341,7 +341,7 @@ fn a_file_that_fails_in_bash_is_left_to_bash_from_the_line_that_fails() {
 }
 
 #[test]
-fn windows_line_ends_and_a_byte_order_mark_are_not_there() {
+fn crlf_and_byte_order_mark_are_ignored() {
     let text = "# c\na=1\nb=\"x\ny\"\nc=(branch v1.18)\nd=one\\\ntwo\nexport e='z'";
     let windows = format!("\u{feff}{}\r", text.replace('\n', "\r\n"));
     assert_eq!(parse(&windows), parse(text));
@@ -349,7 +349,7 @@ fn windows_line_ends_and_a_byte_order_mark_are_not_there() {
 }
 
 #[test]
-fn an_assignment_knows_the_line_that_it_starts_on_and_the_last_wins() {
+fn assignment_has_start_line_and_last_one_wins() {
     let config = plain("# c\n\na='x\ny'\nb=1 \\\n c=2\na=3\nd=(\n1\n) e=5\n");
     let lines: Vec<(&str, u32)> = config
         .assignments
@@ -427,7 +427,7 @@ proptest! {
     #![proptest_config(as_many_as_asked())]
 
     #[test]
-    fn tokens_by_chance_have_the_values_that_bash_gives_them(
+    fn random_tokens_parse_as_in_bash(
         tokens in proptest::collection::vec(token(), 0..14),
     ) {
         let text = format!("a=1\nb='x  y'\n{}", tokens.concat());
@@ -440,7 +440,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_called_plain_has_the_values_that_bash_gives_it(
+    fn random_plain_lines_parse_as_in_bash(
         lines in proptest::collection::vec(line(), 0..6),
     ) {
         let text = format!("a=1\nb='x  y'\nc=\n{}", lines.concat());
@@ -460,7 +460,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_without_panic(text in r#"(?s)([a-c=$"'\\{}();# \r\n]|.){0,60}"#) {
+    fn any_text_parses_without_panic(text in r#"(?s)([a-c=$"'\\{}();# \r\n]|.){0,60}"#) {
         if let Outcome::NeedsBash { line, .. } = parse(&text) {
             prop_assert!(line as usize <= text.split('\n').count());
         }

@@ -334,7 +334,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn layer_of_another_format_is_made_again() {
+    fn layer_of_other_format_is_rebuilt() {
         let dir = tempfile::tempdir().unwrap();
         let key = Key::from([("otp".to_owned(), "OTP-27.3.4".to_owned())]);
         let place = dir.path().join(ERLANG);

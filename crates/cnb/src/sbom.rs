@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn package_urls_are_those_of_the_specification() {
+    fn package_urls_match_specification() {
         assert_eq!(purl(&hex_package("hexpm")), "pkg:hex/plug@1.18.0-rc.1%2Ba");
         assert_eq!(
             purl(&hex_package("hexpm:acme")),

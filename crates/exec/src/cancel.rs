@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_background_job_does_not_delay_the_end_of_a_command() {
+    fn background_job_does_not_delay_command_exit() {
         let started = Instant::now();
         let output = Cancel::default().output(&mut shell("sleep 30 & echo out; echo err >&2"));
         let output = output.unwrap();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn cancelling_ends_a_command_whose_output_is_collected() {
+    fn cancelling_stops_command_with_captured_output() {
         let cancel = Arc::new(Cancel::default());
         let other = Arc::clone(&cancel);
         let started = Instant::now();

@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn both_streams_come_in_their_order() {
+    fn stdout_and_stderr_keep_their_order() {
         let line = "echo out; echo err >&2; echo out again; printf 'no newline'";
         let (result, lines) = shell(line);
         result.unwrap();
@@ -375,13 +375,13 @@ mod tests {
     }
 
     #[test]
-    fn blank_lines_are_between_others_alone() {
+    fn leading_trailing_and_repeated_blank_lines_are_dropped() {
         let (_, lines) = shell("echo; echo '> deploy'; echo; echo ' '; echo built; echo; echo");
         assert_eq!(lines, ["> deploy", "", "built"]);
     }
 
     #[test]
-    fn a_failure_names_the_command_its_status_and_its_last_words() {
+    fn failure_names_command_status_and_last_output() {
         let Err(CommandError::Failed {
             command,
             status,
@@ -397,13 +397,13 @@ mod tests {
     }
 
     #[test]
-    fn a_child_gets_no_variable_beside_the_given_ones() {
+    fn child_process_inherits_only_given_variables() {
         let (_, lines) = shell("env | sed 's/=.*//' | sort | tr '\\n' ' '");
         assert_eq!(lines, ["PATH PWD SHLVL _"]);
     }
 
     #[test]
-    fn a_daemon_that_holds_the_pipe_does_not_hold_the_build() {
+    fn background_daemon_does_not_block_build() {
         let started = Instant::now();
         let (_, lines) = shell("sleep 30 & echo done");
         assert_eq!(lines, ["done"]);
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_tool_ends_with_its_children() {
+    fn cancelling_tool_kills_its_children() {
         let (log, ..) = log(false, false, Style::Arrows);
         let step = log.step("Test");
         let env = env();
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_quiet_command_that_succeeds_only_what_matters_is_printed() {
+    fn successful_quiet_command_prints_only_important_lines() {
         let line = "echo '* assembling a-1'; echo warning; echo Release created at x; echo page";
         let (result, lines) = spoken(line, of_a_release());
         result.unwrap();
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_quiet_command_that_fails_everything_is_printed_in_its_order() {
+    fn failed_quiet_command_prints_all_output_in_order() {
         let line = "echo '* assembling a-1'; echo warning; echo why >&2; exit 3";
         let (result, lines) = spoken(line, of_a_release());
         assert!(matches!(
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_quiet_command_that_says_too_much_the_last_lines_are_printed() {
+    fn long_output_of_quiet_command_is_cut_to_last_lines() {
         let line = "seq 20007; exit 1";
         let (result, lines) = spoken(line, of_a_release());
         assert!(matches!(
@@ -466,7 +466,7 @@ mod tests {
 
     /// Runs many commands at once, so that readers lag behind. Each exits with its last line.
     #[test]
-    fn last_line_is_kept_when_the_machine_is_busy() {
+    fn last_line_is_captured_under_load() {
         let until = Instant::now() + Duration::from_secs(2);
         let runs = || {
             let mut outputs = Vec::new();
@@ -487,14 +487,14 @@ mod tests {
     }
 
     #[test]
-    fn output_that_fills_the_pipe_is_complete() {
+    fn output_larger_than_pipe_buffer_is_complete() {
         let (_, lines) = shell("seq 100000");
         assert_eq!(lines.len(), 100_000);
         assert_eq!(lines.last().map(String::as_str), Some("100000"));
     }
 
     #[test]
-    fn lines_that_a_background_process_prints_soon_after_the_exit_are_kept() {
+    fn background_output_shortly_after_exit_is_captured() {
         let (result, lines) = shell("exec > >(sleep 0.3; cat); echo last; exit 3");
         assert!(matches!(
             result,
@@ -504,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn background_process_that_never_stops_printing_does_not_hang_the_build() {
+    fn endless_background_output_does_not_hang_build() {
         let started = Instant::now();
         let (_, lines) = shell("while sleep 0.01; do echo noise; done & echo done");
         assert_eq!(lines[0], "done");
@@ -512,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn process_that_closes_its_output_is_waited_for() {
+    fn waits_for_process_that_closes_its_output() {
         let (result, lines) = shell("echo out; exec >&- 2>&-; sleep 0.3; exit 3");
         assert!(matches!(result, Err(CommandError::Failed { code: 3, .. })));
         assert_eq!(lines, ["out"]);

@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn no_command_sees_them_and_the_log_hides_every_form() {
+    fn commands_get_no_credentials_and_log_masks_every_form() {
         let environment = environment(&[
             (
                 GIT_CREDENTIALS,
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn git_finds_them_while_they_are_lent_and_no_longer() {
+    fn git_credentials_exist_only_while_lent() {
         let environment = environment(&[
             (GIT_CREDENTIALS, "https://me:s3cr3t-t0ken@git.example"),
             (GIT_SSH_KEY, "a key"),
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_of_a_mirror_is_lent_and_seen_by_no_other_command() {
+    fn mirror_password_is_lent_only_to_command_that_needs_it() {
         let url = "https://me:s3cr3t@mirror/x";
         let environment = environment(&[("HEX_MIRROR", url), ("HEX_BUILDS_URL", url)]);
         let commands = environment.for_commands();
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_for_all_organisations_alone_takes_the_script_too() {
+    fn repos_key_alone_creates_credential_script() {
         let credentials = Credentials::of(&environment(&[(HEX_REPOS_KEY, "key")]));
         assert!(credentials.need_environment());
         assert!(
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn without_any_the_environment_is_as_it_was() {
+    fn environment_is_unchanged_without_credentials() {
         let own = Env::from([("A".into(), "b".into())]);
         let temporary = Credentials::of(&environment(&[]))
             .write_files(&own)

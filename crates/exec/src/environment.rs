@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_var_wins_over_the_platform_except_where_it_would_change_what_runs() {
+    fn config_var_overrides_platform_unless_denied() {
         let environment = Environment::new(
             env(&[("MIX_ENV", "prod"), ("PATH", "/bin"), ("GIT_DIR", ".")]),
             env(&[
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denied_config_var_is_not_taken_from_the_platform_either() {
+    fn denied_config_var_is_not_read_from_platform() {
         let config_vars = env(&[
             ("LD_PRELOAD", "/evil.so"),
             ("BASH_ENV", "/evil.sh"),
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_shown_with_names_in_place_of_values() {
+    fn config_var_values_are_replaced_by_names_in_text() {
         let environment = Environment::new(
             Env::new(),
             env(&[
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_env_dir_are_kept_to_the_byte() {
+    fn env_dir_values_are_preserved_byte_for_byte() {
         let dir = tempfile::tempdir().unwrap();
         let value = b"-----BEGIN\n$X \"quoted\" \xff\n\n";
         fs::write(dir.path().join("KEY"), value).unwrap();
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_go_before_the_path() {
+    fn prepend_path_puts_directories_first() {
         let mut vars = env(&[("PATH", "/usr/bin")]);
         prepend_path(&mut vars, &["/a".into(), "/b".into()]);
         assert_eq!(vars[OsStr::new("PATH")], "/a:/b:/usr/bin");

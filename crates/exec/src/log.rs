@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_has_one_line_of_progress_that_goes_before_the_next_of_the_log() {
+    fn terminal_progress_line_is_cleared_before_next_log_line() {
         let (log, out, err) = on(true, false, Style::Arrows);
         let erlang = log.step("Installing Erlang");
         let node = log.step("Installing Node");
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_terminal_there_is_no_progress() {
+    fn no_progress_without_terminal() {
         let (log, out, err) = log(false);
         let step = log.step("Installing Node");
         step.progress("1.0 MB");
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn how_far_a_step_is_stands_in_the_log_where_no_terminal_shows_it() {
+    fn step_progress_is_logged_without_terminal() {
         for (terminal, lines) in [(false, "       ... 1.0 MB\n"), (true, "")] {
             let (log, out, _) = on(terminal, false, Style::Arrows);
             let erlang = log.step("Erlang");
@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_that_run_side_by_side_are_printed_one_after_the_other() {
+    fn output_of_parallel_steps_is_not_interleaved() {
         let (log, out, _) = log(false);
         let compile = log.step("Compiling");
         let npm = log.step("Installing JavaScript dependencies");
@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn the_step_on_stage_is_printed_as_it_happens() {
+    fn foreground_step_is_printed_live() {
         let (log, out, _) = log(false);
         let step = log.step("Compiling");
         step.detail("one");
@@ -509,7 +509,7 @@ mod tests {
     }
 
     #[test]
-    fn every_coloured_line_closes_its_colour() {
+    fn every_colored_line_resets_its_color() {
         let (log, out, err) = log(true);
         log.error(&["one".into(), String::new(), "two".into()]);
         assert_eq!(out.text(), "");
@@ -520,7 +520,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cloud_native_log_has_bullets() {
+    fn cloud_native_log_uses_bullets() {
         let (log, out, err) = styled(false, Style::Bullets);
         let step = log.step("Compiling");
         step.detail("one");
@@ -530,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_a_tool_repeats_is_hidden() {
+    fn secret_in_tool_output_is_masked() {
         let (log, out, err) = log(false);
         log.hide("s3cr3t-token");
         let step = log.step("Fetching");
@@ -541,7 +541,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_of_a_text_is_indented() {
+    fn multiline_text_is_indented() {
         for (style, expected) in [
             (
                 Style::Arrows,
@@ -556,7 +556,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_readable() {
+    fn durations_are_human_readable() {
         assert_eq!(seconds(Duration::from_millis(444)), "0.4 s");
         assert_eq!(seconds(Duration::from_secs(125)), "2 min 5 s");
     }

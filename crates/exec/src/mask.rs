@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn secret_that_contains_another_is_hidden_whole_in_either_order() {
+    fn nested_secrets_are_masked_whole_in_either_order() {
         let text = "GET https://t0ken-of-me@host, t0ken-of";
         let expected = "GET https://[hidden]@host, [hidden]";
         assert_eq!(masked(&["t0ken-of", "t0ken-of-me"], text), expected);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn overlapping_secrets_leave_nothing_of_either() {
+    fn overlapping_secrets_are_both_masked() {
         for secrets in [["abcdef123", "123ghijkl"], ["123ghijkl", "abcdef123"]] {
             assert_eq!(masked(&secrets, "x abcdef123ghijkl y"), "x [hidden] y");
         }
@@ -89,12 +89,12 @@ mod tests {
     }
 
     #[test]
-    fn placeholder_is_not_taken_for_a_secret() {
+    fn placeholder_is_not_masked() {
         assert_eq!(masked(&["s3cret-value", "hidden"], "s3cret-value"), HIDDEN);
     }
 
     #[test]
-    fn each_line_of_a_secret_is_hidden_wherever_it_stands() {
+    fn each_line_of_multiline_secret_is_masked() {
         let key = "-----BEGIN KEY-----\nMIIEvQIBADAN\n  b2RlcmF0b3I= \nMII=\n-----END KEY-----\n";
         let printed = "-----BEGIN KEY-----\r\nMIIEvQIBADAN\r\nb2RlcmF0b3I=\r\nMII=";
         assert_eq!(
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn short_secret_is_left_in_the_text() {
+    fn short_secret_is_not_masked() {
         assert_eq!(masked(&["prod", "", "\n"], "MIX_ENV=prod"), "MIX_ENV=prod");
     }
 }

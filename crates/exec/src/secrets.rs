@@ -181,7 +181,7 @@ mod tests {
     use crate::command::Env;
 
     #[test]
-    fn what_looks_like_a_secret_and_what_does_not() {
+    fn detects_likely_secrets() {
         for (name, value, expected) in [
             (
                 "SECRET_KEY_BASE",
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn user_info_is_hidden_in_the_log() {
+    fn url_credentials_are_masked_in_log() {
         let process = Env::from([("HTTPS_PROXY".into(), "http://me:pr0xy-pw@proxy:8080".into())]);
         let vars = Env::from([
             ("API_TOKEN".into(), "t0ken-of-an-api".into()),
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn no_value_of_a_config_var_and_nothing_that_fetches_is_kept() {
+    fn config_vars_and_fetch_credentials_must_not_be_cached() {
         let process = Env::from([("HEX_REPOS_KEY".into(), "key-of-hex".into())]);
         let vars = [
             ("GREETING", "Good day"),
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_of_a_key_is_hidden() {
+    fn every_line_of_key_is_masked() {
         let key = "-----BEGIN KEY-----\nMIIEvQIBADAN\nb2RlcmF0b3I=\nMII=\n-----END KEY-----\n";
         let vars = Env::from([("PRIVATE_KEY".into(), key.into())]);
         let environment = Environment::new(Env::new(), vars);
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn user_infos_of_every_url_are_found() {
+    fn finds_credentials_in_every_url() {
         let text = "url.https://me:t0ken@git.example/.insteadOf x \"ssh://git@h/a\" https://h/@ https://tok@h";
         assert_eq!(user_infos(text), ["me:t0ken", "t0ken", "git", "tok"]);
     }

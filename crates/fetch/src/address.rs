@@ -52,7 +52,7 @@ mod tests {
     use base64::prelude::BASE64_STANDARD;
 
     #[test]
-    fn user_info_becomes_a_header_and_leaves_the_address() {
+    fn credentials_move_from_url_to_header() {
         let address = Address::parse("https://me:p%40ss%3a%zz@host:8443/a@1?b#c").unwrap();
         assert_eq!(address.target, "https://host:8443/a@1?b");
         assert_eq!(address.shown, "https://host:8443/a@1?b");
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_alone_is_a_user_with_an_empty_password() {
+    fn token_alone_is_user_with_empty_password() {
         let address = Address::parse("http://t0ken@host").unwrap();
         assert_eq!(address.target, "http://host/");
         assert_eq!(address.authorization.as_deref(), Some("Basic dDBrZW46"));
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_http_address_is_refused() {
+    fn rejects_non_http_urls() {
         for url in [
             "",
             "host/x",

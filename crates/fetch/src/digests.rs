@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn either_algorithm_in_either_case_matches() {
+    fn sha256_and_sha512_match_in_either_case() {
         for published in [
             None,
             Some(Checksum::Sha256(SHA256.to_owned())),
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_does_not() {
+    fn other_digests_do_not_match() {
         let shorter = SHA256.get(..63).unwrap().to_owned();
         for published in [
             Checksum::Sha256(shorter),

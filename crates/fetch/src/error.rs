@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_like_names_what_error_pages_are_made_of() {
+    fn looks_like_recognizes_error_pages() {
         let cases: &[(&[u8], LooksLike)] = &[
             (b"", LooksLike::Empty),
             (b"  \n", LooksLike::Empty),
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_classed_by_what_it_says_of_the_host() {
+    fn http_status_maps_to_class_and_retry() {
         for (status, class, retry) in [
             (404, Class::Missing, Retry::Never),
             (410, Class::Missing, Retry::Never),
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_reads_as_facts() {
+    fn error_message_states_facts() {
         let error = FetchError {
             url: "https://host/a.tar.gz".into(),
             redirected_to: None,

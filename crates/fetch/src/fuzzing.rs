@@ -112,7 +112,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn entries_in_each_others_way_unpack_safely(
+        fn conflicting_entries_unpack_safely(
             entries in prop::collection::vec(
                 (prop::sample::select(b"000011222555346Sgx7L".to_vec()), path(), path(), 0..0o7777_u32),
                 0..10,
@@ -150,7 +150,7 @@ mod tests {
 
     /// The seeds of the fuzzer, and its findings.
     #[test]
-    fn seeds_of_the_fuzzer_unpack_safely() {
+    fn fuzz_seeds_unpack_safely() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/archive");
         let mut seeds = 0;
         for seed in fs::read_dir(corpus).expect("the corpus") {

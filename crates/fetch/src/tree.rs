@@ -346,7 +346,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn relative_strips_like_tar_and_refuses_what_leads_elsewhere() {
+    fn relative_strips_like_tar_and_rejects_escaping_paths() {
         let path = |name: &str, strip| relative(name.as_bytes(), strip);
         assert_eq!(path("a/b/c", 0), Ok(Some("a/b/c".into())));
         assert_eq!(path("./a//b/./c/", 1), Ok(Some("b/c".into())));
@@ -376,7 +376,7 @@ mod tests {
 
     /// A declared size that is too small is not trusted, and also counts if the entry is skipped.
     #[test]
-    fn all_files_together_stay_within_the_limit() {
+    fn total_file_size_is_limited() {
         for name in [b"d/x".as_slice(), b"skipped-by-strip"] {
             let directory = tempfile::tempdir().unwrap();
             let mut tree = small(directory.path());
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_made_counts() {
+    fn every_entry_kind_counts_toward_limit() {
         type Make = fn(&mut Tree, &[u8]) -> Result<(), Refusal>;
         let makes: [Make; 4] = [
             |tree, name| tree.file(name, 0o644, None, 0, io::empty()),
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_what_their_messages_say() {
+    fn limits_match_their_messages() {
         let Limits { bytes, entries } = Limits::default();
         assert!(TOO_MANY_BYTES.ends_with(&format!(" {} GiB", bytes >> 30)));
         assert!(TOO_MANY_ENTRIES.contains(&format!(" {entries} entries")));
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_printed_without_its_control_characters() {
+    fn printable_escapes_control_characters() {
         assert_eq!(printable(b"a\x1b[31m\xff"), "a\\u{1b}[31m\u{fffd}");
         assert_eq!(printable(&[b'a'; 999]).len(), 200);
     }

@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn user_info_can_be_taken_out_of_a_url() {
+    fn removes_credentials_from_url() {
         for (url, without) in [
             (
                 "https://me:p@host:1/a?b=c@d",
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn every_url_of_a_text_is_found() {
+    fn finds_every_url_in_text() {
         let text =
             "url.https://me:t0ken@git.example:8/.insteadOf x \"git+ssh://git@h/a\" ://tok@h, a://b";
         let found: Vec<_> = Url::all_in(text)
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_decoded_and_not_shown() {
+    fn credentials_are_decoded_and_hidden_in_debug() {
         let url = Url::parse("https://m%65:p%40ss%3a%zz@host/x").unwrap();
         let user_info = url.user_info().unwrap();
         assert_eq!(user_info.decoded_password().unwrap(), "p@ss:%zz");
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn redact_removes_what_is_secret_and_nothing_else() {
+    fn redact_removes_only_secrets() {
         for (url, shown) in [
             (
                 "https://builds.hex.pm/builds/otp/builds.txt",

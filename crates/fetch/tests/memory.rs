@@ -78,7 +78,7 @@ impl Write for Hashing {
 }
 
 #[test]
-fn a_large_archive_passes_through_little_memory() {
+fn large_archive_unpacks_in_little_memory() {
     let mut hashing = Hashing(Sha256::new());
     write_archive(&mut hashing).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

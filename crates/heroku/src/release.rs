@@ -42,7 +42,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn without_a_record_the_files_decide() {
+    fn release_falls_back_to_app_files_without_build_record() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("mix.exs"), "{:phoenix, \"~> 1.8\"}").unwrap();
         assert_eq!(

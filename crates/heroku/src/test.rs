@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn config_vars_that_cannot_be_read_end_the_tests() {
+    fn unreadable_config_vars_fail_test_run() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_wins_over_the_file_and_both_are_split_like_a_shell_does() {
+    fn test_args_variable_overrides_file_and_both_split_like_shell() {
         let dir = tempfile::tempdir().unwrap();
         let args = |env: &Env| args(&record(), dir.path(), env).unwrap();
         assert_eq!(args(&Env::new()), ["--only", "a b"]);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_quote_and_a_folder_that_was_not_built_are_told() {
+    fn reports_unclosed_quote_and_missing_build_record() {
         let dir = tempfile::tempdir().unwrap();
         let env = Env::from([("test_args".into(), "--only 'a".into())]);
         assert!(matches!(

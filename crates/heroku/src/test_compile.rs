@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn app_json_names_the_test_environment_in_both_its_forms() {
+    fn app_json_sets_test_environment_in_both_forms() {
         let text = r#"{"environments": {"test": {"env": {"MIX_ENV": "ci"}}}}"#;
         assert_eq!(mix_env_in_app_json(text).as_deref(), Some("ci"));
         let object = r#"{"environments": {"test": {"env": {"MIX_ENV": {"value": "ci"}}}}}"#;
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn app_json_may_begin_with_a_byte_order_mark() {
+    fn app_json_accepts_byte_order_mark() {
         let dir = tempfile::tempdir().unwrap();
         let text = "\u{feff}{\"environments\": {\"test\": {\"env\": {\"MIX_ENV\": \"ci\"}}}}";
         std::fs::write(dir.path().join("app.json"), text).unwrap();
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_entry_tests_run_in_test() {
+    fn tests_run_in_mix_env_test_by_default() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(mix_env(dir.path()).value, "test");
     }

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_captures_what_its_holes_stand_for() {
+    fn pattern_captures_placeholders() {
         let cases: [(&str, &str, Option<&[&str]>); 8] = [
             ("the :{},", "of the :jason, it", Some(&["jason"])),
             (
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn every_sign_is_of_output_that_was_seen() {
+    fn every_pattern_matches_sample_output() {
         let mut seen: BTreeSet<(usize, usize)> = BTreeSet::new();
         for (name, action, error) in samples() {
             let sign = sign_of(&action, &error);
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_needs_what_is_not_known_is_left_out() {
+    fn text_with_unknown_placeholder_is_omitted() {
         let words = Wording::default();
         let texts = |captured| Texts {
             words: &words,
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_a_tool_that_the_command_does_not_run_say_nothing() {
+    fn patterns_apply_only_to_tools_of_command() {
         let npm = output("npm error code ERESOLVE");
         assert!(known_here(&Action::Deps, &npm).is_none());
         assert!(known_here(&Action::AssetsDeploy, &npm).is_some());
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_warns_says_nothing() {
+    fn warnings_are_not_causes() {
         for text in [
             "npm warn EBADENGINE Unsupported engine {\n** (Mix) Could not start",
             "warning: the dependency :newer requires Elixir \"~> 1.99\" but you are running on v1.18.3\n** (CompileError) lib/a.ex",

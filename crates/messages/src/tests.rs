@@ -272,14 +272,14 @@ fn catalogue() -> Vec<(&'static str, Error)> {
 }
 
 #[test]
-fn every_error_as_the_user_reads_it() {
+fn error_messages_match_snapshots() {
     for (name, error) in catalogue() {
         insta::assert_snapshot!(name, explain(&error).lines().join("\n"));
     }
 }
 
 #[test]
-fn every_error_has_a_cause_and_a_cure() {
+fn every_error_has_cause_and_fix() {
     for (name, error) in catalogue() {
         let explanation = explain(&error);
         assert!(!explanation.cause.is_empty(), "{name} has no cause");
@@ -293,7 +293,7 @@ fn every_error_has_a_cause_and_a_cure() {
 }
 
 #[test]
-fn a_code_means_one_thing() {
+fn error_codes_are_unique() {
     let mut codes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, error) in catalogue() {
         let code = explain(&error).code;
@@ -311,7 +311,7 @@ fn a_code_means_one_thing() {
 }
 
 #[test]
-fn lines_fit_behind_what_git_puts_before_them() {
+fn error_lines_fit_after_git_remote_prefix() {
     for (name, error) in catalogue() {
         for line in explain(&error).lines() {
             let fits = line.chars().count() <= WIDTH;
@@ -323,7 +323,7 @@ fn lines_fit_behind_what_git_puts_before_them() {
 }
 
 #[test]
-fn an_error_of_the_stack_does_not_speak_of_erlang() {
+fn stack_errors_do_not_mention_erlang() {
     for (name, error) in targets() {
         let text = explain(&Error::Target(error)).lines().join("\n");
         assert!(
@@ -334,7 +334,7 @@ fn an_error_of_the_stack_does_not_speak_of_erlang() {
 }
 
 #[test]
-fn every_code_has_its_section_in_the_docs() {
+fn every_error_code_has_docs_section() {
     const DOCS: &str = include_str!("../../../docs/errors.md");
     let codes: BTreeSet<&str> = catalogue()
         .iter()
@@ -348,7 +348,7 @@ fn every_code_has_its_section_in_the_docs() {
 }
 
 #[test]
-fn secret_is_hidden_where_a_line_would_break_in_it() {
+fn secret_is_masked_across_line_wrap() {
     let log = Log::new(Sinks {
         out: Box::new(io::sink()),
         err: Box::new(io::sink()),

@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_signed_for_its_key_alone() {
+    fn signature_verifies_only_with_its_key() {
         let (key, other) = (SigningKey::make().unwrap(), SigningKey::make().unwrap());
         key.sign(b"2.5.1,digest,1.18.0,27\n").unwrap();
         let verify = |public: &SigningKey| {

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_commit_depends_on_the_files_alone() {
+    fn commit_depends_only_on_files() {
         let commit_of = |content: &str| {
             let dir = tempfile::tempdir().unwrap();
             let sources = dir.path().join("sources");
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_folder_is_an_error() {
+    fn missing_directory_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let missing = dir.path().join("missing");
         let error = make_bare(&missing, &dir.path().join("a.git")).unwrap_err();

@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn same_files_same_bytes() {
+    fn packing_is_reproducible() {
         // Two folders made at different times in different places.
         assert_eq!(
             pack(sample().path()).unwrap().tarball,
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn lock_line_is_what_mix_writes() {
+    fn lock_line_matches_mix_format() {
         let mut package = pack(sample().path()).unwrap();
         package.inner_checksum = "1234".to_owned();
         package.outer_checksum = "5678".to_owned();

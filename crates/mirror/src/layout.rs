@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn true_lists_of_every_kind() {
+    fn check_accepts_valid_lists_of_every_kind() {
         let dir = mirror(&[
             (
                 "builds/otp/amd64/ubuntu-24.04/builds.txt",
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_digest_is_told_with_its_line() {
+    fn wrong_checksum_error_names_line() {
         let dir = mirror(&[
             (
                 "builds/elixir/builds.txt",
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_file_must_be_there() {
+    fn missing_listed_file_is_an_error() {
         let dir = mirror(&[(
             "installs/rebar.csv",
             &format!("3.1.0,{SHA512_OF_ABC},1.18.3,27\n"),

@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_comes_with_its_length() {
+    fn response_has_content_length() {
         let (_dir, server) = served();
         let answer = talk(&server, "GET /builds/a%20b.txt?x=1 HTTP/1.1");
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn head_tells_the_length_and_sends_nothing() {
+    fn head_has_content_length_and_no_body() {
         let (_dir, server) = served();
         let answer = talk(&server, "HEAD /builds/a%20b.txt HTTP/1.1");
         assert!(answer.contains("\r\nContent-Length: 8\r\n"));
@@ -488,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unchanged_file_is_not_sent_again() {
+    fn unchanged_file_returns_304() {
         let (dir, server) = served();
         let first = talk(&server, "GET /builds/a%20b.txt HTTP/1.1");
         let etag = first
@@ -505,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_served() {
+    fn other_requests_are_rejected() {
         let (dir, server) = served();
         fs::write(dir.path().parent().unwrap().join("beside"), "").ok();
         for (request, status) in [
@@ -522,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_can_be_answered_in_another_way() {
+    fn override_replaces_response_of_path() {
         let (dir, server) = served();
         let path = "/builds/a%20b.txt";
         let get = "GET /builds/a%20b.txt HTTP/1.1";
@@ -539,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_when_dropped() {
+    fn server_stops_on_drop() {
         let (_dir, server) = served();
         let address = server.address;
         drop(server);

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_answers_by_its_name_and_with_its_own_files() {
+    fn each_host_serves_its_own_files() {
         let dir = TempDir::new().unwrap();
         fs::create_dir_all(dir.path().join("hex/packages")).unwrap();
         fs::write(dir.path().join("hex/packages/a"), "registry").unwrap();

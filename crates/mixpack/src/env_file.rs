@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_form_of_a_line_is_read_and_others_are_counted() {
+    fn reads_every_line_form_and_counts_invalid_lines() {
         let file = EnvFile::parse(
             "\u{feff}A=1\n# comment\n\nexport B = no\nexport C=two words # kept\nD='it\\n'\nE=\"a\\nb \\\"c\\\" \\$d\"\n\
              F=\r\nG=a=b\n9=x\nnonsense\nH=\"\n",

@@ -71,7 +71,7 @@ fn buildpack() -> &'static Path {
 }
 
 #[test]
-fn an_app_of_ours_passes_and_asks_for_what_it_brings() {
+fn elixir_app_passes_detection_and_requires_elixir() {
     let detection = Detection::of(&[("app/mix.exs", "[app: :shop]")]);
     let output = detection.run(buildpack());
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -81,7 +81,7 @@ fn an_app_of_ours_passes_and_asks_for_what_it_brings() {
 }
 
 #[test]
-fn another_app_fails_with_a_reason_and_is_no_error() {
+fn other_app_fails_detection_with_reason() {
     let detection = Detection::of(&[("app/package.json", "{}")]);
     let output = detection.run(buildpack());
     assert_eq!(output.status.code(), Some(100), "{output:?}");
@@ -91,7 +91,7 @@ fn another_app_fails_with_a_reason_and_is_no_error() {
 }
 
 #[test]
-fn the_app_may_be_in_a_folder_that_a_build_variable_names() {
+fn build_variable_selects_app_directory() {
     let variable = "platform/env/MIXPACK_APP_RELATIVE_PATH";
     let files = [
         ("app/a/b/c/d/mix.exs", "[app: :shop]"),
@@ -106,7 +106,7 @@ fn the_app_may_be_in_a_folder_that_a_build_variable_names() {
 }
 
 #[test]
-fn what_is_wrong_with_the_buildpack_is_an_error_and_no_failure() {
+fn broken_buildpack_is_an_error_not_a_failed_detection() {
     let detection = Detection::of(&[("app/mix.exs", "[app: :shop]")]);
     let output = detection.run(detection.dir.path());
     let code = output.status.code();
@@ -118,7 +118,7 @@ fn what_is_wrong_with_the_buildpack_is_an_error_and_no_failure() {
 /// Erlang is sought among the builds for the system, or for the nearest one. Nothing is built: the
 /// host has one that nobody asks for.
 #[test]
-fn each_system_of_buildpack_toml_gets_the_builds_that_run_there() {
+fn every_target_of_buildpack_toml_gets_compatible_builds() {
     let expected = BTreeMap::from([
         ("ubuntu-22.04", "ubuntu-22.04"),
         ("ubuntu-24.04", "ubuntu-24.04"),

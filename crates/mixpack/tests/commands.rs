@@ -17,7 +17,7 @@ fn printed(args: &[&str]) -> String {
 }
 
 #[test]
-fn each_command_that_help_names_has_help_of_its_own() {
+fn every_listed_command_has_its_own_help() {
     let all = printed(&["--help"]);
     let mut commands: Vec<&str> = all
         .lines()
@@ -37,7 +37,7 @@ fn each_command_that_help_names_has_help_of_its_own() {
 }
 
 #[test]
-fn a_mistyped_command_is_told_with_the_one_that_was_meant() {
+fn mistyped_command_gets_suggestion() {
     let said = |args: &[&str]| {
         let output = mixpack(args);
         assert_eq!(output.status.code(), Some(2));
@@ -109,7 +109,7 @@ fn bash_completes_commands_options_and_process_types() {
 }
 
 #[test]
-fn the_scripts_of_all_shells_know_the_same_words() {
+fn completion_scripts_of_all_shells_have_same_words() {
     for shell in ["bash", "zsh", "fish"] {
         let script = printed(&["completions", shell]);
         for word in [

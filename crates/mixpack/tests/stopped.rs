@@ -63,7 +63,7 @@ fn assert_told(mut process: Command, picture: &Path) {
 }
 
 #[test]
-fn a_classic_platform_is_told_of_the_signal() {
+fn classic_build_reports_signal() {
     for command in ["compile", "test-compile"] {
         let app = Stopped::new();
         let mut process = app.command(command, &["app", "cache", "env"]);
@@ -73,7 +73,7 @@ fn a_classic_platform_is_told_of_the_signal() {
 }
 
 #[test]
-fn the_lifecycle_is_told_of_the_signal() {
+fn cloud_native_build_reports_signal() {
     let app = Stopped::new();
     let picture = app.path("platform/env/MIXPACK_TIMELINE");
     fs::write(picture, "build.svg").unwrap();
@@ -90,7 +90,7 @@ fn the_lifecycle_is_told_of_the_signal() {
 }
 
 #[test]
-fn a_person_is_told_of_the_signal() {
+fn local_build_reports_signal() {
     let app = Stopped::new();
     let mut process = app.command("build", &[]);
     process

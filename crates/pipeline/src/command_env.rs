@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_vms_compile_dependencies_only_where_elixir_loses_nothing() {
+    fn dependencies_compile_in_several_vms_only_on_sound_elixir() {
         let sound = |text: &str| {
             compiles_dependencies_in_parallel(ElixirVersion::parse(text).ok().as_ref())
         };

@@ -100,7 +100,7 @@ mod tests {
     use store::CacheDir;
 
     #[test]
-    fn logs_of_npm_leave_nothing_in_the_cache() {
+    fn npm_logs_are_not_cached() {
         let dir = tempfile::tempdir().unwrap();
         let store = CacheDir::open(dir.path()).unwrap();
         let downloads = Downloads::of(&store, &Env::new()).unwrap();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_with_credentials_leaves_nothing_in_the_cache() {
+    fn registry_with_credentials_is_not_cached() {
         let dir = tempfile::tempdir().unwrap();
         let store = CacheDir::open(dir.path()).unwrap();
         let env = |url: &str| Env::from([("npm_config_registry".into(), url.into())]);

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_compiles_or_is_compiled_in_counts_and_nothing_else() {
+    fn digest_covers_only_compiler_and_compiled_in_files() {
         let first = [
             ("OTP_VERSION", "27.3.4"),
             ("lib/compiler-8.6.1/ebin/compile.beam", "1"),

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cores_and_memory_both_bound_what_runs_at_once() {
+    fn cores_and_memory_limit_parallel_compilers() {
         let gib = 1024 * 1024 * 1024;
         for (cores, memory, count) in [
             (8, Some(24 * gib), 8),
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_of_a_container_counts_where_it_is_the_lower_one() {
+    fn container_memory_limit_applies_if_lower() {
         let dir = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = dir.path().join(path);

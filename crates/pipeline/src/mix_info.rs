@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mix_without_releases_names_one_after_the_app() {
+    fn release_defaults_to_app_name() {
         let mix_info = MixInfo::parse("app\tshop\ntask\tphx.server\npath_dep\tshared\n");
         assert_eq!(mix_info.compilers, []);
         assert_eq!(mix_info.path_deps, ["shared"]);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn tasks_of_phoenix_have_the_namespace_that_exists() {
+    fn phoenix_namespace_follows_existing_tasks() {
         let of = |tasks: &str, planned| MixInfo::parse(tasks).phoenix_ex(planned).to_owned();
         assert_eq!(
             of("task\tphoenix.server\ntask\tphoenix.digest\n", "phx"),
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_releases_only_a_default_is_chosen() {
+    fn several_releases_need_a_default() {
         let two = "app\tshop\nrelease\ta\t\nrelease\tb\t/app/out\nbuild_path\t/app/_build/prod\n";
         assert_eq!(MixInfo::parse(two).release(), None);
         let with_default = format!("{two}default_release\tb\n");

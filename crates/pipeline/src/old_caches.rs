@@ -157,7 +157,7 @@ mod tests {
     ];
 
     #[test]
-    fn without_a_trace_of_the_static_buildpack_nothing_is_its() {
+    fn nothing_is_removed_without_static_buildpack_marker() {
         assert!(static_entries(cache(&OTHERS).path()).is_empty());
         let dir = cache(&OTHERS);
         fs::write(dir.path().join("node-version"), "22.x\n").unwrap();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn with_one_its_own_go_and_those_of_others_stay() {
+    fn static_buildpack_cache_is_removed_and_others_stay() {
         let all = [
             "bower_components",
             "node-v24.1.0-linux-x64.tar.gz",
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folders_of_the_elixir_buildpacks_are_theirs_by_name() {
+    fn old_elixir_buildpack_caches_are_known_by_name() {
         let dir = cache(&[
             "gigalixir-buildpack-elixir/",
             "heroku-buildpack-elixir/",

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_var_set_after_the_build_wins() {
+    fn config_var_set_after_build_wins() {
         let script = elixir_script(Path::new("/app"), &launch());
         let print = "$MIX_ENV|$PHX_SERVER|$LANG|$MIX_HOME|$HEX_HOME";
         assert_eq!(
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn node_runs_in_production_unless_a_config_var_says_otherwise() {
+    fn node_env_defaults_to_production() {
         let script = node_env_script();
         assert_eq!(sourced(script, &[], "$NODE_ENV"), "production");
         let set = [("NODE_ENV", "staging")];
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_var_of_the_deployed_app_does_not_change_what_tests_run_in() {
+    fn deployed_config_var_does_not_change_mix_env_of_tests() {
         let launch = Launch {
             mix_env: "test".to_owned(),
             tests_only: true,
@@ -201,14 +201,14 @@ mod tests {
     }
 
     #[test]
-    fn the_users_lc_ctype_is_not_overridden() {
+    fn lc_ctype_of_user_is_not_overridden() {
         let script = elixir_script(Path::new("/app"), &launch());
         let got = sourced(&script, &[("LC_CTYPE", "en_US.utf8")], "${LANG:-none}");
         assert_eq!(got, "none");
     }
 
     #[test]
-    fn paths_with_spaces_and_dollars_are_taken_literally() {
+    fn paths_with_spaces_and_dollars_are_literal() {
         let root = Path::new("/tmp/a b/$HOME\"`");
         let script = export_script(root, &launch());
         let path = sourced(&script, &[], "$PATH");

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_killed_build_has_reported_how_far_it_came() {
+    fn killed_build_reports_last_step() {
         let dir = tempfile::tempdir().unwrap();
         let report = Report::begin(dir.path());
         report.set("build_step", "compile");
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_by_code_and_class_and_the_next_build_begins_anew() {
+    fn report_has_failure_code_and_class_and_next_build_resets_it() {
         let dir = tempfile::tempdir().unwrap();
         let report = Report::begin(dir.path());
         let error = explain(&Error::Architecture("vax".to_owned()));
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_cut_names_sorted_and_a_cache_that_cannot_be_written_is_no_failure() {
+    fn report_truncates_values_and_tolerates_unwritable_cache() {
         let dir = tempfile::tempdir().unwrap();
         let report = Report::begin(dir.path());
         report.set("zebra", "\u{e9}".repeat(500));

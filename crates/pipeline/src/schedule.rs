@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_stops_the_other_steps_and_is_the_result() {
+    fn failed_step_stops_others_and_is_the_result() {
         let (_folder, cancel, report, bounds) = parts();
         let schedule = Schedule::new(&ALL, &cancel, &report, &bounds);
         let result = thread::scope(|scope| {
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_waits_for_another_and_runs_in_parallel_with_the_rest() {
+    fn step_waits_for_its_dependency_and_runs_parallel_to_the_rest() {
         let (_folder, cancel, report, bounds) = parts();
         let schedule = Schedule::new(&ALL, &cancel, &report, &bounds);
         let result = thread::scope(|scope| {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_is_not_planned_is_skipped() {
+    fn unplanned_step_is_skipped() {
         let (_folder, cancel, report, bounds) = parts();
         let schedule = Schedule::new(&[Deps], &cancel, &report, &bounds);
         let result = schedule.run(Node, || -> Result<(), Error> {
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_stops_the_other_steps() {
+    fn panic_stops_other_steps() {
         let (_folder, cancel, report, bounds) = parts();
         let schedule = Schedule::new(&ALL, &cancel, &report, &bounds);
         let result = panic::catch_unwind(panic::AssertUnwindSafe(|| {

@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_stands_where_it_ran_and_kept_ones_are_told_apart() {
+    fn timeline_places_steps_by_time_and_marks_cached_ones() {
         use StepName::{Compile, Deps, Erlang};
         let timings = [
             timing(Deps, 1000, 1000),
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_failed_and_those_that_it_stopped_are_told_by_colour_and_word() {
+    fn timeline_marks_failed_and_stopped_steps() {
         use StepName::{Compile, Deps, Javascript};
         let with = |name, started, took, ended| Timing {
             ended,
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_that_failed_beside_its_steps_has_a_picture_too() {
+    fn timeline_shows_failure_outside_steps() {
         let failure = Error::Architecture("vax".to_owned());
         let none = Timings::default();
         assert!(svg("t", &none, Some(&failure)).contains("failed before the first step"));
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn the_axis_has_few_marks_whatever_a_build_takes() {
+    fn timeline_axis_has_few_marks_for_any_duration() {
         let marks = |millis: u64| -> Vec<String> {
             let timings = timings_of(&[timing(StepName::Deps, 0, millis)], &[]);
             let svg = svg("t", &timings, None);

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_last_serves_while_the_same_host_is_down() {
+    fn cached_list_is_used_while_its_host_is_down() {
         let dir = tempfile::tempdir().unwrap();
         let store = CacheDir::open(dir.path()).unwrap();
         let store: Option<&dyn Store> = Some(&store);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_build_takes_nothing_from_before() {
+    fn cancelled_build_does_not_use_cached_list() {
         let dir = tempfile::tempdir().unwrap();
         let store = CacheDir::open(dir.path()).unwrap();
         or_cached(Some(&store), "list.json", list(URL, Ok("text"))).unwrap();

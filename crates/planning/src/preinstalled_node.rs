@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_node_in_the_app_that_we_did_not_put_there_is_given() {
+    fn only_node_from_earlier_buildpack_counts_as_provided() {
         let dir = tempfile::tempdir().unwrap();
         let (app, system) = (dir.path().join("app"), dir.path().join("usr"));
         fs::create_dir_all(app.join(".mixpack")).unwrap();

@@ -117,7 +117,7 @@ mod tests {
 
     /// Images and caches keep records of other versions: fields are added, and none go.
     #[test]
-    fn records_of_the_first_version_and_of_later_ones_are_read() {
+    fn reads_records_of_oldest_and_newer_versions() {
         const FIRST: &str = r#"{
             "mixpack": "0.1.0", "stack": "heroku-24", "mix_env": "prod",
             "tools": {"elixir": "1.18.3", "erlang": "27.3.4"}, "phoenix": true, "release": null,
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn record_has_every_field_that_the_first_version_reads() {
+    fn record_keeps_every_field_of_first_version() {
         let fields = [
             "mixpack",
             "stack",

@@ -91,7 +91,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn digests_of_files_see_names_bytes_and_links_but_not_what_is_skipped() {
+    fn file_digests_cover_names_bytes_and_links_except_skipped() {
         let dir = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = dir.path().join(path);

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn differences_name_files_and_variables_and_no_digest() {
+    fn differences_name_files_and_variables_without_digests() {
         let key = |files: &[(&str, &str)], variables: &[(&str, &str)], plain: &[(&str, &str)]| {
             let mut key = map(plain);
             key.extend(key_of_files(map(files)));

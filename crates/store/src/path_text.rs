@@ -69,7 +69,7 @@ mod tests {
     use std::ffi::OsStr;
 
     #[test]
-    fn a_path_of_any_bytes_survives_json() {
+    fn any_path_round_trips_through_json() {
         let paths: [&[u8]; 4] = [b"lib/a.ex", b"priv/caf\xe9.txt", "priv/é".as_bytes(), b""];
         let paths = paths.map(|bytes| PathText(OsStr::from_bytes(bytes).into()));
         let map: BTreeMap<PathText, u8> = paths.into_iter().zip(0..).collect();

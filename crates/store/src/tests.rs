@@ -30,7 +30,7 @@ fn never(_: &Path) -> Result<(), ToolError> {
 }
 
 #[test]
-fn a_tool_is_made_once_and_linked_after_that() {
+fn tool_is_built_once_and_then_linked() {
     let dir = tempfile::tempdir().unwrap();
     let store = CacheDir::open(dir.path()).unwrap();
     let place = dir.path().join("place");
@@ -48,7 +48,7 @@ fn a_tool_is_made_once_and_linked_after_that() {
 }
 
 #[test]
-fn a_tool_that_was_tampered_with_is_made_again_and_said() {
+fn modified_tool_is_rebuilt_with_reason() {
     let dir = tempfile::tempdir().unwrap();
     let store = CacheDir::open(dir.path()).unwrap();
     let place = dir.path().join("place");
@@ -62,7 +62,7 @@ fn a_tool_that_was_tampered_with_is_made_again_and_said() {
 }
 
 #[test]
-fn a_cache_that_was_moved_is_trusted_when_its_bytes_are_the_same() {
+fn moved_cache_is_valid_if_bytes_match() {
     let dir = tempfile::tempdir().unwrap();
     let (here, there) = (dir.path().join("here"), dir.path().join("there"));
     let store = CacheDir::open(&here).unwrap();
@@ -96,7 +96,7 @@ fn a_cache_that_was_moved_is_trusted_when_its_bytes_are_the_same() {
 }
 
 #[test]
-fn files_whose_names_are_not_utf_8_are_kept_with_their_times() {
+fn non_utf_8_names_are_cached_with_mtimes() {
     let then = UNIX_EPOCH + Duration::new(1_700_000_000, 5);
     for stamps in [Stamps::Preserved, Stamps::Lost] {
         let dir = tempfile::tempdir().unwrap();
@@ -139,7 +139,7 @@ fn find(below: &Path, name: &str) -> PathBuf {
 }
 
 #[test]
-fn keeping_again_writes_only_what_is_new() {
+fn saving_again_writes_only_changed_files() {
     let dir = tempfile::tempdir().unwrap();
     let store = CacheDir::open(dir.path()).unwrap();
     let from = dir.path().join("_build");
@@ -183,7 +183,7 @@ fn keeping_again_writes_only_what_is_new() {
 }
 
 #[test]
-fn a_tool_that_could_not_be_made_leaves_nothing() {
+fn failed_tool_leaves_no_files() {
     let dir = tempfile::tempdir().unwrap();
     let store = CacheDir::open(dir.path()).unwrap();
     let place = dir.path().join("place");
@@ -208,7 +208,7 @@ fn a_tool_that_could_not_be_made_leaves_nothing() {
 }
 
 #[test]
-fn unused_tools_go_and_other_buildpacks_files_stay() {
+fn unused_tools_are_removed_and_other_buildpacks_files_stay() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("node")).unwrap();
     let place = dir.path().join("place");
@@ -230,7 +230,7 @@ fn unused_tools_go_and_other_buildpacks_files_stay() {
 }
 
 #[test]
-fn state_comes_back_when_its_key_is_the_same_and_goes_with_all_reasons_when_not() {
+fn state_is_restored_if_key_matches_and_else_discarded_with_reasons() {
     let dir = tempfile::tempdir().unwrap();
     let store = CacheDir::open(dir.path()).unwrap();
     let from = dir.path().join("_build");
@@ -271,7 +271,7 @@ fn state_comes_back_when_its_key_is_the_same_and_goes_with_all_reasons_when_not(
 }
 
 #[test]
-fn ten_saves_leave_a_cache_as_large_as_one() {
+fn repeated_saves_do_not_grow_cache() {
     let dir = tempfile::tempdir().unwrap();
     let store = CacheDir::open(dir.path()).unwrap();
     let from = dir.path().join("deps");
@@ -352,7 +352,7 @@ type Harm<'a> = &'a dyn Fn(&CachedBuild);
 const NOT_AS_KEPT: &str = "its files were modified";
 
 #[test]
-fn state_that_is_not_what_was_kept_is_dropped_and_said() {
+fn modified_state_is_discarded_with_reason() {
     let file = "state/_build/tree/lib/a.beam";
     let truncate = |cached: &CachedBuild| fs::write(cached.path(file), "be").unwrap();
     let of_another_time = |cached: &CachedBuild| {
@@ -413,7 +413,7 @@ fn state_that_is_not_what_was_kept_is_dropped_and_said() {
 }
 
 #[test]
-fn a_tool_with_more_in_it_or_led_elsewhere_is_made_again() {
+fn tool_with_extra_files_or_links_is_rebuilt() {
     let cached = CachedBuild::new();
     let entry = cached.tool_entry();
     symlink("/etc", cached.path(&entry).join("tree/etc")).unwrap();
@@ -432,7 +432,7 @@ fn a_tool_with_more_in_it_or_led_elsewhere_is_made_again() {
 }
 
 #[test]
-fn a_cache_that_links_lead_out_of_is_a_miss_and_nothing_outside_is_touched() {
+fn cache_with_outside_links_is_a_miss_and_outside_is_untouched() {
     for folder in ["tools", "state", "staging", "scratch", ""] {
         let cached = CachedBuild::new();
         let elsewhere = cached.dir.path().join("elsewhere");
@@ -454,7 +454,7 @@ fn a_cache_that_links_lead_out_of_is_a_miss_and_nothing_outside_is_touched() {
 }
 
 #[test]
-fn another_format_is_dropped_and_said_but_what_no_build_can_make_again_stays() {
+fn other_cache_format_is_discarded_except_lasting_files() {
     const LASTING: [&str; 4] = [
         "report.json",
         "report-previous.json",
@@ -485,7 +485,7 @@ fn another_format_is_dropped_and_said_but_what_no_build_can_make_again_stays() {
 }
 
 #[test]
-fn a_second_build_waits_for_the_first_and_a_cancelled_one_does_not() {
+fn second_build_waits_for_first_unless_cancelled() {
     let dir = tempfile::tempdir().unwrap();
     let cancelled = AtomicBool::new(false);
     let never = || panic!("nobody else is there");
@@ -511,7 +511,7 @@ fn a_second_build_waits_for_the_first_and_a_cancelled_one_does_not() {
 }
 
 #[test]
-fn tool_that_was_not_kept_names_the_differences_to_the_last_one_of_its_name() {
+fn cache_miss_names_differences_to_last_tool() {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("place");
     let from = dir.path().join("from");

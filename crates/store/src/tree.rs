@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_keeps_times_modes_and_links() {
+    fn copy_keeps_mtimes_modes_and_links() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         let old = sample(&from);
@@ -521,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_kept_is_not_entered() {
+    fn filtered_directory_is_not_copied() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         sample(&from);
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_goes_over_what_is_there_and_not_through_links() {
+    fn copy_replaces_existing_files_without_writing_through_links() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         sample(&from);
@@ -549,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_without_write_permission_can_be_removed() {
+    fn removes_directories_without_write_permission() {
         let dir = tempfile::tempdir().unwrap();
         let tree = dir.path().join("tree");
         fs::create_dir_all(tree.join("locked")).unwrap();

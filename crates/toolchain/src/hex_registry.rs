@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn file_is_believed_only_with_a_signature_of_the_key() {
+    fn registry_file_needs_valid_signature() {
         let plug = || Override::Body(PLUG.to_vec());
         let found = findings(plug(), "plug", Some(KEY)).unwrap();
         assert_eq!(found.retired.unwrap().message.as_deref(), Some("use 1.1"));
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_and_pages_are_refused() {
+    fn rejects_other_package_and_malformed_files() {
         let other = findings(Override::Body(PLUG.to_vec()), "jason", Some(KEY));
         assert!(matches!(other, Err(RegistryError::Other { .. })));
         for body in [&b"<html>login</html>"[..], b"", &PLUG[..PLUG.len() - 20]] {

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn upstream_unless_told_otherwise() {
+    fn hosts_default_to_upstream() {
         let hosts = Hosts::new(&|_| None);
         assert_eq!(hosts.builds, "https://builds.hex.pm");
         assert_eq!(hosts.otp_builds.as_deref(), Some(OTP_BUILDS));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_credentials_of_a_mirror_are_known_as_secrets() {
+    fn mirror_credentials_are_secrets() {
         for name in [
             "NODEJS_ORG_MIRROR",
             "MIXPACK_OTP_BUILDS_URL",
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_a_mirror_of_builds_is_sent_nowhere_else_unless_they_say_where() {
+    fn builds_mirror_disables_erlef_builds_unless_configured() {
         let mirror = |name: &str| (name == "HEX_BUILDS_URL").then(|| "http://mirror".to_owned());
         assert_eq!(Hosts::new(&mirror).otp_builds, None);
         let both = |name: &str| match name {
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mirror_is_taken_without_its_last_slash_and_an_empty_one_is_none() {
+    fn mirror_url_drops_trailing_slash_and_empty_one_is_ignored() {
         let hosts = Hosts::new(&|name| match name {
             "HEX_BUILDS_URL" => Some("http://127.0.0.1:8000/ ".to_owned()),
             _ => Some(String::new()),

@@ -308,7 +308,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn what_does_not_start_is_told_with_what_it_says() {
+    fn start_failure_includes_output() {
         let dir = tempfile::tempdir().unwrap();
         let erl = dir.path().join("bin/erl");
         fs::create_dir(dir.path().join("bin")).unwrap();

@@ -90,7 +90,7 @@ mod tests {
     const SIGNED: &str = include_str!("signature/hex-1.x.csv.signed");
 
     #[test]
-    fn what_hex_pm_has_signed_is_told_from_what_it_has_not() {
+    fn verifies_signature_of_hex_pm() {
         let nothing = tempfile::tempdir().unwrap();
         let keys = Keys::of(nothing.path());
         assert!(keys.have_signed(LIST, SIGNED));
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_key_signs_nothing_and_takes_nothing_away() {
+    fn invalid_key_file_is_ignored() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("public_keys");
         fs::create_dir(&folder).unwrap();

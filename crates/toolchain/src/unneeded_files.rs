@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_and_documentation_go_and_headers_stay() {
+    fn removes_sources_and_docs_and_keeps_headers() {
         let otp = [
             "bin/erl",
             "doc/index.html",

@@ -34,7 +34,7 @@ fn list(answer: Option<Override>, signature: Signature) -> (ListText, Vec<String
 }
 
 #[test]
-fn a_signature_that_is_right_is_told() {
+fn valid_signature_is_recorded() {
     for signature in [Signature::Needed, Signature::IfPresent] {
         let (list, _) = list(Some(Override::Body(SIGNED.to_vec())), signature);
         assert!(list.signed, "{signature:?}");
@@ -43,7 +43,7 @@ fn a_signature_that_is_right_is_told() {
 }
 
 #[test]
-fn a_signature_that_is_wrong_is_refused_wherever_it_comes_from() {
+fn rejects_invalid_signature_from_any_host() {
     for signature in [Signature::Needed, Signature::IfPresent] {
         let page = Override::Body("<html>Welcome</html>".into());
         let (list_beside_a_page, _) = list(Some(page), signature);
@@ -61,7 +61,7 @@ fn a_signature_that_is_wrong_is_refused_wherever_it_comes_from() {
 }
 
 #[test]
-fn only_a_host_that_the_app_names_may_have_none() {
+fn only_configured_host_may_omit_signature() {
     let (of_mirror, _) = list(None, Signature::IfPresent);
     assert!(of_mirror.text.is_ok() && !of_mirror.signed);
     let (of_upstream, _) = list(None, Signature::Needed);
@@ -76,14 +76,14 @@ fn only_a_host_that_the_app_names_may_have_none() {
 }
 
 #[test]
-fn nobody_asks_for_what_mix_does_not_check() {
+fn signature_is_not_requested_if_mix_does_not_check_it() {
     let (not_required, requests) = list(None, Signature::NotRequired);
     assert!(not_required.text.is_ok() && !not_required.signed);
     assert_eq!(requests, [PATH]);
 }
 
 #[test]
-fn who_must_sign_follows_from_the_elixir_and_from_who_named_the_host() {
+fn signature_requirement_depends_on_elixir_and_host() {
     let upstream = Hosts::new(&|_| None);
     let named = |variable: &'static str| {
         Hosts::new(&move |name| (name == variable).then(|| "https://mirror.example".to_owned()))

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_each_form_allows_and_what_it_does_not() {
+    fn requirement_forms_match_expected_versions() {
         for (requirement, yes, no) in [
             (
                 "~> 1.14",
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_elixir_refuses_is_refused() {
+    fn rejects_requirements_that_elixir_rejects() {
         for text in [
             "",
             " ",
@@ -251,7 +251,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused(text in "([~><=!0-9. a-z-]|and|or){0,40}") {
+        fn arbitrary_text_does_not_panic(text in "([~><=!0-9. a-z-]|and|or){0,40}") {
             let _ = ElixirRequirement::parse(&text);
         }
     }

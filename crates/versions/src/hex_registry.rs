@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn index_lists_retired_versions_and_those_with_advisories() {
+    fn index_lists_retired_and_vulnerable_versions() {
         let plug = texts(&[
             (1, "plug"),
             (2, "1.0.0"),
@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn findings_have_one_advisory_for_each_vulnerability_and_no_control_characters() {
+    fn findings_deduplicate_advisories_and_strip_control_characters() {
         let package = package();
         let (repository, name, findings) = Findings::parse(&package, "1.0.0").unwrap();
         assert_eq!((repository.as_str(), name.as_str()), ("hexpm", "plug"));
@@ -495,7 +495,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(noise: Vec<u8>, at in 0..400_usize, byte: u8) {
+        fn arbitrary_bytes_do_not_panic(noise: Vec<u8>, at in 0..400_usize, byte: u8) {
             let mut changed = package();
             let at = at.min(changed.len() - 1);
             changed[at] = byte;

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn three_majors_of_otp_and_five_minors_of_elixir_are_looked_after() {
+    fn supports_three_otp_majors_and_five_elixir_minors() {
         let otp = OtpListing::parse(&list(&["OTP-26.2", "OTP-29.0.1", "OTP-30.0-rc1"]));
         for (version, oldest) in [("26.2.5", Some(27)), ("27.0", None), ("29.0", None)] {
             let version = OtpVersion::parse(version).unwrap();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_node_ends_after_its_last_day() {
+    fn node_series_ends_after_its_last_day() {
         let ended = |version: &str, today| node_ended(&NodeVersion::parse(version).unwrap(), today);
         let last = date(2026, 4, 30);
         assert_eq!(ended("20.1.0", last), None);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tls_of_otp_27_works_from_27_2_2_on() {
+    fn otp_27_tls_is_fixed_in_27_2_2() {
         for (version, flawed) in [
             ("26.2.5", false),
             ("27.0-rc3", true),
@@ -200,12 +200,12 @@ mod tests {
     }
 
     #[test]
-    fn minutes_of_unix_time() {
+    fn formats_unix_time_as_minute() {
         assert_eq!(minute_of_unix_time(1_767_225_599), "2025-12-31 23:59 UTC");
     }
 
     #[test]
-    fn days_of_unix_time() {
+    fn converts_unix_time_to_date() {
         for (seconds, day) in [
             (0, "1970-01-01"),
             (951_782_400, "2000-02-29"),

@@ -108,7 +108,7 @@ mod tests {
 
     /// Sent without its length, a list that is cut short seems whole.
     #[test]
-    fn a_list_that_is_cut_anywhere_has_no_build_without_its_checksum() {
+    fn truncated_list_has_no_build_without_checksum() {
         let (commit, digest) = ("c".repeat(40), "d".repeat(64));
         let line = |name: &str| format!("{name} {commit} 2025-06-01T00:00:00Z {digest}\n");
         let text = line("OTP-27.3.4") + &line("OTP-27.3.4.1");

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clean_leaves_the_version() {
+    fn clean_strips_quotes_comments_and_whitespace() {
         for input in [
             "27.3",
             " 27.3\r\n",
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_could_leave_a_directory_are_not_path_safe() {
+    fn names_that_could_escape_directory_are_not_path_safe() {
         assert!(is_path_safe("OTP-27.0-rc1"));
         for name in ["", "..", "../x", "a/b", "-rf", "a b", "é", "a?b", "a%2f"] {
             assert!(!is_path_safe(name), "{name:?}");

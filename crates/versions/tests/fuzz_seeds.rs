@@ -10,12 +10,12 @@ mod seeds;
 mod targets;
 
 #[test]
-fn seeds_of_versions() {
+fn fuzz_seeds_of_versions() {
     replay("versions", targets::versions);
 }
 
 #[test]
-fn seeds_of_lists() {
+fn fuzz_seeds_of_lists() {
     replay("lists", targets::lists);
 }
 
@@ -23,12 +23,12 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn changed_seeds_of_versions(bytes in changed("versions")) {
+    fn mutated_fuzz_seeds_of_versions(bytes in changed("versions")) {
         targets::versions(&bytes);
     }
 
     #[test]
-    fn changed_seeds_of_lists(bytes in changed("lists")) {
+    fn mutated_fuzz_seeds_of_lists(bytes in changed("lists")) {
         targets::lists(&bytes);
     }
 }

@@ -121,7 +121,7 @@ fn chosen_elixir(request: &str, otp_major: u32) -> Option<String> {
 }
 
 #[test]
-fn otp_versions_are_ordered_as_numbers() {
+fn otp_versions_compare_numerically() {
     let ordered = [
         "26.2.5.2",
         "26.2.5.19",
@@ -146,7 +146,7 @@ fn otp_versions_are_ordered_as_numbers() {
 }
 
 #[test]
-fn an_otp_request_gets_the_newest_that_it_means() {
+fn otp_request_selects_newest_match() {
     for (request, reference) in [
         ("27", Some("OTP-27.3.4.10")),
         ("27.0", Some("OTP-27.0.1")),
@@ -168,7 +168,7 @@ fn an_otp_request_gets_the_newest_that_it_means() {
 }
 
 #[test]
-fn a_missing_otp_names_the_newest_of_its_line_and_its_neighbours() {
+fn missing_otp_error_names_newest_of_series_and_nearest() {
     let listing = otp_listing();
     let missing = listing.choose(&otp_request("26.2.5.99")).unwrap_err();
     assert_eq!(missing.newest_of_line, Some(otp("26.2.5.19")));
@@ -203,7 +203,7 @@ fn a_missing_otp_names_the_newest_of_its_line_and_its_neighbours() {
 }
 
 #[test]
-fn lines_keep_their_checksum_and_a_bad_one_never_passes_for_none() {
+fn lines_keep_checksum_and_malformed_one_is_rejected() {
     let listing = otp_listing();
     assert_eq!((listing.builds().len(), listing.malformed()), (19, 0));
     let digest = |request: &str| {
@@ -244,7 +244,7 @@ fn csv(names: &[&str]) -> String {
 }
 
 #[test]
-fn the_csv_of_the_other_place_reads_by_the_names_of_its_columns() {
+fn erlef_csv_is_read_by_column_names() {
     let upstreams = OtpListing::parse_csv(&csv(&[
         "maint",
         "maint-28",
@@ -284,7 +284,7 @@ fn the_csv_of_the_other_place_reads_by_the_names_of_its_columns() {
 }
 
 #[test]
-fn the_csv_of_the_other_place_reads_without_names_of_columns() {
+fn erlef_csv_is_read_without_header() {
     let named = csv(&["maint", "OTP-28.0"]);
     let (_, rows) = named.split_once('\n').expect("a first line");
     let list = OtpListing::parse_csv(rows).expect("a list");
@@ -293,7 +293,7 @@ fn the_csv_of_the_other_place_reads_without_names_of_columns() {
 }
 
 #[test]
-fn a_bad_row_of_the_csv_never_passes_for_another_and_what_has_no_header_is_no_list() {
+fn malformed_erlef_csv_rows_are_rejected() {
     let row = |fields: &str| format!("ref_name,ref,datetime,sha256\n{fields}\n");
     for fields in [
         format!("OTP-27.1,{SHA},2026-06-10T08:39:21Z,{}", &DIGEST[..63]),
@@ -318,7 +318,7 @@ fn a_bad_row_of_the_csv_never_passes_for_another_and_what_has_no_header_is_no_li
 }
 
 #[test]
-fn a_list_with_only_branches_names_them() {
+fn list_with_only_branches_names_them() {
     for (names, branches) in [
         (
             &["maint", "maint-28", "master"][..],
@@ -336,7 +336,7 @@ fn a_list_with_only_branches_names_them() {
 }
 
 #[test]
-fn of_two_lists_the_first_has_the_last_word_on_what_both_have() {
+fn first_list_wins_for_builds_in_both() {
     let other = csv(&["OTP-29.0.2", "OTP-29.0.9", "maint", "maint-29"]);
     let both = otp_listing().or(OtpListing::parse_csv(&other).expect("a list"));
     for (request, reference, publisher) in [
@@ -356,7 +356,7 @@ fn of_two_lists_the_first_has_the_last_word_on_what_both_have() {
 }
 
 #[test]
-fn a_branch_of_otp_stands_for_the_newest_release_that_is_listed() {
+fn otp_branch_counts_as_newest_listed_release() {
     let major = |list: &OtpListing, branch: &str| {
         list.major_of(list.choose(&otp_request(branch)).expect("it is listed"))
     };
@@ -379,7 +379,7 @@ fn a_branch_of_otp_stands_for_the_newest_release_that_is_listed() {
 }
 
 #[test]
-fn elixir_is_chosen_for_the_otp_major() {
+fn selects_elixir_build_for_otp_major() {
     for (request, otp_major, reference) in [
         // No otp-28 archive in this list: the one for 27 runs there.
         ("1.18.4", 28, Some("v1.18.4-otp-27")),
@@ -420,7 +420,7 @@ fn elixir_is_chosen_for_the_otp_major() {
 }
 
 #[test]
-fn a_pair_that_upstream_publishes_is_chosen_though_elixir_does_not_support_it() {
+fn selects_published_pair_that_elixir_does_not_support() {
     let names = [
         "v1.13.3-otp-24",
         "v1.13.3-otp-25",
@@ -484,7 +484,7 @@ fn a_pair_that_upstream_publishes_is_chosen_though_elixir_does_not_support_it() 
 }
 
 #[test]
-fn a_missing_elixir_tells_unlisted_from_unusable() {
+fn missing_elixir_error_distinguishes_unlisted_from_incompatible() {
     let listing = elixir_listing();
     let request = elixir_request("1.12.2");
     assert_eq!(
@@ -517,7 +517,7 @@ fn a_missing_elixir_tells_unlisted_from_unusable() {
 }
 
 #[test]
-fn only_what_is_newer_than_the_newest_listed_may_still_be_built() {
+fn only_versions_newer_than_newest_listed_may_be_pending() {
     for (request, newer) in [
         ("27.3.4.11", true),
         ("27.4", true),
@@ -561,7 +561,7 @@ fn only_what_is_newer_than_the_newest_listed_may_still_be_built() {
 }
 
 #[test]
-fn a_half_given_pair_is_completed() {
+fn half_specified_pair_is_completed() {
     let (otps, elixirs) = (otp_listing(), elixir_listing());
     for (request, expected) in [
         ("1.18", Some(("OTP-28.5.0.3", "v1.18.4-otp-27"))),
@@ -585,7 +585,7 @@ fn a_half_given_pair_is_completed() {
 }
 
 #[test]
-fn an_otp_newer_than_the_table_is_a_default_only_with_an_archive_of_its_own() {
+fn otp_newer_than_table_is_default_only_with_matching_elixir_build() {
     let otps = OtpListing::parse(&list(&["OTP-29.0.2", "OTP-30.0"], "\n"));
     let pair = |names: &[&str]| {
         let elixirs = ElixirListing::parse(&list(names, "\n"));
@@ -602,7 +602,7 @@ fn an_otp_newer_than_the_table_is_a_default_only_with_an_archive_of_its_own() {
 }
 
 #[test]
-fn the_nearest_pair_keeps_the_minor_version_and_takes_the_next_newer_otp() {
+fn nearest_pair_keeps_minor_version_and_prefers_newer_otp() {
     let (otps, elixirs) = (otp_listing(), elixir_listing());
     for (otp, elixir, expected) in [
         // What goes together stays.
@@ -699,7 +699,7 @@ const INDEX: &str = r#"[
 ]"#;
 
 #[test]
-fn node_is_chosen_for_the_machine() {
+fn selects_node_for_architecture() {
     let index = NodeIndex::parse(INDEX).expect("an index");
     assert_eq!((index.releases().len(), index.malformed()), (9, 1));
     for (request, arch, version) in [
@@ -780,7 +780,7 @@ const NPM_VERSIONS: [&str; 11] = [
 ];
 
 #[test]
-fn ranges_mean_what_npm_says() {
+fn ranges_match_like_npm() {
     for (range, answers) in NPM_ANSWERS {
         let NodeRequest::Range(parsed) = node_request(range) else {
             panic!("{range} is a range");
@@ -797,7 +797,7 @@ fn ranges_mean_what_npm_says() {
 }
 
 #[test]
-fn a_missing_node_names_what_is_near() {
+fn missing_node_error_names_nearest_versions() {
     let index = NodeIndex::parse(INDEX).expect("an index");
     let missing = index
         .choose(&node_request("18.20.5"), Arch::Amd64)
@@ -817,7 +817,7 @@ fn a_missing_node_names_what_is_near() {
 }
 
 #[test]
-fn shasums_are_found_by_file() {
+fn finds_shasum_by_file_name() {
     let text =
         format!("{DIGEST}  node-v24.19.0-linux-x64.tar.gz\r\nshort  node-v24.19.0.pkg\n<html>\n");
     let sums = Shasums::parse(&text);
@@ -827,7 +827,7 @@ fn shasums_are_found_by_file() {
 }
 
 #[test]
-fn requests_are_read_as_people_write_them() {
+fn parses_common_request_forms() {
     for (input, shown) in [
         ("27", "27"),
         ("27.3", "27.3"),
@@ -879,7 +879,7 @@ fn requests_are_read_as_people_write_them() {
 }
 
 #[test]
-fn what_is_no_version_is_refused_with_the_reason() {
+fn invalid_version_error_has_reason() {
     let part = |text: &str| text.to_owned();
     for (input, reason) in [
         ("", Reason::Empty),
@@ -960,7 +960,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_text_makes_a_parser_panic_and_what_is_read_is_read_again(
+    fn parsers_do_not_panic_and_parsed_values_round_trip(
         text in r"(OTP-|v|branch |ref:|lts/|[\^~<>=]{0,2})?[0-9x.* |-]{0,12}(-?rc\.?[0-9]{0,3})?(-otp-[0-9]{0,3})?|(?s).{0,20}"
     ) {
         if let Ok(request) = OtpRequest::parse(&text) {
@@ -981,7 +981,7 @@ proptest! {
     }
 
     #[test]
-    fn no_list_makes_a_parser_panic(text in r"(?s)([0-9a-fv.\n -]|OTP-|-otp-|.){0,80}") {
+    fn list_parsers_do_not_panic(text in r"(?s)([0-9a-fv.\n -]|OTP-|-otp-|.){0,80}") {
         let lines = text.lines().count();
         let otps = OtpListing::parse(&text);
         prop_assert!(otps.builds().len() + otps.malformed() <= lines);

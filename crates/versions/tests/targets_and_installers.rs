@@ -19,7 +19,7 @@ fn system(id: &str, version: &str) -> OsRelease {
 }
 
 #[test]
-fn a_target_follows_from_the_stack_or_else_from_the_system() {
+fn target_comes_from_stack_or_operating_system() {
     let debian = system("debian", "12");
     for (stack, system, name, os, basis) in [
         (
@@ -98,7 +98,7 @@ fn a_target_follows_from_the_stack_or_else_from_the_system() {
 }
 
 #[test]
-fn stacks_that_ended_and_stacks_that_never_were_are_told_apart() {
+fn end_of_life_stacks_differ_from_unknown_stacks() {
     let debian = system("debian", "12");
     let refused = |stack: &str| Target::resolve(Some(stack), &debian, Arch::Amd64).unwrap_err();
     for stack in ["cedar", "cedar-14", "heroku-16", "heroku-18", "heroku-20"] {
@@ -142,7 +142,7 @@ fn stacks_that_ended_and_stacks_that_never_were_are_told_apart() {
 }
 
 #[test]
-fn pairs_are_judged_by_the_table_down_to_the_patch() {
+fn compatibility_table_distinguishes_patch_versions() {
     for (version, bad, good) in [
         ("1.20.4", &[26][..], &[27, 28, 29][..]),
         ("1.19.0-rc.0", &[25, 29], &[26, 28]),
@@ -200,7 +200,7 @@ fn csv(rows: &[&str]) -> String {
 }
 
 #[test]
-fn hex_is_chosen_as_mix_would() {
+fn selects_hex_version_like_mix() {
     let old = csv(&[
         "2.0.6,SHA,1.12.0",
         "2.2.1,SHA,1.13.0",
@@ -249,7 +249,7 @@ fn hex_is_chosen_as_mix_would() {
 }
 
 #[test]
-fn rebar3_for_the_first_patches_of_1_18_comes_from_the_old_list() {
+fn rebar3_for_early_1_18_patches_comes_from_old_list() {
     let lists = [
         (
             Scheme::ByElixirAndOtp,
@@ -287,7 +287,7 @@ fn rebar3_for_the_first_patches_of_1_18_comes_from_the_old_list() {
 }
 
 #[test]
-fn rows_of_another_form_are_counted_and_left_out() {
+fn malformed_rows_are_counted_and_skipped() {
     let text = csv(&[
         "2.2.1,SHA,1.18.0",
         "2.2.1,abc,1.18.0,27",
@@ -302,7 +302,7 @@ fn rows_of_another_form_are_counted_and_left_out() {
 }
 
 #[test]
-fn installers_have_their_host_and_their_places() {
+fn installers_have_expected_host_and_paths() {
     for (version, builds, mirror, url) in [
         ("1.15.0", None, None, "https://builds.hex.pm"),
         ("1.14.5", None, None, "https://repo.hex.pm"),

@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_build_writes_is_left_out_by_its_exact_path() {
+    fn build_output_is_excluded_by_exact_path() {
         let dir = tempfile::tempdir().unwrap();
         let app = dir.path();
         for path in [
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_seen_wherever_a_command_has_written_them() {
+    fn finds_files_written_in_build_directory_and_runtime_path() {
         let dir = tempfile::tempdir().unwrap();
         let (app, runtime) = (dir.path().join("build"), dir.path().join("app"));
         for path in ["mix.exs", "VERSION", "lib/a.ex", "apps/web/mix.exs"] {

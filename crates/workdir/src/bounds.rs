@@ -103,7 +103,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn links_within_the_app_and_to_places_of_the_build_stay() {
+    fn only_links_outside_allowed_roots_lead_out() {
         let dir = tempfile::tempdir().unwrap();
         let [app, cache, outside] = ["app", "cache", "outside"].map(|name| dir.path().join(name));
         for folder in [&app.join("vendor/deps"), &cache, &outside] {

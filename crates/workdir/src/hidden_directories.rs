@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_of_the_app_stays() {
+    fn existing_gitignore_is_not_touched() {
         let app = tempfile::tempdir().unwrap();
         for directory in [".heroku", ".platform_tools"] {
             fs::create_dir(app.path().join(directory)).unwrap();

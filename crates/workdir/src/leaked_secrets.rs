@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_found_wherever_a_file_that_ships_may_have_it() {
+    fn finds_secret_in_every_shipped_file_type() {
         const TEXT: &str = "a-t3xt-that-is-secret";
         let long = format!("{TEXT} {}", "x".repeat(1000)).into_bytes();
         let literals = [&1021_u32.to_be_bytes(), zlib(&long).as_slice()].concat();

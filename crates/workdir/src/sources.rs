@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unchanged_file_gets_its_old_time_and_a_changed_one_is_new() {
+    fn unchanged_files_keep_mtime_and_changed_files_get_new_one() {
         let old = tempfile::tempdir().unwrap();
         let new = tempfile::tempdir().unwrap();
         let then = UNIX_EPOCH + Duration::new(1_700_000_000, 5);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_sees_every_file_link_and_mode_that_a_push_can_change() {
+    fn digest_covers_every_pushed_file_link_and_mode() {
         let dir = tempfile::tempdir().unwrap();
         let app = dir.path();
         let mut seen = vec![sources_of(app).digest()];

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_of_a_build_count_as_the_same_in_every_build() {
+    fn build_directories_do_not_change_digest() {
         let dir = tempfile::tempdir().unwrap();
         let cache = dir.path().join("cache");
         let cache_dir = cache.to_str().unwrap();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_that_a_platform_passes_on_do_not_count_and_config_vars_do() {
+    fn platform_directories_are_ignored_and_config_vars_are_not() {
         let dir = tempfile::tempdir().unwrap();
         let cache = dir.path().join("cache");
         let of_platform = |value| build(&cache, 1, &[("BUILD_DIR", value)], &[]);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn other_directory_counts() {
+    fn different_directory_changes_digest() {
         let dir = tempfile::tempdir().unwrap();
         let cache = dir.path().join("cache");
         let paths = |value| build(&cache, 1, &[], &[("NODE_PATH", value)]);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_of_variables_depend_on_the_value_and_on_the_cache() {
+    fn variable_digests_depend_on_value_and_cache_salt() {
         let dir = tempfile::tempdir().unwrap();
         let store = |name: &str| CacheDir::open(&dir.path().join(name)).unwrap();
         let salted = |name: &str| Salted::of(&store(name)).unwrap();
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_whose_names_are_not_utf_8_count() {
+    fn variables_with_non_utf_8_names_change_digest() {
         let dir = tempfile::tempdir().unwrap();
         let salted = Salted::of(&CacheDir::open(dir.path()).unwrap()).unwrap();
         let name = |byte: u8| OsStr::from_bytes(&[b'A', byte]).to_owned();

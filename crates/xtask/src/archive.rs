@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tar_has_one_top_directory_modes_and_links() {
+    fn tar_has_one_top_directory_modes_and_links() {
         let (tree, out) = (tree(), TempDir::new().unwrap());
         let archive = out.path().join("a.tar.gz");
         pack_tar_gz(tree.path(), "OTP-27.0", &archive).unwrap();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_tree_gives_the_same_tar() {
+    fn tar_is_reproducible() {
         let (tree, out) = (tree(), TempDir::new().unwrap());
         let [one, two] = ["1", "2"].map(|name| out.path().join(name));
         pack_tar_gz(tree.path(), "top", &one).unwrap();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zip_has_no_top_directory_and_keeps_modes() {
+    fn zip_has_no_top_directory_and_keeps_modes() {
         let (tree, out) = (tree(), TempDir::new().unwrap());
         let archive = out.path().join("a.zip");
         pack_zip(tree.path(), &archive).unwrap();

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_measured_three_times_unless_told() {
+    fn bench_defaults_to_three_rounds_of_everything() {
         let options = parse(&[]).unwrap();
         assert_eq!((options.rounds, options.fixtures.len()), (3, 3));
         assert_eq!(options.changes, Change::ALL);
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_can_be_asked_for() {
+    fn bench_options_select_changes_fixtures_and_rounds() {
         let options = parse(&[
             "--only",
             "one-file,cold",
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_exist_is_refused() {
+    fn rejects_invalid_bench_options() {
         for words in [
             &["--only", "warm"][..],
             &["--fixture", "small"],

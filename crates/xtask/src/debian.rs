@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_archive_is_told_from_its_security_updates() {
+    fn debian_archive_differs_from_security_archive() {
         let targets =
             "Debian-Security http://mirror/debian-security/\nDebian http://mirror/debian/\n";
         assert_eq!(debian_of(targets).as_deref(), Some("http://mirror/debian"));

@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_follows_the_sources_and_not_the_tests() {
+    fn source_digest_ignores_tests() {
         let dir = repository();
         let root = dir.path();
         let first = source_digest(root).unwrap();
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn an_executable_that_ships_is_current_when_it_holds_the_digest() {
+    fn shipped_executable_is_current_if_it_contains_digest() {
         let dir = repository();
         let root = dir.path();
         let shipped = root.join(ARM64.shipped());
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn another_compiler_is_told_from_another_result() {
+    fn difference_distinguishes_compiler_from_output() {
         let made = |tool: &str, code: &str| format!("{code}\0GCC: ({tool}) 12\0").into_bytes();
         let one = made("Debian 12.2.0-14", "code");
         assert_eq!(difference(&one, &one), None);

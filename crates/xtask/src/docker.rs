@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn apis_are_compared_as_numbers() {
+    fn docker_api_versions_compare_numerically() {
         let daemon = |api: &str| Daemon {
             api: api.into(),
             started: None,

@@ -74,7 +74,7 @@ mod tests {
     use super::between;
 
     #[test]
-    fn versions_are_found_where_the_packages_have_them() {
+    fn reads_versions_from_packages() {
         let app = "{application,elixir,\n [{description,\"elixir\"},\n  {vsn,\"1.18.3\"},\n";
         assert_eq!(between(app, "{vsn,\"", "\""), Some("1.18.3"));
         let escript = "#!/usr/bin/env escript\n%% Rebar3 3.24.0\n%%! +sbtu +A1\nPK";

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn relock_names_the_line_of_an_unknown_package() {
+    fn relock_names_line_of_unknown_package() {
         let text = "%{\n  \"nothing\": {:hex, :nothing, \"1.0.0\"},\n}\n";
         let file = Path::new("mix.lock");
         let error = relock(&root(), file, text, &BTreeMap::new()).unwrap_err();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn run_refuses_what_it_does_not_know() {
+    fn run_rejects_unknown_arguments() {
         for args in [
             &["unlock"][..],
             &["generate-big"],

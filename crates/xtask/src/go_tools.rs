@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_of_go_are_compared_as_numbers() {
+    fn go_versions_compare_numerically() {
         assert!(numbers("1.19.8") < numbers("1.25.5"));
         assert!(numbers("1.26rc1") > numbers("1.25.5"));
         assert!(numbers("1.100") > numbers("1.25.5"));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn both_modules_say_which_go_they_need() {
+    fn both_go_modules_declare_go_version() {
         for text in [
             include_str!("../go/pack/go.mod"),
             include_str!("../go/lifecycle/go.mod"),

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_index_is_newest_first_with_code_names() {
+    fn node_index_is_newest_first_with_lts_names() {
         let index: Value = serde_json::from_str(&index()).unwrap();
         let entries: Vec<_> = index
             .as_array()

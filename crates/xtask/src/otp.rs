@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn cross_installs_in_place_for_a_root_that_need_not_exist() {
+    fn cross_install_accepts_missing_root() {
         let dir = released();
         install(&dir, &["-cross", "-minimal", "/app/none/erlang"]).unwrap();
         assert_eq!(read(&dir, "bin/erl"), "ROOTDIR=\"/app/none/erlang\"\n");
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn without_cross_the_root_is_where_the_files_are() {
+    fn install_without_cross_needs_existing_absolute_root() {
         let dir = released();
         let root = dir.path().to_str().unwrap().to_owned();
         install(&dir, &["-sasl", &root]).unwrap();
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn it_may_be_run_again_for_another_root() {
+    fn install_can_be_repeated_for_another_root() {
         let dir = released();
         install(&dir, &["-cross", "-sasl", "/one"]).unwrap();
         install(&dir, &["-cross", "-minimal", "/two"]).unwrap();
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn it_asks_when_not_told_and_takes_silence_for_sasl() {
+    fn install_prompts_and_defaults_to_sasl() {
         let dir = released();
         let asked = install(&dir, &["-cross", "/one"]).unwrap();
         assert!(asked.contains("(y/n) [n]"), "{asked}");
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn links_that_leave_the_tree_are_settled() {
+    fn links_outside_tree_become_copies() {
         let root = TempDir::new().unwrap();
         let dir = root.path().join("usr/lib/erlang");
         fs::create_dir_all(&dir).unwrap();
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn only_applications_that_can_run_stay() {
+    fn applications_with_only_sources_are_removed() {
         let lib = TempDir::new().unwrap();
         for dir in ["ssl-11/ebin", "wx-2/src", "erl_interface-5/lib"] {
             fs::create_dir_all(lib.path().join(dir)).unwrap();

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_repository_gives_the_same_packages_whenever_and_wherever_it_was_written() {
+    fn packages_are_reproducible() {
         let mut backwards = NAMES;
         backwards.reverse();
         let (one, two) = (repository(&NAMES), repository(&backwards));
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_has_checksums_that_sha256sum_reads_and_its_part_of_the_change_log() {
+    fn release_has_sha256sum_checksums_and_changelog_section() {
         let (root, dir) = (repository(&NAMES), TempDir::new().unwrap());
         let packages = tarballs(&root, dir.path());
         let notes = || add_notes(root.path(), "1.2.3", dir.path(), &packages);
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tarball_has_bin_at_its_root_and_the_executable_of_one_architecture() {
+    fn tarball_has_root_bin_and_executable_of_one_architecture() {
         let packages = packages(&repository(&NAMES));
         let entries = entries(&gunzip(&packages["mixpack-1.2.3-linux-arm64.tgz"]));
         assert_eq!(
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tarball_of_this_repository_is_a_buildpack_once_tar_has_unpacked_it() {
+    fn unpacked_tarball_is_a_working_buildpack() {
         let root = Places::of_this_workspace().unwrap().root().to_owned();
         let architecture = if cfg!(target_arch = "aarch64") {
             &dist::ARM64

@@ -182,13 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn the_lists_are_true() {
+    fn published_lists_match_files() {
         let (dir, _tree) = published();
         assert_eq!(layout::check(&dir.path().join("mirror")).unwrap(), 13);
     }
 
     #[test]
-    fn lines_have_upstreams_shape() {
+    fn list_lines_have_upstream_format() {
         let (_dir, tree) = published();
         let lines = |path: &str| -> Vec<String> {
             let text = fs::read_to_string(tree.path(path)).unwrap();

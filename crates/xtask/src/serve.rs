@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_can_be_chosen() {
+    fn serve_accepts_port_option() {
         let args = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
         assert_eq!(port(&args(&[])).unwrap(), 0);
         assert_eq!(port(&args(&["--port", "8080"])).unwrap(), 8080);

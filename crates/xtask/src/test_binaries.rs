@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outcomes_are_read_off_the_lines_of_libtest() {
+    fn parses_outcomes_from_libtest_output() {
         assert_eq!(outcome("test a::b ... ok"), Some(Outcome::Passed));
         let panics = "test a - should panic ... FAILED";
         assert_eq!(outcome(panics), Some(Outcome::Failed));
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_need_the_feature_that_their_manifest_requires() {
+    fn tests_need_required_features_of_manifest() {
         let manifest = "[[test]]\nname = \"a\"\n\n\
                         [[test]]\nname = \"b\"\nrequired-features = [\"docker\"]\n";
         let needs = needs(manifest).unwrap();
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_is_killed_has_failed_and_the_others_run() {
+    fn killed_test_fails_and_others_still_run() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let executable = dir.path().join("tests");
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn an_executable_has_the_name_of_its_package_and_file() {
+    fn executable_is_named_after_package_and_file() {
         let message = |id: &str, target: &str, kind: &str| {
             let json = serde_json::json!({"reason": "compiler-artifact", "profile": {"test": true},
                 "executable": "/t/x-1", "manifest_path": "/w/crates/app/Cargo.toml", "package_id": id,

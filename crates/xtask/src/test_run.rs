@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_test_fails_the_run() {
+    fn failed_test_fails_run() {
         let tests = Tests {
             outcomes: [(id("a"), Outcome::Passed), (id("b"), Outcome::Failed)].into(),
             not_run: Vec::new(),
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_tolerated_fails() {
+    fn untolerated_skipped_test_fails_run() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("tolerated");
         std::fs::write(&file, "# why\nknown\n").unwrap();

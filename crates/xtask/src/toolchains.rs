@@ -486,7 +486,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parts_file_is_found_by_what_is_around_its_version() {
+    fn finds_part_file_by_prefix_and_suffix() {
         let dir = TempDir::new().unwrap();
         for name in ["stamp", "1.18.3.zip", "rebar3-3.24.0"] {
             fs::write(dir.path().join(name), "").unwrap();
@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stamp_of_the_mirror_changes_with_a_part() {
+    fn mirror_stamp_changes_with_each_part() {
         let dir = TempDir::new().unwrap();
         fs::create_dir(dir.path().join("otp")).unwrap();
         fs::write(dir.path().join("otp/stamp"), "one").unwrap();

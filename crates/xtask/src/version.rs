@@ -119,12 +119,12 @@ mod tests {
     use crate::toolchains::Places;
 
     #[test]
-    fn the_version_of_this_repository_is_the_same_everywhere() {
+    fn repository_has_one_version() {
         agrees(Places::of_this_workspace().unwrap().root()).unwrap();
     }
 
     #[test]
-    fn a_version_that_differs_is_named_with_its_file() {
+    fn version_mismatch_names_file() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
         write("Cargo.toml", "[workspace.package]\nversion = '1.2.3'");
@@ -166,7 +166,7 @@ mod tests {
         );
     }
     #[test]
-    fn notes_are_the_part_of_one_version() {
+    fn release_notes_are_changelog_section_of_version() {
         let changes = "# Changes\n\n## Unreleased\n\n- c\n\n## [1.2.3] - 2026-11-24\n\n### Added\n\n- b\n\n## [1.2.2]\n\n";
         assert_eq!(notes(changes, "1.2.3"), Some("### Added\n\n- b"));
         assert_eq!(notes(changes, "1.2.2"), None);

@@ -180,7 +180,7 @@ fn cycles(modules: &Modules) -> Vec<String> {
 }
 
 #[test]
-fn no_modules_import_each_other() {
+fn modules_have_no_import_cycles() {
     for (name, dir) in crates() {
         let cycles = cycles(&modules(&dir));
         assert!(cycles.is_empty(), "{name}: {cycles:#?}");
@@ -188,7 +188,7 @@ fn no_modules_import_each_other() {
 }
 
 #[test]
-fn a_cycle_through_an_export_is_found() {
+fn detects_import_cycle_through_reexport() {
     let modules = |of_c: &str| -> Modules {
         let code = [
             ("", "pub use a::{One, b::Two as Three};"),
@@ -207,7 +207,7 @@ fn a_cycle_through_an_export_is_found() {
 }
 
 #[test]
-fn crates_import_what_the_table_says() {
+fn crate_imports_match_table() {
     let page = fs::read_to_string(root().join("docs/contributing.md")).expect("the page");
     let rows = page
         .lines()

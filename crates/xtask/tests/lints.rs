@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 #[test]
-fn every_crate_of_the_workspace_forbids_unsafe_code() {
+fn every_crate_forbids_unsafe_code() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let manifest = |path: &Path| -> toml::Table {
         let text = fs::read_to_string(path).expect("a Cargo.toml");

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_config_var_wins_over_the_file_and_an_empty_one_is_none() {
+    fn config_var_overrides_file_and_blank_one_is_ignored() {
         let dir = repository(&[]);
         let config = "elixir_version=1.18\napp_relative_path=backend # the API\n";
         std::fs::write(dir.path().join(ELIXIR_CONFIG), config).unwrap();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_taken_in_every_way_of_writing_it() {
+    fn app_path_is_normalized() {
         let dir = repository(&["apps/backend/mix.exs", "mix.exs"]);
         std::os::unix::fs::symlink("apps/backend", dir.path().join("link")).unwrap();
         let resolved = |value: &str| resolve(dir.path(), in_var(value)).unwrap().value;
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_outside_of_the_repository_is_refused() {
+    fn rejects_app_path_outside_repository() {
         let outside = repository(&["mix.exs"]);
         let dir = repository(&["backend/mix.exs"]);
         std::os::unix::fs::symlink(outside.path(), dir.path().join("link")).unwrap();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_mix_exs_is_refused_with_those_that_have_one() {
+    fn error_for_missing_mix_exs_suggests_directories_with_one() {
         let dir = repository(&[
             "backend/apps/web/mix.exs",
             "backend/mix.exs",
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn folder_with_phoenix_is_the_likeliest() {
+    fn phoenix_app_is_suggested_first() {
         let dir = repository(&["a/mix.exs", "a/mix.lock", "b/mix.exs", "c/apps/web/mix.exs"]);
         let phoenix = "[deps: [{:phoenix, \"~> 1.8\"}]]";
         std::fs::write(dir.path().join("c/apps/web/mix.exs"), phoenix).unwrap();

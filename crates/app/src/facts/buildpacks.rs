@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn static_buildpack_after_ours_is_found_by_its_name_alone() {
+    fn finds_static_buildpack_after_ours_by_name() {
         let name = "heroku-buildpack-phoenix-static";
         let mixpack = "https://host/owner/Mixpack.git";
         assert_eq!(
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn first_unknown_buildpack_is_taken_for_a_copy_of_ours() {
+    fn first_unknown_buildpack_counts_as_fork_of_ours() {
         let name = "heroku-buildpack-phoenix-static";
         let copy = "https://host/owner/our-builds";
         let second = Some(format!(".buildpacks:2 {name}"));
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn list_with_an_old_elixir_buildpack_is_ignored() {
+    fn buildpack_list_with_old_elixir_buildpack_is_ignored() {
         for elixir in [
             "https://github.com/HashNuke/heroku-buildpack-elixir",
             "https://github.com/HashNuke/heroku-buildpack-elixir.git#v2",

@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_package_is_known_with_the_elixir_that_it_requires() {
+    fn reads_elixir_requirement_of_package() {
         let metadata = |elixir: &str| {
             format!(
                 "{{<<\"requirements\">>,[[{{<<\"name\">>,<<\"plug\">>}},\n  {{<<\"elixir\">>,<<\"~> 9.9\">>}}]]}}.\n\

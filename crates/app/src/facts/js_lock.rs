@@ -518,7 +518,7 @@ c@1:
 "#;
 
     #[test]
-    fn a_range_that_yarn_was_told_to_resolve_to_another_is_found_by_its_name() {
+    fn yarn_resolution_is_found_by_package_name() {
         let package = r#"{"dependencies": {"a": "^1.0.0"}, "resolutions": {"@s/b": "2.0.0"}}"#;
         let locked = parse("yarn.lock", YARN, package);
         assert_eq!(named(&locked), ["@s/b@2.0.0", "a@1.0.0"]);
@@ -528,7 +528,7 @@ c@1:
     }
 
     #[test]
-    fn keys_that_yaml_writes_apart_from_what_they_have_are_read() {
+    fn reads_explicit_yaml_keys() {
         let peers = "p".repeat(1100);
         let text = format!(
             "lockfileVersion: '9.0'
@@ -557,7 +557,7 @@ snapshots:
     }
 
     #[test]
-    fn a_package_of_bun_finds_what_it_needs_as_node_does() {
+    fn bun_dependencies_resolve_like_node_modules() {
         let text = r#"{"workspaces": {"": {"dependencies": {"@s/a": "1"}}}, "packages": {
             "@s/a": ["@s/a@1.0.0", "", {"dependencies": {"b": "1", "c": "1"}}, "sha512-AA=="],
             "@s/a/b": ["b@1.0.0", "", {"dependencies": {"c": "2"}}, "sha512-AA=="],
@@ -572,7 +572,7 @@ snapshots:
     }
 
     #[test]
-    fn what_is_no_lockfile_holds_nothing() {
+    fn invalid_lockfile_yields_no_packages() {
         let files = [
             "package-lock.json",
             "yarn.lock",

@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packages_are_read_in_every_way_of_writing_yaml() {
+    fn reads_workspace_packages_in_every_yaml_style() {
         for text in [
             "packages:\n  - assets\n  - \"packages/*\"\n  - '!**/test/**'\n",
             "# members\nlinkWorkspacePackages: true\npackages: [assets, 'packages/*', \"!**/test/**\"] # all\n",
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn globs_name_folders_as_package_managers_do() {
+    fn workspace_globs_match_like_package_managers() {
         let names = |patterns: &[&str], folder: &str| {
             let patterns: Vec<String> = patterns.iter().map(|p| (*p).to_owned()).collect();
             Patterns::of(&patterns).names(folder)

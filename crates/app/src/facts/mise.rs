@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_a_version_in_mise_toml() {
+    fn reads_every_version_form_of_mise_toml() {
         let text = "\u{feff}# tools\r\n[env]\r\nerlang = \"1\"\r\n[tools]\r\nerlang = \"27\" # newest\r\n\"core:elixir\" = {version = \"1.18.4-otp-27\"}\r\nnode = [\"22\", \"20\"]\r\nusage = \"latest\"\r\n";
         assert_eq!(
             read(text),
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_names_its_line() {
+    fn invalid_file_names_line() {
         for (path, text, other) in [
             ("mise.toml", "[tools]\nerlang = \"27\nelixir = 1\n", ""),
             ("mise.lock", "\n<<<<<<< HEAD\n", "tools.erlang = \"27\"\n"),
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn all_places_are_read_and_the_nearest_wins() {
+    fn nearest_config_file_wins() {
         const ELIXIR: &str = "tools.elixir = \"1.18\"\n";
         let places = [
             "api/.mise.toml",
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_an_environment_count_where_mise_reads_them() {
+    fn environment_specific_files_are_read_as_in_mise() {
         let files = [
             ("mise.toml", "tools.elixir = \"1\"\n"),
             ("mise.prod.toml", "tools.elixir = \"2\"\n"),
@@ -386,7 +386,7 @@ mod tests {
     const LOCK: &str = "[[tools.elixir]]\nversion = \"1.18.4-otp-27\"\nbackend = \"core:elixir\"\n\n[tools.elixir.platforms.linux-x64]\nsize = 1\n\n[[tools.node]]\nversion = \"22.1.0\"\n";
 
     #[test]
-    fn a_locked_version_that_answers_the_request_is_taken() {
+    fn locked_version_is_used_if_it_matches_request() {
         for (request, lock, expected) in [
             ("1.18", LOCK, "1.18.4-otp-27 mise.lock:2"),
             ("1", LOCK, "1.18.4-otp-27 mise.lock:2"),
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn each_file_has_the_lockfile_of_its_folder_and_its_environment() {
+    fn each_file_uses_lockfile_of_its_directory_and_environment() {
         for (file, lock, env) in [
             ("mise.toml", "mise.lock", None),
             (".config/mise.toml", ".config/mise.lock", None),

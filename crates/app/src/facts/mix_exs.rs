@@ -179,7 +179,7 @@ end
 "##;
 
     #[test]
-    fn guesses_what_a_reader_would() {
+    fn guesses_app_requirement_and_release_from_mix_exs() {
         let guess = MixExs::guess("mix.exs", SHOP);
         assert_eq!(guess.app.as_deref(), Some("shop"));
         assert_eq!(guess.apps_path, None);
@@ -194,7 +194,7 @@ end
     }
 
     #[test]
-    fn a_library_named_after_phoenix_is_not_phoenix() {
+    fn library_with_phoenix_prefix_is_not_phoenix() {
         let guess = MixExs::guess("mix.exs", "deps: [{:phoenix_html, \"~> 4.0\"}]");
         assert!(!guess.phoenix);
         assert!(!lock_contains(
@@ -212,7 +212,7 @@ end
     }
 
     #[test]
-    fn an_umbrella_names_the_folder_of_its_apps() {
+    fn umbrella_has_apps_path() {
         let guess = MixExs::guess("mix.exs", "[apps_path: \"apps\", version: \"0.1.0\"]");
         assert_eq!(guess.apps_path.as_deref(), Some("apps"));
         assert_eq!(guess.app, None);

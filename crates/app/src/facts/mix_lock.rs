@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn packages_and_repositories_are_read_in_all_their_forms() {
+    fn reads_packages_and_repositories_in_every_form() {
         let lock = r#"%{
   "bandit": {:hex, :bandit, "1.6.1", "aa", [:mix], [{:hpax, "~> 1.0", [hex: :hpax, repo: "hexpm", optional: false]}], "hexpm", "bb"},
   "old": {:hex, :old, "0.1.0", "aa", [:mix], []},
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_lock_holds_nothing_and_half_a_lock_its_first_half() {
+    fn invalid_lockfile_is_empty_and_truncated_one_yields_its_start() {
         for text in ["", "%{}", "{", "%{\"a", "%{a: "] {
             assert_eq!(parse(text), [], "{text}");
         }

@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn code_that_runs_or_looks_up_a_program_counts() {
+    fn code_that_runs_or_finds_node_needs_it() {
         for code in [
             "System.cmd(\"node\", [\"x.js\"])",
             "System.shell(\"cd assets && node x.js\")",
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_and_processes_count() {
+    fn scripts_and_processes_that_run_node_need_it() {
         runs(
             "rel/overlays/bin/server",
             "#!/bin/sh\nexec /app/.heroku/node/bin/node x.js",
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn prose_comments_keys_and_build_time_do_not_count() {
+    fn comments_docs_and_build_time_code_do_not_need_node() {
         for code in [
             "_ -> {:error, \"node #{inspect(node)} is unreachable\"}",
             "Logger.info(\"node x.js\")",
@@ -512,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn config_behind_that_of_an_asset_builder_counts() {
+    fn config_after_asset_builder_config_is_checked() {
         let text =
             "config :esbuild, args: ~w(a)\nconfig :mails, path: \"assets/node_modules/mjml\"\n";
         runs("config/config.exs", text, "config/config.exs:2");

@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_fields_that_decide() {
+    fn reads_scripts_engines_and_package_manager() {
         let json = PackageJson::parse(
             r#"{"name":"assets","scripts":{"deploy":"esbuild"},"engines":{"node":"22.x"},
                 "packageManager":"npm@10.9.0","dependencies":{"phoenix":"file:../deps/phoenix"}}"#,
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn engines_of_another_form_ask_for_nothing() {
+    fn malformed_engines_are_ignored() {
         for engines in [
             r#"["node >= 0.10", "npm"]"#,
             r#""node 20""#,
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_line_of_a_key_in_its_section() {
+    fn finds_line_of_key_in_section() {
         let text = "{\n \"node\": 1,\n \"engines\": {\n  \"node\": \"22\"}}";
         assert_eq!(line_of(text, "engines", "node"), 4);
         assert_eq!(
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn node_is_asked_for_by_engines_then_volta_then_dev_engines() {
+    fn node_version_comes_from_engines_then_volta_then_dev_engines() {
         let json = PackageJson::parse(
             r#"{"engines":{"node":">=18"},"volta":{"node":"22.1.0","extends":"../package.json"},
                 "devEngines":{"runtime":[{"name":"bun","version":"1"},{"name":"node","version":"^22"}]}}"#,
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn package_managers_of_dev_engines_are_read_alone_and_in_lists() {
+    fn reads_dev_engines_package_manager_as_object_or_list() {
         let managers = |text: &str| {
             let text = format!("{{\"devEngines\": {{\"packageManager\": {text}}}}}");
             let managers = PackageJson::parse(&text).unwrap().dev_managers();
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn workspaces_are_a_list_or_have_one() {
+    fn reads_workspaces_as_list_or_object() {
         for text in [
             r#"["a", "b/*"]"#,
             r#"{"packages": ["a", "b/*"], "nohoist": ["c"]}"#,
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dependency_of_either_kind_is_found() {
+    fn finds_dependencies_and_dev_dependencies() {
         let text = r#"{"dependencies":{"a":"1"},"devDependencies":{"b":"^2"}}"#;
         let json = PackageJson::parse(text).unwrap();
         assert_eq!(
@@ -333,13 +333,13 @@ mod tests {
     }
 
     #[test]
-    fn says_where_a_file_is_broken() {
+    fn syntax_error_has_location() {
         let error = PackageJson::parse("{\n  \"scripts\": {,}\n}").unwrap_err();
         assert_eq!(error.line(), 2);
     }
 
     #[test]
-    fn a_file_saved_with_a_byte_order_mark_is_read() {
+    fn accepts_byte_order_mark() {
         assert!(PackageJson::parse("\u{feff}{}").is_ok());
     }
 }

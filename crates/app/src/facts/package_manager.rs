@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pin_has_a_name_a_version_and_perhaps_a_hash() {
+    fn package_manager_pin_has_name_version_and_optional_hash() {
         let pinned = Pinned::parse("pnpm@9.1.0+sha512.ab").unwrap();
         assert_eq!(
             (
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn lockfiles_name_their_format() {
+    fn lockfile_states_its_format() {
         let berry = "# generated\n\n__metadata:\n  version: 8\n  cacheKey: 10c0\n";
         assert_eq!(lock_format("yarn.lock", berry).as_deref(), Some("8"));
         assert_eq!(

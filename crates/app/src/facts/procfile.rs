@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_are_read_and_comments_are_not() {
+    fn reads_process_types_and_skips_comments() {
         let procfile = Procfile::parse(
             "# web: old\nweb: MIX_ENV=prod mix phx.server\r\nrelease: mix ecto.migrate && echo a:b\n\nnonsense\n",
         );
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_that_a_process_starts_is_known_where_the_line_leaves_no_doubt() {
+    fn finds_file_of_process_if_unambiguous() {
         let files = |line: &str| {
             let procfile = Procfile::parse(&format!("web: {line}"));
             let mut files = procfile.files().map(|(_, file)| file.to_owned());
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn another_mix_env_before_mix_is_seen() {
+    fn detects_different_mix_env_before_mix() {
         let other = |line: &str| {
             let procfile = Procfile::parse(&format!("web: {line}"));
             let found = procfile.other_mix_envs("prod").next();

@@ -19,7 +19,7 @@ fn app(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 #[test]
-fn umbrella_children_are_projects_and_fetched_code_is_not() {
+fn umbrella_apps_are_projects_and_fetched_code_is_not() {
     let dir = app(&[
         ("mix.exs", "[apps_path: \"apps\"]"),
         ("apps/web/mix.exs", "[app: :web]"),
@@ -35,7 +35,7 @@ fn umbrella_children_are_projects_and_fetched_code_is_not() {
 }
 
 #[test]
-fn a_folder_without_mix_exs_is_refused_with_what_it_holds() {
+fn error_for_missing_mix_exs_lists_directory_contents() {
     let dir = app(&[("src/mix.exs", ""), ("package.json", "{}")]);
     let Err(ReadError::NoMixExs {
         found,
@@ -50,7 +50,7 @@ fn a_folder_without_mix_exs_is_refused_with_what_it_holds() {
 }
 
 #[test]
-fn an_app_in_a_folder_has_its_own_files_and_those_of_the_top_that_it_has_not() {
+fn app_in_subdirectory_falls_back_to_root_files() {
     let dir = app(&[
         ("mix.lock", "%{\n  \"phoenix\": {:hex},\n}"),
         (".tool-versions", "elixir 1.17"),
@@ -94,7 +94,7 @@ fn an_app_in_a_folder_has_its_own_files_and_those_of_the_top_that_it_has_not() {
 }
 
 #[test]
-fn a_procfile_at_the_top_counts_unless_it_is_ours() {
+fn root_procfile_is_used_unless_generated() {
     let requested = Setting::new("backend".to_owned(), Origin::LastBuild);
     let dir = app(&[("backend/mix.exs", ""), ("backend/Procfile", "web: a && b")]);
     let counts = || {
@@ -151,7 +151,7 @@ fn facts_of(files: &[(&str, Vec<u8>)]) -> Result<Facts, ReadError> {
 }
 
 #[test]
-fn byte_order_mark_changes_nothing() {
+fn byte_order_mark_is_ignored() {
     let with = |mark: &str| {
         let files = FILES.map(|(path, text, _)| (path, format!("{mark}{text}").into_bytes()));
         facts_of(&files).unwrap()
@@ -167,7 +167,7 @@ fn byte_order_mark_changes_nothing() {
 }
 
 #[test]
-fn utf_16_is_read_where_nothing_else_reads_the_file_and_else_refused_by_name() {
+fn utf_16_is_rejected_only_in_files_read_by_other_tools() {
     for (path, text, is_read_by_others) in FILES {
         let plain = facts_of(&[(path, text.as_bytes().to_vec())]).unwrap();
         match facts_of(&[(path, utf16(text))]) {
@@ -181,7 +181,7 @@ fn utf_16_is_read_where_nothing_else_reads_the_file_and_else_refused_by_name() {
 }
 
 #[test]
-fn a_broken_package_json_names_its_line() {
+fn invalid_package_json_names_line() {
     let dir = app(&[("mix.exs", ""), ("assets/package.json", "{\n\"a\" 1}")]);
     let error = read(dir.path()).unwrap_err().to_string();
     assert!(error.starts_with("assets/package.json:2: "), "{error}");

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_as_people_have_it() {
+    fn reads_typical_tool_versions_file() {
         let text = "\u{feff}# runtime\r\nerlang 27.3.4   # keep in step\r\n\r\nelixir\t1.18.4-otp-27 1.17.3\r\nnodejs 22.1.0\r\n";
         assert_eq!(found(text, Tool::Erlang), Some(("27.3.4".to_owned(), 2)));
         assert_eq!(
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_with_a_version_counts_whichever_name_it_uses() {
+    fn last_line_wins_across_tool_aliases() {
         assert_eq!(
             found("nodejs 20.1.0\nnode 22.1.0\n", Tool::Node),
             Some(("22.1.0".to_owned(), 2))
@@ -106,14 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_must_be_the_whole_word() {
+    fn tool_name_must_match_whole_word() {
         assert_eq!(found("erlang-ls 1.0\n#erlang 27.0\n", Tool::Erlang), None);
         let with_backend = found("core:erlang 27.0\n", Tool::Erlang);
         assert_eq!(with_backend, Some(("27.0".to_owned(), 1)));
     }
 
     #[test]
-    fn what_is_no_version_is_passed_through() {
+    fn non_version_values_pass_through() {
         for value in ["ref:main", "path:/opt/elixir", "system"] {
             assert_eq!(
                 found(&format!("elixir {value}\n"), Tool::Elixir),
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_is_no_part_of_the_name_of_a_tool() {
+    fn tool_name_omits_backend() {
         for name in [
             "elixir",
             "core:elixir",
@@ -139,7 +139,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_gives_words_without_white_space(text in "\\PC*|(?s).*") {
+        fn parsed_words_contain_no_whitespace(text in "\\PC*|(?s).*") {
             for entry in parse(&text) {
                 prop_assert!(!entry.tool.is_empty());
                 prop_assert!(entry.line as usize <= text.lines().count());

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_with_one_version_may_have_blank_lines_and_comments() {
+    fn version_file_may_have_blank_lines_and_comments() {
         let entry = single(
             ".nvmrc",
             Tool::Node,

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn md4_is_needed_before_4_47_and_from_5_0_to_5_60() {
+    fn webpack_needs_md4_before_4_47_and_from_5_0_to_5_60() {
         for (version, needs) in [
             ("3.12.0", true),
             ("4.41.5", true),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_locked_version_is_the_one_that_the_package_asks_for() {
+    fn finds_locked_version_for_requested_range() {
         let package = r#"{"devDependencies": {"webpack": "^4.41.5"}}"#;
         for lock in [
             "{\"packages\": {\n    \"node_modules/webpack\": {\n      \"version\": \"4.46.0\",\n",
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_counts_where_no_newer_version_satisfies_it() {
+    fn range_counts_if_no_newer_version_satisfies_it() {
         let requested = |range: &str| {
             of(
                 &format!("{{\"dependencies\": {{\"webpack\": \"{range}\"}}}}"),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webpack_of_a_tool_counts_and_one_that_is_given_md4_does_not() {
+    fn transitive_webpack_counts_unless_legacy_provider_is_set() {
         let lock = "webpack@4.44.2:\n  version \"4.44.2\"\n";
         assert_eq!(of("{}", Some(lock)).as_deref(), Some("4.44.2"));
         let two = format!("{lock}webpack@^5:\n  version \"5.90.0\"\n");

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_decides_node_modules_is_known_or_why_not() {
+    fn inputs_of_node_modules_are_known_or_reason_is_given() {
         let lock = Some("package-lock.json");
         let json = r#"{"dependencies": {"phoenix": "file:../deps/phoenix", "a": "1.0.0"},
             "devDependencies": {"b": "./vendor/b"}, "scripts": {"postinstall": "patch-package"}}"#;

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_runs_in_the_folder_with_its_arguments_and_its_status() {
+    fn command_runs_in_app_directory_and_keeps_arguments_and_status() {
         let run = |line: &str| printed("it's a/b c", "", &super::command("it's a/b c", line));
         assert_eq!(run("pwd -P"), (true, "TOP/it's a/b c\n".to_owned()));
         assert_eq!(run("printf '%s|' 'a b' '$X'"), (true, "a b|$X|".to_owned()));
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_the_procfile_keep_quotes_and_operators() {
+    fn procfile_lines_keep_quotes_and_operators() {
         let app = "web: X='a  b' && pwd -P && printf '%s\\n' \"$X\"\nrelease: echo it\\'s ok\n";
         let made = procfile("backend/Procfile", &Procfile::parse(app));
         assert!(is_generated(&made) && !is_generated(app));

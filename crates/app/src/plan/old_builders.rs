@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_begins_with_a_major() {
+    fn range_starts_with_major_version() {
         for (range, number) in [
             ("2.10.9", Some(2)),
             ("^2.10", Some(2)),

@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_old_lockfile_gets_the_manager_that_writes_it() {
+    fn old_lockfile_selects_matching_package_manager_version() {
         let of = |manager, format| default_version(manager, format);
         assert_eq!(of(Manager::Yarn, None), Some("1"));
         assert_eq!(of(Manager::Yarn, Some("6")), Some("3"));

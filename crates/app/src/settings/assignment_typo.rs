@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn spaces_and_missing_quotes_are_told_with_the_corrected_line() {
+    fn typo_in_assignment_suggests_corrected_line() {
         let around = Cause::SpaceBefore { also_after: true };
         let before = Cause::SpaceBefore { also_after: false };
         for (line, cause, word, corrected) in [
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn other_commands_are_no_typos() {
+    fn other_commands_are_not_typos() {
         for line in [
             "",
             "nosuch x",

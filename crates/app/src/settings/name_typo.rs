@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_is_seen_and_another_word_is_not() {
+    fn typo_is_detected_and_other_words_are_not() {
         let near = |word| nearest(word, keys::all());
         assert_eq!(near("elixir_verison"), Some("elixir_version"));
         assert_eq!(near("hook_post_compiled"), Some("hook_post_compile"));

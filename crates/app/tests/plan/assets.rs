@@ -13,7 +13,7 @@ fn asset_build(files: &[(&str, &str)]) -> AssetBuild {
 }
 
 #[test]
-fn assets_are_built_by_the_first_of_script_deploy_alias_build() {
+fn asset_build_prefers_custom_script_then_deploy_then_alias_then_build() {
     let script = |name: &str| AssetBuild::Script {
         name: name.to_owned(),
     };
@@ -31,7 +31,7 @@ fn assets_are_built_by_the_first_of_script_deploy_alias_build() {
 }
 
 #[test]
-fn the_asset_script_has_the_name_that_the_static_config_gives_it() {
+fn static_config_names_asset_script() {
     let config = (STATIC_CONFIG, "compile=build_assets\n");
     let plan = case(&[PHOENIX, config, ("build_assets", ""), ("compile", "")]).planned();
     let path = "build_assets".to_owned();
@@ -42,7 +42,7 @@ fn the_asset_script_has_the_name_that_the_static_config_gives_it() {
 }
 
 #[test]
-fn the_asset_script_may_be_anywhere_in_the_app() {
+fn asset_script_may_be_anywhere_in_app() {
     for value in [
         "script/build",
         "./script/build",
@@ -67,7 +67,7 @@ fn the_asset_script_may_be_anywhere_in_the_app() {
 }
 
 #[test]
-fn the_folder_of_the_assets_is_found_as_the_static_buildpack_finds_it() {
+fn assets_directory_is_found_as_in_static_buildpack() {
     let dir = |files: &[(&str, &str)]| case(files).planned().assets[0].assets_dir.clone();
     let (root, assets) = (("package.json", "{}"), PACKAGE);
     let config = |text| (STATIC_CONFIG, text);
@@ -97,7 +97,7 @@ fn the_folder_of_the_assets_is_found_as_the_static_buildpack_finds_it() {
 }
 
 #[test]
-fn a_package_json_that_builds_nothing_hides_no_asset_script() {
+fn package_json_without_build_script_does_not_hide_assets() {
     let dir = |files: &[(&str, &str)]| case(files).planned().assets[0].assets_dir.clone();
     let root = ("package.json", r#"{"dependencies": {"prettier": "3"}}"#);
     let built = ("assets/package.json", SCRIPTS);
@@ -115,7 +115,7 @@ fn a_package_json_that_builds_nothing_hides_no_asset_script() {
 }
 
 #[test]
-fn a_configured_folder_anywhere_in_the_app_is_found() {
+fn assets_path_may_be_anywhere_in_app() {
     let case = case(&[
         (STATIC_CONFIG, "assets_path=frontend/web\n"),
         ("frontend/web/package.json", SCRIPTS),
@@ -136,7 +136,7 @@ fn a_configured_folder_anywhere_in_the_app_is_found() {
 }
 
 #[test]
-fn every_phoenix_app_of_an_umbrella_has_its_assets() {
+fn every_phoenix_app_of_umbrella_gets_assets() {
     let plan = umbrella(&[]).planned();
     let dirs: Vec<_> = plan
         .assets
@@ -165,7 +165,7 @@ fn every_phoenix_app_of_an_umbrella_has_its_assets() {
 }
 
 #[test]
-fn phoenix_relative_path_names_the_one_phoenix_app() {
+fn phoenix_relative_path_selects_phoenix_app() {
     for value in ["./apps/shop_web/", "/apps/shop_web/", "apps//shop_web"] {
         let config = (STATIC_CONFIG, &*format!("phoenix_relative_path={value}\n"));
         let plan = umbrella(&[config]).planned();
@@ -186,7 +186,7 @@ fn phoenix_relative_path_names_the_one_phoenix_app() {
 }
 
 #[test]
-fn executables_that_a_command_removes_are_known() {
+fn detects_commands_that_remove_executables() {
     let removes = |files: &[(&str, &str)]| case(files).planned().removes_executables;
     let hook = "hook_post_compile=\"eval mix assets.deploy && rm -f _build/esbuild*\"\n";
     assert!(removes(&[(ELIXIR_CONFIG, hook)]));
@@ -200,7 +200,7 @@ fn executables_that_a_command_removes_are_known() {
 }
 
 #[test]
-fn a_configured_script_that_is_not_there_is_warned_of() {
+fn warns_about_missing_asset_script() {
     let config = (STATIC_CONFIG, "compile=bin_assets\n");
     let warnings = case(&[config]).planned().warnings;
     assert!(warnings[0].contains("compile=bin_assets"), "{warnings:?}");
@@ -215,7 +215,7 @@ fn a_configured_script_that_is_not_there_is_warned_of() {
 }
 
 #[test]
-fn an_assets_path_without_package_json_is_warned_of() {
+fn warns_about_assets_path_without_package_json() {
     let warnings = |config| case(&[PACKAGE, (STATIC_CONFIG, config)]).planned().warnings;
     let warned = warnings("assets_path=/frontend\n");
     assert_eq!(
@@ -231,7 +231,7 @@ fn an_assets_path_without_package_json_is_warned_of() {
 }
 
 #[test]
-fn an_old_brunch_gets_the_newest_node_that_it_runs_on() {
+fn old_brunch_gets_newest_compatible_node() {
     let package =
         |requested: &str| format!("{{\"devDependencies\":{{\"brunch\":\"{requested}\"}}}}");
     let with = |requested: &str| case(&[("assets/package.json", &package(requested))]);
@@ -266,7 +266,7 @@ fn an_old_brunch_gets_the_newest_node_that_it_runs_on() {
 }
 
 #[test]
-fn an_old_webpack_gets_the_newest_node_whose_openssl_has_md4() {
+fn old_webpack_gets_newest_node_with_md4() {
     const NODE: &str = r#"[
       {"version": "v24.4.0", "lts": "Krypton", "files": ["linux-x64"]},
       {"version": "v18.20.8", "lts": "Hydrogen", "files": ["linux-x64"]},
@@ -301,7 +301,7 @@ fn an_old_webpack_gets_the_newest_node_whose_openssl_has_md4() {
 }
 
 #[test]
-fn components_of_bower_need_node_with_and_without_packages() {
+fn bower_components_need_node() {
     let alone = case(&[("assets/bower.json", "{}")]);
     let (facts, settings) = alone.read();
     assert!(plan::needs_node(&facts, &settings));
@@ -319,7 +319,7 @@ fn components_of_bower_need_node_with_and_without_packages() {
 }
 
 #[test]
-fn skipped_assets_take_node_and_the_digest_with_them() {
+fn skip_assets_skips_node_and_digest() {
     let phoenix = ("mix.exs", "[app: :shop, deps: [{:phoenix, \"~> 1.8\"}]]");
     let with = |files: &[(&str, &str)]| case(&[phoenix, PACKAGE, ("compile", "true")]).files(files);
     let key = |value: &str| with(&[(ELIXIR_CONFIG, &format!("skip_assets={value}\n"))]);
@@ -386,7 +386,7 @@ fn left(hook: &str, more: &[(&str, &str)]) -> (bool, bool) {
 }
 
 #[test]
-fn what_the_hook_after_compile_surely_does_is_left_to_it() {
+fn steps_done_by_post_compile_hook_are_not_planned() {
     let npm = |hook: &str| left(hook, &[]);
     let bun = |hook: &str| left(hook, &[("assets/bun.lock", "{}")]);
     let yarn = |hook: &str| left(hook, &[("assets/yarn.lock", "")]);
@@ -407,7 +407,7 @@ fn what_the_hook_after_compile_surely_does_is_left_to_it() {
 }
 
 #[test]
-fn what_the_hook_after_compile_may_not_do_is_done() {
+fn steps_possibly_skipped_by_post_compile_hook_are_planned() {
     let both = (true, true);
     for hook in [
         "cd assets && npm ci",
@@ -450,7 +450,7 @@ fn what_the_hook_after_compile_may_not_do_is_done() {
 }
 
 #[test]
-fn packages_are_needed_unless_nothing_speaks_of_them() {
+fn packages_are_needed_if_anything_refers_to_them() {
     let needed = |files: &[(&str, &str)]| case(files).planned().assets[0].is_needed;
     let lint = (
         "assets/package.json",

@@ -199,13 +199,13 @@ post_compile=f
 ";
 
 #[test]
-fn the_document_of_a_plain_app() {
+fn plan_json_of_plain_app() {
     let plan = case(&[]).planned();
     insta::assert_snapshot!("plain_app", format!("{:#}", plan.to_json()));
 }
 
 #[test]
-fn the_document_of_a_phoenix_app_with_node_and_hooks() {
+fn plan_json_of_phoenix_app_with_node_and_hooks() {
     let plan = case(&[
         PHOENIX,
         ("assets/package.json", SCRIPTS),
@@ -218,7 +218,7 @@ fn the_document_of_a_phoenix_app_with_node_and_hooks() {
 }
 
 #[test]
-fn the_document_of_an_umbrella_that_is_a_release() {
+fn plan_json_of_umbrella_release() {
     let release = "[apps_path: \"apps\", deps: [], releases: [storefront: []]]";
     let plan = umbrella(&[
         ("mix.exs", release),
@@ -229,7 +229,7 @@ fn the_document_of_an_umbrella_that_is_a_release() {
 }
 
 #[test]
-fn an_app_in_a_folder_of_the_repository_is_planned_there() {
+fn plans_app_in_subdirectory() {
     let app = case(&[
         ("elixir_buildpack.config", "app_relative_path=./backend/\n"),
         ("phoenix_static_buildpack.config", "assets_path=ui\n"),
@@ -315,7 +315,7 @@ fn an_app_in_a_folder_of_the_repository_is_planned_there() {
 }
 
 #[test]
-fn the_tasks_of_phoenix_are_called_as_its_version_has_them() {
+fn phoenix_task_names_follow_phoenix_version() {
     let lock = |version: &str| {
         format!("%{{\n  \"phoenix\": {{:hex, :phoenix, \"{version}\", \"ab\"}},\n}}")
     };
@@ -344,7 +344,7 @@ fn the_tasks_of_phoenix_are_called_as_its_version_has_them() {
 }
 
 #[test]
-fn the_locked_phoenix_decides_its_namespace_and_an_outdated_setting_is_named() {
+fn locked_phoenix_sets_namespace_and_outdated_phoenix_ex_warns() {
     let lock = "%{\n  \"phoenix\": {:hex, :phoenix, \"1.6.16\", \"ab\"},\n}";
     let planned = |lock: &str, config: &str| {
         let plan = case(&[("mix.lock", lock), (STATIC_CONFIG, config)]).planned();
@@ -367,7 +367,7 @@ fn the_locked_phoenix_decides_its_namespace_and_an_outdated_setting_is_named() {
 }
 
 #[test]
-fn mix_lock_is_held_to_where_mix_can_and_nobody_says_otherwise() {
+fn mix_lock_is_enforced_if_elixir_supports_it() {
     let checks = |elixir: &str, files: &[(&str, &str)]| {
         let config = format!("elixir_version={elixir}\n");
         case(files)
@@ -381,7 +381,7 @@ fn mix_lock_is_held_to_where_mix_can_and_nobody_says_otherwise() {
 }
 
 #[test]
-fn a_name_that_is_nearly_a_setting_is_told_with_its_line_and_other_variables_are_not() {
+fn warns_about_mistyped_settings_with_line() {
     let case = case(&[
         (
             ELIXIR_CONFIG,
@@ -419,7 +419,7 @@ fn a_name_that_is_nearly_a_setting_is_told_with_its_line_and_other_variables_are
 }
 
 #[test]
-fn a_plan_knows_each_setting_by_the_place_that_won() {
+fn plan_names_source_of_each_setting() {
     let case = case(&[(
         ELIXIR_CONFIG,
         "release=true\nslim=none\nruntime_path=\nAPP_NAME=shop\n",

@@ -6,7 +6,7 @@ use app::plan::PlanError;
 use app::{Origin, Setting};
 
 #[test]
-fn the_lockfile_says_how_packages_are_installed() {
+fn lockfile_selects_install_command() {
     let with = |locks: &[&str]| {
         let case = case(&[PACKAGE]);
         let case = locks
@@ -31,7 +31,7 @@ fn the_lockfile_says_how_packages_are_installed() {
 }
 
 #[test]
-fn of_two_lockfiles_the_static_buildpack_takes_that_of_yarn_or_npm() {
+fn static_config_prefers_yarn_or_npm_among_lockfiles() {
     let config = (STATIC_CONFIG, "node_version=22\n");
     let lock = |name: &'static str| -> (&str, &str) { (name, "") };
     let npm = lock("assets/package-lock.json");
@@ -66,7 +66,7 @@ fn of_two_lockfiles_the_static_buildpack_takes_that_of_yarn_or_npm() {
 }
 
 #[test]
-fn a_workspace_that_names_the_assets_is_installed_from_its_root() {
+fn workspace_with_assets_installs_from_root() {
     let npm =
         r#"{"workspaces": ["./assets/", "packages/*", "deps/phoenix"], "engines": {"node": "22"}}"#;
     let packages = [
@@ -137,7 +137,7 @@ fn a_workspace_that_names_the_assets_is_installed_from_its_root() {
 }
 
 #[test]
-fn a_package_json_above_the_assets_that_does_not_name_them_counts_for_nothing() {
+fn workspace_without_assets_is_ignored() {
     let lock = ("pnpm-lock.yaml", "lockfileVersion: '9.0'\n");
     let dir = |files: &[(&str, &str)]| manager(&[&[PACKAGE, lock], files].concat()).unwrap().dir;
     let assets = ("pnpm-workspace.yaml", "packages: [assets]");
@@ -164,7 +164,7 @@ fn a_package_json_above_the_assets_that_does_not_name_them_counts_for_nothing() 
 }
 
 #[test]
-fn the_nearest_workspace_up_to_the_top_of_the_repository_counts() {
+fn nearest_workspace_within_repository_is_used() {
     let config = (super::ELIXIR_CONFIG, "app_relative_path=apps/shop\n");
     let files = [
         config,
@@ -207,7 +207,7 @@ fn the_nearest_workspace_up_to_the_top_of_the_repository_counts() {
 }
 
 #[test]
-fn dev_engines_name_the_package_manager_where_package_manager_does_not() {
+fn dev_engines_select_package_manager_as_fallback() {
     let package =
         |engines: &str| format!("{{\n\"devEngines\": {{\n\"packageManager\": {engines}}}}}");
     let chosen = |engines: &str, lock: &str| {
@@ -265,7 +265,7 @@ fn dev_engines_name_the_package_manager_where_package_manager_does_not() {
 }
 
 #[test]
-fn every_npm_is_called_as_it_can_be() {
+fn npm_options_follow_npm_version() {
     let lock = ("assets/package-lock.json", "{}");
     let install = |version: &str, files: &[(&str, &str)]| {
         let config = format!("node_version=22\nnpm_version={version}\n");
@@ -349,7 +349,7 @@ fn every_npm_is_called_as_it_can_be() {
 }
 
 #[test]
-fn the_npm_of_a_node_is_known_from_its_list() {
+fn npm_version_comes_from_node_index() {
     let mut case = case(&[
         PACKAGE,
         ("assets/package-lock.json", "{}"),
@@ -378,7 +378,7 @@ fn manager(files: &[(&str, &str)]) -> Result<app::plan::Install, PlanError> {
 }
 
 #[test]
-fn every_package_manager_keeps_to_its_lockfile_and_installs_what_development_needs() {
+fn package_managers_freeze_lockfile_and_install_dev_dependencies() {
     for (lock, text, version, command) in [
         (
             "yarn.lock",
@@ -411,7 +411,7 @@ fn every_package_manager_keeps_to_its_lockfile_and_installs_what_development_nee
 }
 
 #[test]
-fn package_manager_and_config_keys_pin_the_version_before_the_lockfile_does() {
+fn pinned_package_manager_version_overrides_lockfile() {
     let package = "{\n\"packageManager\": \"yarn@3.8.7+sha224.ab\"}";
     let package = ("assets/package.json", package);
     let lock = ("assets/yarn.lock", "\n__metadata:\n  version: 8\n");
@@ -436,7 +436,7 @@ fn package_manager_and_config_keys_pin_the_version_before_the_lockfile_does() {
 }
 
 #[test]
-fn package_manager_must_be_that_of_the_lockfile_and_make_sense() {
+fn package_manager_field_must_match_lockfile_and_be_valid() {
     let package = |value: &str| format!("{{\n\n\"packageManager\": \"{value}\"}}");
     let requested =
         |value: &str| Setting::new(value.to_owned(), Origin::file("assets/package.json", 3));
@@ -458,7 +458,7 @@ fn package_manager_must_be_that_of_the_lockfile_and_make_sense() {
 }
 
 #[test]
-fn a_lockfile_without_package_json_is_nobodys() {
+fn lockfile_without_package_json_is_ignored() {
     let plan = case(&[("assets/yarn.lock", "")]).planned();
     assert!(plan.node.is_none() && plan.assets[0].install.is_none());
 }

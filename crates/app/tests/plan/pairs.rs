@@ -9,7 +9,7 @@ use versions::otp::{OtpListing, Publisher};
 use versions::target::{Arch, OsRelease, Target};
 
 #[test]
-fn a_partial_version_is_the_newest_release_that_matches() {
+fn partial_version_resolves_to_newest_matching_release() {
     for (requested, erlang) in [
         ("27", "27.3.4"),
         ("27.3", "27.3.4"),
@@ -32,7 +32,7 @@ fn a_partial_version_is_the_newest_release_that_matches() {
 }
 
 #[test]
-fn a_half_given_pair_is_completed_with_the_newest_that_fits() {
+fn missing_half_of_pair_is_newest_compatible_version() {
     assert_eq!(
         case(&[]).var("erlang_version", "25").tools(),
         [
@@ -50,7 +50,7 @@ fn a_half_given_pair_is_completed_with_the_newest_that_fits() {
 }
 
 #[test]
-fn a_pinned_otp_suffix_decides_for_the_erlang_that_nobody_named() {
+fn elixir_otp_suffix_selects_erlang() {
     let plan = case(&[(".tool-versions", "elixir 1.18.3-otp-26\n")]).planned();
     assert_eq!(plan.elixir.build.reference, "v1.18.3-otp-26");
     assert_eq!(plan.elixir.source, Origin::file(".tool-versions", 1));
@@ -58,7 +58,7 @@ fn a_pinned_otp_suffix_decides_for_the_erlang_that_nobody_named() {
 }
 
 #[test]
-fn the_build_of_elixir_is_the_one_for_the_otp() {
+fn elixir_build_matches_otp_major() {
     for (otp, reference) in [
         ("25", "v1.18.3-otp-25"),
         ("26", "v1.18.3-otp-26"),
@@ -73,7 +73,7 @@ fn the_build_of_elixir_is_the_one_for_the_otp() {
 }
 
 #[test]
-fn nobody_is_upgraded_behind_their_back() {
+fn versions_stay_at_last_build_without_request() {
     assert_eq!(
         case(&[PACKAGE])
             .last("26.2.5.12", "1.17.3", Some("22.16.0"))
@@ -99,7 +99,7 @@ fn nobody_is_upgraded_behind_their_back() {
 }
 
 #[test]
-fn without_any_request_the_newest_that_go_together_and_the_newest_lts() {
+fn defaults_are_newest_compatible_pair_and_newest_lts() {
     assert_eq!(
         case(&[PACKAGE]).tools(),
         [
@@ -111,7 +111,7 @@ fn without_any_request_the_newest_that_go_together_and_the_newest_lts() {
 }
 
 #[test]
-fn a_malformed_version_comes_with_the_newest_of_each_line() {
+fn malformed_version_error_lists_newest_of_each_series() {
     let VersionError::Malformed {
         requested,
         available,
@@ -146,7 +146,7 @@ fn a_malformed_version_comes_with_the_newest_of_each_line() {
 }
 
 #[test]
-fn an_unknown_version_comes_with_its_place_and_the_nearest() {
+fn unknown_version_error_names_source_and_nearest() {
     let VersionError::NoSuchVersion {
         requested,
         nearest,
@@ -177,7 +177,7 @@ fn an_unknown_version_comes_with_its_place_and_the_nearest() {
 }
 
 #[test]
-fn a_bad_pair_names_both_places() {
+fn incompatible_pair_error_names_both_sources() {
     let error = case(&[
         (ELIXIR_CONFIG, "elixir_version=1.14\n"),
         (".tool-versions", "elixir 1.18.3\nerlang 27\n"),
@@ -193,7 +193,7 @@ fn a_bad_pair_names_both_places() {
 }
 
 #[test]
-fn a_published_pair_that_elixir_does_not_support_is_planned_with_a_warning() {
+fn published_unsupported_pair_is_planned_with_warning() {
     let mut case = case(&[(".tool-versions", "erlang 25.3.2.21\nelixir 1.13.3\n")]);
     case.lists.elixir = ElixirListing::parse(&list(&["v1.13.3-otp-24", "v1.13.3-otp-25"]));
     let plan = case.planned();
@@ -214,7 +214,7 @@ fn a_published_pair_that_elixir_does_not_support_is_planned_with_a_warning() {
 }
 
 #[test]
-fn another_list_of_otp_is_asked_for_what_it_may_change_and_for_nothing_else() {
+fn erlef_list_is_needed_only_if_it_can_change_version() {
     let settled = |case: &Case, is_current: bool| {
         plan::otp_list_suffices(&case.plan(), &case.lists.otp, &case.last, is_current)
     };
@@ -265,7 +265,7 @@ fn another_list_of_otp_is_asked_for_what_it_may_change_and_for_nothing_else() {
 }
 
 #[test]
-fn what_is_only_in_the_other_list_is_taken_from_there_and_stays() {
+fn version_only_in_erlef_list_is_used_and_stays() {
     let other = || {
         let row = |name| format!("{name},{SHA},2026-09-15T14:15:27Z,\n");
         let rows: String = ["OTP-27.3.4", "OTP-27.3.9", "maint-27"].map(row).concat();
@@ -296,7 +296,7 @@ fn what_is_only_in_the_other_list_is_taken_from_there_and_stays() {
 }
 
 #[test]
-fn a_branch_of_otp_is_taken_for_the_newest_release() {
+fn otp_branch_counts_as_newest_release() {
     let mut case = case(&[]).var("erlang_version", "master");
     case.lists.otp = OtpListing::parse(&list(&["OTP-26.2.5.12", "OTP-27.3.4", "master"]));
     let plan = case.planned();
@@ -306,7 +306,7 @@ fn a_branch_of_otp_is_taken_for_the_newest_release() {
 }
 
 #[test]
-fn a_request_that_nothing_else_fits_says_whose_it_is() {
+fn request_without_compatible_version_names_source() {
     assert!(matches!(
         case(&[]).var("elixir_version", "1.9").refused(),
         VersionError::NoOtpFor { requested, .. } if requested.value == "1.9"
@@ -338,7 +338,7 @@ fn a_request_that_nothing_else_fits_says_whose_it_is() {
 }
 
 #[test]
-fn an_elixir_newer_than_the_table_goes_on_with_a_warning() {
+fn elixir_newer_than_compatibility_table_gets_warning() {
     let mut case = case(&[])
         .var("erlang_version", "28")
         .var("elixir_version", "1.99");
@@ -350,7 +350,7 @@ fn an_elixir_newer_than_the_table_goes_on_with_a_warning() {
 }
 
 #[test]
-fn builds_for_the_nearest_system_are_said_to_be_that() {
+fn warns_about_builds_for_nearest_system() {
     let case = case(&[]);
     let (facts, settings) = case.read();
     let system = OsRelease::parse("ID=debian\nVERSION_ID=12\n");

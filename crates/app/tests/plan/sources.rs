@@ -12,7 +12,7 @@ fn tool(case: &Case, at: usize) -> String {
 }
 
 #[test]
-fn every_source_works_alone() {
+fn every_version_source_works_alone() {
     for (files, at, expected) in [
         (
             &[("mise.toml", "[tools]\nerlang = \"26\"\n")][..],
@@ -80,7 +80,7 @@ fn every_source_works_alone() {
 }
 
 #[test]
-fn the_sources_answer_in_the_documented_order() {
+fn version_sources_have_documented_precedence() {
     let sources = [
         (
             ELIXIR_CONFIG,
@@ -141,7 +141,7 @@ fn the_sources_answer_in_the_documented_order() {
 }
 
 #[test]
-fn what_only_a_developers_machine_has_is_passed_over_with_a_warning() {
+fn system_and_path_versions_are_skipped_with_warning() {
     let case = case(&[
         (
             ".tool-versions",
@@ -171,7 +171,7 @@ fn requiring(requirement: &str) -> Case {
 }
 
 #[test]
-fn a_version_that_mix_exs_does_not_allow_is_refused_with_both_places() {
+fn version_rejected_by_mix_exs_names_both_sources() {
     for (case, elixir, source) in [
         (
             requiring("~> 1.18").file(".tool-versions", "erlang 27\nelixir 1.17.3\n"),
@@ -204,13 +204,13 @@ fn a_version_that_mix_exs_does_not_allow_is_refused_with_both_places() {
 }
 
 #[test]
-fn a_partial_version_is_the_newest_that_mix_exs_allows() {
+fn partial_version_resolves_to_newest_allowed_by_mix_exs() {
     let case = requiring(">= 1.17.0 and < 1.18.4").var("elixir_version", "1");
     assert_eq!(tool(&case, 1), "1.18.3 (config var elixir_version)");
 }
 
 #[test]
-fn without_a_request_mix_exs_bounds_what_is_taken() {
+fn mix_exs_limits_default_version() {
     assert_eq!(
         requiring("~> 1.17.0").tools(),
         [
@@ -230,7 +230,7 @@ fn without_a_request_mix_exs_bounds_what_is_taken() {
 }
 
 #[test]
-fn the_last_build_stays_as_long_as_mix_exs_allows_it() {
+fn last_build_version_stays_while_mix_exs_allows_it() {
     let last = |requirement| requiring(requirement).last("27.3.3", "1.17.3", None);
     assert_eq!(
         last("~> 1.14").tools(),
@@ -240,7 +240,7 @@ fn the_last_build_stays_as_long_as_mix_exs_allows_it() {
 }
 
 #[test]
-fn nothing_that_mix_exs_allows_is_said_to_be_that() {
+fn reports_unsatisfiable_mix_exs_requirement() {
     let VersionError::NoElixirAllowedByMixExs {
         newest, otp: None, ..
     } = requiring("~> 2.0").refused()
@@ -261,7 +261,7 @@ fn nothing_that_mix_exs_allows_is_said_to_be_that() {
 }
 
 #[test]
-fn the_apps_of_an_umbrella_bound_it_too_and_a_path_dependency_does_not() {
+fn umbrella_apps_limit_elixir_and_path_dependencies_do_not() {
     let case = case(&[])
         .file("mix.exs", "[apps_path: \"apps\", deps: []]")
         .file("apps/web/mix.exs", "[app: :web, elixir: \"~> 1.17.0\"]")
@@ -273,7 +273,7 @@ fn the_apps_of_an_umbrella_bound_it_too_and_a_path_dependency_does_not() {
 }
 
 #[test]
-fn a_range_without_an_end_bounds_node_and_upgrades_nobody() {
+fn open_range_limits_node_without_upgrading() {
     let wide = ("assets/package.json", "{\"engines\": {\"node\": \">=22\"}}");
     assert_eq!(tool(&case(&[wide]), 2), "24.4.0 (assets/package.json:1)");
     let last = |node| case(&[wide]).last("27.3.3", "1.17.3", Some(node));
@@ -300,7 +300,7 @@ fn lifecycle_of(case: &Case) -> Vec<String> {
 }
 
 #[test]
-fn what_is_no_longer_looked_after_is_said_with_its_place() {
+fn warns_about_unmaintained_versions_with_source() {
     let mut old = case(&[
         PACKAGE,
         (".tool-versions", "erlang 25\nelixir 1.14\nnodejs 22.16.0\n"),
@@ -319,7 +319,7 @@ fn what_is_no_longer_looked_after_is_said_with_its_place() {
 }
 
 #[test]
-fn an_otp_with_broken_tls_comes_with_the_file_to_edit_and_the_release_to_take() {
+fn warning_about_broken_otp_tls_names_file_and_fixed_release() {
     let mut flawed = case(&[(ELIXIR_CONFIG, "# pair\nerlang_version=27.1.2\n")]);
     flawed.lists.otp =
         versions::otp::OtpListing::parse(&super::list(&["OTP-27.1.2", "OTP-27.2.2"]));
@@ -335,7 +335,7 @@ fn an_otp_with_broken_tls_comes_with_the_file_to_edit_and_the_release_to_take() 
 }
 
 #[test]
-fn a_stack_that_ends_soon_is_said_to() {
+fn warns_about_deprecated_stack() {
     let mut plan = case(&[]).planned();
     plan.target.stack = "heroku-22".to_owned();
     let today = versions::lifecycle::Date {
@@ -351,7 +351,7 @@ fn a_stack_that_ends_soon_is_said_to() {
 }
 
 #[test]
-fn every_form_of_a_request() {
+fn accepts_every_request_form() {
     for (requested, erlang) in [
         ("v27", "27.3.4"),
         ("27.x", "27.3.4"),
@@ -384,7 +384,7 @@ fn every_form_of_a_request() {
 }
 
 #[test]
-fn a_line_of_the_elixir_config_wins_over_a_config_var_and_over_tool_versions() {
+fn elixir_config_overrides_config_var_and_tool_versions() {
     let case = case(&[
         (ELIXIR_CONFIG, "erlang_version=26\nelixir_version=1.18.3\n"),
         (".tool-versions", "erlang 27.3.3\nelixir 1.17.3\n"),
@@ -401,7 +401,7 @@ fn a_line_of_the_elixir_config_wins_over_a_config_var_and_over_tool_versions() {
 }
 
 #[test]
-fn a_config_var_wins_over_tool_versions_and_fills_what_the_config_leaves_out() {
+fn config_var_overrides_tool_versions_and_fills_empty_config() {
     let case = case(&[
         (ELIXIR_CONFIG, "erlang_version=\n"),
         (".tool-versions", "erlang 27.3.3\nelixir 1.18.4\n"),
@@ -417,7 +417,7 @@ fn a_config_var_wins_over_tool_versions_and_fills_what_the_config_leaves_out() {
 }
 
 #[test]
-fn a_config_var_wins_over_a_line_of_the_static_config() {
+fn config_var_overrides_static_config() {
     let config = (STATIC_CONFIG, "node_version=22\n");
     let files = [PACKAGE, config, (".tool-versions", "nodejs 25.1.0\n")];
     assert_eq!(
@@ -433,7 +433,7 @@ fn a_config_var_wins_over_a_line_of_the_static_config() {
 }
 
 #[test]
-fn a_config_var_does_not_turn_on_what_the_old_buildpack_set_itself() {
+fn config_vars_do_not_enable_config_file_settings() {
     let case = case(&[(ELIXIR_CONFIG, "elixir_version=1.18.3\n")])
         .var("release", "true")
         .var("always_rebuild", "true")
@@ -454,7 +454,7 @@ fn a_config_var_does_not_turn_on_what_the_old_buildpack_set_itself() {
 }
 
 #[test]
-fn engines_of_package_json_come_behind_tool_versions() {
+fn tool_versions_override_package_json_engines() {
     let package = (
         "assets/package.json",
         "{\n  \"volta\": {\"node\": \"24.4.0\"},\n  \"engines\": {\n    \"node\": \"22.x\"\n  }\n}",

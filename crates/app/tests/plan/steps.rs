@@ -4,7 +4,7 @@ use super::{ELIXIR_CONFIG, HOOKS, PACKAGE, PHOENIX, case};
 use app::plan::StepName;
 
 #[test]
-fn a_plan_has_the_steps_that_the_app_needs() {
+fn plan_has_only_needed_steps() {
     use StepName::{Assets, Digest, HookPreCompile, Javascript, Node, PostCompile, Release};
     let plain = case(&[]).planned();
     let phoenix = case(&[PHOENIX, PACKAGE]).planned();
@@ -20,7 +20,7 @@ fn a_plan_has_the_steps_that_the_app_needs() {
 }
 
 #[test]
-fn steps_are_listed_in_the_order_in_which_they_begin() {
+fn steps_are_listed_in_start_order() {
     let plan = case(&[PHOENIX, PACKAGE, (ELIXIR_CONFIG, HOOKS)]).planned();
     assert!(plan.steps.is_sorted());
 }

@@ -274,7 +274,7 @@ fn mise_use(dir: &Path, tools: &[String]) {
 }
 
 #[test]
-fn every_refused_version_comes_with_lines_that_lead_to_a_plan() {
+fn suggestions_for_rejected_versions_lead_to_a_plan() {
     let mut at = 0;
     let mut refused = 0;
     for (turn, requirement) in REQUIREMENTS.into_iter().enumerate() {
@@ -329,7 +329,7 @@ fn suggested(files: &[(&str, &str)], oldest: &str) -> (Vec<String>, String) {
 }
 
 #[test]
-fn a_suggestion_is_written_in_the_syntax_of_the_file_that_asks() {
+fn suggestion_uses_syntax_of_requesting_file() {
     let in_config = |config| [(ELIXIR_CONFIG, config)];
     for (files, edit, why) in [
         (
@@ -383,7 +383,7 @@ fn a_suggestion_is_written_in_the_syntax_of_the_file_that_asks() {
 }
 
 #[test]
-fn locked_packages_bound_what_is_suggested_as_far_as_the_last_build_knew_them() {
+fn suggestions_respect_requirements_of_locked_packages() {
     let lock =
         |version: &str| format!("%{{\n  \"live\": {{:hex, :live, \"{version}\", \"ab\"}},\n}}");
     let refused = |version: &str, requirement: &str| {

@@ -27,7 +27,7 @@ fn install(output: &str) -> String {
 }
 
 #[test]
-fn a_compilation_is_what_was_compiled() {
+fn compile_summary_lists_compiled_apps() {
     let output = "\
 ===> Analyzing applications...
 ===> Compiling telemetry
@@ -46,7 +46,7 @@ Generated shop app
 }
 
 #[test]
-fn an_app_without_a_header_is_called_by_the_name_that_was_generated() {
+fn app_without_header_gets_name_from_generated_line() {
     let output = "Compiling 1 file (.ex)\nGenerated shop app\n";
     assert_eq!(
         read(&Action::Compile, &[], output),
@@ -71,7 +71,7 @@ fn an_app_without_a_header_is_called_by_the_name_that_was_generated() {
 }
 
 #[test]
-fn warnings_of_the_app_are_printed_and_those_of_dependencies_are_counted() {
+fn app_warnings_are_printed_and_dependency_warnings_counted() {
     let output = "\
 ==> knobs
 Compiling 1 file (.ex)
@@ -111,7 +111,7 @@ Generated shop app
 }
 
 #[test]
-fn dependencies_that_are_compiled_side_by_side_are_told_apart() {
+fn output_of_parallel_dependency_builds_is_separated() {
     let output = "\
 1> ==> a
 2> ==> b
@@ -136,7 +136,7 @@ Compiling 3 files (.ex)
 }
 
 #[test]
-fn of_many_dependencies_some_are_named() {
+fn long_dependency_list_is_abbreviated() {
     let names: Vec<String> = (1..=8).map(|n| format!("d{n}")).collect();
     assert_eq!(
         dependencies(&names),
@@ -150,7 +150,7 @@ fn of_many_dependencies_some_are_named() {
 }
 
 #[test]
-fn whoever_waits_is_told_what_is_compiled() {
+fn progress_names_current_dependency() {
     let mut filter =
         OutputFilter::of(&Action::Compile, BTreeSet::new).expect("a command that Mixpack runs");
     assert_eq!(filter.at(), None);
@@ -165,7 +165,7 @@ fn whoever_waits_is_told_what_is_compiled() {
 }
 
 #[test]
-fn of_fetched_dependencies_only_the_retired_and_vulnerable_are_listed() {
+fn fetch_summary_lists_only_retired_and_vulnerable_dependencies() {
     let output = "\
 Resolving Hex dependencies...
 Resolution completed in 0.034s
@@ -205,7 +205,7 @@ remote: Counting objects: 100% (3/3), done.
 }
 
 #[test]
-fn a_release_is_told_without_the_page_on_how_to_start_it() {
+fn release_summary_omits_start_instructions() {
     let output = "\
 * assembling hello-0.1.0 on MIX_ENV=prod
 * using config/runtime.exs to configure the release at runtime
@@ -224,7 +224,7 @@ Release created at _build/prod/rel/hello
 }
 
 #[test]
-fn a_digest_says_nothing_unless_something_is_wrong() {
+fn digest_is_silent_unless_something_is_wrong() {
     let output = "==> web\nCheck your digested files at \"priv/static\"\n\
                 Clean complete for \"priv/static\"\n";
     assert_eq!(read(&Action::Digest, &[], output), "");
@@ -233,7 +233,7 @@ fn a_digest_says_nothing_unless_something_is_wrong() {
 }
 
 #[test]
-fn an_installation_is_how_much_was_installed() {
+fn install_summary_counts_packages() {
     let npm = "\
 npm warn deprecated glob@7.2.3: no longer supported
 npm warn EBADENGINE Unsupported engine {
@@ -289,6 +289,6 @@ Done in 974ms using pnpm v10.34.9
 }
 
 #[test]
-fn what_the_app_runs_speaks_for_itself() {
+fn assets_deploy_output_is_not_summarized() {
     assert!(OutputFilter::of(&Action::AssetsDeploy, BTreeSet::new).is_none());
 }

@@ -6,7 +6,7 @@ use mirror::faults::{Behaviour, FaultServer};
 use crate::support::{Recorder, client};
 
 #[test]
-fn user_info_is_sent_as_basic_authorization_and_shown_nowhere() {
+fn credentials_are_sent_as_basic_auth_and_never_shown() {
     let behaviour = Behaviour::FailTimes(
         1,
         Box::new(Behaviour::Status(503, vec![])),
@@ -60,7 +60,7 @@ fn user_info_is_sent_as_basic_authorization_and_shown_nowhere() {
 }
 
 #[test]
-fn an_address_that_cannot_be_used_is_refused_without_showing_its_secrets() {
+fn invalid_url_error_hides_secrets() {
     for url in [
         "ftp://me:s3cret@host/x",
         "http://me:s3cret@ho st/x",
@@ -73,7 +73,7 @@ fn an_address_that_cannot_be_used_is_refused_without_showing_its_secrets() {
 }
 
 #[test]
-fn user_info_stays_with_its_host() {
+fn credentials_are_not_sent_to_redirect_host() {
     let elsewhere = FaultServer::start([("/there", Behaviour::Ok(b"list".into()))]).unwrap();
     // The same machine by another name, which is another host.
     let to = elsewhere.url("/there").replace("127.0.0.1", "localhost");

@@ -25,7 +25,7 @@ impl Observer for Canceller {
 }
 
 #[test]
-fn a_set_flag_ends_a_transfer_between_reads_during_a_wait_and_before_the_next() {
+fn cancel_stops_transfer_during_read_and_wait_and_before_start() {
     let body = gzip(&tar(&[file("content", &noise(0, 3_000_000))]));
     let server = FaultServer::start([
         (

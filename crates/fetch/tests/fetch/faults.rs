@@ -391,7 +391,7 @@ fn faults() -> Vec<Fault> {
 }
 
 #[test]
-fn a_fault_that_stays_is_named_and_leaves_nothing() {
+fn permanent_fault_is_reported_and_leaves_nothing() {
     for (index, fault) in faults().iter().enumerate() {
         for &what in fault.on {
             let context = format!("fault {index}, {what:?}");
@@ -423,7 +423,7 @@ fn a_fault_that_stays_is_named_and_leaves_nothing() {
 }
 
 #[test]
-fn a_fault_that_passes_is_recovered_from_and_told_once() {
+fn transient_fault_is_retried_and_reported_once() {
     for (index, fault) in faults()
         .iter()
         .enumerate()
@@ -456,7 +456,7 @@ fn a_fault_that_passes_is_recovered_from_and_told_once() {
 }
 
 #[test]
-fn what_is_only_unusual_is_no_fault() {
+fn unusual_responses_are_accepted() {
     for what in What::ALL {
         let body = what.body();
         let place = Place::new();
@@ -502,7 +502,7 @@ fn what_is_only_unusual_is_no_fault() {
 }
 
 #[test]
-fn a_missing_page_behind_a_redirect_names_both_addresses() {
+fn missing_page_after_redirect_names_both_urls() {
     let server =
         FaultServer::start([("/old", Behaviour::Redirect(302, "/new?token=secret".into()))])
             .unwrap();
@@ -517,7 +517,7 @@ fn a_missing_page_behind_a_redirect_names_both_addresses() {
 }
 
 #[test]
-fn waits_double_and_a_host_may_ask_for_longer_ones_up_to_a_bound() {
+fn retry_waits_double_and_honor_capped_retry_after() {
     let waits = |behaviour| {
         let server = FaultServer::start([("/it", behaviour)]).unwrap();
         let seen = Recorder::default();
@@ -537,7 +537,7 @@ fn waits_double_and_a_host_may_ask_for_longer_ones_up_to_a_bound() {
 }
 
 #[test]
-fn a_503_is_retried_with_its_reason_and_progress_starts_over() {
+fn status_503_is_retried_and_progress_restarts() {
     let body = What::TarGz.body();
     let behaviour = Behaviour::FailTimes(
         2,
@@ -564,7 +564,7 @@ fn a_503_is_retried_with_its_reason_and_progress_starts_over() {
 }
 
 #[test]
-fn a_short_transfer_reports_no_progress_by_default() {
+fn short_transfer_reports_no_progress() {
     let server = FaultServer::start([("/it", Behaviour::Ok(What::Text.body()))]).unwrap();
     let seen = Recorder::default();
     fetch::Client::new(Settings::default())
@@ -574,7 +574,7 @@ fn a_short_transfer_reports_no_progress_by_default() {
 }
 
 #[test]
-fn a_checksum_that_is_wrong_twice_is_reported_with_both_sums() {
+fn second_checksum_mismatch_is_reported_with_both_checksums() {
     let body = What::TarGz.body();
     let server = FaultServer::start([("/it", Behaviour::Ok(body.clone()))]).unwrap();
     let place = Place::new();
@@ -607,7 +607,7 @@ fn a_checksum_that_is_wrong_twice_is_reported_with_both_sums() {
 }
 
 #[test]
-fn corrupt_then_unreachable_then_corrupt_ends_at_the_second_corruption() {
+fn second_corruption_ends_retries() {
     let corrupt = || Box::new(Behaviour::Ok(b"<html>".into()));
     let behaviour = Behaviour::FailTimes(
         1,
@@ -637,7 +637,7 @@ fn corrupt_then_unreachable_then_corrupt_ends_at_the_second_corruption() {
 }
 
 #[test]
-fn a_host_that_is_not_there_is_unreachable() {
+fn missing_host_is_unreachable() {
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -657,7 +657,7 @@ fn a_host_that_is_not_there_is_unreachable() {
 }
 
 #[test]
-fn a_host_that_does_not_speak_tls_is_told_from_one_that_is_not_there() {
+fn host_without_tls_differs_from_missing_host() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/x", listener.local_addr().unwrap());
     let host = std::thread::spawn(move || {
@@ -678,7 +678,7 @@ fn a_host_that_does_not_speak_tls_is_told_from_one_that_is_not_there() {
 }
 
 #[test]
-fn an_existing_destination_of_an_archive_is_left_alone_and_nothing_is_asked() {
+fn existing_destination_is_untouched_and_no_request_sent() {
     let server = FaultServer::start([("/it", Behaviour::Ok(What::TarGz.body()))]).unwrap();
     let place = Place::new();
     fs::create_dir(place.dest()).unwrap();
@@ -695,7 +695,7 @@ fn an_existing_destination_of_an_archive_is_left_alone_and_nothing_is_asked() {
 }
 
 #[test]
-fn a_missing_parent_is_an_error_of_this_machine() {
+fn missing_parent_directory_is_a_local_error() {
     let server = FaultServer::start([("/it", Behaviour::Ok(What::File.body()))]).unwrap();
     let dest = Place::new().dest().join("missing/dest");
     let error = client()
@@ -706,7 +706,7 @@ fn a_missing_parent_is_an_error_of_this_machine() {
 }
 
 #[test]
-fn a_file_replaces_the_one_before_only_when_it_is_right() {
+fn file_is_replaced_only_if_checksum_matches() {
     let place = Place::new();
     fs::write(place.dest(), "before").unwrap();
     let server = FaultServer::start([("/it", Behaviour::Ok(b"after".into()))]).unwrap();

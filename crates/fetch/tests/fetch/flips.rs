@@ -9,7 +9,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
-    fn a_changed_archive_is_never_accepted_and_leaves_nothing(
+    fn modified_archive_is_rejected_and_leaves_nothing(
         is_zip in any::<bool>(),
         flips in prop::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4),
     ) {

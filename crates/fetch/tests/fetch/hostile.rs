@@ -143,7 +143,7 @@ fn corrupt(bytes: &[u8], format: Format, words: &str) {
 }
 
 #[test]
-fn a_long_name_is_no_way_out() {
+fn long_name_cannot_escape_destination() {
     let up = "its path contains `..`";
     let absolute = "its path is absolute";
     for (name, why) in [("../../../evil", up), ("/etc/evil", absolute)] {
@@ -190,7 +190,7 @@ fn a_long_name_is_no_way_out() {
 }
 
 #[test]
-fn a_name_that_ends_early_is_not_two_names() {
+fn rejects_name_with_nul_byte() {
     let nul = "its name contains a NUL byte";
     let long = gnu_long(b'L', b"d/good\0/../../../evil\0");
     tar_refused(&[long, PLAIN], "d/good\\0/../../../evil", nul);
@@ -208,7 +208,7 @@ fn a_name_that_ends_early_is_not_two_names() {
 }
 
 #[test]
-fn names_that_no_file_system_takes_are_refused_before_it_is_asked() {
+fn rejects_overlong_names_before_writing() {
     let part = "n".repeat(256);
     let long = gnu_long(b'L', part.as_bytes());
     tar_refused(
@@ -238,7 +238,7 @@ fn names_that_no_file_system_takes_are_refused_before_it_is_asked() {
 }
 
 #[test]
-fn the_longest_names_that_a_file_system_takes_are_whole() {
+fn unpacks_longest_valid_names() {
     let name = format!("{}/{}", "d".repeat(255), "é".repeat(127));
     let place = Place::new();
     let long = gnu_long(b'L', name.as_bytes());
@@ -255,7 +255,7 @@ fn the_longest_names_that_a_file_system_takes_are_whole() {
 
 /// The archive is 100 KB and would need gigabytes of memory for one name.
 #[test]
-fn a_name_as_large_as_a_disk_does_not_fill_the_memory() {
+fn huge_name_does_not_exhaust_memory() {
     let zeros = vec![b'n'; 3 << 20];
     for kind in [b'L', b'K', b'x'] {
         let huge = Block {
@@ -284,7 +284,7 @@ fn a_name_as_large_as_a_disk_does_not_fill_the_memory() {
 }
 
 #[test]
-fn a_file_larger_than_any_toolchain_is_refused_before_it_is_written() {
+fn rejects_oversized_file_before_writing() {
     let bomb = "with it the archive unpacks to more than 2 GiB";
     // 8 GiB less one byte, and 2^62 in the binary form of GNU.
     let binary: &[u8] = &[0x80, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0];
@@ -318,7 +318,7 @@ fn a_file_larger_than_any_toolchain_is_refused_before_it_is_written() {
 
 /// 130 KB that unpack to 128 MB of nothing, behind the archive's end.
 #[test]
-fn an_end_that_does_not_end_is_refused() {
+fn rejects_endless_padding() {
     let mut bytes = PLAIN.bytes();
     bytes.resize(128 << 20, 0);
     let why = "more than 64 MiB follow the archive's end after it";
@@ -328,7 +328,7 @@ fn an_end_that_does_not_end_is_refused() {
 /// Parsers that disagree on where an entry ends
 /// unpack different archives.
 #[test]
-fn a_size_in_pax_goes_before_the_one_in_the_header() {
+fn pax_size_overrides_header_size() {
     let hidden = Block {
         name: b"d/hidden",
         content: b"evil",
@@ -348,7 +348,7 @@ fn a_size_in_pax_goes_before_the_one_in_the_header() {
 }
 
 #[test]
-fn sizes_that_are_no_numbers_make_no_archive() {
+fn non_numeric_sizes_make_archive_corrupt() {
     for size in [b"zzzzzzzzzzz".as_slice(), b"99999999999", b"-0000000001"] {
         corrupt(
             &archive(&[Block { size, ..PLAIN }]),
@@ -360,7 +360,7 @@ fn sizes_that_are_no_numbers_make_no_archive() {
 
 /// GNU's old format: the map is in the header, holes are read as zeros.
 #[test]
-fn a_sparse_file_is_whole_and_a_lie_about_its_size_is_refused() {
+fn unpacks_sparse_file_and_rejects_false_size() {
     let sparse = |real_size: &'static [u8; 11], other: &'static [u8; 12]| {
         let offset: &[u8] = b"00000001000\0";
         let count: &[u8] = b"00000000004\0";
@@ -407,7 +407,7 @@ fn a_sparse_file_is_whole_and_a_lie_about_its_size_is_refused() {
 }
 
 #[test]
-fn a_sparse_file_as_pax_has_it_is_not_taken_for_its_content() {
+fn rejects_pax_sparse_file() {
     let mut records = record("GNU.sparse.major", b"1");
     records.extend(record("GNU.sparse.minor", b"0"));
     records.extend(record("GNU.sparse.name", b"d/file"));
@@ -422,7 +422,7 @@ fn a_sparse_file_as_pax_has_it_is_not_taken_for_its_content() {
 }
 
 #[test]
-fn set_id_bits_and_leave_for_others_to_write_do_not_survive() {
+fn drops_setuid_bits_and_group_and_other_write() {
     let bytes = gzip(&tar(&[
         empty(EntryType::Directory, "shared/", 0o7777),
         empty(EntryType::Regular, "shared/all", 0o7777),
@@ -442,7 +442,7 @@ fn set_id_bits_and_leave_for_others_to_write_do_not_survive() {
 }
 
 #[test]
-fn an_entry_that_comes_twice_replaces_files_and_links_and_no_folder() {
+fn repeated_entry_replaces_files_and_links_but_no_directory() {
     let kinds = [
         (file("x", b"file"), EntryType::Regular),
         (
@@ -485,7 +485,7 @@ fn an_entry_that_comes_twice_replaces_files_and_links_and_no_folder() {
 
 /// Links that go in circles are links: nothing follows them, so nothing is written by way of them.
 #[test]
-fn a_loop_of_links_is_followed_by_nobody() {
+fn link_loop_is_not_followed() {
     let a = special(EntryType::Symlink, "d/a", "b");
     let b = special(EntryType::Symlink, "d/b", "a");
     let me = special(EntryType::Symlink, "d/me", "me");
@@ -524,7 +524,7 @@ fn a_loop_of_links_is_followed_by_nobody() {
 
 /// What is at the destination already, when the cache lies, is not written through.
 #[test]
-fn a_destination_that_is_a_link_is_not_followed() {
+fn destination_link_is_not_followed() {
     let place = Place::new();
     let outside = tempfile::tempdir().unwrap();
     symlink(outside.path(), place.dest()).unwrap();
@@ -550,7 +550,7 @@ fn patched(entries: &[ZipEntry<'_>], from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_zip_entry_that_lies_about_its_size_is_refused() {
+fn rejects_zip_entry_with_false_size() {
     // Sizes stand in the directory as 4 bytes; 0xffffffff there means that zip64 has them.
     let size = 1_234_567_u32.to_le_bytes();
     let content = vec![0; 1_234_567];
@@ -564,7 +564,7 @@ fn a_zip_entry_that_lies_about_its_size_is_refused() {
 }
 
 #[test]
-fn what_a_zip_calls_special_is_refused_or_harmless() {
+fn special_zip_entries_are_rejected_or_harmless() {
     let device = "it is a device or a pipe";
     // The mode is in the upper half of the external attributes (APPNOTE 4.4.15, and Info-ZIP).
     let regular = (0o100_644_u32 << 16).to_le_bytes();
@@ -600,7 +600,7 @@ fn what_a_zip_calls_special_is_refused_or_harmless() {
 }
 
 #[test]
-fn a_zip_that_comes_with_a_password_says_so() {
+fn encrypted_zip_error_mentions_password() {
     // Bit 0 of the flags, which follow the version needed: 20 in both headers.
     let entries = [ZipEntry::File("d/file", 0o644, b"x")];
     let mut bytes = zip(&entries);

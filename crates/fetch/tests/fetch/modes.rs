@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 #[test]
-fn a_tar_keeps_execute_bits_links_and_times_and_drops_set_id_bits() {
+fn tar_keeps_execute_bits_links_and_times_and_drops_setuid_bits() {
     let archive = gzip(&tar(&[
         empty(EntryType::Directory, "./", 0o777),
         empty(EntryType::Directory, "node/", 0o555),
@@ -64,7 +64,7 @@ fn a_tar_keeps_execute_bits_links_and_times_and_drops_set_id_bits() {
 }
 
 #[test]
-fn a_zip_keeps_execute_bits_and_links() {
+fn zip_keeps_execute_bits_and_links() {
     let archive = zip(&[
         ZipEntry::File("bin/elixir", 0o755, b"#!/bin/sh"),
         ZipEntry::File("lib/ebin/a.beam", 0o600, &noise(0, 300_000)),
@@ -86,7 +86,7 @@ fn a_zip_keeps_execute_bits_and_links() {
 }
 
 #[test]
-fn a_file_gets_the_mode_asked_for() {
+fn file_gets_requested_mode() {
     let server = FaultServer::start([("/rebar3", Behaviour::Ok(b"escript".into()))]).unwrap();
     let place = Place::new();
     let dest = place.dest();
@@ -106,7 +106,7 @@ fn a_file_gets_the_mode_asked_for() {
 }
 
 #[test]
-fn long_names_are_whole() {
+fn long_names_are_not_truncated() {
     let name = format!("{}/{}", "d".repeat(120), "n".repeat(180));
     let mut builder = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
@@ -128,7 +128,7 @@ fn long_names_are_whole() {
 
 /// The sum is over every byte, also over those behind the end that the archive format knows.
 #[test]
-fn padding_behind_the_end_of_a_tar_is_hashed() {
+fn padding_after_tar_end_is_hashed() {
     let mut padded = tar(&[file("a", b"content")]);
     padded.extend(vec![0; 3_000_000]);
     // Several members, as parallel compressors write; the last holds nothing but padding.
@@ -143,7 +143,7 @@ fn padding_behind_the_end_of_a_tar_is_hashed() {
 }
 
 #[test]
-fn a_bare_name_as_destination_is_in_the_current_directory() {
+fn bare_destination_is_in_current_directory() {
     let server = FaultServer::start([("/it", Behaviour::Status(404, vec![]))]).unwrap();
     let archive = Archive {
         url: server.url("/it"),

@@ -38,7 +38,7 @@ fn assert_tar_refused(entries: &[Entry<'_>], expected: &str) {
 }
 
 #[test]
-fn a_tar_entry_cannot_be_outside() {
+fn tar_entry_cannot_escape_destination() {
     for name in ["../evil", "a/../../evil", "/tmp/evil", "a/..", "a/b/../c"] {
         assert_tar_refused(&[file("a/good", b""), file(name, b"evil")], name);
         assert_tar_refused(&[special(EntryType::Directory, name, "")], name);
@@ -47,7 +47,7 @@ fn a_tar_entry_cannot_be_outside() {
 }
 
 #[test]
-fn a_tar_link_cannot_lead_outside() {
+fn tar_link_cannot_point_outside() {
     for target in [
         "/etc",
         "..",
@@ -69,7 +69,7 @@ fn a_tar_link_cannot_lead_outside() {
 }
 
 #[test]
-fn a_tar_entry_cannot_go_through_a_link() {
+fn tar_entry_cannot_pass_through_link() {
     assert_tar_refused(
         &[
             special(EntryType::Directory, "d/real", ""),
@@ -96,7 +96,7 @@ fn a_tar_entry_cannot_go_through_a_link() {
 
 /// A file written where a link was replaces the link, not what it points at.
 #[test]
-fn a_file_replaces_a_link_of_its_name() {
+fn file_replaces_link_of_same_name() {
     let place = Place::new();
     let archive = gzip(&tar(&[
         file("target", b"kept"),
@@ -114,7 +114,7 @@ fn a_file_replaces_a_link_of_its_name() {
 }
 
 #[test]
-fn a_hard_link_is_to_a_file_of_the_archive() {
+fn hard_link_target_must_be_file_in_archive() {
     for target in ["/etc/passwd", "../../outside", "d/absent", "d", "d/link"] {
         assert_tar_refused(
             &[
@@ -128,7 +128,7 @@ fn a_hard_link_is_to_a_file_of_the_archive() {
 }
 
 #[test]
-fn devices_and_pipes_are_refused() {
+fn rejects_devices_and_pipes() {
     for kind in [
         EntryType::Char,
         EntryType::Block,
@@ -143,7 +143,7 @@ fn devices_and_pipes_are_refused() {
 }
 
 #[test]
-fn a_zip_entry_cannot_be_outside_or_go_through_a_link() {
+fn zip_entry_cannot_escape_or_pass_through_link() {
     let refused = |entries: &[ZipEntry<'_>], name: &str| {
         assert_refused(&zip(entries), Format::Zip, name);
     };
@@ -170,7 +170,7 @@ fn a_zip_entry_cannot_be_outside_or_go_through_a_link() {
 }
 
 #[test]
-fn an_archive_without_entries_is_corrupt() {
+fn empty_archive_is_corrupt() {
     for (archive, format) in [(gzip(&tar(&[])), Format::TarGz), (zip(&[]), Format::Zip)] {
         let place = Place::new();
         let error = unpack(&archive, format, 0, &place).unwrap_err();

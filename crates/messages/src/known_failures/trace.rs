@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn file_and_line_of_what_cannot_be_loaded_are_found() {
+    fn finds_file_and_line_of_load_error() {
         let by_version = "** (CompileError) config/config.exs:4: undefined function nothing/0";
         for (text, expected) in [
             (
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn other_exceptions_have_the_first_line_of_the_app() {
+    fn other_exceptions_point_to_first_app_frame() {
         let trace = "** (A) b\n    (elixir 1.18.3) expanding macro: Kernel.@/1\n    (elixir 1.18.3) lib/kernel.ex:3: Kernel.x/0\n    lib/rem.ex:3: Rem.x/0";
         assert_eq!(place(&lines(trace)).as_deref(), Some("lib/rem.ex:3"));
         assert_eq!(place(&lines("** (A) b")), None);

@@ -10,7 +10,7 @@ use exec::environment::Environment;
 use versions::target::TargetError;
 
 #[test]
-fn a_cloud_native_build_is_not_told_what_to_do_on_heroku() {
+fn cloud_native_errors_have_no_heroku_advice() {
     let words = Wording::new(Platform::CloudNative, &Environment::default());
     for (name, error) in catalogue() {
         let text = words.explain(&error).lines().join("\n");
@@ -29,7 +29,7 @@ fn a_cloud_native_build_is_not_told_what_to_do_on_heroku() {
 }
 
 #[test]
-fn a_variable_has_its_article() {
+fn environment_variable_has_correct_article() {
     for platform in PLATFORMS {
         let words = Wording::new(platform, &Environment::default());
         for (name, error) in catalogue() {
@@ -40,7 +40,7 @@ fn a_variable_has_its_article() {
 }
 
 #[test]
-fn what_the_user_wrote_is_quoted_as_it_is() {
+fn user_text_is_quoted_verbatim() {
     let line =
         "echo 'the slug, the config vars, .slugignore'; heroku config:set A=1; push again {set}";
     let requested = Setting::new(line.to_owned(), Origin::file("elixir_buildpack.config", 2));
@@ -80,7 +80,7 @@ const PLATFORMS: [Platform; 5] = [
 ];
 
 #[test]
-fn advice_is_for_the_platform() {
+fn advice_matches_platform() {
     let stack = Error::Target(TargetError::EndOfLife {
         stack: "heroku-18".to_owned(),
     });
@@ -103,7 +103,7 @@ fn advice_is_for_the_platform() {
 }
 
 #[test]
-fn advice_has_the_mix_env_of_the_build() {
+fn advice_uses_mix_env_of_build() {
     let mix_env = Setting::new(
         "test".to_owned(),
         Origin::Default("for mix test".to_owned()),
@@ -135,7 +135,7 @@ fn advice_has_the_mix_env_of_the_build() {
 }
 
 #[test]
-fn advice_has_the_package_manager_of_the_app() {
+fn advice_uses_package_manager_of_app() {
     for (manager, expected) in [
         (Manager::Npm, "npm install --save-dev webpack@4.47.0"),
         (Manager::Yarn, "yarn add --dev webpack@4.47.0"),
@@ -162,7 +162,7 @@ fn advice_has_the_package_manager_of_the_app() {
 }
 
 #[test]
-fn plan_that_cannot_be_made_is_no_failed_build() {
+fn plan_error_does_not_mention_build_failure() {
     let error = Error::Target(TargetError::EndOfLife {
         stack: "heroku-18".to_owned(),
     });

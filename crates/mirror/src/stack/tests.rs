@@ -31,7 +31,7 @@ fn script(sandbox: &Sandbox) -> String {
 }
 
 #[test]
-fn the_script_makes_the_view_and_then_runs_the_program() {
+fn script_mounts_filesystem_and_runs_program() {
     insta::assert_snapshot!(script(&sandbox().env("HOME", "/app").env("EMPTY", "")));
 }
 
@@ -40,7 +40,7 @@ fn lines_about<'script>(script: &'script str, path: &str) -> Vec<&'script str> {
 }
 
 #[test]
-fn app_is_what_was_asked_for() {
+fn script_mounts_requested_app_directory() {
     let missing = script(&sandbox().app_dir(AppDir::Missing));
     assert!(lines_about(&missing, "merged/app").is_empty());
     let read_only = script(&sandbox().app_dir(AppDir::ReadOnly));
@@ -51,7 +51,7 @@ fn app_is_what_was_asked_for() {
 }
 
 #[test]
-fn only_a_read_only_bind_is_remounted() {
+fn only_read_only_bind_is_remounted() {
     let script = script(
         &sandbox()
             .bind_ro("/usr", "/opt/ro")
@@ -62,7 +62,7 @@ fn only_a_read_only_bind_is_remounted() {
 }
 
 #[test]
-fn of_two_binds_at_one_place_the_later_is_made() {
+fn later_bind_wins_at_same_path() {
     let script = script(
         &sandbox()
             .bind_ro("/usr", "/opt/place")
@@ -73,7 +73,7 @@ fn of_two_binds_at_one_place_the_later_is_made() {
 }
 
 #[test]
-fn a_file_is_bound_onto_a_file() {
+fn file_bind_creates_target_file() {
     let script = script(&sandbox().bind_ro("/etc/passwd", "/etc/deep/name"));
     let lines = lines_about(&script, "merged/etc/deep");
     assert!(lines[0].starts_with("mkdir -p merged/etc/deep "));
@@ -81,7 +81,7 @@ fn a_file_is_bound_onto_a_file() {
 }
 
 #[test]
-fn writes_are_told_apart_from_what_the_sandbox_made_itself() {
+fn sandbox_mount_points_do_not_count_as_writes() {
     let image = TempDir::new().unwrap();
     fs::create_dir_all(image.path().join("etc")).unwrap();
     let mut sandbox = sandbox().bind_ro("/usr", "/etc/deep/bound");
@@ -102,7 +102,7 @@ fn writes_are_told_apart_from_what_the_sandbox_made_itself() {
 }
 
 #[test]
-fn what_was_left_in_app_is_the_last_commands() {
+fn files_left_in_app_are_those_of_last_command() {
     let mut sandbox = sandbox();
     sandbox.runs = AtomicU32::new(2);
     fs::create_dir_all(sandbox.run_dir(1)).unwrap();
@@ -114,7 +114,7 @@ fn what_was_left_in_app_is_the_last_commands() {
 }
 
 #[test]
-fn a_directory_that_is_no_image_is_named() {
+fn error_names_directory_without_image() {
     let dir = TempDir::new().unwrap();
     let error = Stack::at(dir.path()).unwrap_err();
     assert!(

@@ -89,7 +89,7 @@ fn lines(note: &Note, locked: &[Locked], ignored: &str) -> String {
 }
 
 #[test]
-fn one_answer_lasts_a_day_and_covers_another_lockfile() {
+fn registry_answer_lasts_a_day_across_lockfile_changes() {
     let host = host();
     let first = locked(&[("plug", "1.0.0"), ("jason", "1.4.4"), ("ecto", "3.0.0")]);
     let note = host.note();
@@ -121,7 +121,7 @@ fn one_answer_lasts_a_day_and_covers_another_lockfile() {
 }
 
 #[test]
-fn failure_lasts_a_day_and_keeps_what_is_known() {
+fn registry_failure_lasts_a_day_and_keeps_known_findings() {
     let host = host();
     let in_use = locked(&[("plug", "1.0.0")]);
     let note = host.note().refresh(&host.registry(), &in_use, NOW).unwrap();
@@ -152,7 +152,7 @@ fn failure_lasts_a_day_and_keeps_what_is_known() {
 }
 
 #[test]
-fn warning_names_each_release_and_what_to_do() {
+fn warning_names_each_release_and_fix() {
     let host = host();
     let in_use = locked(&[("plug", "1.0.0"), ("jason", "1.4.0")]);
     let note = host.note().refresh(&host.registry(), &in_use, NOW).unwrap();
@@ -164,7 +164,7 @@ fn warning_names_each_release_and_what_to_do() {
 }
 
 #[test]
-fn ignored_advisories_and_retirements_are_left_out() {
+fn ignored_advisories_and_retirements_are_omitted() {
     let host = host();
     let in_use = locked(&[("plug", "1.0.0"), ("jason", "1.4.0")]);
     let note = host.note().refresh(&host.registry(), &in_use, NOW).unwrap();
@@ -185,7 +185,7 @@ fn ignored_advisories_and_retirements_are_left_out() {
 }
 
 #[test]
-fn number_of_requests_is_limited_and_the_rest_counted() {
+fn requests_are_limited_and_the_rest_counted() {
     let host = host();
     let mut note = Note {
         requested_at: NOW,
@@ -213,7 +213,7 @@ fn number_of_requests_is_limited_and_the_rest_counted() {
 }
 
 #[test]
-fn offline_builds_ask_nothing_and_repeat_what_is_known() {
+fn offline_build_sends_no_request_and_repeats_known_findings() {
     let host = host();
     let in_use = locked(&[("plug", "1.0.0")]);
     let url = host.server.url();
@@ -247,7 +247,7 @@ fn offline_builds_ask_nothing_and_repeat_what_is_known() {
 }
 
 #[test]
-fn note_of_another_registry_or_shape_is_no_answer() {
+fn note_of_other_registry_or_format_is_discarded() {
     let url = "https://me:s3cr3t@mirror.example";
     let kept = Note {
         requested_at: NOW,
@@ -264,7 +264,7 @@ fn note_of_another_registry_or_shape_is_no_answer() {
 }
 
 #[test]
-fn hex_reports_advisories_from_2_5_on() {
+fn hex_reports_advisories_since_2_5() {
     for (version, reports) in [
         ("2.4.2", false),
         ("2.5.0", true),

@@ -97,7 +97,7 @@ impl Case {
 }
 
 #[test]
-fn the_dyno_answers_as_git_did_in_the_build() {
+fn dyno_repeats_git_answers_of_build() {
     let case = Case::new(&[]);
     case.commit("one");
     let commands = [
@@ -122,7 +122,7 @@ fn the_dyno_answers_as_git_did_in_the_build() {
 }
 
 #[test]
-fn a_real_git_with_an_answer_goes_first() {
+fn real_git_answers_first() {
     let case = Case::new(&[]);
     case.commit("one");
     let question = ["log", "-1", "--format=%H"];
@@ -145,7 +145,7 @@ fn a_real_git_with_an_answer_goes_first() {
 }
 
 #[test]
-fn without_a_repository_the_commit_of_the_platform_answers_as_git_would() {
+fn platform_commit_answers_like_git_without_repository() {
     for variable in ["SOURCE_VERSION", "GIT_REV"] {
         let with = Case::new(&[]);
         with.commit("one");
@@ -178,7 +178,7 @@ fn without_a_repository_the_commit_of_the_platform_answers_as_git_would() {
 }
 
 #[test]
-fn what_the_commit_does_not_say_is_gits_error() {
+fn questions_beyond_commit_fail_like_git() {
     for (commit, words) in [
         (SHA, &["describe", "--tags"] as &[&str]),
         (SHA, &["log", "-1", "--format=%ci"]),
@@ -199,7 +199,7 @@ fn what_the_commit_does_not_say_is_gits_error() {
 }
 
 #[test]
-fn only_questions_about_the_app_are_kept() {
+fn only_questions_about_app_are_recorded() {
     let case = Case::new(&[]);
     case.commit("one");
     fs::create_dir_all(case.top().join("deps/x")).unwrap();
@@ -215,7 +215,7 @@ fn only_questions_about_the_app_are_kept() {
 }
 
 #[test]
-fn an_answer_that_has_changed_is_seen() {
+fn changed_git_answer_is_detected() {
     let case = Case::new(&[]);
     case.commit("one");
     case.git(".", &["rev-parse", "HEAD"]);
@@ -228,7 +228,7 @@ fn an_answer_that_has_changed_is_seen() {
 }
 
 #[test]
-fn code_that_asks_git_is_found() {
+fn finds_code_that_calls_git() {
     for (code, line) in [
         ("defmodule A do\n  @sha System.cmd(\"git\", [])", Some(2)),
         ("@sha :os.cmd('git rev-parse HEAD')", Some(1)),
@@ -242,7 +242,7 @@ fn code_that_asks_git_is_found() {
 }
 
 #[test]
-fn a_dependency_from_git_has_its_origin_and_commit() {
+fn git_dependency_has_origin_and_commit() {
     let case = Case::new(&[]);
     case.commit("one");
     for words in [

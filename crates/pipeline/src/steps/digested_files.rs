@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_the_manifest_names_is_of_the_digest() {
+    fn digested_files_are_those_in_manifest() {
         let dir = tempfile::tempdir().unwrap();
         let json = r#"{"version":1,"latest":{"js/a.js":"js/a-1.js"},"digests":{"js/a-1.js":{}}}"#;
         fs::write(dir.path().join(MANIFEST), json).unwrap();

@@ -132,7 +132,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn executables_are_known_by_their_names_and_the_newest_two_of_each_stay() {
+    fn keeps_newest_two_of_each_executable() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("bun-env")).unwrap();
         let now = SystemTime::now();

@@ -372,7 +372,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_release_is_named_from_the_app_folder() {
+    fn release_path_is_relative_to_app_directory() {
         let seen = |app_dir: &str, dir: &str| path_from_app_dir(app_dir, Path::new(dir));
         assert_eq!(seen(".", "_build/prod/rel/a"), "_build/prod/rel/a");
         assert_eq!(seen("apps/back", "apps/back/out"), "out");
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_script_of_another_release_is_recognized() {
+    fn start_script_of_other_release_is_recognized() {
         let mix_info = MixInfo::parse("release\tshop\t\nrelease\tshop_admin\t\n");
         let starts = |script: &str| other_started_release(script, "shop_admin", &mix_info);
         assert_eq!(starts("#!/bin/sh\nexec ./shop start\n"), Some("shop"));
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn archives_are_those_of_a_release_and_a_version() {
+    fn release_tarballs_match_name_and_version() {
         let release = tempfile::tempdir().unwrap();
         fs::create_dir_all(release.path().join("releases/nightly")).unwrap();
         let is = |file: &str| is_tarball(file, "shop", release.path());

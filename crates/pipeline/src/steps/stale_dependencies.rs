@@ -144,7 +144,7 @@ mod tests {
     use std::path::PathBuf;
 
     #[test]
-    fn a_variable_is_read_where_its_whole_name_stands_or_a_name_is_made_up() {
+    fn variable_use_needs_whole_or_computed_name() {
         let commit = BTreeSet::from(["SOURCE_VERSION".to_owned()]);
         assert_eq!(mention("System.get_env()", &commit, CodeOwner::App), None);
         let names = ["API_URL", "PATHS", "SOURCE_VERSION"];
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn code_is_neither_what_tools_have_made_nor_a_generator_of_a_dependency() {
+    fn scanned_code_excludes_tool_output_and_dependency_generators() {
         let dir = tempfile::tempdir().unwrap();
         for path in [
             "lib/a.ex",

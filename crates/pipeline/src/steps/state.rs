@@ -293,7 +293,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     #[test]
-    fn what_is_compiled_in_this_second_is_older_than_what_changes_now() {
+    fn compiled_files_are_older_than_later_changes() {
         let second = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_secs();
         let now = SystemTime::now();
         assert!(second(later_second(Some(now))) > second(now));
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn switches_of_compilers_are_in_the_key() {
+    fn cache_key_includes_compiler_options() {
         let names = [
             "ERL_COMPILER_OPTIONS",
             "ERL_CRASH_DUMP_SECONDS",

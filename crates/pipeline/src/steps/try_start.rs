@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn build_tools_are_hidden_and_other_programs_stay() {
+    fn start_check_hides_build_tools_only() {
         let dir = tempfile::tempdir().unwrap();
         let [system, tools, scratch] =
             ["bin", "tools", "scratch"].map(|name| dir.path().join(name));

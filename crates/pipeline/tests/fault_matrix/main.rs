@@ -327,7 +327,7 @@ fn rows(faults: &[Fault], seen: &LineInfo) -> Vec<Row> {
 const FROM: &str = "FAULT_MATRIX_FROM";
 const MIRROR: &str = "FAULT_MATRIX_MIRROR";
 /// The name of the test, which starts itself again in another environment.
-const TEST: &str = "every_artifact_with_every_fault";
+const TEST: &str = "fault_matrix_matches_docs";
 
 const ROUTES: [Route; 2] = [
     Route {
@@ -504,7 +504,7 @@ fn block<'a>(doc: &'a str, name: &str) -> &'a str {
 }
 
 #[test]
-fn every_artifact_with_every_fault() {
+fn fault_matrix_matches_docs() {
     if let (Ok(from), Ok(root)) = (std::env::var(FROM), std::env::var(MIRROR)) {
         return as_a_child(&from, Path::new(&root));
     }
@@ -542,7 +542,7 @@ fn every_artifact_with_every_fault() {
 
 /// The times that the document tells are those of production.
 #[test]
-fn the_documented_waits_are_those_of_production() {
+fn documented_timeouts_match_defaults() {
     let Settings {
         connect_timeout,
         response_timeout,

@@ -40,7 +40,7 @@ fn get(list: &[Assignment], name: &str) -> Value {
 }
 
 #[test]
-fn bash_says_what_the_file_means() {
+fn bash_evaluates_config_file() {
     let list = values(
         "echo this is noise\nerlang_version=$(echo 27)\nif true; then elixir_version=(branch main); fi\n\
          hook_compile=\"do $FROM_USER\"\nexport TOKEN=a\nempty=\nlines=$'a\\nb'\n",
@@ -80,7 +80,7 @@ fn bash_says_what_the_file_means() {
 
 /// Whatever the file sets, what comes after it reads the values as they are.
 #[test]
-fn a_file_that_changes_the_shell_is_read_all_the_same() {
+fn file_that_changes_shell_options_is_read() {
     for before in [
         "IFS=:",
         "IFS=",
@@ -110,7 +110,7 @@ fn a_file_that_changes_the_shell_is_read_all_the_same() {
 }
 
 #[test]
-fn a_file_that_ends_the_shell_is_not_taken_for_one_without_values() {
+fn exit_in_config_file_is_an_error() {
     for (text, line) in [
         ("elixir_version=1.18\nexit 0\n", 2),
         ("\n\nexec true\n", 3),
@@ -228,14 +228,14 @@ const FAILING: &[(&str, Option<u32>)] = &[
 ];
 
 #[test]
-fn a_failing_command_is_told_with_its_line() {
+fn error_names_line_of_failing_command() {
     for (text, line) in FAILING {
         assert_eq!(failing_line(text), *line, "{text}");
     }
 }
 
 #[test]
-fn commands_fail_where_they_ended_a_build_of_the_old_buildpacks() {
+fn commands_fail_as_in_old_buildpacks() {
     const LINES: [&str; 12] = [
         "a=1",
         "b=$(false)",
@@ -268,7 +268,7 @@ fn commands_fail_where_they_ended_a_build_of_the_old_buildpacks() {
 }
 
 #[test]
-fn a_failure_quotes_the_command_as_it_is_written() {
+fn error_quotes_command_verbatim() {
     let quoted = |text: &str| match values(text) {
         Err(Error::ConfigCommand {
             written, is_last, ..
@@ -287,7 +287,7 @@ fn a_failure_quotes_the_command_as_it_is_written() {
 }
 
 #[test]
-fn a_command_of_another_file_is_told_with_that_file() {
+fn error_names_sourced_file_of_failing_command() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("config")).unwrap();
     std::fs::write(dir.path().join("config/more"), "a=1\n\nfalse # here\n").unwrap();
@@ -305,7 +305,7 @@ fn a_command_of_another_file_is_told_with_that_file() {
 }
 
 #[test]
-fn values_of_config_vars_are_not_told() {
+fn errors_do_not_reveal_config_vars() {
     for text in [
         "hook_x= $SHORT\n",
         "\"$FROM_USER\"\n",
@@ -326,14 +326,14 @@ fn values_of_config_vars_are_not_told() {
 }
 
 #[test]
-fn windows_line_ends_and_a_byte_order_mark_are_no_parts_of_commands() {
+fn bash_ignores_crlf_and_byte_order_mark() {
     let list = values("\u{feff}a=1\r\n\r\nif true; then\r\n  b=\"x\ny\"\r\nfi\r\nc=3\r").unwrap();
     assert_eq!(of_ours(&list), "1|x\ny|3|");
     assert_eq!(failing_line("\u{feff}\r\nfalse\r\n"), Some(2));
 }
 
 #[test]
-fn a_relative_path_to_the_app_is_seen_from_where_it_was_given() {
+fn relative_app_path_resolves_against_working_directory() {
     let dir = tempfile::tempdir_in(".").unwrap();
     let relative = Path::new(dir.path().file_name().unwrap());
     let list = evaluated(relative, "a=$(cat x.config | wc -l)\nb=$build_path\n").unwrap();
@@ -342,14 +342,14 @@ fn a_relative_path_to_the_app_is_seen_from_where_it_was_given() {
 }
 
 #[test]
-fn the_file_sees_the_environment_that_is_built() {
+fn config_file_sees_build_environment() {
     let list = values("[ \"$MIX_ENV\" = prod ] && a=yes\ntrue\n").unwrap();
     assert_eq!(of_ours(&list), "yes|||");
     assert!(list.iter().all(|assignment| assignment.name != "MIX_ENV"));
 }
 
 #[test]
-fn what_bash_says_against_a_file_is_told() {
+fn error_includes_bash_output() {
     let Err(Error::ConfigFile { output, status, .. }) = values("x=(\n") else {
         panic!("must fail");
     };

@@ -70,7 +70,7 @@ fn generate(app: &App, before: &Entries, sources: Sources) -> (GeneratedFiles, T
 }
 
 #[test]
-fn files_links_folders_modes_and_times_come_back() {
+fn restores_files_links_directories_modes_and_times() {
     let app = App::of(&["lib/a.ex"]);
     let before = app.entries();
     app.write("priv/native/run.sh", "#!/bin/sh");
@@ -99,7 +99,7 @@ fn files_links_folders_modes_and_times_come_back() {
 }
 
 #[test]
-fn nothing_comes_back_over_a_file_through_a_link_or_in_part() {
+fn restore_never_overwrites_follows_links_or_is_partial() {
     let outside = tempfile::tempdir().unwrap();
     let app = App::of(&["mix.exs"]);
     let before = app.entries();
@@ -132,7 +132,7 @@ fn nothing_comes_back_over_a_file_through_a_link_or_in_part() {
 }
 
 #[test]
-fn the_app_is_compiled_from_scratch_unless_everything_is_the_same() {
+fn app_compiles_from_scratch_unless_inputs_are_unchanged() {
     let app = App::of(&["lib/a.ex", "VERSION"]);
     let why = |generated: &GeneratedFiles, sources: &Sources| {
         generated.why_from_scratch(sources, || Some("API_URL changed".to_owned()))
@@ -191,7 +191,7 @@ fn the_app_is_compiled_from_scratch_unless_everything_is_the_same() {
 }
 
 #[test]
-fn what_leex_and_yecc_write_is_left_to_mix() {
+fn leex_and_yecc_output_is_left_to_mix() {
     let app = App::of(&["src/lexer.xrl", "src/parser.yrl"]);
     let (before, sources) = (app.entries(), app.sources());
     app.write("src/lexer.erl", "");
@@ -208,7 +208,7 @@ fn what_leex_and_yecc_write_is_left_to_mix() {
 }
 
 #[test]
-fn a_secret_is_found_in_a_file_of_any_size_and_kind() {
+fn finds_secret_in_file_of_any_size_and_type() {
     let app = App::of(&[]);
     let before = app.entries();
     let mut large = vec![0; 33 << 20];

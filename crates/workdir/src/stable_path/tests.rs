@@ -70,7 +70,7 @@ impl Case {
 }
 
 #[test]
-fn what_was_brought_in_early_may_be_dropped_or_stays() {
+fn files_brought_in_early_may_be_removed_later() {
     let case = case(&["mix.exs", "lib/a.ex", "replaced", "removed"]);
     let path = case.enter(&["."]);
     fs::remove_file(case.runtime.join("removed")).unwrap();
@@ -90,7 +90,7 @@ fn what_was_brought_in_early_may_be_dropped_or_stays() {
 }
 
 #[test]
-fn what_is_brought_in_with_links_is_found_in_both_places() {
+fn settled_files_exist_in_app_and_runtime_path() {
     let case = case(&["mix.exs", "replaced", "removed", "deps/x/mix.exs"]);
     let path = case.enter(&["."]);
     path.open_dependencies().unwrap();
@@ -124,7 +124,7 @@ fn what_is_brought_in_with_links_is_found_in_both_places() {
 }
 
 #[test]
-fn a_folder_that_is_written_to_in_both_places_is_merged() {
+fn directory_written_in_both_places_is_merged() {
     for settles in [false, true] {
         let case = case(&["mix.exs", "priv/a"]);
         let path = case.enter(&["."]);
@@ -149,7 +149,7 @@ fn a_folder_that_is_written_to_in_both_places_is_merged() {
 }
 
 #[test]
-fn mix_projects_are_real_folders_and_everything_else_is_a_link() {
+fn mix_projects_are_real_directories_and_the_rest_is_linked() {
     let case = case(&[
         "mix.exs",
         "lib/a.ex",
@@ -178,7 +178,7 @@ fn mix_projects_are_real_folders_and_everything_else_is_a_link() {
 }
 
 #[test]
-fn an_app_in_a_folder_and_its_path_dependencies_beside_it_are_real_folders() {
+fn app_in_subdirectory_and_path_dependencies_are_real_directories() {
     let case = case(&[
         "README.md",
         "backend/mix.exs",
@@ -219,7 +219,7 @@ fn an_app_in_a_folder_and_its_path_dependencies_beside_it_are_real_folders() {
 }
 
 #[test]
-fn what_the_build_makes_comes_into_the_build_directory() {
+fn build_output_moves_to_build_directory() {
     let case = case(&["mix.exs", "apps/web/mix.exs"]);
     let path = case.enter(&[".", "apps/web"]);
     fs::write(path.dir().join("new.txt"), "new").unwrap();
@@ -239,7 +239,7 @@ fn what_the_build_makes_comes_into_the_build_directory() {
 }
 
 #[test]
-fn an_entry_that_a_tool_replaced_or_removed_is_replaced_or_removed() {
+fn replaced_and_removed_entries_are_synced() {
     let case = case(&["mix.exs", "mix.lock", "old.txt", "assets/app.js"]);
     let path = case.enter(&["."]);
     fs::write(path.dir().join("mix.lock.tmp"), "rewritten").unwrap();
@@ -253,7 +253,7 @@ fn an_entry_that_a_tool_replaced_or_removed_is_replaced_or_removed() {
 }
 
 #[test]
-fn dependencies_are_real_folders_once_they_are_fetched() {
+fn fetched_dependencies_are_real_directories() {
     let case = case(&[
         "mix.exs",
         "deps/unused/mix.exs",
@@ -289,7 +289,7 @@ fn dependencies_are_real_folders_once_they_are_fetched() {
 }
 
 #[test]
-fn a_copy_of_the_source_in_the_runtime_path_comes_back_untouched() {
+fn source_copy_in_runtime_path_is_restored() {
     let case = case(&["mix.exs", "lib/a.ex"]);
     fs::create_dir_all(case.runtime.join("lib")).unwrap();
     fs::write(case.runtime.join("lib/a.ex"), "the copy").unwrap();
@@ -306,7 +306,7 @@ fn a_copy_of_the_source_in_the_runtime_path_comes_back_untouched() {
 }
 
 #[test]
-fn a_build_that_was_killed_is_healed_by_the_next() {
+fn next_build_cleans_up_after_killed_build() {
     let case = case(&["mix.exs", "lib/a.ex", "apps/web/mix.exs"]);
     fs::write(case.runtime.join("mix.exs"), "the copy").unwrap();
     std::mem::forget(case.enter(&[".", "apps/web"]));
@@ -320,7 +320,7 @@ fn a_build_that_was_killed_is_healed_by_the_next() {
 }
 
 #[test]
-fn names_that_are_not_utf_8_are_linked_and_cleaned_up() {
+fn non_utf_8_names_are_linked_and_cleaned_up() {
     use std::os::unix::ffi::OsStrExt;
     let case = case(&["mix.exs"]);
     let odd = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
@@ -333,7 +333,7 @@ fn names_that_are_not_utf_8_are_linked_and_cleaned_up() {
 }
 
 #[test]
-fn the_build_directory_itself_needs_no_links() {
+fn build_directory_as_runtime_path_needs_no_links() {
     let case = case(&["mix.exs"]);
     let path = case.enter_at(&case.app, || {});
     assert_eq!(path.dir(), case.app);
@@ -341,7 +341,7 @@ fn the_build_directory_itself_needs_no_links() {
 }
 
 #[test]
-fn a_runtime_path_inside_the_app_is_not_used_and_said() {
+fn runtime_path_inside_app_is_rejected_with_reason() {
     let case = case(&["mix.exs", "sub/x"]);
     let path = case.enter_at(&case.app.join("sub"), || {});
     assert_eq!(path.dir(), case.app);
@@ -349,7 +349,7 @@ fn a_runtime_path_inside_the_app_is_not_used_and_said() {
 }
 
 #[test]
-fn a_second_build_waits_for_the_first() {
+fn second_build_waits_for_first() {
     let case = case(&["mix.exs"]);
     let first = case.enter(&["."]);
     let (told, waits) = std::sync::mpsc::channel();
@@ -364,7 +364,7 @@ fn a_second_build_waits_for_the_first() {
 }
 
 #[test]
-fn a_build_that_is_killed_at_any_moment_is_healed_by_the_next() {
+fn next_build_cleans_up_after_kill_at_any_point() {
     // What is told of in the marker need not have been made.
     for made in 0..6 {
         let case = case(&[
@@ -402,7 +402,7 @@ fn a_build_that_is_killed_at_any_moment_is_healed_by_the_next() {
 }
 
 #[test]
-fn a_marker_heals_nothing_outside() {
+fn marker_cannot_remove_files_outside_runtime_path() {
     let case = case(&["mix.exs"]);
     let outside = case.app.join("mix.exs");
     let marker = r#"{"folders":["../build",""],"links":["../build/mix.exs"],"aside":["../build"]}"#;
@@ -413,7 +413,7 @@ fn a_marker_heals_nothing_outside() {
 }
 
 #[test]
-fn what_a_package_manager_creates_in_the_build_directory_is_seen_in_every_real_folder() {
+fn package_manager_files_are_linked_into_every_real_directory() {
     let case = case(&[
         "mix.exs",
         "apps/web/mix.exs",

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn every_change_changes_what_it_is_named_for() {
+    fn every_change_modifies_its_named_file() {
         let dir = tempfile::tempdir().unwrap();
         let mut upgraded =
             hex_package::pack(&fixtures::root().join("packages/jason_lite-1.0.0")).unwrap();
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_without_the_package_is_told() {
+    fn reports_package_missing_from_lockfile() {
         let package = hex_package::pack(&fixtures::root().join("packages/phoenix-1.8.1")).unwrap();
         assert!(relocked("%{\n}\n", &package).is_err());
     }

@@ -363,7 +363,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_web_process_may_be_quoted() {
+    fn web_process_may_be_quoted() {
         let yaml = "---\naddons: []\ndefault_process_types:\n  web: elixir --sname s -S mix x\n";
         assert_eq!(web(yaml).unwrap(), "elixir --sname s -S mix x");
         assert_eq!(
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_toolchain_step_is_the_phase() {
+    fn toolchain_phase_is_longest_toolchain_step() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(toolchain_phase(dir.path()), None);
         fs::create_dir(dir.path().join("mixpack")).unwrap();
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buildpack_with_changes_is_refused() {
+    fn rejects_buildpack_with_uncommitted_changes() {
         let dir = tempfile::tempdir().unwrap();
         let git = |args: &[&str]| {
             run(Command::new("git")

@@ -187,14 +187,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_peak_is_read_in_bytes() {
+    fn peak_memory_is_in_bytes() {
         let status = "Name:\tbeam\nVmHWM:\t    2048 kB\nVmRSS:\t 100 kB\n";
         assert_eq!(peak_of(status), Some(2_097_152));
         assert_eq!(peak_of("Name:\tkthreadd\n"), None);
     }
 
     #[test]
-    fn a_file_with_two_names_is_twice_in_a_slug_and_once_in_a_cache() {
+    fn hard_linked_file_counts_twice_in_slug_and_once_in_cache() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("folder")).unwrap();
         fs::write(dir.path().join("a"), "12345").unwrap();

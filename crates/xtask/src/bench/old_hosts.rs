@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_registry_has_what_this_platform_installs() {
+    fn registry_has_packages_for_this_platform() {
         let lock = json!({
             "": {"name": "app"},
             "node_modules/esbuild": {"version": "0.25.4", "integrity": "sha512-a"},
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_patch_says_so_itself() {
+    fn next_patch_reports_its_own_version() {
         let dir = tempfile::tempdir().unwrap();
         let release = dir.path().join("tree/releases/27");
         fs::create_dir_all(&release).unwrap();

@@ -478,14 +478,14 @@ mod tests {
     }
 
     #[test]
-    fn a_median_is_the_middle_or_between_two() {
+    fn median_of_odd_and_even_counts() {
         assert_eq!(median([3.0, 1.0, 90.0]), Some(3.0));
         assert_eq!(median([3.0, 1.0]), Some(2.0));
         assert_eq!(median([]), None);
     }
 
     #[test]
-    fn the_report_has_medians_ratios_and_what_is_missed() {
+    fn report_has_medians_ratios_and_missed_goals() {
         let detect = Detect {
             detect: 0.004,
             start: 0.001,
@@ -502,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_between_the_marks_is_replaced() {
+    fn replaces_only_text_between_markers() {
         let text = format!("above\n{BEGIN}\nold\n{END}\nbelow\n");
         let new = replaced(&text, "new").unwrap();
         assert_eq!(new, format!("above\n{BEGIN}\n\nnew\n{END}\nbelow\n"));

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn strings_of_elixir_are_apart_from_comments_and_documentation() {
+    fn elixir_strings_differ_from_comments_and_docs() {
         let text = r#"
 @moduledoc """
 Runs "node".
@@ -256,13 +256,13 @@ end
     }
 
     #[test]
-    fn strings_of_erlang_are_apart_from_comments_and_atoms() {
+    fn erlang_strings_differ_from_comments_and_atoms() {
         let text = "% \"no\"\na() -> ['node', $\", \"x\\\"y\", <<\"z\">>]. % \"no\"\n";
         assert_eq!(texts(text, Language::Erlang), [(2, "x\\\"y"), (2, "z")]);
     }
 
     #[test]
-    fn anything_at_all_is_read_to_its_end() {
+    fn malformed_source_is_read_to_end() {
         for text in [
             "\"",
             "~w(",

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_told_from_arguments_and_prose() {
+    fn commands_differ_from_arguments_and_prose() {
         for line in [
             "node ssr.js",
             "exec /app/.heroku/node/bin/node ssr.js",
