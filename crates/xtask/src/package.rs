@@ -121,7 +121,10 @@ pub(crate) fn cnb(
     let buildpack = work.path().join("buildpack");
     files_for(root, architecture, executable)?.write(&buildpack)?;
     let config = work.path().join("package.toml");
-    fs::write(&config, format!("[buildpack]\nuri = {buildpack:?}\n"))?;
+    fs::write(
+        &config,
+        format!("[buildpack]\nuri = '{}'\n", buildpack.display()),
+    )?;
     let path = dir.join(format!("{}.cnb", stem(root, architecture)?));
     run(Command::new(pack)
         .args(["buildpack", "package"])
