@@ -7,9 +7,10 @@ use mirror::Server;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
-use whole_builds::{App, Dyno, bare_image, compiling, files_with, said, stack};
+use whole_builds::{App, Dyno, bare_image, compiling, files_with, repository, said, stack};
 
 const NOTHING: [&str; 0] = [];
 
@@ -341,12 +342,18 @@ fn fetches_private_git_dependency_without_leaking_token() {
 
 #[test]
 fn supports_herokuish_config_vars_and_cache_on_other_filesystem() {
-    let shm = tempfile::tempdir_in("/dev/shm").unwrap();
     let mut app = App::fixture("no-deps");
-    app.sandbox.give(shm.path()).unwrap();
+    let device = |path: &Path| path.metadata().unwrap().dev();
+    let target = repository().join("target");
+    let other = [Path::new("/dev/shm"), &target]
+        .into_iter()
+        .find(|path| device(path) != device(&app.sandbox.tmp()))
+        .expect("a second filesystem");
+    let cache = tempfile::tempdir_in(other).unwrap();
+    app.sandbox.give(cache.path()).unwrap();
     app.sandbox = app
         .sandbox
-        .bind_rw(shm.path(), "/tmp/cache")
+        .bind_rw(cache.path(), "/tmp/cache")
         .env("GREETING", "from the environment")
         .env("GIT_CREDENTIALS", format!("https://me:{TOKEN}@git.example"));
     app.edit(
@@ -363,7 +370,7 @@ fn supports_herokuish_config_vars_and_cache_on_other_filesystem() {
         .expect("the hook's output");
     // No credentials, and two filesystems.
     assert_eq!(lines[at + 1..at + 3], ["0", "2"], "{}", first.stdout);
-    assert!(shm.path().join("mixpack/tools").is_dir());
+    assert!(cache.path().join("mixpack/tools").is_dir());
     let again = app.deploy();
     again.expect_success();
     assert_eq!(again.compiled(), NOTHING, "{}", again.log());

@@ -139,8 +139,9 @@ fn app_in_subdirectory_boots_and_redeploy_compiles_only_changes() {
         dyno.one_off("bash -c 'cd backend && mix run --no-start -e \"IO.puts(:ran)\"'"),
         "ran\n"
     );
-    let tools = "bash -c 'command -v node bundle; echo $HOME'";
-    assert_eq!(dyno.one_off(tools), "/app/.heroku/node/bin/node\n/app\n");
+    let tools = "bash -c 'command -v mix node; echo $HOME'";
+    let mix = "/app/.platform_tools/elixir/bin/mix";
+    assert_eq!(dyno.one_off(tools), format!("{mix}\n/app\n"));
 
     let unchanged = app.deploy();
     unchanged.expect_success();

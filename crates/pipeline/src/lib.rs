@@ -49,6 +49,7 @@ use messages::Error;
 use planning::record::Record;
 use project::Project;
 use schedule::Schedule;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, thread};
@@ -57,7 +58,7 @@ use steps::keys::Otp;
 use steps::launch::{self, Started};
 use steps::{executables, hooks, javascript, mix, release, slim, state, tools};
 use store::Store;
-use store::tree::{self, TreeError};
+use store::tree::{self, Amount, TreeError};
 use summary::{summarise, warn_of_missing_files};
 use timeline::Timings;
 use toolchain::Hosts;
@@ -192,11 +193,11 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
     let left = path.leave();
     let built = result?;
     left?;
-    warn_of_secrets(&plan, &workspace, &built, log);
     let tests_only = request.environment.tests_only().is_some();
     old_caches::reclaim(&plan, tests_only, store, log);
-    let held = (tree::measure(&workspace.app), &store.measure());
-    summarise(log, &built, timings, held);
+    let warn = || warn_of_secrets(&plan, &workspace, &built, log);
+    let (app, cache) = measure_while(&workspace, store, warn);
+    summarise(log, &built, timings, (app, &cache));
     warn_of_missing_files(&plan, &workspace.app, &built.procfile, log);
     Ok(built)
 }
@@ -218,6 +219,24 @@ fn built(
         generated,
         release_dir: project.release.map(|release| release.dir),
         procfile,
+    })
+}
+
+/// Measures the slug and the cache, and does something else meanwhile.
+fn measure_while(
+    workspace: &Workspace<'_>,
+    store: &dyn Store,
+    work: impl FnOnce(),
+) -> (Amount, BTreeMap<String, Amount>) {
+    thread::scope(|scope| {
+        let cache = scope.spawn(|| store.measure());
+        let app = scope.spawn(|| tree::measure(&workspace.app));
+        work();
+        let join_failed = "measuring does not panic";
+        (
+            app.join().expect(join_failed),
+            cache.join().expect(join_failed),
+        )
     })
 }
 

@@ -83,7 +83,7 @@ impl Artifact {
             Self::OtpList => "OTP's list",
             Self::Otp => "OTP",
             Self::OtherOtpList => "OTP's second list",
-            Self::OtherOtp => "OTP of the second place",
+            Self::OtherOtp => "OTP of erlef/otp_builds",
             Self::ElixirList => "Elixir's list",
             Self::Elixir => "Elixir",
             Self::HexList => "Hex's list",

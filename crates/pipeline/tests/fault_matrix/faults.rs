@@ -94,12 +94,12 @@ pub(crate) fn all() -> Vec<Fault> {
         });
     };
     fault(
-        "closed before an answer",
+        "connection closed before a response",
         BOTH,
         vec![of(|_| Behaviour::CloseBeforeHead)],
     );
     fault(
-        "an answer that is not HTTP",
+        "a response that isn't HTTP",
         BOTH,
         vec![of(|_| Behaviour::Garbage)],
     );
@@ -117,7 +117,7 @@ pub(crate) fn all() -> Vec<Fault> {
         })],
     );
     fault(
-        "reset at each tenth of the body",
+        "connection reset at each tenth of the body",
         BOTH,
         (0..10)
             .map(|tenth| {
@@ -136,7 +136,7 @@ pub(crate) fn all() -> Vec<Fault> {
         })
     };
     fault(
-        "cut short of its content-length",
+        "truncated before its content-length",
         BOTH,
         vec![
             cut(Framing::Length, |_| 0),
@@ -145,7 +145,7 @@ pub(crate) fn all() -> Vec<Fault> {
         ],
     );
     fault(
-        "cut short, chunked",
+        "truncated, chunked",
         BOTH,
         vec![cut(Framing::Chunked, |length| length / 2)],
     );
@@ -187,7 +187,7 @@ pub(crate) fn all() -> Vec<Fault> {
         [301, 302, 307, 308].map(chain).into(),
     );
     fault(
-        "a loop of redirects (301, 302, 307)",
+        "a redirect loop (301, 302, 307)",
         ALWAYS,
         [301, 302, 307]
             .map(|status| of(move |_| Behaviour::RedirectLoop(status)))
@@ -199,19 +199,19 @@ pub(crate) fn all() -> Vec<Fault> {
         vec![of(|_| Behaviour::Ok(HTML.into()))],
     );
     fault(
-        "nothing with status 200",
+        "an empty body with status 200",
         BOTH,
         vec![of(|_| Behaviour::Ok(Vec::new()))],
     );
     fault(
-        "garbage at the start, in the middle, at the end",
+        "corrupted at the start, in the middle, at the end",
         BOTH,
         [0, 1, 2]
             .map(|half| of(move |body| Behaviour::Ok(garbage(&body, body.len() * half / 2))))
             .into(),
     );
     fault(
-        "slow, never silent for long",
+        "slow, but never silent for long",
         ALWAYS,
         vec![of(|body| Behaviour::SlowDrip {
             chunk: body.len().div_ceil(15),
@@ -221,7 +221,7 @@ pub(crate) fn all() -> Vec<Fault> {
     );
     let hidden = [
         Fault {
-            name: "cut short, without a length",
+            name: "truncated, without a length",
             lasts: BOTH,
             place: Where::Itself,
             on: any,
@@ -240,7 +240,7 @@ pub(crate) fn all() -> Vec<Fault> {
             may_hide: true,
         },
         Fault {
-            name: "bytes after the end",
+            name: "extra bytes at the end",
             lasts: BOTH,
             place: Where::Itself,
             on: checked,
@@ -251,7 +251,7 @@ pub(crate) fn all() -> Vec<Fault> {
             may_hide: false,
         },
         Fault {
-            name: "another archive than was published",
+            name: "a different archive",
             lasts: BOTH,
             place: Where::Itself,
             on: checked,
@@ -268,7 +268,7 @@ pub(crate) fn all() -> Vec<Fault> {
             may_hide: false,
         },
         Fault {
-            name: "a checksum that is wrong in the list",
+            name: "a wrong checksum in the list",
             lasts: ALWAYS,
             place: Where::ItsList,
             on: checked,
@@ -282,7 +282,7 @@ pub(crate) fn all() -> Vec<Fault> {
             may_hide: false,
         },
         Fault {
-            name: "a checksum that is cut short in the list",
+            name: "a truncated checksum in the list",
             lasts: ALWAYS,
             place: Where::ItsList,
             on: checked,

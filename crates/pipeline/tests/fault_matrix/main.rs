@@ -69,10 +69,10 @@ impl Observer for Retries {
 /// What became of a fetch, as the table has it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
-    Unharmed,
+    Succeeds,
     Recovers,
     /// Another version than with whole lists, or none of what is published.
-    Unseen,
+    Undetected,
     /// By the code of the error.
     Ends(String),
 }
@@ -80,18 +80,18 @@ enum Outcome {
 impl Outcome {
     fn text(&self) -> String {
         match self {
-            Self::Unharmed => "is had at once".to_owned(),
+            Self::Succeeds => "succeeds".to_owned(),
             Self::Recovers => "recovers".to_owned(),
-            Self::Unseen => "goes unseen".to_owned(),
+            Self::Undetected => "isn't detected".to_owned(),
             Self::Ends(code) => format!("`{code}`"),
         }
     }
 
     fn parse(text: &str) -> Self {
         match text {
-            "is had at once" => Self::Unharmed,
+            "succeeds" => Self::Succeeds,
             "recovers" => Self::Recovers,
-            "goes unseen" => Self::Unseen,
+            "isn't detected" => Self::Undetected,
             code => Self::Ends(code.trim_matches('`').to_owned()),
         }
     }
@@ -122,9 +122,9 @@ fn fetch_with_fault(cell: &str, artifact: Artifact, way: &Way<'_>) -> Outcome {
     let limit = longest(&settings()) + Duration::from_secs(5);
     assert!(took < limit, "{cell}: took {took:?}, may take {limit:?}");
     let outcome = match &result {
-        Ok(Had::Right) if retries.0.load(Ordering::Relaxed) == 0 => Outcome::Unharmed,
+        Ok(Had::Right) if retries.0.load(Ordering::Relaxed) == 0 => Outcome::Succeeds,
         Ok(Had::Right) => Outcome::Recovers,
-        Ok(Had::Other) => Outcome::Unseen,
+        Ok(Had::Other) => Outcome::Undetected,
         Ok(Had::Kept) => panic!("{cell}: goes by a list that was never read"),
         Err(error) => {
             let explanation = explain(error);
@@ -207,7 +207,7 @@ fn cell(
         },
     );
     assert!(
-        fault.may_hide || outcome != Outcome::Unseen,
+        fault.may_hide || outcome != Outcome::Undetected,
         "{name}: {outcome:?}"
     );
     outcome
@@ -282,7 +282,7 @@ struct Row {
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut table = String::from("| fault | for once | for good | fetches |\n|---|---|---|--:|\n");
+    let mut table = String::from("| fault | once | always | fetches |\n|---|---|---|--:|\n");
     for row in rows {
         let _ = writeln!(
             table,
@@ -443,11 +443,7 @@ fn of_the_way(root: &Path) -> Vec<Row> {
     let both = "127.0.0.1,localhost";
     let rows: [Through<'_>; 9] = [
         ("connection refused", &gone, &[]),
-        (
-            "a name that is not in the DNS",
-            "http://mirror.invalid",
-            &[],
-        ),
+        ("a name that DNS doesn't know", "http://mirror.invalid", &[]),
         ("a certificate of an unknown authority", &local, &[]),
         (
             "a certificate of another name",
@@ -455,12 +451,12 @@ fn of_the_way(root: &Path) -> Vec<Row> {
             &[("SSL_CERT_FILE", &other)],
         ),
         (
-            "an authority of one's own, in `SSL_CERT_FILE`",
+            "a private certificate authority in `SSL_CERT_FILE`",
             &local,
             &[("SSL_CERT_FILE", &ours)],
         ),
         (
-            "a host that only `HTTPS_PROXY` leads to",
+            "a host reachable only through `HTTPS_PROXY`",
             &behind,
             &[("SSL_CERT_FILE", &ours), ("HTTPS_PROXY", &proxy.url())],
         ),
@@ -561,16 +557,16 @@ fn documented_timeouts_match_defaults() {
     let slowest = attempts * (connect_timeout + response_timeout + idle_timeout)
         + (attempts - 1) * longest_wait;
     let expected = format!(
-        "| what | how long |\n|---|---|\n\
-         | name, connection, proxy and TLS together | {} s |\n\
-         | the first line of an answer | {} s |\n\
-         | silence within an answer | {} s |\n\
+        "| limit | |\n|---|---|\n\
+         | DNS, connection, proxy and TLS together | {} s |\n\
+         | first line of a response | {} s |\n\
+         | silence within a response | {} s |\n\
          | attempts | {attempts} |\n\
-         | waits between them | {} s, doubling, at most {} s |\n\
-         | redirects followed | {redirects} |\n\
-         | until a host that refuses connections ends the build | {} s |\n\
-         | until a host that accepts and says nothing does | {} s |\n\
-         | the longest that a download of which no byte moves can take to fail | {} s |\n",
+         | wait between attempts | {} s, doubling, at most {} s |\n\
+         | redirects | {redirects} |\n\
+         | a host that refuses connections fails a build after | {} s |\n\
+         | a host that accepts and stays silent fails a build after | {} s |\n\
+         | a download that stalls fails at the latest after | {} s |\n",
         connect_timeout.as_secs(),
         response_timeout.as_secs(),
         idle_timeout.as_secs(),
