@@ -175,7 +175,8 @@ mod tests {
             }
             other.cancel();
         });
-        let output = cancel.output(&mut shell("sleep 30")).unwrap();
+        // It has to be killed.
+        let output = cancel.output(&mut shell("trap '' TERM; sleep 30")).unwrap();
         canceller.join().unwrap();
         assert!(!output.status.success() && started.elapsed() < Duration::from_secs(20));
         // A command that starts after that ends at once too.

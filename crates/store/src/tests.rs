@@ -59,6 +59,14 @@ fn modified_tool_is_rebuilt_with_reason() {
     let second = store.tool("erlang", &key("27"), &place, &mut make("27"));
     assert_eq!(second.unwrap(), Tool::Remade("file was changed".into()));
     assert_eq!(fs::read_to_string(place.join("file")).unwrap(), "27");
+
+    // In place and of the same size.
+    fs::write(place.join("file"), "28").unwrap();
+    let later = SystemTime::now() + Duration::from_secs(2);
+    let file = File::open(place.join("file")).unwrap();
+    file.set_modified(later).unwrap();
+    let third = store.tool("erlang", &key("27"), &place, &mut make("27"));
+    assert_eq!(third.unwrap(), Tool::Remade("file was changed".into()));
 }
 
 #[test]
