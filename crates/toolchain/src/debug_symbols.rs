@@ -32,17 +32,26 @@ const TOOLCHAIN_SECTIONS: [&str; 7] = [
     ".gnu.build.attributes",
 ];
 
-/// Removes the debug symbols of all executables and shared libraries below `dir`; returns the bytes
-/// saved.
+/// The symbols that are removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Symbols {
+    /// What debuggers read.
+    Debug,
+    /// Also the names of functions, which a program may show in its own backtraces. Dynamic linking
+    /// has a table of its own.
+    All,
+}
+
+/// Removes symbols of all executables and shared libraries below `dir`; returns the bytes saved.
 ///
 /// A file is replaced, never edited: other names of it, in a cache for example, keep its content. It
 /// keeps its mode and modification time.
-pub fn remove(dir: &Path) -> io::Result<u64> {
+pub fn remove(dir: &Path, symbols: Symbols) -> io::Result<u64> {
     let mut saved = 0;
     for entry in WalkDir::new(dir) {
         let entry = entry?;
         if is_candidate(&entry)? && is_elf(entry.path())? {
-            saved += remove_from(entry.path())?;
+            saved += remove_from(entry.path(), symbols)?;
         }
     }
     Ok(saved)
@@ -69,9 +78,9 @@ fn is_elf(path: &Path) -> io::Result<bool> {
     }
 }
 
-fn remove_from(path: &Path) -> io::Result<u64> {
+fn remove_from(path: &Path, symbols: Symbols) -> io::Result<u64> {
     let content = fs::read(path)?;
-    let Some(stripped) = without(&content) else {
+    let Some(stripped) = without(symbols, &content) else {
         return Ok(0);
     };
     let metadata = path.metadata()?;
@@ -83,15 +92,14 @@ fn remove_from(path: &Path) -> io::Result<u64> {
     Ok((content.len() - stripped.len()) as u64)
 }
 
-/// Returns an ELF file (System V ABI, chapters 4 and 5) without its debug symbols, or `None` if it
-/// stays as it is.
+/// Returns an ELF file (System V ABI, chapters 4 and 5) without symbols, or `None` if it stays as it is.
 ///
 /// Segments, which are all that is loaded, keep their bytes and places; only the header's offset of
-/// the section headers changes. Debug sections become inactive headers, so all other sections keep
-/// their numbers. Files without debug symbols stay as they are, and so do object files, files for
+/// the section headers changes. Removed sections become inactive headers, so all other sections keep
+/// their numbers. Files without symbols stay as they are, and so do object files, files for
 /// other machines than 64-bit little-endian ones, and programs with data in places that no
 /// toolchain writes: they look for it in their own file.
-fn without(file: &[u8]) -> Option<Vec<u8>> {
+fn without(symbols: Symbols, file: &[u8]) -> Option<Vec<u8>> {
     let mut header = *Header::parse(file).ok()?;
     if !header.is_little_endian() || ![ET_EXEC, ET_DYN].contains(&header.e_type(LITTLE)) {
         return None;
@@ -113,7 +121,10 @@ fn without(file: &[u8]) -> Option<Vec<u8>> {
         loaded = loaded.max(end(offset, size)?);
     }
     let mut known = loaded.max(table_end);
-    let mut debug = Vec::new();
+    let mut removed = Vec::new();
+    // Some linkers have one table for all names.
+    let names = header.section_strings_index(LITTLE, file).ok()?;
+    let names_sections = |index: SectionIndex| index == names;
     for (index, section) in sections.enumerate() {
         let Some((offset, size)) = section.file_range(LITTLE).filter(|(_, size)| *size > 0) else {
             continue;
@@ -122,13 +133,16 @@ fn without(file: &[u8]) -> Option<Vec<u8>> {
         let name = str::from_utf8(sections.section_name(LITTLE, section).ok()?).ok()?;
         if section.sh_flags(LITTLE).contains(SHF_ALLOC) {
             loaded = loaded.max(end(offset, size)?);
-        } else if name.starts_with(".debug_") || name.starts_with(".zdebug_") {
-            debug.push(index);
+        } else if name.starts_with(".debug_")
+            || name.starts_with(".zdebug_")
+            || symbols == Symbols::All && is_symbol_table(name) && !names_sections(index)
+        {
+            removed.push(index);
         } else if !TOOLCHAIN_SECTIONS.contains(&name) && !name.starts_with(".note") {
             return None;
         }
     }
-    if debug.is_empty() || file.len() > known {
+    if removed.is_empty() || file.len() > known {
         return None;
     }
 
@@ -141,7 +155,7 @@ fn without(file: &[u8]) -> Option<Vec<u8>> {
         if end(offset, size)? <= loaded {
             continue;
         }
-        if debug.contains(&SectionIndex(index)) {
+        if removed.contains(&SectionIndex(index)) {
             section.sh_type.set(LITTLE, SHT_NULL);
             section.sh_offset.set(LITTLE, 0);
             section.sh_size.set(LITTLE, 0);
@@ -165,6 +179,10 @@ fn without(file: &[u8]) -> Option<Vec<u8>> {
     (stripped.len() < file.len()).then_some(stripped)
 }
 
+fn is_symbol_table(name: &str) -> bool {
+    [".symtab", ".strtab"].contains(&name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +202,12 @@ mod tests {
 
     #[test]
     fn stripped_executable_runs_and_other_names_keep_its_symbols() {
+        let saved = [Symbols::Debug, Symbols::All].map(strips);
+        assert!(saved[0] < saved[1]);
+    }
+
+    /// Returns the bytes saved.
+    fn strips(symbols: Symbols) -> u64 {
         let dir = tempfile::tempdir().unwrap();
         let (path, other) = (dir.path().join("program"), dir.path().join("other"));
         let content = executable();
@@ -197,7 +221,7 @@ mod tests {
         fs::write(&other, "#!/bin/sh\n").unwrap();
         fs::set_permissions(&other, fs::Permissions::from_mode(0o755)).unwrap();
 
-        let saved = remove(dir.path()).unwrap();
+        let saved = remove(dir.path(), symbols).unwrap();
 
         let metadata = path.metadata().unwrap();
         assert!(saved > 0);
@@ -209,13 +233,15 @@ mod tests {
         assert!(runs(&path));
         assert_eq!(fs::read(&linked).unwrap(), content);
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 2);
-        assert_eq!(remove(dir.path()).unwrap(), 0);
+        assert_eq!(remove(dir.path(), symbols).unwrap(), 0);
+        saved
     }
 
     #[test]
     fn all_that_is_loaded_keeps_its_place_and_bytes() {
         let content = executable();
-        let stripped = without(&content).unwrap();
+        let stripped = without(Symbols::Debug, &content).unwrap();
+        let nameless = without(Symbols::All, &content).unwrap();
         let loaded = |file: &[u8]| -> Vec<(u64, Vec<u8>)> {
             let header = Header::parse(file).unwrap();
             let segments = header.program_headers(LITTLE, file).unwrap();
@@ -237,6 +263,7 @@ mod tests {
         };
         assert!(loaded(&content).len() > 3);
         assert!(loaded(&content) == loaded(&stripped));
+        assert!(loaded(&content) == loaded(&nameless));
         let names = |file: &[u8]| -> Vec<String> {
             let sections = Header::parse(file).unwrap().sections(LITTLE, file).unwrap();
             let used = sections
@@ -250,24 +277,26 @@ mod tests {
         // The only one that is loaded.
         expected.retain(|name| !name.starts_with(".debug_") || name == ".debug_gdb_scripts");
         assert_eq!(names(&stripped), expected);
+        expected.retain(|name| !is_symbol_table(name));
+        assert_eq!(names(&nameless), expected);
     }
 
     #[test]
     fn program_with_data_of_its_own_stays() {
         let mut content = executable();
         content.extend_from_slice(b"an archive that the program unpacks");
-        assert_eq!(without(&content), None);
+        assert_eq!(without(Symbols::Debug, &content), None);
     }
 
     #[test]
     fn damaged_files_stay() {
         let content = executable();
-        assert_eq!(without(b""), None);
-        assert_eq!(without(&content[..content.len() / 2]), None);
+        assert_eq!(without(Symbols::All, b""), None);
+        assert_eq!(without(Symbols::All, &content[..content.len() / 2]), None);
         let mut damaged = content.clone();
         for at in (0..64).chain((content.len() - 4096..content.len()).step_by(9)) {
             damaged[at] ^= 0xff;
-            let _ = without(&damaged);
+            let _ = without(Symbols::All, &damaged);
             damaged[at] ^= 0xff;
         }
     }

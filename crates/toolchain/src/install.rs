@@ -1,7 +1,8 @@
 //! Erlang, Elixir and Node, each into a folder that does not exist yet.
 
+use crate::debug_symbols::{self, Symbols};
 use crate::unneeded_files::{Tool, drop_unneeded};
-use crate::{Hosts, ToolchainError, debug_symbols, lists};
+use crate::{Hosts, ToolchainError, lists};
 use fetch::{Archive, Checksum, Client, Format, Observer, Unpacked};
 use std::fs;
 use std::io;
@@ -27,7 +28,7 @@ pub struct Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     Full,
-    /// Only the files that are needed to build and run apps, without debug symbols; see [`crate::unneeded_files`].
+    /// Only the files that are needed to build and run apps, without symbols; see [`crate::unneeded_files`].
     Needed,
 }
 
@@ -37,7 +38,8 @@ impl Extent {
             Self::Full => Ok(()),
             Self::Needed => {
                 drop_unneeded(dest, tool)?;
-                debug_symbols::remove(dest).map_err(ToolchainError::io(dest, "strip"))?;
+                let removed = debug_symbols::remove(dest, Symbols::All);
+                removed.map_err(ToolchainError::io(dest, "strip"))?;
                 Ok(())
             }
         }

@@ -11,7 +11,7 @@ use messages::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use store::tree::{self, TreeError};
-use toolchain::debug_symbols;
+use toolchain::debug_symbols::{self, Symbols};
 use toolchain::unneeded_files::{self, Tool};
 use workdir::workspace::is_own;
 
@@ -159,7 +159,8 @@ fn prune_debug_symbols(
     for dir in dirs {
         let dir = ctx.workspace.real(dir);
         if is_folder(&dir) {
-            bytes += debug_symbols::remove(&dir).map_err(TreeError::at(&dir, "strip"))?;
+            bytes += debug_symbols::remove(&dir, Symbols::Debug)
+                .map_err(TreeError::at(&dir, "strip"))?;
         }
     }
     report_pruned("dependencies: debug symbols", bytes, log);
