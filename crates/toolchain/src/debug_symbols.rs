@@ -4,9 +4,9 @@
 use object::elf::{ET_DYN, ET_EXEC, FileHeader64, SHF_ALLOC, SHT_NULL, SectionHeader64};
 use object::pod::{bytes_of, bytes_of_slice};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
-use object::{LittleEndian, SectionIndex};
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use object::{LittleEndian, ReadCache, ReadRef, SectionIndex};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tempfile::NamedTempFile;
@@ -18,7 +18,7 @@ type Section = SectionHeader64<LittleEndian>;
 const LITTLE: LittleEndian = LittleEndian;
 
 /// No section needs a larger alignment, in bytes.
-const PAGE: usize = 4096;
+const PAGE: u64 = 4096;
 
 /// Sections that compilers and linkers write for other programs to read. What else isn't loaded may
 /// be data that the program finds in its own file.
@@ -79,80 +79,109 @@ fn is_elf(path: &Path) -> io::Result<bool> {
 }
 
 fn remove_from(path: &Path, symbols: Symbols) -> io::Result<u64> {
-    let content = fs::read(path)?;
-    let Some(stripped) = without(symbols, &content) else {
+    let mut source = File::open(path)?;
+    let metadata = source.metadata()?;
+    // Reads little of a file that may be larger than the memory.
+    let Some(parts) = layout(symbols, &ReadCache::new(source.try_clone()?)) else {
         return Ok(0);
     };
-    let metadata = path.metadata()?;
     let mut file = NamedTempFile::new_in(path.parent().unwrap_or(path))?;
-    file.write_all(&stripped)?;
+    for part in &parts {
+        match part {
+            Part::New(bytes) => file.write_all(bytes)?,
+            Part::Same { offset, size } => {
+                source.seek(SeekFrom::Start(*offset))?;
+                if io::copy(&mut (&source).take(*size), &mut file)? != *size {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+        }
+    }
     file.as_file().set_permissions(metadata.permissions())?;
     file.as_file().set_modified(metadata.modified()?)?;
     file.persist(path)?;
-    Ok((content.len() - stripped.len()) as u64)
+    Ok(metadata.len() - size_of_all(&parts))
 }
 
-/// Returns an ELF file (System V ABI, chapters 4 and 5) without symbols, or `None` if it stays as it is.
+/// A part of a stripped file.
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    New(Vec<u8>),
+    /// Bytes of the file as it was.
+    Same {
+        offset: u64,
+        size: u64,
+    },
+}
+
+fn size_of_all(parts: &[Part]) -> u64 {
+    let size = |part: &Part| match part {
+        Part::New(bytes) => bytes.len() as u64,
+        Part::Same { size, .. } => *size,
+    };
+    parts.iter().map(size).sum()
+}
+
+/// Returns the parts of an ELF file (System V ABI, chapters 4 and 5) without symbols, or `None` if it
+/// stays as it is.
 ///
 /// Segments, which are all that is loaded, keep their bytes and places; only the header's offset of
 /// the section headers changes. Removed sections become inactive headers, so all other sections keep
 /// their numbers. Files without symbols stay as they are, and so do object files, files for
 /// other machines than 64-bit little-endian ones, and programs with data in places that no
 /// toolchain writes: they look for it in their own file.
-fn without(symbols: Symbols, file: &[u8]) -> Option<Vec<u8>> {
+fn layout<'d>(symbols: Symbols, file: impl ReadRef<'d>) -> Option<Vec<Part>> {
     let mut header = *Header::parse(file).ok()?;
     if !header.is_little_endian() || ![ET_EXEC, ET_DYN].contains(&header.e_type(LITTLE)) {
         return None;
     }
     let sections = header.sections(LITTLE, file).ok()?;
-    let end = |offset: u64, size: u64| usize::try_from(offset.checked_add(size)?).ok();
-    let table_end = end(
-        header.e_shoff(LITTLE),
-        u64::try_from(sections.len() * size_of::<Section>()).ok()?,
-    )?;
+    let table_size = u64::try_from(sections.len() * size_of::<Section>()).ok()?;
+    let table_end = header.e_shoff(LITTLE).checked_add(table_size)?;
 
     // Bytes before `loaded` stay in their places.
-    let mut loaded = end(
-        header.e_phoff(LITTLE),
-        u64::from(header.e_phnum(LITTLE)) * u64::from(header.e_phentsize(LITTLE)),
-    )?;
+    let segments_size = u64::from(header.e_phnum(LITTLE)) * u64::from(header.e_phentsize(LITTLE));
+    let mut loaded = header.e_phoff(LITTLE).checked_add(segments_size)?;
     for segment in header.program_headers(LITTLE, file).ok()? {
         let (offset, size) = segment.file_range(LITTLE);
-        loaded = loaded.max(end(offset, size)?);
+        loaded = loaded.max(offset.checked_add(size)?);
     }
     let mut known = loaded.max(table_end);
     let mut removed = Vec::new();
     // Some linkers have one table for all names.
     let names = header.section_strings_index(LITTLE, file).ok()?;
-    let names_sections = |index: SectionIndex| index == names;
     for (index, section) in sections.enumerate() {
         let Some((offset, size)) = section.file_range(LITTLE).filter(|(_, size)| *size > 0) else {
             continue;
         };
-        known = known.max(end(offset, size)?);
+        let end = offset.checked_add(size)?;
+        known = known.max(end);
         let name = str::from_utf8(sections.section_name(LITTLE, section).ok()?).ok()?;
         if section.sh_flags(LITTLE).contains(SHF_ALLOC) {
-            loaded = loaded.max(end(offset, size)?);
+            loaded = loaded.max(end);
         } else if name.starts_with(".debug_")
             || name.starts_with(".zdebug_")
-            || symbols == Symbols::All && is_symbol_table(name) && !names_sections(index)
+            || symbols == Symbols::All && is_symbol_table(name) && index != names
         {
             removed.push(index);
         } else if !TOOLCHAIN_SECTIONS.contains(&name) && !name.starts_with(".note") {
             return None;
         }
     }
-    if removed.is_empty() || file.len() > known {
+    let length = file.len().ok()?;
+    if removed.is_empty() || length != known {
         return None;
     }
 
-    let mut stripped = file.get(..loaded)?.to_vec();
+    let header_size = size_of::<Header>() as u64;
+    let mut kept = Vec::new();
+    let mut position = loaded;
     let mut headers: Vec<Section> = sections.iter().copied().collect();
     for (index, section) in headers.iter_mut().enumerate() {
         let Some((offset, size)) = section.file_range(LITTLE) else {
             continue;
         };
-        if end(offset, size)? <= loaded {
+        if size == 0 || offset.checked_add(size)? <= loaded {
             continue;
         }
         if removed.contains(&SectionIndex(index)) {
@@ -161,22 +190,33 @@ fn without(symbols: Symbols, file: &[u8]) -> Option<Vec<u8>> {
             section.sh_size.set(LITTLE, 0);
             continue;
         }
-        let alignment = usize::try_from(section.sh_addralign(LITTLE)).ok()?.max(1);
-        if alignment > PAGE {
+        if section.sh_addralign(LITTLE) > PAGE {
             return None;
         }
-        stripped.resize(stripped.len().checked_next_multiple_of(alignment)?, 0);
-        let content = section.data(LITTLE, file).ok()?;
-        section.sh_offset.set(LITTLE, stripped.len() as u64);
-        stripped.extend_from_slice(content);
+        kept.push(padding(&mut position, section.sh_addralign(LITTLE)));
+        kept.push(Part::Same { offset, size });
+        section.sh_offset.set(LITTLE, position);
+        position = position.checked_add(size)?;
     }
-    stripped.resize(stripped.len().next_multiple_of(size_of::<u64>()), 0);
-    header.e_shoff.set(LITTLE, stripped.len() as u64);
-    stripped.extend_from_slice(bytes_of_slice(&headers));
-    stripped
-        .get_mut(..size_of::<Header>())?
-        .copy_from_slice(bytes_of(&header));
-    (stripped.len() < file.len()).then_some(stripped)
+    kept.push(padding(&mut position, size_of::<u64>() as u64));
+    header.e_shoff.set(LITTLE, position);
+    kept.push(Part::New(bytes_of_slice(&headers).to_vec()));
+
+    let same = Part::Same {
+        offset: header_size,
+        size: loaded.checked_sub(header_size)?,
+    };
+    let mut parts = vec![Part::New(bytes_of(&header).to_vec()), same];
+    parts.extend(kept);
+    (size_of_all(&parts) < length).then_some(parts)
+}
+
+/// Moves a position to a multiple of `alignment`, in bytes.
+fn padding(position: &mut u64, alignment: u64) -> Part {
+    let end = position.next_multiple_of(alignment.max(1));
+    let zeros = usize::try_from(end - *position).unwrap_or_default();
+    *position = end;
+    Part::New(vec![0; zeros])
 }
 
 fn is_symbol_table(name: &str) -> bool {
@@ -186,9 +226,22 @@ fn is_symbol_table(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::MetadataExt;
     use std::process::Command;
     use std::time::{Duration, SystemTime};
+
+    fn without(symbols: Symbols, file: &[u8]) -> Option<Vec<u8>> {
+        let bytes = |part: &Part| match part {
+            Part::New(bytes) => bytes.clone(),
+            Part::Same { offset, size } => {
+                let start = usize::try_from(*offset).unwrap();
+                file[start..start + usize::try_from(*size).unwrap()].to_vec()
+            }
+        };
+        let parts = layout(symbols, file)?;
+        Some(parts.iter().flat_map(bytes).collect())
+    }
 
     /// The executable of these tests, which has debug symbols.
     fn executable() -> Vec<u8> {
@@ -293,10 +346,15 @@ mod tests {
         let content = executable();
         assert_eq!(without(Symbols::All, b""), None);
         assert_eq!(without(Symbols::All, &content[..content.len() / 2]), None);
+        let length = content.len() as u64;
         let mut damaged = content.clone();
         for at in (0..64).chain((content.len() - 4096..content.len()).step_by(9)) {
             damaged[at] ^= 0xff;
-            let _ = without(Symbols::All, &damaged);
+            for part in layout(Symbols::All, &*damaged).into_iter().flatten() {
+                if let Part::Same { offset, size } = part {
+                    assert!(offset.checked_add(size).unwrap() <= length);
+                }
+            }
             damaged[at] ^= 0xff;
         }
     }
