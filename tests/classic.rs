@@ -132,6 +132,8 @@ fn build_writes_only_to_its_own_directories() {
     );
     let cached: Vec<_> = fs::read_dir(app.cache()).unwrap().collect();
     assert_eq!(cached.len(), 1, "only a folder of ours in the cache");
+    let downloads = app.cache().join("mixpack/scratch/npm");
+    assert!(!downloads.exists(), "node_modules is cached as installed");
     let in_buildpack: Vec<_> = fs::read_dir(app.sandbox.tmp().join("buildpack"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name())

@@ -2,8 +2,6 @@
 
 use crate::credentials::Credentials;
 use crate::environment::{Environment, is_build_specific, is_commit_variable};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use fetch::{Url, UserInfo};
 
 /// Shorter ones are words of any program.
@@ -109,15 +107,17 @@ pub fn uncacheable(environment: &Environment) -> Vec<Secret> {
 pub fn hidden(environment: &Environment) -> Vec<String> {
     let of_urls = environment
         .all()
-        .flat_map(|(_, value)| user_infos(value))
+        .flat_map(|(_, value)| Url::all_in(value))
+        .filter_map(|url| url.user_info())
         // `git@` is no secret, and a part of many an address.
-        .filter(|info| info.contains(':') || info.len() >= SHORTEST_TO_HIDE)
-        .map(str::to_owned);
-    // As a header of HTTP has it, which tools print when they are told to say more.
-    let of_urls = of_urls.flat_map(|info| {
-        let basic = info.contains(':').then(|| BASE64_STANDARD.encode(&info));
-        [info].into_iter().chain(basic)
-    });
+        .filter(|info| info.password().is_some() || info.as_str().len() >= SHORTEST_TO_HIDE)
+        .flat_map(|info| {
+            let decoded = info.decoded_password();
+            let decoded = decoded.filter(|text| info.password() != Some(text));
+            let texts = info.secrets().map(str::to_owned);
+            // As a header of HTTP has it, which tools print when they are told to say more.
+            texts.chain([info.basic()]).chain(decoded)
+        });
     let of_vars = among_config_vars(environment, |value| lines(value).collect());
     let of_vars = of_vars.into_iter().map(|secret| secret.text);
     of_urls.chain(of_vars).collect()
@@ -243,15 +243,24 @@ mod tests {
 
     #[test]
     fn url_credentials_are_masked_in_log() {
-        let process = Env::from([("HTTPS_PROXY".into(), "http://me:pr0xy-pw@proxy:8080".into())]);
+        let process = Env::from([
+            ("HTTPS_PROXY".into(), "http://me:pr0xy-pw@proxy:8080".into()),
+            ("HTTP_PROXY".into(), "http://me:pr%40xy-pw@proxy".into()),
+        ]);
         let vars = Env::from([
             ("API_TOKEN".into(), "t0ken-of-an-api".into()),
             ("REPOSITORY".into(), "ssh://git@host/a".into()),
         ]);
         let expected = [
             "me:pr0xy-pw",
-            "bWU6cHIweHktcHc=",
             "pr0xy-pw",
+            // me:pr0xy-pw
+            "bWU6cHIweHktcHc=",
+            "me:pr%40xy-pw",
+            "pr%40xy-pw",
+            // me:pr@xy-pw
+            "bWU6cHJAeHktcHc=",
+            "pr@xy-pw",
             "t0ken-of-an-api",
         ];
         assert_eq!(hidden(&Environment::new(process, vars)), expected);
