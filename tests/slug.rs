@@ -231,11 +231,13 @@ fn warns_about_mix_compiler_that_needs_make_and_suggested_fix_starts() {
 
 #[test]
 fn debug_symbols_ship_with_slim_none_alone_and_cache_keeps_them() {
-    let app = App::fixture("no-deps");
+    let app = App::fixture("plain-otp");
     app.write("c_src/empty.c", "int answer(void) { return 42; }\n");
-    let library = "_build/prod/lib/no_deps/port.so";
-    let hook = format!("hook_post_compile=\"cc -g -shared -fPIC -o {library} c_src/empty.c\"\n");
-    app.edit(CONFIG, "erlang_version", &format!("{hook}erlang_version"));
+    let library = "_build/prod/lib/jason_lite/port.so";
+    // mix compares files of the app with what it compiled.
+    let own = "_build/prod/lib/plain_otp/own.so";
+    let hook = format!("cc -g -shared -fPIC -o {library} c_src/empty.c && cp {library} {own}");
+    app.write(CONFIG, &format!("hook_post_compile=\"{hook}\"\n"));
     let bytes = |dir: &Path| fs::read(dir.join(library)).unwrap();
     let debug = |bytes: &[u8]| memchr::memmem::find(bytes, b"c_src/empty.c").is_some();
 
@@ -244,13 +246,14 @@ fn debug_symbols_ship_with_slim_none_alone_and_cache_keeps_them() {
     holds(&deploy, "dependencies: debug symbols");
     let shipped = bytes(&deploy.slug);
     assert!(shipped.starts_with(b"\x7fELF") && !debug(&shipped));
+    assert!(debug(&fs::read(deploy.slug.join(own)).unwrap()));
     let cached = WalkDir::new(app.cache())
         .into_iter()
         .filter_map(Result::ok)
         .find(|entry| entry.file_name() == "port.so")
         .expect("the library in the cache");
     assert!(debug(&fs::read(cached.path()).unwrap()));
-    let symbol = "nm --dynamic _build/prod/lib/no_deps/port.so";
+    let symbol = format!("nm --dynamic {library}");
     let symbols = app.sandbox.command(
         "sh",
         [

@@ -115,7 +115,7 @@ pub fn hidden(environment: &Environment) -> Vec<String> {
             let decoded = info.decoded_password();
             let decoded = decoded.filter(|text| info.password() != Some(text));
             let texts = info.secrets().map(str::to_owned);
-            // As a header of HTTP has it, which tools print when they are told to say more.
+            // Verbose tools print the HTTP header.
             texts.chain([info.basic()]).chain(decoded)
         });
     let of_vars = among_config_vars(environment, |value| lines(value).collect());

@@ -173,7 +173,7 @@ pub trait Store: Sync {
     /// Drops the tools that this build did not use.
     fn forget_unused(&self) -> Result<(), TreeError>;
 
-    /// Returns what it holds, by name. A file with several names counts once.
+    /// Returns the size of each entry. A file with several names counts once.
     fn measure(&self) -> BTreeMap<String, Amount>;
 
     /// Drops everything.

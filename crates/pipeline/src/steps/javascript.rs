@@ -94,7 +94,8 @@ pub(crate) fn install(
             up_to_date = false;
         }
     }
-    if let Some(cached) = cached {
+    // Without an install, a hook may fill the download caches in every build.
+    if let Some(cached) = cached.filter(|_| !installed.is_empty()) {
         ctx.downloads
             .are_installed_in(cached.iter().map(PathBuf::as_path));
     }

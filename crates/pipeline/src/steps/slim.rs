@@ -40,10 +40,7 @@ pub(crate) fn slim(ctx: &Context<'_>, project: &Project) -> Result<(), Error> {
         all += prune_tools(ctx, &log)?;
         all += prune_dependencies(ctx, &log)?;
         all += prune_javascript(ctx, &log)?;
-        let mut made = vec![ctx.in_app("_build"), ctx.in_app("deps")];
-        // Pushed dependencies ship as they are.
-        made.retain(|dir| ctx.tree.is_output(dir));
-        all += prune_debug_symbols(&made, ctx, &log)?;
+        all += prune_debug_symbols(&fetched_dependencies(ctx), ctx, &log)?;
     }
     if all == 0 {
         log.detail("nothing to prune");
@@ -53,6 +50,22 @@ pub(crate) fn slim(ctx: &Context<'_>, project: &Project) -> Result<(), Error> {
         megabytes(all)
     ));
     Ok(())
+}
+
+/// Returns the directories of fetched dependencies, with those of what they compiled to. Pushed ones ship
+/// as they are.
+fn fetched_dependencies(ctx: &Context<'_>) -> Vec<PathBuf> {
+    let deps = ctx.in_app("deps");
+    if !ctx.tree.is_output(&deps) {
+        return Vec::new();
+    }
+    let compiled = ctx
+        .in_app("_build")
+        .join(&ctx.plan.mix_env.value)
+        .join("lib");
+    let names = entries(&ctx.workspace.real(&deps)).into_iter();
+    let compiled = names.filter_map(|path| Some(compiled.join(path.file_name()?)));
+    compiled.chain([deps]).collect()
 }
 
 /// Archives of releases, unless a process unpacks one.
