@@ -12,5 +12,6 @@ mod subject;
 mod terms;
 
 pub use change::{Change, Step};
+pub use compare::differences as slug_differences;
 pub use host::with_otp_patch;
 pub use sequence::{Api, Found, Turns, check, replay};

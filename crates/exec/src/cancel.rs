@@ -135,7 +135,7 @@ fn read_in_parallel(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>>
     })
 }
 
-fn kill(group: i32, signal: Signal) {
+pub(crate) fn kill(group: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(group) {
         // A group that has ended already is what was wanted.
         let _ = kill_process_group(pid, signal);

@@ -1,9 +1,10 @@
 //! Running a tool: its output in the step's block, its process group under our control.
 
-use crate::cancel::Cancel;
+use crate::cancel::{self, Cancel};
 use crate::log::{StepLog, seconds};
 use crate::output_filter::OutputFilter;
 use crate::output_lines::{Next, OutputLines};
+use rustix::process::Signal;
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// The interval between messages about a tool that prints nothing.
-const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 /// The number of lines of output that an error message may quote: enough for any compiler error.
 const ERROR_LINES: usize = 400;
 /// The number of lines of filtered output to print if the tool fails.
@@ -166,6 +167,12 @@ pub struct Running {
     exit: JoinHandle<io::Result<ExitStatus>>,
 }
 
+/// What happened while a tool was followed.
+enum Event<'a> {
+    Line(&'a str),
+    Silence,
+}
+
 impl Running {
     /// Prints what it says, or what `filter` makes of it, until the line that `classify` calls the last,
     /// or until it ends.
@@ -184,56 +191,115 @@ impl Running {
             printed: false,
             blank: false,
         };
-        let mut take = |output: &mut Output, line: &str| {
-            let info = classify(line);
-            if !info.hidden {
-                output.take(line, log);
+        let is_last = self.read(cancel, &mut |event| match event {
+            Event::Line(line) => {
+                let info = classify(line);
+                if !info.hidden {
+                    output.take(line, log);
+                }
+                info.last
             }
-            info.last
-        };
+            Event::Silence => {
+                let at = output
+                    .at()
+                    .map_or_else(String::new, |at| format!(", at {at}"));
+                log.progress(&format!("{shown}{at}, {}", seconds(log.elapsed())));
+                log.heartbeat(&format!("{shown}{at}"), HEARTBEAT_INTERVAL);
+                false
+            }
+        });
+        if is_last {
+            output.succeeded(log);
+            return Ok(FollowResult::StillRunning(self));
+        }
+        match self.status(shown, cancel) {
+            Ok(status) if status.success() => {
+                output.succeeded(log);
+                Ok(FollowResult::Exited)
+            }
+            Ok(status) => Err(failed(shown, status, output.failed(log))),
+            Err(error) => {
+                output.failed(log);
+                if cancel.is_cancelled() {
+                    log.detail("stopped");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Collects what it says instead of printing it: until the line that `classify` calls the last, or until it
+    /// ends. Calls `silent` whenever it has said nothing for a while. The error of a tool that fails has its last
+    /// lines, as that of [`follow`](Self::follow) has.
+    pub fn collect(
+        mut self,
+        shown: &str,
+        cancel: &Cancel,
+        mut classify: impl FnMut(&str) -> LineInfo,
+        mut silent: impl FnMut(),
+    ) -> (Vec<String>, Result<FollowResult, CommandError>) {
+        let mut lines = Vec::new();
+        let is_last = self.read(cancel, &mut |event| match event {
+            Event::Line(line) => {
+                let info = classify(line);
+                if !info.hidden {
+                    lines.push(line.to_owned());
+                }
+                info.last
+            }
+            Event::Silence => {
+                silent();
+                false
+            }
+        });
+        if is_last {
+            return (lines, Ok(FollowResult::StillRunning(self)));
+        }
+        let result = self.status(shown, cancel).and_then(|status| {
+            if status.success() {
+                return Ok(FollowResult::Exited);
+            }
+            let last = lines[lines.len().saturating_sub(ERROR_LINES)..].to_vec();
+            Err(failed(shown, status, last))
+        });
+        (lines, result)
+    }
+
+    /// Reads what it says until `take` returns `true`, or until it ends. Returns whether `take` did.
+    fn read(&mut self, cancel: &Cancel, take: &mut dyn FnMut(Event<'_>) -> bool) -> bool {
         loop {
             match self.lines.next(Duration::from_millis(100)) {
                 // What a stopped tool says of its end is not why the build failed.
                 Next::Line(_) if cancel.is_cancelled() => {}
                 Next::Line(line) => {
-                    if take(&mut output, &line) {
-                        output.succeeded(log);
-                        return Ok(FollowResult::StillRunning(self));
+                    if take(Event::Line(&line)) {
+                        return true;
                     }
                 }
-                Next::Silence => {
-                    let at = output
-                        .at()
-                        .map_or_else(String::new, |at| format!(", at {at}"));
-                    log.progress(&format!("{shown}{at}, {}", seconds(log.elapsed())));
-                    log.heartbeat(&format!("{shown}{at}"), HEARTBEAT_INTERVAL);
-                }
-                Next::End => break,
+                Next::Silence => drop(take(Event::Silence)),
+                Next::End => return false,
             }
         }
+    }
+
+    /// Waits for its exit, and ends what it has left running.
+    fn status(self, shown: &str, cancel: &Cancel) -> Result<ExitStatus, CommandError> {
         let status = self.exit.join();
         let status = status.unwrap_or_else(|_| Err(io::Error::other("lost the child")));
         cancel.leave(self.group);
         if cancel.is_cancelled() {
-            output.failed(log);
-            log.detail("stopped");
             return Err(CommandError::Cancelled);
         }
-        let status = status.map_err(|source| CommandError::Start {
+        status.map_err(|source| CommandError::Start {
             command: shown.to_owned(),
             source,
-        })?;
-        if status.success() {
-            output.succeeded(log);
-            Ok(FollowResult::Exited)
-        } else {
-            Err(CommandError::Failed {
-                command: shown.to_owned(),
-                status: words(status),
-                code: shell_code(status),
-                output: output.failed(log),
-            })
-        }
+        })
+    }
+
+    /// A handle that stops it from another thread.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.group)
     }
 
     /// Waits for its end, whatever that is, and says nothing.
@@ -245,6 +311,26 @@ impl Running {
     pub fn kill(self, cancel: &Cancel) {
         cancel.leave(self.group);
         let _ = self.exit.join();
+    }
+}
+
+/// Stops a tool that another thread follows. To be used only while it is followed: its process group may
+/// belong to others later.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopper(i32);
+
+impl Stopper {
+    pub fn stop(self) {
+        cancel::kill(self.0, Signal::KILL);
+    }
+}
+
+fn failed(shown: &str, status: ExitStatus, output: Vec<String>) -> CommandError {
+    CommandError::Failed {
+        command: shown.to_owned(),
+        status: words(status),
+        code: shell_code(status),
+        output,
     }
 }
 

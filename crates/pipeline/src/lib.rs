@@ -10,6 +10,7 @@ mod command_env;
 mod compilation;
 mod component;
 mod context;
+mod dependencies;
 mod downloads;
 mod erlang_compiler;
 pub mod git;

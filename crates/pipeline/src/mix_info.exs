@@ -133,6 +133,8 @@ defmodule Mix.Tasks.Mixpack.Session do
     for task <- [
           Mixpack.Answer,
           Mixpack.CodePaths,
+          Mixpack.Dependencies,
+          Mixpack.Dependency,
           Mixpack.Executables,
           Mixpack.Settled,
           Mixpack.Stale
@@ -150,13 +152,16 @@ defmodule Mix.Tasks.Mixpack.Session do
 
       [mark | tasks] ->
         # A task that an earlier command ran has to run again: files may have changed since. So has
-        # the config, which may look for what is in deps or _build.
-        Mix.Task.clear()
-        Mix.Task.run("loadconfig")
+        # the config, which may look for what is in deps or _build. Dependencies are compiled one after
+        # the other as mix does, with the same config.
+        if not match?(["mixpack.dependency\t" <> _ | _], tasks) do
+          Mix.Task.clear()
+          Mix.Task.run("loadconfig")
+        end
 
         for line <- tasks do
           [task | args] = String.split(line, "\t")
-          Mix.Task.run(task, args)
+          Mix.Task.rerun(task, args)
         end
 
         IO.puts(mark)

@@ -4,8 +4,11 @@ use app::plan::{PHOENIX, PHX};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// A mix task of ours, loaded by `elixir -r` beside the app's own code and never written into it.
-pub(crate) const TASK_SOURCE: &str = include_str!("mix_info.exs");
+/// mix tasks of ours, loaded by `elixir -r` beside the app's own code and never written into it.
+pub(crate) const TASK_SOURCE: &str = concat!(
+    include_str!("mix_info.exs"),
+    include_str!("mix_dependencies.exs")
+);
 
 /// Compiles [`TASK_SOURCE`], which is beside it as `session.exs`, into the folder `tasks`.
 pub(crate) const COMPILER_SOURCE: &str = include_str!("compile_tasks.exs");
@@ -22,6 +25,12 @@ pub(crate) const STALE_DEPENDENCIES_TASK: &str = "mixpack.stale";
 
 /// The task that writes everything that `mix deps.get` depends on, if it would change nothing.
 pub(crate) const FINGERPRINT_TASK: &str = "mixpack.settled";
+
+/// The task that lists the dependencies for compiling them in parallel.
+pub(crate) const DEPENDENCIES_TASK: &str = "mixpack.dependencies";
+
+/// The task that compiles one dependency.
+pub(crate) const DEPENDENCY_TASK: &str = "mixpack.dependency";
 
 /// The task that has executables fetched before a hook that removes them again runs.
 pub(crate) const EXECUTABLES_TASK: &str = "mixpack.executables";

@@ -7,7 +7,7 @@
 
 use crate::mix_info::{COMPILER_SOURCE, SESSION_TASK, TASK_SOURCE};
 use exec::cancel::Cancel;
-use exec::command::{self, CommandError, Env, FollowResult, Running, Tool};
+use exec::command::{CommandError, Env, FollowResult, LineInfo, Running, Stopper, Tool};
 use exec::log::StepLog;
 use exec::output_filter::OutputFilter;
 use std::fs;
@@ -98,6 +98,40 @@ impl MixSession {
         log: &StepLog<'_>,
         cancel: &Cancel,
     ) -> Result<Outcome, CommandError> {
+        let classify = self.send(tasks, shown)?;
+        match self.running.follow(shown, filter, log, cancel, classify)? {
+            FollowResult::StillRunning(running) => Ok(Outcome::Open(Self { running, ..self })),
+            FollowResult::Exited => Ok(Outcome::Over),
+        }
+    }
+
+    /// Runs tasks like [`run`](Self::run), and returns their output. Calls `silent` whenever there has been none
+    /// for a while.
+    pub(crate) fn collect(
+        mut self,
+        tasks: &[Vec<String>],
+        shown: &str,
+        cancel: &Cancel,
+        silent: impl FnMut(),
+    ) -> (Vec<String>, Result<Outcome, CommandError>) {
+        let classify = match self.send(tasks, shown) {
+            Ok(classify) => classify,
+            Err(error) => return (Vec::new(), Err(error)),
+        };
+        let (lines, result) = self.running.collect(shown, cancel, classify, silent);
+        let outcome = result.map(|result| match result {
+            FollowResult::StillRunning(running) => Outcome::Open(Self { running, ..self }),
+            FollowResult::Exited => Outcome::Over,
+        });
+        (lines, outcome)
+    }
+
+    /// Sends a command to the VM. Returns what tells its last line.
+    fn send(
+        &mut self,
+        tasks: &[Vec<String>],
+        shown: &str,
+    ) -> Result<impl FnMut(&str) -> LineInfo + use<>, CommandError> {
         self.commands += 1;
         let start_error = |source| CommandError::Start {
             command: shown.to_owned(),
@@ -111,18 +145,19 @@ impl MixSession {
         fs::rename(&temporary, &next).map_err(start_error)?;
         // Once from stdout, once from stderr: what either held before is in the log then.
         let mut marks = 0;
-        let is_last = |line: &str| {
+        Ok(move |line: &str| {
             let found = line == mark;
             marks += u32::from(found);
-            command::LineInfo {
+            LineInfo {
                 hidden: found,
                 last: marks == 2,
             }
-        };
-        match self.running.follow(shown, filter, log, cancel, is_last)? {
-            FollowResult::StillRunning(running) => Ok(Outcome::Open(Self { running, ..self })),
-            FollowResult::Exited => Ok(Outcome::Over),
-        }
+        })
+    }
+
+    /// A handle that stops the VM from another thread, while this one runs tasks.
+    pub(crate) fn stopper(&self) -> Stopper {
+        self.running.stopper()
     }
 
     /// Lets the VM end.

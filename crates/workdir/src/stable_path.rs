@@ -113,8 +113,9 @@ impl StablePath {
     /// mix enters a dependency's folder and links its `priv` and `include` into `_build` by a
     /// relative path from where the system says it is: through a link that would be the build
     /// directory, and the link in `_build` would lead nowhere. Each gets a `priv`, since native
-    /// code is compiled into one that may not be there yet.
-    pub fn open_dependencies(&self) -> Result<(), TreeError> {
+    /// code is compiled into one that may not be there yet. mix links the `ebin` of a dependency that
+    /// make or a command of the app compiles; `commands` are the names of those with a command.
+    pub fn open_dependencies(&self, commands: &BTreeSet<String>) -> Result<(), TreeError> {
         let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(linked) = guard.as_mut() else {
             return Ok(());
@@ -125,13 +126,17 @@ impl StablePath {
             let folder = deps.join(name);
             let real = linked.app().join(&folder);
             if real.symlink_metadata().is_ok_and(|found| found.is_dir()) {
-                let priv_dir = real.join("priv");
-                if fs::create_dir(&priv_dir).is_ok() {
-                    let mut created_dirs = self
-                        .created_dirs
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner);
-                    created_dirs.push(priv_dir);
+                let name = folder.file_name().unwrap_or_default().to_string_lossy();
+                let ebin = commands.contains(&*name) || is_compiled_by_make(&real);
+                let mut created_dirs = self
+                    .created_dirs
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                for output in ["priv", "ebin"].iter().take(1 + usize::from(ebin)) {
+                    let output = real.join(output);
+                    if fs::create_dir(&output).is_ok() {
+                        created_dirs.push(output);
+                    }
                 }
                 folders.insert(folder);
             }
@@ -220,6 +225,13 @@ impl Drop for StablePath {
         // Only reached on an early return; the marker lets the next build finish what fails here.
         let _ = self.clean_up();
     }
+}
+
+/// As `Mix.Dep.Loader` decides.
+fn is_compiled_by_make(dependency: &Path) -> bool {
+    let has = |file: &&str| dependency.join(file).exists();
+    let other = ["mix.exs", "rebar.config", "rebar.config.script"];
+    has(&"Makefile") && !other.iter().any(|file| has(&file))
 }
 
 fn make_folders(app: &Path, request: &Request<'_>) -> Result<Vec<PathBuf>, TreeError> {

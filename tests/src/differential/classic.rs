@@ -1,7 +1,7 @@
 //! Deploys with `bin/compile`.
 
 use super::host::{Host, run};
-use super::platform::{Built, Kept, Platform, variables};
+use super::platform::{Built, CLEAN, Kept, Platform, variables};
 use super::subject::Subject;
 use crate::{App, Deploy, copy};
 use mirror::AppDir;
@@ -80,7 +80,7 @@ impl Platform for Classic {
         let source = self.app.source();
         fs::remove_dir_all(source).expect("the old source goes");
         copy(&subject.source, source);
-        self.deploy(subject, "clean")
+        self.deploy(subject, CLEAN)
     }
 
     fn kill(&self, subject: &Subject, after: Duration) {

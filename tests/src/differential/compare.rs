@@ -60,7 +60,9 @@ const PERMITTED: [Permitted; 10] = [
     Permitted {
         applies: |path| {
             const MANIFESTS: [&str; 2] = ["compile.erlang", "compile.protocols"];
-            matches!(path, [.., "_build", _, "lib", _, ".mix", file] if MANIFESTS.contains(file))
+            // The second is that of an umbrella.
+            matches!(path, [.., "_build", _, "lib", _, ".mix", file] | [.., "_build", _, ".mix", file]
+                     if MANIFESTS.contains(file))
         },
         why: "Manifests of Mix hold modification times, in seconds. All else is compared by \
               value.",
@@ -147,7 +149,7 @@ fn entries(slug: &Path) -> BTreeMap<PathBuf, Metadata> {
 
 /// Every difference between the slug of an incremental build and that of a clean build, in words.
 /// `old_digests` are the digested files of earlier deploys, which only the first may have.
-pub(super) fn differences(
+pub fn differences(
     incremental: &Path,
     clean: &Path,
     old_digests: &BTreeSet<PathBuf>,

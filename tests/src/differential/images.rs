@@ -1,7 +1,7 @@
 //! Builds with `pack`.
 
 use super::host::{Host, run};
-use super::platform::{Built, Kept, Platform, variables};
+use super::platform::{Built, CLEAN, Kept, Platform, variables};
 use super::subject::Subject;
 use crate::copy;
 use crate::pack::{self, Buildpack};
@@ -55,7 +55,7 @@ impl Platform for Images {
             run("rm", &["-r", &path.to_string_lossy()], source);
         }
         copy(&subject.source, source);
-        self.build(subject, "clean")
+        self.build(subject, CLEAN)
     }
 
     fn kill(&self, subject: &Subject, after: Duration) {

@@ -23,6 +23,9 @@ pub(super) enum Kept {
     Copy(#[expect(dead_code, reason = "it goes with this")] TempDir),
 }
 
+/// The name of clean builds.
+pub(super) const CLEAN: &str = "clean";
+
 /// An app on its way through builds.
 pub(super) trait Platform {
     /// The app's source.
@@ -67,6 +70,12 @@ pub(super) fn variables(subject: &Subject, build: &str) -> Vec<(String, String)>
         ),
     ];
     let hosts = hosts.map(|(name, value)| (name.to_owned(), value));
+    // Clean builds compile dependencies as mix does, in one VM.
+    let vms = if build == CLEAN { "1" } else { "2" };
+    let vms = (
+        "MIX_OS_DEPS_COMPILE_PARTITION_COUNT".to_owned(),
+        vms.to_owned(),
+    );
     let of_the_app = subject.variables.iter().map(|(name, value)| {
         // Another directory in each build.
         let value = match name.as_str() {
@@ -75,5 +84,5 @@ pub(super) fn variables(subject: &Subject, build: &str) -> Vec<(String, String)>
         };
         (name.clone(), value)
     });
-    hosts.into_iter().chain(of_the_app).collect()
+    hosts.into_iter().chain([vms]).chain(of_the_app).collect()
 }

@@ -5,7 +5,8 @@ use crate::mix_info::{EXECUTABLES_TASK, MixInfo, TASK};
 use crate::project::{AssetFiles, BuiltAssets, Dependencies, LastBuild, Project};
 use crate::steps::{
     cached_assets, compile_install_barrier, deps_fingerprint, digested_files, executables,
-    generated_files, git, keys, mix_command, release, run_hook, stale_dependencies, try_start,
+    generated_files, git, keys, mix_command, parallel_compile, release, run_hook,
+    stale_dependencies, try_start,
 };
 use app::facts::{hex_metadata, join};
 use app::{Origin, text_file};
@@ -14,7 +15,7 @@ use exec::command::Tool;
 use exec::credentials::{CREDENTIALS_TASK, Credentials};
 use exec::log::{StepLog, seconds};
 use messages::Error;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 use store::tree::TreeError;
@@ -46,7 +47,7 @@ pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<Dependenci
         get_deps(ctx, &args, &shown, &credentials, &log)?;
         touched = generated_files::path_changed_by_deps_get(ctx, &before)?;
     }
-    ctx.path.open_dependencies()?;
+    ctx.path.open_dependencies(&with_own_command(ctx))?;
     if let Some(path) = touched {
         let path = path.display();
         log.detail(&format!(
@@ -80,6 +81,26 @@ fn elixir_requirements(ctx: &Context<'_>) -> BTreeMap<String, String> {
             hex_metadata::elixir_requirement(&metadata)
         })
         .collect()
+}
+
+/// The dependencies with a command to compile them: `{:ranch, "~> 2.0", compile: "make"}`.
+fn with_own_command(ctx: &Context<'_>) -> BTreeSet<String> {
+    let files = ctx
+        .plan
+        .projects
+        .iter()
+        .map(|project| join(project, "mix.exs"));
+    let texts =
+        files.filter_map(|file| text_file::read(&ctx.workspace.real(Path::new(&file))).ok());
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let mut names = BTreeSet::new();
+    for text in texts {
+        for (at, _) in text.match_indices("compile:") {
+            let name = text[..at].rsplit("{:").next().unwrap_or_default();
+            names.extend(name.split(|c| !is_name(c)).next().map(str::to_owned));
+        }
+    }
+    names
 }
 
 fn get_deps(
@@ -116,10 +137,11 @@ pub(crate) fn compile(
 ) -> Result<Project, Error> {
     let turn = generated_files::turn(ctx);
     let before = keys::entries(ctx)?;
-    let (mut log, mut after, mut project) = run_compiler(ctx, &before, deps)?;
+    let many = deps.fetched || !restored.build;
+    let (mut log, mut after, mut project) = run_compiler(ctx, &before, deps, many)?;
     if generated_files::must_compile_everything(ctx, &before, &after, &log)? {
         drop(log);
-        (log, after, project) = run_compiler(ctx, &before, deps)?;
+        (log, after, project) = run_compiler(ctx, &before, deps, true)?;
     }
     if try_start::try_start(ctx, &project, &log)? {
         after = keys::entries(ctx)?;
@@ -132,17 +154,18 @@ pub(crate) fn compile(
     Ok(project)
 }
 
-/// `before` is the app before it ran; gives the app as it is then.
+/// `before` is the app before it ran; gives the app as it is then. `many` dependencies may have to be compiled.
 fn run_compiler<'a>(
     ctx: &'a Context<'_>,
     before: &Entries,
     deps: &Dependencies,
+    many: bool,
 ) -> Result<(StepLog<'a>, Entries, Project), Error> {
     let started = SystemTime::now();
     if ctx.plan.hooks.hook_compile.is_some() {
         run_hook::hook(ctx, "hook_compile", ctx.plan.hooks.hook_compile.as_ref())?;
         let log = ctx.log.step("Inspecting the project");
-        let project = query_mix(ctx, &log, Action::ProjectInfo, None)?;
+        let project = query_mix(ctx, &log, Action::ProjectInfo, &[])?;
         update_path_deps(ctx, &project.info, &log, started)?;
         let after = compile_new_code(ctx, &log, before)?;
         return Ok((log, after, project));
@@ -154,7 +177,12 @@ fn run_compiler<'a>(
         &["compile"]
     };
     log.detail(&format!("$ mix {}", compile.join(" ")));
-    let project = query_mix(ctx, &log, Action::Compile, Some(compile))?;
+    let mut tasks = vec![compile];
+    if many && parallel_compile::compile_dependencies(ctx, &log)? {
+        // As after compiling dependencies itself (`Mix.Tasks.Deps.Compile`).
+        tasks.insert(0, &["will_recompile"]);
+    }
+    let project = query_mix(ctx, &log, Action::Compile, &tasks)?;
     update_path_deps(ctx, &project.info, &log, started)?;
     let after = compile_new_code(ctx, &log, before)?;
     log.detail(&format!("done in {}", seconds(log.elapsed())));
@@ -222,22 +250,22 @@ fn query_mix(
     ctx: &Context<'_>,
     log: &StepLog<'_>,
     action: Action,
-    compile: Option<&[&str]>,
+    compile: &[&[&str]],
 ) -> Result<Project, Error> {
     let scratch =
         tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
     let written = scratch.path().join("answers");
     let path = written.to_string_lossy();
     let query = [TASK, &path];
-    let mut tasks: Vec<&[&str]> = compile.into_iter().collect();
+    let mut tasks: Vec<&[&str]> = compile.to_vec();
     tasks.push(&query);
     if ctx.plan.removes_executables {
         tasks.push(&[EXECUTABLES_TASK]);
     }
     tasks.push(&["deps.clean", "--unused"]);
-    let shown = compile.map_or("deps.clean --unused".to_owned(), |compile| {
-        compile.join(" ")
-    });
+    let shown = compile
+        .last()
+        .map_or("deps.clean --unused".to_owned(), |task| task.join(" "));
     mix_command::mix(ctx, action, &tasks, &format!("mix {shown}"), log)?;
     git::report_git_answers(ctx, log);
     let info = MixInfo::read(&written).map_err(TreeError::at(&written, "read"))?;

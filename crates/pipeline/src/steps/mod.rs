@@ -20,6 +20,7 @@ pub(crate) mod launch;
 pub(crate) mod mix;
 pub(crate) mod mix_command;
 pub(crate) mod package_managers;
+pub(crate) mod parallel_compile;
 pub(crate) mod release;
 pub(crate) mod run_hook;
 pub(crate) mod sbom;

@@ -4,6 +4,7 @@ use super::links::names;
 use super::marker::{BACKUP_DIR, MARKER, heal};
 use super::{Request, StablePath};
 use exec::cancel::Cancel;
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -93,7 +94,7 @@ fn files_brought_in_early_may_be_removed_later() {
 fn settled_files_exist_in_app_and_runtime_path() {
     let case = case(&["mix.exs", "replaced", "removed", "deps/x/mix.exs"]);
     let path = case.enter(&["."]);
-    path.open_dependencies().unwrap();
+    path.open_dependencies(&BTreeSet::new()).unwrap();
     for name in ["new", "replaced.new", "deps/x/made", "later"] {
         fs::write(case.runtime.join(name), name).unwrap();
     }
@@ -189,7 +190,7 @@ fn app_in_subdirectory_and_path_dependencies_are_real_directories() {
         "frontend/app.js",
     ]);
     let path = case.enter(&["backend", "libs/shared"]);
-    path.open_dependencies().unwrap();
+    path.open_dependencies(&BTreeSet::new()).unwrap();
     let real = |p: &str| {
         let seen = case.runtime.join(p);
         fs::canonicalize(&seen).unwrap() == seen
@@ -262,7 +263,7 @@ fn fetched_dependencies_are_real_directories() {
     ]);
     let path = case.enter(&["."]);
     assert!(case.runtime.join("deps").is_symlink());
-    path.open_dependencies().unwrap();
+    path.open_dependencies(&BTreeSet::new()).unwrap();
     let here = case.runtime.join("deps/nif");
     assert_eq!(
         fs::canonicalize(&here).unwrap(),
@@ -375,7 +376,7 @@ fn next_build_cleans_up_after_kill_at_any_point() {
         ]);
         fs::write(case.runtime.join("mix.exs"), "the runtime path's own").unwrap();
         let path = case.enter(&[".", "apps/web"]);
-        path.open_dependencies().unwrap();
+        path.open_dependencies(&BTreeSet::new()).unwrap();
         std::mem::forget(path);
         // As the lock goes with a process.
         let held: Vec<PathBuf> = WalkDir::new(&case.runtime)

@@ -1,0 +1,237 @@
+//! The dependencies that `mix compile` would compile, and in which order several VMs may do it.
+//!
+//! A dependency is compiled when its own dependencies are, as `Mix.Dep.Converger` sorts them. mix compiles one after
+//! the other, so a package may also find modules of one that it doesn't name in `deps`, such as in
+//! `Code.ensure_loaded?(Jason)`: of two packages that [mention](mentions) each other's modules, the first in mix's
+//! order is compiled first here too.
+
+pub(crate) mod mentions;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// A dependency of the project, as the task [`DEPENDENCIES_TASK`](crate::mix_info::DEPENDENCIES_TASK) writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dependency {
+    /// Of its OTP application.
+    pub(crate) name: String,
+    pub(crate) state: State,
+    /// Its directory in `_build`.
+    pub(crate) build: PathBuf,
+    /// Its sources.
+    pub(crate) dir: PathBuf,
+    /// What it depends on.
+    pub(crate) children: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// In the repository. mix compiles it itself.
+    Local,
+    Compiled,
+    ToCompile,
+    /// To compile while nothing else is.
+    ToCompileAlone,
+}
+
+impl Dependency {
+    pub(crate) fn is_to_compile(&self) -> bool {
+        matches!(self.state, State::ToCompile | State::ToCompileAlone)
+    }
+}
+
+/// Parses lines `NAME<TAB>STATE<TAB>BUILD<TAB>DIRECTORY<TAB>CHILD CHILD`, in mix's order. `None` if one has another form.
+pub(crate) fn parse(text: &str) -> Option<Vec<Dependency>> {
+    let line = |line: &str| {
+        let mut fields = line.split('\t');
+        let name = fields.next()?.to_owned();
+        let state = match fields.next()? {
+            "local" => State::Local,
+            "compiled" => State::Compiled,
+            "compile" => State::ToCompile,
+            "alone" => State::ToCompileAlone,
+            _ => return None,
+        };
+        Some(Dependency {
+            name,
+            state,
+            build: fields.next()?.into(),
+            dir: fields.next()?.into(),
+            children: fields
+                .next()?
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
+        })
+    };
+    text.lines().map(line).collect()
+}
+
+/// Dependencies that wait, are being compiled, or are compiled.
+pub(crate) struct Queue {
+    jobs: Vec<Job>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Job {
+    pub(crate) name: String,
+    /// Its directory in `_build`.
+    pub(crate) build: PathBuf,
+    /// The dependencies that it finds compiled.
+    pub(crate) finds: BTreeSet<String>,
+    alone: bool,
+    waits_for: BTreeSet<usize>,
+    /// Seconds from its start to the end of the last one that waits for it.
+    path: f64,
+    progress: Progress,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Waiting,
+    Running,
+    Done,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Next {
+    Compile(usize, Job),
+    /// For one that is being compiled.
+    Wait,
+    Done,
+}
+
+impl Queue {
+    /// `dependencies` are in mix's order. `mentions` has the pairs that keep it, and `seconds` estimates how long
+    /// compiling one takes.
+    ///
+    /// What depends on a dependency in the repository is not in the queue.
+    pub(crate) fn new(
+        dependencies: &[Dependency],
+        mentions: &BTreeSet<(usize, usize)>,
+        seconds: impl Fn(&Dependency) -> f64,
+    ) -> Self {
+        let positions: BTreeMap<&str, usize> = dependencies
+            .iter()
+            .enumerate()
+            .map(|(at, dependency)| (dependency.name.as_str(), at))
+            .collect();
+        let mut jobs: Vec<Job> = Vec::new();
+        // Position in `dependencies` -> in `jobs`, and everything below each.
+        let mut scheduled: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut below: Vec<BTreeSet<usize>> = Vec::new();
+        for (at, dependency) in dependencies.iter().enumerate() {
+            let children = dependency.children.iter();
+            let mut before: BTreeSet<usize> = children
+                .filter_map(|child| positions.get(child.as_str()).copied())
+                .filter(|child| *child < at)
+                .collect();
+            let mentioned = mentions.iter().filter(|(_, later)| *later == at);
+            before.extend(mentioned.map(|(earlier, _)| *earlier));
+            let mut all = before.clone();
+            all.extend(before.iter().flat_map(|child| &below[*child]));
+            below.push(all);
+            let is_ready = |other: &usize| {
+                scheduled.contains_key(other) || dependencies[*other].state == State::Compiled
+            };
+            if !dependency.is_to_compile() || !before.iter().all(is_ready) {
+                continue;
+            }
+            let waits_for = before
+                .iter()
+                .filter_map(|other| scheduled.get(other).copied());
+            let waits_for = waits_for.collect();
+            scheduled.insert(at, jobs.len());
+            jobs.push(Job {
+                name: dependency.name.clone(),
+                build: dependency.build.clone(),
+                finds: below[at]
+                    .iter()
+                    .map(|other| dependencies[*other].name.clone())
+                    .collect(),
+                alone: dependency.state == State::ToCompileAlone,
+                waits_for,
+                path: seconds(dependency),
+                progress: Progress::Waiting,
+            });
+        }
+        // Later ones wait for earlier ones only.
+        for at in (0..jobs.len()).rev() {
+            let after = jobs.iter().filter(|job| job.waits_for.contains(&at));
+            let longest = after.map(|job| job.path).fold(0.0, f64::max);
+            jobs[at].path += longest;
+        }
+        Self { jobs }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Returns the longest path, in seconds.
+    pub(crate) fn longest_path(&self) -> f64 {
+        self.jobs.iter().map(|job| job.path).fold(0.0, f64::max)
+    }
+
+    /// Returns what a VM that has nothing to do compiles next: of what is ready, the start of the longest path.
+    pub(crate) fn next(&mut self) -> Next {
+        let is = |job: &Job, progress| job.progress == progress;
+        if self.jobs.iter().all(|job| is(job, Progress::Done)) {
+            return Next::Done;
+        }
+        let running: Vec<&Job> = self
+            .jobs
+            .iter()
+            .filter(|job| is(job, Progress::Running))
+            .collect();
+        let may_start = |job: &Job| {
+            let compiled = |other: &usize| is(&self.jobs[*other], Progress::Done);
+            let others = if job.alone {
+                running.is_empty()
+            } else {
+                running.iter().all(|job| !job.alone)
+            };
+            is(job, Progress::Waiting) && others && job.waits_for.iter().all(compiled)
+        };
+        let ready = self
+            .jobs
+            .iter()
+            .enumerate()
+            .filter(|(_, job)| may_start(job));
+        let best = ready.max_by(|(at, one), (after, other)| {
+            // One that has to be alone comes last: then nothing waits for it meanwhile.
+            let alone = other.alone.cmp(&one.alone);
+            let path = one.path.total_cmp(&other.path);
+            alone.then(path).then(after.cmp(at))
+        });
+        match best.map(|(at, _)| at) {
+            Some(at) => {
+                self.jobs[at].progress = Progress::Running;
+                Next::Compile(at, self.jobs[at].clone())
+            }
+            None => Next::Wait,
+        }
+    }
+
+    pub(crate) fn done(&mut self, at: usize) {
+        self.jobs[at].progress = Progress::Done;
+    }
+
+    /// Drops what nobody has begun to compile.
+    pub(crate) fn abandon(&mut self) {
+        for job in &mut self.jobs {
+            if job.progress == Progress::Waiting {
+                job.progress = Progress::Done;
+            }
+        }
+    }
+
+    /// Returns those that are being compiled.
+    pub(crate) fn running(&self) -> impl Iterator<Item = &Job> {
+        let jobs = self.jobs.iter();
+        jobs.filter(|job| job.progress == Progress::Running)
+    }
+}
+
+#[cfg(test)]
+mod tests;

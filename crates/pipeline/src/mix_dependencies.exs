@@ -1,0 +1,73 @@
+defmodule Mix.Tasks.Mixpack.Dependencies do
+  @moduledoc false
+  use Mix.Task
+
+  # `mix compile` may do something else if the project replaces one of these.
+  @tasks ~w(compile compile.all deps.compile deps.loadpaths deps.precompile loadpaths will_recompile)a
+
+  # Writes all dependencies to `path`, in the order in which mix compiles them, or nothing if the way that
+  # mix compiles them is not the usual one. Mix itself explains what is wrong with a dependency.
+  @impl true
+  def run([path]) do
+    shell = Mix.shell()
+    Mix.shell(Mix.Shell.Process)
+
+    try do
+      aliases = Keyword.keys(Mix.Project.config()[:aliases] || [])
+      deps = Enum.map(Mix.Dep.load_and_cache(), &Mix.Dep.check_lock/1)
+
+      if Enum.all?(@tasks, &(&1 not in aliases)) and Enum.all?(deps, &usual?/1) do
+        File.write!(path, Enum.map(deps, &line/1))
+      end
+    catch
+      _, _ -> :ok
+    after
+      Mix.Shell.Process.flush()
+      Mix.shell(shell)
+    end
+  end
+
+  defp usual?(dep), do: Mix.Dep.compilable?(dep) or Mix.Dep.ok?(dep) or not dep.scm.fetchable?()
+
+  defp line(dep) do
+    children = Enum.map_join(dep.deps, " ", & &1.app)
+    fields = [dep.app, state(dep), dep.opts[:build], dep.opts[:dest], children]
+    [Enum.intersperse(Enum.map(fields, &to_string/1), ?\t), ?\n]
+  end
+
+  defp state(dep) do
+    cond do
+      not dep.scm.fetchable?() -> "local"
+      Mix.Dep.ok?(dep) -> "compiled"
+      # A command of the app or a Makefile may use what is outside of its directory.
+      is_binary(dep.opts[:compile]) or Mix.Dep.make?(dep) -> "alone"
+      true -> "compile"
+    end
+  end
+end
+
+defmodule Mix.Tasks.Mixpack.Dependency do
+  @moduledoc false
+  use Mix.Task
+
+  @lock "MIX_OS_CONCURRENCY_LOCK"
+
+  # Compiles one dependency as `Mix.Tasks.Deps.Compile` does; the others named are compiled already,
+  # and may have been by another VM. Without arguments only loads the project's dependencies.
+  @impl true
+  def run([]), do: Mix.Dep.load_and_cache()
+
+  def run([name | others]) do
+    deps = Map.new(Mix.Dep.cached(), &{Atom.to_string(&1.app), &1})
+    for other <- others, path <- Mix.Dep.load_paths(deps[other]), do: Code.prepend_path(path)
+    lock = System.get_env(@lock)
+    # The other VMs write to the same `_build`.
+    System.put_env(@lock, "0")
+
+    try do
+      Mix.Tasks.Deps.Compile.compile([Mix.Dep.check_lock(deps[name])])
+    after
+      if lock, do: System.put_env(@lock, lock), else: System.delete_env(@lock)
+    end
+  end
+end
