@@ -2,6 +2,7 @@
 //! machine from the same hosts, one after the other in every round.
 
 mod app;
+mod big;
 mod by_hand;
 mod contestant;
 mod measure;
@@ -10,7 +11,7 @@ mod sandbox;
 mod table;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -22,11 +23,11 @@ use crate::process::{Result, ensure};
 use crate::toolchains::{self, Places};
 use app::{App, Change, FIXTURES};
 use by_hand::Tools;
-use contestant::{Contestant, Pack, Surroundings};
-use table::{Detect, Fixture, Run, Sample, Unpacked};
+use contestant::{Contestant, EXECUTABLE_NAME, Mixpack, Pack, Place, Surroundings};
+use table::{Detect, Fixture, Level, Run, Sample, Unpacked};
 
 const USAGE: &str = "usage: cargo xtask bench [--rounds N] [--fixture NAME,…] [--only DEPLOY,…] \
-                     [--against DIR,…] [--write]";
+                     [--against COMMIT|DIR,…] [--with NAME=VALUE] [--write]";
 
 /// What statfs(2) says of a memory-backed filesystem.
 const TMPFS_MAGIC: FsWord = 0x0102_1994;
@@ -39,7 +40,10 @@ struct Options {
     rounds: usize,
     fixtures: Vec<&'static str>,
     changes: Vec<Change>,
-    against: Vec<Vec<PathBuf>>,
+    /// Directories of buildpacks, or a commit.
+    against: Vec<String>,
+    /// Config vars.
+    with: Vec<(String, String)>,
     write: bool,
 }
 
@@ -50,6 +54,7 @@ impl Options {
             fixtures: FIXTURES.to_vec(),
             changes: Change::ALL.to_vec(),
             against: Vec::new(),
+            with: Vec::new(),
             write: false,
         };
         let mut args = args.iter().map(|arg| arg.to_str());
@@ -67,7 +72,11 @@ impl Options {
                     options.fixtures = list.map(known).collect::<Option<_>>()?;
                 }
                 "--only" => options.changes = list.map(Change::named).collect::<Option<_>>()?,
-                "--against" => options.against.push(list.map(PathBuf::from).collect()),
+                "--against" => options.against.push(value.to_owned()),
+                "--with" => {
+                    let (name, value) = value.split_once('=')?;
+                    options.with.push((name.to_owned(), value.to_owned()));
+                }
                 _ => return None,
             }
         }
@@ -82,7 +91,8 @@ pub(crate) fn bench(args: &[OsString]) -> Result {
         return Err("deploys run in namespaces of their own, which needs root".into());
     }
     let places = Places::of_this_workspace()?;
-    let contestants = contestants(&options, &places)?;
+    let earlier = tempfile::tempdir()?;
+    let contestants = contestants(&options, &places, earlier.path())?;
     ensure("openssl", "openssl")?;
     toolchains::make()?;
 
@@ -123,16 +133,37 @@ pub(crate) fn bench(args: &[OsString]) -> Result {
     Ok(())
 }
 
-/// Ours first, by hand last.
-fn contestants(options: &Options, places: &Places) -> Result<Vec<Contestant>> {
+/// Ours first, then other buildpacks, by hand last. `dir` gets the files of earlier commits.
+fn contestants(options: &Options, places: &Places, dir: &Path) -> Result<Vec<Contestant>> {
     let bin = places.root().join("bin");
     let executable = std::env::var_os("MIXPACK_EXE")
-        .map_or_else(|| bin.join("mixpack-linux-amd64"), PathBuf::from)
+        .map_or_else(|| bin.join(EXECUTABLE_NAME), PathBuf::from)
         .canonicalize()?;
-    let mut contestants = vec![Contestant::Mixpack { bin, executable }];
-    for dirs in &options.against {
-        let packs = dirs.iter().map(|dir| Pack::at(dir));
+    let ours = Mixpack {
+        name: "Mixpack".to_owned(),
+        bin,
+        executable,
+        config: None,
+    };
+    let (packs, commits): (Vec<_>, Vec<_>) = options.against.iter().partition(|against| {
+        let first = against.split(',').next();
+        first.is_some_and(|first| Path::new(first).is_dir())
+    });
+    let mut contestants = vec![Contestant::Mixpack(ours.clone())];
+    for dirs in packs {
+        let packs = dirs.split(',').map(|dir| Pack::at(Path::new(dir)));
         contestants.push(Contestant::Packs(packs.collect::<Result<_>>()?));
+    }
+    for commit in commits {
+        let mixpack = Mixpack::at_commit(places.root(), commit, &dir.join(commit))?;
+        contestants.push(Contestant::Mixpack(mixpack));
+    }
+    for (name, value) in &options.with {
+        contestants.push(Contestant::Mixpack(Mixpack {
+            name: format!("Mixpack, {name}={value}"),
+            config: Some((name.clone(), value.clone())),
+            ..ours.clone()
+        }));
     }
     contestants.push(Contestant::ByHand);
     Ok(contestants)
@@ -147,9 +178,11 @@ fn measure(
     let mut fixture = Fixture {
         name: name.to_owned(),
         contestants: Vec::new(),
+        has_packs: matches!(contestants[1], Contestant::Packs(_)),
         samples: Vec::new(),
         unpacked: Vec::new(),
         boots: Vec::new(),
+        levels: Vec::new(),
     };
     for round in 1..=options.rounds {
         let sources = tempfile::tempdir()?;
@@ -194,21 +227,44 @@ fn measure(
         let unpacking =
             Tools::unpacking(&all.stack, &all.upstream, &all.published, app.is_phoenix)?;
         fixture.unpacked.push(Unpacked {
+            otp: unpacking.otp.wall.as_secs_f64(),
             one_by_one: unpacking.one_by_one.wall.as_secs_f64(),
             at_once: unpacking.at_once.wall.as_secs_f64(),
             linked: unpacking.linked.wall.as_secs_f64(),
         });
         if round == options.rounds {
-            let boots = places.iter().map(contestant::Place::boot);
+            let boots = places.iter().map(Place::boot);
             fixture.boots = boots.collect::<Result<_>>()?;
+            fixture.levels = levels(&places[0], &app)?;
         }
     }
     Ok(fixture)
 }
 
+/// The slugs of our deploys at each level of pruning, and of a release, with nothing else changed.
+fn levels(place: &Place<'_>, app: &App) -> Result<Vec<Level>> {
+    [
+        ("slim=none", "MIXPACK_SLIM", "none"),
+        ("slim=standard", "MIXPACK_SLIM", "standard"),
+        ("slim=full", "MIXPACK_SLIM", "full"),
+        ("slim=full, release=true", "MIXPACK_RELEASE", "true"),
+    ]
+    .into_iter()
+    .map(|(settings, name, value)| {
+        place.set_config(name, value)?;
+        let deploy = place.deploy(app, Change::Unchanged)?;
+        Ok(Level {
+            settings,
+            slug: deploy.slug.ok_or("our deploys make slugs")?,
+            gzip: measure::gzipped(&place.build_dir())?,
+        })
+    })
+    .collect()
+}
+
 /// `detect` of a fixture, and the same executable that only says its version, in alternation.
 fn detect(ours: &Contestant) -> Result<Detect> {
-    let Contestant::Mixpack { executable, .. } = ours else {
+    let Contestant::Mixpack(Mixpack { executable, .. }) = ours else {
         return Err("the first contestant is us".into());
     };
     let app = crate::fixtures::root().join("phoenix-npm");
@@ -263,6 +319,8 @@ mod tests {
             "a,b",
             "--against",
             "c",
+            "--with",
+            "NAME=a=b",
             "--rounds",
             "5",
             "--write",
@@ -270,10 +328,8 @@ mod tests {
         .unwrap();
         assert_eq!(options.changes, [Change::Cold, Change::OneFile]);
         assert_eq!(options.fixtures, ["big"]);
-        assert_eq!(
-            options.against,
-            [vec!["a".into(), "b".into()], vec![PathBuf::from("c")]]
-        );
+        assert_eq!(options.against, ["a,b", "c"]);
+        assert_eq!(options.with, [("NAME".to_owned(), "a=b".to_owned())]);
         assert!(options.rounds == 5 && options.write);
     }
 
@@ -284,6 +340,7 @@ mod tests {
             &["--fixture", "small"],
             &["--rounds", "0"],
             &["--rounds"],
+            &["--with", "NAME"],
             &["--fast", "yes"],
         ] {
             assert_eq!(parse(words), None, "{words:?}");

@@ -1,11 +1,9 @@
-//! `cargo xtask fixtures`: what keeps the folder `fixtures` true, and the app that is too big
-//! to be in it.
+//! `cargo xtask fixtures`: what keeps the folder `fixtures` true.
 
-pub(crate) mod big;
 mod locked;
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,8 +14,7 @@ use walkdir::WalkDir;
 
 use locked::Entry;
 
-const USAGE: &str = "cargo xtask fixtures lock\n       \
-     cargo xtask fixtures generate-big DIR [--packages N] [--modules N]";
+const USAGE: &str = "cargo xtask fixtures lock";
 
 /// What keeps the fixtures from being made.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +33,6 @@ pub(crate) enum Error {
         line: usize,
         text: String,
     },
-    #[error("{file} has no {mark}", file = file.display())]
-    NoMark { file: PathBuf, mark: &'static str },
 }
 
 /// The folder `fixtures` of this checkout.
@@ -55,27 +50,8 @@ pub(crate) fn run(args: &[OsString]) -> Result<(), Error> {
             }
             Ok(())
         }
-        [command, dir, ref options @ ..] if command == "generate-big" => {
-            let (mut packages, mut modules) = (big::PACKAGES, big::MODULES);
-            for option in options.chunks(2) {
-                let &[option, number] = option else {
-                    return Err(Error::Usage);
-                };
-                let target = match option.to_str() {
-                    Some("--packages") => &mut packages,
-                    Some("--modules") => &mut modules,
-                    _ => return Err(Error::Usage),
-                };
-                *target = parse(number).ok_or(Error::Usage)?;
-            }
-            big::generate(&root(), Path::new(dir), packages, modules)
-        }
         _ => Err(Error::Usage),
     }
-}
-
-fn parse(number: &OsStr) -> Option<usize> {
-    number.to_str()?.parse().ok()
 }
 
 /// Every fixture's `mix.lock` with what it should hold: the checksums, requirements and
@@ -138,21 +114,6 @@ fn relock(
     Ok(lines)
 }
 
-/// Copies what is in `from` to the new folder `to`, with modes.
-fn copy_tree(from: &Path, to: &Path) -> Result<(), Error> {
-    for entry in WalkDir::new(from) {
-        let entry = entry.map_err(|error| io_error(from)(error.into()))?;
-        let path = entry.path();
-        let target = to.join(path.strip_prefix(from).unwrap_or(path));
-        if entry.file_type().is_dir() {
-            fs::create_dir_all(&target).map_err(io_error(&target))?;
-        } else {
-            fs::copy(path, &target).map_err(io_error(&target))?;
-        }
-    }
-    Ok(())
-}
-
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Io { path, source }
@@ -190,11 +151,7 @@ mod tests {
 
     #[test]
     fn run_rejects_unknown_arguments() {
-        for args in [
-            &["unlock"][..],
-            &["generate-big"],
-            &["generate-big", "d", "--modules"],
-        ] {
+        for args in [&["unlock"][..], &["lock", "all"]] {
             let args: Vec<_> = args.iter().map(OsString::from).collect();
             assert!(matches!(run(&args), Err(Error::Usage)), "{args:?}");
         }

@@ -52,14 +52,14 @@ usage: cargo xtask COMMAND
                         for a release, compare its tag, and add checksums and notes
   toolchains            make the test toolchains, the images, PostgreSQL, and where there is
                         Docker, pack with its builders
-  bench [--rounds N] [--fixture NAME,…] [--only DEPLOY,…] [--against DIR,…] [--write]
-                        measure deploys: ours, other buildpacks (--against, unmodified, in this
-                        order; may be given again), and the bare commands by hand; with --write
+  bench [--rounds N] [--fixture NAME,…] [--only DEPLOY,…] [--against COMMIT|DIR,…] [--with NAME=VALUE]
+        [--write]
+                        measure deploys: ours, other buildpacks (unmodified, in this order) or
+                        earlier commits (--against), ours with a config var (--with), and the bare
+                        commands by hand; --against and --with may be given again; with --write
                         the tables go to docs/performance.md
   mirror [--port PORT]  serve the test toolchains on loopback
-  fixtures lock         bring the locks of the fixtures in line with their packages
-  fixtures generate-big DIR [--packages N] [--modules N]
-                        write an app that is big enough to measure with";
+  fixtures lock         bring the locks of the fixtures in line with their packages";
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();

@@ -12,7 +12,6 @@ use rustix::process::geteuid;
 use tempfile::TempDir;
 
 use crate::debian::Suite;
-use crate::fixtures::big;
 use crate::parts::{Parts, remove_left_over, stamp_of, step, tree_text};
 use crate::process::Result;
 use crate::publish::{Line, Tree};
@@ -35,19 +34,7 @@ const ELIXIR_RECIPE: &str = include_str!("elixir.rs");
 const POSTGRES_RECIPE: &str = include_str!("postgres.rs");
 const NODE_RECIPE: &str = include_str!("node.rs");
 const TOOLBOX_RECIPE: &str = include_str!("toolbox.rs");
-const PUBLISH_RECIPE: [&str; 11] = [
-    include_str!("publish.rs"),
-    include_str!("toolchains.rs"),
-    include_str!("fixtures/big.rs"),
-    include_str!("fixtures/big/codes.ex"),
-    include_str!("fixtures/big/schema.ex"),
-    include_str!("fixtures/big/service.ex"),
-    include_str!("fixtures/big/record.ex"),
-    include_str!("fixtures/big/rules.ex"),
-    include_str!("fixtures/big/mix.exs"),
-    include_str!("fixtures/big/facade.ex"),
-    include_str!("fixtures/big/item.ex"),
-];
+const PUBLISH_RECIPE: [&str; 2] = [include_str!("publish.rs"), include_str!("toolchains.rs")];
 
 const MIRROR_WORK: &str = "mirror-work-";
 
@@ -358,11 +345,7 @@ fn publish(
     }
     tree.write("dist/index.json", node::index())?;
 
-    let mut packages = hex_package::pack_all(&fixtures.join("packages"))?;
-    // Those of the big generated app.
-    let generated = tempfile::tempdir()?;
-    big::write_packages(generated.path(), big::PACKAGES)?;
-    packages.extend(hex_package::pack_all(generated.path())?);
+    let packages = hex_package::pack_all(&fixtures.join("packages"))?;
     for package in &packages {
         tree.write(
             &format!("hex/tarballs/{}", package.file_name()),

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use mirror::hex_package::HexPackage;
 
-use crate::fixtures::{self, big};
+use super::big;
+use crate::fixtures;
 use crate::process::Result;
 
 /// The fixtures that are measured, smallest first; `big` is generated.
@@ -73,7 +74,7 @@ impl App {
     pub(crate) fn check_out(fixture: &str, dir: &Path, versions: &Versions) -> Result<Self> {
         let fixtures = fixtures::root();
         if fixture == BIG {
-            big::generate(&fixtures, dir, big::PACKAGES, big::MODULES)?;
+            big::generate(&fixtures, dir)?;
         } else {
             whole_builds::copy(&fixtures.join(fixture), dir);
         }

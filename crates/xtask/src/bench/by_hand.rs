@@ -109,6 +109,10 @@ impl Tools {
         ];
         let folders = "cd $(mktemp -d /tmp/tools-XXXX); mkdir otp elixir node";
         let run = |what, text: &str| script(upstream, &sandbox, what, text);
+        let otp = run(
+            "unpacking OTP",
+            &format!("cd $(mktemp -d /tmp/otp-XXXX); mkdir otp\n{}", unpack[0]),
+        )?;
         let one_by_one = run("unpacking", &format!("{folders}\n{}", unpack.join("\n")))?;
         let together = format!(
             "{folders}\n({})& ({})& ({})\nwait",
@@ -120,6 +124,7 @@ impl Tools {
             "cp -al $(ls -d /tmp/tools-* | head -n 1) /tmp/linked",
         )?;
         Ok(Unpacking {
+            otp,
             one_by_one,
             at_once,
             linked,
@@ -129,6 +134,8 @@ impl Tools {
 
 /// The toolchain phase by hand.
 pub(crate) struct Unpacking {
+    /// Of OTP alone.
+    pub(crate) otp: Costs,
     pub(crate) one_by_one: Costs,
     pub(crate) at_once: Costs,
     /// A hard-linked copy of the unpacked trees.
@@ -150,7 +157,7 @@ fn commands(is_phoenix: bool) -> String {
 }
 
 /// Brings `/tmp/app` to the app's newest commit. A new OTP compiles everything again, as it does
-/// for every buildpack.
+/// for the shell buildpacks.
 pub(crate) fn check_out(app: &App, change: Change, tmp: &Path) -> Result {
     let dir = tmp.join("app");
     copy(&app.dir, &dir);

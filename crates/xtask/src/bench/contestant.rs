@@ -18,6 +18,9 @@ use super::old_hosts::Published;
 use super::sandbox::sandbox;
 use crate::process::{Result, run};
 
+/// The executable in `bin` for the machines that can run the benchmark.
+pub(crate) const EXECUTABLE_NAME: &str = "mixpack-linux-amd64";
+
 /// Where a release manager binds the executable of `MIXPACK_EXE`.
 const EXECUTABLE: &str = "/usr/local/lib/mixpack";
 
@@ -69,12 +72,40 @@ impl Pack {
     }
 }
 
+/// A version of Mixpack, and how it is configured.
+#[derive(Debug, Clone)]
+pub(crate) struct Mixpack {
+    /// As in the tables.
+    pub(crate) name: String,
+    pub(crate) bin: PathBuf,
+    pub(crate) executable: PathBuf,
+    /// A config var, as in `NAME=VALUE`.
+    pub(crate) config: Option<(String, String)>,
+}
+
+impl Mixpack {
+    /// The one of an earlier commit of the repository `root`, unpacked into the new directory `dir`.
+    pub(crate) fn at_commit(root: &Path, commit: &str, dir: &Path) -> Result<Self> {
+        let git = |args: &[&str]| run(Command::new("git").arg("-C").arg(root).args(args));
+        fs::create_dir(dir)?;
+        let archive = dir.join("bin.tar");
+        let output = format!("--output={}", archive.display());
+        git(&["archive", &output, commit, "bin"])?;
+        tar::Archive::new(File::open(&archive)?).unpack(dir)?;
+        let short = git(&["rev-parse", "--short=7", commit])?;
+        let bin = dir.join("bin");
+        Ok(Self {
+            name: format!("Mixpack at {}", short.trim()),
+            executable: bin.join(EXECUTABLE_NAME),
+            bin,
+            config: None,
+        })
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) enum Contestant {
-    Mixpack {
-        bin: PathBuf,
-        executable: PathBuf,
-    },
+    Mixpack(Mixpack),
     /// In the order in which they are called. An app without assets gets the first alone.
     Packs(Vec<Pack>),
     ByHand,
@@ -84,7 +115,7 @@ impl Contestant {
     /// As in the tables of an app.
     pub(crate) fn name(&self, is_phoenix: bool) -> String {
         match self {
-            Self::Mixpack { .. } => "Mixpack".to_owned(),
+            Self::Mixpack(mixpack) => mixpack.name.clone(),
             Self::Packs(packs) => {
                 let packs = called(packs, is_phoenix);
                 let names: Vec<_> = packs.iter().map(|pack| short(&pack.name)).collect();
@@ -97,9 +128,9 @@ impl Contestant {
     /// What was measured, to the commit.
     pub(crate) fn identity(&self) -> Result<String> {
         match self {
-            Self::Mixpack { executable, .. } => {
-                let version = run(Command::new(executable).arg("--version"))?;
-                Ok(version.trim().to_owned())
+            Self::Mixpack(mixpack) => {
+                let version = run(Command::new(&mixpack.executable).arg("--version"))?;
+                Ok(format!("{}: {}", mixpack.name, version.trim()))
             }
             Self::Packs(packs) => {
                 let packs = packs
@@ -119,9 +150,9 @@ impl Contestant {
         let mut sandbox = sandbox(&all.stack, &all.upstream)?;
         let registry = format!("{}/npm", all.upstream.server.url());
         match self {
-            Self::Mixpack { executable, .. } => {
+            Self::Mixpack(mixpack) => {
                 sandbox = sandbox
-                    .bind_ro(executable, EXECUTABLE)
+                    .bind_ro(&mixpack.executable, EXECUTABLE)
                     .env("MIXPACK_EXE", EXECUTABLE);
             }
             Self::Packs(_) => {}
@@ -138,7 +169,14 @@ impl Contestant {
             fs::create_dir(place.tmp().join(dir))?;
         }
         // A config var like any other: npm has no other way to be told.
-        fs::write(place.tmp().join("env/NPM_CONFIG_REGISTRY"), registry)?;
+        place.set_config("NPM_CONFIG_REGISTRY", &registry)?;
+        if let Self::Mixpack(Mixpack {
+            config: Some((name, value)),
+            ..
+        }) = self
+        {
+            place.set_config(name, value)?;
+        }
         place.sandbox.give(place.tmp())?;
         Ok(place)
     }
@@ -196,6 +234,12 @@ impl Place<'_> {
         self.tmp().join(self.build_name())
     }
 
+    /// Sets a config var of the next deploys.
+    pub(crate) fn set_config(&self, name: &str, value: &str) -> Result {
+        fs::write(self.tmp().join("env").join(name), value)?;
+        Ok(())
+    }
+
     fn build_name(&self) -> String {
         format!("build_{}", self.deploys.get())
     }
@@ -220,11 +264,11 @@ impl Place<'_> {
     pub(crate) fn deploy(&self, app: &App, change: Change) -> Result<Deploy> {
         let log_path = self.tmp().join("log");
         let command = match self.contestant {
-            Contestant::Mixpack { bin, .. } => {
+            Contestant::Mixpack(mixpack) => {
                 self.new_build(app)?;
                 self.trust_the_mirror()?;
                 let pack = self.tmp().join("packs/0");
-                copy(bin, &pack.join("bin"));
+                copy(&mixpack.bin, &pack.join("bin"));
                 self.sandbox.give(self.tmp().join("packs"))?;
                 self.sandbox
                     .command("/tmp/packs/0/bin/compile", self.arguments())
@@ -253,7 +297,7 @@ impl Place<'_> {
         };
         let log = File::create(&log_path)?;
         let executable = match self.contestant {
-            Contestant::Mixpack { executable, .. } => Some(executable.as_path()),
+            Contestant::Mixpack(mixpack) => Some(mixpack.executable.as_path()),
             _ => None,
         };
         let server = &self.all.upstream.server;
@@ -309,7 +353,7 @@ impl Place<'_> {
         let last = match self.contestant {
             Contestant::ByHand => return Ok(None),
             Contestant::Packs(packs) => called(packs, self.is_phoenix).len() - 1,
-            Contestant::Mixpack { .. } => 0,
+            Contestant::Mixpack(_) => 0,
         };
         let build_dir = format!("/tmp/{}", self.build_name());
         let release = self
@@ -383,16 +427,37 @@ mod tests {
         assert_eq!(toolchain_phase(dir.path()), Some(2.25));
     }
 
+    fn git(dir: &Path, args: &[&str]) {
+        run(Command::new("git")
+            .args(["-c", "user.name=a", "-c", "user.email=a@b", "-C"])
+            .arg(dir)
+            .args(args))
+        .unwrap();
+    }
+
+    #[test]
+    fn executable_of_earlier_commit_comes_from_git() {
+        let dir = tempfile::tempdir().unwrap();
+        let repository = dir.path().join("repository");
+        let executable = repository.join("bin").join(EXECUTABLE_NAME);
+        fs::create_dir_all(repository.join("bin")).unwrap();
+        git(&repository, &["init", "--quiet"]);
+        for text in ["one", "two"] {
+            fs::write(&executable, text).unwrap();
+            git(&repository, &["add", "."]);
+            git(&repository, &["commit", "--quiet", "--message", text]);
+        }
+        let at = |commit| Mixpack::at_commit(&repository, commit, &dir.path().join(commit));
+        let earlier = at("HEAD^").unwrap();
+        assert_eq!(fs::read_to_string(earlier.executable).unwrap(), "one");
+        assert!(earlier.name.starts_with("Mixpack at "), "{}", earlier.name);
+        assert!(at("v9").is_err());
+    }
+
     #[test]
     fn rejects_buildpack_with_uncommitted_changes() {
         let dir = tempfile::tempdir().unwrap();
-        let git = |args: &[&str]| {
-            run(Command::new("git")
-                .args(["-c", "user.name=a", "-c", "user.email=a@b", "-C"])
-                .arg(dir.path())
-                .args(args))
-            .unwrap()
-        };
+        let git = |args: &[&str]| git(dir.path(), args);
         fs::create_dir(dir.path().join("bin")).unwrap();
         fs::write(dir.path().join("bin/compile"), "").unwrap();
         git(&["init", "--quiet"]);

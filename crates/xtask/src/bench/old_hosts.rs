@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
 use super::app::Versions;
+use super::big;
 use crate::archive::{pack_tar_gz, unpack_tar_gz};
 use crate::fixtures;
 use crate::node;
@@ -102,6 +103,9 @@ pub(crate) fn publish(server: &Server, places: &Places) -> Result<Published> {
     );
 
     let upgraded = upgrade(server)?;
+    for package in &big::packages()? {
+        publish_releases(server, &[package]);
+    }
     npm_registry(server, &parts)?;
     Ok(Published {
         versions: Versions {
@@ -175,16 +179,23 @@ fn upgrade(server: &Server) -> Result<HexPackage> {
         fs::write(next.join(file), changed)?;
     }
     let (old, new) = (hex_package::pack(&sources)?, hex_package::pack(&next)?);
-    let entry = hex_package::registry_entry([&old, &new]);
-    server.set_override(
-        format!("/hex/packages/{}", new.name),
-        Override::Body(entry.into()),
-    );
-    server.set_override(
-        format!("/hex/tarballs/{}", new.file_name()),
-        Override::Body(new.tarball.clone()),
-    );
+    publish_releases(server, &[&old, &new]);
     Ok(new)
+}
+
+/// Publishes all releases of a package.
+fn publish_releases(server: &Server, releases: &[&HexPackage]) {
+    for release in releases {
+        let entry = hex_package::registry_entry(releases.iter().copied());
+        server.set_override(
+            format!("/hex/packages/{}", release.name),
+            Override::Body(entry.into()),
+        );
+        server.set_override(
+            format!("/hex/tarballs/{}", release.file_name()),
+            Override::Body(release.tarball.clone()),
+        );
+    }
 }
 
 /// Serves, below `/npm`, those packages of the npm registry that an install of the fixture's

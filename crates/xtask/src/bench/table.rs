@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::app::Change;
 use super::contestant::{Boot, Deploy};
+use super::measure::Tree;
 use crate::process::Result;
 
 const BEGIN: &str = "<!-- begin of what cargo xtask bench writes -->";
@@ -27,9 +28,20 @@ pub(crate) struct Sample {
 /// Seconds of one round.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unpacked {
+    pub(crate) otp: f64,
     pub(crate) one_by_one: f64,
     pub(crate) at_once: f64,
     pub(crate) linked: f64,
+}
+
+/// The slug at one level of pruning.
+#[derive(Debug)]
+pub(crate) struct Level {
+    /// As in a config file.
+    pub(crate) settings: &'static str,
+    pub(crate) slug: Tree,
+    /// Bytes of its archive.
+    pub(crate) gzip: u64,
 }
 
 /// All that was measured with one app.
@@ -38,10 +50,13 @@ pub(crate) struct Fixture {
     pub(crate) name: String,
     /// Names; ours is the first, by hand the last.
     pub(crate) contestants: Vec<String>,
+    /// Whether the second contestant is another buildpack.
+    pub(crate) has_packs: bool,
     pub(crate) samples: Vec<Sample>,
     pub(crate) unpacked: Vec<Unpacked>,
     /// Of the slug of each contestant's last deploy.
     pub(crate) boots: Vec<Option<Boot>>,
+    pub(crate) levels: Vec<Level>,
 }
 
 /// Starting the executable, in seconds.
@@ -96,7 +111,7 @@ impl Fixture {
 
     /// The one that ratios are made with, where there is one.
     fn other(&self) -> Option<usize> {
-        (self.contestants.len() > 2).then_some(1)
+        self.has_packs.then_some(1)
     }
 
     fn unpacked(&self, value: impl Fn(&Unpacked) -> f64) -> Option<f64> {
@@ -196,6 +211,20 @@ impl Fixture {
             "- `compile` itself never holds more than {} MB resident.",
             number(self.largest_compile(), 1)
         );
+        for Level {
+            settings,
+            slug,
+            gzip,
+        } in &self.levels
+        {
+            let _ = writeln!(
+                text,
+                "- The slug of Mixpack with `{settings}`: {:.1} MB in {} files, {:.1} MB as a `.tar.gz`.",
+                megabytes(slug.bytes),
+                slug.files,
+                megabytes(*gzip)
+            );
+        }
         for (name, boot) in self.contestants.iter().zip(&self.boots) {
             let _ = match boot {
                 Some(Boot::Up(seconds)) => {
@@ -228,7 +257,7 @@ struct Target {
     value: fn(&Fixture) -> Option<f64>,
 }
 
-const TARGETS: [Target; 10] = [
+const TARGETS: [Target; 11] = [
     Target {
         what: "cold, by hand with unpacking (at once)",
         at_most: 1.15,
@@ -252,6 +281,15 @@ const TARGETS: [Target; 10] = [
         what: "one file, shell pair",
         at_most: 0.2,
         value: |it| by_other(it, Change::OneFile, Fixture::wall),
+    },
+    Target {
+        what: "new OTP, unchanged build and `gunzip \\| tar` of OTP",
+        at_most: 1.15,
+        value: |it| {
+            let unchanged = it.wall(Change::Unchanged, 0)?;
+            let floor = unchanged + it.unpacked(|it| it.otp)?;
+            quotient(it.wall(Change::NewOtp, 0), Some(floor))
+        },
     },
     Target {
         what: "toolchain phase when cold, `gunzip \\| tar` one by one",
@@ -375,7 +413,8 @@ pub(crate) fn report(fixtures: &[Fixture], run: &Run<'_>, detect: Detect) -> Str
     } = *run;
     let files = if in_memory { "in memory" } else { "on a disk" };
     let mut text = format!(
-        "{cores} cores, working files {files}, medians of {rounds} rounds in alternation. Measured:\n\n"
+        "Cores: {cores}. Working files: {files}. Rounds in alternation: {rounds}. All values are medians. \
+         Measured:\n\n"
     );
     for identity in identities {
         let _ = writeln!(text, "- {identity}");
@@ -423,7 +462,7 @@ fn replaced(text: &str, report: &str) -> Option<String> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::measure::{Costs, Tree};
+    use super::super::measure::Costs;
     use super::*;
 
     fn sample(change: Change, contestant: usize, wall: u64, slug: u64) -> Sample {
@@ -455,6 +494,7 @@ mod tests {
         Fixture {
             name: "app".to_owned(),
             contestants: ["Mixpack", "shell", "by hand"].map(str::to_owned).to_vec(),
+            has_packs: true,
             samples: vec![
                 sample(cold, 0, 6, 5_000_000),
                 sample(cold, 0, 8, 5_000_000),
@@ -465,6 +505,7 @@ mod tests {
                 sample(unchanged, 1, 10, 10_000_000),
             ],
             unpacked: vec![Unpacked {
+                otp: 0.5,
                 one_by_one: 2.0,
                 at_once: 1.0,
                 linked: 0.25,
@@ -474,6 +515,14 @@ mod tests {
                 Some(Boot::Failed("noise\nno such file".to_owned())),
                 None,
             ],
+            levels: vec![Level {
+                settings: "slim=none",
+                slug: Tree {
+                    bytes: 9_000_000,
+                    files: 3,
+                },
+                gzip: 4_000_000,
+            }],
         }
     }
 

@@ -1,0 +1,4 @@
+defmodule @@MODULE@@.@@NAME@@ do
+  @moduledoc "Generated module."
+@@USE@@@@FUNCTIONS@@
+end
