@@ -584,6 +584,32 @@ fn hook_that_installs_and_builds_assets_runs_both_once() {
 }
 
 #[test]
+fn download_cache_that_only_a_hook_uses_is_kept() {
+    let app = App::fixture("phoenix-npm");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    fs::create_dir(app.source().join("tools")).unwrap();
+    for name in ["package.json", "package-lock.json"] {
+        let assets = app.source().join("assets").join(name);
+        fs::rename(assets, app.source().join("tools").join(name)).unwrap();
+    }
+    let config = |npm_ci: &str| {
+        app.write(
+            "elixir_buildpack.config",
+            &format!(
+                "erlang_version=27\nelixir_version=1.18\nhook_post_compile='cd tools && {npm_ci}'\n"
+            ),
+        );
+    };
+    config("npm ci");
+    app.deploy().expect_success();
+    assert!(app.cache().join("mixpack/scratch/npm/_cacache").is_dir());
+    config("npm ci --offline");
+    let offline = app.deploy();
+    offline.expect_success();
+    assert!(offline.slug.join("tools/node_modules/esbuild").is_dir());
+}
+
+#[test]
 fn unused_packages_may_fail_to_install() {
     let app = App::fixture("plain-otp");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());

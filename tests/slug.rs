@@ -2,10 +2,15 @@
 
 use mirror::{AppDir, Override};
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use toolchain::unneeded_files::RARELY_USED;
 use walkdir::WalkDir;
-use whole_builds::{App, artifacts, holds, lacks, npm_registry, own_host, size};
+use whole_builds::postgres::{Postgres, bring_driver};
+use whole_builds::{
+    App, Deploy, Dyno, artifacts, compiling, holds, lacks, npm_registry, own_host, size,
+};
 
 const CONFIG: &str = "elixir_buildpack.config";
 const STATIC_CONFIG: &str = "phoenix_static_buildpack.config";
@@ -330,4 +335,151 @@ fn graphical_applications_ship_if_an_application_names_one() {
     assert_eq!(applications(&deploy.slug), [true, true]);
     let dyno = app.ship(deploy);
     dyno.one_off("mix run -e ':ok = Application.ensure_started(:wx)'");
+}
+
+/// Whether a compiled module has its debug information.
+fn has_debug_info(module: &Path) -> bool {
+    memchr::memmem::find(&fs::read(module).unwrap(), b"Dbgi").is_some()
+}
+
+/// The only file below `root` of this name.
+fn named(root: &Path, name: &str) -> PathBuf {
+    let found = ending(root, name);
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.into_iter().next().unwrap()
+}
+
+/// `full` comes first: nothing of it may be in the slugs that the same cache leads to.
+#[test]
+fn every_slim_level_boots() {
+    let app = App::fixture("postgres");
+    bring_driver(&app);
+    // With coverage, tests need the debug information of what they cover.
+    app.write(
+        CONFIG,
+        "elixir_version=1.18\nerlang_version=27\ntest_args='--no-start --cover'\n",
+    );
+    app.write("test/test_helper.exs", "ExUnit.start()\n");
+    app.write(
+        "test/repo_test.exs",
+        "defmodule RepoTest do\n  use ExUnit.Case\n  test \"repo\", do: assert Guestbook.Repo.module_info(:exports)\nend\n",
+    );
+    for level in ["full", "standard", "none"] {
+        app.config("MIXPACK_SLIM", level);
+        let deploy = app.deploy();
+        deploy.expect_success();
+        let is_full = level == "full";
+        expect_code_of_level(&app, &deploy, is_full);
+        let dyno = app.ship(deploy);
+        expect_to_boot(dyno, level);
+
+        let tests = app.test_compile(None);
+        tests.expect_success();
+        lacks(&tests, "debug info and docs");
+        let dyno = app.ship(tests).with_buildpack();
+        let tested = dyno.one_off("/tmp/buildpack/bin/test /app /tmp/env");
+        assert!(tested.contains("1 test, 0 failures"), "{level}: {tested}");
+        assert!(tested.contains("Guestbook.Repo\n"), "{level}: {tested}");
+    }
+}
+
+#[track_caller]
+fn expect_code_of_level(app: &App, deploy: &Deploy, is_full: bool) {
+    let tools = deploy.slug.join(".platform_tools");
+    let of_app = "Elixir.Guestbook.Repo.beam";
+    for (root, module) in [
+        (&tools.join("erlang/lib"), "otp_internal.beam"),
+        (&tools.join("elixir/lib"), "Elixir.Mix.beam"),
+        (&deploy.slug.join("_build"), of_app),
+    ] {
+        let module = named(root, module);
+        assert_eq!(has_debug_info(&module), !is_full, "{}", module.display());
+    }
+    // It is pushed.
+    let driver = named(&deploy.slug.join("vendor"), "pgsql_proto.beam");
+    assert!(has_debug_info(&driver));
+    assert!(has_debug_info(&named(app.cache(), of_app)));
+    let lib = fs::read_dir(tools.join("erlang/lib")).unwrap();
+    let names = lib.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let rare: Vec<String> = names
+        .filter(|name| {
+            name.split('-')
+                .next()
+                .is_some_and(|name| RARELY_USED.contains(&name))
+        })
+        .collect();
+    assert_eq!(rare.is_empty(), is_full, "{rare:?}");
+    for label in [
+        "Erlang: unused applications",
+        "To keep one, add it to extra_applications in mix.exs",
+        "Erlang: debug info and docs",
+        "Elixir: debug info and docs",
+        "app and dependencies: debug info and docs",
+    ] {
+        assert_eq!(deploy.log().contains(label), is_full, "{}", deploy.log());
+    }
+}
+
+/// Prints the modules of OTP and Elixir, and the applications, that need one of the applications named by
+/// its arguments.
+const CALLERS: &str = r##"
+directories = Path.wildcard("#{:code.lib_dir()}/*/ebin") ++ Path.wildcard("#{:code.lib_dir(:elixir)}/../*/ebin")
+name = fn ebin -> ebin |> Path.dirname() |> Path.basename() |> String.split("-") |> hd() end
+{rare, others} = Enum.split_with(directories, &(name.(&1) in System.argv()))
+beams = fn directories -> Enum.flat_map(directories, &Path.wildcard(&1 <> "/*.beam")) end
+rare_modules = MapSet.new(beams.(rare), &(&1 |> Path.basename(".beam") |> String.to_atom()))
+
+for beam <- beams.(others) do
+  {:ok, {module, [imports: imports]}} = :beam_lib.chunks(String.to_charlist(beam), [:imports])
+  if Enum.any?(imports, fn {called, _, _} -> called in rare_modules end), do: IO.puts("needs: #{module}")
+end
+
+for directory <- others, app <- Path.wildcard(directory <> "/*.app") do
+  {:ok, [{:application, name, properties}]} = :file.consult(app)
+  needed = Keyword.get(properties, :applications, []) ++ Keyword.get(properties, :included_applications, [])
+  if Enum.any?(needed, &(to_string(&1) in System.argv())), do: IO.puts("needs: #{name}")
+end
+
+IO.puts("#{length(rare)} applications")
+"##;
+
+#[track_caller]
+fn expect_to_boot(mut dyno: Dyno, level: &str) {
+    let postgres = Postgres::start();
+    let epmd = TcpListener::bind("127.0.0.1:0").unwrap();
+    let epmd = epmd.local_addr().unwrap().port();
+    for (name, value) in [
+        ("DATABASE_URL", postgres.database_url()),
+        ("SECRET_KEY_BASE", "s".repeat(64)),
+        ("ERL_EPMD_PORT", epmd.to_string()),
+    ] {
+        dyno.config_vars.insert(name.to_owned(), value);
+    }
+    let migrated = dyno.one_off("mix ecto.migrate");
+    assert!(
+        migrated.contains("== Migrated 20260101120000"),
+        "{migrated}"
+    );
+    let shell = dyno.one_off("bash -c \"echo 'IO.puts(40 + 2)' | iex -S mix\"");
+    assert!(shell.contains("42"), "{level}: {shell}");
+    if level == "none" {
+        fs::write(dyno.app.join("callers.exs"), CALLERS).unwrap();
+        let callers = dyno.one_off(&format!("elixir callers.exs {}", RARELY_USED.join(" ")));
+        let needs: Vec<&str> = callers
+            .lines()
+            .filter_map(|line| line.strip_prefix("needs: "))
+            .collect();
+        assert_eq!(needs, ["mod_auth_mnesia", "observer_backend"], "{callers}");
+        let count = callers.trim_end().lines().last().unwrap();
+        assert!(!count.starts_with("0 "), "{callers}");
+    }
+    let node = "--cookie c --name";
+    let web = dyno.start(&format!("elixir {node} web@127.0.0.1 -S mix phx.server"));
+    assert_eq!(web.get("/"), "hello from the database (2)\n");
+    let remote = dyno.one_off(&format!(
+        "bash -c \"echo 'IO.puts(node())' | timeout 30 iex {node} shell@127.0.0.1 --remsh web@127.0.0.1\""
+    ));
+    assert!(remote.contains("\nweb@127.0.0.1"), "{level}: {remote}");
+    let log = web.stop();
+    assert_eq!(compiling(&log), [""; 0], "{log}");
 }

@@ -1,6 +1,7 @@
 //! Debug symbols of executables and shared libraries: of no use where nobody debugs, and often most of a
 //! file.
 
+use crate::replace_file::replace_file;
 use object::elf::{ET_DYN, ET_EXEC, FileHeader64, SHF_ALLOC, SHT_NULL, SectionHeader64};
 use object::pod::{bytes_of, bytes_of_slice};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
@@ -9,7 +10,6 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use tempfile::NamedTempFile;
 use walkdir::{DirEntry, WalkDir};
 
 type Header = FileHeader64<LittleEndian>;
@@ -85,21 +85,20 @@ fn remove_from(path: &Path, symbols: Symbols) -> io::Result<u64> {
     let Some(parts) = layout(symbols, &ReadCache::new(source.try_clone()?)) else {
         return Ok(0);
     };
-    let mut file = NamedTempFile::new_in(path.parent().unwrap_or(path))?;
-    for part in &parts {
-        match part {
-            Part::New(bytes) => file.write_all(bytes)?,
-            Part::Same { offset, size } => {
-                source.seek(SeekFrom::Start(*offset))?;
-                if io::copy(&mut (&source).take(*size), &mut file)? != *size {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
+    replace_file(path, |file| {
+        for part in &parts {
+            match part {
+                Part::New(bytes) => file.write_all(bytes)?,
+                Part::Same { offset, size } => {
+                    source.seek(SeekFrom::Start(*offset))?;
+                    if io::copy(&mut (&source).take(*size), file)? != *size {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
                 }
             }
         }
-    }
-    file.as_file().set_permissions(metadata.permissions())?;
-    file.as_file().set_modified(metadata.modified()?)?;
-    file.persist(path)?;
+        Ok(())
+    })?;
     Ok(metadata.len() - size_of_all(&parts))
 }
 

@@ -33,17 +33,25 @@ pub enum Extent {
 }
 
 impl Extent {
-    fn apply(self, dest: &Path, tool: Tool) -> Result<(), ToolchainError> {
+    /// Returns the bytes of the symbols that were removed.
+    fn apply(self, dest: &Path, tool: Tool) -> Result<u64, ToolchainError> {
         match self {
-            Self::Full => Ok(()),
+            Self::Full => Ok(0),
             Self::Needed => {
                 drop_unneeded(dest, tool)?;
                 let removed = debug_symbols::remove(dest, Symbols::All);
-                removed.map_err(ToolchainError::io(dest, "strip"))?;
-                Ok(())
+                removed.map_err(ToolchainError::io(dest, "strip"))
             }
         }
     }
+}
+
+/// What was installed.
+#[derive(Debug)]
+pub struct Installed {
+    pub unpacked: Unpacked,
+    /// The size of the symbols that were left out, in bytes.
+    pub symbols: u64,
 }
 
 /// The archive of an OTP build.
@@ -122,7 +130,7 @@ pub fn otp(
     dest: &Path,
     (extent, run): (Extent, Run<'_>),
     observer: &dyn Observer,
-) -> Result<Unpacked, ToolchainError> {
+) -> Result<Installed, ToolchainError> {
     let unpacked = unpack(client, source, Format::TarGz, 1, dest, observer)?;
     let has = |path: &str| dest.join(path).is_file();
     if has("Install") {
@@ -131,8 +139,8 @@ pub fn otp(
     if !has("bin/erl") || !has("bin/start.boot") {
         return Err(unexpected(source, "bin/erl"));
     }
-    extent.apply(dest, Tool::Otp)?;
-    Ok(unpacked)
+    let symbols = extent.apply(dest, Tool::Otp)?;
+    Ok(Installed { unpacked, symbols })
 }
 
 /// Runs a command to its end and collects its output: the caller's way to start processes, which can
@@ -181,13 +189,13 @@ pub fn elixir(
     dest: &Path,
     extent: Extent,
     observer: &dyn Observer,
-) -> Result<Unpacked, ToolchainError> {
+) -> Result<Installed, ToolchainError> {
     let unpacked = unpack(client, source, Format::Zip, 0, dest, observer)?;
     if !dest.join("bin/mix").is_file() {
         return Err(unexpected(source, "bin/mix"));
     }
-    extent.apply(dest, Tool::Elixir)?;
-    Ok(unpacked)
+    let symbols = extent.apply(dest, Tool::Elixir)?;
+    Ok(Installed { unpacked, symbols })
 }
 
 /// Unpacks Node, which runs from anywhere.
@@ -198,13 +206,13 @@ pub fn node(
     dest: &Path,
     extent: Extent,
     observer: &dyn Observer,
-) -> Result<Unpacked, ToolchainError> {
+) -> Result<Installed, ToolchainError> {
     let unpacked = unpack(client, source, Format::TarGz, 1, dest, observer)?;
     if !dest.join("bin/node").is_file() {
         return Err(unexpected(source, "bin/node"));
     }
-    extent.apply(dest, Tool::Node(arch))?;
-    Ok(unpacked)
+    let symbols = extent.apply(dest, Tool::Node(arch))?;
+    Ok(Installed { unpacked, symbols })
 }
 
 fn unpack(

@@ -4,6 +4,7 @@
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
+pub mod beam_files;
 pub mod debug_symbols;
 pub mod error;
 pub mod hex_registry;
@@ -11,6 +12,7 @@ pub mod hosts;
 pub mod install;
 pub mod installers;
 pub mod lists;
+mod replace_file;
 pub mod signature;
 pub mod unneeded_files;
 

@@ -64,17 +64,44 @@ impl Tool {
 /// Applications of OTP that draw windows, and those that only they use. A server has no screen.
 pub const GRAPHICAL: [&str; 5] = ["debugger", "et", "observer", "reltool", "wx"];
 
-/// The directories of OTP's [`GRAPHICAL`] applications.
+/// Applications of OTP that few apps use. Erlang and Elixir start and run without them: of their other
+/// modules, only `mod_auth_mnesia` and `observer_backend` call one of these, if an app or an observer asks
+/// them to.
+pub const RARELY_USED: [&str; 16] = [
+    "common_test",
+    "dialyzer",
+    "diameter",
+    "edoc",
+    "eldap",
+    "eunit",
+    "ftp",
+    "jinterface",
+    "megaco",
+    "mnesia",
+    "odbc",
+    "snmp",
+    "ssh",
+    "syntax_tools",
+    "tftp",
+    "xmerl",
+];
+
+/// The directories of those of OTP's applications that have these names.
 #[must_use]
-pub fn graphical(otp: &Path) -> Vec<PathBuf> {
-    let is_graphical = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        let application = name.and_then(|name| name.split_once('-'));
-        application.is_some_and(|(application, _)| GRAPHICAL.contains(&application))
-    };
+pub fn applications(otp: &Path, names: &[&str]) -> Vec<PathBuf> {
+    let is_named =
+        |path: &PathBuf| application_name(path).is_some_and(|name| names.contains(&name));
     let entries = std::fs::read_dir(otp.join("lib")).into_iter().flatten();
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    paths.filter(is_graphical).collect()
+    let mut paths: Vec<PathBuf> = paths.filter(is_named).collect();
+    paths.sort();
+    paths
+}
+
+/// The application in a directory such as `lib/ssh-5.2.11`.
+#[must_use]
+pub fn application_name(dir: &Path) -> Option<&str> {
+    Some(dir.file_name()?.to_str()?.split_once('-')?.0)
 }
 
 /// The folder of OpenSSL's headers in Node's, by machine.

@@ -15,7 +15,8 @@ pub enum Slim {
     /// Files that no dyno can use.
     #[default]
     Standard,
-    /// Node.js too, and everything but the release if one is built and nothing else is called.
+    /// Node.js too; everything but the release if one is built and nothing else is called, else applications
+    /// of OTP that the app doesn't use, and debug information of compiled modules.
     Full,
 }
 

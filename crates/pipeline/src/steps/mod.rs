@@ -29,3 +29,4 @@ pub(crate) mod stale_dependencies;
 pub(crate) mod state;
 pub(crate) mod tools;
 pub(crate) mod try_start;
+pub(crate) mod unused_applications;

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::project::{Project, Release};
-use crate::steps::release;
+use crate::steps::{release, unused_applications};
 use app::plan::Slim;
 use app::text_file;
 use exec::log::StepLog;
@@ -11,8 +11,9 @@ use messages::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use store::tree::{self, TreeError};
+use toolchain::beam_files;
 use toolchain::debug_symbols::{self, Symbols};
-use toolchain::unneeded_files::{self, Tool};
+use toolchain::unneeded_files::{self, Tool, application_name};
 use workdir::workspace::is_own;
 
 /// The files to keep of the `.git` of a dependency: whenever mix starts, it asks git for the commit that is
@@ -41,6 +42,7 @@ pub(crate) fn slim(ctx: &Context<'_>, project: &Project) -> Result<(), Error> {
         all += prune_dependencies(ctx, &log)?;
         all += prune_javascript(ctx, &log)?;
         all += prune_debug_symbols(&fetched_dependencies(ctx), ctx, &log)?;
+        all += prune_code(ctx, &log)?;
     }
     if all == 0 {
         log.detail("nothing to prune");
@@ -101,35 +103,48 @@ fn prune_tools(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
         }
     }
     let otp = ctx.workspace.real(&places.erlang);
-    if is_own(&places.erlang) && !names_graphical_application(ctx) {
+    if is_own(&places.erlang) {
         let label = format!("Erlang: {}", unneeded_files::GRAPHICAL.join(", "));
-        bytes += remove_and_report(&label, &unneeded_files::graphical(&otp), log)?;
+        bytes += remove_and_report(&label, &unused_applications::graphical(ctx, &otp), log)?;
     }
     Ok(bytes)
 }
 
-/// Whether an application that was compiled, or a process, names one of OTP's graphical applications:
-/// it would not start without. So does an app whose compiled applications can't be found.
-fn names_graphical_application(ctx: &Context<'_>) -> bool {
-    let compiled = ctx
-        .in_app("_build")
-        .join(&ctx.plan.mix_env.value)
-        .join("lib");
-    let mut texts: Vec<String> = entries(&ctx.workspace.real(&compiled))
-        .iter()
-        .flat_map(|application| entries(&application.join("ebin")))
-        .filter(|path| path.extension().is_some_and(|end| end == "app"))
-        .filter_map(|path| fs::read_to_string(path).ok())
-        .collect();
-    if texts.is_empty() {
-        return true;
+/// Prunes what `full` prunes besides: applications of OTP that the app doesn't use, and the parts of modules
+/// that only developers' tools read. Tests may use both, for example to measure their coverage.
+fn prune_code(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
+    let is_for_tests = ctx.workspace.environment.tests_only().is_some();
+    if ctx.plan.slim != Slim::Full || is_for_tests {
+        return Ok(0);
     }
-    let procfile = release::procfile(ctx).unwrap_or_default();
-    texts.extend(procfile.0.into_values());
-    texts.iter().any(|text| {
-        text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-            .any(|word| unneeded_files::GRAPHICAL.contains(&word))
-    })
+    let places = &ctx.workspace.places;
+    let mut bytes = 0;
+    if is_own(&places.erlang) {
+        let unused = unused_applications::rarely_used(ctx, &ctx.workspace.real(&places.erlang))?;
+        bytes += remove_and_report("Erlang: unused applications", &unused, log)?;
+        let names = unused.iter().filter_map(|dir| application_name(dir));
+        let names: Vec<&str> = names.collect();
+        if bytes > 0 {
+            log.detail(&format!("  {}", names.join(", ")));
+            log.detail("  To keep one, add it to extra_applications in mix.exs");
+        }
+    }
+    let build = ctx.in_app("_build");
+    let compiled = build.join(&ctx.plan.mix_env.value).join("lib");
+    for (name, dir) in [
+        ("Erlang", places.erlang.clone()),
+        ("Elixir", places.elixir.clone()),
+        ("Hex", places.mix_home.join("archives")),
+        ("app and dependencies", compiled),
+    ] {
+        let real = ctx.workspace.real(&dir);
+        if is_own(&dir) && is_folder(&real) {
+            let saved = beam_files::strip(&real).map_err(TreeError::at(&real, "strip"))?;
+            report_pruned(&format!("{name}: debug info and docs"), saved, log);
+            bytes += saved;
+        }
+    }
+    Ok(bytes)
 }
 
 fn prune_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {

@@ -6,7 +6,7 @@ use app::plan::{Slim, StepName};
 use app::{Origin, Setting};
 use exec::log::{StepLog, seconds};
 use exec::progress::{DownloadProgress, megabytes};
-use fetch::{Observer, Unpacked};
+use fetch::Observer;
 use messages::Error;
 use planning::cached_lists::or_cached;
 use planning::record::Tools;
@@ -19,7 +19,7 @@ use store::{Key, Tool};
 use toolchain::ToolchainError;
 use toolchain::error::OtherSource;
 use toolchain::hosts::Signature;
-use toolchain::install::{self, Extent, Run};
+use toolchain::install::{self, Extent, Installed, Run};
 use toolchain::installers::{self, Chosen, Signed, Wanted};
 use toolchain::lists::{self, ListText};
 use toolchain::signature::Keys;
@@ -59,19 +59,19 @@ pub(crate) fn erlang(ctx: &Context<'_>) -> Result<(), Error> {
         let run = |command: &mut Command| ctx.cancel.output(command);
         let options = (extent(ctx), &run as Run<'_>);
         let source = install::otp_source(ctx.hosts, &plan.target, build);
-        let (source, unpacked) =
+        let (source, installed) =
             match install::otp(client, &source, &root, dest, options, &progress) {
-                Ok(unpacked) => (source, unpacked),
+                Ok(installed) => (source, installed),
                 Err(first) => {
                     let (first, other) = otp_elsewhere(ctx, first, &progress)?;
                     let url = fetch::redact(&other.url);
                     log.warning(&format!("{first}; continuing with {url}"));
-                    let unpacked = install::otp(client, &other, &root, dest, options, &progress);
-                    let unpacked = unpacked.map_err(|error| both_sources(first, error))?;
-                    (other, unpacked)
+                    let installed = install::otp(client, &other, &root, dest, options, &progress);
+                    let installed = installed.map_err(|error| both_sources(first, error))?;
+                    (other, installed)
                 }
             };
-        log_fetched(&log, &source, &unpacked);
+        log_fetched(&log, &source, &installed);
         if plan.target.basis != Basis::Stack {
             install::start_otp(dest, &plan.target.stack, &run)?;
         }
@@ -128,8 +128,8 @@ pub(crate) fn elixir(ctx: &Context<'_>) -> Result<(), Error> {
     let place = &ctx.workspace.places.elixir;
     ensure_tool(ctx, StepName::Elixir, &key, place, &log, &|dest| {
         let progress = DownloadProgress::to(&log);
-        let unpacked = install::elixir(ctx.client, &source, dest, extent(ctx), &progress)?;
-        log_fetched(&log, &source, &unpacked);
+        let installed = install::elixir(ctx.client, &source, dest, extent(ctx), &progress)?;
+        log_fetched(&log, &source, &installed);
         Ok(())
     })
 }
@@ -161,8 +161,8 @@ pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
     ensure_tool(ctx, StepName::Node, &key, place, &log, &|dest| {
         let progress = DownloadProgress::to(&log);
         let source = source(&progress)?;
-        let unpacked = install::node(client, &source, target.arch, dest, extent(ctx), &progress)?;
-        log_fetched(&log, &source, &unpacked);
+        let installed = install::node(client, &source, target.arch, dest, extent(ctx), &progress)?;
+        log_fetched(&log, &source, &installed);
         Ok(())
     })?;
     drop(log);
@@ -384,7 +384,7 @@ fn both_sources(first: ToolchainError, other: ToolchainError) -> ToolchainError 
     }
 }
 
-fn log_fetched(log: &StepLog<'_>, source: &install::Source, unpacked: &Unpacked) {
+fn log_fetched(log: &StepLog<'_>, source: &install::Source, installed: &Installed) {
     let url = fetch::redact(&source.url);
     let checked = if source.sha256.is_some() {
         "sha256 verified"
@@ -392,5 +392,10 @@ fn log_fetched(log: &StepLog<'_>, source: &install::Source, unpacked: &Unpacked)
         "NOT verified: upstream publishes no checksum of it"
     };
     log.detail(&format!("fetched {url}"));
-    log.detail(&format!("{}, {checked}", megabytes(unpacked.bytes)));
+    let size = megabytes(installed.unpacked.bytes);
+    log.detail(&format!("{size}, {checked}"));
+    if installed.symbols > 0 {
+        let symbols = megabytes(installed.symbols);
+        log.detail(&format!("without {symbols} of debug symbols"));
+    }
 }
