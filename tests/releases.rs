@@ -110,6 +110,7 @@ fn release_archives_are_visible_to_hooks_but_not_shipped_or_cached() {
     let kept = app.deploy();
     kept.expect_success();
     assert_eq!(tarballs(&kept.slug).len(), 1);
+    starts(&app, kept, "_build/prod/rel/no_deps/bin/no_deps start");
     assert_eq!(tarballs(app.cache()), [""; 0]);
 }
 
