@@ -9,10 +9,10 @@ use whole_builds::differential::{Api, check, replay};
 /// that were planted in each have shown.
 const STEPS: [&str; 11] = [
     // The digest of the app's files, of which the assets are made.
-    r#"[{"Write": {"slot": 14, "variant": 1}}]"#,
+    r#"[{"Write": {"slot": 14, "variant": 1}}, {"Setting": "PruneAll"}]"#,
     // Variables in the key of assets; dependencies that read a variable, and the path that they are
-    // compiled at.
-    r#"[{"Variable": {"variable": "ApiUrl", "value": 1}},
+    // compiled at. The cache has none of the stripped modules of the build before.
+    r#"[{"Setting": "PruneAll"}, {"Variable": {"variable": "ApiUrl", "value": 1}},
         {"Variable": {"variable": "KnobsRegion", "value": 1}}]"#,
     // Executables that packages fetch, and leave in `_build`.
     r#"[{"Write": {"slot": 0, "variant": 1}}, {"Write": {"slot": 12, "variant": 0}},

@@ -160,6 +160,8 @@ pub enum Setting {
     Release,
     /// Without removing anything from the slug.
     KeepAll,
+    /// Removing all that can be removed, unless there is a release.
+    PruneAll,
     /// esbuild 0.25.3 of the npm registry instead of 0.25.4.
     OldEsbuild,
 }
@@ -251,7 +253,7 @@ fn variable() -> impl Strategy<Value = Variable> {
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
-    use Setting::{KeepAll, OldElixir, OldEsbuild, OldNode, OtpPatch, Release, Staging};
+    use Setting::{KeepAll, OldElixir, OldEsbuild, OldNode, OtpPatch, PruneAll, Release, Staging};
     prop_oneof![
         2 => Just(OldEsbuild),
         2 => Just(Staging),
@@ -260,6 +262,7 @@ fn setting() -> impl Strategy<Value = Setting> {
         1 => Just(OldNode),
         2 => Just(Release),
         1 => Just(KeepAll),
+        1 => Just(PruneAll),
     ]
 }
 

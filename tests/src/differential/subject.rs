@@ -340,9 +340,11 @@ impl Subject {
         let node = if is(Setting::OldNode) { 22 } else { 24 };
         let config = format!("node_version={node}\n");
         self.write(Path::new("phoenix_static_buildpack.config"), &config);
+        let prunes_all = is(Setting::PruneAll) && !is(Setting::Release);
+        let slim = if is(Setting::KeepAll) { "none" } else { "full" };
         let switches = [
             ("MIX_ENV", is(Setting::Staging), "staging"),
-            ("MIXPACK_SLIM", is(Setting::KeepAll), "none"),
+            ("MIXPACK_SLIM", is(Setting::KeepAll) || prunes_all, slim),
         ];
         for (name, on, value) in switches {
             if on {
