@@ -14,7 +14,7 @@ use toolchain::unneeded_files::{GRAPHICAL, RARELY_USED, application_name, applic
 use walkdir::{DirEntry, WalkDir};
 
 /// The extensions of scripts and of what they read. Programs in `bin` often have none.
-const SCRIPTS: [&str; 6] = ["exs", "eex", "args", "config", "sh", "json"];
+const SCRIPTS: [&str; 7] = ["exs", "eex", "args", "config", "sh", "escript", "json"];
 
 /// A larger file is data, in bytes.
 const LARGEST_SCRIPT: u64 = 1 << 20;
@@ -41,9 +41,10 @@ pub(super) fn graphical(ctx: &Context<'_>, otp: &Path) -> Vec<PathBuf> {
     applications(otp, &GRAPHICAL)
 }
 
-/// Returns the directories of rarely used applications that neither the app, its dependencies and their
-/// config nor a script or process names, and no module of which they name. None of an app whose compiled
-/// modules can't be found or read.
+/// Returns the directories of OTP's rarely used applications that nothing in the slug names: neither an
+/// application's resource file (`.app`), compiled code or a script, nor another of them that is named. Code
+/// and scripts also name an application by one of its modules. An app whose compiled applications can't be
+/// found keeps all.
 pub(super) fn rarely_used(ctx: &Context<'_>, otp: &Path) -> Result<Vec<PathBuf>, TreeError> {
     let mut files = compiled_files(ctx, "app");
     if files.is_empty() {
@@ -106,15 +107,15 @@ fn unnamed(directories: Vec<PathBuf>, mut files: Vec<PathBuf>) -> Result<Vec<Pat
     let names = Names::of(&directories);
     let mut used = BTreeSet::new();
     while !files.is_empty() {
-        let named = Mutex::new(BTreeSet::new());
+        let found = Mutex::new(BTreeSet::new());
         tree::in_parallel(&files, |path| {
             let here = names.applications_in(path);
-            let mut named = named.lock().unwrap_or_else(PoisonError::into_inner);
-            named.extend(here);
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.extend(here);
             Ok(())
         })?;
-        let named = named.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let new: Vec<usize> = named.difference(&used).copied().collect();
+        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let new: Vec<usize> = found.difference(&used).copied().collect();
         files = new
             .iter()
             .flat_map(|index| entries(&directories[*index].join("ebin")))
