@@ -44,6 +44,8 @@ fn every_entry_names_tests_or_ci_file_or_reason() {
             assert_eq!(ways, 1, "{page}: {command}");
             if let Some(file) = &entry.ci {
                 let text = fs::read_to_string(root().join(file)).unwrap();
+                // CI may start the executable that `cargo xtask` would build.
+                let text = text.replace("\"$xtask\" ", "cargo xtask ");
                 let runs = text.lines().any(|line| {
                     let line = line.trim().trim_start_matches("run: ");
                     let line = line.trim_start_matches(".github/in-debian ");

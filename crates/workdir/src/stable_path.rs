@@ -229,9 +229,9 @@ impl Drop for StablePath {
 
 /// As `Mix.Dep.Loader` decides.
 fn is_compiled_by_make(dependency: &Path) -> bool {
-    let has = |file: &&str| dependency.join(file).exists();
-    let other = ["mix.exs", "rebar.config", "rebar.config.script"];
-    has(&"Makefile") && !other.iter().any(|file| has(&file))
+    let has = |file: &str| dependency.join(file).exists();
+    let others = ["mix.exs", "rebar.config", "rebar.config.script"];
+    has("Makefile") && !others.into_iter().any(has)
 }
 
 fn make_folders(app: &Path, request: &Request<'_>) -> Result<Vec<PathBuf>, TreeError> {

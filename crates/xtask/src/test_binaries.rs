@@ -41,7 +41,7 @@ pub(crate) type Outcomes = BTreeMap<TestId, Outcome>;
 pub(crate) type Environment = Vec<(&'static str, PathBuf)>;
 
 /// Turns on all features of `tests/Cargo.toml`, so that one build has every test.
-const FEATURES: &str =
+pub(crate) const FEATURES: &str =
     "whole-builds/toolchains,whole-builds/docker,whole-builds/emulated,whole-builds/upstream";
 
 /// A test executable: `PACKAGE` for the unit tests of its library or of the executable that has its

@@ -147,7 +147,7 @@ fn alias(word: &str) -> Option<String> {
 /// The lines of a source file without comments, strings and documentation. A string ends with its line at the
 /// latest: what a regular expression or a character misleads is one line.
 struct Lines<'a> {
-    lines: std::str::Lines<'a>,
+    rest: std::str::Lines<'a>,
     language: Language,
     /// The end of the heredoc that the next line is in.
     heredoc: Option<&'static str>,
@@ -156,7 +156,7 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     fn of(text: &'a str, language: Language) -> Self {
         Self {
-            lines: text.lines(),
+            rest: text.lines(),
             language,
             heredoc: None,
         }
@@ -167,7 +167,7 @@ impl Iterator for Lines<'_> {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
-        let mut line = self.lines.next()?;
+        let mut line = self.rest.next()?;
         if let Some(end) = self.heredoc {
             let Some(after) = line.trim_start().strip_prefix(end) else {
                 return Some(String::new());
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn code_counts_but_not_documentation_strings_and_comments() {
-        let text = r##"
+        let text = r#"
 defmodule Cache.Store do
   @moduledoc """
   Like Redix, see `Redix.command/2`.
@@ -248,7 +248,7 @@ defmodule Cache.Store do
   end
   defprotocol Cache.Store.Proto do
 end
-"##;
+"#;
         let code = code(&[("lib/store.ex", text), ("test/a_test.exs", "Mox")]);
         assert_eq!(code.defined, set(&["Cache.Store", "Cache.Store.Proto"]));
         let modules = [

@@ -48,30 +48,26 @@ pub(crate) fn compile_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Resu
     let Some(list) = list(ctx, log)? else {
         return Ok(false);
     };
-    let is_read = |dependency: &Dependency| dependency.state != dependencies::State::Compiled;
     let code: Vec<mentions::Code> = list
         .iter()
-        .map(|dependency| match is_read(dependency) {
-            true => mentions::read(&dependency.dir),
-            false => mentions::Code::default(),
+        .map(|dependency| match dependency.state {
+            dependencies::State::Compiled => mentions::Code::default(),
+            _ => mentions::read(&dependency.dir),
         })
         .collect();
     let mut measured = measured(ctx);
-    let sizes: BTreeMap<&str, u64> = list
+    let seconds: BTreeMap<&str, f64> = list
         .iter()
         .zip(&code)
-        .map(|(dependency, code)| (dependency.name.as_str(), code.size))
+        .map(|(dependency, code)| {
+            let name = dependency.name.as_str();
+            let by_size = SECONDS.0 + bytes(code.size) * SECONDS.1;
+            (name, measured.get(name).copied().unwrap_or(by_size))
+        })
         .collect();
-    let estimate = |dependency: &Dependency| {
-        let name = dependency.name.as_str();
-        let by_size = SECONDS.0 + bytes(sizes[name]) * SECONDS.1;
-        measured.get(name).copied().unwrap_or(by_size)
-    };
-    let total: f64 = list
-        .iter()
-        .filter(|one| one.is_to_compile())
-        .map(estimate)
-        .sum();
+    let estimate = |dependency: &Dependency| seconds[dependency.name.as_str()];
+    let to_compile = list.iter().filter(|one| one.is_to_compile());
+    let total = to_compile.map(estimate).sum();
     let queue = Queue::new(&list, &mentions::pairs(&list, &code), estimate);
     let vms = match limit(ctx) {
         Some(_) => most.min(queue.len()),
@@ -126,7 +122,7 @@ fn vms_that_pay(most: usize, total: f64, longest_path: f64) -> usize {
     )
 }
 
-#[allow(clippy::cast_precision_loss)] // An estimate.
+#[expect(clippy::cast_precision_loss, reason = "it is an estimate")]
 fn bytes(size: u64) -> f64 {
     size as f64
 }
