@@ -79,6 +79,14 @@ fn dependencies_of_elixir_1_14_are_the_same() {
     let more = "{:ranch_lite, \"~> 1.0\"}, {:jason_lite, \"~> 1.0\"}, {:phoenix, ";
     app.edit("mix.exs", "{:phoenix, ", more);
     compare(&app, 3);
+
+    // mix alone knows what an alias does.
+    let alias = "\"deps.precompile\": [\"deps.precompile\"]";
+    app.edit("mix.exs", "    []\n", &format!("    [{alias}]\n"));
+    let serial = clean_build(&app, "2");
+    serial.expect_success();
+    let why = "in one VM: mix.exs has an alias named deps.precompile\n";
+    assert!(serial.log().contains(why), "{}", serial.log());
 }
 
 #[test]

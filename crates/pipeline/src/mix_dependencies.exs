@@ -5,8 +5,8 @@ defmodule Mix.Tasks.Mixpack.Dependencies do
   # `mix compile` may do something else if the project replaces one of these.
   @tasks ~w(compile compile.all deps.compile deps.loadpaths deps.precompile loadpaths will_recompile)a
 
-  # Writes all dependencies to `path`, in the order in which mix compiles them, or nothing if the way that
-  # mix compiles them is not the usual one. Mix itself explains what is wrong with a dependency.
+  # Writes all dependencies to `path`, in the order in which mix compiles them, or why only mix itself may
+  # compile them. Writes nothing if mix won't: it explains what is wrong with a dependency.
   @impl true
   def run([path]) do
     shell = Mix.shell()
@@ -16,8 +16,10 @@ defmodule Mix.Tasks.Mixpack.Dependencies do
       aliases = Keyword.keys(Mix.Project.config()[:aliases] || [])
       deps = Enum.map(Mix.Dep.load_and_cache(), &Mix.Dep.check_lock/1)
 
-      if Enum.all?(@tasks, &(&1 not in aliases)) and Enum.all?(deps, &usual?/1) do
-        File.write!(path, Enum.map(deps, &line/1))
+      cond do
+        not Enum.all?(deps, &usual?/1) -> :ok
+        task = Enum.find(@tasks, &(&1 in aliases)) -> File.write!(path, "alias\t#{task}")
+        true -> File.write!(path, Enum.map(deps, &line/1))
       end
     catch
       _, _ -> :ok

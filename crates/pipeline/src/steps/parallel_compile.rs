@@ -5,7 +5,8 @@
 //! compiler options on the way. Here each VM loads the project as mix does.
 
 use crate::context::Context;
-use crate::dependencies::{self, Dependency, Job, Next, Queue, mentions};
+use crate::dependencies::mentions::{self, Code};
+use crate::dependencies::{self, Dependency, Job, Next, Queue};
 use crate::machine;
 use crate::mix_info::{DEPENDENCIES_TASK, DEPENDENCY_TASK};
 use crate::mix_session::{MixSession, Outcome};
@@ -42,30 +43,45 @@ const SECONDS: (f64, f64) = (0.3, 1.0 / 100_000.0);
 /// compiled any.
 pub(crate) fn compile_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<bool, Error> {
     let most = vms_at_most(ctx);
-    if most < 2 || !is_tested(ctx.plan.elixir.build.version.as_ref()) {
+    if most < 2 {
+        return Ok(false);
+    }
+    if !is_tested(ctx.plan.elixir.build.version.as_ref()) {
+        if limit(ctx).is_none() {
+            log.detail(
+                "compiling dependencies in one VM: several are untested with this Elixir version",
+            );
+        }
+        return Ok(false);
+    }
+    let mut measured = measured(ctx);
+    let mut packages = packages(ctx);
+    let seconds = |name: &str, code: &Code| {
+        let by_size = SECONDS.0 + bytes(code.size) * SECONDS.1;
+        measured.get(name).copied().unwrap_or(by_size)
+    };
+    let all = packages
+        .iter()
+        .map(|(name, code)| seconds(name, code))
+        .sum();
+    if limit(ctx).is_none() && vms_that_pay(most, all, 0.0) < 2 {
         return Ok(false);
     }
     let Some(list) = list(ctx, log)? else {
         return Ok(false);
     };
-    let code: Vec<mentions::Code> = list
-        .iter()
-        .map(|dependency| match dependency.state {
-            dependencies::State::Compiled => mentions::Code::default(),
-            _ => mentions::read(&dependency.dir),
-        })
+    let code = |dependency: &Dependency| match dependency.state {
+        dependencies::State::Compiled => Code::default(),
+        _ => packages
+            .remove(&dependency.name)
+            .unwrap_or_else(|| mentions::read(&dependency.dir)),
+    };
+    let code: Vec<Code> = list.iter().map(code).collect();
+    let estimates = list.iter().zip(&code);
+    let estimates: BTreeMap<&str, f64> = estimates
+        .map(|(dependency, code)| (dependency.name.as_str(), seconds(&dependency.name, code)))
         .collect();
-    let mut measured = measured(ctx);
-    let seconds: BTreeMap<&str, f64> = list
-        .iter()
-        .zip(&code)
-        .map(|(dependency, code)| {
-            let name = dependency.name.as_str();
-            let by_size = SECONDS.0 + bytes(code.size) * SECONDS.1;
-            (name, measured.get(name).copied().unwrap_or(by_size))
-        })
-        .collect();
-    let estimate = |dependency: &Dependency| seconds[dependency.name.as_str()];
+    let estimate = |dependency: &Dependency| estimates[dependency.name.as_str()];
     let to_compile = list.iter().filter(|one| one.is_to_compile());
     let total = to_compile.map(estimate).sum();
     let queue = Queue::new(&list, &mentions::pairs(&list, &code), estimate);
@@ -134,8 +150,26 @@ fn list(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<Option<Vec<Dependency>>,
     let written = scratch.path().join("dependencies");
     let task = [DEPENDENCIES_TASK, &written.to_string_lossy()];
     mix_command::mix(ctx, Action::Compile, &[&task], SHOWN, log)?;
-    let list = fs::read_to_string(&written).ok();
-    Ok(list.and_then(|list| dependencies::parse(&list)))
+    let list = fs::read_to_string(&written).unwrap_or_default();
+    if let Some(task) = list.strip_prefix("alias\t") {
+        log.detail(&format!(
+            "compiling dependencies in one VM: mix.exs has an alias named {task}"
+        ));
+        return Ok(None);
+    }
+    Ok(dependencies::parse(&list))
+}
+
+/// The code of the packages in `deps`, by name.
+fn packages(ctx: &Context<'_>) -> BTreeMap<String, Code> {
+    let packages = fs::read_dir(ctx.workspace.real(&ctx.in_app("deps")));
+    let packages = packages.into_iter().flatten().flatten();
+    packages
+        .map(|package| {
+            let name = package.file_name().to_string_lossy().into_owned();
+            (name, mentions::read(&package.path()))
+        })
+        .collect()
 }
 
 /// The seconds that compiling each dependency took in earlier builds.
