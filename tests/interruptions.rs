@@ -256,35 +256,55 @@ fn build_is_correct_after_kill_at_any_point() {
     }
 }
 
+/// An app whose dependencies two VMs compile, each for some seconds.
+fn with_slow_dependencies() -> App {
+    let app = App::fixture("everything");
+    app.git_from(&format!("{}/git/", app.host.url()));
+    app.config("MIX_OS_DEPS_COMPILE_PARTITION_COUNT", "2");
+    let config = "elixir_buildpack.config";
+    let text = fs::read_to_string(app.source().join(config)).unwrap();
+    let slow = ["greeter", "knobs"]
+        .map(|dep| format!("echo 'Process.sleep(5_000)' > deps/{dep}/lib/slow.ex"))
+        .join("; ");
+    app.write(config, &format!("{text}\nhook_pre_compile=\"{slow}\"\n"));
+    app
+}
+
 #[test]
 fn stopped_build_leaves_no_running_vm() {
-    let app = App::fixture(FIXTURE);
     let script = r#"
         /tmp/buildpack/bin/compile "$1" /tmp/cache /tmp/env > /tmp/log 2>&1 &
         pid=$!
         until grep -q '"build_step":"compile"' /tmp/cache/mixpack/report.json 2> /dev/null; do
           kill -0 $pid || { cat /tmp/log; exit 2; }
         done
-        grep -l beam /proc/[0-9]*/comm > /dev/null || { echo "no VM runs"; exit 3; }
+        vms() { grep -l beam /proc/[0-9]*/comm 2> /dev/null | wc -l; }
+        for n in $(seq 100); do [ $(vms) -ge $4 ] && break; sleep 0.1; done
+        [ $(vms) -ge $4 ] || { echo "$(vms) VMs run"; exit 3; }
         kill -$2 $pid
         wait $pid
         for n in $(seq $3); do
-          grep -l beam /proc/[0-9]*/comm > /dev/null 2>&1 || exit 0
+          [ $(vms) = 0 ] && exit 0
           sleep 0.1
         done
         echo "it still runs"; exit 4
     "#;
-    // In order there is nothing to wait for; of a kill mix itself has to become aware.
-    for (signal, tenths) in [("TERM", "1"), ("KILL", "100")] {
-        let _ = fs::remove_file(app.cache().join("mixpack/report.json"));
-        let build_dir = app.checkout();
-        let build_dir = build_dir.to_str().unwrap();
-        let args = ["-c", script, "bash", build_dir, signal, tenths];
-        let command = app.sandbox.command("bash", args).env("STACK", "heroku-24");
-        let output = command.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        let code = output.status.code();
-        assert_eq!(code, Some(0), "{signal}: {said}");
+    for (app, vms) in [
+        (App::fixture(FIXTURE), "1"),
+        (with_slow_dependencies(), "2"),
+    ] {
+        // In order there is nothing to wait for; of a kill mix itself has to become aware.
+        for (signal, tenths) in [("TERM", "1"), ("KILL", "100")] {
+            let _ = fs::remove_file(app.cache().join("mixpack/report.json"));
+            let build_dir = app.checkout();
+            let build_dir = build_dir.to_str().unwrap();
+            let args = ["-c", script, "bash", build_dir, signal, tenths, vms];
+            let command = app.sandbox.command("bash", args).env("STACK", "heroku-24");
+            let output = command.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            let code = output.status.code();
+            assert_eq!(code, Some(0), "{signal}, {vms} VMs: {said}");
+        }
     }
 }
 

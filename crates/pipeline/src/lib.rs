@@ -8,6 +8,7 @@
 mod advisories;
 mod command_env;
 mod compilation;
+mod compiled_code;
 mod component;
 mod context;
 mod dependencies;

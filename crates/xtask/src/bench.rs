@@ -19,9 +19,9 @@ use mirror::{Server, Stack, Upstream};
 use rustix::fs::{FsWord, statfs};
 use rustix::process::geteuid;
 
+use self::app::{App, Change, FIXTURES};
 use crate::process::{Result, ensure};
 use crate::toolchains::{self, Places};
-use app::{App, Change, FIXTURES};
 use by_hand::Tools;
 use contestant::{Contestant, EXECUTABLE_NAME, Mixpack, Pack, Place, Surroundings};
 use table::{Detect, Fixture, Level, Run, Sample, Unpacked};

@@ -1,7 +1,7 @@
 //! The modules that packages define and mention, read from their sources.
 
+use crate::compiled_code::{self, CodeOwner};
 use crate::dependencies::Dependency;
-use crate::steps::compiled_code::{self, CodeOwner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! The git commands of the app: their results for the log, for the dyno and for the next build.
 
+use crate::compiled_code::compiled_code;
 use crate::context::Context;
 use crate::git::{Answers, Question, git_call_line, replay};
-use crate::steps::compiled_code::compiled_code;
 use crate::steps::keys;
 use exec::log::StepLog;
 use exec::secrets;

@@ -4,7 +4,6 @@ pub(crate) mod app_variables;
 pub(crate) mod bower;
 pub(crate) mod cached_assets;
 pub(crate) mod compile_install_barrier;
-pub(crate) mod compiled_code;
 pub(crate) mod compiling_hooks;
 pub(crate) mod deps_fingerprint;
 pub(crate) mod digested_files;

@@ -2,10 +2,10 @@
 //! if the variable has changed, and dependencies that read changed values of the app's config
 //! (elixir-lang/elixir#15467).
 
+use crate::compiled_code::{self, CodeOwner};
 use crate::context::Context;
 use crate::mix_info::STALE_DEPENDENCIES_TASK;
 use crate::project::LastBuild;
-use crate::steps::compiled_code::{self, CodeOwner};
 use crate::steps::{app_variables, generated_files, git, mix_command};
 use app::facts::join;
 use exec::Action;

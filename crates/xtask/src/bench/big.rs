@@ -14,6 +14,7 @@ use crate::process::Result;
 const FACADE: &str = include_str!("big/facade.ex");
 const SCHEMA: &str = include_str!("big/schema.ex");
 const MODULE: &str = include_str!("big/module.ex");
+const USE: &str = include_str!("big/use.ex");
 const FUNCTION: &str = include_str!("big/function.ex");
 const ERLANG_FUNCTION: &str = include_str!("big/function.erl");
 const MIX_EXS: &str = include_str!("big/mix.exs");
@@ -111,7 +112,7 @@ pub(crate) fn generate(fixtures: &Path, dir: &Path) -> Result {
     let required: BTreeSet<_> = DEPENDENCIES.iter().flat_map(|it| it.4).collect();
     let direct = DEPENDENCIES.iter().filter(|it| !required.contains(&it.0));
     let deps = direct.fold(DEPS_MARK.to_owned(), |mut deps, (name, ..)| {
-        let _ = write!(deps, ",\n      {{:{}, \"~> 1.0\"}}", app(name));
+        let _ = write!(deps, ",\n      {{:{}, \"~> 1.0\"}}", application(name));
         deps
     });
     if !text.contains(DEPS_MARK) {
@@ -139,7 +140,7 @@ fn locked(text: &str, packages: &[HexPackage]) -> String {
 }
 
 /// The name of a generated package, which is none of hex.pm's.
-fn app(name: &str) -> String {
+fn application(name: &str) -> String {
     if name == JSON {
         name.to_owned()
     } else {
@@ -167,10 +168,10 @@ fn package(dependency: &Dependency) -> Vec<(PathBuf, String)> {
     let mut manifest = format!(
         "name = \"{}\"\nversion = \"1.0.0\"\ndescription = \"Generated package\"\n\
          build_tools = [\"{tool}\"]\n\n[requirements]\n",
-        app(name)
+        application(name)
     );
     for name in requirements {
-        let _ = writeln!(manifest, "{} = \"~> 1.0\"", app(name));
+        let _ = writeln!(manifest, "{} = \"~> 1.0\"", application(name));
     }
     let mut files = match kind {
         Mix => mix_package(dependency),
@@ -195,7 +196,7 @@ fn functions(template: &str, modules: usize, kilobytes: usize) -> impl Iterator<
 fn mix_package(
     &(name, _, modules, kilobytes, requirements): &Dependency,
 ) -> Vec<(PathBuf, String)> {
-    let (app, module) = (app(name), module(name));
+    let (app, module) = (application(name), module(name));
     let fill = |template: &str| {
         template
             .replace("@@MODULE@@", &module)
@@ -203,7 +204,7 @@ fn mix_package(
     };
     let deps: Vec<_> = requirements
         .iter()
-        .map(|name| format!("{{:{}, \"~> 1.0\"}}", self::app(name)))
+        .map(|name| format!("{{:{}, \"~> 1.0\"}}", application(name)))
         .collect();
     let macros: Vec<_> = requirements
         .iter()
@@ -226,9 +227,7 @@ fn mix_package(
         let mut used = String::new();
         if index.is_multiple_of(4) {
             let macros = &macros[index / 4 % macros.len()];
-            used = format!(
-                "\n  use {macros}.Schema, fields: [name: :string, size: :integer, open: :boolean]\n"
-            );
+            used = USE.replace("@@MACROS@@", macros);
         }
         let text = fill(MODULE)
             .replace("@@NAME@@", &format!("Module{index}"))
@@ -242,10 +241,10 @@ fn mix_package(
 fn rebar3_package(
     &(name, kind, modules, kilobytes, requirements): &Dependency,
 ) -> Vec<(PathBuf, String)> {
-    let app = app(name);
+    let app = application(name);
     let applications = ["kernel", "stdlib"].map(str::to_owned).into_iter();
     let applications: Vec<_> = applications
-        .chain(requirements.iter().map(|name| self::app(name)))
+        .chain(requirements.iter().map(|name| application(name)))
         .collect();
     let app_src = format!(
         "{{application, {app}, [{{description, \"Generated package\"}}, {{vsn, \"1.0.0\"}},\n  \

@@ -1,0 +1,2 @@
+
+  use @@MACROS@@.Schema, fields: [name: :string, size: :integer, open: :boolean]
