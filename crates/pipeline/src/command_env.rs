@@ -48,9 +48,12 @@ pub(crate) fn command_env(
         default(&mut env, "LANG", "C.UTF-8");
     }
     let compilers = machine::compilers();
-    if compilers > 1 && compiles_dependencies_in_parallel(plan.elixir.build.version.as_ref()) {
-        let name = "MIX_OS_DEPS_COMPILE_PARTITION_COUNT";
-        default(&mut env, name, compilers.to_string());
+    let elixir = plan.elixir.build.version.as_ref();
+    if has_own_vms(elixir) {
+        // mix would use its own way for what is left.
+        env.remove(OsStr::new(VMS));
+    } else if compilers > 1 && compiles_dependencies_in_parallel(elixir) {
+        default(&mut env, VMS, compilers.to_string());
     }
     // Nobody is there to answer.
     default(&mut env, "GIT_TERMINAL_PROMPT", "0");
@@ -90,6 +93,17 @@ pub(crate) fn npm_log_limit(plan: &Plan) -> &'static str {
         .filter_map(|assets| assets.install.as_ref());
     let is_old = comes_with_node || installs.any(|install| install.manager.is_npm_before(7, 0));
     if is_old { "1" } else { "0" }
+}
+
+/// The variable with the number of VMs that compile dependencies, as mix names it since Elixir 1.19.
+pub(crate) const VMS: &str = "MIX_OS_DEPS_COMPILE_PARTITION_COUNT";
+
+/// Whether Mixpack itself may compile dependencies in several VMs: those of Elixir versions for which the result is
+/// known to be what mix makes.
+pub(crate) fn has_own_vms(elixir: Option<&ElixirVersion>) -> bool {
+    elixir.is_some_and(|version| {
+        version.is_at_least_minor(14) && !compiles_dependencies_in_parallel(Some(version))
+    })
 }
 
 /// Whether Elixir compiles dependencies correctly in several VMs. It can since 1.19, but loses code paths
@@ -245,5 +259,8 @@ mod tests {
         assert!(sound("1.21.0") && sound("2.0.0"));
         // What a branch holds isn't known before it is there.
         assert!(!compiles_dependencies_in_parallel(None));
+        let own = |text: &str| has_own_vms(ElixirVersion::parse(text).ok().as_ref());
+        assert!(own("1.14.0") && own("1.20.3"));
+        assert!(!own("1.13.4") && !own("1.21.0") && !has_own_vms(None));
     }
 }

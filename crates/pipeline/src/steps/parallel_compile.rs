@@ -4,6 +4,7 @@
 //! Since 1.19 mix can do this too (`MIX_OS_DEPS_COMPILE_PARTITION_COUNT`), but up to 1.20 it loses code paths and
 //! compiler options on the way. Here each VM loads the project as mix does.
 
+use crate::command_env::{VMS, has_own_vms};
 use crate::context::Context;
 use crate::dependencies::mentions::{self, Code};
 use crate::dependencies::{self, Dependency, Job, Next, Queue};
@@ -24,13 +25,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use store::json;
 use store::tree::{self, TreeError};
-use versions::ElixirVersion;
 
 /// The command in messages: `mix compile` does the same in one VM.
 const SHOWN: &str = "mix compile";
-
-/// The variable that limits the number of VMs, as it does in Elixir 1.19 and newer.
-const LIMIT: &str = "MIX_OS_DEPS_COMPILE_PARTITION_COUNT";
 
 /// Starting another VM and loading the project takes about this much processor time.
 const START_SECONDS: f64 = 1.5;
@@ -42,12 +39,12 @@ const SECONDS: (f64, f64) = (0.3, 1.0 / 100_000.0);
 /// Compiles the dependencies that `mix compile` would compile, if several VMs do it faster. Returns whether it has
 /// compiled any.
 pub(crate) fn compile_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<bool, Error> {
-    let most = vms_at_most(ctx);
+    let most = limit(ctx).unwrap_or_else(machine::compilers);
     if most < 2 {
         return Ok(false);
     }
-    if !is_tested(ctx.plan.elixir.build.version.as_ref()) {
-        if limit(ctx).is_none() {
+    if !has_own_vms(ctx.plan.elixir.build.version.as_ref()) {
+        if !ctx.env.contains_key(OsStr::new(VMS)) {
             log.detail(
                 "compiling dependencies in one VM: several are untested with this Elixir version",
             );
@@ -107,22 +104,9 @@ pub(crate) fn compile_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Resu
     Ok(true)
 }
 
-/// Elixir versions whose dependencies are known to be compiled as mix does.
-fn is_tested(elixir: Option<&ElixirVersion>) -> bool {
-    elixir.is_some_and(|version| version.is_at_least_minor(14) && !version.is_at_least_minor(21))
-}
-
 fn limit(ctx: &Context<'_>) -> Option<usize> {
-    ctx.env
-        .get(OsStr::new(LIMIT))?
-        .to_str()?
-        .trim()
-        .parse()
-        .ok()
-}
-
-fn vms_at_most(ctx: &Context<'_>) -> usize {
-    limit(ctx).unwrap_or_else(machine::compilers)
+    let limit = ctx.workspace.environment.get(VMS)?;
+    limit.trim().parse().ok()
 }
 
 /// `total` are the seconds of all dependencies, and `longest_path` of those that wait for each other.
@@ -385,12 +369,5 @@ mod tests {
                 "{most} {total}"
             );
         }
-    }
-
-    #[test]
-    fn only_tested_elixir_versions_compile_in_several_vms() {
-        let tested = |text: &str| is_tested(ElixirVersion::parse(text).ok().as_ref());
-        assert!(tested("1.14.0") && tested("1.20.3"));
-        assert!(!tested("1.13.4") && !tested("1.21.0") && !is_tested(None));
     }
 }
