@@ -90,6 +90,29 @@ fn files_brought_in_early_may_be_removed_later() {
     assert!(case.left_in_runtime().is_empty());
 }
 
+/// mix links `_build/…/ebin` to it by a path that is followed in the app.
+#[test]
+fn ebin_of_dependency_with_makefile_or_command_is_written_to_app() {
+    let files = [
+        "mix.exs",
+        "deps/made/Makefile",
+        "deps/command/mix.exs",
+        "deps/rebar/Makefile",
+        "deps/rebar/rebar.config",
+    ];
+    let case = case(&files);
+    let path = case.enter(&["."]);
+    path.open_dependencies(&BTreeSet::from(["command".to_owned()]))
+        .unwrap();
+    for name in ["made", "command"] {
+        let module = format!("deps/{name}/ebin/a.beam");
+        fs::write(case.runtime.join(&module), "").unwrap();
+        assert!(case.app.join(&module).exists(), "{name}");
+    }
+    assert!(!case.app.join("deps/rebar/ebin").exists());
+    path.leave().unwrap();
+}
+
 #[test]
 fn settled_files_exist_in_app_and_runtime_path() {
     let case = case(&["mix.exs", "replaced", "removed", "deps/x/mix.exs"]);
