@@ -4,7 +4,7 @@ use app::plan::{PHOENIX, PHX};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// mix tasks of ours, loaded by `elixir -r` beside the app's own code and never written into it.
+/// Mixpack's own mix tasks, which `elixir -r` loads. They are never written into the app.
 pub(crate) const TASK_SOURCE: &str = concat!(
     include_str!("mix_info.exs"),
     include_str!("mix_dependencies.exs")

@@ -45,9 +45,7 @@ pub(crate) fn compile_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Resu
     }
     if !has_own_vms(ctx.plan.elixir.build.version.as_ref()) {
         if !ctx.env.contains_key(OsStr::new(VMS)) {
-            log.detail(
-                "compiling dependencies in one VM: several are untested with this Elixir version",
-            );
+            log.detail("compiling dependencies in one VM: Mixpack is untested with several VMs for this Elixir version");
         }
         return Ok(false);
     }
@@ -231,6 +229,9 @@ impl<'a> Work<'a> {
         });
         let mut state = self.lock();
         if let Some(error) = state.error.take() {
+            if self.ctx.cancel.is_cancelled() {
+                self.log.detail("stopped");
+            }
             // What was being compiled is there in part.
             for build in &state.stopped {
                 tree::remove(build)?;

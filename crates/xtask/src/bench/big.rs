@@ -48,8 +48,8 @@ use Kind::{Mix, Rebar3, Table};
 /// A name, what builds it, its modules, kilobytes of compiled code, and required packages.
 type Dependency = (&'static str, Kind, usize, usize, &'static [&'static str]);
 
-/// The production dependencies of `mix phx.new` 1.8.9, from its `mix.lock` of November 2026, at the
-/// versions beside them. Counted in their sources: modules (`defmodule`, `defimpl`, `defprotocol`, or files
+/// The production dependencies of `mix phx.new` 1.8.9, from its `mix.lock` of November 2026, with the
+/// version in each row. Counted in their sources: modules (`defmodule`, `defimpl`, `defprotocol`, or files
 /// of Erlang) and requirements that are not optional. The size is that of `_build/prod/lib/NAME` with
 /// Elixir 1.18.3 and OTP 27. Requirements come first.
 #[rustfmt::skip]
