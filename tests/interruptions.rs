@@ -275,7 +275,8 @@ fn stopped_build_leaves_no_running_vm() {
     let script = r#"
         /tmp/buildpack/bin/compile "$1" /tmp/cache /tmp/env > /tmp/log 2>&1 &
         pid=$!
-        until grep -q '"build_step":"compile"' /tmp/cache/mixpack/report.json 2> /dev/null; do
+        # The report names the step that began last. JavaScript packages install in parallel.
+        until grep -Eq '"build_step":"(compile|javascript)"' /tmp/cache/mixpack/report.json 2> /dev/null; do
           kill -0 $pid || { cat /tmp/log; exit 2; }
         done
         vms() { grep -l beam /proc/[0-9]*/comm 2> /dev/null | wc -l; }
