@@ -12,6 +12,7 @@ pub mod hosts;
 pub mod install;
 pub mod installers;
 pub mod lists;
+pub mod packed;
 mod replace_file;
 pub mod signature;
 pub mod unneeded_files;

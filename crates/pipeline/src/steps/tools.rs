@@ -22,10 +22,12 @@ use toolchain::hosts::Signature;
 use toolchain::install::{self, Extent, Installed, Run};
 use toolchain::installers::{self, Chosen, Signed, Wanted};
 use toolchain::lists::{self, ListText};
+use toolchain::packed;
 use toolchain::signature::Keys;
 use versions::ElixirVersion;
 use versions::otp::{OtpBuild, OtpListing, Publisher};
 use versions::target::Basis;
+use workdir::workspace::is_own;
 
 fn key(parts: &[(&str, &str)]) -> Key {
     parts
@@ -149,22 +151,34 @@ pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
         .log
         .step(&format!("Installing Node.js {}", node.version));
     let (client, hosts, target) = (ctx.client, ctx.hosts, &ctx.plan.target);
-    let key = key(&[
+    let place = &ctx.workspace.places.node;
+    let mut key = key(&[
         ("node", &node.version),
         ("arch", &target.arch.to_string()),
         ("extent", extent_name(ctx)),
     ]);
+    // Neither the slug nor a layer shares the file with the cache, so the cache compresses it.
+    let is_packed = is_own(place) && !ctx.plan.node_ships();
+    if is_packed {
+        key.insert("form".to_owned(), "packed".to_owned());
+    }
     let source = |progress: &dyn Observer| {
         install::node_source(client, hosts, target, &node.build, progress)
     };
-    let place = &ctx.workspace.places.node;
+    let executable = Path::new("bin/node");
     ensure_tool(ctx, StepName::Node, &key, place, &log, &|dest| {
         let progress = DownloadProgress::to(&log);
         let source = source(&progress)?;
         let installed = install::node(client, &source, target.arch, dest, extent(ctx), &progress)?;
         log_fetched(&log, &source, &installed);
+        if is_packed {
+            packed::pack(&dest.join(executable))?;
+        }
         Ok(())
     })?;
+    if is_packed {
+        packed::unpack(&ctx.workspace.real(place).join(executable))?;
+    }
     drop(log);
     package_managers::package_managers(ctx)
 }
