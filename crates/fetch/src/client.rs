@@ -173,8 +173,8 @@ impl Client {
                 let root = staging.path().join("tree");
                 let mut tree = Tree::create(root, archive.strip_components, Limits::default())?;
                 let (bytes, sha256) = match archive.format {
-                    Format::TarGz => unpack_tar_gz(body, published, &mut tree)?,
-                    Format::Zip => unpack_zip(body, published, &mut tree, staging.path())?,
+                    Format::TarGz => receive_tar_gz(body, published, &mut tree)?,
+                    Format::Zip => receive_zip(body, published, &mut tree, staging.path())?,
                 };
                 if tree.entries() == 0 {
                     return Err(Kind::CorruptArchive("it contains no entries".to_owned()).into());
@@ -310,6 +310,33 @@ impl FetchError {
     }
 }
 
+/// Unpacks a `tar.gz` in memory as the new directory `dest`, whose parent exists, with the rules and
+/// limits of [`Client::archive`]. An archive without entries makes an empty directory.
+///
+/// # Errors
+///
+/// `dest` is then untouched: absent, or what it was before ([`Kind::Io`] if it exists).
+pub fn unpack_tar_gz(archive: &[u8], dest: &Path) -> Result<(), Kind> {
+    ensure_absent(dest)?;
+    expect_magic(archive, GZIP_MAGIC)?;
+    let parent = parent_of(dest);
+    let local = |path: &Path, source| Kind::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let staging = tempfile::Builder::new()
+        .prefix(STAGING_PREFIX)
+        .tempdir_in(parent)
+        .map_err(|source| local(parent, source))?;
+    let mut tree = Tree::create(staging.path().join("tree"), 0, Limits::default())?;
+    untar::unpack(MultiGzDecoder::new(archive), &mut tree).map_err(|refusal| match refusal {
+        Refusal::Final(kind) => kind,
+        Refusal::Unreadable(error) => Kind::CorruptArchive(error.to_string()),
+    })?;
+    ensure_absent(dest)?;
+    fs::rename(tree.root(), dest).map_err(|source| local(dest, source))
+}
+
 /// Reads the whole body.
 fn receive(mut body: Body<'_>, max_bytes: u64) -> Result<(Vec<u8>, Body<'_>), Failure> {
     if body.total().is_some_and(|total| total > max_bytes) {
@@ -330,7 +357,7 @@ fn receive(mut body: Body<'_>, max_bytes: u64) -> Result<(Vec<u8>, Body<'_>), Fa
 }
 
 /// HTTP -> hash -> gunzip -> untar in one pass.
-fn unpack_tar_gz(
+fn receive_tar_gz(
     mut body: Body<'_>,
     published: Option<&Checksum>,
     tree: &mut Tree,
@@ -347,7 +374,7 @@ fn unpack_tar_gz(
     }
 }
 
-fn unpack_zip(
+fn receive_zip(
     mut body: Body<'_>,
     published: Option<&Checksum>,
     tree: &mut Tree,

@@ -38,8 +38,9 @@ mod unzip;
 mod url;
 
 pub use crate::checksum::{Algorithm, Checksum};
-pub use crate::client::{Archive, Client, Fetched, Format, Unpacked};
+pub use crate::client::{Archive, Client, Fetched, Format, Unpacked, unpack_tar_gz};
 pub use crate::error::{Class, FetchError, Kind, LooksLike, Phase};
 pub use crate::observer::{Observer, Progress, Retrying};
 pub use crate::settings::Settings;
+pub use crate::transfer::{agent, explain};
 pub use crate::url::{Url, UserInfo, redact};

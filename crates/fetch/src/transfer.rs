@@ -21,9 +21,11 @@ use crate::observer::{Observer, Progress};
 use crate::settings::Settings;
 use crate::url::redact;
 
-/// The agent for addresses of one scheme. Whatever starts at https stays there: redirects to http
-/// are not followed.
-pub(crate) fn agent(settings: &Settings, is_https: bool) -> Agent {
+/// Returns the agent for addresses of one scheme, for callers whose requests [`Client`](crate::Client)
+/// doesn't make. Whatever starts at https stays there: redirects to http are not followed. Statuses
+/// are no errors.
+#[must_use]
+pub fn agent(settings: &Settings, is_https: bool) -> Agent {
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::PlatformVerifier)
         .build();
@@ -292,7 +294,9 @@ pub(crate) fn expect_magic(head: &[u8], magic: &[u8]) -> Result<(), Kind> {
     }
 }
 
-fn explain(error: ureq::Error, phase: Phase, is_https: bool, settings: &Settings) -> Kind {
+/// Explains an error of the [`agent`] in this crate's terms, without the URL.
+#[must_use]
+pub fn explain(error: ureq::Error, phase: Phase, is_https: bool, settings: &Settings) -> Kind {
     use ureq::Error;
     match error {
         Error::Timeout(timeout) => {

@@ -15,6 +15,7 @@ pub mod hex_package;
 pub mod hex_registry;
 pub mod layout;
 pub mod noise;
+pub mod object_stores;
 pub mod proxy;
 pub mod server;
 pub mod stack;

@@ -1,0 +1,247 @@
+//! The time that a slow or broken store may cost a build.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The time that may be lost until nothing more is read, and until nothing more is written.
+const READING: Duration = Duration::from_secs(2);
+const WRITING: Duration = Duration::from_secs(3);
+/// The time that a useful answer may take without being lost, plus what its bytes take at the lowest
+/// speed.
+const ALLOWANCE: Duration = Duration::from_millis(500);
+/// The shortest wait in vain that is a fault of the store, not only the end of the budget.
+const SILENCE: Duration = Duration::from_secs(1);
+/// In bytes per second, for each request.
+const LOWEST_SPEED: u64 = 256 * 1024;
+/// How many faults the store may have before the build goes on without it.
+const MOST_FAULTS: u32 = 2;
+/// How often a waiting request looks at the clock and at the cancel flag.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Counts the bytes that a request has moved so far.
+#[derive(Debug, Default)]
+pub(crate) struct Moved(AtomicU64);
+
+impl Moved {
+    pub(crate) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Read,
+    Write,
+}
+
+/// A request that failed.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) effect: Effect,
+    /// Completes "The shared store at … ". Contains no secrets.
+    pub(crate) text: String,
+}
+
+/// The effect of a fault on the rest of the build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// The store isn't used any more.
+    Off,
+    /// Nothing more is written.
+    NoWrites,
+    /// The second of these has the effect of `Off`.
+    Counts,
+    /// No other request is affected.
+    Alone,
+}
+
+impl Fault {
+    pub(crate) fn new(effect: Effect, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { effect, text }
+    }
+}
+
+/// Runs requests until they have cost a build too much.
+///
+/// Lost is the time in which a request was open that failed, found nothing, or took longer than its
+/// bytes explain. Requests at the same time lose it once.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    cancel: Arc<AtomicBool>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lost: Duration,
+    /// The time until which `lost` has been counted.
+    counted: Option<Instant>,
+    faults: u32,
+    is_off: bool,
+    has_no_writes: bool,
+    /// The text of the first fault.
+    trouble: Option<String>,
+}
+
+impl State {
+    /// The time that may still be lost, or `None` if the store isn't used for this any more.
+    fn remaining(&self, purpose: Purpose) -> Option<Duration> {
+        let (is_off, limit) = match purpose {
+            Purpose::Read => (self.is_off, READING),
+            Purpose::Write => (self.is_off || self.has_no_writes, WRITING),
+        };
+        let remaining = limit.saturating_sub(self.lost);
+        (!is_off && !remaining.is_zero()).then_some(remaining)
+    }
+
+    /// Returns the time between `from` and `to` that isn't counted yet.
+    fn uncounted(&self, from: Instant, to: Instant) -> Duration {
+        let from = self.counted.map_or(from, |counted| counted.max(from));
+        to.saturating_duration_since(from)
+    }
+
+    fn lose(&mut self, from: Instant, to: Instant) {
+        let lost = self.uncounted(from, to);
+        if !lost.is_zero() {
+            self.lost += lost;
+            self.counted = Some(to);
+        }
+        if self.lost >= READING {
+            self.trouble.get_or_insert_with(|| TOO_SLOW.to_owned());
+        }
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        match fault.effect {
+            Effect::Off => self.is_off = true,
+            Effect::NoWrites => self.has_no_writes = true,
+            Effect::Counts => self.faults += 1,
+            Effect::Alone => {}
+        }
+        self.is_off |= self.faults >= MOST_FAULTS;
+        self.trouble.get_or_insert(fault.text);
+    }
+}
+
+const TOO_SLOW: &str = "is too slow to be of use";
+
+impl Budget {
+    pub(crate) fn new(cancel: Arc<AtomicBool>) -> Self {
+        let state = Mutex::default();
+        Self { cancel, state }
+    }
+
+    /// The state is valid after every statement that changes it.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_spent(&self, purpose: Purpose) -> bool {
+        self.state().remaining(purpose).is_none()
+    }
+
+    pub(crate) fn fault(&self, fault: Fault) {
+        self.state().fault(fault);
+    }
+
+    /// Returns the sentence for the log.
+    pub(crate) fn trouble(&self, place: &str) -> Option<String> {
+        let state = self.state();
+        let text = state.trouble.as_ref()?;
+        let is_over = |purpose| state.remaining(purpose).is_none();
+        let effect = match (is_over(Purpose::Read), is_over(Purpose::Write)) {
+            (true, true) => "; the build goes on without it",
+            (true, false) => "; the build reads nothing more from it",
+            (false, true) => "; the build adds nothing more to it",
+            (false, false) => "",
+        };
+        Some(format!("The shared store at {place} {text}{effect}."))
+    }
+
+    /// Runs a request on its own thread and waits for it no longer than the budget allows. `is_useful`
+    /// tells an answer that was worth waiting for.
+    ///
+    /// Abandoned requests end by their own timeouts, or with the process.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        purpose: Purpose,
+        is_useful: fn(&T) -> bool,
+        request: impl FnOnce(&Moved) -> Result<T, Fault> + Send + 'static,
+    ) -> Option<T> {
+        if self.is_spent(purpose) || self.is_cancelled() {
+            return None;
+        }
+        let started = Instant::now();
+        let moved = Arc::new(Moved::default());
+        let (sender, answers) = mpsc::sync_channel(1);
+        let of_request = Arc::clone(&moved);
+        let thread = thread::Builder::new().spawn(move || {
+            // Nobody receives it once it is abandoned.
+            drop(sender.send(request(&of_request)));
+        });
+        if let Err(error) = thread {
+            let text = format!("can't be used, since no thread could be started: {error}");
+            self.fault(Fault::new(Effect::Off, text));
+            return None;
+        }
+        let answer = loop {
+            match answers.recv_timeout(TICK) {
+                Ok(answer) => break answer,
+                Err(RecvTimeoutError::Disconnected) => {
+                    break Err(Fault::new(Effect::Counts, "can't be used"));
+                }
+                Err(RecvTimeoutError::Timeout) if self.is_cancelled() => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(fault) = self.lateness(purpose, started, moved.get()) {
+                        break Err(fault);
+                    }
+                }
+            }
+        };
+        let useful = answer.as_ref().is_ok_and(is_useful);
+        let allowance = if useful {
+            ALLOWANCE + time_of(moved.get())
+        } else {
+            Duration::ZERO
+        };
+        let mut state = self.state();
+        // First, since its text says more than that time was lost.
+        let value = answer.map_err(|fault| state.fault(fault)).ok();
+        state.lose(started + allowance, Instant::now());
+        value
+    }
+
+    /// Returns the fault of a request that has taken too long, in view of what it has moved.
+    fn lateness(&self, purpose: Purpose, started: Instant, moved: u64) -> Option<Fault> {
+        let now = Instant::now();
+        let state = self.state();
+        let lost = state.uncounted(started + time_of(moved), now);
+        let is_in_time = |remaining| lost < remaining;
+        if state.remaining(purpose).is_some_and(is_in_time) {
+            return None;
+        }
+        let waited = now - started;
+        if moved == 0 && waited >= SILENCE {
+            let text = format!("didn't answer within {:.1} s", waited.as_secs_f64());
+            return Some(Fault::new(Effect::Counts, text));
+        }
+        Some(Fault::new(Effect::Alone, TOO_SLOW))
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+}
+
+/// The time that bytes take at the lowest speed.
+fn time_of(bytes: u64) -> Duration {
+    Duration::from_millis(bytes.saturating_mul(1000) / LOWEST_SPEED)
+}

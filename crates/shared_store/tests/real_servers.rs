@@ -1,0 +1,171 @@
+//! A store on servers that people run: nginx, and an S3 server that verifies signatures. A test of a
+//! server that isn't installed says so, and passes; `MIXPACK_TEST_REAL_STORES=1` makes it fail.
+
+mod support;
+
+use std::fs;
+use std::thread;
+
+use mirror::object_stores::{BUCKET, ObjectStore, READER, WRITER};
+use shared_store::{Object, SharedStore};
+use walkdir::WalkDir;
+
+use crate::support::{key, object, open, writer};
+
+fn installed(server: std::io::Result<Option<ObjectStore>>, name: &str) -> Option<ObjectStore> {
+    let server = server.unwrap();
+    if server.is_none() {
+        assert!(
+            std::env::var_os("MIXPACK_TEST_REAL_STORES").is_none(),
+            "no {name}"
+        );
+        eprintln!("not run: {name} isn't installed");
+    }
+    server
+}
+
+fn s3_place(server: &ObjectStore, bucket: &str) -> String {
+    format!(
+        "s3://{bucket}/a/prefix?region=us-east-1&endpoint={}",
+        server.url()
+    )
+}
+
+/// An object whose archive is larger than what servers buffer.
+fn large() -> Object {
+    object(&"0123456789".repeat(500))
+}
+
+/// Replaces the only stored file, and returns what a build is then told.
+fn trouble_after(
+    server: &ObjectStore,
+    store: &SharedStore,
+    damage: impl Fn(&[u8]) -> Vec<u8>,
+) -> String {
+    let digits = key('a');
+    let file = WalkDir::new(server.files())
+        .into_iter()
+        .map(Result::unwrap)
+        .find(|entry| entry.file_name() == &*digits)
+        .unwrap()
+        .into_path();
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, damage(&bytes)).unwrap();
+    assert_eq!(store.get(&digits), None);
+    fs::write(&file, bytes).unwrap();
+    store.trouble().unwrap()
+}
+
+fn stores_and_verifies(server: &ObjectStore, place: &str, reader_credentials: &str) {
+    let writer = writer();
+    let write = [("_SIGNING_KEY", &*writer.signing_key), ("_WRITE", WRITER)];
+    let read = [
+        ("_TRUST", &*writer.public_key),
+        ("_READ", reader_credentials),
+    ];
+    let build = open(place, &write);
+    assert_eq!(build.get(&key('a')), None);
+    assert_eq!(build.trouble(), None);
+    assert!(build.put(&key('a'), &large()), "{:?}", build.trouble());
+    assert!(build.put(&key('a'), &large()), "{:?}", build.trouble());
+    let reader = open(place, &read);
+    assert_eq!(
+        reader.get(&key('a')),
+        Some(large()),
+        "{:?}",
+        reader.trouble()
+    );
+    assert_eq!(reader.get(&key('b')), None);
+    assert_eq!(reader.trouble(), None);
+    let truncated = trouble_after(server, &open(place, &read), |bytes| bytes[..1000].to_vec());
+    assert!(truncated.contains("is truncated"), "{truncated}");
+    let poisoned = trouble_after(server, &open(place, &read), |bytes| {
+        [&bytes[..bytes.len() - 1], b"!"].concat()
+    });
+    assert!(poisoned.contains("checksum"), "{poisoned}");
+    assert_eq!(open(place, &read).get(&key('a')), Some(large()));
+    // Two builds at once.
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let build = open(place, &write);
+                for digit in "0123456789".chars() {
+                    assert!(build.put(&key(digit), &large()), "{:?}", build.trouble());
+                    assert_eq!(build.get(&key(digit)), Some(large()));
+                }
+                assert_eq!(build.trouble(), None);
+            });
+        }
+    });
+}
+
+fn trouble(place: &str, vars: &[(&str, &str)]) -> String {
+    let writer = writer();
+    let signing = [("_SIGNING_KEY", &*writer.signing_key)];
+    let build = open(place, &[&signing, vars].concat());
+    let _ = build.get(&key('a'));
+    build.put(&key('a'), &object("plug"));
+    build.trouble().unwrap_or_default()
+}
+
+#[test]
+fn nginx_stores_objects() {
+    let Some(server) = installed(ObjectStore::nginx(), "nginx") else {
+        return;
+    };
+    let place = format!("{}/a/prefix", server.url());
+    stores_and_verifies(&server, &place, READER);
+    let told = trouble(&place, &[]);
+    assert!(
+        told.contains("HTTP status 401: check MIXPACK_STORE_READ"),
+        "{told}"
+    );
+    let told = trouble(&place, &[("_READ", READER), ("_WRITE", READER)]);
+    assert!(told.contains("check MIXPACK_STORE_WRITE"), "{told}");
+    assert!(told.ends_with("adds nothing more to it."), "{told}");
+}
+
+#[test]
+fn misconfigured_nginx_is_explained() {
+    let Some(server) = installed(ObjectStore::nginx_with(""), "nginx") else {
+        return;
+    };
+    let told = trouble(&server.url(), &[("_WRITE", WRITER)]);
+    assert!(told.contains("nginx: create_full_put_path"), "{told}");
+    let limit = "create_full_put_path on; client_max_body_size 100k;";
+    let server = ObjectStore::nginx_with(limit).unwrap().unwrap();
+    let keys = writer();
+    let vars = [("_SIGNING_KEY", &*keys.signing_key), ("_WRITE", WRITER)];
+    let build = open(&server.url(), &vars);
+    assert!(!build.put(&key('a'), &large()));
+    let told = build.trouble().unwrap();
+    assert!(told.contains("nginx: client_max_body_size"), "{told}");
+    assert!(
+        build.put(&key('b'), &object("plug")),
+        "{:?}",
+        build.trouble()
+    );
+}
+
+#[test]
+fn s3_stores_objects() {
+    let Some(server) = installed(ObjectStore::s3(), "an S3 server") else {
+        return;
+    };
+    stores_and_verifies(&server, &s3_place(&server, BUCKET), WRITER);
+}
+
+#[test]
+fn refusals_of_s3_are_explained() {
+    let Some(server) = installed(ObjectStore::s3(), "an S3 server") else {
+        return;
+    };
+    let place = s3_place(&server, BUCKET);
+    let told = trouble(&place, &[("_WRITE", "nobody:writers-password")]);
+    assert!(told.contains("InvalidAccessKeyId"), "{told}");
+    let told = trouble(&place, &[("_WRITE", "writer:another-password")]);
+    assert!(told.contains("SignatureDoesNotMatch"), "{told}");
+    assert!(told.contains("check MIXPACK_STORE_READ"), "{told}");
+    let told = trouble(&s3_place(&server, "missing"), &[("_WRITE", WRITER)]);
+    assert!(told.contains("NoSuchBucket"), "{told}");
+}
