@@ -7,10 +7,11 @@ use rusty_s3::actions::{GetObject, PutObject, S3Action as _};
 use rusty_s3::{Bucket, Credentials};
 
 /// How long a signed URL of S3 is valid: more than the server's clock may be off.
-const VALIDITY: Duration = Duration::from_secs(15 * 60);
+const VALIDITY: Duration = Duration::from_mins(15);
 
 /// The address of a store on a server.
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "a build has one")]
 pub(crate) enum Address {
     /// A URL that doesn't end with a slash, and `Authorization` headers for reading and writing.
     Http {

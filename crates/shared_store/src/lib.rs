@@ -53,23 +53,24 @@ pub struct SharedStore {
     budget: Budget,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a build has one")]
 enum Backend {
     Directory(Directory),
-    Http(Http),
+    Server(Http),
 }
 
 impl Backend {
     fn get(&self, path: &str, moved: &Moved) -> Result<Option<Vec<u8>>, Fault> {
         match self {
             Self::Directory(directory) => directory.get(path, moved),
-            Self::Http(http) => http.get(path, moved),
+            Self::Server(http) => http.get(path, moved),
         }
     }
 
     fn put(&self, path: &str, bytes: &[u8], moved: &Moved) -> Result<(), Fault> {
         match self {
             Self::Directory(directory) => directory.put(path, bytes, moved),
-            Self::Http(http) => http.put(path, bytes, moved),
+            Self::Server(http) => http.put(path, bytes, moved),
         }
     }
 }
@@ -89,7 +90,7 @@ impl SharedStore {
     pub fn open(settings: Settings, cancel: Arc<AtomicBool>) -> Self {
         let backend = match settings.place.clone() {
             Place::Directory(root) => Backend::Directory(Directory::new(root)),
-            Place::Http(address) => Backend::Http(Http::new(address)),
+            Place::Server(address) => Backend::Server(Http::new(address)),
         };
         Self {
             secret: Secret::new(&settings.secret),
@@ -154,7 +155,7 @@ impl SharedStore {
         self.budget
             .run(
                 Purpose::Write,
-                |_| true,
+                |()| true,
                 move |moved| backend.put(&path, &bytes, moved),
             )
             .is_some()

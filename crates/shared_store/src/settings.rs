@@ -60,9 +60,10 @@ pub struct Settings {
 }
 
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "a build has one")]
 pub(crate) enum Place {
     Directory(PathBuf),
-    Http(Address),
+    Server(Address),
 }
 
 impl fmt::Debug for Settings {
@@ -199,7 +200,7 @@ fn place(
         let read = read.map(authorization).transpose()?;
         let write = write.map(authorization).transpose()?;
         let shown = base.clone();
-        return Ok((Place::Http(Address::Http { base, read, write }), shown));
+        return Ok((Place::Server(Address::Http { base, read, write }), shown));
     }
     if let Some(bucket) = store.strip_prefix("s3://") {
         if has_signing_key && write.is_none() {
@@ -219,7 +220,10 @@ fn place(
             read: read.map(s3_credentials).transpose()?,
             write: write.map(s3_credentials).transpose()?,
         };
-        return Ok((Place::Http(address), shown.trim_end_matches('/').to_owned()));
+        return Ok((
+            Place::Server(address),
+            shown.trim_end_matches('/').to_owned(),
+        ));
     }
     directory(store)
 }

@@ -1,5 +1,7 @@
 //! A slow or broken store costs a build at most three seconds.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::net::TcpListener;

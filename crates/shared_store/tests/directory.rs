@@ -1,5 +1,7 @@
 //! A store in a directory: who can read what, and everything that may be wrong with a file.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::fs;

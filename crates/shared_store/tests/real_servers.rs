@@ -1,6 +1,8 @@
 //! A store on servers that people run: nginx, and an S3 server that verifies signatures. A test of a
 //! server that isn't installed says so, and passes; `MIXPACK_TEST_REAL_STORES=1` makes it fail.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::fs;

@@ -193,7 +193,7 @@ fn credentials_have_a_form_for_each_kind_of_store() {
 #[test]
 fn writers_credentials_also_read() {
     let headers = |given: &[&str]| match settings(given).place {
-        Place::Http(Address::Http { read, write, .. }) => (read, write),
+        Place::Server(Address::Http { read, write, .. }) => (read, write),
         _ => panic!("not over HTTP"),
     };
     let store = "MIXPACK_STORE=https://host.example";

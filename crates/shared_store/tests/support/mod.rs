@@ -1,6 +1,7 @@
 //! What the tests share: writers, and a stand-in for an HTTP server that stores what is PUT.
 
 #![allow(dead_code, reason = "each test uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::HashMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
