@@ -32,10 +32,10 @@ pub struct ObjectStore {
 impl ObjectStore {
     /// Starts nginx, with PUT for [`WRITER`] and GET for both. Returns `None` if it isn't installed.
     pub fn nginx() -> io::Result<Option<Self>> {
-        Self::nginx_with("create_full_put_path on;")
+        Self::nginx_with("create_full_put_path on; client_max_body_size 256m;")
     }
 
-    /// Starts nginx with these directives instead of the one that creates directories.
+    /// Starts nginx with these directives instead of those that create directories and allow large files.
     pub fn nginx_with(directives: &str) -> io::Result<Option<Self>> {
         Self::start("nginx", |command, directory, port| {
             let conf = directory.join("nginx.conf");

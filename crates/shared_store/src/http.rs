@@ -260,6 +260,11 @@ impl ErrorResponse {
                 Effect::NoWrites,
                 format!("doesn't accept PUT requests ({self})"),
             ),
+            // Also for nginx that may not create a directory.
+            500 => Fault::new(
+                Effect::Counts,
+                format!("failed to write with {self}: check its log (nginx: create_full_put_path)"),
+            ),
             507 => Fault::new(Effect::NoWrites, format!("is full ({self})")),
             300..=399 => Fault::new(Effect::NoWrites, self.moved()),
             400 | 404 | 410 => {
