@@ -1,17 +1,11 @@
 //! Where a store on a server is, and where its requests go.
 
-use std::fmt;
-use std::time::Duration;
+use std::time::SystemTime;
 
-use rusty_s3::actions::{GetObject, PutObject, S3Action as _};
-use rusty_s3::{Bucket, Credentials};
-
-/// How long a signed URL of S3 is valid: more than the server's clock may be off.
-const VALIDITY: Duration = Duration::from_mins(15);
+use crate::sigv4::{self, Credentials};
 
 /// The address of a store on a server.
 #[derive(Clone)]
-#[expect(clippy::large_enum_variant, reason = "a build has one")]
 pub(crate) enum Address {
     /// A URL that doesn't end with a slash, and `Authorization` headers for reading and writing.
     Http {
@@ -21,11 +15,28 @@ pub(crate) enum Address {
     },
     S3 {
         bucket: Bucket,
-        /// Empty, or ends with a slash.
-        prefix: String,
         read: Option<Credentials>,
         write: Option<Credentials>,
     },
+}
+
+/// A place in a bucket of S3. All its parts are free of characters that URLs encode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bucket {
+    /// `http` or `https`.
+    pub(crate) scheme: String,
+    /// With the port, if it isn't the scheme's own.
+    pub(crate) host: String,
+    /// Empty, or begins with a slash and doesn't end with one. Contains the bucket unless the host does.
+    pub(crate) path: String,
+    pub(crate) region: String,
+}
+
+/// Whose credentials a request carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
 }
 
 /// Where a request goes. The URL may be signed, so it is as secret as the header.
@@ -38,7 +49,7 @@ impl Address {
     pub(crate) fn is_https(&self) -> bool {
         match self {
             Self::Http { base, .. } => base.starts_with("https:"),
-            Self::S3 { bucket, .. } => bucket.base_url().scheme() == "https",
+            Self::S3 { bucket, .. } => bucket.scheme == "https",
         }
     }
 
@@ -46,49 +57,44 @@ impl Address {
         matches!(self, Self::S3 { .. })
     }
 
-    pub(crate) fn to_get(&self, path: &str) -> Target {
+    /// Returns the target of a request for a path below the store.
+    pub(crate) fn target(&self, method: &str, path: &str, access: Access) -> Target {
         match self {
-            Self::Http { base, read, .. } => Target::plain(base, path, read.as_ref()),
+            Self::Http { base, read, write } => Target {
+                url: format!("{base}/{path}"),
+                authorization: access.of(read, write).clone(),
+            },
             Self::S3 {
                 bucket,
-                prefix,
                 read,
-                ..
-            } => {
-                let name = format!("{prefix}{path}");
-                Target::signed(&GetObject::new(bucket, read.as_ref(), &name).sign(VALIDITY))
-            }
-        }
-    }
-
-    pub(crate) fn to_put(&self, path: &str) -> Target {
-        match self {
-            Self::Http { base, write, .. } => Target::plain(base, path, write.as_ref()),
-            Self::S3 {
-                bucket,
-                prefix,
                 write,
-                ..
-            } => {
-                let name = format!("{prefix}{path}");
-                Target::signed(&PutObject::new(bucket, write.as_ref(), &name).sign(VALIDITY))
-            }
+            } => Target {
+                url: bucket.url(method, path, access.of(read, write).as_ref()),
+                authorization: None,
+            },
         }
     }
 }
 
-impl Target {
-    fn plain(base: &str, path: &str, authorization: Option<&String>) -> Self {
-        Self {
-            url: format!("{base}/{path}"),
-            authorization: authorization.cloned(),
+impl Access {
+    fn of<T>(self, read: T, write: T) -> T {
+        match self {
+            Self::Read => read,
+            Self::Write => write,
         }
     }
+}
 
-    fn signed(url: &impl fmt::Display) -> Self {
-        Self {
-            url: url.to_string(),
-            authorization: None,
+impl Bucket {
+    fn url(&self, method: &str, path: &str, credentials: Option<&Credentials>) -> String {
+        let path = format!("{}/{path}", self.path);
+        let origin = (&*self.scheme, &*self.host);
+        match credentials {
+            None => format!("{}://{}{path}", self.scheme, self.host),
+            Some(credentials) => {
+                let now = SystemTime::now();
+                sigv4::presign(method, origin, &path, &self.region, credentials, now)
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use fetch::Phase;
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body, SendBody};
 
-use crate::address::Address;
+use crate::address::{Access, Address};
 use crate::budget::{Effect, Fault, Moved};
 use crate::directory::read;
 use crate::object::LARGEST;
@@ -48,14 +48,7 @@ impl Http {
     }
 
     pub(crate) fn get(&self, path: &str, moved: &Moved) -> Result<Option<Vec<u8>>, Fault> {
-        let target = self.address.to_get(path);
-        let response = self.send(|| {
-            let mut request = self.agent.get(&target.url);
-            if let Some(authorization) = &target.authorization {
-                request = request.header("authorization", authorization);
-            }
-            request.call()
-        })?;
+        let response = self.send_get(path, Access::Read)?;
         if response.status() == StatusCode::OK {
             return self.body(response, moved);
         }
@@ -65,6 +58,17 @@ impl Http {
         } else {
             Err(error.of_get())
         }
+    }
+
+    fn send_get(&self, path: &str, access: Access) -> Result<Response<Body>, Fault> {
+        let target = self.address.target("GET", path, access);
+        self.send(|| {
+            let mut request = self.agent.get(&target.url);
+            if let Some(authorization) = &target.authorization {
+                request = request.header("authorization", authorization);
+            }
+            request.call()
+        })
     }
 
     fn body(&self, response: Response<Body>, moved: &Moved) -> Result<Option<Vec<u8>>, Fault> {
@@ -82,33 +86,16 @@ impl Http {
     }
 
     pub(crate) fn put(&self, path: &str, bytes: &[u8], moved: &Moved) -> Result<(), Fault> {
-        let target = self.address.to_put(path);
-        let put = || {
-            let overwrites = self.overwrites.load(Ordering::Relaxed);
-            self.send(|| {
-                let mut request = self.agent.put(&target.url);
-                if let Some(authorization) = &target.authorization {
-                    request = request.header("authorization", authorization);
-                }
-                if !overwrites {
-                    request = request.header("if-none-match", "*");
-                }
-                let mut body = Counted { bytes, moved };
-                request
-                    .header("content-type", "application/octet-stream")
-                    .header("content-length", bytes.len())
-                    .config()
-                    .max_redirects(0)
-                    .build()
-                    .send(SendBody::from_reader(&mut body))
-            })
-        };
-        let mut response = put()?;
-        if response.status() == StatusCode::NOT_IMPLEMENTED
-            && !self.overwrites.swap(true, Ordering::Relaxed)
-        {
-            response = put()?;
+        let mut sent = self.send_put(path, bytes, moved);
+        let is_unknown =
+            |response: &Response<Body>| response.status() == StatusCode::NOT_IMPLEMENTED;
+        if sent.as_ref().is_ok_and(is_unknown) && !self.overwrites.swap(true, Ordering::Relaxed) {
+            sent = self.send_put(path, bytes, moved);
         }
+        let response = match sent {
+            Ok(response) => response,
+            Err(fault) => return self.explain_broken_put(path, bytes.len(), fault),
+        };
         let status = response.status();
         if status.is_success() || status == StatusCode::PRECONDITION_FAILED {
             return Ok(());
@@ -118,6 +105,45 @@ impl Http {
             return Ok(());
         }
         Err(error.of_put(bytes.len()))
+    }
+
+    fn send_put(&self, path: &str, bytes: &[u8], moved: &Moved) -> Result<Response<Body>, Fault> {
+        let target = self.address.target("PUT", path, Access::Write);
+        self.send(|| {
+            let mut request = self.agent.put(&target.url);
+            if let Some(authorization) = &target.authorization {
+                request = request.header("authorization", authorization);
+            }
+            if !self.overwrites.load(Ordering::Relaxed) {
+                request = request.header("if-none-match", "*");
+            }
+            let mut body = Counted { bytes, moved };
+            request
+                .header("content-type", "application/octet-stream")
+                .header("content-length", bytes.len())
+                .config()
+                .max_redirects(0)
+                .build()
+                .send(SendBody::from_reader(&mut body))
+        })
+    }
+
+    /// A server may refuse a large body and close the connection before all of it is sent, which
+    /// breaks the connection before the response arrives. A GET then tells whether the object is there
+    /// already, or why it was refused.
+    fn explain_broken_put(&self, path: &str, length: usize, fault: Fault) -> Result<(), Fault> {
+        if fault.effect == Effect::Off {
+            return Err(fault);
+        }
+        let response = self.send_get(path, Access::Write)?;
+        if response.status() == StatusCode::OK {
+            return Ok(());
+        }
+        let error = ErrorResponse::of(response);
+        if error.is_missing() {
+            return Err(fault);
+        }
+        Err(error.of_put(length))
     }
 
     /// Sends a request, twice if a kept connection turns out to be closed.

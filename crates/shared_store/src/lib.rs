@@ -26,6 +26,7 @@ mod http;
 mod keys;
 mod object;
 mod settings;
+mod sigv4;
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,9 +37,6 @@ use crate::directory::Directory;
 use crate::http::Http;
 use crate::keys::{Secret, Writer};
 use crate::settings::Place;
-
-// Chooses the features of a dependency of `rusty-s3`.
-use idna_adapter as _;
 
 pub use crate::archive::{pack, unpack};
 pub use crate::keys::{Generated, generate, public_key_of};

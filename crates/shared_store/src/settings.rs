@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use rusty_s3::{Bucket, UrlStyle};
 
-use crate::address::Address;
+use crate::address::{Address, Bucket};
 use crate::keys::{SigningKey, Writer};
+use crate::sigv4::Credentials;
 
 const STORE: &str = "MIXPACK_STORE";
 const SECRET: &str = "MIXPACK_STORE_SECRET";
@@ -212,18 +212,14 @@ fn place(
                 ),
             ));
         }
-        let (bucket, prefix) = s3_bucket(bucket)?;
-        let shown = format!("s3://{}/{prefix}", bucket.name());
+        let shown = store.split('?').next().unwrap_or_default();
         let address = Address::S3 {
-            bucket,
-            prefix,
+            bucket: s3_bucket(bucket)?,
             read: read.map(s3_credentials).transpose()?,
             write: write.map(s3_credentials).transpose()?,
         };
-        return Ok((
-            Place::Server(address),
-            shown.trim_end_matches('/').to_owned(),
-        ));
+        let shown = shown.trim_end_matches('/').to_owned();
+        return Ok((Place::Server(address), shown));
     }
     directory(store)
 }
@@ -321,16 +317,15 @@ fn basic(credentials: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(credentials))
 }
 
-fn s3_credentials(
-    (variable, text): (&'static str, String),
-) -> Result<rusty_s3::Credentials, SettingsError> {
-    let parts: Vec<_> = text.split(':').collect();
-    match parts[..] {
-        [key, secret] if !key.is_empty() && !secret.is_empty() => {
-            Ok(rusty_s3::Credentials::new(key, secret))
-        }
-        [key, secret, token] if ![key, secret, token].contains(&"") => {
-            Ok(rusty_s3::Credentials::new_with_token(key, secret, token))
+fn s3_credentials((variable, text): (&'static str, String)) -> Result<Credentials, SettingsError> {
+    let parts: Vec<_> = text.split(':').map(str::to_owned).collect();
+    match &parts[..] {
+        [id, secret, token @ ..] if token.len() <= 1 && !parts.contains(&String::new()) => {
+            Ok(Credentials {
+                id: id.clone(),
+                secret: secret.clone(),
+                token: token.first().cloned(),
+            })
         }
         _ => Err(SettingsError::new(
             variable,
@@ -355,69 +350,79 @@ fn parts_of(credentials: &str) -> Vec<String> {
     secrets
 }
 
-/// Parses `BUCKET/PREFIX?region=REGION&endpoint=URL`. The prefix is empty or ends with a slash.
-fn s3_bucket(text: &str) -> Result<(Bucket, String), SettingsError> {
-    const FIX: &str = "set it to s3://BUCKET/PREFIX?region=REGION, with &endpoint=https://HOST unless it is at AWS";
-    let bad = |problem: String| SettingsError::new(STORE, problem, FIX);
+const S3_FIX: &str =
+    "set it to s3://BUCKET/PREFIX?region=REGION, with &endpoint=https://HOST unless it is at AWS";
+
+/// Parses `BUCKET/PREFIX?region=REGION&endpoint=URL`.
+fn s3_bucket(text: &str) -> Result<Bucket, SettingsError> {
+    let bad = |problem: &str| SettingsError::new(STORE, problem, S3_FIX);
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     let (name, prefix) = path.split_once('/').unwrap_or((path, ""));
     if name.contains('@') {
         return Err(SettingsError::new(
             STORE,
             "contains credentials in its URL",
-            "remove them there, and set MIXPACK_STORE_READ to ACCESS_KEY_ID:SECRET",
+            format!("remove them there, and set {READ} to ACCESS_KEY_ID:SECRET"),
         ));
     }
-    let is_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    if name.is_empty() || !name.chars().all(is_name) {
-        return Err(bad("has no valid bucket name".to_owned()));
+    if !is_plain(name) {
+        return Err(bad("has no valid bucket name"));
     }
     let prefix = prefix.trim_matches('/');
-    let is_part = |part: &str| !matches!(part, "" | "." | "..") && part.chars().all(is_name);
-    if !prefix.is_empty() && !prefix.split('/').all(is_part) {
+    if !prefix.is_empty() && !prefix.split('/').all(is_plain) {
         let problem = "has a prefix with other characters than letters, digits and -._/";
-        return Err(bad(problem.to_owned()));
+        return Err(bad(problem));
     }
-    let mut region = None;
-    let mut endpoint = None;
+    let (region, endpoint) = s3_parameters(query)?;
+    let (endpoint, region, folder) = match (endpoint, region) {
+        (Some(endpoint), region) => (endpoint, region.unwrap_or("us-east-1"), name),
+        (None, None) => return Err(bad("names no region")),
+        // The certificates of AWS don't cover bucket names with dots.
+        (None, Some(region)) if name.contains('.') => {
+            (format!("https://s3.{region}.amazonaws.com"), region, name)
+        }
+        (None, Some(region)) => {
+            let endpoint = format!("https://{name}.s3.{region}.amazonaws.com");
+            (endpoint, region, "")
+        }
+    };
+    let (scheme, host) = endpoint.split_once("://").unwrap_or_default();
+    if host.contains('/') {
+        return Err(bad("has an endpoint with a path"));
+    }
+    // The `Host` header, which the signature is over, doesn't name the scheme's own port.
+    let own_port = if scheme == "https" { ":443" } else { ":80" };
+    let host = host.strip_suffix(own_port).unwrap_or(host);
+    let parts = [folder, prefix].into_iter();
+    let parts = parts.filter(|part| !part.is_empty());
+    Ok(Bucket {
+        scheme: scheme.to_owned(),
+        host: host.to_ascii_lowercase(),
+        path: parts.map(|part| format!("/{part}")).collect(),
+        region: region.to_owned(),
+    })
+}
+
+/// Returns the region and the endpoint.
+fn s3_parameters(query: &str) -> Result<(Option<&str>, Option<String>), SettingsError> {
+    let (mut region, mut endpoint) = (None, None);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
-            Some(("region", value)) if !value.is_empty() && value.chars().all(is_name) => {
-                region = Some(value);
-            }
+            Some(("region", value)) if is_plain(value) => region = Some(value),
             Some(("endpoint", value)) => endpoint = Some(http_url(STORE, value)?),
             _ => {
-                return Err(bad(
-                    "has a parameter other than region and endpoint".to_owned()
-                ));
+                let problem = "has a parameter other than region and endpoint";
+                return Err(SettingsError::new(STORE, problem, S3_FIX));
             }
         }
     }
-    let (region, endpoint, style) = match (region, endpoint) {
-        (region, Some(endpoint)) => (region.unwrap_or("us-east-1"), endpoint, UrlStyle::Path),
-        (None, None) => return Err(bad("names no region".to_owned())),
-        (Some(region), None) => {
-            let endpoint = format!("https://s3.{region}.amazonaws.com");
-            // The certificates don't cover bucket names with dots.
-            let style = if name.contains('.') {
-                UrlStyle::Path
-            } else {
-                UrlStyle::VirtualHost
-            };
-            (region, endpoint, style)
-        }
-    };
-    let endpoint = endpoint
-        .parse()
-        .map_err(|_| bad("has an invalid endpoint".to_owned()))?;
-    let bucket = Bucket::new(endpoint, style, name.to_owned(), region.to_owned())
-        .map_err(|_| bad("has an invalid bucket name or endpoint".to_owned()))?;
-    let prefix = if prefix.is_empty() {
-        String::new()
-    } else {
-        format!("{prefix}/")
-    };
-    Ok((bucket, prefix))
+    Ok((region, endpoint))
+}
+
+/// Tells whether a part of a path is free of characters that URLs encode.
+fn is_plain(part: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    !matches!(part, "" | "." | "..") && part.chars().all(is_plain)
 }
 
 #[cfg(test)]
