@@ -240,7 +240,8 @@ impl ErrorResponse {
     /// S3 denies access to a missing key if the credentials don't include `s3:ListBucket`.
     fn is_missing(&self) -> bool {
         match self.status {
-            404 | 410 => self.code() != "NoSuchBucket",
+            // Others: `NoSuchBucket`, and what some servers say of an unknown access key.
+            404 | 410 => matches!(self.code(), "" | "NoSuchKey"),
             403 => self.code() == "AccessDenied",
             _ => false,
         }

@@ -393,12 +393,17 @@ fn s3_bucket(text: &str) -> Result<Bucket, SettingsError> {
     // The `Host` header, which the signature is over, doesn't name the scheme's own port.
     let own_port = if scheme == "https" { ":443" } else { ":80" };
     let host = host.strip_suffix(own_port).unwrap_or(host);
-    let parts = [folder, prefix].into_iter();
-    let parts = parts.filter(|part| !part.is_empty());
+    let mut path = String::new();
+    for part in [folder, prefix] {
+        if !part.is_empty() {
+            path.push('/');
+            path.push_str(part);
+        }
+    }
     Ok(Bucket {
         scheme: scheme.to_owned(),
         host: host.to_ascii_lowercase(),
-        path: parts.map(|part| format!("/{part}")).collect(),
+        path,
         region: region.to_owned(),
     })
 }

@@ -50,16 +50,19 @@ pub(crate) fn presign(
     let (date, time) = timestamp(seconds);
     let scope = format!("{date}/{region}/s3/aws4_request");
     let credential = format!("{}/{scope}", credentials.id);
-    let mut query = format!(
+    let before_token = format!(
         "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={}&X-Amz-Date={time}&X-Amz-Expires={}",
         encode(&credential),
         VALIDITY.as_secs(),
     );
     // In the order of names, which the signature is over.
-    if let Some(token) = &credentials.token {
-        query += &format!("&X-Amz-Security-Token={}", encode(token));
-    }
-    query += "&X-Amz-SignedHeaders=host";
+    let token = credentials
+        .token
+        .as_ref()
+        .map_or_else(String::new, |token| {
+            format!("&X-Amz-Security-Token={}", encode(token))
+        });
+    let query = format!("{before_token}{token}&X-Amz-SignedHeaders=host");
     let request = format!("{method}\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD");
     let request = hex::encode(digest(&SHA256, request.as_bytes()));
     let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{request}");
@@ -84,7 +87,9 @@ fn mac(key: &[u8], message: &str) -> Vec<u8> {
 fn timestamp(seconds: u64) -> (String, String) {
     let (mut days, of_day) = (seconds / 86_400, seconds % 86_400);
     let mut year = 1970;
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let days_of = |year| if is_leap(year) { 366 } else { 365 };
     while days >= days_of(year) {
         days -= days_of(year);
@@ -150,7 +155,7 @@ mod tests {
                 let host = format!("{host}{port}");
                 let endpoint = format!("http://{host}").parse().unwrap();
                 let bucket = Bucket::new(endpoint, UrlStyle::Path, "bucket", "eu-1").unwrap();
-                let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+                let now = UNIX_EPOCH + Duration::from_secs(1_800_000_123);
                 let at = now.try_into().unwrap();
                 let sign = |method| {
                     let path = "/bucket/a/prefix-1/v1.0_/0123abcdef";

@@ -68,6 +68,37 @@ fn places_are_shown_without_credentials() {
 }
 
 #[test]
+fn buckets_are_in_the_host_only_at_aws() {
+    for (store, url, region) in [
+        (
+            "b/p/q?region=eu-1",
+            "https://b.s3.eu-1.amazonaws.com/p/q",
+            "eu-1",
+        ),
+        ("b?region=eu-1", "https://b.s3.eu-1.amazonaws.com", "eu-1"),
+        (
+            "b.c/p/?region=eu-1",
+            "https://s3.eu-1.amazonaws.com/b.c/p",
+            "eu-1",
+        ),
+        (
+            "b/p?endpoint=https://R2.example:443/",
+            "https://r2.example/b/p",
+            "us-east-1",
+        ),
+        (
+            "b?region=x&endpoint=http://s3:9000",
+            "http://s3:9000/b",
+            "x",
+        ),
+    ] {
+        let bucket = s3_bucket(store).unwrap();
+        let found = format!("{}://{}{}", bucket.scheme, bucket.host, bucket.path);
+        assert_eq!((&*found, &*bucket.region), (url, region), "{store}");
+    }
+}
+
+#[test]
 fn unusable_places_are_refused_with_advice() {
     for (store, problem, fix) in [
         ("store", "neither an absolute path", "s3://"),
@@ -95,6 +126,7 @@ fn unusable_places_are_refused_with_advice() {
             "without encryption",
             "https",
         ),
+        ("s3://b?endpoint=https://host/x", "a path", "endpoint"),
         ("s3://b?endpoint=s3.example", "URL", "correct"),
     ] {
         let error = error(&[
