@@ -15,6 +15,8 @@ use crate::directory::read;
 use crate::object::LARGEST;
 use crate::settings::{READ, WRITE};
 
+/// How many characters of a reason are shown.
+const LONGEST_REASON: usize = 160;
 /// How much is read of the body of an error.
 const ERROR_BODY: u64 = 16 * 1024;
 
@@ -70,7 +72,7 @@ impl Http {
         }
         read(body.into_reader(), moved).map_err(|error| {
             let kind = self.explain(ureq::Error::from(error), Phase::Body);
-            Fault::new(Effect::Counts, format!("failed: {kind}"))
+            Fault::new(Effect::Counts, format!("failed: {}", shortened(&kind)))
         })
     }
 
@@ -180,12 +182,21 @@ impl Http {
         } else {
             Effect::Counts
         };
-        let text = format!("can't be reached: {kind}");
+        let text = format!("can't be reached: {}", shortened(&kind));
         Err(Fault::new(effect, text))
     }
 
     fn explain(&self, error: ureq::Error, phase: Phase) -> fetch::Kind {
         fetch::explain(error, phase, self.address.is_https(), &self.timeouts)
+    }
+}
+
+/// A certificate for another host lists all its names in the error.
+fn shortened(kind: &fetch::Kind) -> String {
+    let text = kind.to_string();
+    match text.char_indices().nth(LONGEST_REASON) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 

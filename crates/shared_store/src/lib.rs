@@ -14,7 +14,7 @@
 //! # Cost
 //!
 //! Requests that fail, find nothing or crawl cost a build three seconds at most, then the store is off:
-//! see `budget.rs`. Nothing is retried.
+//! see `budget.rs`. Nothing is retried, except on a kept connection that the server has closed.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 

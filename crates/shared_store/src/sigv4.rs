@@ -1,8 +1,8 @@
 //! URLs that are signed for S3: AWS Signature Version 4 in the query ("presigned URL").
 //!
 //! Only for GET and PUT of a path that needs no percent-encoding. The tests compare with the crate
-//! `rusty-s3`, which isn't linked: it and the 15 crates it needs are more code than all the rest of
-//! this crate.
+//! `rusty-s3`. It isn't linked, since it and the 16 crates it needs would add 190 kB to the executable,
+//! twice as much as all of this crate.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -8,6 +8,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use shared_store::{pack, unpack};
 
 fn sample() -> tempfile::TempDir {
@@ -85,6 +87,22 @@ fn links_are_refused_by_name() {
     assert!(error.to_string().contains("priv/link"), "{error}");
     let skip = |path: &Path| path.ends_with("link");
     assert!(pack(from.path(), &skip).is_ok());
+}
+
+#[test]
+fn archive_cannot_lead_out_of_its_directory() {
+    let parent = tempfile::tempdir().unwrap();
+    let dest = parent.path().join("dest");
+    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    let mut header = tar::Header::new_gnu();
+    header.set_size(4);
+    header.as_mut_bytes()[..7].copy_from_slice(b"../evil");
+    header.set_cksum();
+    tar.append(&header, b"evil".as_slice()).unwrap();
+    let archive = tar.into_inner().unwrap().finish().unwrap();
+    let error = unpack(&archive, &dest).unwrap_err().to_string();
+    assert!(error.contains("../evil"), "{error}");
+    assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
 }
 
 #[test]

