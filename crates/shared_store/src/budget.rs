@@ -22,16 +22,36 @@ const MOST_FAULTS: u32 = 2;
 const TICK: Duration = Duration::from_millis(20);
 
 /// Counts the bytes that a request has moved so far.
-#[derive(Debug, Default)]
-pub(crate) struct Moved(AtomicU64);
+#[derive(Debug)]
+pub(crate) struct Moved {
+    started: Instant,
+    bytes: AtomicU64,
+    /// When the last of them moved, in milliseconds after the start.
+    last: AtomicU64,
+}
 
 impl Moved {
-    pub(crate) fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    fn new(started: Instant) -> Self {
+        Self {
+            started,
+            bytes: AtomicU64::default(),
+            last: AtomicU64::default(),
+        }
     }
 
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    pub(crate) fn add(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        let last = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(last, Ordering::Relaxed);
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// When something has moved last.
+    fn last(&self) -> Instant {
+        self.started + Duration::from_millis(self.last.load(Ordering::Relaxed))
     }
 }
 
@@ -108,11 +128,15 @@ impl State {
         to.saturating_duration_since(from)
     }
 
-    fn lose(&mut self, from: Instant, to: Instant) {
+    fn lose(&mut self, purpose: Purpose, from: Instant, to: Instant) {
         let lost = self.uncounted(from, to);
         if !lost.is_zero() {
-            self.lost += lost;
             self.counted = Some(to);
+            // On a busy machine reading ends too late, but that is no reason not to write.
+            self.lost = match purpose {
+                Purpose::Read => (self.lost + lost).min(READING.max(self.lost)),
+                Purpose::Write => self.lost + lost,
+            };
         }
         if self.lost >= READING {
             self.trouble.get_or_insert_with(|| TOO_SLOW.to_owned());
@@ -180,7 +204,7 @@ impl Budget {
             return None;
         }
         let started = Instant::now();
-        let moved = Arc::new(Moved::default());
+        let moved = Arc::new(Moved::new(started));
         let (sender, answers) = mpsc::sync_channel(1);
         let of_request = Arc::clone(&moved);
         let thread = thread::Builder::new().spawn(move || {
@@ -200,7 +224,7 @@ impl Budget {
                 }
                 Err(RecvTimeoutError::Timeout) if self.is_cancelled() => return None,
                 Err(RecvTimeoutError::Timeout) => {
-                    if let Some(fault) = self.lateness(purpose, started, moved.get()) {
+                    if let Some(fault) = self.lateness(purpose, &moved) {
                         break Err(fault);
                     }
                 }
@@ -208,29 +232,31 @@ impl Budget {
         };
         let useful = answer.as_ref().is_ok_and(is_useful);
         let allowance = if useful {
-            ALLOWANCE + time_of(moved.get())
+            ALLOWANCE + time_of(moved.bytes())
         } else {
             Duration::ZERO
         };
         let mut state = self.state();
         // First, since its text says more than that time was lost.
         let value = answer.map_err(|fault| state.fault(fault)).ok();
-        state.lose(started + allowance, Instant::now());
+        state.lose(purpose, started + allowance, Instant::now());
         value
     }
 
     /// Returns the fault of a request that has taken too long, in view of what it has moved.
-    fn lateness(&self, purpose: Purpose, started: Instant, moved: u64) -> Option<Fault> {
-        let now = Instant::now();
+    fn lateness(&self, purpose: Purpose, moved: &Moved) -> Option<Fault> {
         let state = self.state();
-        let lost = state.uncounted(started + time_of(moved), now);
+        let now = Instant::now();
+        // An upload is soon in the buffers of the system, however slow the server is.
+        let from = moved.last().min(moved.started + time_of(moved.bytes()));
+        let lost = state.uncounted(from, now);
         let is_in_time = |remaining| lost < remaining;
         if state.remaining(purpose).is_some_and(is_in_time) {
             return None;
         }
-        let waited = now - started;
-        if moved == 0 && waited >= SILENCE {
-            let text = format!("didn't answer within {:.1} s", waited.as_secs_f64());
+        let idle = now.saturating_duration_since(moved.last());
+        if idle >= SILENCE {
+            let text = format!("didn't answer within {:.1} s", idle.as_secs_f64());
             return Some(Fault::new(Effect::Counts, text));
         }
         Some(Fault::new(Effect::Alone, TOO_SLOW))

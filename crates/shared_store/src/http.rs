@@ -122,7 +122,7 @@ impl Http {
                 .send(SendBody::from_reader(&mut body))
         };
         let mut sent = put();
-        if self.is_worth_another(&sent) {
+        if sent.as_ref().is_err_and(is_closed) {
             let response = self.get_as(Access::Write, path)?;
             if response.status() == StatusCode::OK {
                 return Ok(response);

@@ -49,6 +49,19 @@ fn silent_store_costs_three_seconds_in_all() {
 }
 
 #[test]
+fn silence_after_a_large_upload_costs_the_same() {
+    let server = StandIn::answering_after(Duration::from_secs(20), store);
+    let build = open_as(&server.url(), &writer());
+    let started = Instant::now();
+    for digit in DIGITS.chars() {
+        assert!(!build.put(&key(digit), &object(&"x".repeat(500))));
+    }
+    assert!(started.elapsed() < LIMIT, "{:?}", started.elapsed());
+    let trouble = build.trouble().unwrap();
+    assert!(trouble.contains("didn't answer within"), "{trouble}");
+}
+
+#[test]
 fn silent_store_costs_several_threads_the_same() {
     let (_listener, place) = silent();
     let build = open_as(&place, &writer());
@@ -86,11 +99,11 @@ fn slow_misses_end_reading_but_not_writing() {
         "{trouble}"
     );
     // The next build may find these.
-    for digit in DIGITS.chars() {
+    for digit in "0123".chars() {
         let is_stored = build.put(&key(digit), &object("plug"));
         assert!(is_stored, "{:?}", build.trouble());
     }
-    assert_eq!(server.files().len(), DIGITS.len());
+    assert_eq!(server.files().len(), 4);
 }
 
 #[test]
@@ -99,14 +112,14 @@ fn misses_at_the_same_time_are_counted_once() {
     let reader = open_trusting(&server.url(), &writer());
     for _ in 0..2 {
         thread::scope(|scope| {
-            for digit in DIGITS.chars() {
+            for digit in "01234567".chars() {
                 let reader = &reader;
                 scope.spawn(move || assert_eq!(reader.get(&key(digit)), None));
             }
         });
     }
     assert_eq!(reader.trouble(), None);
-    assert_eq!(server.requests().len(), 2 * DIGITS.len());
+    assert_eq!(server.requests().len(), 16);
 }
 
 #[test]
