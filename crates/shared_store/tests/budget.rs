@@ -93,7 +93,6 @@ fn slow_misses_end_reading_but_not_writing() {
         "{took:?}"
     );
     let trouble = build.trouble().unwrap();
-    assert!(trouble.contains("is too slow"), "{trouble}");
     assert!(
         trouble.ends_with("; the build reads nothing more from it."),
         "{trouble}"
