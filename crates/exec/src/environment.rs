@@ -69,6 +69,9 @@ fn is_denied(name: &OsStr) -> bool {
     denied.any(|denied| name == *denied) || DENIED_PREFIXES.iter().any(begins)
 }
 
+/// The prefix of the settings of the shared store.
+const STORE_PREFIX: &str = "MIXPACK_STORE";
+
 /// Denied variables that every build needs: they keep the platform's value.
 const PLATFORM_ONLY: [&str; 3] = ["PATH", "HOME", "PWD"];
 
@@ -226,6 +229,8 @@ impl Environment {
         for name in VARIABLES.into_iter().chain([OTP_BUILDS_URL]) {
             env.remove(OsStr::new(name));
         }
+        // Of the shared store: whoever may write to it can choose what other builds run.
+        env.retain(|name, _| !name.as_bytes().starts_with(STORE_PREFIX.as_bytes()));
         for name in MIRRORS {
             let url = env.get(OsStr::new(name)).and_then(|url| url.to_str());
             let url = url.and_then(Url::parse);

@@ -117,6 +117,15 @@ pub enum Error {
         place: String,
         to: PathBuf,
     },
+    /// A setting of the shared store.
+    #[error("{variable} {problem}")]
+    SharedStore {
+        variable: &'static str,
+        /// Completes a sentence that begins with the variable.
+        problem: String,
+        /// What to do, in the imperative.
+        fix: String,
+    },
     #[error(transparent)]
     Tree(#[from] TreeError),
     #[error("interrupted")]

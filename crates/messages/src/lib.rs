@@ -254,6 +254,11 @@ fn explained(error: &Error, words: &Wording) -> Explanation {
             found,
         } => requests::manager_hash(spec, &words.origin(origin), algorithm, expected, found),
         Error::OutsideApp { place, to } => requests::outside_app(place, to),
+        Error::SharedStore {
+            variable,
+            problem,
+            fix,
+        } => requests::shared_store(variable, problem, fix, words),
         Error::Tree(error) => file_system(error.to_string()),
         Error::Cancelled => cancelled(),
     }

@@ -345,6 +345,23 @@ pub(super) fn manager_hash(
     .so("If you didn't, find out which registry the package comes from before you continue.")
 }
 
+/// A setting of the shared store that can't be used.
+pub(super) fn shared_store(
+    variable: &str,
+    problem: &str,
+    fix: &str,
+    words: &Wording,
+) -> Explanation {
+    let summary = format!("{variable} {problem}");
+    Explanation::user("shared-store-setting", summary)
+        .because(format!(
+            "The {} is a setting of the shared store of compiled dependencies.",
+            words.config_var()
+        ))
+        .so(format!("{fix}."))
+        .so("To build without the store, remove MIXPACK_STORE.")
+}
+
 /// A version that no list contains, with the lists that were searched.
 pub(super) fn not_listed(
     error: &PlanError,

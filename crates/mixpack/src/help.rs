@@ -6,7 +6,7 @@ struct Help {
     text: &'static str,
 }
 
-const COMMANDS: [Help; 10] = [
+const COMMANDS: [Help; 11] = [
     Help {
         command: "plan",
         text: "\
@@ -56,6 +56,20 @@ which has a KEY=VALUE per line; the shell's take precedence. It listens on PORT 
 
 Example:
   PORT=5000 mixpack run . web
+",
+    },
+    Help {
+        command: "store-keys",
+        text: "\
+mixpack store-keys: generate keys for a shared store of compiled dependencies
+usage: mixpack store-keys
+
+Prints config vars: a signing key for builds that add to the store, its public key for builds
+that trust them, and a secret for all. Keeps none of them. docs/shared-store.md in the
+buildpack's repository explains who gets which.
+
+Example:
+  mixpack store-keys > keys
 ",
     },
     Help {
@@ -170,6 +184,8 @@ For people:
   mixpack build [--timeline FILE] DIR     build a slug of the app in DIR, as Heroku does
   mixpack run DIR [TYPE]                  start a process of that slug (default: web) on
                                           $PORT (default: 4000)
+  mixpack store-keys                      generate keys for a shared store of compiled
+                                          dependencies
   mixpack completions bash|zsh|fish       print a shell completion script
 
 For platforms (the classic buildpack API):

@@ -66,6 +66,10 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
             [dir, kind] => Ok(local::run(&PathBuf::from(dir), &kind.to_string_lossy())),
             _ => Err(Usage("run wants DIR and perhaps a process type".to_owned())),
         },
+        "store-keys" => match args {
+            [] => Ok(store_keys()),
+            _ => Err(Usage("store-keys has no arguments".to_owned())),
+        },
         "completions" => {
             let shell = match args {
                 [shell] => completions::of(&shell.to_string_lossy()),
@@ -94,6 +98,26 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
         }
         _ => dispatch_platform(command, args),
     }
+}
+
+/// Prints new keys for a shared store, as config vars.
+fn store_keys() -> ExitCode {
+    let Some(keys) = shared_store::generate() else {
+        eprintln!("mixpack: could not generate keys, since this system has no random numbers");
+        return ExitCode::FAILURE;
+    };
+    print_text(&format!(
+        "\
+# Builds that add to the store, and nobody else:
+MIXPACK_STORE_SIGNING_KEY={}
+# Builds that trust them, and only read:
+MIXPACK_STORE_TRUST={}
+# All builds that use the store:
+MIXPACK_STORE_SECRET={}
+",
+        keys.signing_key, keys.public_key, keys.secret
+    ));
+    ExitCode::SUCCESS
 }
 
 /// The commands that only a platform calls.

@@ -27,7 +27,7 @@ fn every_listed_command_has_its_own_help() {
         .collect();
     commands.sort_unstable();
     commands.dedup();
-    assert_eq!(commands.len(), 10, "{commands:?}");
+    assert_eq!(commands.len(), 11, "{commands:?}");
     for command in commands {
         let help = printed(&[command, "--help"]);
         assert!(help.starts_with(&format!("mixpack {command}: ")), "{help}");
@@ -124,4 +124,20 @@ fn completion_scripts_of_all_shells_have_same_words() {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }
+}
+
+#[test]
+fn generated_keys_are_config_vars_that_belong_together() {
+    let text = printed(&["store-keys"]);
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|rest| rest.strip_prefix('='))
+            .unwrap()
+            .to_owned()
+    };
+    let signing_key = value("MIXPACK_STORE_SIGNING_KEY");
+    let public_key = shared_store::public_key_of(&signing_key);
+    assert_eq!(public_key, Some(value("MIXPACK_STORE_TRUST")));
+    assert!(value("MIXPACK_STORE_SECRET").len() >= 32);
+    assert_ne!(printed(&["store-keys"]), text);
 }

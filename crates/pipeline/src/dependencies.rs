@@ -22,6 +22,12 @@ pub(crate) struct Dependency {
     pub(crate) dir: PathBuf,
     /// What it depends on.
     pub(crate) children: Vec<String>,
+    /// What compiles it: `mix`, `rebar3`.
+    pub(crate) manager: String,
+    /// Of its package, or its git commit.
+    pub(crate) version: String,
+    /// A digest of its options in `mix.exs`.
+    pub(crate) options: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +46,8 @@ impl Dependency {
     }
 }
 
-/// Parses lines `NAME<TAB>STATE<TAB>BUILD<TAB>DIRECTORY<TAB>CHILD CHILD`, in mix's order. `None` if one has another form.
+/// Parses lines `NAME<TAB>STATE<TAB>BUILD<TAB>DIRECTORY<TAB>CHILD CHILD<TAB>MANAGER<TAB>VERSION<TAB>OPTIONS`, in mix's
+/// order. `None` if one has another form.
 pub(crate) fn parse(text: &str) -> Option<Vec<Dependency>> {
     let line = |line: &str| {
         let mut fields = line.split('\t');
@@ -62,9 +69,59 @@ pub(crate) fn parse(text: &str) -> Option<Vec<Dependency>> {
                 .split_whitespace()
                 .map(str::to_owned)
                 .collect(),
+            manager: fields.next()?.to_owned(),
+            version: fields.next()?.to_owned(),
+            options: fields.next()?.to_owned(),
         })
     };
     text.lines().map(line).collect()
+}
+
+/// Returns the positions of what is compiled before each dependency: those it depends on, and those that it shares
+/// `mentions` with.
+fn before(
+    dependencies: &[Dependency],
+    mentions: &BTreeSet<(usize, usize)>,
+) -> Vec<BTreeSet<usize>> {
+    let positions: BTreeMap<&str, usize> = dependencies
+        .iter()
+        .enumerate()
+        .map(|(at, dependency)| (dependency.name.as_str(), at))
+        .collect();
+    let before = |(at, dependency): (usize, &Dependency)| {
+        let children = dependency.children.iter();
+        let children = children.filter_map(|child| positions.get(child.as_str()).copied());
+        let mentioned = mentions.iter().filter(|(_, later)| *later == at);
+        children
+            .filter(|child| *child < at)
+            .chain(mentioned.map(|(earlier, _)| *earlier))
+            .collect()
+    };
+    dependencies.iter().enumerate().map(before).collect()
+}
+
+/// Completes [`before`] with what is before those.
+fn below(before: &[BTreeSet<usize>]) -> Vec<BTreeSet<usize>> {
+    let mut below: Vec<BTreeSet<usize>> = Vec::new();
+    for direct in before {
+        let mut all = direct.clone();
+        all.extend(direct.iter().flat_map(|other| &below[*other]));
+        below.push(all);
+    }
+    below
+}
+
+/// Returns the names of the dependencies that each dependency finds compiled.
+pub(crate) fn found(
+    dependencies: &[Dependency],
+    mentions: &BTreeSet<(usize, usize)>,
+) -> Vec<BTreeSet<String>> {
+    let name = |at: &usize| dependencies[*at].name.clone();
+    let below = below(&before(dependencies, mentions));
+    below
+        .iter()
+        .map(|positions| positions.iter().map(name).collect())
+        .collect()
 }
 
 /// Dependencies that wait, are being compiled, or are compiled.
@@ -111,33 +168,19 @@ impl Queue {
         mentions: &BTreeSet<(usize, usize)>,
         seconds: impl Fn(&Dependency) -> f64,
     ) -> Self {
-        let positions: BTreeMap<&str, usize> = dependencies
-            .iter()
-            .enumerate()
-            .map(|(at, dependency)| (dependency.name.as_str(), at))
-            .collect();
+        let before = before(dependencies, mentions);
+        let below = below(&before);
         let mut jobs: Vec<Job> = Vec::new();
-        // Position in `dependencies` -> in `jobs`, and everything below each.
+        // Position in `dependencies` -> in `jobs`.
         let mut scheduled: BTreeMap<usize, usize> = BTreeMap::new();
-        let mut below: Vec<BTreeSet<usize>> = Vec::new();
         for (at, dependency) in dependencies.iter().enumerate() {
-            let children = dependency.children.iter();
-            let mut before: BTreeSet<usize> = children
-                .filter_map(|child| positions.get(child.as_str()).copied())
-                .filter(|child| *child < at)
-                .collect();
-            let mentioned = mentions.iter().filter(|(_, later)| *later == at);
-            before.extend(mentioned.map(|(earlier, _)| *earlier));
-            let mut all = before.clone();
-            all.extend(before.iter().flat_map(|child| &below[*child]));
-            below.push(all);
             let is_ready = |other: &usize| {
                 scheduled.contains_key(other) || dependencies[*other].state == State::Compiled
             };
-            if !dependency.is_to_compile() || !before.iter().all(is_ready) {
+            if !dependency.is_to_compile() || !before[at].iter().all(is_ready) {
                 continue;
             }
-            let waits_for = before
+            let waits_for = before[at]
                 .iter()
                 .filter_map(|other| scheduled.get(other).copied());
             let waits_for = waits_for.collect();

@@ -24,6 +24,7 @@ mod project;
 pub mod report;
 mod request;
 mod schedule;
+mod shared_dependencies;
 mod steps;
 mod summary;
 pub mod timeline;
@@ -251,7 +252,14 @@ fn client(cancel: &Cancel) -> Client {
 
 /// Has the log mask every secret of a build.
 pub fn hide_secrets(log: &Log, environment: &Environment, hosts: &Hosts) {
-    let known = [hosts.secrets(), Credentials::of(environment).secrets()].concat();
+    let shared = planning::shared_store(environment);
+    let shared = shared.ok().flatten().map(|settings| settings.secrets());
+    let known = [
+        hosts.secrets(),
+        Credentials::of(environment).secrets(),
+        shared.unwrap_or_default(),
+    ];
+    let known = known.concat();
     for secret in known.iter().chain(&secrets::hidden(environment)) {
         log.hide(secret);
     }

@@ -6,9 +6,17 @@ defmodule Mix.Tasks.Mixpack.Dependencies do
   @tasks ~w(compile compile.all deps.compile deps.loadpaths deps.precompile loadpaths will_recompile)a
 
   # Writes all dependencies to `path`, in the order in which mix compiles them, or why only mix itself may
-  # compile them. Writes nothing if mix won't: it explains what is wrong with a dependency.
+  # compile them. Writes nothing if mix won't: it explains what is wrong with a dependency. For the shared store,
+  # writes the config to `config`, where one of `variables` may be in it.
   @impl true
-  def run([path]) do
+  def run([path]), do: write(path)
+
+  def run([path, config | variables]) do
+    Mix.Tasks.Mixpack.Reads.write_config(config, variables)
+    write(path)
+  end
+
+  defp write(path) do
     shell = Mix.shell()
     Mix.shell(Mix.Shell.Process)
 
@@ -33,8 +41,21 @@ defmodule Mix.Tasks.Mixpack.Dependencies do
 
   defp line(dep) do
     children = Enum.map_join(dep.deps, " ", & &1.app)
-    fields = [dep.app, state(dep), dep.opts[:build], dep.opts[:dest], children]
+    fields = [dep.app, state(dep), dep.opts[:build], dep.opts[:dest], children, dep.manager, version(dep), options(dep)]
     [Enum.intersperse(Enum.map(fields, &to_string/1), ?\t), ?\n]
+  end
+
+  defp version(dep) do
+    case dep.opts[:lock] do
+      lock when is_tuple(lock) and tuple_size(lock) > 2 -> elem(lock, 2)
+      _ -> ""
+    end
+  end
+
+  # What else decides how a dependency is compiled.
+  defp options(dep) do
+    opts = Keyword.drop(dep.opts, ~w(build deps_path dest lock)a)
+    Base.encode16(:erlang.md5(:erlang.term_to_binary(Enum.sort(opts), [:deterministic])), case: :lower)
   end
 
   defp state(dep) do
@@ -55,11 +76,12 @@ defmodule Mix.Tasks.Mixpack.Dependency do
   @lock "MIX_OS_CONCURRENCY_LOCK"
 
   # Compiles one dependency as `Mix.Tasks.Deps.Compile` does; the others named are compiled already,
-  # and may have been by another VM. Without arguments only loads the project's dependencies.
+  # and may have been by another VM. Writes to `reads` what compiling it reads, if that is a path. Without arguments
+  # only loads the project's dependencies.
   @impl true
   def run([]), do: Mix.Dep.load_and_cache()
 
-  def run([name | others]) do
+  def run([name, reads | others]) do
     deps = Map.new(Mix.Dep.cached(), &{Atom.to_string(&1.app), &1})
     for other <- others, path <- Mix.Dep.load_paths(deps[other]), do: Code.prepend_path(path)
     lock = System.get_env(@lock)
@@ -67,7 +89,12 @@ defmodule Mix.Tasks.Mixpack.Dependency do
     System.put_env(@lock, "0")
 
     try do
-      Mix.Tasks.Deps.Compile.compile([Mix.Dep.check_lock(deps[name])])
+      dep = Mix.Dep.check_lock(deps[name])
+      compile = fn -> Mix.Tasks.Deps.Compile.compile([dep]) end
+
+      if reads == "-",
+        do: compile.(),
+        else: Mix.Tasks.Mixpack.Reads.trace(reads, [dep.opts[:dest], dep.opts[:build]], compile)
     after
       if lock, do: System.put_env(@lock, lock), else: System.delete_env(@lock)
     end

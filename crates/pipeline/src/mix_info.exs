@@ -136,6 +136,7 @@ defmodule Mix.Tasks.Mixpack.Session do
           Mixpack.Dependencies,
           Mixpack.Dependency,
           Mixpack.Executables,
+          Mixpack.Reads,
           Mixpack.Settled,
           Mixpack.Stale
         ] do

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 /// Mixpack's own mix tasks, which `elixir -r` loads. They are never written into the app.
 pub(crate) const TASK_SOURCE: &str = concat!(
     include_str!("mix_info.exs"),
-    include_str!("mix_dependencies.exs")
+    include_str!("mix_dependencies.exs"),
+    include_str!("mix_reads.exs")
 );
 
 /// Compiles [`TASK_SOURCE`], which is beside it as `session.exs`, into the folder `tasks`.

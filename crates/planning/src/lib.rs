@@ -18,6 +18,7 @@ use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts, app_dir};
 use app::plan::{self, AssetBuild, LastBuild, Lists, Plan, lifecycle};
 use app::settings::name_typo;
 use app::{Origin, Settings};
+use exec::environment::Environment;
 use exec::credentials::OTP_BUILDS_URL;
 use exec::log::StepLog;
 use messages::Error;
@@ -25,13 +26,24 @@ use versions::Target;
 use versions::lifecycle::Date;
 use versions::target::{Arch, OsRelease};
 
-/// Mixpack's own config vars that only the build reads.
+/// Mixpack's own config vars that only the build reads, beside those of the shared store.
 const BUILD_ONLY_VARIABLES: [&str; 2] = [OTP_BUILDS_URL, clean_build::VARIABLE];
+
+/// The settings of the shared store, if the app uses one.
+pub fn shared_store(environment: &Environment) -> Result<Option<shared_store::Settings>, Error> {
+    let settings = shared_store::Settings::read(&|name| environment.get(name));
+    settings.map_err(|error| Error::SharedStore {
+        variable: error.variable,
+        problem: error.problem,
+        fix: error.fix,
+    })
+}
 
 /// Reads the app, fetches upstream's lists of versions, and decides.
 pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
-    let mut facts = read(&request)?;
     let environment = request.environment;
+    shared_store(environment)?;
+    let mut facts = read(&request)?;
     let mut settings = Settings::merge(&facts, &|name| {
         // Ours cannot be meant for anything else: in a shell they count too.
         if name.starts_with(name_typo::PREFIX) {
@@ -80,7 +92,7 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
         &facts,
         &settings,
         &names,
-        &BUILD_ONLY_VARIABLES,
+        &[&BUILD_ONLY_VARIABLES[..], &shared_store::VARIABLES].concat(),
     ));
     let value = request.environment.get(clean_build::VARIABLE);
     clean_build::request(&mut plan, value.as_deref(), request.store);

@@ -177,6 +177,15 @@ impl SharedStore {
         self.settings.excepted.iter().any(excepted)
     }
 
+    /// Returns a text that changes with the trusted writers and the revoked packages.
+    #[must_use]
+    pub fn policy(&self) -> String {
+        let writers = self.settings.trusted.iter().map(|writer| writer.id.as_str());
+        let packages = self.settings.excepted.iter().map(String::as_str);
+        let words: Vec<&str> = writers.chain(packages).collect();
+        words.join(" ")
+    }
+
     /// Returns the sentence for the log, if something went wrong so far.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {

@@ -22,6 +22,12 @@ pub fn sha256_of(path: &Path) -> io::Result<String> {
     Ok(hex::encode(hasher.finalize()))
 }
 
+/// The SHA-256 of bytes, in hex.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
 /// Four bytes of the SHA-256 of a value, in hex: enough to see that it has changed.
 #[must_use]
 pub fn short(value: &[u8]) -> String {

@@ -76,6 +76,19 @@ pub(super) fn variables(subject: &Subject, build: &str) -> Vec<(String, String)>
         "MIX_OS_DEPS_COMPILE_PARTITION_COUNT".to_owned(),
         vms.to_owned(),
     );
+    // They also compile everything themselves.
+    let store = [
+        ("MIXPACK_STORE", "/tmp/shared"),
+        ("MIXPACK_STORE_SECRET", "a secret of these tests"),
+        (
+            "MIXPACK_STORE_SIGNING_KEY",
+            "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=",
+        ),
+    ];
+    let store = store
+        .into_iter()
+        .filter(|_| build != CLEAN)
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let of_the_app = subject.variables.iter().map(|(name, value)| {
         // Another directory in each build.
         let value = match name.as_str() {
@@ -84,5 +97,6 @@ pub(super) fn variables(subject: &Subject, build: &str) -> Vec<(String, String)>
         };
         (name.clone(), value)
     });
-    hosts.into_iter().chain([vms]).chain(of_the_app).collect()
+    let set_up = hosts.into_iter().chain([vms]).chain(store);
+    set_up.chain(of_the_app).collect()
 }

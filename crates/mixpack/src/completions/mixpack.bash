@@ -6,7 +6,7 @@ _mixpack() {
   # Where there are no words, `complete -o dirnames` completes folders.
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    words='plan build run completions --help --version'
+    words='plan build run store-keys completions --help --version'
   elif [ "$prev" = --timeline ]; then
     while IFS= read -r file; do COMPREPLY+=("$file"); done < <(compgen -f -- "$cur")
     return

@@ -11,6 +11,7 @@ complete -c mixpack -f
 complete -c mixpack -n __fish_use_subcommand -a plan -d 'Show what would be built, and why'
 complete -c mixpack -n __fish_use_subcommand -a build -d 'Build an app like Heroku does'
 complete -c mixpack -n __fish_use_subcommand -a run -d 'Start a process of what was built'
+complete -c mixpack -n __fish_use_subcommand -a store-keys -d 'Generate keys for a shared store'
 complete -c mixpack -n __fish_use_subcommand -a completions -d 'Print what makes a shell complete these'
 complete -c mixpack -n __fish_use_subcommand -l version -d 'Its version'
 complete -c mixpack -l help -d 'What a command does'

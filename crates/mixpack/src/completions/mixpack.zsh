@@ -8,6 +8,7 @@ _mixpack() {
     'plan:show what would be built, and why'
     'build:build an app like Heroku does'
     'run:start a process of what was built'
+    'store-keys:generate keys for a shared store'
     'completions:print what makes a shell complete these'
   )
   if (( CURRENT == 2 )); then

@@ -12,7 +12,7 @@ pub(crate) struct Code {
     /// The size of all its source files, in bytes.
     pub(crate) size: u64,
     /// Modules as Elixir writes them: `Plug.Conn`, `:ranch`.
-    defined: BTreeSet<String>,
+    pub(crate) defined: BTreeSet<String>,
     mentioned: BTreeSet<String>,
 }
 
@@ -281,6 +281,9 @@ end
             build: name.into(),
             dir: name.into(),
             children: children.iter().map(|child| (*child).to_owned()).collect(),
+            manager: "mix".to_owned(),
+            version: String::new(),
+            options: String::new(),
         };
         let all = [
             package("jason", &[]),

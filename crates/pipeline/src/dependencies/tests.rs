@@ -6,7 +6,7 @@ fn of(text: &str) -> Vec<Dependency> {
         let (name, state) = (words.next().unwrap(), words.next().unwrap());
         let children: Vec<&str> = words.collect();
         format!(
-            "{name}\t{state}\t/b/{name}\t/d/{name}\t{}\n",
+            "{name}\t{state}\t/b/{name}\t/d/{name}\t{}\tmix\t1.0.0\t0a\n",
             children.join(" ")
         )
     };
@@ -120,6 +120,6 @@ fn abandoned_queue_ends_with_what_runs() {
 
 #[test]
 fn unknown_line_is_rejected() {
-    assert_eq!(parse("a\tcompile\t/b\t/d\n"), None);
-    assert_eq!(parse("a\tother\t/b\t/d\t\n"), None);
+    assert_eq!(parse("a\tcompile\t/b\t/d\t\tmix\t1.0.0\n"), None);
+    assert_eq!(parse("a\tother\t/b\t/d\t\tmix\t1.0.0\t0a\n"), None);
 }

@@ -23,6 +23,7 @@ pub(crate) mod parallel_compile;
 pub(crate) mod release;
 pub(crate) mod run_hook;
 pub(crate) mod sbom;
+pub(crate) mod shared_dependencies;
 pub(crate) mod slim;
 pub(crate) mod stale_dependencies;
 pub(crate) mod state;

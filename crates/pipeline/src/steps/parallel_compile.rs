@@ -11,17 +11,18 @@ use crate::dependencies::{self, Dependency, Job, Next, Queue};
 use crate::machine;
 use crate::mix_info::{DEPENDENCIES_TASK, DEPENDENCY_TASK};
 use crate::mix_session::{MixSession, Outcome};
+use crate::steps::shared_dependencies::{self, Shared};
 use crate::steps::{keys, mix_command};
 use exec::Action;
 use exec::command::{CommandError, HEARTBEAT_INTERVAL, Stopper};
 use exec::log::{StepLog, seconds};
 use exec::output_filter::OutputFilter;
 use messages::Error;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 use store::json;
 use store::tree::{self, TreeError};
@@ -36,21 +37,25 @@ const START_SECONDS: f64 = 1.5;
 /// core of a server, Phoenix with its dependencies.
 const SECONDS: (f64, f64) = (0.3, 1.0 / 100_000.0);
 
-/// Compiles the dependencies that `mix compile` would compile, if several VMs do it faster. Returns whether it has
-/// compiled any.
+/// Compiles the dependencies that `mix compile` would compile, if several VMs do it faster or a shared store may have
+/// them. Returns whether it has compiled any.
 pub(crate) fn compile_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<bool, Error> {
+    let store = shared_dependencies::open(ctx)?;
     let most = limit(ctx).unwrap_or_else(machine::compilers);
-    if most < 2 {
+    if most < 2 && store.is_none() {
         return Ok(false);
     }
     if !has_own_vms(ctx.plan.elixir.build.version.as_ref()) {
+        if store.is_some() {
+            log.detail("not using the shared store: Mixpack is untested with it for this Elixir version");
+        }
         if !ctx.env.contains_key(OsStr::new(VMS)) {
             log.detail("compiling dependencies in one VM: Mixpack is untested with several VMs for this Elixir version");
         }
         return Ok(false);
     }
-    let mut measured = measured(ctx);
-    let mut packages = packages(ctx);
+    let measured = measured(ctx);
+    let packages = packages(ctx);
     let seconds = |name: &str, code: &Code| {
         let by_size = SECONDS.0 + bytes(code.size) * SECONDS.1;
         measured.get(name).copied().unwrap_or(by_size)
@@ -59,40 +64,73 @@ pub(crate) fn compile_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Resu
         .iter()
         .map(|(name, code)| seconds(name, code))
         .sum();
-    if limit(ctx).is_none() && vms_that_pay(most, all, 0.0) < 2 {
+    if store.is_none() && limit(ctx).is_none() && vms_that_pay(most, all, 0.0) < 2 {
         return Ok(false);
     }
-    let Some(list) = list(ctx, log)? else {
+    let Some((mut list, config)) = list(ctx, store.is_some(), log)? else {
         return Ok(false);
     };
-    let code = |dependency: &Dependency| match dependency.state {
-        dependencies::State::Compiled => Code::default(),
-        _ => packages
-            .remove(&dependency.name)
-            .unwrap_or_else(|| mentions::read(&dependency.dir)),
-    };
-    let code: Vec<Code> = list.iter().map(code).collect();
-    let estimates = list.iter().zip(&code);
-    let estimates: BTreeMap<&str, f64> = estimates
-        .map(|(dependency, code)| (dependency.name.as_str(), seconds(&dependency.name, code)))
+    if !list.iter().any(Dependency::is_to_compile) {
+        return Ok(false);
+    }
+    let code = code(&list, packages);
+    let mentions = mentions::pairs(&list, &code);
+    let estimates: BTreeMap<String, f64> = list
+        .iter()
+        .zip(&code)
+        .map(|(dependency, code)| (dependency.name.clone(), seconds(&dependency.name, code)))
         .collect();
-    let estimate = |dependency: &Dependency| estimates[dependency.name.as_str()];
+    let Some(store) = store else {
+        return compile(ctx, log, &list, &mentions, (&estimates, measured), None);
+    };
+    let of_store = list.clone();
+    let mac = |name: &str, value: &[u8]| store.mac(name, value);
+    let finds = dependencies::found(&list, &mentions);
+    let shared = Shared::new(ctx, &store, &mac, (&of_store, &code, finds), &config)?;
+    if let Some(shared) = &shared {
+        let taken = shared.take();
+        for dependency in list.iter_mut().filter(|one| taken.contains(&one.name)) {
+            dependency.state = dependencies::State::Compiled;
+        }
+    }
+    let adding = shared.as_ref().filter(|shared| shared.adds());
+    let compiled = compile(ctx, log, &list, &mentions, (&estimates, measured), adding);
+    let taken = shared.is_some_and(|shared| shared.finish(log));
+    Ok(compiled? || taken)
+}
+
+/// Compiles the dependencies of a list, if several VMs do it faster, or for the shared store. Returns whether it has
+/// compiled any.
+fn compile(
+    ctx: &Context<'_>,
+    log: &StepLog<'_>,
+    list: &[Dependency],
+    mentions: &BTreeSet<(usize, usize)>,
+    (estimates, mut measured): (&BTreeMap<String, f64>, BTreeMap<String, f64>),
+    shared: Option<&Shared<'_>>,
+) -> Result<bool, Error> {
+    let estimate = |dependency: &Dependency| estimates[&dependency.name];
     let to_compile = list.iter().filter(|one| one.is_to_compile());
     let total = to_compile.map(estimate).sum();
-    let queue = Queue::new(&list, &mentions::pairs(&list, &code), estimate);
+    let queue = Queue::new(list, mentions, estimate);
+    let most = limit(ctx).unwrap_or_else(machine::compilers);
     let vms = match limit(ctx) {
         Some(_) => most.min(queue.len()),
-        None => vms_that_pay(most, total, queue.longest_path()),
+        None => vms_that_pay(most, total, queue.longest_path()).min(queue.len()),
     };
-    if vms < 2 {
+    // One VM does what mix would, but mix doesn't tell what is read.
+    if vms < if shared.is_some() { 1 } else { 2 } {
         return Ok(false);
     }
-    log.detail(&format!(
-        "compiling {} dependencies in {vms} VMs",
-        queue.len()
-    ));
+    log.detail(&match vms {
+        1 => format!(
+            "compiling {}",
+            shared_dependencies::dependencies(queue.len())
+        ),
+        _ => format!("compiling {} dependencies in {vms} VMs", queue.len()),
+    });
     let filter = ctx.output_filter(&Action::Compile);
-    let work = Work::new(ctx, log, queue, filter);
+    let work = Work::new(ctx, log, queue, filter, shared);
     let result = work.run(vms);
     measured.append(&mut work.lock().seconds);
     // Without it the next build estimates.
@@ -100,6 +138,15 @@ pub(crate) fn compile_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Resu
         .and_then(|note| ctx.workspace.store.write_note(&note_name(ctx), &note));
     result?;
     Ok(true)
+}
+
+/// The code of the dependencies of a list.
+fn code(list: &[Dependency], mut packages: BTreeMap<String, Code>) -> Vec<Code> {
+    let code = |dependency: &Dependency| {
+        let read = || mentions::read(&dependency.dir);
+        packages.remove(&dependency.name).unwrap_or_else(read)
+    };
+    list.iter().map(code).collect()
 }
 
 fn limit(ctx: &Context<'_>) -> Option<usize> {
@@ -125,21 +172,33 @@ fn bytes(size: u64) -> f64 {
     size as f64
 }
 
-/// Asks mix for the dependencies. `None` if it has to compile them itself.
-fn list(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<Option<Vec<Dependency>>, Error> {
+/// Asks mix for the dependencies, and for the config if it is to be `shared`. `None` if mix has to compile them itself.
+fn list(
+    ctx: &Context<'_>,
+    shared: bool,
+    log: &StepLog<'_>,
+) -> Result<Option<(Vec<Dependency>, String)>, Error> {
     let scratch =
         tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
     let written = scratch.path().join("dependencies");
-    let task = [DEPENDENCIES_TASK, &written.to_string_lossy()];
+    let config = scratch.path().join("config");
+    let (written_text, config_text) = (written.to_string_lossy(), config.to_string_lossy());
+    let secrets = shared_dependencies::secret_names(ctx);
+    let mut task = vec![DEPENDENCIES_TASK, &written_text];
+    if shared {
+        task.push(&config_text);
+        task.extend(secrets.iter().map(String::as_str));
+    }
     mix_command::mix(ctx, Action::Compile, &[&task], SHOWN, log)?;
     let list = fs::read_to_string(&written).unwrap_or_default();
+    let config = fs::read_to_string(&config).unwrap_or_default();
     if let Some(task) = list.strip_prefix("alias\t") {
         log.detail(&format!(
             "compiling dependencies in one VM: mix.exs has an alias named {task}"
         ));
         return Ok(None);
     }
-    Ok(dependencies::parse(&list))
+    Ok(dependencies::parse(&list).map(|list| (list, config)))
 }
 
 /// The code of the packages in `deps`, by name.
@@ -169,9 +228,17 @@ fn note_name(ctx: &Context<'_>) -> String {
 struct Work<'a> {
     ctx: &'a Context<'a>,
     log: &'a StepLog<'a>,
+    /// Gets what is compiled.
+    shared: Option<&'a Shared<'a>>,
     state: Mutex<State>,
     /// A dependency is compiled, or none will be any more.
     changed: Condvar,
+}
+
+/// A dependency that is compiled, and what compiling it has read.
+struct Compiled {
+    name: String,
+    reads: String,
 }
 
 struct State {
@@ -191,10 +258,12 @@ impl<'a> Work<'a> {
         log: &'a StepLog<'a>,
         queue: Queue,
         filter: Option<OutputFilter>,
+        shared: Option<&'a Shared<'a>>,
     ) -> Self {
         Self {
             ctx,
             log,
+            shared,
             state: Mutex::new(State {
                 queue,
                 filter,
@@ -215,17 +284,22 @@ impl<'a> Work<'a> {
     fn run(&self, vms: usize) -> Result<(), Error> {
         let ctx = self.ctx;
         let session = ctx.session().take();
+        let (compiled, to_add) = mpsc::channel();
         std::thread::scope(|scope| {
+            scope.spawn(move || self.add(to_add));
             for _ in 1..vms {
-                scope.spawn(|| {
-                    if let Some(session) = self.start().and_then(|session| self.compile(session)) {
+                let compiled = compiled.clone();
+                scope.spawn(move || {
+                    let session = self.start();
+                    if let Some(session) = session.and_then(|one| self.compile(one, &compiled)) {
                         session.end(ctx.cancel);
                     }
                 });
             }
             if let Some(session) = session.or_else(|| self.start()) {
-                *ctx.session() = self.compile(session);
+                *ctx.session() = self.compile(session, &compiled);
             }
+            drop(compiled);
         });
         let mut state = self.lock();
         if let Some(error) = state.error.take() {
@@ -257,14 +331,41 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Adds what is compiled to the shared store, in this order.
+    fn add(&self, compiled: mpsc::Receiver<Compiled>) {
+        for Compiled { name, reads } in compiled {
+            if let (Some(shared), false) = (self.shared, self.ctx.cancel.is_cancelled()) {
+                shared.add(&name, &reads);
+            }
+        }
+    }
+
     /// Compiles with this VM until there is nothing left. Returns it if it still runs.
-    fn compile(&self, mut session: MixSession) -> Option<MixSession> {
+    fn compile(
+        &self,
+        mut session: MixSession,
+        compiled: &mpsc::Sender<Compiled>,
+    ) -> Option<MixSession> {
+        let scratch = self.shared.and_then(|_| tempfile::tempdir().ok());
         while let Some((at, job)) = self.next(&session) {
-            let mut words = vec![DEPENDENCY_TASK.to_owned(), job.name.clone()];
+            let reads = scratch.as_ref().map(|dir| dir.path().join(&job.name));
+            let reads_word = reads
+                .as_ref()
+                .map(|path| path.to_string_lossy().into_owned());
+            let reads_word = reads_word.unwrap_or_else(|| "-".to_owned());
+            let mut words = vec![DEPENDENCY_TASK.to_owned(), job.name.clone(), reads_word];
             words.extend(job.finds.iter().cloned());
             let started = Instant::now();
             let silent = || self.silent();
             let (lines, result) = session.collect(&[words], SHOWN, self.ctx.cancel, silent);
+            let is_compiled = result.is_ok();
+            // Before what waits for it is compiled and added.
+            if let Some(reads) = reads.filter(|_| is_compiled)
+                && let Ok(reads) = fs::read_to_string(reads)
+            {
+                let name = job.name.clone();
+                let _ = compiled.send(Compiled { name, reads });
+            }
             session = self.end(at, &job, started.elapsed(), &lines, result)?;
         }
         Some(session)

@@ -1,0 +1,343 @@
+//! What compiling a dependency reads besides its own files and those of its dependencies, and what that is in this
+//! build.
+
+use exec::command::Env;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Something that compiling a dependency has read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Read {
+    pub(crate) kind: Kind,
+    /// `:logger :level` for [`Kind::Config`].
+    pub(crate) name: String,
+}
+
+impl Read {
+    fn config(name: &str) -> Self {
+        Self {
+            kind: Kind::Config,
+            name: name.to_owned(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// An environment variable.
+    Variable,
+    /// A value of the config of an application.
+    Config,
+    /// All config of an application.
+    Configs,
+    /// Whether an application exists, or its properties.
+    Application,
+    /// Whether a module exists, or what it does.
+    Module,
+}
+
+/// A value of the config, as the task [`DEPENDENCIES_TASK`](crate::mix_info::DEPENDENCIES_TASK) writes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ConfigValue {
+    /// In hex; empty if no other VM can have the same value.
+    sha256: String,
+    /// A config var whose value is in it.
+    variable: Option<String>,
+    modules: Vec<String>,
+}
+
+/// Parses lines `APP KEY<TAB>SHA256<TAB>VARIABLE<TAB>MODULE MODULE`. `None` if one has another form.
+pub(crate) fn parse_config(text: &str) -> Option<BTreeMap<String, ConfigValue>> {
+    let line = |line: &str| {
+        let [name, sha256, variable, modules] =
+            line.split('\t').collect::<Vec<_>>().try_into().ok()?;
+        let value = ConfigValue {
+            sha256: str::to_owned(sha256),
+            variable: Some(str::to_owned(variable)).filter(|name| !name.is_empty()),
+            modules: modules.split(' ').map(str::to_owned).collect(),
+        };
+        Some((str::to_owned(name), value))
+    };
+    text.lines().map(line).collect()
+}
+
+/// Returns a keyed digest of a named value, in hex.
+pub(crate) type Mac<'a> = &'a (dyn Fn(&str, &[u8]) -> String + Sync);
+
+/// What dependencies of this build can read.
+pub(crate) struct Inputs<'a> {
+    /// The environment of mix.
+    pub(crate) env: &'a Env,
+    /// The names of the user's variables.
+    pub(crate) config_vars: BTreeSet<String>,
+    pub(crate) config: BTreeMap<String, ConfigValue>,
+    /// The package of each module.
+    pub(crate) owners: BTreeMap<String, String>,
+    /// All packages.
+    pub(crate) packages: BTreeSet<String>,
+    /// Packages by their directories of sources and of compiled code.
+    pub(crate) folders: BTreeMap<PathBuf, String>,
+    /// The directories that have those of all packages.
+    pub(crate) roots: Vec<PathBuf>,
+    /// Erlang, Elixir, Hex and rebar3.
+    pub(crate) tools: Vec<PathBuf>,
+    pub(crate) mac: Mac<'a>,
+}
+
+/// The config that compiling a dependency has set: lines `set<TAB>NAME`.
+pub(crate) fn sets(text: &str) -> impl Iterator<Item = &str> {
+    let names = text.lines().filter_map(|line| line.strip_prefix("set\t"));
+    names.filter(|name| *name != COMPILED_APPLICATION && *name != ENGINES)
+}
+
+/// A dependency, and what its key covers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reader<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) is_rebar: bool,
+    /// The dependencies that it finds compiled.
+    pub(crate) finds: &'a BTreeSet<String>,
+}
+
+impl Reader<'_> {
+    fn covers(&self, package: &str) -> bool {
+        package == self.name || self.finds.contains(package)
+    }
+}
+
+impl Inputs<'_> {
+    /// Parses lines `KIND<TAB>NAME`, and leaves out what the key of the dependency covers.
+    ///
+    /// # Errors
+    ///
+    /// A phrase, if what was read can't be compared with other builds.
+    pub(crate) fn parse(&self, text: &str, reader: Reader<'_>) -> Result<BTreeSet<Read>, String> {
+        let mut reads = BTreeSet::new();
+        for line in text.lines() {
+            let (kind, name) = line.split_once('\t').unwrap_or((line, ""));
+            let read = match kind {
+                "variable" => Some((Kind::Variable, name)).filter(|_| !is_covered_variable(name)),
+                "config" if name == ENGINES => {
+                    let sources = ENGINES_OF.map(Read::config);
+                    reads.extend(sources);
+                    None
+                }
+                "config" => Some((Kind::Config, name)).filter(|_| name != COMPILED_APPLICATION),
+                "configs" => Some((Kind::Configs, name)),
+                "application" => Some((Kind::Application, name)),
+                "module" => Some((Kind::Module, name)),
+                "file" | "folder" | "status" => {
+                    let module = self.path(kind, name, reader)?;
+                    module.map(|module| (Kind::Module, module))
+                }
+                "set" if name == COMPILED_APPLICATION || name == ENGINES => None,
+                "set" => return Err(format!("sets the config {name}")),
+                "program" if reader.is_rebar && name.contains("/rebar3\"") => None,
+                "program" => return Err(format!("runs a program: {name}")),
+                "variables" => return Err("reads all environment variables".to_owned()),
+                "network" => return Err(format!("uses the network ({name})")),
+                "nif" if self.is_of_tools(Path::new(name)) => None,
+                "nif" => return Err(format!("loads native code: {name}")),
+                "project" => return Err(format!("{name} reads the app's project")),
+                _ => return Err(format!("reads {name}")),
+            };
+            let Some((kind, name)) = read else {
+                continue;
+            };
+            let read = Read {
+                kind,
+                name: name.to_owned(),
+            };
+            if !self.is_covered(&read, reader) {
+                self.value(&read, reader)?;
+                reads.insert(read);
+            }
+        }
+        Ok(reads)
+    }
+
+    /// The module that a file in the directory of a package is looked for as; `None` for what says nothing that the key
+    /// of a dependency doesn't.
+    fn path<'n>(
+        &self,
+        kind: &str,
+        path: &'n str,
+        reader: Reader<'_>,
+    ) -> Result<Option<&'n str>, String> {
+        let at = Path::new(path);
+        if self.is_of_tools(at) {
+            return Ok(None);
+        }
+        let file = path.rsplit('/').next().unwrap_or_default();
+        if let Some(module) = file.strip_suffix(".beam") {
+            // The code server looks for it in each directory of its path.
+            return Ok(Some(module));
+        }
+        let own = at.ancestors().find_map(|folder| self.folders.get(folder));
+        if let Some(package) = own.filter(|package| !reader.covers(package))
+            && !at.ends_with("ebin")
+            && !self.folders.contains_key(at)
+        {
+            return Err(format!(
+                "reads {path} of {package}, which it doesn't depend on"
+            ));
+        }
+        let is_near = |root: &PathBuf| root.starts_with(at) || at.starts_with(root);
+        let is_of_packages = self.roots.iter().any(is_near);
+        let is_lock = at.components().any(|part| {
+            let part = part.as_os_str().as_bytes();
+            part.starts_with(b"mix_lock_") || part.starts_with(b"mix_pubsub_")
+        });
+        // mix marks the app's lockfile as changed.
+        let is_manifest = at.ends_with(".mix/compile.lock");
+        match kind {
+            "status" if at == self.temporary_dir() => Ok(None),
+            // mix looks at the app's directory, and the code server for archives of packages.
+            "status" if is_of_packages => Ok(None),
+            _ if own.is_some() || is_lock || is_manifest => Ok(None),
+            _ => Err(format!("reads {path}")),
+        }
+    }
+
+    fn temporary_dir(&self) -> &Path {
+        let dir = self.env.get(OsStr::new("TMPDIR"));
+        Path::new(dir.map_or(OsStr::new("/tmp"), |dir| dir))
+    }
+
+    fn is_of_tools(&self, path: &Path) -> bool {
+        self.tools.iter().any(|tool| path.starts_with(tool))
+    }
+
+    /// Whether the key of a dependency covers what it reads: it is the dependency's own, or of what it depends on.
+    fn is_covered(&self, read: &Read, reader: Reader<'_>) -> bool {
+        let package = match read.kind {
+            Kind::Application => Some(application(&read.name)),
+            Kind::Module if read.name.starts_with(":elixir_compiler_") => return true,
+            Kind::Module => self.owner(&read.name),
+            _ => None,
+        };
+        package.is_some_and(|package| reader.covers(package))
+    }
+
+    fn owner(&self, module: &str) -> Option<&str> {
+        let module = module.strip_prefix("Elixir.").unwrap_or(module);
+        let owner = self.owners.get(module);
+        let owner = owner.or_else(|| self.owners.get(&format!(":{module}")));
+        owner.map(String::as_str)
+    }
+
+    /// What is read has the same value in another build if and only if this digest is the same.
+    ///
+    /// # Errors
+    ///
+    /// A phrase, if no digest can tell.
+    pub(crate) fn value(&self, read: &Read, reader: Reader<'_>) -> Result<String, String> {
+        let name = &read.name;
+        let mac = |kind: &str, value: Option<&[u8]>| {
+            value.map_or_else(
+                || "absent".to_owned(),
+                |value| (self.mac)(&format!("{kind} {name}"), value),
+            )
+        };
+        let other = |package: &str| format!("uses {name} of {package}, which it doesn't depend on");
+        match read.kind {
+            Kind::Variable => {
+                if self.config_vars.contains(name) {
+                    return Err(format!("reads the config var {name}"));
+                }
+                let value = self.env.get(OsStr::new(name));
+                Ok(mac("variable", value.map(|value| value.as_bytes())))
+            }
+            Kind::Config => match self.config.get(name) {
+                None => {
+                    // Then it is what the application itself says.
+                    let app = application(name.split(' ').next().unwrap_or(name));
+                    if self.packages.contains(app) && !reader.covers(app) {
+                        return Err(other(app));
+                    }
+                    Ok(mac("config", None))
+                }
+                Some(value) => {
+                    self.check_config(name, value, reader)?;
+                    Ok(mac("config", Some(value.sha256.as_bytes())))
+                }
+            },
+            Kind::Configs => {
+                let app = application(name);
+                if self.packages.contains(app) && !reader.covers(app) {
+                    return Err(other(app));
+                }
+                let prefix = format!("{name} ");
+                let of_app = self.config.iter();
+                let of_app = of_app.filter(|(name, _)| name.starts_with(&prefix));
+                let line = |(name, value): (&String, &ConfigValue)| {
+                    self.check_config(name, value, reader)?;
+                    Ok(format!("{name}\t{}\n", value.sha256))
+                };
+                let all: Result<String, String> = of_app.map(line).collect();
+                Ok(mac("configs", Some(all?.as_bytes())))
+            }
+            Kind::Application => match application(name) {
+                package if self.packages.contains(package) => Err(other(package)),
+                _ => Ok("no package".to_owned()),
+            },
+            Kind::Module => match self.owner(name) {
+                Some(package) => Err(other(package)),
+                None => Ok("no package".to_owned()),
+            },
+        }
+    }
+
+    fn check_config(
+        &self,
+        name: &str,
+        value: &ConfigValue,
+        reader: Reader<'_>,
+    ) -> Result<(), String> {
+        if let Some(variable) = &value.variable {
+            return Err(format!(
+                "reads the config {name}, which has the value of {variable}"
+            ));
+        }
+        if value.sha256.is_empty() {
+            return Err(format!(
+                "reads the config {name}, which has a function or process"
+            ));
+        }
+        // Compiling may call them.
+        let owners = value.modules.iter().filter_map(|module| self.owner(module));
+        let mut others = owners.filter(|package| !reader.covers(package));
+        others.next().map_or(Ok(()), |package| {
+            Err(format!(
+                "reads the config {name}, which names a module of {package}"
+            ))
+        })
+    }
+}
+
+/// mix sets it to the application that it compiles.
+const COMPILED_APPLICATION: &str = ":logger :compile_time_application";
+
+/// Phoenix.Template keeps there what it has made of [`ENGINES_OF`], for the next dependency in the same VM.
+const ENGINES: &str = ":phoenix_template :compiled_template_engines";
+const ENGINES_OF: [&str; 3] = [
+    ":phoenix :template_engines",
+    ":phoenix_template :template_engines",
+    ":phoenix_view :template_engines",
+];
+
+/// Variables that are part of each key, or that only say how mix works.
+fn is_covered_variable(name: &str) -> bool {
+    name.starts_with("MIX_") || name.starts_with("ERL_") || name == "ELIXIR_ERL_OPTIONS"
+}
+
+fn application(name: &str) -> &str {
+    name.strip_prefix(':').unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests;

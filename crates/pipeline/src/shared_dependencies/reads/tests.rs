@@ -1,0 +1,181 @@
+use super::*;
+
+const CONFIG: &str = ":web :json\t11\t\tJason\n:web :key\t22\tSECRET_KEY\t\n:web :fun\t\t\t\n:jason :pretty\t33\t\t\n";
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn mac(name: &str, value: &[u8]) -> String {
+    format!("{name}={}", String::from_utf8_lossy(value))
+}
+
+fn inputs(env: &Env) -> Inputs<'_> {
+    let owners = [("Web", "web"), ("Jason", "jason"), (":ranch", "ranch")];
+    let packages = ["web", "jason", "ranch"];
+    let folder = |package: &&str| {
+        let folders = [
+            format!("/app/deps/{package}"),
+            format!("/app/_build/prod/lib/{package}"),
+        ];
+        folders.map(|folder| (folder.into(), (*package).to_owned()))
+    };
+    Inputs {
+        env,
+        config_vars: set(&["API_URL"]),
+        config: parse_config(CONFIG).unwrap(),
+        owners: owners
+            .map(|(module, package)| (module.to_owned(), package.to_owned()))
+            .into(),
+        packages: set(&packages),
+        folders: packages.iter().flat_map(folder).collect(),
+        roots: ["/app/deps", "/app/_build/prod/lib"]
+            .map(PathBuf::from)
+            .into(),
+        tools: vec!["/app/.platform_tools/erlang".into()],
+        mac: &mac,
+    }
+}
+
+/// What compiling `web` has read, which finds `jason`, with the values of this build; or why it can't be told.
+fn values(line: &str) -> Result<Vec<String>, String> {
+    let env = [("LANG".into(), "C".into()), ("API_URL".into(), "x".into())].into();
+    let inputs = inputs(&env);
+    let finds = set(&["jason"]);
+    let reader = Reader {
+        name: "web",
+        is_rebar: false,
+        finds: &finds,
+    };
+    let reads = inputs.parse(line, reader)?;
+    reads
+        .iter()
+        .map(|read| inputs.value(read, reader))
+        .collect()
+}
+
+#[test]
+fn values_of_what_was_read_are_told_apart() {
+    for (line, value) in [
+        ("variable\tLANG", "variable LANG=C"),
+        ("variable\tOTHER", "absent"),
+        ("config\t:web :json", "config :web :json=11"),
+        ("config\t:web :other", "absent"),
+        ("configs\t:jason", "configs :jason=:jason :pretty\t33\n"),
+        ("application\t:castore", "no package"),
+        ("module\tHackney", "no package"),
+        (
+            "file\t/app/_build/prod/lib/jason/ebin/Elixir.Hackney.beam",
+            "no package",
+        ),
+    ] {
+        assert_eq!(values(line), Ok(vec![value.to_owned()]), "{line}");
+    }
+    // What Phoenix.Template has computed is what it was computed from.
+    let engines = values("config\t:phoenix_template :compiled_template_engines");
+    assert_eq!(engines.map(|values| values.len()), Ok(3));
+}
+
+#[test]
+fn key_covers_own_files_and_those_of_dependencies() {
+    for line in [
+        "variable\tMIX_ENV",
+        "module\tWeb",
+        "module\tElixir.Jason",
+        "module\t:elixir_compiler_12",
+        "application\t:jason",
+        "file\t/app/deps/jason/lib/jason.ex",
+        "folder\t/app/_build/prod/lib/jason/ebin",
+        "status\t/app/_build/prod/lib/ranch/ebin",
+        "status\t/app/_build/prod/lib/ranch.ez",
+        "file\t/app/.platform_tools/erlang/lib/stdlib/ebin/stdlib.app",
+        "status\t/tmp",
+        "config\t:logger :compile_time_application",
+        "set\t:logger :compile_time_application",
+    ] {
+        assert_eq!(values(line), Ok(Vec::new()), "{line}");
+    }
+}
+
+#[test]
+fn what_other_builds_cannot_compare_is_kept_out() {
+    for (line, why) in [
+        ("variable\tAPI_URL", "reads the config var API_URL"),
+        ("variables\tall", "reads all environment variables"),
+        (
+            "config\t:web :key",
+            "reads the config :web :key, which has the value of SECRET_KEY",
+        ),
+        (
+            "configs\t:web",
+            "reads the config :web :fun, which has a function or process",
+        ),
+        (
+            "config\t:ranch :x",
+            "uses :ranch :x of ranch, which it doesn't depend on",
+        ),
+        (
+            "application\t:ranch",
+            "uses :ranch of ranch, which it doesn't depend on",
+        ),
+        (
+            "module\t:ranch",
+            "uses :ranch of ranch, which it doesn't depend on",
+        ),
+        (
+            "file\t/app/deps/ranch/src/ranch.erl",
+            "reads /app/deps/ranch/src/ranch.erl of ranch, which it doesn't depend on",
+        ),
+        ("file\t/app/mix.lock", "reads /app/mix.lock"),
+        ("folder\t/app/deps", "reads /app/deps"),
+        (
+            "status\t/app/config/config.exs",
+            "reads /app/config/config.exs",
+        ),
+        ("file\t/etc/hostname", "reads /etc/hostname"),
+        (
+            "program\t{:spawn_executable, ~c\"/usr/bin/cc\"}",
+            "runs a program: {:spawn_executable, ~c\"/usr/bin/cc\"}",
+        ),
+        (
+            "program\t{:spawn_executable, ~c\"/app/.mix/rebar3\"}",
+            "runs a program: {:spawn_executable, ~c\"/app/.mix/rebar3\"}",
+        ),
+        (
+            "network\t:prim_inet.open",
+            "uses the network (:prim_inet.open)",
+        ),
+        (
+            "nif\t/app/_build/prod/lib/jason/priv/x",
+            "loads native code: /app/_build/prod/lib/jason/priv/x",
+        ),
+        ("project\tWeb", "Web reads the app's project"),
+        ("set\t:jason :pretty", "sets the config :jason :pretty"),
+        ("unknown\ta file", "reads a file"),
+    ] {
+        assert_eq!(values(line), Err(why.to_owned()), "{line}");
+    }
+}
+
+#[test]
+fn config_that_names_a_module_of_another_package_is_kept_out() {
+    let env = Env::new();
+    let inputs = inputs(&env);
+    let finds = BTreeSet::new();
+    let reader = Reader {
+        name: "web",
+        is_rebar: true,
+        finds: &finds,
+    };
+    let why = inputs.parse("config\t:web :json\n", reader);
+    let expected = "reads the config :web :json, which names a module of jason";
+    assert_eq!(why, Err(expected.to_owned()));
+    let rebar3 = "program\t{:spawn_executable, ~c\"/app/.mix/elixir/1-18/rebar3\"}\n";
+    assert_eq!(inputs.parse(rebar3, reader), Ok(BTreeSet::new()));
+}
+
+#[test]
+fn config_of_another_form_is_no_config() {
+    assert_eq!(parse_config("a b\n"), None);
+    assert_eq!(parse_config(""), Some(BTreeMap::new()));
+}

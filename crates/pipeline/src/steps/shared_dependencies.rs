@@ -1,0 +1,534 @@
+//! Takes compiled dependencies from the shared store, and adds what this build had to compile.
+//!
+//! The key of a dependency is a chain. It starts with what is known before compiling: the sources, the compilers, the
+//! options, and the keys of the dependencies that it finds. The store's object for that key either is the compiled
+//! dependency, or tells what compiling it read besides: variables, config, modules that exist or not. The digests of
+//! these, in this build, continue the key. Compiling with the same inputs reads the same, so each chain leads to one
+//! result ("constructive traces" in Build Systems à la Carte, Mokhov, Mitchell and Peyton Jones).
+
+use crate::context::Context;
+use crate::dependencies::mentions::Code;
+use crate::dependencies::{Dependency, State};
+use crate::shared_dependencies::reads::{Inputs, Kind, Mac, Read, Reader, parse_config, sets};
+use crate::shared_dependencies::{Entry, Files, Statement, rebar};
+use crate::steps::keys::{self, Otp};
+use exec::log::StepLog;
+use exec::progress::megabytes;
+use exec::secrets;
+use messages::Error;
+use serde::{Deserialize, Serialize};
+use shared_store::{Object, SharedStore};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::UNIX_EPOCH;
+use store::digest;
+use workdir::leaked_secrets::Finders;
+
+/// To be raised whenever keys or entries mean something else.
+const FORMAT: &str = "1";
+/// A chain has few links: each stands for another set of things read.
+const LONGEST_CHAIN: usize = 8;
+/// Requests at once.
+const REQUESTS: usize = 8;
+
+/// Opens the store that the app's config vars name.
+pub(crate) fn open(ctx: &Context<'_>) -> Result<Option<SharedStore>, Error> {
+    let settings = planning::shared_store(&ctx.workspace.environment)?;
+    Ok(settings.map(|settings| SharedStore::open(settings, ctx.cancel.flag())))
+}
+
+/// The names of the user's variables that may be in the config.
+pub(crate) fn secret_names(ctx: &Context<'_>) -> BTreeSet<String> {
+    let secrets = secrets::uncacheable(&ctx.workspace.environment);
+    secrets.into_iter().map(|secret| secret.name).collect()
+}
+
+/// The dependencies of this build, with their keys.
+pub(crate) struct Shared<'a> {
+    ctx: &'a Context<'a>,
+    store: &'a SharedStore,
+    inputs: Inputs<'a>,
+    dependencies: BTreeMap<String, Known<'a>>,
+    /// The digest of what all dependencies are compiled with.
+    base: String,
+    state: Mutex<Results>,
+}
+
+struct Known<'a> {
+    dependency: &'a Dependency,
+    finds: BTreeSet<String>,
+    /// `None` if they can't be read.
+    sources: Option<Files>,
+}
+
+#[derive(Default)]
+struct Results {
+    /// Of dependencies whose compiled code is the store's, or could be.
+    keys: BTreeMap<String, String>,
+    taken: BTreeSet<String>,
+    bytes: u64,
+    added: BTreeSet<String>,
+    /// Config that compiling has set: what was compiled later in the same VM may have read it.
+    set: BTreeSet<String>,
+    /// Why the store can't have a dependency.
+    kept_out: BTreeMap<String, String>,
+}
+
+/// The keys of what is in `_build`.
+#[derive(Default, Serialize, Deserialize)]
+struct Note {
+    /// Whom and what the build trusted: what came from others then isn't signed later.
+    policy: String,
+    keys: BTreeMap<String, NotedKey>,
+}
+
+/// The key of a compiled dependency in `_build`.
+#[derive(Serialize, Deserialize)]
+struct NotedKey {
+    key: String,
+    compiled: String,
+}
+
+impl<'a> Shared<'a> {
+    /// `config` is what the task of the list has written.
+    pub(crate) fn new(
+        ctx: &'a Context<'a>,
+        store: &'a SharedStore,
+        mac: Mac<'a>,
+        (list, code, finds): (&'a [Dependency], &[Code], Vec<BTreeSet<String>>),
+        config: &str,
+    ) -> Result<Option<Self>, Error> {
+        let Some(config) = parse_config(config) else {
+            return Ok(None);
+        };
+        let mut owners = BTreeMap::new();
+        for (dependency, code) in list.iter().zip(code) {
+            for module in &code.defined {
+                owners
+                    .entry(module.clone())
+                    .or_insert(dependency.name.clone());
+            }
+        }
+        let environment = &ctx.workspace.environment;
+        let inputs = Inputs {
+            env: &ctx.env,
+            config_vars: environment
+                .config_vars()
+                .map(|(name, _)| name.to_owned())
+                .collect(),
+            config,
+            owners,
+            packages: list.iter().map(|one| one.name.clone()).collect(),
+            folders: folders(ctx, list),
+            roots: roots(ctx, list),
+            tools: tools(ctx),
+            mac,
+        };
+        let mut dependencies = BTreeMap::new();
+        for (dependency, finds) in list.iter().zip(finds) {
+            let known = Known {
+                dependency,
+                finds,
+                sources: Files::of(&dependency.dir).ok(),
+            };
+            dependencies.insert(dependency.name.clone(), known);
+        }
+        let shared = Self {
+            ctx,
+            store,
+            inputs,
+            dependencies,
+            base: base_key(ctx, mac)?,
+            state: Mutex::default(),
+        };
+        shared.read_note();
+        Ok(Some(shared))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Results> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what the store has. Returns the names of dependencies that are in `_build` now.
+    pub(crate) fn take(&self) -> BTreeSet<String> {
+        let to_compile = self.dependencies.values();
+        let to_compile = to_compile.filter(|known| known.dependency.is_to_compile());
+        let mut waiting: Vec<&Known<'_>> = to_compile.collect();
+        loop {
+            let (ready, later): (Vec<_>, Vec<_>) = {
+                let state = self.lock();
+                let is_ready = |known: &&Known<'_>| {
+                    known.finds.iter().all(|name| state.keys.contains_key(name))
+                };
+                waiting.into_iter().partition(is_ready)
+            };
+            if ready.is_empty() || self.ctx.cancel.is_cancelled() {
+                break;
+            }
+            let queue = Mutex::new(ready.into_iter());
+            std::thread::scope(|scope| {
+                for _ in 0..REQUESTS {
+                    scope.spawn(|| {
+                        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                        while let Some(known) = next() {
+                            self.take_one(known);
+                        }
+                    });
+                }
+            });
+            waiting = later;
+        }
+        self.lock().taken.clone()
+    }
+
+    fn take_one(&self, known: &Known<'_>) {
+        let dependency = known.dependency;
+        if self.store.excepts(&dependency.name, &dependency.version) {
+            return;
+        }
+        let Some(mut key) = self.first_key(known) else {
+            return;
+        };
+        for _ in 0..LONGEST_CHAIN {
+            let Some(object) = self.store.get(&key) else {
+                return;
+            };
+            match serde_json::from_value(object.statement) {
+                Ok(Statement::Reads(reads)) => match self.next_key(&key, &reads, known) {
+                    Ok(next) => key = next,
+                    Err(_) => return,
+                },
+                Ok(Statement::Compiled(entry)) => {
+                    let archive = object.archive.unwrap_or_default();
+                    if entry.restore(&archive, &dependency.build, &dependency.dir) {
+                        let mut state = self.lock();
+                        state.keys.insert(dependency.name.clone(), key);
+                        state.taken.insert(dependency.name.clone());
+                        state.bytes += archive.len() as u64;
+                    }
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// The start of the chain. `None` if one of the dependencies that it finds has no key.
+    fn first_key(&self, known: &Known<'_>) -> Option<String> {
+        let state = self.lock();
+        let dependency = known.dependency;
+        let found: Option<Vec<(&String, &String)>> = known
+            .finds
+            .iter()
+            .map(|name| Some((name, state.keys.get(name)?)))
+            .collect();
+        let parts = (
+            &self.base,
+            &dependency.name,
+            &dependency.version,
+            &dependency.dir,
+            &dependency.manager,
+            (self.inputs.mac)("options", dependency.options.as_bytes()),
+            known.sources.as_ref()?.digest(),
+            found?,
+        );
+        Some(digest::sha256(&serde_json::to_vec(&parts).ok()?))
+    }
+
+    /// Continues the chain with what the reads are in this build.
+    fn next_key(
+        &self,
+        key: &str,
+        reads: &BTreeSet<Read>,
+        known: &Known<'_>,
+    ) -> Result<String, String> {
+        let value = |read| Ok((read, self.inputs.value(read, reader(known))?));
+        let values: Result<Vec<(&Read, String)>, String> = reads.iter().map(value).collect();
+        let parts = serde_json::to_vec(&(key, values?)).map_err(|error| error.to_string())?;
+        Ok(digest::sha256(&parts))
+    }
+
+    /// Whether compiling is to be traced.
+    pub(crate) fn adds(&self) -> bool {
+        self.store.can_write()
+    }
+
+    /// Adds a dependency that this build has compiled; `reads` is what the task has written.
+    pub(crate) fn add(&self, name: &str, reads: &str) {
+        let Some(known) = self.dependencies.get(name) else {
+            return;
+        };
+        let result = self.try_to_add(known, reads);
+        self.lock().set.extend(sets(reads).map(str::to_owned));
+        match result {
+            Ok(true) => drop(self.lock().added.insert(name.to_owned())),
+            Ok(false) => {}
+            Err(reason) => drop(self.lock().kept_out.insert(name.to_owned(), reason)),
+        }
+    }
+
+    /// Returns whether the store has it now.
+    fn try_to_add(&self, known: &Known<'_>, reads: &str) -> Result<bool, String> {
+        let dependency = known.dependency;
+        if self.store.excepts(&dependency.name, &dependency.version) {
+            return Err("excepted by MIXPACK_STORE_EXCEPT".to_owned());
+        }
+        if dependency.state == State::ToCompileAlone {
+            return Err("runs make or a command".to_owned());
+        }
+        if dependency.manager == "rebar3" {
+            rebar::check(&dependency.dir)?;
+        }
+        let Some(mut key) = self.first_key(known) else {
+            let state = self.lock();
+            let other = known
+                .finds
+                .iter()
+                .find(|name| !state.keys.contains_key(*name));
+            let other = other.map_or("", String::as_str);
+            return Err(format!("depends on {other}, which isn't in the store"));
+        };
+        let mut reads = self.inputs.parse(reads, reader(known))?;
+        let is_set =
+            |read: &&Read| read.kind == Kind::Config && self.lock().set.contains(&read.name);
+        if let Some(read) = reads.iter().find(is_set) {
+            let name = &read.name;
+            return Err(format!(
+                "reads the config {name}, which another dependency sets"
+            ));
+        }
+        for _ in 0..LONGEST_CHAIN {
+            let object = self.store.get(&key);
+            let statement = object.and_then(|object| serde_json::from_value(object.statement).ok());
+            match statement {
+                Some(Statement::Reads(earlier)) => {
+                    key = self.next_key(&key, &earlier, known)?;
+                    reads = &reads - &earlier;
+                }
+                Some(Statement::Compiled(_)) if reads.is_empty() => {
+                    self.lock().keys.insert(dependency.name.clone(), key);
+                    return Ok(false);
+                }
+                Some(Statement::Compiled(_)) => {
+                    let first = reads.first().map_or("", |read| &read.name);
+                    return Err(format!("another build compiled it without reading {first}"));
+                }
+                None if reads.is_empty() => {
+                    let (entry, archive) = self.pack(known)?;
+                    let object = Object {
+                        statement: to_value(&Statement::Compiled(entry))?,
+                        archive: Some(archive),
+                    };
+                    let is_added = self.store.put(&key, &object);
+                    self.lock().keys.insert(dependency.name.clone(), key);
+                    return Ok(is_added);
+                }
+                None => {
+                    let object = Object {
+                        statement: to_value(&Statement::Reads(reads.clone()))?,
+                        archive: None,
+                    };
+                    if !self.store.put(&key, &object) {
+                        return Ok(false);
+                    }
+                    key = self.next_key(&key, &reads, known)?;
+                    reads.clear();
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn pack(&self, known: &Known<'_>) -> Result<(Entry, Vec<u8>), String> {
+        let dependency = known.dependency;
+        let sources = known.sources.as_ref();
+        let sources = sources.ok_or("has sources that can't be read")?;
+        let secrets = secrets::uncacheable(&self.ctx.workspace.environment);
+        let finders = Finders::of(&secrets);
+        let secret = |path: &Path, bytes: Vec<u8>| {
+            let name = finders.find_first(path, bytes);
+            name.map(str::to_owned)
+        };
+        Entry::pack(&dependency.build, &dependency.dir, sources, &secret)
+    }
+
+    /// Tells what came from the store and went there, and notes keys for the next build. Returns whether anything came.
+    pub(crate) fn finish(&self, log: &StepLog<'_>) -> bool {
+        let state = self.lock();
+        if let (bytes, 1..) = (state.bytes, state.taken.len()) {
+            log.detail(&format!(
+                "{} from the shared store, {}",
+                dependencies(state.taken.len()),
+                megabytes(bytes)
+            ));
+        }
+        if !state.added.is_empty() {
+            log.detail(&format!(
+                "added {} to the shared store",
+                dependencies(state.added.len())
+            ));
+        }
+        for (name, reason) in &state.kept_out {
+            log.detail(&format!("not in the shared store: {name} {reason}"));
+        }
+        if let Some(trouble) = self.store.trouble() {
+            log.warning(&trouble);
+        }
+        let noted = |(name, key): (&String, &String)| {
+            let compiled = compiled_at(self.dependencies.get(name)?.dependency)?;
+            let key = key.clone();
+            Some((name.clone(), NotedKey { key, compiled }))
+        };
+        let note = Note {
+            policy: self.store.policy(),
+            keys: state.keys.iter().filter_map(noted).collect(),
+        };
+        // Without it, dependencies of what is in _build aren't found in the store.
+        if let Ok(note) = serde_json::to_string(&note) {
+            let store = self.ctx.workspace.store;
+            let _ = store.write_note(&note_name(self.ctx), &note);
+        }
+        !state.taken.is_empty()
+    }
+
+    /// Takes the keys of what is compiled already, if it is what the note was written for.
+    fn read_note(&self) {
+        let note = self.ctx.workspace.store.read_note(&note_name(self.ctx));
+        let note = note.and_then(|note| serde_json::from_str::<Note>(&note).ok());
+        let note = note.filter(|note| note.policy == self.store.policy());
+        let mut state = self.lock();
+        for (name, noted) in note.unwrap_or_default().keys {
+            let known = self.dependencies.get(&name);
+            let dependency = known.map(|known| known.dependency);
+            let dependency = dependency.filter(|one| one.state == State::Compiled);
+            if dependency.and_then(compiled_at) == Some(noted.compiled) {
+                state.keys.insert(name, noted.key);
+            }
+        }
+    }
+}
+
+/// `1 dependency`, `34 dependencies`.
+pub(crate) fn dependencies(count: usize) -> String {
+    match count {
+        1 => "1 dependency".to_owned(),
+        _ => format!("{count} dependencies"),
+    }
+}
+
+fn reader<'k>(known: &'k Known<'_>) -> Reader<'k> {
+    Reader {
+        name: &known.dependency.name,
+        is_rebar: known.dependency.manager == "rebar3",
+        finds: &known.finds,
+    }
+}
+
+fn to_value(statement: &Statement) -> Result<serde_json::Value, String> {
+    serde_json::to_value(statement).map_err(|error| error.to_string())
+}
+
+fn note_name(ctx: &Context<'_>) -> String {
+    keys::entry_name(ctx, "shared-keys")
+}
+
+/// When the compiled code of a dependency was made, in nanoseconds or as exactly as the cache keeps it, and what its
+/// resource file has.
+fn compiled_at(dependency: &Dependency) -> Option<String> {
+    let resource = dependency
+        .build
+        .join(format!("ebin/{}.app", dependency.name));
+    let modified = resource.metadata().ok()?.modified().ok()?;
+    let seconds = modified.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    Some(format!(
+        "{seconds} {}",
+        digest::short(&fs::read(resource).ok()?)
+    ))
+}
+
+/// The digest of what all dependencies of a build are compiled with.
+fn base_key(ctx: &Context<'_>, mac: Mac<'_>) -> Result<String, Error> {
+    let mut key = keys::compiler_key(ctx, Otp::Installed)?;
+    let target = &ctx.plan.target;
+    for (name, value) in [
+        ("format", FORMAT.to_owned()),
+        ("stack", target.stack.clone()),
+        ("architecture", target.arch.to_string()),
+        ("MIX_ENV", ctx.plan.mix_env.value.clone()),
+        (
+            "working directory",
+            ctx.app_dir.to_string_lossy().into_owned(),
+        ),
+        ("rebar3", rebar::digest(&mix_home(ctx))),
+    ] {
+        key.insert(name.to_owned(), value);
+    }
+    for (name, value) in &ctx.env {
+        let Some(name) = name.to_str() else { continue };
+        if keys::affects_compilation(name) || name == "HOME" {
+            key.insert(name.to_owned(), mac(name, value.as_bytes()));
+        }
+    }
+    let bytes = store::json::to_vec(&key, Path::new("key"))?;
+    Ok(digest::sha256(&bytes))
+}
+
+fn mix_home(ctx: &Context<'_>) -> PathBuf {
+    let home = ctx.env.get(OsStr::new("MIX_HOME"));
+    home.map_or_else(
+        || ctx.mix_path(&ctx.workspace.places.mix_home),
+        PathBuf::from,
+    )
+}
+
+/// The directories of packages as mix names them, and as the kernel resolves them.
+fn folders(ctx: &Context<'_>, list: &[Dependency]) -> BTreeMap<PathBuf, String> {
+    let mut folders = BTreeMap::new();
+    for dependency in list {
+        for folder in [&dependency.dir, &dependency.build] {
+            for folder in names_of(ctx, folder) {
+                folders.insert(folder, dependency.name.clone());
+            }
+        }
+    }
+    folders
+}
+
+fn roots(ctx: &Context<'_>, list: &[Dependency]) -> Vec<PathBuf> {
+    let roots: BTreeSet<&Path> = list
+        .iter()
+        .flat_map(|dependency| [dependency.dir.parent(), dependency.build.parent()])
+        .flatten()
+        .collect();
+    roots
+        .into_iter()
+        .flat_map(|root| names_of(ctx, root))
+        .collect()
+}
+
+fn tools(ctx: &Context<'_>) -> Vec<PathBuf> {
+    let places = &ctx.workspace.places;
+    let installed = [&places.erlang, &places.elixir, &places.hex_home];
+    let installed = installed.map(|place| ctx.mix_path(place));
+    installed
+        .into_iter()
+        .chain([mix_home(ctx)])
+        .flat_map(|tool| names_of(ctx, &tool))
+        .collect()
+}
+
+/// A path at which mix works, and what the kernel may call it: the app isn't where it will run.
+fn names_of(ctx: &Context<'_>, path: &Path) -> BTreeSet<PathBuf> {
+    let inside = path.strip_prefix(&ctx.dir);
+    let real = inside.map(|inside| ctx.workspace.app.join(inside));
+    let names = [
+        Some(path.to_owned()),
+        real.ok(),
+        fs::canonicalize(path).ok(),
+    ];
+    names.into_iter().flatten().collect()
+}

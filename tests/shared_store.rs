@@ -1,0 +1,206 @@
+//! Compiled dependencies from a shared store are those that the build would have compiled.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use whole_builds::differential::slug_differences;
+
+use whole_builds::{App, Deploy, files_with};
+
+/// Keys of these tests alone: the seeds of a writer and of another one.
+const SIGNING_KEY: &str = "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=";
+const OTHER_KEY: &str = "Q0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0M=";
+const SECRET: &str = "a secret of these tests";
+
+/// What the store can't have of the fixture `everything`.
+const KEPT_OUT: [&str; 2] = [
+    "not in the shared store: colocated_lite reads ",
+    "not in the shared store: native_lite runs a program: ",
+];
+
+/// Builds the app from nothing.
+#[track_caller]
+fn clean_build(app: &App) -> Deploy {
+    let cache = app.cache();
+    fs::remove_dir_all(cache).unwrap();
+    fs::create_dir(cache).unwrap();
+    app.sandbox.give(cache).unwrap();
+    let deploy = app.deploy();
+    deploy.expect_success();
+    deploy
+}
+
+fn everything() -> App {
+    let app = App::fixture("everything");
+    app.git_from(&format!("{}/git/", app.host.url()));
+    app
+}
+
+/// Has the app use a directory of the build's machine.
+fn use_directory(app: &App) -> PathBuf {
+    let store = app.sandbox.tmp().join("shared");
+    fs::create_dir_all(&store).unwrap();
+    app.sandbox.give(&store).unwrap();
+    app.config("MIXPACK_STORE", "/tmp/shared");
+    app.config("MIXPACK_STORE_SECRET", SECRET);
+    app.config("MIXPACK_STORE_SIGNING_KEY", SIGNING_KEY);
+    store
+}
+
+fn objects(store: &Path) -> Vec<PathBuf> {
+    let walk = walkdir::WalkDir::new(store).into_iter().flatten();
+    let files = walk.filter(|entry| entry.file_type().is_file());
+    files.map(walkdir::DirEntry::into_path).collect()
+}
+
+#[track_caller]
+fn assert_same(one: &Deploy, other: &Deploy) {
+    let found = slug_differences(&one.slug, &other.slug, &BTreeSet::new());
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[track_caller]
+fn assert_logged(deploy: &Deploy, text: &str) {
+    assert!(deploy.log().contains(text), "{text}: {}", deploy.log());
+}
+
+#[test]
+fn slug_is_the_same_with_no_store_an_empty_one_and_a_full_one() {
+    let app = everything();
+    let without = clean_build(&app);
+    let store = use_directory(&app);
+    let empty = clean_build(&app);
+    assert_logged(&empty, "added 6 dependencies to the shared store\n");
+    assert_same(&empty, &without);
+    for kept_out in KEPT_OUT {
+        assert_logged(&empty, kept_out);
+    }
+    drop(empty);
+    let before = objects(&store);
+    let full = clean_build(&app);
+    assert_logged(&full, "6 dependencies from the shared store, ");
+    assert_same(&full, &without);
+    assert_eq!(objects(&store), before);
+    drop(full);
+
+    let unchanged = app.deploy();
+    unchanged.expect_success();
+    assert_eq!(unchanged.compiled(), Vec::<&str>::new());
+    drop(unchanged);
+
+    // Only what depends on the change is another one.
+    app.config("MIX_ENV", "staging");
+    let other = clean_build(&app);
+    assert!(
+        !other.log().contains("from the shared store"),
+        "{}",
+        other.log()
+    );
+}
+
+#[test]
+fn settings_and_values_reach_neither_slug_nor_cache_nor_store() {
+    let app = everything();
+    let store = use_directory(&app);
+    let value = "of-a-config-var-5309";
+    // The fixture's config has it, and knobs reads the config.
+    app.config("KNOB", value);
+    app.edit(
+        "elixir_buildpack.config",
+        "elixir_version",
+        "hook_pre_compile='env | sort > env.txt'\nelixir_version",
+    );
+    let config = fs::read_to_string(app.source().join("config/config.exs")).unwrap();
+    let line = "config :knobs, :level, System.get_env(\"KNOB\", \"low\")\n";
+    app.write("config/config.exs", &format!("{config}\n{line}"));
+    let deploy = clean_build(&app);
+    let why = "not in the shared store: knobs reads the config :knobs :level, which has the value of KNOB\n";
+    assert_logged(&deploy, why);
+    let env = fs::read_to_string(deploy.slug.join("env.txt")).unwrap();
+    assert!(!env.contains("MIXPACK_STORE"), "{env}");
+    for text in [SECRET, SIGNING_KEY] {
+        assert!(!deploy.log().contains(text));
+        for tree in [deploy.slug.as_path(), app.cache()] {
+            assert_eq!(files_with(tree, text), Vec::<PathBuf>::new());
+        }
+    }
+    for text in [SECRET, SIGNING_KEY, value] {
+        assert_eq!(files_with(&store, text), Vec::<PathBuf>::new());
+    }
+}
+
+#[test]
+fn store_that_lies_is_a_miss_and_a_warning() {
+    let app = everything();
+    let store = use_directory(&app);
+    let first = clean_build(&app);
+
+    // Each object has the bytes of another one, which the same writer signed.
+    let all = objects(&store);
+    let bytes: Vec<Vec<u8>> = all.iter().map(|path| fs::read(path).unwrap()).collect();
+    for (path, bytes) in all.iter().zip(bytes.iter().cycle().skip(1)) {
+        fs::remove_file(path).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    app.sandbox.give(&store).unwrap();
+    let replayed = clean_build(&app);
+    assert!(
+        !replayed.log().contains("from the shared store,"),
+        "{}",
+        replayed.log()
+    );
+    assert_logged(&replayed, "the shared store");
+    assert_same(&replayed, &first);
+    drop(replayed);
+
+    // Objects of a writer that this app doesn't trust.
+    fs::remove_dir_all(&store).unwrap();
+    use_directory(&app);
+    app.config("MIXPACK_STORE_SIGNING_KEY", OTHER_KEY);
+    drop(clean_build(&app));
+    app.config("MIXPACK_STORE_SIGNING_KEY", SIGNING_KEY);
+    let foreign = clean_build(&app);
+    assert!(
+        !foreign.log().contains("from the shared store,"),
+        "{}",
+        foreign.log()
+    );
+    assert_same(&foreign, &first);
+}
+
+#[test]
+fn later_build_adds_what_it_compiles_next_to_cached_code() {
+    let app = everything();
+    use_directory(&app);
+    app.config("MIXPACK_STORE_EXCEPT", "esbuild");
+    let first = clean_build(&app);
+    let why = "not in the shared store: esbuild excepted by MIXPACK_STORE_EXCEPT\n";
+    assert_logged(&first, why);
+    drop(first);
+
+    // It uses jason_lite, which is in the cached `_build`.
+    app.unset("MIXPACK_STORE_EXCEPT");
+    let config = "elixir_buildpack.config";
+    let before = fs::read_to_string(app.source().join(config)).unwrap();
+    let hook = "hook_pre_fetch_dependencies='rm -rf deps/esbuild'";
+    app.write(config, &format!("{before}\n{hook}\n"));
+    let later = app.deploy();
+    later.expect_success();
+    assert_logged(&later, "added 1 dependency to the shared store\n");
+    drop(later);
+    app.write(config, &before);
+    let full = clean_build(&app);
+    assert_logged(&full, "6 dependencies from the shared store, ");
+}
+
+#[test]
+fn setting_that_cannot_be_used_ends_the_build() {
+    let app = App::fixture("no-deps");
+    app.config("MIXPACK_STORE", "/tmp/shared");
+    let deploy = app.deploy();
+    assert!(!deploy.succeeded);
+    assert_logged(&deploy, "Error code: shared-store-setting");
+    assert_logged(&deploy, "MIXPACK_STORE_SECRET");
+}
