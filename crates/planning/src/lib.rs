@@ -30,7 +30,12 @@ const BUILD_ONLY_VARIABLES: [&str; 2] = [OTP_BUILDS_URL, clean_build::VARIABLE];
 
 /// Reads the app, fetches upstream's lists of versions, and decides.
 pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
-    let mut facts = read(&request)?;
+    let facts = read(&request)?;
+    plan_with(request, facts)
+}
+
+/// Decides for an app that [`read`] has read.
+pub fn plan_with(request: Request<'_>, mut facts: Facts) -> Result<Plan, Error> {
     let environment = request.environment;
     let mut settings = Settings::merge(&facts, &|name| {
         // Ours cannot be meant for anything else: in a shell they count too.
@@ -54,7 +59,7 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
         request.platform.prefers_release && request.environment.tests_only().is_none();
     let target = target(&request)?;
     let mut node = plan::needs_node(&facts, &settings);
-    if node {
+    if node && !request.platform.executes_nothing {
         let preinstalled =
             preinstalled_node::versions(request.app, request.environment, request.cancel);
         if let Some((node, npm)) = preinstalled {
@@ -92,7 +97,7 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
 
 /// The facts of the app, with config files evaluated by bash where they need it. The config file
 /// at the top is the one that may say where the app is.
-fn read(request: &Request<'_>) -> Result<Facts, Error> {
+pub fn read(request: &Request<'_>) -> Result<Facts, Error> {
     let (top, environment) = (request.app, request.environment);
     let mut at_top = facts::config_file(top, ELIXIR_CONFIG)?;
     evaluate(request, ELIXIR_CONFIG, &mut at_top)?;
@@ -112,6 +117,9 @@ fn read(request: &Request<'_>) -> Result<Facts, Error> {
 }
 
 fn evaluate(request: &Request<'_>, file: &str, config: &mut ConfigFile) -> Result<(), Error> {
+    if request.platform.executes_nothing {
+        return Ok(());
+    }
     if let ConfigFile::NeedsBash { line, construct } = config {
         let mix_env = request.environment.mix_env().value;
         *config = config_file::evaluate(

@@ -1,0 +1,193 @@
+//! Where an endpoint listens, and whether it does.
+
+use crate::config::Lookup;
+use crate::context::Context;
+use crate::elixir::value::Value;
+use crate::sources::Endpoint;
+
+/// Milliseconds after which Heroku's router closes an idle connection.
+const ROUTER_TIMEOUT: i64 = 55_000;
+
+pub(super) fn check(context: &mut Context<'_>) {
+    let endpoints = std::mem::take(&mut context.sources.endpoints);
+    for endpoint in configured(context, &endpoints) {
+        port(context, endpoint);
+        interface(context, endpoint);
+        https(context, endpoint);
+    }
+    server(context, &endpoints);
+    context.sources.endpoints = endpoints;
+    websockets(context);
+}
+
+/// The endpoints that the configuration names. Others may only serve tests.
+pub(super) fn configured<'a>(
+    context: &Context<'_>,
+    endpoints: &'a [Endpoint],
+) -> Vec<&'a Endpoint> {
+    let is_configured = |endpoint: &&Endpoint| {
+        let all = context.config.all(&endpoint.app, &[&endpoint.module]);
+        !all.is_empty()
+    };
+    endpoints.iter().filter(is_configured).collect()
+}
+
+fn port(context: &mut Context<'_>, endpoint: &Endpoint) {
+    let code = "port-not-from-environment";
+    let config = &context.config;
+    let Endpoint { app, module, .. } = endpoint;
+    let edit = format!(
+        "In {}, set:\n  config :{app}, {module},\n    http: [port: String.to_integer(System.get_env(\"PORT\") || \"4000\")]",
+        context.runtime_file()
+    );
+    match config.get(app, &[module, "http", "port"]) {
+        Lookup::Set(set) => {
+            let at = (set.file.to_owned(), set.line);
+            let found = match set.value {
+                Value::Integer(port) => format!("port {port}"),
+                Value::Text(port) => format!("port {port}"),
+                Value::Env(var) if !set.value.env_vars().contains(&"PORT") => {
+                    format!("the port in ${}", var.name)
+                }
+                _ => return,
+            };
+            context.error(
+                code,
+                (&at.0, at.1),
+                format!("{module} listens on {found}. The platform chooses the port, sets PORT, and stops an app that doesn't listen there."),
+                edit,
+            );
+        }
+        Lookup::Missing
+            if config.get(app, &[module, "http"]).is_missing()
+                && config.get(app, &[module, "https"]).is_missing() =>
+        {
+            let (file, line) = (endpoint.file.as_str(), endpoint.line);
+            let env = context.input.mix_env;
+            context.error(
+                code,
+                (file, line),
+                format!(
+                    "The configuration for {env} sets no port for {module}, so it doesn't listen."
+                ),
+                edit,
+            );
+        }
+        Lookup::Missing | Lookup::Uncertain => {}
+    }
+}
+
+fn interface(context: &mut Context<'_>, endpoint: &Endpoint) {
+    let Endpoint { app, module, .. } = endpoint;
+    let Some(set) = context.config.get(app, &[module, "http", "ip"]).set() else {
+        return;
+    };
+    let Value::Items(parts) = set.value else {
+        return;
+    };
+    let is = |numbers: &[i64]| {
+        let numbers: Vec<Value> = numbers.iter().map(|n| Value::Integer(*n)).collect();
+        *parts == numbers
+    };
+    if is(&[127, 0, 0, 1]) || is(&[0, 0, 0, 0, 0, 0, 0, 1]) {
+        let (file, line) = (set.file.to_owned(), set.line);
+        context.error(
+            "loopback-interface",
+            (&file, line),
+            format!("{module} only listens on the loopback interface, where the platform's router can't reach it."),
+            "Listen on all interfaces:\n  ip: {0, 0, 0, 0, 0, 0, 0, 0}",
+        );
+    }
+}
+
+fn https(context: &mut Context<'_>, endpoint: &Endpoint) {
+    let Endpoint { app, module, .. } = endpoint;
+    let Some(set) = context.config.get(app, &[module, "https"]).set() else {
+        return;
+    };
+    if set.value.get("port").is_some() || set.value.get("keyfile").is_some() {
+        let (file, line) = (set.file.to_owned(), set.line);
+        context.warning(
+            "https-listener",
+            (&file, line),
+            format!("{module} serves HTTPS itself. The platform's router terminates TLS, and a dyno may listen on one port only."),
+            "Remove `https:`, and set `url: [scheme: \"https\", …]` and `force_ssl:` instead.",
+        );
+    }
+}
+
+/// Whether the web process serves requests.
+fn server(context: &mut Context<'_>, endpoints: &[Endpoint]) {
+    let web = context.web();
+    let starts_release = context.release
+        && web.is_none_or(|web| web.contains("/rel/") && !web.contains("bin/server"))
+        && !context.exists(&context.path("rel/overlays/bin/server"));
+    let runs_app = !context.release && web.is_some_and(|web| web.contains("mix run"));
+    let starts_server = |endpoint: &&Endpoint| match context
+        .config
+        .get(&endpoint.app, &[&endpoint.module, "server"])
+    {
+        Lookup::Missing => false,
+        Lookup::Uncertain => true,
+        Lookup::Set(set) => set.value.truth() != Some(false),
+    };
+    let configured = configured(context, endpoints);
+    let phoenix = context.config.get("phoenix", &["serve_endpoints"]);
+    let serves = configured.iter().any(starts_server)
+        || !phoenix.is_missing()
+        || context.config.mentions_phx_server;
+    let (true, false, Some(endpoint)) = (starts_release || runs_app, serves, configured.first())
+    else {
+        return;
+    };
+    let starts = match web {
+        Some(web) => format!("The web process runs `{web}`"),
+        None => "The web process starts a release".to_owned(),
+    };
+    let file = context.runtime_file();
+    let edit = format!(
+        "Add this to {file}; Mixpack sets PHX_SERVER for releases:\n  if System.get_env(\"PHX_SERVER\") do\n    config :{}, {}, server: true\n  end",
+        endpoint.app, endpoint.module
+    );
+    let at = (endpoint.file.clone(), endpoint.line);
+    context.error(
+        "server-not-started",
+        (&at.0, at.1),
+        format!("{starts}, but no endpoint has `server: true`, so nothing listens on PORT."),
+        edit,
+    );
+}
+
+fn websockets(context: &mut Context<'_>) {
+    let code = "websocket-timeout";
+    let sockets = std::mem::take(&mut context.sources.sockets);
+    for socket in &sockets {
+        let Some(options) = &socket.websocket else {
+            continue;
+        };
+        let at = (socket.file.as_str(), socket.line);
+        let edit = "Set a timeout below 55 seconds:\n  websocket: [timeout: 45_000]";
+        match options.iter().find(|pair| pair.key == "timeout") {
+            Some(pair) => {
+                let shown = match &pair.value {
+                    Value::Integer(timeout) if *timeout >= ROUTER_TIMEOUT => timeout.to_string(),
+                    value if value.is_atom("infinity") => ":infinity".to_owned(),
+                    _ => continue,
+                };
+                context.warning(
+                    code,
+                    (at.0, pair.line),
+                    format!("The websocket {} has the timeout {shown}. Heroku's router closes idle connections after 55 seconds, before Phoenix does.", socket.path),
+                    edit,
+                );
+            }
+            None => context.note(
+                code,
+                at,
+                format!("The websocket {} has Phoenix's default timeout of 60 seconds. Heroku's router closes connections that are idle for 55 seconds. Clients of Phoenix send a heartbeat every 30 seconds, so this matters to other clients only.", socket.path),
+                edit,
+            ),
+        }
+    }
+    context.sources.sockets = sockets;
+}

@@ -1,0 +1,86 @@
+//! What the plan knows: versions that aren't pinned, end of life, and files that only bash can read.
+
+use crate::context::Context;
+use crate::finding::Place;
+use app::Origin;
+use app::facts::ConfigFile;
+use app::plan::lifecycle;
+
+pub(super) fn check(context: &mut Context<'_>) {
+    config_files(context);
+    let Some(plan) = context.input.plan else {
+        return;
+    };
+    let mix_exs = context.path("mix.exs");
+    for warning in &plan.warnings {
+        let (code, edit) = if lifecycle::is_end_of_life(warning) {
+            (
+                "end-of-life",
+                "Request a newer version where the message says, and try it before you deploy.",
+            )
+        } else {
+            ("plan-warning", "See docs/configuration.md.")
+        };
+        let place = crate::place_in(context.input.top, warning);
+        let place = place.unwrap_or_else(|| Place::new(&mix_exs, 1));
+        context.warning(code, (&place.file, place.line), sentence(warning), edit);
+    }
+    let moving: Vec<String> = plan
+        .tools()
+        .filter_map(|tool| {
+            let version = tool.version;
+            match (tool.source, tool.requested) {
+                (Origin::Default(_), _) if tool.name != "node" => {
+                    Some(format!("{} {version}", tool.name))
+                }
+                (_, Some(requested)) if is_partial(requested, version) => {
+                    Some(format!("{} {requested} (now {version})", tool.name))
+                }
+                _ => None,
+            }
+        })
+        .collect();
+    if moving.is_empty() {
+        return;
+    }
+    let file = context.input.facts.elixir_config_path.clone();
+    let at = if context.exists(&file) { file } else { mix_exs };
+    let (erlang, elixir) = (&plan.erlang.version, &plan.elixir.version);
+    context.note(
+        "version-not-pinned",
+        (&at, 1),
+        format!("No file pins an exact version of {}. The first build takes the newest that fits. Later builds keep the versions that mix.exs only constrains, as long as the build cache lasts.", moving.join(", ")),
+        format!("To pin a pair, set in elixir_buildpack.config:\n  erlang_version={erlang}\n  elixir_version={elixir}"),
+    );
+}
+
+/// Whether a request is the beginning of the chosen version: `27` of `27.3.4`.
+fn is_partial(requested: &str, version: &str) -> bool {
+    let rest = version.strip_prefix(requested);
+    rest.is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// A sentence of its own, from the words of a log line.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), chars.as_str())
+}
+
+fn config_files(context: &mut Context<'_>) {
+    let facts = context.input.facts;
+    let files = [
+        (&facts.elixir_config_path, &facts.elixir_config),
+        (&facts.static_config_path, &facts.static_config),
+    ];
+    for (path, file) in files {
+        if let ConfigFile::NeedsBash { line, construct } = file {
+            context.note(
+                "config-needs-bash",
+                (path, *line),
+                format!("Only bash can evaluate this file, because of {construct}. Doctor runs nothing from the repository, so it doesn't know the settings in it, and plans without them."),
+                "Use plain assignments, or check the versions with `mixpack plan`, which runs the file.",
+            );
+        }
+    }
+}
