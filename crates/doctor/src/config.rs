@@ -47,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) imports: Vec<(String, u32, String)>,
     /// Places that may set something, but can't be read.
     pub(crate) unread: Vec<(String, u32)>,
+    /// A call of other code, which may change anything.
+    pub(crate) is_opaque: bool,
     /// Variables of the environment, with the place of their first use.
     pub(crate) required: Vec<(String, String, u32)>,
     /// The variables that compile-time files read, with the place.
@@ -96,7 +98,7 @@ impl Config {
             mix_env: mix_env.to_owned(),
             ..Scope::default()
         };
-        let mut file = |name: &str, phase| {
+        let mut file = |name: &str, phase, is_certain| {
             let path = join(app_dir, name);
             if top.join(&path).is_file() {
                 let mut reader = Reader {
@@ -104,19 +106,21 @@ impl Config {
                     phase,
                     config: &mut config,
                 };
-                reader.file(&path, &scope, true, 0);
+                reader.file(&path, &scope, is_certain, 0);
             }
         };
-        file("config/config.exs", Phase::Compile);
-        if release {
-            file("config/releases.exs", Phase::Runtime);
-        }
-        file("config/runtime.exs", Phase::Runtime);
+        file("config/config.exs", Phase::Compile, true);
+        // Only a release reads it, and the build of a release may not be what starts.
+        file("config/releases.exs", Phase::Runtime, release);
+        file("config/runtime.exs", Phase::Runtime, true);
         config
     }
 
     /// Looks up a setting by its path: `["HelloWeb.Endpoint", "http", "port"]`.
     pub(crate) fn get(&self, app: &str, path: &[&str]) -> Lookup<'_> {
+        if self.is_opaque {
+            return Lookup::Uncertain;
+        }
         let mut found = Lookup::Missing;
         for entry in self.entries.iter().filter(|entry| entry.app == app) {
             match descend(&entry.settings, path) {
@@ -253,8 +257,39 @@ impl Reader<'_> {
                 place,
             );
         } else if contains(statement, "config") || contains(statement, "import_config") {
+            let inner = Place {
+                is_certain: false,
+                ..*place
+            };
+            if !self.nested(statement, scope, &inner) {
+                self.unread(statement, place);
+            }
+        } else if calls_other_code(statement) {
+            self.config.is_opaque = true;
             self.unread(statement, place);
         }
+    }
+
+    /// Reads the blocks of a loop and its like, which may run or not. Returns whether there are any.
+    fn nested(&mut self, nodes: &[Node], scope: &Scope, place: &Place) -> bool {
+        let mut found = false;
+        for node in nodes {
+            let Node::Group(group) = node else {
+                continue;
+            };
+            if "df".contains(group.open) {
+                found = true;
+                let body = statements(&group.nodes).map(|statement| {
+                    let arrow = statement.iter().position(|node| node.is_op("->"));
+                    &statement[arrow.map_or(0, |at| at + 1)..]
+                });
+                let body: Vec<&[Node]> = body.filter(|statement| !statement.is_empty()).collect();
+                self.run(&body, &mut scope.clone(), place);
+            } else {
+                found |= self.nested(&group.nodes, scope, place);
+            }
+        }
+        found
     }
 
     fn unread(&mut self, nodes: &[Node], place: &Place) {
@@ -467,6 +502,37 @@ impl Reader<'_> {
                 },
             );
         }
+    }
+}
+
+/// Modules whose functions set nothing.
+const HARMLESS: [&str; 12] = [
+    "IO",
+    "Logger",
+    "System",
+    "Code",
+    "File",
+    "Mix",
+    "Enum",
+    "Path",
+    "Dotenvy",
+    "DotenvParser",
+    "Envy",
+    "Process",
+];
+
+/// Whether a statement calls a function of the app or of a library, such as `Hello.Config.load()`.
+fn calls_other_code(statement: &[Node]) -> bool {
+    match statement {
+        [module, dot, function, ..] if dot.is_op(".") => match module.alias() {
+            Some("Application") => function.name().is_some_and(|name| name.starts_with("put_")),
+            Some(module) => {
+                let root = module.split('.').next().unwrap_or_default();
+                !HARMLESS.contains(&root)
+            }
+            None => false,
+        },
+        _ => false,
     }
 }
 

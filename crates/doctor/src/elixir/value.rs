@@ -247,7 +247,7 @@ fn single(node: &Node, scope: &Scope) -> Value {
             Kind::Text {
                 raw,
                 interpolated: false,
-            } => Value::Text(raw.clone()),
+            } => text_value(raw, slice[0].line()),
             Kind::Number(number) => {
                 let digits = number.replace('_', "");
                 digits
@@ -277,6 +277,23 @@ fn single(node: &Node, scope: &Scope) -> Value {
             }
             _ => Value::unknown(slice, scope),
         },
+    }
+}
+
+/// Distillery replaces `"${PORT}"` when a release starts.
+fn text_value(raw: &str, line: u32) -> Value {
+    let Some((before, rest)) = raw.split_once("${") else {
+        return Value::Text(raw.to_owned());
+    };
+    match rest.split_once('}') {
+        Some((name, "")) if before.is_empty() && is_env_name(name) => Value::Env(EnvVar {
+            name: name.to_owned(),
+            line,
+            default: None,
+            required: false,
+        }),
+        Some((name, _)) => Value::Unknown(vec![name.to_owned()]),
+        None => Value::Text(raw.to_owned()),
     }
 }
 
@@ -579,6 +596,7 @@ mod tests {
             ("System.fetch_env!(\"A\")", env("A", None, true)),
             ("Map.fetch!(System.get_env(), \"A\")", env("A", None, true)),
             ("{:system, \"A\"}", env("A", None, false)),
+            ("\"${PORT}\"", env("PORT", None, false)),
             ("url", env("URL", None, true)),
         ] {
             assert_eq!(value(code), expected, "{code}");

@@ -160,13 +160,14 @@ fn server(context: &mut Context<'_>, endpoints: &[Endpoint]) {
 
 fn websockets(context: &mut Context<'_>) {
     let code = "websocket-timeout";
+    let edit = "Set a timeout below 55 seconds:\n  websocket: [timeout: 45_000]";
     let sockets = std::mem::take(&mut context.sources.sockets);
+    let mut by_default = Vec::new();
     for socket in &sockets {
         let Some(options) = &socket.websocket else {
             continue;
         };
         let at = (socket.file.as_str(), socket.line);
-        let edit = "Set a timeout below 55 seconds:\n  websocket: [timeout: 45_000]";
         match options.iter().find(|pair| pair.key == "timeout") {
             Some(pair) => {
                 let shown = match &pair.value {
@@ -181,13 +182,21 @@ fn websockets(context: &mut Context<'_>) {
                     edit,
                 );
             }
-            None => context.note(
-                code,
-                at,
-                format!("The websocket {} has Phoenix's default timeout of 60 seconds. Heroku's router closes connections that are idle for 55 seconds. Clients of Phoenix send a heartbeat every 30 seconds, so this matters to other clients only.", socket.path),
-                edit,
-            ),
+            None => by_default.push(socket),
         }
+    }
+    if let Some(first) = by_default.first() {
+        let paths: Vec<&str> = by_default
+            .iter()
+            .map(|socket| socket.path.as_str())
+            .collect();
+        let (subject, edit) = (paths.join(", "), edit);
+        context.note(
+            code,
+            (&first.file, first.line),
+            format!("These websockets have Phoenix's default timeout of 60 seconds: {subject}. Heroku's router closes connections that are idle for 55 seconds. Clients of Phoenix send a heartbeat every 30 seconds, so this matters to other clients only."),
+            edit,
+        );
     }
     context.sources.sockets = sockets;
 }

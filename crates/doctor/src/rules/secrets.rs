@@ -4,6 +4,7 @@ use super::endpoint::configured;
 use crate::config::{Lookup, MissingImport, Set};
 use crate::context::{Context, line_of};
 use crate::elixir::value::Value;
+use crate::finding::Severity;
 
 /// Set by the platform for each dyno.
 const PLATFORM: [&str; 12] = [
@@ -65,11 +66,18 @@ pub(super) fn check(context: &mut Context<'_>) {
 fn imports(context: &mut Context<'_>) {
     let code = "import-not-committed";
     let missing = std::mem::take(&mut context.config.missing);
+    // A hook may write the file.
+    let severity = if context.input.plan.is_some_and(|plan| plan.hooks.any()) {
+        Severity::Warning
+    } else {
+        Severity::Error
+    };
     for MissingImport { file, line, path } in &missing {
-        context.error(
+        context.add(
+            severity,
             code,
             (file, *line),
-            format!("{path} doesn't exist, so compiling fails."),
+            format!("{path} doesn't exist, so compiling fails, unless a hook writes it."),
             secret_edit(path),
         );
     }
@@ -85,7 +93,7 @@ fn imports(context: &mut Context<'_>) {
                 code,
                 (file, *line),
                 format!(
-                    "{path} {why}, so it doesn't reach the platform, and compiling fails there."
+                    "{path} {why}, so it doesn't reach the platform, and compiling fails there, unless a hook writes it."
                 ),
                 secret_edit(path),
             );
