@@ -13,7 +13,7 @@ const fn rule(code: &'static str, summary: &'static str) -> Rule {
 }
 
 /// All rules, by code.
-pub const RULES: [Rule; 43] = [
+pub const RULES: [Rule; 48] = [
     rule("app-json", "app.json isn't JSON."),
     rule(
         "check-origin-host",
@@ -153,4 +153,18 @@ pub const RULES: [Rule; 43] = [
     ),
     rule("secret-in-file", "A secret is in a committed file."),
     rule("secret-missing", "No secret_key_base is set."),
+    rule(
+        "server-not-started",
+        "The web process starts the app, but no endpoint serves.",
+    ),
+    rule("url-host", "The endpoint's host is a placeholder."),
+    rule("url-scheme", "The endpoint's URLs begin with http."),
+    rule(
+        "version-not-pinned",
+        "A version may change with a later build.",
+    ),
+    rule(
+        "websocket-timeout",
+        "A websocket's timeout is longer than the router's.",
+    ),
 ];

@@ -47,7 +47,7 @@ pub(crate) struct Config {
     pub(crate) imports: Vec<(String, u32, String)>,
     /// Places that may set something, but can't be read.
     pub(crate) unread: Vec<(String, u32)>,
-    /// A call of other code, which may change anything.
+    /// A file that can't be read, or a call of other code, which may change anything.
     pub(crate) is_opaque: bool,
     /// Variables of the environment, with the place of their first use.
     pub(crate) required: Vec<(String, String, u32)>,
@@ -206,6 +206,7 @@ impl Reader<'_> {
     fn file(&mut self, path: &str, scope: &Scope, is_certain: bool, depth: u32) {
         let Ok(text) = text_file::read(&self.top.join(path)) else {
             self.config.unread.push((path.to_owned(), 1));
+            self.config.is_opaque = true;
             return;
         };
         self.config.mentions_phx_server |= text.contains("PHX_SERVER");
@@ -213,6 +214,7 @@ impl Reader<'_> {
             Ok(nodes) => nodes,
             Err(line) => {
                 self.config.unread.push((path.to_owned(), line));
+                self.config.is_opaque = true;
                 return;
             }
         };

@@ -68,7 +68,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Node>, u32> {
             nodes.push(Node::Token(token));
         }
     }
-    match stack.first() {
+    match stack.last() {
         Some(open) => Err(open.line),
         None => Ok(without_newlines(nodes, true)),
     }

@@ -67,7 +67,16 @@ fn imports(context: &mut Context<'_>) {
     let code = "import-not-committed";
     let missing = std::mem::take(&mut context.config.missing);
     // A hook may write the file.
-    let severity = if context.input.plan.is_some_and(|plan| plan.hooks.any()) {
+    let hooks = context.input.plan.map(|plan| &plan.hooks);
+    let has_hook = hooks.is_some_and(|hooks| {
+        let before = [
+            &hooks.pre_compile,
+            &hooks.hook_pre_fetch_dependencies,
+            &hooks.hook_pre_compile,
+        ];
+        before.iter().any(|hook| hook.is_some()) || hooks.hook_compile.is_some()
+    });
+    let severity = if has_hook {
         Severity::Warning
     } else {
         Severity::Error
