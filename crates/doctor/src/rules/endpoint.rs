@@ -3,6 +3,7 @@
 use crate::config::Lookup;
 use crate::context::Context;
 use crate::elixir::value::Value;
+use crate::finding::Severity;
 use crate::sources::Endpoint;
 
 /// Milliseconds after which Heroku's router closes an idle connection.
@@ -10,9 +11,21 @@ const ROUTER_TIMEOUT: i64 = 55_000;
 
 pub(super) fn check(context: &mut Context<'_>) {
     let endpoints = std::mem::take(&mut context.sources.endpoints);
-    for endpoint in configured(context, &endpoints) {
-        port(context, endpoint);
-        interface(context, endpoint);
+    let configured_ones = configured(context, &endpoints);
+    let serving = configured_ones
+        .iter()
+        .find(|endpoint| may_serve(context, endpoint));
+    let serving = serving.map(|endpoint| endpoint.module.as_str());
+    for endpoint in configured_ones {
+        // Another endpoint may be meant for the dyno itself.
+        let other = serving.filter(|module| *module != endpoint.module);
+        let severity = if other.is_some() {
+            Severity::Note
+        } else {
+            Severity::Error
+        };
+        port(context, endpoint, severity);
+        interface(context, endpoint, severity);
         https(context, endpoint);
     }
     server(context, &endpoints);
@@ -32,7 +45,34 @@ pub(super) fn configured<'a>(
     endpoints.iter().filter(is_configured).collect()
 }
 
-fn port(context: &mut Context<'_>, endpoint: &Endpoint) {
+/// Whether an endpoint may listen on `PORT`, where the router reaches it.
+fn may_serve(context: &Context<'_>, endpoint: &Endpoint) -> bool {
+    let Endpoint { app, module, .. } = endpoint;
+    let is_reachable = match context.config.get(app, &[module, "http", "ip"]) {
+        Lookup::Set(set) => !is_loopback(set.value),
+        _ => true,
+    };
+    let listens = match context.config.get(app, &[module, "http", "port"]) {
+        Lookup::Set(set) => match set.value {
+            Value::Integer(_) | Value::Text(_) => false,
+            Value::Env(_) => set.value.env_vars().contains(&"PORT"),
+            _ => true,
+        },
+        Lookup::Uncertain => true,
+        Lookup::Missing => !context.config.get(app, &[module, "http"]).is_missing(),
+    };
+    is_reachable && listens
+}
+
+fn is_loopback(ip: &Value) -> bool {
+    let is = |numbers: &[i64]| {
+        let numbers: Vec<Value> = numbers.iter().map(|n| Value::Integer(*n)).collect();
+        *ip == Value::Items(numbers)
+    };
+    is(&[127, 0, 0, 1]) || is(&[0, 0, 0, 0, 0, 0, 0, 1])
+}
+
+fn port(context: &mut Context<'_>, endpoint: &Endpoint, severity: Severity) {
     let code = "port-not-from-environment";
     let config = &context.config;
     let Endpoint { app, module, .. } = endpoint;
@@ -51,7 +91,8 @@ fn port(context: &mut Context<'_>, endpoint: &Endpoint) {
                 }
                 _ => return,
             };
-            context.error(
+            context.add(
+                severity,
                 code,
                 (&at.0, at.1),
                 format!("{module} listens on {found}. The platform chooses the port, sets PORT, and stops an app that doesn't listen there."),
@@ -64,7 +105,8 @@ fn port(context: &mut Context<'_>, endpoint: &Endpoint) {
         {
             let (file, line) = (endpoint.file.as_str(), endpoint.line);
             let env = context.input.mix_env;
-            context.error(
+            context.add(
+                severity,
                 code,
                 (file, line),
                 format!(
@@ -77,21 +119,15 @@ fn port(context: &mut Context<'_>, endpoint: &Endpoint) {
     }
 }
 
-fn interface(context: &mut Context<'_>, endpoint: &Endpoint) {
+fn interface(context: &mut Context<'_>, endpoint: &Endpoint, severity: Severity) {
     let Endpoint { app, module, .. } = endpoint;
     let Some(set) = context.config.get(app, &[module, "http", "ip"]).set() else {
         return;
     };
-    let Value::Items(parts) = set.value else {
-        return;
-    };
-    let is = |numbers: &[i64]| {
-        let numbers: Vec<Value> = numbers.iter().map(|n| Value::Integer(*n)).collect();
-        *parts == numbers
-    };
-    if is(&[127, 0, 0, 1]) || is(&[0, 0, 0, 0, 0, 0, 0, 1]) {
+    if is_loopback(set.value) {
         let (file, line) = (set.file.to_owned(), set.line);
-        context.error(
+        context.add(
+                severity,
             "loopback-interface",
             (&file, line),
             format!("{module} only listens on the loopback interface, where the platform's router can't reach it."),

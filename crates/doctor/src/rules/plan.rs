@@ -5,6 +5,7 @@ use crate::finding::Place;
 use app::Origin;
 use app::facts::ConfigFile;
 use app::plan::lifecycle;
+use std::fmt::Write;
 
 pub(super) fn check(context: &mut Context<'_>) {
     config_files(context);
@@ -25,21 +26,25 @@ pub(super) fn check(context: &mut Context<'_>) {
         let place = place.unwrap_or_else(|| Place::new(&mix_exs, 1));
         context.warning(code, (&place.file, place.line), sentence(warning), edit);
     }
-    let moving: Vec<String> = plan
-        .tools()
-        .filter_map(|tool| {
-            let version = tool.version;
-            match (tool.source, tool.requested) {
-                (Origin::Default(_), _) if tool.name != "node" => {
-                    Some(format!("{} {version}", tool.name))
-                }
-                (_, Some(requested)) if is_partial(requested, version) => {
-                    Some(format!("{} {requested} (now {version})", tool.name))
-                }
-                _ => None,
+    let mut moving = String::new();
+    for tool in plan.tools() {
+        let (name, version) = (tool.name, tool.version);
+        match (tool.source, tool.requested) {
+            (Origin::Default(_), _) if name != "node" => {
+                let _ = write!(
+                    moving,
+                    "No file requests a version of {name}, so the first build takes {version}, and later builds keep it as long as the build cache lasts. "
+                );
             }
-        })
-        .collect();
+            (source, Some(requested)) if is_partial(requested, version) => {
+                let _ = write!(
+                    moving,
+                    "{source} requests {name} {requested}, so each build takes the newest match, now {version}. "
+                );
+            }
+            _ => {}
+        }
+    }
     if moving.is_empty() {
         return;
     }
@@ -49,8 +54,8 @@ pub(super) fn check(context: &mut Context<'_>) {
     context.note(
         "version-not-pinned",
         (&at, 1),
-        format!("No file pins an exact version of {}. The first build takes the newest that fits. Later builds keep the versions that mix.exs only constrains, as long as the build cache lasts.", moving.join(", ")),
-        format!("To pin a pair, set in elixir_buildpack.config:\n  erlang_version={erlang}\n  elixir_version={elixir}"),
+        moving.trim_end(),
+        format!("To pin this pair, set in elixir_buildpack.config:\n  erlang_version={erlang}\n  elixir_version={elixir}"),
     );
 }
 
