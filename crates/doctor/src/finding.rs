@@ -44,7 +44,7 @@ impl Place {
 /// One thing to know about the app, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Stable: one of [`RULES`](crate::RULES), or the code of an error of the plan.
+    /// Stable: one of [`rules`](crate::rules), or the code of an error of the plan.
     pub code: &'static str,
     pub severity: Severity,
     pub place: Place,

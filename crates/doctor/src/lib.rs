@@ -15,7 +15,7 @@ mod output;
 mod rules;
 mod sources;
 
-pub use catalogue::{RULES, Rule};
+pub use catalogue::{Rule, rules};
 pub use context::Input;
 pub use finding::{Finding, Place, Severity};
 pub use output::{count, json, sarif, text};

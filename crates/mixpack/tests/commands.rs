@@ -27,7 +27,7 @@ fn every_listed_command_has_its_own_help() {
         .collect();
     commands.sort_unstable();
     commands.dedup();
-    assert_eq!(commands.len(), 10, "{commands:?}");
+    assert_eq!(commands.len(), 11, "{commands:?}");
     for command in commands {
         let help = printed(&[command, "--help"]);
         assert!(help.starts_with(&format!("mixpack {command}: ")), "{help}");
