@@ -94,10 +94,7 @@ impl Config {
     /// Reads the configuration of the app in a directory of the repository.
     pub(crate) fn read(top: &Path, app_dir: &str, mix_env: &str, release: bool) -> Self {
         let mut config = Self::default();
-        let scope = Scope {
-            mix_env: mix_env.to_owned(),
-            ..Scope::default()
-        };
+        let scope = Scope::of(mix_env);
         let mut file = |name: &str, phase, is_certain| {
             let path = join(app_dir, name);
             if top.join(&path).is_file() {
@@ -189,9 +186,8 @@ fn descend<'a>(settings: &'a [Pair], path: &[&str]) -> Descent<'a> {
     match (&pair.value, rest) {
         (_, []) => Descent::Found(pair),
         (Value::Keyword(pairs), rest) => descend(pairs, rest),
-        (Value::Unknown(_) | Value::Env(_), _) => Descent::Opaque,
         (Value::Items(items), _) if items.is_empty() => Descent::Absent,
-        (Value::Items(_), _) => Descent::Opaque,
+        (Value::Unknown(_) | Value::Env(_) | Value::Items(_), _) => Descent::Opaque,
         _ => Descent::Replaced,
     }
 }
@@ -242,7 +238,7 @@ impl Reader<'_> {
         if let Some((name, value)) = assignment(statement) {
             let evaluated = evaluate(value, scope);
             self.note_variables(&evaluated, place);
-            scope.variables.insert(name.to_owned(), evaluated);
+            scope.set(name, evaluated);
         } else if let Some(args) = call(statement, "config") {
             self.config_statement(&args, scope, place);
         } else if let Some(args) = call(statement, "import_config") {
@@ -404,10 +400,7 @@ impl Reader<'_> {
                 self.config
                     .imports
                     .push((file.clone(), line, target.clone()));
-                let fresh = Scope {
-                    mix_env: scope.mix_env.clone(),
-                    ..Scope::default()
-                };
+                let fresh = Scope::of(&scope.mix_env);
                 self.file(&target, &fresh, place.is_certain, place.depth + 1);
             } else if place.is_certain {
                 self.config.missing.push(MissingImport {

@@ -4,7 +4,6 @@ use crate::elixir::tree::{Node, call, items, parse, visit_blocks};
 use crate::elixir::value::{Pair, Scope, Value, assignment, evaluate, keywords};
 use app::facts::{Facts, join};
 use app::text_file;
-use std::collections::BTreeMap;
 use std::path::Path;
 use walkdir::WalkDir;
 
@@ -133,7 +132,7 @@ impl Sources {
             }
         };
         // Of the function that is being read: the values of its variables.
-        let mut bindings: BTreeMap<String, Vec<Node>> = BTreeMap::new();
+        let mut bindings: Bindings = Vec::new();
         visit_blocks(&nodes, &mut |block| {
             if block.is_body {
                 bindings.clear();
@@ -146,7 +145,7 @@ impl Sources {
             let has_init = block.statements.iter().any(defines_init);
             for statement in &block.statements {
                 if let Some((name, value)) = assignment(statement) {
-                    bindings.insert(name.to_owned(), value.to_vec());
+                    bindings.push((name.to_owned(), value.to_vec()));
                 }
                 self.statement(path, block.module, statement, has_init);
                 self.writes(path, statement, &bindings);
@@ -252,7 +251,7 @@ impl Sources {
     }
 
     /// Finds calls that write files below the app, and databases on the disk.
-    fn writes(&mut self, path: &str, nodes: &[Node], bindings: &BTreeMap<String, Vec<Node>>) {
+    fn writes(&mut self, path: &str, nodes: &[Node], bindings: &Bindings) {
         for (at, node) in nodes.iter().enumerate() {
             if let Node::Group(group) = node
                 && !"df".contains(group.open)
@@ -301,24 +300,22 @@ impl Sources {
     }
 }
 
+/// Variables of a function, with the code of their values.
+type Bindings = Vec<(String, Vec<Node>)>;
+
 /// Whether a path is certain to lie in the app's own directory.
-fn is_in_app(path: &[Node], bindings: &BTreeMap<String, Vec<Node>>, depth: u32) -> bool {
-    path.iter().any(|node| match node {
-        Node::Group(group) => is_in_app(&group.nodes, bindings, depth),
-        node if node.text().is_some_and(|text| {
-            let text = text.trim_start_matches("./");
-            text.starts_with("priv/") || text.starts_with("uploads/")
-        }) =>
-        {
-            true
+fn is_in_app(path: &[Node], bindings: &Bindings, depth: u32) -> bool {
+    let is_inside = |text: &str| {
+        let text = text.trim_start_matches("./");
+        text.starts_with("priv/") || text.starts_with("uploads/")
+    };
+    path.iter().any(|node| match (node, node.name()) {
+        (Node::Group(group), _) => is_in_app(&group.nodes, bindings, depth),
+        (_, Some("priv_dir" | "app_dir")) => true,
+        (_, Some(name)) if depth > 0 => {
+            let bound = bindings.iter().rev().find(|(known, _)| known == name);
+            bound.is_some_and(|(_, bound)| is_in_app(bound, bindings, depth - 1))
         }
-        node => match node.name() {
-            Some("priv_dir" | "app_dir") => true,
-            Some(name) if depth > 0 => {
-                let bound = bindings.get(name);
-                bound.is_some_and(|bound| is_in_app(bound, bindings, depth - 1))
-            }
-            _ => false,
-        },
+        (node, _) => node.text().is_some_and(is_inside),
     })
 }

@@ -231,15 +231,13 @@ impl Reader<'_> {
             }
             _ => None,
         };
-        let (kind, length) = match bracket {
-            Some(found) => found,
-            None => {
-                let operator = OPERATORS
-                    .iter()
-                    .find(|operator| rest.starts_with(**operator));
-                let operator = operator.ok_or(line)?;
-                (Kind::Op(operator), operator.len())
-            }
+        let (kind, length) = if let Some(found) = bracket {
+            found
+        } else {
+            let mut operators = OPERATORS.iter();
+            let operator = operators.find(|operator| rest.starts_with(**operator));
+            let operator = operator.ok_or(line)?;
+            (Kind::Op(operator), operator.len())
         };
         self.at += length;
         self.push(kind, line);
@@ -273,7 +271,7 @@ impl Reader<'_> {
 
     /// Reads a quoted text from its opening delimiter to its end, and returns what is between them and whether it
     /// contains an interpolation.
-    fn quoted(&mut self, interpolates: bool, depth: u32) -> Result<(String, bool), u32> {
+    fn quoted(&mut self, with_code: bool, depth: u32) -> Result<(String, bool), u32> {
         let line = self.line;
         let open = self.peek().ok_or(line)?;
         let heredoc = ["\"\"\"", "'''"]
@@ -284,17 +282,17 @@ impl Reader<'_> {
             '[' => "]",
             '{' => "}",
             '<' => ">",
-            _ => heredoc.unwrap_or(&self.text[self.at..self.at + 1]),
+            _ => heredoc.unwrap_or(&self.text[self.at..=self.at]),
         };
         self.at += if heredoc.is_some() { 3 } else { 1 };
         let start = self.at;
         let mut interpolated = false;
         while !self.rest().starts_with(close) {
             let c = self.peek().ok_or(line)?;
-            if c == '\\' && (interpolates || self.rest()[1..].starts_with(close)) {
+            if c == '\\' && (with_code || self.rest()[1..].starts_with(close)) {
                 self.at += 1;
                 self.skip(line)?;
-            } else if interpolates && self.rest().starts_with("#{") {
+            } else if with_code && self.rest().starts_with("#{") {
                 interpolated = true;
                 self.at += 2;
                 self.interpolation(depth)?;
@@ -361,11 +359,8 @@ mod tests {
             kinds("a # config :b, do \"\nb"),
             [name("a"), Kind::Newline, name("b")]
         );
-        assert_eq!(kinds(r##""a \" # b""##), [text(r##"a \" # b"##, false)]);
-        assert_eq!(
-            kinds(r##""a#{f("}")}b""##),
-            [text(r##"a#{f("}")}b"##, true)]
-        );
+        assert_eq!(kinds(r#""a \" # b""#), [text(r#"a \" # b"#, false)]);
+        assert_eq!(kinds(r#""a#{f("}")}b""#), [text(r#"a#{f("}")}b"#, true)]);
         assert_eq!(
             kinds("\"\"\"\n\"quoted\" do\n\"\"\""),
             [text("\n\"quoted\" do\n", false)]

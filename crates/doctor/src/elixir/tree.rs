@@ -206,13 +206,11 @@ pub(crate) fn call<'a>(statement: &'a [Node], function: &str) -> Option<Vec<&'a 
     if first.name() != Some(function) || rest.first().is_none_or(|node| node.is_op("=")) {
         return None;
     }
-    Some(match rest.first()?.group('(') {
-        Some(args) => items(args).collect(),
-        None => {
-            let end = rest.iter().position(|node| node.group('d').is_some());
-            items(&rest[..end.unwrap_or(rest.len())]).collect()
-        }
-    })
+    let args = rest.first()?.group('(').unwrap_or_else(|| {
+        let end = rest.iter().position(|node| node.group('d').is_some());
+        &rest[..end.unwrap_or(rest.len())]
+    });
+    Some(items(args).collect())
 }
 
 /// The block of a statement: what stands between its `do` and `end`.

@@ -5,7 +5,6 @@ mod tests;
 
 use super::tokens::{Kind, Token};
 use super::tree::{Node, block, call, items, statements};
-use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
@@ -46,7 +45,26 @@ pub(crate) const NIL: &str = "nil";
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     pub(crate) mix_env: String,
-    pub(crate) variables: BTreeMap<String, Value>,
+    variables: Vec<(String, Value)>,
+}
+
+impl Scope {
+    pub(crate) fn of(mix_env: &str) -> Self {
+        Self {
+            mix_env: mix_env.to_owned(),
+            variables: Vec::new(),
+        }
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: Value) {
+        self.variables.push((name.to_owned(), value));
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        let mut variables = self.variables.iter().rev();
+        let (_, value) = variables.find(|(known, _)| known == name)?;
+        Some(value)
+    }
 }
 
 /// Functions whose result says no more than their argument.
@@ -126,7 +144,7 @@ fn mentions(nodes: &[Node], scope: &Scope, names: &mut Vec<String>) {
             Node::Group(group) => mentions(&group.nodes, scope, names),
             Node::Token(Token { kind, .. }) => match kind {
                 Kind::Name(name) => {
-                    if let Some(value) = scope.variables.get(name) {
+                    if let Some(value) = scope.get(name) {
                         names.extend(value.env_vars().into_iter().map(str::to_owned));
                     }
                 }
@@ -141,7 +159,7 @@ fn mentions(nodes: &[Node], scope: &Scope, names: &mut Vec<String>) {
                         names.extend(name.map(str::to_owned));
                     }
                     let words = raw.split(|c: char| !c.is_alphanumeric() && c != '_');
-                    let values = words.filter_map(|word| scope.variables.get(word));
+                    let values = words.filter_map(|word| scope.get(word));
                     names.extend(values.flat_map(Value::env_vars).map(str::to_owned));
                 }
                 _ => {}
@@ -262,7 +280,7 @@ fn single(node: &Node, scope: &Scope) -> Value {
             Kind::Name(name) => match name.as_str() {
                 "true" | "false" | NIL => Value::Atom(name.clone()),
                 "config_env" => Value::Atom(scope.mix_env.clone()),
-                name => match scope.variables.get(name) {
+                name => match scope.get(name) {
                     Some(value) => value.clone(),
                     None => Value::Unknown(Vec::new()),
                 },
@@ -527,7 +545,7 @@ pub(crate) fn assignment(statement: &[Node]) -> Option<(&str, &[Node])> {
 pub(crate) fn contains(nodes: &[Node], name: &str) -> bool {
     nodes.iter().any(|node| match node {
         Node::Group(group) => contains(&group.nodes, name),
-        node => node.name() == Some(name),
+        node @ Node::Token(_) => node.name() == Some(name),
     })
 }
 

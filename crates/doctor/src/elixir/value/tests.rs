@@ -4,17 +4,14 @@ use super::*;
 use crate::elixir::tree::parse;
 
 fn value(code: &str) -> Value {
-    let mut scope = Scope {
-        mix_env: "prod".to_owned(),
-        ..Scope::default()
-    };
+    let mut scope = Scope::of("prod");
     let url = Value::Env(EnvVar {
         name: "URL".into(),
         line: 1,
         default: None,
         required: true,
     });
-    scope.variables.insert("url".to_owned(), url);
+    scope.set("url", url);
     evaluate(&parse(code).unwrap(), &scope)
 }
 
