@@ -403,6 +403,8 @@ impl Reader<'_> {
                 let fresh = Scope::of(&scope.mix_env);
                 self.file(&target, &fresh, place.is_certain, place.depth + 1);
             } else if place.is_certain {
+                // Where the file does exist, it may set anything.
+                self.config.is_opaque = true;
                 self.config.missing.push(MissingImport {
                     file: file.clone(),
                     line,
