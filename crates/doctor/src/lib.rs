@@ -47,9 +47,9 @@ pub fn place_in(top: &std::path::Path, text: &str) -> Option<Place> {
     text.split([' ', '(', ')', ',', ';', '\n'])
         .find_map(|word| {
             let word = word.trim_end_matches(['.', ':']);
-            let (file, line) = word.split_once(':').unwrap_or((word, "1"));
+            let (file, line) = word.split_once(':')?;
             let line = line.parse().ok()?;
-            let is_file = file.contains('.') && !file.starts_with('/') && top.join(file).is_file();
+            let is_file = !file.starts_with('/') && top.join(file).is_file();
             is_file.then(|| Place::new(file, line))
         })
 }

@@ -105,8 +105,8 @@ impl Sources {
                         (is_code, is_small, entry.path().strip_prefix(top))
                     {
                         let path = path.to_string_lossy();
-                        // Tasks run where the app is developed.
-                        if entry.file_type().is_file() && !path.contains("/mix/tasks/") {
+                        // Tasks run where the app is developed or built.
+                        if entry.file_type().is_file() && !path.contains("/tasks/") {
                             sources.file(top, &path);
                         }
                     }
