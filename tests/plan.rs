@@ -321,7 +321,10 @@ fn documented_doctor_commands_work() {
     let output = typed(PAGE, "mixpack doctor --env config_vars DIR");
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    assert!(text.ends_with("\n0 errors, 0 warnings, 1 note\n"), "{text}");
+    assert!(
+        text.ends_with("\n0 errors, 0 warnings, 3 notes\n"),
+        "{text}"
+    );
 
     let output = typed(PAGE, "mixpack doctor --sarif DIR > doctor.sarif");
     assert_eq!(output.status.code(), Some(0));

@@ -5,7 +5,6 @@ use crate::finding::Place;
 use app::Origin;
 use app::facts::ConfigFile;
 use app::plan::lifecycle;
-use std::fmt::Write;
 
 pub(super) fn check(context: &mut Context<'_>) {
     config_files(context);
@@ -26,35 +25,36 @@ pub(super) fn check(context: &mut Context<'_>) {
         let place = place.unwrap_or_else(|| Place::new(&mix_exs, 1));
         context.warning(code, (&place.file, place.line), sentence(warning), edit);
     }
-    let mut moving = String::new();
+    let code = "version-not-pinned";
+    let mut by_default = Vec::new();
     for tool in plan.tools() {
         let (name, version) = (tool.name, tool.version);
         match (tool.source, tool.requested) {
             (Origin::Default(_), _) if name != "node" => {
-                let _ = write!(
-                    moving,
-                    "No file requests a version of {name}, so the first build takes {version}, and later builds keep it as long as the build cache lasts. "
-                );
+                by_default.push(format!("{name} {version}"))
             }
-            (source, Some(requested)) if is_partial(requested, version) => {
-                let _ = write!(
-                    moving,
-                    "{source} requests {name} {requested}, so each build takes the newest match, now {version}. "
+            (Origin::File { path, line }, Some(requested)) if is_partial(requested, version) => {
+                context.note(
+                    code,
+                    (path, *line),
+                    format!("{name} {requested} stands for the newest match in each build, now {version}."),
+                    format!("To pin it, request {version}."),
                 );
             }
             _ => {}
         }
     }
-    if moving.is_empty() {
+    if by_default.is_empty() {
         return;
     }
-    let file = context.input.facts.elixir_config_path.clone();
-    let at = if context.exists(&file) { file } else { mix_exs };
     let (erlang, elixir) = (&plan.erlang.version, &plan.elixir.version);
     context.note(
-        "version-not-pinned",
-        (&at, 1),
-        moving.trim_end(),
+        code,
+        (&mix_exs, 1),
+        format!(
+            "No file requests these versions: {}. Later builds keep those of the first one, as long as the build cache lasts.",
+            by_default.join(", ")
+        ),
         format!("To pin this pair, set in elixir_buildpack.config:\n  erlang_version={erlang}\n  elixir_version={elixir}"),
     );
 }

@@ -314,7 +314,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "note version-not-pinned",
-        (BUILDPACK, "elixir_version"),
+        (BUILDPACK, "erlang_version"),
         &[(BUILDPACK, "27.3.4", "27")],
         &[],
     ),
