@@ -1,7 +1,6 @@
 //! What the rules read, and the findings that they make.
 
 use crate::config::Config;
-use crate::finding::{Finding, Place, Severity};
 use crate::git::Tracked;
 use crate::sources::Sources;
 use app::facts::{Facts, join};
@@ -30,11 +29,7 @@ pub(crate) struct Context<'a> {
     pub(crate) tracked: Tracked,
     pub(crate) release: bool,
     pub(crate) app_json: Option<String>,
-    pub(crate) findings: Vec<Finding>,
 }
-
-/// Line and file of a finding.
-pub(crate) type At<'a> = (&'a str, u32);
 
 impl<'a> Context<'a> {
     pub(crate) fn new(input: Input<'a>) -> Self {
@@ -47,55 +42,7 @@ impl<'a> Context<'a> {
             release,
             app_json: text_file::read(&input.top.join("app.json")).ok(),
             input,
-            findings: Vec::new(),
         }
-    }
-
-    pub(crate) fn add(
-        &mut self,
-        severity: Severity,
-        code: &'static str,
-        (file, line): At<'_>,
-        message: impl Into<String>,
-        edit: impl Into<String>,
-    ) {
-        self.findings.push(Finding {
-            code,
-            severity,
-            place: Place::new(file, line),
-            message: message.into(),
-            edit: edit.into(),
-        });
-    }
-
-    pub(crate) fn error(
-        &mut self,
-        code: &'static str,
-        at: At<'_>,
-        message: impl Into<String>,
-        edit: impl Into<String>,
-    ) {
-        self.add(Severity::Error, code, at, message, edit);
-    }
-
-    pub(crate) fn warning(
-        &mut self,
-        code: &'static str,
-        at: At<'_>,
-        message: impl Into<String>,
-        edit: impl Into<String>,
-    ) {
-        self.add(Severity::Warning, code, at, message, edit);
-    }
-
-    pub(crate) fn note(
-        &mut self,
-        code: &'static str,
-        at: At<'_>,
-        message: impl Into<String>,
-        edit: impl Into<String>,
-    ) {
-        self.add(Severity::Note, code, at, message, edit);
     }
 
     /// A path in the app's directory, relative to the top.

@@ -53,3 +53,59 @@ pub struct Finding {
     /// The change to make. Lines to type begin with two spaces.
     pub edit: String,
 }
+
+/// The file and the line of a finding.
+pub(crate) type At<'a> = (&'a str, u32);
+
+/// The findings so far.
+#[derive(Default)]
+pub(crate) struct Findings(pub(crate) Vec<Finding>);
+
+impl Findings {
+    pub(crate) fn add(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        (file, line): At<'_>,
+        message: impl Into<String>,
+        edit: impl Into<String>,
+    ) {
+        self.0.push(Finding {
+            code,
+            severity,
+            place: Place::new(file, line),
+            message: message.into(),
+            edit: edit.into(),
+        });
+    }
+
+    pub(crate) fn error(
+        &mut self,
+        code: &'static str,
+        at: At<'_>,
+        message: impl Into<String>,
+        edit: impl Into<String>,
+    ) {
+        self.add(Severity::Error, code, at, message, edit);
+    }
+
+    pub(crate) fn warning(
+        &mut self,
+        code: &'static str,
+        at: At<'_>,
+        message: impl Into<String>,
+        edit: impl Into<String>,
+    ) {
+        self.add(Severity::Warning, code, at, message, edit);
+    }
+
+    pub(crate) fn note(
+        &mut self,
+        code: &'static str,
+        at: At<'_>,
+        message: impl Into<String>,
+        edit: impl Into<String>,
+    ) {
+        self.add(Severity::Note, code, at, message, edit);
+    }
+}

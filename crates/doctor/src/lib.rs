@@ -23,11 +23,10 @@ pub use output::{count, json, sarif, text};
 /// Runs all rules. Errors come first, and those of a file by line.
 #[must_use]
 pub fn check(input: Input<'_>) -> Vec<Finding> {
-    let mut context = context::Context::new(input);
-    rules::run(&mut context);
-    let mut findings = context.findings;
-    sort(&mut findings);
-    findings
+    let mut findings = finding::Findings::default();
+    rules::run(&context::Context::new(input), &mut findings);
+    sort(&mut findings.0);
+    findings.0
 }
 
 /// The stack to plan for, where nobody names one: that of `app.json`, or else Heroku's default.

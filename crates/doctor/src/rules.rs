@@ -11,16 +11,17 @@ mod processes;
 mod secrets;
 
 use crate::context::Context;
+use crate::finding::Findings;
 
 /// Runs all rules.
-pub(crate) fn run(context: &mut Context<'_>) {
-    secrets::check(context);
-    endpoint::check(context);
-    endpoint_urls::check(context);
-    database::check(context);
-    processes::check(context);
-    dependencies::check(context);
-    code::check(context);
-    platform::check(context);
-    plan::check(context);
+pub(crate) fn run(context: &Context<'_>, out: &mut Findings) {
+    secrets::check(context, out);
+    endpoint::check(context, out);
+    endpoint_urls::check(context, out);
+    database::check(context, out);
+    processes::check(context, out);
+    dependencies::check(context, out);
+    code::check(context, out);
+    platform::check(context, out);
+    plan::check(context, out);
 }

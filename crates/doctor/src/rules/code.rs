@@ -2,17 +2,18 @@
 
 use crate::context::Context;
 use crate::elixir::value::{Pair, Value};
+use crate::finding::Findings;
 
-pub(super) fn check(context: &mut Context<'_>) {
-    attributes(context);
-    compiled_config(context);
-    disk(context);
-    storage(context);
-    cluster(context);
-    for (file, line) in std::mem::take(&mut context.sources.unread) {
-        context.note(
+pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
+    attributes(context, out);
+    compiled_config(context, out);
+    disk(context, out);
+    storage(context, out);
+    cluster(context, out);
+    for (file, line) in &context.sources.unread {
+        out.note(
             "config-not-read",
-            (&file, line),
+            (file, *line),
             "This file can't be read, so doctor doesn't know what it contains.",
             "Check it by hand.",
         );
@@ -36,15 +37,15 @@ fn describes_build(name: &str) -> bool {
     words.iter().any(|word| name.contains(word))
 }
 
-fn attributes(context: &mut Context<'_>) {
-    for place in std::mem::take(&mut context.sources.compile_time) {
+fn attributes(context: &Context<'_>, out: &mut Findings) {
+    for place in &context.sources.compile_time {
         let Some((attribute, name)) = place.what.split_once(' ') else {
             continue;
         };
         if describes_build(name) {
             continue;
         }
-        context.warning(
+        out.warning(
             "compile-time-value",
             (&place.file, place.line),
             format!("{attribute} reads {name} when the module is compiled. A later change of the config var has no effect until this file is compiled again, and the value ends up in the slug."),
@@ -54,7 +55,7 @@ fn attributes(context: &mut Context<'_>) {
 }
 
 /// A release doesn't evaluate these files when it starts.
-fn compiled_config(context: &mut Context<'_>) {
+fn compiled_config(context: &Context<'_>, out: &mut Findings) {
     if !context.release {
         return;
     }
@@ -62,7 +63,7 @@ fn compiled_config(context: &mut Context<'_>) {
     reads.retain(|(name, ..)| !describes_build(name));
     reads.dedup_by(|a, b| a.0 == b.0 && a.1 == b.1);
     for (name, file, line) in reads {
-        context.warning(
+        out.warning(
             "compile-time-value",
             (&file, line),
             format!("A release evaluates {file} during the build, so {name} has the value of the build, or none, and that value ends up in the slug."),
@@ -73,17 +74,17 @@ fn compiled_config(context: &mut Context<'_>) {
 
 const LOST: &str = "The disk of a dyno is emptied at each deploy and at least once a day, and no other dyno sees it.";
 
-fn disk(context: &mut Context<'_>) {
-    for place in std::mem::take(&mut context.sources.written) {
-        context.warning(
+fn disk(context: &Context<'_>, out: &mut Findings) {
+    for place in &context.sources.written {
+        out.warning(
             "files-on-disk",
             (&place.file, place.line),
             format!("{} writes below the app's directory. {LOST}", place.what),
             "Store uploads in an object storage such as S3, and temporary files in System.tmp_dir!().",
         );
     }
-    for place in std::mem::take(&mut context.sources.databases) {
-        context.note(
+    for place in &context.sources.databases {
+        out.note(
             "database-on-disk",
             (&place.file, place.line),
             format!("{} stores data in a file. {LOST}", place.what),
@@ -98,16 +99,16 @@ const STORAGES: [(&str, &str, &str); 2] = [
     ("arc", "Arc.Storage.Local", "Arc.Storage.S3"),
 ];
 
-fn storage(context: &mut Context<'_>) {
+fn storage(context: &Context<'_>, out: &mut Findings) {
     for (app, local, other) in STORAGES {
         let Some(set) = context.config.get(app, &["storage"]).set() else {
             continue;
         };
         if *set.value == Value::Module(local.to_owned()) {
-            let (file, line) = (set.file.to_owned(), set.line);
-            context.warning(
+            let (file, line) = (set.file, set.line);
+            out.warning(
                 "files-on-disk",
-                (&file, line),
+                (file, line),
                 format!("{local} stores uploads on the disk. {LOST}"),
                 format!("Store them in an object storage:\n  config :{app}, storage: {other}"),
             );
@@ -119,7 +120,7 @@ const ALONE: &str =
     "The dynos of Heroku's Common Runtime can't reach each other, so they don't form a cluster.";
 const OTHER_WAYS: &str = "Use Phoenix.PubSub.Redis, or PubSub over the database, to reach other dynos. Private Spaces and other platforms can cluster.";
 
-fn cluster(context: &mut Context<'_>) {
+fn cluster(context: &Context<'_>, out: &mut Findings) {
     let query = context
         .config_var("DNS_CLUSTER_QUERY")
         .is_some_and(|query| !query.is_empty());
@@ -144,6 +145,6 @@ fn cluster(context: &mut Context<'_>) {
             }
         });
     if let Some((file, line)) = found {
-        context.warning("cluster", (&file, line), ALONE, OTHER_WAYS);
+        out.warning("cluster", (&file, line), ALONE, OTHER_WAYS);
     }
 }

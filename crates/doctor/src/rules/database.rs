@@ -3,6 +3,7 @@
 use crate::config::{Lookup, Set};
 use crate::context::Context;
 use crate::elixir::value::Value;
+use crate::finding::Findings;
 use crate::finding::Severity;
 use crate::sources::Repo;
 
@@ -27,27 +28,26 @@ const SMALLEST: i64 = 20;
 /// Connections that a migration and a shell need.
 const SPARE: i64 = 2;
 
-pub(super) fn check(context: &mut Context<'_>) {
-    let repos = std::mem::take(&mut context.sources.repos);
-    for repo in &repos {
+pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
+    let repos = &context.sources.repos;
+    for repo in repos {
         let is_configured = !context.config.all(&repo.app, &[&repo.module]).is_empty();
         let adapter = adapter(context, repo);
         if adapter.contains("SQLite") || adapter.contains("Sqlite") {
-            on_disk(context, repo);
+            on_disk(out, repo);
             continue;
         }
         if !is_configured || repo.has_init {
             continue;
         }
         if adapter.ends_with("Postgres") || adapter.ends_with("MyXQL") {
-            url(context, repo);
-            pool(context, repo);
+            url(context, out, repo);
+            pool(context, out, repo);
         }
         if adapter.ends_with("Postgres") {
-            tls(context, repo);
+            tls(context, out, repo);
         }
     }
-    context.sources.repos = repos;
 }
 
 /// Up to Ecto 2, the configuration names the adapter.
@@ -65,8 +65,8 @@ fn adapter(context: &Context<'_>, repo: &Repo) -> String {
     repo.adapter.clone().or_else(of_config).unwrap_or_default()
 }
 
-fn on_disk(context: &mut Context<'_>, repo: &Repo) {
-    context.warning(
+fn on_disk(out: &mut Findings, repo: &Repo) {
+    out.warning(
         "database-on-disk",
         (&repo.file, repo.line),
         format!("{} stores its data in a file. The disk of a dyno is emptied at each deploy and at least once a day.", repo.module),
@@ -78,7 +78,7 @@ fn is_local(host: &Value) -> bool {
     matches!(host, Value::Text(host) if ["localhost", "127.0.0.1", "db", "postgres"].contains(&host.as_str()))
 }
 
-fn url(context: &mut Context<'_>, repo: &Repo) {
+fn url(context: &Context<'_>, out: &mut Findings, repo: &Repo) {
     let code = "database-not-from-environment";
     let Repo { app, module, .. } = repo;
     let config = &context.config;
@@ -86,7 +86,7 @@ fn url(context: &mut Context<'_>, repo: &Repo) {
     let edit = format!(
         "In {file}, set:\n  config :{app}, {module},\n    url: System.get_env(\"DATABASE_URL\")"
     );
-    let of_repo = (repo.file.clone(), repo.line);
+    let of_repo = (&*repo.file, repo.line);
     let host = config.get(app, &[module, "hostname"]);
     match config.get(app, &[module, "url"]) {
         Lookup::Set(Set {
@@ -95,10 +95,10 @@ fn url(context: &mut Context<'_>, repo: &Repo) {
             line,
             ..
         }) => {
-            let at = (file.to_owned(), line);
-            context.warning(
+            let at = (file, line);
+            out.warning(
                 code,
-                (&at.0, at.1),
+                at,
                 format!("The URL of the database of {module} is in a file. The platform changes it, and keeps it in DATABASE_URL."),
                 edit,
             );
@@ -106,7 +106,7 @@ fn url(context: &mut Context<'_>, repo: &Repo) {
         Lookup::Missing => {
             let (at, found) = match host {
                 Lookup::Set(set) if is_local(set.value) => {
-                    let at = (set.file.to_owned(), set.line);
+                    let at = (set.file, set.line);
                     (at, "connects to a database on the dyno itself")
                 }
                 Lookup::Missing
@@ -119,9 +119,9 @@ fn url(context: &mut Context<'_>, repo: &Repo) {
                 _ => return,
             };
             let env = context.input.mix_env;
-            context.error(
+            out.error(
                 code,
-                (&at.0, at.1),
+                at,
                 format!(
                     "{module} {found} in the environment {env}. The platform sets DATABASE_URL."
                 ),
@@ -139,12 +139,12 @@ fn plan(context: &Context<'_>) -> Option<(&'static str, i64)> {
     PLANS.into_iter().find(|(name, _)| plan.starts_with(name))
 }
 
-fn pool(context: &mut Context<'_>, repo: &Repo) {
+fn pool(context: &Context<'_>, out: &mut Findings, repo: &Repo) {
     let Repo { app, module, .. } = repo;
     let Some(set) = context.config.get(app, &[module, "pool_size"]).set() else {
         return;
     };
-    let at = (set.file.to_owned(), set.line);
+    let at = (set.file, set.line);
     let (size, name, is_known) = match set.value {
         Value::Integer(size) => (Some(*size), None, true),
         Value::Env(var) => {
@@ -186,10 +186,10 @@ fn pool(context: &mut Context<'_>, repo: &Repo) {
             "Leave {SPARE} connections for migrations and `iex`:\n  pool_size: String.to_integer(System.get_env(\"POOL_SIZE\") || \"{fits}\")"
         ),
     };
-    context.add(
+    out.add(
         severity,
         "pool-size",
-        (&at.0, at.1),
+        at,
         format!(
             "{module} opens {size} connections in each dyno, and {of}, for all dynos together."
         ),
@@ -219,7 +219,7 @@ fn server(context: &Context<'_>, url: Option<&Value>) -> Server {
 
 const VERIFY_NONE: &str = "In the settings of the repository, set:\n  ssl: [verify: :verify_none]";
 
-fn tls(context: &mut Context<'_>, repo: &Repo) {
+fn tls(context: &Context<'_>, out: &mut Findings, repo: &Repo) {
     let Repo { app, module, .. } = repo;
     let config = &context.config;
     let get = |key: &str| config.get(app, &[module, key]);
@@ -244,17 +244,17 @@ fn tls(context: &mut Context<'_>, repo: &Repo) {
         Lookup::Set(set) if set.value.is_atom("true") => {
             let verifies = get("ssl_opts").is_missing()
                 && context.locks_at_least("postgrex", (0, 21)) == Some(true);
-            let at = (set.file.to_owned(), set.line);
+            let at = (set.file, set.line);
             let severity = match server {
                 _ if !verifies => return,
                 Server::Other => return,
                 Server::Heroku => Severity::Error,
                 Server::Unknown => Severity::Note,
             };
-            return context.add(
+            return out.add(
                 severity,
                 "database-certificate",
-                (&at.0, at.1),
+                at,
                 "With `ssl: true`, Postgrex 0.21 and later verify the certificate of the server. Heroku Postgres has certificates that no public authority signed, so connecting fails with `unknown_ca`.",
                 VERIFY_NONE,
             );
@@ -267,11 +267,11 @@ fn tls(context: &mut Context<'_>, repo: &Repo) {
         Server::Unknown => Severity::Warning,
     };
     let edit = set_option();
-    let at = (url.file.to_owned(), url.line);
-    context.add(
+    let at = (url.file, url.line);
+    out.add(
         severity,
         "database-without-tls",
-        (&at.0, at.1),
+        at,
         format!("{module} connects without TLS. Heroku Postgres rejects such connections."),
         edit,
     );

@@ -3,6 +3,7 @@
 use crate::config::normalized;
 use crate::context::{Context, line_of};
 use crate::elixir::value::Value;
+use crate::finding::Findings;
 use crate::mix_exs::{Dependency, MixFile};
 use crate::sources::deployed_dirs;
 use app::facts::join;
@@ -11,7 +12,7 @@ use app::facts::mix_lock::Source;
 use versions::ElixirRequirement;
 use versions::elixir::ElixirVersion;
 
-pub(super) fn check(context: &mut Context<'_>) {
+pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
     let lock_path = context.path("mix.lock");
     let lock = context.read(&lock_path);
     let mut declared = Vec::new();
@@ -20,10 +21,10 @@ pub(super) fn check(context: &mut Context<'_>) {
         let file = MixFile::read(&context.read(&path).unwrap_or_default());
         declared.push((dir, path, file));
     }
-    lockfile(context, &lock_path, lock.as_deref(), &declared);
+    lockfile(context, out, &lock_path, lock.as_deref(), &declared);
     for (dir, path, file) in &declared {
-        paths(context, dir, path, file);
-        compilers(context, path, file);
+        paths(context, out, dir, path, file);
+        compilers(context, out, path, file);
     }
     let left_out: Vec<&str> = declared
         .iter()
@@ -41,17 +42,23 @@ pub(super) fn check(context: &mut Context<'_>) {
             line_of(&lock, &format!("\"{}\":", locked.app)),
         );
         match &locked.from {
-            Source::Git { url, .. } => git(context, at, &locked.app, url),
-            Source::Hex { repository, .. } => private(context, at, &locked.app, repository),
+            Source::Git { url, .. } => git(context, out, at, &locked.app, url),
+            Source::Hex { repository, .. } => private(context, out, at, &locked.app, repository),
         }
     }
-    submodules(context);
-    native(context, &lock_path, &lock, &left_out);
+    submodules(context, out);
+    native(context, out, &lock_path, &lock, &left_out);
 }
 
 type Declared = (String, String, MixFile);
 
-fn lockfile(context: &mut Context<'_>, path: &str, lock: Option<&str>, declared: &[Declared]) {
+fn lockfile(
+    context: &Context<'_>,
+    out: &mut Findings,
+    path: &str,
+    lock: Option<&str>,
+    declared: &[Declared],
+) {
     let mix_exs = context.path("mix.exs");
     let env = context.input.mix_env;
     let is_needed =
@@ -65,7 +72,7 @@ fn lockfile(context: &mut Context<'_>, path: &str, lock: Option<&str>, declared:
     let Some(lock) = lock else {
         if !has_own && let Some((_, dependency)) = all.find(|(_, dependency)| is_needed(dependency))
         {
-            context.warning(
+            out.warning(
                 "lockfile-missing",
                 (&mix_exs, dependency.line),
                 format!(
@@ -77,7 +84,7 @@ fn lockfile(context: &mut Context<'_>, path: &str, lock: Option<&str>, declared:
         return;
     };
     if !context.tracked.is_pushed(path) {
-        return context.warning(
+        return out.warning(
             "lockfile-missing",
             (path, 1),
             format!(
@@ -87,7 +94,7 @@ fn lockfile(context: &mut Context<'_>, path: &str, lock: Option<&str>, declared:
         );
     }
     if lock.contains("\n<<<<<<< ") || lock.contains("\n>>>>>>> ") {
-        return context.error(
+        return out.error(
             "lockfile-out-of-step",
             (path, line_of(lock, "<<<<<<< ")),
             format!("{path} contains a merge conflict, so mix can't read it."),
@@ -109,7 +116,7 @@ fn lockfile(context: &mut Context<'_>, path: &str, lock: Option<&str>, declared:
             Some(format!("{path} has no entry for it"))
         };
         if let Some(problem) = problem {
-            context.error(
+            out.error(
                 "lockfile-out-of-step",
                 (file, dependency.line),
                 format!(
@@ -142,7 +149,7 @@ fn mismatch(context: &Context<'_>, dependency: &Dependency) -> Option<String> {
         .then(|| format!("the lockfile has {version}, which doesn't match {requirement:?}"))
 }
 
-fn paths(context: &mut Context<'_>, dir: &str, file: &str, declared: &MixFile) {
+fn paths(context: &Context<'_>, out: &mut Findings, dir: &str, file: &str, declared: &MixFile) {
     for dependency in &declared.dependencies {
         let Some(Value::Text(path)) = dependency.option("path") else {
             continue;
@@ -162,7 +169,7 @@ fn paths(context: &mut Context<'_>, dir: &str, file: &str, declared: &MixFile) {
             }
             Some(_) => continue,
         };
-        context.error(
+        out.error(
             "path-dependency",
             (file, dependency.line),
             format!("The directory of {}, {path}, {problem}.", dependency.name),
@@ -172,7 +179,7 @@ fn paths(context: &mut Context<'_>, dir: &str, file: &str, declared: &MixFile) {
 }
 
 /// Compilers that call tools which only build images have.
-fn compilers(context: &mut Context<'_>, path: &str, file: &MixFile) {
+fn compilers(context: &Context<'_>, out: &mut Findings, path: &str, file: &MixFile) {
     let stack = context.input.plan.map(|plan| plan.target.stack.as_str());
     let is_slim = stack.is_none_or(|stack| stack != "heroku-22" && stack != "gigalixir-22");
     let web_uses_mix = context.web().is_none_or(|web| web.contains("mix "));
@@ -183,7 +190,7 @@ fn compilers(context: &mut Context<'_>, path: &str, file: &MixFile) {
             _ => continue,
         };
         if !context.release && is_slim && web_uses_mix {
-            context.warning(
+            out.warning(
                 "native-compiler",
                 (path, *line),
                 format!("The compiler :{name} needs {tool}. A dyno has neither, and mix runs the compilers whenever it starts the app."),
@@ -193,13 +200,13 @@ fn compilers(context: &mut Context<'_>, path: &str, file: &MixFile) {
     }
 }
 
-fn git(context: &mut Context<'_>, at: (&str, u32), app: &str, url: &str) {
+fn git(context: &Context<'_>, out: &mut Findings, at: (&str, u32), app: &str, url: &str) {
     if url.starts_with("git://") {
         let edit = match url.strip_prefix("git://") {
             Some(rest) => format!("In mix.exs, use https:\n  https://{rest}"),
             None => String::new(),
         };
-        return context.error(
+        return out.error(
             "git-dependency",
             at,
             format!(
@@ -218,13 +225,19 @@ fn git(context: &mut Context<'_>, at: (&str, u32), app: &str, url: &str) {
     let message = format!("{app} comes from {url}. The build needs a key for it.");
     let edit = "Set a deploy key of that repository (docs/private-packages.md):\n  heroku config:set GIT_SSH_KEY=\"$(cat deploy_key)\"";
     if context.knows_config_vars() {
-        context.error("git-dependency", at, message, edit);
+        out.error("git-dependency", at, message, edit);
     } else {
-        context.note("git-dependency", at, message, edit);
+        out.note("git-dependency", at, message, edit);
     }
 }
 
-fn private(context: &mut Context<'_>, at: (&str, u32), app: &str, repository: &str) {
+fn private(
+    context: &Context<'_>,
+    out: &mut Findings,
+    at: (&str, u32),
+    app: &str,
+    repository: &str,
+) {
     let Some(organization) = repository.strip_prefix("hexpm:") else {
         return;
     };
@@ -239,13 +252,13 @@ fn private(context: &mut Context<'_>, at: (&str, u32), app: &str, repository: &s
         "Set a key (docs/private-packages.md):\n  heroku config:set HEX_ORGANIZATION_KEYS=\"{organization}:KEY\""
     );
     if context.knows_config_vars() {
-        context.error("private-package", at, message, edit);
+        out.error("private-package", at, message, edit);
     } else {
-        context.note("private-package", at, message, edit);
+        out.note("private-package", at, message, edit);
     }
 }
 
-fn submodules(context: &mut Context<'_>) {
+fn submodules(context: &Context<'_>, out: &mut Findings) {
     let Some(text) = context.read(".gitmodules") else {
         return;
     };
@@ -256,7 +269,7 @@ fn submodules(context: &mut Context<'_>) {
     } else {
         ""
     };
-    context.note(
+    out.note(
         "git-submodule",
         (".gitmodules", line),
         format!("`git push` to Heroku fetches submodules. Deploys from GitHub, Heroku CI and archives of the source don't.{more}"),
@@ -274,12 +287,12 @@ const PROGRAMS: [(&str, &str, &str); 6] = [
     ("thumbnex", "FFmpeg", "ffmpeg"),
 ];
 
-fn native(context: &mut Context<'_>, path: &str, lock: &str, left_out: &[&str]) {
+fn native(context: &Context<'_>, out: &mut Findings, path: &str, lock: &str, left_out: &[&str]) {
     let listed = buildpacks(context);
     let provides = |word: &str| listed.contains(word) || listed.contains("apt");
     for (package, program, word) in PROGRAMS {
         if lock_contains(lock, package) && !left_out.contains(&package) && !provides(word) {
-            context.note(
+            out.note(
                 "native-program",
                 (path, line_of(lock, &format!("\"{package}\":"))),
                 format!("{package} starts {program}, which the stack images don't contain."),
@@ -297,7 +310,7 @@ fn native(context: &mut Context<'_>, path: &str, lock: &str, left_out: &[&str]) 
         .map(|name| format!("{crate_dir}/{name}/Cargo.toml"))
         .find(|manifest| context.exists(manifest));
     if let (Some(manifest), true, false) = (manifest, uses_rustler, provides("rust")) {
-        context.warning(
+        out.warning(
             "native-program",
             (&manifest, 1),
             "The app compiles Rust code, and the build images contain no Rust.",

@@ -3,15 +3,16 @@
 use crate::config::Lookup;
 use crate::context::Context;
 use crate::elixir::value::Value;
+use crate::finding::Findings;
 use crate::finding::Severity;
 use crate::sources::Endpoint;
 
 /// Milliseconds after which Heroku's router closes an idle connection.
 const ROUTER_TIMEOUT: i64 = 55_000;
 
-pub(super) fn check(context: &mut Context<'_>) {
-    let endpoints = std::mem::take(&mut context.sources.endpoints);
-    let configured_ones = configured(context, &endpoints);
+pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
+    let endpoints = &context.sources.endpoints;
+    let configured_ones = configured(context, endpoints);
     let serving = configured_ones
         .iter()
         .find(|endpoint| may_serve(context, endpoint));
@@ -24,13 +25,12 @@ pub(super) fn check(context: &mut Context<'_>) {
         } else {
             Severity::Error
         };
-        port(context, endpoint, severity);
-        interface(context, endpoint, severity);
-        https(context, endpoint);
+        port(context, out, endpoint, severity);
+        interface(context, out, endpoint, severity);
+        https(context, out, endpoint);
     }
-    server(context, &endpoints);
-    context.sources.endpoints = endpoints;
-    websockets(context);
+    server(context, out, endpoints);
+    websockets(context, out);
 }
 
 /// The endpoints that the configuration names. Others may only serve tests.
@@ -72,7 +72,7 @@ fn is_loopback(ip: &Value) -> bool {
     is(&[127, 0, 0, 1]) || is(&[0, 0, 0, 0, 0, 0, 0, 1])
 }
 
-fn port(context: &mut Context<'_>, endpoint: &Endpoint, severity: Severity) {
+fn port(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint, severity: Severity) {
     let code = "port-not-from-environment";
     let config = &context.config;
     let Endpoint { app, module, .. } = endpoint;
@@ -82,7 +82,7 @@ fn port(context: &mut Context<'_>, endpoint: &Endpoint, severity: Severity) {
     );
     match config.get(app, &[module, "http", "port"]) {
         Lookup::Set(set) => {
-            let at = (set.file.to_owned(), set.line);
+            let at = (set.file, set.line);
             let found = match set.value {
                 Value::Integer(port) => format!("port {port}"),
                 Value::Text(port) => format!("port {port}"),
@@ -91,10 +91,10 @@ fn port(context: &mut Context<'_>, endpoint: &Endpoint, severity: Severity) {
                 }
                 _ => return,
             };
-            context.add(
+            out.add(
                 severity,
                 code,
-                (&at.0, at.1),
+                at,
                 format!("{module} listens on {found}. The platform chooses the port, sets PORT, and stops an app that doesn't listen there."),
                 edit,
             );
@@ -105,7 +105,7 @@ fn port(context: &mut Context<'_>, endpoint: &Endpoint, severity: Severity) {
         {
             let (file, line) = (endpoint.file.as_str(), endpoint.line);
             let env = context.input.mix_env;
-            context.add(
+            out.add(
                 severity,
                 code,
                 (file, line),
@@ -119,33 +119,33 @@ fn port(context: &mut Context<'_>, endpoint: &Endpoint, severity: Severity) {
     }
 }
 
-fn interface(context: &mut Context<'_>, endpoint: &Endpoint, severity: Severity) {
+fn interface(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint, severity: Severity) {
     let Endpoint { app, module, .. } = endpoint;
     let Some(set) = context.config.get(app, &[module, "http", "ip"]).set() else {
         return;
     };
     if is_loopback(set.value) {
-        let (file, line) = (set.file.to_owned(), set.line);
-        context.add(
+        let (file, line) = (set.file, set.line);
+        out.add(
                 severity,
             "loopback-interface",
-            (&file, line),
+            (file, line),
             format!("{module} only listens on the loopback interface, where the platform's router can't reach it."),
             "Listen on all interfaces:\n  ip: {0, 0, 0, 0, 0, 0, 0, 0}",
         );
     }
 }
 
-fn https(context: &mut Context<'_>, endpoint: &Endpoint) {
+fn https(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint) {
     let Endpoint { app, module, .. } = endpoint;
     let Some(set) = context.config.get(app, &[module, "https"]).set() else {
         return;
     };
     if set.value.get("port").is_some() || set.value.get("keyfile").is_some() {
-        let (file, line) = (set.file.to_owned(), set.line);
-        context.warning(
+        let (file, line) = (set.file, set.line);
+        out.warning(
             "https-listener",
-            (&file, line),
+            (file, line),
             format!("{module} serves HTTPS itself. The platform's router terminates TLS, and a dyno may listen on one port only."),
             "Remove `https:`, and set `url: [scheme: \"https\", …]` and `force_ssl:` instead.",
         );
@@ -153,7 +153,7 @@ fn https(context: &mut Context<'_>, endpoint: &Endpoint) {
 }
 
 /// Whether the web process serves requests.
-fn server(context: &mut Context<'_>, endpoints: &[Endpoint]) {
+fn server(context: &Context<'_>, out: &mut Findings, endpoints: &[Endpoint]) {
     let web = context.web();
     let starts_release = context.release
         && web.is_none_or(|web| web.contains("/rel/") && !web.contains("bin/server"))
@@ -185,21 +185,21 @@ fn server(context: &mut Context<'_>, endpoints: &[Endpoint]) {
         "Add this to {file}; Mixpack sets PHX_SERVER for releases:\n  if System.get_env(\"PHX_SERVER\") do\n    config :{}, {}, server: true\n  end",
         endpoint.app, endpoint.module
     );
-    let at = (endpoint.file.clone(), endpoint.line);
-    context.error(
+    let at = (&*endpoint.file, endpoint.line);
+    out.error(
         "server-not-started",
-        (&at.0, at.1),
+        at,
         format!("{starts}, but no endpoint has `server: true`, so nothing listens on PORT."),
         edit,
     );
 }
 
-fn websockets(context: &mut Context<'_>) {
+fn websockets(context: &Context<'_>, out: &mut Findings) {
     let code = "websocket-timeout";
     let edit = "Set a timeout below 55 seconds:\n  websocket: [timeout: 45_000]";
-    let sockets = std::mem::take(&mut context.sources.sockets);
+    let sockets = &context.sources.sockets;
     let mut by_default = Vec::new();
-    for socket in &sockets {
+    for socket in sockets {
         let Some(options) = &socket.websocket else {
             continue;
         };
@@ -211,7 +211,7 @@ fn websockets(context: &mut Context<'_>) {
                     value if value.is_atom("infinity") => ":infinity".to_owned(),
                     _ => continue,
                 };
-                context.warning(
+                out.warning(
                     code,
                     (at.0, pair.line),
                     format!("The websocket {} has the timeout {shown}. Heroku's router closes idle connections after 55 seconds, before Phoenix does.", socket.path),
@@ -227,12 +227,11 @@ fn websockets(context: &mut Context<'_>) {
             .map(|socket| socket.path.as_str())
             .collect();
         let (subject, edit) = (paths.join(", "), edit);
-        context.note(
+        out.note(
             code,
             (&first.file, first.line),
             format!("These websockets have Phoenix's default timeout of 60 seconds: {subject}. Heroku's router closes connections that are idle for 55 seconds. Clients of Phoenix send a heartbeat every 30 seconds, so this matters to other clients only."),
             edit,
         );
     }
-    context.sources.sockets = sockets;
 }

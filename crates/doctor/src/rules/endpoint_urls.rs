@@ -4,29 +4,29 @@ use super::endpoint::configured;
 use crate::config::{Lookup, Phase, Set};
 use crate::context::Context;
 use crate::elixir::value::{Pair, Value};
+use crate::finding::Findings;
 use crate::finding::Severity;
 use crate::sources::Endpoint;
 
 /// Hosts that generators write.
 const PLACEHOLDERS: [&str; 4] = ["localhost", "example.com", "www.example.com", "127.0.0.1"];
 
-pub(super) fn check(context: &mut Context<'_>) {
-    let endpoints = std::mem::take(&mut context.sources.endpoints);
-    for endpoint in configured(context, &endpoints) {
-        host(context, endpoint);
-        scheme(context, endpoint);
-        force_ssl(context, endpoint);
-        check_origin(context, endpoint);
+pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
+    let endpoints = &context.sources.endpoints;
+    for endpoint in configured(context, endpoints) {
+        host(context, out, endpoint);
+        scheme(context, out, endpoint);
+        force_ssl(context, out, endpoint);
+        check_origin(context, out, endpoint);
     }
-    context.sources.endpoints = endpoints;
-    ssl_plugs(context);
+    ssl_plugs(context, out);
 }
 
 fn is_placeholder(host: &Value) -> bool {
     matches!(host, Value::Text(host) if PLACEHOLDERS.contains(&host.as_str()))
 }
 
-fn host(context: &mut Context<'_>, endpoint: &Endpoint) {
+fn host(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint) {
     let code = "url-host";
     let Endpoint { app, module, .. } = endpoint;
     let consequence = "The endpoint rejects websockets from other hosts, so live views keep reconnecting, and URLs in mails are wrong";
@@ -35,17 +35,17 @@ fn host(context: &mut Context<'_>, endpoint: &Endpoint) {
         "In {file}, set:\n  config :{app}, {module},\n    url: [host: System.get_env(\"PHX_HOST\"), port: 443, scheme: \"https\"]\nThen:\n  heroku config:set PHX_HOST=HOST"
     );
     let (at, value) = match context.config.get(app, &[module, "url", "host"]) {
-        Lookup::Set(set) => ((set.file.to_owned(), set.line), set.value.clone()),
+        Lookup::Set(set) => ((set.file, set.line), set.value.clone()),
         Lookup::Missing => {
-            let at = (endpoint.file.clone(), endpoint.line);
+            let at = (&*endpoint.file, endpoint.line);
             (at, Value::Text("localhost".to_owned()))
         }
         Lookup::Uncertain => return,
     };
     match value {
-        Value::Text(host) if PLACEHOLDERS.contains(&host.as_str()) => context.warning(
+        Value::Text(host) if PLACEHOLDERS.contains(&host.as_str()) => out.warning(
             code,
-            (&at.0, at.1),
+            at,
             format!("The host of {module} is {host}. {consequence}."),
             edit,
         ),
@@ -64,10 +64,10 @@ fn host(context: &mut Context<'_>, endpoint: &Endpoint) {
             } else {
                 Severity::Note
             };
-            context.add(
+            out.add(
                 severity,
                 code,
-                (&at.0, at.1),
+                at,
                 format!(
                     "Without the config var {}, the host of {module} {shown}. {consequence}.",
                     var.name
@@ -82,7 +82,7 @@ fn host(context: &mut Context<'_>, endpoint: &Endpoint) {
     }
 }
 
-fn scheme(context: &mut Context<'_>, endpoint: &Endpoint) {
+fn scheme(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint) {
     let Endpoint { app, module, .. } = endpoint;
     let config = &context.config;
     if !config.get(app, &[module, "https"]).is_missing() {
@@ -101,16 +101,13 @@ fn scheme(context: &mut Context<'_>, endpoint: &Endpoint) {
             file,
             line,
             ..
-        }) if scheme == "http" => ("is http", (file.to_owned(), line)),
-        Lookup::Missing => (
-            "isn't set, so it is http",
-            (host.file.to_owned(), host.line),
-        ),
+        }) if scheme == "http" => ("is http", (file, line)),
+        Lookup::Missing => ("isn't set, so it is http", (host.file, host.line)),
         _ => return,
     };
-    context.warning(
+    out.warning(
         "url-scheme",
-        (&at.0, at.1),
+        at,
         format!("The scheme of {module} {found}. Browsers reach the app through https, and its own links lead to http."),
         "In `url:`, set:\n  port: 443, scheme: \"https\"",
     );
@@ -132,8 +129,8 @@ fn rewrites(options: Option<&Pair>) -> Option<bool> {
 
 const REWRITE: &str = "Trust the header of the router:\n  rewrite_on: [:x_forwarded_proto]";
 
-fn redirect_loop(context: &mut Context<'_>, (file, line): (&str, u32), what: &str) {
-    context.error(
+fn redirect_loop(out: &mut Findings, (file, line): (&str, u32), what: &str) {
+    out.error(
         "force-ssl-redirect-loop",
         (file, line),
         format!("{what} redirects to https, but the router terminates TLS and forwards every request as http. Browsers end in a redirect loop."),
@@ -141,7 +138,7 @@ fn redirect_loop(context: &mut Context<'_>, (file, line): (&str, u32), what: &st
     );
 }
 
-fn force_ssl(context: &mut Context<'_>, endpoint: &Endpoint) {
+fn force_ssl(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint) {
     let Endpoint { app, module, .. } = endpoint;
     let file = context.env_file();
     let edit = format!(
@@ -151,17 +148,17 @@ fn force_ssl(context: &mut Context<'_>, endpoint: &Endpoint) {
     let set = match found {
         Lookup::Set(set) => set,
         Lookup::Missing if context.sources.ssl_plugs.is_empty() => {
-            let at = (endpoint.file.clone(), endpoint.line);
-            return context.note(
+            let at = (&*endpoint.file, endpoint.line);
+            return out.note(
                 "force-ssl-missing",
-                (&at.0, at.1),
+                at,
                 format!("{module} also answers requests through http."),
                 edit,
             );
         }
         Lookup::Missing | Lookup::Uncertain => return,
     };
-    let at = (set.file.to_owned(), set.line);
+    let at = (set.file, set.line);
     let compiled = context.config.all(app, &[module, "force_ssl"]);
     let compiled = compiled.iter().any(|set| set.phase == Phase::Compile);
     if set.phase == Phase::Runtime && !compiled && set.value.truth() == Some(true) {
@@ -174,10 +171,10 @@ fn force_ssl(context: &mut Context<'_>, endpoint: &Endpoint) {
         } else {
             (Severity::Warning, "it has no effect here")
         };
-        return context.add(
+        return out.add(
             severity,
             "force-ssl-at-run-time",
-            (&at.0, at.1),
+            at,
             format!("force_ssl is compiled into {module}, so {effect}."),
             format!("Remove it here. {edit}"),
         );
@@ -188,35 +185,34 @@ fn force_ssl(context: &mut Context<'_>, endpoint: &Endpoint) {
         _ => false,
     };
     if loops {
-        redirect_loop(context, (&at.0, at.1), "force_ssl");
+        redirect_loop(out, at, "force_ssl");
     }
 }
 
-fn ssl_plugs(context: &mut Context<'_>) {
-    let plugs = std::mem::take(&mut context.sources.ssl_plugs);
-    for (place, options) in &plugs {
+fn ssl_plugs(context: &Context<'_>, out: &mut Findings) {
+    let plugs = &context.sources.ssl_plugs;
+    for (place, options) in plugs {
         let Some(options) = options else {
             continue;
         };
         let rewrite_on = options.iter().find(|pair| pair.key == "rewrite_on");
         if rewrites(rewrite_on) == Some(false) {
-            redirect_loop(context, (&place.file, place.line), &place.what);
+            redirect_loop(out, (&place.file, place.line), &place.what);
         }
     }
-    context.sources.ssl_plugs = plugs;
 }
 
-fn check_origin(context: &mut Context<'_>, endpoint: &Endpoint) {
+fn check_origin(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint) {
     let Endpoint { app, module, .. } = endpoint;
     let config = &context.config;
     let Some(set) = config.get(app, &[module, "check_origin"]).set() else {
         return;
     };
-    let at = (set.file.to_owned(), set.line);
+    let at = (set.file, set.line);
     if set.value.is_atom("false") {
-        return context.note(
+        return out.note(
             "check-origin-off",
-            (&at.0, at.1),
+            at,
             format!("{module} accepts websockets from every site, with the cookies of your users."),
             "Remove `check_origin: false`, or list your hosts:\n  check_origin: [\"https://HOST\"]",
         );
@@ -250,9 +246,9 @@ fn check_origin(context: &mut Context<'_>, endpoint: &Endpoint) {
         _ => true,
     };
     if !origins.iter().any(accepts) && !PLACEHOLDERS.contains(&host.as_str()) {
-        context.warning(
+        out.warning(
             "check-origin-host",
-            (&at.0, at.1),
+            at,
             format!("check_origin of {module} doesn't list its own host, {host}, so websockets from its pages are rejected."),
             format!("Add the host to the list:\n  \"https://{host}\""),
         );

@@ -1,13 +1,14 @@
 //! What the plan knows: versions that aren't pinned, end of life, and files that only bash can read.
 
 use crate::context::Context;
+use crate::finding::Findings;
 use crate::finding::Place;
 use app::Origin;
 use app::facts::ConfigFile;
 use app::plan::lifecycle;
 
-pub(super) fn check(context: &mut Context<'_>) {
-    config_files(context);
+pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
+    config_files(context, out);
     let Some(plan) = context.input.plan else {
         return;
     };
@@ -23,7 +24,7 @@ pub(super) fn check(context: &mut Context<'_>) {
         };
         let place = crate::place_in(context.input.top, warning);
         let place = place.unwrap_or_else(|| Place::new(&mix_exs, 1));
-        context.warning(code, (&place.file, place.line), sentence(warning), edit);
+        out.warning(code, (&place.file, place.line), sentence(warning), edit);
     }
     let code = "version-not-pinned";
     let mut by_default = Vec::new();
@@ -31,10 +32,10 @@ pub(super) fn check(context: &mut Context<'_>) {
         let (name, version) = (tool.name, tool.version);
         match (tool.source, tool.requested) {
             (Origin::Default(_), _) if name != "node" => {
-                by_default.push(format!("{name} {version}"))
+                by_default.push(format!("{name} {version}"));
             }
             (Origin::File { path, line }, Some(requested)) if is_partial(requested, version) => {
-                context.note(
+                out.note(
                     code,
                     (path, *line),
                     format!("{name} {requested} stands for the newest match in each build, now {version}."),
@@ -48,7 +49,7 @@ pub(super) fn check(context: &mut Context<'_>) {
         return;
     }
     let (erlang, elixir) = (&plan.erlang.version, &plan.elixir.version);
-    context.note(
+    out.note(
         code,
         (&mix_exs, 1),
         format!(
@@ -72,7 +73,7 @@ fn sentence(text: &str) -> String {
     format!("{}{}.", first.unwrap_or_default(), chars.as_str())
 }
 
-fn config_files(context: &mut Context<'_>) {
+fn config_files(context: &Context<'_>, out: &mut Findings) {
     let facts = context.input.facts;
     let files = [
         (&facts.elixir_config_path, &facts.elixir_config),
@@ -80,7 +81,7 @@ fn config_files(context: &mut Context<'_>) {
     ];
     for (path, file) in files {
         if let ConfigFile::NeedsBash { line, construct } = file {
-            context.note(
+            out.note(
                 "config-needs-bash",
                 (path, *line),
                 format!("Only bash can evaluate this file, because of {construct}. Doctor runs nothing from the repository, so it doesn't know the settings in it, and plans without them."),

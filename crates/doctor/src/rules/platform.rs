@@ -1,6 +1,7 @@
 //! `app.json` and `.buildpacks`: stacks, buildpacks and plans that no longer exist.
 
 use crate::context::{Context, line_of};
+use crate::finding::Findings;
 use app::facts::buildpacks::{self, Kind};
 use serde_json::Value;
 
@@ -16,15 +17,10 @@ const DEAD_STACKS: [&str; 6] = [
 /// Stacks that it will shut down.
 const ENDING_STACK: (&str, &str) = ("heroku-22", "April 2027");
 
-pub(super) fn check(context: &mut Context<'_>) {
+pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
     if let Some(text) = context.read(".buildpacks") {
         for entry in buildpacks::parse(&text) {
-            buildpack(
-                context,
-                (".buildpacks", entry.line),
-                &entry.name,
-                entry.kind(),
-            );
+            buildpack(out, (".buildpacks", entry.line), &entry.name, entry.kind());
         }
     }
     let Some(text) = context.app_json.clone() else {
@@ -34,7 +30,7 @@ pub(super) fn check(context: &mut Context<'_>) {
         Ok(json) => json,
         Err(error) => {
             let line = u32::try_from(error.line()).unwrap_or(1);
-            return context.error(
+            return out.error(
                 "app-json",
                 ("app.json", line),
                 format!("app.json isn't JSON: {error}. Heroku creates no review app and runs no CI with it."),
@@ -42,27 +38,27 @@ pub(super) fn check(context: &mut Context<'_>) {
             );
         }
     };
-    stack(context, &text, &json);
+    stack(out, &text, &json);
     for buildpack_json in json["buildpacks"].as_array().into_iter().flatten() {
         if let Some(url) = buildpack_json["url"].as_str() {
             let line = line_of(&text, url);
             for entry in buildpacks::parse(url) {
-                buildpack(context, ("app.json", line), &entry.name, entry.kind());
+                buildpack(out, ("app.json", line), &entry.name, entry.kind());
             }
         }
     }
-    addons(context, &text, &json);
-    dynos(context, &text, &json);
+    addons(out, &text, &json);
+    dynos(out, &text, &json);
 }
 
-fn stack(context: &mut Context<'_>, text: &str, json: &Value) {
+fn stack(out: &mut Findings, text: &str, json: &Value) {
     let Some(stack) = json["stack"].as_str() else {
         return;
     };
     let at = ("app.json", line_of(text, "\"stack\""));
     let edit = "Replace it with:\n  \"stack\": \"heroku-24\"";
     if DEAD_STACKS.contains(&stack) {
-        context.error(
+        out.error(
             "dead-stack",
             at,
             format!(
@@ -71,7 +67,7 @@ fn stack(context: &mut Context<'_>, text: &str, json: &Value) {
             edit,
         );
     } else if stack == ENDING_STACK.0 {
-        context.note(
+        out.note(
             "dead-stack",
             at,
             format!(
@@ -81,7 +77,7 @@ fn stack(context: &mut Context<'_>, text: &str, json: &Value) {
             edit,
         );
     } else if stack == "container" {
-        context.note(
+        out.note(
             "dead-stack",
             at,
             "The stack container builds a Dockerfile, and no buildpack runs.",
@@ -90,7 +86,7 @@ fn stack(context: &mut Context<'_>, text: &str, json: &Value) {
     }
 }
 
-fn buildpack(context: &mut Context<'_>, at: (&str, u32), name: &str, kind: Kind) {
+fn buildpack(out: &mut Findings, at: (&str, u32), name: &str, kind: Kind) {
     let (message, edit) = match kind {
         Kind::OldElixir | Kind::Static => (
             format!(
@@ -110,7 +106,7 @@ fn buildpack(context: &mut Context<'_>, at: (&str, u32), name: &str, kind: Kind)
         ),
         Kind::Mixpack | Kind::Other => return,
     };
-    context.warning("old-buildpack", at, message, edit);
+    out.warning("old-buildpack", at, message, edit);
 }
 
 /// Plans of add-ons that can't be created any more, and their successors.
@@ -129,7 +125,7 @@ const DEAD_PLANS: [(&str, &str); 6] = [
     ("heroku-postgresql:dev", "heroku-postgresql:essential-0"),
 ];
 
-fn addons(context: &mut Context<'_>, text: &str, json: &Value) {
+fn addons(out: &mut Findings, text: &str, json: &Value) {
     for addon in json["addons"].as_array().into_iter().flatten() {
         let plan = addon.as_str().or_else(|| addon["plan"].as_str());
         let Some((plan, successor)) =
@@ -137,7 +133,7 @@ fn addons(context: &mut Context<'_>, text: &str, json: &Value) {
         else {
             continue;
         };
-        context.warning(
+        out.warning(
             "dead-plan",
             ("app.json", line_of(text, plan)),
             format!("The plan {plan} no longer exists, so creating a review app may fail."),
@@ -146,14 +142,14 @@ fn addons(context: &mut Context<'_>, text: &str, json: &Value) {
     }
 }
 
-fn dynos(context: &mut Context<'_>, text: &str, json: &Value) {
+fn dynos(out: &mut Findings, text: &str, json: &Value) {
     for (kind, formation) in json["formation"].as_object().into_iter().flatten() {
         let size = formation["size"]
             .as_str()
             .unwrap_or_default()
             .to_ascii_lowercase();
         if ["free", "hobby"].contains(&size.as_str()) {
-            context.warning(
+            out.warning(
                 "dead-plan",
                 ("app.json", line_of(text, "\"size\"")),
                 format!("The dyno size {size} of {kind} no longer exists."),

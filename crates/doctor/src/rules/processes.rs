@@ -1,17 +1,18 @@
 //! The `Procfile`: its processes, their commands, and migrations.
 
 use crate::context::{Context, line_of};
+use crate::finding::Findings;
 use crate::sources::deployed_dirs;
 use app::facts::{PROCFILE, join};
 
-pub(super) fn check(context: &mut Context<'_>) {
-    misnamed(context);
+pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
+    misnamed(context, out);
     let file = context.procfile();
     let text = match (&context.input.facts.procfile, context.read(&file)) {
         (Some(_), Some(text)) => text,
         _ => String::new(),
     };
-    lines(context, &file, &text);
+    lines(out, &file, &text);
     let processes = context.input.facts.procfile.clone().unwrap_or_default();
     if !processes.0.is_empty() && !processes.0.contains_key("web") && is_phoenix(context) {
         let default = context
@@ -19,7 +20,7 @@ pub(super) fn check(context: &mut Context<'_>) {
             .plan
             .and_then(|plan| plan.processes.get("web"));
         let default = default.map_or("Mixpack's default", |process| &process.command);
-        context.note(
+        out.note(
             "procfile-without-web",
             (&file, 1),
             format!("The Procfile names no process type web, so the platform runs {default}."),
@@ -28,11 +29,11 @@ pub(super) fn check(context: &mut Context<'_>) {
     }
     for (kind, command) in &processes.0 {
         let at = (file.as_str(), line_of(&text, &format!("{kind}:")));
-        programs(context, at, kind, command);
-        release_commands(context, at, command);
-        old_tasks(context, at, command);
+        programs(context, out, at, kind, command);
+        release_commands(context, out, at, command);
+        old_tasks(context, out, at, command);
     }
-    migrations(context, &file, &text);
+    migrations(context, out, &file, &text);
 }
 
 fn is_phoenix(context: &Context<'_>) -> bool {
@@ -40,13 +41,13 @@ fn is_phoenix(context: &Context<'_>) -> bool {
 }
 
 /// A file that is almost a `Procfile`.
-fn misnamed(context: &mut Context<'_>) {
+fn misnamed(context: &Context<'_>, out: &mut Findings) {
     if context.input.facts.procfile.is_some() {
         return;
     }
     for name in ["procfile", "Procfile.txt", "ProcFile", "PROCFILE"] {
         if context.tracked.is_tracked(name) || (context.exists(name) && !context.exists(PROCFILE)) {
-            context.warning(
+            out.warning(
                 "procfile-name",
                 (name, 1),
                 format!("The platform only reads a file named Procfile, and ignores {name}."),
@@ -57,7 +58,7 @@ fn misnamed(context: &mut Context<'_>) {
 }
 
 /// Lines that the platform passes over.
-fn lines(context: &mut Context<'_>, file: &str, text: &str) {
+fn lines(out: &mut Findings, file: &str, text: &str) {
     for (number, line) in (1..).zip(text.lines()) {
         let trimmed = line.trim();
         if trimmed.is_empty() || trimmed.starts_with('#') {
@@ -66,7 +67,7 @@ fn lines(context: &mut Context<'_>, file: &str, text: &str) {
         let name = trimmed.split_once(':').map(|(name, _)| name.trim());
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if !name.is_some_and(|name| !name.is_empty() && name.chars().all(is_name)) {
-            context.warning(
+            out.warning(
                 "procfile-line",
                 (file, number),
                 "This line isn't a process type and a command, so the platform ignores it.",
@@ -90,7 +91,7 @@ const BUILT: [&str; 9] = [
 ];
 
 /// A program of the repository that a process starts has to be there.
-fn programs(context: &mut Context<'_>, at: (&str, u32), kind: &str, command: &str) {
+fn programs(context: &Context<'_>, out: &mut Findings, at: (&str, u32), kind: &str, command: &str) {
     let procfile = app::facts::Procfile([(kind.to_owned(), command.to_owned())].into());
     let found: Option<String> = procfile
         .files()
@@ -107,14 +108,14 @@ fn programs(context: &mut Context<'_>, at: (&str, u32), kind: &str, command: &st
         return;
     }
     if !context.exists(&in_repository) {
-        context.error(
+        out.error(
             "procfile-command",
             at,
             format!("The process type {kind} starts {path}, which doesn't exist."),
             format!("Correct the path, or commit the file:\n  git add {in_repository}"),
         );
     } else if !context.tracked.is_pushed(&in_repository) {
-        context.error(
+        out.error(
             "procfile-command",
             at,
             format!("The process type {kind} starts {path}, which isn't committed."),
@@ -124,7 +125,7 @@ fn programs(context: &mut Context<'_>, at: (&str, u32), kind: &str, command: &st
 }
 
 /// A command of a release that isn't built, or isn't in it.
-fn release_commands(context: &mut Context<'_>, at: (&str, u32), command: &str) {
+fn release_commands(context: &Context<'_>, out: &mut Findings, at: (&str, u32), command: &str) {
     let Some(plan) = context.input.plan else {
         return;
     };
@@ -141,7 +142,7 @@ fn release_commands(context: &mut Context<'_>, at: (&str, u32), command: &str) {
         .split('/')
         .collect();
     if !plan.release {
-        return context.error(
+        return out.error(
             "procfile-command",
             at,
             format!("`{command}` needs a release, but the build makes none."),
@@ -151,7 +152,7 @@ fn release_commands(context: &mut Context<'_>, at: (&str, u32), command: &str) {
     if let [_, "bin", script @ ("server" | "migrate")] = program[..] {
         let overlay = context.path(&format!("rel/overlays/bin/{script}"));
         if !context.exists(&overlay) {
-            context.error(
+            out.error(
                 "procfile-command",
                 at,
                 format!(
@@ -164,9 +165,9 @@ fn release_commands(context: &mut Context<'_>, at: (&str, u32), command: &str) {
 }
 
 /// Tasks that newer versions don't have.
-fn old_tasks(context: &mut Context<'_>, at: (&str, u32), command: &str) {
+fn old_tasks(context: &Context<'_>, out: &mut Findings, at: (&str, u32), command: &str) {
     if command.contains("mix phoenix.") && context.locks_at_least("phoenix", (1, 4)) == Some(true) {
-        context.error(
+        out.error(
             "procfile-command",
             at,
             "Since Phoenix 1.4, the tasks of Phoenix are named phx.*, and phoenix.* don't exist.",
@@ -177,7 +178,7 @@ fn old_tasks(context: &mut Context<'_>, at: (&str, u32), command: &str) {
         );
     }
     if command.contains("mix phx.") && context.locks_at_least("phoenix", (1, 3)) == Some(false) {
-        context.error(
+        out.error(
             "procfile-command",
             at,
             "Before Phoenix 1.3, the tasks of Phoenix are named phoenix.*.",
@@ -195,7 +196,7 @@ fn migrates(command: &str) -> bool {
         .any(|word| command.contains(word))
 }
 
-fn migrations(context: &mut Context<'_>, file: &str, text: &str) {
+fn migrations(context: &Context<'_>, out: &mut Findings, file: &str, text: &str) {
     let processes = context.input.facts.procfile.clone().unwrap_or_default();
     let release = processes.0.get("release");
     if let Some(command) = release
@@ -203,7 +204,7 @@ fn migrations(context: &mut Context<'_>, file: &str, text: &str) {
             .iter()
             .any(|task| command.contains(task))
     {
-        return context.warning(
+        return out.warning(
             "migrations",
             (file, line_of(text, "release:")),
             format!("`{command}` runs at each deploy. It creates or drops the database, which the user of a database add-on may not do."),
@@ -212,7 +213,7 @@ fn migrations(context: &mut Context<'_>, file: &str, text: &str) {
     }
     let web = processes.0.get("web").filter(|command| migrates(command));
     if let (Some(_), None) = (web, release) {
-        return context.note(
+        return out.note(
             "migrations",
             (file, line_of(text, "web:")),
             "Migrations run whenever a web dyno starts, in every dyno, and count as time to boot.",
@@ -230,9 +231,10 @@ fn migrations(context: &mut Context<'_>, file: &str, text: &str) {
     if context.sources.migrates {
         return;
     }
+    let mix_exs = context.path("mix.exs");
     let at = match context.input.facts.procfile {
-        Some(_) => (file.to_owned(), 1),
-        None => (context.path("mix.exs"), 1),
+        Some(_) => (file, 1),
+        None => (&*mix_exs, 1),
     };
     let command = if context.release && context.exists(&context.path("rel/overlays/bin/migrate")) {
         let name = context.input.facts.root();
@@ -244,9 +246,9 @@ fn migrations(context: &mut Context<'_>, file: &str, text: &str) {
     } else {
         "POOL_SIZE=2 mix ecto.migrate".to_owned()
     };
-    context.note(
+    out.note(
         "migrations",
-        (&at.0, at.1),
+        at,
         format!("{dir} has migrations, but no process type `release` runs them. Run them by hand after a deploy, or let each deploy run them."),
         format!("Add a line to the Procfile:\n  release: {command}"),
     );

@@ -4,6 +4,7 @@ use super::endpoint::configured;
 use crate::config::{Lookup, MissingImport, Set};
 use crate::context::{Context, line_of};
 use crate::elixir::value::Value;
+use crate::finding::Findings;
 use crate::finding::Severity;
 
 /// Set by the platform for each dyno.
@@ -25,10 +26,10 @@ const PLATFORM: [&str; 12] = [
 const EXAMPLE: &str =
     "In config/runtime.exs, set:\n  secret_key_base: System.fetch_env!(\"SECRET_KEY_BASE\")";
 
-pub(super) fn check(context: &mut Context<'_>) {
-    imports(context);
-    let endpoints = std::mem::take(&mut context.sources.endpoints);
-    for endpoint in configured(context, &endpoints) {
+pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
+    imports(context, out);
+    let endpoints = &context.sources.endpoints;
+    for endpoint in configured(context, endpoints) {
         let found = context
             .config
             .get(&endpoint.app, &[&endpoint.module, "secret_key_base"]);
@@ -40,14 +41,14 @@ pub(super) fn check(context: &mut Context<'_>) {
                 ..
             }) if context.tracked.is_pushed(file) => {
                 let file = file.to_owned();
-                context.error(
+                out.error(
                     "secret-in-file",
                     (&file, line),
                     format!("The secret key base of {} is in a committed file. Everyone who can read the repository can forge sessions.", endpoint.module),
                     format!("{EXAMPLE}\nThen:\n  heroku config:set SECRET_KEY_BASE=\"$(mix phx.gen.secret)\""),
                 );
             }
-            Lookup::Missing => context.warning(
+            Lookup::Missing => out.warning(
                 "secret-missing",
                 (&endpoint.file, endpoint.line),
                 format!("The configuration for {} sets no secret_key_base for {}, which sessions and live views need.", context.input.mix_env, endpoint.module),
@@ -56,16 +57,15 @@ pub(super) fn check(context: &mut Context<'_>) {
             _ => {}
         }
     }
-    context.sources.endpoints = endpoints;
-    committed_env_files(context);
-    app_json_secret(context);
-    config_vars(context);
-    unread(context);
+    committed_env_files(context, out);
+    app_json_secret(context, out);
+    config_vars(context, out);
+    unread(context, out);
 }
 
-fn imports(context: &mut Context<'_>) {
+fn imports(context: &Context<'_>, out: &mut Findings) {
     let code = "import-not-committed";
-    let missing = std::mem::take(&mut context.config.missing);
+    let missing = &context.config.missing;
     // A hook may write the file.
     let hooks = context.input.plan.map(|plan| &plan.hooks);
     let has_hook = hooks.is_some_and(|hooks| {
@@ -81,8 +81,8 @@ fn imports(context: &mut Context<'_>) {
     } else {
         Severity::Error
     };
-    for MissingImport { file, line, path } in &missing {
-        context.add(
+    for MissingImport { file, line, path } in missing {
+        out.add(
             severity,
             code,
             (file, *line),
@@ -90,15 +90,15 @@ fn imports(context: &mut Context<'_>) {
             secret_edit(path),
         );
     }
-    let followed = std::mem::take(&mut context.config.imports);
-    for (file, line, path) in &followed {
+    let followed = &context.config.imports;
+    for (file, line, path) in followed {
         if !context.tracked.is_pushed(path) {
             let why = if context.tracked.is_ignored(path) {
                 "is ignored by git"
             } else {
                 "isn't committed"
             };
-            context.error(
+            out.error(
                 code,
                 (file, *line),
                 format!(
@@ -108,7 +108,6 @@ fn imports(context: &mut Context<'_>) {
             );
         }
     }
-    context.config.imports = followed;
 }
 
 fn secret_edit(path: &str) -> String {
@@ -120,7 +119,7 @@ fn secret_edit(path: &str) -> String {
 }
 
 /// Files that `heroku local` and others read.
-fn committed_env_files(context: &mut Context<'_>) {
+fn committed_env_files(context: &Context<'_>, out: &mut Findings) {
     for name in [".env", ".env.prod", ".env.production"] {
         if !context.tracked.is_tracked(name) {
             continue;
@@ -132,7 +131,7 @@ fn committed_env_files(context: &mut Context<'_>) {
             value.is_some_and(|value| value.trim_matches(['"', '\'']).len() >= 32)
         });
         if let Some((line, _)) = secret {
-            context.note(
+            out.note(
                 "env-file-committed",
                 (name, line),
                 format!("{name} is committed and contains a SECRET_KEY_BASE. If the deployed app uses the same one, everyone who can read the repository can forge sessions."),
@@ -142,7 +141,7 @@ fn committed_env_files(context: &mut Context<'_>) {
     }
 }
 
-fn app_json_secret(context: &mut Context<'_>) {
+fn app_json_secret(context: &Context<'_>, out: &mut Findings) {
     let Some(text) = &context.app_json else {
         return;
     };
@@ -151,7 +150,7 @@ fn app_json_secret(context: &mut Context<'_>) {
     let value = value.as_str().or_else(|| value["value"].as_str());
     if value.is_some_and(|value| value.len() >= 32) {
         let line = line_of(text, "SECRET_KEY_BASE");
-        context.error(
+        out.error(
             "secret-in-file",
             ("app.json", line),
             "app.json contains the value of SECRET_KEY_BASE. Everyone who can read the repository can forge sessions.",
@@ -161,7 +160,7 @@ fn app_json_secret(context: &mut Context<'_>) {
 }
 
 /// The variables that the app doesn't start without.
-fn config_vars(context: &mut Context<'_>) {
+fn config_vars(context: &Context<'_>, out: &mut Findings) {
     let mut required = context.config.required.clone();
     required.retain(|(name, ..)| !PLATFORM.contains(&name.as_str()));
     let mut seen = Vec::new();
@@ -173,7 +172,7 @@ fn config_vars(context: &mut Context<'_>) {
     if context.knows_config_vars() {
         for (name, file, line) in required {
             if context.config_var(&name).is_none() {
-                context.error(
+                out.error(
                     "config-var-missing",
                     (&file, line),
                     format!("The app doesn't start without the config var {name}."),
@@ -189,7 +188,7 @@ fn config_vars(context: &mut Context<'_>) {
         } else {
             "these config vars"
         };
-        context.note(
+        out.note(
             "config-vars",
             (&file, line),
             format!("The app doesn't start without {them}: {}.", names.join(", ")),
@@ -199,15 +198,14 @@ fn config_vars(context: &mut Context<'_>) {
 }
 
 /// Says what the rules don't know.
-fn unread(context: &mut Context<'_>) {
-    let unread = std::mem::take(&mut context.config.unread);
-    for (file, line) in &unread {
-        context.note(
+fn unread(context: &Context<'_>, out: &mut Findings) {
+    let unread = &context.config.unread;
+    for (file, line) in unread {
+        out.note(
             "config-not-read",
             (file, *line),
             "This part of the configuration is computed, so doctor doesn't know its values, and doesn't report missing settings.",
             "Check it by hand.",
         );
     }
-    context.config.unread = unread;
 }
