@@ -66,6 +66,12 @@ pub(crate) struct Set<'a> {
     pub(crate) phase: Phase,
 }
 
+impl<'a> Set<'a> {
+    pub(crate) fn at(&self) -> (&'a str, u32) {
+        (self.file, self.line)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) enum Lookup<'a> {
     Missing,

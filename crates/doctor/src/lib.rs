@@ -55,22 +55,14 @@ pub fn place_in(top: &std::path::Path, text: &str) -> Option<Place> {
 
 /// Sorts findings, and removes those that two rules share.
 pub fn sort(findings: &mut Vec<Finding>) {
-    let key = |finding: &Finding| {
-        let Finding {
-            severity,
-            place,
-            code,
-            message,
-            ..
-        } = finding;
-        (
-            *severity,
-            place.file.clone(),
-            place.line,
-            *code,
-            message.clone(),
-        )
-    };
-    findings.sort_by_cached_key(key);
+    findings.sort_unstable_by(|a, b| {
+        let key = |of: &Finding| (of.severity, of.place.line, of.code);
+        let files = a
+            .severity
+            .cmp(&b.severity)
+            .then_with(|| a.place.file.cmp(&b.place.file));
+        let rest = || key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message));
+        files.then_with(rest)
+    });
     findings.dedup();
 }

@@ -15,6 +15,12 @@ pub(crate) struct Endpoint {
     pub(crate) line: u32,
 }
 
+impl Endpoint {
+    pub(crate) fn at(&self) -> (&str, u32) {
+        (&self.file, self.line)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Repo {
     pub(crate) app: String,

@@ -105,10 +105,9 @@ fn storage(context: &Context<'_>, out: &mut Findings) {
             continue;
         };
         if *set.value == Value::Module(local.to_owned()) {
-            let (file, line) = (set.file, set.line);
             out.warning(
                 "files-on-disk",
-                (file, line),
+                set.at(),
                 format!("{local} stores uploads on the disk. {LOST}"),
                 format!("Store them in an object storage:\n  config :{app}, storage: {other}"),
             );

@@ -106,7 +106,7 @@ fn url(context: &Context<'_>, out: &mut Findings, repo: &Repo) {
         Lookup::Missing => {
             let (at, found) = match host {
                 Lookup::Set(set) if is_local(set.value) => {
-                    let at = (set.file, set.line);
+                    let at = set.at();
                     (at, "connects to a database on the dyno itself")
                 }
                 Lookup::Missing
@@ -144,7 +144,7 @@ fn pool(context: &Context<'_>, out: &mut Findings, repo: &Repo) {
     let Some(set) = context.config.get(app, &[module, "pool_size"]).set() else {
         return;
     };
-    let at = (set.file, set.line);
+    let at = set.at();
     let (size, name, is_known) = match set.value {
         Value::Integer(size) => (Some(*size), None, true),
         Value::Env(var) => {
@@ -244,7 +244,7 @@ fn tls(context: &Context<'_>, out: &mut Findings, repo: &Repo) {
         Lookup::Set(set) if set.value.is_atom("true") => {
             let verifies = get("ssl_opts").is_missing()
                 && context.locks_at_least("postgrex", (0, 21)) == Some(true);
-            let at = (set.file, set.line);
+            let at = set.at();
             let severity = match server {
                 _ if !verifies => return,
                 Server::Other => return,
@@ -267,7 +267,7 @@ fn tls(context: &Context<'_>, out: &mut Findings, repo: &Repo) {
         Server::Unknown => Severity::Warning,
     };
     let edit = set_option();
-    let at = (url.file, url.line);
+    let at = url.at();
     out.add(
         severity,
         "database-without-tls",

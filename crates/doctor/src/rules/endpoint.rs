@@ -82,7 +82,7 @@ fn port(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint, severity
     );
     match config.get(app, &[module, "http", "port"]) {
         Lookup::Set(set) => {
-            let at = (set.file, set.line);
+            let at = set.at();
             let found = match set.value {
                 Value::Integer(port) => format!("port {port}"),
                 Value::Text(port) => format!("port {port}"),
@@ -125,11 +125,10 @@ fn interface(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint, sev
         return;
     };
     if is_loopback(set.value) {
-        let (file, line) = (set.file, set.line);
         out.add(
                 severity,
             "loopback-interface",
-            (file, line),
+            set.at(),
             format!("{module} only listens on the loopback interface, where the platform's router can't reach it."),
             "Listen on all interfaces:\n  ip: {0, 0, 0, 0, 0, 0, 0, 0}",
         );
@@ -142,10 +141,9 @@ fn https(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint) {
         return;
     };
     if set.value.get("port").is_some() || set.value.get("keyfile").is_some() {
-        let (file, line) = (set.file, set.line);
         out.warning(
             "https-listener",
-            (file, line),
+            set.at(),
             format!("{module} serves HTTPS itself. The platform's router terminates TLS, and a dyno may listen on one port only."),
             "Remove `https:`, and set `url: [scheme: \"https\", …]` and `force_ssl:` instead.",
         );
@@ -185,7 +183,7 @@ fn server(context: &Context<'_>, out: &mut Findings, endpoints: &[Endpoint]) {
         "Add this to {file}; Mixpack sets PHX_SERVER for releases:\n  if System.get_env(\"PHX_SERVER\") do\n    config :{}, {}, server: true\n  end",
         endpoint.app, endpoint.module
     );
-    let at = (&*endpoint.file, endpoint.line);
+    let at = endpoint.at();
     out.error(
         "server-not-started",
         at,

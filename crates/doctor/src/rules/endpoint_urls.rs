@@ -35,9 +35,9 @@ fn host(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint) {
         "In {file}, set:\n  config :{app}, {module},\n    url: [host: System.get_env(\"PHX_HOST\"), port: 443, scheme: \"https\"]\nThen:\n  heroku config:set PHX_HOST=HOST"
     );
     let (at, value) = match context.config.get(app, &[module, "url", "host"]) {
-        Lookup::Set(set) => ((set.file, set.line), set.value.clone()),
+        Lookup::Set(set) => (set.at(), set.value.clone()),
         Lookup::Missing => {
-            let at = (&*endpoint.file, endpoint.line);
+            let at = endpoint.at();
             (at, Value::Text("localhost".to_owned()))
         }
         Lookup::Uncertain => return,
@@ -102,7 +102,7 @@ fn scheme(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint) {
             line,
             ..
         }) if scheme == "http" => ("is http", (file, line)),
-        Lookup::Missing => ("isn't set, so it is http", (host.file, host.line)),
+        Lookup::Missing => ("isn't set, so it is http", host.at()),
         _ => return,
     };
     out.warning(
@@ -148,7 +148,7 @@ fn force_ssl(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint) {
     let set = match found {
         Lookup::Set(set) => set,
         Lookup::Missing if context.sources.ssl_plugs.is_empty() => {
-            let at = (&*endpoint.file, endpoint.line);
+            let at = endpoint.at();
             return out.note(
                 "force-ssl-missing",
                 at,
@@ -158,7 +158,7 @@ fn force_ssl(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint) {
         }
         Lookup::Missing | Lookup::Uncertain => return,
     };
-    let at = (set.file, set.line);
+    let at = set.at();
     let compiled = context.config.all(app, &[module, "force_ssl"]);
     let compiled = compiled.iter().any(|set| set.phase == Phase::Compile);
     if set.phase == Phase::Runtime && !compiled && set.value.truth() == Some(true) {
@@ -208,7 +208,7 @@ fn check_origin(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint) 
     let Some(set) = config.get(app, &[module, "check_origin"]).set() else {
         return;
     };
-    let at = (set.file, set.line);
+    let at = set.at();
     if set.value.is_atom("false") {
         return out.note(
             "check-origin-off",

@@ -50,7 +50,7 @@ pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
             }
             Lookup::Missing => out.warning(
                 "secret-missing",
-                (&endpoint.file, endpoint.line),
+                endpoint.at(),
                 format!("The configuration for {} sets no secret_key_base for {}, which sessions and live views need.", context.input.mix_env, endpoint.module),
                 EXAMPLE,
             ),
