@@ -23,7 +23,11 @@ pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
             ("plan-warning", "See docs/configuration.md.")
         };
         let place = crate::place_in(context.input.top, warning);
-        let place = place.unwrap_or_else(|| Place::new(&mix_exs, 1));
+        let place = place.unwrap_or_else(|| {
+            let file = warning.split_once(": ").map(|(file, _)| file);
+            let file = file.filter(|file| context.input.top.join(file).is_file());
+            Place::new(file.unwrap_or(&mix_exs), 1)
+        });
         out.warning(code, (&place.file, place.line), sentence(warning), edit);
     }
     let code = "version-not-pinned";
@@ -66,11 +70,20 @@ fn is_partial(requested: &str, version: &str) -> bool {
     rest.is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// A sentence of its own, from the words of a log line.
+/// A sentence of its own, from the words of a log line. The place of the finding names the file already.
 fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let first = chars.next().map(|c| c.to_uppercase().to_string());
-    format!("{}{}.", first.unwrap_or_default(), chars.as_str())
+    let text = match text.split_once(": ") {
+        Some((place, rest)) if !place.contains(' ') => rest,
+        _ => text,
+    };
+    let first = text.split(' ').next().unwrap_or_default();
+    let is_word = first.chars().all(char::is_alphabetic);
+    let end = text.chars().next().map_or(0, char::len_utf8);
+    if is_word {
+        format!("{}{}.", text[..end].to_uppercase(), &text[end..])
+    } else {
+        format!("{text}.")
+    }
 }
 
 fn config_files(context: &Context<'_>, out: &mut Findings) {
@@ -87,6 +100,26 @@ fn config_files(context: &Context<'_>, out: &mut Findings) {
                 format!("Only bash can evaluate this file, because of {construct}. Doctor runs nothing from the repository, so it doesn't know the settings in it, and plans without them."),
                 "Use plain assignments, or check the versions with `mixpack plan`, which runs the file.",
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_lines_become_sentences() {
+        for (line, expected) in [
+            ("no OTP is built for x", "No OTP is built for x."),
+            ("Procfile: web sets MIX_ENV=a", "Web sets MIX_ENV=a."),
+            (
+                "a.config:1: node_version has no effect",
+                "node_version has no effect.",
+            ),
+            ("compile=x sets it: y", "compile=x sets it: y."),
+        ] {
+            assert_eq!(sentence(line), expected);
         }
     }
 }
