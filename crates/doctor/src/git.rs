@@ -23,7 +23,7 @@ impl Tracked {
         for dir in BTreeSet::from([".", app_dir]) {
             let text = text_file::read(&top.join(dir).join(".gitignore")).unwrap_or_default();
             let lines = text.lines().map(str::trim);
-            let lines = lines.filter(|line| !line.is_empty() && !line.starts_with(['#', '!']));
+            let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
             ignored.extend(lines.map(|line| match dir {
                 "." => line.to_owned(),
                 dir if line.trim_end_matches('/').contains('/') => {
@@ -55,14 +55,18 @@ impl Tracked {
 
     pub(crate) fn is_ignored(&self, path: &str) -> bool {
         let name = path.rsplit('/').next().unwrap_or_default();
-        self.ignored.iter().any(|pattern| {
+        let matches = |pattern: &str| {
             let inner = pattern.trim_end_matches('/');
             match inner.strip_prefix('/') {
                 Some(anchored) => fast_glob::glob_match(anchored, path),
                 None if inner.contains('/') => fast_glob::glob_match(inner, path),
                 None => fast_glob::glob_match(inner, name) && pattern == inner,
             }
-        })
+        };
+        // The last pattern that matches decides.
+        let mut patterns = self.ignored.iter().rev();
+        let last = patterns.find(|line| matches(line.strip_prefix('!').unwrap_or(line)));
+        last.is_some_and(|line| !line.starts_with('!'))
     }
 }
 
@@ -71,6 +75,11 @@ fn index_of(top: &Path) -> Option<BTreeSet<String>> {
     let top = fs::canonicalize(top).ok()?;
     let (root, git) = top.ancestors().find_map(|dir| Some((dir, git_dir(dir)?)))?;
     let prefix = top.strip_prefix(root).ok()?.to_str()?.to_owned();
+    // Other hashes have another length.
+    let config = text_file::read(&git.join("config")).unwrap_or_default();
+    if config.to_ascii_lowercase().contains("objectformat") {
+        return None;
+    }
     let paths = paths(&fs::read(git.join("index")).ok()?)?;
     if prefix.is_empty() {
         return Some(paths.into_iter().collect());
@@ -120,6 +129,13 @@ fn paths(index: &[u8]) -> Option<Vec<String>> {
         } else {
             at + (end - at) / 8 * 8 + 8
         };
+    }
+    // The rest of a split or sparse index is elsewhere.
+    while let Some(name) = index.get(at..at + 4).filter(|_| at + 28 <= index.len()) {
+        if name == b"link" || name == b"sdir" {
+            return None;
+        }
+        at += 8 + usize::try_from(number(at + 4)?).ok()?;
     }
     Some(paths)
 }
@@ -186,12 +202,14 @@ mod tests {
             let below = Tracked::read(&dir.path().join("app"), ".");
             assert!(below.is_tracked("mix.exs") && !below.is_tracked("a"));
         }
+        git(dir.path(), &["update-index", "--split-index"]);
+        assert_eq!(index_of(dir.path()), None);
     }
 
     #[test]
     fn patterns_decide_without_a_repository() {
         let dir = tempfile::tempdir().unwrap();
-        let patterns = "# x\n/config/*.secret.exs\n.env\n/_build/\n!kept\n";
+        let patterns = "# x\n/config/*.secret.exs\n.env\n/_build/\n!/config/kept.secret.exs\n";
         fs::write(dir.path().join(".gitignore"), patterns).unwrap();
         let tracked = Tracked {
             files: None,
@@ -199,6 +217,7 @@ mod tests {
         };
         assert!(!tracked.is_pushed("config/prod.secret.exs"));
         assert!(!tracked.is_pushed("apps/web/.env"));
+        assert!(tracked.is_pushed("config/kept.secret.exs"));
         assert!(tracked.is_pushed("config/prod.exs"));
         assert!(tracked.is_pushed("apps/web/config/prod.secret.exs"));
         assert!(!tracked.is_tracked("config/prod.exs"));
