@@ -5,6 +5,7 @@ use crate::elixir::tree::{Node, block, call, parse, statements};
 use crate::elixir::value::{
     Pair, Scope, Value, assignment, clauses, contains, evaluate, keywords, truth,
 };
+use crate::paths::normalized;
 use app::facts::join;
 use app::text_file;
 use std::path::Path;
@@ -37,6 +38,16 @@ pub(crate) struct MissingImport {
     pub(crate) path: String,
 }
 
+/// A setting that a compile-time file reads from the environment.
+#[derive(Debug)]
+pub(crate) struct CompileTime {
+    app: String,
+    path: Vec<String>,
+    pub(crate) variable: String,
+    pub(crate) file: String,
+    pub(crate) line: u32,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Config {
     /// The files that were read.
@@ -51,8 +62,8 @@ pub(crate) struct Config {
     pub(crate) is_opaque: bool,
     /// Variables of the environment, with the place of their first use.
     pub(crate) required: Vec<(String, String, u32)>,
-    /// The variables that compile-time files read, with the place.
-    pub(crate) compile_time: Vec<(String, String, u32)>,
+    /// The settings that compile-time files read from the environment.
+    compile_time: Vec<CompileTime>,
     /// Whether any file mentions `PHX_SERVER`.
     pub(crate) mentions_phx_server: bool,
 }
@@ -149,6 +160,15 @@ impl Config {
         found
     }
 
+    /// The settings in effect that compile-time files read from the environment.
+    pub(crate) fn compiled(&self) -> impl Iterator<Item = &CompileTime> {
+        self.compile_time.iter().filter(|setting| {
+            let path: Vec<&str> = setting.path.iter().map(String::as_str).collect();
+            let set = self.get(&setting.app, &path).set();
+            set.is_some_and(|set| set.line == setting.line && set.file == setting.file)
+        })
+    }
+
     /// All settings of that path, whatever overrides them and whatever condition is around them.
     pub(crate) fn all(&self, app: &str, path: &[&str]) -> Vec<Set<'_>> {
         let of_app = self.entries.iter().filter(|entry| entry.app == app);
@@ -243,7 +263,7 @@ impl Reader<'_> {
     fn statement(&mut self, statement: &[Node], scope: &mut Scope, place: &Place) {
         if let Some((name, value)) = assignment(statement) {
             let evaluated = evaluate(value, scope);
-            self.note_variables(&evaluated, place);
+            self.note_required(&evaluated, place);
             scope.set(name, evaluated);
         } else if let Some(args) = call(statement, "config") {
             self.config_statement(&args, scope, place);
@@ -302,31 +322,48 @@ impl Reader<'_> {
         self.config.unread.push((file, line));
     }
 
-    /// Remembers the variables that the code fails without, and those of compile-time files.
-    fn note_variables(&mut self, value: &Value, place: &Place) {
-        let file = &self.config.files[place.file];
+    /// Remembers the variables that the code fails without.
+    fn note_required(&mut self, value: &Value, place: &Place) {
         match value {
-            Value::Env(var) => {
-                let place_of = (var.name.clone(), file.clone(), var.line);
-                if var.required && place.is_certain {
-                    self.config.required.push(place_of.clone());
-                }
-                if self.phase == Phase::Compile {
-                    self.config.compile_time.push(place_of);
-                }
+            Value::Env(var) if var.required && place.is_certain => {
+                let file = self.config.files[place.file].clone();
+                self.config
+                    .required
+                    .push((var.name.clone(), file, var.line));
             }
             Value::Keyword(pairs) => {
                 for pair in pairs {
-                    self.note_variables(&pair.value, place);
+                    self.note_required(&pair.value, place);
                 }
             }
             Value::Items(items) => {
                 for item in items {
-                    self.note_variables(item, place);
+                    self.note_required(item, place);
                 }
             }
             _ => {}
         }
+    }
+
+    /// Remembers the settings of a compile-time file that read the environment.
+    fn note_compile_time(&mut self, app: &str, path: &mut Vec<String>, pair: &Pair, place: &Place) {
+        path.push(pair.key.clone());
+        match &pair.value {
+            Value::Env(var) => self.config.compile_time.push(CompileTime {
+                app: app.to_owned(),
+                path: path.clone(),
+                variable: var.name.clone(),
+                file: self.config.files[place.file].clone(),
+                line: pair.line,
+            }),
+            Value::Keyword(pairs) => {
+                for pair in pairs {
+                    self.note_compile_time(app, path, pair, place);
+                }
+            }
+            _ => {}
+        }
+        path.pop();
     }
 
     fn config_statement(&mut self, args: &[&[Node]], scope: &Scope, place: &Place) {
@@ -364,7 +401,10 @@ impl Reader<'_> {
             },
         };
         for pair in &settings {
-            self.note_variables(&pair.value, place);
+            self.note_required(&pair.value, place);
+            if self.phase == Phase::Compile {
+                self.note_compile_time(app, &mut Vec::new(), pair, place);
+            }
         }
         self.config.entries.push(Entry {
             app: app.to_owned(),
@@ -544,22 +584,4 @@ struct Place {
     file: usize,
     is_certain: bool,
     depth: u32,
-}
-
-/// Joins a path to a directory of the repository, unless it leads out of it.
-pub(crate) fn normalized(base: &str, path: &str) -> Option<String> {
-    let mut parts: Vec<&str> = Vec::new();
-    if path.starts_with('/') {
-        return None;
-    }
-    for part in base.split('/').chain(path.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
 }

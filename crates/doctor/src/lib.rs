@@ -12,6 +12,7 @@ mod finding;
 mod git;
 mod mix_exs;
 mod output;
+mod paths;
 mod rules;
 mod sources;
 

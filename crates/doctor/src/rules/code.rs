@@ -59,13 +59,14 @@ fn compiled_config(context: &Context<'_>, out: &mut Findings) {
     if !context.release {
         return;
     }
-    let mut reads = context.config.compile_time.clone();
-    reads.retain(|(name, ..)| !describes_build(name));
-    reads.dedup_by(|a, b| a.0 == b.0 && a.1 == b.1);
-    for (name, file, line) in reads {
+    for setting in context.config.compiled() {
+        let (name, file) = (&setting.variable, &setting.file);
+        if describes_build(name) {
+            continue;
+        }
         out.warning(
             "compile-time-value",
-            (&file, line),
+            (file, setting.line),
             format!("A release evaluates {file} during the build, so {name} has the value of the build, or none, and that value ends up in the slug."),
             "Move the line to config/runtime.exs.",
         );

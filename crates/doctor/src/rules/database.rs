@@ -3,8 +3,7 @@
 use crate::config::{Lookup, Set};
 use crate::context::Context;
 use crate::elixir::value::Value;
-use crate::finding::Findings;
-use crate::finding::Severity;
+use crate::finding::{Findings, Severity};
 use crate::sources::Repo;
 
 /// Connections of the plans of Heroku Postgres, by the first letters of their names. Source: Heroku's "Choosing the
@@ -95,10 +94,9 @@ fn url(context: &Context<'_>, out: &mut Findings, repo: &Repo) {
             line,
             ..
         }) => {
-            let at = (file, line);
             out.warning(
                 code,
-                at,
+                (file, line),
                 format!("The URL of the database of {module} is in a file. The platform changes it, and keeps it in DATABASE_URL."),
                 edit,
             );
@@ -106,8 +104,7 @@ fn url(context: &Context<'_>, out: &mut Findings, repo: &Repo) {
         Lookup::Missing => {
             let (at, found) = match host {
                 Lookup::Set(set) if is_local(set.value) => {
-                    let at = set.at();
-                    (at, "connects to a database on the dyno itself")
+                    (set.at(), "connects to a database on the dyno itself")
                 }
                 Lookup::Missing
                     if ["socket", "socket_dir", "endpoints", "database"]

@@ -1,10 +1,10 @@
 //! Dependencies: the lockfile, git, paths, private packages, and native code.
 
-use crate::config::normalized;
 use crate::context::{Context, line_of};
 use crate::elixir::value::Value;
 use crate::finding::Findings;
 use crate::mix_exs::{Dependency, MixFile};
+use crate::paths::normalized;
 use crate::sources::deployed_dirs;
 use app::facts::join;
 use app::facts::mix_exs::lock_contains;

@@ -3,8 +3,7 @@
 use crate::config::Lookup;
 use crate::context::Context;
 use crate::elixir::value::Value;
-use crate::finding::Findings;
-use crate::finding::Severity;
+use crate::finding::{Findings, Severity};
 use crate::sources::Endpoint;
 
 /// Milliseconds after which Heroku's router closes an idle connection.
@@ -103,12 +102,11 @@ fn port(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint, severity
             if config.get(app, &[module, "http"]).is_missing()
                 && config.get(app, &[module, "https"]).is_missing() =>
         {
-            let (file, line) = (endpoint.file.as_str(), endpoint.line);
             let env = context.input.mix_env;
             out.add(
                 severity,
                 code,
-                (file, line),
+                endpoint.at(),
                 format!(
                     "The configuration for {env} sets no port for {module}, so it doesn't listen."
                 ),
@@ -126,7 +124,7 @@ fn interface(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint, sev
     };
     if is_loopback(set.value) {
         out.add(
-                severity,
+            severity,
             "loopback-interface",
             set.at(),
             format!("{module} only listens on the loopback interface, where the platform's router can't reach it."),
@@ -224,7 +222,7 @@ fn websockets(context: &Context<'_>, out: &mut Findings) {
             .iter()
             .map(|socket| socket.path.as_str())
             .collect();
-        let (subject, edit) = (paths.join(", "), edit);
+        let subject = paths.join(", ");
         out.note(
             code,
             (&first.file, first.line),

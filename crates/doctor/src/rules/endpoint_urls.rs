@@ -4,8 +4,7 @@ use super::endpoint::configured;
 use crate::config::{Lookup, Phase, Set};
 use crate::context::Context;
 use crate::elixir::value::{Pair, Value};
-use crate::finding::Findings;
-use crate::finding::Severity;
+use crate::finding::{Findings, Severity};
 use crate::sources::Endpoint;
 
 /// Hosts that generators write.

@@ -1,8 +1,7 @@
 //! What the plan knows: versions that aren't pinned, end of life, and files that only bash can read.
 
 use crate::context::Context;
-use crate::finding::Findings;
-use crate::finding::Place;
+use crate::finding::{Findings, Place};
 use app::Origin;
 use app::facts::ConfigFile;
 use app::plan::lifecycle;

@@ -4,8 +4,7 @@ use super::endpoint::configured;
 use crate::config::{Lookup, MissingImport, Set};
 use crate::context::{Context, line_of};
 use crate::elixir::value::Value;
-use crate::finding::Findings;
-use crate::finding::Severity;
+use crate::finding::{Findings, Severity};
 
 /// Set by the platform for each dyno.
 const PLATFORM: [&str; 12] = [
@@ -40,10 +39,9 @@ pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
                 line,
                 ..
             }) if context.tracked.is_pushed(file) => {
-                let file = file.to_owned();
                 out.error(
                     "secret-in-file",
-                    (&file, line),
+                    (file, line),
                     format!("The secret key base of {} is in a committed file. Everyone who can read the repository can forge sessions.", endpoint.module),
                     format!("{EXAMPLE}\nThen:\n  heroku config:set SECRET_KEY_BASE=\"$(mix phx.gen.secret)\""),
                 );

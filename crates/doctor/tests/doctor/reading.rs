@@ -132,3 +132,32 @@ fn end_of_life_is_told_where_the_version_is_requested() {
     ];
     assert_eq!(app.codes(), found);
 }
+
+#[test]
+fn compile_time_value_that_run_time_overrides_is_none() {
+    let release = |runtime: &str| {
+        let app = shop().config_vars(&VARS);
+        let app = app.edit(
+            "elixir_buildpack.config",
+            "elixir_version",
+            "release=true\nelixir_version",
+        );
+        let app = app.edit(
+            "config/prod.exs",
+            "import Config\n",
+            "import Config\nconfig :shop, Shop.Mail, key: System.get_env(\"MAIL_KEY\")\n",
+        );
+        app.edit(
+            RUNTIME,
+            "import Config\n",
+            &format!("import Config\n{runtime}\n"),
+        )
+        .codes()
+    };
+    assert_eq!(
+        release(""),
+        ["warning compile-time-value config/prod.exs:2"]
+    );
+    let overridden = "config :shop, Shop.Mail, key: System.get_env(\"MAIL_KEY\")";
+    assert_eq!(release(overridden), Vec::<String>::new());
+}
