@@ -291,6 +291,49 @@ fn plan_prints_tables_of_tools_steps_processes_and_settings() {
 }
 
 #[test]
+fn documented_doctor_commands_work() {
+    const PAGE: &str = "docs/doctor.md";
+    let mut commands = Documented::of("whole-builds/plan::documented_doctor_commands_work");
+    let case = case("phoenix-npm");
+    let runtime = case.app.path().join("config/runtime.exs");
+    let text = fs::read_to_string(&runtime).expect("the fixture's file");
+    let fixed = text.replace("port: port", "port: 4000");
+    assert_ne!(fixed, text);
+    case.write("config/runtime.exs", &fixed);
+    let dir = case.app.path().display().to_string();
+    let mut typed = |page: &str, command: &str| {
+        let line = filled(&commands.command(page, command), &[("DIR", &dir)]);
+        case.typed(&format!("cd {dir} && {line}"))
+    };
+    let output = typed(PAGE, "mixpack doctor DIR");
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let page = include_str!("../docs/doctor.md");
+    assert!(page.contains(&text), "{PAGE} shows it: {text}");
+    let of_readme = typed("README.md", "mixpack doctor DIR");
+    assert_eq!(String::from_utf8_lossy(&of_readme.stdout), text);
+
+    case.write(
+        "config/runtime.exs",
+        &fixed.replace("port: 4000", "port: port"),
+    );
+    case.write("config_vars", "PHX_HOST='shop.example.org'\n");
+    let output = typed(PAGE, "mixpack doctor --env config_vars DIR");
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(
+        text.ends_with("\n0 errors, 0 warnings, 3 notes\n"),
+        "{text}"
+    );
+
+    let output = typed(PAGE, "mixpack doctor --sarif DIR > doctor.sarif");
+    assert_eq!(output.status.code(), Some(0));
+    let sarif = fs::read(case.app.path().join("doctor.sarif")).expect("it was written");
+    let sarif: Value = serde_json::from_slice(&sarif).expect("one JSON document");
+    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "url-host");
+}
+
+#[test]
 fn plans_listed_pair_that_elixir_does_not_support() {
     const LIST: &str = "/builds/elixir/builds.txt";
     let case = case("no-deps");

@@ -1,7 +1,7 @@
 //! Reads the user's files into facts. Decides nothing.
 
 pub mod app_dir;
-mod buildpacks;
+pub mod buildpacks;
 mod config_file;
 mod error;
 mod files;

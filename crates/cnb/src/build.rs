@@ -81,6 +81,7 @@ fn run_build(
         app: &context.app_dir,
         environment,
         platform: planning::Platform {
+            executes_nothing: false,
             runtime_path: Some(context.app_dir.clone()),
             prefers_release: true,
             system: Some((system, arch)),

@@ -6,7 +6,7 @@ struct Help {
     text: &'static str,
 }
 
-const COMMANDS: [Help; 11] = [
+const COMMANDS: [Help; 12] = [
     Help {
         command: "plan",
         text: "\
@@ -21,6 +21,27 @@ nothing. Set STACK to plan for that stack; by default, the plan is for this mach
 
 Example:
   STACK=heroku-24 mixpack plan .
+",
+    },
+    Help {
+        command: "doctor",
+        text: "\
+mixpack doctor: predict problems of an app where it is deployed
+usage: mixpack doctor [--json | --sarif] [--env FILE] DIR
+
+  DIR           the root of the app's repository
+  --env FILE    the app's config vars, a KEY=VALUE per line: the output of
+                `heroku config --shell`. Without it, findings that depend on them are notes
+  --json        print a JSON document, for scripts
+  --sarif       print a SARIF document, for code scanning
+
+Reads the app's files, the shell's environment variables and upstream's lists. Runs nothing
+from the repository, and changes nothing. Checks for STACK, or else for the stack in
+app.json, or else for heroku-24. Exits with 1 if there is an error.
+
+Examples:
+  mixpack doctor .
+  heroku config --shell > config_vars && mixpack doctor --env config_vars .
 ",
     },
     Help {
@@ -181,6 +202,8 @@ and your own machine.
 
 For people:
   mixpack plan [--json] DIR               show what would be built, and why
+  mixpack doctor [--json | --sarif] [--env FILE] DIR
+                                          predict problems of an app where it is deployed
   mixpack build [--timeline FILE] DIR     build a slug of the app in DIR, as Heroku does
   mixpack run DIR [TYPE]                  start a process of that slug (default: web) on
                                           $PORT (default: 4000)

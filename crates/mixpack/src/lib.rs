@@ -5,6 +5,7 @@
 
 mod cloud_native;
 mod completions;
+mod doctor;
 mod env_file;
 mod help;
 mod local;
@@ -50,6 +51,12 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
             let rest: Vec<OsString> = args.iter().filter(|a| *a != "--json").cloned().collect();
             Ok(plan::plan(&one(command, &rest)?, json))
         }
+        "doctor" => match doctor::Call::parse(args) {
+            Some(call) => Ok(doctor::doctor(&call)),
+            None => Err(Usage(
+                "doctor wants one folder, and perhaps --json or --sarif, and --env FILE".to_owned(),
+            )),
+        },
         "build" => match args {
             [option, file, dir] | [dir, option, file] if option == "--timeline" => {
                 Ok(local::build(dir.as_ref(), Some(file.into())))

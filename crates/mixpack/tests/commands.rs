@@ -27,7 +27,7 @@ fn every_listed_command_has_its_own_help() {
         .collect();
     commands.sort_unstable();
     commands.dedup();
-    assert_eq!(commands.len(), 11, "{commands:?}");
+    assert_eq!(commands.len(), 12, "{commands:?}");
     for command in commands {
         let help = printed(&[command, "--help"]);
         assert!(help.starts_with(&format!("mixpack {command}: ")), "{help}");
@@ -94,11 +94,24 @@ fn completed(words: &[&str]) -> Vec<String> {
 fn bash_completes_commands_options_and_process_types() {
     assert_eq!(
         completed(&[""]),
-        ["plan", "build", "run", "completions", "--help", "--version"]
+        [
+            "plan",
+            "doctor",
+            "build",
+            "run",
+            "completions",
+            "--help",
+            "--version"
+        ]
     );
     assert_eq!(completed(&["b"]), ["build"]);
     assert_eq!(completed(&["plan", "--j"]), ["--json"]);
     assert_eq!(completed(&["plan", ""]), [""; 0]);
+    assert_eq!(
+        completed(&["doctor", "--"]),
+        ["--json", "--sarif", "--env", "--help"]
+    );
+    assert_eq!(completed(&["doctor", "--env", "a b"]), ["a build.svg"]);
     // In the order of the filesystem.
     let mut files = completed(&["build", "--timeline", "a"]);
     files.sort();
@@ -114,10 +127,13 @@ fn completion_scripts_of_all_shells_have_same_words() {
         let script = printed(&["completions", shell]);
         for word in [
             "plan",
+            "doctor",
             "build",
             "run",
             "completions",
             "json",
+            "sarif",
+            "env",
             "timeline",
             "Procfile",
         ] {

@@ -18,8 +18,8 @@ use app::facts::{self, ConfigFile, ELIXIR_CONFIG, Facts, app_dir};
 use app::plan::{self, AssetBuild, LastBuild, Lists, Plan, lifecycle};
 use app::settings::name_typo;
 use app::{Origin, Settings};
-use exec::environment::Environment;
 use exec::credentials::OTP_BUILDS_URL;
+use exec::environment::Environment;
 use exec::log::StepLog;
 use messages::Error;
 use versions::Target;
@@ -41,9 +41,14 @@ pub fn shared_store(environment: &Environment) -> Result<Option<shared_store::Se
 
 /// Reads the app, fetches upstream's lists of versions, and decides.
 pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
+    let facts = read(&request)?;
+    plan_with(request, facts)
+}
+
+/// Decides for an app that [`read`] has read.
+pub fn plan_with(request: Request<'_>, mut facts: Facts) -> Result<Plan, Error> {
     let environment = request.environment;
     shared_store(environment)?;
-    let mut facts = read(&request)?;
     let mut settings = Settings::merge(&facts, &|name| {
         // Ours cannot be meant for anything else: in a shell they count too.
         if name.starts_with(name_typo::PREFIX) {
@@ -66,7 +71,7 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
         request.platform.prefers_release && request.environment.tests_only().is_none();
     let target = target(&request)?;
     let mut node = plan::needs_node(&facts, &settings);
-    if node {
+    if node && !request.platform.executes_nothing {
         let preinstalled =
             preinstalled_node::versions(request.app, request.environment, request.cancel);
         if let Some((node, npm)) = preinstalled {
@@ -104,7 +109,7 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
 
 /// The facts of the app, with config files evaluated by bash where they need it. The config file
 /// at the top is the one that may say where the app is.
-fn read(request: &Request<'_>) -> Result<Facts, Error> {
+pub fn read(request: &Request<'_>) -> Result<Facts, Error> {
     let (top, environment) = (request.app, request.environment);
     let mut at_top = facts::config_file(top, ELIXIR_CONFIG)?;
     evaluate(request, ELIXIR_CONFIG, &mut at_top)?;
@@ -124,6 +129,9 @@ fn read(request: &Request<'_>) -> Result<Facts, Error> {
 }
 
 fn evaluate(request: &Request<'_>, file: &str, config: &mut ConfigFile) -> Result<(), Error> {
+    if request.platform.executes_nothing {
+        return Ok(());
+    }
     if let ConfigFile::NeedsBash { line, construct } = config {
         let mix_env = request.environment.mix_env().value;
         *config = config_file::evaluate(

@@ -32,6 +32,9 @@ pub struct Platform {
     pub runtime_path: Option<PathBuf>,
     /// Images are to be small: a release is built wherever the app can do without mix.
     pub prefers_release: bool,
+    /// Nothing of the repository may run: neither bash for a config file, which then counts as empty, nor an
+    /// installed Node.js.
+    pub executes_nothing: bool,
     /// The system that is built for, where the platform names it.
     pub system: Option<(OsRelease, Arch)>,
 }

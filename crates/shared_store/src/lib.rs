@@ -180,7 +180,11 @@ impl SharedStore {
     /// Returns a text that changes with the trusted writers and the revoked packages.
     #[must_use]
     pub fn policy(&self) -> String {
-        let writers = self.settings.trusted.iter().map(|writer| writer.id.as_str());
+        let writers = self
+            .settings
+            .trusted
+            .iter()
+            .map(|writer| writer.id.as_str());
         let packages = self.settings.excepted.iter().map(String::as_str);
         let words: Vec<&str> = writers.chain(packages).collect();
         words.join(" ")

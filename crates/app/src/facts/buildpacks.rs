@@ -15,12 +15,32 @@ const OLD_ELIXIR: [&str; 2] = ["buildpack-elixir", "elixir-buildpack"];
 /// Owners of buildpacks for other languages: none of theirs is a copy of this one.
 const OTHER_OWNERS: [&str; 2] = ["heroku", "heroku-community"];
 
+/// Part of the names of buildpacks that build releases, after an Elixir buildpack.
+const RELEASES: [&str; 2] = ["elixir-mix-release", "buildpack-releases"];
+/// The buildpack that ran others before platforms did.
+const MULTI: &str = "buildpack-multi";
+
+/// The part of a build that a buildpack does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Mixpack,
+    /// An Elixir buildpack that this one replaces.
+    OldElixir,
+    /// The Phoenix static buildpack.
+    Static,
+    /// Builds a release, after an Elixir buildpack.
+    OldRelease,
+    /// Runs other buildpacks.
+    Multi,
+    Other,
+}
+
 /// One line of the file.
-struct Entry {
-    line: u32,
+pub struct Entry {
+    pub line: u32,
     owner: String,
     /// An address may hold a password, so only the name is ever printed.
-    name: String,
+    pub name: String,
 }
 
 impl Entry {
@@ -48,19 +68,37 @@ impl Entry {
         self.name == "elixir" || OLD_ELIXIR.iter().any(|part| self.is_named(part))
     }
 
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match () {
+            () if self.is_mixpack() => Kind::Mixpack,
+            () if self.is_named(STATIC) => Kind::Static,
+            () if RELEASES.iter().any(|part| self.is_named(part)) => Kind::OldRelease,
+            () if self.is_named(MULTI) => Kind::Multi,
+            () if self.is_old_elixir() => Kind::OldElixir,
+            () => Kind::Other,
+        }
+    }
+
     /// Whether this may be a copy of this buildpack under another name.
     fn may_be_mixpack(&self) -> bool {
         !self.is_named(STATIC) && !OTHER_OWNERS.contains(&self.owner.as_str())
     }
 }
 
-/// The Phoenix static buildpack that runs after this one, by its name.
-pub(crate) fn later_static(text: &str) -> Option<Setting> {
-    let entries: Vec<Entry> = (1..)
+/// Reads the file's lines.
+#[must_use]
+pub fn parse(text: &str) -> Vec<Entry> {
+    (1..)
         .zip(text.lines().map(str::trim))
         .filter(|(_, entry)| !entry.is_empty() && !entry.starts_with('#'))
         .map(|(line, entry)| Entry::parse(line, entry))
-        .collect();
+        .collect()
+}
+
+/// The Phoenix static buildpack that runs after this one, by its name.
+pub(crate) fn later_static(text: &str) -> Option<Setting> {
+    let entries = parse(text);
     let later = entries.iter().skip(mixpack_position(&entries)? + 1);
     let found = later.into_iter().find(|entry| entry.is_named(STATIC))?;
     let origin = Origin::file(FILE, found.line);
@@ -105,6 +143,34 @@ mod tests {
         let elixir = "https://github.com/HashNuke/heroku-buildpack-elixir";
         let both = found(&[elixir, mixpack, OTHER]);
         assert_eq!(both, Some(format!(".buildpacks:3 {name}")));
+    }
+
+    #[test]
+    fn kinds_are_told_by_names() {
+        for (address, kind) in [
+            (NODE, Kind::Other),
+            (OTHER, Kind::Static),
+            ("https://host/owner/Mixpack.git", Kind::Mixpack),
+            ("hashnuke/elixir", Kind::OldElixir),
+            (
+                "https://github.com/HashNuke/heroku-buildpack-elixir.git#v1",
+                Kind::OldElixir,
+            ),
+            (
+                "https://github.com/chrismcg/heroku-buildpack-elixir-mix-release",
+                Kind::OldRelease,
+            ),
+            (
+                "https://github.com/gigalixir/gigalixir-buildpack-releases.git",
+                Kind::OldRelease,
+            ),
+            (
+                "https://github.com/ddollar/heroku-buildpack-multi.git",
+                Kind::Multi,
+            ),
+        ] {
+            assert_eq!(parse(address)[0].kind(), kind, "{address}");
+        }
     }
 
     #[test]

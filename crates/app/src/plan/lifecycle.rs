@@ -8,6 +8,18 @@ use versions::otp::OtpVersion;
 /// The stacks that Heroku will shut down, with the date. Source: Heroku's "Stack" page.
 const ENDING_STACKS: [(&str, &str); 1] = [("heroku-22", "April 2027")];
 
+/// Words of each warning about a version at its end of life.
+const ENDED: &str = "no longer gets";
+
+/// Whether a warning of a plan is about a version or a stack at its end of life.
+#[must_use]
+pub fn is_end_of_life(warning: &str) -> bool {
+    warning.contains(ENDED) || warning.contains(DEPRECATED)
+}
+
+/// Words of the warning about a stack near its end of life.
+const DEPRECATED: &str = "is deprecated and only supported until";
+
 /// Returns a warning for each tool at its end of life, and for a stack near it.
 #[must_use]
 pub fn warnings(plan: &Plan, lists: &Lists, today: Date) -> Vec<String> {
@@ -17,14 +29,14 @@ pub fn warnings(plan: &Plan, lists: &Lists, today: Date) -> Vec<String> {
         .find(|(stack, _)| *stack == plan.target.stack);
     if let Some((stack, end)) = ending {
         warnings.push(format!(
-            "the stack {stack} is deprecated and only supported until {end}; to move the app to a newer one: heroku stack:set heroku-24"
+            "the stack {stack} {DEPRECATED} {end}; to move the app to a newer one: heroku stack:set heroku-24"
         ));
     }
     if let Some(version) = &plan.erlang.build.version {
         let place = place(&plan.erlang.source);
         if let Some(oldest) = lifecycle::otp_superseded(version, &lists.otp) {
             warnings.push(format!(
-                "Erlang/OTP {version} ({place}) no longer gets fixes; the oldest supported series is {oldest}"
+                "Erlang/OTP {version} ({place}) {ENDED} fixes; the oldest supported series is {oldest}"
             ));
         }
         if let Some(fixed) = lifecycle::first_with_working_tls(version) {
@@ -35,7 +47,7 @@ pub fn warnings(plan: &Plan, lists: &Lists, today: Date) -> Vec<String> {
         && let Some(oldest) = lifecycle::elixir_superseded(version, &lists.elixir)
     {
         warnings.push(format!(
-            "Elixir {version} ({}) no longer gets security fixes; the oldest supported series is {oldest}",
+            "Elixir {version} ({}) {ENDED} security fixes; the oldest supported series is {oldest}",
             place(&plan.elixir.source)
         ));
     }
@@ -47,7 +59,7 @@ pub fn warnings(plan: &Plan, lists: &Lists, today: Date) -> Vec<String> {
             NodeEnd::LongAgo => String::new(),
         };
         warnings.push(format!(
-            "Node.js {} ({}) no longer gets fixes{since}",
+            "Node.js {} ({}) {ENDED} fixes{since}",
             node.version,
             place(&node.source)
         ));

@@ -6,13 +6,14 @@ _mixpack() {
   # Where there are no words, `complete -o dirnames` completes folders.
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    words='plan build run store-keys completions --help --version'
-  elif [ "$prev" = --timeline ]; then
+    words='plan doctor build run store-keys completions --help --version'
+  elif [ "$prev" = --timeline ] || [ "$prev" = --env ]; then
     while IFS= read -r file; do COMPREPLY+=("$file"); done < <(compgen -f -- "$cur")
     return
   else
     case ${COMP_WORDS[1]} in
       plan) case $cur in -*) words='--json --help' ;; esac ;;
+      doctor) case $cur in -*) words='--json --sarif --env --help' ;; esac ;;
       build) case $cur in -*) words='--timeline --help' ;; esac ;;
       run)
         case $cur in -*) words='--help' ;; esac

@@ -6,6 +6,7 @@ _mixpack() {
   local -aU types
   commands=(
     'plan:show what would be built, and why'
+    'doctor:predict problems of an app where it is deployed'
     'build:build an app like Heroku does'
     'run:start a process of what was built'
     'store-keys:generate keys for a shared store'
@@ -21,6 +22,7 @@ _mixpack() {
   (( CURRENT-- ))
   case $command in
     plan) _arguments '--json[one JSON document]' '--help[what plan does]' '1:the app:_directories' ;;
+    doctor) _arguments '(--sarif)--json[one JSON document]' '(--json)--sarif[one SARIF document]' '--env[the config vars]:file:_files' '--help[what doctor does]' '1:the app:_directories' ;;
     build) _arguments '--timeline[write a picture of the build]:file:_files' '--help[what build does]' '1:the app:_directories' ;;
     run)
       types=(web ${(f)"$(sed -n 's/^\([A-Za-z0-9_-]*\):.*/\1/p' $dir/Procfile 2>/dev/null)"})

@@ -47,7 +47,9 @@ pub(crate) fn compile_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Resu
     }
     if !has_own_vms(ctx.plan.elixir.build.version.as_ref()) {
         if store.is_some() {
-            log.detail("not using the shared store: Mixpack is untested with it for this Elixir version");
+            log.detail(
+                "not using the shared store: Mixpack is untested with it for this Elixir version",
+            );
         }
         if !ctx.env.contains_key(OsStr::new(VMS)) {
             log.detail("compiling dependencies in one VM: Mixpack is untested with several VMs for this Elixir version");

@@ -1,0 +1,225 @@
+//! `mixpack doctor [--json | --sarif] [--env FILE] DIR`.
+
+use crate::env_file::EnvFile;
+use crate::platform::{print_text, process_env, stopped};
+use doctor::{Finding, Input, Place, Severity};
+use exec::cancel::Cancel;
+use exec::command::Env;
+use exec::environment::Environment;
+use exec::log::{Log, Style};
+use fetch::{Client, Settings};
+use messages::{Error, Fault, Wording};
+use pipeline::hide_secrets;
+use planning::Platform;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use toolchain::Hosts;
+
+/// The form of the output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Format {
+    #[default]
+    Text,
+    Json,
+    Sarif,
+}
+
+/// The arguments of a call.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Call {
+    dir: PathBuf,
+    format: Format,
+    env_file: Option<PathBuf>,
+}
+
+impl Call {
+    /// `None` if the arguments make no sense.
+    pub(crate) fn parse(args: &[OsString]) -> Option<Self> {
+        let mut call = Self::default();
+        let mut dirs = Vec::new();
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            match arg.to_str() {
+                Some("--json") if call.format != Format::Sarif => call.format = Format::Json,
+                Some("--sarif") if call.format != Format::Json => call.format = Format::Sarif,
+                Some("--env") => call.env_file = Some(args.next()?.into()),
+                Some(option) if option.starts_with("--") => {
+                    call.env_file = Some(option.strip_prefix("--env=")?.into());
+                }
+                _ => dirs.push(PathBuf::from(arg)),
+            }
+        }
+        let [dir] = &dirs[..] else {
+            return None;
+        };
+        call.dir.clone_from(dir);
+        Some(call)
+    }
+}
+
+pub(crate) fn doctor(call: &Call) -> ExitCode {
+    let config_vars = match call.env_file.as_deref().map(variables).transpose() {
+        Ok(config_vars) => config_vars,
+        Err(problem) => {
+            eprintln!("mixpack: {problem}");
+            return ExitCode::from(2);
+        }
+    };
+    if !call.dir.is_dir() {
+        eprintln!("mixpack: {} is not a directory", call.dir.display());
+        return ExitCode::from(2);
+    }
+    let cancel = Cancel::on_signals().unwrap_or_default();
+    let findings = find(&call.dir, config_vars.as_deref(), &cancel);
+    if cancel.signal().is_some() {
+        return stopped(&cancel);
+    }
+    match call.format {
+        Format::Text => {
+            let in_color =
+                std::env::var_os("NO_COLOR").is_none() && std::io::stdout().is_terminal();
+            print_text(&doctor::text(&findings, in_color));
+        }
+        Format::Json => print_text(&format!("{:#}\n", doctor::json(&findings))),
+        Format::Sarif => {
+            let sarif = doctor::sarif(&findings, planning::record::VERSION);
+            print_text(&format!("{sarif:#}\n"));
+        }
+    }
+    let fails = findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error);
+    ExitCode::from(u8::from(fails))
+}
+
+/// The config vars in a file, as `heroku config --shell` prints them.
+fn variables(path: &Path) -> Result<Vec<(String, String)>, String> {
+    let file = EnvFile::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let file = file.ok_or_else(|| format!("{} doesn't exist", path.display()))?;
+    for line in file.invalid_lines {
+        eprintln!(
+            "mixpack: {}:{line} is no KEY=VALUE, and is passed over",
+            path.display()
+        );
+    }
+    Ok(file.variables)
+}
+
+fn find(dir: &Path, config_vars: Option<&[(String, String)]>, cancel: &Cancel) -> Vec<Finding> {
+    let mut process = process_env();
+    let names_stack = |(name, _): &(String, String)| name == "STACK";
+    if !config_vars.is_some_and(|vars| vars.iter().any(names_stack)) {
+        let stack = || doctor::stack(dir).into();
+        process.entry("STACK".into()).or_insert_with(stack);
+    }
+    let vars = config_vars.unwrap_or_default().iter();
+    let vars: Env = vars
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    let environment = Environment::new(process, vars);
+    let log = Log::to_stdio(false, Style::Arrows);
+    let hosts = Hosts::new(&|name| environment.get(name));
+    hide_secrets(&log, &environment, &hosts);
+    let request = planning::Request {
+        app: dir,
+        environment: &environment,
+        client: &Client::new(Settings {
+            cancel: cancel.flag(),
+            ..Settings::default()
+        }),
+        hosts: &hosts,
+        last: None,
+        store: None,
+        platform: &Platform {
+            executes_nothing: true,
+            ..Platform::default()
+        },
+        observer: &(),
+        cancel,
+    };
+    let facts = match planning::read(&request) {
+        Ok(facts) => facts,
+        Err(error) => return vec![of_error(dir, ".", &error, &environment, &log)],
+    };
+    let plan = planning::plan_with(request, facts.clone());
+    let mut findings = doctor::check(Input {
+        top: dir,
+        facts: &facts,
+        plan: plan.as_ref().ok(),
+        mix_env: &environment.mix_env().value,
+        config_vars,
+    });
+    let of_plan = plan.err();
+    let of_plan =
+        of_plan.map(|error| of_error(dir, &facts.app_dir.value, &error, &environment, &log));
+    findings.extend(of_plan);
+    doctor::sort(&mut findings);
+    findings
+}
+
+/// An error of the plan as a finding: a note if it isn't the app's.
+fn of_error(
+    dir: &Path,
+    app_dir: &str,
+    error: &Error,
+    environment: &Environment,
+    log: &Log,
+) -> Finding {
+    let words = Wording::new(messages::Platform::Heroku, environment).for_a_plan();
+    let explanation = words.explain(error).without_secrets(log);
+    let sentences = explanation.cause.iter().map(String::as_str);
+    let title = format!("{}.", explanation.title);
+    let message: Vec<&str> = [&*title].into_iter().chain(sentences).collect();
+    let message = message.join("\n");
+    let edit = explanation.cure.join("\n");
+    let place = doctor::place_in(dir, &format!("{message}\n{edit}"));
+    let (severity, message) = match explanation.fault {
+        Fault::User => (Severity::Error, message),
+        Fault::Upstream | Fault::Machine => (
+            Severity::Note,
+            format!("Versions aren't checked: {message}"),
+        ),
+    };
+    Finding {
+        code: explanation.code,
+        severity,
+        place: place.unwrap_or_else(|| Place::new(app::facts::join(app_dir, "mix.exs"), 1)),
+        message,
+        edit,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(args: &[&str]) -> Option<Call> {
+        let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+        Call::parse(&args)
+    }
+
+    #[test]
+    fn options_may_stand_on_both_sides_of_the_directory() {
+        let call = |format, env: Option<&str>| Call {
+            dir: "app".into(),
+            format,
+            env_file: env.map(PathBuf::from),
+        };
+        assert_eq!(parsed(&["app"]), Some(call(Format::Text, None)));
+        assert_eq!(parsed(&["--json", "app"]), Some(call(Format::Json, None)));
+        let both = Some(call(Format::Sarif, Some("vars")));
+        assert_eq!(parsed(&["app", "--sarif", "--env", "vars"]), both);
+        assert_eq!(parsed(&["--env=vars", "--sarif", "app"]), both);
+        for args in [
+            &[][..],
+            &["a", "b"],
+            &["--env"],
+            &["a", "--yaml"],
+            &["a", "--json", "--sarif"],
+        ] {
+            assert_eq!(parsed(args), None, "{args:?}");
+        }
+    }
+}
