@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+use mirror::object_stores::{ObjectStore, READER, WRITER};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -151,7 +152,10 @@ fn store_that_lies_is_a_miss_and_a_warning() {
         "{}",
         replayed.log()
     );
-    assert_logged(&replayed, "the shared store");
+    assert_logged(
+        &replayed,
+        "The shared store at /tmp/shared returned an object ",
+    );
     assert_same(&replayed, &first);
     drop(replayed);
 
@@ -193,6 +197,44 @@ fn later_build_adds_what_it_compiles_next_to_cached_code() {
     app.write(config, &before);
     let full = clean_build(&app);
     assert_logged(&full, "6 dependencies from the shared store, ");
+}
+
+/// Production adds to nginx; a review app, with another cache and no signing key, reads.
+#[test]
+fn review_app_takes_what_production_has_added_to_a_web_server() {
+    let server = ObjectStore::nginx().unwrap().expect("an installed nginx");
+    let production = everything();
+    let review = everything();
+    for app in [&production, &review] {
+        app.config("MIXPACK_STORE", &format!("{}/elixir", server.url()));
+        app.config("MIXPACK_STORE_SECRET", SECRET);
+        app.config("MIXPACK_STORE_READ", READER);
+    }
+    production.config("MIXPACK_STORE_WRITE", WRITER);
+    production.config("MIXPACK_STORE_SIGNING_KEY", SIGNING_KEY);
+    let public_key = shared_store::public_key_of(SIGNING_KEY).unwrap();
+    review.config("MIXPACK_STORE_TRUST", &public_key);
+    let first = production.deploy();
+    first.expect_success();
+    assert_logged(&first, "added 6 dependencies to the shared store\n");
+    let second = review.deploy();
+    second.expect_success();
+    assert_logged(&second, "6 dependencies from the shared store, ");
+    for password in [READER, WRITER] {
+        assert!(!first.log().contains(password));
+        assert!(!second.log().contains(password));
+    }
+
+    // A server that is away costs a build seconds, and is mentioned once.
+    drop((server, second));
+    let cache = review.cache();
+    fs::remove_dir_all(cache).unwrap();
+    fs::create_dir(cache).unwrap();
+    review.sandbox.give(cache).unwrap();
+    let without = review.deploy();
+    without.expect_success();
+    let mentioned = without.log().matches("The shared store at ").count();
+    assert_eq!(mentioned, 1, "{}", without.log());
 }
 
 #[test]

@@ -101,6 +101,14 @@ fn general() -> Vec<(&'static str, Error)> {
             }),
         ),
         (
+            "shared_store",
+            Error::SharedStore {
+                variable: "MIXPACK_STORE_SECRET",
+                problem: "is missing".to_owned(),
+                fix: "Set it to the secret that `mixpack store-keys` printed".to_owned(),
+            },
+        ),
+        (
             "manager_hash",
             Error::ManagerHash {
                 spec: "pnpm@9.1.0".to_owned(),

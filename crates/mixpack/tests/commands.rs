@@ -99,6 +99,7 @@ fn bash_completes_commands_options_and_process_types() {
             "doctor",
             "build",
             "run",
+            "store-keys",
             "completions",
             "--help",
             "--version"

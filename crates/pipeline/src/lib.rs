@@ -252,7 +252,7 @@ fn client(cancel: &Cancel) -> Client {
 
 /// Has the log mask every secret of a build.
 pub fn hide_secrets(log: &Log, environment: &Environment, hosts: &Hosts) {
-    let shared = planning::shared_store(environment);
+    let shared = planning::shared_store_settings(environment);
     let shared = shared.ok().flatten().map(|settings| settings.secrets());
     let known = [
         hosts.secrets(),

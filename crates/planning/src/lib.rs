@@ -30,7 +30,9 @@ use versions::target::{Arch, OsRelease};
 const BUILD_ONLY_VARIABLES: [&str; 2] = [OTP_BUILDS_URL, clean_build::VARIABLE];
 
 /// The settings of the shared store, if the app uses one.
-pub fn shared_store(environment: &Environment) -> Result<Option<shared_store::Settings>, Error> {
+pub fn shared_store_settings(
+    environment: &Environment,
+) -> Result<Option<shared_store::Settings>, Error> {
     let settings = shared_store::Settings::read(&|name| environment.get(name));
     settings.map_err(|error| Error::SharedStore {
         variable: error.variable,
@@ -48,7 +50,7 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
 /// Decides for an app that [`read`] has read.
 pub fn plan_with(request: Request<'_>, mut facts: Facts) -> Result<Plan, Error> {
     let environment = request.environment;
-    shared_store(environment)?;
+    shared_store_settings(environment)?;
     let mut settings = Settings::merge(&facts, &|name| {
         // Ours cannot be meant for anything else: in a shell they count too.
         if name.starts_with(name_typo::PREFIX) {

@@ -177,17 +177,12 @@ impl SharedStore {
         self.settings.excepted.iter().any(excepted)
     }
 
-    /// Returns a text that changes with the trusted writers and the revoked packages.
+    /// Returns a text that changes with the trusted writers.
     #[must_use]
-    pub fn policy(&self) -> String {
-        let writers = self
-            .settings
-            .trusted
-            .iter()
-            .map(|writer| writer.id.as_str());
-        let packages = self.settings.excepted.iter().map(String::as_str);
-        let words: Vec<&str> = writers.chain(packages).collect();
-        words.join(" ")
+    pub fn writers(&self) -> String {
+        let writers = self.settings.trusted.iter();
+        let ids: Vec<&str> = writers.map(|writer| writer.id.as_str()).collect();
+        ids.join(" ")
     }
 
     /// Returns the sentence for the log, if something went wrong so far.

@@ -1,5 +1,5 @@
 //! A store on an HTTP server, by a stand-in and by the server of faults. Real servers are in
-//! `real_servers.rs`.
+//! `tests/store_servers.rs`.
 
 mod support;
 

@@ -62,8 +62,8 @@ const SOURCES: [&str; 5] = [
     "crates",
     "tests",
 ];
-/// A larger one makes every `git clone` of a platform slower.
-const LARGEST: u64 = 5_000_000;
+/// In bytes. A larger one makes every `git clone` of a platform slower.
+const LARGEST: u64 = 5 << 20;
 /// Variables of the caller that would change what is built, by how their names start.
 const UNWANTED: [&str; 11] = [
     "AR",

@@ -159,6 +159,8 @@ impl Prepared {
         // Shells that have completions.
         ensure("zsh", "zsh")?;
         ensure("fish", "fish")?;
+        // A shared store.
+        ensure("/usr/sbin/nginx", "nginx-light")?;
         // Brings up the network of a build that is cut off.
         ensure("ip", "iproute2")?;
         let arm64 = ensure(whole_builds::EMULATOR, "qemu-user-static")

@@ -37,7 +37,7 @@ const REQUESTS: usize = 8;
 
 /// Opens the store that the app's config vars name.
 pub(crate) fn open(ctx: &Context<'_>) -> Result<Option<SharedStore>, Error> {
-    let settings = planning::shared_store(&ctx.workspace.environment)?;
+    let settings = planning::shared_store_settings(&ctx.workspace.environment)?;
     Ok(settings.map(|settings| SharedStore::open(settings, ctx.cancel.flag())))
 }
 
@@ -81,8 +81,8 @@ struct Results {
 /// The keys of what is in `_build`.
 #[derive(Default, Serialize, Deserialize)]
 struct Note {
-    /// Whom and what the build trusted: what came from others then isn't signed later.
-    policy: String,
+    /// Whom the build trusted. What depends on code of others isn't signed later.
+    writers: String,
     keys: BTreeMap<String, NotedKey>,
 }
 
@@ -384,7 +384,7 @@ impl<'a> Shared<'a> {
             Some((name.clone(), NotedKey { key, compiled }))
         };
         let note = Note {
-            policy: self.store.policy(),
+            writers: self.store.writers(),
             keys: state.keys.iter().filter_map(noted).collect(),
         };
         // Without it, dependencies of what is in _build aren't found in the store.
@@ -399,12 +399,14 @@ impl<'a> Shared<'a> {
     fn read_note(&self) {
         let note = self.ctx.workspace.store.read_note(&note_name(self.ctx));
         let note = note.and_then(|note| serde_json::from_str::<Note>(&note).ok());
-        let note = note.filter(|note| note.policy == self.store.policy());
+        let note = note.filter(|note| note.writers == self.store.writers());
         let mut state = self.lock();
         for (name, noted) in note.unwrap_or_default().keys {
             let known = self.dependencies.get(&name);
             let dependency = known.map(|known| known.dependency);
-            let dependency = dependency.filter(|one| one.state == State::Compiled);
+            let dependency = dependency.filter(|one| {
+                one.state == State::Compiled && !self.store.excepts(&one.name, &one.version)
+            });
             if dependency.and_then(compiled_at) == Some(noted.compiled) {
                 state.keys.insert(name, noted.key);
             }
