@@ -85,9 +85,9 @@ Example:
 mixpack store-keys: generate keys for a shared store of compiled dependencies
 usage: mixpack store-keys
 
-Prints config vars: a signing key for builds that add to the store, its public key for builds
-that trust them, and a secret for all. Keeps none of them. docs/shared-store.md in the
-buildpack's repository explains who gets which.
+Prints config vars: a signing key for builds that add to the store, its public key for
+builds that trust them, and a secret for all. Keeps none of them. docs/shared-store.md in
+the buildpack's repository explains who gets which.
 
 Example:
   mixpack store-keys > keys

@@ -32,6 +32,8 @@ defmodule Mix.Tasks.Mixpack.Reads do
     {:prim_socket, :open, 4},
     {:gen_tcp, :connect, 4},
     {:gen_tcp, :listen, 2},
+    {System, :schedulers, 0},
+    {System, :schedulers_online, 0},
     {Application, :spec, 1},
     {Application, :spec, 2},
     {Mix.Dep.Lock, :read, 0},
@@ -45,7 +47,11 @@ defmodule Mix.Tasks.Mixpack.Reads do
     {Mix.Project, :deps_tree, 1}
   ]
 
-  @files ~w(list_dir list_dir_all open read_file read_file_info read_handle_info read_link read_link_all read_link_info)a
+  @files ~w(del_dir del_file delete list_dir list_dir_all make_dir make_hard_link make_link make_soft_link make_symlink
+            open read_file read_file_info read_handle_info read_link read_link_all read_link_info rename)a
+
+  # These write to their second argument.
+  @to ~w(make_hard_link make_link make_soft_link make_symlink rename)a
 
   # Writes the config that dependencies are compiled with: a line `APP KEY<TAB>SHA256<TAB>VARIABLE<TAB>MODULES` for each
   # value. SHA256 is empty if no other VM can have the same value, VARIABLE is the first of `variables` whose value is in
@@ -188,12 +194,14 @@ defmodule Mix.Tasks.Mixpack.Reads do
 
   defp within?(path, folder), do: path == folder or String.starts_with?(path, folder <> "/")
 
+  defp read(:prim_file, name, [_, path], caller, cwd) when name in @to, do: read(:prim_file, :open, [path], caller, cwd)
+
   defp read(:prim_file, name, [path | _], _, cwd) when is_list(path) or is_binary(path) do
     kind =
       case name do
         name when name in [:list_dir, :list_dir_all] -> "folder"
-        name when name in [:open, :read_file] -> "file"
-        _ -> "status"
+        name when name in ~w(read_file_info read_handle_info read_link read_link_all read_link_info)a -> "status"
+        _ -> "file"
       end
 
     {kind, Path.expand(IO.chardata_to_string(path), cwd)}
@@ -213,6 +221,15 @@ defmodule Mix.Tasks.Mixpack.Reads do
   defp read(:erlang, :load_nif, [path | _], _, _), do: {"nif", to_string(path)}
   defp read(:erlang, _, [module | _], _, _) when is_atom(module), do: {"module", inspect(module)}
   defp read(:code, _, [module], _, _) when is_atom(module), do: {"module", inspect(module)}
+
+  # The compiler asks for the number of cores too.
+  defp read(System, name, _, {caller, _, _}, _) do
+    if Enum.any?(~w(Elixir.Kernel. Elixir.Mix. Elixir.Module. Elixir.Task), &String.starts_with?(Atom.to_string(caller), &1)),
+      do: nil,
+      else: {"machine", "System.#{name}"}
+  end
+
+  defp read(System, name, _, _, _), do: {"machine", "System.#{name}"}
 
   # mix itself asks too.
   defp read(Mix.Project, _, _, caller, _), do: if(of_mix?(caller), do: nil, else: {"project", inspect(caller)})

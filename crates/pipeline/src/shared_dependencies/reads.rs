@@ -17,6 +17,11 @@ pub(crate) struct Read {
 }
 
 impl Read {
+    pub(crate) fn variable(name: String) -> Self {
+        let kind = Kind::Variable;
+        Self { kind, name }
+    }
+
     fn config(name: &str) -> Self {
         Self {
             kind: Kind::Config,
@@ -140,6 +145,7 @@ impl Inputs<'_> {
                 "program" => return Err(format!("runs a program: {name}")),
                 "variables" => return Err("reads all environment variables".to_owned()),
                 "network" => return Err(format!("uses the network ({name})")),
+                "machine" => return Err(format!("depends on the machine ({name})")),
                 "nif" if self.is_of_tools(Path::new(name)) => None,
                 "nif" => return Err(format!("loads native code: {name}")),
                 "project" => return Err(format!("{name} reads the app's project")),

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::dependencies::mentions::Code;
 use crate::dependencies::{Dependency, State};
 use crate::shared_dependencies::reads::{Inputs, Kind, Mac, Read, Reader, parse_config, sets};
-use crate::shared_dependencies::{Entry, Files, Statement, rebar};
+use crate::shared_dependencies::{Entry, Files, Statement, mix_exs, rebar};
 use crate::steps::keys::{self, Otp};
 use exec::log::StepLog;
 use exec::progress::megabytes;
@@ -219,8 +219,9 @@ impl<'a> Shared<'a> {
 
     /// The start of the chain. `None` if one of the dependencies that it finds has no key.
     fn first_key(&self, known: &Known<'_>) -> Option<String> {
-        let state = self.lock();
         let dependency = known.dependency;
+        let variables = self.variables_of_mix_exs(known).ok()?;
+        let state = self.lock();
         let found: Option<Vec<(&String, &String)>> = known
             .finds
             .iter()
@@ -234,9 +235,18 @@ impl<'a> Shared<'a> {
             &dependency.manager,
             (self.inputs.mac)("options", dependency.options.as_bytes()),
             known.sources.as_ref()?.digest(),
+            variables,
             found?,
         );
         Some(digest::sha256(&serde_json::to_vec(&parts).ok()?))
+    }
+
+    /// The digests of the variables that its `mix.exs` reads when mix loads it, before anything is traced.
+    fn variables_of_mix_exs(&self, known: &Known<'_>) -> Result<Vec<String>, String> {
+        let text = fs::read_to_string(known.dependency.dir.join("mix.exs")).unwrap_or_default();
+        let names = mix_exs::variables(&text)?.into_iter();
+        let value = |name| self.inputs.value(&Read::variable(name), reader(known));
+        names.map(value).collect()
     }
 
     /// Continues the chain with what the reads are in this build.
@@ -283,6 +293,7 @@ impl<'a> Shared<'a> {
         if dependency.manager == "rebar3" {
             rebar::check(&dependency.dir)?;
         }
+        self.variables_of_mix_exs(known)?;
         let Some(mut key) = self.first_key(known) else {
             let state = self.lock();
             let other = known
@@ -438,8 +449,7 @@ fn note_name(ctx: &Context<'_>) -> String {
     keys::entry_name(ctx, "shared-keys")
 }
 
-/// When the compiled code of a dependency was made, in nanoseconds or as exactly as the cache keeps it, and what its
-/// resource file has.
+/// When the compiled code of a dependency was made, in seconds as caches keep them, with a digest of its resource file.
 fn compiled_at(dependency: &Dependency) -> Option<String> {
     let resource = dependency
         .build
