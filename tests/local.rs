@@ -202,7 +202,14 @@ fn fish_completes_commands_options_and_process_types() {
     };
     assert_eq!(
         completed("mixpack "),
-        ["build", "completions", "doctor", "plan", "run"]
+        [
+            "build",
+            "completions",
+            "doctor",
+            "plan",
+            "run",
+            "store-keys"
+        ]
     );
     assert_eq!(completed("mixpack plan --"), ["--help", "--json"]);
     assert_eq!(
