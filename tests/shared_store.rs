@@ -199,6 +199,20 @@ fn later_build_adds_what_it_compiles_next_to_cached_code() {
     assert_logged(&full, "6 dependencies from the shared store, ");
 }
 
+#[test]
+fn oldest_elixir_uses_the_store() {
+    let app = App::fixture("elixir-1-14");
+    let more = "{:ranch_lite, \"~> 1.0\"}, {:phoenix, ";
+    app.edit("mix.exs", "{:phoenix, ", more);
+    use_directory(&app);
+    let empty = clean_build(&app);
+    assert_logged(&empty, "added 3 dependencies to the shared store\n");
+    fs::copy(empty.slug.join("mix.lock"), app.source().join("mix.lock")).unwrap();
+    let full = clean_build(&app);
+    assert_logged(&full, "3 dependencies from the shared store, ");
+    assert_same(&full, &empty);
+}
+
 /// Production adds to nginx; a review app, with another cache and no signing key, reads.
 #[test]
 fn review_app_takes_what_production_has_added_to_a_web_server() {

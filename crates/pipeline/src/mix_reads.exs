@@ -200,7 +200,8 @@ defmodule Mix.Tasks.Mixpack.Reads do
     kind =
       case name do
         name when name in [:list_dir, :list_dir_all] -> "folder"
-        name when name in ~w(read_file_info read_handle_info read_link read_link_all read_link_info)a -> "status"
+        # mix makes the directories of a package before it is compiled.
+        name when name in ~w(make_dir read_file_info read_handle_info read_link read_link_all read_link_info)a -> "status"
         _ -> "file"
       end
 
@@ -217,7 +218,11 @@ defmodule Mix.Tasks.Mixpack.Reads do
   defp read(:application_controller, _, [app | _], _, _), do: {"application", inspect(app)}
   defp read(:os, :getenv, [name | _], _, _) when is_list(name), do: {"variable", to_string(name)}
   defp read(:os, _, _, _, _), do: {"variables", "all"}
-  defp read(:erlang, :open_port, [what | _], _, _), do: {"program", inspect(what)}
+  defp read(:erlang, :open_port, [what, opts], _, _) do
+    # Up to Elixir 1.14, mix has sh start rebar3.
+    args = for opts when is_list(opts) <- [opts], {:args, args} <- opts, arg <- args, do: to_string(arg)
+    {"program", inspect(what) <> Enum.map_join(args, &" #{inspect(&1)}")}
+  end
   defp read(:erlang, :load_nif, [path | _], _, _), do: {"nif", to_string(path)}
   defp read(:erlang, _, [module | _], _, _) when is_atom(module), do: {"module", inspect(module)}
   defp read(:code, _, [module], _, _) when is_atom(module), do: {"module", inspect(module)}

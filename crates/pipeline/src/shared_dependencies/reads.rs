@@ -125,6 +125,9 @@ impl Inputs<'_> {
         for line in text.lines() {
             let (kind, name) = line.split_once('\t').unwrap_or((line, ""));
             let read = match kind {
+                // mix looks there for what starts rebar3.
+                "variable" if reader.is_rebar && name == "PATH" => None,
+                "status" if reader.is_rebar && self.is_in_path(Path::new(name)) => None,
                 "variable" => Some((Kind::Variable, name)).filter(|_| !is_covered_variable(name)),
                 "config" if name == ENGINES => {
                     let sources = ENGINES_OF.map(Read::config);
@@ -141,7 +144,7 @@ impl Inputs<'_> {
                 }
                 "set" if name == COMPILED_APPLICATION || name == ENGINES => None,
                 "set" => return Err(format!("sets the config {name}")),
-                "program" if reader.is_rebar && name.contains("/rebar3\"") => None,
+                "program" if reader.is_rebar && name.contains("/rebar3") => None,
                 "program" => return Err(format!("runs a program: {name}")),
                 "variables" => return Err("reads all environment variables".to_owned()),
                 "network" => return Err(format!("uses the network ({name})")),
@@ -204,9 +207,22 @@ impl Inputs<'_> {
             "status" if at == self.temporary_dir() => Ok(None),
             // mix looks at the app's directory, and the code server for archives of packages.
             "status" if is_of_packages => Ok(None),
+            // Elixir 1.14's mix also looks at the directories of the compiled packages and of the app.
+            _ if self.is_compiled_package(at) => Ok(None),
             _ if own.is_some() || is_lock || is_manifest => Ok(None),
             _ => Err(format!("reads {path}")),
         }
+    }
+
+    /// Whether a path is the directory of compiled packages, or of one of them.
+    fn is_compiled_package(&self, path: &Path) -> bool {
+        let mut roots = self.roots.iter().filter(|root| root.ends_with("lib"));
+        roots.any(|root| root == path || path.parent() == Some(root))
+    }
+
+    fn is_in_path(&self, file: &Path) -> bool {
+        let path = self.env.get(OsStr::new("PATH")).cloned();
+        std::env::split_paths(&path.unwrap_or_default()).any(|dir| file.parent() == Some(&dir))
     }
 
     fn temporary_dir(&self) -> &Path {
