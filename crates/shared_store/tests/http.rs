@@ -299,7 +299,7 @@ fn unreachable_server_costs_one_attempt() {
     );
     assert!(is_off(&build) && !build.can_write());
     assert!(!build.put(&key('a'), &object("plug")));
-    assert!(started.elapsed() < Duration::from_secs(1));
+    assert!(started.elapsed() < Duration::from_secs(5));
 }
 
 #[test]
@@ -367,6 +367,6 @@ fn every_fault_is_a_miss_with_a_sentence_in_time() {
         assert_eq!(found, None, "{behaviour:?}");
         assert!(trouble.is_some(), "{behaviour:?}");
         // Three seconds, and what a busy machine adds.
-        assert!(took < Duration::from_secs(4), "{took:?} {behaviour:?}");
+        assert!(took < Duration::from_secs(10), "{took:?} {behaviour:?}");
     }
 }
