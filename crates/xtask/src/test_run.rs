@@ -160,7 +160,7 @@ impl Prepared {
         ensure("zsh", "zsh")?;
         ensure("fish", "fish")?;
         // A shared store.
-        ensure("/usr/sbin/nginx", "nginx-light")?;
+        ensure("/usr/sbin/nginx", "nginx")?;
         // Brings up the network of a build that is cut off.
         ensure("ip", "iproute2")?;
         let arm64 = ensure(whole_builds::EMULATOR, "qemu-user-static")
