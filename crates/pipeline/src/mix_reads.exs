@@ -48,7 +48,7 @@ defmodule Mix.Tasks.Mixpack.Reads do
   ]
 
   @files ~w(del_dir del_file delete list_dir list_dir_all make_dir make_hard_link make_link make_soft_link make_symlink
-            open read_file read_file_info read_handle_info read_link read_link_all read_link_info rename)a
+            open read_file read_file_info read_handle_info read_link read_link_all read_link_info rename write_file)a
 
   # These write to their second argument.
   @to ~w(make_hard_link make_link make_soft_link make_symlink rename)a
@@ -155,7 +155,7 @@ defmodule Mix.Tasks.Mixpack.Reads do
         collect(seen, allowed, cwd, folders)
 
       {:trace_ts, _, :call, {module, name, args}, caller, _} ->
-        read = read(module, name, args, caller, cwd)
+        read = safely_read(module, name, args, caller, cwd)
         of_mix = of_mix(read)
 
         cond do
@@ -165,7 +165,7 @@ defmodule Mix.Tasks.Mixpack.Reads do
         end
 
       {:stop, from, path} ->
-        lines = for {kind, name} <- Enum.sort(seen), not core?(kind, name), do: [kind, ?\t, line(name), ?\n]
+        lines = for {kind, name} <- Enum.sort(seen), not core?(name), do: [kind, ?\t, line(text(name)), ?\n]
         File.write!(path, lines)
         send(from, {self(), :written})
     end
@@ -183,14 +183,24 @@ defmodule Mix.Tasks.Mixpack.Reads do
   defp own?({kind, path}, folders), do: kind in ~w(file folder status) and Enum.any?(folders, &within?(path, &1))
 
   # Of Erlang or Elixir, which every build with the same key has.
-  defp core?("module", name) do
-    {module, _} = Code.eval_string(name)
+  defp core?(module) when is_atom(module) do
     file = :code.which(module)
     roots = [:code.lib_dir(), :code.lib_dir(:elixir) |> Path.dirname()]
     file == :preloaded or (is_list(file) and Enum.any?(roots, &within?(to_string(file), to_string(&1))))
   end
 
-  defp core?(_, _), do: false
+  defp core?(_), do: false
+
+  # Modules are kept as such until the end.
+  defp text(module) when is_atom(module), do: inspect(module)
+  defp text(text), do: text
+
+  # Arguments that nobody has thought of keep the dependency out of the store, and don't end the build.
+  defp safely_read(module, name, args, caller, cwd) do
+    read(module, name, args, caller, cwd)
+  rescue
+    _ -> {"unknown", "what #{inspect(module)}.#{name} tells"}
+  end
 
   defp within?(path, folder), do: path == folder or String.starts_with?(path, folder <> "/")
 
@@ -206,9 +216,6 @@ defmodule Mix.Tasks.Mixpack.Reads do
       end
 
     {kind, Path.expand(IO.chardata_to_string(path), cwd)}
-  rescue
-    # Not a name in UTF-8.
-    _ -> {"unknown", "a file"}
   end
 
   defp read(:prim_file, _, _, _, _), do: nil
@@ -218,14 +225,16 @@ defmodule Mix.Tasks.Mixpack.Reads do
   defp read(:application_controller, _, [app | _], _, _), do: {"application", inspect(app)}
   defp read(:os, :getenv, [name | _], _, _) when is_list(name), do: {"variable", to_string(name)}
   defp read(:os, _, _, _, _), do: {"variables", "all"}
+
   defp read(:erlang, :open_port, [what, opts], _, _) do
     # Up to Elixir 1.14, mix has sh start rebar3.
     args = for opts when is_list(opts) <- [opts], {:args, args} <- opts, arg <- args, do: to_string(arg)
     {"program", inspect(what) <> Enum.map_join(args, &" #{inspect(&1)}")}
   end
+
   defp read(:erlang, :load_nif, [path | _], _, _), do: {"nif", to_string(path)}
-  defp read(:erlang, _, [module | _], _, _) when is_atom(module), do: {"module", inspect(module)}
-  defp read(:code, _, [module], _, _) when is_atom(module), do: {"module", inspect(module)}
+  defp read(:erlang, _, [module | _], _, _) when is_atom(module), do: {"module", module}
+  defp read(:code, _, [module], _, _) when is_atom(module), do: {"module", module}
 
   # The compiler asks for the number of cores too.
   defp read(System, name, _, {caller, _, _}, _) do

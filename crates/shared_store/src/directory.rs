@@ -32,8 +32,8 @@ impl Directory {
         }
     }
 
-    /// Writes the file beside its place and links it there, so that readers see nothing unfinished and
-    /// an existing file stays.
+    /// Writes a temporary file in the same directory, and then links it to its name: readers never see half
+    /// a file, and an existing one stays.
     pub(crate) fn put(&self, path: &str, bytes: &[u8], moved: &Moved) -> Result<(), Fault> {
         let path = self.0.join(path);
         write(&path, bytes, moved)

@@ -102,7 +102,8 @@ impl<'a> Shared<'a> {
         (list, code, finds): (&'a [Dependency], &[Code], Vec<BTreeSet<String>>),
         config: &str,
     ) -> Result<Option<Self>, Error> {
-        let Some(config) = parse_config(config) else {
+        // The VM always has some. Without it, a value would pass for absent.
+        let Some(config) = parse_config(config).filter(|config| !config.is_empty()) else {
             return Ok(None);
         };
         let mut owners = BTreeMap::new();
