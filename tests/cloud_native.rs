@@ -221,6 +221,45 @@ fn phoenix_release_boots_and_unchanged_build_reuses_every_layer() {
 }
 
 #[test]
+fn build_without_cache_takes_dependencies_from_shared_store_in_volume() {
+    let mut app = App::fixture("phoenix-npm");
+    app.volume("/store");
+    app.env("MIXPACK_STORE", "/store");
+    let secrets = [
+        ("MIXPACK_STORE_SECRET", "a secret of this test"),
+        (
+            "MIXPACK_STORE_SIGNING_KEY",
+            "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=",
+        ),
+    ];
+    for (name, value) in secrets {
+        app.env(name, value);
+    }
+    let first = app.build();
+    first.expect_success();
+    holds(&first, "added 5 dependencies to the shared store");
+    let image = app.image();
+    let layers = (image.layers(), image.app_layers());
+
+    app.lose_cache();
+    let second = app.build();
+    second.expect_success();
+    holds(&second, "5 dependencies from the shared store, ");
+    assert_eq!(compiling(&second.log), ["compiled phoenix_npm: 18 files"]);
+    // A layer is named by the digest of all its files.
+    assert_eq!((image.layers(), image.app_layers()), layers);
+
+    let values = secrets.map(|(_, value)| value);
+    assert_eq!(image.holds(&values), NOTHING);
+    assert_eq!(app.found_in_cache(&values), NOTHING);
+    for build in [&first, &second] {
+        for value in values {
+            assert!(!build.log.contains(value), "{}", build.log);
+        }
+    }
+}
+
+#[test]
 fn failed_build_keeps_cache_and_otp_change_recompiles_everything() {
     let mut app = App::with_its_host("plain-otp");
     let picture = app.draw();

@@ -247,13 +247,19 @@ impl App {
         env.insert(name.to_owned(), value.to_owned());
     }
 
-    /// Has builds draw themselves in a volume. Gives the file.
+    /// Mounts a new directory that builds may write to. Returns its path on the host.
+    pub fn volume(&mut self, inside: &str) -> PathBuf {
+        let dir = self.work.path().join(inside.trim_start_matches('/'));
+        fs::create_dir(&dir).expect("a directory for a volume");
+        let writable = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(&dir, writable).expect("its mode");
+        self.volumes.push(format!("{}:{inside}:rw", dir.display()));
+        dir
+    }
+
+    /// Has builds draw a timeline. Returns the file.
     pub fn draw(&mut self) -> PathBuf {
-        let dir = self.work.path().join("pictures");
-        fs::create_dir(&dir).expect("a folder for a picture");
-        let of_all = fs::Permissions::from_mode(0o777);
-        fs::set_permissions(&dir, of_all).expect("its mode");
-        self.volumes.push(format!("{}:/pictures:rw", dir.display()));
+        let dir = self.volume("/pictures");
         self.env("MIXPACK_TIMELINE", "/pictures/build.svg");
         dir.join("build.svg")
     }
