@@ -63,6 +63,7 @@ impl Dyno {
             .user(DYNO_USER)
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("HOME", "/app")
+            .env(EPMD_PORT, free_port().to_string())
             .app_dir(AppDir::Bind(app.clone()));
         sandbox.give(&app).expect("the slug is the dyno's");
         Self {
@@ -195,6 +196,10 @@ impl Web {
         said
     }
 }
+
+/// Dynos and containers of these tests are on the network of this machine. With one port, the first node
+/// would start the epmd of all, and end it while others register.
+pub(crate) const EPMD_PORT: &str = "ERL_EPMD_PORT";
 
 /// A port that nothing listens on.
 pub(crate) fn free_port() -> u16 {

@@ -2,7 +2,7 @@
 //! none, caches of its own, the artifact host on loopback. What a build leaves in Docker's store goes
 //! away with its [`App`].
 
-use crate::dyno::free_port;
+use crate::dyno::{EPMD_PORT, free_port};
 use crate::pages::filled;
 use crate::{copy, executable, own_host, repository, shared_host, toolchains};
 use mirror::Server;
@@ -745,9 +745,10 @@ impl<'a> Image<'a> {
     pub fn start(&self, options: &[&str]) -> Container {
         let port = free_port();
         let variable = format!("PORT={port}");
+        let epmd = format!("{EPMD_PORT}={}", free_port());
         let args = [
-            &["container", "run", "--detach", "--network=host", "--env"],
-            &[variable.as_str()][..],
+            &["container", "run", "--detach", "--network=host"],
+            &["--env", &variable, "--env", &epmd][..],
             options,
             &[self.name()],
         ]
