@@ -9,8 +9,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Replaces an executable with a compressed copy, `NAME.gz`.
-pub fn pack(executable: &Path) -> Result<(), ToolchainError> {
+/// Replaces an executable with a compressed copy, `NAME.gz`. Returns whether the executable is at `spare` now: it can't be moved to
+/// another file system.
+pub fn pack(executable: &Path, spare: &Path) -> Result<bool, ToolchainError> {
     let packed = packed(executable);
     let compress = || {
         let mut from = File::open(executable)?;
@@ -19,20 +20,28 @@ pub fn pack(executable: &Path) -> Result<(), ToolchainError> {
         io::copy(&mut from, &mut to)?;
         to.finish()?;
         fs::set_permissions(&packed, from.metadata()?.permissions())?;
-        fs::remove_file(executable)
+        let is_moved = fs::rename(executable, spare).is_ok();
+        if !is_moved {
+            fs::remove_file(executable)?;
+        }
+        Ok(is_moved)
     };
     compress().map_err(ToolchainError::io(executable, "compress"))
 }
 
-/// Replaces the compressed copy with the executable. The compressed file may have other names, which keep
-/// their content.
-pub fn unpack(executable: &Path) -> Result<(), ToolchainError> {
+/// Replaces the compressed copy with the executable: the one at `spare`, if there is one, to save the time of
+/// decompressing. The compressed file may have other names, which keep their content.
+pub fn unpack(executable: &Path, spare: Option<&Path>) -> Result<(), ToolchainError> {
     let packed = packed(executable);
     let expand = || {
-        let mut from = GzDecoder::new(File::open(&packed)?);
-        let mut to = File::create(executable)?;
-        io::copy(&mut from, &mut to)?;
-        to.set_permissions(fs::metadata(&packed)?.permissions())?;
+        if let Some(spare) = spare {
+            fs::rename(spare, executable)?;
+        } else {
+            let mut from = GzDecoder::new(File::open(&packed)?);
+            let mut to = File::create(executable)?;
+            io::copy(&mut from, &mut to)?;
+            to.set_permissions(fs::metadata(&packed)?.permissions())?;
+        }
         fs::remove_file(&packed)
     };
     expand().map_err(ToolchainError::io(executable, "unpack"))
@@ -55,22 +64,32 @@ mod tests {
         fs::write(&executable, &bytes).unwrap();
         fs::set_permissions(&executable, fs::Permissions::from_mode(0o755)).unwrap();
 
-        pack(&executable).unwrap();
+        let spare = dir.path().join("spare");
+        assert!(pack(&executable, &spare).unwrap());
         assert!(!executable.exists());
         let cached = dir.path().join("cached");
         fs::hard_link(packed(&executable), &cached).unwrap();
         assert!(cached.metadata().unwrap().len() < bytes.len() as u64 / 10);
 
-        unpack(&executable).unwrap();
-        assert_eq!(fs::read(&executable).unwrap(), bytes);
-        let mode = executable.metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o755);
-        assert!(cached.exists() && !packed(&executable).exists());
+        for spare in [Some(spare.as_path()), None] {
+            unpack(&executable, spare).unwrap();
+            assert_eq!(fs::read(&executable).unwrap(), bytes);
+            let mode = executable.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o755);
+            assert!(cached.exists() && !packed(&executable).exists());
+            fs::remove_file(&executable).unwrap();
+            fs::hard_link(&cached, packed(&executable)).unwrap();
+        }
+        assert!(!spare.exists());
 
         let mut damaged = fs::read(&cached).unwrap();
         let middle = damaged.len() / 2;
         damaged[middle] ^= 1;
+        unpack(&executable, None).unwrap();
+        assert!(!pack(&executable, &dir.path().join("none/spare")).unwrap());
+        assert!(!executable.exists());
+        fs::remove_file(packed(&executable)).unwrap();
         fs::write(packed(&executable), damaged).unwrap();
-        assert!(unpack(&executable).is_err());
+        assert!(unpack(&executable, None).is_err());
     }
 }

@@ -166,18 +166,24 @@ pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
         install::node_source(client, hosts, target, &node.build, progress)
     };
     let executable = Path::new("bin/node");
+    // Not in the directory of Node, which is replaced.
+    let spare = ctx.workspace.real(Path::new(".mixpack/node"));
+    let is_spare = Cell::new(false);
     ensure_tool(ctx, StepName::Node, &key, place, &log, &|dest| {
         let progress = DownloadProgress::to(&log);
         let source = source(&progress)?;
         let installed = install::node(client, &source, target.arch, dest, extent(ctx), &progress)?;
         log_fetched(&log, &source, &installed);
         if is_packed {
-            packed::pack(&dest.join(executable))?;
+            // Without the directory, the executable can't be moved there.
+            let _ = spare.parent().map(fs::create_dir_all);
+            is_spare.set(packed::pack(&dest.join(executable), &spare)?);
         }
         Ok(())
     })?;
     if is_packed {
-        packed::unpack(&ctx.workspace.real(place).join(executable))?;
+        let spare = is_spare.get().then_some(spare.as_path());
+        packed::unpack(&ctx.workspace.real(place).join(executable), spare)?;
     }
     drop(log);
     package_managers::package_managers(ctx)
