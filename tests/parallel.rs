@@ -14,10 +14,7 @@ const VMS: &str = "MIX_OS_DEPS_COMPILE_PARTITION_COUNT";
 #[track_caller]
 fn clean_build(app: &App, vms: &str) -> Deploy {
     app.config(VMS, vms);
-    let cache = app.cache();
-    fs::remove_dir_all(cache).unwrap();
-    fs::create_dir(cache).unwrap();
-    app.sandbox.give(cache).unwrap();
+    app.clear_cache();
     app.deploy()
 }
 

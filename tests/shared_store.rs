@@ -24,10 +24,7 @@ const KEPT_OUT: [&str; 2] = [
 /// Builds the app from nothing.
 #[track_caller]
 fn clean_build(app: &App) -> Deploy {
-    let cache = app.cache();
-    fs::remove_dir_all(cache).unwrap();
-    fs::create_dir(cache).unwrap();
-    app.sandbox.give(cache).unwrap();
+    app.clear_cache();
     let deploy = app.deploy();
     deploy.expect_success();
     deploy
@@ -241,10 +238,7 @@ fn review_app_takes_what_production_has_added_to_a_web_server() {
 
     // A server that is away costs a build seconds, and is mentioned once.
     drop((server, second));
-    let cache = review.cache();
-    fs::remove_dir_all(cache).unwrap();
-    fs::create_dir(cache).unwrap();
-    review.sandbox.give(cache).unwrap();
+    review.clear_cache();
     let without = review.deploy();
     without.expect_success();
     let mentioned = without.log().matches("The shared store at ").count();

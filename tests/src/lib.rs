@@ -84,6 +84,26 @@ pub fn npm_registry() -> String {
     url.trim().to_owned()
 }
 
+/// Names the directory of [`install_tools`].
+pub const TOOLS: &str = "MIXPACK_TEST_TOOLS";
+
+/// Installs the tools of most fixtures into `dir`, in the form of a build cache. Since installing them is half the
+/// work of a small build, the caches of [`App::fixture`] start with them if the variable [`TOOLS`] names `dir`.
+pub fn install_tools(dir: &Path) {
+    let app = App::fixture("phoenix-npm");
+    app.deploy().expect_success();
+    for name in ["format", "tools"] {
+        copy_exactly(&app.cache.join("mixpack").join(name), dir);
+    }
+}
+
+/// Copies a file or directory into `dir`, with times, modes and links.
+fn copy_exactly(from: &Path, dir: &Path) {
+    let mut cp = std::process::Command::new("cp");
+    let status = cp.arg("-a").args([from, dir]).status();
+    assert!(status.expect("cp runs").success());
+}
+
 /// What artifact hosts serve, in upstream's layout.
 pub fn artifacts() -> PathBuf {
     toolchains().join("mirror")
@@ -155,9 +175,36 @@ fn shared_host() -> &'static Server {
 }
 
 impl App {
-    /// A fixture by name, to be deployed as it is.
+    /// A fixture by name, to be deployed as it is. Its cache may have [tools](install_tools).
     pub fn fixture(name: &str) -> Self {
+        let app = Self::cold_fixture(name);
+        app.add_tools();
+        app
+    }
+
+    /// A fixture whose cache is empty.
+    pub fn cold_fixture(name: &str) -> Self {
         Self::on(shared_host(), name, AppDir::Tmpfs)
+    }
+
+    fn add_tools(&self) {
+        let Some(tools) = std::env::var_os(TOOLS) else {
+            return;
+        };
+        let cache = self.cache.join("mixpack");
+        fs::create_dir(&cache).expect("a directory in the cache");
+        for name in ["format", "tools"] {
+            copy_exactly(&Path::new(&tools).join(name), &cache);
+        }
+        self.sandbox.give(&self.cache).expect("the cache");
+    }
+
+    /// Empties the cache, except for [tools](install_tools).
+    pub fn clear_cache(&self) {
+        fs::remove_dir_all(&self.cache).expect("a cache to remove");
+        fs::create_dir(&self.cache).expect("a cache");
+        self.sandbox.give(&self.cache).expect("the cache");
+        self.add_tools();
     }
 
     /// A fixture that is built on another image than the stack's, which the platform does not name.

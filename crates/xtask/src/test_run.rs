@@ -87,12 +87,20 @@ pub(crate) fn test(args: &[OsString]) -> Result {
         Err("without --upstream".to_owned())
     };
     let arm64 = prepared.arm64.map(|arm64| vec![(EXE, arm64)]);
+    let tools = tempfile::tempdir_in(&temporary.1)?;
+    if prepared.toolchains.is_ok() {
+        whole_builds::test_executable(exe.clone());
+        whole_builds::install_tools(tools.path());
+    }
+    let tools = (whole_builds::TOOLS, tools.path().to_owned());
     let exe = (EXE, exe);
     let mut builds = Vec::new();
     for (feature, needed) in [
         (
             "toolchains",
-            prepared.toolchains.map(|()| vec![exe.clone()]),
+            prepared
+                .toolchains
+                .map(|()| vec![exe.clone(), tools.clone()]),
         ),
         ("docker", docker),
         ("emulated", arm64),
