@@ -18,7 +18,7 @@ const REBAR3_LIST: &str = "/installs/rebar.csv";
 
 /// An app whose toolchain comes from a host of its own.
 fn app() -> (App, FaultServer) {
-    let app = App::fixture("plain-otp");
+    let app = App::cold_fixture("plain-otp");
     let host = FaultServer::in_front_of::<String>(artifacts(), []).unwrap();
     app.config("HEX_BUILDS_URL", &host.url(""));
     (app, host)

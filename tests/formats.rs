@@ -65,7 +65,7 @@ fn alternating_last_and_current_version_yields_clean_slugs() {
 #[test]
 fn upgrade_keeps_versions_and_cookie_and_downgrade_builds() {
     let turns = turns();
-    let app = App::fixture("no-deps");
+    let app = App::cold_fixture("no-deps");
     let deploy = |executable: &Path| {
         turns.take(executable);
         let deploy = app.deploy();
@@ -99,7 +99,7 @@ fn upgrade_keeps_versions_and_cookie_and_downgrade_builds() {
 #[test]
 fn cache_notes_of_other_format_only_cause_rebuild() {
     let _turns = turns();
-    let app = App::fixture("compile-env");
+    let app = App::cold_fixture("compile-env");
     app.deploy().expect_success();
     let cache = app.cache().join("mixpack");
     for entry in fs::read_dir(&cache).expect("a cache") {

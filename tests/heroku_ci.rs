@@ -125,7 +125,7 @@ fn ci_reports_unbuilt_app() {
 
 #[test]
 fn report_records_success_failure_and_kill() {
-    let app = App::fixture("no-deps");
+    let app = App::cold_fixture("no-deps");
     assert_eq!(app.report(), serde_json::json!({}));
     app.config("SECRET_MARKER", "m4rk3r-of-a-secret");
     app.write("Procfile", "web: mix run --no-halt\n");

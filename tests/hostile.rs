@@ -130,7 +130,7 @@ fn refused(app: &App, outside: &Outside, code: &str, words: &str) -> Deploy {
 
 #[test]
 fn rejects_build_directories_linked_outside_app() {
-    let app = App::fixture("phoenix-npm");
+    let app = App::cold_fixture("phoenix-npm");
     let outside = Outside::of(&app);
     let beside = "../outside".to_owned();
     for name in [
@@ -189,7 +189,7 @@ fn rejects_build_directories_linked_outside_app() {
 /// Of a link to a file the build knows nothing beforehand: it is not written through.
 #[test]
 fn hostile_links_names_and_leftovers_do_no_harm() {
-    let app = App::fixture("git-dep");
+    let app = App::cold_fixture("git-dep");
     app.git_from(&format!("{}/git/", app.host.url()));
     let outside = Outside::of(&app);
     for name in [
@@ -335,7 +335,7 @@ const SEEN: [(&str, &str); 14] = [
 
 #[test]
 fn config_vars_cannot_redirect_programs_or_writes() {
-    let app = App::fixture("git-dep");
+    let app = App::cold_fixture("git-dep");
     app.git_from(&format!("{}/git/", app.host.url()));
     app.write(
         "elixir_buildpack.config",
@@ -388,7 +388,7 @@ fn config_vars_cannot_redirect_programs_or_writes() {
 /// Each ends while it is planned, in seconds, with a message that is fit to be read.
 #[test]
 fn hostile_version_file_gets_clear_error() {
-    let app = App::fixture("no-deps");
+    let app = App::cold_fixture("no-deps");
     app.write("elixir_buildpack.config", "");
     let outside = Outside::of(&app);
     let nines = "9".repeat(3_000_000);

@@ -276,7 +276,7 @@ fn kept_tool(cache: &Path, prefix: &str) -> PathBuf {
 
 #[test]
 fn log_and_timeline_show_cached_and_failed_steps() {
-    let mut app = App::fixture("no-deps");
+    let mut app = App::cold_fixture("no-deps");
     app.sandbox = app
         .sandbox
         .env("MIXPACK_TIMELINE", "/tmp/cache/timeline.svg");

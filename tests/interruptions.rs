@@ -40,7 +40,7 @@ impl Stopped {
         let dir = tempfile::tempdir().unwrap();
         let runtime = dir.path().join("app");
         fs::create_dir(&runtime).unwrap();
-        let app = App::fixture(FIXTURE).in_app_dir(AppDir::Bind(runtime.clone()));
+        let app = App::cold_fixture(FIXTURE).in_app_dir(AppDir::Bind(runtime.clone()));
         app.sandbox.give(&runtime).unwrap();
         let mut stopped = Self {
             app,
@@ -174,7 +174,7 @@ fn tree(root: &Path) -> Tree {
 fn reference() -> &'static Tree {
     static REFERENCE: OnceLock<Tree> = OnceLock::new();
     REFERENCE.get_or_init(|| {
-        let app = App::fixture(FIXTURE);
+        let app = App::cold_fixture(FIXTURE);
         number_module(&app, 10);
         let deploy = app.deploy();
         deploy.expect_success();
@@ -258,7 +258,7 @@ fn build_is_correct_after_kill_at_any_point() {
 
 /// An app whose dependencies two VMs compile, each for some seconds.
 fn with_slow_dependencies() -> App {
-    let app = App::fixture("everything");
+    let app = App::cold_fixture("everything");
     app.git_from(&format!("{}/git/", app.host.url()));
     app.config("MIX_OS_DEPS_COMPILE_PARTITION_COUNT", "2");
     let config = "elixir_buildpack.config";
@@ -291,7 +291,7 @@ fn stopped_build_leaves_no_running_vm() {
         echo "it still runs"; exit 4
     "#;
     for (app, vms) in [
-        (App::fixture(FIXTURE), "1"),
+        (App::cold_fixture(FIXTURE), "1"),
         (with_slow_dependencies(), "2"),
     ] {
         // In order there is nothing to wait for; of a kill mix itself has to become aware.
@@ -311,7 +311,7 @@ fn stopped_build_leaves_no_running_vm() {
 
 #[test]
 fn concurrent_builds_sharing_a_cache_are_both_correct() {
-    let app = App::fixture(FIXTURE);
+    let app = App::cold_fixture(FIXTURE);
     number_module(&app, 10);
     let started: Vec<_> = (0..2).map(|_| app.start_deploy()).collect();
     let mut waited = 0;
@@ -613,7 +613,7 @@ fn modified_cache_is_logged_as_a_miss() {
 
 #[test]
 fn recompiles_changed_files_regardless_of_mtimes_and_clock() {
-    let app = App::fixture(FIXTURE);
+    let app = App::cold_fixture(FIXTURE);
     let deploy = |number: u32, times: Option<SystemTime>| {
         number_module(&app, number);
         let build_dir = app.checkout();

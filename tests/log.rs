@@ -15,7 +15,7 @@ const RED: &str = "\u{1b}[1;31m";
 const PLAIN: &str = "\u{1b}[0m";
 
 fn app_with_a_warning() -> App {
-    let app = App::fixture("phoenix-npm");
+    let app = App::cold_fixture("phoenix-npm");
     app.write(
         "lib/warns.ex",
         "defmodule Warns do\n  def warn(unused), do: :ok\nend\n",

@@ -20,7 +20,7 @@ fn upstream() -> Upstream {
 
 /// `mixpack plan` of an app that needs lists of the real host, with more variables.
 fn plan(arrange: impl FnOnce(Sandbox) -> Sandbox, env: &[(&str, &str)]) -> Output {
-    let mut app = App::fixture("no-deps").in_app_dir(AppDir::Missing);
+    let mut app = App::cold_fixture("no-deps").in_app_dir(AppDir::Missing);
     app.sandbox = arrange(app.sandbox);
     let mut command = app
         .sandbox

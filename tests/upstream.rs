@@ -8,7 +8,7 @@ use whole_builds::{App, HOST_VARIABLES};
 
 /// Nothing names a mirror: builds.hex.pm, repo.hex.pm and nodejs.org are used.
 fn on_the_real_hosts(fixture: &str) -> App {
-    let app = App::fixture(fixture);
+    let app = App::cold_fixture(fixture);
     for name in HOST_VARIABLES {
         app.unset(name);
     }

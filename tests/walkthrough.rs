@@ -26,7 +26,7 @@ fn marked(blocks: &[Block], mark: &str) -> String {
 
 /// The fixture as an app of the name that the page has.
 fn hello() -> App {
-    let app = App::fixture("phoenix-esbuild-mix");
+    let app = App::cold_fixture("phoenix-esbuild-mix");
     let source = app.source();
     let mut paths: Vec<_> = WalkDir::new(source)
         .contents_first(true)

@@ -90,7 +90,7 @@ pub const TOOLS: &str = "MIXPACK_TEST_TOOLS";
 /// Installs the tools of most fixtures into `dir`, in the form of a build cache. Since installing them is half the
 /// work of a small build, the caches of [`App::fixture`] start with them if the variable [`TOOLS`] names `dir`.
 pub fn install_tools(dir: &Path) {
-    let app = App::fixture("phoenix-npm");
+    let app = App::cold_fixture("phoenix-npm");
     app.deploy().expect_success();
     for name in ["format", "tools"] {
         copy_exactly(&app.cache.join("mixpack").join(name), dir);
