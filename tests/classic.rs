@@ -263,7 +263,7 @@ fn git_dependency_is_fetched_and_cached() {
 
 #[test]
 fn rebar3_dependency_compiles() {
-    let app = App::fixture("rebar-dep");
+    let app = App::cold_fixture("rebar-dep");
     let deploy = app.deploy();
     deploy.expect_success();
     assert!(

@@ -174,26 +174,50 @@ fn store_that_lies_is_a_miss_and_a_warning() {
 #[test]
 fn later_build_adds_what_it_compiles_next_to_cached_code() {
     let app = everything();
+    let store = use_directory(&app);
+    drop(clean_build(&app));
+    let of_clean_build = objects(&store);
+    fs::remove_dir_all(&store).unwrap();
     use_directory(&app);
-    app.config("MIXPACK_STORE_EXCEPT", "esbuild");
-    let first = clean_build(&app);
-    let why = "not in the shared store: esbuild excepted by MIXPACK_STORE_EXCEPT\n";
-    assert_logged(&first, why);
-    drop(first);
 
     // It uses jason_lite, which is in the cached `_build`.
-    app.unset("MIXPACK_STORE_EXCEPT");
-    let config = "elixir_buildpack.config";
-    let before = fs::read_to_string(app.source().join(config)).unwrap();
     let hook = "hook_pre_fetch_dependencies='rm -rf deps/esbuild'";
-    app.write(config, &format!("{before}\n{hook}\n"));
+    app.edit(
+        "elixir_buildpack.config",
+        "elixir_version",
+        &format!("{hook}\nelixir_version"),
+    );
     let later = app.deploy();
     later.expect_success();
     assert_logged(&later, "added 1 dependency to the shared store\n");
-    drop(later);
-    app.write(config, &before);
-    let full = clean_build(&app);
-    assert_logged(&full, "6 dependencies from the shared store, ");
+    let added = objects(&store);
+    assert!(!added.is_empty());
+    assert!(added.iter().all(|path| of_clean_build.contains(path)));
+}
+
+#[test]
+fn code_of_revoked_writer_is_compiled_again() {
+    let app = everything();
+    use_directory(&app);
+    drop(clean_build(&app));
+    let taken = clean_build(&app);
+    assert_logged(&taken, "6 dependencies from the shared store, ");
+    drop(taken);
+    let other = shared_store::public_key_of(OTHER_KEY).unwrap();
+    for (name, value) in [
+        ("MIXPACK_STORE_TRUST", other.as_str()),
+        ("MIXPACK_STORE_EXCEPT", "jason_lite"),
+    ] {
+        app.config(name, value);
+        let revoked = app.deploy();
+        revoked.expect_success();
+        let why = "_build: discarded because the shared store's trust list changed\n";
+        assert_logged(&revoked, why);
+        let compiled = revoked.compiled().join("\n");
+        assert!(compiled.contains("jason_lite"), "{}", revoked.log());
+        app.unset(name);
+        app.deploy().expect_success();
+    }
 }
 
 #[test]

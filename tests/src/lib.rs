@@ -95,6 +95,14 @@ pub fn install_tools(dir: &Path) {
     for name in ["format", "tools"] {
         copy_exactly(&app.cache.join("mixpack").join(name), dir);
     }
+    // Packages are those of the app.
+    for entry in fs::read_dir(dir.join("tools")).expect("a directory") {
+        let path = entry.expect("a tool").path();
+        let name = path.file_name().expect("a name").to_string_lossy();
+        if name.starts_with("node_modules") {
+            fs::remove_dir_all(path).expect("packages to remove");
+        }
+    }
 }
 
 /// Copies a file or directory into `dir`, with times, modes and links.

@@ -119,6 +119,21 @@ impl Settings {
         }))
     }
 
+    /// Returns a text that names the trusted writers and the excepted dependencies: with another one, code that
+    /// came from the store may be revoked.
+    #[must_use]
+    pub fn trust(&self) -> String {
+        let mut writers: Vec<&str> = self
+            .trusted
+            .iter()
+            .map(|writer| writer.id.as_str())
+            .collect();
+        let mut excepted: Vec<&str> = self.excepted.iter().map(String::as_str).collect();
+        writers.sort_unstable();
+        excepted.sort_unstable();
+        format!("{} except {}", writers.join(" "), excepted.join(" "))
+    }
+
     /// Returns the texts that the log must mask.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {

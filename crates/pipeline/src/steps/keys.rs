@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::tree::TreeError;
-use store::{Key, json};
+use store::{Key, digest, json};
 use walkdir::{DirEntry, WalkDir};
 use workdir::app_tree::Entries;
 
@@ -20,7 +20,8 @@ pub(crate) fn entry_name(ctx: &Context<'_>, name: &str) -> String {
 }
 
 /// Returns the key of `deps`, apart from `mix.lock`. Compiling a dependency may leave files next to its
-/// sources, such as a NIF in `priv`, which `make` takes for current whatever compiled them.
+/// sources, such as a NIF in `priv`, which `make` takes for current whatever compiled them. A revoked writer's code may be
+/// there too.
 pub(crate) fn deps_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
     let target = &ctx.plan.target;
     let mut key = compiler_key(ctx, otp)?;
@@ -29,6 +30,10 @@ pub(crate) fn deps_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
     let app_dir = &ctx.plan.app_dir.value;
     if app_dir != "." {
         key.insert("app folder".to_owned(), app_dir.clone());
+    }
+    if let Some(settings) = planning::shared_store_settings(&ctx.workspace.environment)? {
+        let trust = digest::sha256(settings.trust().as_bytes());
+        key.insert("the shared store's trust list".to_owned(), trust);
     }
     key.extend(ctx.workspace.variables(&ctx.env, affects_compilation)?);
     Ok(key)
