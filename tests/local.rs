@@ -206,6 +206,8 @@ fn fish_completes_commands_options_and_process_types() {
             "build",
             "completions",
             "doctor",
+            "explain",
+            "migrate",
             "plan",
             "run",
             "store-keys"

@@ -125,7 +125,8 @@ impl Explanation {
         self
     }
 
-    /// Returns the lines of the log: title, cause, cure, code, and the page that describes the code.
+    /// Returns the lines of the log: title, cause, cure, code, the page that describes the code, and the command
+    /// that shows its section. The page comes first, since not everyone who deploys has the command.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = wrapped(&format!("{}: {}", self.heading(), self.title));
@@ -141,9 +142,10 @@ impl Explanation {
         lines.push(String::new());
         lines.push(format!("Error code: {}", self.code));
         lines.push(format!(
-            "See {CATALOGUE}#{} in the buildpack's repository",
+            "See {CATALOGUE}#{} in the buildpack's repository, or run:",
             self.code
         ));
+        lines.push(format!("  mixpack explain {}", self.code));
         lines
     }
 }

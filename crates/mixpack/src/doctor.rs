@@ -1,7 +1,7 @@
 //! `mixpack doctor [--json | --sarif] [--env FILE] DIR`.
 
 use crate::env_file::EnvFile;
-use crate::platform::{print_text, process_env, stopped};
+use crate::platform::{in_color, print_text, process_env, stopped};
 use doctor::{Finding, Input, Place, Severity};
 use exec::cancel::Cancel;
 use exec::command::Env;
@@ -12,7 +12,6 @@ use messages::{Error, Fault, Wording};
 use pipeline::hide_secrets;
 use planning::Platform;
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use toolchain::Hosts;
@@ -77,11 +76,7 @@ pub(crate) fn doctor(call: &Call) -> ExitCode {
         return stopped(&cancel);
     }
     match call.format {
-        Format::Text => {
-            let in_color =
-                std::env::var_os("NO_COLOR").is_none() && std::io::stdout().is_terminal();
-            print_text(&doctor::text(&findings, in_color));
-        }
+        Format::Text => print_text(&doctor::text(&findings, in_color())),
         Format::Json => print_text(&format!("{:#}\n", doctor::json(&findings))),
         Format::Sarif => {
             let sarif = doctor::sarif(&findings, planning::record::VERSION);

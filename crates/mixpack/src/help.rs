@@ -6,7 +6,7 @@ struct Help {
     text: &'static str,
 }
 
-const COMMANDS: [Help; 12] = [
+const COMMANDS: [Help; 14] = [
     Help {
         command: "plan",
         text: "\
@@ -42,6 +42,39 @@ app.json, or else for heroku-24. Exits with 1 if there is an error.
 Examples:
   mixpack doctor .
   heroku config --shell > config_vars && mixpack doctor --env config_vars .
+",
+    },
+    Help {
+        command: "explain",
+        text: "\
+mixpack explain: explain the code of an error, or of a finding of `mixpack doctor`
+usage: mixpack explain [CODE]
+
+  CODE    the last lines of an error name it; without it, list all codes
+
+Prints the code's section of docs/errors.md, or its row of docs/doctor.md.
+
+Example:
+  mixpack explain lockfile-out-of-step
+",
+    },
+    Help {
+        command: "migrate",
+        text: "\
+mixpack migrate: move an app off the buildpacks that Mixpack replaces
+usage: mixpack migrate [--write] [--url URL] DIR
+
+  DIR          the root of the app's repository
+  --write      change the files; git must have a copy of each
+  --url URL    the URL of Mixpack's repository; by default, the one that this executable's
+               repository was cloned from
+
+Shows the changes of app.json, .buildpacks, workflows and scripts as a diff, the rest that
+is left to you, whether Mixpack can build the app, and the platform's commands for the move
+and for the way back. Exits with 1 if the app can't be built, or a file can't be written.
+
+Example:
+  mixpack migrate --write .
 ",
     },
     Help {
@@ -204,6 +237,10 @@ For people:
   mixpack plan [--json] DIR               show what would be built, and why
   mixpack doctor [--json | --sarif] [--env FILE] DIR
                                           predict problems of an app where it is deployed
+  mixpack explain [CODE]                  explain the code of an error, or list all codes
+  mixpack migrate [--write] [--url URL] DIR
+                                          move an app off the buildpacks that Mixpack
+                                          replaces: show the changes, or make them
   mixpack build [--timeline FILE] DIR     build a slug of the app in DIR, as Heroku does
   mixpack run DIR [TYPE]                  start a process of that slug (default: web) on
                                           $PORT (default: 4000)

@@ -7,8 +7,11 @@ mod cloud_native;
 mod completions;
 mod doctor;
 mod env_file;
+mod explain;
 mod help;
 mod local;
+mod migrate;
+mod paragraph;
 mod plan;
 mod platform;
 mod source;
@@ -55,6 +58,21 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
             Some(call) => Ok(doctor::doctor(&call)),
             None => Err(Usage(
                 "doctor wants one folder, and perhaps --json or --sarif, and --env FILE".to_owned(),
+            )),
+        },
+        "explain" => {
+            let code = match args {
+                [] => None,
+                [code] => code.to_str(),
+                _ => return Err(Usage("explain wants one code".to_owned())),
+            };
+            print_text(&explain::explain(code, platform::in_color())?);
+            Ok(ExitCode::SUCCESS)
+        }
+        "migrate" => match migrate::Call::parse(args) {
+            Some(call) => Ok(migrate::migrate(&call)),
+            None => Err(Usage(
+                "migrate wants one directory, and perhaps --write and --url URL".to_owned(),
             )),
         },
         "build" => match args {

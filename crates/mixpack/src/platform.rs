@@ -8,7 +8,7 @@ use messages::Error;
 use pipeline::report::Report;
 use pipeline::timeline;
 use planning::record::Record;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -111,6 +111,11 @@ pub(crate) fn process_env() -> Env {
                 .any(|ours| name == ours)
         })
         .collect()
+}
+
+/// Whether a text on stdout may have colours.
+pub(crate) fn in_color() -> bool {
+    std::env::var_os("NO_COLOR").is_none() && std::io::stdout().is_terminal()
 }
 
 /// Prints a text. A closed pipe is no failure.

@@ -27,7 +27,7 @@ fn every_listed_command_has_its_own_help() {
         .collect();
     commands.sort_unstable();
     commands.dedup();
-    assert_eq!(commands.len(), 12, "{commands:?}");
+    assert_eq!(commands.len(), 14, "{commands:?}");
     for command in commands {
         let help = printed(&[command, "--help"]);
         assert!(help.starts_with(&format!("mixpack {command}: ")), "{help}");
@@ -59,6 +59,14 @@ fn mistyped_command_gets_suggestion() {
     assert_eq!(
         said(&["completions", "tcsh"]),
         "mixpack: completions wants bash, zsh or fish\nTry mixpack completions --help.\n"
+    );
+    assert_eq!(
+        said(&["explain", "hook-faild"]),
+        "mixpack: there is no code \"hook-faild\"; did you mean hook-failed?\nTry mixpack explain --help.\n"
+    );
+    assert_eq!(
+        said(&["explain", "deploy"]),
+        "mixpack: there is no code \"deploy\"; `mixpack explain` lists all codes\nTry mixpack explain --help.\n"
     );
 }
 
@@ -97,6 +105,8 @@ fn bash_completes_commands_options_and_process_types() {
         [
             "plan",
             "doctor",
+            "explain",
+            "migrate",
             "build",
             "run",
             "store-keys",
@@ -129,6 +139,8 @@ fn completion_scripts_of_all_shells_have_same_words() {
         for word in [
             "plan",
             "doctor",
+            "explain",
+            "migrate",
             "build",
             "run",
             "completions",
@@ -157,4 +169,70 @@ fn generated_keys_are_config_vars_that_belong_together() {
     assert_eq!(public_key, Some(value("MIXPACK_STORE_TRUST")));
     assert!(value("MIXPACK_STORE_SECRET").len() >= 32);
     assert_ne!(printed(&["store-keys"]), text);
+}
+
+#[test]
+fn every_code_has_an_explanation_that_fits_eighty_columns() {
+    let listed = printed(&["explain"]);
+    let codes: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let pages = [
+        include_str!("../../../docs/errors.md"),
+        include_str!("../../../docs/doctor.md"),
+    ];
+    let of_errors = pages[0]
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "));
+    let of_doctor = pages[1]
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let expected: Vec<&str> = of_errors.chain(of_doctor).collect();
+    assert_eq!(codes, expected);
+    for code in codes {
+        let text = printed(&["explain", code]);
+        assert!(text.starts_with(&format!("{code}: ")), "{text}");
+        assert!(text.contains("\n  docs/"), "{text}");
+        assert!(!text.contains("](") && !text.contains("```"), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+        let is_long = |line: &str| line.chars().count() > 80 && line.trim().contains(' ');
+        // Code may be longer.
+        let long = text
+            .lines()
+            .find(|line| is_long(line) && !line.starts_with("  "));
+        assert_eq!(long, None);
+    }
+}
+
+#[test]
+fn explanation_keeps_code_and_lists_and_names_linked_pages() {
+    assert_eq!(
+        printed(&["explain", "hex-repository-unknown"]),
+        "\
+hex-repository-unknown: Hex does not know the repository …
+
+A dependency has `repo:` in `mix.exs`, but nothing in the build adds that
+repository. Add it in a hook, with the key from a config var:
+
+  hook_pre_fetch_dependencies='mix hex.repo add oban https://getoban.pro/repo --fetch-public-key $OBAN_FINGERPRINT --auth-key $OBAN_KEY'
+
+Neither the slug nor the cache contains the key: see Private packages.
+
+In the buildpack's repository:
+  docs/errors.md#hex-repository-unknown
+  docs/private-packages.md
+"
+    );
+    let list = printed(&["explain", "compile-failed"]);
+    let items = "Frequent causes:\n\n- `config/config.exs` or";
+    assert!(list.contains(items), "{list}");
+    assert!(
+        list.contains("in the build.\n- The name of a file"),
+        "{list}"
+    );
+    let change = "Change: `http: [port: String.to_integer(System.get_env(\"PORT\") || \"4000\")]`";
+    let finding = printed(&["explain", "port-not-from-environment"]);
+    assert!(finding.contains(change), "{finding}");
 }

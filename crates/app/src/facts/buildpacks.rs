@@ -4,7 +4,7 @@
 use crate::origin::{Origin, Setting};
 
 /// The file at the top of the app.
-pub(crate) const FILE: &str = ".buildpacks";
+pub const FILE: &str = ".buildpacks";
 
 /// Part of the name of the Phoenix static buildpack and of its forks.
 const STATIC: &str = "phoenix-static";
@@ -38,7 +38,8 @@ pub enum Kind {
 /// One line of the file.
 pub struct Entry {
     pub line: u32,
-    owner: String,
+    /// In lower case, and empty if the address has none.
+    pub owner: String,
     /// An address may hold a password, so only the name is ever printed.
     pub name: String,
 }
@@ -46,13 +47,26 @@ pub struct Entry {
 impl Entry {
     fn parse(line: u32, address: &str) -> Self {
         let address = address.split(['#', '?']).next().unwrap_or_default();
+        // The archive of a commit or a release.
+        let archives = ["/archive/", "/tarball/", "/tar.gz/", "/releases/"];
+        let mut archives = archives.iter().filter_map(|part| address.find(part));
+        let address = &address[..archives.next().unwrap_or(address.len())];
         let mut parts = address.trim_end_matches('/').rsplit(['/', ':']);
-        let name = parts.next().unwrap_or_default();
+        let mut name = parts.next().unwrap_or_default();
+        for suffix in [".git", ".tgz", ".tar.gz"] {
+            name = name.strip_suffix(suffix).unwrap_or(name);
+        }
         Self {
             line,
             owner: parts.next().unwrap_or_default().to_ascii_lowercase(),
-            name: name.trim_end_matches(".git").to_owned(),
+            name: name.to_owned(),
         }
+    }
+
+    /// The buildpack that an address names.
+    #[must_use]
+    pub fn of(address: &str) -> Self {
+        Self::parse(1, address)
     }
 
     fn is_named(&self, part: &str) -> bool {
@@ -97,7 +111,8 @@ pub fn parse(text: &str) -> Vec<Entry> {
 }
 
 /// The Phoenix static buildpack that runs after this one, by its name.
-pub(crate) fn later_static(text: &str) -> Option<Setting> {
+#[must_use]
+pub fn later_static(text: &str) -> Option<Setting> {
     let entries = parse(text);
     let later = entries.iter().skip(mixpack_position(&entries)? + 1);
     let found = later.into_iter().find(|entry| entry.is_named(STATIC))?;
@@ -155,6 +170,23 @@ mod tests {
             (
                 "https://github.com/HashNuke/heroku-buildpack-elixir.git#v1",
                 Kind::OldElixir,
+            ),
+            (
+                "https://buildpack-registry.s3.amazonaws.com/buildpacks/hashnuke/elixir.tgz",
+                Kind::OldElixir,
+            ),
+            (
+                "https://github.com/HashNuke/heroku-buildpack-elixir/archive/refs/heads/main.tar.gz",
+                Kind::OldElixir,
+            ),
+            (
+                "https://codeload.github.com/gjaldon/phoenix-static-buildpack/tar.gz/master",
+                Kind::Static,
+            ),
+            ("urn:buildpack:hashnuke/elixir", Kind::OldElixir),
+            (
+                "https://github.com/owner/mixpack/releases/download/v1/mixpack-1-linux-amd64.tgz",
+                Kind::Mixpack,
             ),
             (
                 "https://github.com/chrismcg/heroku-buildpack-elixir-mix-release",

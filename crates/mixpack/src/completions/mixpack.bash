@@ -6,7 +6,7 @@ _mixpack() {
   # Where there are no words, `complete -o dirnames` completes folders.
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    words='plan doctor build run store-keys completions --help --version'
+    words='plan doctor explain migrate build run store-keys completions --help --version'
   elif [ "$prev" = --timeline ] || [ "$prev" = --env ]; then
     while IFS= read -r file; do COMPREPLY+=("$file"); done < <(compgen -f -- "$cur")
     return
@@ -14,6 +14,8 @@ _mixpack() {
     case ${COMP_WORDS[1]} in
       plan) case $cur in -*) words='--json --help' ;; esac ;;
       doctor) case $cur in -*) words='--json --sarif --env --help' ;; esac ;;
+      explain) words="$("${COMP_WORDS[0]}" explain 2>/dev/null | sed -n 's/^  \([a-z][a-z0-9-]*\) .*/\1/p') --help" ;;
+      migrate) case $cur in -*) words='--write --url --help' ;; esac ;;
       build) case $cur in -*) words='--timeline --help' ;; esac ;;
       run)
         case $cur in -*) words='--help' ;; esac

@@ -7,6 +7,8 @@ _mixpack() {
   commands=(
     'plan:show what would be built, and why'
     'doctor:predict problems of an app where it is deployed'
+    'explain:explain the code of an error'
+    'migrate:move an app off the old buildpacks'
     'build:build an app like Heroku does'
     'run:start a process of what was built'
     'store-keys:generate keys for a shared store'
@@ -23,6 +25,10 @@ _mixpack() {
   case $command in
     plan) _arguments '--json[one JSON document]' '--help[what plan does]' '1:the app:_directories' ;;
     doctor) _arguments '(--sarif)--json[one JSON document]' '(--json)--sarif[one SARIF document]' '--env[the config vars]:file:_files' '--help[what doctor does]' '1:the app:_directories' ;;
+    explain)
+      types=(${(f)"$(mixpack explain 2>/dev/null | sed -n 's/^  \([a-z][a-z0-9-]*\) .*/\1/p')"})
+      _arguments '--help[what explain does]' "1:code:(${types})" ;;
+    migrate) _arguments '--write[change the files]' '--url[the URL of Mixpack]:URL:' '--help[what migrate does]' '1:the app:_directories' ;;
     build) _arguments '--timeline[write a picture of the build]:file:_files' '--help[what build does]' '1:the app:_directories' ;;
     run)
       types=(web ${(f)"$(sed -n 's/^\([A-Za-z0-9_-]*\):.*/\1/p' $dir/Procfile 2>/dev/null)"})

@@ -1,0 +1,117 @@
+//! Moves an app off the two buildpacks that Mixpack replaces: the edits of its files, and what they leave to its
+//! owner.
+//!
+//! Files come in and edits come out: nothing is read or written here. Edits are made in the text, so formatting,
+//! line ends, comments and the order of keys stay. Where a file names the old buildpacks in a way that isn't
+//! understood, all of it stays as it is, and a note says so.
+
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
+mod app_json;
+mod buildpacks;
+mod config;
+mod edit;
+mod platforms;
+mod scripts;
+
+pub use edit::{Edited, diff};
+pub use platforms::{Commands, Platform};
+
+use app::facts::buildpacks::FILE;
+use app::facts::{ELIXIR_CONFIG, STATIC_CONFIG};
+use edit::Edit;
+
+/// The file of a Heroku app's review apps and CI.
+pub const APP_JSON: &str = "app.json";
+
+/// A file of the app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Relative to the top of the repository.
+    pub path: String,
+    pub text: String,
+}
+
+/// Something that is left to the app's owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// `app.json:12`, or a path alone.
+    pub place: String,
+    /// Sentences.
+    pub text: String,
+}
+
+/// How an app is moved.
+#[derive(Debug, Default)]
+pub struct Migration {
+    /// The files that change, by path.
+    pub edited: Vec<Edited>,
+    pub notes: Vec<Note>,
+    /// What to type for each platform that the repository shows signs of, the likeliest first.
+    pub commands: Vec<Commands>,
+}
+
+/// The notes so far, about one file.
+struct Notes<'a> {
+    path: &'a str,
+    notes: &'a mut Vec<Note>,
+}
+
+impl Notes<'_> {
+    fn add(&mut self, line: usize, text: impl Into<String>) {
+        self.notes.push(Note {
+            place: format!("{}:{line}", self.path),
+            text: text.into(),
+        });
+    }
+}
+
+/// Makes the edits. `url` is Mixpack's.
+#[must_use]
+pub fn migrate(files: &[File], url: &str) -> Migration {
+    let mut migration = Migration::default();
+    for file in files {
+        let mut notes = Notes {
+            path: &file.path,
+            notes: &mut migration.notes,
+        };
+        let edits = match &*file.path {
+            APP_JSON => app_json::edits(&file.text, url, &mut notes),
+            FILE => buildpacks::edits(&file.text, url, &mut notes),
+            path if [ELIXIR_CONFIG, STATIC_CONFIG].contains(&name(path)) => {
+                config::check(&file.text, &mut notes);
+                Vec::new()
+            }
+            path if scripts::is_script(path) => scripts::edits(&file.text, url, &mut notes),
+            _ => {
+                scripts::mentions(&file.text, &mut notes);
+                Vec::new()
+            }
+        };
+        if !edits.is_empty() {
+            migration.edited.push(Edited::new(file, edits));
+        }
+    }
+    migration.commands = platforms::commands(files, url);
+    migration
+}
+
+/// Whether a file is one that [`migrate`] reads, by its path.
+#[must_use]
+pub fn is_read(path: &str) -> bool {
+    let is_text = path.to_ascii_lowercase().ends_with(".md");
+    [APP_JSON, FILE].contains(&path)
+        || [ELIXIR_CONFIG, STATIC_CONFIG].contains(&name(path))
+        || is_text
+        || scripts::is_script(path)
+}
+
+/// The last part of a path.
+fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+/// The number of the line that a byte is in, from 1.
+fn line_of(text: &str, at: usize) -> usize {
+    text[..at].matches('\n').count() + 1
+}

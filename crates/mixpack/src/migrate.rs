@@ -1,0 +1,362 @@
+//! `mixpack migrate [--write] [--url URL] DIR`.
+
+use crate::paragraph::wrap;
+use crate::platform::{BUILDPACK_DIR, in_color, print_text, process_env, stopped};
+use app::facts::buildpacks;
+use app::{Plan, text_file};
+use exec::cancel::Cancel;
+use exec::environment::Environment;
+use exec::log::{Log, Style};
+use fetch::{Client, Settings};
+use messages::{Error, Fault, Wording};
+use migrate::{Edited, File, Migration, Note};
+use pipeline::hide_secrets;
+use planning::Platform;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use toolchain::Hosts;
+use walkdir::WalkDir;
+
+/// Stands for the URL where nothing tells it.
+const PLACEHOLDER: &str = "https://github.com/<owner>/mixpack";
+/// Directories that are not the app's own.
+const NOT_OWN: [&str; 6] = [
+    ".git",
+    "_build",
+    "deps",
+    "node_modules",
+    "vendor",
+    ".elixir_ls",
+];
+/// In bytes. Larger files name no buildpacks.
+const LARGEST: u64 = 1 << 20;
+
+/// The arguments of a call.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Call {
+    dir: PathBuf,
+    write: bool,
+    url: Option<String>,
+}
+
+impl Call {
+    /// `None` if the arguments make no sense.
+    pub(crate) fn parse(args: &[OsString]) -> Option<Self> {
+        let mut call = Self::default();
+        let mut dirs = Vec::new();
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            match arg.to_str() {
+                Some("--write") => call.write = true,
+                Some("--url") => call.url = Some(args.next()?.to_str()?.to_owned()),
+                Some(option) if option.starts_with("--") => {
+                    call.url = Some(option.strip_prefix("--url=")?.to_owned());
+                }
+                _ => dirs.push(PathBuf::from(arg)),
+            }
+        }
+        let [dir] = &dirs[..] else {
+            return None;
+        };
+        call.dir.clone_from(dir);
+        Some(call)
+    }
+}
+
+pub(crate) fn migrate(call: &Call) -> ExitCode {
+    let dir = &call.dir;
+    if !dir.is_dir() {
+        eprintln!("mixpack: {} is not a directory", dir.display());
+        return ExitCode::from(2);
+    }
+    let url = call.url.clone().or_else(own_url);
+    let mut unread = Vec::new();
+    let files = files(dir, &mut unread);
+    let mut migration = migrate::migrate(&files, url.as_deref().unwrap_or(PLACEHOLDER));
+    migration.notes.extend(unread);
+    print_text(&report(&migration));
+    let is_written = if call.write && !migration.edited.is_empty() {
+        match write(dir, &migration.edited, url.is_some()) {
+            Ok(()) => true,
+            Err(problem) => {
+                let mut text = String::new();
+                wrap(&mut text, "", &format!("Nothing was written: {problem}"));
+                eprint!("{text}");
+                return ExitCode::FAILURE;
+            }
+        }
+    } else {
+        false
+    };
+    let cancel = Cancel::on_signals().unwrap_or_default();
+    let plans = plan(dir, &migration.edited, &cancel);
+    if cancel.signal().is_some() {
+        return stopped(&cancel);
+    }
+    print_text(&outcome(&migration, url.is_some(), is_written));
+    ExitCode::from(u8::from(!plans))
+}
+
+/// Mixpack's URL: the remote that this executable's repository was cloned from.
+fn own_url() -> Option<String> {
+    let dir = PathBuf::from(std::env::var_os(BUILDPACK_DIR)?);
+    let config = text_file::read(&dir.join(".git/config")).ok()?;
+    let origin = config.split("[remote \"origin\"]").nth(1)?;
+    let mut lines = origin
+        .lines()
+        .skip(1)
+        .take_while(|line| !line.starts_with('['));
+    let url = lines.find_map(|line| line.trim().strip_prefix("url = "))?;
+    // A platform has neither the key for ssh nor a password.
+    let url = match url
+        .strip_prefix("git@")
+        .and_then(|rest| rest.split_once(':'))
+    {
+        Some((host, path)) => format!("https://{host}/{path}"),
+        None => url.to_owned(),
+    };
+    (url.starts_with("https://") && !url.contains('@')).then_some(url)
+}
+
+/// The files of the app that may name the old buildpacks, by path.
+fn files(dir: &Path, notes: &mut Vec<Note>) -> Vec<File> {
+    let walk = WalkDir::new(dir).sort_by_file_name().into_iter();
+    let is_own = |name: &std::ffi::OsStr| !NOT_OWN.iter().any(|other| name == *other);
+    let mut files = Vec::new();
+    for entry in walk
+        .filter_entry(|entry| entry.depth() == 0 || is_own(entry.file_name()))
+        .flatten()
+    {
+        let path = entry.path().strip_prefix(dir).ok().and_then(Path::to_str);
+        let Some(path) = path.filter(|path| migrate::is_read(path)) else {
+            continue;
+        };
+        if entry.file_type().is_dir() || entry.metadata().is_ok_and(|data| data.len() > LARGEST) {
+            continue;
+        }
+        let bytes = std::fs::read(entry.path()).unwrap_or_default();
+        let path = path.to_owned();
+        let text = String::from_utf8(bytes)
+            .ok()
+            .filter(|_| entry.file_type().is_file());
+        if let Some(text) = text {
+            files.push(File { path, text });
+        } else if [migrate::APP_JSON, buildpacks::FILE].contains(&&*path) {
+            notes.push(Note {
+                place: path,
+                text: "This is a link, or isn't UTF-8, so it wasn't read.".to_owned(),
+            });
+        }
+    }
+    files
+}
+
+/// The diff, and the notes.
+fn report(migration: &Migration) -> String {
+    let in_color = in_color();
+    let mut text = String::new();
+    for edited in &migration.edited {
+        text.push_str(&migrate::diff(edited, in_color));
+        text.push('\n');
+    }
+    if !migration.notes.is_empty() {
+        text.push_str("Left to you:\n\n");
+        for Note { place, text: note } in &migration.notes {
+            let _ = writeln!(text, "{place}");
+            wrap(&mut text, "    ", note);
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// The last part: what was done, and what is to be typed.
+fn outcome(migration: &Migration, knows_url: bool, is_written: bool) -> String {
+    let mut text = String::new();
+    let names: Vec<&str> = migration
+        .edited
+        .iter()
+        .map(|edited| edited.path.as_str())
+        .collect();
+    let names = names.join(", ");
+    let done = match (names.is_empty(), is_written) {
+        (true, _) => "No file names the old buildpacks in a way to change.".to_owned(),
+        (false, true) => format!("Changed: {names}"),
+        (false, false) if knows_url => {
+            format!("Not changed yet: {names}. To change them, add --write.")
+        }
+        (false, false) => format!(
+            "Not changed yet: {names}. To change them, add --write, and --url with the URL of Mixpack's repository."
+        ),
+    };
+    text.push('\n');
+    wrap(&mut text, "", &done);
+    for commands in &migration.commands {
+        let platform = commands.platform.as_str();
+        let _ = write!(text, "\nOn {platform}:\n\n");
+        for command in &commands.forward {
+            let _ = writeln!(text, "  {command}");
+        }
+        let _ = write!(text, "\nTo go back on {platform}:\n\n");
+        for command in &commands.back {
+            let _ = writeln!(text, "  {command}");
+        }
+    }
+    text
+}
+
+/// Writes all files, or none: each is written next to its place first, then all are renamed.
+fn write(dir: &Path, edited: &[Edited], knows_url: bool) -> Result<(), String> {
+    if !knows_url {
+        return Err(format!(
+            "Mixpack's URL isn't known. Add --url with the URL of its repository, which {PLACEHOLDER} stands for above."
+        ));
+    }
+    let changed = uncommitted(dir, edited);
+    if !changed.is_empty() {
+        return Err(format!(
+            "git has no copy of the present {}. Commit first, so that you can go back.",
+            changed.join(", ")
+        ));
+    }
+    let written: Result<Vec<_>, _> = edited
+        .iter()
+        .map(|edited| beside(&dir.join(&edited.path), &edited.new))
+        .collect();
+    let mut written = written
+        .map_err(|error| error.to_string())?
+        .into_iter()
+        .zip(edited);
+    let mut done: Vec<&Edited> = Vec::new();
+    let failed = written.find_map(|(file, edited)| {
+        let renamed = file.persist(dir.join(&edited.path));
+        done.push(edited);
+        renamed
+            .err()
+            .map(|error| format!("{}: {}", edited.path, error.error))
+    });
+    let Some(failed) = failed else {
+        return Ok(());
+    };
+    // The last one is the one that failed.
+    for edited in &done[..done.len() - 1] {
+        let restored = std::fs::write(dir.join(&edited.path), &edited.old);
+        restored
+            .map_err(|error| format!("{failed}. {} could not be restored: {error}", edited.path))?;
+    }
+    Err(failed)
+}
+
+/// Writes a text to a new file in the same directory, with the same permissions.
+fn beside(path: &Path, text: &str) -> io::Result<tempfile::NamedTempFile> {
+    let dir = path.parent().unwrap_or(path);
+    let mut file = tempfile::Builder::new()
+        .prefix(".mixpack-")
+        .tempfile_in(dir)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file()
+        .set_permissions(path.metadata()?.permissions())?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// The files with changes that git has no copy of. None outside of a repository, or without git.
+fn uncommitted<'a>(dir: &Path, edited: &'a [Edited]) -> Vec<&'a str> {
+    let is_changed = |edited: &&Edited| {
+        let mut git = Command::new("git");
+        // A repository's configuration may name a program for `status` to start.
+        git.args([
+            "-c",
+            "core.fsmonitor=false",
+            "status",
+            "--porcelain",
+            "--ignored",
+            "--",
+        ]);
+        let output = git
+            .arg(&edited.path)
+            .current_dir(dir)
+            .stderr(Stdio::null())
+            .output();
+        output.is_ok_and(|output| !output.stdout.is_empty())
+    };
+    edited
+        .iter()
+        .filter(is_changed)
+        .map(|edited| edited.path.as_str())
+        .collect()
+}
+
+/// Plans the migrated app, and prints whether that works. False if the app has to change.
+fn plan(dir: &Path, edited: &[Edited], cancel: &Cancel) -> bool {
+    let mut process = process_env();
+    process
+        .entry("STACK".into())
+        .or_insert_with(|| doctor::stack(dir).into());
+    let environment = Environment::new(process, exec::command::Env::new());
+    let log = Log::to_stdio(false, Style::Arrows);
+    match make(dir, edited, &environment, &log, cancel) {
+        Ok(plan) => {
+            let tools: Vec<String> = plan
+                .tools()
+                .map(|tool| format!("{} {}", tool.name, tool.version))
+                .collect();
+            let mut text = String::new();
+            wrap(
+                &mut text,
+                "",
+                &format!(
+                    "Mixpack can build the app for {}: {}. `mixpack plan` shows the steps, and `mixpack doctor` possible problems.",
+                    plan.target.stack,
+                    tools.join(", ")
+                ),
+            );
+            print_text(&text);
+            true
+        }
+        Err(_) if cancel.signal().is_some() => false,
+        Err(error) => {
+            let words = Wording::new(messages::Platform::Local, &environment).for_a_plan();
+            let explanation = words.explain(&error).without_secrets(&log);
+            log.error(&explanation.lines());
+            explanation.fault != Fault::User
+        }
+    }
+}
+
+fn make(
+    dir: &Path,
+    edited: &[Edited],
+    environment: &Environment,
+    log: &Log,
+    cancel: &Cancel,
+) -> Result<Plan, Error> {
+    let hosts = Hosts::new(&|name| environment.get(name));
+    hide_secrets(log, environment, &hosts);
+    let request = planning::Request {
+        app: dir,
+        environment,
+        client: &Client::new(Settings {
+            cancel: cancel.flag(),
+            ..Settings::default()
+        }),
+        hosts: &hosts,
+        last: None,
+        store: None,
+        platform: &Platform {
+            executes_nothing: true,
+            ..Platform::default()
+        },
+        observer: &(),
+        cancel,
+    };
+    let mut facts = planning::read(&request)?;
+    // Of all edited files, a plan depends on this one alone.
+    if let Some(edited) = edited.iter().find(|edited| edited.path == buildpacks::FILE) {
+        facts.later_static = buildpacks::later_static(&edited.new);
+    }
+    planning::plan_with(request, facts)
+}
