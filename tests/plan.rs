@@ -334,6 +334,141 @@ fn documented_doctor_commands_work() {
 }
 
 #[test]
+fn documented_explain_commands_work() {
+    let mut commands = Documented::of("whole-builds/plan::documented_explain_commands_work");
+    let case = case("phoenix-npm");
+    for (page, command, code) in [
+        (
+            "docs/errors.md",
+            "mixpack explain hook-failed",
+            "hook-failed",
+        ),
+        (
+            "docs/doctor.md",
+            "mixpack explain port-not-from-environment",
+            "port-not-from-environment",
+        ),
+        ("README.md", "mixpack explain CODE", "no-mix-exs"),
+    ] {
+        let line = commands.command(page, command).replace("CODE", code);
+        let output = case.typed(&line);
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(text.starts_with(&format!("{code}: ")), "{command}: {text}");
+    }
+}
+
+#[test]
+fn documented_migrate_commands_work() {
+    const PAGE: &str = "docs/migrating.md";
+    const OLD: &str = "# as on Heroku\nhashnuke/elixir\nhttps://github.com/gjaldon/heroku-buildpack-phoenix-static\n";
+    let mut commands = Documented::of("whole-builds/plan::documented_migrate_commands_work");
+    let mut case = case("phoenix-npm");
+    case.write(".buildpacks", OLD);
+    let dir = case.app.path().display().to_string();
+    let mut line = |page: &str, command: &str| {
+        let line = filled(&commands.command(page, command), &[("DIR", &dir)]);
+        line.replace("<owner>", "someone")
+    };
+    let show = line(PAGE, "mixpack migrate DIR");
+    assert_eq!(line("README.md", "mixpack migrate DIR"), show);
+    let write = line(PAGE, "mixpack migrate --write DIR");
+    let with_url = "mixpack migrate --write --url https://github.com/<owner>/mixpack DIR";
+    let write_with_url = line(PAGE, with_url);
+    let read =
+        |case: &Case| fs::read_to_string(case.app.path().join(".buildpacks")).expect("the file");
+    let said = |output: &Output| {
+        let text = [&*output.stdout, &*output.stderr].concat();
+        String::from_utf8(text).expect("UTF-8")
+    };
+
+    let output = case.typed(&show);
+    let text = said(&output);
+    assert!(output.status.success(), "{text}");
+    for part in [
+        "--- a/.buildpacks\n+++ b/.buildpacks\n@@ -1,3 +1,2 @@\n",
+        "\n-hashnuke/elixir\n-https",
+        "\n+https://github.com/<owner>/mixpack\n",
+        "Mixpack can build the app for heroku-24: erlang 27.3.4.1, elixir 1.18.3, node",
+        "\nNot changed yet: .buildpacks. Add --write to make",
+        "\n  git push dokku main\n",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+    assert_eq!(read(&case), OLD);
+
+    // Nothing tells the URL, then git has no copy of the file.
+    let unknown = said(&case.typed(&write));
+    assert!(
+        unknown.contains("Nothing was written: Mixpack's URL isn't known."),
+        "{unknown}"
+    );
+    let init = case.typed(&format!("cd {dir} && git init --quiet"));
+    assert!(init.status.success());
+    let dirty = case.typed(&write_with_url);
+    assert_eq!(dirty.status.code(), Some(1));
+    let text = said(&dirty);
+    assert!(
+        text.contains("git has no copy of the present .buildpacks."),
+        "{text}"
+    );
+    assert_eq!(read(&case), OLD);
+    let commit = "git add . && git -c user.name=A -c user.email=a@example.com commit --quiet -m 1";
+    assert!(
+        case.typed(&format!("cd {dir} && {commit}"))
+            .status
+            .success()
+    );
+    let output = case.typed(&write_with_url);
+    let text = said(&output);
+    assert!(
+        output.status.success() && text.contains("\nChanged: .buildpacks\n"),
+        "{text}"
+    );
+    let new = "# as on Heroku\nhttps://github.com/someone/mixpack\n";
+    assert_eq!(read(&case), new);
+    let text = said(&case.typed(&write_with_url));
+    assert!(text.contains("No file has to change."), "{text}");
+    assert_eq!(read(&case), new);
+
+    // The stack has no build of these versions: the nearest ones are requested.
+    let config = case.app.path().join("elixir_buildpack.config");
+    let text = fs::read_to_string(&config).expect("the fixture's file");
+    case.write("elixir_buildpack.config", &text.replace("27", "25.3"));
+    let text = said(&case.typed(&show));
+    for part in [
+        "\n-erlang_version=25.3\n+erlang_version=27.3.4.1\n",
+        "so the lines now\n    request the nearest versions.",
+        "Mixpack can build the app for heroku-24: erlang 27.3.4.1,",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+
+    // A clone of Mixpack's repository tells its URL.
+    let undo = format!("cd {dir} && git checkout --quiet .");
+    assert!(case.typed(&undo).status.success());
+    let clone = tempfile::tempdir().expect("a folder for the clone");
+    fs::create_dir(clone.path().join(".git")).expect("a folder");
+    let config =
+        "[core]\n\tbare = false\n[remote \"origin\"]\n\turl = git@github.com:someone/mixpack.git\n";
+    fs::write(clone.path().join(".git/config"), config).expect("a file");
+    let clone = clone.path().to_str().expect("UTF-8").to_owned();
+    case.env.push(("MIXPACK_BUILDPACK_DIR", clone.leak()));
+    let text = said(&case.typed(&write));
+    assert!(
+        text.contains("\n+https://github.com/someone/mixpack.git\n"),
+        "{text}"
+    );
+    assert_eq!(
+        read(&case),
+        "# as on Heroku\nhttps://github.com/someone/mixpack.git\n"
+    );
+}
+
+#[test]
 fn plans_listed_pair_that_elixir_does_not_support() {
     const LIST: &str = "/builds/elixir/builds.txt";
     let case = case("no-deps");

@@ -99,7 +99,7 @@ struct Scanner<'a> {
     lists: Vec<Vec<Element<'a>>>,
 }
 
-impl<'a> Scanner<'a> {
+impl Scanner<'_> {
     fn peek(&mut self) -> u8 {
         let rest = &self.text.as_bytes()[self.at..];
         self.at += rest

@@ -76,14 +76,15 @@ pub(crate) fn actions(list: &[(usize, &str)], url: &str, notes: &mut Notes<'_>) 
 /// What to know of another entry of the list.
 fn remark(entry: &Entry) -> Option<String> {
     let lower = entry.name.to_ascii_lowercase();
-    let name = &entry.name;
+    let name = &match &*entry.owner {
+        "" => entry.name.clone(),
+        owner => format!("{owner}/{}", entry.name),
+    };
     let has = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
     let text = match entry.kind() {
-        Kind::Mixpack | Kind::OldElixir | Kind::Multi => return None,
         Kind::Static if entry.owner == "gigalixir" => {
             "Gigalixir's copy of this buildpack set PHX_HOST and PHX_SERVER for the app. Mixpack leaves them to the app: set PHX_HOST as a config var if config/runtime.exs reads it.".to_owned()
         }
-        Kind::Static => return None,
         Kind::OldRelease => release(name),
         Kind::Other if has(&["distillery"]) => release(name),
         Kind::Other if has(&["subdir", "monorepo", "mono-repo"]) => format!(
@@ -96,9 +97,9 @@ fn remark(entry: &Entry) -> Option<String> {
             "{name} stays. It only gives `web` its default command, with the name and the cookie of a cluster's nodes. If the app forms no cluster, remove this entry."
         ),
         Kind::Other if has(&["clean-cache"]) => format!(
-            "{name} stays, and makes each build start from scratch. Mixpack keeps its cache consistent: try without this entry."
+            "{name} stays, and makes every build start from scratch, which takes minutes. Mixpack keeps its cache consistent: try without this entry."
         ),
-        Kind::Other => return None,
+        _ => return None,
     };
     Some(text)
 }
@@ -109,24 +110,39 @@ fn release(name: &str) -> String {
     )
 }
 
+/// The addresses of a `.buildpacks`, each with its line and with the byte where the line starts.
+fn lines(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
+    let mut next = 0;
+    let lines = (1..).zip(text.split_inclusive('\n'));
+    lines
+        .map(move |(line, content)| {
+            let at = next;
+            next += content.len();
+            (line, at, content)
+        })
+        .filter(|(_, _, content)| {
+            let address = content.trim();
+            !address.is_empty() && !address.starts_with('#')
+        })
+}
+
+/// The addresses of a `.buildpacks`, for the platform's commands.
+pub(crate) fn addresses(text: &str) -> Vec<String> {
+    lines(text)
+        .map(|(_, _, content)| content.trim().to_owned())
+        .collect()
+}
+
 /// The edits of `.buildpacks`: a line for each buildpack.
 pub(crate) fn edits(text: &str, url: &str, notes: &mut Notes<'_>) -> Vec<Edit> {
-    let mut list = Vec::new();
-    let mut ranges = Vec::new();
-    let mut at = 0;
-    for (line, content) in (1..).zip(text.split_inclusive('\n')) {
-        let address = content.trim();
-        if !address.is_empty() && !address.starts_with('#') {
-            list.push((line, address));
-            ranges.push((at, content));
-        }
-        at += content.len();
-    }
+    let list: Vec<(usize, &str)> = lines(text)
+        .map(|(line, _, content)| (line, content.trim()))
+        .collect();
     let actions = actions(&list, url, notes);
     let edits = actions
         .iter()
-        .zip(ranges)
-        .filter_map(|(action, (at, content))| {
+        .zip(lines(text))
+        .filter_map(|(action, (_, at, content))| {
             let start = at + content.len() - content.trim_start().len();
             match action {
                 Action::Keep => None,

@@ -43,7 +43,7 @@ pub(crate) fn check(text: &str, notes: &mut Notes<'_>) {
                 "erlang_version={value} was exactly {value}, and now stands for the newest {value}.x. For the exact one, write erlang_version={value}.0."
             ),
             "clean_cache" | "always_rebuild" if value == "true" => format!(
-                "{}=true makes each build start from scratch, for minutes. Mixpack keeps its cache consistent: try without this line.",
+                "{}=true makes every build start from scratch, which takes minutes. Mixpack keeps its cache consistent: try without this line.",
                 assignment.name
             ),
             "config_vars_to_export" => "config_vars_to_export has no effect any more: the build sees every config var. You can remove this line.".to_owned(),

@@ -24,7 +24,7 @@ pub struct Edited {
 impl Edited {
     /// The edits don't overlap.
     pub(crate) fn new(file: &File, mut edits: Vec<Edit>) -> Self {
-        edits.sort_by_key(|edit| edit.range.start);
+        edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
         let old = &file.text;
         let mut changes: Vec<(Range<usize>, String)> = Vec::new();
         let mut new = String::new();
@@ -34,22 +34,19 @@ impl Edited {
             new.push_str(&edit.text);
             at = edit.range.end;
             let lines = whole_lines(old, &edit.range);
-            match changes
+            if let Some((last, text)) = changes
                 .last_mut()
                 .filter(|(last, _)| lines.start < last.end)
             {
-                Some((last, text)) => {
-                    let kept = last.end - edit.range.start;
-                    text.truncate(text.len() - kept);
-                    text.push_str(&edit.text);
-                    text.push_str(&old[edit.range.end..lines.end]);
-                    last.end = lines.end;
-                }
-                None => {
-                    let before = &old[lines.start..edit.range.start];
-                    let after = &old[edit.range.end..lines.end];
-                    changes.push((lines, format!("{before}{}{after}", edit.text)));
-                }
+                let kept = last.end - edit.range.start;
+                text.truncate(text.len() - kept);
+                text.push_str(&edit.text);
+                text.push_str(&old[edit.range.end..lines.end]);
+                last.end = lines.end;
+            } else {
+                let before = &old[lines.start..edit.range.start];
+                let after = &old[edit.range.end..lines.end];
+                changes.push((lines, format!("{before}{}{after}", edit.text)));
             }
         }
         new.push_str(&old[at..]);
@@ -60,6 +57,51 @@ impl Edited {
             changes,
         }
     }
+}
+
+/// A config file with other assignments in the lines with these numbers, which are 1-based: `erlang_version=27.3`.
+/// Each takes the place of the one with its name, or else a new line before them. `None` without such lines.
+#[must_use]
+pub fn with_assignments(file: &File, numbers: &[u32], assignments: &[String]) -> Option<Edited> {
+    let mut edits = Vec::new();
+    let mut new: Vec<&String> = assignments.iter().collect();
+    let mut first = None;
+    let mut at = 0;
+    for (number, line) in (1..).zip(file.text.split_inclusive('\n')) {
+        let (start, content) = (at, line.trim_end());
+        at += line.len();
+        if !numbers.contains(&number) {
+            continue;
+        }
+        first.get_or_insert(start);
+        let (name, value) = content.split_once('=')?;
+        let position = new
+            .iter()
+            .position(|new| new.starts_with(&format!("{name}=")))?;
+        // A remark stays.
+        let is_word = !value.contains(['"', '\'', '(']);
+        let end = value
+            .find([' ', '\t'])
+            .filter(|_| is_word)
+            .unwrap_or(value.len());
+        edits.push(Edit {
+            range: start..start + name.len() + 1 + end,
+            text: new.remove(position).clone(),
+        });
+    }
+    let first = first?;
+    for assignment in new {
+        let line_end = if file.text.contains("\r\n") {
+            "\r\n"
+        } else {
+            "\n"
+        };
+        edits.push(Edit {
+            range: first..first,
+            text: format!("{assignment}{line_end}"),
+        });
+    }
+    Some(Edited::new(file, edits))
 }
 
 /// Extends a range to whole lines.
@@ -100,11 +142,16 @@ pub fn diff(edited: &Edited, in_color: bool) -> String {
     let path = &edited.path;
     let mut text = format!("{bold}--- a/{path}{end}\n{bold}+++ b/{path}{end}\n");
     let lines: Vec<&str> = edited.old.split_inclusive('\n').collect();
-    let changes: Vec<Change<'_>> = edited
-        .changes
-        .iter()
-        .map(|change| trimmed(edited, change))
-        .collect();
+    let mut changes: Vec<Change<'_>> = Vec::new();
+    for change in edited.changes.iter().map(|change| trimmed(edited, change)) {
+        match changes.last_mut() {
+            Some(last) if change.at == last.at + last.old.len() => {
+                last.old.extend(change.old);
+                last.new.extend(change.new);
+            }
+            _ => changes.push(change),
+        }
+    }
     let are_near = |a: &Change<'_>, b: &Change<'_>| b.at <= a.at + a.old.len() + 2 * CONTEXT;
     let mut moved = 0_isize;
     for hunk in changes.chunk_by(are_near) {

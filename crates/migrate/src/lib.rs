@@ -14,8 +14,8 @@ mod edit;
 mod platforms;
 mod scripts;
 
-pub use edit::{Edited, diff};
-pub use platforms::{Commands, Platform};
+pub use edit::{Edited, diff, with_assignments};
+pub use platforms::{Commands, Platform, commands};
 
 use app::facts::buildpacks::FILE;
 use app::facts::{ELIXIR_CONFIG, STATIC_CONFIG};
@@ -47,8 +47,6 @@ pub struct Migration {
     /// The files that change, by path.
     pub edited: Vec<Edited>,
     pub notes: Vec<Note>,
-    /// What to type for each platform that the repository shows signs of, the likeliest first.
-    pub commands: Vec<Commands>,
 }
 
 /// The notes so far, about one file.
@@ -92,17 +90,15 @@ pub fn migrate(files: &[File], url: &str) -> Migration {
             migration.edited.push(Edited::new(file, edits));
         }
     }
-    migration.commands = platforms::commands(files, url);
     migration
 }
 
 /// Whether a file is one that [`migrate`] reads, by its path.
 #[must_use]
 pub fn is_read(path: &str) -> bool {
-    let is_text = path.to_ascii_lowercase().ends_with(".md");
     [APP_JSON, FILE].contains(&path)
         || [ELIXIR_CONFIG, STATIC_CONFIG].contains(&name(path))
-        || is_text
+        || scripts::is_markdown(path)
         || scripts::is_script(path)
 }
 

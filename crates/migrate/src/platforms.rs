@@ -1,6 +1,6 @@
 //! The commands that change the buildpacks on a platform, and that change them back.
 
-use crate::{APP_JSON, File, app_json, buildpacks};
+use crate::{APP_JSON, Edited, File, app_json, buildpacks};
 use app::facts::buildpacks::{Entry, FILE, Kind};
 
 /// A platform that runs buildpacks.
@@ -31,36 +31,55 @@ impl Platform {
 }
 
 const COMMIT: &str = "git commit --all --allow-empty --message \"Build with Mixpack\"";
-const REVERT: &str = "git revert --no-edit HEAD  # the commit above";
 
-/// The commands for the platforms that the repository shows signs of.
-pub(crate) fn commands(files: &[File], url: &str) -> Vec<Commands> {
+/// Undoes [`COMMIT`]. An empty commit can't be reverted.
+fn undo(changes_files: bool) -> String {
+    if changes_files {
+        return "git revert --no-edit HEAD  # the commit above".to_owned();
+    }
+    "git commit --allow-empty --message \"Build with the old buildpacks\"".to_owned()
+}
+
+/// The commands for the platforms that the repository shows signs of, the likeliest first. None for a list of
+/// buildpacks that wasn't understood, or that names Mixpack already.
+#[must_use]
+pub fn commands(files: &[File], edited: &[Edited], url: &str) -> Vec<Commands> {
     let text = |path: &str| {
-        files
-            .iter()
-            .find(|file| file.path == path)
-            .map(|file| file.text.as_str())
+        let file = files.iter().find(|file| file.path == path);
+        file.map(|file| file.text.as_str())
     };
     let listed = text(APP_JSON).and_then(app_json::addresses);
-    let dot_buildpacks = text(FILE);
+    let in_file = text(FILE).map(buildpacks::addresses);
+    let is_settled = |path: &str, list: Option<&[String]>| {
+        let is_ours = |address: &String| {
+            *address == url || ![Kind::Other, Kind::OldRelease].contains(&Entry::of(address).kind())
+        };
+        list.is_some_and(|list| list.iter().any(is_ours))
+            && edited.iter().all(|edited| edited.path != path)
+    };
     let mentions = |words: &[&str]| {
         let has = |text: &str| words.iter().any(|word| text.contains(word));
         files.iter().any(|file| has(&file.text))
     };
     let on_heroku = text(APP_JSON).is_some()
         || mentions(&["heroku buildpacks:", "heroku config:", "git push heroku"]);
-    let on_gigalixir = mentions(&["gigalixir"]);
-    let on_dokku = mentions(&["dokku"]);
-    let in_file = dot_buildpacks.is_some();
+    let (on_gigalixir, on_dokku) = (mentions(&["gigalixir"]), mentions(&["dokku"]));
+    let has_file = in_file.is_some();
+    let undo = undo(!edited.is_empty());
     let mut platforms = Vec::new();
-    if on_heroku || !(in_file || on_gigalixir || on_dokku) {
-        platforms.push(heroku(listed.as_deref(), url));
+    if (on_heroku || !(has_file || on_gigalixir || on_dokku))
+        && !is_settled(APP_JSON, listed.as_deref())
+    {
+        platforms.push(heroku(listed.as_deref(), url, &undo));
     }
-    if on_dokku || in_file && !on_gigalixir {
-        platforms.push(dokku(in_file, url));
+    if is_settled(FILE, in_file.as_deref()) {
+        return platforms;
     }
-    if on_gigalixir || in_file && !on_dokku {
-        platforms.push(gigalixir(in_file, url));
+    if on_dokku || has_file && !on_gigalixir {
+        platforms.push(dokku(has_file, url, undo.clone()));
+    }
+    if on_gigalixir || has_file && !on_dokku {
+        platforms.push(gigalixir(has_file, url, undo));
     }
     platforms
 }
@@ -71,7 +90,7 @@ const USUAL: [&str; 2] = [
     "https://github.com/gjaldon/heroku-buildpack-phoenix-static.git",
 ];
 
-fn heroku(listed: Option<&[String]>, url: &str) -> Commands {
+fn heroku(listed: Option<&[String]>, url: &str, undo: &str) -> Commands {
     let is_old = |address: &str| {
         let entry = Entry::of(address);
         [Kind::OldElixir, Kind::Static].contains(&entry.kind())
@@ -87,7 +106,7 @@ fn heroku(listed: Option<&[String]>, url: &str) -> Commands {
         old = (1..).zip(USUAL).collect();
     }
     let mut forward = vec!["heroku buildpacks  # if it shows other names, remove those".to_owned()];
-    let mut back = vec![REVERT.to_owned(), format!("heroku buildpacks:remove {url}")];
+    let mut back = vec![undo.to_owned(), format!("heroku buildpacks:remove {url}")];
     for (at, address) in &old {
         forward.push(format!("heroku buildpacks:remove {address}"));
         back.push(format!("heroku buildpacks:add --index {at} {address}"));
@@ -105,9 +124,9 @@ fn heroku(listed: Option<&[String]>, url: &str) -> Commands {
     }
 }
 
-fn dokku(in_file: bool, url: &str) -> Commands {
+fn dokku(in_file: bool, url: &str, undo: String) -> Commands {
     let mut forward = Vec::new();
-    let mut back = vec![REVERT.to_owned()];
+    let mut back = vec![undo];
     if !in_file {
         forward.push(
             "dokku buildpacks:report APP  # if it shows other names, remove those".to_owned(),
@@ -128,7 +147,7 @@ fn dokku(in_file: bool, url: &str) -> Commands {
     }
 }
 
-fn gigalixir(in_file: bool, url: &str) -> Commands {
+fn gigalixir(in_file: bool, url: &str, undo: String) -> Commands {
     let mut forward = Vec::new();
     if !in_file {
         forward.extend([
@@ -137,7 +156,7 @@ fn gigalixir(in_file: bool, url: &str) -> Commands {
         ]);
     }
     forward.extend([COMMIT.to_owned(), "git push gigalixir main".to_owned()]);
-    let back = vec![REVERT.to_owned(), "git push gigalixir main".to_owned()];
+    let back = vec![undo, "git push gigalixir main".to_owned()];
     Commands {
         platform: Platform::Gigalixir,
         forward,

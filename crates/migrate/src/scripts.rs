@@ -24,11 +24,15 @@ const SETTERS: [&str; 9] = [
 ];
 
 pub(crate) fn is_script(path: &str) -> bool {
-    let is_executable =
-        SCRIPT_DIRS.iter().any(|dir| path.starts_with(dir)) && !path.ends_with(".md");
+    let is_executable = SCRIPT_DIRS.iter().any(|dir| path.starts_with(dir)) && !is_markdown(path);
     is_executable
         || SCRIPT_NAMES.contains(&name(path))
         || SCRIPT_ENDINGS.iter().any(|ending| path.ends_with(ending))
+}
+
+/// Whether a file is a text for people.
+pub(crate) fn is_markdown(path: &str) -> bool {
+    path.to_ascii_lowercase().ends_with(".md")
 }
 
 /// An address of an old buildpack, or of a fork, in a line.
@@ -156,9 +160,10 @@ fn is_removable(lines: &[&str], index: usize) -> bool {
         return true;
     }
     let command = line.trim_start_matches(['-', '@', ' ']);
-    let command = match line.starts_with("- ") {
-        true => command.trim_start_matches("run: "),
-        false => command,
+    let command = if line.starts_with("- ") {
+        command.trim_start_matches("run: ")
+    } else {
+        command
     };
     let is_alone = !["&&", "||", ";", "|", "\\", "--index", " -i "]
         .iter()
@@ -184,13 +189,19 @@ pub(crate) fn mentions(text: &str, notes: &mut Notes<'_>) {
         .filter(|(_, line)| mentions_in(line).iter().any(|mention| !mention.is_fork))
         .map(|(line, _)| line)
         .collect();
-    let Some(first) = named.first() else { return };
-    let more = match named.len() {
-        1 => String::new(),
-        count => format!(" {} more lines do, too.", count - 1),
+    let Some((first, others)) = named.split_first() else {
+        return;
+    };
+    let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+    let others = match others.len() {
+        0 => String::new(),
+        1 => format!(", and so does line {}", others[0]),
+        _ => format!(", and so do lines {}", others.join(", ")),
     };
     notes.add(
         *first,
-        format!("This line names a buildpack that Mixpack replaces.{more} Edit the text by hand."),
+        format!(
+            "This line names a buildpack that Mixpack replaces{others}. Edit the text by hand."
+        ),
     );
 }

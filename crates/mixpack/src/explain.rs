@@ -34,18 +34,16 @@ pub(crate) fn explain(code: Option<&str>, in_color: bool) -> Result<String, Usag
         list(&mut text, &findings);
         return Ok(text);
     };
-    let mut sections = errors.iter().chain(&findings);
-    match sections.clone().find(|section| section.code == code) {
-        Some(section) => Ok(rendered(section, in_color)),
-        None => {
-            let codes = sections.by_ref().map(|section| section.code);
-            let meant = name_typo::nearest(code, codes)
-                .map_or("`mixpack explain` lists all codes".to_owned(), |near| {
-                    format!("did you mean {near}?")
-                });
-            Err(Usage(format!("there is no code {code:?}; {meant}")))
-        }
+    let sections = errors.iter().chain(&findings);
+    if let Some(section) = sections.clone().find(|section| section.code == code) {
+        return Ok(rendered(section, in_color));
     }
+    let codes = sections.map(|section| section.code);
+    let meant = name_typo::nearest(code, codes).map_or_else(
+        || "`mixpack explain` lists all codes".to_owned(),
+        |near| format!("did you mean {near}?"),
+    );
+    Err(Usage(format!("there is no code {code:?}; {meant}")))
 }
 
 /// The sections of `docs/errors.md`. Each begins with its title, as `*title.* Text`.

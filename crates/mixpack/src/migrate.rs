@@ -2,14 +2,16 @@
 
 use crate::paragraph::wrap;
 use crate::platform::{BUILDPACK_DIR, in_color, print_text, process_env, stopped};
-use app::facts::buildpacks;
-use app::{Plan, text_file};
+use app::facts::shell_config::{self, Outcome};
+use app::facts::{ConfigFile, buildpacks};
+use app::plan::{self, PlanError};
+use app::{Facts, Plan, text_file};
 use exec::cancel::Cancel;
 use exec::environment::Environment;
 use exec::log::{Log, Style};
 use fetch::{Client, Settings};
 use messages::{Error, Fault, Wording};
-use migrate::{Edited, File, Migration, Note};
+use migrate::{Commands, Edited, File, Migration, Note};
 use pipeline::hide_secrets;
 use planning::Platform;
 use std::ffi::OsString;
@@ -72,32 +74,39 @@ pub(crate) fn migrate(call: &Call) -> ExitCode {
         eprintln!("mixpack: {} is not a directory", dir.display());
         return ExitCode::from(2);
     }
-    let url = call.url.clone().or_else(own_url);
+    let known_url = call.url.clone().or_else(own_url);
+    let url = known_url.as_deref().unwrap_or(PLACEHOLDER);
     let mut unread = Vec::new();
     let files = files(dir, &mut unread);
-    let mut migration = migrate::migrate(&files, url.as_deref().unwrap_or(PLACEHOLDER));
+    let mut migration = migrate::migrate(&files, url);
     migration.notes.extend(unread);
-    print_text(&report(&migration));
-    let is_written = if call.write && !migration.edited.is_empty() {
-        match write(dir, &migration.edited, url.is_some()) {
-            Ok(()) => true,
-            Err(problem) => {
-                let mut text = String::new();
-                wrap(&mut text, "", &format!("Nothing was written: {problem}"));
-                eprint!("{text}");
-                return ExitCode::FAILURE;
-            }
-        }
-    } else {
-        false
-    };
     let cancel = Cancel::on_signals().unwrap_or_default();
-    let plans = plan(dir, &migration.edited, &cancel);
+    let planned = plan(dir, &files, &mut migration, &cancel);
     if cancel.signal().is_some() {
         return stopped(&cancel);
     }
-    print_text(&outcome(&migration, url.is_some(), is_written));
-    ExitCode::from(u8::from(!plans))
+    print_text(&report(&migration));
+    let writes = call.write && !migration.edited.is_empty();
+    if writes && let Err(problem) = write(dir, &migration.edited, known_url.is_some()) {
+        let mut text = String::new();
+        wrap(&mut text, "", &format!("Nothing was written: {problem}"));
+        eprint!("{text}");
+        return ExitCode::FAILURE;
+    }
+    let code = ExitCode::from(u8::from(planned.is_err()));
+    match planned {
+        Ok(sentence) => {
+            let mut text = String::new();
+            wrap(&mut text, "", &sentence);
+            text.push('\n');
+            print_text(&text);
+        }
+        Err(lines) => Log::to_stdio(false, Style::Arrows).error(&lines),
+    }
+    print_text(&outcome(&migration, known_url.is_some(), writes));
+    let commands = migrate::commands(&files, &migration.edited, url);
+    print_text(&for_platforms(&commands));
+    code
 }
 
 /// Mixpack's URL: the remote that this executable's repository was cloned from.
@@ -173,9 +182,8 @@ fn report(migration: &Migration) -> String {
     text
 }
 
-/// The last part: what was done, and what is to be typed.
+/// What was done.
 fn outcome(migration: &Migration, knows_url: bool, is_written: bool) -> String {
-    let mut text = String::new();
     let names: Vec<&str> = migration
         .edited
         .iter()
@@ -183,26 +191,34 @@ fn outcome(migration: &Migration, knows_url: bool, is_written: bool) -> String {
         .collect();
     let names = names.join(", ");
     let done = match (names.is_empty(), is_written) {
-        (true, _) => "No file names the old buildpacks in a way to change.".to_owned(),
+        (true, _) => "No file has to change.".to_owned(),
         (false, true) => format!("Changed: {names}"),
         (false, false) if knows_url => {
-            format!("Not changed yet: {names}. To change them, add --write.")
+            format!("Not changed yet: {names}. Add --write to make these changes.")
         }
         (false, false) => format!(
-            "Not changed yet: {names}. To change them, add --write, and --url with the URL of Mixpack's repository."
+            "Not changed yet: {names}. Add --write to make these changes, and --url with the URL of Mixpack's repository."
         ),
     };
-    text.push('\n');
+    let mut text = String::new();
     wrap(&mut text, "", &done);
-    for commands in &migration.commands {
+    text
+}
+
+/// What to type.
+fn for_platforms(commands: &[Commands]) -> String {
+    let mut text = String::new();
+    for commands in commands {
         let platform = commands.platform.as_str();
-        let _ = write!(text, "\nOn {platform}:\n\n");
-        for command in &commands.forward {
-            let _ = writeln!(text, "  {command}");
-        }
-        let _ = write!(text, "\nTo go back on {platform}:\n\n");
-        for command in &commands.back {
-            let _ = writeln!(text, "  {command}");
+        let parts = [
+            (format!("On {platform}:"), &commands.forward),
+            (format!("To go back on {platform}:"), &commands.back),
+        ];
+        for (heading, lines) in parts {
+            let _ = write!(text, "\n{heading}\n\n");
+            for line in lines {
+                let _ = writeln!(text, "  {line}");
+            }
         }
     }
     text
@@ -290,55 +306,24 @@ fn uncommitted<'a>(dir: &Path, edited: &'a [Edited]) -> Vec<&'a str> {
         .collect()
 }
 
-/// Plans the migrated app, and prints whether that works. False if the app has to change.
-fn plan(dir: &Path, edited: &[Edited], cancel: &Cancel) -> bool {
+/// Plans the migrated app: a sentence, or the lines of an error that the app has to be changed for. Where its
+/// versions aren't built for the stack, the migration gets the edit that requests the nearest ones.
+fn plan(
+    dir: &Path,
+    files: &[File],
+    migration: &mut Migration,
+    cancel: &Cancel,
+) -> Result<String, Vec<String>> {
     let mut process = process_env();
-    process
-        .entry("STACK".into())
-        .or_insert_with(|| doctor::stack(dir).into());
+    let stack = || doctor::stack(dir).into();
+    process.entry("STACK".into()).or_insert_with(stack);
     let environment = Environment::new(process, exec::command::Env::new());
     let log = Log::to_stdio(false, Style::Arrows);
-    match make(dir, edited, &environment, &log, cancel) {
-        Ok(plan) => {
-            let tools: Vec<String> = plan
-                .tools()
-                .map(|tool| format!("{} {}", tool.name, tool.version))
-                .collect();
-            let mut text = String::new();
-            wrap(
-                &mut text,
-                "",
-                &format!(
-                    "Mixpack can build the app for {}: {}. `mixpack plan` shows the steps, and `mixpack doctor` possible problems.",
-                    plan.target.stack,
-                    tools.join(", ")
-                ),
-            );
-            print_text(&text);
-            true
-        }
-        Err(_) if cancel.signal().is_some() => false,
-        Err(error) => {
-            let words = Wording::new(messages::Platform::Local, &environment).for_a_plan();
-            let explanation = words.explain(&error).without_secrets(&log);
-            log.error(&explanation.lines());
-            explanation.fault != Fault::User
-        }
-    }
-}
-
-fn make(
-    dir: &Path,
-    edited: &[Edited],
-    environment: &Environment,
-    log: &Log,
-    cancel: &Cancel,
-) -> Result<Plan, Error> {
     let hosts = Hosts::new(&|name| environment.get(name));
-    hide_secrets(log, environment, &hosts);
+    hide_secrets(&log, &environment, &hosts);
     let request = planning::Request {
         app: dir,
-        environment,
+        environment: &environment,
         client: &Client::new(Settings {
             cancel: cancel.flag(),
             ..Settings::default()
@@ -353,10 +338,99 @@ fn make(
         observer: &(),
         cancel,
     };
-    let mut facts = planning::read(&request)?;
-    // Of all edited files, a plan depends on this one alone.
-    if let Some(edited) = edited.iter().find(|edited| edited.path == buildpacks::FILE) {
-        facts.later_static = buildpacks::later_static(&edited.new);
+    let words = Wording::new(messages::Platform::Local, &environment).for_a_plan();
+    let explain = |error: &Error| words.explain(error).without_secrets(&log);
+    let planned = planning::read(&request).and_then(|mut facts| {
+        let list = migration
+            .edited
+            .iter()
+            .find(|edited| edited.path == buildpacks::FILE);
+        if let Some(list) = list {
+            facts.later_static = buildpacks::later_static(&list.new);
+        }
+        let error = match planning::plan_with(request, facts.clone()) {
+            Ok(plan) => return Ok(plan),
+            Err(error) => error,
+        };
+        let Some((edited, note)) = other_versions(files, &facts, &error, &explain(&error)) else {
+            return Err(error);
+        };
+        if let Outcome::Plain(config) = shell_config::parse(&edited.new) {
+            facts.elixir_config = ConfigFile::Values(config.assignments);
+        }
+        // Remarks about the versions that go.
+        let is_about_version = |note: &Note| note.text.starts_with("erlang_version=");
+        migration.notes.retain(|note| !is_about_version(note));
+        migration.edited.push(edited);
+        migration.notes.push(note);
+        planning::plan_with(request, facts)
+    });
+    match planned {
+        Ok(plan) => Ok(can_build(&plan)),
+        Err(error) => {
+            let explanation = explain(&error);
+            if explanation.fault == Fault::User {
+                return Err(explanation.lines());
+            }
+            let (title, code) = (&explanation.title, explanation.code);
+            Ok(format!(
+                "Whether Mixpack can build the app was not checked: {title} ({code})."
+            ))
+        }
     }
-    planning::plan_with(request, facts)
+}
+
+fn can_build(plan: &Plan) -> String {
+    let tools: Vec<String> = plan
+        .tools()
+        .map(|tool| format!("{} {}", tool.name, tool.version))
+        .collect();
+    format!(
+        "Mixpack can build the app for {}: {}. `mixpack plan` shows the steps, and `mixpack doctor` possible problems.",
+        plan.target.stack,
+        tools.join(", ")
+    )
+}
+
+/// The edit of `elixir_buildpack.config` that requests the nearest versions to those that a plan failed for.
+fn other_versions(
+    files: &[File],
+    facts: &Facts,
+    error: &Error,
+    explanation: &messages::Explanation,
+) -> Option<(Edited, Note)> {
+    let (Error::Plan(error) | Error::NotListed { error, .. }) = error else {
+        return None;
+    };
+    let PlanError::Version {
+        suggestion: Some(suggestion),
+        ..
+    } = error
+    else {
+        return None;
+    };
+    let [
+        plan::Edit::File {
+            path,
+            numbers,
+            lines,
+        },
+    ] = &suggestion.edits[..]
+    else {
+        return None;
+    };
+    let is_alone = suggestion.conflicts.is_empty() && *path == facts.elixir_config_path;
+    let file = files
+        .iter()
+        .find(|file| file.path == *path)
+        .filter(|_| is_alone)?;
+    let edited = migrate::with_assignments(file, numbers, lines)?;
+    let title = &explanation.title;
+    let note = Note {
+        place: format!("{path}:{}", numbers.first()?),
+        text: format!(
+            "{title}, so the lines now request the nearest versions. Try the app's tests with them. If the app stays on another stack, set STACK to its name, and run `mixpack migrate` again."
+        ),
+    };
+    Some((edited, note))
 }

@@ -36,9 +36,9 @@ mod tests {
         wrap(
             &mut text,
             "- ",
-            &format!("{word} {word} {word}\n{word}{word}x y"),
+            &format!("{word} {word} {word}\n{word}{word} y"),
         );
-        let expected = format!("- {word} {word}\n  {word}\n  {word}{word}x y\n");
+        let expected = format!("- {word} {word}\n  {word}\n  {word}{word} y\n");
         assert_eq!(text, expected);
         assert!(text.starts_with(&format!("- {word} {word}\n")));
     }

@@ -55,12 +55,19 @@ pub(crate) const ARCHITECTURES: [&Architecture; 2] = [&AMD64, &ARM64];
 /// The crate that the executable is made of, with those of ours that it depends on.
 const EXECUTABLE: &str = "mixpack";
 /// What cargo wants to see of the repository. Members of the workspace that are not built count.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
     "crates",
+    "docs",
     "tests",
+];
+/// Files outside of `src` that the executable contains, and what puts them into it.
+const CONTENTS: [&str; 3] = [
+    "crates/mixpack/build.rs",
+    "docs/doctor.md",
+    "docs/errors.md",
 ];
 /// In bytes. A larger one makes every `git clone` of a platform slower.
 const LARGEST: u64 = 5 << 20;
@@ -352,9 +359,9 @@ fn crates_of(root: &Path, name: &str) -> Result<BTreeSet<String>> {
 /// The SHA-256 of every file that the executable is built from, by path, shortened to what tells
 /// two versions apart. Tests and their snapshots do not count.
 fn source_digest(root: &Path) -> Result<String> {
-    let mut files: Vec<PathBuf> = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"]
-        .map(PathBuf::from)
-        .to_vec();
+    let manifests = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"];
+    let files = manifests.into_iter().chain(CONTENTS).map(PathBuf::from);
+    let mut files: Vec<PathBuf> = files.collect();
     for name in crates_of(root, EXECUTABLE)? {
         let folder = Path::new("crates").join(name);
         files.push(folder.join("Cargo.toml"));
@@ -388,7 +395,11 @@ mod tests {
     fn repository() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        for file in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"] {
+        for dir in ["crates/mixpack", "docs"] {
+            fs::create_dir_all(root.join(dir)).unwrap();
+        }
+        let manifests = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"];
+        for file in manifests.into_iter().chain(CONTENTS) {
             fs::write(root.join(file), file).unwrap();
         }
         for (name, manifest) in [
@@ -419,7 +430,11 @@ mod tests {
             fs::write(root.join(other), "changed").unwrap();
             assert_eq!(source_digest(root).unwrap(), first, "{other}");
         }
-        for source in ["crates/app/src/lib.rs", "crates/mixpack/Cargo.toml"] {
+        for source in [
+            "crates/app/src/lib.rs",
+            "crates/mixpack/Cargo.toml",
+            "docs/errors.md",
+        ] {
             let before = source_digest(root).unwrap();
             let path = root.join(source);
             let text = fs::read_to_string(&path).unwrap();
