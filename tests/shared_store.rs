@@ -130,6 +130,26 @@ fn settings_and_values_reach_neither_slug_nor_cache_nor_store() {
 }
 
 #[test]
+fn dependency_that_asks_what_the_vm_has_loaded_is_kept_out() {
+    let app = everything();
+    use_directory(&app);
+    app.edit(
+        "elixir_buildpack.config",
+        "elixir_version",
+        "hook_pre_compile='cp apps.ex deps/knobs/lib'\nelixir_version",
+    );
+    let module = "defmodule Knobs.Apps do
+  @started length(Application.started_applications())
+  def started, do: @started
+end";
+    app.write("apps.ex", module);
+    let deploy = clean_build(&app);
+    let why = "not in the shared store: knobs asks which applications are started\n";
+    assert_logged(&deploy, why);
+    assert_logged(&deploy, "added 5 dependencies to the shared store\n");
+}
+
+#[test]
 fn store_that_lies_is_a_miss_and_a_warning() {
     let app = everything();
     let store = use_directory(&app);

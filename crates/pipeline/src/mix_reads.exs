@@ -11,6 +11,13 @@ defmodule Mix.Tasks.Mixpack.Reads do
     {:application_controller, :set_env, 4},
     {:application_controller, :get_key, 2},
     {:application_controller, :get_all_key, 1},
+    {:application_controller, :get_application_module, 1},
+    {:application_controller, :loaded_applications, 0},
+    {:application_controller, :which_applications, 0},
+    {:application_controller, :which_applications, 1},
+    {:code, :all_available, 0},
+    {:code, :all_loaded, 0},
+    {:code, :get_path, 0},
     {:code, :ensure_loaded, 1},
     {:code, :is_loaded, 1},
     {:code, :load_file, 1},
@@ -49,6 +56,15 @@ defmodule Mix.Tasks.Mixpack.Reads do
 
   @files ~w(del_dir del_file delete list_dir list_dir_all make_dir make_hard_link make_link make_soft_link make_symlink
             open read_file read_file_info read_handle_info read_link read_link_all read_link_info rename write_file)a
+
+  # These tell what else the VM has loaded, which other builds can't compare.
+  @of_vm %{
+    all_available: "which modules exist",
+    all_loaded: "which modules are loaded",
+    get_path: "the code path",
+    loaded_applications: "which applications are loaded",
+    which_applications: "which applications are started"
+  }
 
   # These write to their second argument.
   @to ~w(make_hard_link make_link make_soft_link make_symlink rename)a
@@ -219,6 +235,9 @@ defmodule Mix.Tasks.Mixpack.Reads do
   end
 
   defp read(:prim_file, _, _, _, _), do: nil
+  # mix itself asks too.
+  defp read(_, name, _, caller, _) when is_map_key(@of_vm, name), do: if(of_mix?(caller), do: nil, else: {"vm", @of_vm[name]})
+  defp read(:application_controller, :get_application_module, [module], _, _), do: {"module", module}
   defp read(:application_controller, :get_env, [app, key | _], _, _), do: {"config", name(app, key)}
   defp read(:application_controller, :set_env, [app, key | _], _, _), do: {"set", name(app, key)}
   defp read(:application_controller, :get_all_env, [app], _, _), do: {"configs", inspect(app)}

@@ -151,6 +151,7 @@ impl Inputs<'_> {
                 "machine" => return Err(format!("depends on the machine ({name})")),
                 "nif" if self.is_of_tools(Path::new(name)) => None,
                 "nif" => return Err(format!("loads native code: {name}")),
+                "vm" => return Err(format!("asks {name}")),
                 "project" => return Err(format!("{name} reads the app's project")),
                 _ => return Err(format!("reads {name}")),
             };
@@ -199,7 +200,8 @@ impl Inputs<'_> {
         let is_of_packages = self.roots.iter().any(is_near);
         let is_lock = at.components().any(|part| {
             let part = part.as_os_str().as_bytes();
-            part.starts_with(b"mix_lock_") || part.starts_with(b"mix_pubsub_")
+            let of_mix = ["mix_lock_", "mix_pubsub_", "mix_user_check_"];
+            of_mix.iter().any(|name| part.starts_with(name.as_bytes()))
         });
         // mix marks the app's lockfile as changed.
         let is_manifest = at.ends_with(".mix/compile.lock");
