@@ -1,13 +1,15 @@
 //! `bin/build`.
 
 use crate::layers::Layers;
-use crate::{LoggedFailure, Mixpack, launch, sbom};
+use crate::{LoggedFailure, Mixpack, launch};
 use app::{Origin, Setting};
 use exec::cancel::Cancel;
 use exec::command::Env;
 use exec::environment::Environment;
 use exec::log::{Log, Style};
 use libcnb::build::{BuildContext, BuildResult, BuildResultBuilder};
+use libcnb::data::sbom::SbomFormat;
+use libcnb::sbom::Sbom;
 use messages::{Platform, Wording};
 use pipeline::Built;
 use pipeline::report::Report;
@@ -99,7 +101,7 @@ fn run_build(
     let Built {
         record,
         launch,
-        components,
+        sbom,
         ..
     } = built;
     let step = log.step("Layers");
@@ -118,7 +120,7 @@ fn run_build(
     Ok(BuildResultBuilder::new()
         .launch(processes)
         .store(layers.store())
-        .launch_sbom(sbom::of(&components))
+        .launch_sbom(Sbom::from_bytes(SbomFormat::CycloneDxJson, sbom))
         .build_unwrapped())
 }
 

@@ -8,7 +8,6 @@ mod detect;
 mod launch;
 mod layers;
 mod platform;
-mod sbom;
 
 use libcnb::build::{BuildContext, BuildResult};
 use libcnb::data::buildpack::ComponentBuildpackDescriptor;

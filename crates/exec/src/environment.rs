@@ -303,10 +303,13 @@ pub fn default(env: &mut Env, name: &str, value: impl Into<OsString>) {
     env.entry(name.into()).or_insert_with(|| value.into());
 }
 
+/// The variables in which platforms name the commit that is built.
+pub const COMMITS: [&str; 2] = ["SOURCE_VERSION", "GIT_REV"];
+
 /// Returns whether a variable has the commit that is built. Code may show it, and every push changes it.
 #[must_use]
 pub fn is_commit_variable(name: &str) -> bool {
-    ["SOURCE_VERSION", "GIT_REV"].contains(&name)
+    COMMITS.contains(&name)
 }
 
 /// Returns whether a variable identifies the build or the process, without affecting the result.

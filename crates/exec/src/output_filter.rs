@@ -155,12 +155,18 @@ fn dependencies(names: &[String]) -> String {
     } else {
         "dependencies"
     };
+    format!("{} {noun}: {}", names.len(), first_names(names))
+}
+
+/// `jason, phoenix`, with the number of the others if there are many.
+#[must_use]
+pub fn first_names(names: &[String]) -> String {
     let (first, more) = match names.len().checked_sub(MAX_NAMES) {
         // One more is as short as `and 1 more`.
         None | Some(0 | 1) => (names, String::new()),
         Some(more) => (&names[..MAX_NAMES], format!(" and {more} more")),
     };
-    format!("{} {noun}: {}{more}", names.len(), first.join(", "))
+    first.join(", ") + &more
 }
 
 /// `mix compile`, of the dependencies first (`Mix.Tasks.Deps.Compile`).

@@ -33,6 +33,14 @@ pub(crate) struct State {
     /// Files restored from the last build.
     pub(crate) restored: BTreeSet<PathBuf>,
     pub(crate) from_scratch: Option<Scope>,
+    /// Why more than the changed files has to be compiled, for the end of the log.
+    pub(crate) reasons: Vec<String>,
+    /// Dependencies whose compiled code came from a shared store.
+    pub(crate) taken: BTreeSet<String>,
+    /// The app's files that are not as they were when the restored `_build` was compiled, with a verb.
+    pub(crate) changed_files: Vec<(PathBuf, &'static str)>,
+    /// Once compiling has ended, if it has compiled anything.
+    pub(crate) compiled_modules: Option<CompiledModules>,
     /// The time when the restored `_build` was compiled.
     pub(crate) build: Option<u64>,
     /// The app when compiling began.
@@ -52,6 +60,17 @@ pub(crate) struct State {
     pub(crate) now: GeneratedFiles,
     /// Copies of the generated files, made when compiling had ended.
     pub(crate) copies: Option<TempDir>,
+}
+
+/// What this build has compiled.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct CompiledModules {
+    /// Of the app's own projects.
+    pub(crate) modules: Vec<String>,
+    /// By the names of their OTP applications.
+    pub(crate) dependencies: Vec<String>,
+    /// Why the modules were compiled, where that is known.
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,20 +2,22 @@
 
 /// Something that ships.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Component {
-    pub name: String,
-    pub version: String,
-    pub origin: Origin,
+pub(crate) struct Component {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) origin: Origin,
 }
 
 /// Where a component is from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// `erlang`, `elixir` or `node`, as [`planning::record::Record::tools`] names them.
     Toolchain,
     Hex {
         /// `hexpm`, `hexpm:ORGANISATION` or another repository's name.
         repository: String,
+        /// Of the package's version, metadata and contents, in hex.
+        inner_sha256: Option<String>,
         /// Of the package's archive, in hex.
         sha256: Option<String>,
     },

@@ -2,6 +2,7 @@
 
 use crate::compilation::Compilation;
 use crate::downloads::Downloads;
+use crate::fetched::FetchedTools;
 use crate::mix_session::MixSession;
 use crate::report::Report;
 use crate::request::Request;
@@ -50,6 +51,7 @@ pub(crate) struct Context<'a> {
     pub manifests: BTreeMap<String, Option<SystemTime>>,
     /// Before the git of the machine.
     pub git: Option<git::Recorder>,
+    pub(crate) fetched: FetchedTools,
     /// Held until the last command has ended.
     pub(crate) downloads: Downloads<'a>,
 }
@@ -86,6 +88,7 @@ impl<'a> Context<'a> {
             session: Mutex::default(),
             compilation: Compilation::default(),
             manifests,
+            fetched: FetchedTools::default(),
             downloads,
             plan,
             workspace,

@@ -6,14 +6,17 @@
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod advisories;
+mod changes;
 mod command_env;
 mod compilation;
 mod compiled_code;
 mod component;
+mod console;
 mod context;
 mod dependencies;
 mod downloads;
 mod erlang_compiler;
+mod fetched;
 pub mod git;
 mod machine;
 mod mix_info;
@@ -21,15 +24,16 @@ mod mix_session;
 mod old_caches;
 pub mod profile;
 mod project;
+mod provenance;
 pub mod report;
 mod request;
+mod sbom;
 mod schedule;
 mod shared_dependencies;
 mod steps;
 mod summary;
 pub mod timeline;
 
-pub use component::{Component, Origin};
 pub use request::{Built, Request};
 
 use advisories::Check;
@@ -40,6 +44,7 @@ use app::plan::StepName::{
     HookPreFetchDependencies, Javascript, Node, PostCompile, PreCompile, Profile, Release, Restore,
     Save, Slim,
 };
+use changes::{Facts, Sizes};
 use context::Context;
 use exec::cancel::Cancel;
 use exec::credentials::Credentials;
@@ -52,7 +57,6 @@ use messages::Error;
 use planning::record::Record;
 use project::Project;
 use schedule::Schedule;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, thread};
@@ -61,7 +65,7 @@ use steps::keys::Otp;
 use steps::launch::{self, Started};
 use steps::{executables, hooks, javascript, mix, release, slim, state, tools};
 use store::Store;
-use store::tree::{self, Amount, TreeError};
+use store::tree::{self, TreeError};
 use summary::{summarise, warn_of_missing_files};
 use timeline::Timings;
 use toolchain::Hosts;
@@ -199,8 +203,8 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
     let tests_only = request.environment.tests_only().is_some();
     old_caches::reclaim(&plan, tests_only, store, log);
     let warn = || warn_of_secrets(&plan, &workspace, &built, log);
-    let (app, cache) = measure_while(&workspace, store, warn);
-    summarise(log, &built, timings, (app, &cache));
+    let sizes = measure_while(&plan, &workspace, store, warn);
+    finish(request, &built, timings, sizes);
     warn_of_missing_files(&plan, &workspace.app, &built.procfile, log);
     Ok(built)
 }
@@ -218,22 +222,43 @@ fn built(
     Ok(Built {
         record,
         launch: start.launch,
+        sbom: start.sbom,
         components: start.components,
+        compiled: ctx.compilation.state().compiled_modules.take(),
         generated,
         release_dir: project.release.map(|release| release.dir),
         procfile,
     })
 }
 
+/// Logs the result, and what has changed since the last build. The next build compares itself with this one.
+fn finish(request: &Request<'_>, built: &Built, timings: &Timings, (app, cache): (Sizes, Sizes)) {
+    let Request {
+        log, report, store, ..
+    } = *request;
+    let sizes = (&app, &cache);
+    let now = Facts::new(&built.record, &built.components, sizes, timings.wall());
+    let last = Facts::last(store, &built.record.mix_env);
+    let last = last.as_ref();
+    changes::show(log, report, &now, last, built.compiled.as_ref());
+    summarise(log, built, timings, sizes, (&now, last));
+    now.save(store);
+}
+
 /// Measures the slug and the cache, and does something else meanwhile.
 fn measure_while(
+    plan: &Plan,
     workspace: &Workspace<'_>,
     store: &dyn Store,
     work: impl FnOnce(),
-) -> (Amount, BTreeMap<String, Amount>) {
+) -> (Sizes, Sizes) {
     thread::scope(|scope| {
         let cache = scope.spawn(|| store.measure());
-        let app = scope.spawn(|| tree::measure(&workspace.app));
+        let app = scope.spawn(|| {
+            tree::measure_parts(&workspace.app, |path| {
+                slug_directory(&plan.app_dir.value, path)
+            })
+        });
         work();
         let join_failed = "measuring does not panic";
         (
@@ -241,6 +266,25 @@ fn measure_while(
             cache.join().expect(join_failed),
         )
     })
+}
+
+/// The directory of the slug whose size the log shows: `deps` for `deps/jason/mix.exs`.
+fn slug_directory(app_dir: &str, path: &Path) -> String {
+    let (inside, prefix) = match path.strip_prefix(app_dir) {
+        Ok(inside) => (inside, format!("{app_dir}/")),
+        Err(_) => (path, String::new()),
+    };
+    let tools = [".platform_tools", ".heroku"];
+    let depth = if tools.iter().any(|dir| inside.starts_with(dir)) {
+        2
+    } else {
+        1
+    };
+    let names: Vec<_> = inside.iter().map(|name| name.to_string_lossy()).collect();
+    match names.len() {
+        1 => format!("{prefix}other files"),
+        _ => prefix + &names[..names.len().min(depth)].join("/"),
+    }
 }
 
 fn client(cancel: &Cancel) -> Client {

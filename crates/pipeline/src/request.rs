@@ -1,5 +1,6 @@
 //! The input and the result of a build.
 
+use crate::compilation::CompiledModules;
 use crate::component::Component;
 use crate::profile::Launch;
 use crate::report::Report;
@@ -37,8 +38,10 @@ pub struct Built {
     pub record: Record,
     /// The environment and settings of processes.
     pub launch: Launch,
-    /// The contents of the slug, for a front end that writes them down.
-    pub components: Vec<Component>,
+    /// The bill of materials of the slug or image, as `CycloneDX` JSON.
+    pub sbom: String,
+    pub(crate) components: Vec<Component>,
+    pub(crate) compiled: Option<CompiledModules>,
     /// Files outside of `_build` that compiling has created, relative to the app.
     pub(crate) generated: Vec<PathBuf>,
     /// The release's folder, relative to the top of the repository.

@@ -1,13 +1,14 @@
 //! The end of the log: how long each step took, what was kept, what ships, and what starts.
 
+use crate::changes::{Facts, Growth, Sizes};
 use crate::request::Built;
 use crate::timeline::Timings;
 use app::facts::Procfile;
 use app::plan::{Plan, StepName};
-use exec::log::{Log, seconds};
+use exec::log::{Log, StepLog, seconds};
 use exec::progress::megabytes;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -16,18 +17,20 @@ use store::tree::Amount;
 
 /// Bytes of an entry of the cache that has a line of its own.
 const LARGE: u64 = 1_000_000;
+/// The smallest change of a size that is shown, in bytes: less would round to nothing.
+const CHANGE: u64 = 50_000;
 
-/// The last block: which step took how long, what was kept, what came out, and what starts.
+/// The last block: which step took how long, what was kept, what came out, and what starts; times and sizes
+/// also against those of the last build.
 pub(crate) fn summarise(
     log: &Log,
     built: &Built,
     timings: &Timings,
-    (app, cache): (Amount, &BTreeMap<String, Amount>),
+    (app, cache): (&Sizes, &Sizes),
+    (now, last): (&Facts, Option<&Facts>),
 ) {
     let steps = &timings.steps;
     let log = log.step("Built");
-    let end = steps.iter().map(|t| t.started + t.took).max();
-    let wall = end.unwrap_or_default();
     let work: Duration = steps.iter().map(|t| t.took).sum();
     let mut by_start = steps.clone();
     by_start.sort_by_key(|timing| timing.started);
@@ -38,7 +41,11 @@ pub(crate) fn summarise(
             seconds(timing.took)
         ));
     }
-    log.detail(&format!("{} of work in {}", seconds(work), seconds(wall)));
+    let wall = seconds(timings.wall());
+    let before = last.and_then(|last| Duration::try_from_secs_f64(last.seconds).ok());
+    let before = before.map(|before| format!(" (last build: {})", seconds(before)));
+    let before = before.unwrap_or_default();
+    log.detail(&format!("{} of work in {wall}{before}", seconds(work)));
     let reused: Vec<&str> = timings
         .reused
         .iter()
@@ -47,27 +54,54 @@ pub(crate) fn summarise(
     if !reused.is_empty() {
         log.detail(&format!("from cache: {}", reused.join(", ")));
     }
-    let size = |held: Amount| format!("{} in {} files", megabytes(held.bytes), held.files);
-    log.detail(&format!("app size: {}", size(app)));
-    let mut all = Amount::default();
-    for held in cache.values() {
-        all += *held;
-    }
-    log.detail(&format!("cache size: {}", size(all)));
-    let mut large: Vec<_> = cache
-        .iter()
-        .filter(|(_, held)| held.bytes >= LARGE)
-        .collect();
-    large.sort_by_key(|(_, held)| Reverse(held.bytes));
-    for (name, held) in large {
-        log.detail(&format!("  {name:<26} {:>10}", megabytes(held.bytes)));
-    }
+    let growth = last.map(|last| now.growth(last));
+    let (app_growth, cache_growth) = growth.unwrap_or_default();
+    show_sizes(&log, "app size", app, &app_growth, u64::MAX);
+    show_sizes(&log, "cache size", cache, &cache_growth, LARGE);
     for (kind, command) in &built.record.processes {
         log.detail(&match built.procfile.0.get(kind) {
             Some(named) => format!("{kind}: {named} (Procfile)"),
             None => format!("{kind}: {command}"),
         });
     }
+}
+
+/// Shows the total, and the parts that are `large` or have grown or shrunk.
+fn show_sizes(log: &StepLog<'_>, label: &str, sizes: &Sizes, growth: &Growth, large: u64) {
+    let mut all = Amount::default();
+    for held in sizes.values() {
+        all += *held;
+    }
+    let total = changed(growth.values().sum());
+    let total = total.map(|change| format!(" ({change})"));
+    log.detail(&format!(
+        "{label}: {} in {} files{}",
+        megabytes(all.bytes),
+        all.files,
+        total.unwrap_or_default()
+    ));
+    let names: BTreeSet<&String> = sizes.keys().chain(growth.keys()).collect();
+    let mut lines: Vec<_> = names
+        .into_iter()
+        .filter_map(|name| {
+            let bytes = sizes.get(name).map_or(0, |held| held.bytes);
+            let change = growth.get(name).and_then(|bytes| changed(*bytes));
+            (bytes >= large || change.is_some()).then_some((Reverse(bytes), name, change))
+        })
+        .collect();
+    lines.sort();
+    for (Reverse(bytes), name, change) in lines {
+        let change = change.map(|change| format!("  {change:>9}"));
+        let change = change.unwrap_or_default();
+        log.detail(&format!("  {name:<26} {:>10}{change}", megabytes(bytes)));
+    }
+}
+
+/// `+1.2 MB`, if there is a change to speak of.
+fn changed(bytes: i64) -> Option<String> {
+    let sign = if bytes < 0 { '-' } else { '+' };
+    let bytes = bytes.unsigned_abs();
+    (bytes >= CHANGE).then(|| format!("{sign}{}", megabytes(bytes)))
 }
 
 /// Returns a word for the cached result of a step.

@@ -67,6 +67,12 @@ pub struct Timings {
 }
 
 impl Timings {
+    /// From the start of the first step to the end of the last one.
+    pub(crate) fn wall(&self) -> Duration {
+        let ends = self.steps.iter().map(|step| step.started + step.took);
+        ends.max().unwrap_or_default()
+    }
+
     /// How a step is drawn: its class of [`STYLE`], and the word behind its time.
     fn look(&self, step: &Timing) -> (&'static str, &'static str) {
         match step.ended {
@@ -116,8 +122,7 @@ fn svg(title: &str, timings: &Timings, failure: Option<&Error>) -> String {
     let mut rows = timings.steps.clone();
     // What was begun at once stands in the order of steps.
     rows.sort_by_key(|timing| (timing.started.as_millis() / 20, timing.name));
-    let wall = rows.iter().map(|row| row.started + row.took).max();
-    let wall = wall.unwrap_or_default();
+    let wall = timings.wall();
     let chart = Chart::of(&rows, wall);
     let height = chart.bottom + MARGIN;
 

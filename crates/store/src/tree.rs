@@ -331,6 +331,23 @@ pub fn measure(root: &Path) -> Amount {
         })
 }
 
+/// The same for each part of a tree: `part` names the one that a path below `root` belongs to.
+#[must_use]
+pub fn measure_parts(root: &Path, part: impl Fn(&Path) -> String) -> BTreeMap<String, Amount> {
+    let mut parts: BTreeMap<String, Amount> = BTreeMap::new();
+    let files = WalkDir::new(root).into_iter().filter_map(Result::ok);
+    for file in files.filter(|entry| entry.file_type().is_file()) {
+        let inside = file.path().strip_prefix(root).unwrap_or(file.path());
+        if let Ok(metadata) = file.metadata() {
+            *parts.entry(part(inside)).or_default() += Amount {
+                files: 1,
+                bytes: metadata.len(),
+            };
+        }
+    }
+    parts
+}
+
 /// Removes a file, a link or a whole folder; nothing there is fine.
 pub fn remove(path: &Path) -> Result<(), TreeError> {
     let Ok(metadata) = path.symlink_metadata() else {

@@ -148,20 +148,25 @@ impl Sources {
     /// In words, the first file in which the app is not as it was.
     #[must_use]
     pub fn first_difference(&self, now: &Self) -> Option<String> {
-        let changed = now.0.iter().find_map(|(path, source)| {
+        let (path, difference) = self.differences(now).next()?;
+        Some(format!("{} {difference}", path.display()))
+    }
+
+    /// The files in which the app is not as it was, with a verb: new and changed ones first.
+    pub fn differences<'a>(
+        &'a self,
+        now: &'a Self,
+    ) -> impl Iterator<Item = (&'a Path, &'static str)> {
+        let changed = now.0.iter().filter_map(|(path, source)| {
             let difference = match self.0.get(path) {
                 None => "is new",
                 Some(then) if then.content() != source.content() => "changed",
                 Some(_) => return None,
             };
-            Some((path, difference))
+            Some((path.0.as_path(), difference))
         });
-        let removed = || {
-            let path = self.0.keys().find(|path| !now.0.contains_key(*path))?;
-            Some((path, "was removed"))
-        };
-        let (path, difference) = changed.or_else(removed)?;
-        Some(format!("{} {difference}", path.0.display()))
+        let removed = self.0.keys().filter(|path| !now.0.contains_key(*path));
+        changed.chain(removed.map(|path| (path.0.as_path(), "was removed")))
     }
 
     /// A digest of all names and contents, in hex.

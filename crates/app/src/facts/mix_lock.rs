@@ -20,7 +20,9 @@ pub enum Source {
         version: String,
         /// `hexpm`, or `hexpm:ORGANISATION`, or a repository's own name.
         repository: String,
-        /// Of the package's archive, in hex. Locks of before Hex 0.21 have none.
+        /// The inner checksum: of the package's version, metadata and contents, in hex.
+        inner_sha256: Option<String>,
+        /// The outer checksum: of the package's archive, in hex. Locks of before Hex 0.21 have none.
         sha256: Option<String>,
     },
     Git {
@@ -65,6 +67,7 @@ fn source(term: &Term) -> Option<Source> {
             package: word(1)?,
             version: word(2)?,
             repository: word(6).unwrap_or_else(|| "hexpm".to_owned()),
+            inner_sha256: word(3),
             sha256: word(7),
         }),
         "git" => Some(Source::Git {
@@ -193,6 +196,7 @@ mod tests {
                 package: app.to_owned(),
                 version: version.to_owned(),
                 repository: repository.to_owned(),
+                inner_sha256: (version != "1.0.0").then(|| "aa".to_owned()),
                 sha256: sha256.map(str::to_owned),
             },
         }
@@ -205,7 +209,7 @@ mod tests {
   "old": {:hex, :old, "0.1.0", "aa", [:mix], []},
   "private": {:hex, :private, "2.0.0-rc.1", "aa", [:mix, :rebar3], [], "hexpm:acme", "cc"},
   "heroicons": {:git, "https://github.com/tailwindlabs/heroicons.git", "0435d4ca364a608cc75e2f8683d374e55abbae26", [tag: "v2.2.0", sparse: "optimized", app: false, compile: false, depth: 1]},
-  quoted: {:hex, :"quoted", "1.0.0", "a\"b", [], [], "hexpm", "dd"},
+  quoted: {:hex, :"quoted", "1.0.1", "\aa", [], [], "hexpm", "dd"},
 }
 "#;
         let git = Locked {
@@ -222,7 +226,7 @@ mod tests {
                 hex("old", "0.1.0", "hexpm", None),
                 hex("private", "2.0.0-rc.1", "hexpm:acme", Some("cc")),
                 git,
-                hex("quoted", "1.0.0", "hexpm", Some("dd")),
+                hex("quoted", "1.0.1", "hexpm", Some("dd")),
             ]
         );
     }

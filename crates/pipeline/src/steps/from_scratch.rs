@@ -18,6 +18,7 @@ pub(crate) fn compile_from_scratch(ctx: &Context<'_>, why: &str) -> Result<(), E
     };
     let log = ctx.log.step("Removing compiled code");
     log.detail(&format!("compiling the app from scratch because {why}"));
+    ctx.compilation.state().reasons.push(why.to_owned());
     remove_compiled(ctx, scope)
 }
 

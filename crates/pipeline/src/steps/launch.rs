@@ -4,9 +4,12 @@ use crate::component::Component;
 use crate::context::Context;
 use crate::profile::{self, Launch};
 use crate::project::Project;
-use crate::steps::{git, slim};
+use crate::provenance::{self, Inputs};
+use crate::steps::{self, git, slim};
+use crate::{console, sbom};
 use app::facts::{PROCFILE, join};
 use app::plan::{Assets, Slim, launcher};
+use exec::environment::COMMITS;
 use exec::log::StepLog;
 use messages::Error;
 use planning::record::{self, Record};
@@ -20,8 +23,9 @@ use workdir::workspace::{self, is_own};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Started {
     pub(crate) launch: Launch,
-    /// Where the front end writes them down.
     pub(crate) components: Vec<Component>,
+    /// The bill of materials.
+    pub(crate) sbom: String,
 }
 
 pub(crate) fn profile(
@@ -41,19 +45,47 @@ pub(crate) fn profile(
     if !launch.release_alone {
         launch.git_answers = git::write_git(ctx)?;
     }
-    let components = match ctx.workspace.start {
-        workspace::Start::ProfileD { .. } => {
-            profile_d(ctx, &launch)?;
-            Vec::new()
-        }
-        workspace::Start::FrontEnd => {
-            crate::steps::sbom::components(ctx, project, launch.runs_node)
-        }
-    };
+    let components = steps::sbom::components(ctx, project, launch.runs_node);
+    let sbom = sbom::document(&components);
+    if let workspace::Start::ProfileD { .. } = ctx.workspace.start {
+        profile_d(ctx, &launch)?;
+        ctx.write(sbom::PATH, &sbom)?;
+    }
     launcher(ctx, &log)?;
-    save_record(ctx, record, &log)?;
+    write_executable(ctx, console::PATH, console::SCRIPT)?;
+    let record = save_record(ctx, record, &log)?;
+    write_provenance(ctx, (&record, &sbom), &components)?;
     log.detail(&format!("MIX_ENV={}", launch.mix_env));
-    Ok(Started { launch, components })
+    Ok(Started {
+        launch,
+        components,
+        sbom,
+    })
+}
+
+/// Writes the statement about the record and the bill of materials, which stand for the slug: its own digest is
+/// not known before the platform has packed it.
+fn write_provenance(
+    ctx: &Context<'_>,
+    (record, sbom): (&str, &str),
+    components: &[Component],
+) -> Result<(), Error> {
+    let environment = &ctx.workspace.environment;
+    let commit = COMMITS.iter().find_map(|name| environment.get(name));
+    let is_commit = |commit: &String| {
+        let digits = commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+        digits && [40, 64].contains(&commit.len())
+    };
+    let executable = provenance::executable_sha256().ok();
+    let statement = provenance::statement(&Inputs {
+        plan: ctx.plan,
+        subjects: &[(record::PATH, record), (sbom::PATH, sbom)],
+        commit: commit.filter(is_commit).as_deref(),
+        tools: &ctx.fetched.all(),
+        components,
+        executable: executable.as_deref(),
+    });
+    ctx.write(provenance::PATH, &statement)
 }
 
 /// Returns the environment of processes.
@@ -84,8 +116,8 @@ fn launch_environment(ctx: &Context<'_>, project: &Project) -> Result<Launch, Er
     })
 }
 
-/// Writes the record, for `bin/release` and `bin/test` and for the next build.
-fn save_record(ctx: &Context<'_>, record: &Record, log: &StepLog<'_>) -> Result<(), Error> {
+/// Writes the record, for `bin/release` and `bin/test` and for the next build. Returns its text.
+fn save_record(ctx: &Context<'_>, record: &Record, log: &StepLog<'_>) -> Result<String, Error> {
     let mut record = record.clone();
     // bash may have made it from the value of a config var.
     let shown = |args: &String| ctx.workspace.environment.without_values(args) == *args;
@@ -100,7 +132,7 @@ fn save_record(ctx: &Context<'_>, record: &Record, log: &StepLog<'_>) -> Result<
         log.warning(&format!("the build record could not be cached: {error}"));
         log.warning("the next build may use newer versions where the app requests none");
     }
-    Ok(())
+    Ok(json)
 }
 
 fn profile_d(ctx: &Context<'_>, launch: &Launch) -> Result<(), Error> {
@@ -156,10 +188,7 @@ fn launcher(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<(), Error> {
         return Ok(());
     }
     let procfile = ctx.plan.app_procfile.as_ref();
-    ctx.write(launcher::PATH, &launcher::script(app_dir, procfile))?;
-    let script = ctx.workspace.real(Path::new(launcher::PATH));
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))
-        .map_err(TreeError::at(&script, "make executable"))?;
+    write_executable(ctx, launcher::PATH, &launcher::script(app_dir, procfile))?;
     if let Some(procfile) = procfile {
         let path = join(app_dir, PROCFILE);
         ctx.write(PROCFILE, &launcher::procfile(&path, procfile))?;
@@ -167,5 +196,13 @@ fn launcher(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<(), Error> {
             "Procfile: the process types of {path}, which run in {app_dir}"
         ));
     }
+    Ok(())
+}
+
+fn write_executable(ctx: &Context<'_>, path: &str, script: &str) -> Result<(), Error> {
+    ctx.write(path, script)?;
+    let script = ctx.workspace.real(Path::new(path));
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(&script, mode).map_err(TreeError::at(&script, "make executable"))?;
     Ok(())
 }

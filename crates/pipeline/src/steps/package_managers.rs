@@ -3,6 +3,7 @@
 
 use crate::command_env;
 use crate::context::Context;
+use crate::fetched::Fetched;
 use app::Origin;
 use app::facts::Manager;
 use app::plan::{BunCpu, PackageManager};
@@ -54,9 +55,17 @@ fn package_manager(
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let store = ctx.workspace.store;
+    let mut files = Vec::new();
     let result = store::tool(store, name.as_str(), &key, &place, |dest| {
-        fetch(ctx, manager, package, &spec, dest, &log)
+        let sha512 = fetch(ctx, manager, package, &spec, dest, &log)?;
+        files.push(Fetched {
+            name: format!("{name} {version}"),
+            uri: format!("pkg:npm/{}@{version}", package.replace('@', "%40")),
+            digest: [("sha512".to_owned(), sha512)].into(),
+        });
+        Ok::<_, Error>(())
     })?;
+    ctx.fetched.add(store, name.as_str(), (&result, &key), files);
     match result {
         Kept::Made => {}
         Kept::Reused => log.detail("restored from cache"),
@@ -71,7 +80,7 @@ fn package_manager(
 }
 
 /// npm checks what it fetches against the registry's sha512; a hash of `packageManager` is
-/// checked here.
+/// checked here. Returns the archive's SHA-512 in hex.
 fn fetch(
     ctx: &Context<'_>,
     manager: &PackageManager,
@@ -79,10 +88,12 @@ fn fetch(
     spec: &str,
     dest: &Path,
     log: &StepLog<'_>,
-) -> Result<(), Error> {
+) -> Result<String, Error> {
     let scratch =
         tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
     let archive = fetch_program(ctx, spec, &manager.source, scratch.path(), dest, log)?;
+    let bytes = fs::read(&archive).map_err(TreeError::at(&archive, "read"))?;
+    let sha512 = hex::encode(Sha512::digest(bytes));
     let installed = dest.join("lib/node_modules").join(package);
     if let Some(hash) = &manager.hash {
         // For yarn 2 and newer corepack takes the hash of the one file that it is.
@@ -103,7 +114,7 @@ fn fetch(
         let link = bin.join("bun");
         symlink(target, &link).map_err(TreeError::at(&link, "make the link"))?;
     }
-    Ok(())
+    Ok(sha512)
 }
 
 /// Installs a program of the npm registry into `dest`, with its executables in `bin`. Gives its

@@ -2,6 +2,7 @@
 
 use crate::component::{Component, Origin};
 use crate::context::Context;
+use crate::fetched;
 use crate::project::Project;
 use crate::steps::release;
 use app::facts::mix_lock::{self, Source};
@@ -48,17 +49,22 @@ fn locked_by_mix(ctx: &Context<'_>, project: &Project) -> Vec<Component> {
                 package,
                 version,
                 repository,
+                inner_sha256,
                 sha256,
             } => Component {
                 name: package,
                 version,
-                origin: Origin::Hex { repository, sha256 },
+                origin: Origin::Hex {
+                    repository,
+                    inner_sha256,
+                    sha256,
+                },
             },
             Source::Git { url, commit } => Component {
                 name: locked.app,
                 version: commit,
                 origin: Origin::Git {
-                    url: fetch::redact(&url),
+                    url: fetched::public_url(&ctx.workspace.environment, &url),
                 },
             },
         })

@@ -371,6 +371,9 @@ impl<'a> Shared<'a> {
     /// Tells what came from the store and went there, and notes keys for the next build. Returns whether anything came.
     pub(crate) fn finish(&self, log: &StepLog<'_>) -> bool {
         let state = self.lock();
+        let mut compilation = self.ctx.compilation.state();
+        compilation.taken.clone_from(&state.taken);
+        drop(compilation);
         if let (bytes, 1..) = (state.bytes, state.taken.len()) {
             log.detail(&format!(
                 "{} from the shared store, {}",

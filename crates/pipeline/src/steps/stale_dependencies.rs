@@ -65,16 +65,16 @@ pub(crate) fn recompile_stale(
         if let Some((variable, place)) =
             projects.find_map(|project| reader(ctx, project, &changed, CodeOwner::App))
         {
-            log.detail(&format!(
-                "recompiling the app: {place} reads {variable}, which has changed"
-            ));
+            let why = format!("{place} reads {variable}, which has changed");
+            log.detail(&format!("recompiling the app: {why}"));
+            ctx.compilation.state().reasons.push(why);
             recompile = true;
         }
     }
     if let Some((place, question)) = git::changed_git_answer(ctx) {
-        log.detail(&format!(
-            "recompiling the app: {place} may depend on `{question}`, whose output has changed"
-        ));
+        let why = format!("{place} may depend on `{question}`, whose output has changed");
+        log.detail(&format!("recompiling the app: {why}"));
+        ctx.compilation.state().reasons.push(why);
         recompile = true;
     }
     let mut task = vec![STALE_DEPENDENCIES_TASK];

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::project::{AssetFiles, LastBuild, Project};
+use crate::steps::compiled_modules::compiled_modules;
 use crate::steps::keys::{self, Otp};
 use crate::steps::{
     app_variables, cached_assets, compiling_hooks, digested_files, executables, generated_files,
@@ -76,6 +77,10 @@ pub(crate) fn restore(ctx: &Context<'_>, otp: Otp) -> Result<Arc<LastBuild>, Err
             Restored::Dropped(reasons) => {
                 for reason in reasons {
                     log.detail(&format!("{name}: discarded because {reason}"));
+                    if name == "_build" {
+                        let why = format!("the compiled code was discarded: {reason}");
+                        ctx.compilation.state().reasons.push(why);
+                    }
                 }
             }
         }
@@ -154,6 +159,9 @@ fn restore_times(
 ) -> Result<(), Error> {
     let kept = ctx.workspace.store.read_note(&sources_note(ctx));
     let kept = kept.as_deref().and_then(Sources::parse).unwrap_or_default();
+    let changed = kept.differences(pushed);
+    let changed = changed.map(|(path, verb)| (path.to_owned(), verb)).collect();
+    ctx.compilation.state().changed_files = changed;
     // Python takes compiled code for stale where the time of its source has changed.
     let skipped = |path: &Path| path.starts_with(BUILDPACKS_DIR);
     Ok(pushed.restore_times(entries, &kept, later_second(compiled), skipped)?)
@@ -173,6 +181,8 @@ pub(crate) fn save_compiled(
     if compiled == restored {
         return Ok(());
     }
+    let modules = compiled_modules(ctx, restored);
+    ctx.compilation.state().compiled_modules = Some(modules);
     match save_with_marker(ctx, || save_build(ctx, pushed, project).map(drop)) {
         // The last step says so, if there is no more room by then.
         Err(Error::Tree(_)) if !ctx.cancel.is_cancelled() => Ok(()),

@@ -1,6 +1,7 @@
 //! Erlang, Elixir, Node, Hex and rebar3: from the store, or from upstream.
 
 use crate::context::Context;
+use crate::fetched::{Fetched, public_url};
 use crate::steps::package_managers;
 use app::plan::{Slim, StepName};
 use app::{Origin, Setting};
@@ -77,9 +78,8 @@ pub(crate) fn erlang(ctx: &Context<'_>) -> Result<(), Error> {
         if plan.target.basis != Basis::Stack {
             install::start_otp(dest, &plan.target.stack, &run)?;
         }
-        Ok(())
-    })?;
-    Ok(())
+        Ok(vec![fetched(ctx, &source)])
+    })
 }
 
 /// Where else the OTP of this plan can be had from, after the place that lists it did not give
@@ -132,7 +132,7 @@ pub(crate) fn elixir(ctx: &Context<'_>) -> Result<(), Error> {
         let progress = DownloadProgress::to(&log);
         let installed = install::elixir(ctx.client, &source, dest, extent(ctx), &progress)?;
         log_fetched(&log, &source, &installed);
-        Ok(())
+        Ok(vec![fetched(ctx, &source)])
     })
 }
 
@@ -179,7 +179,7 @@ pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
             let _ = spare.parent().map(fs::create_dir_all);
             is_spare.set(packed::pack(&dest.join(executable), &spare)?);
         }
-        Ok(())
+        Ok(vec![fetched(ctx, &source)])
     })?;
     if is_packed {
         let spare = is_spare.get().then_some(spare.as_path());
@@ -223,7 +223,13 @@ pub(crate) fn hex(ctx: &Context<'_>) -> Result<Tools, Error> {
         };
         let host = hosts.installers(&elixir);
         log.detail(&format!("fetched from {host}, {verified}"));
-        Ok(())
+        let files = [("Hex", &hex), ("rebar3", &rebar3)];
+        let files = files.map(|(name, chosen)| Fetched {
+            name: format!("{name} {}", chosen.version),
+            uri: public_url(&ctx.workspace.environment, &chosen.url),
+            digest: [("sha512".to_owned(), chosen.sha512.clone())].into(),
+        });
+        Ok(files.into())
     })?;
     let prepared = ctx.workspace.real(prepared);
     install::into_mix_home(&prepared, &mix_home(ctx))?;
@@ -331,18 +337,22 @@ fn ensure_tool(
     key: &Key,
     place: &Path,
     log: &StepLog<'_>,
-    make: &dyn Fn(&Path) -> Result<(), ToolchainError>,
+    make: &dyn Fn(&Path) -> Result<Vec<Fetched>, ToolchainError>,
 ) -> Result<(), Error> {
     let name = step.as_str();
     let place = ctx.workspace.real(place);
     let cancelled = Cell::new(false);
+    let mut files = Vec::new();
     let tool = store::tool(ctx.workspace.store, name, key, &place, |dest| {
-        make(dest).map_err(|error| {
+        files = make(dest).map_err(|error| {
             cancelled.set(ctx.cancel.is_cancelled());
             Error::from(error)
-        })
+        })?;
+        Ok(())
     });
     if let Ok(tool) = &tool {
+        let store = ctx.workspace.store;
+        ctx.fetched.add(store, name, (tool, key), files);
         ctx.report.set(&format!("{name}_cache"), tool.as_str());
     }
     match tool {
@@ -401,6 +411,17 @@ fn both_sources(first: ToolchainError, other: ToolchainError) -> ToolchainError 
     ToolchainError::BothSources {
         first: Box::new(first),
         other: OtherSource::Failed(Box::new(other)),
+    }
+}
+
+fn fetched(ctx: &Context<'_>, source: &install::Source) -> Fetched {
+    let sha256 = source.sha256.iter();
+    Fetched {
+        name: source.subject.clone(),
+        uri: public_url(&ctx.workspace.environment, &source.url),
+        digest: sha256
+            .map(|sha256| ("sha256".to_owned(), sha256.to_ascii_lowercase()))
+            .collect(),
     }
 }
 

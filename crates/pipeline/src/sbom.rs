@@ -1,16 +1,17 @@
 //! The bill of materials, as `CycloneDX` 1.5 JSON (cyclonedx.org/docs/1.5/json). It has no time and no
-//! serial number: the same image has the same one.
+//! serial number: the same slug or image has the same one.
 
+use crate::component::{Component, Origin};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use libcnb::data::sbom::SbomFormat;
-use libcnb::sbom::Sbom;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
-use pipeline::{Component, Origin};
 use serde_json::{Value, json};
 
-/// The document of what ships.
-pub(crate) fn of(components: &[Component]) -> Sbom {
+/// The document's place in a slug, relative to the app. Images have it where their platform looks for it.
+pub(crate) const PATH: &str = ".mixpack/sbom.cdx.json";
+
+/// Returns the document.
+pub(crate) fn document(components: &[Component]) -> String {
     let components: Vec<Value> = components.iter().map(component).collect();
     let document = json!({
         "bomFormat": "CycloneDX",
@@ -25,7 +26,7 @@ pub(crate) fn of(components: &[Component]) -> Sbom {
         },
         "components": components,
     });
-    Sbom::from_bytes(SbomFormat::CycloneDxJson, format!("{document:#}"))
+    format!("{document:#}\n")
 }
 
 fn component(component: &Component) -> Value {
@@ -53,7 +54,8 @@ fn component(component: &Component) -> Value {
             json["externalReferences"] = json!([{"type": "vcs", "url": url}]);
         }
         Origin::Npm { integrity } => {
-            if let Some(sha512) = integrity.as_deref().and_then(sha512) {
+            let integrity = integrity.as_deref().unwrap_or_default();
+            if let Some((_, sha512)) = digests(integrity).find(|(name, _)| *name == "sha512") {
                 json["hashes"] = json!([{"alg": "SHA-512", "content": sha512}]);
             }
         }
@@ -62,7 +64,7 @@ fn component(component: &Component) -> Value {
 }
 
 /// The package URL (github.com/package-url/purl-spec, types hex, npm, github and generic).
-fn purl(component: &Component) -> String {
+pub(crate) fn purl(component: &Component) -> String {
     let Component {
         name,
         version,
@@ -108,13 +110,12 @@ fn escaped(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, RESERVED)
 }
 
-/// The checksum in hex that an integrity has in base64.
-fn sha512(integrity: &str) -> Option<String> {
-    let base64 = integrity
-        .split_whitespace()
-        .find_map(|one| one.strip_prefix("sha512-"))?;
-    let bytes = BASE64.decode(base64).ok()?;
-    Some(hex::encode(bytes))
+/// The algorithms and checksums of an integrity: in hex, where it has base64.
+pub(crate) fn digests(integrity: &str) -> impl Iterator<Item = (&str, String)> {
+    integrity.split_whitespace().filter_map(|word| {
+        let (algorithm, base64) = word.split_once('-')?;
+        Some((algorithm, hex::encode(BASE64.decode(base64).ok()?)))
+    })
 }
 
 #[cfg(test)]
@@ -127,6 +128,7 @@ mod tests {
             version: "1.18.0-rc.1+a".to_owned(),
             origin: Origin::Hex {
                 repository: repository.to_owned(),
+                inner_sha256: None,
                 sha256: Some("ab".repeat(32)),
             },
         }
