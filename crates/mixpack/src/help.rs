@@ -165,7 +165,8 @@ usage: mixpack compile BUILD_DIR CACHE_DIR ENV_DIR
   ENV_DIR      config vars: one file for each, with its name and value
 
 Called by platforms. To build an app yourself, use `mixpack build`, which doesn't change it.
-MIXPACK_TIMELINE=FILE writes a timeline of the build as an SVG file.
+MIXPACK_TIMELINE=FILE writes a timeline of the build as an SVG file, or OpenTelemetry spans
+to a file that ends in .jsonl.
 
 Example:
   mixpack compile /tmp/build /tmp/cache /tmp/env

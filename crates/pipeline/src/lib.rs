@@ -22,6 +22,7 @@ mod machine;
 mod mix_info;
 mod mix_session;
 mod old_caches;
+mod open_telemetry;
 pub mod profile;
 mod project;
 mod provenance;
@@ -59,6 +60,7 @@ use project::Project;
 use schedule::Schedule;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 use std::{fs, thread};
 use steps::generated_files::generated_paths;
 use steps::keys::Otp;
@@ -84,9 +86,23 @@ pub fn run(mut request: Request<'_>) -> Result<Built, Error> {
         // An interrupted step may fail in its own way.
         .map_err(|error| cancel.signal().map_or(error, |_| Error::Cancelled));
     if let Some(path) = picture {
-        timeline::draw(&path, &timings, result.as_ref().err(), log);
+        write_timeline(&path, &timings, result.as_ref().err(), log);
     }
     result
+}
+
+/// Writes the picture, or spans to a file `….jsonl`. The build succeeds without either.
+fn write_timeline(path: &Path, timings: &Timings, failure: Option<&Error>, log: &Log) {
+    let is_spans = path.extension().is_some_and(|extension| extension == "jsonl");
+    let written = if is_spans {
+        open_telemetry::append(path, timings, failure.is_some())
+    } else {
+        timeline::draw(path, timings, failure)
+    };
+    if let Err(error) = written {
+        let path = path.display();
+        log.warning(&[format!("Cannot write the timeline to {path}: {error}")]);
+    }
 }
 
 /// Decides and carries out the plan, in this order. `timings` gets the steps that ran, even if the
@@ -116,6 +132,7 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
     let hosts = (&client, &hosts);
     let context = Context::new(request, hosts, (&plan, &workspace), (&path, bounds))?;
     let ctx = &context;
+    let began = Some(SystemTime::now());
     let schedule = Schedule::new(&plan.steps, cancel, report, &context.bounds);
     let result = thread::scope(|scope| {
         // Toolchains install in parallel, and the cache is restored meanwhile.
@@ -188,7 +205,11 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
     ctx.end_session();
     let (steps, result) = schedule.end(result);
     let reused = report.reused_steps();
-    *timings = Timings { steps, reused };
+    *timings = Timings {
+        steps,
+        reused,
+        began,
+    };
     let result = result.and_then(|(project, record, start, advisories)| {
         advisories.report(ctx, &project.info.ignored);
         built(ctx, project, record, start)

@@ -6,14 +6,14 @@
 
 use crate::schedule::{Ended, Timing};
 use app::plan::StepName;
-use exec::log::{Log, seconds};
+use exec::log::seconds;
 use messages::Error;
 use planning::record::VERSION;
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::fs;
+use std::{fs, io};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Names the file that gets the picture.
 pub const VARIABLE: &str = "MIXPACK_TIMELINE";
@@ -64,6 +64,8 @@ pub struct Timings {
     pub steps: Vec<Timing>,
     /// The steps that reused results of the last build.
     pub reused: BTreeSet<StepName>,
+    /// When the first step could begin.
+    pub began: Option<SystemTime>,
 }
 
 impl Timings {
@@ -107,13 +109,9 @@ impl Timings {
     }
 }
 
-/// Writes the picture. The build succeeds without it too.
-pub(crate) fn draw(path: &Path, timings: &Timings, failure: Option<&Error>, log: &Log) {
-    let title = format!("Mixpack {VERSION}");
-    if let Err(error) = fs::write(path, svg(&title, timings, failure)) {
-        let path = path.display();
-        log.warning(&[format!("Cannot write the timeline to {path}: {error}")]);
-    }
+/// Writes the picture.
+pub(crate) fn draw(path: &Path, timings: &Timings, failure: Option<&Error>) -> io::Result<()> {
+    fs::write(path, svg(&format!("Mixpack {VERSION}"), timings, failure))
 }
 
 /// The whole file; `failure` is how the build ended, where it did not succeed.
@@ -283,6 +281,7 @@ mod tests {
         Timings {
             steps: steps.to_vec(),
             reused: reused.iter().copied().collect(),
+            began: None,
         }
     }
 
