@@ -32,7 +32,7 @@ fn lock_newer_knobs(app: &App) {
 
 #[test]
 fn log_lists_changes_since_last_successful_build() {
-    let app = App::fixture("compile-env");
+    let app = App::cold_fixture("compile-env");
     let first = app.deploy();
     assert_eq!(changes(&first), NOTHING);
     lacks(&first, "(last build: ");
@@ -161,7 +161,7 @@ fn material<'a>(statement: &'a Value, name: &str) -> &'a Value {
 
 #[test]
 fn slug_has_sbom_and_provenance_at_every_slim_level() {
-    let app = App::fixture("phoenix-npm");
+    let app = App::cold_fixture("phoenix-npm");
     let secret = "s3cret-of-the-endpoint-5b1a";
     app.config("SECRET_KEY_BASE", secret);
     let host = app.host.url();
@@ -219,7 +219,7 @@ fn slug_has_sbom_and_provenance_at_every_slim_level() {
 
 #[test]
 fn provenance_of_tools_from_cache_without_sources_says_so() {
-    let app = App::fixture("no-deps");
+    let app = App::cold_fixture("no-deps");
     let first = app.deploy();
     first.expect_success();
     let statement = json(&first.slug, ".mixpack/provenance.json");
@@ -260,7 +260,7 @@ const STAY: &str = "mix run --no-start -e 'IO.puts(:up); Process.sleep(:infinity
 
 #[test]
 fn console_opens_shell_on_named_node_and_explains_names() {
-    let app = App::fixture("no-deps");
+    let app = App::cold_fixture("no-deps");
     let deploy = app.deploy();
     deploy.expect_success();
     let dyno = app.ship(deploy);
@@ -288,7 +288,7 @@ fn console_opens_shell_on_named_node_and_explains_names() {
 
 #[test]
 fn console_opens_remote_shell_of_release() {
-    let app = App::fixture("no-deps");
+    let app = App::cold_fixture("no-deps");
     app.write(CONFIG, "release=true\nslim=full\nelixir_version=1.18\nerlang_version=27\n");
     let deploy = app.deploy();
     deploy.expect_success();

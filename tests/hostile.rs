@@ -195,6 +195,9 @@ fn hostile_links_names_and_leftovers_do_no_harm() {
     for name in [
         ".profile.d/elixir_buildpack_paths.sh",
         ".mixpack/build.json",
+        ".mixpack/sbom.cdx.json",
+        ".mixpack/provenance.json",
+        ".mixpack/bin/console",
         ".mixpack/assets",
         ".hex/hex.config",
         "priv/to-a-file",

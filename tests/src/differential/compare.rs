@@ -16,7 +16,7 @@ struct Permitted {
     equal: fn(&[u8], &[u8]) -> bool,
 }
 
-const PERMITTED: [Permitted; 10] = [
+const PERMITTED: [Permitted; 11] = [
     Permitted {
         applies: |path| {
             matches!(path, [.., "_build", _, "lib", _, "ebin" | "consolidated", file] if is(file, "beam"))
@@ -85,6 +85,12 @@ const PERMITTED: [Permitted; 10] = [
         applies: |path| matches!(path, [.., "_build", _, "rel", _, "releases", "COOKIE"]),
         why: "Mix makes up a cookie for a release that names none; the cache keeps it.",
         equal: |one, other| one.len() == other.len(),
+    },
+    Permitted {
+        applies: |path| matches!(in_app(path), [".mixpack", "provenance.json"]),
+        why: "A cached tool keeps the URL and the checksum that it was downloaded with, or has none if its cache \
+              doesn't say; a clean build may download it from another host. All else is compared.",
+        equal: equal_but_for_tools,
     },
     Permitted {
         applies: |path| matches!(in_app(path), ["deps", _, ".git", "index"]),
@@ -226,6 +232,21 @@ fn difference(path: &Path, metadata: [&Metadata; 2], files: &[PathBuf; 2]) -> Op
 fn last_commit(reflog: &[u8]) -> Option<&str> {
     let text = str::from_utf8(reflog).ok()?;
     text.lines().last()?.split(' ').nth(1)
+}
+
+fn equal_but_for_tools(one: &[u8], other: &[u8]) -> bool {
+    let without_tools = |bytes: &[u8]| {
+        let mut statement: serde_json::Value = serde_json::from_slice(bytes).expect("JSON");
+        let dependencies = &mut statement["predicate"]["buildDefinition"]["resolvedDependencies"];
+        let dependencies = dependencies.as_array_mut().expect("a list");
+        // `Erlang/OTP 27.3.4.1`, or `pkg:generic/erlang` if its cache doesn't say where it is from.
+        dependencies.retain(|one| {
+            let text = |key: &str| one[key].as_str().unwrap_or_default();
+            !text("name").contains(' ') && !text("uri").starts_with("pkg:generic/")
+        });
+        statement
+    };
+    without_tools(one) == without_tools(other)
 }
 
 fn equal_cache_manifests(one: &[u8], other: &[u8]) -> bool {
