@@ -53,7 +53,10 @@ fn log_lists_changes_since_last_successful_build() {
     lock_newer_knobs(&app);
     app.write("lib/other_two.ex", "defmodule OtherTwo do\n  oops(\nend\n");
     assert!(!app.deploy().succeeded);
-    app.write("lib/other_two.ex", "defmodule OtherTwo do\n  def two, do: 2\nend\n");
+    app.write(
+        "lib/other_two.ex",
+        "defmodule OtherTwo do\n  def two, do: 2\nend\n",
+    );
     let updated = app.deploy();
     let changes_of_update = changes(&updated);
     assert_eq!(
@@ -65,18 +68,29 @@ fn log_lists_changes_since_last_successful_build() {
         "{}",
         updated.log()
     );
-    assert!(changes_of_update[2].contains("lib/other_two.ex"), "{changes_of_update:?}");
+    assert!(
+        changes_of_update[2].contains("lib/other_two.ex"),
+        "{changes_of_update:?}"
+    );
     assert_eq!(app.report()["dependencies_updated"], 1);
 
     app.config("MIXPACK_CLEAN_BUILD", "1");
     let clean = app.deploy();
     let lines = changes(&clean);
-    let because = "because a clean build was requested by MIXPACK_CLEAN_BUILD, which has a new value:";
-    assert!(lines.iter().any(|line| line.ends_with(because)), "{lines:?}");
+    let because =
+        "because a clean build was requested by MIXPACK_CLEAN_BUILD, which has a new value:";
+    assert!(
+        lines.iter().any(|line| line.ends_with(because)),
+        "{lines:?}"
+    );
 
     // An older Mixpack leaves no note, and a note may be damaged.
     let note = app.cache().join("mixpack/last-success.json");
-    for text in [None, Some("{\"mix_env\": \"prod\", \"tools\": []}"), Some("damaged")] {
+    for text in [
+        None,
+        Some("{\"mix_env\": \"prod\", \"tools\": []}"),
+        Some("damaged"),
+    ] {
         match text {
             Some(text) => fs::write(&note, text).expect("a note"),
             None => fs::remove_file(&note).expect("a note"),
@@ -103,12 +117,20 @@ fn follows_specifications(statement: &Value) {
     let is_uri = |value: &Value| {
         let text = value.as_str().expect("a URI");
         let scheme = text.split_once(':').expect("a scheme").0;
-        assert!(scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'+'), "{text}");
+        assert!(
+            scheme
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'+'),
+            "{text}"
+        );
         assert!(!text.contains([' ', '"', '<', '>']), "{text}");
     };
     let is_descriptor = |value: &Value| {
         only(value, &["name", "uri", "digest", "annotations"]);
-        assert!(value.get("uri").or(value.get("digest")).is_some(), "{value}");
+        assert!(
+            value.get("uri").or(value.get("digest")).is_some(),
+            "{value}"
+        );
         value.get("uri").into_iter().for_each(is_uri);
         let digests = value.get("digest").and_then(Value::as_object);
         for (algorithm, digest) in digests.into_iter().flatten() {
@@ -124,11 +146,17 @@ fn follows_specifications(statement: &Value) {
             assert!(digest.bytes().all(is_hex), "{value}");
         }
         let annotations = value.get("annotations").and_then(Value::as_object);
-        for name in annotations.into_iter().flat_map(|annotations| annotations.keys()) {
+        for name in annotations
+            .into_iter()
+            .flat_map(|annotations| annotations.keys())
+        {
             assert!(name.starts_with("mixpack_"), "{value}");
         }
     };
-    only(statement, &["_type", "subject", "predicateType", "predicate"]);
+    only(
+        statement,
+        &["_type", "subject", "predicateType", "predicate"],
+    );
     assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
     assert_eq!(statement["predicateType"], "https://slsa.dev/provenance/v1");
     let subjects = statement["subject"].as_array().expect("subjects");
@@ -139,10 +167,15 @@ fn follows_specifications(statement: &Value) {
     let predicate = &statement["predicate"];
     only(predicate, &["buildDefinition", "runDetails"]);
     let definition = &predicate["buildDefinition"];
-    only(definition, &["buildType", "externalParameters", "resolvedDependencies"]);
+    only(
+        definition,
+        &["buildType", "externalParameters", "resolvedDependencies"],
+    );
     is_uri(&definition["buildType"]);
     assert!(definition["externalParameters"].is_object());
-    let dependencies = definition["resolvedDependencies"].as_array().expect("a list");
+    let dependencies = definition["resolvedDependencies"]
+        .as_array()
+        .expect("a list");
     dependencies.iter().for_each(is_descriptor);
     only(&predicate["runDetails"], &["builder"]);
     let builder = &predicate["runDetails"]["builder"];
@@ -155,7 +188,11 @@ fn follows_specifications(statement: &Value) {
 fn material<'a>(statement: &'a Value, name: &str) -> &'a Value {
     let all = &statement["predicate"]["buildDefinition"]["resolvedDependencies"];
     let mut all = all.as_array().expect("a list").iter();
-    let found = all.find(|one| one["name"].as_str().is_some_and(|found| found.starts_with(name)));
+    let found = all.find(|one| {
+        one["name"]
+            .as_str()
+            .is_some_and(|found| found.starts_with(name))
+    });
     found.unwrap_or_else(|| panic!("no {name} in {statement}"))
 }
 
@@ -172,12 +209,21 @@ fn slug_has_sbom_and_provenance_at_every_slim_level() {
     let config = fs::read_to_string(app.source().join(CONFIG)).expect("a config file");
     let lock = fs::read_to_string(app.source().join("mix.lock")).expect("a lockfile");
     let mut first = None;
-    for level in ["slim=none\n", "", "slim=full\n", "release=true\nslim=full\n"] {
+    for level in [
+        "slim=none\n",
+        "",
+        "slim=full\n",
+        "release=true\nslim=full\n",
+    ] {
         app.write(CONFIG, &format!("{config}\n{level}"));
         let deploy = app.deploy();
         deploy.expect_success();
         let slug = &deploy.slug;
-        assert_eq!(slug.join("mix.exs").exists(), !level.starts_with("release"), "{level}");
+        assert_eq!(
+            slug.join("mix.exs").exists(),
+            !level.starts_with("release"),
+            "{level}"
+        );
 
         let sbom = json(slug, ".mixpack/sbom.cdx.json");
         assert_eq!(sbom["bomFormat"], "CycloneDX");
@@ -196,7 +242,10 @@ fn slug_has_sbom_and_provenance_at_every_slim_level() {
             assert_eq!(subject["digest"]["sha256"], digest);
         }
         let erlang = material(&statement, "Erlang/OTP");
-        assert!(erlang["uri"].as_str().expect("a URL").starts_with(&host), "{erlang}");
+        assert!(
+            erlang["uri"].as_str().expect("a URL").starts_with(&host),
+            "{erlang}"
+        );
         assert!(erlang["digest"]["sha256"].is_string(), "{erlang}");
         for tool in ["Hex", "rebar3"] {
             let sha512 = &material(&statement, tool)["digest"]["sha512"];
@@ -209,7 +258,10 @@ fn slug_has_sbom_and_provenance_at_every_slim_level() {
         let inner = phoenix["annotations"]["mixpack_hexInnerChecksum"].as_str();
         assert!(lock.contains(outer) && lock.contains(inner.expect("a digest")));
         for text in [&sbom, &statement].map(ToString::to_string) {
-            assert!(!text.contains(secret) && !text.contains("m1rror-t0ken-41"), "{text}");
+            assert!(
+                !text.contains(secret) && !text.contains("m1rror-t0ken-41"),
+                "{text}"
+            );
         }
         // Tools come from the cache from the second build on, and the statement still has their URLs.
         let first = first.get_or_insert_with(|| erlang.clone());
@@ -234,7 +286,10 @@ fn provenance_of_tools_from_cache_without_sources_says_so() {
     follows_specifications(&statement);
     let erlang = material(&statement, "erlang");
     let unknown = erlang["annotations"]["mixpack_unknown"].as_str();
-    assert!(unknown.is_some_and(|why| why.starts_with("restored from a build cache")), "{erlang}");
+    assert!(
+        unknown.is_some_and(|why| why.starts_with("restored from a build cache")),
+        "{erlang}"
+    );
     assert!(erlang.get("digest").is_none());
     assert!(material(&statement, "Elixir")["digest"]["sha256"].is_string());
 }
@@ -265,7 +320,10 @@ fn console_opens_shell_on_named_node_and_explains_names() {
     deploy.expect_success();
     let dyno = app.ship(deploy);
     let input = "IO.puts([\"at \", Atom.to_string(node()), \" \", inspect(Process.whereis(:marked) != nil)])";
-    let marked = STAY.replace("IO.puts(:up)", "Process.register(self(), :marked); IO.puts(:up)");
+    let marked = STAY.replace(
+        "IO.puts(:up)",
+        "Process.register(self(), :marked); IO.puts(:up)",
+    );
 
     for (named, node) in [
         ("--sname web@localhost --cookie c00kie-77", "web@localhost"),
@@ -273,23 +331,35 @@ fn console_opens_shell_on_named_node_and_explains_names() {
     ] {
         let web = format!("elixir {named} -S {marked}");
         let (succeeded, said) = console(&dyno, &web, STARTED, "", input);
-        assert!(succeeded && said.contains(&format!("at {node} true")), "{named}: {said}");
+        assert!(
+            succeeded && said.contains(&format!("at {node} true")),
+            "{named}: {said}"
+        );
     }
 
     let web = format!("elixir -S {marked}");
     let (succeeded, said) = console(&dyno, &web, STARTED, "", input);
     assert!(!succeeded && !said.contains("at "), "{said}");
     assert!(said.contains("runs without a node name"), "{said}");
-    assert!(said.contains("web: elixir --sname web -S mix phx.server"), "{said}");
+    assert!(
+        said.contains("web: elixir --sname web -S mix phx.server"),
+        "{said}"
+    );
 
     let (succeeded, said) = console(&dyno, "echo up", "true", "", input);
-    assert!(!succeeded && said.contains("No Erlang VM runs here."), "{said}");
+    assert!(
+        !succeeded && said.contains("No Erlang VM runs here."),
+        "{said}"
+    );
 }
 
 #[test]
 fn console_opens_remote_shell_of_release() {
     let app = App::cold_fixture("no-deps");
-    app.write(CONFIG, "release=true\nslim=full\nelixir_version=1.18\nerlang_version=27\n");
+    app.write(
+        CONFIG,
+        "release=true\nslim=full\nelixir_version=1.18\nerlang_version=27\n",
+    );
     let deploy = app.deploy();
     deploy.expect_success();
     let dyno = app.ship(deploy);

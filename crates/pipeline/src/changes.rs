@@ -46,7 +46,9 @@ impl Facts {
     ) -> Self {
         let bytes = |sizes: &Sizes| {
             let sizes = sizes.iter();
-            sizes.map(|(name, held)| (name.clone(), held.bytes)).collect()
+            sizes
+                .map(|(name, held)| (name.clone(), held.bytes))
+                .collect()
         };
         let mut facts = Self {
             mix_env: record.mix_env.clone(),
@@ -91,7 +93,10 @@ impl Facts {
     }
 
     /// The three kinds of packages, as then and as now, with their nouns.
-    fn packages<'a>(&'a self, last: &'a Self) -> [(&'a Versions, &'a Versions, [&'static str; 2]); 3] {
+    fn packages<'a>(
+        &'a self,
+        last: &'a Self,
+    ) -> [(&'a Versions, &'a Versions, [&'static str; 2]); 3] {
         [
             (&last.tools, &self.tools, ["tool", "tools"]),
             (
@@ -116,7 +121,12 @@ fn growth(then: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) -> Growth {
     let names = names.into_iter();
     let of = |sizes: &BTreeMap<String, u64>, name| sizes.get(name).copied().unwrap_or_default();
     names
-        .map(|name| (name.clone(), of(now, name).cast_signed() - of(then, name).cast_signed()))
+        .map(|name| {
+            (
+                name.clone(),
+                of(now, name).cast_signed() - of(then, name).cast_signed(),
+            )
+        })
         .filter(|(_, bytes)| *bytes != 0)
         .collect()
 }
@@ -241,13 +251,24 @@ mod tests {
     fn differences_name_added_updated_and_removed_packages() {
         let commits = ["a", "b"].map(|letter| letter.repeat(40));
         let [old, new] = commits.map(|commit| format!("icons {commit}"));
-        let then = versions(&["jason 1.4.3", "plug 1.0", "cowboy 2.9", "ms 2.0", "ms 2.1", &old]);
+        let then = versions(&[
+            "jason 1.4.3",
+            "plug 1.0",
+            "cowboy 2.9",
+            "ms 2.0",
+            "ms 2.1",
+            &old,
+        ]);
         let now = versions(&["jason 1.4.4", "plug 1.0", "bandit 1.6", "ms 2.0", &new]);
         let [added, updated, removed] = differences(&then, &now).map(|(_, names)| names);
         assert_eq!(added, ["bandit 1.6"]);
         assert_eq!(
             updated,
-            ["icons aaaaaaa -> bbbbbbb", "jason 1.4.3 -> 1.4.4", "ms no longer 2.1"]
+            [
+                "icons aaaaaaa -> bbbbbbb",
+                "jason 1.4.3 -> 1.4.4",
+                "ms no longer 2.1"
+            ]
         );
         assert_eq!(removed, ["cowboy 2.9"]);
         let none = differences(&now, &now);
@@ -258,7 +279,9 @@ mod tests {
     fn growth_leaves_out_unchanged_directories() {
         let sizes = |sizes: &[(&str, u64)]| -> BTreeMap<String, u64> {
             let sizes = sizes.iter();
-            sizes.map(|(name, bytes)| ((*name).to_owned(), *bytes)).collect()
+            sizes
+                .map(|(name, bytes)| ((*name).to_owned(), *bytes))
+                .collect()
         };
         let then = sizes(&[("deps", 10), ("lib", 3), ("old", 2)]);
         let now = sizes(&[("deps", 7), ("lib", 3), ("new", 5)]);

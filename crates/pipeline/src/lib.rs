@@ -93,7 +93,9 @@ pub fn run(mut request: Request<'_>) -> Result<Built, Error> {
 
 /// Writes the picture, or spans to a file `….jsonl`. The build succeeds without either.
 fn write_timeline(path: &Path, timings: &Timings, failure: Option<&Error>, log: &Log) {
-    let is_spans = path.extension().is_some_and(|extension| extension == "jsonl");
+    let is_spans = path
+        .extension()
+        .is_some_and(|extension| extension == "jsonl");
     let written = if is_spans {
         open_telemetry::append(path, timings, failure.is_some())
     } else {

@@ -35,9 +35,9 @@ pub(crate) struct Inputs<'a> {
 /// Returns the statement.
 pub(crate) fn statement(inputs: &Inputs<'_>) -> String {
     let plan = inputs.plan;
-    let subjects = inputs.subjects.iter().map(|(path, text)| {
-        json!({"name": path, "digest": {"sha256": digest::sha256(text.as_bytes())}})
-    });
+    let subjects = inputs.subjects.iter().map(
+        |(path, text)| json!({"name": path, "digest": {"sha256": digest::sha256(text.as_bytes())}}),
+    );
     let mut builder = json!({
         "id": format!("pkg:generic/mixpack@{VERSION}"),
         "version": {"mixpack": VERSION},
@@ -69,9 +69,9 @@ pub(crate) fn statement(inputs: &Inputs<'_>) -> String {
 }
 
 fn dependencies(inputs: &Inputs<'_>) -> Vec<Value> {
-    let commit = inputs.commit.map(|commit| {
-        json!({"name": "app", "digest": {"gitCommit": commit.to_ascii_lowercase()}})
-    });
+    let commit = inputs
+        .commit
+        .map(|commit| json!({"name": "app", "digest": {"gitCommit": commit.to_ascii_lowercase()}}));
     let tools = inputs.tools.iter().flat_map(|(name, files)| match files {
         Some(files) => files.iter().map(download).collect(),
         None => vec![json!({
@@ -109,9 +109,14 @@ fn package(component: &Component) -> Option<Value> {
             sha256,
             ..
         } => {
-            digests.extend(sha256.iter().map(|sha256| ("sha256".to_owned(), json!(sha256.to_lowercase()))));
+            digests.extend(
+                sha256
+                    .iter()
+                    .map(|sha256| ("sha256".to_owned(), json!(sha256.to_lowercase()))),
+            );
             if let Some(inner) = inner_sha256 {
-                descriptor["annotations"] = json!({"mixpack_hexInnerChecksum": inner.to_lowercase()});
+                descriptor["annotations"] =
+                    json!({"mixpack_hexInnerChecksum": inner.to_lowercase()});
             }
         }
         Origin::Git { url } => {
@@ -121,7 +126,8 @@ fn package(component: &Component) -> Option<Value> {
         }
         Origin::Npm { integrity } => {
             let integrity = integrity.as_deref().unwrap_or_default();
-            digests.extend(sbom::digests(integrity).map(|(name, hex)| (name.to_owned(), hex.into())));
+            digests
+                .extend(sbom::digests(integrity).map(|(name, hex)| (name.to_owned(), hex.into())));
         }
     }
     if !digests.is_empty() {

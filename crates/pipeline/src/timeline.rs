@@ -11,9 +11,9 @@ use messages::Error;
 use planning::record::VERSION;
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::{fs, io};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
+use std::{fs, io};
 
 /// Names the file that gets the picture.
 pub const VARIABLE: &str = "MIXPACK_TIMELINE";

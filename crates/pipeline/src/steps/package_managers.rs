@@ -65,7 +65,8 @@ fn package_manager(
         });
         Ok::<_, Error>(())
     })?;
-    ctx.fetched.add(store, name.as_str(), (&result, &key), files);
+    ctx.fetched
+        .add(store, name.as_str(), (&result, &key), files);
     match result {
         Kept::Made => {}
         Kept::Reused => log.detail("restored from cache"),

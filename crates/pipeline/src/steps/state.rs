@@ -160,7 +160,9 @@ fn restore_times(
     let kept = ctx.workspace.store.read_note(&sources_note(ctx));
     let kept = kept.as_deref().and_then(Sources::parse).unwrap_or_default();
     let changed = kept.differences(pushed);
-    let changed = changed.map(|(path, verb)| (path.to_owned(), verb)).collect();
+    let changed = changed
+        .map(|(path, verb)| (path.to_owned(), verb))
+        .collect();
     ctx.compilation.state().changed_files = changed;
     // Python takes compiled code for stale where the time of its source has changed.
     let skipped = |path: &Path| path.starts_with(BUILDPACKS_DIR);
