@@ -148,6 +148,7 @@ fn shapes(cache: &Path) -> BTreeMap<String, BTreeSet<String>> {
         let name = match name.split('/').collect::<Vec<_>>()[..] {
             [kind, _, file] => format!("{kind}/NAME/{file}"),
             [note] if note.starts_with("cookie-") => "cookie-NAME".to_owned(),
+            [note] if note.starts_with("fetched-") => "fetched-NAME.json".to_owned(),
             _ => name.replace("-prod", "-ENV"),
         };
         if name.starts_with("report") {

@@ -3,5 +3,5 @@
 /// The script's place, relative to the app.
 pub(crate) const PATH: &str = ".mixpack/bin/console";
 
-/// For `sh`, with `sed` and `tr`. Reads Linux' /proc (proc_pid_cmdline(5), proc_pid_environ(5)).
+/// For `sh`, with `sed` and `tr`. Reads Linux' /proc (`proc_pid_cmdline(5)`, `proc_pid_environ(5)`).
 pub(crate) const SCRIPT: &str = include_str!("console.sh");

@@ -134,7 +134,7 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
     let hosts = (&client, &hosts);
     let context = Context::new(request, hosts, (&plan, &workspace), (&path, bounds))?;
     let ctx = &context;
-    let began = Some(SystemTime::now());
+    timings.began = Some(SystemTime::now());
     let schedule = Schedule::new(&plan.steps, cancel, report, &context.bounds);
     let result = thread::scope(|scope| {
         // Toolchains install in parallel, and the cache is restored meanwhile.
@@ -206,12 +206,8 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
     });
     ctx.end_session();
     let (steps, result) = schedule.end(result);
-    let reused = report.reused_steps();
-    *timings = Timings {
-        steps,
-        reused,
-        began,
-    };
+    timings.steps = steps;
+    timings.reused = report.reused_steps();
     let result = result.and_then(|(project, record, start, advisories)| {
         advisories.report(ctx, &project.info.ignored);
         built(ctx, project, record, start)
