@@ -13,8 +13,10 @@ use store::{Key, Store, Tool};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fetched {
     pub(crate) name: String,
-    /// Without credentials; or a package URL.
+    /// The URL at upstream; or a package URL.
     pub(crate) uri: String,
+    /// The variable that names the mirror that had the file.
+    pub(crate) mirror: Option<String>,
     /// By algorithm, in hex: `{"sha256": "0123…"}`. Empty if upstream publishes none.
     pub(crate) digest: BTreeMap<String, String>,
 }
@@ -69,7 +71,7 @@ impl FetchedTools {
     }
 }
 
-/// A URL as it may ship: without credentials, and without secrets among the config vars.
+/// A URL of the app's lockfile as it may ship: without credentials, and without secrets among the config vars.
 pub(crate) fn public_url(environment: &Environment, url: &str) -> String {
     let secrets = secrets::of_config_vars(environment);
     let url = fetch::redact(url);

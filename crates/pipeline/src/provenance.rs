@@ -87,12 +87,25 @@ fn dependencies(inputs: &Inputs<'_>) -> Vec<Value> {
 }
 
 fn download(file: &Fetched) -> Value {
-    let Fetched { name, uri, digest } = file;
+    let Fetched {
+        name,
+        uri,
+        mirror,
+        digest,
+    } = file;
     let mut descriptor = json!({"name": name, "uri": uri});
+    let mut annotations = Map::new();
+    if let Some(variable) = mirror {
+        annotations.insert("mixpack_mirror".to_owned(), json!(variable));
+    }
     if digest.is_empty() {
-        descriptor["annotations"] = json!({"mixpack_unverified": "upstream publishes no checksum"});
+        let reason = "upstream publishes no checksum";
+        annotations.insert("mixpack_unverified".to_owned(), json!(reason));
     } else {
         descriptor["digest"] = json!(digest);
+    }
+    if !annotations.is_empty() {
+        descriptor["annotations"] = annotations.into();
     }
     descriptor
 }

@@ -5,7 +5,10 @@ use fetch::{Url, UserInfo};
 use versions::ElixirVersion;
 use versions::installers;
 
+const BUILDS: &str = "https://builds.hex.pm";
 const OTP_BUILDS: &str = "https://github.com/erlef/otp_builds";
+const NODE: &str = "https://nodejs.org/dist";
+const REGISTRY: &str = "https://repo.hex.pm";
 
 /// Base URLs without a slash at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,10 +41,8 @@ impl Hosts {
         let public = || hex_builds_url.is_none().then(|| OTP_BUILDS.to_owned());
         Self {
             otp_builds: url(OTP_BUILDS_URL).or_else(public),
-            builds: hex_builds_url
-                .clone()
-                .unwrap_or_else(|| "https://builds.hex.pm".to_owned()),
-            node: url("NODEJS_ORG_MIRROR").unwrap_or_else(|| "https://nodejs.org/dist".to_owned()),
+            builds: hex_builds_url.clone().unwrap_or_else(|| BUILDS.to_owned()),
+            node: url("NODEJS_ORG_MIRROR").unwrap_or_else(|| NODE.to_owned()),
             registry: [
                 "HEX_TRUSTED_MIRROR_URL",
                 "HEX_TRUSTED_MIRROR",
@@ -50,7 +51,7 @@ impl Hosts {
             ]
             .into_iter()
             .find_map(url)
-            .unwrap_or_else(|| "https://repo.hex.pm".to_owned()),
+            .unwrap_or_else(|| REGISTRY.to_owned()),
             hex_mirror: url("HEX_MIRROR"),
             hex_builds_url,
         }
@@ -73,6 +74,31 @@ impl Hosts {
         .flat_map(UserInfo::secrets)
         .map(str::to_owned)
         .collect()
+    }
+
+    /// Returns the URL that upstream has for a file, and the variable that names the mirror it came from, if any. What
+    /// ships must not name a host that only a config var names.
+    #[must_use]
+    pub fn upstream_url(&self, url: &str) -> (String, Option<&'static str>) {
+        let mirrors = [
+            (Some(&self.builds), "HEX_BUILDS_URL", BUILDS),
+            (self.otp_builds.as_ref(), OTP_BUILDS_URL, OTP_BUILDS),
+            (Some(&self.node), "NODEJS_ORG_MIRROR", NODE),
+            (self.hex_mirror.as_ref(), "HEX_MIRROR", REGISTRY),
+        ];
+        let matching = mirrors
+            .into_iter()
+            .filter_map(|(root, variable, upstream)| {
+                let path = url.strip_prefix(root?.as_str())?;
+                let is_mirror = root? != upstream;
+                Some((path, upstream, is_mirror.then_some(variable)))
+            });
+        // One may be in a directory of another.
+        let nearest = matching.min_by_key(|(path, ..)| path.len());
+        nearest.map_or_else(
+            || (fetch::redact(url), None),
+            |(path, upstream, mirror)| (format!("{upstream}{path}"), mirror),
+        )
     }
 
     /// Whether a list of installers is signed: upstream's are, and mix up to 1.18 insists on that. A
@@ -121,6 +147,35 @@ mod tests {
         assert_eq!(hosts.otp_builds.as_deref(), Some(OTP_BUILDS));
         assert_eq!(hosts.node, "https://nodejs.org/dist");
         assert_eq!(hosts.registry, "https://repo.hex.pm");
+    }
+
+    #[test]
+    fn upstream_url_names_no_mirror() {
+        let url = |hosts: &Hosts, url: &str| {
+            let (url, mirror) = hosts.upstream_url(url);
+            format!("{url} {}", mirror.unwrap_or_default())
+        };
+        let upstream = Hosts::new(&|_| None);
+        let node = "https://nodejs.org/dist/v24.0.0/node.tar.gz";
+        assert_eq!(url(&upstream, node), format!("{node} "));
+        let mirrors = Hosts::new(&|name| match name {
+            "HEX_BUILDS_URL" => Some("http://me:s3cr3t@mirror".to_owned()),
+            OTP_BUILDS_URL => Some("http://me:s3cr3t@mirror/otp".to_owned()),
+            _ => None,
+        });
+        for (from, expected) in [
+            ("/builds/a", "https://builds.hex.pm/builds/a HEX_BUILDS_URL"),
+            (
+                "/otp/a",
+                "https://github.com/erlef/otp_builds/a MIXPACK_OTP_BUILDS_URL",
+            ),
+        ] {
+            assert_eq!(
+                url(&mirrors, &format!("http://me:s3cr3t@mirror{from}")),
+                expected
+            );
+        }
+        assert!(!url(&mirrors, "http://me:s3cr3t@other/a").contains("s3cr3t"));
     }
 
     #[test]

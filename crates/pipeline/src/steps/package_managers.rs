@@ -61,6 +61,7 @@ fn package_manager(
         files.push(Fetched {
             name: format!("{name} {version}"),
             uri: format!("pkg:npm/{}@{version}", package.replace('@', "%40")),
+            mirror: None,
             digest: [("sha512".to_owned(), sha512)].into(),
         });
         Ok::<_, Error>(())

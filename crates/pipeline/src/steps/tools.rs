@@ -1,7 +1,7 @@
 //! Erlang, Elixir, Node, Hex and rebar3: from the store, or from upstream.
 
 use crate::context::Context;
-use crate::fetched::{Fetched, public_url};
+use crate::fetched::Fetched;
 use crate::steps::package_managers;
 use app::plan::{Slim, StepName};
 use app::{Origin, Setting};
@@ -12,6 +12,7 @@ use messages::Error;
 use planning::cached_lists::or_cached;
 use planning::record::Tools;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -78,7 +79,7 @@ pub(crate) fn erlang(ctx: &Context<'_>) -> Result<(), Error> {
         if plan.target.basis != Basis::Stack {
             install::start_otp(dest, &plan.target.stack, &run)?;
         }
-        Ok(vec![fetched(ctx, &source)])
+        Ok(vec![fetched_from(ctx, &source)])
     })
 }
 
@@ -132,7 +133,7 @@ pub(crate) fn elixir(ctx: &Context<'_>) -> Result<(), Error> {
         let progress = DownloadProgress::to(&log);
         let installed = install::elixir(ctx.client, &source, dest, extent(ctx), &progress)?;
         log_fetched(&log, &source, &installed);
-        Ok(vec![fetched(ctx, &source)])
+        Ok(vec![fetched_from(ctx, &source)])
     })
 }
 
@@ -179,7 +180,7 @@ pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
             let _ = spare.parent().map(fs::create_dir_all);
             is_spare.set(packed::pack(&dest.join(executable), &spare)?);
         }
-        Ok(vec![fetched(ctx, &source)])
+        Ok(vec![fetched_from(ctx, &source)])
     })?;
     if is_packed {
         let spare = is_spare.get().then_some(spare.as_path());
@@ -224,10 +225,14 @@ pub(crate) fn hex(ctx: &Context<'_>) -> Result<Tools, Error> {
         let host = hosts.installers(&elixir);
         log.detail(&format!("fetched from {host}, {verified}"));
         let files = [("Hex", &hex), ("rebar3", &rebar3)];
-        let files = files.map(|(name, chosen)| Fetched {
-            name: format!("{name} {}", chosen.version),
-            uri: public_url(&ctx.workspace.environment, &chosen.url),
-            digest: [("sha512".to_owned(), chosen.sha512.clone())].into(),
+        let files = files.map(|(name, chosen)| {
+            let digest = [("sha512".to_owned(), chosen.sha512.clone())].into();
+            fetched(
+                ctx,
+                format!("{name} {}", chosen.version),
+                &chosen.url,
+                digest,
+            )
         });
         Ok(files.into())
     })?;
@@ -414,14 +419,24 @@ fn both_sources(first: ToolchainError, other: ToolchainError) -> ToolchainError 
     }
 }
 
-fn fetched(ctx: &Context<'_>, source: &install::Source) -> Fetched {
+fn fetched_from(ctx: &Context<'_>, source: &install::Source) -> Fetched {
     let sha256 = source.sha256.iter();
+    let digest = sha256.map(|sha256| ("sha256".to_owned(), sha256.to_ascii_lowercase()));
+    fetched(ctx, source.subject.clone(), &source.url, digest.collect())
+}
+
+fn fetched(
+    ctx: &Context<'_>,
+    name: String,
+    url: &str,
+    digest: BTreeMap<String, String>,
+) -> Fetched {
+    let (uri, mirror) = ctx.hosts.upstream_url(url);
     Fetched {
-        name: source.subject.clone(),
-        uri: public_url(&ctx.workspace.environment, &source.url),
-        digest: sha256
-            .map(|sha256| ("sha256".to_owned(), sha256.to_ascii_lowercase()))
-            .collect(),
+        name,
+        uri,
+        mirror: mirror.map(str::to_owned),
+        digest,
     }
 }
 
