@@ -216,7 +216,7 @@ fn fish_completes_commands_options_and_process_types() {
     assert_eq!(completed("mixpack plan --"), ["--help", "--json"]);
     assert_eq!(
         completed("mixpack doctor --"),
-        ["--env", "--help", "--json", "--sarif"]
+        ["--base", "--env", "--github", "--help", "--json", "--sarif"]
     );
     assert_eq!(completed("mixpack build --timeline p"), ["picture.svg"]);
     assert_eq!(completed("mixpack run a"), ["app/"]);
@@ -242,7 +242,7 @@ fn zsh_completes_commands_options_and_process_types() {
     );
     assert!(commands.contains("\ncompletions:"), "{commands}");
     assert!(asked("mixpack plan ''").contains("\n--json["));
-    assert!(asked("mixpack doctor ''").contains("\n(--json)--sarif["));
+    assert!(asked("mixpack doctor ''").contains("\n(--json --github)--sarif["));
     assert!(asked("mixpack build ''").contains("\n--timeline["));
     let types = asked("mixpack run app ''");
     assert!(

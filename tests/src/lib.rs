@@ -9,6 +9,7 @@
     reason = "test support: what goes wrong here fails a test"
 )]
 
+pub mod action;
 pub mod differential;
 mod dyno;
 pub mod heroku_standin;

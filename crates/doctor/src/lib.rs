@@ -4,6 +4,7 @@
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
+mod annotations;
 mod catalogue;
 mod config;
 mod context;
@@ -16,6 +17,7 @@ mod paths;
 mod rules;
 mod sources;
 
+pub use annotations::annotations;
 pub use catalogue::{Rule, rules};
 pub use context::Input;
 pub use finding::{Finding, Place, Severity};

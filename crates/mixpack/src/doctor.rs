@@ -1,7 +1,8 @@
-//! `mixpack doctor [--json | --sarif] [--env FILE] DIR`.
+//! `mixpack doctor [--json | --sarif | --github] [--env FILE] [--base DIR] DIR`.
 
 use crate::env_file::EnvFile;
 use crate::platform::{in_color, print_text, process_env, stopped};
+use crate::pull_request::{self, Checked};
 use doctor::{Finding, Input, Place, Severity};
 use exec::cancel::Cancel;
 use exec::command::Env;
@@ -23,6 +24,7 @@ enum Format {
     Text,
     Json,
     Sarif,
+    Github,
 }
 
 /// The arguments of a call.
@@ -31,6 +33,8 @@ pub(crate) struct Call {
     dir: PathBuf,
     format: Format,
     env_file: Option<PathBuf>,
+    /// The same app at the base of a pull request.
+    base: Option<PathBuf>,
 }
 
 impl Call {
@@ -38,11 +42,14 @@ impl Call {
     pub(crate) fn parse(args: &[OsString]) -> Option<Self> {
         let mut call = Self::default();
         let mut dirs = Vec::new();
+        let mut formats = Vec::new();
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match arg.to_str() {
-                Some("--json") if call.format != Format::Sarif => call.format = Format::Json,
-                Some("--sarif") if call.format != Format::Json => call.format = Format::Sarif,
+                Some("--json") => formats.push(Format::Json),
+                Some("--sarif") => formats.push(Format::Sarif),
+                Some("--github") => formats.push(Format::Github),
+                Some("--base") => call.base = Some(args.next()?.into()),
                 Some("--env") => call.env_file = Some(args.next()?.into()),
                 Some(option) if option.starts_with("--") => {
                     call.env_file = Some(option.strip_prefix("--env=")?.into());
@@ -54,7 +61,13 @@ impl Call {
             return None;
         };
         call.dir.clone_from(dir);
-        Some(call)
+        call.format = match formats[..] {
+            [] => Format::Text,
+            [format] => format,
+            _ => return None,
+        };
+        let compares = call.base.is_some() && call.format != Format::Github;
+        (!compares).then_some(call)
     }
 }
 
@@ -66,26 +79,40 @@ pub(crate) fn doctor(call: &Call) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if !call.dir.is_dir() {
-        eprintln!("mixpack: {} is not a directory", call.dir.display());
+    if let Some(dir) = [Some(&call.dir), call.base.as_ref()]
+        .into_iter()
+        .flatten()
+        .find(|dir| !dir.is_dir())
+    {
+        eprintln!("mixpack: {} is not a directory", dir.display());
         return ExitCode::from(2);
     }
     let cancel = Cancel::on_signals().unwrap_or_default();
-    let findings = find(&call.dir, config_vars.as_deref(), &cancel);
+    let check = |dir| check(dir, config_vars.as_deref(), &cancel);
+    let head = check(&call.dir);
+    let base = call.base.as_deref().map(check);
     if cancel.signal().is_some() {
         return stopped(&cancel);
     }
-    match call.format {
-        Format::Text => print_text(&doctor::text(&findings, in_color())),
-        Format::Json => print_text(&format!("{:#}\n", doctor::json(&findings))),
-        Format::Sarif => {
-            let sarif = doctor::sarif(&findings, planning::record::VERSION);
-            print_text(&format!("{sarif:#}\n"));
-        }
-    }
+    let findings = &head.findings;
     let fails = findings
         .iter()
         .any(|finding| finding.severity == Severity::Error);
+    match call.format {
+        Format::Text => print_text(&doctor::text(findings, in_color())),
+        Format::Json => print_text(&format!("{:#}\n", doctor::json(findings))),
+        Format::Sarif => {
+            let sarif = doctor::sarif(findings, planning::record::VERSION);
+            print_text(&format!("{sarif:#}\n"));
+        }
+        Format::Github => match pull_request::report(head, base.as_ref()) {
+            Ok(annotations) => print_text(&annotations),
+            Err(problem) => {
+                eprintln!("mixpack: {problem}");
+                return ExitCode::from(2);
+            }
+        },
+    }
     ExitCode::from(u8::from(fails))
 }
 
@@ -102,7 +129,11 @@ fn variables(path: &Path) -> Result<Vec<(String, String)>, String> {
     Ok(file.variables)
 }
 
-fn find(dir: &Path, config_vars: Option<&[(String, String)]>, cancel: &Cancel) -> Vec<Finding> {
+fn check<'a>(
+    dir: &'a Path,
+    config_vars: Option<&[(String, String)]>,
+    cancel: &Cancel,
+) -> Checked<'a> {
     let mut process = process_env();
     let names_stack = |(name, _): &(String, String)| name == "STACK";
     if !config_vars.is_some_and(|vars| vars.iter().any(names_stack)) {
@@ -136,22 +167,34 @@ fn find(dir: &Path, config_vars: Option<&[(String, String)]>, cancel: &Cancel) -
     };
     let facts = match planning::read(&request) {
         Ok(facts) => facts,
-        Err(error) => return vec![of_error(dir, ".", &error, &environment, &log)],
+        Err(error) => {
+            return Checked {
+                dir,
+                findings: vec![of_error(dir, ".", &error, &environment, &log)],
+                plan: None,
+            };
+        }
     };
-    let plan = planning::plan_with(request, facts.clone());
+    let (plan, error) = match planning::plan_with(request, facts.clone()) {
+        Ok(plan) => (Some(plan), None),
+        Err(error) => (None, Some(error)),
+    };
     let mut findings = doctor::check(Input {
         top: dir,
         facts: &facts,
-        plan: plan.as_ref().ok(),
+        plan: plan.as_ref(),
         mix_env: &environment.mix_env().value,
         config_vars,
     });
-    let of_plan = plan.err();
     let of_plan =
-        of_plan.map(|error| of_error(dir, &facts.app_dir.value, &error, &environment, &log));
+        error.map(|error| of_error(dir, &facts.app_dir.value, &error, &environment, &log));
     findings.extend(of_plan);
     doctor::sort(&mut findings);
-    findings
+    Checked {
+        dir,
+        findings,
+        plan,
+    }
 }
 
 /// An error of the plan as a finding: a note if it isn't the app's.
@@ -201,14 +244,25 @@ mod tests {
             dir: "app".into(),
             format,
             env_file: env.map(PathBuf::from),
+            base: None,
         };
         assert_eq!(parsed(&["app"]), Some(call(Format::Text, None)));
         assert_eq!(parsed(&["--json", "app"]), Some(call(Format::Json, None)));
         let both = Some(call(Format::Sarif, Some("vars")));
         assert_eq!(parsed(&["app", "--sarif", "--env", "vars"]), both);
         assert_eq!(parsed(&["--env=vars", "--sarif", "app"]), both);
+        let compared = Call {
+            base: Some("base".into()),
+            ..call(Format::Github, None)
+        };
+        assert_eq!(
+            parsed(&["--github", "--base", "base", "app"]),
+            Some(compared)
+        );
         for args in [
             &[][..],
+            &["--base", "base", "app"],
+            &["--github", "--json", "app"],
             &["a", "b"],
             &["--env"],
             &["a", "--yaml"],

@@ -28,12 +28,15 @@ Example:
         text: "\
 mixpack doctor: predict problems of an app where it is deployed
 usage: mixpack doctor [--json | --sarif] [--env FILE] DIR
+       mixpack doctor --github [--base DIR] DIR
 
   DIR           the root of the app's repository
   --env FILE    the app's config vars, a KEY=VALUE per line: the output of
                 `heroku config --shell`. Without it, findings that depend on them are notes
   --json        print a JSON document, for scripts
   --sarif       print a SARIF document, for code scanning
+  --github      annotate lines in GitHub Actions, and write a job summary
+  --base DIR    with --github: the app at the base of a pull request, to compare with
 
 Reads the app's files, the shell's environment variables and upstream's lists. Runs nothing
 from the repository, and changes nothing. Checks for STACK, or else for the stack in
@@ -238,6 +241,8 @@ For people:
   mixpack plan [--json] DIR               show what would be built, and why
   mixpack doctor [--json | --sarif] [--env FILE] DIR
                                           predict problems of an app where it is deployed
+  mixpack doctor --github [--base DIR] DIR
+                                          the same on a pull request
   mixpack explain [CODE]                  explain the code of an error, or list all codes
   mixpack migrate [--write] [--url URL] DIR
                                           move an app off the buildpacks that Mixpack

@@ -14,6 +14,7 @@ mod migrate;
 mod paragraph;
 mod plan;
 mod platform;
+mod pull_request;
 mod source;
 mod table;
 
@@ -57,7 +58,8 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
         "doctor" => match doctor::Call::parse(args) {
             Some(call) => Ok(doctor::doctor(&call)),
             None => Err(Usage(
-                "doctor wants one folder, and perhaps --json or --sarif, and --env FILE".to_owned(),
+                "doctor wants one folder, and perhaps --json, --sarif or --github, and --env FILE"
+                    .to_owned(),
             )),
         },
         "explain" => {

@@ -20,6 +20,9 @@ use toolchain::Hosts;
 /// Settings that the table of the tools tells.
 const VERSIONS: [&str; 3] = ["erlang_version", "elixir_version", "node_version"];
 
+/// A row of a plan's tables, without its reason: what it is about, and its value.
+pub(crate) type Row = (String, String);
+
 pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
     let log = Log::to_stdio(std::env::var_os("NO_COLOR").is_none(), Style::Arrows);
     let environment = Environment::new(process_env(), exec::command::Env::new());
@@ -71,14 +74,62 @@ fn shown(dir: &Path, plan: &Plan) -> String {
         "Stack {}: builds for {} ({})\n",
         target.stack, target.os, target.arch
     );
-    [
+    let tables = [
         head,
-        tools(plan),
-        steps(plan),
-        processes(dir, plan),
-        settings(plan),
-    ]
-    .join("\n")
+        table(["TOOL", "VERSION", "ASKED", "FROM"], &tools(plan)),
+        table(["STEP", "COMMAND"], &steps(plan)),
+        table(["PROCESS", "COMMAND", "FROM"], &processes(dir, plan)),
+        table(["SETTING", "FROM", "VALUE"], &settings(plan)),
+    ];
+    tables.join("\n")
+}
+
+/// The rows that differ between two plans, in the order of the second: those of the first have a `-`, those of the
+/// second a `+`.
+pub(crate) fn difference(base: (&Path, &Plan), head: (&Path, &Plan)) -> Vec<(char, Row)> {
+    let [base, head] = [base, head].map(|(dir, plan)| rows(dir, plan));
+    let mut names: Vec<&String> = Vec::new();
+    for (name, _) in head.iter().chain(&base) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let mut difference = Vec::new();
+    for name in names {
+        for (sign, rows, others) in [('-', &base, &head), ('+', &head, &base)] {
+            let of_name = rows
+                .iter()
+                .filter(|row| row.0 == *name && !others.contains(row));
+            difference.extend(of_name.map(|row| (sign, row.clone())));
+        }
+    }
+    difference
+}
+
+fn rows(dir: &Path, plan: &Plan) -> Vec<Row> {
+    let target = &plan.target;
+    let stack = format!(
+        "{}: builds for {} ({})",
+        target.stack, target.os, target.arch
+    );
+    let mut rows = vec![("stack".to_owned(), stack)];
+    rows.extend(
+        tools(plan)
+            .into_iter()
+            .map(|[name, version, ..]| (name, version)),
+    );
+    let named = |kind: &str, name: &str, value: String| (format!("{kind} {name}"), value);
+    let steps = steps(plan);
+    // The command of a step tells the setting of the same name.
+    let mut settings = settings(plan);
+    settings.retain(|[name, ..]| steps.iter().all(|[step, _]| step != name));
+    let steps = steps.into_iter();
+    rows.extend(steps.map(|[name, command]| named("step", &name, command)));
+    let processes = processes(dir, plan).into_iter();
+    rows.extend(processes.map(|[kind, command, _]| named("process", &kind, command)));
+    let settings = settings.into_iter();
+    rows.extend(settings.map(|[name, _, value]| named("setting", &name, value)));
+    rows
 }
 
 fn from(origin: &Origin) -> String {
@@ -88,7 +139,7 @@ fn from(origin: &Origin) -> String {
     }
 }
 
-fn tools(plan: &Plan) -> String {
+fn tools(plan: &Plan) -> Vec<[String; 4]> {
     let rows = plan.tools().map(|tool| {
         let requested = tool.requested.unwrap_or("-");
         [tool.name, tool.version, requested, &from(tool.source)].map(str::to_owned)
@@ -101,17 +152,17 @@ fn tools(plan: &Plan) -> String {
         );
         rows.push(["node", "not needed", "-", &why].map(str::to_owned));
     }
-    table(["TOOL", "VERSION", "ASKED", "FROM"], &rows)
+    rows
 }
 
-fn steps(plan: &Plan) -> String {
+fn steps(plan: &Plan) -> Vec<[String; 2]> {
     let rows = plan.steps.iter().map(|step| {
         let command = command(plan, *step);
         let command = command.filter(|command| !command.is_empty());
         let command = command.unwrap_or_else(|| "-".to_owned());
         [step.as_str().to_owned(), command]
     });
-    table(["STEP", "COMMAND"], &rows.collect::<Vec<_>>())
+    rows.collect()
 }
 
 /// The command of a step, where it is one that a user knows.
@@ -155,7 +206,7 @@ fn command(plan: &Plan, step: StepName) -> Option<String> {
 }
 
 /// Those of the Procfile, wherever it is, and those that the platform is given.
-fn processes(dir: &Path, plan: &Plan) -> String {
+fn processes(dir: &Path, plan: &Plan) -> Vec<[String; 3]> {
     let (path, named) = if let Some(procfile) = &plan.app_procfile {
         (join(&plan.app_dir.value, PROCFILE), procfile.clone())
     } else {
@@ -181,11 +232,11 @@ fn processes(dir: &Path, plan: &Plan) -> String {
             ]);
         }
     }
-    table(["PROCESS", "COMMAND", "FROM"], &rows)
+    rows
 }
 
 /// Lists the settings other than versions. The value comes last, since a hook may be long.
-fn settings(plan: &Plan) -> String {
+fn settings(plan: &Plan) -> Vec<[String; 3]> {
     let row = |name: &str, from: String, value: &str| {
         let mut lines = value.lines();
         let first = lines.next().unwrap_or_default();
@@ -206,5 +257,5 @@ fn settings(plan: &Plan) -> String {
     let set = plan.set.iter();
     let others = set.filter(|(name, _)| !VERSIONS.contains(&name.as_str()));
     rows.extend(others.map(|(name, requested)| of(name, requested)));
-    table(["SETTING", "FROM", "VALUE"], &rows)
+    rows
 }

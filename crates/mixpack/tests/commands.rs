@@ -120,7 +120,7 @@ fn bash_completes_commands_options_and_process_types() {
     assert_eq!(completed(&["plan", ""]), [""; 0]);
     assert_eq!(
         completed(&["doctor", "--"]),
-        ["--json", "--sarif", "--env", "--help"]
+        ["--json", "--sarif", "--github", "--base", "--env", "--help"]
     );
     assert_eq!(completed(&["doctor", "--env", "a b"]), ["a build.svg"]);
     // In the order of the filesystem.

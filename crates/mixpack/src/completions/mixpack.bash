@@ -13,7 +13,7 @@ _mixpack() {
   else
     case ${COMP_WORDS[1]} in
       plan) case $cur in -*) words='--json --help' ;; esac ;;
-      doctor) case $cur in -*) words='--json --sarif --env --help' ;; esac ;;
+      doctor) case $cur in -*) words='--json --sarif --github --base --env --help' ;; esac ;;
       explain) words="$("${COMP_WORDS[0]}" explain 2>/dev/null | sed -n 's/^  \([a-z][a-z0-9-]*\) .*/\1/p') --help" ;;
       migrate) case $cur in -*) words='--write --url --help' ;; esac ;;
       build) case $cur in -*) words='--timeline --help' ;; esac ;;

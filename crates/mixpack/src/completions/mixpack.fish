@@ -20,6 +20,8 @@ complete -c mixpack -n __fish_use_subcommand -l version -d 'Its version'
 complete -c mixpack -l help -d 'What a command does'
 complete -c mixpack -n '__fish_seen_subcommand_from plan doctor' -l json -d 'One JSON document'
 complete -c mixpack -n '__fish_seen_subcommand_from doctor' -l sarif -d 'One SARIF document'
+complete -c mixpack -n '__fish_seen_subcommand_from doctor' -l github -d 'For GitHub Actions'
+complete -c mixpack -n '__fish_seen_subcommand_from doctor' -l base -x -a '(__fish_complete_directories)' -d 'The app to compare with'
 complete -c mixpack -n '__fish_seen_subcommand_from doctor' -l env -r -F -d 'The config vars'
 complete -c mixpack -n '__fish_seen_subcommand_from explain' -a "(mixpack explain 2>/dev/null | string replace -rf '^  ([a-z][a-z0-9-]*) .*' '\$1')"
 complete -c mixpack -n '__fish_seen_subcommand_from migrate' -l write -d 'Change the files'

@@ -24,7 +24,7 @@ _mixpack() {
   (( CURRENT-- ))
   case $command in
     plan) _arguments '--json[one JSON document]' '--help[what plan does]' '1:the app:_directories' ;;
-    doctor) _arguments '(--sarif)--json[one JSON document]' '(--json)--sarif[one SARIF document]' '--env[the config vars]:file:_files' '--help[what doctor does]' '1:the app:_directories' ;;
+    doctor) _arguments '(--sarif --github)--json[one JSON document]' '(--json --github)--sarif[one SARIF document]' '(--json --sarif)--github[for GitHub Actions]' '--base[the app to compare with]:folder:_directories' '--env[the config vars]:file:_files' '--help[what doctor does]' '1:the app:_directories' ;;
     explain)
       types=(${(f)"$(mixpack explain 2>/dev/null | sed -n 's/^  \([a-z][a-z0-9-]*\) .*/\1/p')"})
       _arguments '--help[what explain does]' "1:code:(${types})" ;;
