@@ -59,6 +59,14 @@ fn every_entry_names_tests_or_ci_file_or_reason() {
 }
 
 #[test]
+fn troubleshooting_page_shows_the_error_of_a_build() {
+    let snapshot = include_str!("snapshots/errors__compile_undefined.snap");
+    let (_, error) = snapshot.rsplit_once("---\n").unwrap();
+    let page = pages::page("docs/troubleshooting.md");
+    assert!(page.contains(error.trim_end()), "{error}");
+}
+
+#[test]
 fn commands_include_continuation_lines_and_omit_comments() {
     let block = Block {
         mark: None,

@@ -306,7 +306,7 @@ fn commit_that_a_shallow_checkout_lacks_is_fetched() {
 #[test]
 fn unchanged_build_says_so_and_old_notes_are_not_annotated() {
     let pull_request = PullRequest::new("", |app| {
-        fs::write(app.join("README.md"), "An app\n").unwrap()
+        fs::write(app.join("README.md"), "An app\n").unwrap();
     });
     pull_request.checkout(2);
     let run = pull_request.run("pull_request", &[]);

@@ -13,6 +13,7 @@ use whole_builds::postgres::Postgres;
 use whole_builds::{App, compiling};
 
 const PAGE: &str = "docs/heroku.md";
+const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
 
 /// The text of the one block with this mark.
 fn marked(blocks: &[Block], mark: &str) -> String {
@@ -276,8 +277,11 @@ fn documented_heroku_commands_work() {
 
     heroku.write("elixir_buildpack.config", &config);
     heroku.commit();
-    for command in commands.beside(PAGE, "heroku config:set clean_cache=true") {
-        typed(&heroku, &command);
+    let clean = "heroku config:set clean_cache=true";
+    for first in ["heroku run \"du -sh .\"", clean] {
+        for command in commands.beside(TROUBLESHOOTING, first) {
+            typed(&heroku, &command);
+        }
     }
     let log = heroku.log();
     assert!(log.contains("Clearing cache"), "{log}");

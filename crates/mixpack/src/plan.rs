@@ -1,6 +1,6 @@
 //! `mixpack plan [--json] DIR`.
 
-use crate::platform::{print_text, process_env, stopped};
+use crate::platform::{has_color, print_text, process_env, stopped};
 use crate::table::table;
 use app::facts::{PROCFILE, Procfile, join};
 use app::plan::{AssetBuild, Assets, StepName};
@@ -24,7 +24,7 @@ const VERSIONS: [&str; 3] = ["erlang_version", "elixir_version", "node_version"]
 pub(crate) type Row = (String, String);
 
 pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
-    let log = Log::to_stdio(std::env::var_os("NO_COLOR").is_none(), Style::Arrows);
+    let log = Log::to_stdio(has_color(), Style::Arrows);
     let environment = Environment::new(process_env(), exec::command::Env::new());
     // Without signals the shell still ends this process; only a config file's bash goes on.
     let cancel = Cancel::on_signals().unwrap_or_default();

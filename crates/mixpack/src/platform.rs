@@ -32,7 +32,8 @@ pub(crate) fn detect(build_dir: &Path) -> ExitCode {
 }
 
 pub(crate) fn compile(build_dir: PathBuf, cache_dir: PathBuf, env_dir: PathBuf) -> ExitCode {
-    run_build(&platform_request(build_dir, cache_dir, env_dir))
+    let request = platform_request(build_dir, cache_dir, env_dir);
+    run(&request, allows_color(), heroku::compile::compile)
 }
 
 fn platform_request(build_dir: PathBuf, cache_dir: PathBuf, env_dir: PathBuf) -> Compile {
@@ -54,7 +55,7 @@ pub(crate) fn release(build_dir: &Path) -> ExitCode {
 
 pub(crate) fn test_compile(build_dir: PathBuf, cache_dir: PathBuf, env_dir: PathBuf) -> ExitCode {
     let request = platform_request(build_dir, cache_dir, env_dir);
-    run(&request, heroku::test_compile::test_compile)
+    run(&request, allows_color(), heroku::test_compile::test_compile)
 }
 
 pub(crate) fn report(cache_dir: &Path) -> ExitCode {
@@ -69,15 +70,25 @@ pub(crate) fn test(build_dir: &Path, env_dir: &Path) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Builds a slug, with the log on stdout and stderr.
+/// Builds a slug for a person, with the log on stdout and stderr.
 pub(crate) fn run_build(request: &Compile) -> ExitCode {
-    run(request, heroku::compile::compile)
+    run(request, has_color(), heroku::compile::compile)
+}
+
+/// Whether errors and warnings may have colours. A platform shows them, though stderr is a pipe.
+fn allows_color() -> bool {
+    std::env::var_os("NO_COLOR").is_none()
+}
+
+/// The same for a command that a person starts: a file or another program gets none.
+pub(crate) fn has_color() -> bool {
+    allows_color() && std::io::stderr().is_terminal()
 }
 
 type Entry = fn(&Compile, &Log, &Cancel) -> Result<Record, Error>;
 
-fn run(request: &Compile, entry: Entry) -> ExitCode {
-    let log = Log::to_stdio(std::env::var_os("NO_COLOR").is_none(), Style::Arrows);
+fn run(request: &Compile, colour: bool, entry: Entry) -> ExitCode {
+    let log = Log::to_stdio(colour, Style::Arrows);
     let cancel = match Cancel::on_signals() {
         Ok(cancel) => cancel,
         Err(error) => {

@@ -70,6 +70,17 @@ fn mistyped_command_gets_suggestion() {
     );
 }
 
+#[test]
+fn error_of_a_plan_has_colours_only_on_a_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mixpack"));
+    let command = command.arg("plan").arg(dir.path()).env_remove("NO_COLOR");
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("Error code: no-mix-exs"), "{said}");
+    assert!(!said.contains('\u{1b}'), "{said}");
+}
+
 /// What bash offers behind these words; the last one is the one that is being typed.
 fn completed(words: &[&str]) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
