@@ -87,6 +87,8 @@ fn normal(app: &App, log: &str) -> Vec<String> {
     log.lines()
         // Debian's Elixir, of which the test toolchain is made, has no files for Windows.
         .filter(|line| !line.contains("for windows"))
+        // A slow machine prints these in between.
+        .filter(|line| !line.ends_with(" s so far"))
         .map(|line| {
             let line = line.trim_end();
             match line.trim_start() {
