@@ -130,23 +130,30 @@ fn settings_and_values_reach_neither_slug_nor_cache_nor_store() {
 }
 
 #[test]
-fn dependency_that_asks_what_the_vm_has_loaded_is_kept_out() {
+fn dependencies_that_ask_for_applications_or_cores_of_the_vm_are_kept_out() {
     let app = everything();
     use_directory(&app);
     app.edit(
         "elixir_buildpack.config",
         "elixir_version",
-        "hook_pre_compile='cp apps.ex deps/knobs/lib'\nelixir_version",
+        "hook_pre_compile='cp apps.ex deps/knobs/lib; cp cores.ex deps/esbuild/lib'\nelixir_version",
     );
     let module = "defmodule Knobs.Apps do
   @started length(Application.started_applications())
   def started, do: @started
 end";
     app.write("apps.ex", module);
+    let module = "defmodule Esbuild.Cores do
+  @cores :erlang.system_info(:schedulers_online)
+  def cores, do: @cores
+end";
+    app.write("cores.ex", module);
     let deploy = clean_build(&app);
     let why = "not in the shared store: knobs asks which applications are started\n";
     assert_logged(&deploy, why);
-    assert_logged(&deploy, "added 5 dependencies to the shared store\n");
+    let why = "not in the shared store: esbuild depends on the machine (:erlang.system_info)\n";
+    assert_logged(&deploy, why);
+    assert_logged(&deploy, "added 4 dependencies to the shared store\n");
 }
 
 #[test]

@@ -27,6 +27,7 @@ defmodule Mix.Tasks.Mixpack.Reads do
     {:erlang, :module_loaded, 1},
     {:erlang, :load_nif, 2},
     {:erlang, :open_port, 2},
+    {:erlang, :system_info, 1},
     {:inet, :gethostname, 0},
     {:os, :env, 0},
     {:os, :getenv, 0},
@@ -65,6 +66,9 @@ defmodule Mix.Tasks.Mixpack.Reads do
     loaded_applications: "which applications are loaded",
     which_applications: "which applications are started"
   }
+
+  @of_cores ~w(cpu_topology dirty_cpu_schedulers dirty_cpu_schedulers_online logical_processors logical_processors_available
+               logical_processors_online schedulers schedulers_online)a
 
   # These write to their second argument.
   @to ~w(make_hard_link make_link make_soft_link make_symlink rename)a
@@ -251,21 +255,24 @@ defmodule Mix.Tasks.Mixpack.Reads do
     {"program", inspect(what) <> Enum.map_join(args, &" #{inspect(&1)}")}
   end
 
+  defp read(:erlang, :system_info, [what], caller, _) when what in @of_cores, do: of_machine(":erlang.system_info", caller)
+  defp read(:erlang, :system_info, _, _, _), do: nil
   defp read(:erlang, :load_nif, [path | _], _, _), do: {"nif", to_string(path)}
   defp read(:erlang, _, [module | _], _, _) when is_atom(module), do: {"module", module}
   defp read(:code, _, [module], _, _) when is_atom(module), do: {"module", module}
 
-  # The compiler asks for the number of cores too.
-  defp read(System, name, _, {caller, _, _}, _) do
-    if Enum.any?(~w(Elixir.Kernel. Elixir.Mix. Elixir.Module. Elixir.Task), &String.starts_with?(Atom.to_string(caller), &1)),
-      do: nil,
-      else: {"machine", "System.#{name}"}
-  end
-
-  defp read(System, name, _, _, _), do: {"machine", "System.#{name}"}
+  defp read(System, name, _, caller, _), do: of_machine("System.#{name}", caller)
 
   # mix itself asks too.
   defp read(Mix.Project, _, _, caller, _), do: if(of_mix?(caller), do: nil, else: {"project", inspect(caller)})
 
   defp read(module, name, _, _, _), do: {"network", "#{inspect(module)}.#{name}"}
+
+  # The compiler asks for the number of cores too.
+  defp of_machine(name, {caller, _, _}) do
+    tools = ~w(Elixir.Kernel. Elixir.Mix. Elixir.Module. Elixir.System Elixir.Task)
+    if Enum.any?(tools, &String.starts_with?(Atom.to_string(caller), &1)), do: nil, else: {"machine", name}
+  end
+
+  defp of_machine(name, _), do: {"machine", name}
 end
