@@ -18,6 +18,7 @@ defmodule Mix.Tasks.Mixpack.Reads do
     {:code, :all_available, 0},
     {:code, :all_loaded, 0},
     {:code, :get_path, 0},
+    {:code, :where_is_file, 1},
     {:code, :ensure_loaded, 1},
     {:code, :is_loaded, 1},
     {:code, :load_file, 1},
@@ -64,6 +65,7 @@ defmodule Mix.Tasks.Mixpack.Reads do
     all_loaded: "which modules are loaded",
     get_path: "the code path",
     loaded_applications: "which applications are loaded",
+    where_is_file: "for files in the code path",
     which_applications: "which applications are started"
   }
 
@@ -239,7 +241,8 @@ defmodule Mix.Tasks.Mixpack.Reads do
   end
 
   defp read(:prim_file, _, _, _, _), do: nil
-  # mix itself asks too.
+  # mix itself asks too, and Erlang to load an application or module, which is another call.
+  defp read(_, name, _, {caller, _, _}, _) when is_map_key(@of_vm, name) and caller in [:application_controller, :code], do: nil
   defp read(_, name, _, caller, _) when is_map_key(@of_vm, name), do: if(of_mix?(caller), do: nil, else: {"vm", @of_vm[name]})
   defp read(:application_controller, :get_application_module, [module], _, _), do: {"module", module}
   defp read(:application_controller, :get_env, [app, key | _], _, _), do: {"config", name(app, key)}
