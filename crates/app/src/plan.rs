@@ -81,6 +81,7 @@ pub fn plan(
         hex,
         rebar3,
         rebuild_on_otp_patch: settings.rebuild_on_otp_patch,
+        boot_check: settings.boot_check,
         steps: steps((settings, release, slim), node.is_some(), phoenix, &assets),
         last_erlang: last.erlang.clone(),
         processes: processes(

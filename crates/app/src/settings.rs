@@ -14,7 +14,8 @@ use crate::facts::shell_config::Assignment;
 use crate::facts::{ConfigFile, Facts, LEGACY_OPENSSL};
 use crate::origin::{Origin, Setting};
 use keys::{
-    CHECK_LOCKED, NODE_OPTIONS, REBUILD_ON_OTP_PATCH, REUSE_ASSETS, SKIP_ASSETS, SLIM, VERBOSE,
+    BOOT_CHECK, CHECK_LOCKED, NODE_OPTIONS, REBUILD_ON_OTP_PATCH, REUSE_ASSETS, SKIP_ASSETS, SLIM,
+    VERBOSE,
 };
 use serde::Serialize;
 use std::cell::RefCell;
@@ -78,6 +79,8 @@ pub struct Settings {
     pub reuse_assets: bool,
     /// Whether code is compiled again with each patch of OTP, whatever that changes.
     pub rebuild_on_otp_patch: bool,
+    /// Whether the end of the build checks that the app can boot.
+    pub boot_check: bool,
     /// Whether the log has everything that tools say.
     pub verbose: bool,
     /// `NODE_OPTIONS` turns on what OpenSSL 3 has turned off.
@@ -156,6 +159,9 @@ impl Settings {
             rebuild_on_otp_patch: yes(
                 sources.mixpack_setting(REBUILD_ON_OTP_PATCH, "rebuild_on_otp_patch")
             ),
+            boot_check: sources
+                .mixpack_setting(BOOT_CHECK, "boot_check")
+                .is_none_or(|requested| requested.value != "false"),
             verbose: yes(sources.config_var_setting(VERBOSE)),
             legacy_openssl: exported
                 .iter()

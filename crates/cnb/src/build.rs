@@ -14,6 +14,7 @@ use messages::{Platform, Wording};
 use pipeline::Built;
 use pipeline::report::Report;
 use pipeline::timeline;
+use planning::RunImage;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -87,6 +88,7 @@ fn run_build(
             runtime_path: Some(context.app_dir.clone()),
             prefers_release: true,
             system: Some((system, arch)),
+            run_image: run_image(),
         },
         places: layers.places(),
         store: &layers,
@@ -122,6 +124,13 @@ fn run_build(
         .store(layers.store())
         .launch_sbom(Sbom::from_bytes(SbomFormat::CycloneDxJson, sbom))
         .build_unwrapped())
+}
+
+/// Returns the run image of Heroku's builders, which set `CNB_STACK_ID`. A platform may use another one with them.
+fn run_image() -> RunImage {
+    let stack = std::env::var("CNB_STACK_ID").ok();
+    let stack = stack.filter(|stack| stack.starts_with("heroku-"));
+    stack.map_or(RunImage::Unknown, RunImage::Likely)
 }
 
 fn environment(context: &BuildContext<Mixpack>) -> Environment {

@@ -7,8 +7,8 @@ use exec::log::Log;
 use messages::Error;
 use messages::Wording;
 use pipeline::report::Report;
-use planning::Platform;
 use planning::record::Record;
+use planning::{Platform, RunImage};
 use std::fs;
 use std::path::{Path, PathBuf};
 use store::CacheDir;
@@ -98,13 +98,15 @@ fn build(
     if let Some(why) = store.dropped() {
         log.warning(&[format!("discarding the cache: {why}")]);
     }
+    let platform = Platform {
+        runtime_path: request.runtime_path.clone(),
+        run_image: run_image(request, &environment),
+        ..Platform::default()
+    };
     let built = pipeline::run(pipeline::Request {
         app: &request.build_dir,
         environment,
-        platform: Platform {
-            runtime_path: request.runtime_path.clone(),
-            ..Platform::default()
-        },
+        platform,
         places: Places::in_slug(),
         store: &store,
         env_dir: Some(request.env_dir.clone()),
@@ -117,6 +119,17 @@ fn build(
         timeline: request.timeline.clone(),
     })?;
     Ok(built.record)
+}
+
+/// Returns the image of the dynos, if Heroku runs this build: only Heroku builds in `/tmp/build_…`. herokuish
+/// (Dokku) also names a stack of Heroku, but builds in `/tmp/build` and runs the app on the build image.
+fn run_image(request: &Compile, environment: &Environment) -> RunImage {
+    let dir = request.build_dir.to_string_lossy();
+    let stack = environment.platform("STACK").filter(|stack| {
+        let is_herokus = stack.starts_with("heroku-") && dir.starts_with("/tmp/build_");
+        is_herokus && request.runtime_path.is_none()
+    });
+    stack.map_or(RunImage::Unknown, RunImage::Certain)
 }
 
 /// The cache, for this build alone; where it cannot be used, one that goes with this build.

@@ -1,5 +1,6 @@
 //! The reasons why a build failed, as facts. [`crate`] has their messages for the user.
 
+use crate::BootFault;
 use app::facts::ReadError;
 use app::plan::PlanError;
 use app::{Origin, Setting};
@@ -126,6 +127,9 @@ pub enum Error {
         /// What to do, in the imperative.
         fix: String,
     },
+    /// The app was built, but can't boot.
+    #[error(transparent)]
+    Boot(#[from] BootFault),
     #[error(transparent)]
     Tree(#[from] TreeError),
     #[error("interrupted")]

@@ -4,6 +4,7 @@
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
+mod boot;
 mod commands;
 mod config_file;
 mod error;
@@ -18,6 +19,7 @@ mod tests;
 mod version;
 mod wording;
 
+pub use boot::BootFault;
 pub use wording::{Activity, Platform, Wording};
 
 pub use error::{Error, SearchedList};
@@ -261,6 +263,7 @@ fn explained(error: &Error, words: &Wording) -> Explanation {
             problem,
             fix,
         } => requests::shared_store(variable, problem, fix, words),
+        Error::Boot(fault) => boot::explain(fault, words),
         Error::Tree(error) => file_system(error.to_string()),
         Error::Cancelled => cancelled(),
     }

@@ -1,5 +1,6 @@
 //! Every error as the user reads it.
 
+mod boot;
 mod commands;
 mod config_file;
 mod fetch_failures;
@@ -247,6 +248,7 @@ fn targets() -> Vec<(&'static str, TargetError)> {
 /// Every error, each of its variants and of the cases that a message tells apart.
 fn catalogue() -> Vec<(&'static str, Error)> {
     let mut all = general();
+    all.extend(boot::faults());
     all.extend(fetch_failures::two_places());
     all.extend(config_file::config_files());
     all.extend(

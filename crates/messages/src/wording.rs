@@ -147,7 +147,7 @@ impl Wording {
     }
 
     /// The command that adds a buildpack before this one, up to the name of the buildpack.
-    fn add_buildpack(&self) -> &'static str {
+    pub(super) fn add_buildpack(&self) -> &'static str {
         match self.platform {
             Platform::CloudNative => "pack build --buildpack",
             _ => "heroku buildpacks:add --index 1",
@@ -155,7 +155,7 @@ impl Wording {
     }
 
     /// The buildpack that installs system packages.
-    fn apt(&self) -> &'static str {
+    pub(super) fn apt(&self) -> &'static str {
         match self.platform {
             Platform::CloudNative => "heroku/deb-packages",
             _ => "heroku-community/apt",
@@ -163,7 +163,7 @@ impl Wording {
     }
 
     /// The place of the package names that this buildpack reads.
-    fn apt_file(&self) -> &'static str {
+    pub(super) fn apt_file(&self) -> &'static str {
         match self.platform {
             Platform::CloudNative => "[com.heroku.buildpacks.deb-packages] of project.toml",
             _ => "an Aptfile",

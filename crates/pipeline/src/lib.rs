@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod advisories;
+mod boot_check;
 mod changes;
 mod command_env;
 mod compilation;
@@ -45,6 +46,7 @@ use app::plan::StepName::{
     HookPreFetchDependencies, Javascript, Node, PostCompile, PreCompile, Profile, Release, Restore,
     Save, Slim,
 };
+use boot_check::BootCheck;
 use changes::{Facts, Sizes};
 use context::Context;
 use exec::cancel::Cancel;
@@ -70,7 +72,7 @@ use store::Store;
 use store::tree::{self, TreeError};
 use summary::{summarise, warn_of_missing_files};
 use timeline::Timings;
-use toolchain::Hosts;
+use toolchain::{Hosts, beam_files};
 use workdir::bounds::Bounds;
 use workdir::hidden_directories::HiddenDirectories;
 use workdir::stable_path::StablePath;
@@ -221,8 +223,10 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
     left?;
     let tests_only = request.environment.tests_only().is_some();
     old_caches::reclaim(&plan, tests_only, store, log);
-    let warn = || warn_of_secrets(&plan, &workspace, &built, log);
+    let boot = BootCheck::new(request, &plan, &workspace, &built);
+    let warn = || warn_of_secrets(&plan, &workspace, &built, &boot, log);
     let sizes = measure_while(&plan, &workspace, store, warn);
+    boot.finish()?;
     finish(request, &built, timings, sizes);
     warn_of_missing_files(&plan, &workspace.app, &built.procfile, log);
     Ok(built)
@@ -424,8 +428,15 @@ fn enter_runtime_path(
     Ok(path)
 }
 
-/// In files that the app's code and tools have made. Sources ship as they were pushed.
-fn warn_of_secrets(plan: &Plan, workspace: &Workspace<'_>, built: &Built, log: &Log) {
+/// In files that the app's code and tools have made. Sources ship as they were pushed. The boot check sees
+/// these files too.
+fn warn_of_secrets(
+    plan: &Plan,
+    workspace: &Workspace<'_>,
+    built: &Built,
+    boot: &BootCheck<'_>,
+    log: &Log,
+) {
     let secrets = secrets::of_config_vars(&workspace.environment);
     let statics = plan
         .assets
@@ -446,8 +457,12 @@ fn warn_of_secrets(plan: &Plan, workspace: &Workspace<'_>, built: &Built, log: &
         &workspace.app,
         &join(&plan.app_dir.value, "deps"),
     ));
-    workdir::leaked_secrets::warn(
-        log,
-        &workdir::leaked_secrets::find(&workspace.app, &made, &secrets),
+    let found = workdir::leaked_secrets::find(
+        &workspace.app,
+        &made,
+        &secrets,
+        beam_files::is_module,
+        |path, content| boot.module(path, content),
     );
+    workdir::leaked_secrets::warn(log, &found);
 }

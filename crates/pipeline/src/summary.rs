@@ -1,5 +1,6 @@
 //! The end of the log: how long each step took, what was kept, what ships, and what starts.
 
+use crate::boot_check::process_dir;
 use crate::changes::{Facts, Growth, Sizes};
 use crate::request::Built;
 use crate::timeline::Timings;
@@ -121,7 +122,12 @@ pub(crate) fn warn_of_missing_files(plan: &Plan, app: &Path, procfile: &Procfile
     for (kind, file) in procfile.files() {
         let path = file.display();
         let is_executable = |metadata: Metadata| metadata.permissions().mode() & 0o111 != 0;
-        let (wrong, action) = match app.join(file).metadata().map(is_executable) {
+        let (wrong, action) = match app
+            .join(process_dir(plan))
+            .join(file)
+            .metadata()
+            .map(is_executable)
+        {
             Ok(true) => continue,
             Ok(false) => (
                 "which is not executable",

@@ -10,7 +10,7 @@ pub mod record;
 mod request;
 mod upstream_lists;
 
-pub use request::{Platform, Request};
+pub use request::{Platform, Request, RunImage};
 
 use crate::record::Record;
 use crate::upstream_lists::UpstreamLists;

@@ -37,4 +37,16 @@ pub struct Platform {
     pub executes_nothing: bool,
     /// The system that is built for, where the platform names it.
     pub system: Option<(OsRelease, Arch)>,
+    pub run_image: RunImage,
+}
+
+/// The image that the app will run on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum RunImage {
+    #[default]
+    Unknown,
+    /// That of a Heroku stack (`heroku-24`), unless the user has chosen another one.
+    Likely(String),
+    /// That of a Heroku stack.
+    Certain(String),
 }

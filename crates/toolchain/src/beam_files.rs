@@ -64,6 +64,43 @@ fn stripped(module: &[u8]) -> Option<Vec<u8>> {
     (stripped.len() < module.len()).then_some(stripped)
 }
 
+/// The highest number of an instruction that the VM of an OTP major version knows. Source:
+/// `lib/compiler/src/genop.tab` of OTP.
+const LAST_INSTRUCTION: [(u32, usize); 3] = [(25, 180), (26, 182), (27, 183)];
+
+/// Returns why the VM of an OTP major version can't load a module, if that can be told from its size and its
+/// header. Completes a sentence that begins with "It".
+///
+/// This is less than the VM checks, so that nothing is reported that it would load: see `iff_init` and
+/// `read_code_chunk` in `erts/emulator/beam/beam_file.c` of OTP. Compressed modules aren't read.
+#[must_use]
+pub fn problem(module: &[u8], otp_major: u32) -> Option<&'static str> {
+    if module.starts_with(b"\x1f\x8b") {
+        return None;
+    }
+    let Some((size, rest)) = module.strip_prefix(b"FOR1").and_then(number) else {
+        return Some(match module {
+            [] => "is empty",
+            _ => "isn't a compiled module",
+        });
+    };
+    if size > rest.len() {
+        return Some("is truncated");
+    }
+    let last = LAST_INSTRUCTION.iter().find(|(otp, _)| *otp == otp_major);
+    let highest = chunks(module).and_then(|chunks| {
+        let code = chunks.iter().find(|chunk| chunk.name == b"Code")?;
+        // The sizes of this header and of the set of instructions come first.
+        Some(number(code.content.get(2 * WORD..)?)?.0)
+    });
+    match (last, highest) {
+        (Some((_, last)), Some(highest)) if highest > *last => {
+            Some("was compiled for a newer Erlang/OTP")
+        }
+        _ => None,
+    }
+}
+
 struct Chunk<'a> {
     name: &'a [u8],
     content: &'a [u8],
@@ -140,6 +177,18 @@ impl Atoms {
         Some(Self(tables))
     }
 
+    /// Returns whether a text is part of an atom or a literal.
+    #[must_use]
+    pub fn mention(&self, text: &[u8]) -> bool {
+        let mut tables = self.0.iter();
+        tables.any(|table| {
+            table
+                .bytes
+                .windows(text.len().max(1))
+                .any(|part| part == text)
+        })
+    }
+
     /// The atoms, and other bytes that follow something like their length.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.0.iter().flat_map(|table| {
@@ -208,6 +257,26 @@ mod tests {
         assert_eq!(names(&stripped), ["AtU8", "Code", "Attr", "New1", "Line"]);
         assert_eq!(chunks(&stripped).unwrap()[0].content, b"12345");
         assert_eq!(super::stripped(&stripped), None);
+    }
+
+    #[test]
+    fn unusable_modules_are_recognized_by_size_and_instructions() {
+        // The size of the header, the set of instructions, the highest instruction.
+        let code = [0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 182];
+        let whole = module(&[(b"AtU8", b"1234"), (b"Code", &code)]);
+        assert_eq!(problem(&whole, 27), None);
+        assert_eq!(problem(&whole, 26), None);
+        assert_eq!(
+            problem(&whole, 25),
+            Some("was compiled for a newer Erlang/OTP")
+        );
+        // Of a version with unknown instructions.
+        assert_eq!(problem(&whole, 24), None);
+        assert_eq!(problem(&whole[..whole.len() - 1], 27), Some("is truncated"));
+        assert_eq!(problem(&[whole.as_slice(), b"more"].concat(), 27), None);
+        assert_eq!(problem(&gzip(&whole), 27), None);
+        assert_eq!(problem(b"", 27), Some("is empty"));
+        assert_eq!(problem(b"text", 27), Some("isn't a compiled module"));
     }
 
     #[test]

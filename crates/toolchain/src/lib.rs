@@ -11,6 +11,7 @@ pub mod hex_registry;
 pub mod hosts;
 pub mod install;
 pub mod installers;
+pub mod linkage;
 pub mod lists;
 pub mod packed;
 mod replace_file;

@@ -69,20 +69,30 @@ impl<'a> Finders<'a> {
     }
 }
 
-/// Looks for secrets in folders of the app.
-pub fn find(app: &Path, folders: &[PathBuf], secrets: &[Secret]) -> BTreeMap<String, Leak> {
+/// Looks for secrets in folders of the app. Calls `on_file` with each file that is read: without secrets, only
+/// those that `is_wanted`.
+pub fn find(
+    app: &Path,
+    folders: &[PathBuf],
+    secrets: &[Secret],
+    is_wanted: impl Fn(&Path) -> bool,
+    on_file: impl Fn(&Path, &[u8]) + Sync,
+) -> BTreeMap<String, Leak> {
     let finders = Finders::of(secrets);
     let found = Mutex::new(BTreeMap::<String, Leak>::new());
-    if secrets.is_empty() {
-        return BTreeMap::new();
-    }
-    let files: Vec<PathBuf> = folders
+    let mut files: Vec<PathBuf> = folders
         .iter()
         .flat_map(|folder| files(&app.join(folder)))
         .collect();
+    if secrets.is_empty() {
+        files.retain(|path| is_wanted(path));
+    }
     // A file that cannot be read does not ship either.
     let _ = tree::in_parallel(&files, |path| {
-        let bytes = fs::read(path).unwrap_or_default();
+        let Ok(bytes) = fs::read(path) else {
+            return Ok(());
+        };
+        on_file(path, &bytes);
         for name in finders.find_names(path, bytes) {
             let path = path.strip_prefix(app).unwrap_or(path);
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -249,7 +259,13 @@ mod tests {
                 name: "NAME".to_owned(),
                 text: TEXT.to_owned(),
             };
-            let found = find(app, &["b".into(), "no-such".into()], &[secret]);
+            let found = find(
+                app,
+                &["b".into(), "no-such".into()],
+                &[secret],
+                |_| false,
+                |_, _| {},
+            );
             let one = Leak {
                 first: path.into(),
                 files: 1,

@@ -21,6 +21,7 @@ mod publish;
 mod requirements;
 mod serve;
 mod stack_image;
+mod stack_packages;
 mod test_binaries;
 mod test_run;
 mod toolbox;
@@ -58,6 +59,9 @@ usage: cargo xtask COMMAND
                         earlier commits (--against), ours with a config var (--with), and the bare
                         commands by hand; --against and --with may be given again; with --write
                         the tables go to docs/performance.md
+  stack-packages CHECKOUT
+                        write the table of libraries that Heroku's build images have and its run
+                        images haven't, from a clone of github.com/heroku/base-images
   mirror [--port PORT]  serve the test toolchains on loopback
   fixtures lock         bring the locks of the fixtures in line with their packages";
 
@@ -72,6 +76,9 @@ fn main() -> ExitCode {
         Some((command, args)) if command == "package" => package::package(args),
         Some((command, [])) if command == "toolchains" => make_toolchains(),
         Some((command, args)) if command == "bench" => bench::bench(args),
+        Some((command, args)) if command == "stack-packages" => {
+            stack_packages::stack_packages(args)
+        }
         Some((command, args)) if command == "mirror" => serve::serve(args),
         Some((command, args)) if command == "fixtures" => fixtures::run(args).map_err(Into::into),
         _ => Err(USAGE.into()),

@@ -61,6 +61,9 @@ pub struct Plan {
     /// Code is compiled again with each patch of OTP.
     #[serde(skip)]
     pub rebuild_on_otp_patch: bool,
+    /// The end of the build checks that the app can boot.
+    #[serde(skip)]
+    pub boot_check: bool,
     /// The log has everything that tools say.
     #[serde(skip)]
     pub verbose: bool,

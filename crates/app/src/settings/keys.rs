@@ -16,6 +16,8 @@ pub(super) const SLIM: &str = "MIXPACK_SLIM";
 pub(super) const REUSE_ASSETS: &str = "MIXPACK_REUSE_ASSETS";
 /// The config var that has code compiled again with each patch of OTP.
 pub(super) const REBUILD_ON_OTP_PATCH: &str = "MIXPACK_REBUILD_ON_OTP_PATCH";
+/// The config var that turns the boot check off.
+pub(super) const BOOT_CHECK: &str = "MIXPACK_BOOT_CHECK";
 /// The config var that has everything printed that tools say.
 pub(super) const VERBOSE: &str = "MIXPACK_VERBOSE";
 
@@ -23,7 +25,7 @@ pub(super) const VERBOSE: &str = "MIXPACK_VERBOSE";
 pub(super) const NODE_OPTIONS: &str = "NODE_OPTIONS";
 
 /// Mixpack's own config vars that decide the plan.
-pub(super) const CONFIG_VARS: [&str; 8] = [
+pub(super) const CONFIG_VARS: [&str; 9] = [
     app_dir::CONFIG_VAR,
     CHECK_LOCKED,
     SKIP_ASSETS,
@@ -31,10 +33,11 @@ pub(super) const CONFIG_VARS: [&str; 8] = [
     SLIM,
     REUSE_ASSETS,
     REBUILD_ON_OTP_PATCH,
+    BOOT_CHECK,
     VERBOSE,
 ];
 
-pub(super) const ELIXIR_KEYS: [&str; 20] = [
+pub(super) const ELIXIR_KEYS: [&str; 21] = [
     app_dir::KEY,
     "erlang_version",
     "elixir_version",
@@ -55,6 +58,7 @@ pub(super) const ELIXIR_KEYS: [&str; 20] = [
     "rebuild_on_otp_patch",
     "reuse_assets",
     "skip_assets",
+    "boot_check",
 ];
 
 pub(super) const STATIC_KEYS: [&str; 9] = [

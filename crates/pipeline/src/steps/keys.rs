@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::erlang_compiler;
+use app::Plan;
 use exec::command::Env;
 use messages::Error;
 use serde::{Deserialize, Serialize};
@@ -14,8 +15,13 @@ use workdir::app_tree::Entries;
 
 /// Returns the name of a cache entry for this `MIX_ENV`, so that tests don't drop the entries of a deploy.
 pub(crate) fn entry_name(ctx: &Context<'_>, name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let mix_env: String = ctx.plan.mix_env.value.chars().map(plain).collect();
+    entry_of(ctx.plan, name)
+}
+
+/// The same, once the steps are over.
+pub(crate) fn entry_of(plan: &Plan, name: &str) -> String {
+    let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let mix_env: String = plan.mix_env.value.chars().map(word).collect();
     format!("{name}-{mix_env}")
 }
 

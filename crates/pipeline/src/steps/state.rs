@@ -8,6 +8,7 @@ use crate::steps::{
     app_variables, cached_assets, compiling_hooks, digested_files, executables, generated_files,
     git, release,
 };
+use app::Plan;
 use app::plan::StepName;
 use exec::log::{StepLog, seconds};
 use exec::progress::megabytes;
@@ -15,7 +16,8 @@ use messages::Error;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use store::{Restored, tree};
+use store::tree::{self, TreeError};
+use store::{Restored, Store};
 use workdir::app_tree::Entries;
 use workdir::sources::Sources;
 
@@ -23,6 +25,8 @@ use workdir::sources::Sources;
 const SOURCES: &str = "sources";
 /// The note that exists while `_build` and its notes are being saved. With it, they may be of two builds.
 const UNFINISHED: &str = "unfinished";
+/// The content of that note if a module of the saved `_build` is damaged.
+const DAMAGED: &str = "damaged";
 /// The directory in which buildpacks install tools.
 const BUILDPACKS_DIR: &str = ".heroku";
 /// A clock may be set back by this much without a word.
@@ -99,9 +103,14 @@ pub(crate) fn restore(ctx: &Context<'_>, otp: Otp) -> Result<Arc<LastBuild>, Err
 
 /// Returns why a restored `_build` can't be used, if so.
 fn unusable_reason(ctx: &Context<'_>, place: &Path) -> Option<String> {
-    let unfinished = ctx.workspace.store.read_note(&unfinished(ctx));
-    if unfinished.is_some_and(|text| !text.is_empty()) {
-        return Some("the last build was interrupted while saving it".to_owned());
+    let note = ctx.workspace.store.read_note(&unfinished(ctx));
+    let reason = match note.as_deref() {
+        None | Some("") => None,
+        Some(DAMAGED) => Some("it contains a module that the VM can't load"),
+        Some(_) => Some("the last build was interrupted while saving it"),
+    };
+    if let Some(reason) = reason {
+        return Some(reason.to_owned());
     }
     if app_variables::noted_variables(ctx).is_none() || git::noted_git_answers(ctx).is_none() {
         return Some("the build cache doesn't say what it was compiled with".to_owned());
@@ -130,6 +139,11 @@ fn products_in_build(ctx: &Context<'_>, project: &Project) -> Vec<String> {
 
 fn unfinished(ctx: &Context<'_>) -> String {
     keys::entry_name(ctx, UNFINISHED)
+}
+
+/// Has the next build discard the `_build` that this one has saved.
+pub(crate) fn discard_compiled(store: &dyn Store, plan: &Plan) -> Result<(), TreeError> {
+    store.write_note(&keys::entry_of(plan, UNFINISHED), DAMAGED)
 }
 
 fn sources_note(ctx: &Context<'_>) -> String {
