@@ -106,7 +106,7 @@ fn json(slug: &Path, path: &str) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// Checks the rules of in-toto's Statement v1, its ResourceDescriptor and DigestSet, and of SLSA's provenance v1
+/// Checks the rules of in-toto's Statement v1, its `ResourceDescriptor` and `DigestSet`, and of SLSA's provenance v1
 /// (github.com/in-toto/attestation, spec/v1; slsa.dev/spec/v1.1/provenance).
 fn follows_specifications(statement: &Value) {
     let only = |value: &Value, allowed: &[&str]| {
@@ -238,7 +238,8 @@ fn slug_has_sbom_and_provenance_at_every_slim_level() {
         for subject in statement["subject"].as_array().expect("subjects") {
             let file = slug.join(subject["name"].as_str().expect("a path"));
             let digest = Sha256::digest(fs::read(file).expect("a subject"));
-            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest = digest.concat();
             assert_eq!(subject["digest"]["sha256"], digest);
         }
         let erlang = material(&statement, "Erlang/OTP");

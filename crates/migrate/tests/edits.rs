@@ -32,12 +32,12 @@ fn shown(migration: &Migration) -> String {
         .iter()
         .map(|edited| diff(edited, false))
         .collect();
-    let notes: String = migration
+    let notes: Vec<String> = migration
         .notes
         .iter()
         .map(|note| format!("{}: {}\n", note.place, note.text))
         .collect();
-    format!("{diffs}{notes}")
+    format!("{diffs}{}", notes.concat())
 }
 
 /// The new text of the only file, which a second run leaves alone.
@@ -309,7 +309,7 @@ fn commands_fit_the_platforms_of_the_repository() {
     );
 
     let listed = format!("{{\"buildpacks\": [\"heroku/nodejs\", \"{ELIXIR}\", \"{STATIC}\"]}}");
-    let shown: String = [
+    let shown: Vec<String> = [
         vec![("app.json", &*listed)],
         vec![],
         vec![(".buildpacks", ELIXIR)],
@@ -325,14 +325,15 @@ fn commands_fit_the_platforms_of_the_repository() {
         format!("{}\n{forward}\n\n{back}\n\n", commands.platform.as_str())
     })
     .collect();
-    insta::assert_snapshot!("commands", shown);
+    insta::assert_snapshot!("commands", shown.concat());
 }
 
 #[test]
 fn distant_changes_get_hunks_of_their_own() {
-    let filler: String = (1..=12)
+    let filler: Vec<String> = (1..=12)
         .map(|number| format!("  \"k{number}\": 1,\n"))
         .collect();
+    let filler = filler.concat();
     let text = format!(
         "{{\n  \"buildpacks\": [\"hashnuke/elixir\", \"{STATIC}\"],\n{filler}  \"environments\": {{\"test\": {{\"buildpacks\": [\n    \"hashnuke/elixir\",\n    \"{STATIC}\"\n  ]}}}}\n}}\n"
     );
