@@ -32,9 +32,13 @@ pub fn unwrapped(deploy: &Deploy) -> String {
     plain.replace("\n !     ", " ")
 }
 
-/// The lines that say that something was compiled: mix's own, and what the log has of them.
+/// The lines that say that something was compiled: mix's own, and what the log has of them. The changes since the last
+/// build repeat it.
 pub fn compiling(log: &str) -> Vec<&str> {
-    log.lines()
+    let steps = log.split("Changes since the last build").next();
+    steps
+        .unwrap_or_default()
+        .lines()
         .map(str::trim)
         .filter(|line| {
             (line.starts_with("Compiling ") && line.contains(" file"))
