@@ -296,9 +296,8 @@ fn provenance_of_tools_from_cache_without_sources_says_so() {
 
 /// Starts `web` as a dyno does, and a console beside it, with no variable but those in `console`, which reads `input`.
 fn console(dyno: &Dyno, web: &str, ready: &str, console: &str, input: &str) -> (bool, String) {
-    // Nodes of other tests use the default port of epmd.
     let script = format!(
-        "export ERL_EPMD_PORT=$((20000 + $$ % 20000)) PORT=0; {web} >/tmp/web.log 2>&1 & \
+        "export PORT=0; {web} >/tmp/web.log 2>&1 & \
          for n in $(seq 300); do {ready} && break; sleep 0.2; done; \
          printf '%s\\n' '{input}' | env -i {console} /app/.mixpack/bin/console; code=$?; \
          cat /tmp/web.log >&2; exit $code"

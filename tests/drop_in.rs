@@ -472,15 +472,9 @@ fn changed_compile_config_rebuilds_only_its_dependency() {
     app.remove("lib/removed.ex");
     let deploy = app.deploy();
     deploy.expect_success();
-    let built: Vec<&str> = deploy
-        .stdout
-        .lines()
-        .map(str::trim)
-        .filter_map(|line| line.strip_prefix("compiled "))
-        .collect();
     assert_eq!(
-        built,
-        ["1 dependency: paint", "no_deps"],
+        deploy.compiled(),
+        ["compiled 1 dependency: paint", "compiled no_deps"],
         "{}",
         deploy.log()
     );
