@@ -187,6 +187,10 @@ impl Inputs<'_> {
             // The code server looks for it in each directory of its path.
             return Ok(Some(module));
         }
+        // mix marks the lockfile of the app, and of each child of an umbrella, as changed.
+        if at.ends_with(".mix") || at.ends_with(".mix/compile.lock") {
+            return Ok(None);
+        }
         let own = at.ancestors().find_map(|folder| self.folders.get(folder));
         if let Some(package) = own.filter(|package| !reader.covers(package))
             && !at.ends_with("ebin")
@@ -203,15 +207,13 @@ impl Inputs<'_> {
             let of_mix = ["mix_lock_", "mix_pubsub_", "mix_user_check_"];
             of_mix.iter().any(|name| part.starts_with(name.as_bytes()))
         });
-        // mix marks the app's lockfile as changed.
-        let is_manifest = at.ends_with(".mix/compile.lock");
         match kind {
             "status" if at == self.temporary_dir() => Ok(None),
             // mix looks at the app's directory, and the code server for archives of packages.
             "status" if is_of_packages => Ok(None),
             // Elixir 1.14's mix also looks at the directories of the compiled packages and of the app.
             _ if self.is_compiled_package(at) => Ok(None),
-            _ if own.is_some() || is_lock || is_manifest => Ok(None),
+            _ if own.is_some() || is_lock => Ok(None),
             _ => Err(format!("reads {path}")),
         }
     }

@@ -90,6 +90,9 @@ fn key_covers_own_files_and_those_of_dependencies() {
         "status\t/app/_build/prod/lib/ranch.ez",
         "file\t/app/.platform_tools/erlang/lib/stdlib/ebin/stdlib.app",
         "status\t/tmp",
+        // In an umbrella, mix marks the lockfile of each child. `ranch` stands for one here.
+        "folder\t/app/_build/prod/.mix",
+        "file\t/app/_build/prod/lib/ranch/.mix/compile.lock",
         // From 1.19 on, mix finds out who it runs as.
         "file\t/tmp/mix_user_check_1764400000_q1w2",
         "config\t:logger :compile_time_application",
