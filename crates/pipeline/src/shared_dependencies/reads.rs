@@ -188,7 +188,8 @@ impl Inputs<'_> {
             return Ok(Some(module));
         }
         // mix marks the lockfile of the app, and of each child of an umbrella, as changed.
-        if at.ends_with(".mix") || at.ends_with(".mix/compile.lock") {
+        let is_manifests = at.file_name() == Some(OsStr::new(".mix"));
+        if is_manifests || at.ends_with(".mix/compile.lock") {
             return Ok(None);
         }
         let own = at.ancestors().find_map(|folder| self.folders.get(folder));
