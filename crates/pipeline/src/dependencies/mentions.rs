@@ -19,7 +19,8 @@ pub(crate) struct Code {
 /// Reads the code of a package.
 pub(crate) fn read(package: &Path) -> Code {
     let mut code = Code::default();
-    for path in compiled_code::code(package, CodeOwner::Dependency) {
+    // With its mix tasks, which are compiled like other modules.
+    for path in compiled_code::code(package, CodeOwner::App) {
         let extension = path.extension().and_then(|extension| extension.to_str());
         let Some(language) = extension.and_then(Language::of) else {
             continue;
@@ -249,12 +250,18 @@ defmodule Cache.Store do
   defprotocol Cache.Store.Proto do
 end
 "#;
-        let code = code(&[("lib/store.ex", text), ("test/a_test.exs", "Mox")]);
+        let task = "Floki.parse(html)";
+        let code = code(&[
+            ("lib/store.ex", text),
+            ("lib/mix/tasks/gen.ex", task),
+            ("test/a_test.exs", "Mox"),
+        ]);
         assert_eq!(code.defined, set(&["Cache.Store", "Cache.Store.Proto"]));
         let modules = [
             "Cache.Store",
             "Cache.Store.Proto",
             "Code",
+            "Floki",
             "Inner",
             "Jason",
             "Mint.HTTP",
