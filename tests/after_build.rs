@@ -4,7 +4,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::Path;
-use whole_builds::{App, Deploy, Dyno, lacks, repository, said};
+use whole_builds::{App, Deploy, Dyno, lacks, said};
 
 const NOTHING: [&str; 0] = [];
 const CONFIG: &str = "elixir_buildpack.config";
@@ -16,18 +16,6 @@ fn changes(deploy: &Deploy) -> Vec<&str> {
     lines.find(|line| *line == "-----> Changes since the last build");
     let lines = lines.take_while(|line| line.starts_with("       "));
     lines.map(|line| &line[7..]).collect()
-}
-
-/// Another version of one dependency.
-fn lock_newer_knobs(app: &App) {
-    let packages = mirror::hex_package::pack_all(&repository().join("fixtures/packages"));
-    let packages = packages.expect("packages");
-    let line = |version: &str| {
-        let mut knobs = packages.iter().filter(|package| package.name == "knobs");
-        let one = knobs.find(|package| package.version == version);
-        one.expect("that version").lock_line()
-    };
-    app.edit("mix.lock", line("1.0.0").trim(), line("1.0.1").trim());
 }
 
 #[test]
@@ -50,7 +38,7 @@ fn log_lists_changes_since_last_successful_build() {
     assert_eq!(app.report()["modules_compiled"], 1);
 
     // The failed build is not the one to compare with.
-    lock_newer_knobs(&app);
+    app.lock_newer_knobs();
     app.write("lib/other_two.ex", "defmodule OtherTwo do\n  oops(\nend\n");
     assert!(!app.deploy().succeeded);
     app.write(
@@ -294,7 +282,7 @@ fn provenance_of_tools_from_cache_without_sources_says_so() {
     assert!(material(&statement, "Elixir")["digest"]["sha256"].is_string());
 }
 
-/// Starts `web` as a dyno does, and a console beside it, with no variable but those in `console`, which reads `input`.
+/// Starts `web` as a dyno does, and then the console, which reads `input`. Its only variables are those in `console`.
 fn console(dyno: &Dyno, web: &str, ready: &str, console: &str, input: &str) -> (bool, String) {
     let script = format!(
         "export PORT=0; {web} >/tmp/web.log 2>&1 & \

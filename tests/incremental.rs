@@ -7,24 +7,13 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use whole_builds::differential::with_otp_patch;
-use whole_builds::{App, Deploy, artifact_host, holds, lacks, repository};
+use whole_builds::{App, Deploy, artifact_host, holds, lacks};
 
 /// What the modules of the fixture saw when they were compiled, told by the slug; telling it
 /// compiles nothing.
 fn report(app: &App, deploy: Deploy) -> String {
     let dyno = app.ship(deploy);
     dyno.one_off("mix run --no-start -e 'IO.puts(CompileEnv.report())'")
-}
-
-/// Another version of one dependency.
-fn lock_newer_knobs(app: &App) {
-    let packages = mirror::hex_package::pack_all(&repository().join("fixtures/packages")).unwrap();
-    let line = |version: &str| {
-        let mut knobs = packages.iter().filter(|package| package.name == "knobs");
-        let one = knobs.find(|package| package.version == version);
-        one.expect("that version").lock_line()
-    };
-    app.edit("mix.lock", line("1.0.0").trim(), line("1.0.1").trim());
 }
 
 #[test]
@@ -70,7 +59,7 @@ fn recompiles_only_inputs_mix_does_not_track() {
     assert!(said.contains("\"region\":\"eu\""), "{said}");
 
     // Another version of one dependency: that one, and no other.
-    lock_newer_knobs(&app);
+    app.lock_newer_knobs();
     let deploy = app.deploy();
     deploy.expect_success();
     holds(&deploy, "compiled 1 dependency: knobs");
@@ -381,7 +370,7 @@ fn changed_requirements_send_registry_requests() {
     app.edit("mix.exs", "~> 1.0.1", ">= 1.0.0");
     settled(app.deploy());
 
-    lock_newer_knobs(&app);
+    app.lock_newer_knobs();
     let deploy = asked("another lock", app.deploy());
     holds(&deploy, "compiled 1 dependency: knobs");
     settled(app.deploy());

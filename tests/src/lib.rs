@@ -311,6 +311,18 @@ impl App {
         fs::write(file, text.replace(from, to)).expect("a file of the app");
     }
 
+    /// Has `mix.lock` name another version of the package knobs.
+    pub fn lock_newer_knobs(&self) {
+        let packages = mirror::hex_package::pack_all(&repository().join("fixtures/packages"));
+        let packages = packages.expect("packages");
+        let line = |version: &str| {
+            let mut knobs = packages.iter().filter(|package| package.name == "knobs");
+            let one = knobs.find(|package| package.version == version);
+            one.expect("that version").lock_line()
+        };
+        self.edit("mix.lock", line("1.0.0").trim(), line("1.0.1").trim());
+    }
+
     pub fn remove(&self, path: &str) {
         fs::remove_file(self.source.join(path)).expect("a file of the app");
     }
