@@ -41,6 +41,7 @@ defmodule Mix.Tasks.Mixpack.Reads do
     {:prim_socket, :open, 4},
     {:gen_tcp, :connect, 4},
     {:gen_tcp, :listen, 2},
+    {UndefinedFunctionError, :hint_for_missing_module, 3},
     {System, :schedulers, 0},
     {System, :schedulers_online, 0},
     {Application, :spec, 1},
@@ -241,6 +242,9 @@ defmodule Mix.Tasks.Mixpack.Reads do
   end
 
   defp read(:prim_file, _, _, _, _), do: nil
+  # Warnings name modules like the missing one.
+  defp read(UndefinedFunctionError, _, [module | _], _, _), do: {"similar", module}
+  defp read(:code, :all_available, _, {UndefinedFunctionError, :hint_for_missing_module, _}, _), do: nil
   # mix itself asks too, and Erlang to load an application or module, which is another call.
   defp read(_, name, _, {caller, _, _}, _) when is_map_key(@of_vm, name) and caller in [:application_controller, :code], do: nil
   defp read(_, name, _, caller, _) when is_map_key(@of_vm, name), do: if(of_mix?(caller), do: nil, else: {"vm", @of_vm[name]})

@@ -43,6 +43,8 @@ pub(crate) enum Kind {
     Application,
     /// Whether a module exists, or what it does.
     Module,
+    /// Which modules Elixir suggests instead of one that doesn't exist.
+    Similar,
 }
 
 /// A value of the config, as the task [`DEPENDENCIES_TASK`](crate::mix_info::DEPENDENCIES_TASK) writes it.
@@ -106,6 +108,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) is_rebar: bool,
     /// The dependencies that it finds compiled.
     pub(crate) finds: &'a BTreeSet<String>,
+    /// The dependencies that aren't there until it is compiled. For the code server, they don't exist.
+    pub(crate) absent: &'a BTreeSet<String>,
 }
 
 impl Reader<'_> {
@@ -138,6 +142,7 @@ impl Inputs<'_> {
                 "configs" => Some((Kind::Configs, name)),
                 "application" => Some((Kind::Application, name)),
                 "module" => Some((Kind::Module, name)),
+                "similar" => Some((Kind::Similar, name)),
                 "file" | "folder" | "status" => {
                     let module = self.path(kind, name, reader)?;
                     module.map(|module| (Kind::Module, module))
@@ -271,6 +276,8 @@ impl Inputs<'_> {
             )
         };
         let other = |package: &str| format!("uses {name} of {package}, which it doesn't depend on");
+        let is_there =
+            |package: &str| self.packages.contains(package) && !reader.absent.contains(package);
         match read.kind {
             Kind::Variable => {
                 if self.config_vars.contains(name) {
@@ -283,7 +290,7 @@ impl Inputs<'_> {
                 None => {
                     // Then it is what the application itself says.
                     let app = application(name.split(' ').next().unwrap_or(name));
-                    if self.packages.contains(app) && !reader.covers(app) {
+                    if is_there(app) && !reader.covers(app) {
                         return Err(other(app));
                     }
                     Ok(mac("config", None))
@@ -295,7 +302,7 @@ impl Inputs<'_> {
             },
             Kind::Configs => {
                 let app = application(name);
-                if self.packages.contains(app) && !reader.covers(app) {
+                if is_there(app) && !reader.covers(app) {
                     return Err(other(app));
                 }
                 let prefix = format!("{name} ");
@@ -309,13 +316,23 @@ impl Inputs<'_> {
                 Ok(mac("configs", Some(all?.as_bytes())))
             }
             Kind::Application => match application(name) {
-                package if self.packages.contains(package) => Err(other(package)),
+                package if is_there(package) => Err(other(package)),
                 _ => Ok("no package".to_owned()),
             },
             Kind::Module => match self.owner(name) {
-                Some(package) => Err(other(package)),
-                None => Ok("no package".to_owned()),
+                Some(package) if is_there(package) => Err(other(package)),
+                _ => Ok("no package".to_owned()),
             },
+            Kind::Similar => {
+                let is_other = |package: &str| is_there(package) && !reader.covers(package);
+                let mut owners = self.owners.iter();
+                match owners.find(|(one, package)| is_similar(one, name) && is_other(package)) {
+                    Some((module, package)) => Err(format!(
+                        "asks for modules like {name}, such as {module} of {package}, which it doesn't depend on"
+                    )),
+                    None => Ok("no package".to_owned()),
+                }
+            }
         }
     }
 
@@ -360,6 +377,14 @@ const ENGINES_OF: [&str; 3] = [
 /// Variables that are part of each key, or that only say how mix works.
 fn is_covered_variable(name: &str) -> bool {
     name.starts_with("MIX_") || name.starts_with("ERL_") || name == "ELIXIR_ERL_OPTIONS"
+}
+
+/// Whether Elixir may suggest a module instead of another one, as `hint_for_missing_module/3` of
+/// `UndefinedFunctionError` does.
+fn is_similar(module: &str, missing: &str) -> bool {
+    let is_same = module.eq_ignore_ascii_case(missing);
+    let name = |module: &str| module.trim_start_matches(':').to_owned();
+    is_same || name(module).ends_with(&name(missing))
 }
 
 fn application(name: &str) -> &str {

@@ -61,6 +61,8 @@ pub(crate) struct Shared<'a> {
 struct Known<'a> {
     dependency: &'a Dependency,
     finds: BTreeSet<String>,
+    /// The dependencies that aren't there until it is compiled.
+    absent: BTreeSet<String>,
     /// `None` if they can't be read.
     sources: Option<Files>,
 }
@@ -129,11 +131,27 @@ impl<'a> Shared<'a> {
             tools: tools(ctx),
             mac,
         };
+        // What waits for it is compiled later. Only now can a directory be of nothing but earlier builds.
+        let waiting: Vec<(&Dependency, &BTreeSet<String>)> = list
+            .iter()
+            .zip(&finds)
+            .filter(|(other, _)| !other.build.exists())
+            .collect();
+        let absent: Vec<BTreeSet<String>> = list
+            .iter()
+            .map(|one| {
+                let after = waiting
+                    .iter()
+                    .filter(|(_, finds)| finds.contains(&one.name));
+                after.map(|(other, _)| other.name.clone()).collect()
+            })
+            .collect();
         let mut dependencies = BTreeMap::new();
-        for (dependency, finds) in list.iter().zip(finds) {
+        for ((dependency, finds), absent) in list.iter().zip(finds).zip(absent) {
             let known = Known {
                 dependency,
                 finds,
+                absent,
                 sources: Files::of(&dependency.dir).ok(),
             };
             dependencies.insert(dependency.name.clone(), known);
@@ -442,6 +460,7 @@ fn reader<'k>(known: &'k Known<'_>) -> Reader<'k> {
         name: &known.dependency.name,
         is_rebar: known.dependency.manager == "rebar3",
         finds: &known.finds,
+        absent: &known.absent,
     }
 }
 

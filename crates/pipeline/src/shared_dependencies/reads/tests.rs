@@ -46,6 +46,7 @@ fn values(line: &str) -> Result<Vec<String>, String> {
         name: "web",
         is_rebar: false,
         finds: &finds,
+        absent: &BTreeSet::new(),
     };
     let reads = inputs.parse(line, reader)?;
     reads
@@ -64,6 +65,9 @@ fn values_of_what_was_read_are_told_apart() {
         ("configs\t:jason", "configs :jason=:jason :pretty\t33\n"),
         ("application\t:castore", "no package"),
         ("module\tHackney", "no package"),
+        ("similar\tHackney", "no package"),
+        // A dependency's.
+        ("similar\tJASON", "no package"),
         (
             "file\t/app/_build/prod/lib/jason/ebin/Elixir.Hackney.beam",
             "no package",
@@ -74,6 +78,33 @@ fn values_of_what_was_read_are_told_apart() {
     // What Phoenix.Template has computed is what it was computed from.
     let engines = values("config\t:phoenix_template :compiled_template_engines");
     assert_eq!(engines.map(|values| values.len()), Ok(3));
+}
+
+#[test]
+fn package_that_is_compiled_later_is_absent() {
+    let env = Env::new();
+    let inputs = inputs(&env);
+    let reader = Reader {
+        name: "web",
+        is_rebar: false,
+        finds: &BTreeSet::new(),
+        absent: &set(&["ranch"]),
+    };
+    let reads = "module\t:ranch\nmodule\tHackney\napplication\t:ranch\nconfig\t:ranch :x\n";
+    let reads = inputs.parse(reads, reader).unwrap();
+    let values: Vec<_> = reads
+        .iter()
+        .map(|read| inputs.value(read, reader).unwrap())
+        .collect();
+    assert_eq!(values, ["absent", "no package", "no package", "no package"]);
+    let why = "uses Jason of jason, which it doesn't depend on";
+    assert_eq!(inputs.parse("module\tJason", reader), Err(why.to_owned()));
+    // In a build that has it, the code isn't the same.
+    let reader = Reader {
+        absent: &BTreeSet::new(),
+        ..reader
+    };
+    assert!(reads.iter().any(|read| inputs.value(read, reader).is_err()));
 }
 
 #[test]
@@ -154,6 +185,10 @@ fn what_other_builds_cannot_compare_is_kept_out() {
             "nif\t/app/_build/prod/lib/jason/priv/x",
             "loads native code: /app/_build/prod/lib/jason/priv/x",
         ),
+        (
+            "similar\tch",
+            "asks for modules like ch, such as :ranch of ranch, which it doesn't depend on",
+        ),
         ("project\tWeb", "Web reads the app's project"),
         ("set\t:jason :pretty", "sets the config :jason :pretty"),
         (
@@ -175,6 +210,7 @@ fn config_that_names_a_module_of_another_package_is_kept_out() {
         name: "web",
         is_rebar: true,
         finds: &finds,
+        absent: &BTreeSet::new(),
     };
     let why = inputs.parse("config\t:web :json\n", reader);
     let expected = "reads the config :web :json, which names a module of jason";
