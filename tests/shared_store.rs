@@ -157,6 +157,54 @@ end";
 }
 
 #[test]
+fn packages_that_mention_each_other_find_what_they_would_find_without_a_store() {
+    let app = everything();
+    let copies = "for name in esbuild phoenix knobs; do cp $name.ex deps/$name/lib/order.ex; done";
+    app.edit(
+        "elixir_buildpack.config",
+        "elixir_version",
+        &format!("hook_pre_compile='{copies}'\nelixir_version"),
+    );
+    // In mix's order: the first and the last find no greeter yet. The store can't have the first.
+    for (file, module, lines) in [
+        (
+            "esbuild.ex",
+            "Esbuild.Order",
+            "@started length(Application.started_applications())
+  def started, do: @started
+  @found Code.ensure_loaded?(Greeter)
+  def found, do: @found
+  def call, do: Greeter.missing()",
+        ),
+        // It doesn't use what it mentions.
+        ("phoenix.ex", "Phoenix.Order", "def other, do: Esbuild"),
+        (
+            "knobs.ex",
+            "Knobs.Order",
+            "@found Code.ensure_loaded?(Greeter)
+  def found, do: @found
+  def call, do: Greeter.missing()",
+        ),
+    ] {
+        app.write(file, &format!("defmodule {module} do\n  {lines}\nend\n"));
+    }
+    let without = clean_build(&app);
+    use_directory(&app);
+    let empty = clean_build(&app);
+    assert_logged(&empty, "added 5 dependencies to the shared store\n");
+    let why = "not in the shared store: esbuild asks which applications are started\n";
+    assert_logged(&empty, why);
+    assert_same(&empty, &without);
+    drop(empty);
+    // greeter is left in the store, so that esbuild doesn't find it.
+    let full = clean_build(&app);
+    assert_logged(&full, "4 dependencies from the shared store, ");
+    let compiled = full.compiled().join("\n");
+    assert!(compiled.contains("greeter"), "{}", full.log());
+    assert_same(&full, &without);
+}
+
+#[test]
 fn store_that_lies_is_a_miss_and_a_warning() {
     let app = everything();
     let store = use_directory(&app);

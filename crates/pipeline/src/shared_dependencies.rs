@@ -1,5 +1,6 @@
 //! Compiled dependencies as the shared store keeps them.
 
+pub(crate) mod known;
 pub(crate) mod mix_exs;
 pub(crate) mod reads;
 pub(crate) mod rebar;

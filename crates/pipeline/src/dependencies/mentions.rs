@@ -38,9 +38,9 @@ pub(crate) fn read(package: &Path) -> Code {
     code
 }
 
-/// Returns the pairs of positions, the earlier one first, of packages of which one mentions a module of the other.
-/// `code` has the code of each dependency.
-pub(crate) fn pairs(dependencies: &[Dependency], code: &[Code]) -> BTreeSet<(usize, usize)> {
+/// Returns the pairs of positions of packages of which the first mentions a module of the second, and neither depends
+/// on the other. `code` has the code of each dependency.
+pub(crate) fn undeclared(dependencies: &[Dependency], code: &[Code]) -> BTreeSet<(usize, usize)> {
     let mut owners: BTreeMap<&str, usize> = BTreeMap::new();
     for (at, code) in code.iter().enumerate() {
         for module in &code.defined {
@@ -53,18 +53,25 @@ pub(crate) fn pairs(dependencies: &[Dependency], code: &[Code]) -> BTreeSet<(usi
             let Some(owner) = owner(&owners, module) else {
                 continue;
             };
-            let pair = (owner.min(at), owner.max(at));
             let is_declared = |one: usize, other: usize| {
                 dependencies[one]
                     .children
                     .contains(&dependencies[other].name)
             };
             if owner != at && !is_declared(at, owner) && !is_declared(owner, at) {
-                pairs.insert(pair);
+                pairs.insert((at, owner));
             }
         }
     }
     pairs
+}
+
+/// Returns the pairs with the earlier package first.
+pub(crate) fn in_order(undeclared: &BTreeSet<(usize, usize)>) -> BTreeSet<(usize, usize)> {
+    let pairs = undeclared.iter();
+    pairs
+        .map(|(one, other)| (*one.min(other), *one.max(other)))
+        .collect()
 }
 
 /// Returns the package that defines a module, or the one that it is inside of.
@@ -304,6 +311,9 @@ end
             code(&[("lib/a.ex", "Jason.Encoder\nPlug.Conn")]),
             code(&[("lib/a.ex", "defmodule Later do")]),
         ];
-        assert_eq!(pairs(&all, &sources), BTreeSet::from([(0, 2), (1, 3)]));
+        assert_eq!(
+            in_order(&undeclared(&all, &sources)),
+            BTreeSet::from([(0, 2), (1, 3)])
+        );
     }
 }

@@ -106,15 +106,17 @@ pub(crate) fn sets(text: &str) -> impl Iterator<Item = &str> {
 pub(crate) struct Reader<'a> {
     pub(crate) name: &'a str,
     pub(crate) is_rebar: bool,
-    /// The dependencies that it finds compiled.
-    pub(crate) finds: &'a BTreeSet<String>,
+    /// What it depends on.
+    pub(crate) depends_on: &'a BTreeSet<String>,
+    /// Other dependencies that it finds compiled, with their keys.
+    pub(crate) finds: &'a BTreeMap<String, String>,
     /// The dependencies that aren't there until it is compiled. For the code server, they don't exist.
     pub(crate) absent: &'a BTreeSet<String>,
 }
 
 impl Reader<'_> {
     fn covers(&self, package: &str) -> bool {
-        package == self.name || self.finds.contains(package)
+        package == self.name || self.depends_on.contains(package)
     }
 }
 
@@ -276,8 +278,13 @@ impl Inputs<'_> {
             )
         };
         let other = |package: &str| format!("uses {name} of {package}, which it doesn't depend on");
-        let is_there =
-            |package: &str| self.packages.contains(package) && !reader.absent.contains(package);
+        // The key of another package, if it is there.
+        let found = |package: &str| match reader.finds.get(package) {
+            Some(key) => Ok(Some(key.as_str())),
+            None if !self.packages.contains(package) || reader.absent.contains(package) => Ok(None),
+            None => Err(other(package)),
+        };
+        let key_of = |package: &str| Ok(found(package)?.unwrap_or("no package").to_owned());
         match read.kind {
             Kind::Variable => {
                 if self.config_vars.contains(name) {
@@ -290,10 +297,10 @@ impl Inputs<'_> {
                 None => {
                     // Then it is what the application itself says.
                     let app = application(name.split(' ').next().unwrap_or(name));
-                    if is_there(app) && !reader.covers(app) {
-                        return Err(other(app));
+                    match found(app) {
+                        _ if reader.covers(app) => Ok(mac("config", None)),
+                        key => Ok(key?.map_or_else(|| mac("config", None), str::to_owned)),
                     }
-                    Ok(mac("config", None))
                 }
                 Some(value) => {
                     self.check_config(name, value, reader)?;
@@ -302,9 +309,10 @@ impl Inputs<'_> {
             },
             Kind::Configs => {
                 let app = application(name);
-                if is_there(app) && !reader.covers(app) {
-                    return Err(other(app));
-                }
+                let package = match found(app) {
+                    _ if reader.covers(app) => None,
+                    key => key?,
+                };
                 let prefix = format!("{name} ");
                 let of_app = self.config.iter();
                 let of_app = of_app.filter(|(name, _)| name.starts_with(&prefix));
@@ -313,25 +321,20 @@ impl Inputs<'_> {
                     Ok(format!("{name}\t{}\n", value.sha256))
                 };
                 let all: Result<String, String> = of_app.map(line).collect();
-                Ok(mac("configs", Some(all?.as_bytes())))
+                Ok(mac(
+                    "configs",
+                    Some((package.unwrap_or_default().to_owned() + &all?).as_bytes()),
+                ))
             }
-            Kind::Application => match application(name) {
-                package if is_there(package) => Err(other(package)),
-                _ => Ok("no package".to_owned()),
-            },
-            Kind::Module => match self.owner(name) {
-                Some(package) if is_there(package) => Err(other(package)),
-                _ => Ok("no package".to_owned()),
-            },
+            Kind::Application => key_of(application(name)),
+            Kind::Module => self.owner(name).map_or(Ok("no package".to_owned()), key_of),
             Kind::Similar => {
-                let is_other = |package: &str| is_there(package) && !reader.covers(package);
-                let mut owners = self.owners.iter();
-                match owners.find(|(one, package)| is_similar(one, name) && is_other(package)) {
-                    Some((module, package)) => Err(format!(
-                        "asks for modules like {name}, such as {module} of {package}, which it doesn't depend on"
-                    )),
-                    None => Ok("no package".to_owned()),
-                }
+                let similar = self.owners.iter().filter(|(one, _)| is_similar(one, name));
+                let packages = similar.map(|(_, package)| package.as_str());
+                let others: BTreeSet<&str> = packages.filter(|one| !reader.covers(one)).collect();
+                let keys: Result<Vec<Option<&str>>, String> =
+                    others.into_iter().map(found).collect();
+                Ok(keys?.into_iter().flatten().collect::<Vec<_>>().join(" "))
             }
         }
     }

@@ -76,7 +76,8 @@ pub(crate) fn compile_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Resu
         return Ok(false);
     }
     let code = code(&list, packages);
-    let mentions = mentions::pairs(&list, &code);
+    let undeclared = mentions::undeclared(&list, &code);
+    let mentions = mentions::in_order(&undeclared);
     let estimates: BTreeMap<String, f64> = list
         .iter()
         .zip(&code)
@@ -87,8 +88,7 @@ pub(crate) fn compile_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Resu
     };
     let of_store = list.clone();
     let mac = |name: &str, value: &[u8]| store.mac(name, value);
-    let finds = dependencies::found(&list, &mentions);
-    let shared = Shared::new(ctx, &store, &mac, (&of_store, &code, finds), &config)?;
+    let shared = Shared::new(ctx, &store, &mac, (&of_store, &code, &undeclared), &config)?;
     if let Some(shared) = &shared {
         let taken = shared.take();
         for dependency in list.iter_mut().filter(|one| taken.contains(&one.name)) {

@@ -9,8 +9,9 @@
 use crate::context::Context;
 use crate::dependencies::mentions::Code;
 use crate::dependencies::{Dependency, State};
-use crate::shared_dependencies::reads::{Inputs, Kind, Mac, Read, Reader, parse_config, sets};
-use crate::shared_dependencies::{Entry, Files, Statement, mix_exs, rebar};
+use crate::shared_dependencies::known::Known;
+use crate::shared_dependencies::reads::{Inputs, Kind, Mac, Read, parse_config, sets};
+use crate::shared_dependencies::{Entry, Statement, mix_exs, rebar};
 use crate::steps::keys::{self, Otp};
 use exec::log::StepLog;
 use exec::progress::megabytes;
@@ -29,7 +30,7 @@ use store::digest;
 use workdir::leaked_secrets::Finders;
 
 /// To be raised whenever keys or entries mean something else.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 /// A chain has few links: each stands for another set of things read.
 const LONGEST_CHAIN: usize = 8;
 /// Requests at once.
@@ -56,15 +57,6 @@ pub(crate) struct Shared<'a> {
     /// The digest of what all dependencies are compiled with.
     base: String,
     state: Mutex<Results>,
-}
-
-struct Known<'a> {
-    dependency: &'a Dependency,
-    finds: BTreeSet<String>,
-    /// The dependencies that aren't there until it is compiled.
-    absent: BTreeSet<String>,
-    /// `None` if they can't be read.
-    sources: Option<Files>,
 }
 
 #[derive(Default)]
@@ -101,7 +93,7 @@ impl<'a> Shared<'a> {
         ctx: &'a Context<'a>,
         store: &'a SharedStore,
         mac: Mac<'a>,
-        (list, code, finds): (&'a [Dependency], &[Code], Vec<BTreeSet<String>>),
+        (list, code, undeclared): (&'a [Dependency], &[Code], &BTreeSet<(usize, usize)>),
         config: &str,
     ) -> Result<Option<Self>, Error> {
         // The VM always has some. Without it, a value would pass for absent.
@@ -131,36 +123,11 @@ impl<'a> Shared<'a> {
             tools: tools(ctx),
             mac,
         };
-        // What waits for it is compiled later. Only now can a directory be of nothing but earlier builds.
-        let waiting: Vec<(&Dependency, &BTreeSet<String>)> = list
-            .iter()
-            .zip(&finds)
-            .filter(|(other, _)| !other.build.exists())
-            .collect();
-        let absent: Vec<BTreeSet<String>> = list
-            .iter()
-            .map(|one| {
-                let after = waiting
-                    .iter()
-                    .filter(|(_, finds)| finds.contains(&one.name));
-                after.map(|(other, _)| other.name.clone()).collect()
-            })
-            .collect();
-        let mut dependencies = BTreeMap::new();
-        for ((dependency, finds), absent) in list.iter().zip(finds).zip(absent) {
-            let known = Known {
-                dependency,
-                finds,
-                absent,
-                sources: Files::of(&dependency.dir).ok(),
-            };
-            dependencies.insert(dependency.name.clone(), known);
-        }
         let shared = Self {
             ctx,
             store,
             inputs,
-            dependencies,
+            dependencies: Known::of(list, undeclared),
             base: base_key(ctx, mac)?,
             state: Mutex::default(),
         };
@@ -178,13 +145,10 @@ impl<'a> Shared<'a> {
         let to_compile = to_compile.filter(|known| known.dependency.is_to_compile());
         let mut waiting: Vec<&Known<'_>> = to_compile.collect();
         loop {
-            let (ready, later): (Vec<_>, Vec<_>) = {
-                let state = self.lock();
-                let is_ready = |known: &&Known<'_>| {
-                    known.finds.iter().all(|name| state.keys.contains_key(name))
-                };
-                waiting.into_iter().partition(is_ready)
-            };
+            // What is before it has been asked for.
+            let names: BTreeSet<String> = waiting.iter().map(|known| known.name()).collect();
+            let is_ready = |known: &&Known<'_>| known.finds.is_disjoint(&names);
+            let (ready, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_ready);
             if ready.is_empty() || self.ctx.cancel.is_cancelled() {
                 break;
             }
@@ -194,7 +158,9 @@ impl<'a> Shared<'a> {
                     scope.spawn(|| {
                         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
                         while let Some(known) = next() {
-                            self.take_one(known);
+                            if self.may_be_there(known) {
+                                self.take_one(known);
+                            }
                         }
                     });
                 }
@@ -202,6 +168,16 @@ impl<'a> Shared<'a> {
             waiting = later;
         }
         self.lock().taken.clone()
+    }
+
+    /// Whether all that mentions it without depending on it is compiled, as it would be without a store.
+    fn may_be_there(&self, known: &Known<'_>) -> bool {
+        let state = self.lock();
+        known.mentioned_by.iter().all(|name| {
+            let other = self.dependencies.get(name);
+            let is_compiled = |other: &Known<'_>| other.dependency.state == State::Compiled;
+            state.taken.contains(name) || other.is_some_and(is_compiled)
+        })
     }
 
     fn take_one(&self, known: &Known<'_>) {
@@ -236,13 +212,13 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// The start of the chain. `None` if one of the dependencies that it finds has no key.
+    /// The start of the chain. `None` if one of the dependencies that it depends on has no key.
     fn first_key(&self, known: &Known<'_>) -> Option<String> {
         let dependency = known.dependency;
         let variables = self.variables_of_mix_exs(known).ok()?;
         let state = self.lock();
         let found: Option<Vec<(&String, &String)>> = known
-            .finds
+            .depends_on
             .iter()
             .map(|name| Some((name, state.keys.get(name)?)))
             .collect();
@@ -264,7 +240,11 @@ impl<'a> Shared<'a> {
     fn variables_of_mix_exs(&self, known: &Known<'_>) -> Result<Vec<String>, String> {
         let text = fs::read_to_string(known.dependency.dir.join("mix.exs")).unwrap_or_default();
         let names = mix_exs::variables(&text)?.into_iter();
-        let value = |name| self.inputs.value(&Read::variable(name), reader(known));
+        let finds = self.keys_of_found(known);
+        let value = |name| {
+            let read = Read::variable(name);
+            self.inputs.value(&read, known.reader(&finds))
+        };
         names.map(value).collect()
     }
 
@@ -275,10 +255,19 @@ impl<'a> Shared<'a> {
         reads: &BTreeSet<Read>,
         known: &Known<'_>,
     ) -> Result<String, String> {
-        let value = |read| Ok((read, self.inputs.value(read, reader(known))?));
+        let finds = self.keys_of_found(known);
+        let value = |read| Ok((read, self.inputs.value(read, known.reader(&finds))?));
         let values: Result<Vec<(&Read, String)>, String> = reads.iter().map(value).collect();
         let parts = serde_json::to_vec(&(key, values?)).map_err(|error| error.to_string())?;
         Ok(digest::sha256(&parts))
+    }
+
+    /// The keys of what it finds and doesn't depend on.
+    fn keys_of_found(&self, known: &Known<'_>) -> BTreeMap<String, String> {
+        let state = self.lock();
+        let others = known.finds.difference(&known.depends_on);
+        let key = |name: &String| Some((name.clone(), state.keys.get(name)?.clone()));
+        others.filter_map(key).collect()
     }
 
     /// Whether compiling is to be traced.
@@ -316,13 +305,14 @@ impl<'a> Shared<'a> {
         let Some(mut key) = self.first_key(known) else {
             let state = self.lock();
             let other = known
-                .finds
+                .depends_on
                 .iter()
                 .find(|name| !state.keys.contains_key(*name));
             let other = other.map_or("", String::as_str);
             return Err(format!("depends on {other}, which isn't in the store"));
         };
-        let mut reads = self.inputs.parse(reads, reader(known))?;
+        let finds = self.keys_of_found(known);
+        let mut reads = self.inputs.parse(reads, known.reader(&finds))?;
         let is_set =
             |read: &&Read| read.kind == Kind::Config && self.lock().set.contains(&read.name);
         if let Some(read) = reads.iter().find(is_set) {
@@ -452,15 +442,6 @@ pub(crate) fn dependencies(count: usize) -> String {
     match count {
         1 => "1 dependency".to_owned(),
         _ => format!("{count} dependencies"),
-    }
-}
-
-fn reader<'k>(known: &'k Known<'_>) -> Reader<'k> {
-    Reader {
-        name: &known.dependency.name,
-        is_rebar: known.dependency.manager == "rebar3",
-        finds: &known.finds,
-        absent: &known.absent,
     }
 }
 

@@ -11,8 +11,13 @@ fn mac(name: &str, value: &[u8]) -> String {
 }
 
 fn inputs(env: &Env) -> Inputs<'_> {
-    let owners = [("Web", "web"), ("Jason", "jason"), (":ranch", "ranch")];
-    let packages = ["web", "jason", "ranch"];
+    let owners = [
+        ("Web", "web"),
+        ("Jason", "jason"),
+        (":ranch", "ranch"),
+        (":telemetry", "telemetry"),
+    ];
+    let packages = ["web", "jason", "ranch", "telemetry"];
     let folder = |package: &&str| {
         let folders = [
             format!("/app/deps/{package}"),
@@ -41,11 +46,11 @@ fn inputs(env: &Env) -> Inputs<'_> {
 fn values(line: &str) -> Result<Vec<String>, String> {
     let env = [("LANG".into(), "C".into()), ("API_URL".into(), "x".into())].into();
     let inputs = inputs(&env);
-    let finds = set(&["jason"]);
     let reader = Reader {
         name: "web",
         is_rebar: false,
-        finds: &finds,
+        depends_on: &set(&["jason"]),
+        finds: &[("telemetry".to_owned(), "key of telemetry".to_owned())].into(),
         absent: &BTreeSet::new(),
     };
     let reads = inputs.parse(line, reader)?;
@@ -65,9 +70,14 @@ fn values_of_what_was_read_are_told_apart() {
         ("configs\t:jason", "configs :jason=:jason :pretty\t33\n"),
         ("application\t:castore", "no package"),
         ("module\tHackney", "no package"),
-        ("similar\tHackney", "no package"),
-        // A dependency's.
-        ("similar\tJASON", "no package"),
+        // Compiled earlier, because one of them mentions a module of the other.
+        ("module\t:telemetry", "key of telemetry"),
+        ("application\t:telemetry", "key of telemetry"),
+        ("config\t:telemetry :x", "key of telemetry"),
+        ("similar\tTelemetry", ""),
+        ("similar\t:Telemetry", "key of telemetry"),
+        ("similar\tHackney", ""),
+        ("similar\tJASON", ""),
         (
             "file\t/app/_build/prod/lib/jason/ebin/Elixir.Hackney.beam",
             "no package",
@@ -87,7 +97,8 @@ fn package_that_is_compiled_later_is_absent() {
     let reader = Reader {
         name: "web",
         is_rebar: false,
-        finds: &BTreeSet::new(),
+        depends_on: &BTreeSet::new(),
+        finds: &BTreeMap::new(),
         absent: &set(&["ranch"]),
     };
     let reads = "module\t:ranch\nmodule\tHackney\napplication\t:ranch\nconfig\t:ranch :x\n";
@@ -187,7 +198,7 @@ fn what_other_builds_cannot_compare_is_kept_out() {
         ),
         (
             "similar\tch",
-            "asks for modules like ch, such as :ranch of ranch, which it doesn't depend on",
+            "uses ch of ranch, which it doesn't depend on",
         ),
         ("project\tWeb", "Web reads the app's project"),
         ("set\t:jason :pretty", "sets the config :jason :pretty"),
@@ -205,11 +216,11 @@ fn what_other_builds_cannot_compare_is_kept_out() {
 fn config_that_names_a_module_of_another_package_is_kept_out() {
     let env = Env::new();
     let inputs = inputs(&env);
-    let finds = BTreeSet::new();
     let reader = Reader {
         name: "web",
         is_rebar: true,
-        finds: &finds,
+        depends_on: &BTreeSet::new(),
+        finds: &BTreeMap::new(),
         absent: &BTreeSet::new(),
     };
     let why = inputs.parse("config\t:web :json\n", reader);
