@@ -19,12 +19,12 @@ pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
             .input
             .plan
             .and_then(|plan| plan.processes.get("web"));
-        let default = default.map_or("Mixpack's default", |process| &process.command);
+        let default = default.map_or("mix phx.server", |process| &process.command);
         out.note(
             "procfile-without-web",
             (&file, 1),
             format!("The Procfile names no process type web, so the platform runs {default}."),
-            "If that isn't meant, add a line:\n  web: mix phx.server",
+            format!("To make that explicit, add a line. Change the command if you mean another one:\n  web: {default}"),
         );
     }
     for (kind, command) in &processes.0 {
