@@ -4,9 +4,11 @@
 
 mod container;
 mod image;
+mod registry;
 
 pub use container::{Container, Stopped};
 pub use image::{Image, Layer, RunImage};
+pub use registry::Registry;
 
 use crate::dyno::free_port;
 use crate::pages::filled;

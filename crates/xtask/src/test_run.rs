@@ -169,6 +169,8 @@ impl Prepared {
         ensure("fish", "fish")?;
         // A shared store.
         ensure("/usr/sbin/nginx", "nginx")?;
+        // Where the lifecycle pushes images without Docker.
+        ensure("docker-registry", "docker-registry")?;
         // Brings up the network of a build that is cut off.
         ensure("ip", "iproute2")?;
         let arm64 = ensure(whole_builds::EMULATOR, "qemu-user-static")
