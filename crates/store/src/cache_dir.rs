@@ -129,6 +129,11 @@ impl CacheDir {
 
     /// Leaves nothing of the making behind; nothing may be kept afterwards.
     pub fn close(&self) -> Result<(), TreeError> {
+        let scratch = fs::read_dir(self.root.join("scratch"));
+        for entry in scratch.into_iter().flatten().flatten() {
+            // Only if it is empty: which of these a build creates depends on what it skips, and a changed layer is pushed again.
+            let _ = fs::remove_dir(entry.path());
+        }
         tree::remove(&self.root.join("staging"))
     }
 

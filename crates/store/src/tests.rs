@@ -537,6 +537,17 @@ fn cache_miss_names_differences_to_last_tool() {
 }
 
 #[test]
+fn closing_removes_only_empty_scratch_directories() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = CacheDir::open_at(dir.path().join("downloads"), Stamps::Lost).unwrap();
+    let empty = store.scratch("npm").unwrap();
+    let used = store.scratch("yarn").unwrap();
+    fs::write(used.join("package"), "content").unwrap();
+    store.close().unwrap();
+    assert!(!empty.exists() && used.join("package").exists());
+}
+
+#[test]
 fn size_is_measured_by_entry_and_counts_a_linked_file_once() {
     let dir = tempfile::tempdir().unwrap();
     let store = CacheDir::open(dir.path()).unwrap();
