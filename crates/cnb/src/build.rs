@@ -1,7 +1,7 @@
 //! `bin/build`.
 
 use crate::layers::Layers;
-use crate::{LoggedFailure, Mixpack, launch};
+use crate::{LoggedFailure, Mixpack, launch, slices};
 use app::{Origin, Setting};
 use exec::cancel::Cancel;
 use exec::command::Env;
@@ -100,6 +100,12 @@ fn run_build(
         // In a volume, to be had of a build that fails too; or in the app's folder, where we are.
         timeline: context.platform.get(timeline::VARIABLE).map(PathBuf::from),
     })?;
+    let slices = slices::slices(
+        &context.app_dir,
+        &built.record,
+        built.components(),
+        &layers.places(),
+    );
     let Built {
         record,
         launch,
@@ -109,7 +115,8 @@ fn run_build(
     let step = log.step("Layers");
     layers.write_launch(&context.app_dir, &launch)?;
     layers.finish(&launch, &step)?;
-    let processes = launch::processes(&context.app_dir, &record, tests_only);
+    let mut processes = launch::processes(&context.app_dir, &record, tests_only);
+    processes.slices.extend(slices);
     for process in processes.processes.iter().filter(|process| process.default) {
         step.detail(&format!(
             "starts {}: {}",

@@ -8,6 +8,7 @@ mod detect;
 mod launch;
 mod layers;
 mod platform;
+mod slices;
 
 use libcnb::build::{BuildContext, BuildResult};
 use libcnb::data::buildpack::ComponentBuildpackDescriptor;

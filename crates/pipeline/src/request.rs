@@ -49,3 +49,12 @@ pub struct Built {
     /// The process types that the app names.
     pub(crate) procfile: Procfile,
 }
+
+impl Built {
+    /// The names of what ships besides the app itself: toolchains and packages.
+    pub fn components(&self) -> impl Iterator<Item = &str> {
+        self.components
+            .iter()
+            .map(|component| component.name.as_str())
+    }
+}
