@@ -55,7 +55,10 @@ impl Registry {
             assert!(Instant::now() < until, "the registry does not answer");
             std::thread::sleep(Duration::from_millis(50));
         }
-        registry.push("mixpack-test/run", &registry.name("run"));
+        let run = registry.name("run");
+        expect(docker(["image", "tag", "mixpack-test/run", &run]));
+        expect(docker(["image", "push", "--quiet", &run]));
+        docker(["image", "rm", &run]);
         registry
     }
 
@@ -66,12 +69,6 @@ impl Registry {
     /// The name of an image in it.
     pub fn name(&self, image: &str) -> String {
         format!("127.0.0.1:{}/{image}", self.port)
-    }
-
-    fn push(&self, local: &str, name: &str) {
-        expect(docker(["image", "tag", local, name]));
-        expect(docker(["image", "push", "--quiet", name]));
-        docker(["image", "rm", name]);
     }
 
     /// Gives an image another tag.
