@@ -130,14 +130,26 @@ fn settings_and_values_reach_neither_slug_nor_cache_nor_store() {
 }
 
 #[test]
-fn dependencies_that_ask_for_applications_or_cores_of_the_vm_are_kept_out() {
+fn dependencies_that_ask_for_what_other_builds_may_not_have_are_kept_out() {
     let app = everything();
     use_directory(&app);
     app.edit(
         "elixir_buildpack.config",
         "elixir_version",
-        "hook_pre_compile='cp apps.ex deps/knobs/lib; cp cores.ex deps/esbuild/lib'\nelixir_version",
+        "hook_pre_compile='cp apps.ex deps/knobs/lib; cp cores.ex deps/esbuild/lib; \
+         cp sources.ex deps/greeter/lib; cp protocols.ex deps/phoenix/lib'\nelixir_version",
     );
+    let module = "defmodule Greeter.Sources do
+  @there File.dir?(\"../knobs\")
+  def there, do: @there
+end";
+    app.write("sources.ex", module);
+    // As mix does from Elixir 1.19 on.
+    let module = "defmodule Phoenix.Protocols do
+  @deleted File.rm_rf(\"../../_build/prod/lib/everything/consolidated\")
+  def deleted, do: @deleted
+end";
+    app.write("protocols.ex", module);
     let module = "defmodule Knobs.Apps do
   @started length(Application.started_applications())
   def started, do: @started
@@ -153,7 +165,9 @@ end";
     assert_logged(&deploy, why);
     let why = "not in the shared store: esbuild depends on the machine (:erlang.system_info)\n";
     assert_logged(&deploy, why);
-    assert_logged(&deploy, "added 4 dependencies to the shared store\n");
+    let why = "not in the shared store: greeter uses knobs, which it doesn't depend on\n";
+    assert_logged(&deploy, why);
+    assert_logged(&deploy, "added 3 dependencies to the shared store\n");
 }
 
 #[test]
@@ -202,6 +216,22 @@ fn packages_that_mention_each_other_find_what_they_would_find_without_a_store() 
     let compiled = full.compiled().join("\n");
     assert!(compiled.contains("greeter"), "{}", full.log());
     assert_same(&full, &without);
+    drop(full);
+
+    // Compiled alone, it finds greeter in `_build`. What clean builds take isn't that.
+    let config = "elixir_buildpack.config";
+    let before = fs::read_to_string(app.source().join(config)).unwrap();
+    let hook = "hook_pre_fetch_dependencies='rm -rf deps/knobs'";
+    app.write(config, &format!("{before}\n{hook}\n"));
+    let later = app.deploy();
+    later.expect_success();
+    assert_logged(
+        &later,
+        "not in the shared store: knobs uses Elixir.Greeter of greeter, ",
+    );
+    drop(later);
+    app.write(config, &before);
+    assert_same(&clean_build(&app), &without);
 }
 
 #[test]

@@ -12,8 +12,9 @@ defmodule Mix.Tasks.Mixpack.Dependencies do
   def run([path]), do: write(path)
 
   def run([path, config | variables]) do
-    Mix.Tasks.Mixpack.Reads.write_config(config, variables)
+    # Once mix has loaded each dependency's mix.exs, which may set something.
     write(path)
+    Mix.Tasks.Mixpack.Reads.write_config(config, variables)
   end
 
   defp write(path) do
@@ -54,7 +55,7 @@ defmodule Mix.Tasks.Mixpack.Dependencies do
 
   # What else decides how a dependency is compiled.
   defp options(dep) do
-    opts = Keyword.drop(dep.opts, ~w(build deps_path dest lock)a)
+    opts = Keyword.drop(dep.opts, ~w(build deps_path dest)a)
     Base.encode16(:erlang.md5(:erlang.term_to_binary(Enum.sort(opts), [:deterministic])), case: :lower)
   end
 

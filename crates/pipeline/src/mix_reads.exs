@@ -12,6 +12,7 @@ defmodule Mix.Tasks.Mixpack.Reads do
     {:application_controller, :get_key, 2},
     {:application_controller, :get_all_key, 1},
     {:application_controller, :get_application_module, 1},
+    {:application_controller, :load_application, 1},
     {:application_controller, :loaded_applications, 0},
     {:application_controller, :which_applications, 0},
     {:application_controller, :which_applications, 1},
@@ -20,20 +21,36 @@ defmodule Mix.Tasks.Mixpack.Reads do
     {:code, :get_path, 0},
     {:code, :where_is_file, 1},
     {:code, :ensure_loaded, 1},
+    {:code, :ensure_modules_loaded, 1},
     {:code, :is_loaded, 1},
+    {:code, :lib_dir, 1},
+    {:code, :lib_dir, 2},
     {:code, :load_file, 1},
+    {:code, :module_md5, 1},
+    {:code, :priv_dir, 1},
     {:code, :which, 1},
     {:code, :get_object_code, 1},
     {:erlang, :function_exported, 3},
-    {:erlang, :module_loaded, 1},
+    {:erlang, :loaded, 0},
     {:erlang, :load_nif, 2},
+    {:erlang, :module_loaded, 1},
     {:erlang, :open_port, 2},
     {:erlang, :system_info, 1},
     {:inet, :gethostname, 0},
+    {:inet_db, :gethostname, 0},
+    {:init, :get_argument, 1},
+    {:init, :get_arguments, 0},
+    {:init, :get_plain_arguments, 0},
     {:os, :env, 0},
+    {:os, :get_env_var, 1},
     {:os, :getenv, 0},
     {:os, :getenv, 1},
     {:os, :getenv, 2},
+    {:os, :list_env_vars, 0},
+    {:os, :version, 0},
+    {:persistent_term, :get, 0},
+    {:persistent_term, :get, 1},
+    {:persistent_term, :get, 2},
     {:prim_inet, :open, 3},
     {:prim_inet, :open, 4},
     {:prim_inet, :open, 5},
@@ -42,10 +59,16 @@ defmodule Mix.Tasks.Mixpack.Reads do
     {:gen_tcp, :connect, 4},
     {:gen_tcp, :listen, 2},
     {UndefinedFunctionError, :hint_for_missing_module, 3},
+    {System, :argv, 0},
     {System, :schedulers, 0},
     {System, :schedulers_online, 0},
     {Application, :spec, 1},
     {Application, :spec, 2},
+    {Code, :compiler_options, 1},
+    {Code, :put_compiler_option, 2},
+    {Mix.Dep, :cached, 0},
+    {Mix.Dep, :load_and_cache, 0},
+    {Mix.Dep, :load_on_environment, 1},
     {Mix.Dep.Lock, :read, 0},
     {Mix.Dep.Lock, :read, 1},
     {Mix.Project, :deps_apps, 0},
@@ -64,7 +87,10 @@ defmodule Mix.Tasks.Mixpack.Reads do
   @of_vm %{
     all_available: "which modules exist",
     all_loaded: "which modules are loaded",
+    argv: "for the arguments of mix",
+    ensure_modules_loaded: "which modules exist",
     get_path: "the code path",
+    loaded: "which modules are loaded",
     loaded_applications: "which applications are loaded",
     where_is_file: "for files in the code path",
     which_applications: "which applications are started"
@@ -73,12 +99,16 @@ defmodule Mix.Tasks.Mixpack.Reads do
   @of_cores ~w(cpu_topology dirty_cpu_schedulers dirty_cpu_schedulers_online logical_processors logical_processors_available
                logical_processors_online schedulers schedulers_online)a
 
+  # This is the same wherever Erlang is.
+  @of_erlang ~w(build_type c_compiler_used debug_compiled driver_version dynamic_trace emu_flavor emu_type endian machine
+                nif_version otp_release smp_support system_architecture threads version wordsize)a
+
   # These write to their second argument.
   @to ~w(make_hard_link make_link make_soft_link make_symlink rename)a
 
   # Writes the config that dependencies are compiled with: a line `APP KEY<TAB>SHA256<TAB>VARIABLE<TAB>MODULES` for each
   # value. SHA256 is empty if no other VM can have the same value, VARIABLE is the first of `variables` whose value is in
-  # it, and MODULES are the modules that it names.
+  # it, and MODULES are the modules that it names. `compiler options` are a value too.
   def write_config(path, variables) do
     secrets =
       for name <- variables,
@@ -96,7 +126,8 @@ defmodule Mix.Tasks.Mixpack.Reads do
         [Enum.intersperse(fields, ?\t), ?\n]
       end
 
-    File.write!(path, lines)
+    options = Enum.map(Enum.sort(Code.available_compiler_options()), &{&1, Code.get_compiler_option(&1)})
+    File.write!(path, ["compiler options\t", digest(options, leaves(options)), "\t\t\n" | lines])
   end
 
   defp name(app, key), do: line("#{inspect(app)} #{inspect(key)}")
@@ -129,7 +160,12 @@ defmodule Mix.Tasks.Mixpack.Reads do
 
   # Runs `fun`, and writes to `path` what it has read outside of these folders: a line `KIND<TAB>NAME` for each.
   def trace(path, folders, fun) do
-    collector = spawn_link(fn -> collect(MapSet.new(), [], File.cwd!(), folders) end)
+    # From Elixir 1.19 on, mix deletes the app's consolidated protocols. Before 1.15, it looks for packages to delete.
+    consolidated = Mix.Project.consolidation_path()
+    servers = Enum.map([:code_server, :erl_prim_loader], &Process.whereis/1)
+    lib = if Version.match?(System.version(), "< 1.15.0-dev"), do: Path.join(Mix.Project.build_path(), "lib")
+    places = %{folders: [consolidated | folders], app: Path.dirname(consolidated), lib: lib, servers: servers}
+    collector = spawn_link(fn -> collect(MapSet.new(), [], File.cwd!(), places) end)
     files = for {name, arity} <- :prim_file.module_info(:exports), name in @files, do: {:prim_file, name, arity}
     calls = Enum.filter([{:prim_file, :set_cwd, 1} | files] ++ @calls, &loaded?/1)
     pattern = [{:_, [], [{:message, {:caller}}]}]
@@ -158,44 +194,61 @@ defmodule Mix.Tasks.Mixpack.Reads do
   end
 
   # `allowed`: what mix itself is about to read for no dependency.
-  defp collect(seen, allowed, cwd, folders) do
+  defp collect(seen, allowed, cwd, places) do
     receive do
+      # To tell who calls.
+      {:trace_ts, pid, :call, _, _, _} when pid == self() ->
+        collect(seen, allowed, cwd, places)
+
       {:trace_ts, _, :call, {:prim_file, :set_cwd, [dir]}, _, _} ->
-        collect(seen, allowed, Path.expand(to_string(dir), cwd), folders)
+        collect(seen, allowed, Path.expand(to_string(dir), cwd), places)
 
       {:trace_ts, _, :call, {Mix.Dep.Lock, _, _}, _, _} ->
-        collect(seen, [:lock | allowed], cwd, folders)
+        collect(seen, [:lock | allowed], cwd, places)
 
       {:trace_ts, _, :call, {Application, :spec, [app | _]}, caller, _} ->
         allowed = if of_mix?(caller), do: [{:application, inspect(app)} | allowed], else: allowed
-        collect(seen, allowed, cwd, folders)
+        collect(seen, allowed, cwd, places)
 
       # It tells other VMs what is compiled.
       {:trace_ts, _, :call, {:gen_tcp, _, _}, {Mix.Sync.PubSub, _, _}, _} ->
-        collect(seen, [:network, :driver | allowed], cwd, folders)
+        collect(seen, [:network, :driver | allowed], cwd, places)
 
       {:trace_ts, _, :call, {:gen_tcp, _, _}, _, _} ->
-        collect(seen, allowed, cwd, folders)
+        collect(seen, allowed, cwd, places)
 
-      {:trace_ts, _, :call, {module, name, args}, caller, _} ->
+      {:trace_ts, pid, :call, {module, name, args}, caller, _} ->
         read = safely_read(module, name, args, caller, cwd)
         of_mix = of_mix(read)
 
         cond do
-          of_mix in allowed -> collect(seen, List.delete(allowed, of_mix), cwd, folders)
-          read == nil or own?(read, folders) -> collect(seen, allowed, cwd, folders)
-          true -> collect(MapSet.put(seen, read), allowed, cwd, folders)
+          of_mix in allowed -> collect(seen, List.delete(allowed, of_mix), cwd, places)
+          read == nil or own?(read, pid, places) -> collect(seen, allowed, cwd, places)
+          true -> collect(MapSet.put(seen, read), allowed, cwd, places)
         end
 
       {:stop, from, path} ->
-        lines = for {kind, name} <- Enum.sort(seen), not core?(name), do: [kind, ?\t, line(text(name)), ?\n]
+        apps = for root <- roots(), app <- File.ls!(root), do: inspect(String.to_atom(hd(String.split(app, "-"))))
+        lines = for {kind, name} <- Enum.sort(seen), not core?(kind, name, apps), do: [kind, ?\t, line(text(name)), ?\n]
         File.write!(path, lines)
         send(from, {self(), :written})
     end
   end
 
-  defp of_mix?({module, _, _}), do: String.starts_with?(inspect(module), "Mix.")
+  defp of_mix?({module, _, _} = caller), do: String.starts_with?(inspect(module), "Mix.") and of_tools?(caller)
   defp of_mix?(_), do: false
+
+  # Whether Erlang or Elixir itself calls. These evaluate the bodies of modules.
+  defp of_tools?({module, _, _}) when module in [:elixir, :elixir_compiler, :elixir_module, :erl_eval], do: false
+
+  defp of_tools?({module, _, _}) do
+    case :code.is_loaded(module) do
+      {:file, file} -> core_file?(file)
+      false -> false
+    end
+  end
+
+  defp of_tools?(_), do: false
 
   defp of_mix({"application", name}), do: {:application, name}
   defp of_mix({"network", _}), do: :network
@@ -203,16 +256,23 @@ defmodule Mix.Tasks.Mixpack.Reads do
   defp of_mix({"file", path}), do: if(Path.basename(path) == "mix.lock", do: :lock)
   defp of_mix(_), do: nil
 
-  defp own?({kind, path}, folders), do: kind in ~w(file folder status) and Enum.any?(folders, &within?(path, &1))
-
-  # Of Erlang or Elixir, which every build with the same key has.
-  defp core?(module) when is_atom(module) do
-    file = :code.which(module)
-    roots = [:code.lib_dir(), :code.lib_dir(:elixir) |> Path.dirname()]
-    file == :preloaded or (is_list(file) and Enum.any?(roots, &within?(to_string(file), to_string(&1))))
+  defp own?({kind, path}, pid, places) when kind in ~w(file folder status) do
+    # The code server lists each directory of its path.
+    listed? = pid in places.servers and kind != "file" and String.ends_with?(path, ["/ebin", ".ez"])
+    of_mix? = path == places.app or (kind == "folder" and places.lib in [path, Path.dirname(path)])
+    listed? or of_mix? or Enum.any?(places.folders, &within?(path, &1))
   end
 
-  defp core?(_), do: false
+  defp own?(_, _, _), do: false
+
+  # A module or application of Erlang or Elixir, which every build with the same key has.
+  defp core?(_, module, _) when is_atom(module), do: core_file?(:code.which(module))
+  defp core?(kind, name, apps), do: kind == "application" and name in apps
+
+  defp core_file?(:preloaded), do: true
+  defp core_file?(file), do: is_list(file) and Enum.any?(roots(), &within?(to_string(file), &1))
+
+  defp roots, do: [to_string(:code.lib_dir()), to_string(:code.lib_dir(:elixir)) |> Path.dirname()]
 
   # Modules are kept as such until the end.
   defp text(module) when is_atom(module), do: inspect(module)
@@ -242,6 +302,8 @@ defmodule Mix.Tasks.Mixpack.Reads do
   end
 
   defp read(:prim_file, _, _, _, _), do: nil
+  defp read(:application_controller, :load_application, [app], _, _), do: if(is_atom(app), do: {"application", inspect(app)})
+  defp read(:code, name, [app | _], _, _) when name in [:lib_dir, :priv_dir], do: {"application", inspect(app)}
   # Warnings name modules like the missing one.
   defp read(UndefinedFunctionError, _, [module | _], _, _), do: {"similar", module}
   defp read(:code, :all_available, _, {UndefinedFunctionError, :hint_for_missing_module, _}, _), do: nil
@@ -253,7 +315,8 @@ defmodule Mix.Tasks.Mixpack.Reads do
   defp read(:application_controller, :set_env, [app, key | _], _, _), do: {"set", name(app, key)}
   defp read(:application_controller, :get_all_env, [app], _, _), do: {"configs", inspect(app)}
   defp read(:application_controller, _, [app | _], _, _), do: {"application", inspect(app)}
-  defp read(:os, :getenv, [name | _], _, _) when is_list(name), do: {"variable", to_string(name)}
+  defp read(:os, :version, _, _, _), do: {"machine", ":os.version"}
+  defp read(:os, _, [name | _], _, _) when is_list(name), do: {"variable", to_string(name)}
   defp read(:os, _, _, _, _), do: {"variables", "all"}
 
   defp read(:erlang, :open_port, [what, opts], _, _) do
@@ -263,7 +326,11 @@ defmodule Mix.Tasks.Mixpack.Reads do
   end
 
   defp read(:erlang, :system_info, [what], caller, _) when what in @of_cores, do: of_machine(":erlang.system_info", caller)
-  defp read(:erlang, :system_info, _, _, _), do: nil
+  defp read(:erlang, :system_info, [what], _, _) when what in @of_erlang, do: nil
+  defp read(:erlang, :system_info, _, caller, _), do: unless_of_tools(caller, {"machine", ":erlang.system_info"})
+  defp read(:init, _, _, caller, _), do: unless_of_tools(caller, {"vm", "for the arguments of the VM"})
+  defp read(:persistent_term, _, _, caller, _), do: unless_of_tools(caller, {"vm", "for persistent terms"})
+  defp read(Code, _, _, caller, _), do: unless_of_tools(caller, {"set", "compiler options"})
   defp read(:erlang, :load_nif, [path | _], _, _), do: {"nif", to_string(path)}
   defp read(:erlang, _, [module | _], _, _) when is_atom(module), do: {"module", module}
   defp read(:code, _, [module], _, _) when is_atom(module), do: {"module", module}
@@ -271,9 +338,12 @@ defmodule Mix.Tasks.Mixpack.Reads do
   defp read(System, name, _, caller, _), do: of_machine("System.#{name}", caller)
 
   # mix itself asks too.
-  defp read(Mix.Project, _, _, caller, _), do: if(of_mix?(caller), do: nil, else: {"project", inspect(caller)})
+  defp read(module, _, _, caller, _) when module in [Mix.Dep, Mix.Project],
+    do: if(of_mix?(caller), do: nil, else: {"project", inspect(caller)})
 
   defp read(module, name, _, _, _), do: {"network", "#{inspect(module)}.#{name}"}
+
+  defp unless_of_tools(caller, read), do: if(of_tools?(caller), do: nil, else: read)
 
   # The compiler asks for the number of cores too.
   defp of_machine(name, {caller, _, _}) do

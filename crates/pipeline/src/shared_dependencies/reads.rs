@@ -43,6 +43,8 @@ pub(crate) enum Kind {
     Application,
     /// Whether a module exists, or what it does.
     Module,
+    /// Whether a package has been fetched.
+    Sources,
     /// Which modules Elixir suggests instead of one that doesn't exist.
     Similar,
 }
@@ -145,11 +147,9 @@ impl Inputs<'_> {
                 "application" => Some((Kind::Application, name)),
                 "module" => Some((Kind::Module, name)),
                 "similar" => Some((Kind::Similar, name)),
-                "file" | "folder" | "status" => {
-                    let module = self.path(kind, name, reader)?;
-                    module.map(|module| (Kind::Module, module))
-                }
+                "file" | "folder" | "status" => self.path(kind, name, reader)?,
                 "set" if name == COMPILED_APPLICATION || name == ENGINES => None,
+                "set" if name == COMPILER_OPTIONS => return Err(format!("sets {name}")),
                 "set" => return Err(format!("sets the config {name}")),
                 "program" if reader.is_rebar && name.contains("/rebar3") => None,
                 "program" => return Err(format!("runs a program: {name}")),
@@ -177,14 +177,14 @@ impl Inputs<'_> {
         Ok(reads)
     }
 
-    /// The module that a file in the directory of a package is looked for as; `None` for what says nothing that the key
-    /// of a dependency doesn't.
+    /// What a path in the directory of a package tells; `None` for what says nothing that the key of a dependency
+    /// doesn't.
     fn path<'n>(
         &self,
         kind: &str,
         path: &'n str,
         reader: Reader<'_>,
-    ) -> Result<Option<&'n str>, String> {
+    ) -> Result<Option<(Kind, &'n str)>, String> {
         let at = Path::new(path);
         if self.is_of_tools(at) {
             return Ok(None);
@@ -192,7 +192,7 @@ impl Inputs<'_> {
         let file = path.rsplit('/').next().unwrap_or_default();
         if let Some(module) = file.strip_suffix(".beam") {
             // The code server looks for it in each directory of its path.
-            return Ok(Some(module));
+            return Ok(Some((Kind::Module, module)));
         }
         // mix marks the lockfile of the app, and of each child of an umbrella, as changed.
         let is_manifests = at.file_name() == Some(OsStr::new(".mix"));
@@ -200,36 +200,46 @@ impl Inputs<'_> {
             return Ok(None);
         }
         let own = at.ancestors().find_map(|folder| self.folders.get(folder));
-        if let Some(package) = own.filter(|package| !reader.covers(package))
-            && !at.ends_with("ebin")
-            && !self.folders.contains_key(at)
-        {
-            return Err(format!(
-                "reads {path} of {package}, which it doesn't depend on"
-            ));
+        if own.is_some_and(|package| reader.covers(package)) {
+            return Ok(None);
         }
-        let is_near = |root: &PathBuf| root.starts_with(at) || at.starts_with(root);
-        let is_of_packages = self.roots.iter().any(is_near);
         let is_lock = at.components().any(|part| {
             let part = part.as_os_str().as_bytes();
             let of_mix = ["mix_lock_", "mix_pubsub_", "mix_user_check_"];
             of_mix.iter().any(|name| part.starts_with(name.as_bytes()))
         });
         match kind {
+            _ if is_lock => Ok(None),
             "status" if at == self.temporary_dir() => Ok(None),
-            // mix looks at the app's directory, and the code server for archives of packages.
-            "status" if is_of_packages => Ok(None),
-            // Elixir 1.14's mix also looks at the directories of the compiled packages and of the app.
-            _ if self.is_compiled_package(at) => Ok(None),
-            _ if own.is_some() || is_lock => Ok(None),
-            _ => Err(format!("reads {path}")),
+            // mix looks at the app's directory.
+            "status" if self.roots.iter().any(|root| root.starts_with(at)) => Ok(None),
+            "status" if own.is_none_or(|_| self.folders.contains_key(at)) => {
+                let found = self.package_at(path).ok_or(format!("reads {path}"))?;
+                let is_own = reader.covers(found.1);
+                Ok(Some(found).filter(|_| !is_own))
+            }
+            _ => Err(match own {
+                Some(package) => {
+                    format!("reads {path} of {package}, which it doesn't depend on")
+                }
+                None => format!("reads {path}"),
+            }),
         }
     }
 
-    /// Whether a path is the directory of compiled packages, or of one of them.
-    fn is_compiled_package(&self, path: &Path) -> bool {
-        let mut roots = self.roots.iter().filter(|root| root.ends_with("lib"));
-        roots.any(|root| root == path || path.parent() == Some(root))
+    /// The package, fetched or not, that has a path below one of the directories that have those of all packages.
+    fn package_at<'n>(&self, path: &'n str) -> Option<(Kind, &'n str)> {
+        let mut roots = self.roots.iter();
+        let (root, below) = roots.find_map(|root| {
+            let below = path.strip_prefix(root.to_str()?)?.strip_prefix('/')?;
+            Some((root, below))
+        })?;
+        let kind = match root.ends_with("lib") {
+            true => Kind::Application,
+            false => Kind::Sources,
+        };
+        let name = below.split('/').next().unwrap_or(below);
+        Some((kind, name.strip_suffix(".ez").unwrap_or(name)))
     }
 
     fn is_in_path(&self, file: &Path) -> bool {
@@ -264,6 +274,12 @@ impl Inputs<'_> {
         owner.map(String::as_str)
     }
 
+    /// The digest of the compiler options that Elixir starts with; `None` if no other VM can have the same.
+    pub(crate) fn compiler_options(&self) -> Option<&str> {
+        let options = self.config.get(COMPILER_OPTIONS)?;
+        Some(options.sha256.as_str()).filter(|digest| !digest.is_empty())
+    }
+
     /// What is read has the same value in another build if and only if this digest is the same.
     ///
     /// # Errors
@@ -277,7 +293,10 @@ impl Inputs<'_> {
                 |value| (self.mac)(&format!("{kind} {name}"), value),
             )
         };
-        let other = |package: &str| format!("uses {name} of {package}, which it doesn't depend on");
+        let other = |package: &str| match application(name) == package {
+            true => format!("uses {package}, which it doesn't depend on"),
+            false => format!("uses {name} of {package}, which it doesn't depend on"),
+        };
         // The key of another package, if it is there.
         let found = |package: &str| match reader.finds.get(package) {
             Some(key) => Ok(Some(key.as_str())),
@@ -327,6 +346,8 @@ impl Inputs<'_> {
                 ))
             }
             Kind::Application => key_of(application(name)),
+            Kind::Sources if self.packages.contains(name) => Err(other(name)),
+            Kind::Sources => Ok("no package".to_owned()),
             Kind::Module => self.owner(name).map_or(Ok("no package".to_owned()), key_of),
             Kind::Similar => {
                 let similar = self.owners.iter().filter(|(one, _)| is_similar(one, name));
@@ -365,6 +386,9 @@ impl Inputs<'_> {
         })
     }
 }
+
+/// What a dependency has set that all later ones in the same VM are compiled with.
+pub(crate) const COMPILER_OPTIONS: &str = "compiler options";
 
 /// mix sets it to the application that it compiles.
 const COMPILED_APPLICATION: &str = ":logger :compile_time_application";

@@ -10,7 +10,9 @@ use crate::context::Context;
 use crate::dependencies::mentions::Code;
 use crate::dependencies::{Dependency, State};
 use crate::shared_dependencies::known::Known;
-use crate::shared_dependencies::reads::{Inputs, Kind, Mac, Read, parse_config, sets};
+use crate::shared_dependencies::reads::{
+    COMPILER_OPTIONS, Inputs, Kind, Mac, Read, parse_config, sets,
+};
 use crate::shared_dependencies::{Entry, Statement, mix_exs, rebar};
 use crate::steps::keys::{self, Otp};
 use exec::log::StepLog;
@@ -30,7 +32,7 @@ use store::digest;
 use workdir::leaked_secrets::Finders;
 
 /// To be raised whenever keys or entries mean something else.
-const FORMAT: &str = "2";
+const FORMAT: &str = "3";
 /// A chain has few links: each stands for another set of things read.
 const LONGEST_CHAIN: usize = 8;
 /// Requests at once.
@@ -123,12 +125,16 @@ impl<'a> Shared<'a> {
             tools: tools(ctx),
             mac,
         };
+        let Some(options) = inputs.compiler_options() else {
+            return Ok(None);
+        };
+        let base = base_key(ctx, mac, options)?;
         let shared = Self {
             ctx,
             store,
             inputs,
             dependencies: Known::of(list, undeclared),
-            base: base_key(ctx, mac)?,
+            base,
             state: Mutex::default(),
         };
         shared.read_note();
@@ -227,6 +233,7 @@ impl<'a> Shared<'a> {
             &dependency.name,
             &dependency.version,
             &dependency.dir,
+            &dependency.build,
             &dependency.manager,
             (self.inputs.mac)("options", dependency.options.as_bytes()),
             known.sources.as_ref()?.digest(),
@@ -311,6 +318,9 @@ impl<'a> Shared<'a> {
             let other = other.map_or("", String::as_str);
             return Err(format!("depends on {other}, which isn't in the store"));
         };
+        if self.lock().set.contains(COMPILER_OPTIONS) {
+            return Err("may have compiler options that another dependency sets".to_owned());
+        }
         let finds = self.keys_of_found(known);
         let mut reads = self.inputs.parse(reads, known.reader(&finds))?;
         let is_set =
@@ -467,7 +477,7 @@ fn compiled_at(dependency: &Dependency) -> Option<String> {
 }
 
 /// The digest of what all dependencies of a build are compiled with.
-fn base_key(ctx: &Context<'_>, mac: Mac<'_>) -> Result<String, Error> {
+fn base_key(ctx: &Context<'_>, mac: Mac<'_>, options: &str) -> Result<String, Error> {
     let mut key = keys::compiler_key(ctx, Otp::Installed)?;
     let target = &ctx.plan.target;
     for (name, value) in [
@@ -480,6 +490,7 @@ fn base_key(ctx: &Context<'_>, mac: Mac<'_>) -> Result<String, Error> {
             ctx.app_dir.to_string_lossy().into_owned(),
         ),
         ("rebar3", rebar::digest(&mix_home(ctx))),
+        (COMPILER_OPTIONS, options.to_owned()),
     ] {
         key.insert(name.to_owned(), value);
     }

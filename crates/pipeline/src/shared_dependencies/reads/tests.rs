@@ -70,6 +70,9 @@ fn values_of_what_was_read_are_told_apart() {
         ("configs\t:jason", "configs :jason=:jason :pretty\t33\n"),
         ("application\t:castore", "no package"),
         ("module\tHackney", "no package"),
+        ("status\t/app/deps/hackney/mix.exs", "no package"),
+        ("status\t/app/_build/prod/lib/hackney", "no package"),
+        ("status\t/app/_build/prod/lib/telemetry", "key of telemetry"),
         // Compiled earlier, because one of them mentions a module of the other.
         ("module\t:telemetry", "key of telemetry"),
         ("application\t:telemetry", "key of telemetry"),
@@ -128,8 +131,9 @@ fn key_covers_own_files_and_those_of_dependencies() {
         "application\t:jason",
         "file\t/app/deps/jason/lib/jason.ex",
         "folder\t/app/_build/prod/lib/jason/ebin",
-        "status\t/app/_build/prod/lib/ranch/ebin",
-        "status\t/app/_build/prod/lib/ranch.ez",
+        "status\t/app/_build/prod/lib/jason.ez",
+        "status\t/app/_build/prod/lib",
+        "status\t/app",
         "file\t/app/.platform_tools/erlang/lib/stdlib/ebin/stdlib.app",
         "status\t/tmp",
         // In an umbrella, mix marks the lockfile of each child. `ranch` stands for one here.
@@ -163,18 +167,37 @@ fn what_other_builds_cannot_compare_is_kept_out() {
         ),
         (
             "application\t:ranch",
-            "uses :ranch of ranch, which it doesn't depend on",
+            "uses ranch, which it doesn't depend on",
         ),
-        (
-            "module\t:ranch",
-            "uses :ranch of ranch, which it doesn't depend on",
-        ),
+        ("module\t:ranch", "uses ranch, which it doesn't depend on"),
         (
             "file\t/app/deps/ranch/src/ranch.erl",
             "reads /app/deps/ranch/src/ranch.erl of ranch, which it doesn't depend on",
         ),
         ("file\t/app/mix.lock", "reads /app/mix.lock"),
         ("folder\t/app/deps", "reads /app/deps"),
+        ("folder\t/app/_build/prod/lib", "reads /app/_build/prod/lib"),
+        (
+            "folder\t/app/_build/prod/lib/ranch/ebin",
+            "reads /app/_build/prod/lib/ranch/ebin of ranch, which it doesn't depend on",
+        ),
+        (
+            "folder\t/app/deps/ranch",
+            "reads /app/deps/ranch of ranch, which it doesn't depend on",
+        ),
+        (
+            "status\t/app/deps/ranch",
+            "uses ranch, which it doesn't depend on",
+        ),
+        // Its sources are there, whether or not it is compiled.
+        (
+            "status\t/app/deps/telemetry",
+            "uses telemetry, which it doesn't depend on",
+        ),
+        (
+            "status\t/app/_build/prod/lib/ranch",
+            "uses ranch, which it doesn't depend on",
+        ),
         (
             "status\t/app/config/config.exs",
             "reads /app/config/config.exs",
@@ -202,6 +225,7 @@ fn what_other_builds_cannot_compare_is_kept_out() {
         ),
         ("project\tWeb", "Web reads the app's project"),
         ("set\t:jason :pretty", "sets the config :jason :pretty"),
+        ("set\tcompiler options", "sets compiler options"),
         (
             "vm\twhich applications are started",
             "asks which applications are started",
