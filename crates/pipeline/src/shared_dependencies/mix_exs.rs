@@ -13,7 +13,7 @@ const READS: [&str; 6] = [
     "System.fetch_env! ",
 ];
 /// Names of what may read anything else.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 9] = [
     "Application.",
     "Code.eval_",
     "Code.require_",
@@ -21,10 +21,11 @@ const OTHERS: [&str; 10] = [
     "Port.",
     "System.",
     ":application.",
-    ":file.",
     ":httpc.",
     ":os.",
 ];
+/// Names of what may read any file.
+const FILES: [&str; 2] = ["File.", ":file."];
 /// Calls that read nothing but the toolchain, which each key has.
 const HARMLESS: [&str; 2] = ["System.otp_release(", "System.version("];
 
@@ -51,11 +52,22 @@ pub(crate) fn variables(text: &str) -> Result<BTreeSet<String>, String> {
                 rest = format!("{before}({after}");
             }
         }
-        if OTHERS.iter().any(|other| rest.contains(other)) {
+        let has = |name: &&str| rest.contains(*name);
+        let may_read = OTHERS.iter().any(|other| has(other));
+        if may_read || (FILES.iter().any(|name| has(name)) && !names_own_file(&rest)) {
             return Err(format!("has {} in mix.exs", line.trim()));
         }
     }
     Ok(names)
+}
+
+/// Whether the paths in a line are inside of the package. Mix loads `mix.exs` in its directory.
+fn names_own_file(line: &str) -> bool {
+    let names_one = line.contains(['"', '\'']) && !line.contains("#{");
+    names_one
+        && !["..", "\"/", "'/", "\"~"]
+            .iter()
+            .any(|part| line.contains(part))
 }
 
 /// The lines of a module's body. In code that isn't formatted, functions may be among them.
@@ -89,6 +101,8 @@ mod tests {
   # System.cmd("git", [])
   @ref System.get_env("WEB_REF", "main") <> System.fetch_env!("WEB_TAG")
   @otp System.otp_release()
+  {:ok, [{:application, :web, properties}]} = :file.consult("src/web.app.src")
+  @notes File.read!(Path.join(__DIR__, "CHANGELOG.md"))
 
   def project do
     [version: @version, x: System.cmd("date", [])]
@@ -117,6 +131,14 @@ end
             (
                 "  @x System.get_env(\"A#{b}\")",
                 "computes a name in mix.exs: @x System.get_env(\"A#{b}\")",
+            ),
+            (
+                "  @x File.read!(\"../../VERSION\")",
+                "has @x File.read!(\"../../VERSION\") in mix.exs",
+            ),
+            (
+                "  @x File.exists?(@path)",
+                "has @x File.exists?(@path) in mix.exs",
             ),
             (
                 "@x Application.get_env(:a, :b)",
