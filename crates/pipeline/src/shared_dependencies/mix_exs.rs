@@ -52,13 +52,18 @@ pub(crate) fn variables(text: &str) -> Result<BTreeSet<String>, String> {
                 rest = format!("{before}({after}");
             }
         }
-        let has = |name: &&str| rest.contains(*name);
-        let may_read = OTHERS.iter().any(|other| has(other));
-        if may_read || (FILES.iter().any(|name| has(name)) && !names_own_file(&rest)) {
+        if has(&rest, &OTHERS) || (has(&rest, &FILES) && !names_own_file(&rest)) {
             return Err(format!("has {} in mix.exs", line.trim()));
         }
     }
     Ok(names)
+}
+
+/// Whether a line has one of these names: `System.cmd`, not `FileSystem.MixProject`.
+fn has(line: &str, names: &[&str]) -> bool {
+    let is_name = |(at, _): (usize, &str)| !line[..at].ends_with(char::is_alphanumeric);
+    let mut names = names.iter();
+    names.any(|name| line.match_indices(name).any(is_name))
 }
 
 /// Whether the paths in a line are inside of the package. Mix loads `mix.exs` in its directory.
@@ -115,6 +120,8 @@ end
 "#;
         let names = ["WEB_REF", "WEB_TAG"].map(str::to_owned);
         assert_eq!(variables(text), Ok(names.into()));
+        let other = "defmodule FileSystem.MixProject do\nalias MyFile.Reader";
+        assert_eq!(variables(other), Ok(BTreeSet::new()));
         for (line, why) in [
             (
                 "  @sha System.cmd(\"git\", [])",
