@@ -234,9 +234,10 @@ impl Inputs<'_> {
             let below = path.strip_prefix(root.to_str()?)?.strip_prefix('/')?;
             Some((root, below))
         })?;
-        let kind = match root.ends_with("lib") {
-            true => Kind::Application,
-            false => Kind::Sources,
+        let kind = if root.ends_with("lib") {
+            Kind::Application
+        } else {
+            Kind::Sources
         };
         let name = below.split('/').next().unwrap_or(below);
         Some((kind, name.strip_suffix(".ez").unwrap_or(name)))
@@ -293,9 +294,13 @@ impl Inputs<'_> {
                 |value| (self.mac)(&format!("{kind} {name}"), value),
             )
         };
-        let other = |package: &str| match application(name) == package {
-            true => format!("uses {package}, which it doesn't depend on"),
-            false => format!("uses {name} of {package}, which it doesn't depend on"),
+        let other = |package: &str| {
+            let part = if application(name) == package {
+                String::new()
+            } else {
+                format!("{name} of ")
+            };
+            format!("uses {part}{package}, which it doesn't depend on")
         };
         // The key of another package, if it is there.
         let found = |package: &str| match reader.finds.get(package) {
