@@ -227,7 +227,7 @@ fn packages_that_mention_each_other_find_what_they_would_find_without_a_store() 
     later.expect_success();
     assert_logged(
         &later,
-        "not in the shared store: knobs uses Elixir.Greeter of greeter, ",
+        "not in the shared store: knobs uses Greeter of greeter, ",
     );
     drop(later);
     app.write(config, &before);
