@@ -32,7 +32,7 @@ use store::digest;
 use workdir::leaked_secrets::Finders;
 
 /// To be raised whenever keys or entries mean something else.
-const FORMAT: &str = "3";
+const FORMAT: &str = "2";
 /// A chain has few links: each stands for another set of things read.
 const LONGEST_CHAIN: usize = 8;
 /// Requests at once.
