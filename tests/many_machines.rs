@@ -56,6 +56,14 @@ fn build_on_empty_machine_reuses_cache_image_and_previous_image() {
         .filter(|request| archives.iter().any(|end| request.path.ends_with(end)));
     assert_eq!(of_archives.count(), 0, "{requests:?}");
 
+    // Only the layer of compiled code is another one.
+    app.write("lib/added.ex", "defmodule Added do\nend\n");
+    let changed = app.create(&registry, "cache", "app");
+    changed.expect_success();
+    let is_reused = changed.log.contains("Reused 2/3 app layer(s)");
+    assert!(is_reused, "{}", changed.log);
+    app.remove("lib/added.ex");
+
     let lost = app.create(&registry, ABSENT, "app");
     lost.expect_success();
     assert_ne!(compiling(&lost.log), NOTHING, "{}", lost.log);
