@@ -7,7 +7,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use toolchain::unneeded_files::RARELY_USED;
+use toolchain::unneeded_files::{DEVELOPMENT, RARELY_USED};
 use walkdir::WalkDir;
 use whole_builds::postgres::{Postgres, bring_driver};
 use whole_builds::{
@@ -418,8 +418,7 @@ fn every_slim_level_boots() {
         app.config("MIXPACK_SLIM", level);
         let deploy = app.deploy();
         deploy.expect_success();
-        let is_full = level == "full";
-        expect_code_of_level(&app, &deploy, is_full);
+        expect_code_of_level(&app, &deploy, level);
         let dyno = app.ship(deploy);
         expect_to_boot(dyno, level);
 
@@ -434,7 +433,8 @@ fn every_slim_level_boots() {
 }
 
 #[track_caller]
-fn expect_code_of_level(app: &App, deploy: &Deploy, is_full: bool) {
+fn expect_code_of_level(app: &App, deploy: &Deploy, level: &str) {
+    let is_full = level == "full";
     let tools = deploy.slug.join(".platform_tools");
     let of_app = "Elixir.Guestbook.Repo.beam";
     for (root, module) in [
@@ -457,15 +457,33 @@ fn expect_code_of_level(app: &App, deploy: &Deploy, is_full: bool) {
         .filter(|name| RARELY_USED.contains(&name.as_str()))
         .collect();
     rare.sort();
-    assert_eq!(rare == ["eldap", "tftp"], is_full, "{rare:?}");
-    for label in [
-        "Erlang: unused applications",
-        "To keep one, add it to extra_applications in mix.exs",
-        "Erlang: debug info and docs",
-        "Elixir: debug info and docs",
-        "app and dependencies: debug info and docs",
+    match level {
+        "full" => assert_eq!(rare, ["eldap", "tftp"]),
+        "standard" => {
+            assert!(
+                !rare.iter().any(|name| DEVELOPMENT.contains(&name.as_str())),
+                "{rare:?}"
+            );
+            assert!(rare.contains(&"snmp".to_owned()), "{rare:?}");
+        }
+        _ => assert!(
+            DEVELOPMENT
+                .iter()
+                .all(|name| rare.contains(&(*name).to_owned())),
+            "{rare:?}"
+        ),
+    }
+    for (label, is_logged) in [
+        ("Erlang: unused applications", level != "none"),
+        (
+            "To keep one, add it to extra_applications in mix.exs",
+            level != "none",
+        ),
+        ("Erlang: debug info and docs", is_full),
+        ("Elixir: debug info and docs", is_full),
+        ("app and dependencies: debug info and docs", is_full),
     ] {
-        assert_eq!(deploy.log().contains(label), is_full, "{}", deploy.log());
+        assert_eq!(deploy.log().contains(label), is_logged, "{}", deploy.log());
     }
 }
 

@@ -21,8 +21,16 @@ impl Tool {
         let parts: Vec<&str> = path.split('/').collect();
         match self {
             Self::Otp => match parts.as_slice() {
-                ["doc" | "man"] | ["lib", _, "doc" | "examples" | "c_src" | "java_src"] => true,
-                [erts, "doc" | "man" | "src"] => erts.starts_with("erts-"),
+                ["doc" | "man"]
+                | [
+                    "lib",
+                    _,
+                    "doc" | "emacs" | "examples" | "c_src" | "java_src",
+                ] => true,
+                // The last one generates C code of the VM itself.
+                [erts, "doc" | "man" | "src"] | [erts, "bin", "yielding_c_fun"] => {
+                    erts.starts_with("erts-")
+                }
                 // Headers are included by their names there, sources are not.
                 ["lib", _, "src", .., file] => {
                     Path::new(file).extension().is_some_and(|end| end != "hrl")
@@ -85,6 +93,9 @@ pub const RARELY_USED: [&str; 16] = [
     "tftp",
     "xmerl",
 ];
+
+/// Those of them that test, check and document code. A server does none of this.
+pub const DEVELOPMENT: [&str; 4] = ["common_test", "dialyzer", "edoc", "eunit"];
 
 /// The directories of those of OTP's applications that have these names.
 #[must_use]
@@ -194,6 +205,7 @@ mod tests {
             "bin/erl",
             "doc/index.html",
             "erts-15.2/bin/beam.smp",
+            "erts-15.2/bin/yielding_c_fun",
             "erts-15.2/doc/chunks/erts.chunk",
             "erts-15.2/include/erl_nif.h",
             "lib/crypto-5.5/priv/lib/crypto.so",
@@ -202,6 +214,7 @@ mod tests {
             "lib/stdlib-6.2/ebin/lists.beam",
             "lib/stdlib-6.2/src/lists.erl",
             "lib/stdlib-6.2/src/erl_internal.hrl",
+            "lib/tools-4.1/emacs/erlang.el",
             "lib/xmerl-2.1/include/xmerl.hrl",
             "usr/include/ei.h",
         ];
@@ -209,9 +222,11 @@ mod tests {
             left(&otp, to_build, Tool::Otp),
             [
                 "doc",
+                "erts-15.2/bin/yielding_c_fun",
                 "erts-15.2/doc",
                 "lib/stdlib-6.2/doc",
-                "lib/stdlib-6.2/src/lists.erl"
+                "lib/stdlib-6.2/src/lists.erl",
+                "lib/tools-4.1/emacs"
             ]
         );
         assert_eq!(

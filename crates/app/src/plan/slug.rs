@@ -12,10 +12,10 @@ use serde::Serialize;
 pub enum Slim {
     /// Nothing.
     None,
-    /// Files that no dyno can use.
+    /// Files that no dyno can use, and applications of OTP for development that the app doesn't use.
     #[default]
     Standard,
-    /// Node.js too; everything but the release if one is built and nothing else is called, else applications
+    /// Node.js too; everything but the release if one is built and nothing else is called, else more applications
     /// of OTP that the app doesn't use, and debug information of compiled modules.
     Full,
 }

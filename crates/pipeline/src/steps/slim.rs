@@ -110,17 +110,22 @@ fn prune_tools(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
     Ok(bytes)
 }
 
-/// Prunes what `full` prunes besides: applications of OTP that the app doesn't use, and the parts of modules
-/// that only developers' tools read. Tests may use both, for example to measure their coverage.
+/// Prunes applications of OTP that the app doesn't use, and with `full` the parts of modules that only
+/// developers' tools read. Tests may use both, for example to measure their coverage.
 fn prune_code(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
-    let is_for_tests = ctx.workspace.environment.tests_only().is_some();
-    if ctx.plan.slim != Slim::Full || is_for_tests {
+    if ctx.workspace.environment.tests_only().is_some() {
         return Ok(0);
     }
+    let names = match ctx.plan.slim {
+        Slim::None => return Ok(0),
+        Slim::Standard => &unneeded_files::DEVELOPMENT[..],
+        Slim::Full => &unneeded_files::RARELY_USED,
+    };
     let places = &ctx.workspace.places;
     let mut bytes = 0;
     if is_own(&places.erlang) {
-        let unused = unused_applications::rarely_used(ctx, &ctx.workspace.real(&places.erlang))?;
+        let otp = ctx.workspace.real(&places.erlang);
+        let unused = unused_applications::unnamed(ctx, &otp, names)?;
         bytes += remove_and_report("Erlang: unused applications", &unused, log)?;
         let names = unused.iter().filter_map(|dir| application_name(dir));
         let names: Vec<&str> = names.collect();
@@ -128,6 +133,9 @@ fn prune_code(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
             log.detail(&format!("  {}", names.join(", ")));
             log.detail("  To keep one, add it to extra_applications in mix.exs");
         }
+    }
+    if ctx.plan.slim != Slim::Full {
+        return Ok(bytes);
     }
     let build = ctx.in_app("_build");
     let compiled = build.join(&ctx.plan.mix_env.value).join("lib");

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use store::tree::{self, TreeError};
 use toolchain::beam_files::{self, Atoms};
-use toolchain::unneeded_files::{GRAPHICAL, RARELY_USED, application_name, applications};
+use toolchain::unneeded_files::{GRAPHICAL, application_name, applications};
 use walkdir::{DirEntry, WalkDir};
 
 /// The extensions of scripts and of what they read. Programs in `bin` often have none.
@@ -41,11 +41,15 @@ pub(super) fn graphical(ctx: &Context<'_>, otp: &Path) -> Vec<PathBuf> {
     applications(otp, &GRAPHICAL)
 }
 
-/// Returns the directories of OTP's rarely used applications that nothing in the slug names: neither an
+/// Returns the directories of those of these applications of OTP that nothing in the slug names: neither an
 /// application's resource file (`.app`), compiled code or a script, nor another of them that is named. Code
 /// and scripts also name an application by one of its modules. An app whose compiled applications can't be
 /// found keeps all.
-pub(super) fn rarely_used(ctx: &Context<'_>, otp: &Path) -> Result<Vec<PathBuf>, TreeError> {
+pub(super) fn unnamed(
+    ctx: &Context<'_>,
+    otp: &Path,
+    names: &[&str],
+) -> Result<Vec<PathBuf>, TreeError> {
     let mut files = compiled_files(ctx, "app");
     if files.is_empty() {
         return Ok(Vec::new());
@@ -54,7 +58,7 @@ pub(super) fn rarely_used(ctx: &Context<'_>, otp: &Path) -> Result<Vec<PathBuf>,
     let archives = ctx.workspace.places.mix_home.join("archives");
     files.extend(modules_below(&ctx.workspace.real(&archives)));
     files.extend(scripts(&ctx.workspace.app));
-    unnamed(applications(otp, &RARELY_USED), files)
+    unnamed_in(files, applications(otp, names))
 }
 
 /// The files of an extension in the directories of compiled applications.
@@ -103,7 +107,10 @@ fn files_below(dir: &Path, counts: impl Fn(&DirEntry) -> bool) -> Vec<PathBuf> {
 }
 
 /// Returns those of the directories of applications that no file names, nor any application that is named.
-fn unnamed(directories: Vec<PathBuf>, mut files: Vec<PathBuf>) -> Result<Vec<PathBuf>, TreeError> {
+fn unnamed_in(
+    mut files: Vec<PathBuf>,
+    directories: Vec<PathBuf>,
+) -> Result<Vec<PathBuf>, TreeError> {
     let names = Names::of(&directories);
     let mut used = BTreeSet::new();
     while !files.is_empty() {
@@ -193,6 +200,7 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use toolchain::unneeded_files::RARELY_USED;
 
     fn write(root: &Path, path: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = root.join(path);
@@ -226,7 +234,7 @@ mod tests {
             write(root.path(), path, module(atom));
         }
         let file = write(root.path(), file, content);
-        let unused = unnamed(applications(root.path(), &RARELY_USED), vec![file]).unwrap();
+        let unused = unnamed_in(vec![file], applications(root.path(), &RARELY_USED)).unwrap();
         let name = |dir: &PathBuf| application_name(dir).unwrap().to_owned();
         unused.iter().map(name).collect()
     }
