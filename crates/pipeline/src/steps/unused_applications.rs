@@ -138,6 +138,9 @@ fn unnamed_in(
 struct Names {
     applications: HashMap<Vec<u8>, usize>,
     all: HashMap<Vec<u8>, usize>,
+    /// The lengths of all names that begin with a byte: bit `length % 64`. Few of a module's literals have one of
+    /// them, and to hash all others would take longer than to read them.
+    lengths: [u64; 256],
 }
 
 impl Names {
@@ -157,7 +160,25 @@ impl Names {
             }
         }
         all.remove(ATTRIBUTE);
-        Self { applications, all }
+        let mut lengths = [0; 256];
+        for name in all.keys() {
+            if let [first, ..] = name.as_slice() {
+                lengths[usize::from(*first)] |= 1 << (name.len() % 64);
+            }
+        }
+        Self {
+            applications,
+            all,
+            lengths,
+        }
+    }
+
+    fn application_of(&self, name: &[u8]) -> Option<usize> {
+        let lengths = self.lengths[usize::from(*name.first()?)];
+        if lengths & (1 << (name.len() % 64)) == 0 {
+            return None;
+        }
+        self.all.get(name).copied()
     }
 
     /// The indexes of applications that a file names; all of a module that can't be understood.
@@ -176,8 +197,7 @@ impl Names {
         match fs::read(path).ok().and_then(Atoms::of) {
             Some(atoms) => atoms
                 .iter()
-                .filter_map(|atom| self.all.get(atom))
-                .copied()
+                .filter_map(|atom| self.application_of(atom))
                 .collect(),
             None => self.applications.values().copied().collect(),
         }
