@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
 
@@ -53,14 +54,21 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
 
 /// Installs a Debian package on this machine where a file that it brings is missing.
 pub(crate) fn ensure(file_or_program: &str, package: &str) -> Result {
-    let present = if file_or_program.starts_with('/') {
-        Path::new(file_or_program).exists()
-    } else {
+    let is_present = || {
+        if file_or_program.starts_with('/') {
+            return Path::new(file_or_program).exists();
+        }
         std::env::var_os("PATH").is_some_and(|path| {
             std::env::split_paths(&path).any(|dir| dir.join(file_or_program).is_file())
         })
     };
-    if present {
+    if is_present() {
+        return Ok(());
+    }
+    // apt-get doesn't wait for another one that reads the lists.
+    let lock = File::create(std::env::temp_dir().join("mixpack-packages.lock"))?;
+    lock.lock()?;
+    if is_present() {
         return Ok(());
     }
     println!("Installing the package {package}, which has {file_or_program}");
