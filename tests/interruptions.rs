@@ -13,7 +13,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 use walkdir::WalkDir;
-use whole_builds::{App, Deploy, unwrapped};
+use whole_builds::{App, Deploy, lacks, unwrapped};
 
 const FIXTURE: &str = "plain-otp";
 const BEAM: &str = "_build/prod/lib/plain_otp/ebin/Elixir.PlainOtp.Build.beam";
@@ -520,6 +520,28 @@ fn set_modified(path: &Path, time: SystemTime) {
         .unwrap()
         .set_modified(time)
         .unwrap();
+}
+
+#[test]
+fn damaged_node_in_cache_is_installed_again() {
+    let app = App::fixture("phoenix-npm");
+    app.deploy().expect_success();
+    let packed = file_named(&app.cache().join("mixpack/tools"), "node.gz");
+    let time = modified(&packed);
+    let mut bytes = fs::read(&packed).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&packed, bytes).unwrap();
+    set_modified(&packed, time);
+
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let warning = "bin/node: cannot unpack: corrupt";
+    assert!(deploy.log().contains(warning), "{}", deploy.log());
+    lacks(&deploy, "from cache: erlang, elixir, node");
+    let next = app.deploy();
+    next.expect_success();
+    assert!(!next.log().contains(warning), "{}", next.log());
 }
 
 #[test]

@@ -264,6 +264,10 @@ impl Store for Layers {
         self.cache(tool_cache_name(name)).put(name, key, from)
     }
 
+    fn drop_tool(&self, name: &str, key: &Key) -> Result<(), TreeError> {
+        self.cache(tool_cache_name(name)).drop_tool(name, key)
+    }
+
     fn mark_used(&self, name: &str, key: &Key) -> bool {
         self.cache(tool_cache_name(name)).mark_used(name, key)
     }

@@ -75,6 +75,12 @@ impl Report {
         reused.insert(step);
     }
 
+    /// States that what the last build left was no use.
+    pub(crate) fn not_reused(&self, step: StepName) {
+        let mut reused = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
+        reused.remove(&step);
+    }
+
     pub(crate) fn reused_steps(&self) -> BTreeSet<StepName> {
         let reused = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
         reused.clone()

@@ -274,6 +274,11 @@ impl Store for CacheDir {
         Ok(amount)
     }
 
+    fn drop_tool(&self, name: &str, key: &Key) -> Result<(), TreeError> {
+        let (_, entry) = self.used(name, key)?;
+        self.discard(&entry)
+    }
+
     fn mark_used(&self, name: &str, key: &Key) -> bool {
         self.used(name, key)
             .is_ok_and(|(_, entry)| entry.join("manifest.json").is_file())

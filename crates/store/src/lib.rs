@@ -147,6 +147,9 @@ pub trait Store: Sync {
     /// Caches the tree at `from`, which nothing changes any more, as the tool with this name and key.
     fn put(&self, name: &str, key: &Key, from: &Path) -> Result<Amount, TreeError>;
 
+    /// Drops a tool that turned out to be damaged.
+    fn drop_tool(&self, name: &str, key: &Key) -> Result<(), TreeError>;
+
     /// Keeps a tool in the cache that this build does not need. Returns whether the cache has it.
     fn mark_used(&self, name: &str, key: &Key) -> bool;
 

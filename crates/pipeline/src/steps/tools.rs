@@ -170,7 +170,7 @@ pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
     // Not in the directory of Node, which is replaced.
     let spare = ctx.workspace.real(Path::new(".mixpack/node"));
     let is_spare = Cell::new(false);
-    ensure_tool(ctx, StepName::Node, &key, place, &log, &|dest| {
+    let make = |dest: &Path| {
         let progress = DownloadProgress::to(&log);
         let source = source(&progress)?;
         let installed = install::node(client, &source, target.arch, dest, extent(ctx), &progress)?;
@@ -181,10 +181,22 @@ pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
             is_spare.set(packed::pack(&dest.join(executable), &spare)?);
         }
         Ok(vec![fetched_from(ctx, &source)])
-    })?;
+    };
+    ensure_tool(ctx, StepName::Node, &key, place, &log, &make)?;
     if is_packed {
-        let spare = is_spare.get().then_some(spare.as_path());
-        packed::unpack(&ctx.workspace.real(place).join(executable), spare)?;
+        let executable = ctx.workspace.real(place).join(executable);
+        let unpack = || packed::unpack(&executable, is_spare.get().then_some(spare.as_path()));
+        if let Err(error) = unpack() {
+            // The store compares sizes and times. What has changed without those shows only now.
+            log.warning(&format!("the cached copy is invalid: {error}"));
+            let (step, name) = (StepName::Node, StepName::Node.as_str());
+            ctx.workspace.store.drop_tool(name, &key)?;
+            ensure_tool(ctx, step, &key, place, &log, &make)?;
+            ctx.report.not_reused(step);
+            ctx.report
+                .set("node_cache", Tool::Remade(error.to_string()).as_str());
+            unpack()?;
+        }
     }
     drop(log);
     package_managers::package_managers(ctx)
