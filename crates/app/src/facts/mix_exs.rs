@@ -81,19 +81,24 @@ impl MixExs {
 #[must_use]
 pub fn lock_contains(lock: &str, package: &str) -> bool {
     let entry = format!("\"{package}\":");
-    lock.lines()
-        .any(|line| line.trim_start().starts_with(&entry))
+    entries(lock).any(|line| line.starts_with(&entry))
 }
 
 /// The version of a package of hex.pm that `mix.lock` names.
 #[must_use]
 pub(crate) fn locked_version(lock: &str, package: &str) -> Option<String> {
     let entry = format!("\"{package}\":");
-    let line = lock
-        .lines()
-        .find(|line| line.trim_start().starts_with(&entry))?;
+    let line = entries(lock).find(|line| line.starts_with(&entry))?;
     let (_, rest) = line.split_once(&format!("{{:hex, :{package}, \""))?;
     rest.split('"').next().map(str::to_owned)
+}
+
+/// The entries of `mix.lock`, one on a line. Elixir before 1.6 wrote the first one behind the `%{`.
+fn entries(lock: &str) -> impl Iterator<Item = &str> {
+    lock.lines().map(|line| {
+        let line = line.trim_start();
+        line.strip_prefix("%{").map_or(line, str::trim_start)
+    })
 }
 
 /// Cuts a comment off a line. A `#` inside a string is told from one outside by counting quotes,
@@ -209,6 +214,14 @@ end
             "%{\n  \"phoenix\": {:hex, :phoenix, \"1.8.1\", \"ab\"},\n  \"x\": {:git, \"u\"},\n}";
         assert_eq!(locked_version(lock, "phoenix").as_deref(), Some("1.8.1"));
         assert_eq!(locked_version(lock, "x"), None);
+    }
+
+    #[test]
+    fn lockfile_of_elixir_before_1_6_has_first_entry_on_its_first_line() {
+        let lock = "%{\"phoenix\": {:hex, :phoenix, \"1.2.1\", \"ab\"},\n  \"plug\": {:hex, :plug, \"1.3.0\"}}\n";
+        assert!(lock_contains(lock, "phoenix"));
+        assert!(lock_contains(lock, "plug"));
+        assert_eq!(locked_version(lock, "phoenix").as_deref(), Some("1.2.1"));
     }
 
     #[test]
