@@ -13,6 +13,9 @@ pub(crate) struct Endpoint {
     pub(crate) module: String,
     pub(crate) file: String,
     pub(crate) line: u32,
+    /// The module sets the port itself when it starts: in `init/2`, or in a function that `on_init` names, as
+    /// Phoenix 1.3 generates.
+    pub(crate) reads_port: bool,
 }
 
 impl Endpoint {
@@ -40,6 +43,8 @@ pub(crate) struct Socket {
     pub(crate) line: u32,
     /// The options of its websocket; `None` if it has none or they can't be read.
     pub(crate) websocket: Option<Vec<Pair>>,
+    /// `transport :websocket` in the socket's module, as up to Phoenix 1.3. `path` is then the module.
+    pub(crate) is_transport: bool,
 }
 
 /// A place in the code, with a name that the message quotes.
@@ -137,6 +142,7 @@ impl Sources {
                 return;
             }
         };
+        let known_endpoints = self.endpoints.len();
         // Of the function that is being read: the values of its variables.
         let mut bindings: Bindings = Vec::new();
         visit_blocks(&nodes, &mut |block| {
@@ -157,6 +163,9 @@ impl Sources {
                 self.writes(path, statement, &bindings);
             }
         });
+        for endpoint in &mut self.endpoints[known_endpoints..] {
+            endpoint.reads_port = text.contains("\"PORT\"");
+        }
     }
 
     fn statement(&mut self, path: &str, module: &str, statement: &[Node], has_init: bool) {
@@ -177,6 +186,7 @@ impl Sources {
                     module,
                     file: file(),
                     line,
+                    reads_port: false,
                 }),
                 "Ecto.Repo" => self.repos.push(Repo {
                     app,
@@ -198,12 +208,12 @@ impl Sources {
                 .first()
                 .is_some_and(|arg| arg[0].atom() == Some("websocket"))
         {
-            // Up to Phoenix 1.3.
             self.sockets.push(Socket {
                 path: module.to_owned(),
                 file: file(),
                 line,
                 websocket: keywords(args.get(2..).unwrap_or_default(), &Scope::default()),
+                is_transport: true,
             });
         } else if let Some(args) = call(statement, "plug")
             && args
@@ -253,6 +263,7 @@ impl Sources {
             file: path.to_owned(),
             line,
             websocket,
+            is_transport: false,
         });
     }
 

@@ -4,7 +4,7 @@ use crate::config::Lookup;
 use crate::context::Context;
 use crate::elixir::value::Value;
 use crate::finding::{Findings, Severity};
-use crate::sources::Endpoint;
+use crate::sources::{Endpoint, Socket};
 
 /// Milliseconds after which Heroku's router closes an idle connection.
 const ROUTER_TIMEOUT: i64 = 55_000;
@@ -52,6 +52,7 @@ fn may_serve(context: &Context<'_>, endpoint: &Endpoint) -> bool {
         _ => true,
     };
     let listens = match context.config.get(app, &[module, "http", "port"]) {
+        _ if endpoint.reads_port => true,
         Lookup::Set(set) => match set.value {
             Value::Integer(_) | Value::Text(_) => false,
             Value::Env(_) => set.value.env_vars().contains(&"PORT"),
@@ -73,6 +74,9 @@ fn is_loopback(ip: &Value) -> bool {
 
 fn port(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint, severity: Severity) {
     let code = "port-not-from-environment";
+    if endpoint.reads_port {
+        return;
+    }
     let config = &context.config;
     let Endpoint { app, module, .. } = endpoint;
     let edit = format!(
@@ -192,10 +196,11 @@ fn server(context: &Context<'_>, out: &mut Findings, endpoints: &[Endpoint]) {
 
 fn websockets(context: &Context<'_>, out: &mut Findings) {
     let code = "websocket-timeout";
-    let edit = "Set a timeout below 55 seconds:\n  websocket: [timeout: 45_000]";
-    let sockets = &context.sources.sockets;
     let mut by_default = Vec::new();
-    for socket in sockets {
+    // Before 1.4, only the socket's module has websockets and their options.
+    let is_before_1_4 = context.locks_at_least("phoenix", (1, 4)) == Some(false);
+    let sockets = context.sources.sockets.iter();
+    for socket in sockets.filter(|socket| socket.is_transport || !is_before_1_4) {
         let Some(options) = &socket.websocket else {
             continue;
         };
@@ -211,7 +216,7 @@ fn websockets(context: &Context<'_>, out: &mut Findings) {
                     code,
                     (at.0, pair.line),
                     format!("The websocket {} has the timeout {shown}. Heroku's router closes idle connections after 55 seconds, before Phoenix does.", socket.path),
-                    edit,
+                    websocket_edit(socket),
                 );
             }
             None => by_default.push(socket),
@@ -227,7 +232,15 @@ fn websockets(context: &Context<'_>, out: &mut Findings) {
             code,
             (&first.file, first.line),
             format!("These websockets have Phoenix's default timeout of 60 seconds: {subject}. Heroku's router closes connections that are idle for 55 seconds. Clients of Phoenix send a heartbeat every 30 seconds, so this matters to other clients only."),
-            edit,
+            websocket_edit(first),
         );
+    }
+}
+
+fn websocket_edit(socket: &Socket) -> &'static str {
+    if socket.is_transport {
+        "Set a timeout below 55 seconds:\n  transport :websocket, Phoenix.Transports.WebSocket, timeout: 45_000"
+    } else {
+        "Set a timeout below 55 seconds:\n  websocket: [timeout: 45_000]"
     }
 }

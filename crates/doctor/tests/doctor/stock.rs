@@ -109,6 +109,37 @@ fn phoenix_1_3_reads_the_environment_in_prod_exs() {
     );
 }
 
+/// The generator of 1.3 sets no port in the configuration: the endpoint reads it when it starts.
+#[test]
+fn endpoint_of_phoenix_1_3_reads_port_itself() {
+    let endpoint = "defmodule HelloWeb.Endpoint do\n  use Phoenix.Endpoint, otp_app: :hello\n  socket \"/socket\", HelloWeb.UserSocket\n\n  \
+                    def init(_key, config) do\n    if config[:load_from_system_env] do\n      port = System.get_env(\"PORT\") || raise \"expected PORT\"\n      \
+                    {:ok, Keyword.put(config, :http, [:inet6, port: port])}\n    else\n      {:ok, config}\n    end\n  end\nend\n";
+    let prod = PROD.replace("  force_ssl", "  load_from_system_env: true,\n  force_ssl");
+    let socket = "defmodule HelloWeb.UserSocket do\n  use Phoenix.Socket\n  transport :websocket, Phoenix.Transports.WebSocket\nend\n";
+    let files = [
+        (
+            "config/config.exs",
+            &*config_exs("use Mix.Config", "Mix.env"),
+        ),
+        ("config/prod.exs", &format!("use Mix.Config\n\n{prod}")),
+        ("lib/hello_web/endpoint.ex", endpoint),
+        ("lib/hello_web/channels/user_socket.ex", socket),
+    ];
+    let app = app("1.3.4", "1.3.4", &files);
+    let of_endpoint = |app: &Repository| {
+        let codes = app.codes().into_iter();
+        let is_of_endpoint =
+            |code: &String| code.contains("websocket") || code.contains("port-not");
+        codes.filter(is_of_endpoint).collect::<Vec<_>>()
+    };
+    let note = "note websocket-timeout lib/hello_web/channels/user_socket.ex:3";
+    assert_eq!(of_endpoint(&app), [note]);
+    let portless = app.edit("lib/hello_web/endpoint.ex", "\"PORT\"", "\"SOCKET\"");
+    let error = "error port-not-from-environment lib/hello_web/endpoint.ex:2";
+    assert_eq!(of_endpoint(&portless), [error, note]);
+}
+
 #[test]
 fn phoenix_1_5_has_a_committed_prod_secret_exs() {
     let secret = format!(
