@@ -5,7 +5,7 @@ use super::files::optional;
 use super::package_json::{self, PackageJson};
 use super::package_manager::{self, Manager, Pinned};
 use super::paths::join;
-use super::webpack;
+use super::{node_sass, webpack};
 use crate::origin::{Origin, Setting};
 use std::path::Path;
 
@@ -38,6 +38,8 @@ pub struct JsPackage {
     pub lock_format: Option<String>,
     /// The version of webpack that is installed, if known.
     pub webpack: Option<String>,
+    /// The version of node-sass that is installed, if known.
+    pub node_sass: Option<String>,
     /// The workspace that it belongs to, if its packages are installed there.
     pub workspace: Option<Workspace>,
 }
@@ -127,6 +129,7 @@ pub(super) fn parse(
     let line = package_json::line_of(text, "devEngines", "packageManager");
     Ok(JsPackage {
         webpack: webpack::installed(&json, lock),
+        node_sass: node_sass::installed(&json, lock),
         dir: folder.to_owned(),
         json,
         node,

@@ -7,7 +7,7 @@ use super::js_package::{self, JsPackage, Member, Workspace};
 use super::package_json::PackageJson;
 use super::package_manager::Manager;
 use super::paths::join;
-use super::webpack;
+use super::{node_sass, webpack};
 use fast_glob::glob_match;
 use saphyr_parser::{Event, Parser};
 use std::path::Path;
@@ -42,6 +42,7 @@ pub(super) fn package(
         if let Some(name) = root.lockfiles.first() {
             let lock = optional(dir, &join(&root.dir, name))?;
             package.webpack = webpack::installed(&package.json, lock.as_deref());
+            package.node_sass = node_sass::installed(&package.json, lock.as_deref());
         }
         package.workspace = Some(workspace);
     }

@@ -1,5 +1,6 @@
 //! The webpack that builds the assets.
 
+use super::locked_packages::locked;
 use super::package_json::PackageJson;
 use versions::node::{NodeRequest, NodeVersion};
 
@@ -20,7 +21,7 @@ pub(crate) fn installed(json: &PackageJson, lock: Option<&str>) -> Option<String
         return None;
     }
     let range = json.requires("webpack");
-    let locked = lock.map(locked).unwrap_or_default();
+    let locked = lock.map(|lock| locked(lock, "webpack")).unwrap_or_default();
     let Some(range) = range else {
         // That of a tool such as react-scripts, if it is the only one.
         let all_need_it = locked.iter().all(|version| needs_md4(version));
@@ -50,52 +51,6 @@ pub(crate) fn needs_md4(version: &str) -> bool {
         (Some(major), Some(minor)) => (major, minor) < (4, 47) || major == 5 && minor < 61,
         _ => false,
     }
-}
-
-/// The versions of webpack in a lockfile of any package manager.
-fn locked(lock: &str) -> Vec<String> {
-    let mut versions = Vec::new();
-    let mut lines = lock.lines().peekable();
-    while let Some(line) = lines.next() {
-        let line = line.trim();
-        let key = line.trim_start_matches(['"', '\'', '/']);
-        // npm: `"node_modules/webpack": {`, `"webpack": {`; pnpm: `webpack:`
-        let heads = ["node_modules/webpack\": {", "webpack\": {", "webpack:"];
-        // yarn: `webpack@^4.1, webpack@^4.2:`, `"webpack@npm:^4.1":`
-        let of_yarn = key.starts_with("webpack@") && key.ends_with(':');
-        if heads.contains(&key) || of_yarn {
-            let next = lines.peek().map(|line| line.trim());
-            versions.extend(next.and_then(version_of));
-        }
-        // pnpm: `/webpack@4.46.0:`; bun: `"webpack": ["webpack@4.46.0", …]`
-        let named = line.match_indices("webpack@").filter(|(at, _)| {
-            let before = line[..*at].chars().next_back();
-            before.is_none_or(|c| "\"'/[ ".contains(c))
-        });
-        for (at, mark) in named {
-            versions.extend(leading_version(&line[at + mark.len()..]));
-        }
-        // Older pnpm: `/webpack/4.46.0:`
-        if let Some(rest) = line.strip_prefix("/webpack/") {
-            versions.extend(leading_version(rest));
-        }
-    }
-    versions.dedup();
-    versions
-}
-
-/// `"version": "4.46.0",`, `version "4.46.0"`, `version: 4.46.0(…)`.
-fn version_of(line: &str) -> Option<String> {
-    let rest = line.trim_start_matches('"').strip_prefix("version")?;
-    leading_version(rest.trim_start_matches(['"', ':', ' ']))
-}
-
-/// A whole version that a text begins with.
-fn leading_version(text: &str) -> Option<String> {
-    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.'));
-    let version = &text[..end.unwrap_or(text.len())];
-    (version.split('.').count() == 3 && NodeVersion::parse(version).is_ok())
-        .then(|| version.to_owned())
 }
 
 #[cfg(test)]

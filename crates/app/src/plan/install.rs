@@ -193,6 +193,7 @@ mod tests {
             ignored_lockfiles: Vec::new(),
             lock_format: None,
             webpack: None,
+            node_sass: None,
             dev_engines: Origin::file("assets/package.json", 0),
             workspace: None,
         }

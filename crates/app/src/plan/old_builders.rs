@@ -1,7 +1,8 @@
 //! Builders of assets that newer versions of Node.js don't run: brunch, which built the assets of
-//! Phoenix up to 1.3, and old webpack, which built those of 1.4 and 1.5.
+//! Phoenix up to 1.3, old webpack, which built those of 1.4 and 1.5, and node-sass, which many apps of that time
+//! have beside them.
 
-use crate::facts::{JsPackage, needs_md4};
+use crate::facts::{JsPackage, needs_md4, newest_node_for_node_sass};
 use versions::node::NodeVersion;
 
 /// The newest major of Node.js that brunch 1 and 2 run on with the plugins of their time. Node 23
@@ -17,27 +18,42 @@ pub(crate) struct OldBuilder {
     /// `brunch 2`.
     name: String,
     newest_node: u64,
-    /// On a newer one it may seem to succeed.
-    fails_silently: bool,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// On a newer Node.js it may seem to succeed.
+    Brunch,
+    Webpack,
+    NodeSass,
 }
 
 impl OldBuilder {
-    /// The builder of a `package.json`, if it is an old one.
-    pub(crate) fn of(package: &JsPackage) -> Option<Self> {
+    /// Returns the old builders of a `package.json`.
+    pub(crate) fn all_of(package: &JsPackage) -> impl Iterator<Item = Self> {
         let brunch = package.json.requires("brunch").and_then(first_number);
-        if let Some(major) = brunch.filter(|major| (1..=2).contains(major)) {
-            return Some(Self {
-                name: format!("brunch {major}"),
-                newest_node: NEWEST_NODE_FOR_BRUNCH,
-                fails_silently: true,
-            });
-        }
-        let version = package.webpack.as_ref()?;
-        needs_md4(version).then(|| Self {
+        let brunch = brunch.filter(|major| (1..=2).contains(major));
+        let brunch = brunch.map(|major| Self {
+            name: format!("brunch {major}"),
+            newest_node: NEWEST_NODE_FOR_BRUNCH,
+            kind: Kind::Brunch,
+        });
+        let webpack = package.webpack.as_ref();
+        let webpack = webpack.filter(|version| brunch.is_none() && needs_md4(version));
+        let webpack = webpack.map(|version| Self {
             name: format!("webpack {version}"),
             newest_node: NEWEST_NODE_FOR_OLD_WEBPACK,
-            fails_silently: false,
-        })
+            kind: Kind::Webpack,
+        });
+        let node_sass = package.node_sass.as_ref().and_then(|version| {
+            Some(Self {
+                name: format!("node-sass {version}"),
+                newest_node: newest_node_for_node_sass(version)?,
+                kind: Kind::NodeSass,
+            })
+        });
+        brunch.into_iter().chain(webpack).chain(node_sass)
     }
 
     pub(crate) fn runs_on(&self, node: &NodeVersion) -> bool {
@@ -47,7 +63,7 @@ impl OldBuilder {
     /// Whether the Node.js of the last build, which succeeded, is one to keep: with other settings of
     /// webpack a newer one does.
     pub(crate) fn ran_on(&self, node: &NodeVersion) -> bool {
-        self.runs_on(node) || !self.fails_silently
+        self.runs_on(node) || self.kind != Kind::Brunch
     }
 
     pub(crate) fn newest_node(&self) -> u64 {
@@ -56,7 +72,7 @@ impl OldBuilder {
 
     /// Whether `--openssl-legacy-provider` among `NODE_OPTIONS` has it run on any Node.js.
     pub(crate) fn needs_legacy_openssl(&self) -> bool {
-        !self.fails_silently
+        self.kind == Kind::Webpack
     }
 
     pub(crate) fn reason(&self) -> String {

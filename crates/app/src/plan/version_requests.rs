@@ -72,7 +72,8 @@ impl VersionRequests {
             elixir,
             old_builder: assets
                 .iter()
-                .filter_map(|dir| OldBuilder::of(facts.package_in(dir)?))
+                .filter_map(|dir| facts.package_in(dir))
+                .flat_map(OldBuilder::all_of)
                 .filter(|builder| !builder.needs_legacy_openssl() || !settings.legacy_openssl)
                 .min_by_key(OldBuilder::newest_node),
             node_range: node_range.filter(|_| node.is_none()),

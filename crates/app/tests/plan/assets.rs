@@ -231,6 +231,29 @@ fn warns_about_assets_path_without_package_json() {
 }
 
 #[test]
+fn assets_path_of_umbrella_may_start_at_its_root() {
+    let child = ("apps/shop_web/frontend/package.json", SCRIPTS);
+    let config = (STATIC_CONFIG, "assets_path=./apps/shop_web/frontend\n");
+    let plan = umbrella(&[config, child]).planned();
+    let dirs = |plan: &plan::Plan| {
+        let assets = plan.assets.iter();
+        let dirs = assets.map(|a| (a.phoenix_dir.clone(), a.assets_dir.clone()));
+        dirs.collect::<Vec<_>>()
+    };
+    let of_web = (
+        "apps/shop_web".to_owned(),
+        "apps/shop_web/frontend".to_owned(),
+    );
+    assert!(dirs(&plan).contains(&of_web), "{:?}", dirs(&plan));
+    assert_eq!(plan.warnings, [""; 0]);
+    // As in the static buildpack, it is relative to the Phoenix app where that is set.
+    let text = "phoenix_relative_path=apps/shop_web\nassets_path=apps/shop_web/frontend\n";
+    let plan = umbrella(&[(STATIC_CONFIG, text), child]).planned();
+    assert!(!dirs(&plan).contains(&of_web), "{:?}", dirs(&plan));
+    assert!(plan.warnings[0].contains("has no package.json"));
+}
+
+#[test]
 fn old_brunch_gets_newest_compatible_node() {
     let package =
         |requested: &str| format!("{{\"devDependencies\":{{\"brunch\":\"{requested}\"}}}}");
@@ -298,6 +321,39 @@ fn old_webpack_gets_newest_node_with_md4() {
     let range = "{\"engines\":{\"node\":\">=18\"},\"devDependencies\":{\"webpack\":\"^4.41.5\"}}";
     let range = with(range, &locked("4.46.0")).tools()[2].clone();
     assert!(range.starts_with("24.4.0 "), "{range}");
+}
+
+#[test]
+fn node_sass_gets_newest_node_with_its_executables() {
+    const NODE: &str = r#"[
+      {"version": "v24.4.0", "lts": "Krypton", "files": ["linux-x64"]},
+      {"version": "v16.20.2", "lts": "Gallium", "files": ["linux-x64"]},
+      {"version": "v14.21.3", "lts": "Fermium", "files": ["linux-x64"]},
+      {"version": "v13.14.0", "lts": false, "files": ["linux-x64"]},
+      {"version": "v12.22.12", "lts": "Erbium", "files": ["linux-x64"]}
+    ]"#;
+    let node = |package: &str, lock: &str, requested: &str| {
+        let package = ("assets/package.json", package);
+        let mut case = case(&[package, ("assets/package-lock.json", lock)]);
+        case.lists.node = Some(NodeIndex::parse(NODE).expect("an index"));
+        case.var("node_version", requested).tools()[2].clone()
+    };
+    let lock = |version: &str| {
+        format!("{{\"dependencies\": {{\n\"node-sass\": {{\n\"version\": \"{version}\"\n}}}}}}")
+    };
+    // The templates of Phoenix 1.5: without node-sass, Node 16 would run their webpack.
+    let stock = r#"{"devDependencies": {"node-sass": "^4.13.1", "webpack": "4.46.0"}}"#;
+    let of_4_14 = "14.21.3 (default: newest that node-sass 4.14.1 runs on)";
+    assert_eq!(node(stock, &lock("4.14.1"), ""), of_4_14);
+    let of_4_13 = "12.22.12 (default: newest that node-sass 4.13.1 runs on)";
+    assert_eq!(node(stock, &lock("4.13.1"), ""), of_4_13);
+    let of_webpack = "16.20.2 (default: newest that webpack 4.46.0 runs on)";
+    assert_eq!(node(stock, &lock("9.0.0"), ""), of_webpack);
+    // Of sass-brunch, which needs an older Node than brunch.
+    let brunch = r#"{"devDependencies": {"brunch": "^2.10", "sass-brunch": "^2.10"}}"#;
+    assert_eq!(node(brunch, &lock("4.14.1"), ""), of_4_14);
+    let requested = "24.4.0 (config var node_version)";
+    assert_eq!(node(stock, &lock("4.14.1"), "24"), requested);
 }
 
 #[test]
