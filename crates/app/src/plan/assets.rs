@@ -7,6 +7,7 @@ use super::{Install, PlanError};
 use crate::facts::{ConfigFile, Facts, Manager, join, path_from};
 use crate::settings::Settings;
 use serde::Serialize;
+use std::path::Path;
 
 /// The command that builds the assets of a Phoenix app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -145,16 +146,29 @@ pub(super) fn asset_dirs(
         .collect())
 }
 
+/// Returns `assets_path` relative to the root of the umbrella, which is the Phoenix app to the static buildpack if
+/// `phoenix_relative_path` isn't set.
+pub(super) fn from_umbrella(facts: &Facts, settings: &Settings) -> Option<String> {
+    let requested = settings.assets_path.as_ref()?;
+    let is_default = settings.phoenix_relative_path.is_none();
+    is_default.then(|| path_from(&facts.app_dir.value, &requested.value))
+}
+
 /// Where the asset sources of a Phoenix app are. The static buildpack's rule, for apps that have
 /// its config file: a configured folder with a `package.json`, else a `package.json` beside
 /// `mix.exs`, else `assets`. Without its config file a `package.json` in `assets` goes first; with
 /// it too, where nothing would build assets otherwise: there the static buildpack failed.
 fn assets_dir(facts: &Facts, settings: &Settings, phoenix_dir: &str) -> String {
-    let configured = settings
+    let in_phoenix_app = settings
         .assets_path
         .as_ref()
-        .map(|requested| path_from(phoenix_dir, &requested.value))
-        .filter(|dir| facts.package_in(dir).is_some());
+        .map(|requested| path_from(phoenix_dir, &requested.value));
+    let in_umbrella =
+        from_umbrella(facts, settings).filter(|dir| Path::new(dir).starts_with(phoenix_dir));
+    let configured = in_phoenix_app
+        .into_iter()
+        .chain(in_umbrella)
+        .find(|dir| facts.package_in(dir).is_some());
     let next_to_mix_exs = || {
         facts
             .package_in(phoenix_dir)

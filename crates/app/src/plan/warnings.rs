@@ -1,5 +1,6 @@
 //! Warnings about a plan.
 
+use super::assets::from_umbrella;
 use super::phoenix::ignored_phoenix_ex;
 use super::processes::tool_of_a_process;
 use super::version_requests::VersionRequests;
@@ -38,7 +39,7 @@ pub(super) fn of(
             target.stack, target.os
         ));
     }
-    warnings.extend(assets_path_without_package(settings, &plan.assets));
+    warnings.extend(assets_path_without_package(facts, settings, &plan.assets));
     warnings.extend(more_than_the_release(facts, plan));
     warnings.extend(other_mix_envs(facts, &plan.mix_env.value, plan.release));
     warnings.extend(ignored_phoenix_ex(facts, settings));
@@ -78,8 +79,17 @@ fn about_the_pair(
 
 /// Warns of an `assets_path` that is ignored because it has no `package.json`. The directory of the Phoenix
 /// app is the static buildpack's default, so it gets no warning.
-fn assets_path_without_package(settings: &Settings, assets: &[Assets]) -> Option<String> {
+fn assets_path_without_package(
+    facts: &Facts,
+    settings: &Settings,
+    assets: &[Assets],
+) -> Option<String> {
     let requested = settings.assets_path.as_ref()?;
+    if let Some(dir) = from_umbrella(facts, settings)
+        && assets.iter().any(|assets| assets.assets_dir == dir)
+    {
+        return None;
+    }
     assets.iter().find_map(|assets| {
         let configured = path_from(&assets.phoenix_dir, &requested.value);
         let is_in_use = [&assets.phoenix_dir, &assets.assets_dir].contains(&&configured);
