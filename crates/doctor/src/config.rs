@@ -5,7 +5,7 @@ use crate::elixir::tree::{Node, block, call, parse, statements};
 use crate::elixir::value::{
     Pair, Scope, Value, assignment, clauses, contains, evaluate, keywords, truth,
 };
-use crate::paths::normalized;
+use crate::paths::{expanded, normalized};
 use app::facts::join;
 use app::text_file;
 use std::path::Path;
@@ -441,7 +441,7 @@ impl Reader<'_> {
         let Some(target) = normalized(base, &path_text) else {
             return self.unread(path, place);
         };
-        for target in self.expanded(&target) {
+        for target in expanded(self.top, &target) {
             if self.top.join(&target).is_file() {
                 self.config
                     .imports
@@ -458,19 +458,6 @@ impl Reader<'_> {
                 });
             }
         }
-    }
-
-    /// The files that a path with one `*` for a directory stands for; of any other path, itself.
-    fn expanded(&self, path: &str) -> Vec<String> {
-        let Some((dir, rest)) = path.split_once("*/") else {
-            return vec![path.to_owned()];
-        };
-        let entries = std::fs::read_dir(self.top.join(dir)).into_iter().flatten();
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let mut paths: Vec<String> = names.map(|name| format!("{dir}{name}/{rest}")).collect();
-        paths.retain(|path| self.top.join(path).is_file());
-        paths.sort();
-        paths
     }
 
     fn conditional(

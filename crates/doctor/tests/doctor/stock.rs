@@ -140,6 +140,25 @@ fn endpoint_of_phoenix_1_3_reads_port_itself() {
     assert_eq!(of_endpoint(&portless), [error, note]);
 }
 
+/// `Mix.Config` expands a `*` in an import, and ignores one that matches nothing.
+#[test]
+fn imports_with_wildcards_are_followed() {
+    let config = config_exs("use Mix.Config", "Mix.env");
+    let config = config.replace("}.exs", "}*.exs") + "import_config \"./*.secret.exs\"\n";
+    let prod = format!("use Mix.Config\n\n{PROD}")
+        .replace("  force_ssl", "  http: [port: 4000],\n  force_ssl");
+    let files = [("config/config.exs", &*config), ("config/prod.exs", &prod)];
+    let app = app("1.3.4", "1.3.4", &files);
+    let codes = app.codes();
+    assert!(
+        !codes.iter().any(|code| code.contains("import-not")),
+        "{codes:?}"
+    );
+    let port = app.line_of("config/prod.exs", "port: 4000");
+    let expected = format!("error port-not-from-environment config/prod.exs:{port}");
+    assert!(codes.contains(&expected), "{codes:?}");
+}
+
 #[test]
 fn phoenix_1_5_has_a_committed_prod_secret_exs() {
     let secret = format!(
