@@ -205,7 +205,7 @@ pub(super) const FAULTS: &[Fault] = &[
             ),
         ],
         &[
-            (RUNTIME, "host: host", "host: \"shop.org\""),
+            (RUNTIME, "host: host", "host: \"shop.org/\""),
             (
                 RUNTIME,
                 "    secret_key_base:",
