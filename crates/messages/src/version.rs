@@ -157,7 +157,9 @@ fn malformed(
 }
 
 fn no_such_version(tool: Tool, requested: &Setting, target: &str, words: &Wording) -> Explanation {
-    let version = format!("{} {}", product(tool), requested.value);
+    let number = requested.value.strip_prefix("OTP-");
+    let number = number.unwrap_or(&requested.value);
+    let version = format!("{} {number}", product(tool));
     // Elixir's and Node's lists are the same for every stack.
     let title = match tool {
         Tool::Erlang => format!("{version} is not available for {target}"),

@@ -69,6 +69,20 @@ fn missing(
     }
 }
 
+#[test]
+fn tag_of_otp_is_named_by_its_version() {
+    let error = missing(Tool::Erlang, in_config("OTP-24.2.1"), &[], None, false);
+    let error = PlanError::Version {
+        error,
+        suggestion: None,
+    };
+    let title = crate::explain(&crate::Error::Plan(error)).title;
+    assert_eq!(
+        title,
+        format!("Erlang/OTP 24.2.1 is not available for {UBUNTU}")
+    );
+}
+
 /// An Erlang that neither of two places lists.
 pub(super) fn no_such_patch() -> PlanError {
     let nearest = ["27.3.4.18", "27.3.4.17", "28.5.0.7"];
