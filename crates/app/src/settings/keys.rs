@@ -61,7 +61,7 @@ pub(super) const ELIXIR_KEYS: [&str; 21] = [
     "boot_check",
 ];
 
-pub(super) const STATIC_KEYS: [&str; 9] = [
+pub(super) const STATIC_KEYS: [&str; 10] = [
     "clean_cache",
     "compile",
     "node_version",
@@ -71,6 +71,7 @@ pub(super) const STATIC_KEYS: [&str; 9] = [
     "remove_node",
     "assets_path",
     "phoenix_ex",
+    "config_vars_to_export",
 ];
 
 /// The keys of both files.

@@ -49,15 +49,28 @@ pub fn warnings<'a>(
     let mut warnings = Vec::new();
     let (elixir, statics) = (&facts.elixir_config_path, &facts.static_config_path);
     let (elixir_keys, static_keys) = (keys::ELIXIR_KEYS.as_slice(), keys::STATIC_KEYS.as_slice());
-    for (path, file, other, of_other) in [
-        (elixir, &facts.elixir_config, statics, static_keys),
-        (statics, &facts.static_config, elixir, elixir_keys),
+    for (path, file, own, other, of_other) in [
+        (
+            elixir,
+            &facts.elixir_config,
+            elixir_keys,
+            statics,
+            static_keys,
+        ),
+        (
+            statics,
+            &facts.static_config,
+            static_keys,
+            elixir,
+            elixir_keys,
+        ),
     ] {
         let ConfigFile::Values(lines) = file else {
             continue;
         };
         for line in lines {
-            if of_other.contains(&line.name.as_str()) {
+            let name = line.name.as_str();
+            if of_other.contains(&name) && !own.contains(&name) {
                 let origin = Origin::file(path, line.line);
                 warnings.push(format!(
                     "{origin}: {} has no effect here; it is a setting of {other}",

@@ -389,7 +389,7 @@ fn warns_about_mistyped_settings_with_line() {
         ),
         (
             STATIC_CONFIG,
-            "clean_cahce=true\ncompile=compile\ncompiler=gcc\nrelease=true\n",
+            "clean_cahce=true\ncompile=compile\ncompiler=gcc\nrelease=true\nconfig_vars_to_export=(DATABASE_URL)\n",
         ),
     ]);
     let (facts, settings) = case.read();
