@@ -50,11 +50,14 @@ impl MixExs {
         }
     }
 
-    /// Whether compiling the project may need JavaScript packages: it has compilers of its own, or
-    /// speaks of them.
+    /// Whether compiling the project may need JavaScript packages: it has compilers other than those of Phoenix's
+    /// templates, or speaks of packages.
     pub(crate) fn may_need_packages(&self) -> bool {
-        let words = ["compilers:", "npm", "yarn", "bun", "node", "assets"];
-        words.iter().any(|word| self.code.contains(word))
+        let words = ["npm", "yarn", "bun", "node", "assets"];
+        let compilers = self.code.split("compilers:").skip(1);
+        let mut lines = compilers.map(|rest| rest.lines().next().unwrap_or_default());
+        lines.any(|line| !has_stock_compilers(line))
+            || words.iter().any(|word| self.code.contains(word))
     }
 
     /// Returns the tasks of an alias, if it is a string or a list of strings.
@@ -91,6 +94,20 @@ pub(crate) fn locked_version(lock: &str, package: &str) -> Option<String> {
     let line = entries(lock).find(|line| line.starts_with(&entry))?;
     let (_, rest) = line.split_once(&format!("{{:hex, :{package}, \""))?;
     rest.split('"').next().map(str::to_owned)
+}
+
+/// Whether `compilers:` names those of Phoenix's templates alone: `[:phoenix, :gettext] ++ Mix.compilers(),`.
+fn has_stock_compilers(line: &str) -> bool {
+    let stock = [
+        ":phoenix",
+        ":gettext",
+        ":phoenix_live_view",
+        "Mix.compilers",
+    ];
+    let is_name = |c: char| c.is_alphanumeric() || c == ':' || c == '_' || c == '.';
+    let is_whole = line.matches('[').count() == line.matches(']').count();
+    let mut names = line.split(|c| !is_name(c)).filter(|name| !name.is_empty());
+    is_whole && names.all(|name| stock.contains(&name))
 }
 
 /// The entries of `mix.lock`, one on a line. Elixir before 1.6 wrote the first one behind the `%{`.
@@ -222,6 +239,31 @@ end
         assert!(lock_contains(lock, "phoenix"));
         assert!(lock_contains(lock, "plug"));
         assert_eq!(locked_version(lock, "phoenix").as_deref(), Some("1.2.1"));
+    }
+
+    #[test]
+    fn compilers_of_phoenix_need_no_packages() {
+        let needs = |compilers: &str| {
+            let text = format!("[\n  compilers: {compilers}\n  deps: deps()\n]");
+            MixExs::guess("mix.exs", &text).may_need_packages()
+        };
+        for stock in [
+            "[:phoenix, :gettext] ++ Mix.compilers(),",
+            "[:phoenix] ++ Mix.compilers,",
+            "[:phoenix_live_view] ++ Mix.compilers(),",
+            "Mix.compilers(),",
+        ] {
+            assert!(!needs(stock), "{stock}");
+        }
+        for own in [
+            "[:elm, :phoenix] ++ Mix.compilers,",
+            "compilers(Mix.env()),",
+            "Mix.compilers() ++ [:surface],",
+            "[",
+            "[:phoenix] ++ Mix.compilers, aliases: [compile: [\"cmd npm ci\"]],",
+        ] {
+            assert!(needs(own), "{own}");
+        }
     }
 
     #[test]

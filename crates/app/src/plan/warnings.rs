@@ -4,13 +4,16 @@ use super::assets::from_umbrella;
 use super::phoenix::ignored_phoenix_ex;
 use super::processes::tool_of_a_process;
 use super::version_requests::VersionRequests;
-use super::{Assets, Choice, Plan, Slim};
-use crate::facts::{Facts, path_from};
+use super::{AssetBuild, Assets, Choice, Plan, Slim};
+use crate::facts::{Facts, JsPackage, join, path_from};
 use crate::settings::{COMPILE_SCRIPT, Settings};
 use versions::compatibility::{self, Compatibility};
 use versions::elixir::ElixirBuild;
 use versions::otp::OtpBuild;
 use versions::target::Basis;
+
+/// The packages that build the assets of older apps.
+const BUILDERS: [&str; 6] = ["brunch", "webpack", "vite", "rollup", "parcel", "gulp"];
 
 /// Returns warnings about what the app requests, about the chosen versions, and about the settings.
 pub(super) fn of(
@@ -40,6 +43,7 @@ pub(super) fn of(
         ));
     }
     warnings.extend(assets_path_without_package(facts, settings, &plan.assets));
+    warnings.extend(unused_builders(facts, settings, &plan.assets));
     warnings.extend(more_than_the_release(facts, plan));
     warnings.extend(other_mix_envs(facts, &plan.mix_env.value, plan.release));
     warnings.extend(ignored_phoenix_ex(facts, settings));
@@ -100,6 +104,26 @@ fn assets_path_without_package(
             )
         })
     })
+}
+
+/// Warns of assets that nothing builds, although their packages include a builder. Phoenix before 1.1 generated such a
+/// `package.json` for brunch, and the static buildpack of that time ran it.
+fn unused_builders(facts: &Facts, settings: &Settings, assets: &[Assets]) -> Vec<String> {
+    if settings.hooks.any() || facts.projects.iter().any(|p| p.guess.may_need_packages()) {
+        return Vec::new();
+    }
+    let unbuilt = assets.iter().filter(|a| a.build == AssetBuild::Nothing);
+    let packages = unbuilt.filter_map(|assets| facts.package_in(&assets.assets_dir));
+    let warning = |package: &JsPackage| {
+        let builder = BUILDERS
+            .iter()
+            .find(|name| package.json.requires(name).is_some())?;
+        let path = join(&package.dir, "package.json");
+        Some(format!(
+            "{path} requires {builder}, but has no script `deploy` or `build`, so nothing builds the assets; add a script `deploy`"
+        ))
+    };
+    packages.filter_map(warning).collect()
 }
 
 /// Warns of an umbrella's child that is set as the app's directory.

@@ -254,6 +254,34 @@ fn assets_path_of_umbrella_may_start_at_its_root() {
 }
 
 #[test]
+fn warns_if_nothing_runs_builder_of_assets() {
+    let brunch = "\"dependencies\": {\"brunch\": \"^1.8.5\"}";
+    let warnings = |package: &str, files: &[(&str, &str)]| {
+        let case = case(&[("package.json", package)]).files(files);
+        case.planned().warnings
+    };
+    let without_script = format!("{{{brunch}}}");
+    let mix_exs =
+        "[app: :shop, compilers: [:phoenix] ++ Mix.compilers,\n  deps: [{:phoenix, \"~> 1.0\"}]]";
+    assert_eq!(warnings(&without_script, &[("mix.exs", mix_exs)]).len(), 1);
+    assert_eq!(
+        warnings(&without_script, &[]),
+        [
+            "package.json requires brunch, but has no script `deploy` or `build`, so nothing builds the assets; add a script `deploy`"
+        ]
+    );
+    let with_script = format!("{{{brunch}, \"scripts\": {{\"deploy\": \"brunch build\"}}}}");
+    assert_eq!(warnings(&with_script, &[]), [""; 0]);
+    let hook = (ELIXIR_CONFIG, "hook_post_compile=./build\n");
+    let script = ("compile", "brunch build --production\n");
+    for built in [hook, script, PHOENIX] {
+        assert_eq!(warnings(&without_script, &[built]), [""; 0], "{built:?}");
+    }
+    let linter = "{\"devDependencies\": {\"eslint\": \"9\"}}";
+    assert_eq!(warnings(linter, &[]), [""; 0]);
+}
+
+#[test]
 fn old_brunch_gets_newest_compatible_node() {
     let package =
         |requested: &str| format!("{{\"devDependencies\":{{\"brunch\":\"{requested}\"}}}}");
