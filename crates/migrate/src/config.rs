@@ -2,6 +2,8 @@
 //! something else to it.
 
 use crate::Notes;
+use app::facts::ELIXIR_CONFIG;
+use app::facts::app_dir::KEY;
 use app::facts::shell_config::{Outcome, Value, parse};
 
 /// Variables of the old buildpacks' own code that a config file could use.
@@ -16,6 +18,32 @@ const INTERNAL: [&str; 9] = [
     "phoenix_dir",
     "assets_dir",
 ];
+
+/// The keys of hooks.
+const HOOKS: [&str; 6] = [
+    "pre_compile",
+    "post_compile",
+    "hook_pre_fetch_dependencies",
+    "hook_pre_compile",
+    "hook_compile",
+    "hook_post_compile",
+];
+
+/// Notes the app's directory in the config file of Gigalixir's releases buildpack.
+pub(crate) fn check_release_config(text: &str, notes: &mut Notes<'_>) {
+    let Outcome::Plain(config) = parse(text) else {
+        return;
+    };
+    let dirs = config.assignments.iter().filter(|a| a.name == KEY);
+    for assignment in dirs {
+        if let Value::Text(dir) = &assignment.value
+            && !["", ".", "./"].contains(&dir.as_str())
+        {
+            let line = usize::try_from(assignment.line).unwrap_or(1);
+            notes.add(line, format!("Mixpack doesn't read this file. To build the app in {dir}, set {KEY}={dir} in {ELIXIR_CONFIG} at the top, and remove hooks that move the build there."));
+        }
+    }
+}
 
 pub(crate) fn check(text: &str, notes: &mut Notes<'_>) {
     for (line, content) in (1..).zip(text.lines()) {
@@ -47,10 +75,21 @@ pub(crate) fn check(text: &str, notes: &mut Notes<'_>) {
                 assignment.name
             ),
             "config_vars_to_export" => "config_vars_to_export has no effect any more: the build sees every config var. You can remove this line.".to_owned(),
+            hook if HOOKS.contains(&hook) && sets_variables(value) => format!(
+                "{hook} ran in the old buildpack's own shell, so the variables that it set stayed for the rest of the build. Mixpack runs each hook in a separate shell. Set config vars, or add lines such as `export NAME=value` to this file."
+            ),
             _ => continue,
         };
         notes.add(usize::try_from(assignment.line).unwrap_or(1), text);
     }
+}
+
+/// Whether a hook runs in the shell that reads it: `source ./env.sh`, `export A=b`.
+fn sets_variables(hook: &str) -> bool {
+    let mut words = hook.split_whitespace().skip_while(|word| *word == "eval");
+    words
+        .next()
+        .is_some_and(|word| ["source", ".", "export"].contains(&word))
 }
 
 fn is_two_part(version: &str) -> bool {

@@ -24,6 +24,9 @@ use edit::Edit;
 /// The file of a Heroku app's review apps and CI.
 pub const APP_JSON: &str = "app.json";
 
+/// The config files of Gigalixir's releases buildpack, now and with Distillery.
+const RELEASE_CONFIGS: [&str; 2] = ["releases_buildpack.config", "distillery_buildpack.config"];
+
 /// A file of the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
@@ -80,6 +83,10 @@ pub fn migrate(files: &[File], url: &str) -> Migration {
                 config::check(&file.text, &mut notes);
                 Vec::new()
             }
+            path if RELEASE_CONFIGS.contains(&path) => {
+                config::check_release_config(&file.text, &mut notes);
+                Vec::new()
+            }
             path if scripts::is_script(path) => scripts::edits(&file.text, url, &mut notes),
             _ => {
                 scripts::mentions(&file.text, &mut notes);
@@ -98,6 +105,7 @@ pub fn migrate(files: &[File], url: &str) -> Migration {
 pub fn is_read(path: &str) -> bool {
     [APP_JSON, FILE].contains(&path)
         || [ELIXIR_CONFIG, STATIC_CONFIG].contains(&name(path))
+        || RELEASE_CONFIGS.contains(&path)
         || scripts::is_markdown(path)
         || scripts::is_script(path)
 }

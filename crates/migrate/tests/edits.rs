@@ -279,6 +279,35 @@ fn texts_and_config_files_only_get_notes() {
 }
 
 #[test]
+fn hooks_that_set_variables_of_the_old_buildpack_are_noted() {
+    for hook in [
+        "pre_compile=\"source pre_compile\"",
+        "hook_pre_compile=\". ./env.sh\"",
+        "hook_pre_fetch_dependencies=\"export GIT_SSH=./ssh\"",
+        "hook_post_compile=\"eval export A=b\"",
+    ] {
+        let note = left("elixir_buildpack.config", &format!("{hook}\n"));
+        assert!(note.contains("in a separate shell"), "{hook}: {note}");
+    }
+    for other in ["./build", "mix assets.deploy", "bash -c \\\"source x\\\""] {
+        let hook = format!("hook_post_compile=\"{other}\"\n");
+        assert_eq!(left("elixir_buildpack.config", &hook), "", "{other}");
+    }
+}
+
+#[test]
+fn app_directory_of_release_buildpack_is_noted() {
+    for file in ["releases_buildpack.config", "distillery_buildpack.config"] {
+        let note = left(file, "app_relative_path=server\n");
+        assert!(
+            note.contains("set app_relative_path=server in elixir_buildpack.config"),
+            "{note}"
+        );
+        assert_eq!(left(file, "app_relative_path=.\n"), "");
+    }
+}
+
+#[test]
 fn commands_fit_the_platforms_of_the_repository() {
     let of = |files: &[(&str, &str)]| {
         let commands = typed(files);
