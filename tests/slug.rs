@@ -399,10 +399,10 @@ fn every_slim_level_boots() {
         "deps: deps()",
         "test_coverage: [summary: [threshold: 0]],\n      deps: deps()",
     );
-    // A call, and config: both keep an application of Erlang.
+    // Calls, and config: both keep an application of Erlang.
     app.write(
         "lib/guestbook/directory.ex",
-        "defmodule Guestbook.Directory do\n  def open(host), do: :eldap.open([host])\nend\n",
+        "defmodule Guestbook.Directory do\n  def open(host), do: :eldap.open([host])\n  def check(module), do: :eunit.test(module)\nend\n",
     );
     app.edit(
         "config/config.exs",
@@ -457,27 +457,21 @@ fn expect_code_of_level(app: &App, deploy: &Deploy, level: &str) {
         .filter(|name| RARELY_USED.contains(&name.as_str()))
         .collect();
     rare.sort();
-    match level {
-        "full" => assert_eq!(rare, ["eldap", "tftp"]),
-        "standard" => {
-            assert!(
-                !rare.iter().any(|name| DEVELOPMENT.contains(&name.as_str())),
-                "{rare:?}"
-            );
-            assert!(rare.contains(&"snmp".to_owned()), "{rare:?}");
-        }
-        _ => assert!(
-            DEVELOPMENT
-                .iter()
-                .all(|name| rare.contains(&(*name).to_owned())),
-            "{rare:?}"
-        ),
+    if level == "full" {
+        assert_eq!(rare, ["eldap", "eunit", "tftp"]);
+    } else {
+        assert!(rare.contains(&"snmp".to_owned()), "{rare:?}");
+    }
+    let is_whole = level == "none";
+    for name in DEVELOPMENT {
+        let stays = is_whole || name == "eunit";
+        assert_eq!(rare.contains(&name.to_owned()), stays, "{rare:?}");
     }
     for (label, is_logged) in [
-        ("Erlang: unused applications", level != "none"),
+        ("Erlang: unused applications", !is_whole),
         (
             "To keep one, add it to extra_applications in mix.exs",
-            level != "none",
+            !is_whole,
         ),
         ("Erlang: debug info and docs", is_full),
         ("Elixir: debug info and docs", is_full),

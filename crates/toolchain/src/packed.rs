@@ -47,6 +47,20 @@ pub fn unpack(executable: &Path, spare: Option<&Path>) -> Result<(), ToolchainEr
     expand().map_err(ToolchainError::io(executable, "unpack"))
 }
 
+/// Returns whether [`unpack`] failed because the compressed copy is damaged, and not, for example, because the disk is
+/// full.
+#[must_use]
+pub fn is_damage(error: &ToolchainError) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    match error {
+        // Flate2 has the first two for bytes that it can't decompress.
+        ToolchainError::Io { source, .. } => {
+            [InvalidInput, InvalidData, UnexpectedEof].contains(&source.kind())
+        }
+        _ => false,
+    }
+}
+
 fn packed(executable: &Path) -> PathBuf {
     executable.with_added_extension("gz")
 }
@@ -88,8 +102,18 @@ mod tests {
         unpack(&executable, None).unwrap();
         assert!(!pack(&executable, &dir.path().join("none/spare")).unwrap());
         assert!(!executable.exists());
-        fs::remove_file(packed(&executable)).unwrap();
-        fs::write(packed(&executable), damaged).unwrap();
-        assert!(unpack(&executable, None).is_err());
+        let whole = fs::read(packed(&executable)).unwrap();
+        let cut_short = &whole[..middle];
+        for damaged in [damaged.as_slice(), cut_short] {
+            fs::remove_file(packed(&executable)).unwrap();
+            fs::write(packed(&executable), damaged).unwrap();
+            let error = unpack(&executable, None).unwrap_err();
+            assert!(is_damage(&error), "{error}");
+        }
+        // A directory is in its place.
+        fs::remove_file(&executable).unwrap();
+        fs::create_dir(&executable).unwrap();
+        let error = unpack(&executable, None).unwrap_err();
+        assert!(!is_damage(&error), "{error}");
     }
 }

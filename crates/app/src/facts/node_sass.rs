@@ -1,5 +1,5 @@
-//! node-sass, whose install script fails on a Node.js that it has no executable for. The templates of Phoenix 1.5
-//! have it, and so has `sass-brunch`.
+//! node-sass, whose install script fails on a Node.js that it has no executable for. New apps of Phoenix 1.5 use it,
+//! and so does `sass-brunch`.
 
 use super::locked_packages::locked;
 use super::package_json::PackageJson;

@@ -1,6 +1,6 @@
 //! Builders of assets that newer versions of Node.js don't run: brunch, which built the assets of
-//! Phoenix up to 1.3, old webpack, which built those of 1.4 and 1.5, and node-sass, which many apps of that time
-//! have beside them.
+//! Phoenix up to 1.3, old webpack, which built those of 1.4 and 1.5, and node-sass, which compiles the stylesheets
+//! of many of these apps.
 
 use crate::facts::{JsPackage, needs_md4, newest_node_for_node_sass};
 use versions::node::NodeVersion;

@@ -186,16 +186,19 @@ pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
     if is_packed {
         let executable = ctx.workspace.real(place).join(executable);
         let unpack = || packed::unpack(&executable, is_spare.get().then_some(spare.as_path()));
-        if let Err(error) = unpack() {
+        match unpack() {
             // The store compares sizes and times. What has changed without those shows only now.
-            log.warning(&format!("the cached copy is invalid: {error}"));
-            let (step, name) = (StepName::Node, StepName::Node.as_str());
-            ctx.workspace.store.drop_tool(name, &key)?;
-            ensure_tool(ctx, step, &key, place, &log, &make)?;
-            ctx.report.not_reused(step);
-            ctx.report
-                .set("node_cache", Tool::Remade(error.to_string()).as_str());
-            unpack()?;
+            Err(error) if packed::is_damage(&error) => {
+                log.warning(&format!("the cached copy is invalid: {error}"));
+                let step = StepName::Node;
+                ctx.workspace.store.drop_tool(step.as_str(), &key)?;
+                ensure_tool(ctx, step, &key, place, &log, &make)?;
+                ctx.report.not_reused(step);
+                let remade = Tool::Remade(error.to_string());
+                ctx.report.set("node_cache", remade.as_str());
+                unpack()?;
+            }
+            unpacked => unpacked?,
         }
     }
     drop(log);
