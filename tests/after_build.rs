@@ -282,10 +282,10 @@ fn provenance_of_tools_from_cache_without_sources_says_so() {
     assert!(material(&statement, "Elixir")["digest"]["sha256"].is_string());
 }
 
-/// Starts `web` as a dyno does, and then the console, which reads `input`. Its only variables are those in `console`.
+/// Starts `web` as a dyno does, with an empty log, and then the console, which reads `input`. Its only variables are those in `console`.
 fn console(dyno: &Dyno, web: &str, ready: &str, console: &str, input: &str) -> (bool, String) {
     let script = format!(
-        "export PORT=0; {web} >/tmp/web.log 2>&1 & \
+        "export PORT=0; : >/tmp/web.log; {web} >>/tmp/web.log 2>&1 & \
          for n in $(seq 300); do {ready} && break; sleep 0.2; done; \
          printf '%s\\n' '{input}' | env -i {console} /app/.mixpack/bin/console; code=$?; \
          cat /tmp/web.log >&2; exit $code"
