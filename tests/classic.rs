@@ -593,7 +593,7 @@ fn later_buildpack_finds_tools_through_export() {
             .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"node"))
             .map(|entry| entry.file_name().to_owned())
             .collect();
-        assert_eq!(executables, ["node.gz"]);
+        assert_eq!(executables, ["node.zst"]);
     }
 }
 

@@ -526,7 +526,7 @@ fn set_modified(path: &Path, time: SystemTime) {
 fn damaged_node_in_cache_is_installed_again() {
     let app = App::fixture("phoenix-npm");
     app.deploy().expect_success();
-    let packed = file_named(&app.cache().join("mixpack/tools"), "node.gz");
+    let packed = file_named(&app.cache().join("mixpack/tools"), "node.zst");
     let time = modified(&packed);
     let mut bytes = fs::read(&packed).unwrap();
     let middle = bytes.len() / 2;

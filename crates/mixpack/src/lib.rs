@@ -18,6 +18,12 @@ mod pull_request;
 mod source;
 mod table;
 
+/// Threads wait for each other in musl's own allocator, which also returns most memory at once: an unchanged build took
+/// a sixth longer with it.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use crate::platform::print_text;
 use app::settings::name_typo;
 use std::ffi::OsString;

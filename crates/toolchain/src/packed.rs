@@ -2,21 +2,20 @@
 //! moves the cache in each build.
 
 use crate::ToolchainError;
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Replaces an executable with a compressed copy, `NAME.gz`. Returns whether the executable is at `spare` now: it can't be moved to
+/// Replaces an executable with a compressed copy, `NAME.zst`. Returns whether the executable is at `spare` now: it can't be moved to
 /// another file system.
 pub fn pack(executable: &Path, spare: &Path) -> Result<bool, ToolchainError> {
     let packed = packed(executable);
     let compress = || {
         let mut from = File::open(executable)?;
+        let to = File::create(&packed)?;
         // Better levels take several times as long for a few percent.
-        let mut to = GzEncoder::new(File::create(&packed)?, Compression::new(2));
+        let mut to = zstd::Encoder::new(to, zstd::DEFAULT_COMPRESSION_LEVEL)?;
+        to.include_checksum(true)?;
         io::copy(&mut from, &mut to)?;
         to.finish()?;
         fs::set_permissions(&packed, from.metadata()?.permissions())?;
@@ -37,7 +36,7 @@ pub fn unpack(executable: &Path, spare: Option<&Path>) -> Result<(), ToolchainEr
         if let Some(spare) = spare {
             fs::rename(spare, executable)?;
         } else {
-            let mut from = GzDecoder::new(File::open(&packed)?);
+            let mut from = zstd::Decoder::new(File::open(&packed)?)?;
             let mut to = File::create(executable)?;
             io::copy(&mut from, &mut to)?;
             to.set_permissions(fs::metadata(&packed)?.permissions())?;
@@ -51,18 +50,12 @@ pub fn unpack(executable: &Path, spare: Option<&Path>) -> Result<(), ToolchainEr
 /// full.
 #[must_use]
 pub fn is_damage(error: &ToolchainError) -> bool {
-    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
-    match error {
-        // Flate2 has the first two for bytes that it can't decompress.
-        ToolchainError::Io { source, .. } => {
-            [InvalidInput, InvalidData, UnexpectedEof].contains(&source.kind())
-        }
-        _ => false,
-    }
+    // Only the decompressor has errors that aren't the operating system's.
+    matches!(error, ToolchainError::Io { source, .. } if source.raw_os_error().is_none())
 }
 
 fn packed(executable: &Path) -> PathBuf {
-    executable.with_added_extension("gz")
+    executable.with_added_extension("zst")
 }
 
 #[cfg(test)]

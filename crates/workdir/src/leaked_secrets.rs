@@ -49,7 +49,8 @@ impl<'a> Finders<'a> {
 
     /// The names of the secrets in a file that holds these bytes.
     fn find_names(&self, path: &Path, bytes: Vec<u8>) -> impl Iterator<Item = &'a str> {
-        let texts = texts(bytes);
+        let is_searched = !self.finders.is_empty();
+        let texts = is_searched.then(|| texts(bytes)).unwrap_or_default();
         let is_config = path
             .extension()
             .is_some_and(|extension| extension == "config");
@@ -152,7 +153,9 @@ fn files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 fn texts(bytes: Vec<u8>) -> Vec<Vec<u8>> {
     let whole = match bytes {
         // A beam that was compiled, or stripped, with compression.
-        bytes if bytes.starts_with(&[0x1f, 0x8b]) => inflated(GzDecoder::new(bytes.as_slice())),
+        bytes if bytes.starts_with(&[0x1f, 0x8b]) => {
+            inflated(GzDecoder::new(bytes.as_slice()), bytes.len())
+        }
         bytes => bytes,
     };
     let mut texts = chunks(&whole);
@@ -174,9 +177,11 @@ fn chunks(beam: &[u8]) -> Vec<Vec<u8>> {
         match (&head[..4], data) {
             // Without compression the length is 0.
             (b"LitT", [a, b, c, d, literals @ ..]) if [a, b, c, d] != [&0; 4] => {
-                texts.push(inflated(ZlibDecoder::new(literals)));
+                texts.push(inflated(ZlibDecoder::new(literals), literals.len()));
             }
-            (_, [131, 80, _, _, _, _, term @ ..]) => texts.push(inflated(ZlibDecoder::new(term))),
+            (_, [131, 80, _, _, _, _, term @ ..]) => {
+                texts.push(inflated(ZlibDecoder::new(term), term.len()));
+            }
             _ => {}
         }
         rest = after.get(length.next_multiple_of(4)..).unwrap_or_default();
@@ -184,8 +189,10 @@ fn chunks(beam: &[u8]) -> Vec<Vec<u8>> {
     texts
 }
 
-fn inflated(reader: impl Read) -> Vec<u8> {
-    let mut text = Vec::new();
+/// `length` is that of the compressed bytes.
+fn inflated(reader: impl Read, length: usize) -> Vec<u8> {
+    // Few have to grow beyond that.
+    let mut text = Vec::with_capacity(4 * length);
     // What could be read before an error counts too.
     let _ = reader.take(LARGEST).read_to_end(&mut text);
     text

@@ -169,7 +169,7 @@ fn build(root: &Path, wanted: &[&Architecture]) -> Result<BTreeMap<&'static str,
             "CARGO_ENCODED_RUSTFLAGS",
             rust_flags(root, &cargo_home)?.join("\x1f"),
         )
-        .env("CFLAGS", format!("-ffile-prefix-map={cargo_home}=/cargo"));
+        .env("CFLAGS", c_flags(&cargo_home));
     for architecture in wanted {
         architecture.ensure_tools(root)?;
         let variable = format!("CC_{}", architecture.target.replace('-', "_"));
@@ -201,6 +201,13 @@ fn in_repository(program: &str, root: &Path) -> Command {
         }
     }
     command
+}
+
+/// What takes the paths of this machine out, and the compressors of zstd that its default level doesn't use: 150 kB.
+fn c_flags(cargo_home: &str) -> String {
+    let unused = ["GREEDY", "LAZY", "LAZY2", "BTLAZY2", "BTOPT", "BTULTRA"];
+    let unused = unused.map(|name| format!("-DZSTD_EXCLUDE_{name}_BLOCK_COMPRESSOR"));
+    format!("-ffile-prefix-map={cargo_home}=/cargo {}", unused.join(" "))
 }
 
 /// What takes the paths of this machine out, and its linker.

@@ -161,7 +161,7 @@ pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
     // Neither the slug nor a layer shares the file with the cache, so the cache compresses it.
     let is_packed = is_own(place) && !ctx.plan.node_ships();
     if is_packed {
-        key.insert("form".to_owned(), "packed".to_owned());
+        key.insert("form".to_owned(), "zstd".to_owned());
     }
     let source = |progress: &dyn Observer| {
         install::node_source(client, hosts, target, &node.build, progress)
