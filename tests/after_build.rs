@@ -358,7 +358,8 @@ fn console_opens_remote_shell_of_release() {
     assert!(succeeded && said.contains("at shop@localhost"), "{said}");
 
     let unnamed = start.replace("env ", "env RELEASE_DISTRIBUTION=none ");
-    let started = "sleep 3";
+    // Not its own argument.
+    let started = "grep -qs '[b]eam.smp' /proc/[0-9]*/cmdline";
     let (succeeded, said) = console(&dyno, &unnamed, started, "", input);
     assert!(!succeeded, "{said}");
     assert!(said.contains("RELEASE_DISTRIBUTION=sname"), "{said}");

@@ -194,7 +194,7 @@ fn plain_app_uses_tool_versions() {
     );
     assert_eq!(app.web(&deploy), "mix run --no-halt");
     let dyno = app.ship(deploy);
-    let output = dyno.run("timeout 5 mix run --no-halt");
+    let output = dyno.run("timeout 10 mix run --no-halt");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("plain_otp worker started"), "{said}");
     assert_eq!(compiling(&said), NOTHING, "{said}");
