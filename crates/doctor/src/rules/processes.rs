@@ -3,7 +3,8 @@
 use crate::context::{Context, line_of};
 use crate::finding::Findings;
 use crate::sources::deployed_dirs;
-use app::facts::{PROCFILE, join};
+use app::facts::shell_config::Value;
+use app::facts::{ConfigFile, PROCFILE, join};
 
 pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
     misnamed(context, out);
@@ -196,6 +197,18 @@ fn migrates(command: &str) -> bool {
         .any(|word| command.contains(word))
 }
 
+/// The name of a hook that migrates, and its line.
+fn migrating_hook<'c>(context: &Context<'c>) -> Option<(&'c str, u32)> {
+    let ConfigFile::Values(assignments) = &context.input.facts.elixir_config else {
+        return None;
+    };
+    let mut hooks = assignments.iter().filter(|assignment| {
+        let is_hook = assignment.name.ends_with("_compile") || assignment.name.starts_with("hook_");
+        is_hook && matches!(&assignment.value, Value::Text(command) if migrates(command))
+    });
+    hooks.next().map(|hook| (hook.name.as_str(), hook.line))
+}
+
 fn migrations(context: &Context<'_>, out: &mut Findings, file: &str, text: &str) {
     let processes = context.input.facts.procfile.clone().unwrap_or_default();
     let release = processes.0.get("release");
@@ -209,6 +222,14 @@ fn migrations(context: &Context<'_>, out: &mut Findings, file: &str, text: &str)
             (file, line_of(text, "release:")),
             format!("`{command}` runs at each deploy. It creates or drops the database, which the user of a database add-on may not do."),
             "Migrate only:\n  release: POOL_SIZE=2 mix ecto.migrate",
+        );
+    }
+    if let Some((hook, line)) = migrating_hook(context) {
+        return out.note(
+            "migrations",
+            (&context.input.facts.elixir_config_path, line),
+            format!("{hook} migrates the database during the build: while the old code still serves requests, and even if the deploy fails afterwards."),
+            format!("Take it out of {hook}, and migrate in a release phase. In the Procfile:\n  release: POOL_SIZE=2 mix ecto.migrate"),
         );
     }
     let web = processes.0.get("web").filter(|command| migrates(command));

@@ -225,6 +225,23 @@ pub(super) const FAULTS: &[Fault] = &[
         ],
     ),
     fault(
+        "note migrations",
+        ("elixir_buildpack.config", "post_compile"),
+        &[
+            ("Procfile", "release: POOL_SIZE=2 mix ecto.migrate\n", ""),
+            (
+                "elixir_buildpack.config",
+                "",
+                "post_compile=\"mix ecto.migrate\"\n",
+            ),
+        ],
+        &[(
+            "elixir_buildpack.config",
+            "",
+            "post_compile=\"mix phx.digest.clean\"\n",
+        )],
+    ),
+    fault(
         "warning migrations",
         ("Procfile", "ecto.create"),
         &[(
