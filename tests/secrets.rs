@@ -11,6 +11,7 @@ use mirror::hex_api::{Account, Owner, Shown};
 use mirror::{HexApi, Server};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
@@ -139,7 +140,7 @@ impl Marked {
     }
 }
 
-/// The command lines of all processes, sampled.
+/// The command lines of all processes that begin after it, sampled.
 struct Watch {
     stop: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<Seen>,
@@ -150,25 +151,38 @@ struct Seen {
     marked: BTreeSet<String>,
 }
 
+/// The processes of this machine.
+fn processes() -> BTreeSet<OsString> {
+    let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let names = entries.map(|entry| entry.file_name());
+    names
+        .filter(|name| name.as_encoded_bytes()[0].is_ascii_digit())
+        .collect()
+}
+
 impl Watch {
     fn begin(markers: BTreeSet<String>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let until = Arc::clone(&stop);
+        // Reading the command lines of a whole machine takes most of a core.
+        let mut others = processes();
         let thread = std::thread::spawn(move || {
             let (mut pids, mut marked) = (BTreeSet::new(), BTreeSet::new());
             while !until.load(Ordering::Relaxed) {
-                for entry in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
-                    let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                let now = processes();
+                // The kernel may give the number of one that ended to another.
+                others.retain(|pid| now.contains(pid));
+                for pid in now.difference(&others) {
+                    let line = Path::new("/proc").join(pid).join("cmdline");
+                    let line = fs::read(line).unwrap_or_default();
                     let line = String::from_utf8_lossy(&line).replace('\0', " ");
-                    if !line.is_empty() {
-                        pids.insert(entry.file_name());
-                    }
                     // git itself puts a URL there as it is.
                     let of_git = line.contains("remote-http");
                     if !of_git && markers.iter().any(|marker| line.contains(marker)) {
                         marked.insert(line);
                     }
                 }
+                pids.extend(now.difference(&others).cloned());
                 std::thread::sleep(Duration::from_millis(3));
             }
             let processes = pids.len();

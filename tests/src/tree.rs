@@ -1,5 +1,6 @@
 //! Files of slugs, caches and sources.
 
+use memchr::memmem;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,7 +73,7 @@ pub fn files_with(tree: &Path, marker: impl AsRef<[u8]>) -> Vec<PathBuf> {
         .filter(|entry| entry.file_type().is_file())
         .filter(|entry| {
             let bytes = fs::read(entry.path()).unwrap_or_default();
-            bytes.windows(marker.len()).any(|window| window == marker)
+            memmem::find(&bytes, marker).is_some()
         })
         .map(walkdir::DirEntry::into_path)
         .collect()
