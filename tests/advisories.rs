@@ -1,9 +1,8 @@
 //! Security advisories and retired packages in builds that skip `mix deps.get`.
 
-use mirror::AppDir;
 use mirror::faults::{Behaviour, FaultServer};
 use mirror::hex_registry::{Advisory, Release};
-use whole_builds::{App, Deploy, artifacts, flag, holds, lacks, own_host};
+use whole_builds::{App, Deploy, artifacts, flag, holds, lacks};
 
 const VERSIONS: &str = "/hex/versions";
 const PACKAGE: &str = "/hex/packages/jason_lite";
@@ -29,7 +28,7 @@ fn jason_lite() -> Release {
 }
 
 fn app() -> App {
-    App::on(own_host(), "plain-otp", AppDir::Tmpfs)
+    App::fixture_with_its_host("plain-otp")
 }
 
 /// Deploys once with `mix deps.get`, and then has the registry flag the dependency.

@@ -14,6 +14,7 @@ use whole_builds::{
 
 const NOTHING: [&str; 0] = [];
 const NO_PATHS: [PathBuf; 0] = [];
+const SETTLED: &str = "not needed: dependencies and lockfile are unchanged";
 
 /// Boots `web`, and checks that nothing is compiled there: by it, nor by one-off commands.
 #[track_caller]
@@ -229,6 +230,7 @@ fn both_phoenix_apps_of_umbrella_get_assets() {
     let again = app.deploy();
     again.expect_success();
     assert_eq!(again.compiled(), NOTHING, "{}", again.log());
+    holds(&again, SETTLED);
 
     // Without the old static buildpack's setting every Phoenix app is built.
     app.remove("phoenix_static_buildpack.config");
@@ -335,6 +337,7 @@ fn elixir_1_14_on_otp_25_builds_and_boots() {
     let again = app.deploy();
     again.expect_success();
     assert_eq!(again.compiled(), NOTHING, "{}", again.log());
+    holds(&again, SETTLED);
 }
 
 #[test]
@@ -667,15 +670,15 @@ fn repeated_builds_do_not_grow_cache_or_slug() {
     second.expect_success();
     let once = sizes(&second);
     drop(second);
-    for _ in 0..7 {
+    for _ in 0..3 {
         app.deploy().expect_success();
     }
     for ((files, bytes), (files_once, bytes_once)) in sizes(&app.deploy()).iter().zip(once) {
         assert_eq!(*files, files_once);
         // mix packs times into its manifests, so their size wavers by a few bytes.
         assert!(
-            bytes.abs_diff(bytes_once) < 512,
-            "{bytes} after ten, {bytes_once} after two"
+            bytes.abs_diff(bytes_once) < 256,
+            "{bytes} after six, {bytes_once} after two"
         );
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
 use whole_builds::{
-    App, Deploy, Dyno, beams, compiling, links_that_leave, own_host, repository, said,
+    App, Deploy, Dyno, beams, compiling, holds, links_that_leave, repository, said,
 };
 
 const NOTHING: [&str; 0] = [];
@@ -147,6 +147,10 @@ fn app_in_subdirectory_boots_and_redeploy_compiles_only_changes() {
     unchanged.expect_success();
     assert_eq!(unchanged.compiled(), NOTHING, "{}", unchanged.log());
     assert!(!unchanged.stdout.contains("again, for"));
+    holds(
+        &unchanged,
+        "not needed: dependencies and lockfile are unchanged",
+    );
     assert_eq!(changed(&first, &unchanged.slug), NOTHING);
     drop(unchanged);
 
@@ -293,8 +297,7 @@ fn reports_unset_or_invalid_app_directory() {
 
 #[test]
 fn changing_app_directory_does_not_reuse_other_apps_cache() {
-    let host = own_host();
-    let app = App::on(host, "monorepo", AppDir::Tmpfs);
+    let app = App::fixture("monorepo");
     app.deploy().expect_success();
     // The config var wins over the file.
     app.config(FOLDER, "shared");
@@ -339,7 +342,7 @@ fn changing_app_directory_does_not_reuse_other_apps_cache() {
 
 #[test]
 fn umbrella_in_subdirectory_uses_its_own_config_files() {
-    let app = App::on(own_host(), "", AppDir::Tmpfs);
+    let app = App::fixture("");
     let fixture = repository().join("fixtures/umbrella");
     let source = app.source();
     whole_builds::copy(&fixture, &source.join("services/the shop"));

@@ -191,12 +191,19 @@ impl App {
         app
     }
 
+    /// The same, with an artifact host of its own.
+    pub fn fixture_with_its_host(name: &str) -> Self {
+        let app = Self::on(own_host(), name, AppDir::Tmpfs);
+        app.add_tools();
+        app
+    }
+
     /// A fixture whose cache is empty.
     pub fn cold_fixture(name: &str) -> Self {
         Self::on(shared_host(), name, AppDir::Tmpfs)
     }
 
-    fn add_tools(&self) {
+    pub(crate) fn add_tools(&self) {
         let Some(tools) = std::env::var_os(TOOLS) else {
             return;
         };

@@ -16,6 +16,7 @@ pub(super) struct Classic {
 impl Classic {
     pub(super) fn new() -> Self {
         let app = App::on(&Host::shared().server, "", AppDir::Tmpfs);
+        app.add_tools();
         Self { app }
     }
 
