@@ -319,8 +319,18 @@ fn digested_files_of_earlier_deploys_remain_without_piling_up() {
 fn executables_are_cached_if_hook_removes_them() {
     let app = App::fixture("phoenix-esbuild-mix");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    // Where the package esbuild of hex.pm leaves what it has downloaded.
+    let unpacked = app.cache().join("mixpack/scratch/xdg/phx-esbuild");
+    fs::create_dir_all(&unpacked).unwrap();
+    fs::write(unpacked.join("package.json"), "{}").unwrap();
+    app.sandbox.give(app.cache()).unwrap();
     let first = app.deploy();
     first.expect_success();
+    assert!(!unpacked.exists());
+    let cached = app.cache().join("mixpack/scratch/executables");
+    let packed = cached.join("esbuild-linux-x64.zst");
+    assert_eq!(fs::read_dir(&cached).unwrap().count(), 1);
+    let size = packed.metadata().unwrap().len();
     let build = |deploy: &Deploy| {
         let entries = fs::read_dir(deploy.slug.join("_build")).unwrap();
         let mut names: Vec<String> = entries
@@ -336,12 +346,22 @@ fn executables_are_cached_if_hook_removes_them() {
     let second = app.deploy();
     second.expect_success();
     assert_eq!(build(&second), ["prod"]);
+    assert_eq!(packed.metadata().unwrap().len(), size);
 
     // Without the hook it is for us to keep it out of the slug.
     app.edit("elixir_buildpack.config", " && rm -f _build/esbuild*", "");
     let third = app.deploy();
     third.expect_success();
     assert_eq!(build(&third), ["prod"]);
+
+    // A damaged one is fetched again.
+    let mut bytes = fs::read(&packed).unwrap();
+    bytes[size as usize / 2] ^= 1;
+    fs::write(&packed, bytes).unwrap();
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.edit("assets/js/app.js", "import", "console.log(3)\nimport");
+    app.deploy().expect_success();
+    assert_eq!(packed.metadata().unwrap().len(), size);
 }
 
 #[test]

@@ -620,6 +620,32 @@ fn download_cache_that_only_a_hook_uses_is_kept() {
 }
 
 #[test]
+fn cache_has_no_downloads_of_bun_if_a_hook_installs_the_packages() {
+    let app = App::fixture("phoenix-npm");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.remove("assets/package-lock.json");
+    let pinned = "\"private\": true,\n  \"packageManager\": \"bun@1.2.20\"";
+    app.edit("assets/package.json", "\"private\": true", pinned);
+    app.write(
+        "elixir_buildpack.config",
+        "erlang_version=27\nelixir_version=1.18\nhook_post_compile='cd assets && bun install && bun run deploy'\n",
+    );
+    for second in [false, true] {
+        let deploy = app.deploy();
+        assert!(script(&deploy, "").contains("second") == second);
+        holds(&deploy, "hook_post_compile installs the packages of assets");
+        let scratch = app.cache().join("mixpack/scratch");
+        assert!(scratch.join("managers/bun/bin/bun").exists());
+        assert!(!scratch.join("bun").exists() && !scratch.join("npm/_cacache").exists());
+        app.edit(
+            "assets/js/app.js",
+            "import",
+            "console.log(\"second\")\nimport",
+        );
+    }
+}
+
+#[test]
 fn unused_packages_may_fail_to_install() {
     let app = App::fixture("plain-otp");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());

@@ -143,6 +143,7 @@ pub(crate) fn fetched_managers(plan: &Plan) -> Vec<&PackageManager> {
     let mut list: Vec<&PackageManager> = plan
         .assets
         .iter()
+        .filter(|assets| !assets.hook_has_manager)
         .filter_map(|assets| assets.install.as_ref())
         .map(|install| &install.manager)
         .filter(|manager| manager.version.is_some())

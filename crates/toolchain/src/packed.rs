@@ -11,14 +11,7 @@ use std::path::{Path, PathBuf};
 pub fn pack(executable: &Path, spare: &Path) -> Result<bool, ToolchainError> {
     let packed = packed(executable);
     let compress = || {
-        let mut from = File::open(executable)?;
-        let to = File::create(&packed)?;
-        // Better levels take several times as long for a few percent.
-        let mut to = zstd::Encoder::new(to, zstd::DEFAULT_COMPRESSION_LEVEL)?;
-        to.include_checksum(true)?;
-        io::copy(&mut from, &mut to)?;
-        to.finish()?;
-        fs::set_permissions(&packed, from.metadata()?.permissions())?;
+        compress(executable, &packed)?;
         let is_moved = fs::rename(executable, spare).is_ok();
         if !is_moved {
             fs::remove_file(executable)?;
@@ -26,6 +19,40 @@ pub fn pack(executable: &Path, spare: &Path) -> Result<bool, ToolchainError> {
         Ok(is_moved)
     };
     compress().map_err(ToolchainError::io(executable, "compress"))
+}
+
+/// Writes a compressed copy of a file, with its permissions and modification time.
+///
+/// # Errors
+///
+/// An error of the operating system.
+pub fn compress(from: &Path, to: &Path) -> io::Result<()> {
+    let mut from = File::open(from)?;
+    let to = File::create(to)?;
+    // Better levels take several times as long for a few percent.
+    let mut to = zstd::Encoder::new(to, zstd::DEFAULT_COMPRESSION_LEVEL)?;
+    to.include_checksum(true)?;
+    io::copy(&mut from, &mut to)?;
+    like(&to.finish()?, &from)
+}
+
+/// Writes what [`compress`] has made a compressed copy of.
+///
+/// # Errors
+///
+/// An error of the operating system, or of the decompressor, which has no `raw_os_error`.
+pub fn expand(from: &Path, to: &Path) -> io::Result<()> {
+    let from = File::open(from)?;
+    let mut decoder = zstd::Decoder::new(&from)?;
+    let mut to = File::create(to)?;
+    io::copy(&mut decoder, &mut to)?;
+    like(&to, &from)
+}
+
+fn like(file: &File, model: &File) -> io::Result<()> {
+    let metadata = model.metadata()?;
+    file.set_permissions(metadata.permissions())?;
+    file.set_modified(metadata.modified()?)
 }
 
 /// Replaces the compressed copy with the executable: the one at `spare`, if there is one, to save the time of
@@ -36,10 +63,7 @@ pub fn unpack(executable: &Path, spare: Option<&Path>) -> Result<(), ToolchainEr
         if let Some(spare) = spare {
             fs::rename(spare, executable)?;
         } else {
-            let mut from = zstd::Decoder::new(File::open(&packed)?)?;
-            let mut to = File::create(executable)?;
-            io::copy(&mut from, &mut to)?;
-            to.set_permissions(fs::metadata(&packed)?.permissions())?;
+            expand(&packed, executable)?;
         }
         fs::remove_file(&packed)
     };
@@ -62,6 +86,7 @@ fn packed(executable: &Path) -> PathBuf {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+    use std::time::{Duration, SystemTime};
 
     #[test]
     fn unpacked_executable_equals_the_packed_one_and_leaves_the_cached_copy() {
@@ -70,6 +95,9 @@ mod tests {
         let bytes = b"\x7fELF of a program".repeat(10_000);
         fs::write(&executable, &bytes).unwrap();
         fs::set_permissions(&executable, fs::Permissions::from_mode(0o755)).unwrap();
+        let modified = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_456_789);
+        let file = File::options().write(true).open(&executable).unwrap();
+        file.set_modified(modified).unwrap();
 
         let spare = dir.path().join("spare");
         assert!(pack(&executable, &spare).unwrap());
@@ -83,6 +111,8 @@ mod tests {
             assert_eq!(fs::read(&executable).unwrap(), bytes);
             let mode = executable.metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o755);
+            let times = [&executable, &cached].map(|path| path.metadata().unwrap().modified());
+            assert!(times.into_iter().all(|time| time.unwrap() == modified));
             assert!(cached.exists() && !packed(&executable).exists());
             fs::remove_file(&executable).unwrap();
             fs::hard_link(&cached, packed(&executable)).unwrap();

@@ -5,7 +5,7 @@ use super::install::install;
 use super::package_manager::NpmOf;
 use super::{Install, PlanError};
 use crate::facts::{ConfigFile, Facts, Manager, join, path_from};
-use crate::settings::Settings;
+use crate::settings::{Hooks, Settings};
 use serde::Serialize;
 use std::path::Path;
 
@@ -34,6 +34,9 @@ pub struct Assets {
     /// The hook after compile installs the packages, and builds what is built of them.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub left_to_hook: bool,
+    /// The hook runs the bun that the package of hex.pm fetches, and nothing else runs one.
+    #[serde(skip)]
+    pub hook_has_manager: bool,
     /// Something may use the packages. Else they are installed all the same, and the build goes on
     /// where that fails.
     #[serde(skip)]
@@ -196,6 +199,11 @@ pub(super) fn assets(
     npm: NpmOf<'_>,
 ) -> Result<Vec<Assets>, PlanError> {
     let hook = hook_commands::after_compile(facts, settings);
+    let is_only_hook = settings.hooks
+        == Hooks {
+            hook_post_compile: settings.hooks.hook_post_compile.clone(),
+            ..Hooks::default()
+        };
     asset_dirs(facts, settings)?
         .into_iter()
         .map(|(phoenix_dir, assets_dir)| {
@@ -222,11 +230,16 @@ pub(super) fn assets(
                 && install.as_ref().is_some_and(|install| {
                     hook.iter().any(|ran| ran.installs(manager, &install.dir))
                 });
+            let hook_has_manager = left_to_hook
+                && is_only_hook
+                && hook.iter().all(hook_commands::Command::brings_manager)
+                && !has_script_with(facts, &assets_dir, manager);
             Ok(Assets {
                 phoenix_dir,
                 assets_dir,
                 install,
                 left_to_hook,
+                hook_has_manager,
                 is_needed,
                 bower,
                 build,
@@ -234,6 +247,15 @@ pub(super) fn assets(
             })
         })
         .collect()
+}
+
+/// Whether a script of a `package.json` mentions a package manager.
+fn has_script_with(facts: &Facts, dir: &str, manager: Manager) -> bool {
+    let package = facts.package_in(dir);
+    package.is_some_and(|package| {
+        let mut scripts = package.json.scripts.values();
+        scripts.any(|line| line.contains(manager.as_str()))
+    })
 }
 
 fn asset_build(facts: &Facts, phoenix_dir: &str, assets_dir: &str) -> (AssetBuild, String) {

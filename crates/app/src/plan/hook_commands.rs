@@ -32,6 +32,8 @@ const HARMLESS: [&str; 10] = [
 pub(super) struct Command {
     dir: String,
     words: Vec<String>,
+    /// The package bun of hex.pm runs it, with the executable that it fetches.
+    by_package: bool,
 }
 
 /// The commands of `hook_post_compile`.
@@ -61,6 +63,11 @@ impl Command {
         };
         self.arguments_in(manager, dir)
             .is_some_and(|words| is_script(&words))
+    }
+
+    /// Whether it runs without a package manager on `PATH`.
+    pub(super) fn brings_manager(&self) -> bool {
+        self.by_package || self.words.first().is_some_and(|word| word == "mix")
     }
 
     /// Whether it ran `mix TASK`.
@@ -123,6 +130,7 @@ fn commands(facts: &Facts, line: &str) -> Vec<Command> {
             _ => found.push(Command {
                 dir: dir.clone(),
                 words: command.to_vec(),
+                by_package: false,
             }),
         }
     }
@@ -131,23 +139,27 @@ fn commands(facts: &Facts, line: &str) -> Vec<Command> {
 
 /// A mix task, and what it runs where it is an alias.
 fn mix(facts: &Facts, dir: &str, words: &[&str], deeper: usize, found: &mut Vec<Command>) {
-    let mut push = |dir: String, words: &[&str]| {
+    let mut push = |dir: String, words: &[&str], by_package: bool| {
         let words = words.iter().map(|&word| word.to_owned()).collect();
-        found.push(Command { dir, words });
+        found.push(Command {
+            dir,
+            words,
+            by_package,
+        });
     };
-    push(dir.to_owned(), &[&["mix"], words].concat());
+    push(dir.to_owned(), &[&["mix"], words].concat(), false);
     let Some(project) = facts.projects.iter().find(|project| project.dir == dir) else {
         return;
     };
     match *words {
         // In an umbrella it runs in each app.
         ["cmd", ref command @ ..] if project.guess.apps_path.is_none() => match *command {
-            ["--cd", to, ref command @ ..] => push(path_from(dir, to), command),
-            ref command => push(dir.to_owned(), command),
+            ["--cd", to, ref command @ ..] => push(path_from(dir, to), command, false),
+            ref command => push(dir.to_owned(), command, false),
         },
         ["bun", profile, ref arguments @ ..] => {
             if let Some(to) = bun_folder(facts.config_exs.as_deref(), profile) {
-                push(to, &[&["bun"], arguments].concat());
+                push(to, &[&["bun"], arguments].concat(), true);
             }
         }
         [task] if deeper > 0 => {

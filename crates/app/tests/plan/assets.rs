@@ -1,7 +1,7 @@
 //! Where assets are, what builds them, and what that needs.
 
 use super::{Case, ELIXIR_CONFIG, PACKAGE, PHOENIX, SCRIPTS, STATIC_CONFIG, case, umbrella};
-use app::plan::{self, AssetBuild, PlanError, StepName};
+use app::plan::{self, AssetBuild, Assets, PlanError, StepName};
 use app::{Origin, Setting};
 use versions::node::NodeIndex;
 
@@ -449,6 +449,12 @@ fn skip_assets_skips_node_and_digest() {
 /// What is left to build and to install, with a hook after compile.
 #[track_caller]
 fn left(hook: &str, more: &[(&str, &str)]) -> (bool, bool) {
+    let assets = assets_with_hook(hook, more);
+    (assets.build != AssetBuild::Nothing, !assets.left_to_hook)
+}
+
+#[track_caller]
+fn assets_with_hook(hook: &str, more: &[(&str, &str)]) -> Assets {
     let package = r#"{"scripts": {"build": "vite build"}}"#;
     let config = format!("hook_post_compile='{hook}'\n");
     let mix = "[app: :shop, aliases: [setup: [\"deps.get\", \"assets.setup\"],\n\
@@ -465,8 +471,28 @@ fn left(hook: &str, more: &[(&str, &str)]) -> (bool, bool) {
         (ELIXIR_CONFIG, &*config),
     ];
     files.extend(more);
-    let assets = case(&files).planned().assets.remove(0);
-    (assets.build != AssetBuild::Nothing, !assets.left_to_hook)
+    case(&files).planned().assets.remove(0)
+}
+
+#[test]
+fn bun_is_not_fetched_if_a_hook_runs_that_of_hex_alone() {
+    let fetched = |hook: &str, more: &[(&str, &str)]| {
+        let files = [&[("assets/bun.lock", "{}")], more].concat();
+        !assets_with_hook(hook, &files).hook_has_manager
+    };
+    assert!(!fetched("mix assets.setup", &[]));
+    for hook in [
+        "mix assets.setup && bun x prettier",
+        "mix assets.setup && mix cmd bun x prettier",
+        "cd assets && bun install && bun run build",
+    ] {
+        assert!(fetched(hook, &[]), "{hook}");
+    }
+    let script = r#"{"scripts": {"build": "bun x vite build"}}"#;
+    let more = [("assets/package.json", script)];
+    assert!(fetched("mix assets.setup", &more));
+    let other = "hook_pre_compile='make'\nhook_post_compile='mix assets.setup'\n";
+    assert!(fetched("mix assets.setup", &[(ELIXIR_CONFIG, other)]));
 }
 
 #[test]

@@ -8,14 +8,23 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-use store::tree::{self, Method, TreeError};
+use store::tree::{self, TreeError};
+use toolchain::packed;
 
 /// The number of cached versions of an executable: profiles of tailwind may each have their own.
 const MAX_VERSIONS: usize = 2;
 
-/// Returns the package of an executable directly in `_build`, by its name: `esbuild-linux-x64`, `bun`,
+/// The extension of compressed ones.
+const PACKED: &str = "zst";
+
+/// The directories below `XDG_CACHE_HOME` in which these packages unpack what they have downloaded. They empty them
+/// before, so these files are never read again.
+const UNPACKED: [&str; 3] = ["phx-esbuild", "phx-bun", "cs-sass"];
+
+/// Returns the package of an executable directly in `_build`, or compressed, by its name: `esbuild-linux-x64`, `bun`,
 /// `tailwind-linux-x64-4.1.7`.
 fn package_of(name: &str) -> Option<&'static str> {
+    let name = name.strip_suffix(".zst").unwrap_or(name);
     ["esbuild", "tailwind", "sass", "bun"]
         .into_iter()
         .find(|tool| {
@@ -40,6 +49,11 @@ fn executables_in(folder: &Path) -> Vec<PathBuf> {
         .collect();
     found.sort();
     found
+}
+
+fn is_packed(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == PACKED)
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
@@ -81,39 +95,59 @@ pub(crate) fn executable_names(ctx: &Context<'_>) -> Vec<String> {
         .collect()
 }
 
+/// Unpacks them where the build may run them. A damaged one is removed: its package fetches it again.
 pub(crate) fn restore_executables(ctx: &Context<'_>) -> Result<(), Error> {
     let cached = ctx.workspace.store.scratch("executables")?;
-    if !executables_in(&cached).is_empty() {
-        let place = ctx.workspace.real(&ctx.in_app("_build"));
-        tree::transfer(&cached, &place, Method::Copy, |path| {
-            !place.join(path).exists()
-        })?;
+    let place = ctx.workspace.real(&ctx.in_app("_build"));
+    for packed in executables_in(&cached) {
+        let (Some(name), true) = (packed.file_stem(), is_packed(&packed)) else {
+            continue;
+        };
+        let executable = place.join(name);
+        if fs::symlink_metadata(&executable).is_ok() {
+            continue;
+        }
+        fs::create_dir_all(&place).map_err(TreeError::at(&place, "create the folder"))?;
+        match packed::expand(&packed, &executable) {
+            Err(error) if error.raw_os_error().is_none() => {
+                tree::remove(&packed)?;
+                tree::remove(&executable)?;
+            }
+            result => result.map_err(TreeError::at(&packed, "unpack"))?,
+        }
     }
     Ok(())
 }
 
+/// Saves them compressed: some have over 100 MB, and a platform packs and moves the cache in each build.
 pub(crate) fn save_executables(ctx: &Context<'_>) -> Result<(), Error> {
     let cached = ctx.workspace.store.scratch("executables")?;
     for path in executables(ctx) {
         let Some(name) = path.file_name() else {
             continue;
         };
-        let place = cached.join(name);
+        let place = cached.join(name).with_added_extension(PACKED);
         if modified(&place) == modified(&path) {
             continue;
         }
         // Renamed when complete: an incomplete copy must never be used.
-        let staged = cached.join("new").join(name);
-        tree::remove(&cached.join("new"))?;
-        let only = |other: &Path| other == Path::new(name);
-        if let Some(folder) = path.parent() {
-            tree::transfer(folder, &cached.join("new"), Method::Copy, only)?;
-        }
+        let staged = cached.join("new");
+        packed::compress(&path, &staged).map_err(TreeError::at(&path, "compress"))?;
         fs::rename(&staged, &place).map_err(TreeError::at(&place, "write"))?;
-        tree::remove(&cached.join("new"))?;
     }
-    for path in outdated(&cached) {
+    let all = executables_in(&cached).into_iter();
+    let not_packed = all.filter(|path| !is_packed(path));
+    for path in not_packed.chain(outdated(&cached)) {
         tree::remove(&path)?;
+    }
+    Ok(())
+}
+
+/// Removes what the packages unpacked, of which [`save_executables`] has saved the executable.
+pub(crate) fn remove_unpacked(ctx: &Context<'_>) -> Result<(), Error> {
+    let user_cache = ctx.workspace.store.scratch("xdg")?;
+    for name in UNPACKED {
+        tree::remove(&user_cache.join(name))?;
     }
     Ok(())
 }
@@ -138,9 +172,9 @@ mod tests {
         let now = SystemTime::now();
         for (name, age) in [
             ("esbuild-linux-x64", 9),
-            ("tailwind-linux-x64-4.1.6", 3),
-            ("tailwind-linux-x64-4.1.7", 2),
-            ("tailwind-linux-x64-4.1.8", 1),
+            ("tailwind-linux-x64-4.1.6.zst", 3),
+            ("tailwind-linux-x64-4.1.7.zst", 2),
+            ("tailwind-linux-x64-4.1.8.zst", 1),
             ("bun", 0),
             ("bundle.txt", 0),
             ("sass-linux-x64", 0),
@@ -151,7 +185,7 @@ mod tests {
         assert_eq!(executables_in(dir.path()).len(), 6);
         assert_eq!(
             outdated(dir.path()),
-            [dir.path().join("tailwind-linux-x64-4.1.6")]
+            [dir.path().join("tailwind-linux-x64-4.1.6.zst")]
         );
     }
 }

@@ -5,8 +5,8 @@ use crate::mix_info::MixInfo;
 use crate::project::{BuiltAssets, LastBuild, Project};
 use crate::steps::installs::{self, Installs, MODULES};
 use crate::steps::{
-    bower, cached_assets, compile_install_barrier, digested_files, generated_files, keys,
-    mix_command, run_hook, slim,
+    bower, cached_assets, compile_install_barrier, digested_files, executables, generated_files,
+    keys, mix_command, run_hook, slim,
 };
 use app::facts::{Manager, join};
 use app::plan::{AssetBuild, Assets, Install, StepName};
@@ -62,7 +62,15 @@ pub(crate) fn install(
         if assets.left_to_hook {
             let dir = &assets.assets_dir;
             log.detail(&format!("hook_post_compile installs the packages of {dir}"));
-            (up_to_date, cached) = (false, None);
+            up_to_date = false;
+            match install {
+                // Its cache is about the size of the packages: a platform spends more time on packing and
+                // moving it than bun on downloading.
+                Some(install) if install.manager.manager == Manager::Bun => {
+                    installed.insert(&install.dir);
+                }
+                _ => cached = None,
+            }
             continue;
         }
         if let Some(install) = install.filter(|install| installed.insert(&install.dir)) {
@@ -280,6 +288,9 @@ pub(crate) fn assets(
         return Ok(BuiltAssets::Restored);
     }
     install_for_rebuild(ctx, restored, managers)?;
+    if !ctx.plan.hooks.any() {
+        executables::restore_executables(ctx)?;
+    }
     let built = cached_assets::before_assets(ctx, restored)?;
     for assets in &ctx.plan.assets {
         build_assets(ctx, assets, &project.info, managers)?;

@@ -129,8 +129,12 @@ pub(crate) fn fetch_program(
     dest: &Path,
     log: &StepLog<'_>,
 ) -> Result<PathBuf, Error> {
+    // The program is cached as it was installed, so that its archive isn't needed again.
+    let downloads =
+        tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+    let cache = format!("--cache={}", downloads.path().display());
     let npm = |args: &[&str], shown: String| {
-        let mut tool = Tool::new("npm", args, folder, &ctx.env);
+        let mut tool = Tool::new("npm", &[args, &[&cache]].concat(), folder, &ctx.env);
         tool.shown = shown;
         let action = Action::PackageManager {
             spec: spec.to_owned(),

@@ -91,7 +91,10 @@ pub(crate) fn restore(ctx: &Context<'_>, otp: Otp) -> Result<Arc<LastBuild>, Err
     }
     found.assets = cached_assets::restore_assets(ctx, (&pushed, otp), &log)?;
     found.pushed = pushed;
-    executables::restore_executables(ctx)?;
+    // Whatever else a hook does, it may run them.
+    if !cached_assets::assets_are_restored(ctx) || ctx.plan.hooks.any() {
+        executables::restore_executables(ctx)?;
+    }
     log.detail(&format!("done in {}", seconds(log.elapsed())));
     // Each step's block is whole.
     drop(log);
@@ -246,6 +249,7 @@ fn save_all(
     log: &StepLog<'_>,
 ) -> Result<(), Error> {
     executables::save_executables(ctx)?;
+    executables::remove_unpacked(ctx)?;
     digested_files::save_digested(ctx, &project.info)?;
     for line in save_build(ctx, &restored.pushed, project)? {
         log.detail(&line);
