@@ -182,39 +182,31 @@ fn package_json_beside_umbrella_child_mix_exs_finds_its_executables() {
     deploy_three_times(&beside_mix_exs("umbrella", "apps/web/"), "apps/web/");
 }
 
+/// The workspaces below show the same of the other package managers, which install at the top too.
 #[test]
-fn every_package_manager_installs_beside_mix_exs() {
-    for manager in [YARN_1, YARN_4, PNPM, BUN] {
-        let app = App::fixture("phoenix-npm");
-        app.config("NPM_CONFIG_REGISTRY", &npm_registry());
-        app.remove("assets/package.json");
-        app.remove("assets/package-lock.json");
-        let package = "{\"name\": \"top\", \"private\": true,\n\
-             \"scripts\": {\"deploy\": \"esbuild assets/js/app.js --bundle --external:phoenix '--external:/images/*' --outdir=priv/static/assets\"},\n\
-             \"devDependencies\": {\"esbuild\": \"0.25.4\"}}";
-        write_locked(&app, &[("package.json", package)], &manager);
-        let deploy = app.deploy();
-        holds(&deploy, manager.installs);
-        assert!(
-            script(&deploy, "").contains("socket"),
-            "{}",
-            manager.package
-        );
-        assert_eq!(modules(&deploy), Vec::<String>::new());
-        // What a package manager writes for itself is nothing that compiling creates.
-        lacks(&deploy, "from scratch");
-        // The workspaces below show that the other ones' packages are restored from the cache.
-        if manager.package == YARN_4.package {
-            app.edit(
-                "assets/js/app.js",
-                "import",
-                "console.log(\"second\")\nimport",
-            );
-            let second = app.deploy();
-            assert!(script(&second, "").contains("second"));
-            lacks(&second, "from scratch");
-        }
-    }
+fn yarn_4_installs_beside_mix_exs_with_plug_n_play() {
+    let app = App::fixture("phoenix-npm");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    app.remove("assets/package.json");
+    app.remove("assets/package-lock.json");
+    let package = "{\"name\": \"top\", \"private\": true,\n\
+         \"scripts\": {\"deploy\": \"esbuild assets/js/app.js --bundle --external:phoenix '--external:/images/*' --outdir=priv/static/assets\"},\n\
+         \"devDependencies\": {\"esbuild\": \"0.25.4\"}}";
+    write_locked(&app, &[("package.json", package)], &YARN_4);
+    let deploy = app.deploy();
+    holds(&deploy, YARN_4.installs);
+    assert!(script(&deploy, "").contains("socket"));
+    assert_eq!(modules(&deploy), Vec::<String>::new());
+    // What a package manager writes for itself is nothing that compiling creates.
+    lacks(&deploy, "from scratch");
+    app.edit(
+        "assets/js/app.js",
+        "import",
+        "console.log(\"second\")\nimport",
+    );
+    let second = app.deploy();
+    assert!(script(&second, "").contains("second"));
+    lacks(&second, "from scratch");
 }
 
 /// phoenix-npm with its assets as a member of a workspace, beside another that they load. The two
@@ -288,6 +280,7 @@ fn expect_workspace(manager: &Manager) -> (App, String) {
     holds(&cold, manager.installs);
     holds(&cold, "(in .)");
     holds(&cold, "declares a workspace");
+    // What a package manager writes for itself is nothing that compiling creates.
     lacks(&cold, "from scratch");
     assert_eq!(modules(&cold), Vec::<String>::new(), "{}", manager.package);
     fs::remove_dir_all(&cold.slug).unwrap();
