@@ -49,8 +49,11 @@ impl<'a> Finders<'a> {
 
     /// The names of the secrets in a file that holds these bytes.
     fn find_names(&self, path: &Path, bytes: Vec<u8>) -> impl Iterator<Item = &'a str> {
-        let is_searched = !self.finders.is_empty();
-        let texts = is_searched.then(|| texts(bytes)).unwrap_or_default();
+        let texts = if self.finders.is_empty() {
+            Vec::new()
+        } else {
+            texts(bytes)
+        };
         let is_config = path
             .extension()
             .is_some_and(|extension| extension == "config");

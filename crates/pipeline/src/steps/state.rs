@@ -91,8 +91,9 @@ pub(crate) fn restore(ctx: &Context<'_>, otp: Otp) -> Result<Arc<LastBuild>, Err
     }
     found.assets = cached_assets::restore_assets(ctx, (&pushed, otp), &log)?;
     found.pushed = pushed;
-    // Whatever else a hook does, it may run them.
-    if !cached_assets::assets_are_restored(ctx) || ctx.plan.hooks.any() {
+    // Whatever else a hook or a step of a release does, it may run them.
+    let may_run_later = ctx.plan.hooks.any() || ctx.plan.steps.contains(&StepName::Release);
+    if !cached_assets::assets_are_restored(ctx) || may_run_later {
         executables::restore_executables(ctx)?;
     }
     log.detail(&format!("done in {}", seconds(log.elapsed())));
