@@ -356,7 +356,8 @@ fn executables_are_cached_if_hook_removes_them() {
 
     // A damaged one is fetched again.
     let mut bytes = fs::read(&packed).unwrap();
-    bytes[size as usize / 2] ^= 1;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
     fs::write(&packed, bytes).unwrap();
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.edit("assets/js/app.js", "import", "console.log(3)\nimport");
