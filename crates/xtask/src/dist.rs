@@ -169,7 +169,9 @@ fn build(root: &Path, wanted: &[&Architecture]) -> Result<BTreeMap<&'static str,
             "CARGO_ENCODED_RUSTFLAGS",
             rust_flags(root, &cargo_home)?.join("\x1f"),
         )
-        .env("CFLAGS", c_flags(&cargo_home));
+        .env("CFLAGS", c_flags(&cargo_home))
+        // mimalloc contains the time at which it was compiled: for gcc, this one.
+        .env("SOURCE_DATE_EPOCH", "0");
     for architecture in wanted {
         architecture.ensure_tools(root)?;
         let variable = format!("CC_{}", architecture.target.replace('-', "_"));
