@@ -251,7 +251,7 @@ fn build_without_cache_takes_dependencies_from_shared_store_in_volume() {
     let second = app.build();
     second.expect_success();
     holds(&second, "1 dependency from the shared store, ");
-    assert_eq!(compiling(&second.log), ["compiled plain_otp: 2 files"]);
+    assert_eq!(compiling(&second.log), ["compiled plain_otp: 3 files"]);
     let differences = slug_differences(files().path(), of_first.path(), &BTreeSet::new());
     assert_eq!(differences, NOTHING);
 
