@@ -67,7 +67,7 @@ use std::{fs, thread};
 use steps::generated_files::generated_paths;
 use steps::keys::Otp;
 use steps::launch::{self, Started};
-use steps::{executables, hooks, javascript, mix, release, slim, state, tools};
+use steps::{executables, hooks, javascript, mix, mix_command, release, slim, state, tools};
 use store::Store;
 use store::tree::{self, TreeError};
 use summary::{summarise, warn_of_missing_files};
@@ -112,13 +112,8 @@ fn write_timeline(path: &Path, timings: &Timings, failure: Option<&Error>, log: 
 /// Decides and carries out the plan, in this order. `timings` gets the steps that ran, even if the
 /// build fails. [`Schedule`] skips steps that are not part of the plan.
 fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
-    let Request {
-        log,
-        cancel,
-        report,
-        store,
-        ..
-    } = *request;
+    let (log, cancel) = (request.log, request.cancel);
+    let (report, store) = (request.report, request.store);
 
     // Read the app, fetch the lists of versions, and decide.
     let hosts = Hosts::new(&|name| request.environment.get(name));
@@ -151,6 +146,9 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
             .then(|| schedule.spawn(scope, Restore, || state::restore(ctx, Otp::AsPlanned)));
         erlang.join()?;
         elixir.join()?;
+        if restore_early {
+            mix_command::start_vm(ctx);
+        }
         let installers = match &mut hex {
             Some(hex) => hex.join()?,
             None => schedule.run(Hex, || tools::hex(ctx))?,

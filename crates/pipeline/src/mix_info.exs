@@ -127,6 +127,11 @@ defmodule Mix.Tasks.Mixpack.Session do
   @moduledoc false
   use Mix.Task
 
+  # Before Mix is started: deps and _build may not be restored yet.
+  def wait([_task, folder, builder]) do
+    if command(Path.join(folder, "1"), builder) == [], do: System.halt(0)
+  end
+
   @impl true
   def run([folder, builder]) do
     # Mix may take the folder that they are in off the path of code.

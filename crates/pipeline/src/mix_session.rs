@@ -1,9 +1,10 @@
 //! One VM for several mix commands: starting it, with the project loaded, costs more than most of
 //! them when little has changed.
 //!
-//! The VM runs a task of ours that waits for the next command, a file that is renamed into a folder
-//! of the session. A line on each output stream says that a command has ended; a command that fails
-//! ends the VM as it would have ended alone.
+//! The VM runs a mix task that waits for the next command: a file that is renamed into the session's
+//! directory. The VM loads Mix and the project only once the first command exists, so it can start
+//! before the cache is restored. A line on each output stream marks the end of a command. A command
+//! that fails ends the VM as if it had run alone.
 
 use crate::mix_info::{COMPILER_SOURCE, SESSION_TASK, TASK_SOURCE};
 use exec::cancel::Cancel;
@@ -24,6 +25,9 @@ pub(crate) struct MixSession {
     /// The key of Mixpack's tasks, if this VM has compiled them.
     compiled: Option<Key>,
 }
+
+/// Evaluated before Mix is started.
+const WAIT: &str = "Mix.Tasks.Mixpack.Session.wait(System.argv())";
 
 /// The cache entry of Mixpack's compiled tasks.
 const TASKS: &str = "mix_tasks";
@@ -65,7 +69,17 @@ impl MixSession {
         };
         let (loaded, at) = (loaded.to_string_lossy(), folder.path().to_string_lossy());
         let builder = std::process::id().to_string();
-        let args = [flag, &loaded, "-S", "mix", SESSION_TASK, &at, &builder];
+        let args = [
+            flag,
+            &loaded,
+            "-e",
+            WAIT,
+            "-S",
+            "mix",
+            SESSION_TASK,
+            &at,
+            &builder,
+        ];
         let mut tool = Tool::new("elixir", &args, dir, env);
         "mix".clone_into(&mut tool.shown);
         let running = tool

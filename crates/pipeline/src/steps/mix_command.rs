@@ -9,6 +9,35 @@ use app::plan::launcher;
 use exec::Action;
 use exec::log::StepLog;
 use messages::Error;
+use std::ffi::OsStr;
+
+/// The variables that pass switches and code paths to the VM. Sources: erl(1), elixir(1).
+const VM_SWITCHES: [&str; 5] = [
+    "ELIXIR_ERL_OPTIONS",
+    "ERL_AFLAGS",
+    "ERL_FLAGS",
+    "ERL_LIBS",
+    "ERL_ZFLAGS",
+];
+
+/// Starts the VM of the first command while the cache is restored. It waits for the command before it loads Mix.
+pub(crate) fn start_vm(ctx: &Context<'_>) {
+    // They may name directories that are being restored, and the VM reads those when it starts.
+    let has_switches = VM_SWITCHES
+        .iter()
+        .any(|name| ctx.env.contains_key(OsStr::new(name)));
+    // A hook may run for long, and change what the VM reads.
+    if has_switches || ctx.plan.hooks.hook_pre_fetch_dependencies.is_some() {
+        return;
+    }
+    // If it can't be started, the first command reports why.
+    *ctx.session() = start_session(ctx).ok();
+}
+
+fn start_session(ctx: &Context<'_>) -> Result<MixSession, Error> {
+    let (cancel, store) = (ctx.cancel, ctx.workspace.store);
+    MixSession::start(&ctx.app_dir, &ctx.env, store, keys::vm_key(ctx), cancel)
+}
 
 /// Runs tasks at the top of the project, in the VM that the last ones ran in where that waits.
 pub(crate) fn mix(
@@ -22,7 +51,7 @@ pub(crate) fn mix(
     let waiting = ctx.session().take();
     let session = match waiting {
         Some(session) => session,
-        None => MixSession::start(&ctx.app_dir, &ctx.env, store, keys::vm_key(ctx), cancel)?,
+        None => start_session(ctx)?,
     };
     let tasks: Vec<Vec<String>> = tasks
         .iter()
