@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use walkdir::WalkDir;
-use whole_builds::{App, Deploy, holds, lacks, said, size};
+use whole_builds::{App, Deploy, holds, lacks, npm_registry, said, size};
 
 const CONFIG: &str = "elixir_buildpack.config";
 const HELLO: &str = "eval 'IO.puts(NoDeps.hello())'";
@@ -218,4 +218,36 @@ fn distillery_builds_release_if_mix_defines_none() {
     let elsewhere = app.deploy();
     assert!(!elsewhere.succeeded);
     holds(&elsewhere, "Error code: release-missing");
+}
+
+/// The executable is cached compressed, and a build that reuses its assets has no other use for it.
+#[test]
+fn release_step_can_run_executable_of_package_when_assets_are_reused() {
+    let app = App::fixture("phoenix-esbuild-mix");
+    app.config("NPM_CONFIG_REGISTRY", &npm_registry());
+    let hook = "hook_post_compile=\"eval mix assets.deploy && rm -f _build/esbuild*\"";
+    app.edit(CONFIG, hook, "release=true");
+    app.write("phoenix_static_buildpack.config", "");
+    app.edit(
+        "mix.exs",
+        "aliases: aliases()",
+        "releases: [phoenix_esbuild_mix: [steps: [:assemble, &esbuild/1]]], aliases: aliases()",
+    );
+    let step = r#"  defp esbuild(release) do
+    {:ok, version} = Esbuild.bin_version()
+    File.write!(Path.join(release.path, "esbuild.txt"), version)
+    release
+  end
+
+  defp aliases do"#;
+    app.edit("mix.exs", "  defp aliases do", step);
+    let version = |deploy: &Deploy| {
+        deploy.expect_success();
+        let release = deploy.slug.join("_build/prod/rel/phoenix_esbuild_mix");
+        fs::read_to_string(release.join("esbuild.txt")).unwrap()
+    };
+    let first = version(&app.deploy());
+    let second = app.deploy();
+    assert_eq!(version(&second), first);
+    holds(&second, "assets: up to date");
 }
