@@ -1,14 +1,13 @@
-//! Checks, once everything is built, that the app can boot where it will run.
+//! Checks whether the built app can boot on the run image.
 //!
-//! A build that works and an app that doesn't start have a few causes that its files show: a native library
-//! that only the build image has or that is compiled for another system, a damaged module, a process that
-//! starts a release that wasn't built. The check starts no VM and no code of the app: it reads the headers of
-//! programs and libraries, and sees compiled modules while [`workdir::leaked_secrets`] reads them anyway.
+//! Some causes of a successful build whose app doesn't start are visible in its files: a native library that only
+//! the build image has, or that is compiled for another system; a damaged module; a process that starts a release
+//! that wasn't built. The check runs neither a VM nor code of the app. It reads the headers of programs and
+//! libraries, and gets the modules that [`workdir::leaked_secrets`] reads anyway.
 //!
-//! To reject an app that works is worse than to miss one that doesn't. So the build fails only if everything is
-//! known: the image that the app runs on, that the app loads the file when it starts, and that nothing else
-//! can supply what it needs. Without one of these, the check warns; without evidence that a file is
-//! used at all, it is silent.
+//! Rejecting an app that works would be worse than missing one that doesn't. So the build only fails if the run
+//! image is known, the app loads the file when it starts, and nothing else can supply the missing part. Otherwise
+//! the check warns, or says nothing if there is no evidence that the file is used.
 
 mod libraries;
 mod packages;
@@ -37,7 +36,7 @@ pub(crate) struct BootCheck<'a> {
     modules: Mutex<Vec<Finding>>,
 }
 
-/// A fault, and whether it is certain to keep the app from booting.
+/// A fault, and whether it certainly prevents the app from booting.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Finding {
     is_fatal: bool,
@@ -63,7 +62,7 @@ impl<'a> BootCheck<'a> {
 
     /// Checks a compiled module.
     pub(crate) fn module(&self, path: &Path, content: &[u8]) {
-        // The version of a branch is a guess.
+        // The OTP version of a branch isn't certain.
         let is_guess = self.plan.has_branch();
         let otp = if is_guess { 0 } else { self.plan.otp_major };
         if !self.plan.boot_check || !is_loadable(path) {
@@ -81,7 +80,11 @@ impl<'a> BootCheck<'a> {
         modules.push(Finding { is_fatal, fault });
     }
 
-    /// Reports what was found. Warns of all faults but the first fatal one, which is the error.
+    /// Reports the faults.
+    ///
+    /// # Errors
+    ///
+    /// The first fatal fault. All others are warnings.
     pub(crate) fn finish(self) -> Result<(), Error> {
         if !self.plan.boot_check || self.workspace.environment.tests_only().is_some() {
             return Ok(());
@@ -91,7 +94,7 @@ impl<'a> BootCheck<'a> {
         let modules = self.modules.into_inner();
         let modules = modules.unwrap_or_else(PoisonError::into_inner);
         if !modules.is_empty() {
-            // Mix takes them for compiled.
+            // Mix wouldn't recompile them in the next build.
             state::discard_compiled(self.workspace.store, self.plan)?;
         }
         findings.extend(modules);
@@ -111,8 +114,8 @@ impl<'a> BootCheck<'a> {
         first.map_or(Ok(()), |fault| Err(fault.into()))
     }
 
-    /// A release that the process type web starts and that wasn't built. Only the build makes files in its
-    /// directory, so no later buildpack can supply them.
+    /// Returns a finding if `web` starts a release that wasn't built. A later buildpack can't supply it, since only
+    /// this build writes to its directory.
     fn release_of_web(&self) -> Option<Finding> {
         let base = process_dir(self.plan);
         let build = format!("_build/{}/rel/", self.plan.mix_env.value);
@@ -138,7 +141,7 @@ impl<'a> BootCheck<'a> {
         })
     }
 
-    /// A file as messages name it.
+    /// Returns the path to show in messages.
     fn relative(&self, path: &Path) -> String {
         let inside = path.strip_prefix(&self.workspace.app).unwrap_or(path);
         inside.display().to_string()
@@ -153,8 +156,8 @@ pub(crate) fn process_dir(plan: &Plan) -> &str {
     }
 }
 
-/// Whether a module is where the VM loads modules from. Names that begin with a dot are those of other systems'
-/// helper files (`._Elixir.Shop.beam` of macOS).
+/// Returns whether a module is in a directory from which the VM loads modules. Names that start with a dot belong to
+/// helper files of other systems (`._Elixir.Shop.beam` on macOS).
 fn is_loadable(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     let folder = path.parent().and_then(Path::file_name);
@@ -163,8 +166,8 @@ fn is_loadable(path: &Path) -> bool {
         && folder.is_some_and(|folder| folder == "ebin" || folder == "consolidated")
 }
 
-/// Whether a module is part of its application: its resource file lists it. Mix itself writes consolidated
-/// protocols.
+/// Returns whether the resource file of the application lists a module. Consolidated protocols aren't listed, but
+/// belong to the application too.
 fn is_listed(path: &Path) -> bool {
     let (Some(folder), Some(module)) = (path.parent(), path.file_stem()) else {
         return false;

@@ -10,7 +10,7 @@ pub(crate) enum CodeOwner {
     Dependency,
 }
 
-/// Code of an app or dependency that a variable may be read in while it is compiled.
+/// The owner of code that may read a variable at compile time.
 pub(crate) const CODE: [&str; 12] = [
     "lib",
     "src",
@@ -26,17 +26,17 @@ pub(crate) const CODE: [&str; 12] = [
     "CMakeLists.txt",
 ];
 
-/// Run when the app starts, and never before.
+/// Evaluated only when the app starts.
 pub(crate) const RUNTIME_CONFIG: &str = "runtime.exs";
 
-/// In dependencies, the text of what they generate speaks of variables: `mix phx.gen.release` of
-/// `PHX_HOST`, which is set between the first deploys, and all of Phoenix depends on its package.
+/// Templates in dependencies mention variables: that of `mix phx.gen.release` mentions `PHX_HOST`, which users set
+/// between their first deploys. Recompiling Phoenix would recompile everything.
 pub(crate) const GENERATORS: &str = "lib/mix/tasks";
 
-/// More is no source.
+/// Larger files aren't source code.
 pub(crate) const LARGEST: u64 = 1024 * 1024;
 
-/// The files of a project that a variable may be read in while it is compiled.
+/// Returns the files of a project that may read a variable at compile time.
 pub(crate) fn code(project: &Path, owner: CodeOwner) -> impl Iterator<Item = PathBuf> {
     let walks = CODE.iter().flat_map(move |name| {
         let walk = WalkDir::new(project.join(name)).sort_by_file_name();
@@ -52,8 +52,8 @@ pub(crate) fn code(project: &Path, owner: CodeOwner) -> impl Iterator<Item = Pat
         .map(walkdir::DirEntry::into_path)
 }
 
-/// Whether a tool has made a folder: only beside the file that the tool goes by, since sources may
-/// have a folder of that name too.
+/// Returns whether a tool generated a directory. Sources may have a directory of the same name, so the tool's
+/// project file has to be beside it.
 pub(crate) fn is_tool_output(folder: &Path) -> bool {
     const TOOL_OUTPUTS: [(&str, &str); 4] = [
         ("node_modules", "package.json"),
@@ -67,7 +67,7 @@ pub(crate) fn is_tool_output(folder: &Path) -> bool {
     TOOL_OUTPUTS.into_iter().any(is_tool_output)
 }
 
-/// The files of the app that are compiled; mix itself looks after `mix.exs` and config.
+/// Returns the compiled files of the app. Mix itself watches `mix.exs` and the config.
 pub(crate) fn compiled_code(project: &Path) -> impl Iterator<Item = PathBuf> {
     let root = project.to_owned();
     code(project, CodeOwner::App).filter(move |path| {

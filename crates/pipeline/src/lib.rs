@@ -1,7 +1,8 @@
-//! A build, from the first step to the last: [`run`] carries a plan out, and `build` is the one place that knows the order
-//! of the steps.
+//! A build, from the first step to the last. `build`, which [`run`] calls, is the only function that knows the order of
+//! the steps.
 //!
-//! Knows no platform: a front end says in a [`Request`] where things go and who is told.
+//! This crate is independent of the platform: a front end passes the directories, the log and the environment in a
+//! [`Request`].
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
@@ -78,14 +79,17 @@ use workdir::hidden_directories::HiddenDirectories;
 use workdir::stable_path::StablePath;
 use workdir::workspace::Workspace;
 
-/// Builds the app and draws the timeline, if one is requested. The caller explains a failure; a
-/// build that a signal interrupts ends with [`Error::Cancelled`].
+/// Builds the app, and draws the timeline if the request asks for one.
+///
+/// # Errors
+///
+/// The first failure of a step, which the caller has to report. [`Error::Cancelled`] if a signal interrupted the build.
 pub fn run(mut request: Request<'_>) -> Result<Built, Error> {
     let (log, cancel) = (request.log, request.cancel);
     let picture = request.timeline.take();
     let mut timings = Timings::default();
     let result = build(&request, &mut timings)
-        // An interrupted step may fail in its own way.
+        // An interrupted step may report another error.
         .map_err(|error| cancel.signal().map_or(error, |_| Error::Cancelled));
     if let Some(path) = picture {
         write_timeline(&path, &timings, result.as_ref().err(), log);
@@ -93,7 +97,7 @@ pub fn run(mut request: Request<'_>) -> Result<Built, Error> {
     result
 }
 
-/// Writes the picture, or spans to a file `….jsonl`. The build succeeds without either.
+/// Draws the timeline, or appends spans to a `.jsonl` file. A failure is only a warning.
 fn write_timeline(path: &Path, timings: &Timings, failure: Option<&Error>, log: &Log) {
     let is_spans = path
         .extension()
@@ -109,20 +113,20 @@ fn write_timeline(path: &Path, timings: &Timings, failure: Option<&Error>, log: 
     }
 }
 
-/// Decides and carries out the plan, in this order. `timings` gets the steps that ran, even if the
-/// build fails. [`Schedule`] skips steps that are not part of the plan.
+/// Plans and runs the build. Records the steps in `timings`, even if the build fails. [`Schedule`] skips steps that
+/// aren't in the plan.
 fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
     let (log, cancel) = (request.log, request.cancel);
     let (report, store) = (request.report, request.store);
 
-    // Read the app, fetch the lists of versions, and decide.
+    // Read the app, fetch the version lists, and decide on a plan.
     let hosts = Hosts::new(&|name| request.environment.get(name));
     hide_secrets(log, &request.environment, &hosts);
     let client = client(cancel);
     let plan = decide(request, &client, &hosts)?;
     clear_cache_if_requested(&plan, store, log)?;
 
-    // Context at the path where the app will run.
+    // Compile at the path where the app will run.
     let workspace = workspace(request)?;
     let bounds = bounds(&plan, &workspace);
     bounds.check()?;
@@ -138,9 +142,9 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
         let mut erlang = schedule.spawn(scope, Erlang, || tools::erlang(ctx));
         let mut elixir = schedule.spawn(scope, Elixir, || tools::elixir(ctx));
         let mut node = schedule.spawn(scope, Node, || tools::node(ctx));
-        // The version of a branch is known once it is installed.
+        // Hex depends on the Elixir version, which for a branch is only known after installation.
         let mut hex = (!plan.has_branch()).then(|| schedule.spawn(scope, Hex, || tools::hex(ctx)));
-        // A new OTP decides whether _build is still valid, and a hook may change the app.
+        // _build may be invalid with a new OTP, and a pre_compile hook may change the app.
         let restore_early = !plan.otp_changes() && plan.hooks.pre_compile.is_none();
         let mut restore = restore_early
             .then(|| schedule.spawn(scope, Restore, || state::restore(ctx, Otp::AsPlanned)));
@@ -154,7 +158,7 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
             None => schedule.run(Hex, || tools::hex(ctx))?,
         };
 
-        // Hooks run alone, with every toolchain in place.
+        // Hooks run alone, with all toolchains installed.
         if plan.hooks.pre_compile.is_some() {
             node.join()?;
         }
@@ -164,7 +168,7 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
             None => schedule.run(Restore, || state::restore(ctx, Otp::Installed))?,
         };
 
-        // Dependencies need mix alone. Node may still be installing.
+        // Fetching dependencies doesn't need Node, which may still be installing.
         if plan.hooks.hook_pre_fetch_dependencies.is_some() {
             node.join()?;
         }
@@ -178,8 +182,8 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
         }
         schedule.run(HookPreCompile, || hooks::hook_pre_compile(ctx, &last))?;
 
-        // JavaScript packages install in parallel with mix. package.json may name
-        // file:../deps/phoenix, so they come after the dependencies.
+        // JavaScript packages install in parallel with mix, but after the dependencies: package.json may
+        // require file:../deps/phoenix.
         let restored = Arc::clone(&last);
         let mut javascript = schedule.spawn_after(scope, node, Javascript, move |managers| {
             javascript::install(ctx, &restored, managers)
@@ -213,7 +217,7 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
         built(ctx, project, record, start)
     });
 
-    // Links leave the runtime path and new files enter the app, whatever happened.
+    // After a failure too: remove the links at the runtime path, and move new files into the app.
     drop(context);
     drop(hidden);
     let left = path.leave();
@@ -230,7 +234,7 @@ fn build(request: &Request<'_>, timings: &mut Timings) -> Result<Built, Error> {
     Ok(built)
 }
 
-/// To be called when every step has succeeded.
+/// Collects the result once all steps have succeeded.
 fn built(
     ctx: &Context<'_>,
     project: Project,
@@ -252,7 +256,7 @@ fn built(
     })
 }
 
-/// Logs the result, and what has changed since the last build. The next build compares itself with this one.
+/// Logs the result and the changes since the last build, and saves the facts that the next build compares itself with.
 fn finish(request: &Request<'_>, built: &Built, timings: &Timings, (app, cache): (Sizes, Sizes)) {
     let Request {
         log, report, store, ..
@@ -266,7 +270,7 @@ fn finish(request: &Request<'_>, built: &Built, timings: &Timings, (app, cache):
     now.save(store);
 }
 
-/// Measures the slug and the cache, and does something else meanwhile.
+/// Measures the slug and the cache while `work` runs.
 fn measure_while(
     plan: &Plan,
     workspace: &Workspace<'_>,
@@ -289,7 +293,7 @@ fn measure_while(
     })
 }
 
-/// The directory of the slug whose size the log shows: `deps` for `deps/jason/mix.exs`.
+/// Returns the directory under which the log counts the size of a file: `deps` for `deps/jason/mix.exs`.
 fn slug_directory(app_dir: &str, path: &Path) -> String {
     let (inside, prefix) = match path.strip_prefix(app_dir) {
         Ok(inside) => (inside, format!("{app_dir}/")),
@@ -315,7 +319,7 @@ fn client(cancel: &Cancel) -> Client {
     })
 }
 
-/// Has the log mask every secret of a build.
+/// Makes the log mask all secrets of the build.
 pub fn hide_secrets(log: &Log, environment: &Environment, hosts: &Hosts) {
     let shared = planning::shared_store_settings(environment);
     let shared = shared.ok().flatten().map(|settings| settings.secrets());
@@ -426,8 +430,8 @@ fn enter_runtime_path(
     Ok(path)
 }
 
-/// In files that the app's code and tools have made. Sources ship as they were pushed. The boot check sees
-/// these files too.
+/// Warns of config vars whose values are in generated files. Sources ship as they were pushed, so they aren't searched.
+/// Passes modules on to the boot check, which would have to read them again.
 fn warn_of_secrets(
     plan: &Plan,
     workspace: &Workspace<'_>,
@@ -450,7 +454,7 @@ fn warn_of_secrets(
     let beside = |path: &&PathBuf| !made.iter().any(|dir| path.starts_with(dir));
     let generated: Vec<PathBuf> = generated.filter(beside).cloned().collect();
     made.extend(generated);
-    // mix.exs may have put a token into the URL of a dependency, which git keeps.
+    // mix.exs may put a token into the URL of a dependency, and git stores the URL.
     made.extend(slim::git_configs(
         &workspace.app,
         &join(&plan.app_dir.value, "deps"),

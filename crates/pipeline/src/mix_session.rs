@@ -1,5 +1,5 @@
-//! One VM for several mix commands: starting it, with the project loaded, costs more than most of
-//! them when little has changed.
+//! One VM for several mix commands. If little has changed, starting a VM and loading the project takes
+//! longer than most commands.
 //!
 //! The VM runs a mix task that waits for the next command: a file that is renamed into the session's
 //! directory. The VM loads Mix and the project only once the first command exists, so it can start
@@ -22,11 +22,11 @@ pub(crate) struct MixSession {
     folder: TempDir,
     running: Running,
     commands: u32,
-    /// The key of Mixpack's tasks, if this VM has compiled them.
+    /// The cache key of Mixpack's tasks, if this VM compiled them.
     compiled: Option<Key>,
 }
 
-/// Evaluated before Mix is started.
+/// Elixir evaluates this before it starts Mix.
 const WAIT: &str = "Mix.Tasks.Mixpack.Session.wait(System.argv())";
 
 /// The cache entry of Mixpack's compiled tasks.
@@ -34,14 +34,14 @@ const TASKS: &str = "mix_tasks";
 
 /// The result of a command.
 pub(crate) enum Outcome {
-    /// Its VM waits for the next one.
+    /// The VM waits for the next command.
     Open(MixSession),
-    /// Its VM has ended, with success: something called `System.halt`.
+    /// The VM exited successfully: the command called `System.halt`.
     Over,
 }
 
 impl MixSession {
-    /// Starts the VM; `dir` is the project's folder, and `vm` says which Erlang and Elixir it is.
+    /// Starts the VM in the project's directory. `vm` is the cache key of its Erlang and Elixir versions.
     pub(crate) fn start(
         dir: &Path,
         env: &Env,
@@ -59,7 +59,7 @@ impl MixSession {
         let (flag, loaded) = if are_compiled {
             ("-pa", tasks)
         } else {
-            // To compile them takes as long as the start of the VM.
+            // Compiling them takes as long as starting the VM.
             let compiler = folder.path().join("compile_tasks.exs");
             let source = folder.path().join("session.exs");
             for (path, text) in [(&source, TASK_SOURCE), (&compiler, COMPILER_SOURCE)] {
@@ -93,8 +93,7 @@ impl MixSession {
         })
     }
 
-    /// Keeps our tasks for the next build, if this VM has compiled them. To be called when a command
-    /// has ended.
+    /// Saves Mixpack's tasks for the next build, if this VM compiled them. Call it after a command has ended.
     pub(crate) fn cache_tasks(&mut self, store: &dyn Store) -> Result<(), TreeError> {
         let made = self.folder.path().join("tasks");
         match self.compiled.take() {
@@ -103,7 +102,7 @@ impl MixSession {
         }
     }
 
-    /// Runs tasks one after the other, as one `mix do` would; `shown` is what messages call it.
+    /// Runs tasks one after the other, like one `mix do`. Messages call the command `shown`.
     pub(crate) fn run(
         mut self,
         tasks: &[Vec<String>],
@@ -119,7 +118,7 @@ impl MixSession {
         }
     }
 
-    /// Runs tasks like [`run`](Self::run), and returns their output. Calls `silent` whenever there has been none
+    /// Runs tasks like [`run`](Self::run), and returns their output. Calls `silent` whenever they have printed nothing
     /// for a while.
     pub(crate) fn collect(
         mut self,
@@ -140,7 +139,7 @@ impl MixSession {
         (lines, outcome)
     }
 
-    /// Sends a command to the VM. Returns what tells its last line.
+    /// Sends a command to the VM. Returns a function that recognizes the last line of its output.
     fn send(
         &mut self,
         tasks: &[Vec<String>],
@@ -157,7 +156,7 @@ impl MixSession {
         let temporary = next.with_extension("new");
         fs::write(&temporary, format!("{mark}\n{}\n", lines.join("\n"))).map_err(start_error)?;
         fs::rename(&temporary, &next).map_err(start_error)?;
-        // Once from stdout, once from stderr: what either held before is in the log then.
+        // The mark comes through stdout and stderr. After both, the log has all earlier output.
         let mut marks = 0;
         Ok(move |line: &str| {
             let found = line == mark;
@@ -169,12 +168,12 @@ impl MixSession {
         })
     }
 
-    /// A handle that stops the VM from another thread, while this one runs tasks.
+    /// Returns a handle that stops the VM from another thread while it runs tasks.
     pub(crate) fn stopper(&self) -> Stopper {
         self.running.stopper()
     }
 
-    /// Lets the VM end.
+    /// Tells the VM to exit, and waits for it.
     pub(crate) fn end(self, cancel: &Cancel) {
         let next = self.folder.path().join((self.commands + 1).to_string());
         if fs::write(next, "").is_err() {

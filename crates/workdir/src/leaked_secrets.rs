@@ -1,8 +1,7 @@
-//! Finds secrets in the files that ship: values of config vars that the app's code or its tools have written
-//! into beams, a release or assets.
+//! Finds values of config vars in compiled modules, releases and assets.
 //!
-//! Code that reads a config var at compile time contains its value, often by mistake: anyone with the slug
-//! then has the secret, and a new value needs a new build.
+//! Code that reads a config var at compile time contains its value, often by mistake. Anyone with the slug then has the
+//! secret, and a new value takes effect only after a new build.
 
 use exec::log::Log;
 use exec::secrets::Secret;
@@ -16,14 +15,14 @@ use std::sync::{Mutex, PoisonError};
 use store::tree;
 use walkdir::{DirEntry, WalkDir};
 
-/// A larger file is data or a program, and none that was made of the app's code.
+/// In bytes. Larger files are data or programs, and weren't generated from the app's code.
 const LARGEST: u64 = 32 << 20;
-/// The extensions of compressed files, which are not searched: their sources ship too.
+/// The extensions of compressed files. They aren't searched, since their uncompressed versions ship too.
 const COMPRESSED: [&str; 12] = [
     "gz", "br", "zst", "ez", "zip", "png", "jpg", "jpeg", "gif", "webp", "woff", "woff2",
 ];
 
-/// The places of a secret: the first file by name, relative to the app, and the number of files.
+/// The files that contain a secret: the path of the first, relative to the app, and their number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leak {
     first: PathBuf,
@@ -47,7 +46,7 @@ impl<'a> Finders<'a> {
         }
     }
 
-    /// The names of the secrets in a file that holds these bytes.
+    /// Returns the names of the secrets in a file with this content.
     fn find_names(&self, path: &Path, bytes: Vec<u8>) -> impl Iterator<Item = &'a str> {
         let texts = if self.finders.is_empty() {
             Vec::new()
@@ -66,15 +65,15 @@ impl<'a> Finders<'a> {
         })
     }
 
-    /// The name of the first secret in a file that holds these bytes.
+    /// Returns the name of the first secret in a file with this content.
     #[must_use]
     pub fn find_first(&self, path: &Path, bytes: Vec<u8>) -> Option<&'a str> {
         self.find_names(path, bytes).next()
     }
 }
 
-/// Looks for secrets in folders of the app. Calls `on_file` with each file that is read: without secrets, only
-/// those that `is_wanted`.
+/// Searches directories of the app for secrets. Calls `on_file` with the content of each file that it reads: without
+/// secrets, only files for which `is_wanted` is true.
 pub fn find(
     app: &Path,
     folders: &[PathBuf],
@@ -91,7 +90,7 @@ pub fn find(
     if secrets.is_empty() {
         files.retain(|path| is_wanted(path));
     }
-    // A file that cannot be read does not ship either.
+    // An unreadable file doesn't ship either.
     let _ = tree::in_parallel(&files, |path| {
         let Ok(bytes) = fs::read(path) else {
             return Ok(());
@@ -114,13 +113,13 @@ pub fn find(
     found.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// As `sys.config` of a release has the bytes of a text: `115,101,99`.
+/// Returns the bytes of a text as they appear in a release's `sys.config`: `115,101,99`.
 fn numbers(text: &str) -> String {
     let numbers: Vec<String> = text.bytes().map(|byte| byte.to_string()).collect();
     numbers.join(",")
 }
 
-/// Warns of each, by the name of its config var.
+/// Logs a warning for each secret, with the name of its config var.
 pub fn warn(log: &Log, found: &BTreeMap<String, Leak>) {
     for (name, Leak { first, files }) in found {
         let others = match files {
@@ -137,7 +136,7 @@ pub fn warn(log: &Log, found: &BTreeMap<String, Leak>) {
 }
 
 fn files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    // The runtime in a release is the one that was installed.
+    // A release contains a copy of the installed Erlang runtime.
     let is_runtime = |entry: &DirEntry| entry.file_name().to_string_lossy().starts_with("erts-");
     WalkDir::new(folder)
         .into_iter()
@@ -152,10 +151,10 @@ fn files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
         })
 }
 
-/// The bytes of a file, and those that are compressed in it: chunks of a beam.
+/// Returns the content of a file, and of the compressed chunks if it is a compiled module.
 fn texts(bytes: Vec<u8>) -> Vec<Vec<u8>> {
     let whole = match bytes {
-        // A beam that was compiled, or stripped, with compression.
+        // A module that was compiled or stripped with compression.
         bytes if bytes.starts_with(&[0x1f, 0x8b]) => {
             inflated(GzDecoder::new(bytes.as_slice()), bytes.len())
         }
@@ -166,8 +165,8 @@ fn texts(bytes: Vec<u8>) -> Vec<Vec<u8>> {
     texts
 }
 
-/// Decompresses the chunks of a beam (The BEAM Book, "BEAM file format"): literals up to OTP 27, which follow
-/// their length, and compressed terms in the external format, such as the code for debugging.
+/// Decompresses chunks of a module (The BEAM Book, "BEAM file format"): literals up to OTP 27, which follow their
+/// length, and compressed terms in the external format, such as debug info.
 fn chunks(beam: &[u8]) -> Vec<Vec<u8>> {
     let mut texts = Vec::new();
     if !(beam.starts_with(b"FOR1") && beam.get(8..12) == Some(b"BEAM")) {
@@ -192,11 +191,11 @@ fn chunks(beam: &[u8]) -> Vec<Vec<u8>> {
     texts
 }
 
-/// `length` is that of the compressed bytes.
+/// Decompresses text. `length` is its compressed length in bytes.
 fn inflated(reader: impl Read, length: usize) -> Vec<u8> {
-    // Few have to grow beyond that.
+    // Few texts are longer.
     let mut text = Vec::with_capacity(4 * length);
-    // What could be read before an error counts too.
+    // Text before an error counts too.
     let _ = reader.take(LARGEST).read_to_end(&mut text);
     text
 }

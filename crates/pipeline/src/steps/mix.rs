@@ -1,4 +1,4 @@
-//! mix: dependencies, compilation, digest, release.
+//! Fetches dependencies, compiles the app and digests static files with mix.
 
 use crate::context::Context;
 use crate::mix_info::{EXECUTABLES_TASK, MixInfo, TASK};
@@ -24,7 +24,7 @@ use workdir::app_tree::Entries;
 pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<Dependencies, Error> {
     let log = ctx.log.step("Fetching dependencies");
     let mut args = vec!["deps.get"];
-    // Tests may use what is for development alone: credo, dialyxir.
+    // Tests may use development dependencies, such as credo and dialyxir.
     if ctx.workspace.environment.tests_only().is_none() {
         args.extend(["--only", ctx.plan.mix_env.value.as_str()]);
     }
@@ -59,7 +59,7 @@ pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<Dependenci
     }
     let recompile = stale_dependencies::recompile_stale(ctx, restored, &readers, &log)?;
     log.detail(&format!("done in {}", seconds(log.elapsed())));
-    // Each step's block is whole.
+    // Ends the block of this step in the log.
     drop(log);
     if ctx.plan.hooks.hook_pre_compile.is_none() {
         generated_files::before_compile(ctx, restored)?;
@@ -71,7 +71,7 @@ pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<Dependenci
     })
 }
 
-/// Of the packages that say so: the next plan may have to suggest another Elixir.
+/// Returns the Elixir requirements of packages. The next plan uses them to suggest another version.
 fn elixir_requirements(ctx: &Context<'_>) -> BTreeMap<String, String> {
     let packages = std::fs::read_dir(ctx.workspace.real(&ctx.in_app("deps")));
     let packages = packages.into_iter().flatten().filter_map(Result::ok);
@@ -83,7 +83,7 @@ fn elixir_requirements(ctx: &Context<'_>) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The dependencies with a command to compile them: `{:ranch, "~> 2.0", compile: "make"}`.
+/// Returns the dependencies that have their own compile command: `{:ranch, "~> 2.0", compile: "make"}`.
 fn with_own_command(ctx: &Context<'_>) -> BTreeSet<String> {
     let files = ctx
         .plan
@@ -113,7 +113,7 @@ fn get_deps(
     if !credentials.need_environment() {
         return mix_command::mix(ctx, Action::Deps, &[args], shown, log);
     }
-    // What waits has seen deps as they were.
+    // The waiting VM has read deps before the change.
     ctx.end_session();
     let temporary = credentials.write_files(&ctx.env)?;
     let script = temporary.script.as_deref().map(Path::to_string_lossy);
@@ -128,8 +128,8 @@ fn get_deps(
     ctx.run_tool(Action::Deps, &tool, log)
 }
 
-/// Compiles, drops dependencies that are no longer used, and asks what only mix can say: all
-/// in one VM, whose start would cost more than the last two.
+/// Compiles the app, removes unused dependencies, and queries mix for information about the project. One VM does all
+/// three, since starting another would take longer than the last two.
 pub(crate) fn compile(
     ctx: &Context<'_>,
     restored: &LastBuild,
@@ -147,14 +147,15 @@ pub(crate) fn compile(
         after = keys::entries(ctx)?;
     }
     drop(turn);
-    // Each step's block is whole.
+    // Ends the block of this step in the log.
     drop(log);
     executables::save_executables(ctx)?;
     compile_install_barrier::compiled(ctx, &before, (after, project.clone()), restored)?;
     Ok(project)
 }
 
-/// `before` is the app before it ran; gives the app as it is then. `many` dependencies may have to be compiled.
+/// Compiles once. `before` has the app's files before compilation; returns the files after it. `many` says that many
+/// dependencies may have to be compiled.
 fn run_compiler<'a>(
     ctx: &'a Context<'_>,
     before: &Entries,
@@ -179,7 +180,7 @@ fn run_compiler<'a>(
     log.detail(&format!("$ mix {}", compile.join(" ")));
     let mut tasks = vec![compile];
     if many && parallel_compile::compile_dependencies(ctx, &log)? {
-        // As after compiling dependencies itself (`Mix.Tasks.Deps.Compile`).
+        // `mix deps.compile` does the same after it has compiled a dependency (`Mix.Tasks.Deps.Compile`).
         tasks.insert(0, &["will_recompile"]);
     }
     let project = query_mix(ctx, &log, Action::Compile, &tasks)?;
@@ -189,10 +190,9 @@ fn run_compiler<'a>(
     Ok((log, after, project))
 }
 
-/// mix touches `compile.lock` when it has compiled other dependencies, and path dependencies
-/// depend on that file (`will_recompile` and `Mix.ProjectStack.config_files/0`): the next `mix`
-/// finds them changed, and compiles again what uses them at compile time. That must not be the
-/// one on the dyno.
+/// Recompiles the users of path dependencies, if the next mix command would. Mix touches `compile.lock` after it
+/// has compiled other dependencies, and path dependencies depend on that file (`will_recompile` and
+/// `Mix.ProjectStack.config_files/0`). Otherwise, the dyno would recompile when it starts.
 fn update_path_deps(
     ctx: &Context<'_>,
     info: &MixInfo,
@@ -205,7 +205,7 @@ fn update_path_deps(
     let manifests = format!("_build/{}/lib/{app}/.mix", ctx.plan.mix_env.value);
     let lock = ctx.in_app(&manifests).join("compile.lock");
     let touched = ctx.workspace.real(&lock).metadata();
-    // mix knows whole seconds.
+    // Mix compares whole seconds.
     let touched = touched
         .and_then(|found| found.modified())
         .is_ok_and(|time| time + Duration::from_secs(1) > started);
@@ -220,8 +220,8 @@ fn update_path_deps(
     Ok(())
 }
 
-/// Compiles code that modules have created while they were compiled: mix had listed the files
-/// before. That must not be left to the dyno.
+/// Compiles source files that compilation generated after mix had listed the files. Otherwise, the dyno would compile
+/// them when it starts.
 fn compile_new_code(
     ctx: &Context<'_>,
     log: &StepLog<'_>,
@@ -229,7 +229,7 @@ fn compile_new_code(
 ) -> Result<Entries, Error> {
     let mut now = keys::entries(ctx)?;
     let mut path = generated_files::new_code(ctx, before, &now);
-    // Code that creates other code each time is never done.
+    // Some code generates new code in every compilation.
     for _ in 0..3 {
         let Some(new) = path else {
             break;
@@ -272,7 +272,7 @@ fn query_mix(
     resolve(ctx, log, info)
 }
 
-/// mix has the last word on what the plan could only guess.
+/// Replaces guesses of the plan with information from mix.
 fn resolve(ctx: &Context<'_>, log: &StepLog<'_>, info: MixInfo) -> Result<Project, Error> {
     let server = format!("{}.server", info.phoenix_ex(&ctx.plan.phoenix_ex));
     let mut project = Project {
@@ -307,8 +307,7 @@ fn resolve(ctx: &Context<'_>, log: &StepLog<'_>, info: MixInfo) -> Result<Projec
     Ok(project)
 }
 
-/// Digests what the app's own hook or script has not digested already, and drops what is too
-/// old of earlier deploys: both in one VM.
+/// Digests static files that no hook or script has digested, and removes old digests of earlier deploys, in one VM.
 pub(crate) fn digest(
     ctx: &Context<'_>,
     project: &Project,
@@ -339,7 +338,7 @@ fn digest_static_files(ctx: &Context<'_>, info: &MixInfo) -> Result<(), Error> {
             Some(clean) => vec![digest.as_str(), clean],
             None => vec![digest.as_str()],
         };
-        // In an umbrella's root the task runs for every child: one VM instead of one for each.
+        // In the root of an umbrella, one VM runs the task for all children.
         let folders = if ctx.plan.umbrella && undigested.len() == assets.len() {
             vec![ctx.plan.app_dir.value.as_str()]
         } else {

@@ -1,4 +1,4 @@
-//! mix commands, in the VM that the last one ran in where that waits.
+//! Runs mix commands, in the VM of the previous command if it is still waiting.
 
 use crate::context::Context;
 use crate::mix_info::MixInfo;
@@ -11,7 +11,7 @@ use exec::log::StepLog;
 use messages::Error;
 use std::ffi::OsStr;
 
-/// The variables that pass switches and code paths to the VM. Sources: erl(1), elixir(1).
+/// Variables with command-line flags and code paths for the VM. Sources: erl(1), elixir(1).
 const VM_SWITCHES: [&str; 5] = [
     "ELIXIR_ERL_OPTIONS",
     "ERL_AFLAGS",
@@ -20,13 +20,13 @@ const VM_SWITCHES: [&str; 5] = [
     "ERL_ZFLAGS",
 ];
 
-/// Starts the VM of the first command while the cache is restored. It waits for the command before it loads Mix.
+/// Starts the VM while the cache is restored. The VM waits for the first command before it loads Mix.
 pub(crate) fn start_vm(ctx: &Context<'_>) {
-    // They may name directories that are being restored, and the VM reads those when it starts.
+    // The VM reads the directories in these variables when it starts, and they may not be restored yet.
     let has_switches = VM_SWITCHES
         .iter()
         .any(|name| ctx.env.contains_key(OsStr::new(name)));
-    // A hook may run for long, and change what the VM reads.
+    // The hook runs first. It may take long, and change files that the VM reads.
     if has_switches || ctx.plan.hooks.hook_pre_fetch_dependencies.is_some() {
         return;
     }
@@ -39,7 +39,7 @@ fn start_session(ctx: &Context<'_>) -> Result<MixSession, Error> {
     MixSession::start(&ctx.app_dir, &ctx.env, store, keys::vm_key(ctx), cancel)
 }
 
-/// Runs tasks at the top of the project, in the VM that the last ones ran in where that waits.
+/// Runs tasks in the top directory of the project.
 pub(crate) fn mix(
     ctx: &Context<'_>,
     action: Action,
@@ -60,7 +60,7 @@ pub(crate) fn mix(
     let filter = ctx.output_filter(&action);
     match session.run(&tasks, shown, filter, log, cancel) {
         Ok(Outcome::Open(mut session)) => {
-            // Without them the next build takes longer, and that is all.
+            // Without the cached tasks, the next build only takes longer.
             let _ = session.cache_tasks(store);
             *ctx.session() = Some(session);
         }
@@ -73,7 +73,7 @@ pub(crate) fn mix(
     Ok(())
 }
 
-/// Tasks without arguments, in a folder of the app.
+/// Runs tasks without arguments in a directory of the app.
 pub(crate) fn mix_in(
     ctx: &Context<'_>,
     action: Action,
@@ -96,12 +96,13 @@ pub(crate) fn mix_in(
     ctx.tool(action, "mix", &args, &ctx.mix_path(folder), log)
 }
 
-/// The namespace of Phoenix' mix tasks.
+/// Returns the namespace of Phoenix's mix tasks: `phx`, or `phoenix` before Phoenix 1.3.
 pub(crate) fn phoenix_ex<'p>(ctx: &'p Context<'_>, info: &'p MixInfo) -> &'p str {
     info.phoenix_ex(&ctx.plan.phoenix_ex)
 }
 
-/// Gives the command of web for one that runs in the app's folder. The log has it if the plan or mix has told another.
+/// Returns the command of `web` for a command that runs in the app's directory. Logs it if it differs from the plan, or
+/// from an earlier answer of mix.
 pub(crate) fn web(
     ctx: &Context<'_>,
     project: &Project,

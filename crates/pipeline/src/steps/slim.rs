@@ -54,8 +54,7 @@ pub(crate) fn slim(ctx: &Context<'_>, project: &Project) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns the directories of fetched dependencies, with those of what they compiled to. Pushed ones ship
-/// as they are.
+/// Returns the directories of fetched dependencies and of their compiled code. Pushed dependencies ship unchanged.
 fn fetched_dependencies(ctx: &Context<'_>) -> Vec<PathBuf> {
     let deps = ctx.in_app("deps");
     if !ctx.tree.is_output(&deps) {
@@ -70,7 +69,7 @@ fn fetched_dependencies(ctx: &Context<'_>) -> Vec<PathBuf> {
     compiled.chain([deps]).collect()
 }
 
-/// Archives of releases, unless a process unpacks one.
+/// Prunes the archives of releases, unless a process unpacks one.
 fn prune_releases(ctx: &Context<'_>, project: &Project, log: &StepLog<'_>) -> Result<u64, Error> {
     let procfile = release::procfile(ctx).unwrap_or_default();
     if procfile.0.values().any(|line| line.contains(".tar.gz")) {
@@ -110,8 +109,8 @@ fn prune_tools(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
     Ok(bytes)
 }
 
-/// Prunes applications of OTP that the app doesn't use, and with `full` the parts of modules that only
-/// developers' tools read. Tests may use both, for example to measure their coverage.
+/// Prunes unused OTP applications, and at `full` the chunks of modules that only development tools read. A test build
+/// keeps both, since tests may use them, for example to measure coverage.
 fn prune_code(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
     if ctx.workspace.environment.tests_only().is_some() {
         return Ok(0);
@@ -158,12 +157,12 @@ fn prune_code(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
 fn prune_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
     let mut of_git = Vec::new();
     for git in git_dependencies(ctx) {
-        // Whose links lead elsewhere is not of mix' making.
+        // Mix creates no links to other directories.
         let folders = ["", "objects", "refs"].map(|name| git.join(name));
         if !folders.iter().all(|folder| is_folder(folder)) {
             continue;
         }
-        // On a branch the commit would stand elsewhere.
+        // If HEAD names a branch, the commit is in another file.
         let head = fs::read_to_string(git.join("HEAD")).unwrap_or_default();
         if !head.trim().bytes().all(|byte| byte.is_ascii_hexdigit()) {
             continue;
@@ -171,7 +170,7 @@ fn prune_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error
         for path in entries(&git) {
             match path.file_name().and_then(|name| name.to_str()) {
                 Some(name) if GIT_FILES.contains(&name) => {}
-                // They have to be there, and nothing in them.
+                // git requires the directories, which may be empty.
                 Some("objects" | "refs") => of_git.extend(entries(&path)),
                 _ => of_git.push(path),
             }
@@ -184,8 +183,8 @@ fn prune_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error
     Ok(bytes)
 }
 
-/// Of what dependencies have compiled. An app's own files ship as they are: mix compares them with what
-/// was compiled (`@external_resource`), and would compile again on the dyno.
+/// Prunes debug symbols from the native code of dependencies. The app's own files ship unchanged: mix compares them
+/// with the compiled code (`@external_resource`), and would recompile on the dyno.
 fn prune_debug_symbols(
     dirs: &[PathBuf],
     ctx: &Context<'_>,
@@ -203,7 +202,7 @@ fn prune_debug_symbols(
     Ok(bytes)
 }
 
-/// The `.git` of each dependency that came from git.
+/// Returns the `.git` directories of dependencies from git.
 fn git_dependencies(ctx: &Context<'_>) -> Vec<PathBuf> {
     entries(&ctx.workspace.real(&ctx.in_app("deps")))
         .into_iter()
@@ -270,8 +269,8 @@ fn prune_node(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<u64, Error> {
     Ok(bytes)
 }
 
-/// Returns the directory of Node for later buildpacks, if Node does not ship: next to the `export` file, which
-/// has its path.
+/// Returns the directory where later buildpacks find Node, if Node doesn't ship. The `export` file beside it contains
+/// the path.
 pub(crate) fn node_for_later_buildpacks(ctx: &Context<'_>) -> Option<PathBuf> {
     let plan = ctx.plan;
     let leaves = plan.node.is_some() && plan.remove_node.is_none() && !plan.node_ships();
@@ -285,8 +284,8 @@ pub(crate) fn ships_node_modules(ctx: &Context<'_>) -> bool {
         && (ctx.plan.slim == Slim::None || ctx.plan.node_use.is_some())
 }
 
-/// Returns whether only the release can ship. A release without Erlang (`include_erts: false`) needs the one in
-/// the slug.
+/// Returns whether the slug can contain only the release. A release without Erlang (`include_erts: false`) needs the
+/// Erlang in the slug.
 fn can_ship_only_release(ctx: &Context<'_>, project: &Project, log: &StepLog<'_>) -> bool {
     let release = project.release.as_ref();
     let Some(release) = release.filter(|_| ctx.plan.release_alone) else {
@@ -321,7 +320,7 @@ fn prune_all_but_release(
     let mut kept_paths: Vec<PathBuf> = KEPT_WITH_RELEASE.map(PathBuf::from).into();
     kept_paths.extend([ctx.in_app("Procfile"), compiled.join("rel")]);
     for dir in release::release_dirs(ctx, project) {
-        // By way of a link it is elsewhere in the app.
+        // A link may lead to another directory of the app.
         let real = ctx.workspace.real(&dir).canonicalize();
         let real = real.ok().and_then(|real| {
             let inside = real.strip_prefix(&ctx.workspace.app).ok()?;
@@ -334,13 +333,13 @@ fn prune_all_but_release(
     let mut others = Vec::new();
     unneeded_siblings(ctx, Path::new(""), &kept_paths, &mut others);
     let bytes = remove_and_report("everything but the release", &others, log)?;
-    // Processes start in it, also where the release is elsewhere.
+    // Processes start in this directory, even if the release is in another one.
     let app_dir = ctx.workspace.real(Path::new(&ctx.plan.app_dir.value));
     fs::create_dir_all(&app_dir).map_err(TreeError::at(&app_dir, "create the folder"))?;
     Ok(bytes)
 }
 
-/// Adds the entries of a directory that are neither kept nor lead to a kept path.
+/// Adds the entries of a directory that are neither kept nor contain a kept path.
 fn unneeded_siblings(
     ctx: &Context<'_>,
     folder: &Path,
@@ -382,7 +381,7 @@ pub(crate) fn git_configs(app: &Path, deps: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Removes paths, and logs their size.
+/// Removes files and directories, and logs their size.
 fn remove_and_report(label: &str, paths: &[PathBuf], log: &StepLog<'_>) -> Result<u64, Error> {
     let mut bytes = 0;
     for path in paths {
@@ -399,7 +398,7 @@ fn report_pruned(label: &str, bytes: u64, log: &StepLog<'_>) {
     }
 }
 
-/// Itself, and not by way of a link.
+/// Returns whether a path is a directory, and not a link to one.
 fn is_folder(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|found| found.is_dir())
 }

@@ -1,4 +1,4 @@
-//! `deps` and `_build` from one build to the next.
+//! Restores `deps` and `_build` from the build cache, and saves them.
 
 use crate::context::Context;
 use crate::project::{AssetFiles, LastBuild, Project};
@@ -23,13 +23,13 @@ use workdir::sources::Sources;
 
 /// The note with the modification times of the app's files.
 const SOURCES: &str = "sources";
-/// The note that exists while `_build` and its notes are being saved. With it, they may be of two builds.
+/// The note that marks an interrupted save: `_build` and its notes may come from different builds.
 const UNFINISHED: &str = "unfinished";
 /// The content of that note if a module of the saved `_build` is damaged.
 const DAMAGED: &str = "damaged";
 /// The directory in which buildpacks install tools.
 const BUILDPACKS_DIR: &str = ".heroku";
-/// A clock may be set back by this much without a word.
+/// The clock may be set back by this much without a warning.
 const CLOCK_SLACK: Duration = Duration::from_secs(2);
 
 pub(crate) fn restore(ctx: &Context<'_>, otp: Otp) -> Result<Arc<LastBuild>, Error> {
@@ -52,7 +52,7 @@ pub(crate) fn restore(ctx: &Context<'_>, otp: Otp) -> Result<Arc<LastBuild>, Err
             && name == "_build"
             && let Some(reason) = unusable_reason(ctx, &place)
         {
-            // The folder itself may be one that mix is led to.
+            // Keep the directory itself: mix may reach it through a link.
             tree::clear(&place)?;
             restored = Restored::Dropped(vec![reason]);
         }
@@ -91,13 +91,13 @@ pub(crate) fn restore(ctx: &Context<'_>, otp: Otp) -> Result<Arc<LastBuild>, Err
     }
     found.assets = cached_assets::restore_assets(ctx, (&pushed, otp), &log)?;
     found.pushed = pushed;
-    // Whatever else a hook or a step of a release does, it may run them.
+    // A hook or a step of a release may run the executables.
     let may_run_later = ctx.plan.hooks.any() || ctx.plan.steps.contains(&StepName::Release);
     if !cached_assets::assets_are_restored(ctx) || may_run_later {
         executables::restore_executables(ctx)?;
     }
     log.detail(&format!("done in {}", seconds(log.elapsed())));
-    // Each step's block is whole.
+    // Ends the block of this step in the log.
     drop(log);
     if found.build {
         compiling_hooks::remove_compiled_before_hook(ctx)?;
@@ -145,7 +145,7 @@ fn unfinished(ctx: &Context<'_>) -> String {
     keys::entry_name(ctx, UNFINISHED)
 }
 
-/// Has the next build discard the `_build` that this one has saved.
+/// Makes the next build discard the `_build` that this build saved.
 pub(crate) fn discard_compiled(store: &dyn Store, plan: &Plan) -> Result<(), TreeError> {
     store.write_note(&keys::entry_of(plan, UNFINISHED), DAMAGED)
 }
@@ -154,7 +154,7 @@ fn sources_note(ctx: &Context<'_>) -> String {
     format!("{}.json", keys::entry_name(ctx, SOURCES))
 }
 
-/// The `priv` folders, relative to `deps`, that were made for dependencies and stayed empty.
+/// Returns the empty `priv` directories of dependencies, relative to `deps`. They were created for the build.
 fn empty_privs(ctx: &Context<'_>) -> Vec<String> {
     let deps = ctx.workspace.real(&ctx.in_app("deps"));
     let is_empty = |name: &String| {
@@ -168,7 +168,7 @@ fn empty_privs(ctx: &Context<'_>) -> Vec<String> {
         .collect()
 }
 
-/// `compiled`: when what was restored was.
+/// Restores the modification times of unchanged files. `compiled` is the time at which the restored code was compiled.
 fn restore_times(
     ctx: &Context<'_>,
     pushed: &mut Sources,
@@ -182,7 +182,7 @@ fn restore_times(
         .map(|(path, verb)| (path.to_owned(), verb))
         .collect();
     ctx.compilation.state().changed_files = changed;
-    // Python takes compiled code for stale where the time of its source has changed.
+    // Python ignores compiled code if the time of its source has changed.
     let skipped = |path: &Path| path.starts_with(BUILDPACKS_DIR);
     Ok(pushed.restore_times(entries, &kept, later_second(compiled), skipped)?)
 }
@@ -204,7 +204,7 @@ pub(crate) fn save_compiled(
     let modules = compiled_modules(ctx, restored);
     ctx.compilation.state().compiled_modules = Some(modules);
     match save_with_marker(ctx, || save_build(ctx, pushed, project).map(drop)) {
-        // The last step says so, if there is no more room by then.
+        // The last step saves again, and warns if the disk is still full.
         Err(Error::Tree(_)) if !ctx.cancel.is_cancelled() => Ok(()),
         kept => kept,
     }
@@ -229,8 +229,8 @@ pub(crate) fn save(
     Ok(())
 }
 
-/// Saves several entries with a note until the last one is written. A later build that finds the note uses
-/// none of them.
+/// Saves several entries. A note marks them as incomplete until the last one is written, and a build that finds the
+/// note uses none of them.
 fn save_with_marker(
     ctx: &Context<'_>,
     keep: impl FnOnce() -> Result<(), Error>,
@@ -306,8 +306,8 @@ fn save_build(
     Ok(lines)
 }
 
-/// Returns the current time once it is in a later second than `time`, since mix compares whole seconds and
-/// warns of times in the future.
+/// Waits until the current time is in a later second than `time`, and returns it. Mix compares whole seconds, and warns
+/// about times in the future.
 fn later_second(time: Option<SystemTime>) -> SystemTime {
     loop {
         let now = SystemTime::now();

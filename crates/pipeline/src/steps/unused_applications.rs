@@ -1,4 +1,4 @@
-//! Finds applications of OTP that are in the slug and that the app doesn't use.
+//! Finds OTP applications in the slug that the app doesn't use.
 
 use crate::context::Context;
 use crate::steps::release;
@@ -13,21 +13,20 @@ use toolchain::beam_files::{self, Atoms};
 use toolchain::unneeded_files::{GRAPHICAL, application_name, applications};
 use walkdir::{DirEntry, WalkDir};
 
-/// The extensions of scripts and of what they read. Programs in `bin` often have none.
+/// The extensions of scripts and of their input. Programs in `bin` often have no extension.
 const SCRIPTS: [&str; 7] = ["exs", "eex", "args", "config", "sh", "escript", "json"];
 
-/// A larger file is data, in bytes.
+/// In bytes. Larger files are data.
 const LARGEST_SCRIPT: u64 = 1 << 20;
 
-/// Directories of an app without scripts of its own.
+/// Directories without scripts of the app itself.
 const OTHERS_CODE: [&str; 4] = ["_build", "assets", "deps", "node_modules"];
 
-/// The application whose name is also that of a module attribute, `@dialyzer`.
+/// An application that shares its name with the module attribute `@dialyzer`.
 const ATTRIBUTE: &[u8] = b"dialyzer";
 
-/// Returns the directories of OTP's graphical applications, unless an application that was compiled, or a
-/// process, names one of them: it would not start without. So does an app whose compiled applications can't
-/// be found.
+/// Returns the directories of OTP's graphical applications. Returns none if a compiled application or a process
+/// names one, since it wouldn't start without it, or if there are no compiled applications to search.
 pub(super) fn graphical(ctx: &Context<'_>, otp: &Path) -> Vec<PathBuf> {
     let resources = compiled_files(ctx, "app");
     let texts = resources.iter().map(|path| lossy_text(path));
@@ -41,10 +40,9 @@ pub(super) fn graphical(ctx: &Context<'_>, otp: &Path) -> Vec<PathBuf> {
     applications(otp, &GRAPHICAL)
 }
 
-/// Returns the directories of those of these applications of OTP that nothing in the slug names: neither an
-/// application's resource file (`.app`), compiled code or a script, nor another of them that is named. Code
-/// and scripts also name an application by one of its modules. An app whose compiled applications can't be
-/// found keeps all.
+/// Returns the directories of the OTP applications in `names` that nothing in the slug refers to: no resource file
+/// (`.app`), no compiled code, no script, and no other application that is in use. Code and scripts may refer to an
+/// application by one of its modules. Returns none if there are no compiled applications to search.
 pub(super) fn unnamed(
     ctx: &Context<'_>,
     otp: &Path,
@@ -61,7 +59,7 @@ pub(super) fn unnamed(
     unnamed_in(files, applications(otp, names))
 }
 
-/// The files of an extension in the directories of compiled applications.
+/// Returns the files with an extension in the directories of compiled applications.
 fn compiled_files(ctx: &Context<'_>, extension: &str) -> Vec<PathBuf> {
     let compiled = ctx.in_app("_build").join(&ctx.plan.mix_env.value);
     let lib = ctx.workspace.real(&compiled.join("lib"));
@@ -80,7 +78,7 @@ fn modules_below(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Procfile, config, migrations, and programs that the app starts.
+/// Returns files that may refer to applications: the Procfile, config, migrations, and programs that the app starts.
 fn scripts(app: &Path) -> Vec<PathBuf> {
     files_below(app, |entry| {
         let name = entry.file_name().to_string_lossy();
@@ -96,7 +94,7 @@ fn scripts(app: &Path) -> Vec<PathBuf> {
     })
 }
 
-/// The files below a directory; `counts` decides about each file and directory. Links aren't followed.
+/// Returns the files below a directory for which, and for whose directories, `counts` is true. Doesn't follow links.
 fn files_below(dir: &Path, counts: impl Fn(&DirEntry) -> bool) -> Vec<PathBuf> {
     let walk = WalkDir::new(dir).into_iter();
     walk.filter_entry(|entry| counts(entry))
@@ -106,7 +104,7 @@ fn files_below(dir: &Path, counts: impl Fn(&DirEntry) -> bool) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Returns those of the directories of applications that no file names, nor any application that is named.
+/// Returns the directories of applications that neither a file nor an application in use refers to.
 fn unnamed_in(
     mut files: Vec<PathBuf>,
     directories: Vec<PathBuf>,
@@ -138,8 +136,8 @@ fn unnamed_in(
 struct Names {
     applications: HashMap<Vec<u8>, usize>,
     all: HashMap<Vec<u8>, usize>,
-    /// The lengths of all names that begin with a byte: bit `length % 64`. Few of a module's literals have one of
-    /// them, and to hash all others would take longer than to read them.
+    /// By the first byte of a name: bit `length % 64` for the length of each name. Hashing all literals of a module
+    /// would take longer than reading them, and few pass this test.
     lengths: [u64; 256],
 }
 
@@ -181,7 +179,7 @@ impl Names {
         self.all.get(name).copied()
     }
 
-    /// The indexes of applications that a file names; all of a module that can't be understood.
+    /// Returns the indexes of the applications that a file refers to: all of them for an unreadable module.
     fn applications_in(&self, path: &Path) -> BTreeSet<usize> {
         if !beam_files::is_module(path) {
             let is_resource = path.extension() == Some(OsStr::new("app"));
@@ -241,7 +239,7 @@ mod tests {
         [b"FOR1", &size[..], &body].concat()
     }
 
-    /// The unused ones of `ssh`, `ftp`, `xmerl` and `dialyzer`. `ssh` calls `ftp`.
+    /// Returns which of `ssh`, `ftp`, `xmerl` and `dialyzer` are unused. `ssh` calls `ftp`.
     fn unused(file: &str, content: impl AsRef<[u8]>) -> Vec<String> {
         let root = tempfile::tempdir().unwrap();
         for (path, atom) in [
