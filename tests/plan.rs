@@ -412,7 +412,7 @@ fn documented_migrate_commands_work() {
     assert_eq!(dirty.status.code(), Some(1));
     let text = said(&dirty);
     assert!(
-        text.contains("git has no copy of the present .buildpacks."),
+        text.contains("there are uncommitted changes in .buildpacks."),
         "{text}"
     );
     assert_eq!(read(&case), OLD);

@@ -1,4 +1,4 @@
-//! Compresses the pages that `mixpack explain` shows: together they would be a hundredth of the executable.
+//! Compresses the pages that `mixpack explain` shows, which would otherwise be a hundredth of the executable.
 
 use flate2::Compression;
 use flate2::write::DeflateEncoder;

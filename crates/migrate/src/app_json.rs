@@ -1,4 +1,4 @@
-//! `app.json`: the key `buildpacks`, at the top and in `environments`.
+//! `app.json`: the key `buildpacks`, at the top level and in `environments`.
 
 use crate::buildpacks::{Action, actions};
 use crate::{Edit, Notes, line_of};
@@ -7,9 +7,9 @@ use std::ops::Range;
 
 /// An element of a list of buildpacks.
 struct Element<'a> {
-    /// All of it.
+    /// The whole element.
     range: Range<usize>,
-    /// The address, between its quotes.
+    /// The URL, between its quotes.
     address: Range<usize>,
     text: &'a str,
 }
@@ -38,14 +38,14 @@ pub(crate) fn edits(text: &str, url: &str, notes: &mut Notes<'_>) -> Vec<Edit> {
                     text: url.to_owned(),
                 }),
                 (Action::Keep, _) => {}
-                // With the comma and the blanks before it.
+                // Remove the comma and the spaces before it too.
                 (Action::Remove, Some(end)) => {
                     edits.push(Edit {
                         range: end..element.range.end,
                         text: String::new(),
                     });
                 }
-                // With the comma and the blanks behind it. Something stays: Mixpack is in the list.
+                // Remove the comma and the spaces after it too. The list isn't empty then, since Mixpack is in it.
                 (Action::Remove, None) => {
                     let end = elements
                         .get(at + 1)
@@ -64,7 +64,7 @@ pub(crate) fn edits(text: &str, url: &str, notes: &mut Notes<'_>) -> Vec<Edit> {
     edits
 }
 
-/// The addresses of the list at the top, for the platform's commands.
+/// Returns the URLs of the top-level list, for the platform's commands.
 pub(crate) fn addresses(text: &str) -> Option<Vec<String>> {
     let json: Value = serde_json::from_str(text).ok()?;
     let list = json.get("buildpacks")?.as_array()?;
@@ -78,7 +78,7 @@ pub(crate) fn addresses(text: &str) -> Option<Vec<String>> {
     Some(list.iter().filter_map(address).collect())
 }
 
-/// The lists of buildpacks of a document that is JSON.
+/// Returns the lists of buildpacks in a valid JSON document.
 fn lists(text: &str) -> Vec<Vec<Element<'_>>> {
     let mut scanner = Scanner {
         text,
@@ -90,11 +90,11 @@ fn lists(text: &str) -> Vec<Vec<Element<'_>>> {
     scanner.lists
 }
 
-/// Walks through a document that is known to be JSON.
+/// Scans a valid JSON document.
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
-    /// The keys of the objects around the place.
+    /// The keys of the enclosing objects.
     path: Vec<&'a str>,
     lists: Vec<Vec<Element<'a>>>,
 }
@@ -127,7 +127,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Skips a string, and returns what is between its quotes.
+    /// Skips a string, and returns the range between its quotes.
     fn string(&mut self) -> Range<usize> {
         let start = self.at + 1;
         let mut is_escaped = false;
@@ -141,7 +141,7 @@ impl Scanner<'_> {
         start..end
     }
 
-    /// Walks through an object, and notes the string of its key `url`.
+    /// Scans an object, and stores the string of its key `url`.
     fn object(&mut self, url: &mut Option<Range<usize>>) {
         self.at += 1;
         while self.peek() == b'"' {

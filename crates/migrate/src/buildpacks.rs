@@ -1,18 +1,17 @@
-//! Lists of buildpacks: which entries go, which one Mixpack takes the place of, and what is to be known of the
-//! others.
+//! Lists of buildpacks: the entries to remove, the one that Mixpack replaces, and notes about the others.
 
 use crate::{Edit, Notes};
 use app::facts::buildpacks::{Entry, Kind};
 
-/// Owners of the two buildpacks and of Gigalixir's copies, which Mixpack replaces too. An address without an
-/// owner is Heroku's or Dokku's short form.
+/// Owners of the two buildpacks and of Gigalixir's copies, which Mixpack replaces too. A name without an owner is
+/// Heroku's or Dokku's short form.
 const OWNERS: [&str; 4] = ["", "hashnuke", "gjaldon", "gigalixir"];
 
-/// What becomes of an entry.
+/// The action for an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Keep,
-    /// Mixpack takes its place.
+    /// Replace it by Mixpack.
     Replace,
     Remove,
 }
@@ -22,7 +21,7 @@ pub(crate) fn is_known(owner: &str) -> bool {
     OWNERS.contains(&owner)
 }
 
-/// What becomes of the entries of a list, each with its line.
+/// Returns the actions for the entries of a list. `list` has each entry with its line.
 pub(crate) fn actions(list: &[(usize, &str)], url: &str, notes: &mut Notes<'_>) -> Vec<Action> {
     let keep = vec![Action::Keep; list.len()];
     let entries: Vec<Entry> = list.iter().map(|(_, address)| Entry::of(address)).collect();
@@ -73,7 +72,7 @@ pub(crate) fn actions(list: &[(usize, &str)], url: &str, notes: &mut Notes<'_>) 
     actions.collect()
 }
 
-/// What to know of another entry of the list.
+/// Returns a note about another entry of the list.
 fn remark(entry: &Entry) -> Option<String> {
     let lower = entry.name.to_ascii_lowercase();
     let name = &match &*entry.owner {
@@ -110,7 +109,7 @@ fn release(name: &str) -> String {
     )
 }
 
-/// The addresses of a `.buildpacks`, each with its line and with the byte where the line starts.
+/// Returns the URLs in a `.buildpacks`, each with its line and the byte offset of the line.
 fn lines(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
     let mut next = 0;
     let lines = (1..).zip(text.split_inclusive('\n'));
@@ -126,7 +125,7 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
         })
 }
 
-/// The addresses of a `.buildpacks`, for the platform's commands.
+/// Returns the URLs in a `.buildpacks`, for the platform's commands.
 pub(crate) fn addresses(text: &str) -> Vec<String> {
     lines(text)
         .map(|(_, _, content)| content.trim().to_owned())

@@ -1,12 +1,12 @@
-//! `elixir_buildpack.config` and `phoenix_static_buildpack.config`: Mixpack reads both as they are. Some lines mean
-//! something else to it.
+//! `elixir_buildpack.config` and `phoenix_static_buildpack.config`: Mixpack reads both unchanged, but some lines have
+//! another meaning.
 
 use crate::Notes;
 use app::facts::ELIXIR_CONFIG;
 use app::facts::app_dir::KEY;
 use app::facts::shell_config::{Outcome, Value, parse};
 
-/// Variables of the old buildpacks' own code that a config file could use.
+/// Internal variables of the old buildpacks that a config file could use.
 const INTERNAL: [&str; 9] = [
     "cache_path",
     "env_path",
@@ -29,7 +29,7 @@ const HOOKS: [&str; 6] = [
     "hook_post_compile",
 ];
 
-/// Notes the app's directory in the config file of Gigalixir's releases buildpack.
+/// Adds a note about the app's directory in the config file of Gigalixir's releases buildpack.
 pub(crate) fn check_release_config(text: &str, notes: &mut Notes<'_>) {
     let Outcome::Plain(config) = parse(text) else {
         return;
@@ -84,7 +84,7 @@ pub(crate) fn check(text: &str, notes: &mut Notes<'_>) {
     }
 }
 
-/// Whether a hook runs in the shell that reads it: `source ./env.sh`, `export A=b`.
+/// Whether a hook changes its shell: `source ./env.sh`, `export A=b`.
 fn sets_variables(hook: &str) -> bool {
     let mut words = hook.split_whitespace().skip_while(|word| *word == "eval");
     words

@@ -17,7 +17,7 @@ pub struct Edited {
     pub path: String,
     pub old: String,
     pub new: String,
-    /// The ranges of `old` that differ, as whole lines, and the lines in their place. In order.
+    /// The changed ranges of `old`, as whole lines, with the new lines. In order.
     changes: Vec<(Range<usize>, String)>,
 }
 
@@ -59,8 +59,9 @@ impl Edited {
     }
 }
 
-/// A config file with other assignments in the lines with these numbers, which are 1-based: `erlang_version=27.3`.
-/// Each takes the place of the one with its name, or else a new line before them. `None` without such lines.
+/// Edits a config file: replaces the assignments in the lines with these 1-based numbers by others, such as
+/// `erlang_version=27.3`. Each replaces the one with the same name, or else becomes a new line before them. `None`
+/// without such lines.
 #[must_use]
 pub fn with_assignments(file: &File, numbers: &[u32], assignments: &[String]) -> Option<Edited> {
     let mut edits = Vec::new();
@@ -78,7 +79,7 @@ pub fn with_assignments(file: &File, numbers: &[u32], assignments: &[String]) ->
         let position = new
             .iter()
             .position(|new| new.starts_with(&format!("{name}=")))?;
-        // A remark stays.
+        // Keep a comment.
         let is_word = !value.contains(['"', '\'', '(']);
         let end = value
             .find([' ', '\t'])
@@ -121,14 +122,14 @@ fn whole_lines(text: &str, range: &Range<usize>) -> Range<usize> {
 /// Lines of the file around a change.
 const CONTEXT: usize = 3;
 
-/// Some old lines, from this index on, and the lines in their place.
+/// Old lines, starting at this index, and the new lines.
 struct Change<'a> {
     at: usize,
     old: Vec<&'a str>,
     new: Vec<&'a str>,
 }
 
-/// The unified diff of a file, as `patch` reads it.
+/// Returns the unified diff of a file, in the format of `patch`.
 #[must_use]
 pub fn diff(edited: &Edited, in_color: bool) -> String {
     let color = |code: &'static str| if in_color { code } else { "" };
@@ -188,7 +189,7 @@ fn signed(count: usize) -> isize {
     isize::try_from(count).unwrap_or(isize::MAX)
 }
 
-/// A change without the lines that are the same at both of its ends.
+/// Removes unchanged lines from both ends of a change.
 fn trimmed<'a>(edited: &'a Edited, (range, text): &'a (Range<usize>, String)) -> Change<'a> {
     let mut old: Vec<&str> = edited.old[range.clone()].split_inclusive('\n').collect();
     let mut new: Vec<&str> = text.split_inclusive('\n').collect();

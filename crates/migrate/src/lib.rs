@@ -1,9 +1,8 @@
-//! Moves an app off the two buildpacks that Mixpack replaces: the edits of its files, and what they leave to its
-//! owner.
+//! Moves an app off the two buildpacks that Mixpack replaces: edits of its files, and notes for its owner.
 //!
-//! Files come in and edits come out: nothing is read or written here. Edits are made in the text, so formatting,
-//! line ends, comments and the order of keys stay. Where a file names the old buildpacks in a way that isn't
-//! understood, all of it stays as it is, and a note says so.
+//! Takes files and returns edits, without reading or writing files itself. Edits change the text, so formatting, line
+//! ends, comments and the order of keys stay. If a file mentions the old buildpacks in an unknown way, it stays
+//! unchanged, and a note says so.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
@@ -30,21 +29,21 @@ const RELEASE_CONFIGS: [&str; 2] = ["releases_buildpack.config", "distillery_bui
 /// A file of the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// Relative to the top of the repository.
+    /// The path, relative to the root of the repository.
     pub path: String,
     pub text: String,
 }
 
-/// Something that is left to the app's owner.
+/// A note for the app's owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// `app.json:12`, or a path alone.
     pub place: String,
-    /// Sentences.
+    /// The text, in sentences.
     pub text: String,
 }
 
-/// How an app is moved.
+/// The migration of an app.
 #[derive(Debug, Default)]
 pub struct Migration {
     /// The files that change, by path.
@@ -67,7 +66,7 @@ impl Notes<'_> {
     }
 }
 
-/// Makes the edits. `url` is Mixpack's.
+/// Makes the edits. `url` is Mixpack's URL.
 #[must_use]
 pub fn migrate(files: &[File], url: &str) -> Migration {
     let mut migration = Migration::default();
@@ -115,7 +114,7 @@ fn name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }
 
-/// The number of the line that a byte is in, from 1.
+/// Returns the line number, from 1, of a byte offset.
 fn line_of(text: &str, at: usize) -> usize {
     text[..at].matches('\n').count() + 1
 }

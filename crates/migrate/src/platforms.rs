@@ -1,4 +1,4 @@
-//! The commands that change the buildpacks on a platform, and that change them back.
+//! The commands that change the buildpacks on a platform, and those that revert the change.
 
 use crate::{APP_JSON, Edited, File, app_json, buildpacks};
 use app::facts::buildpacks::{Entry, FILE, Kind};
@@ -11,7 +11,7 @@ pub enum Platform {
     Gigalixir,
 }
 
-/// What to type, one command a line. `  # …` is a remark for the reader.
+/// Commands to type, one per line. ` # …` is a comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commands {
     pub platform: Platform,
@@ -40,8 +40,8 @@ fn undo(changes_files: bool) -> String {
     "git commit --allow-empty --message \"Build with the old buildpacks\"".to_owned()
 }
 
-/// The commands for the platforms that the repository shows signs of, the likeliest first. None for a list of
-/// buildpacks that wasn't understood, or that names Mixpack already.
+/// Returns the commands for the platforms that the repository has files for, the likeliest first. None if the list of
+/// buildpacks is unknown, or contains Mixpack already.
 #[must_use]
 pub fn commands(files: &[File], edited: &[Edited], url: &str) -> Vec<Commands> {
     let text = |path: &str| {
@@ -111,7 +111,7 @@ fn heroku(listed: Option<&[String]>, url: &str, undo: &str) -> Commands {
         forward.push(format!("heroku buildpacks:remove {address}"));
         back.push(format!("heroku buildpacks:add --index {at} {address}"));
     }
-    // Those before the first one stay.
+    // Buildpacks before the first removed one keep their index.
     let place = old.first().map_or(1, |(at, _)| *at);
     forward.push(format!("heroku buildpacks:add --index {place} {url}"));
     forward.push(COMMIT.to_owned());

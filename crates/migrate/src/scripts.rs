@@ -6,11 +6,11 @@ use std::ops::Range;
 
 /// Directories of executable scripts.
 const SCRIPT_DIRS: [&str; 4] = ["bin/", "script/", "scripts/", ".buildkite/"];
-/// Names and endings of scripts, and of files that CI and infrastructure are configured with.
+/// Names and extensions of scripts, and of config files for CI and infrastructure.
 const SCRIPT_NAMES: [&str; 3] = ["Makefile", "Justfile", "justfile"];
 const SCRIPT_ENDINGS: [&str; 6] = [".yml", ".yaml", ".sh", ".bash", ".mk", ".tf"];
 
-/// Parts of lines that set buildpacks: commands, their options, a config var, inputs of actions, keys of Terraform.
+/// Text in lines that set buildpacks: commands, options, a config var, inputs of actions, keys of Terraform.
 const SETTERS: [&str; 9] = [
     "buildpacks:set",
     "buildpacks:add",
@@ -30,20 +30,20 @@ pub(crate) fn is_script(path: &str) -> bool {
         || SCRIPT_ENDINGS.iter().any(|ending| path.ends_with(ending))
 }
 
-/// Whether a file is a text for people.
+/// Whether a file is documentation.
 pub(crate) fn is_markdown(path: &str) -> bool {
     path.to_ascii_lowercase().ends_with(".md")
 }
 
-/// An address of an old buildpack, or of a fork, in a line.
+/// A URL of an old buildpack, or of a fork, in a line.
 struct Mention {
     kind: Kind,
     is_fork: bool,
-    /// Bytes of the line.
+    /// Its byte range in the line.
     range: Range<usize>,
 }
 
-/// The addresses in a line.
+/// Returns the URLs in a line.
 fn mentions_in(line: &str) -> Vec<Mention> {
     let ends = |c: char| c.is_whitespace() || "\"'`,[]()<>=;|{}".contains(c);
     let mut found = Vec::new();
@@ -70,7 +70,7 @@ fn mentions_in(line: &str) -> Vec<Mention> {
     found
 }
 
-/// The edits of a script: all of its lines, or none.
+/// Returns the edits of a script: all lines that need one, or none.
 pub(crate) fn edits(text: &str, url: &str, notes: &mut Notes<'_>) -> Vec<Edit> {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let mut edits = Vec::new();
@@ -125,7 +125,7 @@ fn indentation(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
-/// Whether a line is nothing but an address in a list whose name has to do with buildpacks.
+/// Whether a line is only a URL in a list whose name is about buildpacks.
 fn is_entry(lines: &[&str], index: usize) -> bool {
     let line = lines[index]
         .trim()
@@ -139,13 +139,13 @@ fn is_entry(lines: &[&str], index: usize) -> bool {
         .iter()
         .rev()
         .filter(|line| !line.trim().is_empty());
-    // A list in YAML may be as far to the left as its key.
+    // In YAML, a list may have the same indentation as its key.
     let key = before
         .find(|line| indentation(line) < own || !line.trim_start().starts_with(['-', '"', '#']));
     is_alone && key.is_some_and(|key| key.to_ascii_lowercase().contains("buildpack"))
 }
 
-/// Whether a line does nothing but add a buildpack, so that what is around it makes sense without it.
+/// Whether a line only adds a buildpack, so that removing it leaves valid code.
 fn is_removable(lines: &[&str], index: usize) -> bool {
     let line = lines[index].trim();
     let previous = index
@@ -182,7 +182,7 @@ fn has_same_indentation(a: &str, b: &str) -> bool {
     !a.trim().is_empty() && indentation(a) == indentation(b)
 }
 
-/// Notes the lines of a text for people that name the old buildpacks.
+/// Adds notes about the lines of a document that mention the old buildpacks.
 pub(crate) fn mentions(text: &str, notes: &mut Notes<'_>) {
     let named: Vec<usize> = (1..)
         .zip(text.lines())

@@ -1,10 +1,10 @@
-//! The commands that the lifecycle of a Cloud Native platform calls.
+//! The commands for the lifecycle of Cloud Native platforms.
 
 use crate::platform::BUILDPACK_DIR;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// The lifecycle's name for the buildpack's own folder; outside of one, ours for the same.
+/// Returns the buildpack's own directory, from the lifecycle's variable or else from Mixpack's.
 fn buildpack_dir() -> PathBuf {
     ["CNB_BUILDPACK_DIR", BUILDPACK_DIR]
         .iter()

@@ -1,6 +1,6 @@
-//! Shell completions for the commands for people.
+//! Shell completions for the commands for users.
 
-/// The script for a shell, by the shell's name.
+/// Returns the script for a shell.
 pub(crate) fn of(shell: &str) -> Option<&'static str> {
     match shell {
         "bash" => Some(include_str!("completions/mixpack.bash")),

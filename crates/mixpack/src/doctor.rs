@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use toolchain::Hosts;
 
-/// The form of the output.
+/// The format of the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Format {
     #[default]
@@ -38,7 +38,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// `None` if the arguments make no sense.
+    /// Parses the arguments. `None` if they are invalid.
     pub(crate) fn parse(args: &[OsString]) -> Option<Self> {
         let mut call = Self::default();
         let mut dirs = Vec::new();
@@ -116,7 +116,7 @@ pub(crate) fn doctor(call: &Call) -> ExitCode {
     ExitCode::from(u8::from(fails))
 }
 
-/// The config vars in a file, as `heroku config --shell` prints them.
+/// Reads the config vars in a file with the output of `heroku config --shell`.
 fn variables(path: &Path) -> Result<Vec<(String, String)>, String> {
     let file = EnvFile::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let file = file.ok_or_else(|| format!("{} doesn't exist", path.display()))?;
@@ -197,7 +197,7 @@ fn check<'a>(
     }
 }
 
-/// An error of the plan as a finding: a note if it isn't the app's.
+/// Converts an error of the plan to a finding: a note if the app isn't the cause.
 fn of_error(
     dir: &Path,
     app_dir: &str,
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn options_may_stand_on_both_sides_of_the_directory() {
+    fn options_may_come_before_and_after_directory() {
         let call = |format, env: Option<&str>| Call {
             dir: "app".into(),
             format,

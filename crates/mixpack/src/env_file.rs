@@ -1,4 +1,4 @@
-//! `.env`: a variable a line, as `heroku local` and foreman read it.
+//! `.env`: one variable per line, in the format of `heroku local` and foreman.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ pub(crate) struct EnvFile {
 }
 
 impl EnvFile {
-    /// The variables of the file, where there is one.
+    /// Reads the file. `None` if it doesn't exist.
     pub(crate) fn read(path: &Path) -> std::io::Result<Option<Self>> {
         match std::fs::read_to_string(path) {
             Ok(text) => Ok(Some(Self::parse(&text))),
@@ -21,9 +21,9 @@ impl EnvFile {
         }
     }
 
-    /// `KEY=VALUE`, or `export KEY=VALUE`. A value in single quotes is what is between them, one in
-    /// double quotes has `\n` for a line end and `\` before any other character for that character.
-    /// Any other is taken as it stands. Lines that begin with `#` are comments.
+    /// Parses `KEY=VALUE` or `export KEY=VALUE`. A value in single quotes is literal. In double quotes, `\n` is a
+    /// newline, and `\` before any other character stands for that character. Other values are literal. Lines that
+    /// start with `#` are comments.
     fn parse(text: &str) -> Self {
         let mut file = Self::default();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -10,21 +10,21 @@ use std::io::Read;
 /// `docs/errors.md`, then `docs/doctor.md`.
 static PAGES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pages.deflate"));
 
-/// A code, and the text about it.
+/// The section of a code.
 struct Section<'a> {
     code: &'a str,
     /// One line.
     title: &'a str,
     /// Markdown.
     body: String,
-    /// Where the repository has it.
+    /// Its place in the repository.
     place: String,
 }
 
 /// Explains a code, or lists all codes.
 pub(crate) fn explain(code: Option<&str>, in_color: bool) -> Result<String, Usage> {
     let mut pages = String::new();
-    // The build script wrote these bytes.
+    // Can't fail, since the build script wrote these bytes.
     let _ = DeflateDecoder::new(PAGES).read_to_string(&mut pages);
     let (errors, findings) = (errors(&pages), findings(&pages));
     let Some(code) = code else {
@@ -46,7 +46,7 @@ pub(crate) fn explain(code: Option<&str>, in_color: bool) -> Result<String, Usag
     Err(Usage(format!("there is no code {code:?}; {meant}")))
 }
 
-/// The sections of `docs/errors.md`. Each begins with its title, as `*title.* Text`.
+/// Returns the sections of `docs/errors.md`. Each starts with its title: `*title.* Text`.
 fn errors(pages: &str) -> Vec<Section<'_>> {
     let page = pages
         .split("\n## ")
@@ -57,7 +57,7 @@ fn errors(pages: &str) -> Vec<Section<'_>> {
         let (title, body) = text.split_once('*')?;
         let (title, body) = match title.strip_suffix('.') {
             Some(title) => (title, body.trim_start().to_owned()),
-            // Goes on with another title.
+            // The section has another title.
             None => (title, format!("*{text}")),
         };
         Some(Section {
@@ -70,7 +70,7 @@ fn errors(pages: &str) -> Vec<Section<'_>> {
     parsed.collect()
 }
 
-/// The rows of the table in `docs/doctor.md`: code, severity, meaning and change.
+/// Returns the rows of the table in `docs/doctor.md`: code, severity, meaning and change.
 fn findings(pages: &str) -> Vec<Section<'_>> {
     let page = pages
         .split("\n## ")
@@ -162,7 +162,7 @@ fn rendered(section: &Section<'_>, in_color: bool) -> String {
     text
 }
 
-/// Replaces links by their texts, and collects where they lead: a section here as the command that shows it.
+/// Replaces links by their texts, and collects their targets. A link to a section becomes the command that shows it.
 fn without_links(markdown: &str, links: &mut Vec<String>) -> String {
     let mut text = String::new();
     let mut rest = markdown;

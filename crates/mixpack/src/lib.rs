@@ -1,5 +1,4 @@
-//! The executables: one program, called by the name of what a platform wants of it, or with that
-//! name as its first argument.
+//! The executables: a single program, which gets its command from its own name or from its first argument.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
@@ -18,8 +17,8 @@ mod pull_request;
 mod source;
 mod table;
 
-/// Threads wait for each other in musl's own allocator, which also returns most memory at once: an unchanged build took
-/// a sixth longer with it.
+/// musl's own allocator makes threads wait for each other, and returns most memory at once: an unchanged build took a
+/// sixth longer with it.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -30,10 +29,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// A call that does not make sense, in words.
+/// An invalid call, with the problem as a phrase.
 pub(crate) struct Usage(String);
 
-/// Runs the program; `name` is the command when the executable has the command's name.
+/// Runs the program. `name` is the command, if the executable has the command's name.
 #[must_use]
 pub fn main(name: Option<&str>) -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -64,7 +63,7 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
         "doctor" => match doctor::Call::parse(args) {
             Some(call) => Ok(doctor::doctor(&call)),
             None => Err(Usage(
-                "doctor wants one folder, and perhaps --json, --sarif or --github, and --env FILE"
+                "doctor expects one directory, and optionally --json, --sarif or --github, and --env FILE"
                     .to_owned(),
             )),
         },
@@ -72,7 +71,7 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
             let code = match args {
                 [] => None,
                 [code] => code.to_str(),
-                _ => return Err(Usage("explain wants one code".to_owned())),
+                _ => return Err(Usage("explain expects one code".to_owned())),
             };
             print_text(&explain::explain(code, platform::in_color())?);
             Ok(ExitCode::SUCCESS)
@@ -80,7 +79,7 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
         "migrate" => match migrate::Call::parse(args) {
             Some(call) => Ok(migrate::migrate(&call)),
             None => Err(Usage(
-                "migrate wants one directory, and perhaps --write and --url URL".to_owned(),
+                "migrate expects one directory, and optionally --write and --url URL".to_owned(),
             )),
         },
         "build" => match args {
@@ -97,11 +96,11 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
         "run" => match args {
             [dir] => Ok(local::run(&PathBuf::from(dir), "web")),
             [dir, kind] => Ok(local::run(&PathBuf::from(dir), &kind.to_string_lossy())),
-            _ => Err(Usage("run wants DIR and perhaps a process type".to_owned())),
+            _ => Err(Usage("run expects DIR and optionally a process type".to_owned())),
         },
         "store-keys" => match args {
             [] => Ok(store_keys()),
-            _ => Err(Usage("store-keys has no arguments".to_owned())),
+            _ => Err(Usage("store-keys expects no arguments".to_owned())),
         },
         "completions" => {
             let shell = match args {
@@ -109,7 +108,7 @@ fn dispatch(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
                 _ => None,
             };
             print_text(
-                shell.ok_or_else(|| Usage("completions wants bash, zsh or fish".to_owned()))?,
+                shell.ok_or_else(|| Usage("completions expects bash, zsh or fish".to_owned()))?,
             );
             Ok(ExitCode::SUCCESS)
         }
@@ -153,17 +152,17 @@ MIXPACK_STORE_SECRET={}
     ExitCode::SUCCESS
 }
 
-/// The commands that only a platform calls.
+/// Runs a command that only platforms call.
 fn dispatch_platform(command: &str, args: &[OsString]) -> Result<ExitCode, Usage> {
     match command {
-        // The classic API has one folder here, the Cloud Native one a folder and a file.
+        // The classic API passes a directory, and the Cloud Native one a directory and a file.
         "detect" => match args {
             [platform, plan] => Ok(cloud_native::detect(platform.into(), plan.into())),
             _ => Ok(platform::detect(&one(command, args)?)),
         },
         "compile" => match args {
             [build, cache, env] => Ok(platform::compile(build.into(), cache.into(), env.into())),
-            _ => Err(three_folders(command)),
+            _ => Err(needs_three_directories(command)),
         },
         "test-compile" => match args {
             [build, cache, env] => Ok(platform::test_compile(
@@ -171,20 +170,20 @@ fn dispatch_platform(command: &str, args: &[OsString]) -> Result<ExitCode, Usage
                 cache.into(),
                 env.into(),
             )),
-            _ => Err(three_folders(command)),
+            _ => Err(needs_three_directories(command)),
         },
         "test" => match args {
             [build, env] => Ok(platform::test(build.as_ref(), env.as_ref())),
-            _ => Err(Usage("test wants BUILD_DIR and ENV_DIR".to_owned())),
+            _ => Err(Usage("test expects BUILD_DIR and ENV_DIR".to_owned())),
         },
         "report" => match args {
             [_, cache, _] => Ok(platform::report(cache.as_ref())),
-            _ => Err(three_folders(command)),
+            _ => Err(needs_three_directories(command)),
         },
         "release" => match args {
-            // herokuish names the cache too.
+            // herokuish also passes the cache directory.
             [build] | [build, _] => Ok(platform::release(build.as_ref())),
-            _ => Err(Usage("release wants BUILD_DIR".to_owned())),
+            _ => Err(Usage("release expects BUILD_DIR".to_owned())),
         },
         other => {
             let meant = name_typo::nearest(other, help::commands());
@@ -194,13 +193,15 @@ fn dispatch_platform(command: &str, args: &[OsString]) -> Result<ExitCode, Usage
     }
 }
 
-fn three_folders(command: &str) -> Usage {
-    Usage(format!("{command} wants BUILD_DIR, CACHE_DIR and ENV_DIR"))
+fn needs_three_directories(command: &str) -> Usage {
+    Usage(format!(
+        "{command} expects BUILD_DIR, CACHE_DIR and ENV_DIR"
+    ))
 }
 
 fn one(command: &str, args: &[OsString]) -> Result<PathBuf, Usage> {
     match args {
         [dir] if !dir.as_encoded_bytes().starts_with(b"--") => Ok(dir.into()),
-        _ => Err(Usage(format!("{command} wants one folder"))),
+        _ => Err(Usage(format!("{command} expects one directory"))),
     }
 }

@@ -1,7 +1,6 @@
-//! `mixpack build` and `mixpack run`: a slug on one's own machine, built the way Heroku does.
+//! `mixpack build` and `mixpack run`: builds and runs a slug on the user's machine, like on Heroku.
 //!
-//! The app is copied as a push would send it, and the slug runs where it is built: `/app` of a
-//! laptop is never touched.
+//! The app is copied as a push would send it, and the slug runs in its build directory, so `/app` isn't used.
 
 use crate::env_file::EnvFile;
 use crate::platform::{print_text, process_env, run_build};
@@ -19,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use store::tree::{self, Method};
 
-/// Names that a push would not send, for an app without git.
+/// Files that a push wouldn't send, for an app without git.
 const UNPUSHED: [&str; 6] = [
     ".git",
     "_build",
@@ -29,11 +28,11 @@ const UNPUSHED: [&str; 6] = [
     ".env",
 ];
 
-/// The folders that belong to one app: `slug`, `cache`, `env`.
+/// The directories of an app: `slug`, `cache`, `env`.
 struct Home(PathBuf);
 
 impl Home {
-    /// In the user's cache directory, by the app's path: its name, for people, and a digest.
+    /// In the user's cache directory, named after the app's directory and a digest of its path.
     fn of(app: &Path) -> Result<Self, String> {
         let app = std::fs::canonicalize(app).map_err(|e| format!("{}: {e}", app.display()))?;
         let caches = std::env::var_os("XDG_CACHE_HOME")
@@ -53,7 +52,7 @@ impl Home {
     }
 }
 
-/// `timeline` is the file that gets a picture of the build.
+/// `timeline` is the file for the timeline.
 pub(crate) fn build(app: &Path, timeline: Option<PathBuf>) -> ExitCode {
     let home = match Home::of(app) {
         Ok(home) => home,
@@ -82,8 +81,8 @@ pub(crate) fn build(app: &Path, timeline: Option<PathBuf>) -> ExitCode {
     code
 }
 
-/// Copies what a push would send: what git tracks or would track, else everything but what builds
-/// make.
+/// Copies the files that a push would send: those that git tracks or would track, or without git, everything but
+/// output of builds.
 fn copy(app: &Path, slug: &Path) -> Result<(), String> {
     let listed = Command::new("git")
         .arg("-C")
@@ -125,9 +124,8 @@ fn copy(app: &Path, slug: &Path) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-/// Starts a process of the slug as a dyno would: `.profile.d` first, then the command of the
-/// Procfile, or the default one. Only returns when it could not be started: what it starts takes
-/// its place, and so gets the signals.
+/// Starts a process of the slug like a dyno: sources `.profile.d`, then runs the command of the Procfile, or the
+/// default one. The command replaces this process, so it gets the signals. Only returns if it couldn't be started.
 pub(crate) fn run(app: &Path, kind: &str) -> ExitCode {
     let slug = match Home::of(app) {
         Ok(home) => home.slug(),
@@ -159,8 +157,8 @@ pub(crate) fn run(app: &Path, kind: &str) -> ExitCode {
         "starting {kind} on port {}: {command}\n",
         port.to_string_lossy()
     ));
-    // Like a dyno: the command is a line of shell, in a shell that has sourced the profile. Bash
-    // gives its place to the last command of a line that it was started for.
+    // Like on a dyno, the command is a shell line, in a shell that has sourced the profile. Bash replaces itself by
+    // the last command of the line.
     let script = "for f in .profile.d/*.sh; do . \"$f\"; done; exec bash -c \"$1\"";
     let error = Command::new("bash")
         .args(["-c", script, "bash", command])
@@ -171,8 +169,8 @@ pub(crate) fn run(app: &Path, kind: &str) -> ExitCode {
     fail(&format!("bash could not be started: {error}"))
 }
 
-/// The shell's variables, and those of `.env` that it has not set. The file stands beside the
-/// Procfile: at the top, or where there is none in the app's folder. No value of it is printed.
+/// Returns the shell's variables, and those of `.env` that the shell doesn't set. `.env` is next to the Procfile: in
+/// the root, or else in the app's directory. Its values are never printed.
 fn variables(app: &Path, app_dir: &str) -> Result<Env, String> {
     let mut env = process_env();
     for path in [app.join(".env"), app.join(app_dir).join(".env")] {

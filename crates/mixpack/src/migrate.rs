@@ -22,9 +22,9 @@ use std::process::{Command, ExitCode, Stdio};
 use toolchain::Hosts;
 use walkdir::WalkDir;
 
-/// Stands for the URL where nothing tells it.
+/// The placeholder for an unknown URL.
 const PLACEHOLDER: &str = "https://github.com/<owner>/mixpack";
-/// Directories that are not the app's own.
+/// Directories without files of the app itself.
 const NOT_OWN: [&str; 6] = [
     ".git",
     "_build",
@@ -33,8 +33,8 @@ const NOT_OWN: [&str; 6] = [
     "vendor",
     ".elixir_ls",
 ];
-/// In bytes. Larger files name no buildpacks.
-const LARGEST: u64 = 1 << 20;
+/// The maximum size of a file, in bytes. Larger files don't mention buildpacks.
+const MAX_SIZE: u64 = 1 << 20;
 
 /// The arguments of a call.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// `None` if the arguments make no sense.
+    /// Parses the arguments. `None` if they are invalid.
     pub(crate) fn parse(args: &[OsString]) -> Option<Self> {
         let mut call = Self::default();
         let mut dirs = Vec::new();
@@ -119,7 +119,7 @@ fn own_url() -> Option<String> {
         .skip(1)
         .take_while(|line| !line.starts_with('['));
     let url = lines.find_map(|line| line.trim().strip_prefix("url = "))?;
-    // A platform has neither the key for ssh nor a password.
+    // A platform has no ssh key or password.
     let url = match url
         .strip_prefix("git@")
         .and_then(|rest| rest.split_once(':'))
@@ -130,7 +130,7 @@ fn own_url() -> Option<String> {
     (url.starts_with("https://") && !url.contains('@')).then_some(url)
 }
 
-/// The files of the app that may name the old buildpacks, by path.
+/// Reads the files of the app that may mention the old buildpacks, by path.
 fn files(dir: &Path, notes: &mut Vec<Note>) -> Vec<File> {
     let walk = WalkDir::new(dir).sort_by_file_name().into_iter();
     let is_own = |name: &std::ffi::OsStr| !NOT_OWN.iter().any(|other| name == *other);
@@ -143,7 +143,7 @@ fn files(dir: &Path, notes: &mut Vec<Note>) -> Vec<File> {
         let Some(path) = path.filter(|path| migrate::is_read(path)) else {
             continue;
         };
-        if entry.file_type().is_dir() || entry.metadata().is_ok_and(|data| data.len() > LARGEST) {
+        if entry.file_type().is_dir() || entry.metadata().is_ok_and(|data| data.len() > MAX_SIZE) {
             continue;
         }
         let bytes = std::fs::read(entry.path()).unwrap_or_default();
@@ -163,7 +163,7 @@ fn files(dir: &Path, notes: &mut Vec<Note>) -> Vec<File> {
     files
 }
 
-/// The diff, and the notes.
+/// Returns the diff and the notes.
 fn report(migration: &Migration) -> String {
     let in_color = in_color();
     let mut text = String::new();
@@ -182,7 +182,7 @@ fn report(migration: &Migration) -> String {
     text
 }
 
-/// What was done.
+/// Returns the result.
 fn outcome(migration: &Migration, knows_url: bool, is_written: bool) -> String {
     let names: Vec<&str> = migration
         .edited
@@ -205,7 +205,7 @@ fn outcome(migration: &Migration, knows_url: bool, is_written: bool) -> String {
     text
 }
 
-/// What to type.
+/// Returns the commands to type.
 fn for_platforms(commands: &[Commands]) -> String {
     let mut text = String::new();
     for commands in commands {
@@ -224,7 +224,7 @@ fn for_platforms(commands: &[Commands]) -> String {
     text
 }
 
-/// Writes all files, or none: each is written next to its place first, then all are renamed.
+/// Writes all files, or none: writes temporary files next to them first, then renames all.
 fn write(dir: &Path, edited: &[Edited], knows_url: bool) -> Result<(), String> {
     if !knows_url {
         return Err(format!(
@@ -234,7 +234,7 @@ fn write(dir: &Path, edited: &[Edited], knows_url: bool) -> Result<(), String> {
     let changed = uncommitted(dir, edited);
     if !changed.is_empty() {
         return Err(format!(
-            "git has no copy of the present {}. Commit first, so that you can go back.",
+            "there are uncommitted changes in {}. Commit them first, so that you can go back.",
             changed.join(", ")
         ));
     }
@@ -257,7 +257,7 @@ fn write(dir: &Path, edited: &[Edited], knows_url: bool) -> Result<(), String> {
     let Some(failed) = failed else {
         return Ok(());
     };
-    // The last one is the one that failed.
+    // The last one has failed.
     for edited in &done[..done.len() - 1] {
         let restored = std::fs::write(dir.join(&edited.path), &edited.old);
         restored
@@ -279,11 +279,11 @@ fn beside(path: &Path, text: &str) -> io::Result<tempfile::NamedTempFile> {
     Ok(file)
 }
 
-/// The files with changes that git has no copy of. None outside of a repository, or without git.
+/// Returns the files with uncommitted changes. None outside a repository, or without git.
 fn uncommitted<'a>(dir: &Path, edited: &'a [Edited]) -> Vec<&'a str> {
     let is_changed = |edited: &&Edited| {
         let mut git = Command::new("git");
-        // A repository's configuration may name a program for `status` to start.
+        // The repository's configuration could make `status` start a program.
         git.args([
             "-c",
             "core.fsmonitor=false",
@@ -306,8 +306,8 @@ fn uncommitted<'a>(dir: &Path, edited: &'a [Edited]) -> Vec<&'a str> {
         .collect()
 }
 
-/// Plans the migrated app: a sentence, or the lines of an error that the app has to be changed for. Where its
-/// versions aren't built for the stack, the migration gets the edit that requests the nearest ones.
+/// Plans the migrated app. Returns a sentence, or the lines of an error that requires a change of the app. If its
+/// versions aren't built for the stack, adds an edit to the migration that requests the nearest ones.
 fn plan(
     dir: &Path,
     files: &[File],
@@ -358,7 +358,7 @@ fn plan(
         if let Outcome::Plain(config) = shell_config::parse(&edited.new) {
             facts.elixir_config = ConfigFile::Values(config.assignments);
         }
-        // Remarks about the versions that go.
+        // Notes about the versions that are replaced.
         let is_about_version = |note: &Note| note.text.starts_with("erlang_version=");
         migration.notes.retain(|note| !is_about_version(note));
         migration.edited.push(edited);
@@ -392,7 +392,7 @@ fn can_build(plan: &Plan) -> String {
     )
 }
 
-/// The edit of `elixir_buildpack.config` that requests the nearest versions to those that a plan failed for.
+/// Returns the edit of `elixir_buildpack.config` that requests the nearest versions, after a plan failed.
 fn other_versions(
     files: &[File],
     facts: &Facts,

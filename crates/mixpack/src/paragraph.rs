@@ -3,8 +3,8 @@
 /// Columns of a line.
 const WIDTH: usize = 80;
 
-/// Appends a paragraph. All lines but the first begin with as many spaces as `indent` has characters. A longer
-/// word gets a line of its own.
+/// Appends a paragraph. All lines but the first start with as many spaces as `indent` has characters. A longer word
+/// gets its own line.
 pub(crate) fn wrap(text: &mut String, indent: &str, paragraph: &str) {
     let margin = indent.chars().count();
     let mut width = margin;

@@ -17,16 +17,16 @@ use std::path::Path;
 use std::process::ExitCode;
 use toolchain::Hosts;
 
-/// Settings that the table of the tools tells.
+/// Settings that the table of tools shows.
 const VERSIONS: [&str; 3] = ["erlang_version", "elixir_version", "node_version"];
 
-/// A row of a plan's tables, without its reason: what it is about, and its value.
+/// A row of a plan's tables, without its reason: name and value.
 pub(crate) type Row = (String, String);
 
 pub(crate) fn plan(dir: &Path, json: bool) -> ExitCode {
     let log = Log::to_stdio(has_color(), Style::Arrows);
     let environment = Environment::new(process_env(), exec::command::Env::new());
-    // Without signals the shell still ends this process; only a config file's bash goes on.
+    // Without signal handling, the shell still ends this process. Only the bash of a config file would continue.
     let cancel = Cancel::on_signals().unwrap_or_default();
     match make(dir, &environment, &log, &cancel) {
         Ok(plan) if json => {
@@ -76,7 +76,7 @@ fn shown(dir: &Path, plan: &Plan) -> String {
     );
     let tables = [
         head,
-        table(["TOOL", "VERSION", "ASKED", "FROM"], &tools(plan)),
+        table(["TOOL", "VERSION", "REQUESTED", "FROM"], &tools(plan)),
         table(["STEP", "COMMAND"], &steps(plan)),
         table(["PROCESS", "COMMAND", "FROM"], &processes(dir, plan)),
         table(["SETTING", "FROM", "VALUE"], &settings(plan)),
@@ -120,7 +120,7 @@ fn rows(dir: &Path, plan: &Plan) -> Vec<Row> {
     );
     let named = |kind: &str, name: &str, value: String| (format!("{kind} {name}"), value);
     let steps = steps(plan);
-    // The command of a step tells the setting of the same name.
+    // The command of a step already shows the setting with the same name.
     let mut settings = settings(plan);
     settings.retain(|[name, ..]| steps.iter().all(|[step, _]| step != name));
     let steps = steps.into_iter();
@@ -165,7 +165,7 @@ fn steps(plan: &Plan) -> Vec<[String; 2]> {
     rows.collect()
 }
 
-/// The command of a step, where it is one that a user knows.
+/// Returns the command of a step, if users know it.
 fn command(plan: &Plan, step: StepName) -> Option<String> {
     let hooks = &plan.hooks;
     let hook = |hook: &Option<Setting>| {
@@ -205,7 +205,7 @@ fn command(plan: &Plan, step: StepName) -> Option<String> {
     }
 }
 
-/// Those of the Procfile, wherever it is, and those that the platform is given.
+/// Returns the processes of the Procfile, and the default ones.
 fn processes(dir: &Path, plan: &Plan) -> Vec<[String; 3]> {
     let (path, named) = if let Some(procfile) = &plan.app_procfile {
         (join(&plan.app_dir.value, PROCFILE), procfile.clone())

@@ -12,9 +12,9 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Set by the scripts in `bin/`: the buildpack's own folder.
+/// The variable with the buildpack's own directory. The scripts in `bin/` set it.
 pub(crate) const BUILDPACK_DIR: &str = "MIXPACK_BUILDPACK_DIR";
-/// Names the executable that the scripts in `bin/` start.
+/// The variable with the executable that the scripts in `bin/` start.
 const EXE: &str = "MIXPACK_EXE";
 
 pub(crate) fn detect(build_dir: &Path) -> ExitCode {
@@ -63,24 +63,24 @@ pub(crate) fn report(cache_dir: &Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Becomes `mix test`; only returns when it could not be started.
+/// Replaces this process by `mix test`. Only returns if it couldn't be started.
 pub(crate) fn test(build_dir: &Path, env_dir: &Path) -> ExitCode {
     let problem = heroku::test::test(build_dir, env_dir, &process_env());
     eprintln!(" !     {problem}");
     ExitCode::FAILURE
 }
 
-/// Builds a slug for a person, with the log on stdout and stderr.
+/// Builds a slug for a user, with the log on stdout and stderr.
 pub(crate) fn run_build(request: &Compile) -> ExitCode {
     run(request, has_color(), heroku::compile::compile)
 }
 
-/// Whether errors and warnings may have colours. A platform shows them, though stderr is a pipe.
+/// Whether errors and warnings may have colours. Platforms show colours, even though stderr is a pipe.
 fn allows_color() -> bool {
     std::env::var_os("NO_COLOR").is_none()
 }
 
-/// The same for a command that a person starts: a file or another program gets none.
+/// The same for a command that a user starts. Files and other programs get no colours.
 pub(crate) fn has_color() -> bool {
     allows_color() && std::io::stderr().is_terminal()
 }
@@ -107,13 +107,13 @@ fn run(request: &Compile, colour: bool, entry: Entry) -> ExitCode {
     }
 }
 
-/// The exit status that a shell has for a process that a signal ended.
+/// Returns the exit status of a shell for a process that was ended by a signal.
 pub(crate) fn stopped(cancel: &Cancel) -> ExitCode {
     let signal = cancel.signal().and_then(|signal| u8::try_from(signal).ok());
     signal.map_or(ExitCode::FAILURE, |signal| ExitCode::from(128 + signal))
 }
 
-/// Our environment, without the variables that are meant for us alone.
+/// Returns the environment of this process, without variables that are only for Mixpack.
 pub(crate) fn process_env() -> Env {
     std::env::vars_os()
         .filter(|(name, _)| {
@@ -129,7 +129,7 @@ pub(crate) fn in_color() -> bool {
     std::env::var_os("NO_COLOR").is_none() && std::io::stdout().is_terminal()
 }
 
-/// Prints a text. A closed pipe is no failure.
+/// Prints a text. A closed pipe isn't an error.
 pub(crate) fn print_text(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

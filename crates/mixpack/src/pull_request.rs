@@ -1,4 +1,4 @@
-//! What `mixpack doctor --github` writes for a pull request: annotations, a summary and outputs.
+//! The output of `mixpack doctor --github` for a pull request: annotations, a summary and outputs.
 
 use crate::plan::difference;
 use app::Plan;
@@ -29,7 +29,7 @@ pub(crate) fn report(mut head: Checked<'_>, base: Option<&Checked<'_>>) -> Resul
     if let Some(base) = base {
         summary += &changes(&head, base);
         summary += &listed("New findings", &new);
-        // Without a plan, its findings are missing, which fixes none of them.
+        // Without a plan, its findings are missing, but not fixed.
         if head.plan.is_some() {
             summary += &listed("Fixed findings", &fixed);
         }
@@ -40,7 +40,7 @@ pub(crate) fn report(mut head: Checked<'_>, base: Option<&Checked<'_>>) -> Resul
     summary += "</details>\n";
     append("GITHUB_STEP_SUMMARY", &summary)?;
     append("GITHUB_OUTPUT", &outputs(&head.findings))?;
-    // GitHub shows ten of each level, so those that the pull request adds come first.
+    // GitHub only shows ten of each level, so new ones come first.
     let known = |finding: &&Finding| base.is_some() && !new.contains(finding);
     let is_note = |finding: &&Finding| finding.severity == Severity::Note;
     let others = head
@@ -64,7 +64,7 @@ fn place_in_repository(dir: &Path) -> String {
     }
 }
 
-/// The findings that another list doesn't have, wherever their lines are.
+/// Returns the findings that another list lacks, regardless of their lines.
 fn only_in(findings: &[Finding], others: &[Finding]) -> Vec<Finding> {
     let key = |of: &Finding| {
         let parts = of.message.split(':');
@@ -120,7 +120,7 @@ fn listed(heading: &str, findings: &[Finding]) -> String {
     )
 }
 
-/// A block of Markdown that its text can't end.
+/// Returns a Markdown block that its text can't close.
 fn fenced(language: &str, text: &str) -> String {
     let mut fence = "```".to_owned();
     while text.contains(&fence) {
@@ -140,7 +140,7 @@ fn outputs(findings: &[Finding]) -> String {
     format!("errors={errors}\nwarnings={warnings}\nnotes={notes}\n")
 }
 
-/// Adds to the file that a variable names, if it is set.
+/// Appends to the file whose path a variable contains, if it is set.
 fn append(variable: &str, text: &str) -> Result<(), String> {
     let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) else {
         return Ok(());

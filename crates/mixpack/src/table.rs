@@ -1,8 +1,8 @@
-//! Columns for people: under capital headings, two blanks apart, nothing behind the last.
+//! Tables for terminals: capital headings, columns separated by two spaces, no trailing spaces.
 
 use std::fmt::Write;
 
-/// A line for the headings, then one for each row.
+/// Returns a line with the headings, then one for each row.
 pub(crate) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let headings = headings.map(str::to_owned);
     let width = |column: usize| {

@@ -54,11 +54,11 @@ fn mistyped_command_gets_suggestion() {
     );
     assert_eq!(
         said(&["run"]),
-        "mixpack: run wants DIR and perhaps a process type\nTry mixpack run --help.\n"
+        "mixpack: run expects DIR and optionally a process type\nTry mixpack run --help.\n"
     );
     assert_eq!(
         said(&["completions", "tcsh"]),
-        "mixpack: completions wants bash, zsh or fish\nTry mixpack completions --help.\n"
+        "mixpack: completions expects bash, zsh or fish\nTry mixpack completions --help.\n"
     );
     assert_eq!(
         said(&["explain", "hook-faild"]),
