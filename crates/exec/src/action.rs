@@ -6,7 +6,7 @@ use app::{Origin, Setting};
 /// A command of the app, or one that Mixpack runs for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// A hook, by its key, and where it is written.
+    /// A hook: its key, and the origin of its setting.
     Hook {
         key: &'static str,
         requested: Setting,
@@ -22,7 +22,7 @@ pub enum Action {
     JsInstall {
         dir: String,
         manager: Manager,
-        /// Relative to the app.
+        /// The lockfile, relative to the app.
         lockfile: Option<String>,
     },
     /// `bower install`, for this `bower.json`.

@@ -1,4 +1,4 @@
-//! Stopping in order: a signal ends the children and lets the build clean up after itself.
+//! Cancellation: a signal ends the child processes, and the build cleans up before it exits.
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long children may take to end after `SIGTERM` before they are killed.
+/// The time that children have to exit after `SIGTERM` before they are killed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Shared by everything that waits: whether to stop, and which process groups to take along.
+/// The cancellation flag, and the process groups to end with it. Shared by all threads that wait.
 #[derive(Debug, Default)]
 pub struct Cancel {
     flag: Arc<AtomicBool>,
@@ -24,8 +24,8 @@ pub struct Cancel {
 }
 
 impl Cancel {
-    /// Makes SIGTERM, SIGINT and SIGHUP cancel instead of ending the process at once: links in
-    /// the runtime path and staging directories would stay behind.
+    /// Makes SIGTERM, SIGINT and SIGHUP cancel the build instead of ending the process at once, which would leave
+    /// links in the runtime path and staging directories behind.
     pub fn on_signals() -> io::Result<Arc<Self>> {
         let cancel = Arc::new(Self::default());
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
@@ -39,7 +39,7 @@ impl Cancel {
         Ok(cancel)
     }
 
-    /// The flag itself, for the fetching code, which knows nothing of processes.
+    /// Returns the flag, for download code, which doesn't depend on this crate.
     #[must_use]
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.flag)
@@ -50,7 +50,7 @@ impl Cancel {
         self.flag.load(Ordering::SeqCst)
     }
 
-    /// The number of the signal that cancelled, if one did.
+    /// Returns the number of the signal that cancelled the build, if any.
     #[must_use]
     pub fn signal(&self) -> Option<i32> {
         match self.signal.load(Ordering::SeqCst) {
@@ -59,7 +59,7 @@ impl Cancel {
         }
     }
 
-    /// Asks every child's process group to end, and kills what is left after a grace period.
+    /// Sends SIGTERM to every child's process group, and kills the rest after a grace period.
     pub fn cancel(&self) {
         self.flag.store(true, Ordering::SeqCst);
         self.send(Signal::TERM);
@@ -72,8 +72,8 @@ impl Cancel {
 
     pub fn enter(&self, group: i32) {
         self.lock().insert(group);
-        // The signal may have come between the start of the child and its registration, and then
-        // nobody else ends the child. It has not done anything yet that it could clean up.
+        // If the signal came between the start of the child and its registration, nothing else ends the child. It has
+        // nothing to clean up yet.
         if self.is_cancelled() {
             kill(group, Signal::KILL);
         }
@@ -84,7 +84,7 @@ impl Cancel {
     ///
     /// # Errors
     ///
-    /// The command cannot be started. One that is cancelled ends with the status of its signal.
+    /// The command can't be started. A cancelled command returns the status of its signal.
     pub fn output(&self, command: &mut Command) -> io::Result<Output> {
         let mut child = command
             .stdin(Stdio::null())
@@ -109,7 +109,7 @@ impl Cancel {
         })
     }
 
-    /// Forgets a group whose leader has ended, and ends what the leader left running.
+    /// Removes a group whose leader has exited, and ends the processes that the leader left running.
     pub fn leave(&self, group: i32) {
         self.lock().remove(&group);
         kill(group, Signal::KILL);
@@ -129,7 +129,7 @@ impl Cancel {
 fn read_in_parallel(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut text = Vec::new();
-        // The text up to an error is better than none.
+        // Keep the text read before an error.
         let _ = pipe.read_to_end(&mut text);
         text
     })
@@ -137,7 +137,7 @@ fn read_in_parallel(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>>
 
 pub(crate) fn kill(group: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(group) {
-        // A group that has ended already is what was wanted.
+        // An error means that the group has already ended.
         let _ = kill_process_group(pid, signal);
     }
 }
@@ -175,11 +175,11 @@ mod tests {
             }
             other.cancel();
         });
-        // It has to be killed.
+        // This command ignores SIGTERM and has to be killed.
         let output = cancel.output(&mut shell("trap '' TERM; sleep 30")).unwrap();
         canceller.join().unwrap();
         assert!(!output.status.success() && started.elapsed() < Duration::from_secs(20));
-        // A command that starts after that ends at once too.
+        // A command that starts after the cancellation also ends at once.
         let late = cancel.output(&mut shell("trap '' TERM; sleep 30")).unwrap();
         assert!(!late.status.success() && started.elapsed() < Duration::from_secs(20));
     }

@@ -1,4 +1,4 @@
-//! Running a tool: its output in the step's block, its process group under our control.
+//! Runs tools: prints their output in the step's block, and controls their process groups.
 
 use crate::cancel::{self, Cancel};
 use crate::log::{StepLog, seconds};
@@ -22,21 +22,21 @@ const ERROR_LINES: usize = 400;
 /// The number of lines of filtered output to print if the tool fails.
 const BUFFERED_LINES: usize = 20_000;
 
-/// Name and value of every variable that a child gets; nothing is inherited beside it.
+/// All variables of a child process. It inherits no others.
 pub type Env = BTreeMap<OsString, OsString>;
 
-/// A tool that could not be started, failed, or was stopped.
+/// A tool couldn't be started, failed, or was stopped.
 #[derive(Debug, Error)]
 pub enum CommandError {
     #[error("{command} cannot be started: {source}")]
     Start { command: String, source: io::Error },
     #[error("{command} failed with {status}")]
     Failed {
-        /// As a person would type it.
+        /// The command as typed in a shell.
         command: String,
         /// `exit status 1`, `signal 9`.
         status: String,
-        /// The exit status in the shell's way: 128 + signal for a signal.
+        /// The exit status as in a shell: 128 + N for signal N.
         code: i32,
         /// The last lines of its output.
         output: Vec<String>,
@@ -57,7 +57,7 @@ pub struct Tool<'a> {
 }
 
 impl<'a> Tool<'a> {
-    /// A program of `env`'s `PATH`, shown as it would be typed.
+    /// A program on the `PATH` of `env`, shown as typed in a shell.
     pub fn new(program: &str, args: &[&str], cwd: &'a Path, env: &'a Env) -> Self {
         let mut shown = program.to_owned();
         for arg in args {
@@ -73,7 +73,7 @@ impl<'a> Tool<'a> {
         }
     }
 
-    /// A line of shell, run by bash.
+    /// A shell command, run by bash.
     #[must_use]
     pub fn shell(line: &str, cwd: &'a Path, env: &'a Env) -> Self {
         Self {
@@ -85,8 +85,7 @@ impl<'a> Tool<'a> {
         }
     }
 
-    /// Runs to the end. Every line of stdout and stderr is printed in the order they come, or what
-    /// `filter` makes of them.
+    /// Runs the tool to its end. Prints the lines of stdout and stderr in order, through `filter` if given.
     pub fn run(
         &self,
         filter: Option<OutputFilter>,
@@ -99,7 +98,7 @@ impl<'a> Tool<'a> {
         Ok(())
     }
 
-    /// Starts it; what it says waits to be [followed](Running::follow).
+    /// Starts the tool. [`Running::follow`] prints its output.
     pub fn start(&self, cancel: &Cancel) -> Result<Running, CommandError> {
         let start_error = |source| CommandError::Start {
             command: self.shown.clone(),
@@ -108,7 +107,7 @@ impl<'a> Tool<'a> {
         if cancel.is_cancelled() {
             return Err(CommandError::Cancelled);
         }
-        // One pipe for both streams: two would lose the order between them.
+        // A single pipe for both streams keeps the order of their lines.
         let (reader, writer) = io::pipe().map_err(start_error)?;
         let (exited, exiting) = io::pipe().map_err(start_error)?;
         let mut command = Command::new(&self.program);
@@ -117,15 +116,15 @@ impl<'a> Tool<'a> {
             .current_dir(self.cwd)
             .env_clear()
             .envs(self.env)
-            // sh keeps this logical path for `cd ..`; the physical one would lead out of the
-            // stable path when the folder is a link.
+            // sh keeps this logical path for `cd ..`. If the directory is a link, the physical path is outside the
+            // stable path.
             .env("PWD", self.cwd)
             .stdin(Stdio::null())
             .stdout(writer.try_clone().map_err(start_error)?)
             .stderr(writer)
             .process_group(0);
         let mut child = command.spawn().map_err(start_error)?;
-        // Holds the write ends of the pipe; the reader would never see the end otherwise.
+        // `command` holds the write ends of the pipe. Otherwise the reader would never see its end.
         drop(command);
         let group = i32::try_from(child.id()).unwrap_or_default();
         cancel.enter(group);
@@ -146,7 +145,7 @@ impl<'a> Tool<'a> {
 /// How to handle a line of output.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LineInfo {
-    /// Not for the log.
+    /// Don't log this line.
     pub hidden: bool,
     /// Stop following after this line.
     pub last: bool,
@@ -154,28 +153,28 @@ pub struct LineInfo {
 
 /// The result of following a tool.
 pub enum FollowResult {
-    /// It runs on.
+    /// The tool is still running.
     StillRunning(Running),
-    /// It has ended, with success.
+    /// The tool has exited successfully.
     Exited,
 }
 
-/// A tool that was started.
+/// A running tool.
 pub struct Running {
     group: i32,
     lines: OutputLines,
     exit: JoinHandle<io::Result<ExitStatus>>,
 }
 
-/// What happened while a tool was followed.
+/// An event of a tool that is followed.
 enum Event<'a> {
     Line(&'a str),
     Silence,
 }
 
 impl Running {
-    /// Prints what it says, or what `filter` makes of it, until the line that `classify` calls the last,
-    /// or until it ends.
+    /// Prints the output, through `filter` if given, up to the line that `classify` marks as the last, or until the
+    /// tool ends.
     pub fn follow(
         mut self,
         shown: &str,
@@ -228,9 +227,9 @@ impl Running {
         }
     }
 
-    /// Collects what it says instead of printing it: until the line that `classify` calls the last, or until it
-    /// ends. Calls `silent` whenever it has said nothing for a while. The error of a tool that fails has its last
-    /// lines, as that of [`follow`](Self::follow) has.
+    /// Collects the output instead of printing it, up to the line that `classify` marks as the last, or until the
+    /// tool ends. Calls `silent` whenever there was no output for a while. As in [`follow`](Self::follow), the error
+    /// of a failed tool contains its last lines.
     pub fn collect(
         mut self,
         shown: &str,
@@ -265,11 +264,11 @@ impl Running {
         (lines, result)
     }
 
-    /// Reads what it says until `take` returns `true`, or until it ends. Returns whether `take` did.
+    /// Reads the output until `take` returns `true`, or until the tool ends. Returns whether `take` returned `true`.
     fn read(&mut self, cancel: &Cancel, take: &mut dyn FnMut(Event<'_>) -> bool) -> bool {
         loop {
             match self.lines.next(Duration::from_millis(100)) {
-                // What a stopped tool says of its end is not why the build failed.
+                // Skip the messages of a tool about its cancellation: they aren't the reason for the failure.
                 Next::Line(_) if cancel.is_cancelled() => {}
                 Next::Line(line) => {
                     if take(Event::Line(&line)) {
@@ -282,7 +281,7 @@ impl Running {
         }
     }
 
-    /// Waits for its exit, and ends what it has left running.
+    /// Waits for the tool to exit, and ends the processes that it left running.
     fn status(self, shown: &str, cancel: &Cancel) -> Result<ExitStatus, CommandError> {
         let status = self.exit.join();
         let status = status.unwrap_or_else(|_| Err(io::Error::other("lost the child")));
@@ -296,13 +295,13 @@ impl Running {
         })
     }
 
-    /// A handle that stops it from another thread.
+    /// Returns a handle that stops the tool from another thread.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         Stopper(self.group)
     }
 
-    /// Waits for its end, whatever that is, and says nothing.
+    /// Waits for the tool to end. Ignores its output and status.
     pub fn wait(mut self, cancel: &Cancel) {
         while self.lines.next(HEARTBEAT_INTERVAL) != Next::End {}
         self.kill(cancel);
@@ -314,8 +313,8 @@ impl Running {
     }
 }
 
-/// Stops a tool that another thread follows. To be used only while it is followed: its process group may
-/// belong to others later.
+/// Stops a tool that another thread follows. Must only be used meanwhile, since the ID of the process group may be
+/// reused later.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopper(i32);
 
@@ -335,12 +334,12 @@ fn failed(shown: &str, status: ExitStatus, output: Vec<String>) -> CommandError 
 }
 
 struct Output {
-    /// The last ones.
+    /// The last lines.
     lines: VecDeque<String>,
-    /// How many came before them.
+    /// The number of dropped lines before them.
     dropped: usize,
     filter: Option<OutputFilter>,
-    /// A line with text was printed, and blank ones came after it.
+    /// Whether a line with text was printed, and whether blank lines followed it.
     printed: bool,
     blank: bool,
 }
@@ -361,7 +360,7 @@ impl Output {
         self.lines.push_back(line.to_owned());
     }
 
-    /// Blank lines only between others, one at a time.
+    /// Prints a line. Merges blank lines, and drops leading and trailing ones.
     fn print(&mut self, line: &str, log: &StepLog<'_>) {
         if line.trim().is_empty() {
             self.blank = self.printed;
@@ -384,7 +383,7 @@ impl Output {
         }
     }
 
-    /// Prints all that was held back. Gives the last lines.
+    /// Prints all lines that were held back. Returns the last lines.
     fn failed(mut self, log: &StepLog<'_>) -> Vec<String> {
         if self.filter.is_some() {
             if self.dropped > 0 {
@@ -402,7 +401,7 @@ impl Output {
     }
 }
 
-/// Looks a program up on the `PATH` that the child will have, not on ours.
+/// Looks up a program on the child's `PATH`, not on Mixpack's.
 fn find(program: &str, env: &Env) -> PathBuf {
     let path = env.get(OsStr::new("PATH")).map(OsString::as_os_str);
     std::env::split_paths(path.unwrap_or_default())

@@ -16,24 +16,24 @@ use std::path::{Path, PathBuf};
 use store::tree::TreeError;
 use tempfile::TempDir;
 
-/// Hands keys to Hex, in the VM that fetches dependencies.
-const ORGANIZATIONS_SOURCE: &str = include_str!("organizations.exs");
-/// Its task, which runs the task that it is given once Hex has the keys.
-pub const CREDENTIALS_TASK: &str = "mixpack.lend";
+/// The script that gives keys to Hex, in the VM that fetches dependencies.
+const HEX_CREDENTIALS_SOURCE: &str = include_str!("hex_credentials.exs");
+/// Its task, which gives the keys to Hex and then runs another task.
+pub const CREDENTIALS_TASK: &str = "mixpack.hex_credentials";
 
-/// Variables with keys that users read in hooks: every command sees them, but the log masks them.
+/// Variables with keys for hooks. Every command sees them, but the log masks them.
 const HOOK_VARIABLES: [&str; 1] = ["HEX_API_KEY"];
 
-/// The credentials that the user has set. Owns no files.
+/// The credentials from config vars, not yet written to files.
 #[derive(Clone, Default)]
 pub struct Credentials {
-    /// Those lines of [`GIT_CREDENTIALS`] that git will understand.
+    /// The valid lines of [`GIT_CREDENTIALS`].
     git: Vec<String>,
     ssh_key: Option<String>,
     hex_repos_key: Option<String>,
-    /// Where it holds user info.
+    /// The URL of the mirror, if it contains user info.
     hex_mirror: Option<String>,
-    /// Those entries of [`HEX_ORGANIZATION_KEYS`] that name an organisation and a key.
+    /// The valid entries of [`HEX_ORGANIZATION_KEYS`]: organisation and key.
     organizations: Vec<(String, String)>,
     /// Values of [`HOOK_VARIABLES`].
     hook_secrets: Vec<String>,
@@ -41,11 +41,11 @@ pub struct Credentials {
     warnings: Vec<String>,
 }
 
-/// Credentials on disk, for as long as this lives.
+/// Credentials on disk. Dropping this removes them.
 pub struct TemporaryCredentials {
-    /// The environment of the one command that may use them.
+    /// The environment of the command that may use them.
     pub env: Env,
-    /// To be loaded by `elixir -r` in its VM, before mix: it has [`CREDENTIALS_TASK`].
+    /// A script to load with `elixir -r` before mix. It defines [`CREDENTIALS_TASK`].
     pub script: Option<PathBuf>,
     _folder: Option<TempDir>,
 }
@@ -93,13 +93,13 @@ impl Credentials {
         credentials
     }
 
-    /// Everything that a log must never show.
+    /// Returns the texts that the log must mask.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
         let of_git = self.git.iter().filter_map(|line| user_info(line));
         let of_git = of_git.flat_map(|user_info| {
-            // As a header of HTTP has it, as written, and as a server, and then perhaps its error
-            // message, has it.
+            // The form in an HTTP header, the form as written, and the decoded form, which a server may repeat in an
+            // error.
             let written = user_info.secrets().map(str::to_owned);
             [user_info.basic()]
                 .into_iter()
@@ -171,7 +171,7 @@ impl Credentials {
             let path = folder.path().join("ssh");
             write(&path, key)?;
             let (path, hosts) = (path.to_string_lossy(), folder.path().join("known_hosts"));
-            // A host is trusted when it is first seen: mix.lock pins the commit that must come.
+            // Accept unknown host keys: mix.lock pins the commit in any case.
             let command = format!(
                 "ssh -i {} -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={}",
                 shell_words::quote(&path),
@@ -190,8 +190,8 @@ impl Credentials {
                 .map(|(organization, key)| format!("{organization}:{key}"))
                 .collect();
             write(&folder.path().join("organizations"), &entries.join("\n"))?;
-            let path = folder.path().join("organizations.exs");
-            write(&path, ORGANIZATIONS_SOURCE)?;
+            let path = folder.path().join("hex_credentials.exs");
+            write(&path, HEX_CREDENTIALS_SOURCE)?;
             script = Some(path);
         }
         Ok(TemporaryCredentials {
@@ -207,13 +207,13 @@ fn write(path: &Path, text: &str) -> Result<(), TreeError> {
     options.write(true).create_new(true).mode(0o600);
     options
         .open(path)
-        // ssh does not read a key whose last line has no end.
+        // ssh rejects a key without a final newline.
         .and_then(|mut file| writeln!(file, "{text}"))
         .map_err(TreeError::at(path, "write"))
 }
 
-/// Adds a setting to those that git reads from its environment (git-config(1), `GIT_CONFIG_COUNT`);
-/// the user may have some there.
+/// Adds a setting to those that git reads from its environment (git-config(1), `GIT_CONFIG_COUNT`). The user may have
+/// set some too.
 fn add_git_config(env: &mut Env, key: &str, value: &str) {
     let count: usize = env
         .get(OsStr::new("GIT_CONFIG_COUNT"))
@@ -225,7 +225,7 @@ fn add_git_config(env: &mut Env, key: &str, value: &str) {
     set("GIT_CONFIG_COUNT".to_owned(), &(count + 1).to_string());
 }
 
-/// User and token of `http(s)://USER:TOKEN@HOST…`.
+/// Returns the user and token of `http(s)://USER:TOKEN@HOST…`.
 fn user_info(line: &str) -> Option<UserInfo<'_>> {
     let url = Url::parse(line)?;
     let user_info = url.user_info()?;
@@ -233,8 +233,8 @@ fn user_info(line: &str) -> Option<UserInfo<'_>> {
     (matches!(url.scheme(), "https" | "http") && complete).then_some(user_info)
 }
 
-/// Organisation and key of `ORG:KEY`. A colon in the key is none of a key: it stands in
-/// `hexpm:ORG:KEY`, which Hex would look for under another name.
+/// Returns the organisation and key of `ORG:KEY`. Rejects a key with a colon, as in `hexpm:ORG:KEY`, which Hex would
+/// look up under another name.
 fn organization_key(entry: &str) -> Option<(&str, &str)> {
     let (organization, key) = entry.split_once(':')?;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn git_credentials_exist_only_while_lent() {
+    fn git_credential_files_are_temporary() {
         let environment = environment(&[
             (GIT_CREDENTIALS, "https://me:s3cr3t-t0ken@git.example"),
             (GIT_SSH_KEY, "a key"),
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn mirror_password_is_lent_only_to_command_that_needs_it() {
+    fn only_fetch_command_gets_mirror_password() {
         let url = "https://me:s3cr3t@mirror/x";
         let environment = environment(&[("HEX_MIRROR", url), ("HEX_BUILDS_URL", url)]);
         let commands = environment.for_commands();

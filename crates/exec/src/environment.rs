@@ -1,4 +1,4 @@
-//! The variables of a build: what the platform gives, what the user set, what tools need.
+//! The variables of a build: the platform's, the user's, and those that tools need.
 
 use crate::command::Env;
 use crate::credential_variables::{MIRRORS, OTP_BUILDS_URL, VARIABLES};
@@ -20,9 +20,9 @@ const DENIED: [&str; 21] = [
     "CPATH",
     "CPPATH",
     "LIBRARY_PATH",
-    // Where tools look for what is the user's: the platform's to say.
+    // The user's home, which the platform decides.
     "HOME",
-    // A file, or words, that every shell runs first, or reads scripts by.
+    // Code that every shell runs first, or options that change how it reads scripts.
     "BASH_ENV",
     "ENV",
     "IFS",
@@ -30,23 +30,23 @@ const DENIED: [&str; 21] = [
     "BASHOPTS",
     "POSIXLY_CORRECT",
     "PS4",
-    // Where a shell is, and where its `cd` goes.
+    // The shell's directory, and the targets of `cd`.
     "PWD",
     "OLDPWD",
     "CDPATH",
     // Libraries that glibc loads for a character set.
     "GCONV_PATH",
-    // Other programs in place of Erlang's: of `erl`, `escript` and `erlc`.
+    // Other programs in place of Erlang's `erl`, `escript` and `erlc`.
     "ERL_ROOTDIR",
     "ESCRIPT_EMULATOR",
     "ERLC_EMULATOR",
-    // Prints what it would do, and does nothing.
+    // Makes `elixir` print the command instead of running it.
     "ELIXIR_CLI_DRY_RUN",
     // Other programs in place of git's.
     "GIT_EXEC_PATH",
 ];
 
-/// `LD_PRELOAD`, `LD_LIBRARY_PATH`, `LD_AUDIT`, …; functions that bash takes in place of programs.
+/// `LD_PRELOAD`, `LD_LIBRARY_PATH`, `LD_AUDIT`, …; bash functions that replace programs.
 const DENIED_PREFIXES: [&str; 2] = ["LD_", "BASH_FUNC_"];
 
 /// Variables that set git's repository, and would redirect git in every dependency. Those of the platform
@@ -84,14 +84,14 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// `process` is the environment of our own process, `config_vars` the user's.
+    /// `process` is the environment of Mixpack's own process.
     #[must_use]
     pub fn new(process: Env, config_vars: Env) -> Self {
         let allowed = |(name, _): &(OsString, OsString)| {
-            // `execve` cannot express the empty ones, and those with an equals sign.
+            // `execve` doesn't support empty names, or names with an equals sign.
             !is_denied(name) && !name.is_empty() && !name.as_bytes().contains(&b'=')
         };
-        // Some platforms put config vars in our own environment too.
+        // Some platforms also set config vars in Mixpack's own environment.
         let is_config_var = |(name, value): &(OsString, OsString)| {
             let same = config_vars.get(name) == Some(value);
             same && is_denied(name) && !PLATFORM_ONLY.iter().any(|needed| name == needed)
@@ -107,8 +107,8 @@ impl Environment {
         }
     }
 
-    /// The same for a build whose product is `mix test`, in this `MIX_ENV` whatever the config
-    /// vars say: they may be those of the deployed app.
+    /// Returns the environment of a build for `mix test` with this `MIX_ENV`. Ignores a config var `MIX_ENV`, which
+    /// may be for the deployed app.
     #[must_use]
     pub fn for_tests_only(self, mix_env: Setting) -> Self {
         Self {
@@ -117,14 +117,13 @@ impl Environment {
         }
     }
 
-    /// The `MIX_ENV` of a build for `mix test`, if this is one.
+    /// Returns the `MIX_ENV` of a build for `mix test`. `None` for other builds.
     #[must_use]
     pub fn tests_only(&self) -> Option<&Setting> {
         self.tests_only.as_ref()
     }
 
-    /// The value that counts: a config var before the platform's variable. Values that are not
-    /// UTF-8 are none of our settings.
+    /// Returns the value of a config var, or else of the platform's variable. Ignores values that aren't UTF-8.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
         self.config_vars
@@ -147,27 +146,27 @@ impl Environment {
         }
     }
 
-    /// The value of a config var alone.
+    /// Returns the value of a config var, not of the platform's variable.
     #[must_use]
     pub fn config_var(&self, name: &str) -> Option<String> {
         let value = self.config_vars.get(OsStr::new(name))?;
         value.to_str().map(str::to_owned)
     }
 
-    /// The variables of the platform, then all config vars, whose name and value are UTF-8.
+    /// Returns the variables of the platform, then all config vars, with UTF-8 names and values.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
         let vars = self.process.iter().chain(&self.config_vars);
         vars.filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
     }
 
-    /// All config vars whose name and value are UTF-8.
+    /// Returns the config vars with UTF-8 names and values.
     pub fn config_vars(&self) -> impl Iterator<Item = (&str, &str)> {
         let vars = self.config_vars.iter();
         vars.filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
     }
 
-    /// The names that [`get`](Self::get) has a value for, and [`config_var`](Self::config_var) of
-    /// those that are not ours alone.
+    /// Returns the names for which [`get`](Self::get) returns Mixpack's settings, and
+    /// [`config_var`](Self::config_var) other variables.
     #[must_use]
     pub fn setting_names(&self) -> Vec<&str> {
         let of_process = self.process.keys().filter_map(|name| name.to_str());
@@ -177,23 +176,23 @@ impl Environment {
         names.into_iter().collect()
     }
 
-    /// A variable of the platform itself, which no config var changes.
+    /// Returns a variable of the platform itself, which no config var overrides.
     #[must_use]
     pub fn platform(&self, name: &str) -> Option<String> {
         let value = self.process.get(OsStr::new(name))?;
         value.to_str().map(str::to_owned)
     }
 
-    /// A text that holds values of config vars, as it may be shown: with their names instead.
+    /// Replaces values of config vars in a text by their names.
     #[must_use]
     pub fn without_values(&self, text: &str) -> String {
         let mut vars: Vec<(&str, &str)> = self
             .config_vars
             .iter()
             .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?.trim())))
-            // Is part of any path, and names nothing that the repository does not show.
+            // This value is part of every path, and isn't secret.
             .filter(|(name, _)| *name != app_dir::CONFIG_VAR)
-            // Shorter ones are words of any command.
+            // Shorter values are words of any command.
             .filter(|(_, value)| value.len() >= 6)
             .collect();
         vars.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
@@ -203,7 +202,7 @@ impl Environment {
             })
     }
 
-    /// The same for text that the app alone has written: a value of any length is hidden where it is a whole word.
+    /// The same for text that only the app has written: a value of any length is replaced if it is a whole word.
     #[must_use]
     pub fn without_any_value(&self, text: &str) -> String {
         let vars = self.config_vars().filter(|(name, value)| {
@@ -219,9 +218,8 @@ impl Environment {
         self.process.get(OsStr::new("HOME")).map(PathBuf::from)
     }
 
-    /// Everything that the app's own commands may see, before tools are added. Credentials for
-    /// private dependencies are not among it, nor those in the address of a mirror, nor is the
-    /// address of a mirror that only we read.
+    /// Returns the variables for the app's own commands, before those for tools are added. Excludes credentials for
+    /// private dependencies, credentials in the URLs of mirrors, and URLs of mirrors that only Mixpack reads.
     #[must_use]
     pub fn for_commands(&self) -> Env {
         let mut env = self.process.clone();
@@ -229,7 +227,7 @@ impl Environment {
         for name in VARIABLES.into_iter().chain([OTP_BUILDS_URL]) {
             env.remove(OsStr::new(name));
         }
-        // Of the shared store: whoever may write to it can choose what other builds run.
+        // Exclude the credentials of the shared store: anyone who can write to it controls the code of other builds.
         env.retain(|name, _| !name.as_bytes().starts_with(STORE_PREFIX.as_bytes()));
         for name in MIRRORS {
             let url = env.get(OsStr::new(name)).and_then(|url| url.to_str());
@@ -242,7 +240,7 @@ impl Environment {
     }
 }
 
-/// Replaces a word, where it is no part of a longer one and no name behind a dollar sign.
+/// Replaces a word, unless it is part of a longer one or follows a dollar sign.
 fn replace_word(text: &str, word: &str, with: &str) -> String {
     let mut replaced = String::with_capacity(text.len());
     let mut end = 0;
@@ -260,8 +258,7 @@ fn replace_word(text: &str, word: &str, with: &str) -> String {
     replaced
 }
 
-/// Reads `ENV_DIR`: a file's name is a config var's name, its bytes are the value. A folder that
-/// is missing holds none.
+/// Reads `ENV_DIR`: each file has the name and the value of a config var. A missing directory has none.
 pub fn read_env_dir(dir: &Path) -> io::Result<Env> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -273,7 +270,7 @@ pub fn read_env_dir(dir: &Path) -> io::Result<Env> {
         let entry = entry?;
         if entry.path().is_file() {
             let value = fs::read(entry.path())?;
-            // A NUL cannot be in the environment of any process.
+            // The environment of a process can't contain NUL.
             if !value.contains(&0) {
                 vars.insert(entry.file_name(), OsString::from_vec(value));
             }
@@ -282,7 +279,7 @@ pub fn read_env_dir(dir: &Path) -> io::Result<Env> {
     Ok(vars)
 }
 
-/// Puts folders before those of `PATH`, the first one first.
+/// Prepends directories to `PATH`, in their order.
 pub fn prepend_path(env: &mut Env, dirs: &[PathBuf]) {
     let old = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
     let mut joined = OsString::new();
@@ -298,15 +295,15 @@ pub fn prepend_path(env: &mut Env, dirs: &[PathBuf]) {
     env.insert("PATH".into(), joined);
 }
 
-/// Sets a variable that the user has not set.
+/// Sets a variable, unless the user has set it.
 pub fn default(env: &mut Env, name: &str, value: impl Into<OsString>) {
     env.entry(name.into()).or_insert_with(|| value.into());
 }
 
-/// The variables in which platforms name the commit that is built.
+/// The variables with the commit of the build, on various platforms.
 pub const COMMITS: [&str; 2] = ["SOURCE_VERSION", "GIT_REV"];
 
-/// Returns whether a variable has the commit that is built. Code may show it, and every push changes it.
+/// Returns whether a variable contains the commit of the build. Code may embed it, and every push changes it.
 #[must_use]
 pub fn is_commit_variable(name: &str) -> bool {
     COMMITS.contains(&name)
@@ -335,7 +332,7 @@ pub fn is_build_specific(name: &str) -> bool {
         "SOURCE_VERSION",
         "_",
     ];
-    // Our own settings too: what they change is in the plan.
+    // Also Mixpack's own settings, since their effects are part of the plan.
     NAMES.contains(&name)
         || name.starts_with("MIXPACK_")
         || name.starts_with("TMP")
@@ -385,7 +382,7 @@ mod tests {
             ("ERL_FLAGS", "+P 5000000"),
         ]);
         let mut process = config_vars.clone();
-        // The platform's own.
+        // The platform's own value.
         process.insert("LD_LIBRARY_PATH".into(), "/platform".into());
         process.insert("GIT_WORK_TREE".into(), "/repository".into());
         let seen = Environment::new(process, config_vars).for_commands();

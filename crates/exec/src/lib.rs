@@ -1,4 +1,4 @@
-//! Child processes: one way to start, follow, cancel and mask them; the log; the environment.
+//! Child processes: starting, following and cancelling them; the log, which masks secrets; the environment.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 

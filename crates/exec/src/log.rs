@@ -18,13 +18,13 @@ const TERMINAL_WIDTH: usize = 79;
 /// The shortest time between two changes of the progress line.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How a platform's logs look.
+/// The style of a platform's logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// `-----> Header` and seven blanks, as classic buildpacks have it (devcenter.heroku.com,
-    /// Buildpack API).
+    /// `-----> Header` with an indent of seven spaces, as in classic buildpacks (devcenter.heroku.com, Buildpack
+    /// API).
     Arrows,
-    /// `- Header` and two blanks, as Heroku's Cloud Native Buildpacks have it.
+    /// `- Header` with an indent of two spaces, as in Heroku's Cloud Native Buildpacks.
     Bullets,
 }
 
@@ -36,7 +36,7 @@ impl Style {
         }
     }
 
-    /// A text of one line or several, each of them indented.
+    /// Indents each line of a text.
     fn detail(self, text: &str) -> String {
         let indent = match self {
             Self::Arrows => "       ",
@@ -57,14 +57,14 @@ impl Style {
     }
 }
 
-/// Where lines go: details to `out`, warnings and errors to `err`.
+/// The outputs of a log: details go to `out`, warnings and errors to `err`.
 pub struct Sinks {
     pub out: Box<dyn Write + Send>,
     pub err: Box<dyn Write + Send>,
-    /// Whether `err` is a terminal: then one line below the log tells what goes on.
+    /// Whether `err` is a terminal. If so, a line below the log shows the progress.
     pub terminal: bool,
-    /// Whether warnings and errors are coloured (each line closes its own colour, since git
-    /// puts `remote:` before every line).
+    /// Whether warnings and errors are coloured. Each line resets its colour, since git prefixes every line with
+    /// `remote:`.
     pub colour: bool,
     pub style: Style,
 }
@@ -79,7 +79,7 @@ enum Line {
 struct Open {
     id: u64,
     header: String,
-    /// How far it is, for a terminal.
+    /// The progress of the step, for a terminal.
     progress: Option<String>,
     lines: Vec<Line>,
     finished: bool,
@@ -92,11 +92,11 @@ struct Inner {
     open: Vec<Open>,
     mask: Mask,
     last_write: Instant,
-    /// When the line of a terminal was written that is there now.
+    /// When the current progress line was written.
     shown: Option<Instant>,
 }
 
-/// The log of one build. Never fails: a closed pipe must not end a build.
+/// The log of one build. It never fails, since a closed pipe must not end a build.
 pub struct Log {
     inner: Mutex<Inner>,
 }
@@ -136,7 +136,7 @@ impl Log {
         })
     }
 
-    /// From now on prints `[hidden]` in place of a secret, wherever a tool repeats it.
+    /// From now on, prints `[hidden]` in place of this secret.
     pub fn hide(&self, secret: &str) {
         self.lock().mask.add(secret);
     }
@@ -164,19 +164,19 @@ impl Log {
         }
     }
 
-    /// An error, in lines: always at once, after what is on stage.
+    /// Prints the lines of an error at once, after the output of the active step.
     pub fn error(&self, lines: &[String]) {
         let mut inner = self.lock();
         inner.paragraph(lines, RED);
     }
 
-    /// A warning outside any step.
+    /// Prints a warning outside any step.
     pub fn warning(&self, lines: &[String]) {
         let mut inner = self.lock();
         inner.paragraph(lines, YELLOW);
     }
 
-    /// The text as the log would print it.
+    /// Returns the text as the log would print it.
     #[must_use]
     pub fn without_secrets(&self, text: &str) -> String {
         self.lock().mask.apply(text)
@@ -188,7 +188,7 @@ impl Log {
 }
 
 impl StepLog<'_> {
-    /// A line of our own, or of a tool's output; or several, such as those of a hook.
+    /// Prints one or more lines, such as the output of a tool or the text of a hook.
     pub fn detail(&self, text: &str) {
         self.log
             .lock()
@@ -203,7 +203,7 @@ impl StepLog<'_> {
         }
     }
 
-    /// On a terminal: how far the step is, in a line that the next one takes the place of.
+    /// Shows the progress of the step on a terminal. The next line replaces it.
     pub fn progress(&self, text: &str) {
         let mut inner = self.log.lock();
         if !inner.sinks.terminal {
@@ -228,7 +228,7 @@ impl StepLog<'_> {
         }
     }
 
-    /// Prints that the step still runs, if nothing at all was printed for this time.
+    /// Prints that the step is still running, if nothing was printed for the duration `silence`.
     pub fn heartbeat(&self, activity: &str, silence: Duration) {
         let since = self.log.lock().last_write.elapsed();
         if since >= silence {
@@ -269,7 +269,7 @@ impl Inner {
         }
         self.open.retain(|open| open.id != id);
         self.active = None;
-        // What ended meanwhile is printed whole; then the oldest that still runs takes the stage.
+        // Print the steps that have ended meanwhile. Then the oldest running step becomes the active one.
         while let Some(at) = self.open.iter().position(|open| open.finished) {
             let finished = self.open.remove(at);
             for line in &finished.lines {
@@ -305,7 +305,7 @@ impl Inner {
         });
         let line = running.collect::<Vec<_>>().join("; ");
         let line = self.mask.apply(&line);
-        // A line that wraps could not be taken back.
+        // A line that wraps can't be erased.
         let line: String = line.chars().take(TERMINAL_WIDTH).collect();
         let _ = write!(self.sinks.err, "{ERASE_LINE}{line}");
         let _ = self.sinks.err.flush();
@@ -422,7 +422,7 @@ mod tests {
         let erlang = log.step("Installing Erlang");
         let node = log.step("Installing Node");
         erlang.progress("1.0 MB");
-        // Too soon after the last to be shown.
+        // Too soon after the last update to be shown.
         node.progress("2.0 MB");
         assert_eq!(err.text(), "\r\x1b[KInstalling Erlang: 1.0 MB");
         erlang.detail("fetched");

@@ -1,9 +1,9 @@
-//! Hiding secrets in a text that people read.
+//! Masks secrets in output.
 
 use std::ops::Range;
 
-/// Shorter ones would blank out half of any log.
-const SHORTEST: usize = 6;
+/// The minimum length of a secret. Masking shorter ones would hide much of any log.
+const MIN_LENGTH: usize = 6;
 const HIDDEN: &str = "[hidden]";
 
 /// The secrets of a build.
@@ -13,21 +13,19 @@ pub(crate) struct Mask {
 }
 
 impl Mask {
-    /// Hides a secret from now on. Tools print a text of several lines one line at a time, so each
-    /// line is a secret of its own.
+    /// Adds a secret. Tools print texts line by line, so each line is a separate secret.
     pub(crate) fn add(&mut self, secret: &str) {
         let lines = secret.lines().map(str::trim);
-        // The first and the last line of any key.
+        // Skip the first and the last line of PEM files.
         let lines = lines.filter(|line| !line.starts_with("-----"));
         for text in [secret.trim()].into_iter().chain(lines) {
-            if text.len() >= SHORTEST && !self.secrets.iter().any(|known| known == text) {
+            if text.len() >= MIN_LENGTH && !self.secrets.iter().any(|known| known == text) {
                 self.secrets.push(text.to_owned());
             }
         }
     }
 
-    /// The text with `[hidden]` in place of every secret. Where secrets overlap, or one contains
-    /// another, all that belongs to any of them is hidden.
+    /// Replaces every secret in a text by `[hidden]`. Overlapping and nested secrets are hidden completely.
     pub(crate) fn apply(&self, text: &str) -> String {
         let mut places: Vec<Range<usize>> = self
             .secrets
@@ -49,7 +47,7 @@ impl Mask {
     }
 }
 
-/// Every place of a secret, overlapping ones included.
+/// Returns every occurrence of a secret, including overlapping ones.
 fn places<'a>(text: &'a str, secret: &'a str) -> impl Iterator<Item = Range<usize>> + use<'a> {
     let mut from = 0;
     std::iter::from_fn(move || {

@@ -1,17 +1,16 @@
 //! Filters the output of a tool that succeeds, down to actionable warnings and a line with the result. The
 //! output of a tool that fails is printed in full.
 //!
-//! Commands of the app's own (hooks, asset scripts, `assets.deploy`) speak for themselves, and are
-//! printed as they go.
+//! The output of the app's own commands (hooks, asset scripts, `assets.deploy`) is printed unfiltered.
 
 use crate::Action;
 use crate::log::StepLog;
 use app::facts::Manager;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many dependencies a line names.
+/// The maximum number of dependencies in a line.
 const MAX_NAMES: usize = 6;
-/// How to print the other lines.
+/// The hint about omitted lines.
 const PRINTED: &str = "Set MIXPACK_VERBOSE=true to print them";
 
 /// Whether a line is printed.
@@ -21,7 +20,7 @@ enum Visibility {
     Hidden,
 }
 
-/// Reads the output of one command.
+/// Filters the output of one command.
 pub struct OutputFilter {
     output: ToolOutput,
     shown: Vec<String>,
@@ -33,7 +32,7 @@ enum ToolOutput {
     Compile(Compile),
     Fetch {
         got: Vec<String>,
-        /// It has said anything: mix has looked at dependencies.
+        /// Whether there was any output, which means that mix has checked dependencies.
         has_output: bool,
     },
     Digest,
@@ -162,36 +161,36 @@ fn dependencies(names: &[String]) -> String {
 #[must_use]
 pub fn first_names(names: &[String]) -> String {
     let (first, more) = match names.len().checked_sub(MAX_NAMES) {
-        // One more is as short as `and 1 more`.
+        // A single further name is as short as `and 1 more`.
         None | Some(0 | 1) => (names, String::new()),
         Some(more) => (&names[..MAX_NAMES], format!(" and {more} more")),
     };
     first.join(", ") + &more
 }
 
-/// `mix compile`, of the dependencies first (`Mix.Tasks.Deps.Compile`).
+/// The output of `mix compile`, which compiles dependencies first (`Mix.Tasks.Deps.Compile`).
 #[derive(Default)]
 struct Compile {
     fetched: BTreeSet<String>,
-    /// The project whose lines come now, by the VM that prints them: those that compile
-    /// dependencies side by side have a number (`Mix.Tasks.Deps.Partition`).
+    /// The current project of each VM. VMs that compile dependencies in parallel have a number
+    /// (`Mix.Tasks.Deps.Partition`).
     projects: BTreeMap<Option<u32>, Project>,
     at: Option<String>,
-    /// Dependencies that were compiled, in their order.
+    /// Compiled dependencies, in order.
     dependencies: Vec<String>,
-    /// How many files of the app's own projects, by name.
+    /// The number of compiled files of each of the app's own projects.
     own: Vec<(String, u32)>,
     warnings: u32,
 }
 
 #[derive(Default)]
 struct Project {
-    /// Unknown for the one at the top, until something else has been compiled.
+    /// The name. Unknown for the root project until another one has been compiled.
     name: Option<String>,
     is_fetched: bool,
-    /// rebar3 does not say when it is done.
+    /// Whether rebar3 compiles it. rebar3 doesn't print when it is done.
     by_rebar: bool,
-    /// Its header, until a line of it is shown.
+    /// Its header, until one of its lines is shown.
     header: Option<String>,
 }
 
@@ -244,7 +243,7 @@ impl Compile {
             {
                 name.clone_into(unnamed);
             }
-            // It is new without any file, when one was removed.
+            // The app is generated without compiled files if a file was removed.
             let is_fetched = project.is_fetched;
             self.compiled(name, is_fetched, 0);
             return Visibility::Hidden;
@@ -304,7 +303,7 @@ impl Compile {
     }
 }
 
-/// `1> Compiling 2 files (.ex)` is of the first VM.
+/// Returns the number of the VM, 1 for `1> Compiling 2 files (.ex)`, and the rest of the line.
 fn numbered(line: &str) -> (Option<u32>, &str) {
     let numbered = line.split_once("> ");
     numbered
@@ -312,24 +311,24 @@ fn numbered(line: &str) -> (Option<u32>, &str) {
         .unwrap_or((None, line))
 }
 
-/// `Compiling 12 files (.ex)`.
+/// Returns the number of files in `Compiling 12 files (.ex)`.
 fn files(line: &str) -> Option<u32> {
     let (number, rest) = line.strip_prefix("Compiling ")?.split_once(' ')?;
     rest.starts_with("file").then(|| number.parse().ok())?
 }
 
-/// `Generated my_app app`.
+/// Returns the app in `Generated my_app app`.
 fn generated(line: &str) -> Option<&str> {
     line.strip_prefix("Generated ")?.strip_suffix(" app")
 }
 
-/// `warning: unused`, `src/a.erl:1:2: Warning: unused`.
+/// Whether a line is a warning: `warning: unused`, `src/a.erl:1:2: Warning: unused`.
 fn is_warning(line: &str) -> bool {
     let line = line.trim_start();
     line.starts_with("warning:") || line.contains(": Warning:") || line.contains(": warning:")
 }
 
-/// `mix deps.get`, which lists every package that it has looked at.
+/// Filters the output of `mix deps.get`, which lists every package that it has checked.
 fn fetching(line: &str, got: &mut Vec<String>) -> Visibility {
     const HIDDEN_LINES: [&str; 9] = [
         "Resolving Hex dependencies",
@@ -342,7 +341,7 @@ fn fetching(line: &str, got: &mut Vec<String>) -> Visibility {
         "All dependencies have been fetched",
         "A new Hex version is available",
     ];
-    // What git says of how it goes.
+    // Progress messages of git.
     const GIT_PROGRESS: [&str; 6] = [
         "remote: ",
         "origin/",
@@ -364,7 +363,7 @@ fn fetching(line: &str, got: &mut Vec<String>) -> Visibility {
     usual(line, &HIDDEN_LINES)
 }
 
-/// Leaves out blank lines, and those that begin as lines of a usual run do.
+/// Hides blank lines, and lines with the prefixes of a normal run.
 fn usual(line: &str, begins: &[&str]) -> Visibility {
     if line.trim().is_empty() || begins.iter().any(|begin| line.starts_with(begin)) {
         Visibility::Hidden
@@ -373,7 +372,7 @@ fn usual(line: &str, begins: &[&str]) -> Visibility {
     }
 }
 
-/// `  jason 1.4.4`, `  jason 1.4.3 => 1.4.4`, and nothing behind it, such as `RETIRED!`.
+/// Whether a line is ` jason 1.4.4` or ` jason 1.4.3 => 1.4.4`, without a suffix such as `RETIRED!`.
 fn is_version(line: &str) -> bool {
     let words: Vec<&str> = match line.strip_prefix("  ") {
         Some(rest) if !rest.starts_with(' ') => rest.split_whitespace().collect(),
@@ -387,7 +386,7 @@ fn is_version(line: &str) -> bool {
     }
 }
 
-/// `mix phx.digest` and `mix phx.digest.clean`, in an umbrella under the name of each app.
+/// Filters the output of `mix phx.digest` and `mix phx.digest.clean`, in an umbrella for each app.
 fn digesting(line: &str) -> Visibility {
     usual(
         line,
@@ -399,7 +398,7 @@ fn digesting(line: &str) -> Visibility {
     )
 }
 
-/// `mix release`, which ends with a page on how to start it (`Mix.Tasks.Release`).
+/// Filters the output of `mix release`, which ends with instructions to start the release (`Mix.Tasks.Release`).
 fn releasing(line: &str, created: &mut bool) -> Visibility {
     if *created {
         return Visibility::Hidden;
@@ -411,11 +410,11 @@ fn releasing(line: &str, created: &mut bool) -> Visibility {
     usual(line, &["* assembling ", "* using ", "* skipping "])
 }
 
-/// npm, yarn, pnpm or bun. Most of their warnings are about packages of packages: deprecated ones,
-/// peers that are not there.
+/// Filters the output of npm, yarn, pnpm or bun. Most of their warnings are about indirect dependencies: deprecated
+/// packages, missing peers.
 fn installing(line: &str, summary: &mut Option<String>, warned: &mut bool) -> Visibility {
-    // That another Node.js is asked for, or that a package's own script was not run, may be why the
-    // next step fails.
+    // Warnings that can explain a failure of the next step: a package requires another Node.js, or its script wasn't
+    // run.
     const SHOWN_PREFIXES: [&str; 5] = [
         "ebadengine",
         "unsupported engine",
@@ -434,7 +433,7 @@ fn installing(line: &str, summary: &mut Option<String>, warned: &mut bool) -> Vi
     if is_sum {
         *summary = Some(words.to_owned());
     }
-    // npm and yarn 1, pnpm, yarn's later ones at their end.
+    // The last lines of npm and yarn 1, of pnpm, and of newer versions of yarn.
     let begins = ["npm warn", "warning ", "warn "];
     *warned |= begins.iter().any(|mark| lower.starts_with(mark)) || lower.contains("with warnings");
     Visibility::Hidden

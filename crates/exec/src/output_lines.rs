@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::io::{ErrorKind, PipeReader, Read};
 use std::time::{Duration, Instant};
 
-/// How long what the process left in the background may go on printing: `tee` in
+/// The time that background processes have to print more lines after the process has exited. For example, `tee` in
 /// `exec > >(tee build.log)` prints the last lines of a hook after its shell has exited.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -26,12 +26,12 @@ pub(crate) enum Next {
 /// Reads the output of one process.
 pub(crate) struct OutputLines {
     pipe: PipeReader,
-    /// Closed as soon as the process has exited.
+    /// Closes when the process exits.
     exited: PipeReader,
     lines: VecDeque<String>,
-    /// The start of a line.
+    /// The incomplete last line.
     partial: Vec<u8>,
-    /// Every process that could write to the pipe has closed it.
+    /// Whether every process that could write to the pipe has closed it.
     closed: bool,
     /// Set when the process has exited.
     deadline: Option<Instant>,
@@ -58,7 +58,7 @@ impl OutputLines {
             }
             let now = Instant::now();
             if self.is_over(now) {
-                // Without a newline at its end.
+                // The last line may lack a newline.
                 if self.partial.is_empty() {
                     return Next::End;
                 }
@@ -78,8 +78,7 @@ impl OutputLines {
         }
     }
 
-    /// Takes all that the process itself has printed: it is in the pipe by now, before anything that
-    /// others print from here on.
+    /// Reads all output of the process itself. It is already in the pipe, before any later output of other processes.
     fn exit(&mut self) {
         let remaining = ioctl_fionread(&self.pipe).unwrap_or_default();
         let mut remaining = usize::try_from(remaining).unwrap_or(usize::MAX);
@@ -102,7 +101,7 @@ impl OutputLines {
         ];
         let from = usize::from(self.deadline.is_some());
         let to = if self.closed { 1 } else { 2 };
-        // A signal that interrupts it is handled elsewhere.
+        // An interrupting signal is handled elsewhere.
         if poll(&mut fds[from..to], timeout.as_ref()).is_err() {
             return Ready::Nothing;
         }
@@ -114,7 +113,7 @@ impl OutputLines {
         }
     }
 
-    /// Reads once, at most so many bytes; returns how many it has read.
+    /// Reads at most `most` bytes once. Returns the number of bytes read.
     fn read(&mut self, most: usize) -> usize {
         let mut buffer = [0; 16 * 1024];
         let most = most.min(buffer.len());
@@ -140,7 +139,7 @@ enum Ready {
     Nothing,
 }
 
-/// A line without its end. A progress bar redraws its line: only the last state is worth one.
+/// Returns a line without its newline. Of a progress bar that redraws its line, only the last state counts.
 fn text(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_end_matches(['\n', '\r']);

@@ -5,10 +5,10 @@ use fetch::{Observer, Progress, Retrying};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a long download says how far it is.
+/// The interval between progress messages of a long download.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Tells a step's log of retries and of long downloads.
+/// Logs retries and the progress of long downloads.
 pub struct DownloadProgress<'a> {
     log: &'a StepLog<'a>,
     last: Mutex<Instant>,
@@ -53,7 +53,7 @@ impl Observer for DownloadProgress<'_> {
 /// `34.2 MB`.
 #[must_use]
 pub fn megabytes(bytes: u64) -> String {
-    // Only ever shown to a tenth of a megabyte.
+    // Shown with a precision of a tenth of a megabyte.
     #[allow(clippy::cast_precision_loss)]
     let megabytes = bytes as f64 / 1e6;
     format!("{megabytes:.1} MB")

@@ -4,15 +4,15 @@ use crate::credentials::Credentials;
 use crate::environment::{Environment, is_build_specific, is_commit_variable};
 use fetch::{Url, UserInfo};
 
-/// Shorter ones are words of any program.
-const SHORTEST: usize = 12;
-/// Of user info.
-const SHORTEST_TO_HIDE: usize = 6;
-/// Of values under names that say nothing: as long as keys are, and longer than other things.
-const SHORTEST_UNNAMED: usize = 24;
+/// The minimum length of a secret. Shorter values are words of any program.
+const MIN_LENGTH: usize = 12;
+/// The minimum length of user info to hide.
+const MIN_USER_INFO: usize = 6;
+/// The minimum length of a random value whose variable's name doesn't suggest a secret.
+const MIN_RANDOM_VALUE: usize = 24;
 
-/// Parts of the names of secrets, at any position, and those that only count at the end: `S3_KEY_PREFIX`
-/// and `AUTH_PROVIDER` are no secrets.
+/// Parts of the names of secrets, at any position, and parts that only count at the end: `S3_KEY_PREFIX` and
+/// `AUTH_PROVIDER` aren't secrets.
 const SECRET_NAME_PARTS: [&str; 3] = ["PASSWORD", "SECRET", "TOKEN"];
 const SECRET_NAME_SUFFIXES: [&str; 11] = [
     "APIKEY",
@@ -30,16 +30,16 @@ const SECRET_NAME_SUFFIXES: [&str; 11] = [
 /// Parts of the names of public values: keys for browsers, and the variables of `GIT_CONFIG_COUNT`.
 const PUBLIC_NAME_PARTS: [&str; 3] = ["PUBLIC", "PUBLISHABLE", "GIT_CONFIG_KEY"];
 
-/// The text that gives a secret away, wherever it stands.
+/// A secret, and the text that identifies it in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
-    /// Of the config var.
+    /// The name of the config var.
     pub name: String,
     pub text: String,
 }
 
-/// The secrets among config vars: passwords in URLs, and values whose name or form says that they
-/// are keys. Of a key in several lines it is the longest line, which no other text has.
+/// Returns the secrets in config vars: passwords in URLs, and values that are keys, judging by their name or form. A
+/// multiline key is identified by its longest line, which is unique.
 #[must_use]
 pub fn of_config_vars(environment: &Environment) -> Vec<Secret> {
     among_config_vars(environment, |value| {
@@ -48,7 +48,7 @@ pub fn of_config_vars(environment: &Environment) -> Vec<Secret> {
     })
 }
 
-/// `of_key` returns the texts that give a key away.
+/// `of_key` returns the texts that identify a key.
 fn among_config_vars(environment: &Environment, of_key: impl Fn(&str) -> Vec<&str>) -> Vec<Secret> {
     let mut secrets = Vec::new();
     for (name, value) in environment.config_vars() {
@@ -62,7 +62,7 @@ fn among_config_vars(environment: &Environment, of_key: impl Fn(&str) -> Vec<&st
         secrets.extend(
             texts
                 .into_iter()
-                .filter(|text| text.len() >= SHORTEST)
+                .filter(|text| text.len() >= MIN_LENGTH)
                 .map(|text| Secret {
                     name: name.to_owned(),
                     text: text.to_owned(),
@@ -82,7 +82,7 @@ pub fn uncacheable(environment: &Environment) -> Vec<Secret> {
     let mut secrets = Vec::new();
     for (name, value) in environment.config_vars() {
         let is_of_user = !is_commit_variable(name) && !is_build_specific(name);
-        // `production`: a word of any program.
+        // A value such as `production` is a word of any program.
         let is_word = value.trim().bytes().all(|byte| byte.is_ascii_lowercase());
         if is_of_user && (!is_word || is_secret(name, value)) {
             secrets.extend(lines(value).map(|line| secret(name, line)));
@@ -90,14 +90,14 @@ pub fn uncacheable(environment: &Environment) -> Vec<Secret> {
     }
     for (name, value) in environment.all() {
         let infos = user_infos(value).into_iter();
-        // `git@` is no secret, and a part of many an address.
-        let infos = infos.filter(|info| info.contains(':') || info.len() >= SHORTEST_TO_HIDE);
+        // `git@` isn't a secret, and is part of many URLs.
+        let infos = infos.filter(|info| info.contains(':') || info.len() >= MIN_USER_INFO);
         secrets.extend(infos.map(|info| secret(name, info)));
     }
     let credentials = Credentials::of(environment).secrets();
     let credentials = credentials.iter();
     secrets.extend(credentials.map(|text| secret("a credential", text)));
-    secrets.retain(|secret| secret.text.len() >= SHORTEST_TO_HIDE);
+    secrets.retain(|secret| secret.text.len() >= MIN_USER_INFO);
     secrets
 }
 
@@ -109,8 +109,8 @@ pub fn hidden(environment: &Environment) -> Vec<String> {
         .all()
         .flat_map(|(_, value)| Url::all_in(value))
         .filter_map(|url| url.user_info())
-        // `git@` is no secret, and a part of many an address.
-        .filter(|info| info.password().is_some() || info.as_str().len() >= SHORTEST_TO_HIDE)
+        // `git@` isn't a secret, and is part of many URLs.
+        .filter(|info| info.password().is_some() || info.as_str().len() >= MIN_USER_INFO)
         .flat_map(|info| {
             let decoded = info.decoded_password();
             let decoded = decoded.filter(|text| info.password() != Some(text));
@@ -123,14 +123,14 @@ pub fn hidden(environment: &Environment) -> Vec<String> {
     of_urls.chain(of_vars).collect()
 }
 
-/// `user:password` of every URL in a text, and the password alone; of `token@` the token.
+/// Returns `user:password` of every URL in a text, and the password alone; or the token of `token@`.
 #[must_use]
 pub fn user_infos(text: &str) -> Vec<&str> {
     let found = Url::all_in(text).filter_map(|url| url.user_info());
     found.flat_map(UserInfo::secrets).collect()
 }
 
-/// Of each URL in a text what is its secret.
+/// Returns the password or token of each URL in a text.
 fn passwords(text: &str) -> Vec<&str> {
     user_infos(text)
         .into_iter()
@@ -152,24 +152,24 @@ fn is_secret(name: &str, value: &str) -> bool {
     named || is_random(value.trim())
 }
 
-/// A path, a URL without a password, a switch: nothing that would be one.
+/// Whether a value can't be a secret: a path, a URL without a password, a switch.
 fn is_plain(value: &str) -> bool {
     let is_pem = value.starts_with("-----");
     !is_pem && value.starts_with(['/', '.', '~', '-', '+'])
         || value.contains("://") && !value.contains('\n')
 }
 
-/// As generators of keys write it: one word of digits and of letters of both cases, or hex.
+/// Whether a value looks like a generated key: one word of digits and letters of both cases, or hex.
 fn is_random(value: &str) -> bool {
     let one_word = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
     let has = |is: fn(&char) -> bool| value.chars().any(|c| is(&c));
     let mixed =
         has(char::is_ascii_lowercase) && has(char::is_ascii_uppercase) && has(char::is_ascii_digit);
     let hex = value.len() >= 32 && value.chars().all(|c| c.is_ascii_hexdigit());
-    value.len() >= SHORTEST_UNNAMED && value.chars().all(one_word) && (mixed || hex)
+    value.len() >= MIN_RANDOM_VALUE && value.chars().all(one_word) && (mixed || hex)
 }
 
-/// The lines of a key, without those that begin and end every key.
+/// Returns the lines of a key, without PEM headers.
 fn lines(value: &str) -> impl Iterator<Item = &str> {
     let lines = value.lines().map(str::trim);
     lines.filter(|line| !line.starts_with("-----"))

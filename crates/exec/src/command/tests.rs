@@ -8,11 +8,11 @@ fn env() -> Env {
 }
 
 fn shell(line: &str) -> (Result<(), CommandError>, Vec<String>) {
-    spoken(line, None)
+    logged(line, None)
 }
 
 /// Returns the result, and the lines in the log.
-fn spoken(line: &str, filter: Option<OutputFilter>) -> (Result<(), CommandError>, Vec<String>) {
+fn logged(line: &str, filter: Option<OutputFilter>) -> (Result<(), CommandError>, Vec<String>) {
     let (log, out, _) = log(false, false, Style::Bullets);
     let step = log.step("Test");
     let env = env();
@@ -92,7 +92,7 @@ fn of_a_release() -> Option<OutputFilter> {
 #[test]
 fn successful_quiet_command_prints_only_important_lines() {
     let line = "echo '* assembling a-1'; echo warning; echo Release created at x; echo page";
-    let (result, lines) = spoken(line, of_a_release());
+    let (result, lines) = logged(line, of_a_release());
     result.unwrap();
     assert_eq!(lines, ["warning", "Release created at x"]);
 }
@@ -100,7 +100,7 @@ fn successful_quiet_command_prints_only_important_lines() {
 #[test]
 fn failed_quiet_command_prints_all_output_in_order() {
     let line = "echo '* assembling a-1'; echo warning; echo why >&2; exit 3";
-    let (result, lines) = spoken(line, of_a_release());
+    let (result, lines) = logged(line, of_a_release());
     assert!(matches!(
         result,
         Err(CommandError::Failed { output, .. }) if output == lines
@@ -111,7 +111,7 @@ fn failed_quiet_command_prints_all_output_in_order() {
 #[test]
 fn long_output_of_quiet_command_is_cut_to_last_lines() {
     let line = "seq 20007; exit 1";
-    let (result, lines) = spoken(line, of_a_release());
+    let (result, lines) = logged(line, of_a_release());
     assert!(matches!(
         result,
         Err(CommandError::Failed { output, .. }) if output.len() == ERROR_LINES
@@ -121,7 +121,7 @@ fn long_output_of_quiet_command_is_cut_to_last_lines() {
     assert_eq!(lines[1], "8");
 }
 
-/// Runs many commands at once, so that readers lag behind. Each exits with its last line.
+/// Runs many commands at once, so that readers lag behind. Each command exits right after its last line.
 #[test]
 fn last_line_is_captured_under_load() {
     let until = Instant::now() + Duration::from_secs(2);

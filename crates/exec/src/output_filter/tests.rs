@@ -62,7 +62,7 @@ fn app_without_header_gets_name_from_generated_line() {
         read(&Action::Compile, &[], "Generated shop app\n"),
         "  compiled shop\n"
     );
-    // Nothing but a file without a module of the app's own.
+    // Only a file without a module of the app itself.
     assert_eq!(
         read(&Action::Compile, &[], "Compiling 1 file (.ex)\n"),
         "  compiled the app: 1 file\n"
