@@ -1,11 +1,11 @@
 use crate::error::Kind;
 use crate::url::{Url, redact};
 
-/// The request that a URL stands for: its credentials go into a header and nowhere else.
+/// The request for a URL, with its credentials only in a header.
 pub(crate) struct Address {
     /// The requested URL, without user info and fragment.
     pub(crate) target: String,
-    /// The `Authorization` header that the user info stands for.
+    /// The `Authorization` header for the user info.
     pub(crate) authorization: Option<String>,
     /// The URL for errors and observers.
     pub(crate) shown: String,

@@ -1,13 +1,13 @@
 use std::fmt;
 
-/// A published sum, as hex in either case.
+/// A published checksum, in hex of either case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Checksum {
     Sha256(String),
     Sha512(String),
 }
 
-/// How a sum was made.
+/// The algorithm of a checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     Sha256,

@@ -16,15 +16,15 @@ use crate::tree::{Limits, Refusal, Tree, finish_file};
 use crate::url::redact;
 use crate::{untar, unzip};
 
-/// The prefix of the names of temporary files and directories. They are created next to the destination and
-/// removed before a call returns; a leftover is of a process that was killed.
+/// The prefix of the names of temporary files and directories. They are created next to the destination and removed
+/// before a call returns. Leftovers are from killed processes.
 const STAGING_PREFIX: &str = ".fetch-";
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
-/// Every zip begins with an entry or, if it is empty, with the end of its directory.
+/// The start of a zip: an entry or, if it is empty, the end of its directory.
 const ZIP_MAGIC: &[u8] = b"PK";
 
-/// The formats that toolchains are published in.
+/// The archive formats of toolchains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     TarGz,
@@ -34,27 +34,26 @@ pub enum Format {
 /// An archive to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archive {
-    /// May hold `user:password@`, which is sent as Basic authorization and shown nowhere.
+    /// The URL. It may contain `user:password@`, which is sent as Basic authorization and never shown.
     pub url: String,
     pub format: Format,
-    /// How many leading components each entry's path loses, as `tar --strip-components` has it;
-    /// entries that lose all are skipped.
+    /// The number of leading components to strip from each entry's path, as in `tar --strip-components`. Entries
+    /// without remaining components are skipped.
     pub strip_components: usize,
-    /// As published upstream. Without one, what came is taken for what was meant.
+    /// The checksum that upstream publishes. Without one, the content isn't verified.
     pub checksum: Option<Checksum>,
 }
 
 /// The result of [`Client::archive`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unpacked {
-    /// Length of the archive as downloaded.
+    /// The size of the downloaded archive.
     pub bytes: u64,
-    /// Of the archive as downloaded, in lower-case hex.
+    /// The checksum of the downloaded archive, in lower-case hex.
     pub sha256: String,
-    /// Files, directories and links made; directories that the archive does not list are not
-    /// counted.
+    /// The number of created files, directories and links, without directories that the archive doesn't list.
     pub entries: u64,
-    /// All attempts and the waits between them.
+    /// The duration, with all attempts and the waits between them.
     pub took: Duration,
 }
 
@@ -64,16 +63,15 @@ pub struct Fetched {
     pub bytes: u64,
     /// In lower-case hex.
     pub sha256: String,
-    /// All attempts and the waits between them.
+    /// The duration, with all attempts and the waits between them.
     pub took: Duration,
 }
 
-/// Fetches over HTTP/1.1 and TLS. Connections are kept and shared; calls may run side by side.
+/// Fetches over HTTP/1.1 and TLS. Connections are reused, and calls may run in parallel.
 ///
-/// Certificates are checked against the system's roots, or those that `SSL_CERT_FILE` and
-/// `SSL_CERT_DIR` name. `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are honoured, as
-/// they are when the client is made. Redirects are followed, but never from https to http; user
-/// info is sent along only to the same host.
+/// Certificates are checked against the system's roots, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+/// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are read when the client is created. Redirects are
+/// followed, but never from https to http; user info is only sent to the original host.
 #[derive(Debug, Clone)]
 pub struct Client {
     settings: Settings,
@@ -93,15 +91,13 @@ impl Client {
         }
     }
 
-    /// Fetches a text, such as a list of versions. An empty one is no error here.
+    /// Fetches a text, such as a list of versions. An empty text is not an error.
     ///
-    /// A text has no checksum, and one sent without a length that ends early cannot be told from
-    /// one that is complete.
+    /// A text has no checksum. If it is sent without a length, truncation can't be detected.
     ///
     /// # Errors
     ///
-    /// Besides what any transfer can meet: [`Kind::TooLarge`] above `max_bytes`, [`Kind::Page`],
-    /// [`Kind::NotText`].
+    /// Besides the errors of any transfer: [`Kind::TooLarge`] above `max_bytes`, [`Kind::Page`], [`Kind::NotText`].
     pub fn text(
         &self,
         url: &str,
@@ -121,7 +117,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Besides what any transfer can meet: [`Kind::TooLarge`] above `max_bytes`.
+    /// Besides the errors of any transfer: [`Kind::TooLarge`] above `max_bytes`.
     pub fn bytes(
         &self,
         url: &str,
@@ -135,16 +131,14 @@ impl Client {
 
     /// Fetches an archive and unpacks it as the new directory `dest`, whose parent exists.
     ///
-    /// A tar archive is unpacked while it arrives and is on disk at no time; a zip archive, whose
-    /// directory is at its end, goes through a temporary file and is verified before it is opened.
-    /// Until the checksum has matched, everything is in a directory beside `dest` that only this
-    /// user can enter.
+    /// A tar archive is unpacked while it arrives, and never saved to disk. A zip archive has its directory at the
+    /// end, so it is saved to a temporary file and verified before it is opened. Until the checksum has been
+    /// verified, everything is in a directory next to `dest` that only this user can enter.
     ///
-    /// Entries keep their permission bits (set-user-id, set-group-id and sticky are dropped, the
-    /// owner can always read and write, others can never write) and do not keep their owners.
-    /// Refused, with the entry's name: paths that are absolute or hold `..`, paths through a link,
-    /// links that lead or could lead out, devices and pipes, names that no file system takes, and
-    /// the entry with which the archive holds more than a toolchain does.
+    /// Entries keep their permission bits, but not their owners. Set-user-id, set-group-id and sticky bits are
+    /// dropped; the owner can always read and write, others can never write. Rejected entries, each with its name in
+    /// the error: absolute paths and paths with `..`, paths through a link, links that could lead outside, devices
+    /// and pipes, names that no file system accepts, and the entry that exceeds the size limits of an archive.
     ///
     /// # Errors
     ///
@@ -169,7 +163,7 @@ impl Client {
                         path: parent.to_owned(),
                         source,
                     })?;
-                // One level down, since the staging directory itself is closed to others.
+                // One level down, since only this user can enter the staging directory.
                 let root = staging.path().join("tree");
                 let mut tree = Tree::create(root, archive.strip_components, Limits::default())?;
                 let (bytes, sha256) = match archive.format {
@@ -195,8 +189,8 @@ impl Client {
         })
     }
 
-    /// Fetches a single file as `dest`, whose parent exists, with the permission bits `mode`. It
-    /// is written beside `dest` and renamed once verified, replacing a file that is there.
+    /// Fetches a single file as `dest`, whose parent exists, with the permission bits `mode`. It is written next to
+    /// `dest` and renamed after verification, replacing an existing file.
     ///
     /// # Errors
     ///
@@ -240,8 +234,7 @@ impl Client {
         })
     }
 
-    /// Opens the address and hands its body to `receive`, again and again while what goes wrong
-    /// may heal.
+    /// Sends the request and passes the body to `receive`. Retries after temporary errors.
     fn attempts<T>(
         &self,
         url: &str,
@@ -257,7 +250,7 @@ impl Client {
         };
         let settings = &self.settings;
         let mut attempt = 1;
-        // Bytes that were wrong once are asked for once more, from what may be another node.
+        // After corrupt content, retry once, since another node may respond.
         let mut was_corrupt = false;
         loop {
             let failure = match transfer::open(agent, &address, settings, published, observer)
@@ -310,8 +303,8 @@ impl FetchError {
     }
 }
 
-/// Unpacks a `tar.gz` in memory as the new directory `dest`, whose parent exists, with the rules and
-/// limits of [`Client::archive`]. An archive without entries makes an empty directory.
+/// Unpacks a `tar.gz` in memory as the new directory `dest`, whose parent exists, with the rules and limits of
+/// [`Client::archive`]. An archive without entries creates an empty directory.
 ///
 /// # Errors
 ///
@@ -406,7 +399,7 @@ fn cause_of(refusal: Refusal, body: &mut Body<'_>) -> Kind {
     }
 }
 
-/// Writes the body to a file, after what was already read of it.
+/// Writes the body to a file, after the part that was already read.
 fn spool(head: &[u8], body: &mut Body<'_>, file: &mut File, path: &Path) -> Result<(), Kind> {
     let local = |source| Kind::Io {
         path: path.to_owned(),
@@ -423,7 +416,7 @@ fn spool(head: &[u8], body: &mut Body<'_>, file: &mut File, path: &Path) -> Resu
     }
 }
 
-/// The directory that a path is in; the current one for a bare name.
+/// Returns the directory of a path, or the current one for a bare name.
 fn parent_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -3,8 +3,7 @@ use sha2::{Digest, Sha256, Sha512};
 use crate::checksum::{Algorithm, Checksum};
 use crate::error::Kind;
 
-/// Sums of the bytes that have passed: always sha256, which callers record, and sha512 where that
-/// is what was published.
+/// Digests of the bytes read so far: always sha256, which callers record, and sha512 if that is published.
 pub(crate) struct Digests {
     sha256: Sha256,
     sha512: Option<Sha512>,
@@ -26,7 +25,7 @@ impl Digests {
         }
     }
 
-    /// The sha256 of everything, once it is known to be what was published (if anything was).
+    /// Verifies the published checksum, if any. Returns the sha256 of all bytes.
     pub(crate) fn verify(self, published: Option<&Checksum>) -> Result<String, Kind> {
         let sha256 = hex::encode(self.sha256.finalize());
         let (algorithm, expected, actual) = match published {

@@ -1,4 +1,4 @@
-//! Properties that hold when any bytes are unpacked, for the fuzzer in `fuzz/` and for tests.
+//! Properties of unpacking arbitrary bytes, for the fuzzer in `fuzz/` and for tests.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -20,9 +20,9 @@ const LIMITS: Limits = Limits {
     entries: 200,
 };
 
-/// Unpacks a zip, or a tar without gzip around it, as the first byte says, which also says how much
-/// is stripped. Panics where that does something to what is around the tree, makes anything but
-/// plain files, folders and links that stay, or blames this machine for what the archive holds.
+/// Unpacks a zip or an uncompressed tar. The first byte selects the format and the number of components to strip.
+/// Panics if files outside the tree change, if anything but plain files, directories and links within the tree is
+/// created, or if the error blames this machine for the archive's content.
 pub fn archive(bytes: &[u8]) {
     let Some((choice, bytes)) = bytes.split_first() else {
         return;
@@ -53,7 +53,7 @@ pub fn archive(bytes: &[u8]) {
     );
 }
 
-/// With the sum of every header put right: a fuzzer would hardly get past it.
+/// Corrects the checksum of every header, which a fuzzer would rarely get right.
 fn with_sums(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for header in bytes.chunks_exact_mut(512) {
@@ -74,7 +74,7 @@ fn look(folder: &Path, root: &Path, remaining: &mut Limits) {
         if found.is_symlink() {
             let target = fs::read_link(&path).expect("a link");
             assert!(!target.is_absolute(), "{path:?} {target:?}");
-            // What a link of links leads to, where it leads to anything.
+            // The target of a chain of links, if it exists.
             if let Ok(end) = path.canonicalize() {
                 assert!(end.starts_with(root), "{path:?} {end:?}");
             }
@@ -101,7 +101,7 @@ mod tests {
     use proptest::prelude::*;
     use std::io::Write;
 
-    /// Few names, so that entries meet: as files, folders and links, and in each other's way.
+    /// Few names, so that entries often conflict as files, directories and links.
     fn path() -> impl Strategy<Value = String> {
         let parts = ["a", "b", "c", ".", "..", "", "/"];
         let parts = prop::collection::vec(prop::sample::select(parts.to_vec()), 1..5);
@@ -131,7 +131,7 @@ mod tests {
                 header.set_size(0);
                 header.set_cksum();
                 tar.extend(header.as_bytes());
-                // Of a name that it has already, the writer takes no second one.
+                // The writer rejects a second entry with the same name.
                 let options = zip::write::SimpleFileOptions::default().unix_permissions(*mode);
                 let _ = match kind {
                     b'2' => zip.add_symlink(name, link, options),
@@ -148,7 +148,7 @@ mod tests {
         }
     }
 
-    /// The seeds of the fuzzer, and its findings.
+    /// Unpacks the seeds of the fuzzer, which include its findings.
     #[test]
     fn fuzz_seeds_unpack_safely() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/archive");

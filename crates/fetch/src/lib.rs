@@ -1,24 +1,23 @@
-//! Bytes from an HTTP host onto this disk: download, verify, unpack, as one stream.
+//! Downloads, verifies and unpacks files from HTTP hosts, in one stream.
 //!
-//! [`Client::archive`] reads a response once: every byte is hashed as it arrives, gunzipped and
-//! unpacked into a staging directory beside the destination, which takes the destination's name
-//! only after the published checksum matched. [`Client::file`] does the same for a single file and
-//! [`Client::text`] reads a list into memory. Whatever goes wrong, the destination is as it was and
-//! nothing is left beside it.
+//! [`Client::archive`] reads a response once: every byte is hashed as it arrives, decompressed and unpacked to a
+//! staging directory next to the destination, which is renamed to the destination only if the published checksum
+//! matches. [`Client::file`] does the same for a single file, and [`Client::text`] reads a list into memory. After an
+//! error, the destination is unchanged and no files are left next to it.
 //!
-//! The crate knows nothing of what it fetches, prints nothing and gives no advice: progress and
-//! retries go to an [`Observer`], failures are [`FetchError`]s made of facts.
+//! The crate doesn't depend on what it fetches, and prints nothing: it reports progress and retries to an
+//! [`Observer`], and errors as [`FetchError`]s with facts.
 //!
-//! # What is tried again
+//! # Retries
 //!
-//! | what happened | tried again |
+//! | error | retried |
 //! |---|---|
-//! | no connection, no name, no TLS, a timeout, a body cut short, an answer that is not HTTP | until [`Settings::attempts`] are used up |
-//! | status 408, 429, 500, 502, 503, 504 (`Retry-After` in seconds is honoured up to [`Settings::longest_wait`]) | likewise |
-//! | a checksum that does not match, an archive that is none or is corrupt, a page for a list (one bad node of a CDN) | once |
+//! | failed name lookup, connection or TLS, a timeout, a truncated body, an invalid HTTP response | up to [`Settings::attempts`] |
+//! | status 408, 429, 500, 502, 503, 504 (with the wait in `Retry-After`, up to [`Settings::longest_wait`]) | likewise |
+//! | a wrong checksum, a corrupt archive, a page instead of an archive or a list (as from a bad node of a CDN) | once |
 //! | any other status, an unsafe archive entry, an error of this machine | never |
 //!
-//! An attempt always starts over: nothing of a broken download is kept.
+//! Each attempt starts over: partial downloads are discarded.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 

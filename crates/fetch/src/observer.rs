@@ -1,9 +1,8 @@
 use std::time::Duration;
 
-/// Hears about a transfer while it runs. Every method does nothing unless implemented, and `()` is
-/// the observer that listens to nothing.
+/// Gets events of a running transfer. By default, methods do nothing. `()` is an observer that ignores all events.
 ///
-/// Addresses are shown as [`redact`](crate::redact) leaves them.
+/// URLs are passed through [`redact`](crate::redact).
 pub trait Observer: Sync {
     /// Bytes have arrived. Called at most once per [`Settings::progress_every`], so a short
     /// transfer may never report.
@@ -17,13 +16,13 @@ pub trait Observer: Sync {
 
 impl Observer for () {}
 
-/// How far the current attempt has come.
+/// The progress of the current attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress<'a> {
     pub url: &'a str,
-    /// Bytes of the body so far; starts from zero with each attempt.
+    /// Bytes of the body so far. Each attempt starts from zero.
     pub received: u64,
-    /// Bytes of the whole body, where the host has said.
+    /// Bytes of the whole body, if the host announced them.
     pub total: Option<u64>,
 }
 
@@ -35,8 +34,8 @@ pub struct Retrying<'a> {
     pub attempt: u32,
     /// The last attempt that may be made for this kind of failure.
     pub of: u32,
-    /// The reason for the failure, in words.
+    /// The reason for the failure, as a phrase.
     pub reason: String,
-    /// How long nothing happens before the attempt.
+    /// The wait before the attempt.
     pub wait: Duration,
 }

@@ -2,29 +2,29 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// How long to wait and how often to try. The default is meant for production.
+/// Timeouts and retries. The defaults are for production.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// For name lookup, TCP, proxy and TLS together.
+    /// The limit for name lookup, TCP, proxy and TLS together.
     pub connect_timeout: Duration,
-    /// From the request sent to the last byte of the answer's head.
+    /// The limit from sending the request to the end of the response's head.
     pub response_timeout: Duration,
-    /// The longest silence within an answer. There is no limit for the whole: a slow download may
-    /// take as long as it needs.
+    /// The longest silence within a response. There is no limit for the whole response, so a slow download may take
+    /// any time.
     pub idle_timeout: Duration,
-    /// How often at most a transfer is begun, at least once.
+    /// The maximum number of attempts, at least one.
     pub attempts: u32,
-    /// The wait before the second attempt; it doubles with each further one. Without jitter, so
-    /// that the same faults give the same log.
+    /// The wait before the second attempt. It doubles with each further one. There is no jitter, so the same faults
+    /// give the same log.
     pub first_wait: Duration,
-    /// The longest wait, also for a host that asks for more.
+    /// The longest wait, even if a host requests more.
     pub longest_wait: Duration,
-    /// How many redirects are followed.
+    /// The maximum number of redirects.
     pub redirects: u32,
     /// The shortest time between two calls of [`Observer::progress`](crate::Observer::progress).
     pub progress_every: Duration,
-    /// Set from elsewhere, ends a transfer with [`Kind::Cancelled`](crate::Kind::Cancelled) before its next read, so at the
-    /// latest after [`Settings::idle_timeout`].
+    /// Ends a transfer with [`Kind::Cancelled`](crate::Kind::Cancelled) before its next read when set, at the latest
+    /// after [`Settings::idle_timeout`].
     pub cancel: Arc<AtomicBool>,
 }
 

@@ -1,4 +1,4 @@
-//! One request and its body: what ureq does and says, in this crate's terms.
+//! A single request and its body, with ureq's errors in this crate's terms.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read};
@@ -21,9 +21,8 @@ use crate::observer::{Observer, Progress};
 use crate::settings::Settings;
 use crate::url::redact;
 
-/// Returns the agent for addresses of one scheme, for callers whose requests [`Client`](crate::Client)
-/// doesn't make. Whatever starts at https stays there: redirects to http are not followed. Statuses
-/// are no errors.
+/// Returns an agent for URLs of one scheme, for requests that [`Client`](crate::Client) doesn't support. It doesn't
+/// follow redirects from https to http, and error statuses aren't errors.
 #[must_use]
 pub fn agent(settings: &Settings, is_https: bool) -> Agent {
     let tls = TlsConfig::builder()
@@ -52,8 +51,8 @@ pub fn agent(settings: &Settings, is_https: bool) -> Agent {
     )
 }
 
-/// The default resolver, except that a failed lookup stays recognisable: ureq passes it on as an
-/// I/O error like that of a connection.
+/// The default resolver, with a distinct error for a failed lookup. ureq returns it as an I/O error, like that of a
+/// connection.
 #[derive(Debug, Default)]
 struct NamingResolver(DefaultResolver);
 
@@ -90,7 +89,7 @@ impl std::error::Error for LookupFailed {}
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
-    /// Where the answer came from, if from another address than the one asked for; redacted.
+    /// The redacted URL of the response, if it isn't the requested one.
     pub(crate) redirected_to: Option<String>,
     /// The host's `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
@@ -106,7 +105,7 @@ impl From<Kind> for Failure {
     }
 }
 
-/// Sends a GET for `address`, follows redirects and hands over the body of a 200.
+/// Sends a GET for `address`, follows redirects and returns the body of a 200.
 pub(crate) fn open<'a>(
     agent: &Agent,
     address: &'a Address,
@@ -155,9 +154,8 @@ pub(crate) fn open<'a>(
     })
 }
 
-/// The body of a 200 as it arrives: counted, hashed and told of. An error is handed to whoever
-/// reads as an [`io::Error`], which decoders wrap and reword; what really happened is kept for
-/// [`Body::cause_of`].
+/// The body of a 200 as it arrives, counted, hashed and reported. Readers get errors as an [`io::Error`], which
+/// decoders wrap and reword. The original error is kept for [`Body::cause_of`].
 pub(crate) struct Body<'a> {
     reader: BodyReader<'static>,
     address: &'a Address,
@@ -178,7 +176,7 @@ impl Body<'_> {
         self.total
     }
 
-    /// Reads up to 512 bytes, enough to tell what this is.
+    /// Reads up to 512 bytes, enough to recognise the content.
     pub(crate) fn head(&mut self) -> Result<Vec<u8>, Kind> {
         let mut head = Vec::with_capacity(512);
         match self.by_ref().take(512).read_to_end(&mut head) {
@@ -187,8 +185,7 @@ impl Body<'_> {
         }
     }
 
-    /// Reads what is left: the checksum is over all of it, but decoders stop where their format
-    /// ends.
+    /// Reads the rest: the checksum covers the whole body, but decoders stop at the end of their format.
     pub(crate) fn drain(&mut self) -> Result<(), Kind> {
         match io::copy(self, &mut io::sink()) {
             Ok(_) => Ok(()),
@@ -209,7 +206,7 @@ impl Body<'_> {
         }
     }
 
-    /// Ends the attempt in failure.
+    /// Ends a failed attempt.
     pub(crate) fn fail(self, kind: Kind) -> Failure {
         Failure {
             kind,
@@ -218,8 +215,7 @@ impl Body<'_> {
         }
     }
 
-    /// Ends a transfer that was read to its end: its length and sha256, if its sum is the
-    /// published one.
+    /// Ends a complete transfer. Verifies the published checksum, and returns the size and sha256.
     pub(crate) fn finish(self, published: Option<&Checksum>) -> Result<(u64, String), Failure> {
         match self.digests.verify(published) {
             Ok(sha256) => Ok((self.received, sha256)),
@@ -283,7 +279,7 @@ fn is_end_of_stream(error: &io::Error) -> bool {
     )
 }
 
-/// Refuses a body whose first bytes are not those of its format.
+/// Rejects a body whose first bytes aren't those of its format.
 pub(crate) fn expect_magic(head: &[u8], magic: &[u8]) -> Result<(), Kind> {
     if head.starts_with(magic) {
         Ok(())
@@ -312,7 +308,7 @@ pub fn explain(error: ureq::Error, phase: Phase, is_https: bool, settings: &Sett
         }
         Error::HostNotFound => Kind::Dns("the name has no address".to_owned()),
         Error::Other(error) if error.is::<LookupFailed>() => Kind::Dns(error.to_string()),
-        // The only invalid data below HTTP is that of a TLS handshake or record.
+        // Invalid data below HTTP can only be from a TLS handshake or record.
         Error::Io(error) if is_https && error.kind() == ErrorKind::InvalidData => {
             Kind::Tls(error.to_string())
         }
@@ -323,7 +319,7 @@ pub fn explain(error: ureq::Error, phase: Phase, is_https: bool, settings: &Sett
         Error::InvalidProxyUrl => Kind::Connect("the proxy's URL is invalid".to_owned()),
         Error::TooManyRedirects => Kind::TooManyRedirects(settings.redirects),
         Error::RequireHttpsOnly(_) => Kind::InsecureRedirect,
-        // These may quote the address, with what must not be shown.
+        // These may quote the URL with its credentials.
         Error::BadUri(_) | Error::Http(_) => Kind::BadUrl("it is malformed".to_owned()),
         Error::Protocol(error) => Kind::Protocol(error.to_string()),
         Error::LargeResponseHeader(size, limit) => {
@@ -333,7 +329,7 @@ pub fn explain(error: ureq::Error, phase: Phase, is_https: bool, settings: &Sett
     }
 }
 
-/// Waits, unless cancelled meanwhile.
+/// Waits. Returns early if cancelled.
 pub(crate) fn pause(wait: Duration, cancel: &Arc<AtomicBool>) -> Result<(), Kind> {
     const SLICE: Duration = Duration::from_millis(50);
     let until = Instant::now() + wait;

@@ -1,4 +1,4 @@
-//! A directory that an archive is unpacked into, and cannot be led out of.
+//! A directory to which an archive is unpacked. Entries can't escape from it.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -14,10 +14,9 @@ use crate::error::Kind;
 /// The reason for stopping an unpacking.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// The entry is unsafe, or this machine's file system refused; final either way.
+    /// The entry is unsafe, or the file system failed. Not retried.
     Final(Kind),
-    /// The archive could not be read or makes no sense. Whether that is its own fault or the
-    /// transfer's, only the transfer knows.
+    /// The archive is unreadable or invalid. The transfer knows whether it is truncated.
     Unreadable(io::Error),
 }
 
@@ -37,7 +36,7 @@ impl Refusal {
     }
 }
 
-/// The name as it can be put on a terminal: control characters escaped, at most 200 characters.
+/// Returns a name that is safe to print: control characters are escaped, with at most 200 characters.
 fn printable(name: &[u8]) -> String {
     String::from_utf8_lossy(name)
         .chars()
@@ -47,19 +46,19 @@ fn printable(name: &[u8]) -> String {
 }
 
 /// The longest name of an entry, in bytes: ten times that of any published toolchain.
-const LONGEST_NAME: usize = 2048;
+const MAX_NAME: usize = 2048;
 /// The longest part of a name between two slashes, in bytes (`NAME_MAX` of Linux).
-const LONGEST_PART: usize = 255;
+const MAX_COMPONENT: usize = 255;
 /// The longest target of a symbolic link, in bytes (`PATH_MAX` of Linux, which counts a NUL).
-pub(crate) const LONGEST_TARGET: usize = 4095;
+pub(crate) const MAX_TARGET: usize = 4095;
 
-/// How much an archive may hold. The largest that upstream publishes, Node, unpacks to 0.2 GB in
-/// 6000 entries: what goes beyond ten times that is made to fill the disk.
+/// The limits of an archive's contents. The largest that upstream publishes, Node, unpacks to 0.2 GB in 6000 entries.
+/// An archive with over ten times as much is an attack on the disk.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Of all files together.
+    /// The size of all files together.
     pub(crate) bytes: u64,
-    /// Directories that are only implied, and entries that a later one replaces, count too.
+    /// The number of entries, including implied directories and replaced entries.
     pub(crate) entries: u64,
 }
 
@@ -75,13 +74,12 @@ impl Default for Limits {
 const TOO_MANY_BYTES: &str = "with it the archive unpacks to more than 2 GiB";
 const TOO_MANY_ENTRIES: &str = "with it the archive holds more than 200000 entries";
 
-/// Entries are made only below directories that this very unpacking made, so no link in the archive
-/// can redirect a write; and a link is only made where it cannot lead out, so that whoever uses the
-/// tree later cannot be led out either.
+/// A tree that is being unpacked. Entries are only created below directories of the same archive, so no link can
+/// redirect a write. A link is only created if it can't lead outside, so users of the tree are safe too.
 pub(crate) struct Tree {
     root: PathBuf,
     strip: usize,
-    /// Directories known to be real ones. None is ever replaced by anything else.
+    /// Created directories. They are never replaced by other entries.
     directories: HashSet<PathBuf>,
     entries: u64,
     /// The unused part of the limits.
@@ -90,8 +88,8 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// An empty tree at `root`, which must not exist; its parent does. `strip` is how many leading
-    /// components each entry loses.
+    /// Creates an empty tree at `root`, which must not exist; its parent does. `strip` is the number of leading
+    /// components to strip from each entry.
     pub(crate) fn create(root: PathBuf, strip: usize, limits: Limits) -> Result<Self, Kind> {
         match DirBuilder::new().mode(0o755).create(&root) {
             Ok(()) => Ok(Self {
@@ -110,7 +108,7 @@ impl Tree {
         &self.root
     }
 
-    /// How many entries were made, implied directories not counted.
+    /// Returns the number of created entries, without implied directories.
     pub(crate) fn entries(&self) -> u64 {
         self.entries
     }
@@ -124,15 +122,14 @@ impl Tree {
         }
         self.ensure_directory(&path, name)?;
         let full = self.root.join(&path);
-        // Whatever the archive says, its owner can list, fill and remove it.
+        // The owner must be able to list, fill and remove it, whatever its mode in the archive.
         fs::set_permissions(&full, Permissions::from_mode(mode & 0o755 | 0o700))
             .map_err(|source| Refusal::local(&full, source))?;
         self.entries += 1;
         Ok(())
     }
 
-    /// `size` is what the archive says of the content's length; the content itself has the last
-    /// word.
+    /// Creates a file. `size` is the declared length; the actual length also counts.
     pub(crate) fn file(
         &mut self,
         name: &[u8],
@@ -173,7 +170,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Reads over the content of a file that stripping leaves no name of.
+    /// Skips the content of a file whose name is stripped completely.
     fn skip(&mut self, name: &[u8], content: impl Read) -> Result<(), Refusal> {
         let limit = self.remaining.bytes;
         let read = io::copy(&mut content.take(limit.saturating_add(1)), &mut io::sink())
@@ -184,18 +181,18 @@ impl Tree {
         Ok(())
     }
 
-    /// A symbolic link whose target stays within the tree.
+    /// Creates a symbolic link, if its target is within the tree.
     pub(crate) fn symlink(&mut self, name: &[u8], target: &[u8]) -> Result<(), Refusal> {
         let Some(path) = self.locate(name)? else {
             return Ok(());
         };
         self.count(name)?;
-        if target.is_empty() || target.len() > LONGEST_TARGET || target.contains(&0) {
+        if target.is_empty() || target.len() > MAX_TARGET || target.contains(&0) {
             return Err(Refusal::entry(name, "it is a link without a usable target"));
         }
         let target = Path::new(OsStr::from_bytes(target));
-        // The link's own directory is real, so going up from it first is what it seems. Going up
-        // after going down is not: the way down may be through another link.
+        // The link's own directory is real, so leading `..` components are safe. Later ones aren't: a component
+        // before them may be another link.
         let mut room = path.components().count() - 1;
         let mut has_descended = false;
         for component in target.components() {
@@ -220,7 +217,7 @@ impl Tree {
         Ok(())
     }
 
-    /// A second name for a file that the archive already held, named from the archive's root.
+    /// Creates a hard link to an earlier file of the archive. `target` is relative to the archive's root.
     pub(crate) fn hard_link(&mut self, name: &[u8], target: &[u8]) -> Result<(), Refusal> {
         let Some(path) = self.locate(name)? else {
             return Ok(());
@@ -249,12 +246,12 @@ impl Tree {
         Ok(())
     }
 
-    /// Where in the tree an entry goes; nowhere if stripping leaves nothing of its name.
+    /// Returns the path of an entry in the tree, or `None` if its name is stripped completely.
     fn locate(&self, name: &[u8]) -> Result<Option<PathBuf>, Refusal> {
         relative(name, self.strip).map_err(|why| Refusal::entry(name, why))
     }
 
-    /// One thing more that is made.
+    /// Counts a created entry.
     fn count(&mut self, name: &[u8]) -> Result<(), Refusal> {
         self.remaining.entries = (self.remaining.entries)
             .checked_sub(1)
@@ -266,7 +263,7 @@ impl Tree {
         path.as_os_str().is_empty() || self.directories.contains(path)
     }
 
-    /// Makes the directory and those above it, none of which may be anything else already.
+    /// Creates a directory and its parents. Fails if one of them exists as another kind of entry.
     fn ensure_directory(&mut self, path: &Path, name: &[u8]) -> Result<(), Refusal> {
         if self.is_directory(path) {
             return Ok(());
@@ -289,9 +286,8 @@ impl Tree {
         }
     }
 
-    /// Readies the place of something that is not a directory: what an earlier entry put there goes
-    /// (as with tar, the last entry of a name wins; never written through), unless it is a
-    /// directory.
+    /// Prepares the path of an entry that isn't a directory. Removes an earlier entry, unless it is a directory: as
+    /// in tar, the last entry with a name wins. Never writes through a link.
     fn make_room(&mut self, path: &Path, name: &[u8]) -> Result<PathBuf, Refusal> {
         if let Some(parent) = path.parent() {
             self.ensure_directory(parent, name)?;
@@ -308,20 +304,19 @@ impl Tree {
     }
 }
 
-/// The permission bits of the archive, without set-user-id, set-group-id and sticky, without leave
-/// for others to write, and with what the owner needs to read and replace the file. The umask does not apply: what is unpacked is the
-/// same everywhere.
+/// The permission bits of the archive, without set-user-id, set-group-id and sticky, without write permission for
+/// others, and readable and writable for the owner. The umask doesn't apply, so the result is the same everywhere.
 pub(crate) fn finish_file(file: &File, mode: u32, modified: Option<SystemTime>) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode & 0o755 | 0o600))?;
     modified.map_or(Ok(()), |time| file.set_modified(time))
 }
 
-/// The entry's name as a path below the tree, its first `strip` components gone.
+/// Returns an entry's name as a path below the tree, without its first `strip` components.
 fn relative(name: &[u8], strip: usize) -> Result<Option<PathBuf>, &'static str> {
     if name.contains(&0) {
         return Err("its name contains a NUL byte");
     }
-    if name.len() > LONGEST_NAME {
+    if name.len() > MAX_NAME {
         return Err("its name is longer than 2048 bytes");
     }
     let mut kept = PathBuf::new();
@@ -331,7 +326,7 @@ fn relative(name: &[u8], strip: usize) -> Result<Option<PathBuf>, &'static str> 
             Component::RootDir | Component::Prefix(_) => return Err("its path is absolute"),
             Component::ParentDir => return Err("its path contains `..`"),
             Component::CurDir => {}
-            Component::Normal(part) if part.len() > LONGEST_PART => {
+            Component::Normal(part) if part.len() > MAX_COMPONENT => {
                 return Err("a part of its name is longer than 255 bytes");
             }
             Component::Normal(_) if stripped < strip => stripped += 1,
@@ -422,11 +417,11 @@ mod tests {
         assert!(TOO_MANY_BYTES.ends_with(&format!(" {} GiB", bytes >> 30)));
         assert!(TOO_MANY_ENTRIES.contains(&format!(" {entries} entries")));
         let name = |length| "n".repeat(length);
-        assert!(relative(name(LONGEST_PART).as_bytes(), 0).is_ok());
-        let part = relative(name(LONGEST_PART + 1).as_bytes(), 0).unwrap_err();
-        assert!(part.contains(&format!(" {LONGEST_PART} bytes")));
-        let whole = relative("n/".repeat(LONGEST_NAME).as_bytes(), 0).unwrap_err();
-        assert!(whole.contains(&format!(" {LONGEST_NAME} bytes")));
+        assert!(relative(name(MAX_COMPONENT).as_bytes(), 0).is_ok());
+        let part = relative(name(MAX_COMPONENT + 1).as_bytes(), 0).unwrap_err();
+        assert!(part.contains(&format!(" {MAX_COMPONENT} bytes")));
+        let whole = relative("n/".repeat(MAX_NAME).as_bytes(), 0).unwrap_err();
+        assert!(whole.contains(&format!(" {MAX_NAME} bytes")));
     }
 
     #[test]

@@ -6,19 +6,19 @@ use tar::EntryType;
 
 use crate::tree::{Refusal, Tree};
 
-/// How many bytes may stand between the contents of two files: headers, long names, pax records
-/// and the map of a sparse file, which are held in memory.
-const MOST_HEADERS: u64 = 1 << 20;
-/// How many bytes may follow the archive's end: padding.
-const MOST_PADDING: u64 = 64 << 20;
+/// The maximum number of bytes between the contents of two files: headers, long names, pax records and the map of a
+/// sparse file, which are kept in memory.
+const MAX_HEADERS: u64 = 1 << 20;
+/// The maximum number of padding bytes after the end of the archive.
+const MAX_PADDING: u64 = 64 << 20;
 
-/// Unpacks a tar stream up to its end marker and reads on to the stream's end, so that a checksum
-/// of the layer below (gzip's) is checked too.
+/// Unpacks a tar stream up to its end marker, and reads the rest of the stream, so that gzip's checksum is verified
+/// too.
 ///
-/// Understands ustar, GNU long names and sparse files, and pax but for its sparse files, which are
-/// refused. Owners are not kept, modification times of files are.
+/// Supports ustar, GNU long names and sparse files, and pax. Rejects sparse files in pax. Keeps the modification
+/// times of files, but not owners.
 pub(crate) fn unpack(stream: impl Read, tree: &mut Tree) -> Result<(), Refusal> {
-    let allowed = Cell::new(MOST_HEADERS);
+    let allowed = Cell::new(MAX_HEADERS);
     let mut archive = tar::Archive::new(Metered {
         inner: stream,
         allowed: &allowed,
@@ -30,15 +30,15 @@ pub(crate) fn unpack(stream: impl Read, tree: &mut Tree) -> Result<(), Refusal> 
     };
     let mut entries = archive.entries().map_err(Refusal::Unreadable)?;
     loop {
-        allowed.set(MOST_HEADERS);
+        allowed.set(MAX_HEADERS);
         let Some(entry) = entries.next() else { break };
         let mut entry = entry.map_err(|error| unreadable(error, &name))?;
-        // What the file itself may hold is the tree's to say.
+        // The tree limits the contents of files.
         allowed.set(u64::MAX);
         name = entry.path_bytes().into_owned();
         unpack_entry(&mut entry, &name, tree)?;
     }
-    allowed.set(MOST_PADDING);
+    allowed.set(MAX_PADDING);
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(|error| match allowed.get() {
         0 => Refusal::entry(&name, "more than 64 MiB follow the archive's end after it"),
         _ => Refusal::Unreadable(error),
@@ -56,7 +56,7 @@ fn unpack_entry(
         return Err(Refusal::entry(name, "it is a pax sparse file"));
     }
     match entry.header().entry_type() {
-        // Before ustar a directory was a file whose name ends with a slash.
+        // Before ustar, a directory was a file with a trailing slash in its name.
         EntryType::Regular if name.ends_with(b"/") => tree.directory(name, mode),
         EntryType::Directory => tree.directory(name, mode),
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
@@ -68,7 +68,7 @@ fn unpack_entry(
         }
         EntryType::Symlink => tree.symlink(name, &link_target(entry)?),
         EntryType::Link => tree.hard_link(name, &link_target(entry)?),
-        // Comes before the entries it speaks of (git's commit id), and is none itself.
+        // Metadata for the following entries, such as git's commit ID.
         EntryType::XGlobalHeader => Ok(()),
         EntryType::Block | EntryType::Char | EntryType::Fifo => {
             Err(Refusal::entry(name, "it is a device or a pipe"))
@@ -77,8 +77,8 @@ fn unpack_entry(
     }
 }
 
-/// Such a file has another name in its header, and its map before its content (GNU tar's manual,
-/// D.2 "Storing Sparse Files"): unpacked as it stands it would be something else.
+/// Such a file has another name in its header, and a map before its content (GNU tar's manual, D.2 "Storing Sparse
+/// Files"). Unpacking it like a regular file would give a wrong file.
 fn is_sparse_by_pax<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<bool> {
     let records = entry.pax_extensions()?;
     Ok(records.is_some_and(|records| {
@@ -88,7 +88,7 @@ fn is_sparse_by_pax<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<bool> 
     }))
 }
 
-/// Fails once more is read than is allowed.
+/// Fails if more is read than allowed.
 struct Metered<'a, R> {
     inner: R,
     allowed: &'a Cell<u64>,

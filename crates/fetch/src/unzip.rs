@@ -3,10 +3,10 @@ use std::io::{self, Read, Seek};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use crate::tree::{LONGEST_TARGET, Refusal, Tree};
+use crate::tree::{MAX_TARGET, Refusal, Tree};
 
-/// Unpacks a zip file that is on disk. Modes are those of its central directory; entries made on
-/// systems without them are 0644, directories 0755. Times are not kept, as zip has no time zone.
+/// Unpacks a zip file from disk. Modes are from its central directory. Entries from systems without modes get 0644,
+/// directories 0755. Times aren't kept, since zip has no time zone.
 pub(crate) fn unpack(file: impl Read + Seek, tree: &mut Tree) -> Result<(), Refusal> {
     let mut archive = ZipArchive::new(file).map_err(unreadable)?;
     for index in 0..archive.len() {
@@ -17,7 +17,7 @@ pub(crate) fn unpack(file: impl Read + Seek, tree: &mut Tree) -> Result<(), Refu
             tree.directory(&name, mode.unwrap_or(0o755))?;
         } else if entry.is_symlink() {
             let mut target = Vec::new();
-            let mut reader = (&mut entry).take(LONGEST_TARGET as u64 + 1);
+            let mut reader = (&mut entry).take(MAX_TARGET as u64 + 1);
             reader
                 .read_to_end(&mut target)
                 .map_err(Refusal::Unreadable)?;
@@ -32,7 +32,7 @@ pub(crate) fn unpack(file: impl Read + Seek, tree: &mut Tree) -> Result<(), Refu
     Ok(())
 }
 
-/// Whether the file type bits, where there are any, say something else than a regular file.
+/// Whether the file type bits, if any, are not those of a regular file.
 fn is_special(mode: Option<u32>) -> bool {
     const TYPE: u32 = 0o170_000;
     const REGULAR: u32 = 0o100_000;

@@ -6,9 +6,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 
-/// A URL taken apart, each part as written: `SCHEME://[USER_INFO@]HOST[:PORT][PATH]`.
+/// A parsed URL, with each part as written: `SCHEME://[USER_INFO@]HOST[:PORT][PATH]`.
 ///
-/// Any text with `://` is one: nothing is validated. [`fmt::Debug`] leaves out the user info.
+/// Any text with `://` is accepted without validation. [`fmt::Debug`] leaves out the user info.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Url<'a> {
     scheme: &'a str,
@@ -25,7 +25,7 @@ impl<'a> Url<'a> {
         Some(Self::of(scheme, rest))
     }
 
-    /// `rest` is what follows `://`.
+    /// `rest` is the text after `://`.
     fn of(scheme: &'a str, rest: &'a str) -> Self {
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let (user_info, host) = match authority.rsplit_once('@') {
@@ -113,7 +113,7 @@ impl<'a> UserInfo<'a> {
         [self.0].into_iter().chain(self.password())
     }
 
-    /// Returns the password as the server gets it, and may repeat it in an error.
+    /// Returns the decoded password, which a server may repeat in an error.
     #[must_use]
     pub fn decoded_password(self) -> Option<String> {
         let decoded = percent_decode_str(self.password()?).decode_utf8_lossy();
@@ -132,10 +132,10 @@ impl<'a> UserInfo<'a> {
     }
 }
 
-/// The address without what must not be shown: user info always, and the query where a part of it
-/// looks like a token or a signature. Scheme, host, path and harmless queries stay.
+/// Returns a URL without its secrets: the user info, and the query if a part of it looks like a token or a signature.
+/// Scheme, host, path and harmless queries stay.
 ///
-/// Works on anything, also on what is no valid URL: in doubt more is removed.
+/// Accepts any text. If it isn't a valid URL, more is removed in doubt.
 #[must_use]
 pub fn redact(url: &str) -> String {
     let (scheme, rest) = match url.split_once("://") {
@@ -143,8 +143,8 @@ pub fn redact(url: &str) -> String {
         None => (String::new(), url),
     };
     let url = Url::of("", rest);
-    // A password with an unescaped `/`, `?` or `#` ends the authority early: what then stands there
-    // for a port is none, and the host follows a later `@`. (A path may well hold an `@`.)
+    // A password with an unescaped `/`, `?` or `#` ends the authority early: the text in place of the port isn't a
+    // port, and the host follows a later `@`. (A path may contain an `@`.)
     let has_bad_port = url.user_info.is_none()
         && !url.host.ends_with(']')
         && url
@@ -170,8 +170,7 @@ fn is_port(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether one `name=value` of a query should not be shown: by its name, or because its value is
-/// long enough for a key.
+/// Whether a `name=value` of a query may be secret: by its name, or because its value is as long as a key.
 fn is_secret(parameter: &str) -> bool {
     const NAMES: [&str; 11] = [
         "token", "key", "sig", "secret", "auth", "pass", "pwd", "cred", "session", "jwt", "x-amz",
