@@ -28,7 +28,7 @@ pub struct CacheDir {
     discarded: AtomicU32,
     /// The reason why an older cache was dropped, if it was.
     dropped: Option<String>,
-    /// Held for as long as this build uses the directory.
+    /// The lock, held while this build uses the directory.
     _lock: Option<File>,
     /// The temporary directory, if the platform's can't be used.
     own: Option<TempDir>,
@@ -41,9 +41,8 @@ const KINDS: [&str; 3] = ["tools", "state", "scratch"];
 /// versions than before, and its nodes could not connect. All versions can read them.
 const PERSISTENT: [&str; 3] = ["report", RECORD, COOKIE];
 
-/// The format of the cache and of layers. A build drops those of another format. To be raised for each new
-/// entry or note, and for each change of their shape or meaning, so that versions of Mixpack never read
-/// each other's entries.
+/// The format of the cache and of layers. A build drops those of another format. Increase it for each new entry or
+/// note, and for each change of their shape or meaning, so that versions of Mixpack never read each other's entries.
 pub const FORMAT: &str = "3";
 
 impl CacheDir {
@@ -68,17 +67,16 @@ impl CacheDir {
         })
     }
 
-    /// Uses `CACHE_DIR/mixpack`; other buildpacks' entries beside it are none of it. What another
-    /// format has left is dropped.
+    /// Opens `CACHE_DIR/mixpack`. Entries of other buildpacks are left alone. Drops entries of another format.
     ///
     /// # Errors
     ///
-    /// When something in it could not be changed later.
+    /// If the build won't be able to write to it.
     pub fn open(cache_dir: &Path) -> Result<Self, TreeError> {
         Self::open_at(cache_dir.join("mixpack"), Stamps::Preserved)
     }
 
-    /// [`CacheDir::open`] for a folder that is ours alone.
+    /// [`CacheDir::open`] for a directory that only Mixpack uses.
     pub fn open_at(root: PathBuf, stamps: Stamps) -> Result<Self, TreeError> {
         real_folder(&root)?;
         let mut cache = Self {
@@ -90,7 +88,7 @@ impl CacheDir {
             _lock: None,
             own: None,
         };
-        // What a killed build left half made.
+        // Incomplete entries of a killed build.
         tree::remove(&cache.root.join("staging"))?;
         let format = fs::read_to_string(cache.root.join("format"));
         if !format.is_ok_and(|text| text == FORMAT) {
@@ -127,23 +125,24 @@ impl CacheDir {
         })
     }
 
-    /// Leaves nothing of the making behind; nothing may be kept afterwards.
+    /// Removes temporary directories. Nothing may be saved afterwards.
     pub fn close(&self) -> Result<(), TreeError> {
         let scratch = fs::read_dir(self.root.join("scratch"));
         for entry in scratch.into_iter().flatten().flatten() {
-            // Only if it is empty: which of these a build creates depends on what it skips, and a changed layer is pushed again.
+            // Remove empty directories: builds create different ones, depending on the steps that they skip, and a
+            // changed layer would be pushed again.
             let _ = fs::remove_dir(entry.path());
         }
         tree::remove(&self.root.join("staging"))
     }
 
-    /// Why nothing of what was there is used, if so.
+    /// Returns why the existing cache was dropped, if it was.
     #[must_use]
     pub fn dropped(&self) -> Option<&str> {
         self.dropped.as_deref()
     }
 
-    /// Drops everything but what is lasting; whether there was anything.
+    /// Drops everything but persistent entries. Returns whether there were other entries.
     fn drop_all(&self) -> Result<bool, TreeError> {
         let mut found = false;
         let list = || TreeError::at(&self.root, "list");
@@ -159,8 +158,8 @@ impl CacheDir {
         Ok(found)
     }
 
-    /// Takes an entry away whole before any part of it goes: what is half removed must not be
-    /// taken for what was kept by a later build, if this one is killed.
+    /// Moves an entry away before removing it. If this build is killed, a later one must not use a partly removed
+    /// entry.
     fn discard(&self, entry: &Path) -> Result<(), TreeError> {
         if entry.symlink_metadata().is_err() {
             return Ok(());
@@ -171,7 +170,7 @@ impl CacheDir {
         tree::remove(&away)
     }
 
-    /// A folder for one thing in the making, on the same filesystem as its later place.
+    /// Returns a directory for a new entry, on the same file system as its final path.
     pub fn staging(&self, name: &str) -> Result<PathBuf, TreeError> {
         let staging = self.root.join("staging");
         fs::create_dir_all(&staging).map_err(TreeError::at(&staging, "create the folder"))?;
@@ -180,13 +179,13 @@ impl CacheDir {
         Ok(place)
     }
 
-    /// Makes a staged tree an entry.
+    /// Renames a staged tree to an entry.
     fn enter(&self, staging: &Path, entry: &Path, key: &Key) -> Result<(), TreeError> {
         write_manifest(staging, key, self.stamps)?;
         fs::rename(staging, entry).map_err(TreeError::at(entry, "move into the cache"))
     }
 
-    /// The name of a tool's entry and its place; it will not be forgotten.
+    /// Returns the name and the path of a tool's entry, and marks it as used.
     fn used(&self, name: &str, key: &Key) -> Result<(String, PathBuf), TreeError> {
         let id = format!("{name}-{}", digest(key));
         let entry = self.folder("tools", &id)?;
@@ -195,9 +194,9 @@ impl CacheDir {
         Ok((id, entry))
     }
 
-    /// In what the key of the last tool of this name differs. None are forgotten before the end of
-    /// a build.
-    fn differences_to_last(&self, name: &str, key: &Key) -> Vec<String> {
+    /// Returns how the key of the last tool with this name differs. Its entry still exists, since unused tools are
+    /// only dropped at the end of a build.
+    fn differences_from_last(&self, name: &str, key: &Key) -> Vec<String> {
         let entries = fs::read_dir(self.root.join("tools")).into_iter().flatten();
         let of_name = entries.filter_map(Result::ok).filter(|entry| {
             let id = entry.file_name();
@@ -256,7 +255,7 @@ impl Store for CacheDir {
                 tree::transfer(&entry.join("tree"), place, Method::Link, |_| true)?;
                 Ok(TakeResult::Yes)
             }
-            Err(None) => Ok(TakeResult::No(self.differences_to_last(name, key))),
+            Err(None) => Ok(TakeResult::No(self.differences_from_last(name, key))),
             Err(Some(reason)) => {
                 self.discard(&entry)?;
                 Ok(TakeResult::Unusable(reason))
@@ -402,7 +401,7 @@ impl Store for CacheDir {
                     .path()
                     .strip_prefix(&self.root)
                     .unwrap_or(entry.path());
-                let amount: &mut Amount = held.entry(holder(path)).or_default();
+                let amount: &mut Amount = held.entry(entry_of(path)).or_default();
                 amount.files += 1;
                 amount.bytes += metadata.len();
             }
@@ -419,7 +418,7 @@ impl Store for CacheDir {
 }
 
 /// Names the entry that a file of the cache belongs to: `erlang` for `tools/erlang-0123456789abcdef/tree/…`.
-fn holder(path: &Path) -> String {
+fn entry_of(path: &Path) -> String {
     let mut names = path.iter().map(OsStr::to_string_lossy);
     let kind = names.next().filter(|kind| KINDS.contains(&&**kind));
     let Some(name) = kind.and_then(|_| names.next()) else {
@@ -431,7 +430,7 @@ fn holder(path: &Path) -> String {
     }
 }
 
-/// A folder, and no link to one: what is in it may be removed.
+/// Makes sure that a path is a directory and not a link to one, since its contents may be removed.
 pub fn real_folder(path: &Path) -> Result<(), TreeError> {
     if path.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
         tree::remove(path)?;

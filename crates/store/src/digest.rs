@@ -1,4 +1,4 @@
-//! Digests of files and folders: what a later build compares.
+//! Digests of files and directories, which later builds compare.
 
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -28,15 +28,15 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// Four bytes of the SHA-256 of a value, in hex: enough to see that it has changed.
+/// Four bytes of the SHA-256 of a value, in hex: enough to detect a change.
 #[must_use]
 pub fn short(value: &[u8]) -> String {
     hex::encode(&Sha256::digest(value)[..4])
 }
 
-/// Digests of files and links, and of those that folders hold, by their paths, which are relative to
-/// `root`. Those that are `skipped` don't count, nor does what git keeps of itself. Links count, and so do
-/// the files that they lead to. A path that is missing, or a folder without files, has no digest.
+/// Returns digests of files and links, including those in directories, by their paths relative to `root`. Leaves out
+/// `skipped` paths and `.git`. Covers links and the files that they lead to. A missing path or a directory without
+/// files has no digest.
 pub fn of_each(
     root: &Path,
     paths: &[String],
@@ -57,7 +57,7 @@ pub fn of_each(
         for entry in walk {
             let (place, is_file) = match entry {
                 Ok(entry) => (entry.path().to_owned(), entry.file_type().is_file()),
-                // A link that leads nowhere, or to a folder above it, counts as a link.
+                // A broken link, or one to a directory above it, counts as a link.
                 Err(error) => match error.path() {
                     Some(place) if place.is_symlink() => (place.to_owned(), false),
                     _ if error.io_error().map(io::Error::kind) == Some(io::ErrorKind::NotFound) => {

@@ -1,4 +1,4 @@
-//! One build at a time in a folder.
+//! A lock for one build at a time in a directory.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Locks the folder itself, so that no lock file is left in it. [`io::ErrorKind::Interrupted`] where
-/// the build was cancelled meanwhile.
+/// Locks the directory itself, so that no lock file is left in it. Returns [`io::ErrorKind::Interrupted`] if the
+/// build was cancelled meanwhile.
 pub fn lock(folder: &Path, cancelled: &AtomicBool, waiting: impl FnOnce()) -> io::Result<File> {
     let file = File::open(folder)?;
     let mut waiting = Some(waiting);

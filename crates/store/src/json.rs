@@ -1,4 +1,4 @@
-//! JSON of what a build writes down.
+//! JSON files of a build.
 
 pub use crate::path_text::{PathText, paths};
 
@@ -6,7 +6,7 @@ use crate::tree::TreeError;
 use serde::Serialize;
 use std::path::Path;
 
-/// The JSON of a value that is going to be written to `place`.
+/// Returns the JSON of a value, for the file at `place`.
 pub fn to_vec(value: &impl Serialize, place: &Path) -> Result<Vec<u8>, TreeError> {
     serde_json::to_vec(value).map_err(|error| TreeError::at(place, "write")(error.into()))
 }

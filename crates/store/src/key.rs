@@ -1,10 +1,10 @@
-//! Keys: the names of entries, and what a reader is told of two that differ.
+//! Keys: the names of entries, and the differences of two keys for the log.
 
 use super::Key;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The first eight bytes of the key's SHA-256, in hex: enough to tell the few entries apart.
+/// The first eight bytes of the key's SHA-256, in hex: enough to distinguish the few entries.
 pub(crate) fn digest(key: &Key) -> String {
     let mut hasher = Sha256::new();
     for (name, value) in key {
@@ -19,10 +19,10 @@ pub(crate) fn digest(key: &Key) -> String {
 /// The prefixes of the names of variables and files in a key.
 const VARIABLE: &str = "variable ";
 const FILE: &str = "file ";
-/// How many variables a reason names.
-const NAMED: usize = 6;
+/// The maximum number of variables in a reason.
+const MAX_NAMES: usize = 6;
 
-/// The part of a key that variables are: digests by their names.
+/// Returns the part of a key for variables: their digests by name.
 #[must_use]
 pub fn key_of_variables(variables: BTreeMap<String, String>) -> Key {
     let variables = variables.into_iter();
@@ -31,7 +31,7 @@ pub fn key_of_variables(variables: BTreeMap<String, String>) -> Key {
         .collect()
 }
 
-/// The part of a key that files are: digests by their paths.
+/// Returns the part of a key for files: their digests by path.
 #[must_use]
 pub fn key_of_files(files: BTreeMap<String, String>) -> Key {
     let files = files.into_iter();
@@ -40,7 +40,7 @@ pub fn key_of_files(files: BTreeMap<String, String>) -> Key {
         .collect()
 }
 
-/// In words, every way in which two keys differ.
+/// Describes all differences between two keys.
 #[must_use]
 pub fn differences(cached: &Key, wanted: &Key) -> Vec<String> {
     let names: BTreeSet<&String> = cached.keys().chain(wanted.keys()).collect();
@@ -51,7 +51,7 @@ pub fn differences(cached: &Key, wanted: &Key) -> Vec<String> {
     let mut reasons = Vec::new();
     for name in differ {
         if let Some(variable) = name.strip_prefix(VARIABLE) {
-            // Some have a part of their own too.
+            // Some variables also have a part of their own.
             if !cached.contains_key(variable) && !wanted.contains_key(variable) {
                 variables.push(variable);
             }
@@ -68,18 +68,18 @@ pub fn differences(cached: &Key, wanted: &Key) -> Vec<String> {
         });
     }
     if !variables.is_empty() {
-        let more = match variables.len().saturating_sub(NAMED) {
+        let more = match variables.len().saturating_sub(MAX_NAMES) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        variables.truncate(NAMED);
+        variables.truncate(MAX_NAMES);
         let variables = variables.join(", ");
         reasons.push(format!("the environment changed ({variables}{more})"));
     }
     reasons
 }
 
-/// Digests, documents and nothing at all say nothing to a reader.
+/// Whether to show a value. Digests, documents and empty values mean nothing to readers.
 fn is_readable(value: &str) -> bool {
     let is_digest = value.len() >= 16 && value.bytes().all(|b| b.is_ascii_hexdigit());
     !is_digest && !value.is_empty() && value.len() < 80

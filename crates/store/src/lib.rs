@@ -32,7 +32,7 @@ pub const RECORD: &str = "last-build.json";
 /// The prefix of the names of notes with the cookies of releases.
 pub const COOKIE: &str = "cookie-";
 
-/// Everything that a cache entry depends on, by name: `{"otp": "27.3.4.2", "os": "ubuntu-24.04"}`.
+/// All inputs of a cache entry, by name: `{"otp": "27.3.4.2", "os": "ubuntu-24.04"}`.
 pub type Key = BTreeMap<String, String>;
 
 /// The result of providing a tool.
@@ -40,12 +40,12 @@ pub type Key = BTreeMap<String, String>;
 pub enum Tool {
     Reused,
     Made,
-    /// Made again, since the cached copy is invalid: the reason in words.
+    /// Created again, since the cached copy is invalid, with the reason.
     Remade(String),
 }
 
 impl Tool {
-    /// As reports name it.
+    /// The name in reports.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -60,10 +60,9 @@ impl Tool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TakeResult {
     Yes,
-    /// None of this key was. Of the last one under this name, in words, every way in which its key
-    /// differs.
+    /// There is none with this key. Has the differences from the last key with this name.
     No(Vec<String>),
-    /// It is not what was made: the reason in words.
+    /// The cached copy has changed since it was created, with the reason.
     Unusable(String),
 }
 
@@ -72,16 +71,16 @@ pub enum TakeResult {
 pub enum ToolError {
     #[error(transparent)]
     Tree(#[from] TreeError),
-    /// [`tool`] has the maker's own error.
+    /// The error itself is in the closure of [`tool`].
     #[error("the tool could not be made")]
     Make,
 }
 
-/// [`Store::tool`] for a maker with an error of its own.
+/// [`Store::tool`] for a closure with its own error type.
 ///
 /// # Panics
 ///
-/// If the store blames the maker without having called it.
+/// If the store returns [`ToolError::Make`] without having called `make`.
 pub fn tool<E: From<TreeError>>(
     store: &dyn Store,
     name: &str,
@@ -110,14 +109,14 @@ pub enum Restored {
     /// The cache has no such entry.
     Nothing,
     Copied(Amount),
-    /// Dropped, for each of these reasons.
+    /// Dropped, for these reasons.
     Dropped(Vec<String>),
-    /// The app brings its own.
+    /// The app contains its own copy.
     InApp,
 }
 
 impl Restored {
-    /// As reports name it.
+    /// The name in reports.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -131,8 +130,8 @@ impl Restored {
 
 /// The build cache: a cache directory, or the layers and their metadata on a Cloud Native platform.
 pub trait Store: Sync {
-    /// Puts the tool of this name and key at `place`, which must not exist. `make` is called with
-    /// a folder to create when it is not kept.
+    /// Puts the tool with this name and key at `place`, which must not exist. If it isn't cached, calls `make` with
+    /// the path of a directory to create.
     fn tool(
         &self,
         name: &str,
@@ -150,7 +149,7 @@ pub trait Store: Sync {
     /// Drops a tool that turned out to be damaged.
     fn drop_tool(&self, name: &str, key: &Key) -> Result<(), TreeError>;
 
-    /// Keeps a tool in the cache that this build does not need. Returns whether the cache has it.
+    /// Keeps a tool in the cache that this build doesn't need. Returns whether the cache has it.
     fn mark_used(&self, name: &str, key: &Key) -> bool;
 
     /// Copies a cached entry to `place`.
@@ -186,7 +185,7 @@ pub trait Store: Sync {
 /// Whether modification times and inodes survive from one build to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stamps {
-    /// The cache directory stays, or is archived and unpacked with its times.
+    /// The cache directory persists, or is archived and unpacked with its times.
     Preserved,
     /// Every file has the time at which it was unpacked, as in restored layers of a Cloud Native
     /// platform (archive/extract.go of its lifecycle).

@@ -17,11 +17,11 @@ use walkdir::WalkDir;
 #[serde(deny_unknown_fields)]
 struct Manifest {
     key: Key,
-    /// The inode of the tree itself. Another one means that the cache has been moved (Heroku packs
-    /// and unpacks it for every build), and then the inodes of the files say nothing either.
+    /// The inode of the tree itself. If it has changed, the cache has been moved (Heroku packs and unpacks it for
+    /// every build), and the inodes of files are of no use either.
     inode: u64,
     files: Vec<ManifestFile>,
-    /// With what they point to.
+    /// Links with their targets.
     links: Vec<(PathText, PathText)>,
 }
 
@@ -30,7 +30,7 @@ struct ManifestFile {
     path: PathText,
     /// In bytes.
     size: u64,
-    /// In seconds since 1970: archives of the cache may not keep more.
+    /// In seconds since 1970, the precision of cache archives.
     modified: i64,
     /// As in chmod(1).
     mode: u32,
@@ -39,9 +39,9 @@ struct ManifestFile {
     sha256: String,
 }
 
-/// `Ok` when the entry is what was made; `Err(None)` when there is none.
+/// Returns `Ok` if the entry is unchanged, `Err(None)` if there is none, and otherwise the reason.
 ///
-/// Sizes, times and inodes are compared. Where the cache has been moved since, the bytes are.
+/// Compares sizes, times and inodes. If the cache has been moved, compares the contents.
 pub(crate) fn check(entry: &Path, key: &Key, stamps: Stamps) -> Result<(), Option<String>> {
     let mut manifest = read(entry, key)?;
     let tree = entry.join("tree");
@@ -62,7 +62,7 @@ pub(crate) fn check(entry: &Path, key: &Key, stamps: Stamps) -> Result<(), Optio
         };
         file.inode = found.ino();
         if found.mode() & 0o7777 != file.mode {
-            // Who changes modes in a slug changes them here: the files are the same.
+            // A slug shares files with the cache, so changes of modes in the slug are undone here.
             let mode = fs::Permissions::from_mode(file.mode);
             let path = &file.path.0;
             fs::set_permissions(tree.join(path), mode).map_err(|_| changed(path))?;
@@ -84,7 +84,7 @@ pub(crate) fn check(entry: &Path, key: &Key, stamps: Stamps) -> Result<(), Optio
     if moved && !lost {
         manifest.inode = inode;
         let path = entry.join("manifest.json");
-        // Only to spare the next build this; it may be a cache that cannot be written.
+        // This only saves time in the next build. The cache may be read-only.
         if let Ok(bytes) = json::to_vec(&manifest, &path) {
             let _ = fs::write(path, bytes);
         }
@@ -92,7 +92,7 @@ pub(crate) fn check(entry: &Path, key: &Key, stamps: Stamps) -> Result<(), Optio
     Ok(())
 }
 
-/// The key that an entry was made for.
+/// Returns the key of an entry.
 pub(crate) fn key_of(entry: &Path) -> Option<Key> {
     #[derive(Deserialize)]
     struct Keyed {
@@ -103,7 +103,7 @@ pub(crate) fn key_of(entry: &Path) -> Option<Key> {
     Some(keyed.key)
 }
 
-/// The manifest of an entry that was made for `key`; `Err(None)` when there is no entry.
+/// Reads the manifest of the entry with this key. `Err(None)` if there is none.
 fn read(entry: &Path, key: &Key) -> Result<Manifest, Option<String>> {
     let is_folder = |path: &Path| path.symlink_metadata().map(|found| found.is_dir());
     let Ok(entry_is_folder) = is_folder(entry) else {
@@ -122,7 +122,7 @@ fn read(entry: &Path, key: &Key) -> Result<Manifest, Option<String>> {
     Ok(manifest)
 }
 
-/// The first file whose bytes are not what they were.
+/// Returns the first file whose contents have changed.
 fn check_bytes(tree: &Path, manifest: &Manifest) -> Result<(), PathBuf> {
     let changed = Mutex::new(None);
     let _ = tree::in_parallel(&manifest.files, |file| {
@@ -139,7 +139,7 @@ fn check_bytes(tree: &Path, manifest: &Manifest) -> Result<(), PathBuf> {
 }
 
 pub(crate) fn write_manifest(staging: &Path, key: &Key, stamps: Stamps) -> Result<(), TreeError> {
-    // What says nothing later would only make two archives of the same differ.
+    // Leave out stamps that don't last, since they would make archives of the same tool differ.
     let lasting = |stamp: u64| {
         if stamps == Stamps::Preserved {
             stamp

@@ -1,4 +1,4 @@
-//! Paths in JSON. A file name is bytes, and JSON is text.
+//! Paths in JSON. File names are bytes, but JSON is text.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -7,10 +7,10 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// Begins a path that isn't UTF-8: its bytes follow in hex. No path holds this character.
+/// The prefix of a path that isn't UTF-8, before its bytes in hex. No path contains this character.
 const IN_HEX: char = '\0';
 
-/// A path in JSON, also as a key: its text, or its bytes in hex where they are no text.
+/// A path in JSON, also as a key: its text, or its bytes in hex if it isn't UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PathText(pub PathBuf);
 

@@ -11,8 +11,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use walkdir::WalkDir;
 
-/// A digest of what is seen of a tree without reading its files: paths, sizes, times in seconds,
-/// which archives of a cache keep, and where links lead.
+/// A digest of a tree's metadata: paths, sizes, times in seconds (the precision of cache archives), and targets of
+/// links.
 pub(crate) fn contents_digest(tree: &Path) -> Result<String, TreeError> {
     let mut hasher = Sha256::new();
     let mut field = |bytes: &[u8]| {
@@ -26,7 +26,7 @@ pub(crate) fn contents_digest(tree: &Path) -> Result<String, TreeError> {
         let entry = entry.map_err(|error| TreeError::at(tree, "read")(error.into()))?;
         let path = entry.path();
         if entry.file_type().is_dir() {
-            // One that is empty may be lost on the way, and holds nothing.
+            // Skip empty directories, since archives may lose them.
             continue;
         }
         let relative = path.strip_prefix(tree).unwrap_or(path);
@@ -47,9 +47,9 @@ pub(crate) fn contents_digest(tree: &Path) -> Result<String, TreeError> {
     Ok(hex::encode(hasher.finalize()))
 }
 
-/// Whether a file is the one that is kept already: then it need not be written again.
+/// Whether a file is the same as the saved one, and needn't be saved again.
 ///
-/// Mix writes its manifests with times in whole seconds, so that those are read.
+/// Mix gives its manifests times in whole seconds, so those files are compared by content.
 pub(crate) fn is_unchanged(path: &Path, metadata: &fs::Metadata, saved: &Path) -> bool {
     let Ok(found) = saved.symlink_metadata() else {
         return false;
@@ -63,10 +63,10 @@ pub(crate) fn is_unchanged(path: &Path, metadata: &fs::Metadata, saved: &Path) -
     same && (!is_manifest || fs::read(path).ok() == fs::read(saved).ok())
 }
 
-/// Beside a tree, the modification times of all that is in it, where they would be lost.
+/// The file next to a tree with the modification times of its files, for platforms that lose them.
 const TIMES: &str = "times.json";
 
-/// Keeps the times of a staged tree, where they would be lost.
+/// Records the times of a staged tree, on platforms that lose them.
 pub(crate) fn record_times(staging: &Path, stamps: Stamps) -> Result<(), TreeError> {
     if stamps == Stamps::Preserved {
         return Ok(());
@@ -76,7 +76,7 @@ pub(crate) fn record_times(staging: &Path, stamps: Stamps) -> Result<(), TreeErr
     fs::write(&path, times).map_err(TreeError::at(&path, "write"))
 }
 
-/// Gives what is kept the times that it had when it was.
+/// Restores the recorded times of an entry.
 pub(crate) fn restore_times(entry: &Path, stamps: Stamps) -> Result<(), TreeError> {
     if stamps == Stamps::Preserved {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The store as builds use it.
+//! Tests of the store as builds use it.
 
 use super::{CacheDir, Key, Restored, Stamps, Store, TakeResult, Tool, ToolError};
 use crate::tree::{self, Amount, Method};
@@ -36,7 +36,7 @@ fn tool_is_built_once_and_then_linked() {
     let place = dir.path().join("place");
     let first = store.tool("erlang", &key("27"), &place, &mut make("27"));
     assert_eq!(first.unwrap(), Tool::Made);
-    // A platform that sets the modes of a slug sets those of what is kept.
+    // A platform that sets modes in a slug also sets them in the cache, which shares its files.
     let mode = |file: &Path| file.metadata().unwrap().mode() & 0o777;
     let before = mode(&place.join("file"));
     fs::set_permissions(place.join("file"), fs::Permissions::from_mode(0o700)).unwrap();
@@ -60,7 +60,7 @@ fn modified_tool_is_rebuilt_with_reason() {
     assert_eq!(second.unwrap(), Tool::Remade("file was changed".into()));
     assert_eq!(fs::read_to_string(place.join("file")).unwrap(), "27");
 
-    // In place and of the same size.
+    // Changed in place, with the same size.
     fs::write(place.join("file"), "28").unwrap();
     let later = SystemTime::now() + Duration::from_secs(2);
     let file = File::open(place.join("file")).unwrap();
@@ -81,7 +81,7 @@ fn moved_cache_is_valid_if_bytes_match() {
         Ok(())
     };
     store.tool("erlang", &key("27"), &place, &mut made).unwrap();
-    // As an archive of it does: other inodes, the same times.
+    // As if archived and unpacked: new inodes, but the same times.
     tree::transfer(&here, &there, Method::Copy, |_| true).unwrap();
     let store = CacheDir::open(&there).unwrap();
     for _ in 0..2 {
@@ -166,7 +166,7 @@ fn saving_again_writes_only_changed_files() {
     let again = store.save("_build", &key("1"), &from, &[]).unwrap();
     assert_eq!((again, inodes()), (first, before.clone()));
 
-    // mix writes its manifest with the time of the last second.
+    // mix gives its manifest a time in whole seconds.
     let manifest = from.join("lib/.mix/compile");
     let time = manifest.metadata().unwrap().modified().unwrap();
     fs::write(&manifest, "2").unwrap();
@@ -293,7 +293,7 @@ fn repeated_saves_do_not_grow_cache() {
     assert_eq!(tree::measure(dir.path()), once);
 }
 
-/// A cache with one tool and one state, and what a build would find in it.
+/// A cache with one tool and one state entry.
 struct CachedBuild {
     dir: tempfile::TempDir,
 }
@@ -498,7 +498,7 @@ fn second_build_waits_for_first_unless_cancelled() {
     let cancelled = AtomicBool::new(false);
     let never = || panic!("nobody else is there");
     let first = CacheDir::open_exclusive(dir.path(), &cancelled, never).unwrap();
-    // What the first one is making must not go.
+    // The staged entry of the first build must stay.
     let making = first.staging("deps").unwrap();
     fs::create_dir_all(&making).unwrap();
     let (told, waits) = std::sync::mpsc::channel();
@@ -562,7 +562,7 @@ fn size_is_measured_by_entry_and_counts_a_linked_file_once() {
     fs::write(store.scratch("npm-cache").unwrap().join("a"), [0; 7]).unwrap();
     let held = store.measure();
     assert_eq!(held["npm-cache"], Amount { files: 1, bytes: 7 });
-    // The file, and the manifest.
+    // The tool's file, and its manifest.
     assert_eq!(held["erlang"].files, 2);
     assert!((10_000..11_000).contains(&held["erlang"].bytes), "{held:?}");
 }

@@ -1,4 +1,4 @@
-//! Copying and linking folders, with what mix looks at kept: modification times, links, modes.
+//! Copies and links directories. Keeps modification times, links and modes, which mix checks.
 
 use crate::path_text::PathText;
 use std::collections::BTreeMap;
@@ -13,13 +13,13 @@ use std::time::{Duration, UNIX_EPOCH};
 use thiserror::Error;
 use walkdir::WalkDir;
 
-/// How the files of a tree come to their new place.
+/// How to transfer the files of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Hard links, for what nothing writes to; copies where the filesystem differs, and of scripts,
+    /// Hard links, for files that are never changed in place. Copies on another file system, and copies of scripts,
     /// which people do edit in place.
     Link,
-    /// Copies (reflinks where the filesystem has them), for what tools change in place.
+    /// Copies (reflinks if the file system supports them), for files that tools change in place.
     Copy,
 }
 
@@ -30,7 +30,7 @@ pub struct Amount {
     pub bytes: u64,
 }
 
-/// A filesystem operation that failed, and on what.
+/// A failed file system operation.
 #[derive(Debug, Error)]
 #[error("{}: cannot {operation}: {source}", path.display())]
 pub struct TreeError {
@@ -40,7 +40,7 @@ pub struct TreeError {
 }
 
 impl TreeError {
-    /// `operation` goes on after "cannot".
+    /// `operation` is the phrase after "cannot".
     #[must_use]
     pub fn new(path: &Path, operation: &'static str, source: io::Error) -> Self {
         Self::at(path, operation)(source)
@@ -89,7 +89,7 @@ fn copy_entry(
     })
 }
 
-/// Brings files, links and folders to `to`: pairs of a path relative to it and a place.
+/// Copies files, links and directories to `to`: pairs of a path relative to `to`, and the source.
 pub fn gather<'a>(
     items: impl Iterator<Item = (&'a Path, &'a Path)>,
     to: &Path,
@@ -123,8 +123,8 @@ pub fn gather<'a>(
     })
 }
 
-/// Copies the tree `from` to `to`; a file that is `unchanged` in the tree `old` already is linked from
-/// there. Both have to be trees that nothing writes to.
+/// Copies the tree `from` to `to`. Links `unchanged` files from the tree `old` instead. Neither `old` nor `to` may be
+/// changed in place later.
 pub fn transfer_reusing(
     from: &Path,
     to: &Path,
@@ -222,7 +222,7 @@ impl<'a> Contents<'a> {
                     .map_err(TreeError::at(path, "read"))?;
                 contents.files.push((relative, metadata));
             }
-            // Sockets, pipes and devices are not a build's result.
+            // Sockets, pipes and devices aren't results of a build.
         }
         Ok(contents)
     }
@@ -234,14 +234,14 @@ impl<'a> Contents<'a> {
         }
     }
 
-    /// Makes the same tree at `to`, merging into what is there. `make` is given a file, where it
-    /// shall be, and what is known of it.
+    /// Creates the same tree at `to`, and merges it into an existing one. `make` gets a file, its target, and its
+    /// metadata.
     fn make_at(
         &self,
         to: &Path,
         make: impl Fn(&Path, &Path, &Metadata) -> Result<(), TreeError> + Sync,
     ) -> Result<Amount, TreeError> {
-        // `join` with nothing adds a slash, which a link at the root would not survive.
+        // `join` with an empty path adds a slash, which breaks a link at the root.
         let at = |root: &Path, relative: &Path| {
             if relative.as_os_str().is_empty() {
                 root.to_owned()
@@ -259,7 +259,7 @@ impl<'a> Contents<'a> {
         in_parallel(&self.files, |(path, metadata)| {
             make(&at(self.root, path), &at(to, path), metadata)
         })?;
-        // Last, since filling a folder changes its time.
+        // Directories come last, since adding entries changes their times.
         for dir in self.dirs.iter().rev() {
             if let Ok(metadata) = at(self.root, dir).metadata() {
                 let _ = set_times(&at(to, dir), &metadata);
@@ -272,7 +272,7 @@ impl<'a> Contents<'a> {
 /// Modification times in seconds and nanoseconds since 1970, by path relative to a tree.
 pub type Times = BTreeMap<PathText, (i64, i64)>;
 
-/// The times of the folders and regular files below `root`, itself included.
+/// Returns the times of `root` and of all directories and regular files below it.
 #[must_use]
 pub fn times(root: &Path) -> Times {
     WalkDir::new(root)
@@ -287,8 +287,7 @@ pub fn times(root: &Path) -> Times {
         .collect()
 }
 
-/// Gives the folders and files below `root` the times that they had. What is no longer there has
-/// none.
+/// Restores the times of directories and files below `root`. Skips missing ones.
 pub fn set_times_of(root: &Path, times: &Times) -> Result<(), TreeError> {
     let is_inside = |path: &Path| {
         path.components()
@@ -317,7 +316,7 @@ impl AddAssign for Amount {
     }
 }
 
-/// Number and size of the regular files below `root`.
+/// Returns the number and size of the regular files below `root`.
 #[must_use]
 pub fn measure(root: &Path) -> Amount {
     WalkDir::new(root)
@@ -331,7 +330,7 @@ pub fn measure(root: &Path) -> Amount {
         })
 }
 
-/// The same for each part of a tree: `part` names the one that a path below `root` belongs to.
+/// The same for each part of a tree. `part` returns the part of a path below `root`.
 #[must_use]
 pub fn measure_parts(root: &Path, part: impl Fn(&Path) -> String) -> BTreeMap<String, Amount> {
     let mut parts: BTreeMap<String, Amount> = BTreeMap::new();
@@ -348,14 +347,14 @@ pub fn measure_parts(root: &Path, part: impl Fn(&Path) -> String) -> BTreeMap<St
     parts
 }
 
-/// Removes a file, a link or a whole folder; nothing there is fine.
+/// Removes a file, a link or a directory with its contents. Succeeds if there is none.
 pub fn remove(path: &Path) -> Result<(), TreeError> {
     let Ok(metadata) = path.symlink_metadata() else {
         return Ok(());
     };
     let removed = if metadata.is_dir() {
         fs::remove_dir_all(path).or_else(|_| {
-            // A folder without write permission (Go and Nix leave such) hides its content.
+            // A directory without write permission, as Go and Nix create them, can't be emptied.
             make_writable(path);
             fs::remove_dir_all(path)
         })
@@ -374,7 +373,7 @@ pub fn clear(folder: &Path) -> Result<(), TreeError> {
     Ok(())
 }
 
-/// Moves a file, link or folder, over a filesystem border if need be.
+/// Moves a file, link or directory, also to another file system.
 pub fn relocate(from: &Path, to: &Path) -> Result<(), TreeError> {
     if fs::rename(from, to).is_ok() {
         return Ok(());
@@ -404,7 +403,7 @@ fn is_script(path: &Path, metadata: &Metadata) -> bool {
 }
 
 fn copy(from: &Path, to: &Path, metadata: &Metadata) -> io::Result<()> {
-    // Uses copy_file_range, which shares the blocks where the filesystem can.
+    // Uses copy_file_range, which shares blocks if the file system supports it.
     fs::copy(from, to)?;
     set_times(to, metadata)
 }
@@ -418,8 +417,8 @@ fn set_times(path: &Path, metadata: &Metadata) -> io::Result<()> {
     )
 }
 
-/// Makes something at `target`, in place of what is there already. That goes first: writing into
-/// it would write through a link, and a hard link shares its bytes with another tree.
+/// Creates a file or link at `target`, and replaces an existing one. The existing one is removed first: writing to it
+/// could write through a link, or change a hard link in another tree.
 fn replace_with(target: &Path, make: impl Fn(&Path) -> io::Result<()>) -> Result<(), TreeError> {
     if target.symlink_metadata().is_ok() {
         remove(target)?;
@@ -443,7 +442,7 @@ pub fn in_parallel<T: Sync>(
     items: &[T],
     work: impl Fn(&T) -> Result<(), TreeError> + Sync,
 ) -> Result<(), TreeError> {
-    // A few at a time, so that the threads do not meet at every file.
+    // The threads take several items at a time, to reduce contention.
     const STRIDE: usize = 32;
     let threads = std::thread::available_parallelism().map_or(2, |n| n.get().min(8));
     let next = AtomicUsize::new(0);
