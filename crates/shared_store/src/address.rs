@@ -1,4 +1,4 @@
-//! Where a store on a server is, and where its requests go.
+//! The address of a store on a server, and of its requests.
 
 use std::time::SystemTime;
 
@@ -20,26 +20,26 @@ pub(crate) enum Address {
     },
 }
 
-/// A place in a bucket of S3. All its parts are free of characters that URLs encode.
+/// A prefix in an S3 bucket. No part contains characters that URLs encode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bucket {
     /// `http` or `https`.
     pub(crate) scheme: String,
-    /// With the port, if it isn't the scheme's own.
+    /// The host, with the port if it isn't the scheme's default.
     pub(crate) host: String,
     /// Empty, or begins with a slash and doesn't end with one. Contains the bucket unless the host does.
     pub(crate) path: String,
     pub(crate) region: String,
 }
 
-/// Whose credentials a request carries.
+/// The credentials of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
     Write,
 }
 
-/// Where a request goes. The URL may be signed, so it is as secret as the header.
+/// The target of a request. The URL may be signed, so it is as secret as the header.
 pub(crate) struct Target {
     pub(crate) url: String,
     pub(crate) authorization: Option<String>,

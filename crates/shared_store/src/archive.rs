@@ -1,4 +1,4 @@
-//! A directory as a `tar.gz`, the same bytes for the same files.
+//! Directories as reproducible `tar.gz` archives.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -10,15 +10,15 @@ use flate2::write::GzEncoder;
 use tar::{EntryType, Header};
 use walkdir::WalkDir;
 
-/// Packs the files and directories in `dir`, but not those whose path, relative to `dir`, `skip` accepts.
+/// Packs the files and directories in `dir`, except those whose path, relative to `dir`, `skip` accepts.
 ///
-/// The order, the owner and the compression depend on nothing else. Files keep their modification
-/// time in seconds and their permission bits; a hard link becomes a separate file.
+/// The result depends on nothing else: order, owner and compression are fixed. Files keep their modification time in
+/// seconds and their permission bits; a hard link becomes a separate file.
 ///
 /// # Errors
 ///
-/// For symbolic links, devices, pipes and sockets ([`ErrorKind::Unsupported`], with the path), and when
-/// something can't be read.
+/// For symbolic links, devices, pipes and sockets ([`ErrorKind::Unsupported`], with the path), and for unreadable
+/// files.
 pub fn pack(dir: &Path, skip: &dyn Fn(&Path) -> bool) -> io::Result<Vec<u8>> {
     let gzip = GzEncoder::new(Vec::new(), Compression::default());
     let mut tar = tar::Builder::new(gzip);

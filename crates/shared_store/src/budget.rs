@@ -6,19 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The time that may be lost until nothing more is read, and until nothing more is written.
+/// The time that may be lost before reading stops, and before writing stops.
 const READING: Duration = Duration::from_secs(2);
 const WRITING: Duration = Duration::from_secs(3);
-/// The time that a useful answer may take without being lost, plus what its bytes take at the lowest
-/// speed. Long for a server, but the machine may be busy compiling.
+/// The time that a useful response may take without counting as lost, besides the time for its bytes at the lowest
+/// speed. It is long for a server, but the machine may be busy compiling.
 const ALLOWANCE: Duration = Duration::from_secs(1);
-/// The shortest wait in vain that is a fault of the store, not only the end of the budget.
+/// The shortest wait without a response that counts as a fault of the store, and not only as the end of the budget.
 const SILENCE: Duration = Duration::from_secs(1);
-/// In bytes per second, for each request.
+/// The lowest acceptable speed of a request, in bytes per second.
 const LOWEST_SPEED: u64 = 256 * 1024;
-/// How many faults the store may have before the build goes on without it.
-const MOST_FAULTS: u32 = 2;
-/// How often a waiting request looks at the clock and at the cancel flag.
+/// The number of faults after which the build continues without the store.
+const MAX_FAULTS: u32 = 2;
+/// How often a waiting request checks the clock and the cancel flag.
 const TICK: Duration = Duration::from_millis(20);
 
 /// Counts the bytes that a request has moved so far.
@@ -26,7 +26,7 @@ const TICK: Duration = Duration::from_millis(20);
 pub(crate) struct Moved {
     started: Instant,
     bytes: AtomicU64,
-    /// When the last of them moved, in milliseconds after the start.
+    /// When the last byte moved, in milliseconds after the start.
     last: AtomicU64,
 }
 
@@ -49,7 +49,7 @@ impl Moved {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// When something has moved last.
+    /// Returns when the last byte moved.
     fn last(&self) -> Instant {
         self.started + Duration::from_millis(self.last.load(Ordering::Relaxed))
     }
@@ -76,7 +76,7 @@ pub(crate) enum Effect {
     Off,
     /// Nothing more is written.
     NoWrites,
-    /// The second of these has the effect of `Off`.
+    /// The second one has the effect of `Off`.
     Counts,
     /// No other request is affected.
     Alone,
@@ -89,10 +89,10 @@ impl Fault {
     }
 }
 
-/// Runs requests until they have cost a build too much.
+/// Runs requests until they have cost a build too much time.
 ///
-/// Lost is the time in which a request was open that failed, found nothing, or took longer than its
-/// bytes explain. Requests at the same time lose it once.
+/// Time counts as lost while a request is open that fails, finds nothing, or takes longer than its size explains.
+/// Parallel requests lose the same time only once.
 #[derive(Debug)]
 pub(crate) struct Budget {
     cancel: Arc<AtomicBool>,
@@ -132,7 +132,7 @@ impl State {
         let lost = self.uncounted(from, to);
         if !lost.is_zero() {
             self.counted = Some(to);
-            // On a busy machine reading ends too late, but that is no reason not to write.
+            // On a busy machine, reads take longer than allowed. That is no reason to stop writing.
             self.lost = match purpose {
                 Purpose::Read => (self.lost + lost).min(READING.max(self.lost)),
                 Purpose::Write => self.lost + lost,
@@ -150,7 +150,7 @@ impl State {
             Effect::Counts => self.faults += 1,
             Effect::Alone => {}
         }
-        self.is_off |= self.faults >= MOST_FAULTS;
+        self.is_off |= self.faults >= MAX_FAULTS;
         self.trouble.get_or_insert(fault.text);
     }
 }
@@ -190,8 +190,8 @@ impl Budget {
         Some(format!("The shared store at {place} {text}{effect}."))
     }
 
-    /// Runs a request on its own thread and waits for it no longer than the budget allows. `is_useful`
-    /// tells an answer that was worth waiting for.
+    /// Runs a request on its own thread and waits for it no longer than the budget allows. `is_useful` returns
+    /// whether a response was worth waiting for.
     ///
     /// Abandoned requests end by their own timeouts, or with the process.
     pub(crate) fn run<T: Send + 'static>(
@@ -208,7 +208,7 @@ impl Budget {
         let (sender, answers) = mpsc::sync_channel(1);
         let of_request = Arc::clone(&moved);
         let thread = thread::Builder::new().spawn(move || {
-            // Nobody receives it once it is abandoned.
+            // The receiver of an abandoned request is gone.
             drop(sender.send(request(&of_request)));
         });
         if let Err(error) = thread {
@@ -237,17 +237,17 @@ impl Budget {
             Duration::ZERO
         };
         let mut state = self.state();
-        // First, since its text says more than that time was lost.
+        // Record this fault first, since its text says more than that time was lost.
         let value = answer.map_err(|fault| state.fault(fault)).ok();
         state.lose(purpose, started + allowance, Instant::now());
         value
     }
 
-    /// Returns the fault of a request that has taken too long, in view of what it has moved.
+    /// Returns the fault of a request that has taken too long for the bytes that it has moved.
     fn lateness(&self, purpose: Purpose, moved: &Moved) -> Option<Fault> {
         let state = self.state();
         let now = Instant::now();
-        // An upload is soon in the buffers of the system, however slow the server is.
+        // An upload is soon in the system's buffers, even if the server is slow.
         let from = moved.last().min(moved.started + time_of(moved.bytes()));
         let lost = state.uncounted(from, now);
         let is_in_time = |remaining| lost < remaining;
@@ -267,7 +267,7 @@ impl Budget {
     }
 }
 
-/// The time that bytes take at the lowest speed.
+/// Returns the time for this number of bytes at the lowest speed.
 fn time_of(bytes: u64) -> Duration {
     Duration::from_millis(bytes.saturating_mul(1000) / LOWEST_SPEED)
 }

@@ -1,4 +1,4 @@
-//! A store in a directory, of this machine or of a network file system.
+//! A store in a directory, on this machine or on a network file system.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Read, Write as _};
@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::budget::{Effect, Fault, Moved};
-use crate::object::LARGEST;
+use crate::object::MAX_SIZE;
 
-/// The prefix of files that are being written. One that stays is of a build that was killed.
+/// The prefix of files that are being written. Leftovers are from killed builds.
 const TEMPORARY: &str = ".new-";
 const CHUNK: usize = 64 * 1024;
 
@@ -70,11 +70,11 @@ fn write(path: &Path, bytes: &[u8], moved: &Moved) -> io::Result<()> {
     }
 }
 
-/// Reads everything, or returns `None` for more than the largest object.
+/// Reads everything, or returns `None` if it is larger than the largest object.
 pub(crate) fn read(mut from: impl Read, moved: &Moved) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     let mut buffer = vec![0; CHUNK];
-    while bytes.len() as u64 <= LARGEST {
+    while bytes.len() as u64 <= MAX_SIZE {
         match from.read(&mut buffer) {
             Ok(0) => return Ok(Some(bytes)),
             Ok(count) => {

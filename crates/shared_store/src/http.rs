@@ -12,27 +12,27 @@ use ureq::{Agent, Body, SendBody};
 use crate::address::{Access, Address};
 use crate::budget::{Effect, Fault, Moved};
 use crate::directory::read;
-use crate::object::LARGEST;
+use crate::object::MAX_SIZE;
 use crate::settings::{READ, WRITE};
 
-/// How many characters of a reason are shown.
-const LONGEST_REASON: usize = 160;
-/// How much is read of the body of an error.
+/// The maximum number of characters of a reason.
+const MAX_REASON: usize = 160;
+/// The maximum number of bytes to read from the body of an error.
 const ERROR_BODY: u64 = 16 * 1024;
 
 pub(crate) struct Http {
     agent: Agent,
     timeouts: fetch::Settings,
     address: Address,
-    /// A response has arrived, so a connection may be reused that the server has closed meanwhile.
+    /// Whether a response has arrived. If so, a connection may be reused that the server has closed meanwhile.
     has_answered: AtomicBool,
-    /// The server doesn't know `If-None-Match`.
+    /// Whether the server ignores `If-None-Match`.
     overwrites: AtomicBool,
 }
 
 impl Http {
     pub(crate) fn new(address: Address) -> Self {
-        // The budget decides how long a build waits; these end the requests that it abandons.
+        // The budget limits how long a build waits. These timeouts end abandoned requests.
         let timeouts = fetch::Settings {
             connect_timeout: Duration::from_secs(1),
             response_timeout: Duration::from_secs(4),
@@ -64,10 +64,13 @@ impl Http {
 
     fn body(&self, response: Response<Body>, moved: &Moved) -> Result<Option<Vec<u8>>, Fault> {
         let body = response.into_body();
-        if body.content_length().is_some_and(|length| length > LARGEST) {
+        if body
+            .content_length()
+            .is_some_and(|length| length > MAX_SIZE)
+        {
             return Err(Fault::new(
                 Effect::Alone,
-                format!("returned an object larger than {LARGEST} bytes"),
+                format!("returned an object larger than {MAX_SIZE} bytes"),
             ));
         }
         read(body.into_reader(), moved).map_err(|error| {
@@ -95,8 +98,8 @@ impl Http {
 
     /// Sends a PUT.
     ///
-    /// A server may refuse a large body and close the connection before all of it is sent, so that its
-    /// response is lost. A GET then tells whether the object is there already, or why it was refused.
+    /// A server may refuse a large body and close the connection before all of it is sent, so that its response is
+    /// lost. A GET then shows whether the object exists already, or why it was refused.
     fn put_unless_there(
         &self,
         path: &str,
@@ -153,7 +156,7 @@ impl Http {
         self.answered(sent)
     }
 
-    /// Tells whether a request may have failed only because the server has closed a kept connection.
+    /// Returns whether a request may have failed only because the server has closed a kept connection.
     fn is_worth_another(&self, sent: &Result<Response<Body>, ureq::Error>) -> bool {
         sent.as_ref().is_err_and(is_closed) && self.has_answered.load(Ordering::Relaxed)
     }
@@ -194,7 +197,7 @@ impl Http {
 /// A certificate for another host lists all its names in the error.
 fn shortened(kind: &fetch::Kind) -> String {
     let text = kind.to_string();
-    match text.char_indices().nth(LONGEST_REASON) {
+    match text.char_indices().nth(MAX_REASON) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
@@ -213,7 +216,7 @@ fn is_closed(error: &ureq::Error) -> bool {
     )
 }
 
-/// The body of a PUT, which counts what is taken of it.
+/// The body of a PUT, which counts the bytes read from it.
 struct Counted<'a> {
     bytes: &'a [u8],
     moved: &'a Moved,
@@ -227,7 +230,7 @@ impl Read for Counted<'_> {
     }
 }
 
-/// A response without success.
+/// An error response.
 struct ErrorResponse {
     status: u16,
     /// The `Code` in the XML of an error of S3.
@@ -256,14 +259,14 @@ impl ErrorResponse {
     /// S3 denies access to a missing key if the credentials don't include `s3:ListBucket`.
     fn is_missing(&self) -> bool {
         match self.status {
-            // Others: `NoSuchBucket`, and what some servers say of an unknown access key.
+            // Other codes are `NoSuchBucket`, and those of some servers for an unknown access key.
             404 | 410 => matches!(self.code(), "" | "NoSuchKey"),
             403 => self.code() == "AccessDenied",
             _ => false,
         }
     }
 
-    /// The object is there already, or is being written.
+    /// Whether the object exists already, or is being written.
     fn is_conflict(&self) -> bool {
         self.status == 412 || (self.status == 409 && self.code() == "ConditionalRequestConflict")
     }
@@ -304,7 +307,7 @@ impl ErrorResponse {
                 Effect::NoWrites,
                 format!("doesn't accept PUT requests ({self})"),
             ),
-            // Also for nginx that may not create a directory.
+            // nginx also returns this if it isn't allowed to create a directory.
             500 => Fault::new(
                 Effect::Counts,
                 format!("failed to write with {self}: check its log (nginx: create_full_put_path)"),

@@ -1,4 +1,4 @@
-//! Who writes, whom a build trusts, and the secret that hides values in keys.
+//! The keys of writers, and the secret that hides values in cache keys.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -9,16 +9,16 @@ use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
-/// Base64 as people paste it, with its padding or without.
+/// Base64 as people paste it, with or without padding.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Separates our HMACs from any other use of the same secret.
+/// Separates these HMACs from any other use of the same secret.
 const MAC_DOMAIN: &[u8] = b"mixpack shared store: value, version 1\0";
 
-/// The random numbers of a new store, each as its config var takes it.
+/// The random values for a new store, in the formats of their config vars.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Generated {
     /// The private Ed25519 seed, in base64.
@@ -112,7 +112,7 @@ impl Writer {
     }
 }
 
-/// The secret that everyone who uses the store has.
+/// The secret that all users of the store share.
 pub(crate) struct Secret(hmac::Key);
 
 impl Secret {
@@ -120,8 +120,8 @@ impl Secret {
         Self(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()))
     }
 
-    /// Returns the HMAC-SHA256 of a named value, in hex. The lengths keep apart pairs whose
-    /// concatenation is the same.
+    /// Returns the HMAC-SHA256 of a named value, in hex. The lengths are included, so pairs with the same
+    /// concatenation differ.
     pub(crate) fn mac(&self, name: &str, value: &[u8]) -> String {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(MAC_DOMAIN);

@@ -1,20 +1,19 @@
 //! A store that builds share: a directory, an HTTP server or an S3 bucket.
 //!
-//! The crate knows nothing of what is stored. It finds the store ([`Settings`]), asks it
-//! ([`SharedStore::get`], [`SharedStore::put`]), and answers only with what a trusted writer has signed
-//! for exactly the requested key.
+//! The crate doesn't depend on the stored contents. It reads the store's settings ([`Settings`]), sends requests
+//! ([`SharedStore::get`], [`SharedStore::put`]), and returns only objects that a trusted writer has signed for
+//! exactly the requested key.
 //!
 //! # Trust
 //!
-//! The store itself isn't trusted. An object is at `v1/WRITER/KEY`, where `WRITER` is a hash of the
-//! writer's public key, and carries that writer's signature. A build asks for the objects of the
-//! writers it trusts, one after the other. An object that is truncated, changed, signed by anybody
-//! else or moved from another key is as good as none.
+//! The store itself isn't trusted. An object is at `v1/WRITER/KEY`, where `WRITER` is a hash of the writer's public
+//! key, and carries that writer's signature. A build asks for the objects of the writers it trusts, one after the
+//! other. An object that is truncated, changed, signed by anybody else or moved from another key counts as missing.
 //!
 //! # Cost
 //!
-//! Requests that fail, find nothing or crawl cost a build three seconds at most, then the store is off:
-//! see `budget.rs`. Nothing is retried, except on a kept connection that the server has closed.
+//! Requests that fail, find nothing or are slow cost a build three seconds at most. Then the store is off: see
+//! `budget.rs`. Nothing is retried, except on a kept connection that the server has closed.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
@@ -83,7 +82,7 @@ impl fmt::Debug for SharedStore {
 }
 
 impl SharedStore {
-    /// Prepares the use of a store, without a request. While `cancel` is set, requests end at once.
+    /// Prepares the use of a store, without a request. Once `cancel` is set, requests end at once.
     #[must_use]
     pub fn open(settings: Settings, cancel: Arc<AtomicBool>) -> Self {
         let backend = match settings.place.clone() {
@@ -105,8 +104,8 @@ impl SharedStore {
         self.secret.mac(name, value)
     }
 
-    /// Returns the verified object of the first trusted writer that has one for this key of 64 hex
-    /// digits. `None` is a miss or a fault, which [`trouble`](Self::trouble) tells.
+    /// Returns the verified object of the first trusted writer that has one for this key of 64 hex digits. `None` is
+    /// a miss, or a fault, which [`trouble`](Self::trouble) describes.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Object> {
         if !is_key(key) {
@@ -159,13 +158,13 @@ impl SharedStore {
             .is_some()
     }
 
-    /// Tells whether this build has a signing key, and the store hasn't refused or failed so far.
+    /// Returns whether this build has a signing key, and the store hasn't refused or failed so far.
     #[must_use]
     pub fn can_write(&self) -> bool {
         self.settings.signing_key.is_some() && !self.budget.is_spent(Purpose::Write)
     }
 
-    /// Tells whether a package is revoked: as `name`, or as `name@version`.
+    /// Returns whether a package is revoked: as `name`, or as `name@version`.
     #[must_use]
     pub fn excepts(&self, name: &str, version: &str) -> bool {
         let excepted = |entry: &String| match entry.split_once('@') {

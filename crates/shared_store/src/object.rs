@@ -17,10 +17,10 @@ use serde_json::Value;
 
 use crate::keys::{SigningKey, Writer};
 
-/// The largest object, in bytes, that is read or written.
-pub(crate) const LARGEST: u64 = 256 << 20;
-/// The largest envelope, in bytes.
-const LARGEST_ENVELOPE: usize = 1 << 20;
+/// The maximum size of an object, in bytes.
+pub(crate) const MAX_SIZE: u64 = 256 << 20;
+/// The maximum size of an envelope, in bytes.
+const MAX_ENVELOPE: usize = 1 << 20;
 
 const MAGIC: &[u8] = b"MIXPKOBJ\x01";
 const SIGNATURE: usize = 64;
@@ -32,7 +32,7 @@ const DOMAIN: &[u8] = b"mixpack shared store: statement, version 1\0";
 pub struct Object {
     /// The caller's facts about the archive.
     pub statement: Value,
-    /// A `tar.gz`, as [`pack`](crate::pack) makes it. Without one, the statement is all there is.
+    /// A `tar.gz` from [`pack`](crate::pack). Some objects only have a statement.
     pub archive: Option<Vec<u8>>,
 }
 
@@ -94,17 +94,17 @@ pub(crate) fn seal(object: &Object, key: &str, signer: &SigningKey) -> Option<Ve
         statement: object.statement.clone(),
     };
     let envelope = serde_json::to_vec(&envelope).ok()?;
-    if envelope.len() > LARGEST_ENVELOPE {
+    if envelope.len() > MAX_ENVELOPE {
         return None;
     }
     let length = u32::try_from(envelope.len()).ok()?.to_be_bytes();
     let signature = signer.sign(&signed(&envelope));
     let archive = object.archive.as_deref().unwrap_or_default();
     let bytes = [MAGIC, &signature, &length, &envelope, archive].concat();
-    (bytes.len() as u64 <= LARGEST).then_some(bytes)
+    (bytes.len() as u64 <= MAX_SIZE).then_some(bytes)
 }
 
-/// Verifies that the bytes are the object that `writer` has stored under `key`.
+/// Verifies that the bytes are an object that `writer` has stored under `key`.
 pub(crate) fn open(mut bytes: Vec<u8>, key: &str, writer: &Writer) -> Result<Object, Invalid> {
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
         return Err(without_magic(&bytes));
@@ -114,7 +114,7 @@ pub(crate) fn open(mut bytes: Vec<u8>, key: &str, writer: &Writer) -> Result<Obj
         .split_first_chunk::<LENGTH>()
         .ok_or(Invalid::Truncated)?;
     let length = u32::from_be_bytes(*length) as usize;
-    if length > LARGEST_ENVELOPE {
+    if length > MAX_ENVELOPE {
         return Err(Invalid::Envelope);
     }
     let (envelope, archive) = rest.split_at_checked(length).ok_or(Invalid::Truncated)?;

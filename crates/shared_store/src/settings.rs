@@ -1,4 +1,4 @@
-//! The config vars that name a store, and everyone who may use it.
+//! The config vars of a store: its address, its users and their keys.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,20 +18,20 @@ const SIGNING_KEY: &str = "MIXPACK_STORE_SIGNING_KEY";
 const TRUST: &str = "MIXPACK_STORE_TRUST";
 const EXCEPT: &str = "MIXPACK_STORE_EXCEPT";
 
-/// The config vars that only Mixpack reads: no process of the build gets them.
+/// The config vars of the store. Only Mixpack reads them, and no process of the build gets them.
 pub const VARIABLES: [&str; 7] = [STORE, SECRET, READ, WRITE, SIGNING_KEY, TRUST, EXCEPT];
 
-/// The shortest secret, in bytes.
-const SHORTEST_SECRET: usize = 16;
+/// The minimum length of the secret, in bytes.
+const MIN_SECRET_LENGTH: usize = 16;
 
 /// A config var that can't be used. Contains no secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{variable} {problem}")]
 pub struct SettingsError {
     pub variable: &'static str,
-    /// Completes a sentence that begins with the variable.
+    /// The problem, as the rest of a sentence that starts with the variable.
     pub problem: String,
-    /// What to do, as an imperative without a period.
+    /// The fix, as an imperative without a period.
     pub fix: String,
 }
 
@@ -45,14 +45,14 @@ impl SettingsError {
     }
 }
 
-/// Where the store is, and who may do what. [`fmt::Debug`] shows no secrets.
+/// The address of the store, and the keys and credentials of its users. [`fmt::Debug`] shows no secrets.
 pub struct Settings {
     pub(crate) place: Place,
     /// The place without credentials, for the log.
     pub(crate) shown: String,
     pub(crate) secret: String,
     pub(crate) signing_key: Option<SigningKey>,
-    /// In the order in which they are asked.
+    /// The trusted writers, in the order of requests.
     pub(crate) trusted: Vec<Writer>,
     /// `name` or `name@version`.
     pub(crate) excepted: Vec<String>,
@@ -100,7 +100,7 @@ impl Settings {
             .map(|text| parse_signing_key(&text))
             .transpose()?;
         let trusted = trusted(get(TRUST).as_deref(), signing_key.as_ref())?;
-        // Whoever may write may read, too.
+        // The credentials of writers can also read.
         let read = read
             .map(|text| (READ, text))
             .or(write.clone().map(|text| (WRITE, text)));
@@ -119,8 +119,8 @@ impl Settings {
         }))
     }
 
-    /// Returns a text that names the trusted writers and the excepted dependencies: with another one, code that
-    /// came from the store may be revoked.
+    /// Returns a text with the trusted writers and the revoked dependencies. If it changes, code from the store may
+    /// have been revoked.
     #[must_use]
     pub fn trust(&self) -> String {
         let mut writers: Vec<&str> = self
@@ -152,9 +152,9 @@ fn secret(value: Option<String>) -> Result<String, SettingsError> {
                        the store";
     match value {
         None => Err(SettingsError::new(SECRET, "is missing", FIX)),
-        Some(secret) if secret.len() < SHORTEST_SECRET => Err(SettingsError::new(
+        Some(secret) if secret.len() < MIN_SECRET_LENGTH => Err(SettingsError::new(
             SECRET,
-            format!("is shorter than {SHORTEST_SECRET} characters"),
+            format!("is shorter than {MIN_SECRET_LENGTH} characters"),
             FIX,
         )),
         Some(secret) => Ok(secret),
@@ -184,7 +184,7 @@ fn trusted(
     let mut writers = Vec::new();
     for key in list(text) {
         let writer = Writer::parse(key).ok_or_else(|| {
-            // Whoever pastes the private key here should not see it in the log.
+            // If a user pastes the private key here, it mustn't appear in the log.
             let problem = "contains something else than Ed25519 public keys: 32 bytes in base64";
             SettingsError::new(TRUST, problem, FIX)
         })?;
@@ -292,8 +292,8 @@ fn host_of(authority: &str) -> &str {
     authority.split(':').next().unwrap_or_default()
 }
 
-/// Tells whether a host can only be one of this machine's own network: a private or loopback address,
-/// or a name that public DNS doesn't have.
+/// Returns whether a host can only be on this machine's own network: a private or loopback address, or a name that
+/// public DNS doesn't have.
 fn is_private(host: &str) -> bool {
     use std::net::IpAddr;
     match host.parse() {
@@ -358,7 +358,7 @@ fn parts_of(credentials: &str) -> Vec<String> {
         .split_once([':', ' '])
         .unwrap_or(("", credentials));
     secrets.push(secret.to_owned());
-    // The secret and the session token of S3; shorter parts are of a password with a colon.
+    // The secret and the session token of S3. Shorter parts belong to a password with a colon.
     let parts = secret.split(':').filter(|part| part.len() >= 8);
     secrets.extend(parts.map(str::to_owned));
     secrets.retain(|secret| !secret.is_empty());
@@ -405,7 +405,7 @@ fn s3_bucket(text: &str) -> Result<Bucket, SettingsError> {
     if host.contains('/') {
         return Err(bad("has an endpoint with a path"));
     }
-    // The `Host` header, which the signature is over, doesn't name the scheme's own port.
+    // The signature covers the `Host` header, which leaves out the scheme's default port.
     let own_port = if scheme == "https" { ":443" } else { ":80" };
     let host = host.strip_suffix(own_port).unwrap_or(host);
     let mut path = String::new();
@@ -439,7 +439,7 @@ fn s3_parameters(query: &str) -> Result<(Option<&str>, Option<String>), Settings
     Ok((region, endpoint))
 }
 
-/// Tells whether a part of a path is free of characters that URLs encode.
+/// Returns whether a part of a path contains no characters that URLs encode.
 fn is_plain(part: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     !matches!(part, "" | "." | "..") && part.chars().all(is_plain)

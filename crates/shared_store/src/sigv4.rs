@@ -1,4 +1,4 @@
-//! URLs that are signed for S3: AWS Signature Version 4 in the query ("presigned URL").
+//! Presigned URLs for S3: AWS Signature Version 4 in the query.
 //!
 //! Only for GET and PUT of a path that needs no percent-encoding. The tests compare with the crate
 //! `rusty-s3`. It isn't linked, since it and the 16 crates it needs would add 190 kB to the executable,
@@ -11,14 +11,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::digest::{SHA256, digest};
 use ring::hmac::{self, HMAC_SHA256};
 
-/// What the standard encodes in a query: everything but unreserved characters.
+/// The characters that the standard encodes in a query: all but unreserved ones.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// How long a URL is valid: more than the server's clock may be off.
+/// The validity of a URL, longer than the likely error of the server's clock.
 const VALIDITY: Duration = Duration::from_mins(15);
 
 /// An access key. [`fmt::Debug`] shows no secrets.
@@ -55,7 +55,7 @@ pub(crate) fn presign(
         encode(&credential),
         VALIDITY.as_secs(),
     );
-    // In the order of names, which the signature is over.
+    // Parameters are in the order of their names, as the signature requires.
     let token = credentials
         .token
         .as_ref()

@@ -124,7 +124,7 @@ fn announced_envelope_length_is_limited() {
     bytes.extend(u32::MAX.to_be_bytes());
     assert_eq!(open(bytes, KEY, &signer().writer()), Err(Invalid::Envelope));
     let large = Object {
-        statement: json!("x".repeat(LARGEST_ENVELOPE)),
+        statement: json!("x".repeat(MAX_ENVELOPE)),
         archive: None,
     };
     assert_eq!(seal(&large, KEY, &signer()), None);

@@ -4,7 +4,7 @@ use crate::keys::{generate, public_key_of};
 const SECRET_TEXT: &str = "a-secret-of-enough-characters";
 const SEED: &str = "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
 
-/// Reads the variables given as `NAME=value`, besides a valid secret and signing key.
+/// Reads the variables given as `NAME=value`, with a valid secret and signing key.
 fn read(given: &[&str]) -> Result<Option<Settings>, SettingsError> {
     let defaults = [
         format!("{SECRET}={SECRET_TEXT}"),
@@ -152,7 +152,7 @@ fn secret_is_required_and_long() {
 }
 
 #[test]
-fn own_key_is_trusted_unless_told_otherwise() {
+fn own_key_is_trusted_by_default() {
     let store = "MIXPACK_STORE=/store";
     let own = public_key_of(SEED).unwrap();
     let other = generate().unwrap().public_key;
@@ -161,7 +161,7 @@ fn own_key_is_trusted_unless_told_otherwise() {
     let list = format!("MIXPACK_STORE_TRUST={other}, {own} {other}");
     let both = [&other, &own].map(|key| Writer::parse(key).unwrap());
     assert_eq!(trusted(&[store, &list]), both);
-    // Exactly those named: the own key isn't added.
+    // Exactly the listed keys: the own key isn't added.
     let list = format!("MIXPACK_STORE_TRUST={other}");
     assert_eq!(trusted(&[store, &list]), [Writer::parse(&other).unwrap()]);
 }
