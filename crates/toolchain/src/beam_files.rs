@@ -1,5 +1,5 @@
-//! Compiled modules (`.beam`): removes the parts that only developers' tools read, and lists the names that a
-//! module mentions.
+//! Compiled modules (`.beam`): removes the parts that only development tools read, and lists the names that a module
+//! mentions.
 //!
 //! A module is an IFF file: `FOR1`, the size of the rest, `BEAM`, and chunks. A chunk has a name of four
 //! bytes, the size of its content, and the content, padded to a multiple of four bytes. Numbers are
@@ -15,15 +15,14 @@ use walkdir::WalkDir;
 /// The chunks that compilers write and `mix release` doesn't keep: debug information of OTP before and from
 /// 20, options of the compiler, documentation, types for Elixir's compiler, and names of local functions.
 ///
-/// Mix keeps `beam_lib:significant_chunks/0` and `Attr` (`Mix.Release.strip_beam/2`, in
-/// `lib/mix/lib/mix/release.ex` of Elixir). Here all others stay too: the code of a newer Erlang may need
-/// chunks that have no name yet.
+/// Mix keeps `beam_lib:significant_chunks/0` and `Attr` (`Mix.Release.strip_beam/2`, in `lib/mix/lib/mix/release.ex`
+/// of Elixir). Here all other chunks stay too, since newer versions of Erlang may need new chunks.
 const REMOVED: [&[u8]; 6] = [b"Abst", b"Dbgi", b"CInf", b"Docs", b"ExCk", b"LocT"];
 
 /// The size of a number, and of a name.
 const WORD: usize = 4;
 
-/// Removes from all modules below `dir` what only developers' tools read; returns the bytes saved.
+/// Removes the chunks that only development tools read from all modules below `dir`. Returns the bytes saved.
 ///
 /// A file is replaced, never edited, and keeps its mode and modification time, as does its directory. Compressed modules stay as
 /// they are, and so do files that aren't modules.
@@ -68,10 +67,10 @@ fn stripped(module: &[u8]) -> Option<Vec<u8>> {
 /// `lib/compiler/src/genop.tab` of OTP.
 const LAST_INSTRUCTION: [(u32, usize); 3] = [(25, 180), (26, 182), (27, 183)];
 
-/// Returns why the VM of an OTP major version can't load a module, if that can be told from its size and its
-/// header. Completes a sentence that begins with "It".
+/// Returns why the VM of an OTP major version can't load a module, judging by its size and its header. The text
+/// completes a sentence that starts with "It".
 ///
-/// This is less than the VM checks, so that nothing is reported that it would load: see `iff_init` and
+/// The VM checks more than this. Modules that it would load must not be reported: see `iff_init` and
 /// `read_code_chunk` in `erts/emulator/beam/beam_file.c` of OTP. Compressed modules aren't read.
 #[must_use]
 pub fn problem(module: &[u8], otp_major: u32) -> Option<&'static str> {
@@ -104,7 +103,7 @@ pub fn problem(module: &[u8], otp_major: u32) -> Option<&'static str> {
 struct Chunk<'a> {
     name: &'a [u8],
     content: &'a [u8],
-    /// With name, size and padding.
+    /// The chunk with name, size and padding.
     whole: &'a [u8],
 }
 
@@ -128,14 +127,13 @@ fn chunks(module: &[u8]) -> Option<Vec<Chunk<'_>>> {
     Some(chunks)
 }
 
-/// A number, and the bytes after it.
+/// Returns the number at the start, and the bytes after it.
 fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (number, rest) = bytes.split_first_chunk()?;
     Some((usize::try_from(u32::from_be_bytes(*number)).ok()?, rest))
 }
 
-/// The atoms of a module: those of its code, with the names of the modules that it calls, and those in its
-/// literals.
+/// The atoms of a module, in its code and its literals. They include the names of the modules that it calls.
 pub struct Atoms(Vec<Table>);
 
 /// Bytes with atoms in them, each after a byte with its length.
@@ -146,7 +144,7 @@ struct Table {
 }
 
 impl Atoms {
-    /// Reads a module, which may be compressed. Returns `None` for one that can't be understood.
+    /// Reads a module, which may be compressed. Returns `None` for an invalid one.
     #[must_use]
     pub fn of(module: Vec<u8>) -> Option<Self> {
         let module = if module.starts_with(b"\x1f\x8b") {
@@ -157,8 +155,8 @@ impl Atoms {
         let mut tables = Vec::new();
         for chunk in chunks(&module)? {
             match chunk.name {
-                // Before OTP 20 and from then on. From OTP 28 on, their number is negative and the table
-                // compact (`beam_asm:build_atom_table/2`).
+                // The names of the chunk before and from OTP 20. From OTP 28 on, the number of atoms is negative and
+                // the table compact (`beam_asm:build_atom_table/2`).
                 b"Atom" | b"AtU8" => tables.push(Table {
                     bytes: chunk.content.to_vec(),
                     is_compact: chunk.content.first().is_some_and(|first| first & 0x80 != 0),
@@ -189,7 +187,7 @@ impl Atoms {
         })
     }
 
-    /// The atoms, and other bytes that follow something like their length.
+    /// Iterates over the atoms, and over other bytes that look like atoms after their length.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.0.iter().flat_map(|table| {
             let bytes = table.bytes.as_slice();
@@ -270,7 +268,7 @@ mod tests {
             problem(&whole, 25),
             Some("was compiled for a newer Erlang/OTP")
         );
-        // Of a version with unknown instructions.
+        // A version whose instructions aren't in the table.
         assert_eq!(problem(&whole, 24), None);
         assert_eq!(problem(&whole[..whole.len() - 1], 27), Some("is truncated"));
         assert_eq!(problem(&[whole.as_slice(), b"more"].concat(), 27), None);

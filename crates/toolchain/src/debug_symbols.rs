@@ -1,5 +1,5 @@
-//! Debug symbols of executables and shared libraries: of no use where nobody debugs, and often most of a
-//! file.
+//! Removes debug symbols of executables and shared libraries. They are useless without a debugger, and often most of
+//! a file.
 
 use crate::replace_file::replace_file;
 use object::elf::{ET_DYN, ET_EXEC, FileHeader64, SHF_ALLOC, SHT_NULL, SectionHeader64};
@@ -17,11 +17,11 @@ type Section = SectionHeader64<LittleEndian>;
 
 const LITTLE: LittleEndian = LittleEndian;
 
-/// No section needs a larger alignment, in bytes.
+/// The largest alignment of a section, in bytes.
 const PAGE: u64 = 4096;
 
-/// Sections that compilers and linkers write for other programs to read. What else isn't loaded may
-/// be data that the program finds in its own file.
+/// Sections that compilers and linkers write for other programs. Other sections that aren't loaded may contain data
+/// that the program reads from its own file.
 const TOOLCHAIN_SECTIONS: [&str; 7] = [
     ".comment",
     ".symtab",
@@ -35,10 +35,10 @@ const TOOLCHAIN_SECTIONS: [&str; 7] = [
 /// The symbols that are removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Symbols {
-    /// What debuggers read.
+    /// Symbols for debuggers.
     Debug,
-    /// Also the names of functions, which a program may show in its own backtraces. Dynamic linking
-    /// has a table of its own.
+    /// Also the names of functions, which a program may show in its own backtraces. Dynamic linking uses a separate
+    /// table.
     All,
 }
 
@@ -57,8 +57,7 @@ pub fn remove(dir: &Path, symbols: Symbols) -> io::Result<u64> {
     Ok(saved)
 }
 
-/// Whether a file may be executed or loaded, by its mode and name: opening all files would cost more
-/// than all the rest.
+/// Whether a file may be executed or loaded, judging by its mode and name, since opening all files would be slow.
 fn is_candidate(entry: &DirEntry) -> io::Result<bool> {
     if !entry.file_type().is_file() {
         return Ok(false);
@@ -81,7 +80,7 @@ fn is_elf(path: &Path) -> io::Result<bool> {
 fn remove_from(path: &Path, symbols: Symbols) -> io::Result<u64> {
     let mut source = File::open(path)?;
     let metadata = source.metadata()?;
-    // Reads little of a file that may be larger than the memory.
+    // Reads only parts of the file, which may be larger than the memory.
     let Some(parts) = layout(symbols, &ReadCache::new(source.try_clone()?)) else {
         return Ok(0);
     };
@@ -106,7 +105,7 @@ fn remove_from(path: &Path, symbols: Symbols) -> io::Result<u64> {
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
     New(Vec<u8>),
-    /// Bytes of the file as it was.
+    /// Bytes of the original file.
     Same {
         offset: u64,
         size: u64,
@@ -124,11 +123,10 @@ fn size_of_all(parts: &[Part]) -> u64 {
 /// Returns the parts of an ELF file (System V ABI, chapters 4 and 5) without symbols, or `None` if it
 /// stays as it is.
 ///
-/// Segments, which are all that is loaded, keep their bytes and places; only the header's offset of
-/// the section headers changes. Removed sections become inactive headers, so all other sections keep
-/// their numbers. Files without symbols stay as they are, and so do object files, files for
-/// other machines than 64-bit little-endian ones, and programs with data in places that no
-/// toolchain writes: they look for it in their own file.
+/// Only segments are loaded. They keep their bytes and positions, except for the header's offset of the section
+/// headers. Removed sections become inactive headers, so all other sections keep their numbers. Files without symbols
+/// stay as they are, and so do object files, files for other machines than 64-bit little-endian ones, and programs
+/// with data outside known sections, which they read from their own file.
 fn layout<'d>(symbols: Symbols, file: impl ReadRef<'d>) -> Option<Vec<Part>> {
     let mut header = *Header::parse(file).ok()?;
     if !header.is_little_endian() || ![ET_EXEC, ET_DYN].contains(&header.e_type(LITTLE)) {
@@ -326,7 +324,7 @@ mod tests {
                 .collect()
         };
         let mut expected = names(&content);
-        // The only one that is loaded.
+        // The only loaded debug section.
         expected.retain(|name| !name.starts_with(".debug_") || name == ".debug_gdb_scripts");
         assert_eq!(names(&stripped), expected);
         expected.retain(|name| !is_symbol_table(name));

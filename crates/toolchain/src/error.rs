@@ -8,7 +8,7 @@ use thiserror::Error;
 /// An error when fetching a list, or when fetching or installing a tool.
 #[derive(Debug, Error)]
 pub enum ToolchainError {
-    /// `subject` in words: `the list of OTP builds`, `OTP 27.3.4.2`.
+    /// `subject` is a phrase: `the list of OTP builds`, `OTP 27.3.4.2`.
     #[error("{subject}: {source}")]
     Fetch { subject: String, source: FetchError },
     /// A list that was returned with status 200 and has no entries.
@@ -62,7 +62,7 @@ pub enum ToolchainError {
 pub enum OtherSource {
     #[error(transparent)]
     Failed(Box<ToolchainError>),
-    /// Its list was read and does not contain the version.
+    /// Its list doesn't contain the version.
     #[error("{url} {}", match only_branches {
         Some(branches) => format!("lists only branches ({branches})"),
         None => "does not list it".to_owned(),

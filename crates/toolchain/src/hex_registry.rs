@@ -26,9 +26,9 @@ J1i2xWFndWa6nfFnRxZmCStCOZWYYPlaxr+FZceFbpMwzTNs4g3d4tLNUcbKAIH4
 /// The name of hex.pm's own repository, in registry files and in `mix.lock`.
 pub const HEXPM: &str = "hexpm";
 
-/// hex.pm's `/versions` had 0.45 MB in 2026.
-const LARGEST: u64 = 16 * 1024 * 1024;
-const LARGEST_UNCOMPRESSED: u64 = 128 * 1024 * 1024;
+/// The maximum sizes of a file, in bytes. hex.pm's `/versions` had 0.45 MB in 2026.
+const MAX_SIZE: u64 = 16 * 1024 * 1024;
+const MAX_UNCOMPRESSED: u64 = 128 * 1024 * 1024;
 
 /// Why a registry file can't be used.
 #[derive(Debug, Error)]
@@ -40,23 +40,23 @@ pub enum RegistryError {
     Malformed { url: String },
     #[error("the signature of {url} is invalid")]
     NotSigned { url: String },
-    /// A signed file of something else.
+    /// The signed file is for something else.
     #[error("{url} is a file of another package or repository")]
     Other { url: String },
 }
 
-/// Where to read the registry, and what to verify.
+/// The registry's URL, and the key to verify it with.
 #[derive(Debug, Clone)]
 pub struct Registry {
     client: Client,
-    /// Without a slash at the end.
+    /// The URL, without a trailing slash.
     url: String,
     /// `RSAPublicKey`. None if the user turned verification off, as `HEX_UNSAFE_REGISTRY` does.
     key: Option<Vec<u8>>,
 }
 
 impl Registry {
-    /// `client` decides how long a request may take, and how often it is repeated.
+    /// `client` sets timeouts and retries.
     #[must_use]
     pub fn new(client: Client, url: &str, verified: bool) -> Self {
         Self {
@@ -92,11 +92,11 @@ impl Registry {
         parse: impl FnOnce(&[u8]) -> Result<Option<T>, Malformed>,
     ) -> Result<T, RegistryError> {
         let url = format!("{}/{path}", self.url);
-        let compressed = self.client.bytes(&url, LARGEST, &())?;
+        let compressed = self.client.bytes(&url, MAX_SIZE, &())?;
         let url = fetch::redact(&url);
         let malformed = || RegistryError::Malformed { url: url.clone() };
         let mut file = Vec::new();
-        let mut reader = MultiGzDecoder::new(&compressed[..]).take(LARGEST_UNCOMPRESSED);
+        let mut reader = MultiGzDecoder::new(&compressed[..]).take(MAX_UNCOMPRESSED);
         reader.read_to_end(&mut file).map_err(|_| malformed())?;
         let signed = Signed::parse(&file).map_err(|Malformed| malformed())?;
         if let Some(key) = &self.key

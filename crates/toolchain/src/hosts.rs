@@ -10,27 +10,25 @@ const OTP_BUILDS: &str = "https://github.com/erlef/otp_builds";
 const NODE: &str = "https://nodejs.org/dist";
 const REGISTRY: &str = "https://repo.hex.pm";
 
-/// Base URLs without a slash at the end.
+/// Base URLs without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hosts {
     /// Precompiled OTP and Elixir: `HEX_BUILDS_URL`, else builds.hex.pm.
     pub builds: String,
-    /// OTP where the first host has none: `MIXPACK_OTP_BUILDS_URL`, else `erlef/otp_builds`. None
-    /// where `HEX_BUILDS_URL` alone is set: its host stands for upstream, and there may be no way
-    /// to any other.
+    /// OTP builds that the first host lacks: `MIXPACK_OTP_BUILDS_URL`, else `erlef/otp_builds`. `None` if only
+    /// `HEX_BUILDS_URL` is set: its host replaces upstream, and others may be unreachable.
     pub otp_builds: Option<String>,
     /// Node: `NODEJS_ORG_MIRROR`, else nodejs.org/dist.
     pub node: String,
-    /// The registry of Hex packages, as Hex itself finds it (`Hex.Repo` and `Hex.State` of Hex 2.5):
-    /// `HEX_TRUSTED_MIRROR_URL`, `HEX_TRUSTED_MIRROR`, `HEX_MIRROR_URL` or `HEX_MIRROR`, else
-    /// repo.hex.pm.
+    /// The registry of Hex packages, from the same variables as in Hex itself (`Hex.Repo` and `Hex.State` of Hex
+    /// 2.5): `HEX_TRUSTED_MIRROR_URL`, `HEX_TRUSTED_MIRROR`, `HEX_MIRROR_URL` or `HEX_MIRROR`, else repo.hex.pm.
     pub registry: String,
     hex_builds_url: Option<String>,
     hex_mirror: Option<String>,
 }
 
 impl Hosts {
-    /// `variable` answers with the value of an environment variable or config var.
+    /// `variable` returns the value of an environment variable or config var.
     #[must_use]
     pub fn new(variable: &dyn Fn(&str) -> Option<String>) -> Self {
         let url = |name: &str| {
@@ -57,8 +55,8 @@ impl Hosts {
         }
     }
 
-    /// The user info (`user:password`, or a token) in any of the URLs, and its password alone: what
-    /// a log must never show.
+    /// Returns the user info (`user:password`, or a token) in any of the URLs, and the passwords alone. The log must
+    /// mask them.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
         [
@@ -76,8 +74,8 @@ impl Hosts {
         .collect()
     }
 
-    /// Returns the URL that upstream has for a file, and the variable that names the mirror it came from, if any. What
-    /// ships must not name a host that only a config var names.
+    /// Returns the upstream URL of a file, and the variable of the mirror that it came from, if any. Files that ship
+    /// must not contain hosts from config vars.
     #[must_use]
     pub fn upstream_url(&self, url: &str) -> (String, Option<&'static str>) {
         let mirrors = [
@@ -93,7 +91,7 @@ impl Hosts {
                 let is_mirror = root? != upstream;
                 Some((path, upstream, is_mirror.then_some(variable)))
             });
-        // One may be in a directory of another.
+        // A URL may be a prefix of another.
         let nearest = matching.min_by_key(|(path, ..)| path.len());
         nearest.map_or_else(
             || (fetch::redact(url), None),
@@ -101,8 +99,8 @@ impl Hosts {
         )
     }
 
-    /// Whether a list of installers is signed: upstream's are, and mix up to 1.18 insists on that. A
-    /// host that `HEX_BUILDS_URL` or `HEX_MIRROR` names is trusted by whoever names it.
+    /// Returns whether a list of installers must be signed. Upstream's are, and mix up to 1.18 requires it. By
+    /// setting `HEX_BUILDS_URL` or `HEX_MIRROR`, the user trusts that host.
     #[must_use]
     pub fn signature(&self, elixir: &ElixirVersion) -> Signature {
         if elixir.is_at_least_minor(19) {
@@ -114,7 +112,7 @@ impl Hosts {
         }
     }
 
-    /// Where Hex and rebar3 are published for this Elixir.
+    /// Returns the base URL of Hex and rebar3 for this Elixir.
     #[must_use]
     pub fn installers(&self, elixir: &ElixirVersion) -> String {
         installers::base_url(
@@ -128,7 +126,7 @@ impl Hosts {
 /// Whether a list must be signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signature {
-    /// By upstream.
+    /// It must be signed by upstream.
     Needed,
     /// On a host that the app sets, the signature is optional, but must be valid.
     IfPresent,

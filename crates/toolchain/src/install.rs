@@ -1,4 +1,4 @@
-//! Erlang, Elixir and Node, each into a folder that does not exist yet.
+//! Installs Erlang, Elixir and Node, each to a new directory.
 
 use crate::debug_symbols::{self, Symbols};
 use crate::unneeded_files::{Tool, drop_unneeded};
@@ -20,11 +20,11 @@ pub struct Source {
     /// The name in messages: `Erlang/OTP 27.3.4.2`.
     pub subject: String,
     pub url: String,
-    /// `None` where upstream publishes none: old lines of the lists have no checksum.
+    /// `None` if upstream publishes none: old lines of the lists have no checksum.
     pub sha256: Option<String>,
 }
 
-/// How much of a tool is installed.
+/// The files of a tool to install.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     Full,
@@ -46,7 +46,7 @@ impl Extent {
     }
 }
 
-/// What was installed.
+/// An installed tool.
 #[derive(Debug)]
 pub struct Installed {
     pub unpacked: Unpacked,
@@ -64,7 +64,7 @@ pub fn otp_source(hosts: &Hosts, target: &Target, build: &OtpBuild) -> Source {
         .map_or_else(|| reference.clone(), std::string::ToString::to_string);
     let other = hosts.otp_builds.as_ref();
     let url = if let Some(base) = other.filter(|_| build.publisher == Publisher::Erlef) {
-        // A git tag has a release of its own name; a branch has one that moves with it.
+        // A git tag has a release with the same name. A branch has a release that is updated.
         let moving = match build.version {
             Some(_) => "",
             None => "-latest",
@@ -96,7 +96,7 @@ pub fn elixir_source(hosts: &Hosts, build: &ElixirBuild) -> Source {
     }
 }
 
-/// The archive of a Node release; its checksum is in a list of its own.
+/// The archive of a Node release. Its checksum is in a separate list.
 pub fn node_source(
     client: &Client,
     hosts: &Hosts,
@@ -117,12 +117,11 @@ pub fn node_source(
     })
 }
 
-/// Unpacks OTP and makes it run from `root`, where it will stand later.
+/// Unpacks OTP, and sets it up to run from `root`, its later path.
 ///
-/// Two shapes are published (builds.hex.pm and `erlef/otp_builds`): with `Install` still to run, and
-/// with `Install` run for another root, to be run again. `-cross` lets it write for a root that is
-/// not where the files are now (erts/etc/unix/Install.src of OTP). From OTP 25 on `bin/erl` also
-/// finds its root by itself, wherever it is moved to.
+/// builds.hex.pm publishes archives in which `Install` hasn't been run. In those of `erlef/otp_builds`, it has been
+/// run for another root, and is run again. With `-cross`, the root may differ from the current path
+/// (erts/etc/unix/Install.src of OTP). From OTP 25 on, `bin/erl` also finds its root itself, even after a move.
 pub fn otp(
     client: &Client,
     source: &Source,
@@ -143,12 +142,11 @@ pub fn otp(
     Ok(Installed { unpacked, symbols })
 }
 
-/// Runs a command to its end and collects its output: the caller's way to start processes, which can
-/// be cancelled.
+/// Runs a command to its end and collects its output. The caller provides it, so that processes can be cancelled.
 pub type Run<'a> = &'a dyn Fn(&mut Command) -> io::Result<Output>;
 
-/// Starts the OTP in `dest`, with its crypto: the two of it that want libraries of the system. For
-/// `system`, which no stack vouches for.
+/// Tests that the OTP in `dest` starts with crypto, since the VM and crypto need libraries of the system. For a
+/// `system` that isn't a known stack.
 pub fn start_otp(dest: &Path, system: &str, run: Run<'_>) -> Result<(), ToolchainError> {
     let erl = dest.join("bin/erl");
     let mut command = Command::new(&erl);
@@ -170,8 +168,7 @@ pub fn start_otp(dest: &Path, system: &str, run: Run<'_>) -> Result<(), Toolchai
     })
 }
 
-/// The major version of the OTP that is installed in `root`: the name of the folder with its
-/// `OTP_VERSION`.
+/// The major version of the OTP in `root`: the name of the directory with its `OTP_VERSION`.
 #[must_use]
 pub fn otp_major(root: &Path) -> Option<u32> {
     let releases = fs::read_dir(root.join("releases")).ok()?;
@@ -182,7 +179,7 @@ pub fn otp_major(root: &Path) -> Option<u32> {
     })
 }
 
-/// Unpacks Elixir, which runs from anywhere.
+/// Unpacks Elixir, which runs from any path.
 pub fn elixir(
     client: &Client,
     source: &Source,
@@ -198,7 +195,7 @@ pub fn elixir(
     Ok(Installed { unpacked, symbols })
 }
 
-/// Unpacks Node, which runs from anywhere.
+/// Unpacks Node, which runs from any path.
 pub fn node(
     client: &Client,
     source: &Source,
@@ -262,11 +259,11 @@ fn unexpected(source: &Source, missing: &'static str) -> ToolchainError {
     }
 }
 
-/// Puts a prepared Hex archive and rebar3 into a `MIX_HOME`, in place of older ones.
+/// Copies a prepared Hex archive and rebar3 to a `MIX_HOME`, and removes older ones.
 pub fn into_mix_home(prepared: &Path, mix_home: &Path) -> Result<(), ToolchainError> {
     let archives = mix_home.join("archives");
     own_folder(&archives).map_err(ToolchainError::io(&archives, "create the folder"))?;
-    // Like `mix local.hex`: two versions of Hex side by side would both be loaded.
+    // Like `mix local.hex`, remove other versions of Hex, since all of them would be loaded.
     for entry in fs::read_dir(&archives).into_iter().flatten().flatten() {
         if entry
             .file_name()
@@ -286,7 +283,7 @@ pub fn into_mix_home(prepared: &Path, mix_home: &Path) -> Result<(), ToolchainEr
     copy_into(prepared, mix_home)
 }
 
-/// A folder itself, in place of a link to one: the app may have pushed that.
+/// Creates a directory, and replaces a link to one, which the app may contain.
 fn own_folder(path: &Path) -> io::Result<()> {
     if path.is_symlink() {
         fs::remove_file(path)?;

@@ -1,5 +1,5 @@
-//! Hex and rebar3, fetched and checked here: `mix local.hex` depends on the BEAM's own TLS, which
-//! has failed with more than one OTP (erlang/otp#9208), and asks questions.
+//! Downloads and verifies Hex and rebar3. `mix local.hex` isn't used, because it is interactive and needs the BEAM's
+//! own TLS, which has failed with several OTP versions (erlang/otp#9208).
 
 use crate::{Hosts, ToolchainError};
 use fetch::{Archive, Checksum, Client, Format, Observer};
@@ -10,33 +10,33 @@ use versions::installers::{
     Installer, InstallerList, Package, hex_archive_dir, list_path, rebar3_paths, schemes,
 };
 
-/// An installer that was chosen, and where it is.
+/// A chosen installer, and its URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
     pub version: String,
-    /// The version that mix would choose.
+    /// The newest version, which mix would choose.
     pub newest: String,
     pub url: String,
-    /// In lower-case hex.
+    /// The checksum, in lower-case hex.
     pub sha512: String,
-    /// Whether the list that has it was signed.
+    /// Whether its list was signed.
     pub signed: bool,
 }
 
-/// The text of a list, and whether its signature was checked and is right.
+/// The text of a list, and whether its signature was verified.
 pub type Signed = (String, bool);
 
-/// Gives the text of the list at an address: fetched, or as it was read before.
+/// Returns the text of the list at a URL: fetched, or a cached copy.
 pub type ReadList<'a, E> = dyn Fn(&str) -> Result<Signed, E> + Sync + 'a;
 
-/// The versions of Hex and rebar3 that are wanted, where they are listed.
+/// The requested versions of Hex and rebar3, if they are listed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted<'a> {
     pub hex: Option<&'a str>,
     pub rebar3: Option<&'a str>,
 }
 
-/// Chooses Hex and rebar3 for an Elixir and OTP: those that are wanted, or else as mix itself would.
+/// Chooses Hex and rebar3 for an Elixir and OTP: the requested versions, or else those that mix itself would choose.
 pub fn choose<E: From<ToolchainError> + Send>(
     hosts: &Hosts,
     elixir: &ElixirVersion,
@@ -97,7 +97,7 @@ fn choose_one<E: From<ToolchainError>>(
     }))
 }
 
-/// Fills `dest` like a `MIX_HOME` that holds just these two.
+/// Fills `dest` like a `MIX_HOME` with only these two.
 pub fn install(
     client: &Client,
     hex: &Chosen,
@@ -107,8 +107,8 @@ pub fn install(
     dest: &Path,
     observer: &dyn Observer,
 ) -> Result<(), ToolchainError> {
-    // An .ez is a zip with the archive's own folder at its top, and mix wants that folder inside
-    // another of its name: `archives/hex-2.2.1/hex-2.2.1/ebin`.
+    // An .ez is a zip with a top-level directory, and mix expects that directory inside another one with the same
+    // name: `archives/hex-2.2.1/hex-2.2.1/ebin`.
     let archive = Archive {
         url: hex.url.clone(),
         format: Format::Zip,

@@ -1,6 +1,5 @@
-//! Erlang, Elixir, Node, Hex and rebar3: where upstream publishes them, and how each is put in
-//! place. Every function fills a folder that it is given; where that folder comes from, and
-//! whether it is kept, is the caller's business.
+//! Downloads and installs Erlang, Elixir, Node, Hex and rebar3. Each function fills a given directory. The caller
+//! decides about paths and caching.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 

@@ -17,16 +17,16 @@ type Header = FileHeader64<LittleEndian>;
 
 const LITTLE: LittleEndian = LittleEndian;
 
-/// The flag of a version that the linker doesn't insist on.
+/// The flag of an optional version.
 const WEAK: u16 = 2;
-/// A table with more entries is damaged.
-const MOST_ENTRIES: usize = 4096;
+/// The maximum number of entries in a table. One with more is damaged.
+const MAX_ENTRIES: usize = 4096;
 
 /// The processor that a file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Machine {
     Arch(Arch),
-    /// With its usual name.
+    /// Another processor, with its usual name.
     Other(&'static str),
 }
 
@@ -57,7 +57,7 @@ pub struct Linkage {
 }
 
 impl Linkage {
-    /// Reads a file. Returns `None` for one that isn't an ELF file, or is damaged.
+    /// Reads a file. Returns `None` if it isn't an ELF file, or is damaged.
     pub fn read(path: &Path) -> io::Result<Option<Self>> {
         let mut file = File::open(path)?;
         let mut ident = [0; 20];
@@ -68,7 +68,7 @@ impl Linkage {
         if ident[..4] != object::elf::ELFMAG {
             return Ok(None);
         }
-        // 64-bit and little-endian, as both architectures that OTP is built for.
+        // 64-bit and little-endian, like both architectures of OTP builds.
         if ident[4..6] != [2, 1] {
             let machine = u16::from_le_bytes([ident[18], ident[19]]);
             let foreign = Self::of_machine(machine_of(machine, ident[5] == 1));
@@ -107,7 +107,7 @@ fn parse<'d>(file: impl ReadRef<'d>) -> Option<Linkage> {
     let dynamic = segments
         .iter()
         .find_map(|segment| segment.dynamic(LITTLE, file).ok().flatten());
-    // A static executable has none.
+    // A static executable has no dynamic section.
     let Some(dynamic) = dynamic else {
         return Some(linkage);
     };
@@ -197,7 +197,7 @@ fn needed_versions<'d, R: ReadRef<'d>>(
     mut table: u64,
 ) -> Option<Vec<(String, String)>> {
     let mut versions = Vec::new();
-    for _ in 0..MOST_ENTRIES {
+    for _ in 0..MAX_ENTRIES {
         let entry = image.bytes(table, 16)?;
         let library = names.at(word(entry, 4))?;
         let mut version = table + u64::from(word(entry, 8));
@@ -224,7 +224,7 @@ fn defined_versions<'d, R: ReadRef<'d>>(
     mut table: u64,
 ) -> Option<Vec<String>> {
     let mut versions = Vec::new();
-    for _ in 0..MOST_ENTRIES {
+    for _ in 0..MAX_ENTRIES {
         let entry = image.bytes(table, 20)?;
         let aux = image.bytes(table + u64::from(word(entry, 12)), 8)?;
         versions.push(names.at(word(aux, 0))?);

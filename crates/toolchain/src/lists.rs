@@ -10,19 +10,19 @@ use versions::installers::{InstallerList, Package, Scheme};
 use versions::node::{NodeIndex, NodeVersion, Shasums};
 use versions::otp::OtpListing;
 
-/// No list is anywhere near this; more is not a list.
+/// The maximum size of a list, in bytes. Real lists are much smaller.
 pub const LIMIT: u64 = 16 * 1024 * 1024;
 
-/// A list as its host sent it, or why it could not be had.
+/// A list as its host sent it, or the error.
 #[derive(Debug)]
 pub struct ListText {
-    /// In words: `the list of OTP builds`.
+    /// The name in messages: `the list of OTP builds`.
     pub subject: &'static str,
     /// Without credentials.
     pub url: String,
-    /// Reads as such a list, and is not empty.
+    /// The text of a valid list that isn't empty, or the error.
     pub text: Result<String, ToolchainError>,
-    /// Whether its signature was checked, and is right.
+    /// Whether its signature was verified.
     pub signed: bool,
 }
 
@@ -34,7 +34,7 @@ pub struct ListTexts {
     pub node: Option<ListText>,
 }
 
-/// Fetches the lists side by side; Node's only where the app needs Node.
+/// Fetches the lists in parallel; Node's only if the app needs Node.
 pub fn fetch(
     client: &Client,
     hosts: &Hosts,
@@ -68,7 +68,7 @@ fn otp(client: &Client, hosts: &Hosts, target: &Target, observer: &dyn Observer)
     })
 }
 
-/// The list of the other place that publishes OTP, where there is one to ask.
+/// Fetches the list of the second publisher of OTP, if there is one.
 pub fn other_otp(
     client: &Client,
     hosts: &Hosts,
@@ -103,7 +103,7 @@ fn node_index(client: &Client, hosts: &Hosts, observer: &dyn Observer) -> ListTe
     })
 }
 
-/// Fetches a list; `is_empty` reads it.
+/// Fetches a list. `is_empty` parses it.
 fn list_text(
     client: &Client,
     subject: &'static str,

@@ -1,13 +1,13 @@
-//! Executables that the cache holds compressed. Node's has over 120 MB, and a platform such as Heroku packs and
-//! moves the cache in each build.
+//! Compressed executables in the cache. Node's has over 120 MB, and a platform such as Heroku packs and moves the
+//! cache in each build.
 
 use crate::ToolchainError;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Replaces an executable with a compressed copy, `NAME.zst`. Returns whether the executable is at `spare` now: it can't be moved to
-/// another file system.
+/// Replaces an executable with a compressed copy, `NAME.zst`. Returns whether the executable was moved to `spare`,
+/// which is only possible on the same file system.
 pub fn pack(executable: &Path, spare: &Path) -> Result<bool, ToolchainError> {
     let packed = packed(executable);
     let compress = || {
@@ -29,14 +29,14 @@ pub fn pack(executable: &Path, spare: &Path) -> Result<bool, ToolchainError> {
 pub fn compress(from: &Path, to: &Path) -> io::Result<()> {
     let mut from = File::open(from)?;
     let to = File::create(to)?;
-    // Better levels take several times as long for a few percent.
+    // Higher levels take several times as long to save a few percent.
     let mut to = zstd::Encoder::new(to, zstd::DEFAULT_COMPRESSION_LEVEL)?;
     to.include_checksum(true)?;
     io::copy(&mut from, &mut to)?;
     like(&to.finish()?, &from)
 }
 
-/// Writes what [`compress`] has made a compressed copy of.
+/// Decompresses a file that [`compress`] has written.
 ///
 /// # Errors
 ///
@@ -74,7 +74,7 @@ pub fn unpack(executable: &Path, spare: Option<&Path>) -> Result<(), ToolchainEr
 /// full.
 #[must_use]
 pub fn is_damage(error: &ToolchainError) -> bool {
-    // Only the decompressor has errors that aren't the operating system's.
+    // Only errors of the decompressor aren't from the operating system.
     matches!(error, ToolchainError::Io { source, .. } if source.raw_os_error().is_none())
 }
 

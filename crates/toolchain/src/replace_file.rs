@@ -1,12 +1,12 @@
-//! Replaces a file that may have other names.
+//! Replaces files that may have other hard links.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use tempfile::NamedTempFile;
 
-/// Replaces the file at `path` with what `write` writes, so that other names of it, in a cache for example,
-/// keep the old content.
+/// Replaces the file at `path` with the output of `write`. Other hard links, for example in a cache, keep the old
+/// content.
 ///
 /// The new file has the mode of the old one. It and its directory keep their modification times: mix
 /// generates an application's resource file (`.app`) again if the directory is newer.

@@ -1,5 +1,5 @@
-//! The signatures of the lists of installers: `hex.csv.signed` beside `hex.csv`, in base64, made with
-//! RSA (PKCS#1 v1.5) and SHA-512, as `Mix.Local` of Elixir 1.1 to 1.18 checks them.
+//! The signatures of the lists of installers: `hex.csv.signed` for `hex.csv`, in base64, with RSA (PKCS#1 v1.5) and
+//! SHA-512, as verified by `Mix.Local` of Elixir 1.1 to 1.18.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -7,8 +7,8 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA512, UnparsedPublicKey};
 use std::fs;
 use std::path::Path;
 
-/// The key that Mix brings (`in-memory public key for Elixir`), from the compiled `Mix.PublicKey` of
-/// Elixir 1.14.0 and `Mix.Local` of 1.18.3, where it is the same. What it has signed is in the tests.
+/// The key in Mix (`in-memory public key for Elixir`), from the compiled `Mix.PublicKey` of Elixir 1.14.0.
+/// `Mix.Local` of 1.18.3 has the same. The tests contain a list that it has signed.
 const ELIXIR_KEY: &str = "\
 -----BEGIN PUBLIC KEY-----
 MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAslPz1mAfyAvRv8W8xOdv
@@ -21,8 +21,8 @@ lQIDAQAB
 -----END PUBLIC KEY-----
 ";
 
-/// The keys that lists may be signed with: Elixir's, and those that `mix local.public_keys` has put into a
-/// `MIX_HOME`, for a mirror that signs its own lists.
+/// The trusted keys: Elixir's, and those that `mix local.public_keys` has added to a `MIX_HOME`, for mirrors that
+/// sign their own lists.
 #[derive(Debug, Clone)]
 pub struct Keys {
     /// `RSAPublicKey` of RFC 8017, in DER.
@@ -30,7 +30,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// A file of `mix_home/public_keys` that is no RSA key in PEM signs nothing.
+    /// Ignores files in `mix_home/public_keys` that aren't RSA keys in PEM.
     #[must_use]
     pub fn of(mix_home: &Path) -> Self {
         let added = fs::read_dir(mix_home.join("public_keys"));
@@ -45,7 +45,7 @@ impl Keys {
         }
     }
 
-    /// Whether one of the keys has made this signature of the text.
+    /// Whether one of the keys has signed the text.
     #[must_use]
     pub(crate) fn have_signed(&self, text: &str, signature: &str) -> bool {
         let signature: String = signature.split_whitespace().collect();
@@ -64,9 +64,9 @@ pub(crate) fn is_signed(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
         .is_ok()
 }
 
-/// The key itself, out of a `SubjectPublicKeyInfo` (RFC 5280) that says `rsaEncryption`.
+/// Returns the key in a `SubjectPublicKeyInfo` (RFC 5280) with the algorithm `rsaEncryption`.
 ///
-/// Of 2048 to 8192 bits, each of the two lengths in front takes two bytes.
+/// For keys of 2048 to 8192 bits, each of the two lengths before the key takes two bytes.
 pub(crate) fn rsa_key(pem: &str) -> Option<Vec<u8>> {
     const ALGORITHM: [u8; 16] = [
         0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,

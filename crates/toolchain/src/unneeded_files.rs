@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use versions::target::Arch;
 use walkdir::WalkDir;
 
-/// A tool's files that no build of an app needs: documentation and sources of the tool itself.
-/// They are dropped when it is installed.
+/// A tool's files that no build of an app needs: documentation and sources of the tool itself. They are removed when
+/// the tool is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
     Otp,
     Elixir,
-    /// For this machine: headers for others are most of what Node.js brings of them.
+    /// Node.js for this architecture: most of its headers are for others.
     Node(Arch),
 }
 
-/// Decides by path, relative to the tool and with `/`.
+/// Paths are relative to the tool, with `/`.
 impl Tool {
     fn unneeded(self, path: &str) -> bool {
         let parts: Vec<&str> = path.split('/').collect();
@@ -27,11 +27,11 @@ impl Tool {
                     _,
                     "doc" | "emacs" | "examples" | "c_src" | "java_src",
                 ] => true,
-                // The last one generates C code of the VM itself.
+                // yielding_c_fun generates C code of the VM itself.
                 [erts, "doc" | "man" | "src"] | [erts, "bin", "yielding_c_fun"] => {
                     erts.starts_with("erts-")
                 }
-                // Headers are included by their names there, sources are not.
+                // Code includes headers from these directories, but not sources.
                 ["lib", _, "src", .., file] => {
                     Path::new(file).extension().is_some_and(|end| end != "hrl")
                 }
@@ -48,7 +48,7 @@ impl Tool {
         }
     }
 
-    /// Returns whether a file is only needed to build, or to read: no dyno compiles C or installs packages.
+    /// Returns whether a file is not needed at run time: dynos don't compile C or install packages.
     fn unneeded_to_run(self, path: &str) -> bool {
         let parts: Vec<&str> = path.split('/').collect();
         match self {
@@ -94,10 +94,10 @@ pub const RARELY_USED: [&str; 16] = [
     "xmerl",
 ];
 
-/// Those of them that test, check and document code. A server does none of this.
+/// The applications that test, check and document code, which servers don't do.
 pub const DEVELOPMENT: [&str; 4] = ["common_test", "dialyzer", "edoc", "eunit"];
 
-/// The directories of those of OTP's applications that have these names.
+/// Returns the directories of OTP's applications with these names.
 #[must_use]
 pub fn applications(otp: &Path, names: &[&str]) -> Vec<PathBuf> {
     let is_named =
@@ -109,13 +109,13 @@ pub fn applications(otp: &Path, names: &[&str]) -> Vec<PathBuf> {
     paths
 }
 
-/// The application in a directory such as `lib/ssh-5.2.11`.
+/// Returns the name of the application in a directory such as `lib/ssh-5.2.11`.
 #[must_use]
 pub fn application_name(dir: &Path) -> Option<&str> {
     Some(dir.file_name()?.to_str()?.split_once('-')?.0)
 }
 
-/// The folder of OpenSSL's headers in Node's, by machine.
+/// The directory of OpenSSL's headers in Node, by architecture.
 fn openssl_name(arch: Arch) -> &'static str {
     match arch {
         Arch::Amd64 => "linux-x86_64",
@@ -127,12 +127,12 @@ fn is_static_library(file: &str) -> bool {
     Path::new(file).extension().is_some_and(|end| end == "a")
 }
 
-/// The topmost files and folders of the tool at `root` that no build needs.
+/// Returns the topmost files and directories of the tool at `root` that no build needs.
 fn to_build(root: &Path, tool: Tool) -> io::Result<Vec<PathBuf>> {
     found(root, |path| tool.unneeded(path))
 }
 
-/// Those that no dyno needs.
+/// Returns those that no dyno needs.
 pub fn to_run(root: &Path, tool: Tool) -> io::Result<Vec<PathBuf>> {
     found(root, |path| tool.unneeded_to_run(path))
 }
@@ -153,7 +153,7 @@ fn found(root: &Path, unneeded: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf
     Ok(paths)
 }
 
-/// Drops from a tool that was just unpacked what no build needs.
+/// Removes the files that no build needs from a newly unpacked tool.
 pub(crate) fn drop_unneeded(root: &Path, tool: Tool) -> Result<(), crate::ToolchainError> {
     let paths = to_build(root, tool).map_err(crate::ToolchainError::io(root, "read"))?;
     for path in paths {
