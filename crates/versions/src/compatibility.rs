@@ -1,8 +1,7 @@
 //! The compatible versions of Elixir and OTP, from the compatibility page of Elixir's documentation.
 //!
-//! Upstream's lists decide which pairs there are. The table only judges: it prefers one pair to another,
-//! warns of what it knows to be unsupported, and knows nothing of what came out after it was written
-//! ([`Compatibility::Unknown`]).
+//! Upstream's lists define the available pairs. The table only ranks them and warns about unsupported ones. Versions
+//! that are newer than the table are [`Compatibility::Unknown`].
 
 use crate::elixir_version::ElixirVersion;
 
@@ -10,9 +9,9 @@ use crate::elixir_version::ElixirVersion;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Compatibility {
     Supported,
-    /// Known not to go together.
+    /// Known to be incompatible.
     Unsupported {
-        /// The OTP majors that this very version supports, ascending.
+        /// The OTP majors that this version supports, ascending.
         supported: Vec<u32>,
         /// The first patch release of the same minor that does support this OTP, if one does.
         first_patch: Option<ElixirVersion>,
@@ -48,8 +47,8 @@ const fn row_with(minor: u64, oldest: u32, newest: u32, otp: u32, patch: u64) ->
     }
 }
 
-/// Newest first. Source: "Compatibility and deprecations" of Elixir's main branch (August 2026)
-/// and of its release tags. OTP 28 for 1.18.4 stands in that tag only.
+/// Newest first. Source: "Compatibility and deprecations" of Elixir's main branch (August 2026) and of its release
+/// tags. Only the tag of 1.18.4 lists OTP 28 for it.
 const TABLE: [Row; 21] = [
     row(20, 27, 29),
     row(19, 26, 28),
@@ -74,7 +73,7 @@ const TABLE: [Row; 21] = [
     row_with(0, 17, 17, 18, 5),
 ];
 
-/// The newest OTP that the table knows anything about.
+/// The newest OTP in the table.
 pub const NEWEST_OTP: u32 = TABLE[0].newest;
 
 /// Returns the compatibility of `elixir` with OTP `otp_major`.
@@ -99,7 +98,7 @@ pub fn check(elixir: &ElixirVersion, otp_major: u32) -> Compatibility {
     }
 }
 
-/// Whether the table positively says that the pair does not go together.
+/// Whether the table shows that the pair is incompatible.
 pub(crate) fn is_known_bad(elixir: &ElixirVersion, otp_major: u32) -> bool {
     matches!(check(elixir, otp_major), Compatibility::Unsupported { .. })
 }

@@ -23,19 +23,19 @@ pub enum ElixirRequest {
         minor: Option<u64>,
         otp: Option<u32>,
     },
-    /// `1.18.3`, `v1.17.0-rc.0`, `1.18.4-otp-27`: this one and no other.
+    /// `1.18.3`, `v1.17.0-rc.0`, `1.18.4-otp-27`: exactly this version.
     Exact {
         version: ElixirVersion,
         otp: Option<u32>,
     },
     /// `~> 1.17`, `>= 1.15.0 and < 1.18.0`, `latest`: the newest release that satisfies it.
     Range(ElixirRequirement),
-    /// `branch main`, `main`, `ref:main`, `branch v1.18`: the newest build of a branch; its content changes.
+    /// `branch main`, `main`, `ref:main`, `branch v1.18`: the newest build of a branch, whose content changes.
     Branch { name: String, otp: Option<u32> },
 }
 
 impl ElixirRequest {
-    /// Reads a request as it stands in a config file, in `.tool-versions` or in a config var.
+    /// Parses a request from a config file, `.tool-versions` or a config var.
     ///
     /// `branch NAME` is the two words of the config file's `elixir_version=(branch NAME)`, with
     /// or without the parentheses.
@@ -64,7 +64,7 @@ impl ElixirRequest {
         let (name, otp) = split_otp(named.unwrap_or(text))?;
         let numbers = name.strip_prefix('v').unwrap_or(name);
         if named.is_some() || matches!(name, "main" | "master") {
-            // A tag in the place of a branch is a release.
+            // A tag in place of a branch is a release.
             if let Ok(version) = ElixirVersion::read(numbers) {
                 return Ok(Self::Exact { version, otp });
             }
@@ -97,7 +97,7 @@ impl ElixirRequest {
         }
     }
 
-    /// The OTP major of the build that was pinned with `-otp-N`.
+    /// The OTP major that is pinned with `-otp-N`.
     fn pinned_otp(&self) -> Option<u32> {
         match self {
             Self::Line { otp, .. } | Self::Exact { otp, .. } | Self::Branch { otp, .. } => *otp,
@@ -105,7 +105,7 @@ impl ElixirRequest {
         }
     }
 
-    /// The major and minor version that was asked for; of a range, those of its first version.
+    /// The requested major and minor version. For a range, those of its first version.
     pub(crate) fn line(&self) -> Option<(u64, u64)> {
         match self {
             Self::Line { major, minor, .. } => Some((*major, minor.unwrap_or(0))),
@@ -118,7 +118,7 @@ impl ElixirRequest {
         }
     }
 
-    /// Whether a version answers the request, whatever it was built with. A branch has no version.
+    /// Whether a version satisfies the request, regardless of the OTP of the build. A branch has no version.
     #[must_use]
     pub fn matches(&self, version: &ElixirVersion) -> bool {
         match self {
@@ -139,7 +139,7 @@ impl ElixirRequest {
     }
 }
 
-/// Splits `1.18.4-otp-27` into what comes before the suffix and the OTP major.
+/// Splits `1.18.4-otp-27` into the version and the OTP major.
 fn split_otp(text: &str) -> Result<(&str, Option<u32>), Reason> {
     match text.split_once("-otp-") {
         None => Ok((text, None)),
@@ -163,7 +163,7 @@ impl fmt::Display for ElixirRequest {
             }
             Self::Exact { version, .. } => version.fmt(f)?,
             Self::Range(requirement) => requirement.fmt(f)?,
-            // The word tells the branch v1.18 from the line 1.18.
+            // The word distinguishes the branch v1.18 from the line 1.18.
             Self::Branch { name, .. } => write!(f, "branch {name}")?,
         }
         match self.pinned_otp() {
@@ -180,13 +180,13 @@ pub struct ElixirBuild {
     pub reference: String,
     /// `None` for a branch.
     pub version: Option<ElixirVersion>,
-    /// The OTP major that it was compiled with. An archive without suffix was compiled with the
-    /// oldest that the version supports.
+    /// The OTP major that it was compiled with. An archive without suffix was compiled with the oldest OTP that the
+    /// version supports.
     pub otp: Option<u32>,
     pub git_sha: String,
-    /// RFC 3339 time as the list has it.
+    /// The RFC 3339 time in the list.
     pub built_at: String,
-    /// Lower-case hexadecimal digest of the archive. Old lines have none.
+    /// The SHA-256 of the archive, in lower-case hex. Old lines have none.
     pub sha256: Option<String>,
 }
 
@@ -203,7 +203,7 @@ impl ElixirBuild {
 /// Why a pair is expected to work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Basis {
-    /// Elixir's documentation says so, or, of what is newer than our table, a build for this OTP.
+    /// Elixir's documentation lists the pair, or the version is newer than the table and has a build for this OTP.
     Supported,
     /// Upstream has a build of this Elixir for this OTP.
     Published,
@@ -250,7 +250,7 @@ impl ElixirListing {
         &self.builds
     }
 
-    /// The builds of the versions that pass; those of branches, which have none, all.
+    /// The builds of versions that pass, and all builds of branches, which have no version.
     #[must_use]
     pub fn only(&self, passes: impl Fn(&ElixirVersion) -> bool) -> Self {
         let passes = |build: &&ElixirBuild| build.version.as_ref().is_none_or(&passes);
@@ -260,7 +260,7 @@ impl ElixirListing {
         }
     }
 
-    /// How many lines were not understood.
+    /// The number of malformed lines.
     #[must_use]
     pub fn malformed(&self) -> usize {
         self.malformed
@@ -271,12 +271,12 @@ impl ElixirListing {
         self.builds.is_empty()
     }
 
-    /// The build to use on OTP `otp_major`: of the newest version that answers the request and has
-    /// a build that runs there, the one compiled with the newest OTP that is not newer than it.
+    /// The build to use on OTP `otp_major`: of the newest version that satisfies the request and has a build for this
+    /// OTP, the one compiled with the newest OTP up to `otp_major`.
     ///
-    /// A pair that [`compatibility::check`] knows to be bad is chosen only where upstream has a build
-    /// of this version for this OTP, and no other version answers the request; a pinned `-otp-N` is
-    /// taken as it is or not at all.
+    /// A pair that is incompatible by [`compatibility::check`] is only chosen if upstream has a build of this version
+    /// for this OTP, and no other version satisfies the request. A pinned `-otp-N` is never replaced by another
+    /// build.
     pub fn choose(
         &self,
         request: &ElixirRequest,
@@ -326,8 +326,8 @@ impl ElixirListing {
         })
     }
 
-    /// The newest released version that has a build for OTP `otp_major` and supports it; where there
-    /// is none, the newest that upstream has built for this OTP all the same.
+    /// The newest released version that has a build for OTP `otp_major` and supports it, or else the newest that
+    /// upstream has built for this OTP.
     #[must_use]
     pub fn newest_for(&self, otp_major: u32) -> Option<&ElixirBuild> {
         let versions = self.versions(|version| !version.is_candidate());
@@ -365,7 +365,7 @@ impl ElixirListing {
         if compatibility::is_known_bad(version, otp_major) && !is_published {
             return None;
         }
-        // For another OTP, a build counts only if the version supports the one that it was made with.
+        // A build for another OTP only counts if the version supports the OTP that it was compiled with.
         let counts = |build: &&ElixirBuild| {
             pinned.is_some()
                 || build.otp.is_none_or(|otp| {
@@ -386,7 +386,7 @@ impl ElixirListing {
         }
     }
 
-    /// As [`Self::build_for`], but only on this basis.
+    /// Like [`Self::build_for`], but only on this basis.
     pub(crate) fn usable(
         &self,
         version: &ElixirVersion,
@@ -445,8 +445,8 @@ impl ElixirListing {
 
 const NEAREST: usize = 5;
 
-/// Of builds of one version or branch: the pinned one, or that with the newest OTP that is not
-/// newer than `otp_major`, or, where none says what it was built with, the one that does not.
+/// Of the builds of a version or branch, returns the pinned one, or the one with the newest OTP up to `otp_major`, or
+/// else one whose OTP is unknown.
 fn newest_not_newer<'a>(
     builds: impl Iterator<Item = &'a ElixirBuild>,
     pinned: Option<u32>,
@@ -465,32 +465,32 @@ fn newest_not_newer<'a>(
         .max_by_key(|build| build.otp)
 }
 
-/// No build in the list answers a request on a given OTP.
+/// No build in the list satisfies a request on a given OTP.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ElixirNoMatch {
-    /// No version in the list answers the request at all.
+    /// No version in the list satisfies the request.
     #[error("no build of Elixir {request} is listed")]
     NotListed {
         request: ElixirRequest,
         /// Up to five released versions, those of the nearest lines first, newest first in each.
         nearest: Vec<ElixirVersion>,
-        /// It's newer than every listed version of its line, or, where that has none, than all.
+        /// Whether it is newer than every listed version of its line, or than all versions if the line has none.
         newer_than_listed: bool,
     },
     /// The version exists, but not for this OTP.
     #[error("no build of Elixir {request} can be used on OTP {otp_major}")]
     NoBuildForOtp {
         request: ElixirRequest,
-        /// The newest listed version that answers the request; `None` for a branch.
+        /// The newest listed version that satisfies the request. `None` for a branch.
         version: Option<ElixirVersion>,
         otp_major: u32,
     },
 }
 
-/// Completes a request for Elixir with an OTP: the newest version that answers it, on the newest
-/// released OTP that both support. A pinned `-otp-N` wants OTP N, or else the next newer one.
+/// Completes a request for Elixir with an OTP: the newest version that satisfies it, on the newest released OTP that
+/// it supports. A pinned `-otp-N` selects OTP N, or else the next newer one.
 ///
-/// A branch takes the newest OTP that it has a build for.
+/// A branch gets the newest OTP that it has a build for.
 #[must_use]
 pub fn newest_otp_for<'o, 'e>(
     request: &ElixirRequest,
@@ -516,8 +516,7 @@ pub fn newest_otp_for<'o, 'e>(
     )
 }
 
-/// The default where nothing was asked for: the newest released Elixir, on the newest released OTP
-/// that both support.
+/// The default without a request: the newest released Elixir, on the newest released OTP that it supports.
 #[must_use]
 pub fn newest_pair<'o, 'e>(
     otp: &'o OtpListing,

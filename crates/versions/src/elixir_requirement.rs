@@ -1,7 +1,7 @@
-//! Requirements as `mix.exs` writes them: `~> 1.14`, `>= 1.15.0 and < 1.19.0`.
+//! Requirements in the syntax of `mix.exs`: `~> 1.14`, `>= 1.15.0 and < 1.19.0`.
 //!
-//! Source: the documentation and the parser of Elixir's `Version` module. Mix compares with
-//! `allow_pre: true`, so a release candidate answers as its place in the order says.
+//! Source: the documentation and the parser of Elixir's `Version` module. Mix compares with `allow_pre: true`, so
+//! release candidates are compared like other versions.
 
 use crate::elixir_version::ElixirVersion;
 use crate::error::{ParseError, Reason, Tool};
@@ -11,7 +11,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ElixirRequirement {
     text: String,
-    /// One of these sets must hold, and of a set every bound: `and` binds tighter than `or`.
+    /// One of these sets must hold, with all its bounds: `and` binds tighter than `or`.
     sets: Vec<Vec<Bound>>,
 }
 
@@ -23,7 +23,7 @@ enum Bound {
     LessOrEqual(semver::Version),
     Greater(semver::Version),
     GreaterOrEqual(semver::Version),
-    /// `~>`: from the first up to, and not with, the second.
+    /// `~>`: from the first version up to, but excluding, the second.
     Within(semver::Version, semver::Version),
 }
 
@@ -54,16 +54,16 @@ impl Bound {
     }
 }
 
-/// Longest first. A version without an operator is that version; `!` is an old `!=`.
+/// Longest first. Without an operator, a version matches exactly. `!` is an old form of `!=`.
 const OPERATORS: [&str; 9] = ["~>", ">=", "<=", "==", "!=", ">", "<", "!", ""];
 
 impl ElixirRequirement {
-    /// Reads what `Version.parse_requirement/1` accepts.
+    /// Parses the syntax of `Version.parse_requirement/1`.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         Self::read(text).map_err(|reason| reason.of(Tool::Elixir, text))
     }
 
-    /// Any version at all, by the name that it was asked for with.
+    /// Any version. `text` is the name of the request.
     pub(crate) fn any(text: &str) -> Self {
         Self {
             text: text.to_owned(),
@@ -71,12 +71,12 @@ impl ElixirRequirement {
         }
     }
 
-    /// The first version that it names.
+    /// The first version in it.
     pub(crate) fn first_version(&self) -> Option<&semver::Version> {
         self.sets.first()?.first().map(Bound::version)
     }
 
-    /// Whether it speaks of release candidates: `~> 1.18.0-rc.0`.
+    /// Whether it mentions a release candidate: `~> 1.18.0-rc.0`.
     pub(crate) fn names_a_candidate(&self) -> bool {
         self.text.contains('-')
     }
@@ -165,7 +165,7 @@ fn within(text: &str) -> Result<Bound, Reason> {
         let (major, minor) = (from.major, from.minor.saturating_add(1));
         (from, major, minor)
     };
-    // The end leaves out its own candidates: 2.0.0-rc.0 is not `~> 1.14`.
+    // The upper end excludes its own candidates: 2.0.0-rc.0 doesn't satisfy `~> 1.14`.
     let mut to = semver::Version::new(major, minor, 0);
     to.pre = semver::Prerelease::new("0").unwrap_or_default();
     Ok(Bound::Within(from, to))

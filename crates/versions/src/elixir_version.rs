@@ -20,7 +20,7 @@ impl ElixirVersion {
             .map_err(|reason| reason.of(Tool::Elixir, text))
     }
 
-    /// As [`Self::parse`], without the `v` of a tag; the error doesn't name the tool.
+    /// Like [`Self::parse`], without the `v` of a tag. The error doesn't name the tool.
     pub(crate) fn read(text: &str) -> Result<Self, Reason> {
         let (numbers, candidate) = match text.split_once('-') {
             Some((numbers, candidate)) => (numbers, Some(candidate)),
@@ -73,7 +73,7 @@ impl ElixirVersion {
         !self.0.pre.is_empty()
     }
 
-    /// Whether this is `1.MINOR.0` or newer, candidates of that release included.
+    /// Whether this is `1.MINOR.0` or newer, including candidates of that release.
     #[must_use]
     pub fn is_at_least_minor(&self, minor: u64) -> bool {
         (self.major(), self.minor()) >= (1, minor)

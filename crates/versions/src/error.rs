@@ -1,8 +1,8 @@
-//! Why a text is not a version or a request for one.
+//! Errors of parsing versions and requests.
 
 use std::fmt;
 
-/// The tool that a version belongs to; displays as it is called in messages and plans.
+/// The tool of a version. [`fmt::Display`] shows its name in messages and plans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tool {
     Erlang,
@@ -20,12 +20,12 @@ impl fmt::Display for Tool {
     }
 }
 
-/// A text that does not read as a version, with what is wrong about it.
+/// An error of parsing a version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{input:?} is not a version of {tool}: {reason}")]
 pub struct ParseError {
     pub tool: Tool,
-    /// The text exactly as it was given, before anything was trimmed.
+    /// The original text, before trimming.
     pub input: String,
     pub reason: Reason,
 }

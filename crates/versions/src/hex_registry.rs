@@ -2,13 +2,13 @@
 //!
 //! They are Protocol Buffers: `signed.proto`, `versions.proto` and `package.proto` of
 //! github.com/hexpm/specifications, read in November 2026 at commit b172bf58. hex.pm fills them in
-//! `lib/hexpm/repository/registry_builder.ex`. Unknown fields are skipped, as the format demands.
+//! `lib/hexpm/repository/registry_builder.ex`. Unknown fields are skipped, as the format requires.
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Texts of the registry are cut after this number of characters.
-const LONGEST: usize = 300;
+/// Texts of the registry are truncated to this number of characters.
+const MAX_CHARACTERS: usize = 300;
 
 /// A file that isn't a registry file of this kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,7 @@ pub struct Malformed;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signed<'a> {
     pub payload: &'a [u8],
-    /// RSA (PKCS#1 v1.5) with SHA-512. Empty if the file isn't signed.
+    /// The signature: RSA (PKCS#1 v1.5) with SHA-512. Empty if the file isn't signed.
     pub signature: &'a [u8],
 }
 
@@ -42,7 +42,7 @@ impl<'a> Signed<'a> {
 /// `/versions`: the releases that are retired or have an advisory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Index {
-    /// `hexpm`.
+    /// The name of the repository, such as `hexpm`.
     pub repository: String,
     /// Versions by package.
     pub flagged: BTreeMap<String, BTreeSet<String>>,
@@ -89,33 +89,33 @@ impl Index {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Findings {
     pub retired: Option<Retirement>,
-    /// One for each vulnerability.
+    /// The advisories, one for each vulnerability.
     pub advisories: Vec<Advisory>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retirement {
-    /// `security`, `deprecated` and the like.
+    /// The reason, such as `security` or `deprecated`.
     pub reason: String,
-    /// Written by the package's maintainer.
+    /// A message of the package's maintainer.
     pub message: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Advisory {
-    /// `EEF-CVE-2026-32686`, `GHSA-…` or `CVE-…`.
+    /// The ID: `EEF-CVE-2026-32686`, `GHSA-…` or `CVE-…`.
     pub id: String,
     /// Other identifiers of the same vulnerability.
     pub aliases: BTreeSet<String>,
     pub summary: String,
     pub url: String,
-    /// `high` and the like.
+    /// The severity, such as `high`.
     pub severity: Option<String>,
 }
 
 impl Findings {
-    /// Reads the payload of `/packages/NAME`, together with the repository and the package that it
-    /// names. None for a release that the package doesn't have.
+    /// Reads the payload of `/packages/NAME`, together with the repository and the package that it names. `None` for
+    /// a release that the package doesn't have.
     pub fn parse(
         payload: &[u8],
         version: &str,
@@ -257,12 +257,12 @@ fn by_vulnerability(advisories: Vec<Advisory>) -> Vec<Advisory> {
 enum Value<'a> {
     Number(u64),
     Bytes(&'a [u8]),
-    /// Of a type that the fields above don't have.
+    /// A value of a type that none of the fields above has.
     Other,
 }
 
-/// The fields of a message in the wire format of Protocol Buffers
-/// (protobuf.dev/programming-guides/encoding), with their numbers. Nothing follows an error.
+/// The fields of a message in the wire format of Protocol Buffers (protobuf.dev/programming-guides/encoding), with
+/// their numbers. Ends after an error.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {
@@ -316,7 +316,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A repeated number, packed or not: readers have to accept both.
+/// Reads a repeated number, packed or not: readers have to accept both.
 fn numbers(value: &Value<'_>) -> Result<Vec<usize>, Malformed> {
     let index = |number| usize::try_from(number).map_err(|_| Malformed);
     match value {
@@ -333,12 +333,12 @@ fn numbers(value: &Value<'_>) -> Result<Vec<usize>, Malformed> {
     }
 }
 
-/// A text for a log. Maintainers write some of them, so none can have control characters.
+/// Returns a text for the log. Removes control characters, since maintainers write some of these texts.
 fn text(bytes: &[u8]) -> Result<String, Malformed> {
     let text = std::str::from_utf8(bytes).map_err(|_| Malformed)?;
     let words = text.split(|c: char| c.is_control() || c.is_whitespace());
     let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
-    Ok(words.join(" ").chars().take(LONGEST).collect())
+    Ok(words.join(" ").chars().take(MAX_CHARACTERS).collect())
 }
 
 #[cfg(test)]
@@ -404,7 +404,7 @@ mod tests {
         let expected = [("old", set(&["1.0.0"])), ("plug", set(&["1.0.0", "1.2.0"]))];
         let expected = expected.map(|(name, versions)| (name.to_owned(), versions));
         assert_eq!(index.flagged, expected.into());
-        // An index beyond the versions.
+        // An index out of range.
         let broken = [texts(&[(1, "plug"), (2, "1.0.0")]), bytes(3, &[1])].concat();
         assert_eq!(Index::parse(&bytes(1, &broken)), Err(Malformed));
     }
@@ -468,7 +468,7 @@ mod tests {
         assert_eq!(first, &expected);
         assert_eq!(second.id, "GHSA-2");
         assert_eq!(second.severity, None);
-        // A reason that was added later.
+        // An unknown reason.
         let (_, _, newer) = Findings::parse(&package, "1.1.0").unwrap();
         let newer = newer.unwrap();
         assert_eq!(newer.retired.unwrap().reason, "other");

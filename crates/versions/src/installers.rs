@@ -1,4 +1,4 @@
-//! Hex and rebar3 as mix would install them: the lists, the choice, and the places.
+//! Hex and rebar3 as mix installs them: the lists, the choice, and the paths.
 //!
 //! Follows `Mix.Local`, `mix local.hex` and `mix local.rebar` of Elixir 1.14 to 1.20.
 
@@ -34,8 +34,8 @@ pub enum Scheme {
 
 /// The lists to try for a version of Elixir, in this order.
 ///
-/// From 1.18 on mix itself reads the new list only. Its rebar3 rows begin at 1.18.3, so 1.18.0 to
-/// 1.18.2 may find nothing there; rebar3 from the old list runs on them just as well.
+/// From 1.18 on, mix itself only reads the new list. Its rebar3 rows start at 1.18.3, so it may have none for 1.18.0
+/// to 1.18.2. They can use rebar3 from the old list.
 #[must_use]
 pub fn schemes(elixir: &ElixirVersion) -> &'static [Scheme] {
     if elixir.is_at_least_minor(18) {
@@ -56,12 +56,12 @@ pub fn list_path(package: Package, scheme: Scheme) -> &'static str {
     }
 }
 
-/// The host of the lists and files, without a slash at its end: `HEX_BUILDS_URL`, else
-/// `HEX_MIRROR`, else upstream's, which is `https://builds.hex.pm` from Elixir 1.15 on and
-/// `https://repo.hex.pm` before. An empty value counts as none.
+/// The host of the lists and files, without a trailing slash: `HEX_BUILDS_URL`, else `HEX_MIRROR`, else upstream's,
+/// which is `https://builds.hex.pm` from Elixir 1.15 on and `https://repo.hex.pm` before. An empty value counts as
+/// unset.
 ///
-/// Mix 1.14 and older do not know `HEX_BUILDS_URL`. It is honoured for them too: whoever sets it
-/// says where installers are, and since mix does not fetch them here, nothing else reads it.
+/// Mix 1.14 and older ignore `HEX_BUILDS_URL`. Here it applies to them too: a user who sets it wants installers from
+/// there, and mix itself doesn't fetch them.
 #[must_use]
 pub fn base_url(
     elixir: &ElixirVersion,
@@ -82,11 +82,11 @@ pub fn base_url(
         .to_owned()
 }
 
-/// Where mix looks for rebar3, relative to `MIX_HOME`: everywhere that some patch release of this
-/// minor does.
+/// The paths at which mix looks for rebar3, relative to `MIX_HOME`: those of all patch releases of this minor
+/// version.
 ///
-/// The OTP major came into the path within 1.18: 1.18.3 was seen to look in `elixir/1-18`, later
-/// ones look in `elixir/1-18-otp-27`.
+/// Within 1.18, the OTP major was added to the path: 1.18.3 looks in `elixir/1-18`, later versions in
+/// `elixir/1-18-otp-27`.
 #[must_use]
 pub fn rebar3_paths(elixir: &ElixirVersion, otp_major: u32) -> Vec<PathBuf> {
     let (major, minor) = (elixir.major(), elixir.minor());
@@ -103,26 +103,25 @@ pub fn rebar3_paths(elixir: &ElixirVersion, otp_major: u32) -> Vec<PathBuf> {
     }
 }
 
-/// Where the `.ez` of Hex is unpacked, relative to `MIX_HOME`: `archives/hex-2.2.1`. The archive's
-/// own top directory has the same name and goes inside, so that the modules are in
-/// `archives/hex-2.2.1/hex-2.2.1/ebin`.
+/// The directory to which Hex's `.ez` is unpacked, relative to `MIX_HOME`: `archives/hex-2.2.1`. The archive's own
+/// top directory has the same name, so the modules are in `archives/hex-2.2.1/hex-2.2.1/ebin`.
 #[must_use]
 pub fn hex_archive_dir(version: &str) -> PathBuf {
     PathBuf::from(format!("archives/hex-{version}"))
 }
 
-/// A file that can be installed.
+/// An installable file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installer {
     /// The version of Hex or rebar3.
     pub version: String,
-    /// The oldest Elixir that it is for, and the directory that it lies in.
+    /// The oldest Elixir that it supports, which is also the name of its directory.
     pub elixir: String,
-    /// The oldest OTP major that it is for; `None` in the old list.
+    /// The oldest OTP major that it supports. `None` in the old list.
     pub otp: Option<u32>,
-    /// Lower-case hexadecimal digest of the file.
+    /// The SHA-512 of the file, in lower-case hex.
     pub sha512: String,
-    /// Below [`base_url`]: `/installs/1.18.0/hex-2.2.1-otp-27.ez`.
+    /// The path below [`base_url`]: `/installs/1.18.0/hex-2.2.1-otp-27.ez`.
     pub path: String,
 }
 
@@ -147,7 +146,7 @@ impl InstallerList {
         list
     }
 
-    /// How many lines were not understood.
+    /// The number of malformed lines.
     #[must_use]
     pub fn malformed(&self) -> usize {
         self.malformed
@@ -158,14 +157,14 @@ impl InstallerList {
         self.rows.is_empty()
     }
 
-    /// Mix' choice: from the end of the list, the first row whose Elixir and OTP are not newer
-    /// than those that run. A release candidate is older than its release.
+    /// Returns mix's choice: the last row whose Elixir and OTP aren't newer than the given ones. A release candidate
+    /// is older than its release.
     #[must_use]
     pub fn choose(&self, elixir: &ElixirVersion, otp_major: u32) -> Option<&Installer> {
         self.that_run(elixir, otp_major).next()
     }
 
-    /// The row of a version that Mix would choose if there were no other version.
+    /// Returns the row of a version that mix would choose if the list had no other version.
     #[must_use]
     pub fn of_version(
         &self,

@@ -1,7 +1,7 @@
-//! Versions of Erlang/OTP, Elixir and Node: what a user asks for, what upstream lists, and which
-//! of the listed builds answers the request on a given target.
+//! Versions of Erlang/OTP, Elixir and Node: users' requests, upstream's lists, and the choice of a build for a
+//! request and a target.
 //!
-//! Pure: no network, no process, no file system. Lists come in as text, choices go out as data.
+//! The code is pure: it uses no network, processes or files. Lists are passed as text, and choices returned as data.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 

@@ -19,7 +19,7 @@ const fn date(year: u16, month: u8, day: u8) -> Date {
 }
 
 impl Date {
-    /// The day of a time in seconds since 1970.
+    /// Returns the day of a time in seconds since 1970.
     #[must_use]
     pub fn of_unix_time(seconds: u64) -> Self {
         let mut days = seconds / 86_400;
@@ -46,7 +46,7 @@ impl Date {
     }
 }
 
-/// The day and the minute of a time in seconds since 1970: `2026-11-24 00:30 UTC`.
+/// Formats a time in seconds since 1970: `2026-11-24 00:30 UTC`.
 #[must_use]
 pub fn minute_of_unix_time(seconds: u64) -> String {
     let minutes = seconds / 60;
@@ -64,15 +64,15 @@ impl fmt::Display for Date {
     }
 }
 
-/// The newest majors of OTP that get fixes: SECURITY.md of erlang/otp, "the latest three".
+/// The number of OTP majors that get fixes: SECURITY.md of erlang/otp, "the latest three".
 const OTP_MAJORS: u32 = 3;
 
-/// The newest minors of Elixir that get security fixes: "Compatibility and deprecations" of its
-/// documentation (bug fixes for the newest, security fixes for the newest five).
+/// The number of Elixir minors that get security fixes: "Compatibility and deprecations" of its documentation (bug
+/// fixes for the newest, security fixes for the newest five).
 const ELIXIR_MINORS: u64 = 5;
 
-/// The oldest OTP major that gets fixes, where `version` is older than that. What is newest is
-/// what upstream lists, so that this needs no calendar.
+/// Returns the oldest OTP major that gets fixes, if `version` is older. The newest version in upstream's list is the
+/// reference, so no dates are needed.
 #[must_use]
 pub fn otp_superseded(version: &OtpVersion, list: &OtpListing) -> Option<u32> {
     let (newest, _) = list.newest_of_majors().into_iter().next()?;
@@ -80,7 +80,7 @@ pub fn otp_superseded(version: &OtpVersion, list: &OtpListing) -> Option<u32> {
     (version.major() < oldest).then_some(oldest)
 }
 
-/// The oldest Elixir that gets security fixes (`1.16`), where `version` is older than that.
+/// Returns the oldest Elixir that gets security fixes (`1.16`), if `version` is older.
 #[must_use]
 pub fn elixir_superseded(version: &ElixirVersion, list: &ElixirListing) -> Option<String> {
     let released = list
@@ -93,7 +93,7 @@ pub fn elixir_superseded(version: &ElixirVersion, list: &ElixirListing) -> Optio
     older.then(|| format!("{}.{oldest}", newest.major()))
 }
 
-/// The last day of each line of Node. Source: `schedule.json` of nodejs/Release.
+/// The last day of each Node line. Source: `schedule.json` of nodejs/Release.
 const NODE_ENDS: [(u64, Date); 14] = [
     (26, date(2029, 4, 30)),
     (25, date(2026, 6, 1)),
@@ -115,12 +115,11 @@ const NODE_ENDS: [(u64, Date); 14] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeEnd {
     On(Date),
-    /// Before all that the table has.
+    /// Before the first line in the table.
     LongAgo,
 }
 
-/// The end of the line that a version belongs to, where it lies before `today`. Lines newer than
-/// the table have none.
+/// Returns the end of a version's line, if it is before `today`. Lines that are newer than the table have none.
 #[must_use]
 pub fn node_ended(version: &NodeVersion, today: Date) -> Option<NodeEnd> {
     let known = NODE_ENDS
@@ -132,8 +131,8 @@ pub fn node_ended(version: &NodeVersion, today: Date) -> Option<NodeEnd> {
     }
 }
 
-/// The first release without the flaw, for an OTP 27 whose TLS refuses the certificates of some
-/// hosts (`key_usage_mismatch`). Source: erlang/otp#9208 and hexpm/hex#1175.
+/// Returns the first fixed release, for an OTP 27 whose TLS rejects the certificates of some hosts
+/// (`key_usage_mismatch`). Source: erlang/otp#9208 and hexpm/hex#1175.
 #[must_use]
 pub fn first_with_working_tls(version: &OtpVersion) -> Option<OtpVersion> {
     let fixed = OtpVersion::parse("27.2.2").ok()?;

@@ -1,5 +1,5 @@
-//! The two formats of lists of builds: the lines that the OTP and the Elixir `builds.txt` of
-//! builds.hex.pm share, and the CSV of `erlef/otp_builds`.
+//! The two formats of lists of builds: the lines of both `builds.txt` of builds.hex.pm, for OTP and Elixir, and the
+//! CSV of `erlef/otp_builds`.
 
 use crate::text::{is_hex, is_path_safe};
 
@@ -11,17 +11,17 @@ pub(crate) struct Line<'a> {
     pub(crate) sha256: Option<String>,
 }
 
-/// The well-formed lines of a list, and how many were neither well-formed nor blank.
+/// Returns the well-formed lines of a list, and the number of malformed ones.
 ///
-/// A checksum that is present but not 64 hexadecimal digits makes the line malformed: it must
-/// never pass for a build that has none. Nor may one that was cut off with the end of the text.
+/// A checksum without 64 hexadecimal digits makes the line malformed: it must not count as a build without a
+/// checksum. The same applies to a checksum that is truncated at the end of the text.
 pub(crate) fn lines(text: &str) -> (Vec<Line<'_>>, usize) {
     let texts = text.trim_start_matches('\u{feff}').lines();
     let texts = texts.filter(|text| !text.trim().is_empty());
     well_formed(texts.map(line), text)
 }
 
-/// The lines of a text that could be read, and how many could not.
+/// Returns the well-formed lines of a text, and the number of others.
 fn well_formed<'a>(
     lines: impl Iterator<Item = Option<Line<'a>>>,
     text: &str,
@@ -46,16 +46,15 @@ fn line(text: &str) -> Option<Line<'_>> {
     checked(name, git_sha, built_at, sha256)
 }
 
-/// The columns that are read, as the header names them.
+/// The names of the columns to read.
 const COLUMNS: [&str; 4] = ["ref_name", "ref", "datetime", "sha256"];
 
-/// The well-formed rows of a CSV list, and how many were neither well-formed nor blank; nothing
-/// for a text whose first line neither names the columns nor is a row. Their order, and what else there
-/// is, is upstream's business. Without names it is that of [`COLUMNS`]: one version of upstream's files
-/// had no such line.
+/// Returns the well-formed rows of a CSV list, and the number of malformed ones. `None` if the first line is neither
+/// a header nor a row. Columns may have any order, with others between them. Without a header, as in one version of
+/// upstream's files, the order is that of [`COLUMNS`].
 ///
-/// None of the values needs quotes. A row with quotes around other values may be malformed, but
-/// cannot pass for another one, since each of these four has a form of its own.
+/// None of the four values needs quotes. A row with quotes around other values may count as malformed, but can't be
+/// misread, since each of the four values has a distinct form.
 pub(crate) fn csv_rows(text: &str) -> Option<(Vec<Line<'_>>, usize)> {
     let mut lines = text
         .trim_start_matches('\u{feff}')
@@ -106,7 +105,7 @@ fn checked<'a>(
 mod tests {
     use super::*;
 
-    /// Sent without its length, a list that is cut short seems whole.
+    /// A truncated list seems complete if the response has no length.
     #[test]
     fn truncated_list_has_no_build_without_checksum() {
         let (commit, digest) = ("c".repeat(40), "d".repeat(64));

@@ -1,16 +1,14 @@
-//! The pair of Elixir and OTP to suggest in place of one that can't be had.
+//! The pair of Elixir and OTP to suggest in place of an unavailable one.
 
 use crate::elixir::{Basis, ElixirBuild, ElixirListing, ElixirRequest};
 use crate::otp::{OtpBuild, OtpListing, OtpRequest};
 use std::cmp::Reverse;
 
-/// Returns the listed pair that is nearest to the requests. In this order: the same minor version of
-/// Elixir on the same OTP; on another OTP, a newer one before an older one; a newer Elixir on the same
-/// OTP; and the nearest Elixir, again a newer one first. Of what isn't requested, the newest is the
-/// nearest.
+/// Returns the listed pair that is nearest to the requests. In this order: the same minor version of Elixir on the
+/// same OTP; on another OTP, a newer one before an older one; a newer Elixir on the same OTP; and the nearest Elixir,
+/// again a newer one first. If a tool isn't requested, its newest version is the nearest.
 ///
-/// `elixir` holds the builds that may be suggested. `None` where no two builds of the lists go
-/// together.
+/// `elixir` contains the builds that may be suggested. `None` if the lists contain no compatible pair.
 #[must_use]
 pub fn nearest_pair<'o, 'e>(
     otp_request: Option<&OtpRequest>,
@@ -73,8 +71,8 @@ fn candidates<'e>(
 
 const NO_DISTANCE: (bool, bool, u64, u64) = (false, false, 0, 0);
 
-/// Whether it is another one than the requested branch, whether it is older than requested, and by how
-/// many major and minor versions it differs.
+/// Returns whether it isn't the requested branch, whether it is older than requested, and the differences in major
+/// and minor versions.
 fn elixir_distance(request: Option<&ElixirRequest>, build: &ElixirBuild) -> (bool, bool, u64, u64) {
     let (Some(request), Some(version)) = (request, &build.version) else {
         return NO_DISTANCE;
@@ -94,7 +92,7 @@ fn elixir_distance(request: Option<&ElixirRequest>, build: &ElixirBuild) -> (boo
     )
 }
 
-/// Whether it is older than requested, and by how many major versions it differs.
+/// Returns whether it is older than requested, and the difference in major versions.
 fn otp_distance(requested: Option<u32>, found: u32) -> (bool, u32) {
     let requested = requested.unwrap_or(u32::MAX);
     let is_older = found < requested && requested != u32::MAX;

@@ -13,7 +13,7 @@ use std::fmt;
 /// A request for Node.js.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeRequest {
-    /// `22.1.0`, `v22.1.0`: this one and no other.
+    /// `22.1.0`, `v22.1.0`: exactly this version.
     Exact(NodeVersion),
     /// `22`, `22.x`, `^22`, `>=18 <21`.
     Range(NodeRange),
@@ -26,9 +26,9 @@ pub enum NodeRequest {
 }
 
 impl NodeRequest {
-    /// Reads a request as it stands in a config file, in `.tool-versions`, `.nvmrc` or `package.json`.
+    /// Parses a request from a config file, `.tool-versions`, `.nvmrc` or `package.json`.
     ///
-    /// What npm rejects as a range is rejected: `>=18, <21`, `node 18`, `18 .x`.
+    /// Rejects ranges that npm rejects: `>=18, <21`, `node 18`, `18 .x`.
     pub fn parse(input: &str) -> Result<Self, ParseError> {
         Self::read(clean(input)).map_err(|reason| reason.of(Tool::Node, input))
     }
@@ -76,9 +76,9 @@ impl fmt::Display for NodeRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeRelease {
     pub version: NodeVersion,
-    /// The code name of the long-term line in lower case, where the index says so for this very version.
+    /// The code name of the long-term line in lower case, if the index has it for this version.
     pub lts: Option<String>,
-    /// The architectures that an archive for Linux is listed for.
+    /// The architectures with an archive for Linux in the index.
     pub archs: Vec<Arch>,
     /// The version of npm that it comes with.
     pub npm: Option<NodeVersion>,
@@ -95,7 +95,7 @@ pub struct NodeIndex {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the index of Node versions is not the JSON that was expected: {problem}")]
 pub struct IndexError {
-    /// The JSON parser's words, with line and column.
+    /// The message of the JSON parser, with line and column.
     pub problem: String,
 }
 
@@ -128,7 +128,7 @@ impl NodeIndex {
         })
     }
 
-    /// The newest version of npm in a range, of those that a release of Node comes with.
+    /// Returns the newest version of npm in a range that a release of Node includes.
     #[must_use]
     pub fn newest_npm(&self, range: &NodeRange) -> Option<&NodeVersion> {
         let npms = self
@@ -144,7 +144,7 @@ impl NodeIndex {
         &self.releases
     }
 
-    /// How many entries were not understood.
+    /// The number of malformed entries.
     #[must_use]
     pub fn malformed(&self) -> usize {
         self.malformed
@@ -155,8 +155,8 @@ impl NodeIndex {
         self.releases.is_empty()
     }
 
-    /// The newest version that answers the request and has an archive for `arch`. An open-ended
-    /// range (`>=18`, `*`) gets the newest that is under long-term support, if one is in it.
+    /// Returns the newest version that satisfies the request and has an archive for `arch`. For an open-ended range
+    /// (`>=18`, `*`), prefers the newest version with long-term support.
     pub fn choose(
         &self,
         request: &NodeRequest,
@@ -165,7 +165,7 @@ impl NodeIndex {
         let prefers_lts = matches!(request, NodeRequest::Range(range) if range.is_open_ended());
         let mut matching = self
             .available(arch)
-            .filter(|release| self.answers(request, release));
+            .filter(|release| self.satisfies(request, release));
         let newest = matching.next();
         let chosen = if prefers_lts {
             newest
@@ -192,9 +192,8 @@ impl NodeIndex {
             .filter(move |release| release.archs.contains(&arch))
     }
 
-    /// The code name of the long-term line that a release belongs to. A fresh patch of such a line
-    /// was listed without its name before (nodejs/help#2618), so an older one of the same major
-    /// with a name is enough.
+    /// Returns the code name of a release's long-term line. New patch releases have been listed without it
+    /// (nodejs/help#2618), so the name of an older release of the same major is enough.
     fn lts_line(&self, release: &NodeRelease) -> Option<&str> {
         self.releases
             .iter()
@@ -204,7 +203,7 @@ impl NodeIndex {
             .find_map(|other| other.lts.as_deref())
     }
 
-    fn answers(&self, request: &NodeRequest, release: &NodeRelease) -> bool {
+    fn satisfies(&self, request: &NodeRequest, release: &NodeRelease) -> bool {
         match request {
             NodeRequest::Exact(version) => release.version == *version,
             NodeRequest::Range(range) => range.matches(&release.version),
@@ -218,9 +217,9 @@ impl NodeIndex {
         let without_archive = self
             .releases
             .iter()
-            .find(|release| self.answers(request, release))
+            .find(|release| self.satisfies(request, release))
             .map(|release| release.version.clone());
-        // The first number of a range stands for the line that was meant.
+        // The first number of a range is taken as the intended line.
         let major = match request {
             NodeRequest::Exact(version) => Some(version.major()),
             NodeRequest::Range(range) => range
@@ -276,16 +275,16 @@ fn release(entry: serde_json::Value) -> Option<NodeRelease> {
     })
 }
 
-/// No version in the index answers a request.
+/// No version in the index satisfies a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no version of Node that answers {request} is listed for this machine")]
 pub struct NodeNoMatch {
     pub request: NodeRequest,
-    /// The newest version of each major, those nearest to the one asked for first; up to five.
+    /// The newest version of up to five majors, those nearest to the requested one first.
     pub nearest: Vec<NodeVersion>,
-    /// The newest version of the major that was asked for.
+    /// The newest version of the requested major.
     pub newest_of_line: Option<NodeVersion>,
-    /// A version that would answer, but is listed without an archive for this architecture.
+    /// A version that satisfies the request, but has no archive for this architecture.
     pub without_archive: Option<NodeVersion>,
 }
 
@@ -294,7 +293,7 @@ pub struct NodeNoMatch {
 pub struct Shasums(BTreeMap<String, String>);
 
 impl Shasums {
-    /// Lines of another form are left out, so an empty file or an error page gives no digests.
+    /// Lines of another form are skipped, so an empty file or an error page gives no checksums.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let line = |line: &str| {

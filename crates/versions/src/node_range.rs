@@ -3,19 +3,19 @@
 use crate::node_version::{MAX_NUMBER, NodeVersion};
 use crate::text::number;
 
-/// A range as npm understands it: `>=18 <21`, `^22`, `18.x || 20.x`.
+/// A range in npm's syntax: `>=18 <21`, `^22`, `18.x || 20.x`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeRange {
     text: String,
-    /// One of these sets must hold, and of a set every bound.
+    /// One of these sets must hold, with all its bounds.
     sets: Vec<Vec<Bound>>,
 }
 
 impl NodeRange {
-    /// Reads a range by the grammar of npm (node-semver 7 in strict mode), or `None` where npm refuses it.
+    /// Parses a range with npm's grammar (node-semver 7 in strict mode). `None` if npm rejects it.
     ///
-    /// Written here since the crates for it read a good many texts otherwise than npm: `>=18, <21`,
-    /// `~=18.2`, `>x`, `x.2`, and sets that nothing satisfies, such as `<20 20`.
+    /// This isn't a crate, because the existing ones parse many texts differently from npm: `>=18, <21`, `~=18.2`,
+    /// `>x`, `x.2`, and sets that nothing satisfies, such as `<20 20`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if text.len() > MAX_LENGTH {
             return None;
@@ -48,17 +48,17 @@ impl NodeRange {
         let version = &version.0;
         self.sets.iter().any(|set| {
             set.iter().all(|bound| bound.holds(version))
-                // A pre-release is only in a range that names a pre-release of the same release.
+                // A range only includes a pre-release if it names a pre-release of the same version.
                 && (version.pre.is_empty() || set.iter().any(|bound| bound.names(version)))
         })
     }
 
-    /// As it was written, with each operator directly before its version.
+    /// The text as written, with each operator directly before its version.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether every future major is in it: `>=18`, `*`.
+    /// Whether it includes every future major: `>=18`, `*`.
     #[must_use]
     pub fn is_open_ended(&self) -> bool {
         self.matches(&NodeVersion(semver::Version::new(u64::MAX, 0, 0)))
@@ -102,10 +102,10 @@ impl Bound {
 /// npm's limit for the length of a range.
 const MAX_LENGTH: usize = 256;
 
-/// An operator, the version that it applies to, and both as they are shown.
+/// An operator, its version, and the text of both.
 type Comparator = (&'static str, Partial, String);
 
-/// `18 - 20.1`: two partial versions with a hyphen that has white space on both sides.
+/// Parses `18 - 20.1`: two partial versions with a hyphen that is surrounded by white space.
 fn hyphen_range(set: &str) -> Option<Vec<Comparator>> {
     let words: Vec<&str> = set.split_whitespace().collect();
     let [from, "-", to] = words[..] else {
@@ -118,7 +118,7 @@ fn hyphen_range(set: &str) -> Option<Vec<Comparator>> {
     ])
 }
 
-/// The comparators of a set, all of which must hold; none for an empty set, which is `*`.
+/// Parses the comparators of a set, all of which must hold. An empty set has none, and means `*`.
 fn comparators(set: &str) -> Option<Vec<Comparator>> {
     let mut rest = set.trim();
     let mut found = Vec::new();
@@ -150,15 +150,14 @@ fn comparators(set: &str) -> Option<Vec<Comparator>> {
     Some(found)
 }
 
-/// Longest first; the empty one is found last and always.
+/// Longest first. The empty one always matches, and comes last.
 const OPERATORS: [&str; 9] = [">=", "<=", "~>", ">", "<", "=", "~", "^", ""];
 
 fn without_prefix(version: &str) -> &str {
     version.trim_start_matches(['v', '='])
 }
 
-/// `18`, `18.x`, `18.2.*`, `18.2.1-rc.1+build`; a number that is missing or a wildcard is `None`,
-/// and none follows it.
+/// `18`, `18.x`, `18.2.*`, `18.2.1-rc.1+build`; a missing number or a wildcard is `None`, and so are those after it.
 struct Partial {
     major: Option<u64>,
     minor: Option<u64>,
@@ -188,7 +187,7 @@ impl Partial {
         if count > 3 || !in_order || (count < 3 && !suffix.is_empty()) {
             return None;
         }
-        // What may follow the numbers is SemVer's affair, so a whole version is put before it.
+        // SemVer defines the suffix, so parse it after a complete version.
         let pre_release = semver::Version::parse(&format!("1.1.1{suffix}")).ok()?.pre;
         Some(Self {
             major,
@@ -198,7 +197,7 @@ impl Partial {
         })
     }
 
-    /// What `operator` and this version mean, in comparisons with whole versions; none: anything.
+    /// Converts `operator` and this version to comparisons with complete versions. None of them means any version.
     fn bounds(&self, operator: &str) -> Vec<Bound> {
         use Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual};
         let bound = |comparison, version| Bound {
@@ -206,7 +205,7 @@ impl Partial {
             version,
         };
         let Some(major) = self.major else {
-            // Nothing is greater or less than any version.
+            // No version is greater or less than any version.
             return match operator {
                 ">" | "<" => vec![bound(Less, before(0, 0, 0))],
                 _ => Vec::new(),
@@ -244,7 +243,7 @@ impl Partial {
     }
 }
 
-/// The lowest version of all that belong to a release, its pre-releases included: `19.0.0-0`.
+/// The lowest version of a release, including its pre-releases: `19.0.0-0`.
 fn before(major: u64, minor: u64, patch: u64) -> semver::Version {
     let mut version = semver::Version::new(major, minor, patch);
     version.pre = semver::Prerelease::new("0").unwrap_or_default();

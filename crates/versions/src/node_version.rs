@@ -1,4 +1,4 @@
-//! Versions of Node, and of packages of npm.
+//! Versions of Node and of npm packages.
 
 use crate::error::{ParseError, Reason, Tool};
 use crate::target::Arch;
@@ -7,7 +7,7 @@ use std::fmt;
 /// JavaScript's largest exact integer, which is npm's limit.
 pub(crate) const MAX_NUMBER: u64 = (1 << 53) - 1;
 
-/// An exact version of Node, or of another package of npm: `22.1.0`.
+/// An exact version of Node or of an npm package: `22.1.0`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeVersion(pub(crate) semver::Version);
 
@@ -16,7 +16,7 @@ impl NodeVersion {
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let numbers = text.strip_prefix('v').unwrap_or(text);
         match semver::Version::parse(numbers) {
-            // npm's numbers are those of JavaScript; build metadata never tells two releases apart.
+            // npm's numbers are those of JavaScript. Build metadata is ignored in comparisons.
             Ok(version)
                 if version.build.is_empty()
                     && [version.major, version.minor, version.patch]
@@ -40,8 +40,8 @@ impl NodeVersion {
         self.0.minor
     }
 
-    /// The file name of the archive: `node-v22.1.0-linux-x64.tar.gz`, in the directory `v22.1.0/`
-    /// beside `SHASUMS256.txt`. Its one top directory is the name without `.tar.gz`.
+    /// The file name of the archive: `node-v22.1.0-linux-x64.tar.gz`, next to `SHASUMS256.txt` in the directory
+    /// `v22.1.0/`. Its top directory is the name without `.tar.gz`.
     #[must_use]
     pub fn archive_name(&self, arch: Arch) -> String {
         format!("node-v{self}-linux-{}.tar.gz", arch.node_name())

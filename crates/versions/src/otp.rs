@@ -9,8 +9,8 @@ use std::fmt;
 
 /// A released version or a release candidate of OTP.
 ///
-/// OTP versions are numbers of any count, two at least: `27.0`, `27.3.4.10`, `28.5.0.3`. There is
-/// no `27.0.0`: zeros at the end, after the second number, are dropped.
+/// OTP versions have at least two numbers: `27.0`, `27.3.4.10`, `28.5.0.3`. There is no `27.0.0`: trailing zeros
+/// after the second number are dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OtpVersion {
     numbers: Vec<u32>,
@@ -48,7 +48,7 @@ impl OtpVersion {
 
 impl Ord for OtpVersion {
     fn cmp(&self, other: &Self) -> Ordering {
-        // No candidate is greater than any: 27.0-rc3 comes before 27.0.
+        // A release is greater than its candidates: 27.0-rc3 comes before 27.0.
         let rank = |version: &Self| (version.candidate.is_none(), version.candidate);
         self.numbers
             .cmp(&other.numbers)
@@ -75,16 +75,16 @@ impl fmt::Display for OtpVersion {
 /// A request for OTP.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum OtpRequest {
-    /// `27`, `27.3`, `27.3.4.x`: the newest release whose first numbers are these; `latest`: none.
+    /// `27`, `27.3`, `27.3.4.x`: the newest release that starts with these numbers. Empty for `latest`.
     Line(Vec<u32>),
-    /// `27.3.4`, `27.3.4.2`, `27.0.0` (which is 27.0), `27.0-rc3`: this one and no other.
+    /// `27.3.4`, `27.3.4.2`, `27.0.0` (which is 27.0), `27.0-rc3`: exactly this version.
     Exact(OtpVersion),
-    /// `master`, `maint`, `maint-27`: the newest build of a branch; its content changes.
+    /// `master`, `maint`, `maint-27`: the newest build of a branch, whose content changes.
     Branch(String),
 }
 
 impl OtpRequest {
-    /// Reads a request as it stands in a config file, in `.tool-versions` or in a config var.
+    /// Parses a request from a config file, `.tool-versions` or a config var.
     pub fn parse(input: &str) -> Result<Self, ParseError> {
         Self::read(clean(input)).map_err(|reason| reason.of(Tool::Erlang, input))
     }
@@ -121,7 +121,7 @@ impl OtpRequest {
         }
     }
 
-    /// The numbers that were asked for; none for a branch.
+    /// The requested numbers. Empty for a branch.
     fn numbers(&self) -> &[u32] {
         match self {
             Self::Line(numbers) => numbers,
@@ -130,7 +130,7 @@ impl OtpRequest {
         }
     }
 
-    /// The major version that was asked for; none for `latest`, `maint` and `master`.
+    /// The requested major version. `None` for `latest`, `maint` and `master`.
     #[must_use]
     pub(crate) fn major(&self) -> Option<u32> {
         match self {
@@ -148,13 +148,13 @@ impl fmt::Display for OtpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(numbers) if numbers.is_empty() => f.write_str("latest"),
-            // Three numbers would read as one release.
+            // Three numbers would look like an exact version.
             Self::Line(numbers) if numbers.len() > 2 => {
                 write_dotted(f, numbers)?;
                 f.write_str(".x")
             }
             Self::Line(numbers) => write_dotted(f, numbers),
-            // Two numbers would read as a line: `27.0.0` asks for exactly 27.0.
+            // Two numbers would look like a line: `27.0.0` requests exactly 27.0.
             Self::Exact(version) if version.numbers.len() == 2 && !version.is_candidate() => {
                 write!(f, "{version}.0")
             }
@@ -212,7 +212,7 @@ fn numbers_and_candidate(text: &str) -> Result<(Vec<u32>, Option<u32>), Reason> 
 /// The publisher of a build: there are two, each with its own list and archives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Publisher {
-    /// builds.hex.pm, made by Bob.
+    /// builds.hex.pm, built by Bob.
     HexPm,
     /// The releases of `erlef/otp_builds`.
     Erlef,
@@ -226,9 +226,9 @@ pub struct OtpBuild {
     /// `None` for a branch.
     pub version: Option<OtpVersion>,
     pub git_sha: String,
-    /// RFC 3339 time as the list has it.
+    /// The RFC 3339 time in the list.
     pub built_at: String,
-    /// Lower-case hexadecimal digest of the archive. Lines from before September 2024 have none.
+    /// The SHA-256 of the archive, in lower-case hex. Lines from before September 2024 have none.
     pub sha256: Option<String>,
     pub publisher: Publisher,
 }
@@ -250,9 +250,9 @@ impl OtpListing {
         Self::of(lines, malformed, Publisher::HexPm)
     }
 
-    /// Reads `TARGET.csv` of `erlef/otp_builds`: a header, and rows that have at least the columns
-    /// `ref_name`, `ref`, `datetime` and `sha256`. Rows that are not of this form are left out and
-    /// counted; a text without such a header is no list.
+    /// Reads `TARGET.csv` of `erlef/otp_builds`: a header, and rows that have at least the columns `ref_name`, `ref`,
+    /// `datetime` and `sha256`. Rows of another form are skipped and counted. `None` for a text without such a
+    /// header.
     #[must_use]
     pub fn parse_csv(text: &str) -> Option<Self> {
         let (rows, malformed) = listing::csv_rows(text)?;
@@ -298,7 +298,7 @@ impl OtpListing {
         self
     }
 
-    /// The build of this name.
+    /// The build with this name.
     #[must_use]
     pub fn get(&self, reference: &str) -> Option<&OtpBuild> {
         self.builds
@@ -312,7 +312,7 @@ impl OtpListing {
         &self.builds
     }
 
-    /// How many lines were not understood.
+    /// The number of malformed lines.
     #[must_use]
     pub fn malformed(&self) -> usize {
         self.malformed
@@ -323,7 +323,7 @@ impl OtpListing {
         self.builds.is_empty()
     }
 
-    /// The names of the branches, where the list has nothing else: `maint, master`.
+    /// The names of the branches, if the list contains nothing else: `maint, master`.
     #[must_use]
     pub fn only_branches(&self) -> Option<String> {
         let branches: Vec<&str> = self.builds.iter().map(|b| b.reference.as_str()).collect();
@@ -331,7 +331,7 @@ impl OtpListing {
         (!releases && !branches.is_empty()).then(|| branches.join(", "))
     }
 
-    /// The newest build that answers the request; release candidates only where one was asked for.
+    /// Returns the newest build that satisfies the request. A release candidate is only returned if one is requested.
     pub fn choose(&self, request: &OtpRequest) -> Result<&OtpBuild, NoMatch> {
         self.builds
             .iter()
@@ -339,7 +339,7 @@ impl OtpListing {
             .ok_or_else(|| self.no_match(request))
     }
 
-    /// The build that answers the request, or else the newest release of the narrowest line that the
+    /// Returns the build that satisfies the request, or else the newest release of the narrowest line that the
     /// request belongs to.
     pub(crate) fn nearest_of_line(&self, request: &OtpRequest) -> Option<&OtpBuild> {
         self.choose(request).ok().or_else(|| {
@@ -350,9 +350,9 @@ impl OtpListing {
         })
     }
 
-    /// The OTP major that a build is taken for where only its name is known. `maint` is the newest
-    /// that is released. So is `master`, which is the one after it: no Elixir is known to support
-    /// that one, and those that run on the newest are the best guess.
+    /// The assumed OTP major of a build, from its name. `maint` counts as the newest released major. So does
+    /// `master`, although it is the next one: no Elixir is known to support that, and versions for the newest major
+    /// are the best guess.
     #[must_use]
     pub fn major_of(&self, build: &OtpBuild) -> u32 {
         let of_branch = || {
@@ -432,17 +432,16 @@ impl OtpListing {
 
 const NEAREST: usize = 5;
 
-/// No build in the list answers a request.
+/// No build in the list satisfies a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no build of OTP {request} is listed")]
 pub struct NoMatch {
     pub request: OtpRequest,
-    /// Up to five versions: those of the same major, newest first, then the newest of each
-    /// neighbouring major. Empty only where the list holds no release at all.
+    /// Up to five versions: those of the same major, newest first, then the newest of each neighbouring major. Empty
+    /// only if the list contains no release.
     pub nearest: Vec<OtpVersion>,
-    /// The newest release of the narrowest line that the request belongs to: 27.3.4.18 where
-    /// 27.3.4.99 was asked for.
+    /// The newest release of the narrowest line that the request belongs to: 27.3.4.18 for the request 27.3.4.99.
     pub newest_of_line: Option<OtpVersion>,
-    /// It's newer than every listed version of its major, or, where that has none, than all.
+    /// Whether it is newer than every listed version of its major, or than all versions if the major has none.
     pub newer_than_listed: bool,
 }

@@ -1,4 +1,4 @@
-//! The machine that a slug is for: which builds of OTP and Node run there.
+//! The target machine of a slug, which determines the builds of OTP and Node.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ impl Arch {
         }
     }
 
-    /// The word in Node's archive names.
+    /// The name in Node's archives.
     #[must_use]
     pub fn node_name(self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl fmt::Display for Arch {
     }
 }
 
-/// The operating system that OTP was built on, as builds.hex.pm names it: `ubuntu-24.04`.
+/// The operating system of an OTP build, as named by builds.hex.pm: `ubuntu-24.04`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Os {
     ubuntu: String,
@@ -65,12 +65,12 @@ impl fmt::Display for Os {
     }
 }
 
-/// The two fields of `/etc/os-release` (os-release(5)) that say what system this is.
+/// The two fields of `/etc/os-release` (os-release(5)) that identify the system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OsRelease {
-    /// `ubuntu`, `debian`; `linux` where the file has none, as os-release(5) says.
+    /// `ubuntu`, `debian`; `linux` by default, as in os-release(5).
     pub id: String,
-    /// `24.04`; empty where the file has none.
+    /// `24.04`; empty by default.
     pub version_id: String,
 }
 
@@ -106,32 +106,32 @@ impl fmt::Display for OsRelease {
 pub enum Basis {
     /// The name of the stack.
     Stack,
-    /// The system itself, which is one that upstream builds for.
+    /// The system itself, which upstream has builds for.
     System,
-    /// The system is not one that upstream builds for; this is the nearest whose builds run there.
+    /// Upstream has no builds for the system. This is the nearest one whose builds run on it.
     NearestCompatible,
 }
 
 /// The system to choose builds for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// The stack as it was given (`heroku-24`, `cnb`), or the system's own name where none was (`debian-12`).
+    /// The given stack (`heroku-24`, `cnb`), or else the name of the system (`debian-12`).
     pub stack: String,
     pub os: Os,
     pub arch: Arch,
     pub basis: Basis,
 }
 
-/// No target follows from a stack and a system.
+/// An error of determining the target from a stack and a system.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// A stack that Heroku has shut down.
     #[error("stack {stack} has reached its end of life")]
     EndOfLife { stack: String },
-    /// A stack name that no rule covers.
+    /// An unknown stack name.
     #[error("stack {stack} is not known")]
     UnknownStack { stack: String },
-    /// No stack was given and the system is none whose builds are known to run.
+    /// No stack was given, and no builds are known to run on the system.
     #[error("no builds are known to run on {system}")]
     UnknownSystem { system: String },
 }
@@ -140,11 +140,11 @@ pub enum TargetError {
 const OLDEST_HEROKU: u32 = 22;
 
 impl Target {
-    /// Follows rules, so that a stack of the future needs no release of ours:
+    /// Applies rules, so that future stacks need no release of Mixpack:
     ///
     /// - `heroku-NN` and `gigalixir-NN` are Ubuntu NN.04 (long-term releases, so NN is even);
-    /// - `cnb`, no stack or an empty one: the system says. Ubuntu is itself; Debian 12 and 13 run
-    ///   the builds of the newest Ubuntu whose C library is not newer than theirs.
+    /// - for `cnb`, no stack or an empty one, the system decides. Ubuntu uses its own builds; Debian 12 and 13 use
+    ///   those of the newest Ubuntu whose C library isn't newer than theirs.
     pub fn resolve(
         stack: Option<&str>,
         system: &OsRelease,
@@ -164,14 +164,13 @@ impl Target {
         })
     }
 
-    /// The path, below the host of the builds, of the directory that holds `builds.txt` and the
-    /// archives of OTP for this target.
+    /// The path, on the host of the builds, of the directory with `builds.txt` and the OTP archives for this target.
     #[must_use]
     pub fn otp_directory(&self) -> String {
         format!("/builds/otp/{}/{}", self.arch.otp_name(), self.os)
     }
 
-    /// This target as `erlef/otp_builds` names it: `x86_64-unknown-linux-gnu-ubuntu-24.04`.
+    /// The name of this target in `erlef/otp_builds`: `x86_64-unknown-linux-gnu-ubuntu-24.04`.
     #[must_use]
     pub fn otp_builds_name(&self) -> String {
         let arch = match self.arch {

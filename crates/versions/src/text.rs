@@ -1,12 +1,12 @@
-//! Reading what people write: the same cleaning for every version, and strings for serde.
+//! Cleans up versions as people write them.
 
 use crate::error::Reason;
 
 const QUOTES: [char; 6] = ['"', '\'', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}'];
 
-/// The version in a value as people write it: without a byte order mark, white space (a carriage
-/// return and a no-break space among it), quotes (typographic ones too), a backslash at the end of
-/// a file, and a trailing ` # comment`.
+/// Returns the version in a value as people write it: without a byte order mark, white space (including carriage
+/// returns and no-break spaces), quotes (including typographic ones), a trailing backslash, and a trailing ` #
+/// comment`.
 pub(crate) fn clean(input: &str) -> &str {
     let edge = |c: char| c.is_whitespace() || "\u{feff}\\".contains(c) || QUOTES.contains(&c);
     let text = input.trim_matches(edge);
@@ -20,7 +20,7 @@ pub(crate) fn clean(input: &str) -> &str {
     }
 }
 
-/// `27.x`, `1.18.*`: what stands before the wildcards, and whether there were any.
+/// Returns the part of `27.x` or `1.18.*` before the wildcards, and whether there were any.
 pub(crate) fn without_wildcards(text: &str) -> (&str, bool) {
     let mut rest = text;
     while let Some(shorter) = [".x", ".X", ".*"]
@@ -32,7 +32,7 @@ pub(crate) fn without_wildcards(text: &str) -> (&str, bool) {
     (rest, rest.len() < text.len())
 }
 
-/// A decimal number without sign.
+/// Parses a decimal number without sign.
 pub(crate) fn number<N: std::str::FromStr>(part: &str) -> Result<N, Reason> {
     if part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Reason::NotANumber {
@@ -44,7 +44,7 @@ pub(crate) fn number<N: std::str::FromStr>(part: &str) -> Result<N, Reason> {
     })
 }
 
-/// Whether a name from a list or a user can be part of a URL path and of a file name as it is.
+/// Whether a name from a list or a user can be part of a URL path and a file name without escaping.
 pub(crate) fn is_path_safe(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(['.', '-'])
