@@ -16,7 +16,7 @@ struct CachedList {
     /// Seconds since 1970.
     read_at: u64,
     text: String,
-    /// Whether its signature was checked when it was read.
+    /// Whether its signature was verified when it was read.
     #[serde(default)]
     signed: bool,
 }
@@ -25,19 +25,19 @@ struct CachedList {
 #[derive(Debug)]
 pub struct List {
     pub text: String,
-    /// Without credentials.
+    /// The URL, without credentials.
     pub url: String,
     /// Seconds since 1970.
     pub read_at: u64,
     pub signed: bool,
-    /// A warning with the reason why it is not the current one, and when it was read.
+    /// The warning, if this is not the current list.
     pub outdated: Option<Outdated>,
 }
 
 #[derive(Debug)]
 pub struct Outdated {
     pub warning: String,
-    /// The result of fetching the current one.
+    /// The error of fetching the current list.
     pub error: ToolchainError,
 }
 
@@ -88,7 +88,8 @@ pub fn or_cached(store: Option<&dyn Store>, name: &str, fetched: ListText) -> Re
     }
 }
 
-/// An unchanged list is only written once a day, so that unchanged builds keep the same cache.
+/// Returns whether the cache already has this list. An unchanged list is only saved once a day, so that unchanged
+/// builds keep the same cache.
 fn is_cached(store: &dyn Store, name: &str, list: &CachedList) -> bool {
     const DAY: u64 = 24 * 3600;
     store
@@ -143,8 +144,8 @@ mod tests {
         let cached = or_cached(store, "list.json", list(URL, Err(empty()))).unwrap();
         assert_eq!(cached.text, "second");
         let warning = cached.outdated.unwrap().warning;
-        let said = "the list of OTP builds at https://builds.example/builds.txt is empty; using the copy read on 2";
-        assert!(warning.starts_with(said), "{warning}");
+        let message = "the list of OTP builds at https://builds.example/builds.txt is empty; using the copy read on 2";
+        assert!(warning.starts_with(message), "{warning}");
         assert!(warning.ends_with(" UTC"), "{warning}");
         let other = list("https://mirror.example/builds.txt", Err(empty()));
         assert!(or_cached(store, "list.json", other).is_err());

@@ -30,7 +30,7 @@ pub fn request(plan: &mut Plan, value: Option<&str>, store: Option<&dyn Store>) 
 /// Clears the cache, and notes the value of the config var.
 pub fn run(plan: &Plan, store: &dyn Store) -> Result<(), TreeError> {
     store.clear()?;
-    // Written last: if the build is interrupted before, the next one is a clean build again.
+    // Save the note last: if the build is interrupted before, the next one is a clean build again.
     match &plan.clean_build_digest {
         Some(digest) => store.write_note(NOTE, digest),
         None => Ok(()),

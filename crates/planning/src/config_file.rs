@@ -1,4 +1,4 @@
-//! A config file that uses more of bash than assignments is evaluated by bash itself.
+//! Evaluates config files in bash, if they contain more than assignments.
 
 #[cfg(test)]
 mod tests;
@@ -14,18 +14,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-/// Sources the file as the old buildpacks do: in a function, with `set -e -o pipefail`. What the
-/// file prints goes to stderr. To stdout go fields, each ended by a NUL:
+/// Sources the file like the old buildpacks: in a function, with `set -e -o pipefail`. The output of the file goes to
+/// stderr. The script writes fields to stdout, each ended by a NUL:
 ///
-/// - For each command that is about to run, and each that fails, the file, the line and the
-///   command. A `-` and two empty fields say that the whole file ended with the status of its last
-///   command.
-/// - An empty field, then every variable that is new or changed: `NAME`, `x` or `-` for exported or
-///   not, the number of words of its value, and these. A value is read as an array, so that
-///   `(branch main)` keeps its words.
-/// - `end`, which is missing where the file has ended the shell.
+/// - For each command that is about to run, and each that fails: the file, the line and the command. A `-` and two
+///   empty fields mean that the whole file ended with the status of its last command.
+/// - An empty field, then every new or changed variable: `NAME`, `x` if exported or else `-`, the number of words in
+///   its value, and the words. Each value is read as an array, so that `(branch main)` keeps its words.
+/// - `end`, unless the file has ended the shell.
 ///
-/// The file may have set what it likes: other separators, functions in place of builtins.
+/// The file may have changed anything in the shell, such as separators, or builtins replaced by functions.
 const SCRIPT: &str = r#"
 exec 3>&1 1>&2
 __place() {
@@ -70,8 +68,8 @@ build_path=$PWD build_dir=$PWD
 __load "$1"
 "#;
 
-/// Evaluates `file` of the repository, in its folder. It sees what commands of the app may see: a
-/// config file always could. `mix_env` is the environment that is built.
+/// Evaluates `file` of the repository, in its directory. It gets the variables that commands of the app get, as in
+/// the old buildpacks. `mix_env` is the environment to build.
 pub(crate) fn evaluate(
     top: &Path,
     file: &str,
@@ -107,7 +105,7 @@ pub(crate) fn evaluate(
         status.push_str(", before the end of the file");
     }
     let syntax_error = script.syntax_error(&output.stderr);
-    // Bash runs what comes before a syntax error.
+    // Bash runs the commands before a syntax error.
     let is_later = |line: &u32| trace.last.as_ref().is_none_or(|last| last.line <= *line);
     if let Some(line) = syntax_error.filter(is_later) {
         let place = (line, written(&script.text, line, ""));
@@ -117,7 +115,7 @@ pub(crate) fn evaluate(
         return Err(failed(status, printed, None));
     };
     let (path, text) = script.source(&place.file);
-    // Bash counts too far where a file ends with a backslash.
+    // Bash returns a line number beyond the end if a file ends with a backslash.
     let last_line = u32::try_from(text.lines().count()).unwrap_or(u32::MAX);
     let line = place.line.min(last_line.max(1));
     let command = environment.without_any_value(&place.command);
@@ -131,16 +129,15 @@ pub(crate) fn evaluate(
     })
 }
 
-/// The file as bash runs it.
+/// The file to run in bash.
 struct Script {
     top: PathBuf,
-    /// Relative to the top.
+    /// The path, relative to the root of the repository.
     file: String,
-    /// The file, or the copy below.
+    /// The path of the file, or of the copy below.
     source: PathBuf,
     text: String,
-    /// The file without Windows line ends and byte order mark, which bash would take for parts of
-    /// words.
+    /// A copy of the file without Windows line ends and byte order mark, which bash would treat as parts of words.
     _copy: Option<TempDir>,
 }
 
@@ -216,7 +213,7 @@ impl Script {
         lines.collect::<Vec<_>>().join("\n")
     }
 
-    /// The name and the text of a file that bash was in: this one, or another one that it sources.
+    /// Returns the name and the text of the file that bash was running: this one, or one that it sources.
     fn source(&self, path: &str) -> (String, String) {
         if Path::new(path) == self.source {
             return (self.file.clone(), self.text.clone());
@@ -228,19 +225,19 @@ impl Script {
     }
 }
 
-/// A command that bash was at.
+/// The position of a command.
 struct Place {
     file: String,
     line: u32,
-    /// As bash prints it, before expansions.
+    /// The command as bash prints it, before expansions.
     command: String,
 }
 
-/// Where bash was when the file ended.
+/// The position of bash when the file ended.
 #[derive(Default)]
 struct Trace {
     last: Option<Place>,
-    /// Whether the file was read to its end, or returned.
+    /// Whether bash reached the end of the file, or a `return`.
     is_returned: bool,
 }
 
@@ -264,8 +261,8 @@ impl Trace {
     }
 }
 
-/// The command of a line, as it is written there where it begins there: bash gives the last line of
-/// some commands of several lines.
+/// Returns the command as written in the file, if it starts on this line. For some multiline commands, bash reports
+/// the last line.
 fn written(text: &str, line: u32, command: &str) -> String {
     let mut lines = text
         .lines()
@@ -290,7 +287,7 @@ fn written(text: &str, line: u32, command: &str) -> String {
     shown.trim().to_owned()
 }
 
-/// Where a variable is assigned, as far as the text tells; 0 where it does not.
+/// Returns the line that assigns a variable, or 0 if the text doesn't show it.
 fn line_of(name: &str, text: &str) -> u32 {
     let assigns = |line: &str| {
         let line = line.trim_start();

@@ -1,4 +1,4 @@
-//! From an app directory to a plan: facts, settings, lists, decisions. Changes nothing.
+//! Makes the plan for an app directory, from facts, settings and lists. Changes nothing.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
@@ -26,7 +26,7 @@ use versions::Target;
 use versions::lifecycle::Date;
 use versions::target::{Arch, OsRelease};
 
-/// Mixpack's own config vars that only the build reads, beside those of the shared store.
+/// Mixpack's own config vars that only the build reads, besides those of the shared store.
 const BUILD_ONLY_VARIABLES: [&str; 2] = [OTP_BUILDS_URL, clean_build::VARIABLE];
 
 /// The settings of the shared store, if the app uses one.
@@ -41,18 +41,18 @@ pub fn shared_store_settings(
     })
 }
 
-/// Reads the app, fetches upstream's lists of versions, and decides.
+/// Reads the app, fetches upstream's lists of versions, and makes the plan.
 pub fn plan(request: Request<'_>) -> Result<Plan, Error> {
     let facts = read(&request)?;
     plan_with(request, facts)
 }
 
-/// Decides for an app that [`read`] has read.
+/// Makes the plan for an app that [`read`] has read.
 pub fn plan_with(request: Request<'_>, mut facts: Facts) -> Result<Plan, Error> {
     let environment = request.environment;
     shared_store_settings(environment)?;
     let mut settings = Settings::merge(&facts, &|name| {
-        // Ours cannot be meant for anything else: in a shell they count too.
+        // Names with Mixpack's prefix are always meant for Mixpack, even if the platform or a shell sets them.
         if name.starts_with(name_typo::PREFIX) {
             environment.get(name)
         } else {
@@ -109,8 +109,8 @@ pub fn plan_with(request: Request<'_>, mut facts: Facts) -> Result<Plan, Error> 
     Ok(plan)
 }
 
-/// The facts of the app, with config files evaluated by bash where they need it. The config file
-/// at the top is the one that may say where the app is.
+/// Returns the facts of the app. Config files that need bash are evaluated. The config file in the root may set the
+/// app's directory.
 pub fn read(request: &Request<'_>) -> Result<Facts, Error> {
     let (top, environment) = (request.app, request.environment);
     let mut at_top = facts::config_file(top, ELIXIR_CONFIG)?;
@@ -165,7 +165,7 @@ fn target(request: &Request<'_>) -> Result<Target, Error> {
     )?)
 }
 
-/// Prints the plan: each tool, its version, and where that choice came from.
+/// Prints the plan: each tool, its version, and the origin of the choice.
 pub fn show(step: &StepLog<'_>, plan: &Plan) {
     let line = |name: &str, version: &str, requested: Option<&str>, source: &Origin| {
         let requested = requested

@@ -10,15 +10,16 @@ use versions::node::NodeVersion;
 /// The directory of heroku/nodejs and of the Phoenix static buildpack, relative to the app.
 const DEFAULT_DIR: &str = ".heroku/node/bin";
 
-/// Its version and that of its npm, if it has one: of the usual place, or else of a folder of `PATH` in the app or in a layer. A
-/// `node` of the system is nothing that an app may count on where it runs.
+/// Returns the versions of Node.js and of its npm, if it has one: those in the usual directory, or else in a
+/// directory of `PATH` in the app or in a layer. A `node` of the system doesn't count, since the run image may lack
+/// it.
 #[must_use]
 pub fn versions(
     app: &Path,
     environment: &Environment,
     cancel: &Cancel,
 ) -> Option<(NodeVersion, Option<NodeVersion>)> {
-    // In a directory that is built a second time it is our own.
+    // If the directory was built before, the Node.js in it is Mixpack's own.
     let is_own = Record::of_slug(app).is_some_and(|record| record.tools.contains_key("node"));
     if is_own {
         return None;

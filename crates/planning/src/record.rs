@@ -1,7 +1,7 @@
 //! The build record: what was built, for `bin/release`, `bin/test`, the next build, and people.
 //!
-//! Written to `.mixpack/build.json` in the slug, and kept for the next build. Holds no value of
-//! any config var but `MIX_ENV` and the app's folder.
+//! Written to `.mixpack/build.json` in the slug, and cached for the next build. Contains no values of config vars
+//! except `MIX_ENV` and the app's directory.
 
 use app::plan::{LastBuild, Plan};
 use serde::{Deserialize, Serialize};
@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use store::tree::TreeError;
 
-/// The version that logs and records name.
+/// The version in logs and records.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The record's place, relative to the app.
+/// The record's path, relative to the app.
 pub const PATH: &str = ".mixpack/build.json";
 
 /// The record of a build.
@@ -22,22 +22,22 @@ pub struct Record {
     pub mixpack: String,
     pub stack: String,
     pub mix_env: String,
-    /// The app's folder in the slug.
+    /// The app's directory in the slug.
     #[serde(default = "root_dir")]
     pub app_dir: String,
     /// `erlang`, `elixir`, `node`, `hex`, `rebar3`: version.
     pub tools: BTreeMap<String, String>,
     pub phoenix: bool,
-    /// The release that was assembled, by the name that mix gave.
+    /// The name of the assembled release.
     pub release: Option<String>,
-    /// The release's folder, relative to the top of the repository, where this build made it.
+    /// The release's directory, relative to the root of the repository, if this build created it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_dir: Option<String>,
-    /// Process types that the platform starts where the Procfile names none.
+    /// Default process types, for those that the Procfile doesn't define.
     pub processes: BTreeMap<String, String>,
     /// The arguments of `mix test`.
     pub test_args: Option<String>,
-    /// The Elixir that each package requires, by name and version: `phoenix 1.7.10`.
+    /// The Elixir requirement of each package, by name and version: `phoenix 1.7.10`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub elixir_requirements: BTreeMap<String, String>,
 }
@@ -115,7 +115,7 @@ impl Record {
 mod tests {
     use super::*;
 
-    /// Images and caches keep records of other versions: fields are added, and none go.
+    /// Images and caches contain records of other versions, so fields are only added, never removed.
     #[test]
     fn reads_records_of_oldest_and_newer_versions() {
         const FIRST: &str = r#"{

@@ -28,14 +28,14 @@ pub struct Request<'a> {
 /// Settings of a platform that the classic buildpack API leaves to the app.
 #[derive(Debug, Clone, Default)]
 pub struct Platform {
-    /// Where the app will run, when it is not where the app says.
+    /// The path at which the app will run, if the platform sets it.
     pub runtime_path: Option<PathBuf>,
-    /// Images are to be small: a release is built wherever the app can do without mix.
+    /// Whether to build a release unless the app needs mix, to keep images small.
     pub prefers_release: bool,
-    /// Nothing of the repository may run: neither bash for a config file, which then counts as empty, nor an
+    /// Whether no code of the repository may run: neither bash for a config file, which then counts as empty, nor an
     /// installed Node.js.
     pub executes_nothing: bool,
-    /// The system that is built for, where the platform names it.
+    /// The target system, if the platform provides it.
     pub system: Option<(OsRelease, Arch)>,
     pub run_image: RunImage,
 }
@@ -45,8 +45,8 @@ pub struct Platform {
 pub enum RunImage {
     #[default]
     Unknown,
-    /// That of a Heroku stack (`heroku-24`), unless the user has chosen another one.
+    /// The image of a Heroku stack (`heroku-24`), unless the user has chosen another one.
     Likely(String),
-    /// That of a Heroku stack.
+    /// The image of a Heroku stack.
     Certain(String),
 }

@@ -1,5 +1,5 @@
-//! Upstream's lists for a plan: the current ones if available, or else those that an earlier build read.
-//! OTP has two sources, and the second is only used if the first one is not enough.
+//! Upstream's lists for a plan: the current ones if available, or else those that an earlier build read. OTP has two
+//! sources. The second one is only used if the first one isn't sufficient.
 
 use crate::cached_lists::{List, or_cached};
 use crate::request::Request;
@@ -59,7 +59,7 @@ impl UpstreamLists {
         let elixir = all.resolve_list(request, Tool::Elixir, texts.elixir);
         all.lists.otp = match otp {
             Ok(text) => OtpListing::parse(&text),
-            // Without a list of Elixir, a list of OTP is of no use.
+            // A list of OTP is useless without a list of Elixir.
             Err(Error::Toolchain(error)) if elixir.is_ok() && error.is_upstream_fault() => {
                 all.fallback_to_other(request, target, error)?
             }
@@ -94,7 +94,7 @@ impl UpstreamLists {
         Ok(list.text)
     }
 
-    /// Returns the list of the other source, if there is one. A failure is no error.
+    /// Returns the list of the other source, if there is one. A failure is not an error.
     fn fetch_other(
         &mut self,
         request: &Request<'_>,
@@ -198,8 +198,8 @@ impl UpstreamLists {
         }
     }
 
-    /// A cached list may lack versions of the current one: then the missing list is the error, and not the
-    /// request.
+    /// Returns the error of the missing list if a cached one is used: it may lack the requested version. Otherwise,
+    /// returns the error of the request.
     fn list_or_plan_error(self, error: PlanError) -> Error {
         let concerned: &[Tool] = match &error {
             PlanError::Version { error, .. } => match error {

@@ -1,4 +1,4 @@
-//! Config files in bash, held against how the old buildpacks source them.
+//! Tests of config files in bash, compared with the old buildpacks.
 
 use super::*;
 use exec::command::Env;
@@ -78,7 +78,7 @@ fn bash_evaluates_config_file() {
     );
 }
 
-/// Whatever the file sets, what comes after it reads the values as they are.
+/// The values are read correctly regardless of the shell options that the file sets.
 #[test]
 fn file_that_changes_shell_options_is_read() {
     for before in [
@@ -120,7 +120,7 @@ fn exit_in_config_file_is_an_error() {
     }
 }
 
-/// The line that the evaluation of a text fails at, if it does.
+/// Returns the line at which the evaluation of a text fails, if it does.
 fn failing_line(text: &str) -> Option<u32> {
     match values(text) {
         Ok(_) => None,
@@ -135,7 +135,7 @@ fn failing_line(text: &str) -> Option<u32> {
     }
 }
 
-/// How both old buildpacks source a config file. Their defaults are not among what is compared.
+/// The code with which both old buildpacks source a config file, without their defaults.
 const OLD_BUILDPACK: &str = r#"
 set -e -o pipefail
 load_config() {
@@ -151,7 +151,7 @@ load_config "$1"
 printf '%s|' "$a" "$b" "$c"
 "#;
 
-/// The values of `a`, `b` and `c` in an old buildpack; none if the file ends the build.
+/// Returns the values of `a`, `b` and `c` in an old buildpack. `None` if the file ends the build.
 fn in_old_buildpack(dir: &Path) -> Option<String> {
     let output = Command::new("bash")
         .args(["-c", OLD_BUILDPACK, "bash"])
@@ -166,7 +166,7 @@ fn in_old_buildpack(dir: &Path) -> Option<String> {
     passed.then(|| String::from_utf8(output.stdout).unwrap())
 }
 
-fn of_ours(list: &[Assignment]) -> String {
+fn formatted(list: &[Assignment]) -> String {
     let value = |name: &str| {
         let found = list.iter().find(|a| a.name == name);
         match found.map(|a| a.value.clone()) {
@@ -180,7 +180,7 @@ fn of_ours(list: &[Assignment]) -> String {
         .concat()
 }
 
-/// Texts, and the line that fails in them.
+/// Texts, and the line at which each fails.
 const FAILING: &[(&str, Option<u32>)] = &[
     ("erlang_version = 25.3.2\nelixir_version=1.16\n", Some(1)),
     ("a=1\nhook_x= \"mix x\"\nb=2\n", Some(2)),
@@ -262,7 +262,7 @@ fn commands_fail_as_in_old_buildpacks() {
         let ours = evaluated(dir.path(), &text).ok();
         let old = in_old_buildpack(dir.path());
         if !text.contains("build_path") {
-            assert_eq!(ours.map(|list| of_ours(&list)), old, "{text}");
+            assert_eq!(ours.map(|list| formatted(&list)), old, "{text}");
         }
     }
 }
@@ -318,9 +318,9 @@ fn errors_do_not_reveal_config_vars() {
         let Err(error) = values(text) else {
             panic!("{text} must fail");
         };
-        let told = format!("{error:?}{}", messages::explain(&error).lines().join("\n"));
+        let message = format!("{error:?}{}", messages::explain(&error).lines().join("\n"));
         for value in ["user value", "abc", "s3cr3t", "second-line"] {
-            assert!(!told.contains(value), "{text}: {told}");
+            assert!(!message.contains(value), "{text}: {message}");
         }
     }
 }
@@ -328,7 +328,7 @@ fn errors_do_not_reveal_config_vars() {
 #[test]
 fn bash_ignores_crlf_and_byte_order_mark() {
     let list = values("\u{feff}a=1\r\n\r\nif true; then\r\n  b=\"x\ny\"\r\nfi\r\nc=3\r").unwrap();
-    assert_eq!(of_ours(&list), "1|x\ny|3|");
+    assert_eq!(formatted(&list), "1|x\ny|3|");
     assert_eq!(failing_line("\u{feff}\r\nfalse\r\n"), Some(2));
 }
 
@@ -338,13 +338,13 @@ fn relative_app_path_resolves_against_working_directory() {
     let relative = Path::new(dir.path().file_name().unwrap());
     let list = evaluated(relative, "a=$(cat x.config | wc -l)\nb=$build_path\n").unwrap();
     let top = std::env::current_dir().unwrap().join(relative);
-    assert_eq!(of_ours(&list), format!("2|{}||", top.display()));
+    assert_eq!(formatted(&list), format!("2|{}||", top.display()));
 }
 
 #[test]
 fn config_file_sees_build_environment() {
     let list = values("[ \"$MIX_ENV\" = prod ] && a=yes\ntrue\n").unwrap();
-    assert_eq!(of_ours(&list), "yes|||");
+    assert_eq!(formatted(&list), "yes|||");
     assert!(list.iter().all(|assignment| assignment.name != "MIX_ENV"));
 }
 
