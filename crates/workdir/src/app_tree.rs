@@ -1,4 +1,4 @@
-//! The app's files as its commands see them, without what the build itself puts among them.
+//! The app's files as its commands see them, without those that the build writes.
 
 use crate::stable_path::StablePath;
 use crate::workspace::{self, Workspace, is_own};
@@ -16,19 +16,19 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use store::tree::TreeError;
 
-/// git keeps its own data in it, and tracks nothing of that name.
+/// git's own directory. git never tracks files with this name.
 const GIT: &str = ".git";
-/// The folder of what only Mixpack reads.
+/// The directory of Mixpack's own files.
 pub const OWN: &str = ".mixpack";
 
-/// Tells the user's files from those that the build writes.
+/// Distinguishes the user's files from those that the build writes.
 #[derive(Debug)]
 pub struct AppTree {
     /// The build directory.
     app: PathBuf,
-    /// Folders and files that the build writes, relative to the app.
+    /// Directories and files that the build writes, relative to the app.
     outputs: BTreeSet<PathBuf>,
-    /// The folder of fetched dependencies, relative to the app, and where a link there leads.
+    /// The directory of fetched dependencies, relative to the app, and its target if it is a link.
     deps: BTreeSet<PathBuf>,
     /// Whether the repository contains the dependencies, which then are sources.
     deps_are_pushed: AtomicBool,
@@ -37,7 +37,7 @@ pub struct AppTree {
 /// The metadata of a file, link or directory.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Where it is: in the build directory, or in the runtime path if a command created it there.
+    /// The path: in the build directory, or in the runtime path if a command created it there.
     pub place: PathBuf,
     pub kind: Kind,
     pub size: u64,
@@ -55,7 +55,7 @@ pub enum Kind {
     Link,
 }
 
-/// By path relative to the app, a folder before its contents. Links aren't followed.
+/// Entries by path, relative to the app. A directory comes before its contents. Links aren't followed.
 pub type Entries = BTreeMap<PathBuf, Entry>;
 
 impl Entry {
@@ -64,7 +64,7 @@ impl Entry {
             kind if kind.is_file() => Kind::File,
             kind if kind.is_dir() => Kind::Folder,
             kind if kind.is_symlink() => Kind::Link,
-            // Sockets, pipes and devices are not a build's result.
+            // Sockets, pipes and devices aren't results of a build.
             _ => return None,
         };
         Some(Self {
@@ -87,7 +87,7 @@ impl Entry {
 }
 
 impl AppTree {
-    /// `dir` is the app as commands see it, and `env` what they see.
+    /// `dir` is the app's path for commands, and `env` their environment.
     pub fn of(plan: &Plan, workspace: &Workspace<'_>, dir: &Path, env: &Env) -> Self {
         let app_dir = &plan.app_dir.value;
         let places = &workspace.places;
@@ -100,7 +100,7 @@ impl AppTree {
             &places.hex_home,
         ];
         let tools = tools.into_iter().filter(|place| is_own(place)).cloned();
-        // The user may have them elsewhere.
+        // The user may have set other directories.
         let homes = ["MIX_HOME", "HEX_HOME"].into_iter().filter_map(|name| {
             let home = Path::new(env.get(OsStr::new(name))?);
             let inside = home.strip_prefix(dir);
@@ -150,14 +150,14 @@ impl AppTree {
         self.deps_are_pushed.load(Ordering::SeqCst)
     }
 
-    /// Whether a path is that of something the build writes, and all below it is.
+    /// Whether the build writes this path, so that everything below it is output.
     pub fn is_output(&self, path: &Path) -> bool {
         self.outputs.contains(path)
             || self.deps.contains(path) && !self.deps_are_pushed()
             || path.file_name().is_some_and(|name| name == GIT)
     }
 
-    /// Everything but what the build writes.
+    /// Returns all entries except those that the build writes.
     pub fn entries(&self, path: &StablePath) -> Result<Entries, TreeError> {
         let mut entries = Entries::new();
         self.visit(path, Path::new(""), &self.app, &mut entries)
@@ -178,7 +178,7 @@ impl AppTree {
                 continue;
             }
             let metadata = match place.symlink_metadata() {
-                // Another step may write at the same time.
+                // Another step may remove files at the same time.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 metadata => metadata?,
             };
@@ -200,7 +200,7 @@ fn list(path: &StablePath, folder: &Path, place: &Path) -> io::Result<Vec<(OsStr
         return Ok(list);
     }
     let entries = match fs::read_dir(place) {
-        // Another step may write at the same time; and what we can't read, commands can't either.
+        // Another step may remove files at the same time. If Mixpack can't read a directory, commands can't either.
         Err(error)
             if matches!(
                 error.kind(),
@@ -218,7 +218,7 @@ fn list(path: &StablePath, folder: &Path, place: &Path) -> io::Result<Vec<(OsStr
     entries.map(pair).collect()
 }
 
-/// Where a link of the app leads, relative to the app, if that is within it.
+/// Returns the target of a link, relative to the app, if it is within the app.
 fn target_of_link(app: &Path, path: &Path) -> Option<PathBuf> {
     let place = app.join(path);
     place.is_symlink().then_some(())?;
@@ -226,7 +226,7 @@ fn target_of_link(app: &Path, path: &Path) -> Option<PathBuf> {
     Some(target.strip_prefix(app).ok()?.to_owned())
 }
 
-/// Every entry of a folder that no build works in.
+/// Returns every entry of a directory.
 #[cfg(test)]
 pub(crate) fn entries_of(app: &Path) -> Entries {
     tests::tree_of(app, &[]).1

@@ -1,8 +1,8 @@
-//! Whether the folders that a build writes to and clears are those of the app.
+//! Makes sure that directories which a build writes to and clears are within the app.
 //!
-//! git keeps symbolic links. A `deps` or `.platform_tools` that was pushed as a link to a folder of
-//! the machine would have us write and delete there; so would an `assets_path` with enough `..` in
-//! it. What the app's own commands do is the app's; this is about what we do.
+//! git stores symbolic links. With a `deps` or `.platform_tools` that was pushed as a link to a directory of the
+//! machine, or an `assets_path` with enough `..`, Mixpack would write and delete files there. This check is only for
+//! Mixpack's own operations, not for commands of the app.
 
 use app::Plan;
 use app::facts::join;
@@ -10,7 +10,7 @@ use messages::Error;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// Where a build may write, links followed.
+/// The directories that a build may write to, with links resolved.
 #[derive(Debug, Clone, Default)]
 pub struct Bounds {
     app: PathBuf,
@@ -19,9 +19,8 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Within the app, and within these: the runtime path, what lasts. Those that are not there yet
-    /// hold nothing that could be led to. `own_dirs` are folders of our own at
-    /// the top of the app.
+    /// Allows writes within the app, and within `beside`: the runtime path and cache directories. Missing ones are
+    /// left out, since no link can lead there. `own_dirs` are Mixpack's own directories in the root of the app.
     #[must_use]
     pub fn of(app: &Path, beside: &[&Path], own_dirs: &[&str], plan: &Plan) -> Self {
         let real = |path: &Path| path.canonicalize().ok();
@@ -36,7 +35,7 @@ impl Bounds {
         }
     }
 
-    /// Fails for the first folder of the build that is elsewhere.
+    /// Fails for the first directory of the build that is outside.
     pub fn check(&self) -> Result<(), Error> {
         for place in &self.places {
             if let Some(to) = self.target_outside(Path::new(place)) {
@@ -75,7 +74,7 @@ impl Bounds {
     }
 }
 
-/// Every folder of the app that we write to, clear, or put state of the last build in.
+/// Lists every directory of the app that Mixpack writes to, clears, or restores.
 fn places(own_dirs: &[&str], plan: &Plan) -> Vec<String> {
     let app_dir = &plan.app_dir.value;
     let mix_env = &plan.mix_env.value;

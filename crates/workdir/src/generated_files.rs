@@ -1,7 +1,6 @@
-//! Files that compiling creates in the app outside of `_build`: a NIF in `priv`, code that a macro
-//! writes to `lib`. The second build compiles nothing, so it doesn't create them either. They are
-//! kept with `_build` and restored if everything that compiling depends on is the same. Otherwise the
-//! app's own code is compiled from scratch.
+//! Files that compiling creates in the app outside `_build`, such as a NIF in `priv`, or code that a macro writes to
+//! `lib`. A build that compiles nothing doesn't create them either. They are cached with `_build` and restored if all
+//! inputs of compiling are the same. Otherwise the app's own code is compiled from scratch.
 
 use crate::app_tree::{Entries, Entry, Kind};
 use crate::leaked_secrets::Finders;
@@ -23,7 +22,7 @@ use store::tree::{self, Method, TreeError};
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct FileChanges {
     pub created: BTreeSet<PathBuf>,
-    /// Or removed.
+    /// Changed or removed files.
     pub changed: BTreeSet<PathBuf>,
 }
 
@@ -63,13 +62,13 @@ impl FileChanges {
     }
 }
 
-/// A file, link or folder that compiling created.
+/// A file, link or directory that compiling created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GeneratedFile {
     pub kind: Kind,
-    /// A salted digest of a file's bytes.
+    /// A salted digest of a file's content.
     pub digest: String,
-    /// Where a link leads.
+    /// The target of a link.
     pub target: Option<PathText>,
     /// As in chmod(1).
     pub mode: u32,
@@ -94,8 +93,8 @@ impl GeneratedFile {
 pub struct GeneratedFiles {
     /// The inputs of compiling other than `sources`.
     pub key: Key,
-    /// The time at which the `_build` of this note was compiled, in seconds since 1970: an earlier version of
-    /// Mixpack, used in between, saves another one.
+    /// The time at which the `_build` of this note was compiled, in seconds since 1970. If an earlier version of
+    /// Mixpack was used in between, `_build` has another time.
     pub build: Option<u64>,
     /// The app when compiling began, with salted digests. Empty if no files were generated.
     pub sources: Sources,
@@ -106,13 +105,13 @@ pub struct GeneratedFiles {
     /// A file that can't be cached, and the reason.
     #[serde(rename = "not_kept")]
     pub uncacheable: Option<(String, String)>,
-    /// A file that may be from compiling or from installing packages, which ran at the same time.
+    /// A file that either compiling or installing packages created, since both ran at the same time.
     pub unclear: Option<PathText>,
     /// Files that hooks which compile the app created, with the hook: either the hook or the compiler creates
     /// them.
     #[serde(default, rename = "of_hooks")]
     pub hook_files: BTreeMap<PathText, String>,
-    /// One of them that is known to be from compiling.
+    /// One of `hook_files` that compiling is known to create.
     #[serde(default)]
     pub by_hook: Option<PathText>,
 }
@@ -150,8 +149,8 @@ impl GeneratedFiles {
         unclear.or(uncacheable).or(changes)
     }
 
-    /// Why the app has to be compiled from scratch, if so: then no file is restored. `changed` says
-    /// what differs beside the app's files.
+    /// Returns why the app has to be compiled from scratch, if so. No file is restored then. `changed` describes
+    /// changed inputs other than the app's files.
     pub fn why_from_scratch(
         &self,
         sources: &Sources,
@@ -172,7 +171,7 @@ impl GeneratedFiles {
         })
     }
 
-    /// The files that mix itself looks after: they are restored in any case. `sources` is the app.
+    /// Returns the files that mix itself tracks. They are always restored. `sources` are the app's files.
     #[must_use]
     pub fn tracked(&self, sources: &Sources) -> BTreeMap<&PathText, &GeneratedFile> {
         let files = self.files.iter();
@@ -181,7 +180,7 @@ impl GeneratedFiles {
             .collect()
     }
 
-    /// The first file that is another than in `other`: assets may be made of it.
+    /// Returns the first file that differs from `other`. It may be an input of the assets.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<PathBuf> {
         let (ours, theirs) = (self.contents(), other.contents());
@@ -216,8 +215,8 @@ impl GeneratedFiles {
     }
 }
 
-/// Whether mix itself looks after a file: leex and yecc write `x.erl` beside `x.xrl` or `x.yrl`, again
-/// where it is missing or older.
+/// Whether mix itself tracks a file: leex and yecc write `x.erl` next to `x.xrl` or `x.yrl`, and write it again if it
+/// is missing or older.
 #[must_use]
 pub fn is_tracked(path: &Path, sources: &Sources) -> bool {
     let is_erl = path.extension().is_some_and(|extension| extension == "erl");
@@ -227,7 +226,7 @@ pub fn is_tracked(path: &Path, sources: &Sources) -> bool {
             .any(|from| sources.has(&path.with_extension(from)))
 }
 
-/// A digest of what compiling left of a file that was there before.
+/// Returns a digest of an existing file after compiling.
 #[must_use]
 pub fn content_of(entry: &Entry, salted: &Salted) -> String {
     let content = match entry.kind {
@@ -254,8 +253,8 @@ pub fn without_content(
     files.collect()
 }
 
-/// Reads files that were set aside: fills in their digests, and gives in words the first that holds a
-/// secret, and why it isn't kept.
+/// Reads the copies of files, and sets their digests. Returns the first file that contains a secret, with the reason
+/// why it isn't cached.
 pub fn read(
     files: &mut BTreeMap<PathText, GeneratedFile>,
     copies: &Path,
@@ -340,7 +339,7 @@ pub fn restore_files<'a>(
             _ => root.join(&path.0).symlink_metadata().is_ok(),
         };
         let is_lost = made.kind == Kind::File && !copies_dir.join(&path.0).is_file();
-        // Through no link: it may lead out of the app.
+        // Don't write through a link, which may lead outside the app.
         in_the_way || is_lost || !path.0.ancestors().skip(1).all(is_folder)
     }) {
         return Ok(Err(&path.0));
@@ -366,7 +365,7 @@ pub fn restore_files<'a>(
             .and_then(|()| symlink(target, &place))
             .map_err(TreeError::at(&place, "link"))?;
     }
-    // Children first: a folder's time changes with what it holds, and its mode may forbid that.
+    // Children come first: adding them changes the directory's time, and its mode may forbid it.
     for (path, made) in files
         .iter()
         .rev()

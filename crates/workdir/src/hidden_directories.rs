@@ -1,8 +1,8 @@
 //! Hides the directories of tools from programs that scan the app for sources.
 //!
-//! Tailwind CSS 4 takes every file below the app for a source and skips only what a `.gitignore`
-//! names, also in an app without a repository (its crate oxide uses ripgrep's `ignore`). Class names
-//! in Node's and Elixir's own code would end up in the app's CSS.
+//! Tailwind CSS 4 treats every file below the app as a source, except those in a `.gitignore`, even without a
+//! repository (its crate oxide uses ripgrep's `ignore`). Class names in Node's and Elixir's own code would end up in
+//! the app's CSS.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,12 +11,12 @@ use store::tree::TreeError;
 
 const NAME: &str = ".gitignore";
 
-/// Hides them for as long as this lives.
+/// Hides the directories until it is dropped.
 #[derive(Debug)]
 pub struct HiddenDirectories(Vec<PathBuf>);
 
 impl HiddenDirectories {
-    /// `directories` of the app that hold nothing but tools. A `.gitignore` that is there stays.
+    /// Hides `directories` of the app that only contain tools. An existing `.gitignore` stays.
     pub fn hide(app: &Path, directories: &[&str]) -> Result<Self, TreeError> {
         let mut written = Self(Vec::new());
         for directory in directories {

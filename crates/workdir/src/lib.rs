@@ -1,4 +1,5 @@
-//! The app's directory during a build: where it is and will run, what is in it, and what a build may change there.
+//! The app's directory during a build: its paths now and at run time, its files, and the files that a build may
+//! change.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 

@@ -1,11 +1,10 @@
-//! The app's own files, as a push brings them: their contents and their modification times.
+//! The app's own files as pushed: their contents and modification times.
 //!
-//! A push gives every file a new time. mix looks at times before it looks at contents, and at the
-//! times alone of `mix.exs` and the config files: with new ones it consolidates protocols again,
-//! and Elixir 1.14 compiles the app again. A file that has the bytes of the last build gets the
-//! time it had then. One that has others is as new as this build, whatever its time says: an
-//! archive of a commit gives all of its files one time, and mix reads no file that is older than
-//! its manifest and has the size of before.
+//! A push gives every file a new time. mix checks times before contents, and only the times of `mix.exs` and the
+//! config files: if those are new, it consolidates protocols again, and Elixir 1.14 recompiles the app. So a file
+//! with the contents of the last build gets its time from then. A changed file gets the time of this build: in an
+//! archive of a commit, all files have the same time, and mix skips a file that is older than its manifest if its
+//! size is the same.
 
 use crate::app_tree::{Entries, Entry, Kind};
 use crate::variables::Salted;
@@ -25,7 +24,7 @@ use store::tree::TreeError;
 /// A file or link of the app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Source {
-    /// Of its bytes, or of where the link leads, in hex.
+    /// The SHA-256 of its content, or of the link's target, in hex.
     sha256: String,
     /// In bytes.
     size: u64,
@@ -44,7 +43,7 @@ impl Source {
             && (self.size, self.modified) == (entry.size, entry.modified)
     }
 
-    /// All but its time.
+    /// Everything but its time.
     fn content(&self) -> (&str, bool, bool) {
         (&self.sha256, self.executable, self.link)
     }
@@ -63,19 +62,19 @@ impl Source {
             sha256,
             size: entry.size,
             modified: entry.modified,
-            // The only mode that git knows.
+            // The only mode that git stores.
             executable: !link && entry.mode & 0o100 != 0,
             link,
         })
     }
 }
 
-/// By path relative to the app.
+/// Files by path, relative to the app.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sources(BTreeMap<PathText, Source>);
 
 impl Sources {
-    /// Reads every file of the app; one that looks as in `known` is taken to have the same bytes.
+    /// Reads every file of the app, except those with the same metadata as in `known`.
     pub fn of(entries: &Entries, known: &Self) -> Result<Self, TreeError> {
         let mut sources = BTreeMap::new();
         let files = entries.iter();
@@ -92,8 +91,8 @@ impl Sources {
         Ok(Self(sources))
     }
 
-    /// Gives the files that are as in `then` the time that they had then, and all others that of
-    /// `now`, but for those that are `skipped`.
+    /// Gives files that are the same as in `then` their time from then, and all others the time `now`. Leaves out
+    /// `skipped` files.
     pub fn restore_times(
         &mut self,
         entries: &Entries,
@@ -118,7 +117,7 @@ impl Sources {
         self.0.contains_key(path)
     }
 
-    /// The same with salted digests: a hook may have written a secret to a file.
+    /// Returns the same with salted digests, since a hook may have written a secret to a file.
     #[must_use]
     pub fn salted(&self, salted: &Salted) -> Self {
         let mut sources = self.clone();
@@ -128,7 +127,7 @@ impl Sources {
         sources
     }
 
-    /// Those that are as in `pushed`: no digest of what a build has written is kept.
+    /// Returns the files that are the same as in `pushed`, so that no digest of a file from the build is saved.
     #[must_use]
     pub fn unchanged_from(mut self, pushed: &Self) -> Self {
         self.0.retain(|path, source| {
@@ -138,21 +137,21 @@ impl Sources {
         self
     }
 
-    /// Whether this is the content, and mode, of a file or link.
+    /// Whether a file or link has this content and mode.
     #[must_use]
     pub fn is_same(&self, path: &Path, entry: &Entry) -> bool {
         let known = self.0.get(path).zip(Source::of(entry, None).ok());
         known.is_some_and(|(known, now)| known.content() == now.content())
     }
 
-    /// In words, the first file in which the app is not as it was.
+    /// Describes the first file that differs.
     #[must_use]
     pub fn first_difference(&self, now: &Self) -> Option<String> {
         let (path, difference) = self.differences(now).next()?;
         Some(format!("{} {difference}", path.display()))
     }
 
-    /// The files in which the app is not as it was, with a verb: new and changed ones first.
+    /// Returns the files that differ, each with a verb. New and changed files come first.
     pub fn differences<'a>(
         &'a self,
         now: &'a Self,
@@ -169,7 +168,7 @@ impl Sources {
         changed.chain(removed.map(|path| (path.0.as_path(), "was removed")))
     }
 
-    /// A digest of all names and contents, in hex.
+    /// Returns a digest of all names and contents, in hex.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hasher = Sha256::new();
@@ -189,7 +188,7 @@ impl Sources {
         serde_json::from_str(json).ok()
     }
 
-    /// As it is written to a note.
+    /// Returns the JSON for a note.
     pub fn to_json(&self, note: &str) -> Result<String, TreeError> {
         json::to_string(self, note)
     }
@@ -228,7 +227,7 @@ mod tests {
         let old = tempfile::tempdir().unwrap();
         let new = tempfile::tempdir().unwrap();
         let then = UNIX_EPOCH + Duration::new(1_700_000_000, 5);
-        // No name of a file may cost the others their times.
+        // An odd file name must not prevent restoring the times of others.
         let odd = OsStr::from_bytes(b"priv/caf\xe9.txt");
         for (dir, text) in [(&old, "old"), (&new, "new")] {
             write(&dir.path().join("mix.exs"), "same");
@@ -263,7 +262,7 @@ mod tests {
         fs::write(changed, "old").unwrap();
         let same = Sources::of(&entries_of(new.path()), &pushed).unwrap();
         assert_eq!(same.digest(), sources.digest());
-        // What a build has written is not in a note.
+        // The note doesn't contain files that the build has written.
         let json = same.unchanged_from(&pushed).to_json("sources").unwrap();
         assert!(
             json.contains("mix.exs") && !json.contains("lib/a.ex"),

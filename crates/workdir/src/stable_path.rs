@@ -1,11 +1,10 @@
-//! The stable path: mix must see the same folder at every build and at run time.
+//! The stable path: mix needs the same directory in every build and at run time.
 //!
-//! Since Elixir 1.15 mix compiles a project anew when its absolute path differs from that of the
-//! last compile (elixir-lang/elixir PR 12462). Heroku builds in `/tmp/build_<hash>` and runs in
-//! `/app`: without further care the whole app is compiled again at every dyno boot, and a
-//! restored `_build` never fits. So the runtime path is filled with links into the build
-//! directory and mix works there. Folders that hold a `mix.exs`, and those above them, are real
-//! folders with links inside, since mix enters them and asks the system where it is.
+//! Since Elixir 1.15, mix recompiles a project if its absolute path has changed (elixir-lang/elixir PR 12462). Heroku
+//! builds in `/tmp/build_<hash>` and runs in `/app`: the whole app would be recompiled at every dyno boot, and a
+//! restored `_build` would never be valid. So the runtime path is filled with links to the build directory, and mix
+//! runs there. Directories with a `mix.exs`, and their parents, are real directories with links inside, since mix
+//! changes to them and resolves the working directory.
 
 mod links;
 mod marker;
@@ -15,7 +14,7 @@ mod tests;
 use app::facts::join;
 use exec::cancel::Cancel;
 use links::{Linked, names};
-use marker::{MARKER, heal};
+use marker::{MARKER, clean_up};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
@@ -30,13 +29,13 @@ use store::tree::TreeError;
 const ROOT_DIRS: [&str; 2] = ["deps", "_build"];
 const PROJECT_DIRS: [&str; 1] = ["priv"];
 
-/// The folder that tools work in, for as long as this lives.
+/// The directory in which tools run, until this is dropped.
 #[derive(Debug)]
 pub struct StablePath {
     dir: PathBuf,
     linked: Mutex<Option<Linked>>,
     unusable_reason: Option<String>,
-    /// Relative to it, the folder that mix works in.
+    /// The directory in which mix runs, relative to `dir`.
     app_dir: String,
     created_dirs: Mutex<Vec<PathBuf>>,
 }
@@ -46,21 +45,21 @@ pub struct StablePath {
 pub struct Request<'a> {
     /// `BUILD_DIR`.
     pub app: &'a Path,
-    /// Where the slug will run, usually `/app`.
+    /// The path at which the slug will run, usually `/app`.
     pub runtime: &'a Path,
-    /// The folder that mix works in, relative to the build directory; `.` for itself.
+    /// The directory in which mix runs, relative to the build directory; `.` for itself.
     pub app_dir: &'a str,
-    /// Folders with a `mix.exs`, that one among them.
+    /// Directories with a `mix.exs`, including `app_dir`.
     pub projects: &'a [String],
     pub home: Option<&'a Path>,
-    /// Folders of our own at the top, made before the links.
+    /// Mixpack's own directories in the root, created before the links.
     pub own_dirs: &'a [&'a str],
 }
 
 impl StablePath {
-    /// Fills the runtime path, or says in [`StablePath::unusable_reason`] why it cannot be used.
+    /// Fills the runtime path. If it can't be used, [`StablePath::unusable_reason`] returns why.
     ///
-    /// Waits for another build that uses the same runtime path; `waiting` is called once if so.
+    /// Waits for another build that uses the same runtime path, and calls `waiting` once if so.
     pub fn enter(
         request: Request<'_>,
         cancel: &Cancel,
@@ -93,7 +92,7 @@ impl StablePath {
             Ok(lock) => lock,
             Err(error) => return Ok(in_place(Some(error.to_string()), created_dirs)),
         };
-        heal(&runtime)?;
+        clean_up(&runtime)?;
         if let Err(error) = fs::write(runtime.join(MARKER), "{}") {
             return Ok(in_place(Some(error.to_string()), created_dirs));
         }
@@ -107,14 +106,14 @@ impl StablePath {
         })
     }
 
-    /// Makes real folders of the fetched dependencies too, with links inside. To be called once
-    /// they are fetched and before they are compiled.
+    /// Replaces the links to fetched dependencies by real directories with links inside. To be called when they are
+    /// fetched, before they are compiled.
     ///
-    /// mix enters a dependency's folder and links its `priv` and `include` into `_build` by a
-    /// relative path from where the system says it is: through a link that would be the build
-    /// directory, and the link in `_build` would lead nowhere. Each gets a `priv`, since native
-    /// code is compiled into one that may not be there yet. mix links the `ebin` of a dependency that
-    /// make or a command of the app compiles; `commands` are the names of those with a command.
+    /// mix changes to a dependency's directory, and links its `priv` and `include` to `_build` with a path relative
+    /// to the resolved working directory. With a link to a dependency, that would be in the build directory, and the
+    /// link in `_build` would be broken. Each dependency gets a `priv`, since native code is compiled to it and it
+    /// may not exist yet. mix also links the `ebin` of dependencies that make or a command of the app compiles.
+    /// `commands` are the names of those with a command.
     pub fn open_dependencies(&self, commands: &BTreeSet<String>) -> Result<(), TreeError> {
         let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(linked) = guard.as_mut() else {
@@ -144,7 +143,7 @@ impl StablePath {
         linked.open(&deps, &folders)
     }
 
-    /// The working directory for mix and everything else.
+    /// The working directory for mix and all other commands.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -156,18 +155,18 @@ impl StablePath {
         self.unusable_reason.as_deref()
     }
 
-    /// The names that commands see in a folder of the app, and where each entry is. `None` for a
-    /// folder that holds none of our links.
+    /// Returns the names that commands see in a directory of the app, and the path of each entry. `None` for a
+    /// directory without links of Mixpack.
     pub fn list(&self, folder: &Path) -> io::Result<Option<Vec<(OsString, PathBuf)>>> {
         let guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
         let linked = guard.as_ref().filter(|linked| linked.holds_links(folder));
         linked.map(|linked| linked.list(folder)).transpose()
     }
 
-    /// Shows commands what was created in the build directory itself, but for what is `skipped`.
+    /// Links new files of the build directory, so that commands see them. Leaves out `skipped` ones.
     ///
-    /// Package managers work there: they replace `node_modules` as a whole, and would replace a
-    /// link to it.
+    /// Package managers run in the build directory: they replace `node_modules` as a whole, and would replace a link
+    /// to it.
     pub fn link_new(&self, skipped: impl Fn(&Path) -> bool) -> Result<(), TreeError> {
         let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
         guard
@@ -188,7 +187,7 @@ impl StablePath {
         guard.as_mut().map_or(Ok(()), Linked::sync_new_files)
     }
 
-    /// Brings new files into the build directory and takes the links away.
+    /// Moves new files to the build directory, and removes the links.
     pub fn leave(self) -> Result<(), TreeError> {
         self.clean_up()
     }
@@ -212,7 +211,7 @@ impl StablePath {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         for folder in created_dirs.drain(..).rev() {
-            // Fails, as it should, where the build has filled it.
+            // This fails if the directory isn't empty, as intended.
             let _ = fs::remove_dir(folder);
         }
         remove_dangling_priv_links(&app.join(&self.app_dir));
@@ -222,12 +221,12 @@ impl StablePath {
 
 impl Drop for StablePath {
     fn drop(&mut self) {
-        // Only reached on an early return; the marker lets the next build finish what fails here.
+        // Only needed after an early return. If it fails, the next build cleans up with the marker.
         let _ = self.clean_up();
     }
 }
 
-/// As `Mix.Dep.Loader` decides.
+/// Whether mix compiles a dependency with make: the rule of `Mix.Dep.Loader`.
 fn is_compiled_by_make(dependency: &Path) -> bool {
     let has = |file: &str| dependency.join(file).exists();
     let others = ["mix.exs", "rebar.config", "rebar.config.script"];
@@ -254,7 +253,8 @@ fn make_folders(app: &Path, request: &Request<'_>) -> Result<Vec<PathBuf>, TreeE
     Ok(created_dirs)
 }
 
-/// An empty `priv` of ours is taken away again; mix would have made no link without it.
+/// Removes links to an empty `priv` that Mixpack created and removes again. Without it, mix wouldn't have created the
+/// link.
 fn remove_dangling_priv_links(app: &Path) {
     let Ok(environments) = fs::read_dir(app.join("_build")) else {
         return;

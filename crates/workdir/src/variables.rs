@@ -1,4 +1,4 @@
-//! Environment variables as a later build compares them: a salted digest of each, by name.
+//! Salted digests of environment variables, which later builds compare.
 
 use crate::workspace::Workspace;
 use exec::command::Env;
@@ -18,14 +18,14 @@ pub type Variables = BTreeMap<String, String>;
 
 /// Other buildpacks' names for the arguments of `bin/compile`.
 const DIRECTORIES: [&str; 3] = ["BUILD_DIR", "CACHE_DIR", "ENV_DIR"];
-/// Stand for the directories of a build. No value has a NUL in it.
+/// Placeholders for the directories of a build. Values can't contain NUL.
 const APP: &[u8] = b"\0app\0";
 const CACHE: &[u8] = b"\0cache\0";
 const ENV: &[u8] = b"\0env\0";
 
 impl Workspace<'_> {
-    /// Digests of the variables whose names `counts` accepts. The names of a build's directories
-    /// are new in every build and count as the same.
+    /// Returns digests of the variables whose names `counts` accepts. Paths of the build's directories, which are new
+    /// in every build, are replaced by placeholders.
     pub fn variables(
         &self,
         env: &Env,
@@ -43,8 +43,7 @@ impl Workspace<'_> {
         Ok(salted.variables(&comparable.collect(), counts))
     }
 
-    /// Whether the platform itself passes a directory on in this variable. A config var of the same
-    /// name is the app's.
+    /// Whether the platform passes a directory in this variable. A config var with the same name belongs to the app.
     fn is_argument(&self, name: &OsStr, value: &OsStr) -> bool {
         let Some(name) = name.to_str().filter(|name| DIRECTORIES.contains(name)) else {
             return false;
@@ -54,7 +53,7 @@ impl Workspace<'_> {
         is_platform && !is_config_var && Path::new(value).is_absolute()
     }
 
-    /// The directories of this build under all their names, the longest name first.
+    /// Returns the directories of this build under all their names, the longest first.
     fn directories(&self) -> Vec<(PathBuf, &'static [u8])> {
         let named = [
             (Some(self.build_dir.clone()), APP),
@@ -91,11 +90,10 @@ fn without(directories: &[(PathBuf, &'static [u8])], value: Vec<u8>) -> Vec<u8> 
     })
 }
 
-/// The name of the note that holds the salt.
+/// The name of the note with the salt.
 const SALT: &str = "salt";
 
-/// Digests of variables with a salt that this cache alone has: from a digest nobody learns the
-/// value by trying some.
+/// Digests of variables with a secret salt, stored in the cache, so that values can't be guessed from their digests.
 pub struct Salted {
     salt: String,
 }
@@ -115,7 +113,7 @@ impl Salted {
         Ok(Self { salt })
     }
 
-    /// Of one value, in hex.
+    /// Returns the digest of a value, in hex.
     #[must_use]
     pub fn value(&self, value: &[u8]) -> String {
         let mut hasher = Sha256::new();
@@ -124,7 +122,7 @@ impl Salted {
         hex::encode(&hasher.finalize()[..8])
     }
 
-    /// Of each variable whose name `counts` accepts, and of those whose names are not UTF-8.
+    /// Returns the digests of variables whose names `counts` accepts, and of those whose names aren't UTF-8.
     pub fn variables(&self, env: &Env, counts: impl Fn(&str) -> bool) -> Variables {
         let mut digests = Variables::new();
         for (name, value) in env {

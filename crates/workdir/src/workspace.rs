@@ -4,22 +4,22 @@ use exec::environment::Environment;
 use std::path::{Path, PathBuf};
 use store::Store;
 
-/// Where [`elixir_script`] is in the slug.
+/// The path of [`elixir_script`] in the slug.
 pub const ELIXIR_SCRIPT: &str = ".profile.d/elixir_buildpack_paths.sh";
 
-/// Where [`node_script`] is in the slug.
+/// The path of [`node_script`] in the slug.
 pub const NODE_SCRIPT: &str = ".profile.d/phoenix_static_buildpack_paths.sh";
 
-/// The platform of a build, seen from the steps: none of them knows which one it is.
+/// The platform of a build, as an abstraction for the steps.
 pub struct Workspace<'a> {
     /// The app, changed in place.
     pub app: PathBuf,
-    /// The same, as the platform names it.
+    /// The same directory, with the path that the platform uses.
     pub build_dir: PathBuf,
     pub places: Places,
     pub store: &'a dyn Store,
     pub environment: Environment,
-    /// The folder of config vars, where the platform has one.
+    /// The directory of config vars, on platforms that have one.
     pub env_dir: Option<PathBuf>,
     pub start: Start,
 }
@@ -27,15 +27,13 @@ pub struct Workspace<'a> {
 /// How processes get their environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
-    /// Scripts in the slug's `.profile.d`; and the file that later buildpacks source, where the
-    /// platform has one.
+    /// Scripts in the slug's `.profile.d`, and a file that later buildpacks source, if the platform has one.
     ProfileD { export: Option<PathBuf> },
-    /// The front end, which is handed what they start with.
+    /// The front end gets the environment and sets it.
     FrontEnd,
 }
 
-/// Where each artifact goes: relative to the app for what ships in a slug, absolute for what has a
-/// place of its own.
+/// The paths of artifacts: relative to the app if they ship in a slug, absolute if they are elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Places {
     pub erlang: PathBuf,
@@ -47,7 +45,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// The paths that Procfiles, hooks and later buildpacks know from the shell buildpacks.
+    /// The paths of the shell buildpacks, which Procfiles, hooks and later buildpacks may use.
     #[must_use]
     pub fn in_slug() -> Self {
         Self {
@@ -60,7 +58,7 @@ impl Places {
         }
     }
 
-    /// The folders at the top of the app that these need.
+    /// The top-level directories of the app that these paths need.
     #[must_use]
     pub fn top_folders(&self) -> Vec<&str> {
         let mut tops: Vec<&str> = [
@@ -81,8 +79,8 @@ impl Places {
     }
 }
 
-/// Whether what is at a place is for this app and this build alone. What has a place of its own
-/// is what the next build will find there.
+/// Whether the contents of a path belong to this build only. The contents of an absolute path persist for the next
+/// build.
 #[must_use]
 pub fn is_own(place: &Path) -> bool {
     place.is_relative()
@@ -98,7 +96,7 @@ impl Workspace<'_> {
         }
     }
 
-    /// The real place of something in the app.
+    /// The real path of a file in the app.
     #[must_use]
     pub fn real(&self, place: &Path) -> PathBuf {
         self.app.join(place)

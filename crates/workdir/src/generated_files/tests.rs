@@ -1,4 +1,4 @@
-//! Saves and restores the generated files of an app.
+//! Tests of saving and restoring the generated files of an app.
 
 use super::*;
 use crate::app_tree::entries_of;
@@ -82,7 +82,7 @@ fn restores_files_links_directories_modes_and_times() {
     let after = app.entries();
     let files = generated.files.iter().collect();
     fs::remove_dir_all(app.at("priv/native")).unwrap();
-    // An archive may lose an empty folder.
+    // An archive may lose an empty directory.
     fs::remove_dir(copies.path().join("priv/native/empty")).unwrap();
     let root = app.0.path();
     let back = restore_files(&files, copies.path(), root, &app.entries()).unwrap();
@@ -167,7 +167,7 @@ fn app_compiles_from_scratch_unless_inputs_are_unchanged() {
     let expected = "compiling creates priv/x, which isn't kept: it holds the value of KEY";
     assert_eq!(why(&uncacheable, &sources).as_deref(), Some(expected));
 
-    // What a dependency has generated, or a step that ran only then.
+    // A dependency may have generated it, or a step that only ran then.
     assert_eq!(created.missing(&before, &with_version), None);
     fs::remove_file(app.at("priv/native/hello.so")).unwrap();
     let missing = created.missing(&before, &app.entries());
@@ -180,7 +180,7 @@ fn app_compiles_from_scratch_unless_inputs_are_unchanged() {
     let missing = without_hello.missing(&with_version, &with_version);
     assert_eq!(missing, Some(Path::new("VERSION")));
 
-    // What assets may be made of.
+    // Possible inputs of assets.
     assert_eq!(created.difference(&created), None);
     let hello = Some(PathBuf::from("priv/native"));
     assert_eq!(created.difference(&nothing), hello);

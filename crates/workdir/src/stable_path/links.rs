@@ -1,4 +1,4 @@
-//! The links that stand for the build directory, and what the build makes among them.
+//! The links to the build directory, and the files that the build creates among them.
 
 use super::Request;
 use super::marker::{BACKUP_DIR, MARKER, Marker, TEMPORARY_MARKER, undo};
@@ -10,8 +10,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use store::tree::{self, TreeError};
 
-/// The files that tools leave in HOME, which is the runtime path on Heroku. With the shell buildpacks, they
-/// were not in slugs either.
+/// The files that tools leave in HOME, which is the runtime path on Heroku. They don't ship, as with the shell
+/// buildpacks.
 const HOME_FILES: [&str; 12] = [
     ".bash_history",
     ".bun",
@@ -32,7 +32,7 @@ pub(super) struct Linked {
     app: PathBuf,
     runtime: PathBuf,
     marker: Marker,
-    /// Entries of the runtime path that were there before and are not in the way.
+    /// Earlier entries of the runtime path that don't conflict.
     foreign: BTreeSet<OsString>,
     home_is_runtime: bool,
     created_runtime: bool,
@@ -46,12 +46,12 @@ pub(super) struct Linked {
 #[derive(Default)]
 struct Created {
     entries: Vec<PathBuf>,
-    /// Folders that are in the build directory too, parents first: the entries are what they hold.
+    /// Directories that also exist in the build directory, parents first. Their contents are in `entries`.
     folders: Vec<PathBuf>,
 }
 
 impl Linked {
-    /// Fills the runtime path. Where that fails, it is as it was.
+    /// Fills the runtime path. Restores it after an error.
     pub(super) fn fill(
         app: PathBuf,
         runtime: PathBuf,
@@ -109,15 +109,15 @@ impl Linked {
     fn back_up(&mut self, name: &Path) -> Result<(), TreeError> {
         let aside = self.runtime.join(BACKUP_DIR);
         fs::create_dir_all(&aside).map_err(TreeError::at(&aside, "create the folder"))?;
-        // Said before it is done: a build that is killed in between is healed from the marker.
+        // Save the marker first: if the build is killed, the next one cleans up with the marker.
         self.marker.aside.push(name.to_owned());
         self.marker.save(&self.runtime)?;
         let from = self.runtime.join(name);
         fs::rename(&from, aside.join(name)).map_err(TreeError::at(&from, "move aside"))
     }
 
-    /// Tells in the marker what is to be made, then makes it: a build that is killed at any moment
-    /// is healed from the marker.
+    /// Saves the planned entries in the marker, then creates them: if the build is killed at any moment, the next one
+    /// cleans up with the marker.
     fn link_entries(&mut self, folder: &Path, real: &BTreeSet<PathBuf>) -> Result<(), TreeError> {
         let (folders, links) = self.entries(folder, real)?;
         self.marker.folders.extend(folders.iter().cloned());
@@ -157,7 +157,7 @@ impl Linked {
         Ok((folders, links))
     }
 
-    /// Turns the link at `folder` into a real folder, and those below it that are listed.
+    /// Replaces the link at `folder` by a real directory, and also the listed ones below it.
     pub(super) fn open(
         &mut self,
         folder: &Path,
@@ -168,10 +168,10 @@ impl Linked {
             .symlink_metadata()
             .is_ok_and(|found| found.is_symlink())
         {
-            // Already open, or replaced by a hook, and then it is a real folder anyway.
+            // Already open, or replaced by a hook, which creates a real directory.
             return Ok(());
         }
-        // Both until the link is gone: what heals goes by what it finds.
+        // List both until the link is removed: the cleanup checks which of them exists.
         self.marker.folders.insert(folder.to_owned());
         self.marker.save(&self.runtime)?;
         fs::remove_file(&place).map_err(TreeError::at(&place, "remove the link"))?;
@@ -180,8 +180,8 @@ impl Linked {
         self.link_entries(folder, real)
     }
 
-    /// Links what has been created in the build directory itself since the links were made, but
-    /// for what is `skipped`. An entry whose link a command removed stays removed.
+    /// Links the files that were created in the build directory itself since the links were created, except `skipped`
+    /// ones. An entry whose link a command removed stays removed.
     pub(super) fn link_new(&mut self, skipped: impl Fn(&Path) -> bool) -> Result<(), TreeError> {
         let known = [&self.marker.links, &self.marker.folders];
         let is_known = |entry: &PathBuf| known.iter().any(|paths| paths.contains(entry));
@@ -212,7 +212,7 @@ impl Linked {
         Ok(())
     }
 
-    /// Moves what commands created beside the links into the build directory.
+    /// Moves files that commands created next to the links to the build directory.
     pub(super) fn move_new_files(&mut self) -> Result<(), TreeError> {
         let mut created = Created::default();
         self.created(Path::new(""), &mut created)?;
@@ -227,7 +227,7 @@ impl Linked {
         Ok(())
     }
 
-    /// The same, with a link left in each place: commands still find it there.
+    /// The same, and leaves a link in each place, so that commands still find the file.
     pub(super) fn sync_new_files(&mut self) -> Result<(), TreeError> {
         let mut created = Created::default();
         self.created(Path::new(""), &mut created)?;
@@ -254,7 +254,7 @@ impl Linked {
         for link in &self.marker.links {
             let place = self.runtime.join(link);
             if place.symlink_metadata().is_err() && !moved.contains(link) {
-                // A hook removed the entry: it saw only our link, it meant the file.
+                // A hook removed the link, and meant the file.
                 tree::remove(&self.app.join(link))?;
             }
         }
@@ -270,7 +270,7 @@ impl Linked {
         Ok(())
     }
 
-    /// Lists what commands created beside the links.
+    /// Lists the files that commands created next to the links.
     fn created(&self, folder: &Path, created: &mut Created) -> Result<(), TreeError> {
         let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
         for name in names(&self.runtime.join(folder))? {
@@ -283,7 +283,7 @@ impl Linked {
             if is_folder(&place) && self.marker.folders.contains(&entry) {
                 self.created(&entry, created)?;
             } else if is_folder(&place) && is_folder(&target) && !replaces_link() {
-                // Created there too, by a command or by ourselves.
+                // A command or Mixpack created it in the build directory too.
                 created.folders.push(entry.clone());
                 self.created(&entry, created)?;
             } else if !fs::read_link(&place).is_ok_and(|to| to == target) {
@@ -293,7 +293,7 @@ impl Linked {
         Ok(())
     }
 
-    /// Whether this is a real folder with links of ours in it.
+    /// Whether this is a real directory with links of Mixpack.
     pub(super) fn holds_links(&self, folder: &Path) -> bool {
         let is_top = folder.as_os_str().is_empty();
         let is_own_link = is_top || self.marker.folders.contains(folder);
@@ -319,7 +319,7 @@ impl Linked {
         for entry in fs::read_dir(self.app.join(folder))? {
             let entry = entry?;
             let path = folder.join(entry.file_name());
-            // A link that is gone stands for a file that was removed.
+            // A missing link means that the file was removed.
             let linked = [&self.marker.links, &self.marker.folders];
             if !linked.iter().any(|paths| paths.contains(&path)) {
                 seen.entry(entry.file_name()).or_insert(entry.path());

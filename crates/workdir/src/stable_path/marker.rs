@@ -16,7 +16,7 @@ pub(super) const BACKUP_DIR: &str = ".mixpack-aside";
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Marker {
-    /// Relative to the runtime path. In the order of a set, parents come first.
+    /// Paths relative to the runtime path. In the order of a set, parents come first.
     #[serde(with = "json::paths")]
     pub folders: BTreeSet<PathBuf>,
     #[serde(with = "json::paths")]
@@ -36,9 +36,9 @@ impl Marker {
     }
 }
 
-/// Undoes what the marker of a build that was killed tells of. What that build made in folders of
-/// ours goes too: another build would take it for the app's.
-pub(super) fn heal(runtime: &Path) -> Result<(), TreeError> {
+/// Undoes the changes in the marker of a killed build. Also removes the files that it created in Mixpack's
+/// directories: another build would take them for files of the app.
+pub(super) fn clean_up(runtime: &Path) -> Result<(), TreeError> {
     let path = runtime.join(MARKER);
     let Ok(json) = fs::read(&path) else {
         return Ok(());
@@ -60,7 +60,7 @@ pub(super) fn heal(runtime: &Path) -> Result<(), TreeError> {
     undo(runtime, &marker)
 }
 
-/// Removes links, folders that are empty without them, and brings back what was moved aside.
+/// Removes links and the directories that are empty without them, and restores the backups.
 pub(super) fn undo(runtime: &Path, marker: &Marker) -> Result<(), TreeError> {
     for link in &marker.links {
         let place = runtime.join(link);

@@ -1,7 +1,7 @@
-//! Builds that enter a runtime path, and what they leave.
+//! Tests of builds that enter and leave a runtime path.
 
 use super::links::names;
-use super::marker::{BACKUP_DIR, MARKER, heal};
+use super::marker::{BACKUP_DIR, MARKER, clean_up};
 use super::{Request, StablePath};
 use exec::cancel::Cancel;
 use std::collections::BTreeSet;
@@ -34,7 +34,7 @@ fn case(files: &[&str]) -> Case {
 }
 
 impl Case {
-    /// The first project is that of the app.
+    /// The first project is the app.
     fn enter(&self, projects: &[&str]) -> StablePath {
         let projects: Vec<String> = projects.iter().map(|p| (*p).to_owned()).collect();
         let request = Request {
@@ -48,7 +48,7 @@ impl Case {
         StablePath::enter(request, &Cancel::default(), || {}).unwrap()
     }
 
-    /// With another runtime path, and a home that is elsewhere.
+    /// Enters another runtime path, with a home elsewhere.
     fn enter_at(&self, runtime: &Path, waiting: impl FnOnce()) -> StablePath {
         let request = Request {
             app: &self.app,
@@ -90,7 +90,7 @@ fn files_brought_in_early_may_be_removed_later() {
     assert!(case.left_in_runtime().is_empty());
 }
 
-/// mix links `_build/…/ebin` to it by a path that is followed in the app.
+/// mix links `_build/…/ebin` to it with a path that is resolved in the app.
 #[test]
 fn ebin_of_dependency_with_makefile_or_command_is_written_to_app() {
     let files = [
@@ -114,7 +114,7 @@ fn ebin_of_dependency_with_makefile_or_command_is_written_to_app() {
 }
 
 #[test]
-fn settled_files_exist_in_app_and_runtime_path() {
+fn synced_files_exist_in_app_and_runtime_path() {
     let case = case(&["mix.exs", "replaced", "removed", "deps/x/mix.exs"]);
     let path = case.enter(&["."]);
     path.open_dependencies(&BTreeSet::new()).unwrap();
@@ -133,7 +133,7 @@ fn settled_files_exist_in_app_and_runtime_path() {
         );
         assert_eq!(read(root.join("replaced")).as_deref(), Some("replaced.new"));
     }
-    // Commands that follow change, replace and remove.
+    // Later commands change, replace and remove the files.
     fs::write(case.runtime.join("new"), "2").unwrap();
     fs::remove_file(case.runtime.join("removed")).unwrap();
     fs::remove_file(&replaced).unwrap();
@@ -156,7 +156,7 @@ fn directory_written_in_both_places_is_merged() {
         fs::create_dir_all(case.app.join(".profile.d")).unwrap();
         fs::write(case.runtime.join(".profile.d/hook.sh"), "").unwrap();
         fs::write(case.app.join(".profile.d/ours.sh"), "").unwrap();
-        // A folder that a command has replaced is what the command left.
+        // If a command replaces a directory, the new one counts.
         fs::remove_file(case.runtime.join("priv")).unwrap();
         fs::create_dir(case.runtime.join("priv")).unwrap();
         if settles {
@@ -228,7 +228,7 @@ fn app_in_subdirectory_and_path_dependencies_are_real_directories() {
         assert_eq!(real(folder), !is_link, "{folder}");
     }
     assert!(!real("frontend") && !real("backend/lib") && !real("backend/_build"));
-    // As mix links what a path dependency has no `priv` for.
+    // The link that mix creates for a path dependency without a `priv`.
     let lib = path.dir().join("backend/_build/prod/lib/shared");
     fs::create_dir_all(&lib).unwrap();
     symlink("../../../../../libs/shared/priv", lib.join("priv")).unwrap();
@@ -294,7 +294,7 @@ fn fetched_dependencies_are_real_directories() {
         "mix must see where it is"
     );
     assert!(here.join("c_src").is_symlink());
-    // What native code is compiled into, a relative link to it, and a dependency that goes.
+    // Output of native code, a relative link to it, and a removed dependency.
     fs::write(here.join("priv/n.so"), "elf").unwrap();
     fs::write(here.join("made.txt"), "made").unwrap();
     let lib = path.dir().join("_build/prod/lib/nif");
@@ -334,10 +334,10 @@ fn next_build_cleans_up_after_killed_build() {
     let case = case(&["mix.exs", "lib/a.ex", "apps/web/mix.exs"]);
     fs::write(case.runtime.join("mix.exs"), "the copy").unwrap();
     std::mem::forget(case.enter(&[".", "apps/web"]));
-    // The kernel drops the lock of a killed process; here it is still held by us.
+    // The kernel drops the lock of a killed process; here the test still holds it.
     let marker = fs::read(case.runtime.join(MARKER)).unwrap();
     assert!(!marker.is_empty());
-    heal(&case.runtime).unwrap();
+    clean_up(&case.runtime).unwrap();
     assert_eq!(case.left_in_runtime(), ["mix.exs"]);
     let copy = case.runtime.join("mix.exs");
     assert_eq!(fs::read_to_string(copy).unwrap(), "the copy");
@@ -389,7 +389,7 @@ fn second_build_waits_for_first() {
 
 #[test]
 fn next_build_cleans_up_after_kill_at_any_point() {
-    // What is told of in the marker need not have been made.
+    // The marker may list entries that weren't created yet.
     for made in 0..6 {
         let case = case(&[
             "mix.exs",
@@ -401,7 +401,7 @@ fn next_build_cleans_up_after_kill_at_any_point() {
         let path = case.enter(&[".", "apps/web"]);
         path.open_dependencies(&BTreeSet::new()).unwrap();
         std::mem::forget(path);
-        // As the lock goes with a process.
+        // Release the lock, as when a process is killed.
         let held: Vec<PathBuf> = WalkDir::new(&case.runtime)
             .min_depth(1)
             .contents_first(true)
@@ -417,7 +417,7 @@ fn next_build_cleans_up_after_kill_at_any_point() {
         if of_the_killed.parent().unwrap().is_dir() {
             fs::write(of_the_killed, "").unwrap();
         }
-        heal(&case.runtime).unwrap();
+        clean_up(&case.runtime).unwrap();
         assert_eq!(case.left_in_runtime(), ["mix.exs"], "{made}");
         let own = fs::read_to_string(case.runtime.join("mix.exs")).unwrap();
         assert_eq!(own, "the runtime path's own");
@@ -431,7 +431,7 @@ fn marker_cannot_remove_files_outside_runtime_path() {
     let outside = case.app.join("mix.exs");
     let marker = r#"{"folders":["../build",""],"links":["../build/mix.exs"],"aside":["../build"]}"#;
     fs::write(case.runtime.join(MARKER), marker).unwrap();
-    heal(&case.runtime).unwrap();
+    clean_up(&case.runtime).unwrap();
     assert!(outside.exists());
     assert_eq!(case.left_in_runtime(), [""; 0]);
 }
@@ -474,7 +474,7 @@ fn package_manager_files_are_linked_into_every_real_directory() {
     assert_eq!(seen("removed"), None);
     assert_eq!(seen("generated").as_deref(), Some("by a command"));
 
-    // Once more, after npm has replaced it and a command has removed another.
+    // Again, after npm has replaced it and a command has removed another one.
     fs::remove_dir_all(case.app.join("node_modules")).unwrap();
     fs::create_dir(case.app.join("node_modules")).unwrap();
     fs::write(case.app.join("node_modules/b.js"), "b").unwrap();
