@@ -6,7 +6,7 @@ use crate::text_file;
 use std::path::Path;
 
 /// The maximum depth of an app whose directory no file in the repository sets.
-const DEEPEST: usize = 2;
+const MAX_DEPTH: usize = 2;
 
 /// Returns the name that a platform prints as "NAME app detected", or the reason why this is no app for this
 /// buildpack.
@@ -27,7 +27,7 @@ pub fn detect(build_dir: &Path, config_var: Option<String>) -> Result<&'static s
     let candidate_dirs = app_dir::candidate_dirs(build_dir);
     if let Some(app) = candidate_dirs
         .iter()
-        .find(|dir| app_dir::depth(dir) <= DEEPEST)
+        .find(|dir| app_dir::depth(dir) <= MAX_DEPTH)
     {
         return Ok(name(build_dir, app));
     }

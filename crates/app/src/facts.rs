@@ -67,7 +67,7 @@ pub struct Facts {
     pub sibling_projects: Vec<String>,
     /// Whether `mix.lock` names Phoenix.
     pub phoenix_locked: bool,
-    /// The version of Phoenix there, if it comes from hex.pm.
+    /// The version of Phoenix in `mix.lock`, if it comes from hex.pm.
     pub phoenix_version: Option<String>,
     pub has_lock: bool,
     /// The text of the app's `config/config.exs`.
@@ -77,7 +77,7 @@ pub struct Facts {
     /// The dependencies in `mix.lock`.
     pub locked: Vec<Locked>,
     pub elixir_config: ConfigFile,
-    /// Its place: in the app's folder, or else at the top.
+    /// The path of that file: in the app's directory, or else in the root.
     pub elixir_config_path: String,
     pub static_config: ConfigFile,
     pub static_config_path: String,
@@ -86,11 +86,11 @@ pub struct Facts {
     pub tool_versions_path: String,
     /// The requests in `mise.toml` and in the files with a single version, in order of precedence.
     pub version_files: Vec<VersionEntry>,
-    /// By directory: the app, then `assets` directories.
+    /// The `package.json` files of the app, then of its `assets` directories.
     pub packages: Vec<JsPackage>,
     /// The directories with a `bower.json`, among those that were searched for a `package.json`.
     pub bower: Vec<String>,
-    /// The version of Node.js that an earlier buildpack installed in the app. The caller runs it to find out,
+    /// The version of Node.js that an earlier buildpack installed in the app. The caller runs it to get the version,
     /// and sets this.
     pub preinstalled_node: Option<NodeVersion>,
     /// The version of npm in that Node.js, if any. The caller sets this too.
@@ -102,7 +102,7 @@ pub struct Facts {
     pub later_static: Option<Setting>,
     /// The app's asset script, if any. [`add_configured`] sets this.
     pub asset_script: Option<String>,
-    /// The place that shows that the deployed app runs Node.js.
+    /// The place in the app's files that shows that the deployed app runs Node.js.
     pub node_use: Option<String>,
 }
 

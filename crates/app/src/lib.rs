@@ -1,8 +1,7 @@
-//! Reads the user's files into facts, and decides from facts, settings and upstream's lists what a
-//! build is going to do: the [`plan::Plan`].
+//! Reads the user's files into facts, and makes a [`plan::Plan`] of the build from facts, settings and upstream's
+//! lists.
 //!
-//! Touches neither network nor process. A config file that needs bash is evaluated by the caller
-//! and handed back as values.
+//! Uses neither the network nor processes. The caller evaluates config files that need bash, and passes their values.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 

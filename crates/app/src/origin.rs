@@ -1,4 +1,4 @@
-//! Where a decision comes from, so that every message can name the file to edit.
+//! The origin of a decision, so that every message can name the file to edit.
 
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -6,14 +6,14 @@ use std::fmt;
 /// The place that a value was read from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// A line of a file of the app; `line` is 1-based, 0 where it is not known (a config file that
-    /// bash evaluated).
+    /// A line of a file of the app. `line` is 1-based, or 0 if it isn't known, as in a config file that bash
+    /// evaluated.
     File { path: String, line: u32 },
-    /// A config var (a file of `ENV_DIR`, or the environment).
+    /// A config var: a file in `ENV_DIR`, or an environment variable.
     ConfigVar(String),
     /// The version that the last build of this app used.
     LastBuild,
-    /// Mixpack's own choice, with the reason in words.
+    /// Mixpack's own choice, with the reason.
     Default(String),
 }
 
@@ -45,7 +45,7 @@ impl Serialize for Origin {
     }
 }
 
-/// A value as the user wrote it, and where it was read from.
+/// A value as the user wrote it, and its origin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Setting<T = String> {
     pub value: T,

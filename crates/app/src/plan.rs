@@ -1,4 +1,4 @@
-//! The plan: every decision of a build, with its reason and its place.
+//! The plan: every decision of a build, with its reason and origin.
 
 mod assets;
 mod choice;
@@ -50,7 +50,7 @@ use version_requests::VersionRequests;
 use versions::elixir::ElixirBuild;
 use versions::target::Target;
 
-/// Decides everything.
+/// Makes the plan of a build.
 pub fn plan(
     facts: &Facts,
     settings: &Settings,
@@ -162,7 +162,7 @@ fn can_check_locked(elixir: &Choice<ElixirBuild>) -> bool {
     version.is_none_or(|version| version.is_at_least_minor(15))
 }
 
-/// The user's own commands may make what the assets are made of, of anything at all.
+/// Returns whether hooks run before the assets are built. They may create inputs of the assets from anything.
 fn hooks_before_assets(settings: &Settings) -> bool {
     let before = Hooks {
         post_compile: None,
@@ -171,8 +171,8 @@ fn hooks_before_assets(settings: &Settings) -> bool {
     before.any()
 }
 
-/// The arguments of `mix test` in a config file. A config var is there when the tests run, and its
-/// value is not ours to write down.
+/// Returns the arguments of `mix test` from a config file. A config var is read when the tests run, and its value
+/// mustn't be saved.
 fn test_args(settings: &Settings) -> Option<String> {
     let requested = settings.test_args.as_ref()?;
     matches!(requested.origin, Origin::File { .. }).then(|| requested.value.clone())

@@ -1,8 +1,8 @@
 //! The user's settings, merged from the two config files and the config vars.
 //!
-//! Keys and defaults: those of the Elixir buildpack and the Phoenix static buildpack.
-//! Each keeps its own precedence: a line of `elixir_buildpack.config` wins over a config var of
-//! the same name, a config var wins over a line of `phoenix_static_buildpack.config`.
+//! Keys and defaults: those of the Elixir buildpack and the Phoenix static buildpack. Each keeps its own precedence:
+//! a line of `elixir_buildpack.config` overrides a config var of the same name, and a config var overrides a line of
+//! `phoenix_static_buildpack.config`.
 
 pub mod assignment_typo;
 mod keys;
@@ -21,22 +21,22 @@ use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-/// The hooks of `elixir_buildpack.config`: lines of shell.
+/// The hooks of `elixir_buildpack.config`: shell commands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Hooks {
-    /// Deprecated; before anything of the cache is restored.
+    /// Deprecated. Runs before the cache is restored.
     pub pre_compile: Option<Setting>,
     pub hook_pre_fetch_dependencies: Option<Setting>,
     pub hook_pre_compile: Option<Setting>,
     /// Replaces `mix compile`.
     pub hook_compile: Option<Setting>,
     pub hook_post_compile: Option<Setting>,
-    /// Deprecated; after everything else.
+    /// Deprecated. Runs after everything else.
     pub post_compile: Option<Setting>,
 }
 
 impl Hooks {
-    /// Whether there is one at all.
+    /// Whether there are any hooks.
     #[must_use]
     pub fn any(&self) -> bool {
         *self != Self::default()
@@ -55,16 +55,16 @@ pub struct Settings {
     pub yarn_version: Option<Setting>,
     pub always_rebuild: bool,
     pub clean_cache: bool,
-    /// Whether a release is built, where anybody says so.
+    /// Whether a release is built, if the app sets it.
     pub release: Option<Setting>,
-    /// Where nobody does, one is, unless the app needs mix at run time.
+    /// Whether a release is built by default, unless the app needs mix at run time.
     pub prefers_release: bool,
     pub remove_node: Option<bool>,
-    /// Another buildpack makes what browsers load: who says so, in words.
+    /// The setting that leaves the assets to another buildpack, as a phrase.
     pub skip_assets: Option<String>,
-    /// Whether mix.lock has to be in step with mix.exs.
+    /// Whether mix.lock has to be up to date with mix.exs.
     pub check_locked: bool,
-    /// Where the slug runs: `/app` unless the app says otherwise.
+    /// The path at which the slug runs, `/app` by default.
     pub runtime_path: String,
     pub hooks: Hooks,
     /// The app's own asset script, relative to the app.
@@ -75,27 +75,27 @@ pub struct Settings {
     pub test_args: Option<Setting>,
     /// How much to prune from the slug: `none`, `standard` or `full`.
     pub slim: Option<Setting>,
-    /// Whether assets may be those of the last build, where nothing they are made of has changed.
+    /// Whether assets of the last build may be restored if their inputs haven't changed.
     pub reuse_assets: bool,
-    /// Whether code is compiled again with each patch of OTP, whatever that changes.
+    /// Whether code is recompiled with each OTP patch version, even if the compiler is the same.
     pub rebuild_on_otp_patch: bool,
-    /// Whether the end of the build checks that the app can boot.
+    /// Whether the build checks that the app can boot.
     pub boot_check: bool,
-    /// Whether the log has everything that tools say.
+    /// Whether the log contains the full output of tools.
     pub verbose: bool,
-    /// `NODE_OPTIONS` turns on what OpenSSL 3 has turned off.
+    /// Whether `NODE_OPTIONS` enables the legacy algorithms of OpenSSL 3.
     pub legacy_openssl: bool,
     /// Variables that the config files export to every command.
     pub exported: Vec<(String, String)>,
-    /// Their other assignments, which hooks could always see.
+    /// Their other assignments, which hooks see as with the old buildpack.
     pub shell_variables: Vec<(String, String)>,
-    /// Every key and config var that has a say, by name, sorted.
+    /// Every key and config var in effect, sorted by name.
     pub set: Vec<(String, Setting)>,
 }
 
 impl Settings {
-    /// Merges the files (already evaluated, see [`ConfigFile::NeedsBash`]) with the config vars
-    /// that `config_var` knows.
+    /// Merges the files (already evaluated, see [`ConfigFile::NeedsBash`]) with the config vars that `config_var`
+    /// returns.
     #[must_use]
     pub fn merge(facts: &Facts, config_var: &dyn Fn(&str) -> Option<String>) -> Self {
         let sources = Sources {
@@ -184,7 +184,7 @@ impl Settings {
 struct Sources<'a> {
     facts: &'a Facts,
     config_var: &'a dyn Fn(&str) -> Option<String>,
-    /// Those keys and config vars that were looked up and have a value.
+    /// The keys and config vars that were looked up and have a value.
     set: RefCell<BTreeMap<String, Setting>>,
 }
 
@@ -211,7 +211,8 @@ impl Sources<'_> {
         self.found(key, &line.value.text(), Origin::file(path, line.line))
     }
 
-    /// For keys that the Elixir buildpack set itself before it read the file: a config var never won.
+    /// Returns a key that the Elixir buildpack set itself before it read the file, so that a config var never had an
+    /// effect.
     fn elixir_config(&self, key: &str) -> Option<Setting> {
         let facts = self.facts;
         self.file_setting(&facts.elixir_config, &facts.elixir_config_path, key)
@@ -228,13 +229,13 @@ impl Sources<'_> {
         self.config_var_setting(key).or_else(in_file)
     }
 
-    /// Mixpack's own settings: the config var wins over the file.
+    /// Returns one of Mixpack's own settings. The config var overrides the file.
     fn mixpack_setting(&self, config_var: &str, key: &str) -> Option<Setting> {
         let of_var = self.config_var_setting(config_var);
         of_var.or_else(|| self.elixir_config(key))
     }
 
-    /// The variables in the files that are no settings.
+    /// Returns the variables in the files that aren't settings.
     fn other_variables(&self, exported: bool) -> Vec<(String, String)> {
         let files = [&self.facts.elixir_config, &self.facts.static_config];
         files

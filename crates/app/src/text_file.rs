@@ -23,8 +23,8 @@ impl Encoding {
     }
 }
 
-/// The largest file that is read as text, in bytes. Lockfiles of large apps have about 10 MB.
-const LARGEST: u64 = 128 << 20;
+/// The maximum size of a text file, in bytes. Lockfiles of large apps have about 10 MB.
+const MAX_SIZE: u64 = 128 << 20;
 
 /// Decodes a file without its byte order mark. Invalid bytes become `U+FFFD`.
 #[must_use]
@@ -69,14 +69,14 @@ pub fn read(path: &Path) -> io::Result<String> {
     Ok(decode(&read_bytes(path)?).0)
 }
 
-/// Refuses anything but files and directories: reading a pipe or a terminal would not end.
+/// Rejects anything but files and directories: reading a pipe or a terminal wouldn't end.
 pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let found = path.metadata()?;
     if !found.is_file() && !found.is_dir() {
         return Err(io::Error::other("not a regular file"));
     }
-    if found.len() > LARGEST {
-        let megabytes = LARGEST >> 20;
+    if found.len() > MAX_SIZE {
+        let megabytes = MAX_SIZE >> 20;
         let reason = format!("larger than {megabytes} MB");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
     }

@@ -11,9 +11,9 @@ use super::projects::project_dirs;
 use crate::origin::{Origin, Setting};
 use std::path::{Component, Path};
 
-/// The key in the `elixir_buildpack.config` at the top of the repository.
+/// The key in the `elixir_buildpack.config` in the root of the repository.
 pub const KEY: &str = "app_relative_path";
-/// The config var, which wins: one repository may be deployed as several apps.
+/// The config var, which overrides the key: one repository may be deployed as several apps.
 pub const CONFIG_VAR: &str = "MIXPACK_APP_RELATIVE_PATH";
 
 /// Returns the app's directory as the config var, or else the config file in the root, sets it.
@@ -53,7 +53,7 @@ pub fn resolve(top: &Path, requested: Option<Setting>) -> Result<Setting, ReadEr
             requested,
         });
     }
-    // mix asks the system where it is, so a link to a folder counts as that folder.
+    // mix resolves its working directory, so a link to a directory counts as its target.
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     let found = real(top).zip(real(&top.join(path)));
     let inside = found.and_then(|(top, found)| Some(found.strip_prefix(top).ok()?.to_owned()));
@@ -82,7 +82,7 @@ pub fn candidate_dirs(top: &Path) -> Vec<String> {
     found
 }
 
-/// Whether the app in a folder, or one of an umbrella's children there, depends on Phoenix.
+/// Whether the app in a directory, or one of its umbrella children, depends on Phoenix.
 #[must_use]
 pub fn has_phoenix(top: &Path, dir: &str) -> bool {
     let depends_on_phoenix = |project: &String| {
@@ -93,7 +93,7 @@ pub fn has_phoenix(top: &Path, dir: &str) -> bool {
     project_dirs(top, dir).iter().any(depends_on_phoenix)
 }
 
-/// How many folders a path names.
+/// Returns the number of directories in a path.
 #[must_use]
 pub fn depth(dir: &str) -> usize {
     Path::new(dir).components().count()

@@ -3,7 +3,7 @@
 
 use crate::origin::{Origin, Setting};
 
-/// The file at the top of the app.
+/// The file, in the root of the app.
 pub const FILE: &str = ".buildpacks";
 
 /// Part of the name of the Phoenix static buildpack and of its forks.
@@ -12,15 +12,15 @@ const STATIC: &str = "phoenix-static";
 const MIXPACK: &str = "mixpack";
 /// Parts of the names of the Elixir buildpacks that this one replaces, and of their forks.
 const OLD_ELIXIR: [&str; 2] = ["buildpack-elixir", "elixir-buildpack"];
-/// Owners of buildpacks for other languages: none of theirs is a copy of this one.
+/// Owners of buildpacks for other languages. Their buildpacks are never copies of this one.
 const OTHER_OWNERS: [&str; 2] = ["heroku", "heroku-community"];
 
 /// Part of the names of buildpacks that build releases, after an Elixir buildpack.
 const RELEASES: [&str; 2] = ["elixir-mix-release", "buildpack-releases"];
-/// The buildpack that ran others before platforms did.
+/// The buildpack that ran several buildpacks before platforms supported it.
 const MULTI: &str = "buildpack-multi";
 
-/// The part of a build that a buildpack does.
+/// The role of a buildpack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Mixpack,
@@ -38,16 +38,16 @@ pub enum Kind {
 /// One line of the file.
 pub struct Entry {
     pub line: u32,
-    /// In lower case, and empty if the address has none.
+    /// The owner in lower case. Empty if the URL has none.
     pub owner: String,
-    /// An address may hold a password, so only the name is ever printed.
+    /// The name. Only this is ever printed, since the URL may contain a password.
     pub name: String,
 }
 
 impl Entry {
     fn parse(line: u32, address: &str) -> Self {
         let address = address.split(['#', '?']).next().unwrap_or_default();
-        // The archive of a commit or a release.
+        // The URL may be that of an archive of a commit or a release.
         let archives = ["/archive/", "/tarball/", "/tar.gz/", "/releases/"];
         let mut archives = archives.iter().filter_map(|part| address.find(part));
         let address = &address[..archives.next().unwrap_or(address.len())];
@@ -63,7 +63,7 @@ impl Entry {
         }
     }
 
-    /// The buildpack that an address names.
+    /// Returns the buildpack with this URL.
     #[must_use]
     pub fn of(address: &str) -> Self {
         Self::parse(1, address)
@@ -110,7 +110,7 @@ pub fn parse(text: &str) -> Vec<Entry> {
         .collect()
 }
 
-/// The Phoenix static buildpack that runs after this one, by its name.
+/// Returns the name of a Phoenix static buildpack that runs after this one.
 #[must_use]
 pub fn later_static(text: &str) -> Option<Setting> {
     let entries = parse(text);
@@ -154,14 +154,14 @@ mod tests {
         assert_eq!(found(&[NODE, OTHER, mixpack]), None);
         assert_eq!(found(&[OTHER]), None);
         assert_eq!(found(&[mixpack, NODE]), None);
-        // Listed beside the buildpack that it replaces: both run.
+        // Listed with the buildpack that it replaces: both run.
         let elixir = "https://github.com/HashNuke/heroku-buildpack-elixir";
         let both = found(&[elixir, mixpack, OTHER]);
         assert_eq!(both, Some(format!(".buildpacks:3 {name}")));
     }
 
     #[test]
-    fn kinds_are_told_by_names() {
+    fn kind_follows_from_name() {
         for (address, kind) in [
             (NODE, Kind::Other),
             (OTHER, Kind::Static),

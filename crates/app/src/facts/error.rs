@@ -15,7 +15,7 @@ pub enum ReadError {
         found: Vec<String>,
         /// Directories below with a `mix.exs`, as [`super::app_dir::candidate_dirs`] finds them.
         candidate_dirs: Vec<String>,
-        /// Those that depend on Phoenix.
+        /// Those of `candidate_dirs` that depend on Phoenix.
         phoenix: Vec<String>,
     },
     /// The app's directory is set to a path outside the repository.

@@ -1,10 +1,10 @@
 //! `hex_metadata.config`, which Hex writes to each package in `deps`.
 //!
-//! It's the metadata of the package's archive, one Erlang term a line: `{<<"elixir">>,<<"~> 1.14">>}.`.
-//! Source: `src/hex_tarball.erl` of <https://github.com/hexpm/hex_core>.
+//! The file contains the metadata of the package's archive, one Erlang term per line: `{<<"elixir">>,<<"~>
+//! 1.14">>}.`. Source: `src/hex_tarball.erl` of <https://github.com/hexpm/hex_core>.
 
-/// Returns the package's name and version (`phoenix 1.7.10`), and the Elixir that it requires. `None`
-/// for a package that requires none.
+/// Returns the package's name and version (`phoenix 1.7.10`), and its Elixir requirement. `None` for a package
+/// without a requirement.
 #[must_use]
 pub fn elixir_requirement(text: &str) -> Option<(String, String)> {
     let value = |key: &str| {

@@ -1,26 +1,25 @@
-//! The lockfiles of JavaScript's package managers: which packages of a registry they hold, in which
-//! version, for more than development.
+//! The registry packages in the lockfiles of JavaScript package managers, with their versions, except those only for
+//! development.
 //!
-//! Of a lockfile that does not tell what is for development, that follows from what needs what. What
-//! cannot be told counts as shipped. Packages in folders, of git and the like are left out, where
-//! the lockfile has no version of theirs.
+//! If a lockfile doesn't mark development packages, they follow from the dependency graph. Packages in doubt count as
+//! shipped. Packages from directories, git and other sources are left out if the lockfile has no version for them.
 
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A package as it is locked.
+/// A locked package.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Locked {
-    /// Its own name, whatever name it is installed by.
+    /// Its own name, even if it is installed under an alias.
     pub name: String,
     pub version: String,
-    /// Of the package's archive: words of `ALGORITHM-BASE64` (w3.org/TR/SRI).
+    /// The checksums of the package's archive, as words `ALGORITHM-BASE64` (w3.org/TR/SRI).
     pub integrity: Option<String>,
 }
 
-/// Reads what can be read of a lockfile: `file` is its name, `package` the text of the
-/// `package.json` beside it. What is malformed its package manager tells.
+/// Reads a lockfile. `file` is its name, and `package` the text of the `package.json` next to it. Skips malformed
+/// parts, since the package manager reports them.
 #[must_use]
 pub fn parse(file: &str, text: &str, package: &str) -> Vec<Locked> {
     let locked = match file {
@@ -34,12 +33,12 @@ pub fn parse(file: &str, text: &str, package: &str) -> Vec<Locked> {
     locked.into_iter().collect()
 }
 
-/// A number in front tells a version from the address of something else.
+/// Whether this is a version, which starts with a digit, and not the URL of another source.
 fn is_version(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// `@scope/name@rest` at the at sign that is not the first letter.
+/// Splits `@scope/name@rest` at the first `@` after the first character.
 fn split_name(spec: &str) -> Option<(&str, &str)> {
     let at = spec.get(1..)?.find('@')? + 1;
     Some((&spec[..at], &spec[at + 1..]))
@@ -55,8 +54,8 @@ struct Entry {
     needs: Vec<Need>,
 }
 
-/// All that is needed by one of `roots`, and so on: `found` gives the entries that a need of an
-/// entry can mean.
+/// Returns all entries that `roots` need, directly or indirectly. `found` returns the entries that a need of an entry
+/// may resolve to.
 fn reachable(
     entries: &[Entry],
     roots: Vec<usize>,
@@ -127,15 +126,15 @@ struct Package {
     dependencies: BTreeMap<String, String>,
     #[serde(default)]
     optional_dependencies: BTreeMap<String, String>,
-    /// Each has a `package.json` of its own.
+    /// Each workspace has its own `package.json`.
     workspaces: Option<Value>,
 }
 
-/// Deeper lines of a lockfile say nothing that is read.
-const DEEPEST: usize = 6;
+/// The maximum depth of lines to read in a lockfile.
+const MAX_DEPTH: usize = 6;
 
-/// Goes through a file whose lines are indented: `visit` gets the keys above a line, its own key and
-/// its value, which is empty for one with lines below it.
+/// Visits the lines of an indented file. `visit` gets the parent keys of a line, its own key, and its value, which is
+/// empty for a line with children.
 fn walk<'a>(
     text: &'a str,
     pair: fn(&'a str) -> Option<(String, &'a str)>,
@@ -149,8 +148,7 @@ fn walk<'a>(
         if content.starts_with('#') || content.starts_with("- ") {
             continue;
         }
-        // A key of more than 1024 characters is behind a question mark, and what it has behind a
-        // colon on the next line.
+        // A key of more than 1024 characters follows a question mark, and its value follows a colon on the next line.
         let long = content.strip_prefix("? ");
         if let Some(rest) = content.strip_prefix(':') {
             indent += 1;
@@ -163,7 +161,7 @@ fn walk<'a>(
         above.retain(|(at, _)| *at < indent);
         let keys: Vec<&str> = above.iter().map(|(_, key)| key.as_str()).collect();
         visit(&keys, &key, unquoted(value));
-        if value.is_empty() && above.len() < DEEPEST {
+        if value.is_empty() && above.len() < MAX_DEPTH {
             above.push((indent, key));
         }
     }
@@ -174,7 +172,7 @@ fn unquoted(text: &str) -> &str {
     between('"').or_else(|| between('\'')).unwrap_or(text)
 }
 
-/// `key: value` of YAML, as far as package managers write it.
+/// Splits a YAML line `key: value`, in the forms that package managers write.
 fn yaml(line: &str) -> Option<(String, &str)> {
     let (key, value) = match line.chars().next()? {
         quote @ ('"' | '\'') => {
@@ -189,8 +187,8 @@ fn yaml(line: &str) -> Option<(String, &str)> {
     Some((key.to_owned(), value.trim()))
 }
 
-/// `key value` of yarn 1, or `key:` above others; several keys have commas between them. Without
-/// the quotes, which have a meaning in neither.
+/// Splits a line of yarn 1, `key value`, or `key:` with children. Several keys are separated by commas. Removes
+/// quotes, which have no meaning in keys and values.
 fn yarn_1_pair(line: &str) -> Option<(String, &str)> {
     if let Some(keys) = line.strip_suffix(':') {
         return Some((keys.replace('"', ""), ""));
@@ -237,11 +235,11 @@ fn yarn(text: &str, package: &str) -> Vec<Locked> {
     });
     let found = |(name, range): &Need| {
         let as_written = keys.get(&format!("{name}@{range}"));
-        // Yarn 4 has the protocol in its own ranges, yarn 2 and 3 in its keys alone.
+        // Yarn 4 writes the protocol in ranges too, yarn 2 and 3 only in keys.
         let of_registry = || keys.get(&format!("{name}@npm:{range}"));
         match as_written.or_else(of_registry) {
             Some(entry) => vec![*entry],
-            // Resolved by rules of the app's own.
+            // The range isn't a key if the app sets `resolutions`.
             None => names.get(name).cloned().unwrap_or_default(),
         }
     };
@@ -256,7 +254,7 @@ fn yarn(text: &str, package: &str) -> Vec<Locked> {
     }
 }
 
-/// A line of an entry with these keys.
+/// Adds a line of an entry with these keys.
 fn yarn_fact(entry: &mut Entry, berry: bool, keys: &str, key: &str, value: &str) {
     match (berry, key) {
         (false, "version") => {
@@ -278,8 +276,8 @@ fn yarn_fact(entry: &mut Entry, berry: bool, keys: &str, key: &str, value: &str)
                 locked.integrity = Some(value.to_owned());
             }
         }
-        // `name@npm:1.0.0`, and `name@patch:name@npm%3A1.0.0#…` with patches. The checksum of yarn 2
-        // and newer is that of an archive of its own.
+        // `name@npm:1.0.0`, and `name@patch:name@npm%3A1.0.0#…` with patches. The checksums of yarn 2 and newer are
+        // of yarn's own archives.
         (true, "resolution") => {
             let Some((name, at)) = split_name(value) else {
                 return;
@@ -302,8 +300,8 @@ fn yarn_fact(entry: &mut Entry, berry: bool, keys: &str, key: &str, value: &str)
     }
 }
 
-/// `pnpm-lock.yaml` in format 5 and 6, where packages have a flag for development, and 9, where
-/// `snapshots` has what needs what (github.com/pnpm/spec, lockfile).
+/// `pnpm-lock.yaml` in formats 5 and 6, in which packages have a flag for development, and 9, in which `snapshots`
+/// contains the dependency graph (github.com/pnpm/spec, lockfile).
 fn pnpm(text: &str) -> Vec<Locked> {
     let mut format = String::new();
     let mut packages: BTreeMap<String, Option<String>> = BTreeMap::new();
@@ -376,7 +374,7 @@ fn pnpm(text: &str) -> Vec<Locked> {
     }
     let found = |(name, version): &Need| {
         let by_name = keys.get(&format!("{name}@{version}"));
-        // Installed by another name than its own.
+        // The package may be installed under an alias.
         let found = by_name.or_else(|| keys.get(version));
         found.copied().into_iter().collect::<Vec<usize>>()
     };
@@ -384,23 +382,23 @@ fn pnpm(text: &str) -> Vec<Locked> {
     reachable(&entries, roots, |_, need| found(need))
 }
 
-/// `/name/1.0.0_peer@2.0.0` of format 5, and `/name@1.0.0(peer@2.0.0)` of 6. What has no slash in front
-/// is of no registry.
+/// `/name/1.0.0_peer@2.0.0` of format 5, and `/name@1.0.0(peer@2.0.0)` of 6. Packages without a leading slash aren't
+/// from a registry.
 fn split_path(id: &str, between: char) -> Option<(&str, &str)> {
     let id = id.strip_prefix('/')?.split('(').next()?;
     let (name, version) = id.rsplit_once(between)?;
     Some((name, version.split('_').next()?))
 }
 
-/// Of `{integrity: sha512-…, tarball: …}`.
+/// Returns the integrity in `{integrity: sha512-…, tarball: …}`.
 fn integrity(resolution: &str) -> Option<String> {
     let (_, rest) = resolution.split_once("integrity: ")?;
     let end = rest.find([',', '}', ' ']).unwrap_or(rest.len());
     Some(rest[..end].to_owned())
 }
 
-/// `bun.lock`: JSON with commas behind the last of each (bun.sh/docs/install/lockfile). Packages
-/// stand by their place in `node_modules`, without the name of that folder.
+/// `bun.lock`: JSON with trailing commas (bun.sh/docs/install/lockfile). The keys of packages are their paths in
+/// `node_modules`, without the name of that directory.
 #[derive(Debug, Deserialize)]
 struct BunLock {
     #[serde(default)]
@@ -427,7 +425,7 @@ fn bun(text: &str) -> Vec<Locked> {
             if let Ok(at) = places.binary_search(&place) {
                 return vec![at];
             }
-            // A scope is no folder of packages.
+            // A scope is not a directory of packages.
             folders.pop();
             if folders.last().is_some_and(|folder| folder.starts_with('@')) {
                 folders.pop();
@@ -446,7 +444,7 @@ fn bun(text: &str) -> Vec<Locked> {
     reachable(&entries, roots, |at, (name, _)| found(places[at], name))
 }
 
-/// Of `["name@version", registry, {dependencies, …}, integrity]`.
+/// Reads `["name@version", registry, {dependencies, …}, integrity]`.
 fn bun_entry(parts: &[Value]) -> Entry {
     let words: Vec<&str> = parts.iter().filter_map(Value::as_str).collect();
     let spec = words.first().copied().and_then(split_name);
@@ -522,7 +520,7 @@ c@1:
         let package = r#"{"dependencies": {"a": "^1.0.0"}, "resolutions": {"@s/b": "2.0.0"}}"#;
         let locked = parse("yarn.lock", YARN, package);
         assert_eq!(named(&locked), ["@s/b@2.0.0", "a@1.0.0"]);
-        // What workspaces need stands in their own files.
+        // The dependencies of workspaces are in their own files.
         let package = r#"{"workspaces": ["packages/*"]}"#;
         assert_eq!(parse("yarn.lock", YARN, package).len(), 3);
     }

@@ -21,18 +21,18 @@ pub(crate) const LOCKFILES: [&str; 6] = [
 /// A `package.json` and its directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsPackage {
-    /// Relative to the root of the repository, which is `.`.
+    /// The directory, relative to the root of the repository. The root is `.`.
     pub dir: String,
     pub json: PackageJson,
     /// The requested versions of Node: those of `engines`, `volta` and `devEngines`, in this order.
     pub node: Vec<Setting>,
     /// Its `packageManager`.
     pub manager: Option<Setting>,
-    /// Where its `devEngines.packageManager` is.
+    /// The place of its `devEngines.packageManager`.
     pub(crate) dev_engines: Origin,
     /// The names of the lockfiles next to it that are used.
     pub lockfiles: Vec<String>,
-    /// Those that are ignored, as in the static buildpack.
+    /// The names of lockfiles that are ignored, as in the static buildpack.
     pub ignored_lockfiles: Vec<String>,
     /// The declared format of the first lockfile; yarn 1, npm and bun declare none.
     pub lock_format: Option<String>,
@@ -60,9 +60,9 @@ impl JsPackage {
 pub struct Workspace {
     /// The package at its root.
     pub root: Box<JsPackage>,
-    /// The other packages that are there, and those of `deps` that are named one by one.
+    /// Its other packages in the repository, and the packages in `deps` that it lists by name.
     pub members: Vec<Member>,
-    /// The file that names the members.
+    /// The file that declares the members.
     pub declared_by: String,
     /// Whether a pattern matches everything in `deps`.
     pub includes_deps: bool,
@@ -70,7 +70,7 @@ pub struct Workspace {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Relative to the top of the repository.
+    /// The directory, relative to the root of the repository.
     pub dir: String,
     /// `None` if it does not exist yet, or is invalid.
     pub json: Option<PackageJson>,

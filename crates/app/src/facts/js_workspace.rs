@@ -82,8 +82,8 @@ fn workspace(
 }
 
 impl Workspace {
-    /// The workspace that the package in `root` and the text of the `pnpm-workspace.yaml` beside it
-    /// declare, if `folder` is part of it. `deps` is the folder of fetched dependencies.
+    /// Returns the workspace that is declared by the package in `root` and the text of the `pnpm-workspace.yaml` next
+    /// to it, if `folder` is part of it. `deps` is the directory of fetched dependencies.
     fn declared(
         top: &Path,
         deps: &str,
@@ -103,20 +103,20 @@ impl Workspace {
         };
         let patterns = Patterns::of(&patterns);
         let inside = relative(&root.dir, folder)?;
-        if patterns.positive.is_empty() || inside != "." && !patterns.names(inside) {
+        if patterns.positive.is_empty() || inside != "." && !patterns.includes(inside) {
             return None;
         }
         let deps = relative(&root.dir, deps);
         Some(Self {
             members: members(top, &root.dir, &patterns, deps),
             declared_by: join(&root.dir, file),
-            includes_deps: deps.is_some_and(|deps| patterns.names(&join(deps, "any"))),
+            includes_deps: deps.is_some_and(|deps| patterns.includes(&join(deps, "any"))),
             root: Box::new(root),
         })
     }
 }
 
-/// The folder as seen from `root`, if it is there or below.
+/// Returns the directory relative to `root`, if it is `root` or below.
 fn relative<'a>(root: &str, folder: &'a str) -> Option<&'a str> {
     match root {
         "." => Some(folder),
@@ -146,8 +146,9 @@ impl Patterns {
         }
     }
 
-    /// Package managers look for the `package.json` of each: `apps/**` names `apps` too.
-    fn names(&self, folder: &str) -> bool {
+    /// Whether the patterns include a directory. `apps/**` includes `apps`, since package managers search for a
+    /// `package.json` in each.
+    fn includes(&self, folder: &str) -> bool {
         let file = format!("{folder}/package.json");
         let is_one = |pattern: &String| glob_match(format!("{pattern}/package.json"), &file);
         self.positive.iter().any(is_one) && !self.negative.iter().any(is_one)
@@ -157,8 +158,7 @@ impl Patterns {
 fn members(top: &Path, root: &str, patterns: &Patterns, deps: Option<&str>) -> Vec<Member> {
     let is_searched = |entry: &DirEntry| {
         let name = entry.file_name().to_string_lossy();
-        // Globs of package managers see no hidden folders, and nothing that is installed; mix
-        // compiles into the last.
+        // Globs of package managers skip hidden directories and installed packages. mix compiles to `_build`.
         let is_skipped = ["node_modules", "_build"].contains(&&*name);
         entry.depth() == 0 || !(name.starts_with('.') || is_skipped)
     };
@@ -171,13 +171,13 @@ fn members(top: &Path, root: &str, patterns: &Patterns, deps: Option<&str>) -> V
     let found = files.filter_map(|entry| {
         let folder = entry.path().parent()?.strip_prefix(&place).ok()?.to_str()?;
         let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
-        patterns.names(folder).then(|| Member {
+        patterns.includes(folder).then(|| Member {
             dir: join(root, folder),
             json: PackageJson::parse(&text).ok(),
         })
     });
     let mut members: Vec<Member> = found.collect();
-    // They are fetched before packages are installed.
+    // Mix dependencies are fetched before packages are installed.
     let in_deps = patterns.positive.iter().filter(|pattern| {
         let is_glob = pattern.contains(['*', '?', '[', '{', '\\']);
         deps.is_some_and(|deps| Path::new(pattern).starts_with(deps)) && !is_glob
@@ -191,8 +191,8 @@ fn members(top: &Path, root: &str, patterns: &Patterns, deps: Option<&str>) -> V
     members
 }
 
-/// The list `packages` at the top of a `pnpm-workspace.yaml`
-/// (<https://pnpm.io/pnpm-workspace_yaml>). pnpm itself reports a file that is no YAML.
+/// The list `packages` at the top of a `pnpm-workspace.yaml` (<https://pnpm.io/pnpm-workspace_yaml>). pnpm itself
+/// reports invalid YAML.
 fn packages_of_yaml(text: &str) -> Vec<String> {
     let mut packages = Vec::new();
     let mut depth = 0;
@@ -249,7 +249,7 @@ mod tests {
     fn workspace_globs_match_like_package_managers() {
         let names = |patterns: &[&str], folder: &str| {
             let patterns: Vec<String> = patterns.iter().map(|p| (*p).to_owned()).collect();
-            Patterns::of(&patterns).names(folder)
+            Patterns::of(&patterns).includes(folder)
         };
         for (patterns, folder, named) in [
             (&["assets"][..], "assets", true),

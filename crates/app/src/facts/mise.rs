@@ -1,4 +1,4 @@
-//! The project's files of mise: `mise.toml` in all of its places, and the lockfiles beside them.
+//! The project's mise files: `mise.toml` in all of its places, and the lockfiles next to them.
 //!
 //! Source: `LOCAL_CONFIG_FILENAMES`, `env_config_patterns` and `lockfile_path_for_config` of
 //! github.com/jdx/mise, and <https://mise.jdx.dev/configuration.html>. Files named `*.local.toml` are
@@ -16,7 +16,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use versions::Tool;
 
-/// The files of a folder, those that win first.
+/// The files of a directory, in order of precedence.
 const FILES: [&str; 9] = [
     ".mise.toml",
     "mise.toml",
@@ -29,7 +29,7 @@ const FILES: [&str; 9] = [
     ".config/mise/conf.d",
 ];
 
-/// The files for one environment, which win over the others.
+/// The files for one environment, which take precedence over the others.
 const ENVIRONMENT_FILES: [&str; 6] = [
     ".mise.{env}.toml",
     ".mise/config.{env}.toml",
@@ -39,7 +39,7 @@ const ENVIRONMENT_FILES: [&str; 6] = [
     ".config/mise/config.{env}.toml",
 ];
 
-/// Where `MISE_ENV` may be set in the repository.
+/// The files of the repository that may set `MISE_ENV`.
 const SETTINGS: [&str; 2] = [".miserc.toml", ".config/miserc.toml"];
 
 /// Returns the requests in the files in the app's directory and the ones above it, in order of precedence.
@@ -53,7 +53,7 @@ pub(crate) fn entries(
         .ancestors()
         .filter_map(Path::to_str)
         .collect();
-    // The last ancestor is empty: the top.
+    // The last ancestor is empty: the root.
     folders.retain(|folder| !folder.is_empty() && *folder != ".");
     folders.push(".");
     let environments = match mise_env {
@@ -62,7 +62,7 @@ pub(crate) fn entries(
     };
     let mut entries = Vec::new();
     for folder in folders {
-        // The last environment wins.
+        // The last environment takes precedence.
         for env in environments.iter().rev().map(|env| env.trim()) {
             if !env.is_empty() && !env.contains('/') {
                 for name in ENVIRONMENT_FILES {
@@ -85,7 +85,7 @@ pub(crate) fn entries(
     Ok(entries)
 }
 
-/// The environments that a `.miserc.toml` names.
+/// Returns the environments that a `.miserc.toml` lists.
 fn environments(dir: &Path, folders: &[&str]) -> Result<Vec<String>, ReadError> {
     for folder in folders {
         for name in SETTINGS {
@@ -109,7 +109,7 @@ fn environments(dir: &Path, folders: &[&str]) -> Result<Vec<String>, ReadError> 
     Ok(Vec::new())
 }
 
-/// The files of a `conf.d`: the last by name wins.
+/// Lists the files of a `conf.d`. The last by name takes precedence.
 fn fragments(dir: &Path, folder: &str) -> Vec<String> {
     let files = std::fs::read_dir(dir.join(folder)).into_iter().flatten();
     let mut names: Vec<String> = files
@@ -156,7 +156,7 @@ fn requested(path: &str, text: &str, table: &DeTable<'_>) -> Vec<VersionEntry> {
             .iter()
             .find(|(name, _)| names(tool).contains(&tool_name(name.get_ref())))?;
         let value = version(value.get_ref())?;
-        // `prefix:1.18` is mise's word for the newest of a line, which `1.18` means here.
+        // In mise, `prefix:1.18` requests the newest version that starts with 1.18, like `1.18` here.
         let value = value.strip_prefix("prefix:").unwrap_or(value);
         let line = line_at(text, name.span().start);
         Some(VersionEntry {
@@ -233,7 +233,7 @@ fn parse<'a>(path: &str, text: &'a str) -> Result<Spanned<DeTable<'a>>, ReadErro
     })
 }
 
-/// The version in a value; a number without quotes reads as it is written.
+/// Returns the version in a value. A number without quotes is taken as written.
 fn version<'a>(value: &'a DeValue<'_>) -> Option<&'a str> {
     match value {
         DeValue::String(text) => Some(text),
@@ -349,7 +349,7 @@ mod tests {
         let files: Vec<_> = places.iter().map(|place| (*place, ELIXIR)).collect();
         let expected: Vec<_> = places.iter().map(|p| format!("1.18 {p}:1")).collect();
         assert_eq!(found(&files, "api", None), expected);
-        // A file in the place of a folder holds none.
+        // A file in place of a directory contains no config files.
         assert_eq!(found(&[("mise", ""), (".config", "")], ".", None), [""; 0]);
         let others = [
             "mise.local.toml",
@@ -379,7 +379,7 @@ mod tests {
         let rc = (".miserc.toml", "env = [\"ci\"]\n");
         let with_rc = [&files[..], &[rc]].concat();
         assert_eq!(found(&with_rc, ".", None), [ci, base]);
-        // The variable wins.
+        // The variable takes precedence.
         assert_eq!(found(&with_rc, ".", Some("prod")), [prod, base]);
     }
 
@@ -392,7 +392,7 @@ mod tests {
             ("1", LOCK, "1.18.4-otp-27 mise.lock:2"),
             ("latest", LOCK, "1.18.4-otp-27 mise.lock:2"),
             ("1.18.4-otp-27", LOCK, "1.18.4-otp-27 mise.toml:1"),
-            // Neither the beginning of another number nor another version.
+            // A prefix of a number doesn't match, and neither does another version.
             ("1.1", LOCK, "1.1 mise.toml:1"),
             ("1.17", LOCK, "1.17 mise.toml:1"),
             ("system", LOCK, "system mise.toml:1"),

@@ -51,7 +51,7 @@ impl MixExs {
     }
 
     /// Whether compiling the project may need JavaScript packages: it has compilers other than those of Phoenix's
-    /// templates, or speaks of packages.
+    /// templates, or mentions packages.
     pub(crate) fn may_need_packages(&self) -> bool {
         let words = ["npm", "yarn", "bun", "node", "assets"];
         let compilers = self.code.split("compilers:").skip(1);
@@ -80,14 +80,14 @@ impl MixExs {
     }
 }
 
-/// Whether a `mix.lock` holds an entry of that name.
+/// Whether a `mix.lock` contains an entry with this name.
 #[must_use]
 pub fn lock_contains(lock: &str, package: &str) -> bool {
     let entry = format!("\"{package}\":");
     entries(lock).any(|line| line.starts_with(&entry))
 }
 
-/// The version of a package of hex.pm that `mix.lock` names.
+/// Returns the version of a hex.pm package in `mix.lock`.
 #[must_use]
 pub(crate) fn locked_version(lock: &str, package: &str) -> Option<String> {
     let entry = format!("\"{package}\":");
@@ -96,7 +96,7 @@ pub(crate) fn locked_version(lock: &str, package: &str) -> Option<String> {
     rest.split('"').next().map(str::to_owned)
 }
 
-/// Whether `compilers:` names those of Phoenix's templates alone: `[:phoenix, :gettext] ++ Mix.compilers(),`.
+/// Whether `compilers:` only adds those of Phoenix's templates: `[:phoenix, :gettext] ++ Mix.compilers(),`.
 fn has_stock_compilers(line: &str) -> bool {
     let stock = [
         ":phoenix",
@@ -110,7 +110,7 @@ fn has_stock_compilers(line: &str) -> bool {
     is_whole && names.all(|name| stock.contains(&name))
 }
 
-/// The entries of `mix.lock`, one on a line. Elixir before 1.6 wrote the first one behind the `%{`.
+/// The entries of `mix.lock`, one per line. Elixir before 1.6 wrote the first one after the `%{`.
 fn entries(lock: &str) -> impl Iterator<Item = &str> {
     lock.lines().map(|line| {
         let line = line.trim_start();
@@ -118,8 +118,8 @@ fn entries(lock: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Cuts a comment off a line. A `#` inside a string is told from one outside by counting quotes,
-/// which is enough for the keywords looked for here.
+/// Removes the comment from a line. Quotes are counted to find out whether a `#` is in a string, which is enough for
+/// the keywords searched here.
 fn without_comment(line: &str) -> &str {
     let mut in_string = false;
     let mut escaped = false;
@@ -135,7 +135,7 @@ fn without_comment(line: &str) -> &str {
     line
 }
 
-/// The text after the first `word` that does not continue a longer name.
+/// Returns the text after the first `word` that isn't part of a longer name.
 fn keyword<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let at = text
         .match_indices(word)
@@ -162,7 +162,7 @@ fn squeezed(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
-/// `releases: [` in the project, or the list that `defp releases do [` returns: the first key.
+/// Returns the first key of `releases: [` in the project, or of the list that `defp releases do [` returns.
 fn release_name(code: &str) -> Option<String> {
     let squeezed = squeezed(code);
     ["releases:[", "defpreleasesdo[", "defreleasesdo["]

@@ -1,11 +1,11 @@
-//! `mix.lock`: a map of Elixir with literals alone, one entry for each dependency that is fetched.
+//! `mix.lock`: an Elixir map of literals, with an entry for each fetched dependency.
 //!
 //! Entries of packages are written by Hex (`Hex.Utils.lock` in lib/hex/utils.ex):
 //! `{:hex, :name, "version", "inner checksum", managers, dependencies, "repository", "outer checksum"}`,
 //! where the outer checksum is the SHA-256 of the package's archive in hex, and older ones end
 //! earlier. Those of git are `{:git, "url", "commit", options}` (lib/mix/lib/mix/scm/git.ex).
 
-/// A dependency as it is locked.
+/// A locked dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locked {
     /// The dependency's OTP application.
@@ -22,7 +22,7 @@ pub enum Source {
         repository: String,
         /// The inner checksum: of the package's version, metadata and contents, in hex.
         inner_sha256: Option<String>,
-        /// The outer checksum: of the package's archive, in hex. Locks of before Hex 0.21 have none.
+        /// The outer checksum: of the package's archive, in hex. Lockfiles from before Hex 0.21 have none.
         sha256: Option<String>,
     },
     Git {
@@ -31,8 +31,8 @@ pub enum Source {
     },
 }
 
-/// Reads what can be read: an entry of another shape is left out, and what follows a line that is
-/// no literal (a merge conflict, say) too. What that means for a build mix itself tells.
+/// Reads a lockfile. Leaves out entries of unknown shape, and everything after a line that isn't a literal, such as a
+/// merge conflict. mix itself reports these.
 #[must_use]
 pub fn parse(text: &str) -> Vec<Locked> {
     let mut reader = Reader { rest: text };
@@ -78,7 +78,7 @@ fn source(term: &Term) -> Option<Source> {
     }
 }
 
-/// A literal: texts, atoms and numbers alike by what stands in them.
+/// A literal. Strings, atoms and numbers are represented by their text.
 #[derive(Debug)]
 enum Term {
     Word(String),
@@ -86,8 +86,8 @@ enum Term {
     Group(Vec<Term>),
 }
 
-/// No lock is that deep; a hostile one must not exhaust the stack.
-const DEEPEST: usize = 32;
+/// The maximum depth. No lockfile is that deep, and a hostile one must not exhaust the stack.
+const MAX_DEPTH: usize = 32;
 
 struct Reader<'a> {
     rest: &'a str,
@@ -116,7 +116,7 @@ impl Reader<'_> {
     }
 
     fn term(&mut self, depth: usize) -> Option<Term> {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return None;
         }
         if self.take("{") {
@@ -144,7 +144,7 @@ impl Reader<'_> {
                 return Some(Term::Group(parts));
             }
             let before = self.rest;
-            // `[hex: :name]` is a list of pairs; of those only the values are kept.
+            // `[hex: :name]` is a list of pairs, of which only the values are kept.
             if self.key().is_none() {
                 self.rest = before;
             }

@@ -70,7 +70,7 @@ mod tests {
             ("4.9.4", Some(10)),
             ("4.5.3", Some(8)),
             ("4.5.2", Some(6)),
-            // `"node-sass": "npm:sass@^1.77"`, which is no node-sass.
+            // `"node-sass": "npm:sass@^1.77"` is not node-sass.
             ("1.77.0", None),
             ("10.0.0", None),
             ("latest", None),

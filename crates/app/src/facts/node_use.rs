@@ -1,8 +1,8 @@
-//! Whether an app runs Node.js where it is deployed: then what npm installed has to ship.
+//! Finds out whether the deployed app runs Node.js. If so, its npm packages have to ship.
 //!
-//! Nothing says so in one place. These are the places where such an app gives itself away: code
-//! that runs a program of Node.js, looks one up, or reads a path under `node_modules`. Erlang has
-//! nodes too, and prose speaks of them. When in doubt, the app runs Node.js.
+//! No single setting states this. The evidence is code that runs a Node.js program, looks one up, or reads a path
+//! under `node_modules`. The word "node" alone is no evidence, since Erlang has nodes too. When in doubt, the app
+//! runs Node.js.
 
 mod literals;
 mod programs;
@@ -30,14 +30,14 @@ const PACKAGES: [&str; 10] = [
     "std_json_io",
 ];
 
-/// Folders of a mix project whose code runs in a dyno, or says how it is started.
+/// Directories of a mix project whose code runs on a dyno, or configures how it starts.
 const FOLDERS: [&str; 6] = ["lib", "config", "rel", "bin", "src", "priv"];
 /// Config files of other environments than production. They set watchers of assets.
 const DEVELOPMENT_CONFIG: [&str; 2] = ["dev.exs", "test.exs"];
-/// Dependencies that build assets: their config is for the build.
+/// Dependencies that build assets. Their config only affects the build.
 const BUILD_ASSETS: [&str; 6] = ["bun", "dart_sass", "deno", "esbuild", "sass", "tailwind"];
-/// More is no source.
-const LARGEST: u64 = 1024 * 1024;
+/// The maximum size of a source file, in bytes.
+const MAX_SIZE: u64 = 1024 * 1024;
 
 /// Code that runs programs.
 const RUNNERS: [&str; 14] = [
@@ -56,7 +56,7 @@ const RUNNERS: [&str; 14] = [
     "os:find_executable",
     "open_port",
 ];
-/// Calls whose text is for people.
+/// Calls that print text.
 const PRINTS: [&str; 8] = [
     "IO.puts",
     "IO.warn",
@@ -76,8 +76,8 @@ pub(crate) struct Processes<'a> {
     pub app_json: Option<&'a str>,
 }
 
-/// The first place in the app that runs Node.js. `projects` are folders with a `mix.exs`, relative
-/// to the app.
+/// Returns the first place in the app that runs Node.js. `projects` are directories with a `mix.exs`, relative to the
+/// app.
 pub(crate) fn find(
     dir: &Path,
     projects: &[String],
@@ -108,7 +108,7 @@ pub(crate) fn find(
 }
 
 impl Processes<'_> {
-    /// Lines of shell, with what they are called.
+    /// Returns shell commands, each with the name for messages.
     fn lines(&self) -> Vec<(String, String)> {
         let types = self.procfile.into_iter().flat_map(|procfile| &procfile.0);
         let types = types.map(|(name, line)| (format!("the Procfile's {name}"), line.clone()));
@@ -125,7 +125,7 @@ impl Processes<'_> {
     }
 }
 
-/// The script of the app that a line of shell runs, where that runs Node.js.
+/// Returns the script of the app that a shell command runs, if the script runs Node.js.
 fn called(app: &Path, line: &str) -> Option<String> {
     let words: Vec<&str> = shell::commands(line).flatten().collect();
     words.into_iter().find_map(|word| {
@@ -145,13 +145,13 @@ fn called(app: &Path, line: &str) -> Option<String> {
 /// The text of a file that may be source.
 fn text_of(file: &Path) -> Option<String> {
     let found = file.metadata().ok()?;
-    let is_source = found.is_file() && found.len() <= LARGEST;
+    let is_source = found.is_file() && found.len() <= MAX_SIZE;
     is_source.then(|| fs::read_to_string(file).ok()).flatten()
 }
 
 fn in_folder(app: &Path, folder: &Path, called: &[&str]) -> Option<String> {
     let files = WalkDir::new(folder).sort_by_file_name().into_iter();
-    // What browsers load, and what other runtimes have made.
+    // Skip files for browsers, and output of other runtimes.
     let files = files.filter_entry(|entry| {
         let name = entry.file_name();
         name != "node_modules"
@@ -186,14 +186,14 @@ fn is_shell(name: &str, text: &str) -> bool {
     by_shell || name.trim_end_matches(".eex").strip_suffix(".sh").is_some()
 }
 
-/// The line of a script that runs Node.js; the first where Node.js runs the script.
+/// Returns the line of a script that runs Node.js, or the first line if Node.js runs the script.
 fn in_script(text: &str, runs_node: fn(&str) -> bool) -> Option<u32> {
     if shebang(text) {
         return Some(1);
     }
     let first = text.lines().next().unwrap_or_default();
     if first.starts_with("#!") && !first.contains("sh") {
-        // Elixir, or a language with the same strings and comments.
+        // Elixir, or a language with the same syntax of strings and comments.
         return in_code(text, Language::Elixir, &[]);
     }
     let mut lines = (1..).zip(text.lines());
@@ -209,7 +209,7 @@ fn shebang(text: &str) -> bool {
     line.is_some_and(|line| line.split_whitespace().any(is_program))
 }
 
-/// The line of a module or of config that runs Node.js.
+/// Returns the line of a module or config file that runs Node.js.
 fn in_code(text: &str, language: Language, called: &[&str]) -> Option<u32> {
     if !PROGRAMS.iter().any(|program| text.contains(program)) {
         return None;
@@ -225,7 +225,7 @@ fn in_code(text: &str, language: Language, called: &[&str]) -> Option<u32> {
     found.map(|literal| literal.line)
 }
 
-/// A mix task, which is for builds, unless a process of the app runs it.
+/// Whether this is a mix task that no process of the app runs. Such tasks are for builds.
 fn is_unused_task(bare: &str, called: &[&str]) -> bool {
     let Some((_, rest)) = bare.split_once("defmodule Mix.Tasks.") else {
         return false;
@@ -253,7 +253,7 @@ fn underscored(name: &str) -> String {
     text
 }
 
-/// Whether code stands in `config :esbuild, …` or its like.
+/// Whether code is in the config of an asset builder, such as `config :esbuild, …`.
 fn is_of_asset_builder(before: &str) -> bool {
     let at_start = |at: &usize| before[..*at].ends_with('\n') || *at == 0;
     let last = before
@@ -267,12 +267,12 @@ fn is_of_asset_builder(before: &str) -> bool {
     })
 }
 
-/// Whether a literal is the name of a program, a command line that begins with one, or a path under
-/// `node_modules`. `runs`: the file runs programs.
+/// Whether a literal is the name of a program, a command line that begins with one, or a path under `node_modules`.
+/// `runs` is whether the file runs programs.
 fn is_node_command(literal: &Literal<'_>, bare: &str, runs: bool) -> bool {
     let text = literal.text;
     if literal.kind == Kind::Words {
-        // A list that does not begin with a program may be one of anything.
+        // A list that doesn't start with a program isn't a command.
         let begins = shell::commands(text).any(|w| w.first().is_some_and(|word| is_program(word)));
         let mut words = text.split_whitespace();
         return begins || words.any(|word| runs && is_program(word) || is_in_node_modules(word));
@@ -309,8 +309,8 @@ fn is_key(before: &str, behind: &str) -> bool {
     of_access || behind.starts_with(':') || behind.trim_start().starts_with("=>")
 }
 
-/// Whether words that begin with a program are a command and no sentence: `node ssr.js` is one,
-/// `node #{name} is down` may be none.
+/// Whether words that start with a program are a command, such as `node ssr.js`, and not a sentence, such as `node
+/// #{name} is down`.
 fn looks_like_command(words: &[&str]) -> bool {
     const VERBS: [&str; 10] = [
         "add",
@@ -333,7 +333,7 @@ fn looks_like_command(words: &[&str]) -> bool {
     next.starts_with('-') || is_file || runs_packages || VERBS.contains(&next)
 }
 
-/// `assets/node_modules/x`, also by its folder alone.
+/// Whether a path is `node_modules` or below, such as `assets/node_modules/x`.
 fn is_in_node_modules(text: &str) -> bool {
     text.contains("node_modules/") || text.ends_with("/node_modules")
 }

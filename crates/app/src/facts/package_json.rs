@@ -1,30 +1,29 @@
-//! `package.json`: what of it decides the JavaScript half of a build.
+//! The parts of `package.json` that affect the JavaScript half of a build.
 
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
-/// The fields that Mixpack reads; everything else in the file is npm's business.
+/// The fields that Mixpack reads. npm checks the others.
 ///
-/// Shape: <https://docs.npmjs.com/cli/configuring-npm/package-json>. Fields of an unexpected type
-/// are an error of the file, since npm would stumble over them later and less clearly.
+/// Shape: <https://docs.npmjs.com/cli/configuring-npm/package-json>. A field of an unexpected type is an error, since
+/// npm would fail on it later with a less clear message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct PackageJson {
     pub name: Option<String>,
     pub scripts: BTreeMap<String, String>,
-    /// Old packages have a list here, which npm ignores.
+    /// Old packages have a list here. npm ignores it.
     #[serde(deserialize_with = "string_values")]
     pub engines: BTreeMap<String, String>,
     pub package_manager: Option<String>,
-    /// Of whatever shape, like the three below: their values are versions, where npm is content.
+    /// Any shape is accepted here and in the next three: npm checks them.
     pub dependencies: serde_json::Value,
     pub dev_dependencies: serde_json::Value,
     pub optional_dependencies: serde_json::Value,
     pub workspaces: serde_json::Value,
-    /// The pins of the version manager Volta: `{"node": "22.1.0"}`. Of whatever shape: npm does not
-    /// look at it.
+    /// The pins of the version manager Volta: `{"node": "22.1.0"}`. Any shape is accepted, since npm ignores it.
     pub volta: serde_json::Value,
-    /// Of npm 10.9 and newer: `{"runtime": {"name": "node", "version": "^22"}}`, or a list of such.
+    /// For npm 10.9 and newer: `{"runtime": {"name": "node", "version": "^22"}}`. Each entry may be a list.
     pub dev_engines: serde_json::Value,
 }
 
@@ -62,7 +61,7 @@ impl PackageJson {
     /// Returns the package managers in `devEngines.packageManager`, in their order. npm 10.9 and newer check
     /// them (<https://docs.npmjs.com/cli/configuring-npm/package-json#devengines>).
     pub(crate) fn dev_managers(&self) -> Vec<DevManager> {
-        // Unless they say otherwise, those of a list fail together: as the last of them does.
+        // The entries of a list fail together, with the default `onFail` of the last one.
         let entries = match &self.dev_engines["packageManager"] {
             serde_json::Value::Array(entries) => entries.as_slice(),
             one => std::slice::from_ref(one),
@@ -98,7 +97,7 @@ impl PackageJson {
             .collect()
     }
 
-    /// Whether it needs a package by this name.
+    /// Whether it depends on a package with this name.
     pub(crate) fn names(&self, package: &str) -> bool {
         let lists = [
             &self.dependencies,
@@ -108,7 +107,7 @@ impl PackageJson {
         lists.iter().any(|list| !list[package].is_null())
     }
 
-    /// Folders that dependencies are taken from, as they are written: `../deps/phoenix`.
+    /// Returns directories that are dependencies, as written: `../deps/phoenix`.
     pub(crate) fn folders(&self) -> Vec<&str> {
         let lists = [
             &self.dependencies,
@@ -138,7 +137,7 @@ impl PackageJson {
             "prepare",
             "postprepare",
         ];
-        // These are known to change `node_modules` alone, or nothing where there is no git.
+        // These only change `node_modules`, or nothing without git.
         const HARMLESS: [&str; 2] = ["patch-package", "husky"];
         SCRIPTS.into_iter().find(|name| {
             self.scripts.get(*name).is_some_and(|line| {
@@ -165,14 +164,14 @@ impl PackageJson {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DevManager {
     pub(crate) name: String,
-    /// A range as npm has it; `None` for any version.
+    /// A range in npm's syntax. `None` for any version.
     pub(crate) version: Option<String>,
-    /// No other will do (`onFail`).
+    /// Whether another package manager is an error (`onFail`).
     pub(crate) is_required: bool,
 }
 
 impl DevManager {
-    /// As `packageManager` would have it.
+    /// Formats it like a value of `packageManager`.
     pub(crate) fn shown(&self) -> String {
         match &self.version {
             Some(version) => format!("{}@{version}", self.name),
@@ -194,8 +193,8 @@ fn string_values<'de, D: Deserializer<'de>>(
         .collect())
 }
 
-/// The line, 1-based, on which `section` has `key`; 0 where it is not seen. Keys are looked for as
-/// text, which serves to point at a place in a file that has been read already.
+/// Returns the line, 1-based, of `key` in `section`; 0 if it isn't found. A text search is enough to point at a place
+/// in a parsed file.
 pub(crate) fn line_of(text: &str, section: &str, key: &str) -> u32 {
     let find = |from: usize, name: &str| {
         let name = format!("\"{name}\"");

@@ -1,4 +1,4 @@
-//! The package managers of JavaScript, and how an app's files name them.
+//! JavaScript package managers, and how an app's files request them.
 
 use crate::origin::{Origin, Setting};
 use serde::Serialize;
@@ -52,7 +52,7 @@ impl Manager {
         }
     }
 
-    /// The command that adds a package that is only for development, up to the package's name.
+    /// The command that adds a development dependency, up to the package's name.
     #[must_use]
     pub fn add_for_development(self) -> String {
         match self {
@@ -137,7 +137,7 @@ impl Pinned {
     }
 }
 
-/// The version that a lockfile names as its format: see [`super::js_package::JsPackage::lock_format`].
+/// Returns the format version of a lockfile: see [`super::js_package::JsPackage::lock_format`].
 pub(crate) fn lock_format(name: &str, text: &str) -> Option<String> {
     let value = match Manager::of_lockfile(name) {
         Manager::Yarn => {
@@ -158,7 +158,7 @@ pub(crate) fn lock_format(name: &str, text: &str) -> Option<String> {
     Some(value.trim().trim_matches(['\'', '"']).to_owned())
 }
 
-/// Returns `packageManager` of a `package.json`, with its line.
+/// Returns the `packageManager` of a `package.json`, with its line.
 pub(crate) fn package_manager_field(
     path: &str,
     text: &str,

@@ -1,4 +1,4 @@
-//! `Procfile`: one process type a line, `TYPE: COMMAND`.
+//! `Procfile`: one process type per line, `TYPE: COMMAND`.
 
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -14,8 +14,8 @@ pub(crate) const GENERATED_HEADER: &str = "# Made by Mixpack of ";
 pub struct Procfile(pub BTreeMap<String, String>);
 
 impl Procfile {
-    /// Reads as Heroku does: letters, digits, `-` and `_` before the first colon; lines that
-    /// start with `#` and lines of another shape are passed over.
+    /// Parses like Heroku: a name of letters, digits, `-` and `_` before the first colon. Comments and lines of
+    /// another shape are skipped.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut types = BTreeMap::new();
@@ -36,7 +36,7 @@ impl Procfile {
         Self(types)
     }
 
-    /// A process type that needs Erlang, Elixir or mix to start.
+    /// Returns a process type that needs Erlang, Elixir or mix to start.
     #[must_use]
     pub fn calling_mix(&self) -> Option<&str> {
         let mut types = self.0.iter();
@@ -47,8 +47,8 @@ impl Procfile {
         found.map(|(name, _)| name.as_str())
     }
 
-    /// The files of the app that process types start first, relative to the app, by type: only where
-    /// a line leaves no doubt.
+    /// Returns the file of the app that each process type starts first, relative to the app. Ambiguous commands are
+    /// left out.
     pub fn files(&self) -> impl Iterator<Item = (&str, &Path)> {
         self.0.iter().filter_map(|(name, line)| {
             let (_, words) = first_command(line);
@@ -59,8 +59,7 @@ impl Procfile {
         })
     }
 
-    /// The process types that set `MIX_ENV` to something else before they call mix, with what they
-    /// set.
+    /// Returns the process types that set another `MIX_ENV` before they call mix, with its value.
     pub fn other_mix_envs(&self, mix_env: &str) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(move |(name, line)| {
             let (assignments, words) = first_command(line);
@@ -76,8 +75,7 @@ impl Procfile {
     }
 }
 
-/// The assignments that a line begins with, and the words of its first command, up to what the shell
-/// takes for itself.
+/// Returns the assignments at the start of a line, and the words of its first command, up to shell operators.
 fn first_command(line: &str) -> (Vec<&str>, Vec<&str>) {
     let mut words = line
         .split_whitespace()

@@ -10,7 +10,7 @@ use walkdir::WalkDir;
 /// A mix project in the app's directory: the root, an umbrella child, or a path dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MixProject {
-    /// Relative to the root of the repository, which is `.`.
+    /// The directory, relative to the root of the repository. The root is `.`.
     pub dir: String,
     pub guess: MixExs,
 }
@@ -27,12 +27,12 @@ const GENERATED_DIRS: [&str; 8] = [
     ".heroku",
 ];
 
-/// Reads the projects in `app` and below: that of `app` first.
+/// Reads the projects in `app` and below. That of `app` comes first.
 pub(super) fn read(dir: &Path, app: &str) -> Result<Vec<MixProject>, ReadError> {
     let mut projects = Vec::new();
     for project in project_dirs(dir, app) {
         let path = join(&project, "mix.exs");
-        // Others may not belong to the app: templates, test fixtures.
+        // Other projects may not be part of the app, such as templates and test fixtures.
         let text = if project == app {
             optional(dir, &path)?
         } else {
@@ -57,7 +57,8 @@ pub(super) fn project_dirs(dir: &Path, app: &str) -> Vec<String> {
     std::iter::once(app.to_owned()).chain(found).collect()
 }
 
-/// Returns the other ones in the repository. Path dependencies may be deeper than an umbrella's children.
+/// Returns the other directories with a `mix.exs` in the repository. Path dependencies may be deeper than umbrella
+/// children.
 pub(super) fn sibling_projects(dir: &Path, app: &str) -> Vec<String> {
     if app == "." {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! The app's files as facts.
+//! Tests of reading an app's files.
 
 use super::*;
 use crate::origin::Origin;

@@ -1,4 +1,4 @@
-//! `.tool-versions`, the file of asdf (and read by mise): `TOOL VERSION [VERSION…]` per line.
+//! `.tool-versions`, asdf's file, which mise reads too. Each line is `TOOL VERSION [VERSION…]`.
 
 use versions::Tool;
 
@@ -28,14 +28,14 @@ pub(crate) fn tool_name(name: &str) -> &str {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub tool: String,
-    /// In the order of preference, as written: `27.3.4`, `1.18.4-otp-27`, `ref:main`, `path:/opt/x`, `system`.
+    /// The versions in order of preference, as written: `27.3.4`, `1.18.4-otp-27`, `ref:main`, `path:/opt/x`,
+    /// `system`.
     pub versions: Vec<String>,
     /// 1-based.
     pub line: u32,
 }
 
-/// Reads the whole file, in order. A `#` starts a comment wherever it stands; a byte order mark
-/// and carriage returns are no part of a name or a version.
+/// Reads all entries in order. A `#` starts a comment anywhere. A byte order mark and carriage returns are ignored.
 #[must_use]
 pub(crate) fn parse(text: &str) -> Vec<Entry> {
     let text = text.trim_start_matches('\u{feff}');
@@ -53,11 +53,11 @@ pub(crate) fn parse(text: &str) -> Vec<Entry> {
         .collect()
 }
 
-/// The entry that counts for a tool, and the version to take from it: of the lines that name the
-/// tool (by any of its names) and a version, the last; of its versions, the first.
+/// Returns the entry and version in effect for a tool: the last line with the tool, under any of its names, and a
+/// version; of that line, the first version.
 ///
-/// asdf takes the first version of a line that is installed. Nothing is installed before a build,
-/// so that is the first one; the others are fallbacks for a developer's machine.
+/// asdf uses the first installed version of a line. In a build, none is installed yet. The other versions are
+/// fallbacks for a developer's machine.
 #[must_use]
 pub(crate) fn lookup(entries: &[Entry], tool: Tool) -> Option<(&Entry, &str)> {
     entries

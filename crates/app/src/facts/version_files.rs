@@ -18,14 +18,14 @@ pub(crate) const SINGLE: [(&str, Tool); 4] = [
     (".nvmrc", Tool::Node),
 ];
 
-/// Whether a value names something of the machine that it was written on (`system`,
-/// `path:/opt/elixir`), which a build server does not have.
+/// Whether a value refers to an installation on a developer's machine (`system`, `path:/opt/elixir`), which a build
+/// server doesn't have.
 #[must_use]
 pub(crate) fn is_local(value: &str) -> bool {
     value == "system" || value.starts_with("path:")
 }
 
-/// A file that holds one version: its first line that is neither blank nor a comment.
+/// Reads a file with a single version: its first line that is neither blank nor a comment.
 pub(crate) fn single(path: &str, tool: Tool, text: &str) -> Option<VersionEntry> {
     let text = text.trim_start_matches('\u{feff}');
     let (line, value) = (1..)

@@ -4,14 +4,14 @@ use super::locked_packages::locked;
 use super::package_json::PackageJson;
 use versions::node::{NodeRequest, NodeVersion};
 
-/// Of each line the first release that does without md4, which OpenSSL 3 has no more: 4.47.0 and
-/// 5.61.0 compute it themselves.
+/// The first release of each major version that works without OpenSSL's md4, which OpenSSL 3 removed. Webpack 4.47.0
+/// and 5.61.0 compute it themselves.
 const WITHOUT_MD4: [&str; 2] = ["4.47.0", "5.61.0"];
-/// In scripts, or in `NODE_OPTIONS`: Node.js 17 and newer have md4 all the same.
+/// An option in scripts or `NODE_OPTIONS` that enables md4 in Node.js 17 and newer.
 pub(crate) const LEGACY_OPENSSL: &str = "--openssl-legacy-provider";
 
-/// The version of webpack that is installed: the locked one, else the least that an exact range
-/// asks for. `None` where it can be any, or where the scripts give it its md4.
+/// Returns the version of webpack that is installed: the locked one, or else the lowest that an exact range allows.
+/// `None` if it can be any version, or if the scripts enable md4.
 pub(crate) fn installed(json: &PackageJson, lock: Option<&str>) -> Option<String> {
     if json
         .scripts
@@ -23,11 +23,11 @@ pub(crate) fn installed(json: &PackageJson, lock: Option<&str>) -> Option<String
     let range = json.requires("webpack");
     let locked = lock.map(|lock| locked(lock, "webpack")).unwrap_or_default();
     let Some(range) = range else {
-        // That of a tool such as react-scripts, if it is the only one.
+        // It may be the dependency of a tool such as react-scripts, if it is the only one.
         let all_need_it = locked.iter().all(|version| needs_md4(version));
         return locked.into_iter().next().filter(|_| all_need_it);
     };
-    // npm reads all ranges in the same way.
+    // npm uses the same syntax for all ranges.
     let parsed = NodeRequest::parse(range).ok()?;
     let matches = |version: &str| {
         NodeVersion::parse(version).is_ok_and(|version| match &parsed {

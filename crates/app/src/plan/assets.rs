@@ -1,4 +1,4 @@
-//! The Phoenix apps, where the sources of their assets are, and what builds those.
+//! The Phoenix apps, the sources of their assets, and the commands that build them.
 
 use super::hook_commands;
 use super::install::install;
@@ -15,33 +15,33 @@ use std::path::Path;
 pub enum AssetBuild {
     /// The app's own script, sourced by bash as the Phoenix static buildpack does.
     CustomScript { path: String },
-    /// `npm run SCRIPT`, or as the package manager has it, in the folder of the `package.json`.
+    /// `npm run SCRIPT`, or the equivalent of another package manager, in the directory of the `package.json`.
     Script { name: String },
-    /// The mix alias `assets.deploy`; mix itself has the last word on whether it exists.
+    /// The mix alias `assets.deploy`, if mix confirms that it exists.
     MixAlias,
-    /// Nothing but the digest.
+    /// No build, only the digest.
     Nothing,
 }
 
 /// The assets of one Phoenix app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Assets {
-    /// The Phoenix app's folder.
+    /// The Phoenix app's directory.
     pub phoenix_dir: String,
-    /// Where its asset sources are.
+    /// The directory of its asset sources.
     pub assets_dir: String,
     pub install: Option<Install>,
-    /// The hook after compile installs the packages, and builds what is built of them.
+    /// Whether the hook after compile installs the packages and builds the assets.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub left_to_hook: bool,
-    /// The hook runs the bun that the package of hex.pm fetches, and nothing else runs one.
+    /// Whether the hook runs the bun from the Hex package, and nothing else runs bun.
     #[serde(skip)]
     pub hook_has_manager: bool,
-    /// Something may use the packages. Else they are installed all the same, and the build goes on
-    /// where that fails.
+    /// Whether any command may use the packages. If not, they are still installed, but a failure doesn't fail the
+    /// build.
     #[serde(skip)]
     pub is_needed: bool,
-    /// There is a `bower.json` beside them.
+    /// Whether their directory has a `bower.json`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub bower: bool,
     pub build: AssetBuild,
@@ -49,7 +49,7 @@ pub struct Assets {
 }
 
 impl Assets {
-    /// The command that builds them, for people.
+    /// The command that builds them, for logs.
     #[must_use]
     pub fn built_by(&self) -> String {
         match &self.build {
@@ -64,8 +64,7 @@ impl Assets {
         }
     }
 
-    /// Every `node_modules` that installing its packages may fill, and what yarn's Plug'n'Play has
-    /// instead of it.
+    /// Returns every `node_modules` that installing its packages may fill, and the files of yarn's Plug'n'Play.
     #[must_use]
     pub fn modules(&self) -> Vec<String> {
         let own = [self.assets_dir.clone()];
@@ -78,8 +77,8 @@ impl Assets {
         modules.chain(unplugged).collect()
     }
 
-    /// The folders of executables that the scripts of its `package.json` find: its own, and of a
-    /// workspace that of the root.
+    /// Returns the directories of executables for the scripts of its `package.json`: its own, and that of the
+    /// workspace's root.
     #[must_use]
     pub fn bins(&self) -> Vec<String> {
         let root = self.install.as_ref().map(|install| &install.dir);
@@ -89,7 +88,7 @@ impl Assets {
     }
 }
 
-/// Whether the app's assets need Node: then the caller fetches its list.
+/// Whether the app's assets need Node. If so, the caller fetches the list of versions.
 #[must_use]
 pub fn needs_node(facts: &Facts, settings: &Settings) -> bool {
     asset_dirs(facts, settings).is_ok_and(|dirs| {
@@ -98,8 +97,8 @@ pub fn needs_node(facts: &Facts, settings: &Settings) -> bool {
     })
 }
 
-/// Whether anything of the build or of the running app may use the packages of an asset folder. A
-/// `package.json` may be there for a linter alone; the Elixir buildpack never looked at it.
+/// Whether the build or the running app may use the packages of an asset directory. A `package.json` may only be for
+/// a linter, and the Elixir buildpack ignored it.
 fn uses_packages(facts: &Facts, settings: &Settings, phoenix_dir: &str, assets_dir: &str) -> bool {
     facts.static_config != ConfigFile::Missing
         || settings.hooks.any()
@@ -112,7 +111,7 @@ fn uses_packages(facts: &Facts, settings: &Settings, phoenix_dir: &str, assets_d
         || asset_build(facts, phoenix_dir, assets_dir).0 != AssetBuild::Nothing
 }
 
-/// The Phoenix apps and their asset folders; none where another buildpack builds the assets.
+/// Returns the Phoenix apps and their asset directories, or none if another buildpack builds the assets.
 pub(super) fn asset_dirs(
     facts: &Facts,
     settings: &Settings,
@@ -157,10 +156,10 @@ pub(super) fn from_umbrella(facts: &Facts, settings: &Settings) -> Option<String
     is_default.then(|| path_from(&facts.app_dir.value, &requested.value))
 }
 
-/// Where the asset sources of a Phoenix app are. The static buildpack's rule, for apps that have
-/// its config file: a configured folder with a `package.json`, else a `package.json` beside
-/// `mix.exs`, else `assets`. Without its config file a `package.json` in `assets` goes first; with
-/// it too, where nothing would build assets otherwise: there the static buildpack failed.
+/// Returns the directory of a Phoenix app's asset sources. For apps with a config file of the static buildpack, its
+/// rule applies: the configured directory if it has a `package.json`, else that of `mix.exs` if it has one, else
+/// `assets`. Without that config file, `assets` comes first if it has a `package.json`. It also does if no assets
+/// would be built otherwise, where the static buildpack failed.
 fn assets_dir(facts: &Facts, settings: &Settings, phoenix_dir: &str) -> String {
     let in_phoenix_app = settings
         .assets_path
@@ -288,8 +287,8 @@ fn asset_build(facts: &Facts, phoenix_dir: &str, assets_dir: &str) -> (AssetBuil
     }
 }
 
-/// As the Phoenix guide has it: `mix assets.deploy && rm -f _build/esbuild*`, in a hook or in a
-/// script of `package.json`.
+/// Whether a hook or a script of `package.json` removes executables, as in the Phoenix guide: `mix assets.deploy &&
+/// rm -f _build/esbuild*`.
 pub(super) fn removes_executables(facts: &Facts, settings: &Settings, assets: &[Assets]) -> bool {
     let removes = |line: &str| line.contains("rm ") && line.contains("_build/");
     let hook = settings.hooks.hook_post_compile.as_ref();

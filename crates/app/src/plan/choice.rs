@@ -11,10 +11,10 @@ use versions::node::NodeIndex;
 use versions::otp::{OtpBuild, OtpListing, OtpVersion};
 use versions::target::Target;
 
-/// A tool and why this version of it.
+/// The chosen version of a tool, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Choice<T> {
-    /// As upstream names the artifact's version: `27.3.4.2`, `1.18.3`, `24.4.0`, or a branch.
+    /// Upstream's name of the version: `27.3.4.2`, `1.18.3`, `24.4.0`, or a branch.
     pub version: String,
     /// The version as the user wrote it, if one was requested.
     pub requested: Option<String>,
@@ -26,7 +26,7 @@ pub struct Choice<T> {
 /// The choice of any tool, without its build.
 #[derive(Debug, Clone, Copy)]
 pub struct ChosenTool<'a> {
-    /// As logs, reports and documents name it: `erlang`, `elixir`, `node`.
+    /// The name in logs, reports and documents: `erlang`, `elixir`, `node`.
     pub name: &'static str,
     pub version: &'a str,
     pub requested: Option<&'a str>,
@@ -61,12 +61,12 @@ pub struct LastBuild {
     pub node: Option<String>,
     pub hex: Option<String>,
     pub rebar3: Option<String>,
-    /// `elixir:` of its packages, by name and version: `phoenix 1.7.10`.
+    /// The Elixir requirements of its packages, by name and version: `phoenix 1.7.10`.
     pub elixir_requirements: BTreeMap<String, String>,
 }
 
-/// How many releases a message about a malformed version offers.
-const OFFERED: usize = 5;
+/// The number of releases that a message about a malformed version suggests.
+const SUGGESTED: usize = 5;
 
 pub(super) fn malformed(
     requested: &Setting,
@@ -81,7 +81,7 @@ pub(super) fn malformed(
     }
 }
 
-/// The first version of each line; `versions` are newest first.
+/// Returns the newest version of each release line. `versions` are sorted from new to old.
 pub(super) fn newest_of_lines<'a, V: ToString + 'a, L: PartialEq>(
     versions: impl Iterator<Item = &'a V>,
     line: impl Fn(&V) -> L,
@@ -92,7 +92,11 @@ pub(super) fn newest_of_lines<'a, V: ToString + 'a, L: PartialEq>(
             newest.push(version);
         }
     }
-    newest.into_iter().take(OFFERED).map(V::to_string).collect()
+    newest
+        .into_iter()
+        .take(SUGGESTED)
+        .map(V::to_string)
+        .collect()
 }
 
 /// `ubuntu-24.04 (amd64)`.

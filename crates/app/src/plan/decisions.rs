@@ -19,7 +19,7 @@ pub struct Plan {
     pub mix_env: Setting,
     #[serde(skip)]
     pub erlang: Choice<OtpBuild>,
-    /// The OTP major that versions were chosen for. Of a branch it is a guess.
+    /// The OTP major that versions were chosen for. For a branch, it is a guess.
     #[serde(skip)]
     pub otp_major: u32,
     #[serde(skip)]
@@ -34,49 +34,48 @@ pub struct Plan {
     #[serde(skip)]
     pub rebar3: Option<Setting>,
     pub runtime_path: String,
-    /// The folder that mix works in, relative to the top of the repository, as all paths of a plan
-    /// are.
+    /// The directory in which mix runs, relative to the root of the repository, like all paths of a plan.
     pub app_dir: Setting,
     pub hooks: Hooks,
     pub assets: Vec<Assets>,
-    /// Whether the project is a Phoenix app, as far as its files tell.
+    /// Whether the project is a Phoenix app, judging by its files.
     pub phoenix: bool,
-    /// The namespace of Phoenix' mix tasks: `phx`, or `phoenix` before Phoenix 1.3. Where `mix.lock`
-    /// doesn't name a version, the build asks mix which of the two exists.
+    /// The namespace of Phoenix's mix tasks: `phx`, or `phoenix` before Phoenix 1.3. If `mix.lock` has no version,
+    /// the build asks mix which of the two exists.
     pub phoenix_ex: String,
     pub release: bool,
-    /// Why one is built or not, where the platform and not the app decides.
+    /// Why a release is built or not, if the platform decides and not the app.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release_why: Option<String>,
     /// Arguments of `mix test` for Heroku CI.
     pub test_args: Option<String>,
-    /// `false`: Node.js ships even if nothing runs it.
+    /// Whether to prune Node.js. With `Some(false)`, it ships even if nothing runs it.
     #[serde(serialize_with = "as_bool")]
     pub remove_node: Option<bool>,
     pub slim: Slim,
-    /// Why `node_modules` and npm ship, if they do: where the app speaks of running Node.js.
+    /// Why `node_modules` and npm ship, if they do: the place in the app that runs Node.js.
     pub node_use: Option<String>,
-    /// Assets may be those of the last build, where nothing they are made of has changed.
+    /// Whether assets of the last build may be restored if their inputs haven't changed.
     pub reuse_assets: bool,
-    /// Code is compiled again with each patch of OTP.
+    /// Whether code is recompiled with each OTP patch version.
     #[serde(skip)]
     pub rebuild_on_otp_patch: bool,
-    /// The end of the build checks that the app can boot.
+    /// Whether the build checks that the app can boot.
     #[serde(skip)]
     pub boot_check: bool,
-    /// The log has everything that tools say.
+    /// Whether the log contains the full output of tools.
     #[serde(skip)]
     pub verbose: bool,
-    /// There is a `mix.lock`: the same app has the same dependencies.
+    /// Whether there is a `mix.lock`, so that an unchanged app has the same dependencies.
     pub locked: bool,
-    /// The release is all that the slug holds.
+    /// Whether the slug contains only the release.
     pub release_alone: bool,
-    /// Another buildpack makes what browsers load: who says so, in words.
+    /// The setting that leaves the assets to another buildpack, as a phrase.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_assets: Option<String>,
-    /// `mix deps.get --check-locked`: mix.lock must be in step with mix.exs.
+    /// Whether to run `mix deps.get --check-locked`: mix.lock must be up to date with mix.exs.
     pub check_locked: bool,
-    /// A command of the app removes the executables of esbuild and its like from `_build`.
+    /// Whether a command of the app removes executables such as esbuild from `_build`.
     pub removes_executables: bool,
     /// Whether an earlier buildpack has installed Node.js.
     #[serde(rename = "node_given")]
@@ -104,12 +103,12 @@ pub struct Plan {
     #[serde(skip)]
     pub last_erlang: Option<String>,
     pub processes: BTreeMap<String, Process>,
-    /// The `Procfile` of the app's folder, where the top has none.
+    /// The `Procfile` of the app's directory, if the root has none.
     pub app_procfile: Option<Procfile>,
     /// Every setting that has a value, by name.
     #[serde(skip)]
     pub set: Vec<(String, Setting)>,
-    /// Things worth saying that stop nothing.
+    /// Warnings for the log.
     pub warnings: Vec<String>,
 }
 
@@ -126,7 +125,7 @@ fn as_bool<S: serde::Serializer>(value: &Option<bool>, s: S) -> Result<S::Ok, S:
     s.serialize_bool(*value == Some(true))
 }
 
-/// `[{"name": "erlang"}, …]`: more may be said of a step one day.
+/// Serializes as `[{"name": "erlang"}, …]`, so that steps can get more fields later.
 fn as_objects<S: serde::Serializer>(steps: &[StepName], s: S) -> Result<S::Ok, S::Error> {
     s.collect_seq(steps.iter().map(|name| BTreeMap::from([("name", name)])))
 }
@@ -157,13 +156,13 @@ impl Plan {
         self.erlang.build.version.is_none() || self.elixir.build.version.is_none()
     }
 
-    /// The assets that the build makes: those of each Phoenix app.
+    /// Returns the assets that the build creates, for each Phoenix app.
     pub fn built_assets(&self) -> impl Iterator<Item = &Assets> {
         let is_planned = self.has(StepName::Assets);
         self.assets.iter().filter(move |_| is_planned)
     }
 
-    /// Erlang, Elixir, and Node where it is needed.
+    /// Returns Erlang, Elixir, and Node if it is needed.
     pub fn tools(&self) -> impl Iterator<Item = ChosenTool<'_>> {
         let node = self.node.as_ref().map(|node| node.tool("node"));
         [self.erlang.tool("erlang"), self.elixir.tool("elixir")]

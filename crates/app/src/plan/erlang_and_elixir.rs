@@ -111,7 +111,7 @@ impl Pairing<'_> {
             if let Some((_, elixir)) = elixir::newest_otp_for(&request, &lists.otp, &lists.elixir) {
                 return Err(self.requests.refuse(&requested, elixir));
             }
-            // Any OTP will do to learn which of the two is the matter.
+            // Choose with the newest OTP to find out which of the two is the problem.
             let miss = lists.elixir.choose(&request, compatibility::NEWEST_OTP);
             return Err(match miss {
                 Err(ElixirNoMatch::NotListed {

@@ -23,7 +23,7 @@ pub enum PlanError {
     ManagerContradicted {
         requested: Setting,
         manager: Manager,
-        /// Relative to the app.
+        /// The path, relative to the app.
         lockfile: String,
     },
     #[error("packageManager {:?} is malformed", requested.value)]

@@ -1,4 +1,4 @@
-//! The commands that the hook after compile runs for sure, according to its text.
+//! The commands that the hook after compile certainly runs, according to its text.
 //!
 //! Some apps install JavaScript packages and build their assets in that hook, so that the build does not
 //! have to. Only unambiguous commands count: those joined by `&&`, and mix aliases that are lists of
@@ -7,13 +7,13 @@
 use crate::facts::{Facts, Manager, path_from};
 use crate::settings::Settings;
 
-/// How deep aliases may name aliases.
-const DEEPEST: usize = 8;
+/// The maximum depth of nested aliases.
+const MAX_DEPTH: usize = 8;
 
 /// The characters with a special meaning in a shell.
 const SPECIAL: [char; 12] = [';', '|', '<', '>', '$', '`', '(', ')', '{', '}', '\n', '!'];
 
-/// Flags of package managers that change neither what is installed nor what is built.
+/// Flags of package managers that affect neither the installed packages nor the built files.
 const HARMLESS: [&str; 10] = [
     "--frozen-lockfile",
     "--immutable",
@@ -27,12 +27,12 @@ const HARMLESS: [&str; 10] = [
     "--silent",
 ];
 
-/// A command, and the folder it ran in, relative to the top of the repository.
+/// A command, and its working directory, relative to the root of the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Command {
     dir: String,
     words: Vec<String>,
-    /// The package bun of hex.pm runs it, with the executable that it fetches.
+    /// Whether the Hex package bun runs it, with the executable that the package downloads.
     by_package: bool,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn after_compile(facts: &Facts, settings: &Settings) -> Vec<Command> 
 }
 
 impl Command {
-    /// Whether it installed the packages of a folder.
+    /// Whether it installs the packages of a directory.
     pub(super) fn installs(&self, manager: Manager, dir: &str) -> bool {
         let is_install = |words: &[&str]| match words {
             [] => manager == Manager::Yarn,
@@ -54,7 +54,7 @@ impl Command {
             .is_some_and(|words| is_install(&words))
     }
 
-    /// Whether it ran a script of the `package.json` of a folder.
+    /// Whether it runs a script of the `package.json` in a directory.
     pub(super) fn runs(&self, manager: Manager, dir: &str, script: &str) -> bool {
         let is_script = |words: &[&str]| match words {
             [name] => *name == script && matches!(manager, Manager::Yarn | Manager::Pnpm),
@@ -70,7 +70,7 @@ impl Command {
         self.by_package || self.words.first().is_some_and(|word| word == "mix")
     }
 
-    /// Whether it ran `mix TASK`.
+    /// Whether it runs `mix TASK`.
     pub(super) fn is_task(&self, task: &str, dir: &str) -> bool {
         self.dir == dir && self.words == ["mix", task]
     }
@@ -98,7 +98,7 @@ impl Command {
     }
 }
 
-/// The commands of a line of shell, each of which ran if the line succeeded.
+/// Returns the commands of a shell line. If the line succeeds, each of them has run.
 fn commands(facts: &Facts, line: &str) -> Vec<Command> {
     if line.trim().contains(SPECIAL) || line.replace("&&", "").contains('&') {
         return Vec::new();
@@ -115,7 +115,7 @@ fn commands(facts: &Facts, line: &str) -> Vec<Command> {
         };
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
         match words[..] {
-            // From here on it is unknown where, or whether at all.
+            // Later commands run in an unknown directory, or not at all.
             ["cd", to] if !to.starts_with(['/', '~', '-']) => dir = path_from(&dir, to),
             ["cd" | "exit" | "exec" | "return", ..] => break,
             ["mix", task, ref arguments @ ..] => {
@@ -123,7 +123,7 @@ fn commands(facts: &Facts, line: &str) -> Vec<Command> {
                     facts,
                     &dir,
                     &[&[task], arguments].concat(),
-                    DEEPEST,
+                    MAX_DEPTH,
                     &mut found,
                 );
             }
@@ -137,7 +137,7 @@ fn commands(facts: &Facts, line: &str) -> Vec<Command> {
     found
 }
 
-/// A mix task, and what it runs where it is an alias.
+/// Adds a mix task, and the commands that it runs if it is an alias.
 fn mix(facts: &Facts, dir: &str, words: &[&str], deeper: usize, found: &mut Vec<Command>) {
     let mut push = |dir: String, words: &[&str], by_package: bool| {
         let words = words.iter().map(|&word| word.to_owned()).collect();
@@ -152,7 +152,7 @@ fn mix(facts: &Facts, dir: &str, words: &[&str], deeper: usize, found: &mut Vec<
         return;
     };
     match *words {
-        // In an umbrella it runs in each app.
+        // In an umbrella, `mix cmd` runs in each app.
         ["cmd", ref command @ ..] if project.guess.apps_path.is_none() => match *command {
             ["--cd", to, ref command @ ..] => push(path_from(dir, to), command, false),
             ref command => push(dir.to_owned(), command, false),
@@ -164,7 +164,7 @@ fn mix(facts: &Facts, dir: &str, words: &[&str], deeper: usize, found: &mut Vec<
         }
         [task] if deeper > 0 => {
             let aliases = project.guess.alias(task).unwrap_or_default();
-            // An alias that names itself means the task.
+            // An alias that refers to itself runs the task.
             for line in aliases.iter().filter(|line| *line != task) {
                 let Ok(words) = shell_words::split(line) else {
                     continue;
@@ -177,8 +177,8 @@ fn mix(facts: &Facts, dir: &str, words: &[&str], deeper: usize, found: &mut Vec<
     }
 }
 
-/// The folder of a profile of the package bun, where `config/config.exs` has it without arguments of
-/// its own: `assets: [args: ~w(), cd: Path.expand("../assets", __DIR__)]`.
+/// Returns the directory of a profile of the package bun, if `config/config.exs` defines it without arguments:
+/// `assets: [args: ~w(), cd: Path.expand("../assets", __DIR__)]`.
 fn bun_folder(config: Option<&str>, profile: &str) -> Option<String> {
     let (_, rest) = config?.split_once(&format!(" {profile}: ["))?;
     let (entry, _) = rest.split_once("__DIR__)")?;

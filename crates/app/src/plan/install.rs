@@ -111,7 +111,7 @@ fn inputs(
     if package.lockfiles.is_empty() {
         return Err("no lockfile".to_owned());
     }
-    // It installs other versions than the locked ones if `package.json` requires them.
+    // npm before 5.7 installs other versions than the locked ones if `package.json` requires them.
     if let Some(npm) = manager.npm.as_ref().filter(|_| manager.is_npm_before(5, 7)) {
         return Err(format!("npm {npm} does not always follow the lockfile"));
     }

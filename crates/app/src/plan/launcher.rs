@@ -1,18 +1,18 @@
-//! Processes of an app that is in a folder of its repository.
+//! Processes of an app in a subdirectory of its repository.
 //!
-//! Platforms start every process at the top of the slug, and a default command may hold no quotes
-//! and no `&&` (herokuish runs it through `eval echo`). So a script in the slug changes into the
-//! app's folder, and commands name that script.
+//! Platforms start every process in the root of the slug, and a default command must not contain quotes or `&&`
+//! (herokuish runs it through `eval echo`). So commands call a script in the slug that changes to the app's
+//! directory.
 
 use crate::facts::{GENERATED_HEADER, Procfile};
 use std::fmt::Write;
 
-/// The script's place, relative to the top.
+/// The script's path, relative to the root.
 pub const PATH: &str = ".mixpack/bin/in-app-dir";
-/// Its option that runs a line of the app's `Procfile`.
+/// The script's option to run a line of the app's `Procfile`.
 const PROCESS: &str = "--process";
 
-/// A command as it starts at the top of the slug: itself, where the app is there.
+/// Returns the command to start in the root of the slug. If the app is in the root, that is the command itself.
 #[must_use]
 pub fn command(app_dir: &str, command: &str) -> String {
     match app_dir {
@@ -21,10 +21,10 @@ pub fn command(app_dir: &str, command: &str) -> String {
     }
 }
 
-/// The script. `procfile` is that of the app's folder, where it is the one that counts.
+/// Returns the script. `procfile` is that of the app's directory, if it is in use.
 #[must_use]
 pub fn script(app_dir: &str, procfile: Option<&Procfile>) -> String {
-    // The place of the script is known to itself alone: slugs are moved.
+    // The script finds its own path, since slugs are moved.
     let mut script = format!(
         "#!/usr/bin/env bash\n\
          # Made by Mixpack: runs a command in the app's folder, or a line of its Procfile.\n\
@@ -46,11 +46,11 @@ pub fn script(app_dir: &str, procfile: Option<&Procfile>) -> String {
     script
 }
 
-/// The `Procfile` that brings the process types of the one at `path` to the top.
+/// Returns a `Procfile` for the root with the process types of the one at `path`.
 ///
-/// A file, and not default process types of `bin/release`: of several buildpacks only the last
-/// one's defaults count, and the platform knows the type `release` from a `Procfile`. Both Heroku
-/// and herokuish read it when the build is done.
+/// This is a file because default process types from `bin/release` don't suffice: only the defaults of the last
+/// buildpack count, and the platform reads the type `release` from a `Procfile`. Both Heroku and herokuish read it
+/// after the build.
 #[must_use]
 pub fn procfile(path: &str, Procfile(types): &Procfile) -> String {
     let mut text = format!("{GENERATED_HEADER}{path}\n");

@@ -1,4 +1,4 @@
-//! Warnings about unsupported versions in a plan. Never an error: an old app must be able to deploy.
+//! Warnings about unsupported versions in a plan. They are never errors, since an old app must be able to deploy.
 
 use super::{Lists, Plan};
 use crate::origin::Origin;
@@ -8,7 +8,7 @@ use versions::otp::OtpVersion;
 /// The stacks that Heroku will shut down, with the date. Source: Heroku's "Stack" page.
 const ENDING_STACKS: [(&str, &str); 1] = [("heroku-22", "April 2027")];
 
-/// Words of each warning about a version at its end of life.
+/// The phrase in each warning about a version at its end of life.
 const ENDED: &str = "no longer gets";
 
 /// Whether a warning of a plan is about a version or a stack at its end of life.
@@ -17,7 +17,7 @@ pub fn is_end_of_life(warning: &str) -> bool {
     warning.contains(ENDED) || warning.contains(DEPRECATED)
 }
 
-/// Words of the warning about a stack near its end of life.
+/// The phrase in the warning about a stack near its end of life.
 const DEPRECATED: &str = "is deprecated and only supported until";
 
 /// Returns a warning for each tool at its end of life, and for a stack near it.

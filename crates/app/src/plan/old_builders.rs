@@ -1,15 +1,15 @@
-//! Builders of assets that newer versions of Node.js don't run: brunch, which built the assets of
-//! Phoenix up to 1.3, old webpack, which built those of 1.4 and 1.5, and node-sass, which compiles the stylesheets
-//! of many of these apps.
+//! Asset builders that don't run on newer versions of Node.js: brunch, which built the assets of Phoenix up to 1.3,
+//! old webpack, which built those of 1.4 and 1.5, and node-sass, which compiles the stylesheets of many of these
+//! apps.
 
 use crate::facts::{JsPackage, needs_md4, newest_node_for_node_sass};
 use versions::node::NodeVersion;
 
-/// The newest major of Node.js that brunch 1 and 2 run on with the plugins of their time. Node 23
-/// has no `util.isRegExp`, which the minifier of `clean-css-brunch` before 2.10 calls: brunch fails on
-/// style sheets from then on, and 2.9 leaves them out and ends as if all were well.
+/// The newest major of Node.js that brunch 1 and 2 run on with the plugins of their time. Node 23 has no
+/// `util.isRegExp`, which the minifier of `clean-css-brunch` before 2.10 calls: from then on, brunch fails on style
+/// sheets, and 2.9 omits them without an error.
 const NEWEST_NODE_FOR_BRUNCH: u64 = 22;
-/// The newest one with an OpenSSL that has the hash md4.
+/// The newest major with an OpenSSL that supports md4.
 const NEWEST_NODE_FOR_OLD_WEBPACK: u64 = 16;
 
 /// An old builder, which limits the version of Node.js if the app requests none.
@@ -23,7 +23,7 @@ pub(crate) struct OldBuilder {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// On a newer Node.js it may seem to succeed.
+    /// May seem to succeed on a newer Node.js.
     Brunch,
     Webpack,
     NodeSass,
@@ -60,8 +60,8 @@ impl OldBuilder {
         node.major() <= self.newest_node
     }
 
-    /// Whether the Node.js of the last build, which succeeded, is one to keep: with other settings of
-    /// webpack a newer one does.
+    /// Whether to keep the Node.js of the last build, which succeeded. With some webpack settings, newer versions
+    /// work.
     pub(crate) fn ran_on(&self, node: &NodeVersion) -> bool {
         self.runs_on(node) || self.kind != Kind::Brunch
     }
@@ -70,7 +70,7 @@ impl OldBuilder {
         self.newest_node
     }
 
-    /// Whether `--openssl-legacy-provider` among `NODE_OPTIONS` has it run on any Node.js.
+    /// Whether it runs on any Node.js with `--openssl-legacy-provider` in `NODE_OPTIONS`.
     pub(crate) fn needs_legacy_openssl(&self) -> bool {
         self.kind == Kind::Webpack
     }
@@ -80,7 +80,7 @@ impl OldBuilder {
     }
 }
 
-/// Of a range as npm has it: 2 of `^2.10.9`, 1 of `>= 1.8 < 1.9`. Addresses have none.
+/// Returns the first number of an npm range: 2 for `^2.10.9`, 1 for `>= 1.8 < 1.9`. URLs have none.
 fn first_number(range: &str) -> Option<u64> {
     let number = range.trim_start_matches(['^', '~', '>', '=', 'v', ' ']);
     let end = number.find(|c: char| !c.is_ascii_digit());

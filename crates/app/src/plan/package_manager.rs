@@ -7,28 +7,28 @@ use crate::settings::Settings;
 use serde::Serialize;
 use versions::node::{NodeRequest, NodeVersion};
 
-/// A package manager, and why this version of it.
+/// The chosen package manager and version, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PackageManager {
     pub manager: Manager,
     /// The version or range to fetch from the npm registry. `None` for the npm that comes with Node.js.
     pub version: Option<String>,
-    /// `ALGORITHM.HEX`, as `packageManager` has it behind its `+`.
+    /// `ALGORITHM.HEX`, from the part of `packageManager` after `+`.
     pub hash: Option<String>,
-    /// yarn 2 and newer: another program than yarn 1, with other options.
+    /// Whether this is yarn 2 or newer, a different program from yarn 1 with other options.
     pub berry: bool,
-    /// Of npm, the version that will run, where that is known.
+    /// The version of npm that will run, if known.
     #[serde(skip)]
     pub npm: Option<NodeVersion>,
     pub source: Origin,
 }
 
-/// The version of npm that runs where this is asked of the npm registry, or that comes with
-/// Node.js; `None` where it isn't known.
+/// Returns the npm version that a request resolves to, or without a request the one that comes with Node.js. `None`
+/// if it isn't known.
 pub(crate) type NpmOf<'a> = &'a dyn Fn(Option<&str>) -> Option<NodeVersion>;
 
 impl PackageManager {
-    /// The one that a `package.json`, its lockfiles and the settings call for.
+    /// Chooses the package manager from a `package.json`, its lockfiles and the settings.
     pub(crate) fn choose(
         package: &JsPackage,
         settings: &Settings,
@@ -41,7 +41,7 @@ impl PackageManager {
             Manager::Pnpm | Manager::Bun => None,
         };
         let engines = match manager {
-            // A range that the npm of this Node.js does not satisfy is npm's to speak of.
+            // If the npm of this Node.js doesn't satisfy the range, npm itself reports it.
             Manager::Npm => None,
             other => package.json.engines.get(other.as_str()),
         };
@@ -83,12 +83,12 @@ impl PackageManager {
         npm.is_some_and(|npm| (npm.major(), npm.minor()) < (major, minor))
     }
 
-    /// The command that installs what the lockfile says, or without one (`frozen` is false) what
-    /// `package.json` says; the packages for development too, whatever `NODE_ENV` says: the asset
-    /// build needs esbuild and its like.
+    /// Returns the command that installs the locked packages, or those of `package.json` without a lockfile (`frozen`
+    /// is false). Includes development packages regardless of `NODE_ENV`, since the asset build needs packages such
+    /// as esbuild.
     ///
-    /// npm has `ci` since 5.7 and `--include` since 7. Older ones keep to `package-lock.json` as far
-    /// as `package.json` lets them, and `--no-save` has them leave it as it is.
+    /// npm has `ci` since 5.7 and `--include` since 7. Older versions follow `package-lock.json` unless
+    /// `package.json` contradicts it, and `--no-save` keeps it unchanged.
     #[must_use]
     pub fn install(&self, frozen: bool) -> Vec<String> {
         let words: &[&str] = match (self.manager, frozen) {
@@ -128,8 +128,7 @@ impl PackageManager {
         words.iter().map(|&word| word.to_owned()).collect()
     }
 
-    /// Its name on the npm registry; `cpu` is what Node.js calls the architecture, for the one that
-    /// is an executable of its own.
+    /// Its name on the npm registry. bun's package contains an executable for one `cpu`.
     #[must_use]
     pub fn package(&self, cpu: BunCpu) -> &'static str {
         match self.manager {
@@ -146,7 +145,7 @@ impl PackageManager {
     }
 }
 
-/// Whether a version is in a range. Where one version is asked for, it is fetched.
+/// Whether a version is in a range. A request for an exact version is not a range: that version is fetched.
 fn in_range(version: Option<NodeVersion>, range: &str) -> bool {
     match (version, NodeRequest::parse(range)) {
         (Some(version), Ok(NodeRequest::Range(range))) => range.matches(&version),
@@ -157,7 +156,7 @@ fn in_range(version: Option<NodeVersion>, range: &str) -> bool {
 /// The package manager that `packageManager`, or else `devEngines`, pins.
 struct Pin {
     manager: Manager,
-    /// `None` for any.
+    /// `None` for any version.
     version: Option<String>,
     hash: Option<String>,
     origin: Origin,
@@ -207,8 +206,8 @@ fn manager(package: &JsPackage) -> Result<(Manager, Option<Pin>), PlanError> {
     Ok((manager.unwrap_or(Manager::Npm), pinned))
 }
 
-/// Of the package managers in `devEngines`, the one of the lockfile, or else the first that is
-/// known; with what the file says of it. A lockfile of another one stands where none is required.
+/// Returns the package manager of `devEngines` that matches the lockfile, or else the first that is supported, with
+/// its pin. If none is required, a lockfile of another package manager takes precedence.
 fn pinned_by_dev_engines(
     package: &JsPackage,
     locked: Option<Manager>,
@@ -259,7 +258,7 @@ fn is_berry(version: &str) -> bool {
         .is_some_and(|major| major >= 2)
 }
 
-/// The line of versions that writes lockfiles of this format, so that none has to be rewritten.
+/// Returns the range of versions that write lockfiles of this format, so that the lockfile isn't rewritten.
 ///
 /// Formats: `__metadata: version:` of yarn 2 and newer, `lockfileVersion:` of pnpm.
 fn default_version(manager: Manager, format: Option<&str>) -> Option<&'static str> {
@@ -271,7 +270,7 @@ fn default_version(manager: Manager, format: Option<&str>) -> Option<&'static st
         (Manager::Npm, _) => None,
         (Manager::Yarn, None) | (Manager::Bun, _) => Some("1"),
         (Manager::Yarn, Some(0..=4)) => Some("2"),
-        // A newer minor version has a newer format, and would want to write it.
+        // A newer minor version would rewrite the lockfile in a newer format.
         (Manager::Yarn, Some(5)) => Some("~3.1"),
         (Manager::Yarn, Some(6)) => Some("3"),
         (Manager::Yarn, Some(7..=8)) => Some("~4.13"),

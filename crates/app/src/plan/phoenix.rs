@@ -40,7 +40,7 @@ fn locked(facts: &Facts) -> Option<&'static str> {
     facts.phoenix_version.as_deref().and_then(of_version)
 }
 
-/// Warns of a `phoenix_ex` that sets another namespace.
+/// Warns about a `phoenix_ex` that sets another namespace.
 pub(super) fn ignored_phoenix_ex(facts: &Facts, settings: &Settings) -> Option<String> {
     let namespace = phoenix_ex(facts, settings);
     let requested = settings.phoenix_ex.as_ref();

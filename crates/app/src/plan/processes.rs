@@ -5,7 +5,7 @@ use crate::facts::Facts;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// A process type that the platform starts when the app's Procfile does not name it.
+/// A default process type, for apps whose Procfile doesn't define it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Process {
     pub command: String,
@@ -51,7 +51,7 @@ pub(super) fn processes(
     BTreeMap::from([("web".to_owned(), process)])
 }
 
-/// A process type that needs more than the release to start.
+/// Returns a process type that needs more than the release to start.
 pub(super) fn tool_of_a_process(facts: &Facts) -> Option<String> {
     let procfile = facts.procfile.as_ref()?;
     procfile.calling_mix().map(str::to_owned)

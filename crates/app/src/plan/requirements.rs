@@ -54,7 +54,7 @@ impl VersionRequests {
         }
     }
 
-    /// Why a build was chosen, with the requirement where that made the difference.
+    /// Returns why a build was chosen, with the requirement if it affected the choice.
     pub(super) fn reason(
         &self,
         reason: String,

@@ -15,8 +15,8 @@ pub enum Slim {
     /// Files that no dyno can use, and applications of OTP for development that the app doesn't use.
     #[default]
     Standard,
-    /// Node.js too; everything but the release if one is built and nothing else is called, else more applications
-    /// of OTP that the app doesn't use, and debug information of compiled modules.
+    /// Also Node.js. If a release is built and no process needs more, everything but the release; otherwise more
+    /// unused OTP applications, and debug information of compiled modules.
     Full,
 }
 
@@ -42,7 +42,7 @@ impl Slim {
     }
 }
 
-/// Returns the level. A platform that prefers releases does so for small images.
+/// Returns the level. A platform that prefers releases wants small images, and so defaults to more pruning.
 pub(super) fn slim(
     settings: &Settings,
     release: bool,

@@ -4,7 +4,7 @@ use super::{AssetBuild, Assets, Slim};
 use crate::settings::Settings;
 use serde::Serialize;
 
-/// A step's name; the string is the one in logs and reports.
+/// A step's name. The string is its name in logs and reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepName {
@@ -56,7 +56,7 @@ impl StepName {
     }
 }
 
-/// The steps of a build, in the order in which they begin.
+/// Returns the steps of a build, in the order in which they start.
 pub(super) fn steps(
     (settings, release, slim): (&Settings, bool, Slim),
     node: bool,
@@ -91,7 +91,7 @@ pub(super) fn steps(
         (Name::Save, true),
         (Name::Profile, true),
         (Name::PostCompile, hooks.post_compile.is_some()),
-        // The last hook may need all of it, and so does the build cache.
+        // Pruning comes last: the last hook and the build cache may need everything.
         (Name::Slim, slim != Slim::None),
     ]
     .into_iter()

@@ -17,16 +17,17 @@ use versions::{ElixirRequest, ElixirRequirement, OtpRequest, ParseError, nearest
 pub struct Suggestion {
     /// `1.18.4`, or a branch.
     pub elixir: String,
-    /// A value of `elixir:` in `mix.exs` that allows it: `~> 1.18`.
+    /// A value of `elixir:` in `mix.exs` that allows this version: `~> 1.18`.
     pub requirement: String,
-    /// The places to write the two to. Empty if the app requests neither.
+    /// The places that request the two versions. Empty if the app requests neither.
     pub edits: Vec<Edit>,
     /// The reason for this pair, as a sentence without a full stop.
     pub why: String,
     /// `elixir:` of each `mix.exs` that doesn't allow this Elixir. Empty unless they allow no available
     /// version.
     pub conflicts: Vec<Setting>,
-    /// The same of locked packages, of which mix only warns: name and version, requirement.
+    /// The requirements of locked packages that don't allow it, which mix only warns about: name and version,
+    /// requirement.
     pub conflicting_packages: Vec<(String, String)>,
     /// The oldest release of OTP that is built for the target.
     pub oldest_otp: String,
@@ -42,9 +43,9 @@ pub enum Edit {
         numbers: Vec<u32>,
         lines: Vec<String>,
     },
-    /// Names and values.
+    /// Config vars to set: names and values.
     ConfigVars(Vec<(String, String)>),
-    /// Arguments of `mise use`, such as `erlang@27.3.4`: that changes `mise.lock` too.
+    /// Arguments of `mise use`, such as `erlang@27.3.4`. The command also updates `mise.lock`.
     MiseUse(Vec<String>),
 }
 
@@ -260,7 +261,7 @@ fn edits(
 fn of_file(path: &str, tool: &str, version: &str, number: Option<u32>) -> Edit {
     let (folder, file) = path.rsplit_once('/').unwrap_or((".", path));
     let branch = version.strip_prefix("branch ");
-    // In the files of asdf and mise.
+    // The syntax of asdf and mise.
     let of_asdf = branch.map_or_else(|| version.to_owned(), |branch| format!("ref:{branch}"));
     let of_bash = match branch {
         Some(_) => format!("({version})"),

@@ -1,9 +1,9 @@
-//! The plan of a build for `mix test` (Heroku CI): that of a slug without some steps.
+//! The plan of a build for `mix test` (Heroku CI): that of a normal build without some steps.
 
 use super::{AssetBuild, Plan, StepName};
 use crate::facts::{ConfigFile, Facts};
 
-/// Steps that make what browsers load.
+/// Steps that build assets.
 const ASSET_STEPS: [StepName; 4] = [
     StepName::Node,
     StepName::Javascript,
@@ -12,9 +12,9 @@ const ASSET_STEPS: [StepName; 4] = [
 ];
 
 impl Plan {
-    /// No release is assembled. Assets are built only for an app that configures how: one with
-    /// hooks, a `phoenix_static_buildpack.config` or a `compile` script may test what they make,
-    /// and with the shell buildpacks they were there.
+    /// Removes the steps that tests don't need. No release is assembled. Assets are only built for an app with hooks,
+    /// a `phoenix_static_buildpack.config` or a `compile` script: its tests may use the assets, as with the shell
+    /// buildpacks.
     pub fn for_tests_only(&mut self, facts: &Facts) {
         self.release = false;
         self.leave_out(&[StepName::Release]);

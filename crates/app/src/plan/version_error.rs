@@ -20,7 +20,7 @@ pub enum VersionError {
         tool: Tool,
         requested: Setting,
         target: String,
-        /// The newest first.
+        /// The nearest versions, newest first.
         nearest: Vec<String>,
         newest_of_line: Option<String>,
         /// Whether it is newer than every listed version of its series, and so may not have been built
@@ -59,7 +59,7 @@ pub enum VersionError {
         requirement: Setting,
         /// The requested OTP and the origin of the request.
         otp: Option<(String, Origin)>,
-        /// The newest that would run otherwise.
+        /// The newest version that would be chosen otherwise.
         newest: String,
     },
 }

@@ -24,9 +24,9 @@ pub(crate) struct VersionRequests {
 }
 
 impl VersionRequests {
-    /// Reads the sources in their order: config files and config vars ([`Settings`] decides which of the two
-    /// wins), `.tool-versions`, `mise.toml`, the files with a single version, and `package.json` in the
-    /// directories of `assets` and of the app.
+    /// Reads the sources in their order: config files and config vars (in the precedence of [`Settings`]),
+    /// `.tool-versions`, `mise.toml`, the files with a single version, and `package.json` in the directories of
+    /// `assets` and of the app.
     #[must_use]
     pub(crate) fn of(facts: &Facts, settings: &Settings, assets: &[&str]) -> Self {
         let mut skipped = Vec::new();

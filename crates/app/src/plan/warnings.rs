@@ -50,7 +50,7 @@ pub(super) fn of(
     warnings
 }
 
-/// Warns of a pair that Elixir's documentation doesn't list as compatible.
+/// Warns about a pair that Elixir's documentation doesn't list as compatible.
 fn about_the_pair(
     erlang: &Choice<OtpBuild>,
     otp_major: u32,
@@ -81,8 +81,8 @@ fn about_the_pair(
     }
 }
 
-/// Warns of an `assets_path` that is ignored because it has no `package.json`. The directory of the Phoenix
-/// app is the static buildpack's default, so it gets no warning.
+/// Warns about an `assets_path` that is ignored because it has no `package.json`. The directory of the Phoenix app is
+/// the static buildpack's default, so it gets no warning.
 fn assets_path_without_package(
     facts: &Facts,
     settings: &Settings,
@@ -106,8 +106,8 @@ fn assets_path_without_package(
     })
 }
 
-/// Warns of assets that nothing builds, although their packages include a builder. Phoenix before 1.1 generated such a
-/// `package.json` for brunch, and the static buildpack of that time ran it.
+/// Warns about assets that no command builds, although their packages include a builder. Phoenix before 1.1 generated
+/// such a `package.json` for brunch, and the static buildpack of that time ran it.
 fn unused_builders(facts: &Facts, settings: &Settings, assets: &[Assets]) -> Vec<String> {
     if settings.hooks.any() || facts.projects.iter().any(|p| p.guess.may_need_packages()) {
         return Vec::new();
@@ -126,7 +126,7 @@ fn unused_builders(facts: &Facts, settings: &Settings, assets: &[Assets]) -> Vec
     packages.filter_map(warning).collect()
 }
 
-/// Warns of an umbrella's child that is set as the app's directory.
+/// Warns if the app's directory is set to an umbrella child.
 fn build_path_outside(facts: &Facts) -> Option<String> {
     let requested = facts.root().build_path.as_ref();
     let requested = requested.filter(|requested| requested.value.starts_with(".."))?;
@@ -136,7 +136,7 @@ fn build_path_outside(facts: &Facts) -> Option<String> {
     ))
 }
 
-/// Warns of processes that would make mix recompile the app when they start.
+/// Warns about processes that would make mix recompile the app when they start.
 fn other_mix_envs(facts: &Facts, mix_env: &str, release: bool) -> Vec<String> {
     let procfile = facts.procfile.iter().filter(|_| !release);
     let others = procfile.flat_map(|procfile| procfile.other_mix_envs(mix_env));

@@ -1,4 +1,4 @@
-//! Lines of a config file that were meant to assign a variable and that bash runs as a command.
+//! Detects lines of a config file that were meant as assignments, but that bash runs as commands.
 
 use super::keys;
 use crate::facts::shell_config::name_in;
@@ -18,16 +18,16 @@ pub enum Cause {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssignmentTypo {
     pub cause: Cause,
-    /// Whether it begins with `export`, which then takes words for names.
+    /// Whether it starts with `export`, which then takes words as names.
     pub exported: bool,
-    /// The word that bash runs, or takes for a name.
+    /// The word that bash runs, or takes as a name.
     pub word: String,
     /// The line as it was meant.
     pub corrected: String,
 }
 
 impl AssignmentTypo {
-    /// Looks at a line of a config file that bash failed at.
+    /// Finds the typo in a line of a config file on which bash failed.
     #[must_use]
     pub fn find(line: &str) -> Option<Self> {
         let line = line.trim();
@@ -36,7 +36,7 @@ impl AssignmentTypo {
         let rest = exported.unwrap_or(line);
         let name = name_in(rest);
         let (before, value) = rest[name.len()..].split_once('=')?;
-        // A no-break space among them.
+        // This includes no-break spaces.
         let has_blank = |text: &str| text.starts_with(char::is_whitespace);
         if name.is_empty() || !before.trim().is_empty() || value.starts_with('=') {
             return None;
@@ -49,7 +49,7 @@ impl AssignmentTypo {
         } else if also_after {
             (Cause::SpaceAfter, value.first)
         } else {
-            // `FOO=1 command` is no typo: only a value of a setting is known to be meant as one.
+            // `FOO=1 command` isn't a typo. Only lines with the name of a setting are certainly meant as assignments.
             let is_setting = keys::all().any(|key| key == name);
             let more = value.more.split_whitespace().next()?;
             (is_setting && value.is_plain()).then_some((Cause::NoQuotes, more))?
@@ -104,12 +104,12 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Whether spaces alone part its words, in no quotes and no command substitution.
+    /// Whether its words are separated by spaces only, without quotes and command substitutions.
     fn is_plain(&self) -> bool {
         !self.all.contains(['"', '\'', '`', '('])
     }
 
-    /// The value as one word, or as the array that it is.
+    /// Returns the value as one word, or as an array if it is one.
     fn corrected(&self) -> String {
         let all = self.all;
         if self.more.is_empty() || all.starts_with('(') {

@@ -2,29 +2,29 @@
 
 use crate::facts::app_dir;
 
-/// The name of the app's own asset script where no `compile` key says otherwise.
+/// The default name of the app's own asset script, which the key `compile` overrides.
 pub(crate) const COMPILE_SCRIPT: &str = "compile";
-/// The config var that turns the check of mix.lock off.
+/// The config var that turns off the check of mix.lock.
 pub(super) const CHECK_LOCKED: &str = "MIXPACK_CHECK_LOCKED";
 /// The config var that leaves the assets to another buildpack.
 pub(super) const SKIP_ASSETS: &str = "MIXPACK_SKIP_ASSETS";
-/// The config var that says whether a release is built.
+/// The config var that sets whether a release is built.
 pub(crate) const RELEASE: &str = "MIXPACK_RELEASE";
-/// The config var that says how much is left out of the slug.
+/// The config var that sets how much to prune from the slug.
 pub(super) const SLIM: &str = "MIXPACK_SLIM";
-/// The config var that has assets built whatever has changed.
+/// The config var that turns off restoring assets of the last build.
 pub(super) const REUSE_ASSETS: &str = "MIXPACK_REUSE_ASSETS";
-/// The config var that has code compiled again with each patch of OTP.
+/// The config var that recompiles code with each OTP patch version.
 pub(super) const REBUILD_ON_OTP_PATCH: &str = "MIXPACK_REBUILD_ON_OTP_PATCH";
-/// The config var that turns the boot check off.
+/// The config var that turns off the boot check.
 pub(super) const BOOT_CHECK: &str = "MIXPACK_BOOT_CHECK";
-/// The config var that has everything printed that tools say.
+/// The config var that prints the full output of tools.
 pub(super) const VERBOSE: &str = "MIXPACK_VERBOSE";
 
 /// Node's own config var, for options of the VM.
 pub(super) const NODE_OPTIONS: &str = "NODE_OPTIONS";
 
-/// Mixpack's own config vars that decide the plan.
+/// Mixpack's own config vars that affect the plan.
 pub(super) const CONFIG_VARS: [&str; 9] = [
     app_dir::CONFIG_VAR,
     CHECK_LOCKED,

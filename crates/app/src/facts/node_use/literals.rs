@@ -11,7 +11,7 @@ pub(super) enum Language {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     String,
-    /// Over several lines, between `"""`.
+    /// A heredoc between `"""`.
     Heredoc,
     /// `~w(…)`.
     Words,
@@ -23,9 +23,9 @@ pub(super) struct Literal<'a> {
     pub line: u32,
     pub kind: Kind,
     pub text: &'a str,
-    /// How much of [`Code::bare`] stands before it.
+    /// Its position in [`Code::bare`].
     pub at: usize,
-    /// The text behind it.
+    /// The text after it.
     pub behind: &'a str,
 }
 
@@ -54,7 +54,7 @@ impl<'a> Code<'a> {
 
 /// Attributes whose value is documentation.
 const DOCUMENTATION: [&str; 4] = ["@doc", "@moduledoc", "@shortdoc", "@typedoc"];
-/// Sigils of templates: of Phoenix (old ones too) and of Surface.
+/// Sigils of templates of Phoenix, including old versions, and Surface.
 const TEMPLATES: [&str; 4] = ["H", "L", "E", "F"];
 
 struct Reader<'a> {
@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads code to the end, or to the `}` that ends an interpolation.
+    /// Reads code up to the end, or up to the `}` that ends an interpolation.
     fn code_up_to(&mut self, end: Option<char>) {
         let mut depth = 0;
         while let Some(c) = self.rest().chars().next() {
@@ -127,7 +127,7 @@ impl<'a> Reader<'a> {
         self.string(open, interpolates, &name);
     }
 
-    /// Reads a literal from its opening delimiter on.
+    /// Reads a literal, starting at its opening delimiter.
     fn string(&mut self, open: char, interpolates: bool, sigil: &str) {
         let (begun, at) = (self.at, self.code.bare.len());
         let triple = open.to_string().repeat(3);
@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
         let before = self.code.bare[..at].trim_end();
         let is_prose = DOCUMENTATION.iter().any(|doc| before.ends_with(doc))
             || TEMPLATES.contains(&sigil)
-            // Atoms are no names of programs.
+            // Atoms don't name programs.
             || words && modifiers == "a"
             || self.language == Language::Erlang && open == '\'';
         if is_prose {

@@ -1,4 +1,4 @@
-//! Lines of shell: those of a Procfile, of `app.json`, and of scripts.
+//! Shell commands in a Procfile, in `app.json`, and in scripts.
 
 use super::programs::is_program;
 
@@ -10,7 +10,7 @@ const BEFORE: [&str; 20] = [
 /// Commands whose arguments are prose.
 const PRINT: [&str; 2] = ["echo", "printf"];
 
-/// The commands of a line: words, without what goes before them.
+/// Returns the commands of a line as words, without the words that precede them.
 pub(super) fn commands(line: &str) -> impl Iterator<Item = Vec<&str>> {
     let line = without_comment(line);
     let parts = line.split(|c| ";&|()`{}".contains(c));
@@ -29,14 +29,14 @@ pub(super) fn commands(line: &str) -> impl Iterator<Item = Vec<&str>> {
     })
 }
 
-/// Whether a line runs or looks up a program of Node.js, or reads what npm installed.
+/// Whether a line runs or looks up a Node.js program, or reads installed npm packages.
 pub(super) fn runs_node(line: &str) -> bool {
     without_comment(line).contains("node_modules/")
         || commands(line).any(|words| words.first().is_some_and(|word| is_program(word)))
 }
 
-/// Whether a line runs Node.js and isn't there to install, build or check JavaScript: such lines are
-/// in scripts for developers.
+/// Whether a line runs Node.js for other purposes than to install, build or check JavaScript, as scripts for
+/// developers do.
 pub(super) fn runs_node_to_serve(line: &str) -> bool {
     const DEVELOPMENT: [&str; 13] = [
         "add",
