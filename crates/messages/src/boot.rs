@@ -1,4 +1,4 @@
-//! Reasons why an app can't boot, as errors and as warnings.
+//! The messages for apps that can't boot, as errors and as warnings.
 
 use super::{Explanation, Wording, list, wrapped};
 use thiserror::Error;
@@ -7,18 +7,18 @@ use thiserror::Error;
 /// outside of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Error)]
 pub enum BootFault {
-    /// A library that a file needs isn't there at run time.
+    /// A library is missing at run time.
     #[error("{file} needs {library}, which is missing at run time")]
     LibraryMissing {
         file: String,
         /// `libquadmath.so.0`.
         library: String,
-        /// The package that has it on the build image alone. `None` if that has no such library either.
+        /// The package that contains it on the build image. `None` if the build image doesn't have it either.
         package: Option<String>,
         /// `heroku-24`.
         stack: String,
     },
-    /// A library is there, without a version of its symbols.
+    /// A library lacks a version of its symbols.
     #[error("{file} needs {version} of {library}")]
     LibraryTooOld {
         file: String,
@@ -36,7 +36,7 @@ pub enum BootFault {
     #[error("{file} can't be loaded: {problem}")]
     ModuleUnusable {
         file: String,
-        /// Completes a sentence that begins with "It".
+        /// The problem, as the rest of a sentence that starts with "It".
         problem: String,
     },
     /// The process type web starts a release that wasn't built.

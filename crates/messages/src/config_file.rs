@@ -1,4 +1,4 @@
-//! A config file that bash can't read, or that fails in bash.
+//! The messages for config files that bash can't parse, or that fail in bash.
 
 use super::{Explanation, quoted};
 use app::settings::assignment_typo::{AssignmentTypo, Cause};
@@ -27,7 +27,7 @@ pub(super) fn evaluation_failed(
     }
 }
 
-/// Builtins that end a file, whatever follows.
+/// Builtins that end a file.
 const ENDS: [&str; 3] = ["exit", "return", "exec"];
 
 pub(super) fn command_failed(

@@ -16,11 +16,11 @@ use versions::target::TargetError;
 /// A list that was searched for a version.
 #[derive(Debug)]
 pub struct SearchedList {
-    /// Without credentials.
+    /// The URL, without credentials.
     pub url: String,
-    /// When it was read, in seconds since 1970, or why it could not be read.
+    /// When it was read, in seconds since 1970, or the error.
     pub read: Result<u64, ToolchainError>,
-    /// The branches that it lists, where it lists no release.
+    /// The branches that it lists, if it lists no release.
     pub only_branches: Option<String>,
 }
 
@@ -31,7 +31,7 @@ pub enum Error {
     Read(#[from] ReadError),
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// A version that is in none of the lists that were searched.
+    /// A version that no searched list contains.
     #[error("{error}")]
     NotListed {
         error: PlanError,
@@ -62,7 +62,7 @@ pub enum Error {
     ConfigCommand {
         file: String,
         line: u32,
-        /// The command as it is written there.
+        /// The command as written in the file.
         written: String,
         /// Whether it was the last command, so that its status is the status of the file.
         is_last: bool,
@@ -78,10 +78,10 @@ pub enum Error {
     },
     #[error("several releases and no default: {}", names.join(", "))]
     WhichRelease { names: Vec<String>, origin: Origin },
-    /// `mix distillery.release` succeeded and left no release to start.
+    /// `mix distillery.release` succeeded without creating a release.
     #[error("mix distillery.release did not create a release in {rel}")]
     DistilleryReleaseMissing {
-        /// Where Distillery assembles releases, relative to the top of the repository.
+        /// The directory of Distillery's releases, relative to the root of the repository.
         rel: String,
         config: String,
     },
@@ -91,21 +91,21 @@ pub enum Error {
         name: &'static str,
         requested: Setting,
         elixir: String,
-        /// Of those that run on this Elixir.
+        /// The newest version that runs on this Elixir.
         newest: String,
     },
-    /// `mix release` succeeded and left no script to start.
+    /// `mix release` succeeded without creating a start script.
     #[error("mix release did not create {path}")]
     ReleaseMissing {
         name: String,
-        /// The release's start script, relative to the top of the repository.
+        /// The release's start script, relative to the root of the repository.
         path: String,
         mix_exs: String,
     },
     #[error("the {algorithm} of {spec} is {found}, expected {expected}")]
     ManagerHash {
         spec: String,
-        /// Where the hash is written.
+        /// The place of the hash.
         origin: Origin,
         algorithm: String,
         expected: String,
@@ -114,7 +114,7 @@ pub enum Error {
     /// A directory that the build writes to and clears is outside the app.
     #[error("{place} points to {}", to.display())]
     OutsideApp {
-        /// Relative to the app.
+        /// The directory, relative to the app.
         place: String,
         to: PathBuf,
     },
@@ -122,9 +122,9 @@ pub enum Error {
     #[error("{variable} {problem}")]
     SharedStore {
         variable: &'static str,
-        /// Completes a sentence that begins with the variable.
+        /// The problem, as the rest of a sentence that starts with the variable.
         problem: String,
-        /// What to do, in the imperative.
+        /// The fix, as an imperative.
         fix: String,
     },
     /// The app was built, but can't boot.

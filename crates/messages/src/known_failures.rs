@@ -1,8 +1,7 @@
-//! Failures of the tools that a build runs, recognized by their output.
+//! The messages for known failures of tools, recognized by their output.
 //!
-//! A single table has the signs of each failure and its message. The patterns are from real output,
-//! which is kept in `samples/` with the way to produce it. A pattern only counts if the command failed,
-//! and if that command runs the tool that the pattern is for.
+//! A single table has the signs of each failure and its message. The patterns are from real output, which is in
+//! `samples/`, with the way to reproduce it. A pattern only counts if the command failed and runs the pattern's tool.
 
 mod table;
 mod trace;
@@ -165,7 +164,7 @@ fn path_dependency(lines: &[String], also: &str) -> Option<Match> {
     })
 }
 
-/// Returns the text that the holes of a pattern match in a line.
+/// Returns the text that the placeholders of a pattern match in a line.
 fn captures(pattern: &str, line: &str) -> Option<Vec<String>> {
     let mut captured = Vec::new();
     let mut hole: Option<bool> = None;
@@ -178,7 +177,7 @@ fn captures(pattern: &str, line: &str) -> Option<Vec<String>> {
             .chain(pattern.find('*'))
             .min();
         let (literal, after) = pattern.split_at(end.unwrap_or(pattern.len()));
-        // A hole at the end matches the rest.
+        // A placeholder at the end matches the rest.
         let at = match literal {
             "" if end.is_none() && hole.is_some() => rest.len(),
             literal => rest.find(literal)?,
@@ -280,7 +279,7 @@ mod tests {
         }
     }
 
-    fn known_here(action: &Action, error: &CommandError) -> Option<Explanation> {
+    fn known_failure_of(action: &Action, error: &CommandError) -> Option<Explanation> {
         known_failure(action, error, &Wording::default())
     }
 
@@ -309,7 +308,7 @@ mod tests {
         }
     }
 
-    /// The sign of the table by which an output is known, by its row and its place there.
+    /// Returns the row and the index of the sign that matches an output.
     fn sign_of(action: &Action, error: &CommandError) -> Option<(usize, usize)> {
         let CommandError::Failed { code, output, .. } = error else {
             return None;
@@ -335,7 +334,7 @@ mod tests {
         }
         for (row, known) in table().enumerate() {
             for (place, sign) in known.signs.iter().enumerate() {
-                // These two are of hex.pm's answers and of a status: other tests have them.
+                // Other tests cover these two: a response of hex.pm, and a status.
                 let elsewhere = matches!(
                     sign,
                     Sign::Killed
@@ -387,8 +386,8 @@ mod tests {
     #[test]
     fn patterns_apply_only_to_tools_of_command() {
         let npm = output("npm error code ERESOLVE");
-        assert!(known_here(&Action::Deps, &npm).is_none());
-        assert!(known_here(&Action::AssetsDeploy, &npm).is_some());
+        assert!(known_failure_of(&Action::Deps, &npm).is_none());
+        assert!(known_failure_of(&Action::AssetsDeploy, &npm).is_some());
         let mix = output("could not compile dependency :left, it failed");
         let script = Action::AssetScript {
             command: "npm run deploy".to_owned(),
@@ -396,8 +395,8 @@ mod tests {
             manager: Manager::Npm,
             package: "package.json".to_owned(),
         };
-        assert!(known_here(&script, &mix).is_none());
-        assert!(known_here(&Action::Compile, &mix).is_some());
+        assert!(known_failure_of(&script, &mix).is_none());
+        assert!(known_failure_of(&Action::Compile, &mix).is_some());
     }
 
     #[test]
@@ -413,7 +412,7 @@ mod tests {
         ] {
             let hook = Action::AssetsDeploy;
             assert_eq!(
-                known_here(&hook, &output(text)).map(|known| known.code),
+                known_failure_of(&hook, &output(text)).map(|known| known.code),
                 None,
                 "{text}"
             );

@@ -1,6 +1,6 @@
 //! The catalogue of errors: the message for each, with its cause and the next action.
 //!
-//! Every match is exhaustive: an error without a message does not compile.
+//! All matches are exhaustive: an error without a message doesn't compile.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
@@ -30,7 +30,7 @@ use exec::log::Log;
 pub enum Fault {
     /// The app, its files or its settings.
     User,
-    /// A host that something is fetched from.
+    /// A host of a download.
     Upstream,
     /// The machine, or Mixpack itself.
     Machine,
@@ -38,27 +38,27 @@ pub enum Fault {
 
 /// An error as the user reads it.
 ///
-/// A paragraph of `cause` and `cure` is wrapped when it is printed, unless it begins with two
-/// spaces: commands and quoted output stay as they are.
+/// Paragraphs of `cause` and `cure` are wrapped when printed, except those that start with two spaces: commands and
+/// quoted output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// Stable, so that it can be searched for and reported.
+    /// The code. It is stable, so that users can search for it.
     pub code: &'static str,
     pub fault: Fault,
     /// The failure, as one sentence without a full stop.
     pub title: String,
-    /// The cause, and where it is.
+    /// The cause, and its place.
     pub cause: Vec<String>,
     /// The next action.
     pub cure: Vec<String>,
     activity: Activity,
 }
 
-/// The page that has a section for each code. The repository has no public address of its own yet;
-/// when it has one, that page's address belongs here, and nowhere else.
+/// The page with a section for each code. When the repository has a public URL, the page's URL belongs here, and
+/// nowhere else.
 const CATALOGUE: &str = "docs/errors.md";
 
-/// Columns of a line: `remote:  !     ` stands before it and still fits on a usual terminal.
+/// The columns of a line. With the prefix `remote: ! `, it fits on a usual terminal.
 const WIDTH: usize = 90;
 
 impl Explanation {
@@ -97,7 +97,7 @@ impl Explanation {
         self
     }
 
-    /// Removes the cause, for an error that shares all but the cause with another.
+    /// Removes the cause, for an error that shares everything else with another one.
     fn without_cause(self) -> Self {
         Self {
             cause: Vec::new(),
@@ -105,13 +105,13 @@ impl Explanation {
         }
     }
 
-    /// Adds an action, in words.
+    /// Adds an action as a paragraph.
     fn so(mut self, paragraph: impl Into<String>) -> Self {
         self.cure.push(paragraph.into());
         self
     }
 
-    /// Adds a line to type.
+    /// Adds a command to type.
     fn typing(mut self, command: impl AsRef<str>) -> Self {
         self.cure.push(format!("  {}", command.as_ref()));
         self
@@ -127,8 +127,8 @@ impl Explanation {
         self
     }
 
-    /// Returns the lines of the log: title, cause, cure, code, the page that describes the code, and the command
-    /// that shows its section. The page comes first, since not everyone who deploys has the command.
+    /// Returns the lines of the log: title, cause, cure, code, the page that describes the code, and the command that
+    /// shows its section. The page comes first, since not every user has the command.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = wrapped(&format!("{}: {}", self.heading(), self.title));
@@ -152,8 +152,8 @@ impl Explanation {
     }
 }
 
-/// The longest word that is shown in full. Some files of several megabytes are a single word.
-const LONGEST_WORD: usize = 1000;
+/// The maximum length of a word that is shown in full. Some files of several megabytes are a single word.
+const MAX_WORD: usize = 1000;
 
 /// Wraps a paragraph at [`WIDTH`] columns. A longer word gets its own line.
 fn wrapped(paragraph: &str) -> Vec<String> {
@@ -162,7 +162,7 @@ fn wrapped(paragraph: &str) -> Vec<String> {
     }
     let mut lines: Vec<String> = Vec::new();
     for word in paragraph.split(' ') {
-        let word = match word.char_indices().nth(LONGEST_WORD) {
+        let word = match word.char_indices().nth(MAX_WORD) {
             Some((at, _)) => &format!("{}…", &word[..at]),
             None => word,
         };
@@ -275,9 +275,9 @@ fn cancelled() -> Explanation {
         .so("Start it again. The build cache is intact.")
 }
 
-fn file_system(what_happened: String) -> Explanation {
+fn file_system(problem: String) -> Explanation {
     Explanation::machine("file-system", "could not read or write a file")
-        .because(what_happened)
+        .because(problem)
         .so("Check that the disk isn't full, and that the build user owns that directory.")
 }
 

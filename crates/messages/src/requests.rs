@@ -295,7 +295,7 @@ pub(super) fn plan(error: &PlanError, words: &Wording) -> Explanation {
 fn two_lockfiles(dir: &str, lockfiles: &[String]) -> Explanation {
     let is_npm =
         |name: &&String| matches!(name.as_str(), "package-lock.json" | "npm-shrinkwrap.json");
-    // npm's lockfile, where there is one, is most likely the one in use.
+    // npm's lockfile, if any, is most likely the one in use.
     let used_lockfile = lockfiles.iter().find(is_npm).or(lockfiles.first());
     let others: Vec<String> = lockfiles
         .iter()
@@ -394,7 +394,7 @@ pub(super) fn not_listed(
     .so("A branch can be requested by its name. Its content changes from build to build.")
 }
 
-/// Only mentions the stack, since people have taken such errors for errors of their Erlang version.
+/// Only mentions the stack, since users have mistaken such errors for problems with their Erlang version.
 pub(super) fn target(error: &TargetError, words: &Wording) -> Explanation {
     const ABOUT: &str = "This concerns the stack, not a version that the app requests.";
     match error {

@@ -1,4 +1,4 @@
-//! Output of real tools, for the failures that are known by it: how each was made is at its top.
+//! Output of real tools for the known failures. Each file starts with the way to reproduce it.
 
 use app::facts::Manager;
 use app::{Origin, Setting};
@@ -32,8 +32,8 @@ fn hook() -> Action {
     }
 }
 
-/// A file of `samples/`: two lines that begin with `#`, the command and how it was made to fail,
-/// and its output.
+/// Reads a file of `samples/`: two lines that start with `#`, with the command and the cause of its failure, and the
+/// output.
 fn failed(sample: &str) -> CommandError {
     let mut lines = sample.lines();
     let command = lines.next().and_then(|line| line.strip_prefix("# "));
@@ -57,7 +57,7 @@ macro_rules! samples {
     };
 }
 
-/// By the name of its file.
+/// Returns the samples, by file name.
 pub(super) fn samples() -> Vec<(&'static str, Action, CommandError)> {
     samples! {
         "beam_glibc": Action::Compile,

@@ -245,7 +245,7 @@ fn targets() -> Vec<(&'static str, TargetError)> {
     ]
 }
 
-/// Every error, each of its variants and of the cases that a message tells apart.
+/// Every error, with its variants and the cases that have different messages.
 fn catalogue() -> Vec<(&'static str, Error)> {
     let mut all = general();
     all.extend(boot::faults());
@@ -294,10 +294,10 @@ fn every_error_has_cause_and_fix() {
         let explanation = explain(&error);
         assert!(!explanation.cause.is_empty(), "{name} has no cause");
         assert!(!explanation.cure.is_empty(), "{name} has no cure");
-        let said: Vec<&String> = explanation.cause.iter().chain(&explanation.cure).collect();
+        let text: Vec<&String> = explanation.cause.iter().chain(&explanation.cure).collect();
         assert!(
-            said.iter().all(|line| !line.trim().is_empty()),
-            "{name}: {said:?}"
+            text.iter().all(|line| !line.trim().is_empty()),
+            "{name}: {text:?}"
         );
     }
 }
@@ -325,7 +325,7 @@ fn error_lines_fit_after_git_remote_prefix() {
     for (name, error) in catalogue() {
         for line in explain(&error).lines() {
             let fits = line.chars().count() <= WIDTH;
-            // Quoted output and commands are not to be broken, nor are addresses.
+            // Quoted output, commands and URLs aren't wrapped.
             let whole = line.starts_with("  ") || !line.contains(' ');
             assert!(fits || whole, "{name}: {line}");
         }

@@ -25,7 +25,7 @@ fn problem(error: &VersionError, suggestion: Option<&Suggestion>, words: &Wordin
             reason,
             available,
         } => {
-            // The suggested versions are compatible, and these may not be.
+            // Prefer the suggested versions: these may not be compatible.
             let available = suggestion.map_or(available.as_slice(), |_| &[]);
             malformed(*tool, requested, reason, available, words)
         }
@@ -214,7 +214,7 @@ fn nearest_listed(
     })
 }
 
-/// Adds the suggested pair, and where to write it.
+/// Adds the suggested pair, and the places to edit.
 fn suggested(
     mut explanation: Explanation,
     suggestion: &Suggestion,

@@ -7,13 +7,13 @@ use exec::environment::Environment;
 /// Where a build runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Platform {
-    /// Also everything else that calls `bin/compile`.
+    /// Heroku, and any other platform that calls `bin/compile`.
     #[default]
     Heroku,
     HerokuCi,
     Gigalixir,
     CloudNative,
-    /// `mixpack plan` and `mixpack build`, on one's own machine.
+    /// `mixpack plan` and `mixpack build`, on the user's machine.
     Local,
 }
 
@@ -162,7 +162,7 @@ impl Wording {
         }
     }
 
-    /// The place of the package names that this buildpack reads.
+    /// The file with package names that this buildpack reads.
     pub(super) fn apt_file(&self) -> &'static str {
         match self.platform {
             Platform::CloudNative => "[com.heroku.buildpacks.deb-packages] of project.toml",

@@ -1,11 +1,11 @@
 //! The line of the app's code that raised an Elixir exception.
 
 /// The directories that builds put the app in. Paths below them are shown relative to them.
-const TOPS: [&str; 2] = ["/app/", "/workspace/"];
+const ROOTS: [&str; 2] = ["/app/", "/workspace/"];
 
 /// Returns a path as the user's editor shows it.
 pub(super) fn relative(path: &str) -> String {
-    let below = TOPS.iter().find_map(|top| path.strip_prefix(top));
+    let below = ROOTS.iter().find_map(|top| path.strip_prefix(top));
     let in_config = || path.rfind("/config/").map(|at| &path[at + 1..]);
     let is_mix_exs = || path.strip_suffix("/mix.exs").map(|_| "mix.exs");
     let absolute = path.starts_with('/');
@@ -45,12 +45,12 @@ fn loaded_place(lines: &[String], at: usize) -> Option<String> {
     });
     if let Some((path, line)) = named.filter(|(path, _)| is_project_file(path)) {
         // The compiler printed the line before.
-        let told = || {
+        let located_in_output = || {
             let marked = lines[..at].iter().rev();
             let mut places = marked.filter_map(|line| located(line.split_once("└─ ")?.1));
             places.find(|(other, _)| *other == path)?.1
         };
-        let line = line.or_else(told);
+        let line = line.or_else(located_in_output);
         let path = relative(path);
         return Some(line.map_or(path.clone(), |line| format!("{path}:{line}")));
     }

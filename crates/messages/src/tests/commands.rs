@@ -1,4 +1,4 @@
-//! Errors of what a build runs.
+//! Errors of commands.
 
 use super::in_config;
 use app::Origin;

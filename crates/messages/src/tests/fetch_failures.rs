@@ -1,4 +1,4 @@
-//! Errors of what is fetched, from one place and from two.
+//! Errors of downloads, from one or two sources.
 
 use super::{OTP, OTP_LIST, UBUNTU, in_config, plans};
 use crate::{Error, SearchedList};
@@ -177,7 +177,7 @@ pub(super) fn fetching() -> Vec<(&'static str, ToolchainError)> {
 const OTHER_LIST: &str =
     "https://github.com/erlef/otp_builds/raw/main/builds/x86_64-unknown-linux-gnu-ubuntu-24.04.csv";
 
-/// Of what two places publish.
+/// Errors of downloads with two sources.
 pub(super) fn two_places() -> Vec<(&'static str, Error)> {
     let list = |url, status| fetch("the list of OTP builds", url, 1, Kind::Status(status));
     let both = |first, other| {

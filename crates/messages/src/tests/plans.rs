@@ -83,7 +83,7 @@ fn tag_of_otp_is_named_by_its_version() {
     );
 }
 
-/// An Erlang that neither of two places lists.
+/// An Erlang version that neither source lists.
 pub(super) fn no_such_patch() -> PlanError {
     let nearest = ["27.3.4.18", "27.3.4.17", "28.5.0.7"];
     with(

@@ -110,11 +110,11 @@ fn advice_uses_mix_env_of_build() {
     );
     let environment = Environment::default().for_tests_only(mix_env);
     let words = Wording::new(Platform::HerokuCi, &environment);
-    // mix itself has named the environment there.
+    // In these, mix itself names the environment.
     let catalogue = catalogue().into_iter();
     for (name, error) in catalogue.filter(|(name, _)| *name != "known_mix_unchecked") {
         for text in words.explain(&error).cure {
-            // Elixir's own function, and another word.
+            // These contain the text in a function of Elixir and in another word.
             let text = text
                 .replace("config_env() == :prod", "")
                 .replace("reproduce", "");

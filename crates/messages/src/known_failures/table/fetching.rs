@@ -132,12 +132,12 @@ pub(super) const KNOWN: &[Known] = &[
         fault: User,
         tool: Mix,
         signs: &[
-            // Of a package that is not shown.
+            // The output doesn't name the package.
             Both(
                 "Failed to fetch record for hexpm:{}/",
                 "you don't have permissions to it",
             ),
-            // From Hex 2.5 on, of a key that hex.pm does not know.
+            // From Hex 2.5 on, for an unknown key.
             Both("\"hexpm:{}\"", "Failed to exchange API key for OAuth token"),
             Line("No authenticated organization found for {}. "),
         ],
