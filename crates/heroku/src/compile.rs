@@ -15,23 +15,23 @@ use store::CacheDir;
 use store::tree::TreeError;
 use workdir::workspace::{Places, Start};
 
-/// The directories of a build, as the platform names them.
+/// The directories of a build, with the paths from the platform.
 #[derive(Debug, Clone)]
 pub struct Compile {
     pub build_dir: PathBuf,
     pub cache_dir: PathBuf,
     pub env_dir: PathBuf,
-    /// Our own folder on the platform, where the `export` file for later buildpacks goes.
+    /// The buildpack's own directory, for the `export` file for later buildpacks.
     pub buildpack_dir: Option<PathBuf>,
-    /// The environment of our process.
+    /// The environment of this process.
     pub process_env: Env,
-    /// Where the slug will run, when the platform is a laptop and that is not `/app`.
+    /// The path at which the slug will run, for local builds. On platforms, the app sets it.
     pub runtime_path: Option<PathBuf>,
-    /// The file that gets a picture of the build.
+    /// The file for the timeline.
     pub timeline: Option<PathBuf>,
 }
 
-/// Builds the slug. A failure has been explained in the log when this returns.
+/// Builds the slug. Logs the explanation of a failure.
 pub fn compile(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Record, Error> {
     build_and_explain(request, log, cancel, |environment| environment)
 }
@@ -132,7 +132,7 @@ fn run_image(request: &Compile, environment: &Environment) -> RunImage {
     stack.map_or(RunImage::Unknown, RunImage::Certain)
 }
 
-/// The cache, for this build alone; where it cannot be used, one that goes with this build.
+/// Opens and locks the cache. If it is unusable, returns a temporary one.
 fn cache(dir: &Path, log: &Log, cancel: &Cancel) -> Result<CacheDir, Error> {
     let waiting = || {
         let step = log.step("Waiting");
@@ -154,7 +154,8 @@ fn cache(dir: &Path, log: &Log, cancel: &Cancel) -> Result<CacheDir, Error> {
     }
 }
 
-/// `export` beside `bin`, where that folder can be written: a laptop's checkout may not be ours.
+/// Returns the path of `export` next to `bin`, if that directory is writable: a local checkout may belong to another
+/// user.
 fn export_file(buildpack_dir: &Path) -> Option<PathBuf> {
     let file = buildpack_dir.join("export");
     let writable = fs::OpenOptions::new()

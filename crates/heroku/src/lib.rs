@@ -1,5 +1,5 @@
-//! The classic buildpack API of Heroku, spoken by Dokku/herokuish and Gigalixir too: `compile`
-//! and `release` (devcenter.heroku.com/articles/buildpack-api), `test-compile` and `test`
+//! The classic buildpack API of Heroku, Dokku/herokuish and Gigalixir: `compile` and `release`
+//! (devcenter.heroku.com/articles/buildpack-api), `test-compile` and `test`
 //! (devcenter.heroku.com/articles/testpack-api).
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]

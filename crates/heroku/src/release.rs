@@ -1,5 +1,4 @@
-//! `bin/release BUILD_DIR`: YAML with the process types that the platform starts where the
-//! Procfile names none.
+//! `bin/release BUILD_DIR`: prints YAML with the default process types, for those that the Procfile doesn't define.
 
 use app::facts::mix_exs::{MixExs, lock_contains};
 use app::plan::{PHX, phoenix_ex_of};
@@ -8,7 +7,7 @@ use planning::record::Record;
 use std::fmt::Write;
 use std::path::Path;
 
-/// The document. Of a slug that Mixpack did not build it says what its files suggest.
+/// Returns the document. For a slug that Mixpack didn't build, it is a guess from the files.
 #[must_use]
 pub fn release(build_dir: &Path) -> String {
     let processes = match Record::of_slug(build_dir) {

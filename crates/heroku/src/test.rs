@@ -67,7 +67,7 @@ fn command(build_dir: &Path, env_dir: &Path, process_env: &Env) -> Result<Comman
     Ok(command)
 }
 
-/// Splits like a shell, with quotes but without expansions.
+/// Splits arguments like a shell, with quotes but without expansions.
 fn args(record: &Record, env_dir: &Path, process_env: &Env) -> Result<Vec<String>, TestError> {
     let set = match process_env.get(OsStr::new(TEST_ARGS)) {
         Some(args) => Some(args.clone()),
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(args(&Env::new()), ["--seed", "0"]);
         let env = Env::from([("test_args".into(), "--cover".into())]);
         assert_eq!(args(&env), ["--cover"]);
-        // An empty variable means no arguments, whatever the file sets.
+        // An empty variable means no arguments, even if the file sets some.
         assert_eq!(args(&Env::from([("test_args".into(), "".into())])), [""; 0]);
     }
 

@@ -8,7 +8,7 @@ use messages::Error;
 use planning::record::Record;
 use std::path::Path;
 
-/// Builds for tests. A failure has been explained in the log when this returns.
+/// Builds for tests. Logs the explanation of a failure.
 pub fn test_compile(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Record, Error> {
     let mix_env = mix_env(&request.build_dir);
     compile::build_and_explain(request, log, cancel, |environment| {
@@ -16,8 +16,8 @@ pub fn test_compile(request: &Compile, log: &Log, cancel: &Cancel) -> Result<Rec
     })
 }
 
-/// `test`, unless `app.json` names another one for the test environment. A config var is not
-/// asked: CI inherits those of the pipeline, and `MIX_ENV=prod` is meant for the deployed app.
+/// Returns `test`, unless `app.json` sets another one for the test environment. Config vars are ignored: CI inherits
+/// those of the pipeline, and `MIX_ENV=prod` is meant for the deployed app.
 fn mix_env(build_dir: &Path) -> Setting {
     let requested = text_file::read(&build_dir.join("app.json"))
         .ok()
@@ -53,7 +53,7 @@ mod tests {
         assert_eq!(mix_env_in_app_json(text).as_deref(), Some("ci"));
         let object = r#"{"environments": {"test": {"env": {"MIX_ENV": {"value": "ci"}}}}}"#;
         assert_eq!(mix_env_in_app_json(object).as_deref(), Some("ci"));
-        // The entries of the deployed app are not those of the tests.
+        // Entries for the deployed app don't apply to tests.
         assert_eq!(mix_env_in_app_json(r#"{"env": {"MIX_ENV": "prod"}}"#), None);
         assert_eq!(mix_env_in_app_json("{,}"), None);
     }
