@@ -22,8 +22,8 @@ use store::tree::TreeError;
 use versions::target::{Arch, OsRelease};
 use workdir::workspace::Start;
 
-/// The execution environment (Buildpack API 0.12; the platform's variable of that name in others):
-/// `production` unless it says otherwise.
+/// The execution environment (Buildpack API 0.12; a variable of the platform in older versions), `production` by
+/// default.
 const EXEC_ENV: &str = "CNB_EXEC_ENV";
 
 pub(crate) fn build(context: &BuildContext<Mixpack>) -> libcnb::Result<BuildResult, LoggedFailure> {
@@ -70,7 +70,7 @@ fn run_build(
 ) -> Result<BuildResult, messages::Error> {
     let layers = Layers::open(&context.layers_dir, context.store.as_ref())?;
     let tests_only = environment.tests_only().is_some();
-    // Nobody asks for it here.
+    // Cloud Native platforms don't read the report.
     let reported = tempfile::tempdir()
         .map_err(|source| TreeError::new(&std::env::temp_dir(), "create a folder in", source))?;
     let report = Report::begin(reported.path());
@@ -97,7 +97,7 @@ fn run_build(
         log,
         cancel,
         report: &report,
-        // In a volume, to be had of a build that fails too; or in the app's folder, where we are.
+        // A path in a volume, which also works if the build fails, or relative to the app's directory.
         timeline: context.platform.get(timeline::VARIABLE).map(PathBuf::from),
     })?;
     let slices = slices::slices(
@@ -142,7 +142,7 @@ fn run_image() -> RunImage {
 
 fn environment(context: &BuildContext<Mixpack>) -> Environment {
     let mut variables = context.platform.variables.clone();
-    // Meant for us alone: nothing that is kept may depend on it.
+    // This variable is only for Mixpack, so no cache key may depend on it.
     variables.remove(OsStr::new(timeline::VARIABLE));
     let environment = Environment::new(process_env(), variables);
     let exec_env = std::env::var(EXEC_ENV)
@@ -160,7 +160,8 @@ fn environment(context: &BuildContext<Mixpack>) -> Environment {
     })
 }
 
-/// Our environment, without what the lifecycle tells us alone: some of it is new in every build.
+/// Returns the environment of this process, without the lifecycle's variables for buildpacks, since some of them
+/// change in every build.
 fn process_env() -> Env {
     let for_us = |name: &OsStr| name.as_bytes().starts_with(b"CNB_");
     std::env::vars_os()

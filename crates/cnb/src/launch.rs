@@ -9,8 +9,8 @@ use pipeline::profile::Launch;
 use planning::record::Record;
 use std::path::Path;
 
-/// The process types: those that `bin/release` would name, and over them those of the `Procfile`,
-/// in the way that heroku/procfile has them. It may come after us, and makes the same of it.
+/// Returns the process types: those of `bin/release`, overridden by those of the `Procfile`, in the form of
+/// heroku/procfile. If that buildpack comes later, it sets the same ones.
 pub(crate) fn processes(app: &Path, record: &Record, tests_only: bool) -> cnb::Launch {
     let mut launch = LaunchBuilder::new();
     if tests_only {
@@ -29,7 +29,7 @@ pub(crate) fn processes(app: &Path, record: &Record, tests_only: bool) -> cnb::L
     let Procfile(of_procfile) = Procfile::parse(&procfile);
     for (name, command) in &record.processes {
         if !of_procfile.contains_key(name) {
-            // A default command holds no syntax of a shell.
+            // A default command contains no shell syntax.
             let words = shell_words::split(command).unwrap_or_default();
             add(&mut launch, name, |kind| {
                 ProcessBuilder::new(kind, words)
@@ -50,14 +50,14 @@ pub(crate) fn processes(app: &Path, record: &Record, tests_only: bool) -> cnb::L
 }
 
 fn add(launch: &mut LaunchBuilder, name: &str, process: impl FnOnce(ProcessType) -> Process) {
-    // Every name of a Procfile is one here too.
+    // Every name in a Procfile is also valid here.
     if let Ok(kind) = name.parse() {
         launch.process(process(kind));
     }
 }
 
-/// The variables that processes start with, each giving way to one that is set when the image is
-/// run. `mix_layer` has what mix wants to find.
+/// Returns the default variables of processes, which those of the running container override. `mix_layer` is the
+/// `MIX_HOME`.
 pub(crate) fn variables(app: &Path, launch: &Launch, mix_layer: &Path) -> LayerEnv {
     let mut env = LayerEnv::new();
     let mut set = |behavior, name: &str, value: &Path| {
@@ -69,13 +69,13 @@ pub(crate) fn variables(app: &Path, launch: &Launch, mix_layer: &Path) -> LayerE
         Behavior::Default
     };
     set(mix_env, "MIX_ENV", Path::new(&launch.mix_env));
-    // The VM warns when file names are latin1, and C.UTF-8 is the one UTF-8 locale of every image.
+    // The VM warns about latin1 file names. C.UTF-8 is the only UTF-8 locale in all images.
     set(Behavior::Default, "LANG", Path::new("C.UTF-8"));
     if launch.phx_server {
         set(Behavior::Default, "PHX_SERVER", Path::new("true"));
     }
     if launch.release_alone {
-        // Beside the release, where mix would have it, an unprivileged user cannot write.
+        // The default is next to the release, where an unprivileged user can't write.
         set(Behavior::Default, "RELEASE_TMP", Path::new("/tmp"));
         return env;
     }

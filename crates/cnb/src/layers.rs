@@ -1,4 +1,4 @@
-//! The layers: one for each toolchain, some that are only for the build cache, and a few facts in `store.toml`.
+//! The layers: one for each toolchain, several for the build cache, and a few facts in `store.toml`.
 
 use crate::launch;
 use exec::log::StepLog;
@@ -20,12 +20,12 @@ const ERLANG: &str = "erlang";
 const ELIXIR: &str = "elixir";
 const NODE: &str = "node";
 const YARN: &str = "yarn";
-/// `MIX_HOME`, made anew by every build of what the cache has.
+/// `MIX_HOME`, created in every build from the cache.
 const MIX: &str = "mix";
-/// Nothing but the variables that processes start with.
+/// The layer with the variables of processes.
 const START: &str = "start";
 
-/// The layers that are for the cache alone: a change in one of them leaves the others as they are.
+/// The layers for the cache. A change of one doesn't affect the others.
 const CACHES: [&str; 6] = [
     "assets",
     "compiled",
@@ -35,7 +35,7 @@ const CACHES: [&str; 6] = [
     "notes",
 ];
 
-/// The cache layer that a tool without a layer of its own is kept in.
+/// Returns the cache layer for a tool that has no layer of its own.
 fn tool_cache_name(name: &str) -> &'static str {
     if name.starts_with("node_modules") {
         "javascript"
@@ -44,7 +44,7 @@ fn tool_cache_name(name: &str) -> &'static str {
     }
 }
 
-/// The cache layer that state is kept in.
+/// Returns the cache layer for a state entry.
 fn state_cache_name(name: &str) -> &'static str {
     if name.starts_with("_build") || name.starts_with("generated") {
         "compiled"
@@ -59,9 +59,9 @@ fn state_cache_name(name: &str) -> &'static str {
 pub(crate) struct Layers {
     dir: PathBuf,
     caches: BTreeMap<&'static str, CacheDir>,
-    /// The tools of this build that have a layer of their own, by the name of that.
+    /// The tools of this build that have their own layer, by the name of the layer.
     tools: Mutex<BTreeMap<String, Key>>,
-    /// The record of the last build, and then of this one: it outlasts the cache.
+    /// The record of the last build, later of this one. It persists when the cache is lost.
     record: Mutex<Option<String>>,
 }
 
@@ -83,7 +83,7 @@ impl Layers {
         })
     }
 
-    /// Where the steps put things.
+    /// Returns the paths for the steps.
     pub(crate) fn places(&self) -> Places {
         Places {
             erlang: self.dir.join(ERLANG),
@@ -91,12 +91,12 @@ impl Layers {
             node: self.dir.join(NODE),
             yarn: self.dir.join(YARN),
             mix_home: self.dir.join(MIX).join("home"),
-            // No layer: with the package archives in it, it would change in every build.
+            // This isn't a layer: with the package archives in it, it would change in every build.
             hex_home: self.dir.join("hex-home"),
         }
     }
 
-    /// `store.toml`.
+    /// Returns the contents of `store.toml`.
     pub(crate) fn store(&self) -> libcnb::data::store::Store {
         let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         let mut metadata = Table::new();
@@ -106,7 +106,7 @@ impl Layers {
         libcnb::data::store::Store { metadata }
     }
 
-    /// The layer with what processes start with.
+    /// Writes the layer with the variables of processes.
     pub(crate) fn write_launch(&self, app: &Path, launch: &Launch) -> Result<(), TreeError> {
         let start = self.dir.join(START);
         let variables = launch::variables(app, launch, &self.dir.join(MIX));
@@ -116,10 +116,10 @@ impl Layers {
             .map_err(|source| TreeError::new(&start, "write", source))
     }
 
-    /// Says of each layer what it is for, and drops those that this build had no use for.
+    /// Writes the types of each layer, and drops those that this build didn't use.
     pub(crate) fn finish(&self, launch: &Launch, log: &StepLog<'_>) -> Result<(), TreeError> {
         let runs_mix = !launch.release_alone;
-        // Built with, and perhaps nothing that the app runs.
+        // Node may only be needed during the build.
         let runs_node = runs_mix && launch.runs_node;
         let tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
         for name in [ERLANG, ELIXIR, NODE, YARN] {
@@ -206,7 +206,7 @@ impl Layers {
             .collect()
     }
 
-    /// The layer that a place is, if it is one.
+    /// Returns the name of the layer at a path, if it is one.
     fn layer_at<'a>(&self, place: &'a Path) -> Option<&'a str> {
         let inside = place.strip_prefix(&self.dir).ok()?;
         let mut parts = inside.components();
@@ -362,7 +362,7 @@ mod tests {
         let format = format!("format = \"{FORMAT}\"\n");
         assert_eq!(build(), Tool::Made);
         assert_eq!(build(), Tool::Reused);
-        // Mixpack 0.1.0 wrote none.
+        // Mixpack 0.1.0 wrote no format.
         for other in ["", "format = \"4711\"\n"] {
             edit(&format, other);
             assert_eq!(build(), Tool::Made, "{other:?}");

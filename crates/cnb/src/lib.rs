@@ -1,5 +1,5 @@
-//! The Cloud Native Buildpack API (github.com/buildpacks/spec, buildpack.md, version 0.10):
-//! `detect` and `build`. The only crate that knows libcnb.
+//! The Cloud Native Buildpack API (github.com/buildpacks/spec, buildpack.md, version 0.10): `detect` and `build`. The
+//! only crate that uses libcnb.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
@@ -18,14 +18,14 @@ use libcnb::{BuildArgs, Buildpack, DetectArgs};
 use platform::Platform;
 use std::path::{Path, PathBuf};
 
-/// The buildpack, as libcnb knows it.
+/// The buildpack, for libcnb.
 struct Mixpack;
 
 /// A failed build that has logged its error.
 #[derive(Debug, thiserror::Error)]
 #[error("the build failed")]
 struct LoggedFailure {
-    /// Of our process: 1, or 128 and the number of the signal that stopped the build.
+    /// The exit status: 1, or 128 + N if signal N stopped the build.
     status: i32,
 }
 
@@ -43,15 +43,15 @@ impl Buildpack for Mixpack {
     }
 
     fn on_error(&self, error: libcnb::Error<LoggedFailure>) {
-        // What a build cannot do it has said itself.
+        // A failed build has already logged its error.
         if !matches!(error, libcnb::Error::BuildpackError(LoggedFailure { .. })) {
             eprintln!("! {error}");
         }
     }
 }
 
-/// `detect PLATFORM_DIR PLAN_PATH`, in the app's folder. Gives the exit status: 0 for an app of
-/// ours, 100 for none, another for an error.
+/// `detect PLATFORM_DIR PLAN_PATH`, in the app's directory. Returns the exit status: 0 for an app for this buildpack,
+/// 100 for others, and another one for an error.
 #[must_use]
 pub fn detect(buildpack_dir: &Path, platform_dir: PathBuf, plan: PathBuf) -> i32 {
     let args = DetectArgs {
@@ -63,7 +63,7 @@ pub fn detect(buildpack_dir: &Path, platform_dir: PathBuf, plan: PathBuf) -> i32
     })
 }
 
-/// `build LAYERS_DIR PLATFORM_DIR PLAN_PATH`, in the app's folder. Gives the exit status.
+/// `build LAYERS_DIR PLATFORM_DIR PLAN_PATH`, in the app's directory. Returns the exit status.
 #[must_use]
 pub fn build(
     buildpack_dir: &Path,

@@ -1,16 +1,16 @@
-//! The platform folder: the user's variables for the build.
+//! The platform directory, with the user's variables for the build.
 
 use exec::command::Env;
 use exec::environment::read_env_dir;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// `<platform>/env`: what `pack build --env` and `project.toml` set. libcnb's own type takes no
-/// value that is not UTF-8.
+/// `<platform>/env`: the variables of `pack build --env` and `project.toml`. libcnb's own type only accepts UTF-8
+/// values.
 pub(crate) struct Platform {
     pub(crate) env_dir: PathBuf,
     pub(crate) variables: Env,
-    /// The same for libcnb, which does not ask for it.
+    /// An empty environment, which libcnb requires but doesn't use.
     env: libcnb::Env,
 }
 
