@@ -28,12 +28,12 @@ pub fn annotations<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Strin
     text
 }
 
-/// The value of a property of a command.
+/// Escapes the value of a property of a command.
 fn property(value: &str) -> String {
     data(value).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// The message of a command.
+/// Escapes the message of a command.
 fn data(text: &str) -> String {
     text.replace('%', "%25")
         .replace('\r', "%0D")

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
     pub code: &'static str,
-    /// What the finding means, as a sentence.
+    /// The meaning of the finding, as a sentence.
     pub summary: &'static str,
 }
 

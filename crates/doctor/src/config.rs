@@ -1,4 +1,4 @@
-//! The configuration of the environment that is built: what `config/*.exs` sets, without running them.
+//! The configuration of the environment to build: the settings in `config/*.exs`, read without running them.
 
 use crate::elixir::tokens::Kind;
 use crate::elixir::tree::{Node, block, call, parse, statements};
@@ -26,7 +26,7 @@ struct Entry {
     settings: Vec<Pair>,
     file: usize,
     phase: Phase,
-    /// Whether no condition that can't be read is around it.
+    /// Whether it has no enclosing condition that can't be evaluated.
     is_certain: bool,
 }
 
@@ -56,11 +56,11 @@ pub(crate) struct Config {
     pub(crate) missing: Vec<MissingImport>,
     /// Each import that was followed: the place, and the file.
     pub(crate) imports: Vec<(String, u32, String)>,
-    /// Places that may set something, but can't be read.
+    /// Places with settings that can't be read.
     pub(crate) unread: Vec<(String, u32)>,
-    /// A file that can't be read, or a call of other code, which may change anything.
+    /// Whether a file can't be read, or calls other code, which may change anything.
     pub(crate) is_opaque: bool,
-    /// Variables of the environment, with the place of their first use.
+    /// Required environment variables, with the place of their first use.
     pub(crate) required: Vec<(String, String, u32)>,
     /// The settings that compile-time files read from the environment.
     compile_time: Vec<CompileTime>,
@@ -104,8 +104,8 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// Imports don't nest that deep, unless a file imports itself.
-const DEEPEST: u32 = 8;
+/// The maximum depth of imports. Only a file that imports itself exceeds it.
+const MAX_DEPTH: u32 = 8;
 
 impl Config {
     /// Reads the configuration of the app in a directory of the repository.
@@ -124,7 +124,7 @@ impl Config {
             }
         };
         file("config/config.exs", Phase::Compile, true);
-        // Only a release reads it, and the build of a release may not be what starts.
+        // Only a release reads this file, and the processes may not start the release.
         file("config/releases.exs", Phase::Runtime, release);
         file("config/runtime.exs", Phase::Runtime, true);
         config
@@ -169,7 +169,7 @@ impl Config {
         })
     }
 
-    /// All settings of that path, whatever overrides them and whatever condition is around them.
+    /// Returns all settings of a path, including overridden and conditional ones.
     pub(crate) fn all(&self, app: &str, path: &[&str]) -> Vec<Set<'_>> {
         let of_app = self.entries.iter().filter(|entry| entry.app == app);
         let found = of_app.filter_map(|entry| match descend(&entry.settings, path) {
@@ -184,7 +184,7 @@ impl Config {
         found.collect()
     }
 
-    /// The first certain setting of a key of an application.
+    /// Returns the first certain setting of each application.
     pub(crate) fn apps(&self) -> impl Iterator<Item = (&str, &[Pair], &str, bool)> {
         self.entries.iter().map(|entry| {
             let file = self.files[entry.file].as_str();
@@ -195,9 +195,9 @@ impl Config {
 
 enum Descent<'a> {
     Absent,
-    /// A value that can't be read is on the way.
+    /// The path leads through a value that can't be read.
     Opaque,
-    /// A value that isn't a keyword list is on the way.
+    /// The path leads through a value that isn't a keyword list.
     Replaced,
     Found(&'a Pair),
 }
@@ -294,7 +294,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads the blocks of a loop and its like, which may run or not. Returns whether there are any.
+    /// Reads blocks that may or may not run, such as those of a loop. Returns whether there are any.
     fn nested(&mut self, nodes: &[Node], scope: &Scope, place: &Place) -> bool {
         let mut found = false;
         for node in nodes {
@@ -432,7 +432,7 @@ impl Reader<'_> {
         ] {
             path_text = path_text.replace(code, &scope.mix_env);
         }
-        if path_text.is_empty() || path_text.contains("#{") || place.depth >= DEEPEST {
+        if path_text.is_empty() || path_text.contains("#{") || place.depth >= MAX_DEPTH {
             return self.unread(path, place);
         }
         let file = self.config.files[place.file].clone();
@@ -449,7 +449,7 @@ impl Reader<'_> {
                 let fresh = Scope::of(&scope.mix_env);
                 self.file(&target, &fresh, place.is_certain, place.depth + 1);
             } else if place.is_certain {
-                // Where the file does exist, it may set anything.
+                // If the file exists on another machine, it may set anything.
                 self.config.is_opaque = true;
                 self.config.missing.push(MissingImport {
                     file: file.clone(),

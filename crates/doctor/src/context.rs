@@ -1,4 +1,4 @@
-//! What the rules read, and the findings that they make.
+//! The input of the rules.
 
 use crate::config::Config;
 use crate::git::Tracked;
@@ -11,14 +11,14 @@ use std::path::Path;
 /// The input of all rules.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
-    /// The top of the repository.
+    /// The root of the repository.
     pub top: &'a Path,
     pub facts: &'a Facts,
     /// `None` if no plan could be made.
     pub plan: Option<&'a Plan>,
-    /// The environment that is built, such as `prod`.
+    /// The environment to build, such as `prod`.
     pub mix_env: &'a str,
-    /// The app's config vars, where they are known.
+    /// The app's config vars, if known.
     pub config_vars: Option<&'a [(String, String)]>,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// A path in the app's directory, relative to the top.
+    /// A path in the app's directory, relative to the root.
     pub(crate) fn path(&self, name: &str) -> String {
         join(&self.input.facts.app_dir.value, name)
     }
@@ -88,7 +88,7 @@ impl<'a> Context<'a> {
         Some((numbers.next()?, numbers.next()?) >= (major, minor))
     }
 
-    /// The config file that is the usual place for settings of where the app runs.
+    /// The usual config file for run-time settings.
     pub(crate) fn runtime_file(&self) -> String {
         let env = self.input.mix_env;
         let names = [
@@ -101,7 +101,7 @@ impl<'a> Context<'a> {
         found.unwrap_or_else(|| self.path("config/config.exs"))
     }
 
-    /// The config file for what is compiled in.
+    /// The usual config file for compile-time settings.
     pub(crate) fn env_file(&self) -> String {
         let path = self.path(&format!("config/{}.exs", self.input.mix_env));
         if self.config.files.contains(&path) {
@@ -111,12 +111,12 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The place of the process types.
+    /// The path of the Procfile.
     pub(crate) fn procfile(&self) -> String {
         self.input.facts.procfile_path.clone()
     }
 
-    /// The command of the process type `web`, where a `Procfile` sets it.
+    /// The command of the process type `web`, if a `Procfile` sets it.
     pub(crate) fn web(&self) -> Option<&'a str> {
         let procfile = self.input.facts.procfile.as_ref()?;
         procfile.0.get("web").map(String::as_str)

@@ -1,13 +1,13 @@
-//! Findings, and the rules that make them.
+//! The findings of rules.
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The build or the app fails, or a secret is public.
     Error,
     /// The app starts, but something doesn't work as intended.
     Warning,
-    /// It depends on something that the repository doesn't tell, or is only good to know.
+    /// It depends on facts outside the repository, or is only information.
     Note,
 }
 
@@ -25,9 +25,9 @@ impl Severity {
 /// A place in a file of the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Relative to the top of the repository.
+    /// The path, relative to the root of the repository.
     pub file: String,
-    /// From 1.
+    /// The line, from 1.
     pub line: u32,
 }
 
@@ -41,16 +41,16 @@ impl Place {
     }
 }
 
-/// One thing to know about the app, and what to do.
+/// A problem of the app, and the fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Stable: one of [`rules`](crate::rules), or the code of an error of the plan.
+    /// The stable code: one of [`rules`](crate::rules), or that of an error of the plan.
     pub code: &'static str,
     pub severity: Severity,
     pub place: Place,
-    /// What is wrong, and why.
+    /// The problem, and the reason.
     pub message: String,
-    /// The change to make. Lines to type begin with two spaces.
+    /// The change to make. Lines to type start with two spaces.
     pub edit: String,
 }
 

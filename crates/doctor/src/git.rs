@@ -75,7 +75,7 @@ fn index_of(top: &Path) -> Option<BTreeSet<String>> {
     let top = fs::canonicalize(top).ok()?;
     let (root, git) = top.ancestors().find_map(|dir| Some((dir, git_dir(dir)?)))?;
     let prefix = top.strip_prefix(root).ok()?.to_str()?.to_owned();
-    // Other hashes have another length.
+    // Repositories with another hash function have longer hashes.
     let config = text_file::read(&git.join("config")).unwrap_or_default();
     if config.to_ascii_lowercase().contains("objectformat") {
         return None;
@@ -86,11 +86,11 @@ fn index_of(top: &Path) -> Option<BTreeSet<String>> {
     }
     let below = |path: String| Some(path.strip_prefix(&prefix)?.strip_prefix('/')?.to_owned());
     let paths: BTreeSet<String> = paths.into_iter().filter_map(below).collect();
-    // A directory of another repository, such as a copy in its `_build`.
+    // Without tracked files, this is a directory in another repository, such as a copy in its `_build`.
     (!paths.is_empty()).then_some(paths)
 }
 
-/// The directory of a repository's data. That of a worktree is named in a file.
+/// Returns the git directory of a repository. In a worktree, a file contains its path.
 fn git_dir(dir: &Path) -> Option<PathBuf> {
     let git = dir.join(".git");
     if git.is_dir() {
@@ -130,7 +130,7 @@ fn paths(index: &[u8]) -> Option<Vec<String>> {
             at + (end - at) / 8 * 8 + 8
         };
     }
-    // The rest of a split or sparse index is elsewhere.
+    // Other files contain the rest of a split or sparse index.
     while let Some(name) = index.get(at..at + 4).filter(|_| at + 28 <= index.len()) {
         if name == b"link" || name == b"sdir" {
             return None;
@@ -140,7 +140,7 @@ fn paths(index: &[u8]) -> Option<Vec<String>> {
     Some(paths)
 }
 
-/// A number as in git's pack files, and how many bytes it has.
+/// Reads a number in the encoding of git's pack files. Returns it with its length in bytes.
 fn variable_width(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut value = usize::from(bytes.first()? & 0x7f);
     let mut length = 1;

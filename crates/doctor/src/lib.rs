@@ -1,6 +1,6 @@
-//! Predicts how an app fares where it is deployed: findings about its configuration, its code, and its plan.
+//! Predicts problems of an app after its deploy: findings about its configuration, its code, and its plan.
 //!
-//! Reads files, and runs nothing. Where code computes a value, the rules about it are silent.
+//! Only reads files, and runs no code. If a value is computed, the rules about it are silent.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
@@ -23,7 +23,7 @@ pub use context::Input;
 pub use finding::{Finding, Place, Severity};
 pub use output::{count, json, sarif, text};
 
-/// Runs all rules. Errors come first, and those of a file by line.
+/// Runs all rules. Errors come first, and findings in a file are sorted by line.
 #[must_use]
 pub fn check(input: Input<'_>) -> Vec<Finding> {
     let mut findings = finding::Findings::default();
@@ -32,7 +32,7 @@ pub fn check(input: Input<'_>) -> Vec<Finding> {
     findings.0
 }
 
-/// The stack to plan for, where nobody names one: that of `app.json`, or else Heroku's default.
+/// The default stack to plan for: that of `app.json`, or else Heroku's default.
 #[must_use]
 pub fn stack(top: &std::path::Path) -> String {
     let text = app::text_file::read(&top.join("app.json")).unwrap_or_default();

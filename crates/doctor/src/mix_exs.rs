@@ -3,7 +3,7 @@
 use crate::elixir::tree::{Node, block, call, items, parse, statements};
 use crate::elixir::value::{Pair, Scope, Value, contains, evaluate, keywords};
 
-/// A dependency as it is written.
+/// A dependency as written.
 #[derive(Debug)]
 pub(crate) struct Dependency {
     pub(crate) name: String,
@@ -18,7 +18,7 @@ impl Dependency {
         Some(&options.find(|pair| pair.key == key)?.value)
     }
 
-    /// Whether it belongs to an environment, if that is certain.
+    /// Whether it is in an environment, if that is certain.
     pub(crate) fn is_in(&self, mix_env: &str) -> Option<bool> {
         if self.option("targets").is_some() {
             return None;
@@ -34,7 +34,7 @@ impl Dependency {
         }
     }
 
-    /// Whether it is in the repository, and not in the lockfile.
+    /// Whether it is in the repository, so that the lockfile doesn't contain it.
     pub(crate) fn is_local(&self) -> bool {
         self.option("path").is_some() || self.option("in_umbrella").is_some()
     }
@@ -43,14 +43,14 @@ impl Dependency {
 #[derive(Debug, Default)]
 pub(crate) struct MixFile {
     pub(crate) dependencies: Vec<Dependency>,
-    /// `lockfile:` with another name, or computed.
+    /// Whether `lockfile:` sets another name, or is computed.
     pub(crate) has_own_lockfile: bool,
     /// The compilers before those of mix, with their line.
     pub(crate) compilers: Vec<(String, u32)>,
 }
 
 impl MixFile {
-    /// Reads the lists that the functions named `deps` return. What is computed is left out.
+    /// Reads the lists that functions named `deps` return. Leaves out computed values.
     pub(crate) fn read(text: &str) -> Self {
         let mut file = Self::default();
         let nodes = parse(text).unwrap_or_default();
@@ -85,7 +85,7 @@ impl MixFile {
     }
 
     fn dependencies(&mut self, body: &[Node]) {
-        // A list that others are added to is a list too.
+        // A list with others appended also counts.
         for node in body {
             if let Some(list) = node.group('[') {
                 self.dependencies.extend(items(list).filter_map(dependency));

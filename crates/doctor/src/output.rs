@@ -14,7 +14,7 @@ const GROUPS: [(Severity, &str, &str); 3] = [
     (Severity::Note, "Notes", "36"),
 ];
 
-/// For a terminal, by severity. Ends with the count.
+/// Formats findings for a terminal, by severity. Ends with the count.
 #[must_use]
 pub fn text(findings: &[Finding], in_color: bool) -> String {
     let mut text = String::new();
@@ -44,7 +44,7 @@ pub fn text(findings: &[Finding], in_color: bool) -> String {
     text
 }
 
-/// Wraps a paragraph of each line, except those that begin with two spaces: they are to be copied.
+/// Wraps each line as a paragraph, except lines that start with two spaces, which users copy.
 fn wrap(text: &mut String, paragraphs: &str) {
     for paragraph in paragraphs.lines() {
         if paragraph.starts_with("  ") {
@@ -80,7 +80,7 @@ pub fn count(findings: &[Finding]) -> String {
         .join(", ")
 }
 
-/// For scripts.
+/// Formats findings as JSON for scripts.
 #[must_use]
 pub fn json(findings: &[Finding]) -> Value {
     let findings = findings.iter().map(|finding| {
@@ -96,7 +96,7 @@ pub fn json(findings: &[Finding]) -> Value {
     json!({ "findings": findings.collect::<Vec<_>>() })
 }
 
-/// The Static Analysis Results Interchange Format, version 2.1.0, for code scanning.
+/// Formats findings in the Static Analysis Results Interchange Format, version 2.1.0, for code scanning.
 #[must_use]
 pub fn sarif(findings: &[Finding], version: &str) -> Value {
     let mut rules: Vec<Value> = Vec::new();
@@ -104,7 +104,7 @@ pub fn sarif(findings: &[Finding], version: &str) -> Value {
     codes.sort_unstable();
     codes.dedup();
     for code in codes {
-        // Errors of the plan have codes of their own.
+        // Errors of the plan have other codes.
         let known = catalogue::rules().find(|rule| rule.code == code);
         let summary = known.map_or("The app can't be planned.", |rule| rule.summary);
         rules.push(json!({ "id": code, "shortDescription": { "text": summary } }));

@@ -3,7 +3,7 @@
 use app::facts::join;
 use std::path::Path;
 
-/// Joins a path to a directory of the repository, unless it leads out of it.
+/// Joins a path to a directory of the repository. `None` if it leads outside.
 pub(crate) fn normalized(base: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     if path.starts_with('/') {
@@ -21,7 +21,7 @@ pub(crate) fn normalized(base: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// Returns the files that a path with `*`, which `Mix.Config` expands, stands for; of any other path, itself.
+/// Expands `*` in a path, like `Mix.Config`. Returns any other path itself.
 pub(crate) fn expanded(top: &Path, path: &str) -> Vec<String> {
     if !path.contains('*') {
         return vec![path.to_owned()];

@@ -1,4 +1,4 @@
-//! The rules. Each one is silent where it isn't certain.
+//! The rules. Each one is silent unless it is certain.
 
 mod code;
 mod database;

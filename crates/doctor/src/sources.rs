@@ -1,4 +1,4 @@
-//! The parts of the app's code that matter where it runs: endpoints, repositories, and what is written to the disk.
+//! The parts of the app's code that matter at run time: endpoints, repositories, and writes to the disk.
 
 use crate::elixir::tree::{Node, call, items, parse, visit_blocks};
 use crate::elixir::value::{Pair, Scope, Value, assignment, evaluate, keywords};
@@ -13,8 +13,8 @@ pub(crate) struct Endpoint {
     pub(crate) module: String,
     pub(crate) file: String,
     pub(crate) line: u32,
-    /// The module sets the port itself when it starts: in `init/2`, or in a function that `on_init` names, as
-    /// Phoenix 1.3 generates.
+    /// Whether the module sets the port when it starts: in `init/2`, or in the `on_init` function of apps from
+    /// Phoenix 1.3.
     pub(crate) reads_port: bool,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Repo {
     pub(crate) file: String,
     pub(crate) line: u32,
     pub(crate) adapter: Option<String>,
-    /// `init/2` may set anything when the app starts.
+    /// Whether there is an `init/2`, which may set anything when the app starts.
     pub(crate) has_init: bool,
 }
 
@@ -43,7 +43,8 @@ pub(crate) struct Socket {
     pub(crate) line: u32,
     /// The options of its websocket; `None` if it has none or they can't be read.
     pub(crate) websocket: Option<Vec<Pair>>,
-    /// `transport :websocket` in the socket's module, as up to Phoenix 1.3. `path` is then the module.
+    /// Whether this is a `transport :websocket` in the socket's module, as up to Phoenix 1.3. If so, `path` is the
+    /// module.
     pub(crate) is_transport: bool,
 }
 
@@ -62,7 +63,7 @@ pub(crate) struct Sources {
     pub(crate) sockets: Vec<Socket>,
     /// `plug Plug.SSL` with its options.
     pub(crate) ssl_plugs: Vec<(Use, Option<Vec<Pair>>)>,
-    /// Module attributes that read a variable of the environment.
+    /// Module attributes that read an environment variable.
     pub(crate) compile_time: Vec<Use>,
     /// Files written below the app's directory.
     pub(crate) written: Vec<Use>,
@@ -74,10 +75,10 @@ pub(crate) struct Sources {
     pub(crate) unread: Vec<(String, u32)>,
 }
 
-/// Larger files are generated.
-const LARGEST: u64 = 1 << 20;
+/// The maximum size of a file, in bytes. Larger files are generated.
+const MAX_SIZE: u64 = 1 << 20;
 
-/// Words without which a file holds nothing of interest.
+/// A file without any of these words is skipped.
 const WORDS: [&str; 9] = [
     "Phoenix.Endpoint",
     "transport :websocket",
@@ -90,7 +91,7 @@ const WORDS: [&str; 9] = [
     "disc_copies",
 ];
 
-/// The projects that the build deploys: the app itself, or the children of the umbrella too.
+/// Returns the projects that the build deploys: the app itself, and the children of an umbrella.
 pub(crate) fn deployed_dirs(facts: &Facts) -> Vec<String> {
     let app = &facts.app_dir.value;
     let children = facts.root().apps_path.as_ref().map(|apps| join(app, apps));
@@ -111,12 +112,12 @@ impl Sources {
                 let files = WalkDir::new(top.join(&dir)).sort_by_file_name();
                 for entry in files.into_iter().filter_map(Result::ok) {
                     let is_code = entry.path().extension().is_some_and(|name| name == "ex");
-                    let is_small = entry.metadata().is_ok_and(|found| found.len() < LARGEST);
+                    let is_small = entry.metadata().is_ok_and(|found| found.len() < MAX_SIZE);
                     if let (true, true, Ok(path)) =
                         (is_code, is_small, entry.path().strip_prefix(top))
                     {
                         let path = path.to_string_lossy();
-                        // Tasks run where the app is developed or built.
+                        // Mix tasks only run in development or builds.
                         if entry.file_type().is_file() && !path.contains("/tasks/") {
                             sources.file(top, &path);
                         }
@@ -143,7 +144,7 @@ impl Sources {
             }
         };
         let known_endpoints = self.endpoints.len();
-        // Of the function that is being read: the values of its variables.
+        // The values of variables in the current function.
         let mut bindings: Bindings = Vec::new();
         visit_blocks(&nodes, &mut |block| {
             if block.is_body {
@@ -296,7 +297,7 @@ impl Sources {
                 what: what(),
             };
             if target.is_some_and(|target| is_in_app(target, bindings, 3)) {
-                // Streams are also read.
+                // A stream may only be read.
                 if !function.starts_with("stream") {
                     self.written.push(found);
                 }
@@ -320,7 +321,7 @@ impl Sources {
 /// Variables of a function, with the code of their values.
 type Bindings = Vec<(String, Vec<Node>)>;
 
-/// Whether a path is certain to lie in the app's own directory.
+/// Whether a path is certainly in the app's directory.
 fn is_in_app(path: &[Node], bindings: &Bindings, depth: u32) -> bool {
     let is_inside = |text: &str| {
         let text = text.trim_start_matches("./");

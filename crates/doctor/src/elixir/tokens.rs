@@ -16,7 +16,7 @@ pub(crate) enum Kind {
     Atom(String),
     /// `port:` or `"assets.deploy":`.
     Key(String),
-    /// A string or a charlist, as it is written between its quotes.
+    /// A string or a charlist, as written between its quotes.
     Text {
         raw: String,
         interpolated: bool,
@@ -43,10 +43,10 @@ const OPERATORS: [&str; 52] = [
     ",", "@", "%", "~", ":", "$",
 ];
 
-/// No code nests interpolations that deep; a hostile file must not exhaust the stack.
-const DEEPEST: u32 = 32;
+/// The maximum depth of interpolations. Real code is less deep, and a hostile file must not exhaust the stack.
+const MAX_DEPTH: u32 = 32;
 
-/// Splits a file into tokens. The error is the line where a string or a character makes no sense.
+/// Splits a file into tokens. The error is the line of an invalid string or character.
 pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, u32> {
     let mut reader = Reader {
         text,
@@ -92,7 +92,7 @@ impl Reader<'_> {
         taken
     }
 
-    /// Whether the text here is the colon of a key: one that nothing is attached to.
+    /// Whether the text here is the colon of a key, which is followed by white space.
     fn is_key(&self) -> bool {
         let mut rest = self.rest().chars();
         rest.next() == Some(':') && rest.next().is_none_or(char::is_whitespace)
@@ -269,8 +269,8 @@ impl Reader<'_> {
         Ok(true)
     }
 
-    /// Reads a quoted text from its opening delimiter to its end, and returns what is between them and whether it
-    /// contains an interpolation.
+    /// Reads a quoted text, starting at its opening delimiter. Returns the content, and whether it contains an
+    /// interpolation.
     fn quoted(&mut self, with_code: bool, depth: u32) -> Result<(String, bool), u32> {
         let line = self.line;
         let open = self.peek().ok_or(line)?;
@@ -315,7 +315,7 @@ impl Reader<'_> {
     /// Skips the code of an interpolation and its closing brace.
     fn interpolation(&mut self, depth: u32) -> Result<(), u32> {
         let line = self.line;
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return Err(line);
         }
         let mut braces = 1;

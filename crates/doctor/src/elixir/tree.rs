@@ -8,7 +8,7 @@ pub(crate) enum Node {
     Group(Group),
 }
 
-/// What stands between two brackets, between `do` and `end`, or between `fn` and `end`.
+/// The code between two brackets, between `do` and `end`, or between `fn` and `end`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Group {
     /// The opening bracket; `<` of a binary, `d` for `do`, `f` for `fn`.
@@ -18,15 +18,15 @@ pub(crate) struct Group {
     pub(crate) nodes: Vec<Node>,
 }
 
-/// No code nests that deep; a hostile file must not exhaust the stack.
-const DEEPEST: usize = 200;
+/// The maximum depth. Real code is less deep, and a hostile file must not exhaust the stack.
+const MAX_DEPTH: usize = 200;
 
 /// Words that continue a statement on the next line.
 const INFIX_WORDS: [&str; 4] = ["or", "and", "in", "when"];
 /// Operators that may also begin a statement.
 const PREFIX: [&str; 7] = ["@", "%", "!", "&", "^", "-", "..."];
 
-/// Parses a file. The error is a line that makes no sense.
+/// Parses a file. The error is an invalid line.
 pub(crate) fn parse(text: &str) -> Result<Vec<Node>, u32> {
     let mut stack: Vec<Group> = Vec::new();
     let mut nodes: Vec<Node> = Vec::new();
@@ -48,7 +48,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Node>, u32> {
             _ => None,
         };
         if let Some(open) = open {
-            if stack.len() > DEEPEST {
+            if stack.len() > MAX_DEPTH {
                 return Err(line);
             }
             let nodes = std::mem::take(&mut nodes);
@@ -193,7 +193,7 @@ pub(crate) fn statements(block: &[Node]) -> impl Iterator<Item = &[Node]> {
     statements.filter(|statement| !statement.is_empty())
 }
 
-/// The parts of a list, or the arguments of a call.
+/// The items of a list, or the arguments of a call.
 pub(crate) fn items(nodes: &[Node]) -> impl Iterator<Item = &[Node]> {
     let items = nodes.split(|node| node.is_op(","));
     items.filter(|item| !item.is_empty())
@@ -213,14 +213,14 @@ pub(crate) fn call<'a>(statement: &'a [Node], function: &str) -> Option<Vec<&'a 
     Some(items(args).collect())
 }
 
-/// The block of a statement: what stands between its `do` and `end`.
+/// The block of a statement, between its `do` and `end`.
 pub(crate) fn block(statement: &[Node]) -> Option<&[Node]> {
     statement.iter().find_map(|node| node.group('d'))
 }
 
-/// The statements of a block, in their place.
+/// A block of statements.
 pub(crate) struct Block<'a> {
-    /// The name of the module around it.
+    /// The name of the enclosing module.
     pub(crate) module: &'a str,
     /// Whether it is the body of a function.
     pub(crate) is_body: bool,

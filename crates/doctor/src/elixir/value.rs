@@ -17,9 +17,9 @@ pub(crate) enum Value {
     Keyword(Vec<Pair>),
     /// A list or a tuple.
     Items(Vec<Value>),
-    /// A variable of the environment.
+    /// An environment variable.
     Env(EnvVar),
-    /// Anything else, with the variables of the environment that it mentions.
+    /// Anything else, with the environment variables that it mentions.
     Unknown(Vec<String>),
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct EnvVar {
 
 pub(crate) const NIL: &str = "nil";
 
-/// What an expression may refer to.
+/// The names that an expression may refer to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     pub(crate) mix_env: String,
@@ -67,7 +67,7 @@ impl Scope {
     }
 }
 
-/// Functions whose result says no more than their argument.
+/// Functions that only convert their argument.
 const CONVERSIONS: [(&str, &str); 7] = [
     ("String", "to_integer"),
     ("String", "trim"),
@@ -103,7 +103,7 @@ impl Value {
         }
     }
 
-    /// The variables of the environment that it mentions.
+    /// The environment variables that it mentions.
     pub(crate) fn env_vars(&self) -> Vec<&str> {
         match self {
             Self::Env(var) => {
@@ -137,7 +137,7 @@ impl Value {
     }
 }
 
-/// Collects the variables of the environment that code mentions, directly or through the scope.
+/// Collects the environment variables that code mentions, directly or through the scope.
 fn mentions(nodes: &[Node], scope: &Scope, names: &mut Vec<String>) {
     for node in nodes {
         match node {
@@ -175,7 +175,7 @@ fn is_env_name(text: &str) -> bool {
         && text.chars().all(allowed)
 }
 
-/// Splits at the first operator of that kind.
+/// Splits at the first occurrence of an operator.
 fn split<'a>(nodes: &'a [Node], op: &str) -> Option<(&'a [Node], &'a [Node])> {
     let at = nodes.iter().position(|node| node.is_op(op))?;
     Some((&nodes[..at], &nodes[at + 1..]))
@@ -318,7 +318,7 @@ fn text_value(raw: &str, line: u32) -> Value {
     }
 }
 
-/// `{:system, "PORT"}` is how libraries once read the environment when they start.
+/// Older libraries use `{:system, "PORT"}` to read an environment variable at start.
 fn tuple(items: Vec<Value>, line: u32) -> Value {
     match items.as_slice() {
         [system, Value::Text(name), default @ ..] if system.is_atom("system") => {
@@ -378,7 +378,7 @@ fn pair(item: &[Node], scope: &Scope) -> Option<Pair> {
     }
 }
 
-/// The pairs among the arguments of a call: the last ones.
+/// The keyword arguments of a call, which come last.
 pub(crate) fn keywords(args: &[&[Node]], scope: &Scope) -> Option<Vec<Pair>> {
     args.iter().map(|arg| pair(arg, scope)).collect()
 }
@@ -401,7 +401,7 @@ fn conditional(nodes: &[Node], scope: &Scope) -> Value {
     branch.map_or_else(|| Value::atom(NIL), |(_, value)| evaluate(value, scope))
 }
 
-/// The arguments of a call whose result says no more than its argument.
+/// The arguments of a call that only converts its argument.
 fn conversion(nodes: &[Node]) -> Option<&[Node]> {
     let [module, dot, function, args] = nodes else {
         return None;
@@ -534,14 +534,14 @@ pub(crate) fn truth(nodes: &[Node], scope: &Scope) -> Option<bool> {
     evaluate(nodes, scope).truth()
 }
 
-/// The last value of each variable that a block sets.
+/// The variable and the value of an assignment.
 pub(crate) fn assignment(statement: &[Node]) -> Option<(&str, &[Node])> {
     let (name, rest) = statement.split_first()?;
     let (equals, value) = rest.split_first()?;
     (equals.is_op("=") && !value.is_empty()).then_some((name.name()?, value))
 }
 
-/// Whether code contains a call of that name.
+/// Whether code contains a call with this name.
 pub(crate) fn contains(nodes: &[Node], name: &str) -> bool {
     nodes.iter().any(|node| match node {
         Node::Group(group) => contains(&group.nodes, name),

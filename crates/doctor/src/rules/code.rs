@@ -1,4 +1,4 @@
-//! The app's code: values of the build, the disk, and clusters.
+//! Rules about the app's code: compile-time values, the disk, and clusters.
 
 use crate::context::Context;
 use crate::elixir::value::{Pair, Value};
@@ -20,7 +20,7 @@ pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
     }
 }
 
-/// Variables that describe the build, so the build is where their value belongs.
+/// Whether a variable describes the build, so that reading it at compile time is intended.
 fn describes_build(name: &str) -> bool {
     let words = [
         "VERSION",

@@ -1,4 +1,4 @@
-//! The connection to the database.
+//! Rules about the database connection.
 
 use crate::config::{Lookup, Set};
 use crate::context::Context;
@@ -6,8 +6,8 @@ use crate::elixir::value::Value;
 use crate::finding::{Findings, Severity};
 use crate::sources::Repo;
 
-/// Connections of the plans of Heroku Postgres, by the first letters of their names. Source: Heroku's "Choosing the
-/// Right Heroku Postgres Plan".
+/// The connection limits of Heroku Postgres plans, by the prefix of their names. Source: Heroku's "Choosing the Right
+/// Heroku Postgres Plan".
 const PLANS: [(&str, i64); 11] = [
     ("essential-2", 40),
     ("essential-", 20),
@@ -22,9 +22,9 @@ const PLANS: [(&str, i64); 11] = [
     ("premium-", 500),
 ];
 
-/// Connections of the smallest plan.
+/// The connection limit of the smallest plan.
 const SMALLEST: i64 = 20;
-/// Connections that a migration and a shell need.
+/// The number of connections for a migration and a shell.
 const SPARE: i64 = 2;
 
 pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
@@ -129,7 +129,7 @@ fn url(context: &Context<'_>, out: &mut Findings, repo: &Repo) {
     }
 }
 
-/// The connections of the plan that `app.json` names.
+/// Returns the plan in `app.json`, with its connection limit.
 fn plan(context: &Context<'_>) -> Option<(&'static str, i64)> {
     let text = context.app_json.as_deref()?;
     let (_, plan) = text.split_once("heroku-postgresql:")?;
@@ -194,7 +194,7 @@ fn pool(context: &Context<'_>, out: &mut Findings, repo: &Repo) {
     );
 }
 
-/// What is known of the server from `--env`.
+/// The database server, judging by `--env`.
 enum Server {
     Unknown,
     /// The URL itself turns TLS on, or the server isn't Heroku's.

@@ -1,4 +1,4 @@
-//! Dependencies: the lockfile, git, paths, private packages, and native code.
+//! Rules about dependencies: the lockfile, git, paths, private packages, and native code.
 
 use crate::context::{Context, line_of};
 use crate::elixir::value::Value;
@@ -128,7 +128,7 @@ fn lockfile(
     }
 }
 
-/// Says that the locked version doesn't match the requirement, if that is so.
+/// Returns the problem if the locked version doesn't match the requirement.
 fn mismatch(context: &Context<'_>, dependency: &Dependency) -> Option<String> {
     let requirement = dependency.requirement.as_deref()?;
     let git = ["git", "github"]
@@ -155,7 +155,7 @@ fn paths(context: &Context<'_>, out: &mut Findings, dir: &str, file: &str, decla
             continue;
         };
         let is_used = dependency.is_in(context.input.mix_env) == Some(true);
-        // An environment variable may be what decides.
+        // An environment variable may control it.
         if !is_used || dependency.option("in_umbrella").is_some() {
             continue;
         }
@@ -277,7 +277,8 @@ fn submodules(context: &Context<'_>, out: &mut Findings) {
     );
 }
 
-/// Packages that start programs which no stack image contains, with a buildpack's word for it.
+/// Packages that start programs which no stack image contains, with a word in the names of buildpacks that install
+/// them.
 const PROGRAMS: [(&str, &str, &str); 6] = [
     ("chromic_pdf", "Chrome", "chrome"),
     ("pdf_generator", "wkhtmltopdf or Chrome", "pdf"),

@@ -1,4 +1,4 @@
-//! Where an endpoint listens, and whether it does.
+//! Rules about whether and where an endpoint listens.
 
 use crate::config::Lookup;
 use crate::context::Context;
@@ -17,7 +17,7 @@ pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
         .find(|endpoint| may_serve(context, endpoint));
     let serving = serving.map(|endpoint| endpoint.module.as_str());
     for endpoint in configured_ones {
-        // Another endpoint may be meant for the dyno itself.
+        // Another endpoint may be for use within the dyno.
         let other = serving.filter(|module| *module != endpoint.module);
         let severity = if other.is_some() {
             Severity::Note
@@ -32,7 +32,7 @@ pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
     websockets(context, out);
 }
 
-/// The endpoints that the configuration names. Others may only serve tests.
+/// Returns the endpoints in the configuration. Others may only be for tests.
 pub(super) fn configured<'a>(
     context: &Context<'_>,
     endpoints: &'a [Endpoint],
@@ -44,7 +44,7 @@ pub(super) fn configured<'a>(
     endpoints.iter().filter(is_configured).collect()
 }
 
-/// Whether an endpoint may listen on `PORT`, where the router reaches it.
+/// Whether an endpoint may listen on `PORT`, so that the router reaches it.
 fn may_serve(context: &Context<'_>, endpoint: &Endpoint) -> bool {
     let Endpoint { app, module, .. } = endpoint;
     let is_reachable = match context.config.get(app, &[module, "http", "ip"]) {

@@ -1,4 +1,4 @@
-//! The URLs of an endpoint: its host, its scheme, and the requests that it accepts.
+//! Rules about the URLs of an endpoint: its host, its scheme, and the requests that it accepts.
 
 use super::endpoint::configured;
 use crate::config::{Lookup, Phase, Set};
@@ -230,7 +230,7 @@ fn check_origin(context: &Context<'_>, out: &mut Findings, endpoint: &Endpoint) 
         },
         _ => return,
     };
-    // A slash at the end is a mistake in links, but browsers send the host without it.
+    // A trailing slash is a mistake in links, but browsers send the host without it.
     let host = host.trim_end_matches('/');
     let Value::Items(origins) = set.value else {
         return;

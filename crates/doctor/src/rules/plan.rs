@@ -1,4 +1,4 @@
-//! What the plan knows: versions that aren't pinned, end of life, and files that only bash can read.
+//! Rules about the plan: versions that aren't pinned, end of life, and files that only bash can evaluate.
 
 use crate::context::Context;
 use crate::finding::{Findings, Place};
@@ -63,13 +63,13 @@ pub(super) fn check(context: &Context<'_>, out: &mut Findings) {
     );
 }
 
-/// Whether a request is the beginning of the chosen version: `27` of `27.3.4`.
+/// Whether a request is a prefix of the chosen version: `27` of `27.3.4`.
 fn is_partial(requested: &str, version: &str) -> bool {
     let rest = version.strip_prefix(requested);
     rest.is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// A sentence of its own, from the words of a log line. The place of the finding names the file already.
+/// Converts a log line to a sentence. Leaves out the file, which the place of the finding shows.
 fn sentence(text: &str) -> String {
     let text = match text.split_once(": ") {
         Some((place, rest)) if !place.contains(' ') => rest,

@@ -1,4 +1,4 @@
-//! `app.json` and `.buildpacks`: stacks, buildpacks and plans that no longer exist.
+//! Rules about `app.json` and `.buildpacks`: stacks, buildpacks and plans that no longer exist.
 
 use crate::context::{Context, line_of};
 use crate::finding::Findings;
@@ -14,7 +14,7 @@ const DEAD_STACKS: [&str; 6] = [
     "heroku-20",
     "bamboo-mri-1.9.2",
 ];
-/// Stacks that it will shut down.
+/// The stack that Heroku will shut down next, with the date.
 const ENDING_STACK: (&str, &str) = ("heroku-22", "April 2027");
 
 pub(super) fn check(context: &Context<'_>, out: &mut Findings) {

@@ -1,4 +1,4 @@
-//! The `Procfile`: its processes, their commands, and migrations.
+//! Rules about the `Procfile`: its processes, their commands, and migrations.
 
 use crate::context::{Context, line_of};
 use crate::finding::Findings;
@@ -41,7 +41,7 @@ fn is_phoenix(context: &Context<'_>) -> bool {
     !context.sources.endpoints.is_empty() || context.input.facts.phoenix_locked
 }
 
-/// A file that is almost a `Procfile`.
+/// A `Procfile` with a wrong name.
 fn misnamed(context: &Context<'_>, out: &mut Findings) {
     if context.input.facts.procfile.is_some() {
         return;
@@ -58,7 +58,7 @@ fn misnamed(context: &Context<'_>, out: &mut Findings) {
     }
 }
 
-/// Lines that the platform passes over.
+/// Lines that the platform ignores.
 fn lines(out: &mut Findings, file: &str, text: &str) {
     for (number, line) in (1..).zip(text.lines()) {
         let trimmed = line.trim();
@@ -78,7 +78,7 @@ fn lines(out: &mut Findings, file: &str, text: &str) {
     }
 }
 
-/// Directories whose files the build makes.
+/// Directories whose files the build creates.
 const BUILT: [&str; 9] = [
     "_build/",
     "deps/",
@@ -91,7 +91,7 @@ const BUILT: [&str; 9] = [
     "vendor/",
 ];
 
-/// A program of the repository that a process starts has to be there.
+/// A program of the repository that a process starts has to exist.
 fn programs(context: &Context<'_>, out: &mut Findings, at: (&str, u32), kind: &str, command: &str) {
     let procfile = app::facts::Procfile([(kind.to_owned(), command.to_owned())].into());
     let found: Option<String> = procfile
@@ -125,7 +125,7 @@ fn programs(context: &Context<'_>, out: &mut Findings, at: (&str, u32), kind: &s
     }
 }
 
-/// A command of a release that isn't built, or isn't in it.
+/// A command of a release that isn't built, or that the release doesn't have.
 fn release_commands(context: &Context<'_>, out: &mut Findings, at: (&str, u32), command: &str) {
     let Some(plan) = context.input.plan else {
         return;

@@ -1,4 +1,4 @@
-//! Secrets, and the config vars that the app needs.
+//! Rules about secrets, and about the config vars that the app needs.
 
 use super::endpoint::configured;
 use crate::config::{Lookup, MissingImport, Set};
@@ -6,7 +6,7 @@ use crate::context::{Context, line_of};
 use crate::elixir::value::Value;
 use crate::finding::{Findings, Severity};
 
-/// Set by the platform for each dyno.
+/// The variables that the platform sets for each dyno.
 const PLATFORM: [&str; 12] = [
     "PORT",
     "DYNO",
@@ -195,7 +195,7 @@ fn config_vars(context: &Context<'_>, out: &mut Findings) {
     }
 }
 
-/// Says what the rules don't know.
+/// Adds notes about the parts that the rules can't read.
 fn unread(context: &Context<'_>, out: &mut Findings) {
     let unread = &context.config.unread;
     for (file, line) in unread {
