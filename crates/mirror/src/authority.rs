@@ -1,6 +1,5 @@
-//! Keys and certificates made at run time with Debian's `openssl`, gone with the directory that
-//! they are in: an authority with one certificate for many host names, and a key to sign lists
-//! with.
+//! Temporary keys and certificates, created with Debian's `openssl`: an authority with one certificate for many host
+//! names, and a key to sign lists.
 
 use std::fs;
 use std::io;
@@ -13,7 +12,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 
-/// Days that a certificate is valid: longer than any test or benchmark runs.
+/// The validity of a certificate in days, longer than any test or benchmark.
 const DAYS: &str = "7";
 const EC_KEY: [&str; 5] = [
     "-newkey",
@@ -35,14 +34,14 @@ pub enum Error {
     Certificate(String),
 }
 
-/// An authority that nobody trusts who was not told to, and what it issued.
+/// A private authority, and its certificate.
 #[derive(Debug)]
 pub struct Authority {
     dir: TempDir,
 }
 
 impl Authority {
-    /// Makes an authority, and a certificate of it for all of `names`.
+    /// Creates an authority, and a certificate for all of `names`.
     pub fn issue<'name>(names: impl IntoIterator<Item = &'name str>) -> Result<Self, Error> {
         let authority = Self { dir: folder()? };
         let names: Vec<String> = names
@@ -91,12 +90,12 @@ impl Authority {
         Ok(authority)
     }
 
-    /// What to trust, in PEM.
+    /// Returns the authority's certificate, in PEM.
     pub fn certificate(&self) -> Result<String, Error> {
         read(&self.dir.path().join("ca.pem"))
     }
 
-    /// What a server of these names needs.
+    /// Returns the TLS configuration of a server with these names.
     pub fn server_config(&self) -> Result<Arc<ServerConfig>, Error> {
         let unusable = |error: &dyn std::fmt::Display| Error::Certificate(error.to_string());
         let chain = CertificateDer::pem_file_iter(self.dir.path().join("site.pem"))
@@ -133,12 +132,12 @@ impl SigningKey {
         Ok(key)
     }
 
-    /// The public half, in PEM: what `mix local.public_keys` installs.
+    /// Returns the public key in PEM, for `mix local.public_keys`.
     pub fn public(&self) -> Result<String, Error> {
         read(&self.dir.path().join("public.pem"))
     }
 
-    /// The text of the `.signed` file that goes with `list`: RSA over SHA-512, in base64.
+    /// Returns the text of the `.signed` file for `list`: RSA with SHA-512, in base64.
     pub fn sign(&self, list: &[u8]) -> Result<String, Error> {
         let dir = self.dir.path();
         let file = dir.join("list");

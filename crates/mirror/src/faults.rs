@@ -1,7 +1,6 @@
-//! An HTTP server that misbehaves on demand, for tests of what fetches over HTTP.
+//! An HTTP server that misbehaves on demand, for tests of HTTP clients.
 //!
-//! It speaks as much HTTP/1.1 as a GET needs, one request per connection, so that each answer can
-//! be broken at any byte.
+//! It supports GET in HTTP/1.1, with one request per connection, so that a response can break at any byte.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How a path answers.
+/// The response for a path.
 #[derive(Debug, Clone)]
 pub enum Behaviour {
     /// 200 with this body and its length.
@@ -22,23 +21,23 @@ pub enum Behaviour {
     Chunked(Vec<u8>),
     /// This status, with a body.
     Status(u16, Vec<u8>),
-    /// This status with such a `Retry-After`: seconds, or a date.
+    /// This status with this `Retry-After`: seconds, or a date.
     RetryAfter(u16, String),
-    /// The first behaviour for so many requests, then the second.
+    /// The first behaviour for this number of requests, then the second.
     FailTimes(usize, Box<Behaviour>, Box<Behaviour>),
-    /// This status, to a path of this server or to another address.
+    /// This status, to a path of this server or to another URL.
     Redirect(u16, String),
     /// This status, to itself.
     RedirectLoop(u16),
-    /// 200 with this body, and another length announced than it has.
+    /// 200 with this body, and a wrong announced length.
     Announced { body: Vec<u8>, length: usize },
-    /// 200 whose body ends after `at` bytes with an orderly close, and as it should but for that.
+    /// 200 with a body that is truncated after `at` bytes, with an orderly close.
     TruncateAt {
         body: Vec<u8>,
         at: usize,
         framing: Framing,
     },
-    /// Takes the request and says nothing.
+    /// Reads the request and never responds.
     StallBeforeHead,
     /// 200 and the first bytes of the body, then nothing.
     StallAt { body: Vec<u8>, at: usize },
@@ -46,9 +45,9 @@ pub enum Behaviour {
     ResetAt { body: Vec<u8>, at: usize },
     /// Closes without an answer.
     CloseBeforeHead,
-    /// Something that is not HTTP.
+    /// A response that isn't HTTP.
     Garbage,
-    /// 200 whose body comes in pieces with a pause after each.
+    /// 200 with a body in pieces, with a pause after each.
     SlowDrip {
         body: Vec<u8>,
         chunk: usize,
@@ -56,29 +55,29 @@ pub enum Behaviour {
     },
 }
 
-/// How the end of a body is told.
+/// How the end of a body is marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// By a length announced before.
+    /// By an announced length.
     Length,
     /// By a last chunk.
     Chunked,
-    /// By the end of the connection, so that a body cut short looks whole.
+    /// By the end of the connection, so that a truncated body looks complete.
     Close,
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub method: String,
-    /// With its query.
+    /// The path, with its query.
     pub path: String,
-    /// In order, names in lower case.
+    /// The headers in order, with names in lower case.
     pub headers: Vec<(String, String)>,
 }
 
 impl Request {
-    /// The first header of this name (in lower case).
+    /// Returns the first header with this name (in lower case).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
@@ -88,9 +87,8 @@ impl Request {
     }
 }
 
-/// The server: on a free port of loopback from [`FaultServer::start`] until it is dropped. A path
-/// that no behaviour was given for is the file of that path below the root, if there is a root, and
-/// else a 404.
+/// The server, which runs on a free port of loopback from [`FaultServer::start`] until it is dropped. For a path
+/// without a behaviour, it serves the file below the root, if there is a root, and otherwise 404.
 #[derive(Debug)]
 pub struct FaultServer {
     address: SocketAddr,
@@ -104,7 +102,7 @@ struct Shared {
     behaviours: Mutex<HashMap<String, Behaviour>>,
     requests: Mutex<Vec<Request>>,
     stopped: AtomicBool,
-    /// What stalled connections and pauses wait on, so that stopping ends them at once.
+    /// Stalled connections and pauses wait on this, so that stopping ends them at once.
     gate: Mutex<()>,
     stop: Condvar,
 }
@@ -112,18 +110,18 @@ struct Shared {
 impl FaultServer {
     /// # Errors
     ///
-    /// When loopback has no free port.
+    /// If loopback has no free port.
     pub fn start<P: Into<String>>(
         behaviours: impl IntoIterator<Item = (P, Behaviour)>,
     ) -> io::Result<Self> {
         Self::serving(None, behaviours)
     }
 
-    /// A server that has the files below `root` where no behaviour is given.
+    /// Starts a server with the files below `root`, for paths without a behaviour.
     ///
     /// # Errors
     ///
-    /// When loopback has no free port.
+    /// If loopback has no free port.
     pub fn in_front_of<P: Into<String>>(
         root: impl Into<PathBuf>,
         behaviours: impl IntoIterator<Item = (P, Behaviour)>,
@@ -157,35 +155,35 @@ impl FaultServer {
         })
     }
 
-    /// Where it listens.
+    /// Returns the address of the server.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL of a path, which begins with a slash.
+    /// Returns the URL of a path, which starts with a slash.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// Gives a path another behaviour from the next request on.
+    /// Sets the behaviour of a path from the next request on.
     pub fn set(&self, path: &str, behaviour: Behaviour) {
         lock(&self.shared.behaviours).insert(path.to_owned(), behaviour);
     }
 
-    /// Has a path answered as if no behaviour had been given for it.
+    /// Removes the behaviour of a path.
     pub fn clear(&self, path: &str) {
         lock(&self.shared.behaviours).remove(path);
     }
 
-    /// Every request so far, oldest first, also those that got no answer.
+    /// Returns every request so far, oldest first, including those without a response.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.shared.requests).clone()
     }
 
-    /// How many requests there were for a path.
+    /// Returns the number of requests for a path.
     #[must_use]
     pub fn count(&self, path: &str) -> usize {
         lock(&self.shared.requests)
@@ -198,12 +196,12 @@ impl FaultServer {
 impl Drop for FaultServer {
     fn drop(&mut self) {
         {
-            // Set under the gate, so that nobody begins to wait after looking and before this.
+            // Set while the gate is locked, so that no thread checks the flag before this and then waits.
             let _gate = lock(&self.shared.gate);
             self.shared.stopped.store(true, Ordering::SeqCst);
         }
         self.shared.stop.notify_all();
-        // Wakes the acceptor; if nothing can connect any more, it has ended already.
+        // Wakes the accepting thread. If connecting fails, it has already ended.
         drop(TcpStream::connect(self.address));
         if let Some(acceptor) = self.acceptor.take() {
             // A panic of a server thread has been printed; a second one here would abort.
@@ -225,7 +223,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let Ok(stream) = stream else { continue };
         let shared = Arc::clone(shared);
         connections.push(std::thread::spawn(move || {
-            // The client going away is no failure of a server that is there to be left.
+            // Errors of clients that disconnect are expected.
             drop(serve(&stream, &shared));
         }));
     }
@@ -235,7 +233,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 }
 
 fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
-    // A client that connects and never asks must not keep the server from stopping.
+    // A client that never sends a request must not keep the server from stopping.
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let Some(request) = read_request(stream, shared)? else {
         return Ok(());
@@ -244,13 +242,13 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     lock(&shared.requests).push(request);
     let behaviour = shared.next(&path);
     if !matches!(behaviour, Some(Behaviour::ResetAt { .. })) {
-        settle(stream)?;
+        read_rest(stream)?;
     }
     answer(stream, shared, &path, behaviour)
 }
 
-/// Reads all of a request but its last byte. Closing a connection with a byte unread makes a reset
-/// of it (Linux), for which the standard library has no other means.
+/// Reads all of a request but its last byte. On Linux, closing a connection with an unread byte resets it. The
+/// standard library has no other way to do so.
 fn read_request(mut stream: &TcpStream, shared: &Shared) -> io::Result<Option<Request>> {
     let mut buffer = vec![0; 64 * 1024];
     let end = loop {
@@ -264,7 +262,7 @@ fn read_request(mut stream: &TcpStream, shared: &Shared) -> io::Result<Option<Re
         if seen == 0 || seen == buffer.len() {
             return Ok(None);
         }
-        // What is not HTTP may never end like a request.
+        // Data that isn't HTTP may never end like a request.
         if shared.stopped.load(Ordering::SeqCst) {
             return Ok(None);
         }
@@ -292,12 +290,12 @@ fn read_request(mut stream: &TcpStream, shared: &Shared) -> io::Result<Option<Re
     }))
 }
 
-/// Reads what a request's reading has left, so that closing is orderly.
-fn settle(mut stream: &TcpStream) -> io::Result<()> {
+/// Reads the rest of a request, so that the connection closes orderly.
+fn read_rest(mut stream: &TcpStream) -> io::Result<()> {
     stream.read_exact(&mut [0])
 }
 
-/// Lets the client take what was sent, then leaves the closing to make the reset.
+/// Gives the client time to read the data. Closing the connection then resets it.
 fn reset(shared: &Shared) {
     shared.wait(Some(Duration::from_millis(30)));
 }
@@ -339,7 +337,7 @@ fn chunks(mut stream: &TcpStream, body: &[u8]) -> io::Result<()> {
 }
 
 impl Shared {
-    /// What this request for the path gets, once the repetitions of earlier ones are counted.
+    /// Returns the behaviour for the next request for a path, and counts it.
     fn next(&self, path: &str) -> Option<Behaviour> {
         let mut behaviours = lock(&self.behaviours);
         let mut behaviour = behaviours.get_mut(path)?;
@@ -354,7 +352,7 @@ impl Shared {
         Some(behaviour.clone())
     }
 
-    /// The file below the root that a path names; one of a test's own, which asks for no other.
+    /// Opens the file of a path below the root. Tests only request valid paths.
     fn file(&self, path: &str) -> Option<File> {
         let relative = Path::new(path.split('?').next()?.strip_prefix('/')?);
         let is_below = relative
@@ -366,7 +364,7 @@ impl Shared {
             .filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file()))
     }
 
-    /// Waits for a time, or with none until the server stops.
+    /// Waits for a duration, or without one until the server stops.
     fn wait(&self, time: Option<Duration>) {
         let gate = lock(&self.gate);
         let is_running = |(): &mut ()| !self.stopped.load(Ordering::SeqCst);
@@ -436,7 +434,7 @@ fn answer(
             reset(shared);
             Ok(())
         }
-        // The connection ends when it goes out of scope.
+        // The connection closes when it goes out of scope.
         Some(Behaviour::CloseBeforeHead | Behaviour::FailTimes(..)) => Ok(()),
         Some(Behaviour::Garbage) => stream.write_all(b"\x00\x01 this is \xff no HTTP\r\n\r\n"),
         Some(Behaviour::SlowDrip { body, chunk, pause }) => {

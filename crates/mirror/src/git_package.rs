@@ -1,5 +1,5 @@
-//! Makes a bare git repository out of a folder, always with the same commit, so that its
-//! id in a committed `mix.lock` stays right on every machine.
+//! Creates a bare git repository from a directory. The commit is reproducible, so its ID in a committed `mix.lock` is
+//! valid on every machine.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ pub const BRANCH: &str = "main";
 const AUTHOR: (&str, &str) = ("Mixpack Fixtures", "fixtures@example.invalid");
 const DATE: &str = "2024-01-01T00:00:00Z";
 
-/// What keeps a folder from becoming a repository.
+/// An error of creating a repository.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     #[error("cannot use {path}: {source}", path = path.display())]
@@ -25,15 +25,14 @@ pub enum GitError {
     },
 }
 
-/// Makes the bare repository `repository`, which must not exist, with one commit on
-/// [`BRANCH`] that holds the files of `sources`; it can be served as plain files ("dumb
-/// HTTP"). Gives the commit's id, 40 hex digits.
+/// Creates the bare repository `repository`, which must not exist, with one commit on [`BRANCH`] that contains the
+/// files of `sources`. It can be served as plain files ("dumb HTTP"). Returns the commit's ID, 40 hex digits.
 pub fn make_bare(sources: &Path, repository: &Path) -> Result<String, GitError> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| GitError::Io { path, source }
     };
-    // Git runs in `sources`, so both paths must hold from there.
+    // Git runs in `sources`, so both paths must be absolute.
     let sources = fs::canonicalize(sources).map_err(io(sources))?;
     fs::create_dir_all(repository).map_err(io(repository))?;
     let repository = fs::canonicalize(repository).map_err(io(repository))?;
@@ -51,14 +50,14 @@ pub fn make_bare(sources: &Path, repository: &Path) -> Result<String, GitError> 
     let tree = git(&["write-tree"])?;
     let commit = git(&["commit-tree", "-m", "Fixture", &tree])?;
     git(&["update-ref", &format!("refs/heads/{BRANCH}"), &commit])?;
-    // Dumb HTTP has no one to list the references for it.
+    // Dumb HTTP needs a list of references.
     git(&["update-server-info"])?;
     Ok(commit)
 }
 
 fn run(sources: &Path, repository: &Path, args: &[&str]) -> Result<String, GitError> {
     let mut command = Command::new("git");
-    // Whatever the machine or a calling git (a hook) configures must not change the commit.
+    // The configuration of the machine, or of a git hook that calls this, must not change the commit.
     for variable in ["GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_CONFIG_COUNT"] {
         command.env_remove(variable);
     }

@@ -1,8 +1,8 @@
-//! A stand-in for hex.pm: the two requests of its API by which Hex learns whose a key is and
-//! exchanges it for a token, and the repository of one organisation, for whoever shows either.
+//! A stand-in for hex.pm: the two API requests with which Hex looks up the owner of a key and exchanges it for a
+//! token, and the repository of one organisation, which requires one of the two.
 //!
-//! As the real one it speaks Erlang's external term format (`application/vnd.hex+erlang`). It knows
-//! one organisation, one key and one token, and nothing of users, permissions or expiry.
+//! Like the real API, it uses Erlang's external term format (`application/vnd.hex+erlang`). It has one organisation,
+//! one key and one token, and no users, permissions or expiry.
 
 use eetf::{Binary, FixInteger, Map, Term};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -11,24 +11,24 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, thread};
 
-/// Who has made a key.
+/// The owner of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
     Organization,
     User,
 }
 
-/// What the API knows.
+/// The data of the API.
 #[derive(Debug, Clone)]
 pub struct Account {
     pub organization: &'static str,
     pub key: String,
     pub owner: Owner,
-    /// What the key is exchanged for.
+    /// The token that the key is exchanged for.
     pub token: String,
 }
 
-/// What a request showed in its head, or in its body for a token.
+/// The credential of a request, in its head, or in its body when requesting a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
     Key,
@@ -45,7 +45,8 @@ pub struct HexApi {
 }
 
 impl HexApi {
-    /// `packages` is a folder as `repo.hex.pm` has it, which the organisation's repository repeats.
+    /// `packages` is a directory with the layout of `repo.hex.pm`. The organisation's repository has the same
+    /// packages.
     ///
     /// # Errors
     ///
@@ -59,7 +60,7 @@ impl HexApi {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (account, packages, seen) =
                     (account.clone(), packages.clone(), Arc::clone(&seen));
-                // A client that goes away is its own business.
+                // Errors of clients that disconnect are ignored.
                 thread::spawn(move || {
                     let _ = answer(stream, &account, &packages, &seen);
                 });
@@ -68,19 +69,19 @@ impl HexApi {
         Ok(Self { address, requests })
     }
 
-    /// For `HEX_API_URL`.
+    /// The value for `HEX_API_URL`.
     #[must_use]
     pub fn api_url(&self) -> String {
         format!("http://{}/api", self.address)
     }
 
-    /// What stands for `https://repo.hex.pm`.
+    /// The URL in place of `https://repo.hex.pm`.
     #[must_use]
     pub fn repo_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The paths asked for so far, without their queries.
+    /// Returns the requested paths so far, without their queries.
     #[must_use]
     pub fn take_requests(&self) -> Vec<(String, Shown)> {
         std::mem::take(&mut self.requests.lock().unwrap_or_else(PoisonError::into_inner))
@@ -183,7 +184,7 @@ fn text(text: &str) -> Term {
 
 fn encoded(term: &Term) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // Into memory, and of nothing too long for the format.
+    // Can't fail: the terms are short, and written to memory.
     let _ = term.encode(&mut bytes);
     bytes
 }

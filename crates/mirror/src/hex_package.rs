@@ -1,9 +1,9 @@
-//! Packs a folder into a Hex package, the way `mix hex.build` does: an outer tar of
-//! `VERSION`, `CHECKSUM`, `metadata.config` and `contents.tar.gz`.
+//! Packs a directory as a Hex package, like `mix hex.build`: an outer tar of `VERSION`, `CHECKSUM`, `metadata.config`
+//! and `contents.tar.gz`.
 //!
-//! The bytes depend on nothing but the names, contents and execute bits of the files, so
-//! that a checksum in a committed `mix.lock` stays right on every machine. That is why
-//! nothing is compressed here: the output of a compressor changes with its version.
+//! The bytes only depend on the names, contents and execute bits of the files, so a checksum in a committed
+//! `mix.lock` is valid on every machine. Therefore nothing is compressed: the output of a compressor changes with its
+//! version.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
-/// The file that says what `mix hex.build` would read from the project. It is not packed.
+/// The file with the metadata that `mix hex.build` would read from the project. It isn't packed.
 const MANIFEST: &str = "package.toml";
 
 /// The version of the outer archive's format, the content of its `VERSION`.
@@ -25,14 +25,14 @@ const TARBALL_VERSION: &str = "3";
 #[derive(Debug, Clone)]
 pub struct HexPackage {
     pub name: String,
-    /// A semantic version, as in `1.8.1`.
+    /// A semantic version, such as `1.8.1`.
     pub version: String,
     pub tarball: Vec<u8>,
     /// SHA-256 in lower-case hex of `VERSION`, `metadata.config` and `contents.tar.gz`.
     pub inner_checksum: String,
     /// SHA-256 in lower-case hex of the whole tarball.
     pub outer_checksum: String,
-    /// What builds the package: `mix`, `rebar3`.
+    /// The build tools: `mix`, `rebar3`.
     pub build_tools: Vec<String>,
     /// Sorted by name.
     pub requirements: Vec<Requirement>,
@@ -42,12 +42,12 @@ pub struct HexPackage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement {
     pub name: String,
-    /// An Elixir version requirement, as in `~> 1.0`.
+    /// An Elixir version requirement, such as `~> 1.0`.
     pub requirement: String,
     pub optional: bool,
 }
 
-/// What keeps a folder from being a package.
+/// An error of packing a directory.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
     #[error("cannot read {path}: {source}", path = path.display())]
@@ -74,7 +74,7 @@ struct Manifest {
     optional_requirements: BTreeMap<String, String>,
 }
 
-/// Packs the folder `dir`, which holds the sources of a package and a `package.toml`:
+/// Packs the directory `dir`, which contains the sources of a package and a `package.toml`:
 ///
 /// ```toml
 /// name = "jason_lite"
@@ -111,7 +111,7 @@ pub fn pack(dir: &Path) -> Result<HexPackage, PackError> {
     inner.update(&contents);
     let inner = inner.finalize();
 
-    // `mix hex.build` writes this one checksum in upper case.
+    // `mix hex.build` writes only this checksum in upper case.
     let outer = [
         ("VERSION", TARBALL_VERSION.as_bytes().to_vec()),
         ("CHECKSUM", hex::encode_upper(inner).into_bytes()),
@@ -139,7 +139,7 @@ pub fn pack(dir: &Path) -> Result<HexPackage, PackError> {
     })
 }
 
-/// Packs every folder in `dir` that holds a `package.toml`, sorted by folder name.
+/// Packs every directory in `dir` that contains a `package.toml`, sorted by name.
 pub fn pack_all(dir: &Path) -> Result<Vec<HexPackage>, PackError> {
     let io = |source| PackError::Io {
         path: dir.to_owned(),
@@ -156,13 +156,13 @@ pub fn pack_all(dir: &Path) -> Result<Vec<HexPackage>, PackError> {
 }
 
 impl HexPackage {
-    /// The last part of the package's URL, as in `phoenix-1.8.1.tar`.
+    /// The last part of the package's URL, such as `phoenix-1.8.1.tar`.
     #[must_use]
     pub fn file_name(&self) -> String {
         format!("{}-{}.tar", self.name, self.version)
     }
 
-    /// The package's line in `mix.lock`, without its end, exactly as Mix writes it.
+    /// The package's line in `mix.lock`, without the newline, exactly as Mix writes it.
     #[must_use]
     pub fn lock_line(&self) -> String {
         let Self {
@@ -194,8 +194,8 @@ impl HexPackage {
     }
 }
 
-/// What `/packages/NAME` says to the stand-in for Hex of the releases of one package. The
-/// format is the stand-in's own (`fixtures/standins/hex/lib/hex/registry.ex`).
+/// Returns `/packages/NAME` for the stand-in for Hex: the releases of a package. The format is the stand-in's own
+/// (`fixtures/standins/hex/lib/hex/registry.ex`).
 pub fn registry_entry<'a>(releases: impl IntoIterator<Item = &'a HexPackage>) -> String {
     let releases = releases
         .into_iter()
@@ -223,7 +223,7 @@ struct File {
     data: Vec<u8>,
 }
 
-/// The files below `dir` but its manifest, sorted by name.
+/// The files below `dir` except its manifest, sorted by name.
 fn files(dir: &Path) -> Result<Vec<File>, PackError> {
     let mut files = Vec::new();
     for entry in WalkDir::new(dir).min_depth(1) {
@@ -252,12 +252,12 @@ fn files(dir: &Path) -> Result<Vec<File>, PackError> {
             data: fs::read(path).map_err(io)?,
         });
     }
-    // By whole name, not by folder, so that the order is plain to see and to keep.
+    // Sort by the whole path, not by directory, so that the order is simple and stable.
     files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(files)
 }
 
-/// As git sees it: the umask of the machine must not show.
+/// Returns the mode that git would store, so that the machine's umask has no effect.
 fn mode(path: &Path) -> io::Result<u32> {
     use std::os::unix::fs::PermissionsExt;
 
@@ -283,7 +283,7 @@ pub(crate) fn gzip_stored(data: &[u8]) -> Vec<u8> {
     let mut gzip = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
     let mut blocks = data.chunks(usize::from(u16::MAX)).peekable();
     while let Some(block) = blocks.next() {
-        // A chunk is never longer than the u16 that bounds it.
+        // The length of a chunk fits into a u16.
         let len = u16::try_from(block.len()).unwrap_or(u16::MAX);
         gzip.push(u8::from(blocks.peek().is_none()));
         gzip.extend(len.to_le_bytes());
@@ -312,7 +312,7 @@ fn requirements(manifest: &Manifest) -> Vec<Requirement> {
     all
 }
 
-/// `metadata.config`: Erlang terms, one to a line.
+/// `metadata.config`: one Erlang term per line.
 fn metadata(manifest: &Manifest, requirements: &[Requirement], files: &[File]) -> String {
     let requirements = requirements.iter().map(|it| {
         format!(
@@ -422,7 +422,7 @@ mod tests {
         let package = pack(sample().path()).unwrap();
         let outer = entries(&package.tarball);
         let mut contents = Vec::new();
-        // A decoder other than the code that wrote the stored blocks; 70 kB need two of them.
+        // Use another decoder. 70 kB need two stored blocks.
         flate2::read::GzDecoder::new(&outer[3].2[..])
             .read_to_end(&mut contents)
             .unwrap();
@@ -442,7 +442,7 @@ mod tests {
 
     #[test]
     fn packing_is_reproducible() {
-        // Two folders made at different times in different places.
+        // Two directories, created at different times and paths.
         assert_eq!(
             pack(sample().path()).unwrap().tarball,
             pack(sample().path()).unwrap().tarball

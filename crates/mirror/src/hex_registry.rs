@@ -1,6 +1,5 @@
-//! Files of Hex's registry that name retired releases and security advisories, as repo.hex.pm serves
-//! them (`registry-v2.md` and the `.proto` files of github.com/hexpm/specifications, August 2026),
-//! but without a signature.
+//! Files of Hex's registry with retired releases and security advisories, as on repo.hex.pm (`registry-v2.md` and the
+//! `.proto` files of github.com/hexpm/specifications, August 2026), but without a signature.
 
 use crate::hex_package::gzip_stored;
 
@@ -25,7 +24,7 @@ pub struct Advisory {
     pub severity: u8,
 }
 
-/// `/versions` of a registry with these releases alone, each of another package.
+/// Returns `/versions` of a registry with only these releases, each of another package.
 #[must_use]
 pub fn versions(releases: &[Release]) -> Vec<u8> {
     let packages = releases.iter().flat_map(|release| {
@@ -38,7 +37,7 @@ pub fn versions(releases: &[Release]) -> Vec<u8> {
     signed(&packages.chain(text(2, "hexpm")).collect::<Vec<u8>>())
 }
 
-/// `/packages/NAME` of a package with this release alone.
+/// Returns `/packages/NAME` of a package with only this release.
 #[must_use]
 pub fn package(release: &Release) -> Vec<u8> {
     let mut fields = text(1, release.version);

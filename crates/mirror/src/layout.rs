@@ -1,6 +1,5 @@
-//! Whether the lists that a mirror publishes are true: each file they name is there, and its
-//! digest is the one they give. Formats: contracts 6.1 (OTP), 6.2 (Elixir), 6.3 (Hex and rebar3),
-//! 6.5 (Node).
+//! Checks the lists of a mirror: each listed file exists, and has the listed checksum. Formats: contracts 6.1 (OTP),
+//! 6.2 (Elixir), 6.3 (Hex and rebar3), 6.5 (Node).
 
 use std::fs::{self, File};
 use std::io;
@@ -24,7 +23,7 @@ pub enum Error {
     },
 }
 
-/// Checks all lists below `root`; the number of entries found true.
+/// Checks all lists below `root`. Returns the number of valid entries.
 pub fn check(root: &Path) -> Result<usize, Error> {
     let mut entries = 0;
     for entry in WalkDir::new(root).sort_by_file_name() {
@@ -41,9 +40,9 @@ pub fn check(root: &Path) -> Result<usize, Error> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind<'list> {
-    /// `builds.txt` of OTP archives, beside them.
+    /// `builds.txt` of OTP archives, next to them.
     Otp,
-    /// `builds.txt` of Elixir zips, beside them.
+    /// `builds.txt` of Elixir zips, next to them.
     Elixir,
     /// `installs/hex*.csv` and `installs/rebar*.csv`; the prefix of the files' names.
     Installer(&'static str, &'static str),
@@ -74,8 +73,7 @@ impl<'list> Kind<'list> {
         }
     }
 
-    /// The file that a line names, relative to the list's directory, and its digest in
-    /// hexadecimal; no digest where the line has none.
+    /// Returns the file in a line, relative to the list's directory, and its checksum in hex, if the line has one.
     fn entry<'line>(&self, line: &'line str) -> Option<(String, Option<&'line str>)> {
         match *self {
             Self::Otp | Self::Elixir => {
@@ -120,8 +118,8 @@ impl<'list> Kind<'list> {
     }
 }
 
-/// The release of `erlef/otp_builds` that holds what its lists call `reference`: one of the same
-/// name for a git tag, one that moves for a branch.
+/// Returns the release of `erlef/otp_builds` with the build `reference`: one with the same name for a git tag, and a
+/// release that is updated for a branch.
 #[must_use]
 pub fn erlef_tag(reference: &str) -> String {
     if reference.starts_with("OTP-") {

@@ -1,9 +1,8 @@
 //! Test support: upstream's artifact hosts and a stack image, on this machine.
 //!
-//! [`server`] serves a directory in upstream's URL layout on loopback, [`upstream`] does so by the
-//! names of upstream's hosts and by HTTPS, [`layout`] checks that the published lists of such a
-//! directory are true, and [`stack`] runs programs in a root filesystem like the one that
-//! platforms build in. `cargo xtask toolchains` makes what they work on.
+//! [`server`] serves a directory in upstream's URL layout on loopback, [`upstream`] does so with the names of
+//! upstream's hosts and HTTPS, [`layout`] checks the lists in such a directory, and [`stack`] runs programs in a root
+//! file system like that of a platform's build. `cargo xtask toolchains` creates these directories.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 

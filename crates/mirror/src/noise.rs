@@ -1,6 +1,6 @@
-//! Bytes that do not compress.
+//! Incompressible bytes.
 
-/// `length` of them, the same each time for the same `seed` (xorshift64).
+/// Returns `length` bytes, always the same for the same `seed` (xorshift64).
 #[must_use]
 pub fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64 ^ (seed << 7);

@@ -1,7 +1,7 @@
 //! Real servers that store objects, on loopback, if they are installed.
 //!
-//! nginx answers GET and PUT (`apt-get install nginx`). versitygw speaks S3 and verifies signatures
-//! (`go install github.com/versity/versitygw/cmd/versitygw@v1.8.0`).
+//! nginx supports GET and PUT (`apt-get install nginx`). versitygw supports S3 and verifies signatures (`go install
+//! github.com/versity/versitygw/cmd/versitygw@v1.8.0`).
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -11,17 +11,17 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Who may read, as `user:password` or `id:secret`.
+/// The credentials for reading, as `user:password` or `id:secret`.
 pub const READER: &str = "reader:readers-password";
-/// Who may write, and read.
+/// The credentials for reading and writing.
 pub const WRITER: &str = "writer:writers-password";
 /// The bucket that the S3 server has.
 pub const BUCKET: &str = "dependencies";
 
-/// How long a server may take to start.
+/// The time that a server has to start.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A server, which ends when it is dropped.
+/// A server, which stops when it is dropped.
 #[derive(Debug)]
 pub struct ObjectStore {
     child: Child,
@@ -45,7 +45,7 @@ impl ObjectStore {
             fs::write(directory.join("readers"), format!("{reader}\n{writer}\n"))?;
             fs::write(&conf, nginx_conf(directory, port, directives))?;
             command.arg("-p").arg(directory).arg("-c").arg(&conf);
-            // Otherwise it first tries its log in /var.
+            // Otherwise it tries to open its log in /var first.
             command.arg("-e").arg(directory.join("error.log"));
             Ok(())
         })
@@ -110,7 +110,7 @@ impl ObjectStore {
         Ok(())
     }
 
-    /// `http://127.0.0.1:PORT`, without a slash at the end.
+    /// `http://127.0.0.1:PORT`, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
@@ -125,7 +125,7 @@ impl ObjectStore {
 
 impl Drop for ObjectStore {
     fn drop(&mut self) {
-        // Both fail only if it has ended already.
+        // Both only fail if it has already ended.
         drop(self.child.kill());
         drop(self.child.wait());
     }

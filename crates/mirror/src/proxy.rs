@@ -1,5 +1,5 @@
-//! An HTTP proxy for tests: it answers `CONNECT` and leads every connection to one address,
-//! whatever name was requested.
+//! An HTTP proxy for tests: it supports `CONNECT`, and forwards every connection to one address, regardless of the
+//! requested name.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-/// What it says to those who want to be connected.
+/// The response to `CONNECT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
     /// Connects them.
@@ -16,7 +16,7 @@ pub enum Manner {
     Refuses(u16),
 }
 
-/// The proxy: on a free port of loopback from [`Proxy::start`] until it is dropped.
+/// The proxy, which runs on a free port of loopback from [`Proxy::start`] until it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -34,7 +34,7 @@ struct Shared {
 impl Proxy {
     /// # Errors
     ///
-    /// When loopback has no free port.
+    /// If loopback has no free port.
     pub fn start(to: SocketAddr, manner: Manner) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
@@ -52,7 +52,7 @@ impl Proxy {
                 }
                 if let Ok(stream) = stream {
                     let shared = Arc::clone(&serving);
-                    // Whoever goes away in the middle is no failure of the proxy.
+                    // Errors of clients that disconnect are ignored.
                     thread::spawn(move || drop(shared.serve(&stream)));
                 }
             }
@@ -60,7 +60,7 @@ impl Proxy {
         Ok(Self { address, shared })
     }
 
-    /// As `HTTPS_PROXY` names it.
+    /// The value for `HTTPS_PROXY`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -114,7 +114,7 @@ impl Shared {
     }
 }
 
-/// Hands on what comes from one side, and then its end.
+/// Forwards the bytes of one side, and its end.
 fn relay(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
     io::copy(&mut from, &mut to)?;
     to.shutdown(Shutdown::Write)

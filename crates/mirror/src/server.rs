@@ -1,8 +1,8 @@
 //! A static file server on loopback, for one directory in upstream's URL layout.
 //!
-//! It keeps to what artifact hosts do that clients can depend on: `GET` and `HEAD`,
-//! `Content-Length`, `ETag` with `If-None-Match`, 404 with a body that is not an archive
-//! (contracts 6.2), no directory listings. Every connection carries one request.
+//! It supports the features of artifact hosts on which clients can rely: `GET` and `HEAD`, `Content-Length`, `ETag`
+//! with `If-None-Match`, 404 with a body that is not an archive (contracts 6.2), no directory listings. Every
+//! connection carries one request.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -24,7 +24,7 @@ const HEAD_LIMIT: u64 = 64 * 1024;
 /// A client that stops in the middle of its request is dropped after this.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What to answer for one path instead of the file below the root.
+/// The response for a path instead of the file below the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Override {
     /// These bytes, with status 200.
@@ -35,18 +35,18 @@ pub enum Override {
     Status(u16),
 }
 
-/// One request that was answered.
+/// A request with its response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub method: String,
-    /// As sent: percent-encoded, with the query.
+    /// The path as sent: percent-encoded, with the query.
     pub path: String,
     pub status: u16,
-    /// Bytes of the body; none where it could not be sent.
+    /// Bytes of the body, or 0 if it couldn't be sent.
     pub bytes: u64,
 }
 
-/// Serves until it is dropped.
+/// A server, which runs until it is dropped.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
@@ -54,8 +54,8 @@ pub struct Server {
     https: Vec<SocketAddr>,
 }
 
-/// Where the paths of a host that is served by HTTPS are below the root: what begins with `path`
-/// begins with `below` there. Of several routes of one host, the first that fits is taken.
+/// Maps paths of a host that is served by HTTPS to paths below the root: the prefix `path` becomes `below`. Of
+/// several routes of a host, the first match counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
     pub host: &'static str,
@@ -101,7 +101,7 @@ impl Server {
         })
     }
 
-    /// Serves the same files by HTTPS too, to those who connect to `listener`, by host name.
+    /// Also serves the same files by HTTPS on `listener`, by host name.
     pub fn with_https(
         mut self,
         listener: TcpListener,
@@ -123,7 +123,7 @@ impl Server {
         Ok(self)
     }
 
-    /// `http://127.0.0.1:PORT`, without a slash at the end.
+    /// `http://127.0.0.1:PORT`, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -135,13 +135,12 @@ impl Server {
         &self.shared.root
     }
 
-    /// Answers requests for `path` (it starts with `/`; the query of a request is not compared)
-    /// in another way from now on.
+    /// Sets another response for `path` from now on. It starts with `/`, and queries are ignored.
     pub fn set_override(&self, path: impl Into<String>, answer: Override) {
         lock(&self.shared.overrides).insert(path.into(), answer);
     }
 
-    /// Answers requests for `path` from the root again.
+    /// Serves `path` from the root again.
     pub fn clear_override(&self, path: &str) {
         lock(&self.shared.overrides).remove(path);
     }
@@ -161,14 +160,14 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
-        // Wakes the accepting threads; when this fails one is not accepting any more.
+        // Wakes the accepting threads. If this fails, a thread has already ended.
         for address in self.https.iter().chain([&self.address]) {
             let _ = TcpStream::connect(address);
         }
     }
 }
 
-/// The data is whole after every single statement that changes it.
+/// The data is valid after every statement that changes it, even after a panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -180,16 +179,16 @@ struct Head {
     if_none_match: Option<String>,
 }
 
-/// A connection whose every segment is acknowledged at once.
+/// A connection that acknowledges every segment at once.
 ///
-/// Erlang's ssl ends the handshake with one small segment and sends the request in the next, which
-/// the kernel holds back until the first is acknowledged (Nagle's algorithm). That would be 40 ms
-/// later, since we have nothing to send between the two: for each package that Hex asks for.
+/// Erlang's ssl ends the handshake with a small segment and sends the request in the next one, which the kernel
+/// delays until the first is acknowledged (Nagle's algorithm). Without this, that would take 40 ms for each package
+/// that Hex requests, since the server sends nothing between the two.
 struct Prompt(TcpStream);
 
 impl Read for Prompt {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // It does not last: the kernel goes back to waiting once we have sent something.
+        // Set it again for each read: after a write, the kernel returns to delayed acknowledgements.
         set_tcp_quickack(&self.0, true)?;
         self.0.read(buffer)
     }
@@ -270,7 +269,7 @@ impl Shared {
             }
             if let Ok(stream) = stream {
                 let (shared, serve) = (Arc::clone(self), Arc::clone(&serve));
-                // A client that goes away is its own business.
+                // Errors of clients that disconnect are ignored.
                 thread::spawn(move || {
                     let _ = stream
                         .set_read_timeout(Some(PATIENCE))
@@ -280,7 +279,7 @@ impl Shared {
         }
     }
 
-    /// Answers one request; `target` says where what it asks for is below the root.
+    /// Answers a request. `target` returns its path below the root.
     fn serve(
         &self,
         stream: &mut (impl Read + Write),
@@ -298,8 +297,8 @@ impl Shared {
             answer.status = 304;
         }
         let has_body = head.method != "HEAD" && answer.status != 304;
-        // Before it is sent: a client may have all of it, and ask for the requests, before this thread
-        // goes on.
+        // Record the request before sending the response: a test may read the requests as soon as its client has the
+        // response.
         lock(&self.requests).push(Request {
             method: head.method.clone(),
             path: head.target.clone(),
@@ -332,7 +331,7 @@ impl Shared {
     }
 }
 
-/// The target of a request to a host of `routes`; that of no file where there is no route.
+/// Returns the target of a request to a host of `routes`, or one without a file if there is no route.
 fn routed(routes: &[Route], head: &Head) -> String {
     let host = head.host.split(':').next().unwrap_or_default();
     routes
@@ -345,7 +344,7 @@ fn routed(routes: &[Route], head: &Head) -> String {
         .unwrap_or_else(|| format!("/no-route/{host}{}", head.target))
 }
 
-/// The file that a URL path names, relative to the root; none where it would leave the root.
+/// Returns the file of a URL path, relative to the root. `None` if it is outside the root.
 fn below(path: &str) -> Option<PathBuf> {
     let decoded = percent_decode(path.strip_prefix('/')?)?;
     let relative = PathBuf::from(decoded);
@@ -369,7 +368,7 @@ fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Nothing for a connection that was closed, or that sent no HTTP.
+/// Returns `None` for a closed connection, or one that didn't send HTTP.
 fn read_head(stream: &mut impl Read) -> io::Result<Option<Head>> {
     let mut reader = BufReader::new(stream.take(HEAD_LIMIT));
     let mut line = String::new();
@@ -404,7 +403,7 @@ fn read_head(stream: &mut impl Read) -> io::Result<Option<Head>> {
     }
 }
 
-/// The number of bytes of the body that were sent.
+/// Sends a response. Returns the number of bytes of the body that were sent.
 fn send(stream: &mut impl Write, answer: &mut Answer, method: &str) -> io::Result<()> {
     let reason = match answer.status {
         200 => "OK",

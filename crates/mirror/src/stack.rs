@@ -1,13 +1,12 @@
-//! Runs programs in a stack image the way a platform's build dyno does.
+//! Runs programs in a stack image, like a platform's build dyno.
 //!
-//! Each command gets mount and pid namespaces of its own (`unshare` of util-linux, so the caller
-//! must be root): the image under an overlay that records every write, `/app` as asked for,
-//! `/tmp` bound to a directory that the commands of one [`Sandbox`] share, and nothing of the
-//! caller's environment. The network is the host's, so a server on 127.0.0.1 can be reached.
+//! Each command gets its own mount and pid namespaces (`unshare` of util-linux, so the caller must be root): the
+//! image under an overlay that records every write, the requested `/app`, `/tmp` bound to a directory that the
+//! commands of one [`Sandbox`] share, and none of the caller's environment. The network is the host's, so servers on
+//! 127.0.0.1 are reachable.
 //!
-//! What of the host is visible inside, beyond the binds asked for: `/etc/resolv.conf` and
-//! `/etc/hosts`; one file of certificate authorities (see [`Sandbox::new`]); and, only where the
-//! host sets them, the variables in [`NETWORK_VARIABLES`].
+//! Visible parts of the host, besides the requested binds: `/etc/resolv.conf` and `/etc/hosts`; one file of
+//! certificate authorities (see [`Sandbox::new`]); and the variables in [`NETWORK_VARIABLES`], if the host sets them.
 
 mod host;
 mod process;
@@ -58,7 +57,7 @@ fn at<T>(path: &Path, result: io::Result<T>) -> Result<T> {
     })
 }
 
-/// A root filesystem to run programs in; never written to.
+/// A root file system to run programs in. It is never changed.
 #[derive(Debug, Clone)]
 pub struct Stack {
     root: PathBuf,

@@ -1,6 +1,5 @@
-//! Upstream's hosts by their own names, for programs that have these hard-coded: an address of
-//! loopback that answers by HTTPS for all of them, a hosts file that leads there, and an authority
-//! that a sandbox is told to trust.
+//! Upstream's hosts under their own names, for programs that have these hard-coded: an address of loopback that
+//! serves all of them by HTTPS, a hosts file with this address, and an authority for a sandbox to trust.
 
 use std::fmt::Write as _;
 use std::io;
@@ -12,8 +11,8 @@ use crate::stack::{self, Sandbox};
 
 const HTTPS: u16 = 443;
 
-/// What the shell buildpacks, Mix, Hex and we ask for, and where it is in the mirror. `/nodebin`
-/// is no part of a mirror: whoever serves the old resolver of Node versions sets its answers.
+/// The paths that the shell buildpacks, Mix, Hex and Mixpack request, and their places in the mirror. `/nodebin`
+/// isn't part of a mirror: tests that need the old resolver of Node versions set its responses.
 pub const ROUTES: [Route; 8] = [
     Route {
         host: "builds.hex.pm",
@@ -67,7 +66,7 @@ pub enum Error {
     Sandbox(#[from] stack::Error),
 }
 
-/// A server that answers for upstream's hosts.
+/// A server for upstream's hosts.
 #[derive(Debug)]
 pub struct Upstream {
     pub server: Server,
@@ -76,7 +75,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Has `server` answer by these names as well, which needs root for the port of HTTPS.
+    /// Makes `server` also serve these names. Needs root for the HTTPS port.
     pub fn start(server: Server) -> Result<Self, Error> {
         Self::start_on(server, HTTPS)
     }
@@ -95,18 +94,18 @@ impl Upstream {
         })
     }
 
-    /// Where all of these hosts are.
+    /// Returns the address of all these hosts.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The certificate, in PEM, of the authority that vouches for them.
+    /// Returns the certificate of their authority, in PEM.
     pub fn certificate(&self) -> Result<String, Error> {
         Ok(self.authority.certificate()?)
     }
 
-    /// The text of an `/etc/hosts` that leads to them.
+    /// Returns the text of an `/etc/hosts` with their address.
     #[must_use]
     pub fn hosts(&self) -> String {
         let mut hosts = String::from("127.0.0.1 localhost\n");
@@ -116,7 +115,7 @@ impl Upstream {
         hosts
     }
 
-    /// Shows a sandbox these hosts instead of the real ones.
+    /// Redirects a sandbox to these hosts.
     pub fn shown_to(&self, sandbox: Sandbox) -> Result<Sandbox, Error> {
         Ok(sandbox.hosts(&self.hosts())?.trust(&self.certificate()?)?)
     }
@@ -130,7 +129,7 @@ fn names() -> impl Iterator<Item = &'static str> {
         .filter(move |host| last.replace(*host) != Some(*host))
 }
 
-/// The port is one that all of this machine shares, so each server has an address of its own.
+/// The HTTPS port is fixed, so each server has its own address.
 fn listen(port: u16) -> io::Result<TcpListener> {
     let mut taken = io::Error::from(io::ErrorKind::AddrInUse);
     for last in 2..=250 {

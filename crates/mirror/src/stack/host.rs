@@ -1,10 +1,10 @@
-//! What of the host is visible inside: its certificate authorities, and how it reaches the network.
+//! The parts of the host that are visible inside: its certificate authorities, and its network variables.
 
 use std::ffi::OsString;
 use std::fs;
 
-/// Variables that are handed through when the host sets them, because the npm registry cannot be
-/// reached without them on a host behind a proxy or with a registry of its own.
+/// Variables that are passed on if the host sets them. Without them, a host behind a proxy or with its own registry
+/// can't reach the npm registry.
 pub const NETWORK_VARIABLES: [&str; 10] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -18,20 +18,20 @@ pub const NETWORK_VARIABLES: [&str; 10] = [
     "npm_config_registry",
 ];
 
-/// Where the image keeps the authorities that curl, git, OpenSSL and Erlang trust.
+/// The path in the image of the authorities that curl, git, OpenSSL and Erlang trust.
 pub const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The certificate authorities that this host trusts.
 #[derive(Debug)]
 pub struct Authorities {
     pub pem: Vec<u8>,
-    /// The host names some by a variable: Node, which has a list of its own, must be told too.
+    /// Whether a variable of the host sets them. If so, Node has to be told, since it has its own list.
     pub private: bool,
 }
 
 impl Authorities {
-    /// The bundle that `SSL_CERT_FILE` names or the system's, and that of `NODE_EXTRA_CA_CERTS`;
-    /// none where neither can be read.
+    /// Reads the bundle of `SSL_CERT_FILE` or of the system, and that of `NODE_EXTRA_CA_CERTS`. `None` if neither is
+    /// readable.
     #[must_use]
     pub fn of_host() -> Option<Self> {
         let openssl = set("SSL_CERT_FILE");
@@ -50,7 +50,7 @@ impl Authorities {
     }
 }
 
-/// A variable of this process that is not empty.
+/// Returns a variable of this process, unless it is empty.
 pub(super) fn set(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }

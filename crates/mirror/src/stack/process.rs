@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Error, Result, Sandbox, at};
 
-/// How long [`Process::signal`] waits for the program to exist.
+/// The time that [`Process::signal`] waits for the program to start.
 pub(super) const START_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A program to run in a [`Sandbox`], set up like a [`std::process::Command`]. Standard input is
@@ -31,7 +31,7 @@ pub struct Command<'sandbox> {
 }
 
 impl Sandbox {
-    /// A command to run inside; `program` is found through the PATH given with [`Sandbox::env`].
+    /// A command to run inside. `program` is searched in the PATH set with [`Sandbox::env`].
     #[must_use]
     pub fn command<I, A>(&self, program: impl Into<OsString>, args: I) -> Command<'_>
     where
@@ -60,7 +60,7 @@ impl<'sandbox> Command<'sandbox> {
 }
 
 impl Command<'_> {
-    /// Adds to, or replaces in, the environment of the sandbox.
+    /// Sets a variable, in addition to the environment of the sandbox.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
@@ -92,7 +92,7 @@ impl Command<'_> {
         self
     }
 
-    /// Starts the program. What keeps the sandbox from being set up is told by the wait.
+    /// Starts the program. Errors of setting up the sandbox are returned when waiting.
     pub fn spawn(self) -> Result<Process> {
         let run = self.sandbox.runs.fetch_add(1, Ordering::SeqCst);
         let dir = self.sandbox.run_dir(run);
@@ -100,7 +100,7 @@ impl Command<'_> {
             let path = dir.join(name);
             at(&path, fs::create_dir_all(&path))?;
         }
-        // From a file, since a script on the command line would show in `ps` inside.
+        // Pass the script in a file, since `ps` inside would show one on the command line.
         let script = dir.join("script");
         at(
             &script,
@@ -138,15 +138,14 @@ impl Command<'_> {
     }
 }
 
-/// Sees the processes of a [`Process`].
+/// Observes the processes of a [`Process`].
 #[derive(Debug, Clone, Copy)]
 pub struct Watch {
     unshare: u32,
 }
 
 impl Watch {
-    /// The host's pids of all that runs in the pid namespace, but for the shell that is process 1
-    /// in it.
+    /// Returns the host's pids of all processes in the pid namespace, except the shell that is process 1.
     #[must_use]
     pub fn pids(&self) -> Vec<u32> {
         let Some(script) = only_child(self.unshare) else {
@@ -173,7 +172,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// When the program itself began, its view having been made; nothing before.
+    /// Returns when the program itself started, after the sandbox was set up. `None` before.
     #[must_use]
     pub fn began(&self) -> Option<SystemTime> {
         fs::metadata(self.dir.join("started"))
@@ -181,7 +180,7 @@ impl Process {
             .ok()
     }
 
-    /// To look at what runs, from another thread than the one that waits.
+    /// Returns a handle to observe the processes from another thread than the waiting one.
     #[must_use]
     pub fn watch(&self) -> Watch {
         Watch {
@@ -219,8 +218,8 @@ impl Process {
     fn program(&self) -> Option<Pid> {
         let script = only_child(self.child.id())?;
         let program = i32::try_from(only_child(script)?).ok()?;
-        // On its way to be the program it is a copy of the script's shell, chroot and env, which
-        // the signal would end before the program could act on it.
+        // Before it becomes the program, the process is a copy of the script's shell, chroot and env, which the
+        // signal would end.
         let cmdline = |pid| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let now = cmdline(program);
         let on_the_way = now.is_empty()
@@ -239,13 +238,13 @@ impl Process {
         self.child.kill().map_err(Error::Wait)
     }
 
-    /// Waits for the program. One that a signal ended has exit code 128 + signal.
+    /// Waits for the program. The exit code is 128 + N if signal N ended it.
     pub fn wait(&mut self) -> Result<ExitStatus> {
         let status = self.child.wait().map_err(Error::Wait)?;
         self.judge(status, &[])
     }
 
-    /// The status when the program has ended, as in [`Process::wait`].
+    /// Returns the status if the program has ended, as in [`Process::wait`].
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
         match self.child.try_wait().map_err(Error::Wait)? {
             Some(status) => self.judge(status, &[]).map(Some),
@@ -253,7 +252,7 @@ impl Process {
         }
     }
 
-    /// Waits for the program and for what it wrote to the pipes asked for.
+    /// Waits for the program, and returns the output of its pipes.
     pub fn wait_with_output(mut self) -> Result<Output> {
         let stderr = self.child.stderr.take().map(read_aside);
         let stdout = self.child.stdout.take().map(read_aside);
@@ -268,7 +267,7 @@ impl Process {
         })
     }
 
-    /// Tells the end of the program from that of the set-up before it.
+    /// Distinguishes a failed set-up from the end of the program.
     fn judge(&self, status: ExitStatus, stderr: &[u8]) -> Result<ExitStatus> {
         if let Ok(failed) = fs::read_to_string(self.dir.join("failed")) {
             let (stage, message) = failed.split_once('\n').unwrap_or((&failed, ""));
@@ -289,7 +288,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only when it has been waited for.
+        // Both only fail if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! What the programs of a sandbox see, who they are, and what they left.
+//! The view of the programs in a sandbox, their user, and the files that they wrote.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -19,16 +19,16 @@ use super::{Error, Result, Stack, at};
 /// The user that a build runs as on heroku-24 and later.
 pub const BUILD_USER: u32 = 1000;
 
-/// What a program finds at `/app`.
+/// The `/app` of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum AppDir {
-    /// An empty directory on a filesystem of its own, owned by the program's user, new for each
-    /// command: Heroku's standard build (contracts 1.2).
+    /// An empty directory on a separate file system, owned by the program's user, new for each command: Heroku's
+    /// standard build (contracts 1.2).
     #[default]
     Tmpfs,
     /// A directory of the host: a slug to boot, or a build whose `BUILD_DIR` is `/app`.
     Bind(PathBuf),
-    /// Empty, and not to be written.
+    /// Empty and read-only.
     ReadOnly,
     /// No such directory.
     Missing,
@@ -47,10 +47,10 @@ pub(super) struct Bind {
     pub(super) access: Access,
 }
 
-/// A place to run commands in: what they see, who they are, and a `/tmp` that they share.
+/// An environment for commands: their view, their user, and a shared `/tmp`.
 ///
-/// The image is as it was made for every command; only `/tmp`, the binds and
-/// [`AppDir::Bind`] last from one command to the next. Commands may run at the same time.
+/// Each command gets the original image. Only `/tmp`, the binds and [`AppDir::Bind`] persist between commands.
+/// Commands may run at the same time.
 #[derive(Debug)]
 pub struct Sandbox {
     pub(super) stack: Stack,
@@ -63,13 +63,13 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// A sandbox whose working files (`/tmp`, the overlays) are below the system's temporary
-    /// directory, removed when it is dropped. That directory must not itself be on an overlay
-    /// (as in most containers): set `TMPDIR` to one that is not.
+    /// Creates a sandbox. Its working files (`/tmp`, the overlays) are below the system's temporary directory, and
+    /// are removed when it is dropped. That directory must not be on an overlay itself, as in most containers: set
+    /// `TMPDIR` to another one.
     ///
-    /// Programs inside trust the host's certificate authorities: the bundle that `SSL_CERT_FILE`
-    /// names or the system's, and that of `NODE_EXTRA_CA_CERTS`. They are one file at the usual
-    /// Debian path; where the host sets either variable, `NODE_EXTRA_CA_CERTS` names it inside.
+    /// Programs inside trust the host's certificate authorities: the bundle of `SSL_CERT_FILE` or of the system, and
+    /// that of `NODE_EXTRA_CA_CERTS`. They are in one file at the usual Debian path. If the host sets either
+    /// variable, `NODE_EXTRA_CA_CERTS` inside contains that path.
     pub fn new(stack: &Stack) -> Result<Self> {
         let uid = geteuid().as_raw();
         if uid != 0 {
@@ -82,7 +82,7 @@ impl Sandbox {
                 path: std::env::temp_dir(),
                 source,
             })?;
-        // The build user must be able to pass through to what is bound from here.
+        // The build user must be able to enter this directory to reach the binds.
         at(dir.path(), set_mode(dir.path(), 0o755))?;
         let tmp = dir.path().join("tmp");
         at(&tmp, fs::create_dir(&tmp))?;
@@ -130,12 +130,12 @@ impl Sandbox {
             inside: inside.into(),
             access,
         };
-        // Of the host's own files one may be replaced, /etc/hosts say.
+        // A later bind replaces an earlier one at the same path, such as /etc/hosts.
         self.binds.retain(|other| other.inside != bind.inside);
         self.binds.push(bind);
     }
 
-    /// Has programs inside trust one more authority, whose certificate this is.
+    /// Makes programs inside trust another authority, with this certificate.
     pub fn trust(mut self, pem: &str) -> Result<Self> {
         let file = self.dir.path().join("ca.pem");
         let mut bundle = fs::read(&file).unwrap_or_default();
@@ -145,7 +145,7 @@ impl Sandbox {
         Ok(self)
     }
 
-    /// Gives programs inside the text of `/etc/hosts`.
+    /// Sets the text of `/etc/hosts` inside.
     pub fn hosts(mut self, text: &str) -> Result<Self> {
         let file = self.dir.path().join("hosts");
         at(&file, fs::write(&file, text))?;
@@ -153,15 +153,15 @@ impl Sandbox {
         Ok(self)
     }
 
-    /// Shows `host` (a file or directory) at the absolute path `inside`, not to be written.
+    /// Binds `host` (a file or directory) to the absolute path `inside`, read-only.
     #[must_use]
     pub fn bind_ro(mut self, host: impl Into<PathBuf>, inside: impl Into<PathBuf>) -> Self {
         self.bind(host, inside, Access::ReadOnly);
         self
     }
 
-    /// Shows `host` (a file or directory) at the absolute path `inside`. Its owner stays what it
-    /// is: see [`Sandbox::give`].
+    /// Binds `host` (a file or directory) to the absolute path `inside`. Its owner stays the same: see
+    /// [`Sandbox::give`].
     #[must_use]
     pub fn bind_rw(mut self, host: impl Into<PathBuf>, inside: impl Into<PathBuf>) -> Self {
         self.bind(host, inside, Access::ReadWrite);
@@ -174,7 +174,7 @@ impl Sandbox {
         self
     }
 
-    /// The uid, and gid, of the programs; [`BUILD_USER`] unless set.
+    /// The uid and gid of the programs, [`BUILD_USER`] by default.
     #[must_use]
     pub fn user(mut self, uid: u32) -> Self {
         self.user = uid;
@@ -187,13 +187,13 @@ impl Sandbox {
         self
     }
 
-    /// The host's path of this sandbox' `/tmp`.
+    /// The host's path of this sandbox's `/tmp`.
     #[must_use]
     pub fn tmp(&self) -> PathBuf {
         self.dir.path().join("tmp")
     }
 
-    /// Hands a file or a directory tree of the host to this sandbox' user.
+    /// Changes the owner of a file or directory tree of the host to this sandbox's user.
     pub fn give(&self, path: impl AsRef<Path>) -> Result<()> {
         for entry in WalkDir::new(path.as_ref()) {
             let entry = entry.map_err(|error| walk_error(path.as_ref(), error))?;
@@ -203,8 +203,8 @@ impl Sandbox {
         Ok(())
     }
 
-    /// What all commands so far made, changed or removed in the image, as paths inside; not
-    /// below `/app`, `/tmp`, or a bind. A directory is listed only when it is new.
+    /// Returns the paths inside that commands created, changed or removed in the image so far, except below `/app`,
+    /// `/tmp` and binds. A directory is only listed if it is new.
     pub fn written_outside(&self) -> Result<Vec<PathBuf>> {
         let mounts: BTreeSet<&Path> = self.binds.iter().map(|bind| &*bind.inside).collect();
         let mut found = BTreeSet::new();
@@ -231,8 +231,8 @@ impl Sandbox {
         Ok(found.into_iter().collect())
     }
 
-    /// What the last command left in `/app`, relative to it; known once it has ended by itself,
-    /// and only with [`AppDir::Tmpfs`] (that filesystem ends with the program).
+    /// Returns the files that the last command left in `/app`, relative to it. Only known after it has exited by
+    /// itself, and only with [`AppDir::Tmpfs`], since that file system ends with the program.
     pub fn left_in_app(&self) -> Result<Vec<PathBuf>> {
         let last = self.runs.load(Ordering::SeqCst).saturating_sub(1);
         let file = self.run_dir(last).join("app");

@@ -1,4 +1,4 @@
-//! The shell script that makes the view of a program and runs it.
+//! The shell script that sets up the sandbox of a program and runs it.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -8,10 +8,9 @@ use super::sandbox::{Access, Bind};
 use super::{AppDir, Command, Sandbox};
 
 impl Sandbox {
-    /// The shell script that is process 1 of a command's pid namespace. It makes the view, runs
-    /// the program as its child (process 1 would ignore signals that it has no handler for), and
-    /// ends with the program's status, upon which the kernel ends all that is left in the
-    /// namespace.
+    /// The shell script that is process 1 of a command's pid namespace. It sets up the sandbox, runs the program as
+    /// its child (process 1 would ignore signals without a handler), and exits with the program's status. The kernel
+    /// then ends all other processes in the namespace.
     pub(super) fn script(&self, run: &Path, command: &Command<'_>) -> String {
         let mut script = Script::new(run);
         script.stage("the pid namespace", &["mount", "--make-rprivate", "/"]);
@@ -91,17 +90,17 @@ impl Sandbox {
     }
 }
 
-/// Builds the script of [`Sandbox::script`]. Its working directory is the run's: `lower`,
-/// `upper`, `work` and `merged` are there; so are the files it leaves, `failed` (stage and
-/// message of what went wrong before the program), `started` and `app` (what was left in /app).
+/// Builds the script of [`Sandbox::script`]. Its working directory is that of the run, with `lower`, `upper`, `work`
+/// and `merged`, and the files that it writes: `failed` (stage and message of an error before the program), `started`
+/// and `app` (the files left in /app).
 pub(super) struct Script {
     text: String,
 }
 
 impl Script {
     fn new(run: &Path) -> Self {
-        // The program gets the standard error as descriptor 3, so that the shell's own remarks
-        // ("Terminated") are not taken for its output.
+        // The program gets stderr as descriptor 3, so that messages of the shell itself ("Terminated") don't mix with
+        // its output.
         let mut script = Self {
             text: String::from(
                 "exec 3>&2 2>/dev/null\n\
@@ -245,7 +244,7 @@ impl Script {
             words.push(pair);
         }
         words.extend(command.words.iter().cloned());
-        // In a subshell: dash redirects a plain command's descriptors in itself.
+        // Run in a subshell, since dash redirects the descriptors of a plain command in itself.
         self.text.push_str("( exec ");
         self.line(&words, " 2>&3 3>&- )");
         self.text.push_str("status=$?\n");
@@ -257,8 +256,7 @@ impl Script {
     }
 }
 
-/// `word` for a shell. Bytes that are not UTF-8 cannot be given on to `sh -c` in a `str`, and
-/// nothing that tests hand over has any.
+/// Quotes `word` for a shell. Words that aren't UTF-8 aren't supported, since no test needs them.
 fn quote(word: &OsStr) -> String {
     let word = word.to_string_lossy();
     shell_words::quote(&word).into_owned()

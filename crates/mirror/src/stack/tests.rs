@@ -1,4 +1,4 @@
-//! The script, and what is read of the files it leaves. Whole builds run it.
+//! Tests of the script, and of reading the files that it writes. Whole builds run it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
