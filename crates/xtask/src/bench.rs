@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: deploys of the fixtures by us, by other buildpacks and by hand, on the same
-//! machine from the same hosts, one after the other in every round.
+//! `cargo xtask bench`: deploys the fixtures with Mixpack, with other buildpacks and by hand, on the same machine
+//! from the same hosts, one after the other in every round.
 
 mod app;
 mod big;
@@ -29,10 +29,10 @@ use table::{Detect, Fixture, Level, Run, Sample, Unpacked};
 const USAGE: &str = "usage: cargo xtask bench [--rounds N] [--fixture NAME,…] [--only DEPLOY,…] \
                      [--against COMMIT|DIR,…] [--with NAME=VALUE] [--write]";
 
-/// What statfs(2) says of a memory-backed filesystem.
+/// The type of a memory-backed file system (statfs(2)).
 const TMPFS_MAGIC: FsWord = 0x0102_1994;
 
-/// Starts of the executable that `detect` is judged by.
+/// The number of starts of the executable to measure `detect`.
 const STARTS: usize = 200;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -133,7 +133,7 @@ pub(crate) fn bench(args: &[OsString]) -> Result {
     Ok(())
 }
 
-/// Ours first, then other buildpacks, by hand last. `dir` gets the files of earlier commits.
+/// Returns Mixpack first, then other buildpacks, and by hand last. `dir` gets the files of earlier commits.
 fn contestants(options: &Options, places: &Places, dir: &Path) -> Result<Vec<Contestant>> {
     let bin = places.root().join("bin");
     let executable = std::env::var_os("MIXPACK_EXE")
@@ -208,7 +208,7 @@ fn measure(
                     fixture.contestants[contestant],
                     deploy.costs.wall.as_secs_f64()
                 );
-                // It is the same in every round, and packing takes longer than some deploys.
+                // The archive is the same in every round, and packing takes longer than some deploys.
                 let gzip = (round == 1 && deploy.slug.is_some())
                     .then(|| measure::gzipped(&place.build_dir()))
                     .transpose()?;
@@ -241,7 +241,7 @@ fn measure(
     Ok(fixture)
 }
 
-/// The slugs of our deploys at each level of pruning, and of a release, with nothing else changed.
+/// Returns the sizes of Mixpack's slugs at each level of pruning, and with only a release.
 fn levels(place: &Place<'_>, app: &App) -> Result<Vec<Level>> {
     [
         ("slim=none", "MIXPACK_SLIM", "none"),
@@ -262,7 +262,7 @@ fn levels(place: &Place<'_>, app: &App) -> Result<Vec<Level>> {
     .collect()
 }
 
-/// `detect` of a fixture, and the same executable that only says its version, in alternation.
+/// Measures `detect` of a fixture and `--version` of the same executable, in alternation.
 fn detect(ours: &Contestant) -> Result<Detect> {
     let Contestant::Mixpack(Mixpack { executable, .. }) = ours else {
         return Err("the first contestant is us".into());

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: builds a Phoenix app the way Heroku does, and boots it.
+//! `cargo xtask demo`: builds a Phoenix app like Heroku, and boots it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,7 +11,7 @@ use crate::toolchains::{self, Places};
 
 const FIXTURE: &str = "phoenix-npm";
 
-/// Where the timelines go: of a first build, and of another one of the same commit.
+/// The files for the timelines of a first build, and of another one of the same commit.
 const TIMELINES: [&str; 2] = ["docs/timeline-first.svg", "docs/timeline-unchanged.svg"];
 
 pub(crate) fn demo(args: &[OsString]) -> Result {

@@ -17,15 +17,15 @@ const USAGE: &str =
     "usage: cargo xtask differential [--pack] [--steps N] [--seeds FROM..TO] [--turns EXECUTABLE]
        cargo xtask differential [--pack] --replay STEPS";
 
-/// For how long a sequence that shows a difference is shortened.
+/// The maximum time for shortening a sequence that shows a difference.
 const SHORTEN: Duration = Duration::from_mins(10);
 
 struct Options {
     api: Api,
     seeds: Range<u64>,
-    /// Of each sequence.
+    /// The number of steps of each sequence.
     steps: usize,
-    /// An executable that takes turns with the one that is tested.
+    /// An executable that alternates with the tested one.
     other: Option<PathBuf>,
     replay: Option<String>,
 }
@@ -34,7 +34,7 @@ pub(crate) fn differential(args: &[OsString]) -> Result {
     let options = options(args).ok_or(USAGE)?;
     let places = Places::of_this_workspace()?;
     toolchains::make()?;
-    // Held until the last build has ended.
+    // Keep the daemon until the last build has ended.
     let _docker = match options.api {
         Api::Classic => None,
         Api::CloudNative => Some(builders::make()??),

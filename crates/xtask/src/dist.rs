@@ -1,9 +1,8 @@
 //! `cargo xtask dist`: the executables that ship in `bin/`, for stack images without cargo.
 //!
-//! They are built statically against musl, from pinned tools, and the same sources give the same
-//! bytes in whichever folder. Each holds the digest of its sources, which tells a stale one in no
-//! time; `cargo xtask dist --check` also builds them once more, from a copy of the sources in
-//! another folder, and compares.
+//! They are linked statically with musl, and built with pinned tools. The build is reproducible in any directory.
+//! Each executable contains the digest of its sources, which shows whether it is current. `cargo xtask dist --check`
+//! also builds them again, from a copy of the sources in another directory, and compares.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -21,12 +20,12 @@ use crate::toolchains::Places;
 
 /// A processor architecture that Mixpack ships for.
 pub(crate) struct Architecture {
-    /// As Debian and container images call it.
+    /// The name in Debian and container images.
     pub(crate) name: &'static str,
     target: &'static str,
-    /// Compiles the C parts of TLS, which call nothing of a libc: one made for glibc will do.
+    /// The compiler for the C parts of TLS. They don't use libc, so a compiler for glibc is fine.
     c_compiler: &'static str,
-    /// A file that each Debian package brings which compiling takes, and the package.
+    /// The Debian packages that compiling requires, each with one of its files.
     needs: [(&'static str, &'static str); 2],
 }
 
@@ -52,9 +51,9 @@ pub(crate) const ARM64: Architecture = Architecture {
 
 pub(crate) const ARCHITECTURES: [&Architecture; 2] = [&AMD64, &ARM64];
 
-/// The crate that the executable is made of, with those of ours that it depends on.
+/// The crate of the executable.
 const EXECUTABLE: &str = "mixpack";
-/// What cargo wants to see of the repository. Members of the workspace that are not built count.
+/// The files of the repository that cargo needs, including workspace members that aren't built.
 const SOURCES: [&str; 6] = [
     "Cargo.toml",
     "Cargo.lock",
@@ -63,15 +62,15 @@ const SOURCES: [&str; 6] = [
     "docs",
     "tests",
 ];
-/// Files outside of `src` that the executable contains, and what puts them into it.
+/// Files outside `src` that the executable contains, and the code that embeds them.
 const CONTENTS: [&str; 3] = [
     "crates/mixpack/build.rs",
     "docs/doctor.md",
     "docs/errors.md",
 ];
-/// In bytes. A larger one makes every `git clone` of a platform slower.
-const LARGEST: u64 = 11 << 19;
-/// Variables of the caller that would change what is built, by how their names start.
+/// The maximum size of an executable, in bytes. A larger one makes every `git clone` of a platform slower.
+const MAX_SIZE: u64 = 11 << 19;
+/// Variables of the caller that would change the build, by prefix.
 const UNWANTED: [&str; 11] = [
     "AR",
     "CARGO_BUILD_",
@@ -87,12 +86,12 @@ const UNWANTED: [&str; 11] = [
 ];
 
 impl Architecture {
-    /// Where its executable is, relative to the repository.
+    /// The path of its executable, relative to the repository.
     pub(crate) fn shipped(&self) -> String {
         format!("bin/mixpack-linux-{}", self.name)
     }
 
-    /// Installs what is missing for building it.
+    /// Installs missing build tools.
     fn ensure_tools(&self, root: &Path) -> Result {
         for (file, package) in self.needs {
             ensure(file, package)?;
@@ -128,11 +127,11 @@ fn ship(root: &Path) -> Result {
         let built = &built[architecture.name];
         let size = built.metadata()?.len();
         let name = architecture.shipped();
-        if size > LARGEST {
-            return Err(format!("{name} has {size} bytes, more than {LARGEST}").into());
+        if size > MAX_SIZE {
+            return Err(format!("{name} has {size} bytes, more than {MAX_SIZE}").into());
         }
         let shipped = root.join(&name);
-        // A new file, so that a running one is not written to.
+        // Write a new file, so that a running executable isn't changed.
         let new = shipped.with_extension("new");
         fs::copy(built, &new)?;
         fs::rename(&new, &shipped)?;
@@ -141,7 +140,7 @@ fn ship(root: &Path) -> Result {
     all_current(root)
 }
 
-/// The executable of these sources: the one that ships if it is theirs, or else one built now.
+/// Returns an executable of these sources: the shipped one if it is current, or else a new one.
 pub(crate) fn current(root: &Path, architecture: &Architecture) -> Result<PathBuf> {
     let shipped = root.join(architecture.shipped());
     if is_of(&shipped, &source_digest(root)?)? {
@@ -153,7 +152,7 @@ pub(crate) fn current(root: &Path, architecture: &Architecture) -> Result<PathBu
         .ok_or_else(|| "nothing was built".into())
 }
 
-/// Builds the executables as they ship; gives the path of each, by the architecture's name.
+/// Builds the executables to ship. Returns their paths, by the architecture's name.
 fn build(root: &Path, wanted: &[&Architecture]) -> Result<BTreeMap<&'static str, PathBuf>> {
     let target_dir = root.join("target/dist");
     let cargo_home = std::env::var("CARGO_HOME")
@@ -170,7 +169,7 @@ fn build(root: &Path, wanted: &[&Architecture]) -> Result<BTreeMap<&'static str,
             rust_flags(root, &cargo_home)?.join("\x1f"),
         )
         .env("CFLAGS", c_flags(&cargo_home))
-        // mimalloc contains the time at which it was compiled: for gcc, this one.
+        // mimalloc embeds its compile time, which gcc takes from this variable.
         .env("SOURCE_DATE_EPOCH", "0");
     for architecture in wanted {
         architecture.ensure_tools(root)?;
@@ -192,7 +191,7 @@ fn build(root: &Path, wanted: &[&Architecture]) -> Result<BTreeMap<&'static str,
         .collect())
 }
 
-/// A program of the Rust toolchain that the repository pins, whatever the caller's variables say.
+/// A program of the Rust toolchain that the repository pins, regardless of the caller's variables.
 fn in_repository(program: &str, root: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root);
@@ -205,30 +204,30 @@ fn in_repository(program: &str, root: &Path) -> Command {
     command
 }
 
-/// What takes the paths of this machine out, and the compressors of zstd that its default level doesn't use: 150 kB.
+/// Returns C flags that remove the paths of this machine, and the zstd compressors that the default level doesn't use
+/// (150 kB).
 fn c_flags(cargo_home: &str) -> String {
     let unused = ["GREEDY", "LAZY", "LAZY2", "BTLAZY2", "BTOPT", "BTULTRA"];
     let unused = unused.map(|name| format!("-DZSTD_EXCLUDE_{name}_BLOCK_COMPRESSOR"));
     format!("-ffile-prefix-map={cargo_home}=/cargo {}", unused.join(" "))
 }
 
-/// What takes the paths of this machine out, and its linker.
+/// Returns Rust flags that remove the paths of this machine, and set the linker.
 fn rust_flags(root: &Path, cargo_home: &str) -> Result<Vec<String>> {
     let root_text = root.display();
     let mut flags = vec![
-        // The linker of the pinned toolchain, for both architectures: those of Debian differ from
-        // release to release.
+        // Use the linker of the pinned toolchain for both architectures, since Debian's differ between releases.
         "-Clinker=rust-lld".to_owned(),
         format!("--remap-path-prefix={cargo_home}=/cargo"),
         format!("--remap-path-prefix={root_text}=/mixpack"),
     ];
-    // The folder of a registry is named for its host, which differs from machine to machine. Of
-    // several rules that fit, the last one counts.
+    // A registry's directory is named after its host, which depends on the machine. Of several matching rules, the
+    // last one counts.
     for registry in fs::read_dir(Path::new(cargo_home).join("registry/src"))? {
         let path = registry?.path();
         flags.push(format!("--remap-path-prefix={}=/crates", path.display()));
     }
-    // Where the component rust-src is installed, the standard library's own paths lead there.
+    // If the component rust-src is installed, paths of the standard library point to it.
     let library = run(in_repository("rustc", root).args(["--print", "sysroot"]))?;
     let library = Path::new(library.trim()).canonicalize()?;
     let version = run(in_repository("rustc", root).arg("-vV"))?;
@@ -262,7 +261,7 @@ pub(crate) fn all_current(root: &Path) -> Result {
     Ok(())
 }
 
-/// Whether an executable is there and holds this digest of its sources.
+/// Whether an executable exists and contains this digest of its sources.
 fn is_of(executable: &Path, digest: &str) -> Result<bool> {
     if !executable.is_file() {
         return Ok(false);
@@ -273,7 +272,7 @@ fn is_of(executable: &Path, digest: &str) -> Result<bool> {
         .any(|window| window == digest.as_bytes()))
 }
 
-/// Builds from a copy of the sources, and compares with what ships.
+/// Builds from a copy of the sources, and compares with the shipped executables.
 fn compare_with_another_folder(root: &Path) -> Result {
     let elsewhere = tempfile::Builder::new().prefix("mixpack-").tempdir()?;
     for name in SOURCES {
@@ -305,7 +304,7 @@ fn compare_with_another_folder(root: &Path) -> Result {
     Ok(())
 }
 
-/// In what way two executables differ, if they do: first of all in what they were made with.
+/// Describes how two executables differ, if they do. Differences in build tools come first.
 fn difference(shipped: &[u8], rebuilt: &[u8]) -> Option<String> {
     if shipped == rebuilt {
         return None;
@@ -331,7 +330,7 @@ fn difference(shipped: &[u8], rebuilt: &[u8]) -> Option<String> {
     ))
 }
 
-/// The compilers and the linker, from what they write into the section `.comment`.
+/// Returns the compilers and the linker, which write their names to the section `.comment`.
 fn tools_of(executable: &[u8]) -> BTreeSet<String> {
     executable
         .split(|byte| *byte == 0)
@@ -345,7 +344,7 @@ fn tools_of(executable: &[u8]) -> BTreeSet<String> {
         .collect()
 }
 
-/// The crates of ours that `name` is built from, itself among them.
+/// Returns the workspace's crates that `name` is built from, including itself.
 fn crates_of(root: &Path, name: &str) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     let mut ahead = vec![name.to_owned()];
@@ -365,8 +364,8 @@ fn crates_of(root: &Path, name: &str) -> Result<BTreeSet<String>> {
     Ok(found)
 }
 
-/// The SHA-256 of every file that the executable is built from, by path, shortened to what tells
-/// two versions apart. Tests and their snapshots do not count.
+/// Returns a shortened digest of all files that the executable is built from, with their paths. Leaves out tests and
+/// their snapshots.
 fn source_digest(root: &Path) -> Result<String> {
     let manifests = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"];
     let files = manifests.into_iter().chain(CONTENTS).map(PathBuf::from);
@@ -400,7 +399,7 @@ fn source_digest(root: &Path) -> Result<String> {
 mod tests {
     use super::*;
 
-    /// A repository of two crates, and one that the executable is not made of.
+    /// A repository with two crates of the executable, and another one.
     fn repository() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();

@@ -1,5 +1,4 @@
-//! The Docker daemon that `pack` works with: the one that answers, or else Debian's, installed and
-//! started for as long as it is needed.
+//! The Docker daemon for `pack`: a running one, or else Debian's, which is installed and runs while it is needed.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -10,30 +9,30 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::process::{ensure, run};
 
-/// It loads its state and sets up its networks first.
+/// The time that the daemon has to load its state and set up its networks.
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
 
-/// A daemon that answers. One that was started here ends with this.
+/// A running daemon. One that was started here stops when this is dropped.
 pub(crate) struct Daemon {
-    /// The newest version of its API, as in `1.41`.
+    /// The newest version of its API, such as `1.41`.
     pub(crate) api: String,
     started: Option<Child>,
 }
 
 impl Daemon {
-    /// Needs root where no daemon answers yet. `log` is for what the daemon says then.
+    /// Needs root if no daemon is running. `log` gets the daemon's output.
     ///
     /// # Errors
     ///
-    /// Why this machine has no Docker: what cannot be installed, or how the daemon ended.
+    /// The reason why Docker is unavailable: a failed installation, or the daemon's failure.
     pub(crate) fn find_or_start(log: &Path) -> Result<Self, String> {
         if let Some(found) = Self::answering() {
             return Ok(found);
         }
         ensure("dockerd", "docker.io").map_err(|error| error.to_string())?;
-        // A package of its own in later releases of Debian.
+        // A separate package in later releases of Debian.
         ensure("docker", "docker-cli").map_err(|error| error.to_string())?;
-        // Where an init system runs, the package has started it.
+        // With an init system, the package has started the daemon.
         if let Some(found) = Self::answering() {
             return Ok(found);
         }
@@ -72,7 +71,7 @@ impl Daemon {
         api().map(|api| Self { api, started })
     }
 
-    /// As numbers, to be compared.
+    /// Compares versions as numbers.
     pub(crate) fn api_is_older_than(&self, version: (u32, u32)) -> bool {
         let (major, minor) = self.api.split_once('.').unwrap_or((&self.api, ""));
         (major.parse().unwrap_or(0), minor.parse().unwrap_or(0)) < version
@@ -87,7 +86,7 @@ impl Drop for Daemon {
     }
 }
 
-/// The newest API of the daemon that answers.
+/// Returns the newest API of the running daemon.
 fn api() -> Option<String> {
     let version = ["version", "--format", "{{.Server.APIVersion}}"];
     let said = run(Command::new("docker").args(version)).ok()?;

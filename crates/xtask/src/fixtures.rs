@@ -1,4 +1,4 @@
-//! `cargo xtask fixtures`: what keeps the folder `fixtures` true.
+//! `cargo xtask fixtures`: maintains the directory `fixtures`.
 
 mod locked;
 
@@ -16,7 +16,7 @@ use locked::Entry;
 
 const USAGE: &str = "cargo xtask fixtures lock";
 
-/// What keeps the fixtures from being made.
+/// An error of maintaining the fixtures.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("usage: {USAGE}")]
@@ -35,7 +35,7 @@ pub(crate) enum Error {
     },
 }
 
-/// The folder `fixtures` of this checkout.
+/// The directory `fixtures` of this checkout.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
 }
@@ -54,8 +54,8 @@ pub(crate) fn run(args: &[OsString]) -> Result<(), Error> {
     }
 }
 
-/// Every fixture's `mix.lock` with what it should hold: the checksums, requirements and
-/// commits are those of the packages in `root`; names and versions are the file's own.
+/// Returns every fixture's `mix.lock` with its correct contents: checksums, requirements and commits of the packages
+/// in `root`, and names and versions from the file.
 fn locks(root: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
     let packages: BTreeMap<_, _> = hex_package::pack_all(&root.join("packages"))?
         .into_iter()
@@ -63,7 +63,7 @@ fn locks(root: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
         .collect();
 
     let mut locks = Vec::new();
-    // At the top of a fixture, or in its folder that has the app.
+    // In the root of a fixture, or in its app directory.
     for entry in WalkDir::new(root).max_depth(3).sort_by_file_name() {
         let entry = entry.map_err(|error| io_error(root)(error.into()))?;
         if entry.file_type().is_file() && entry.file_name() == "mix.lock" {

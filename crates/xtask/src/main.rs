@@ -1,4 +1,4 @@
-//! What maintainers run: `cargo xtask COMMAND`.
+//! Commands for maintainers: `cargo xtask COMMAND`.
 
 mod archive;
 mod bench;
@@ -92,10 +92,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// `cargo xtask toolchains`: also `pack` and the builders, where this machine has Docker.
+/// `cargo xtask toolchains`: also makes `pack` and the builders, if this machine has Docker.
 fn make_toolchains() -> process::Result {
     toolchains::make()?;
-    // Where that took sudo, all of this was done there.
+    // If sudo was needed, the command that it started has done this.
     if geteuid().is_root()
         && let Err(why) = builders::make()?
     {

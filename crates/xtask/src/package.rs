@@ -1,8 +1,8 @@
-//! `cargo xtask package [DIR | --release TAG DIR]`: what people pin. For each architecture the tarball of the classic
-//! buildpack, whose URL `heroku buildpacks:set` takes (contracts 1.6), and the buildpack as a
-//! `.cnb` file, which `pack build --buildpack` and `pack buildpack register` take.
+//! `cargo xtask package [DIR | --release TAG DIR]`: makes the packages of a release. For each architecture, there is
+//! a tarball of the classic buildpack, for `heroku buildpacks:set URL` (contracts 1.6), and a `.cnb` file, for `pack
+//! build --buildpack` and `pack buildpack register`.
 //!
-//! The same repository gives the same bytes: entries in order, one time, one owner, two modes.
+//! Packages are reproducible: entries are sorted, with one time, one owner and two modes.
 
 mod files;
 
@@ -22,7 +22,7 @@ use crate::toolchains::Places;
 use crate::version;
 use files::Files;
 
-/// Relative to the repository: the parts that are packaged beside `bin/`.
+/// The packaged files besides `bin/`, relative to the repository.
 const BESIDE: [&str; 4] = [DESCRIPTOR, "CHANGELOG.md", "LICENSE", "README.md"];
 const DESCRIPTOR: &str = "buildpack.toml";
 
@@ -83,7 +83,7 @@ fn add_notes(root: &Path, version: &str, dir: &Path, packages: &[PathBuf]) -> Re
     Ok(written.map(|(name, _)| dir.join(name)))
 }
 
-/// Writes all packages of the repository at `root` into `dir`; gives their paths.
+/// Writes all packages of the repository at `root` to `dir`. Returns their paths.
 fn write(root: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
     let pack = builders::pack()?;
     let mut written = Vec::new();
@@ -95,7 +95,7 @@ fn write(root: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(written)
 }
 
-/// Writes the tarball for one architecture into `dir`; gives its path.
+/// Writes the tarball for one architecture to `dir`. Returns its path.
 fn tarball(
     root: &Path,
     architecture: &Architecture,
@@ -109,7 +109,7 @@ fn tarball(
     Ok(path)
 }
 
-/// Writes the `.cnb` file for one architecture into `dir`; gives its path.
+/// Writes the `.cnb` file for one architecture to `dir`. Returns its path.
 pub(crate) fn cnb(
     root: &Path,
     architecture: &Architecture,
@@ -147,7 +147,7 @@ fn stem(root: &Path, architecture: &Architecture) -> Result<String> {
     ))
 }
 
-/// What a machine of this architecture needs of the repository, with this executable.
+/// Returns the files of the repository that a machine of this architecture needs, with this executable.
 fn files_for(root: &Path, architecture: &Architecture, executable: &Path) -> Result<Files> {
     let mut files = Files::default();
     for path in BESIDE {
@@ -231,7 +231,7 @@ mod tests {
 
     type Entries = Vec<(String, u32, u64, Vec<u8>)>;
 
-    /// Path, mode and time of each entry, and what is in it.
+    /// The path, mode, time and content of each entry.
     fn entries(tar: &[u8]) -> Entries {
         Archive::new(tar)
             .entries()
@@ -344,7 +344,7 @@ mod tests {
         let files = files_for(&root, architecture, &shipped).unwrap();
         let tarball = files.tar_gz().unwrap();
         fs::write(dir.path().join("mixpack.tgz"), tarball).unwrap();
-        // As Heroku and herokuish unpack it: nothing is stripped off the paths.
+        // Like Heroku and herokuish, unpack it without stripping paths.
         let unpacked = Command::new("tar")
             .args(["-xzf", "mixpack.tgz"])
             .current_dir(&dir)

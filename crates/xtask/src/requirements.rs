@@ -1,5 +1,5 @@
-//! `tests/requirements.toml`: the requirements of a drop-in replacement, row by row, and what proves
-//! each: tests, or a phrase of `docs/migrating.md` that states the difference.
+//! `tests/requirements.toml`: the requirements of a drop-in replacement, each with its proof: tests, or a phrase of
+//! `docs/migrating.md` that states the difference.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,12 +28,12 @@ struct Row {
     #[serde(default)]
     tests: Vec<String>,
     migrating: Option<String>,
-    /// The work that proves it later.
+    /// The future work that will prove it.
     later: Option<String>,
 }
 
 impl Table {
-    /// Returns what is wrong, a line each.
+    /// Returns the problems, one per line.
     fn problems(&self, tests: &[TestId], migrating: &str) -> Vec<String> {
         let migrating = words(migrating);
         let mut problems = Vec::new();

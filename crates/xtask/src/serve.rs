@@ -1,4 +1,4 @@
-//! `cargo xtask mirror [--port PORT]`: serves the test toolchains for a person.
+//! `cargo xtask mirror [--port PORT]`: serves the test toolchains for manual use.
 
 use std::ffi::OsString;
 use std::thread;
@@ -24,7 +24,7 @@ pub(crate) fn serve(args: &[OsString]) -> Result {
     }
 }
 
-/// The port asked for; 0, which is any free one, where none is.
+/// Returns the requested port, or 0 for any free one.
 fn port(args: &[OsString]) -> Result<u16> {
     match args {
         [] => Ok(0),

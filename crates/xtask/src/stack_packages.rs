@@ -1,4 +1,4 @@
-//! Writes the table of packages that are in the build image of a Heroku stack and not in its run image, from the
+//! Writes the table of packages that are in the build image of a Heroku stack but not in its run image, from the
 //! lists that Heroku publishes.
 
 use crate::process::{Result, run};
@@ -15,7 +15,7 @@ const TABLE: &str = concat!(
 const STACKS: [&str; 3] = ["22", "24", "26"];
 const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 
-/// Parts of the names of packages without a library that a program is linked with.
+/// Parts of the names of packages without shared libraries.
 const NO_LIBRARIES: [&str; 10] = [
     "-dev", "-bin", "-doc", "-data", "-perl", "-headers", "-config", "-stdlib", "-minimal",
     "libjs-",
@@ -40,7 +40,7 @@ pub(crate) fn stack_packages(args: &[OsString]) -> Result {
                     ],
                 )
             };
-            // heroku-22 is for amd64 alone.
+            // heroku-22 is only for amd64.
             let Ok(build) = list(&format!("heroku-{stack}-build")) else {
                 continue;
             };
@@ -62,8 +62,8 @@ pub(crate) fn stack_packages(args: &[OsString]) -> Result {
     Ok(fs::write(TABLE, table)?)
 }
 
-/// The packages with libraries that the first list has and the second hasn't. A line is a name, and its status
-/// in parentheses if the package isn't installed in full.
+/// Returns the packages with libraries that are only in the first list. A line is a name, and its status in
+/// parentheses if the package isn't completely installed.
 fn build_only(build: &str, run: &str) -> Vec<String> {
     let names = |list: &str| -> BTreeSet<String> {
         let lines = list.lines().filter(|line| !line.starts_with('#'));

@@ -1,4 +1,4 @@
-//! The test executables that cargo builds: what each holds, and running it.
+//! Lists and runs the test executables that cargo builds.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::process::Result;
 
-/// A test by the executable that holds it, `app` or `app/plan`, and its path in there.
+/// A test: its executable, `app` or `app/plan`, and its path in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TestId {
     pub(crate) label: String,
@@ -37,18 +37,18 @@ pub(crate) enum Outcome {
 
 pub(crate) type Outcomes = BTreeMap<TestId, Outcome>;
 
-/// Variables that tests need, beyond those of this process.
+/// Variables that tests need, besides those of this process.
 pub(crate) type Environment = Vec<(&'static str, PathBuf)>;
 
-/// Turns on all features of `tests/Cargo.toml`, so that one build has every test.
+/// The features of `tests/Cargo.toml`. With all of them, one build has every test.
 pub(crate) const FEATURES: &str =
     "whole-builds/toolchains,whole-builds/docker,whole-builds/emulated,whole-builds/upstream";
 
-/// A test executable: `PACKAGE` for the unit tests of its library or of the executable that has its
-/// name, `PACKAGE/TARGET` for any other.
+/// A test executable: `PACKAGE` for the unit tests of its library or of the executable with its name,
+/// `PACKAGE/TARGET` for others.
 pub(crate) struct TestBinary {
     pub(crate) label: String,
-    /// The feature of `tests/Cargo.toml` that names what its tests need, if any.
+    /// The feature of `tests/Cargo.toml` with the requirements of its tests, if any.
     pub(crate) needs: Option<String>,
     executable: PathBuf,
     package: PathBuf,
@@ -98,7 +98,7 @@ fn needs(manifest: &str) -> Result<BTreeMap<String, String>> {
     Ok(needs.collect())
 }
 
-/// One of cargo's messages, if it is about a test executable.
+/// Parses a message of cargo. `None` if it isn't about a test executable.
 fn artifact(line: &str) -> Option<TestBinary> {
     let message: serde_json::Value = serde_json::from_str(line).ok()?;
     if message["reason"] != "compiler-artifact" || message["profile"]["test"] != true {
@@ -125,7 +125,7 @@ fn artifact(line: &str) -> Option<TestBinary> {
     })
 }
 
-/// `path+file:///work/crates/app#0.1.0`, or `…/tests#whole-builds@0.1.0` where the folder has
+/// Returns the package in `path+file:///…/crates/app#0.1.0`, or in `…/tests#whole-builds@0.1.0` if the directory has
 /// another name.
 fn package_name(id: &str) -> &str {
     let (place, version) = id.rsplit_once('#').unwrap_or((id, ""));
@@ -152,7 +152,7 @@ impl TestBinary {
         }
     }
 
-    /// The tests in it.
+    /// Lists its tests.
     pub(crate) fn names(&self) -> Result<Vec<TestId>> {
         let output = self
             .command()
@@ -169,7 +169,7 @@ impl TestBinary {
             .collect())
     }
 
-    /// Runs one of them, with what it prints.
+    /// Runs a test. Returns its output too.
     fn run_one(&self, test: &TestId, env: &Environment) -> io::Result<(Outcome, String)> {
         let output = self
             .command()
@@ -186,10 +186,10 @@ impl TestBinary {
     }
 }
 
-/// Runs all tests of these executables, each with its environment, `at_once` at a time.
+/// Runs all tests of these executables, each with its environment, `at_once` in parallel.
 ///
-/// Each test is a process of its own: one that is killed takes no other with it, and no core waits
-/// for the last test of an executable.
+/// Each test is a separate process: a killed one doesn't affect others, and no core waits for the last test of an
+/// executable.
 pub(crate) fn run(
     binaries: &[(&TestBinary, Environment)],
     at_once: usize,
@@ -223,7 +223,7 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// `test a::b ... ok`.
+/// Parses the outcome in `test a::b ... ok`.
 fn outcome(line: &str) -> Option<Outcome> {
     let (_, word) = line.strip_prefix("test ")?.split_once(" ... ")?;
     match word.split([' ', ',']).next()? {

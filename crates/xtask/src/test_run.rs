@@ -1,7 +1,7 @@
 //! `cargo xtask test`: sets up what the tests need and runs all of them.
 //!
-//! A test that cannot run is no test that passed: it is named and counted, and only what a list
-//! of tolerated names holds may be left out.
+//! A test that can't run doesn't count as passed: it is reported, and fails the run unless a list of tolerated names
+//! contains it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -22,17 +22,16 @@ use crate::requirements;
 use crate::test_binaries::{self, FEATURES, Outcome, Outcomes, TestId};
 use crate::toolchains::{self, Places};
 
-/// Names the executable that is tested.
+/// The variable with the tested executable.
 const EXE: &str = "MIXPACK_EXE";
-/// Names the package of it for `pack`.
+/// The variable with its package for `pack`.
 const CNB: &str = "MIXPACK_CNB";
-/// Names the directory for temporary files.
+/// The variable with the directory for temporary files.
 const TEMPORARY: &str = "TMPDIR";
-/// Bytes that a few whole builds take at a time, doubled.
+/// Twice the space of a few parallel whole builds, in bytes.
 const ENOUGH_MEMORY: u64 = 8 << 30;
 
-/// The executables with the longest tests, by label. They are run first, so that no core is idle at the
-/// end.
+/// The executables with the longest tests, by label. They run first, so that no core is idle at the end.
 const FIRST: [&str; 5] = [
     "whole-builds/differential",
     "whole-builds/arm64",
@@ -123,10 +122,10 @@ pub(crate) fn test(args: &[OsString]) -> Result {
         let place = FIRST.iter().position(|label| *label == binary.label);
         place.unwrap_or(FIRST.len())
     });
-    // A whole build waits for the disk, the network and servers that start now and then.
+    // Whole builds sometimes wait for the disk, the network and servers, so run a few more than there are cores.
     test_binaries::run(&builds, cores + 2, &mut tests.outcomes)?;
 
-    // Unlike the time on the clock, it can be compared between machines that also do something else.
+    // Unlike wall time, CPU time can be compared on busy machines.
     let total = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let (user, system) = (
         total.user_time().num_seconds(),
@@ -134,20 +133,20 @@ pub(crate) fn test(args: &[OsString]) -> Result {
     );
     println!("\nCPU time: {user} s, and {system} s in the kernel");
 
-    // All are reported before one fails.
+    // Report all results before failing.
     let concluded = conclude(&tests, options.tolerated.as_deref());
     let all: Vec<TestId> = tests.outcomes.into_keys().chain(tests.not_run).collect();
     requirements::check(&root, &all)?;
     concluded
 }
 
-/// A requirement of tests, or why this machine doesn't have it.
+/// A requirement of tests, or the reason why it is unavailable.
 type Available<T> = std::result::Result<T, String>;
 
 /// The requirements of whole builds.
 struct Prepared {
     toolchains: Available<()>,
-    /// A daemon that this started is stopped when it is dropped.
+    /// A daemon that was started here stops when this is dropped.
     docker: Available<Daemon>,
     /// The executable, on a machine that can run it.
     arm64: Available<PathBuf>,
@@ -164,14 +163,14 @@ impl Prepared {
             });
         }
         toolchains::make()?;
-        // Shells that have completions.
+        // For tests of completions.
         ensure("zsh", "zsh")?;
         ensure("fish", "fish")?;
-        // A shared store.
+        // For tests of shared stores.
         ensure("/usr/sbin/nginx", "nginx")?;
-        // Where the lifecycle pushes images without Docker.
+        // The registry to which the lifecycle pushes images without Docker.
         ensure("docker-registry", "docker-registry")?;
-        // Brings up the network of a build that is cut off.
+        // Sets up the network of offline builds.
         ensure("ip", "iproute2")?;
         let arm64 = ensure(whole_builds::EMULATOR, "qemu-user-static")
             .and_then(|()| dist::current(root, &dist::ARM64));
@@ -183,8 +182,8 @@ impl Prepared {
     }
 }
 
-/// Where tests write. Memory halves the time of all of them: on ext4, creating files costs much more
-/// than writing them while others are being deleted.
+/// The directory for files of tests. Memory halves the total time: on ext4, creating files is much slower while
+/// others are being deleted.
 fn temporary() -> PathBuf {
     let memory = Path::new("/dev/shm");
     match statvfs(memory) {
@@ -254,10 +253,10 @@ fn conclude(tests: &Tests, tolerated: Option<&Path>) -> Result {
     .into())
 }
 
-/// Examples in doc comments are no executables of their own.
+/// Examples in doc comments have no test executables.
 fn doc_tests(root: &Path) -> Result {
     let status = Command::new("cargo")
-        // The features of the other tests, so that nothing is compiled again.
+        // Use the features of the other tests, so that nothing is recompiled.
         .args(["test", "--workspace", "--features", FEATURES])
         .args(["--doc", "--quiet"])
         .current_dir(root)

@@ -1,4 +1,4 @@
-//! The version of a release: cargo's, the buildpack's and the change log's are one.
+//! The version of a release, which is the same in Cargo.toml, buildpack.toml and the changelog.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,7 @@ struct Versioned {
     version: String,
 }
 
-/// What stands before this version in pages: names of packages, tags, lines of logs.
+/// The text before the version in pages: names of packages, tags, lines of logs.
 const BEFORE: [&str; 6] = [
     "mixpack-",
     "mixpack:",
@@ -37,8 +37,8 @@ const BEFORE: [&str; 6] = [
     "id = \"mixpack/mixpack\"\nversion = \"",
 ];
 
-/// The version of `Cargo.toml`, compared with that of `buildpack.toml`, where there is one, with the
-/// newest in `CHANGELOG.md`, and with those in `README.md` and `docs`.
+/// Returns the version of `Cargo.toml`. Fails if that of `buildpack.toml`, the newest in `CHANGELOG.md`, or one in
+/// `README.md` and `docs` differs.
 pub(crate) fn agrees(root: &Path) -> Result<String> {
     let read = |name: &str| {
         fs::read_to_string(root.join(name)).map_err(|error| format!("{name}: {error}"))
@@ -75,7 +75,7 @@ fn pages(root: &Path) -> Result<Vec<String>> {
         let entries = fs::read_dir(dir).into_iter().flatten();
         for entry in entries {
             let name = entry?.file_name().to_string_lossy().into_owned();
-            // The change log names all versions.
+            // The changelog has all versions.
             if Path::new(&name).extension().is_some_and(|end| end == "md") && name != "CHANGELOG.md"
             {
                 pages.push(format!("{below}{name}"));
@@ -95,7 +95,7 @@ fn versions_in(page: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// The part of a change log on a version, without its heading.
+/// Returns the section of a changelog about a version, without its heading.
 pub(crate) fn notes<'a>(changes: &'a str, version: &str) -> Option<&'a str> {
     let (_, rest) = changes.split_once(&format!("\n## [{version}]"))?;
     let (_, rest) = rest.split_once('\n')?;
@@ -103,8 +103,8 @@ pub(crate) fn notes<'a>(changes: &'a str, version: &str) -> Option<&'a str> {
     Some(rest[..end].trim()).filter(|notes| !notes.is_empty())
 }
 
-/// The newest version of a change log in the form of keepachangelog.com, which has the newest
-/// first and above it what is not released.
+/// Returns the newest version of a changelog in the format of keepachangelog.com: the newest version is first, after
+/// unreleased changes.
 fn newest(changes: &str) -> Option<&str> {
     changes
         .lines()

@@ -1,4 +1,4 @@
-//! The app that all build: a fixture at one commit after another.
+//! The app to deploy: a fixture with a series of commits.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::process::Result;
 pub(crate) const FIXTURES: [&str; 3] = ["plain-otp", "phoenix-npm", BIG];
 const BIG: &str = "big";
 
-/// What is new in a commit.
+/// The change of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Change {
     /// The first deploy: no cache.
@@ -25,7 +25,7 @@ pub(crate) enum Change {
 }
 
 impl Change {
-    /// In the order in which they are deployed.
+    /// All changes, in the order of their deploys.
     pub(crate) const ALL: [Self; 5] = [
         Self::Cold,
         Self::Unchanged,
@@ -49,28 +49,28 @@ impl Change {
     }
 }
 
-/// Exact versions, since the shell buildpacks take no others.
+/// Exact versions, since the shell buildpacks support no others.
 #[derive(Debug, Clone)]
 pub(crate) struct Versions {
     pub(crate) otp: String,
-    /// What [`Change::NewOtp`] goes to.
+    /// The version after [`Change::NewOtp`].
     pub(crate) next_otp: String,
     pub(crate) elixir: String,
     pub(crate) node: &'static str,
 }
 
-/// The sources of the app, as they are in the newest commit.
+/// The sources of the app at the newest commit.
 pub(crate) struct App {
     pub(crate) dir: PathBuf,
     /// A file whose change is [`Change::OneFile`].
     module: &'static str,
-    /// Whether there is JavaScript, and a page to ask for.
+    /// Whether there is JavaScript, and a page to request.
     pub(crate) is_phoenix: bool,
     versions: Versions,
 }
 
 impl App {
-    /// Checks the fixture out into `dir`, which is new.
+    /// Checks out the fixture to the new directory `dir`.
     pub(crate) fn check_out(fixture: &str, dir: &Path, versions: &Versions) -> Result<Self> {
         let fixtures = fixtures::root();
         if fixture == BIG {
@@ -88,7 +88,7 @@ impl App {
             is_phoenix: dir.join("assets/package.json").is_file(),
             versions: versions.clone(),
         };
-        // The one file that every buildpack reads.
+        // Only this file is read by every buildpack.
         fs::remove_file(dir.join(".tool-versions")).or_else(crate::toolchains::absent_is_fine)?;
         app.ask_for_otp(&versions.otp)?;
         if app.is_phoenix {

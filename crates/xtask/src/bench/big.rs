@@ -22,16 +22,16 @@ const ITEM: &str = include_str!("big/item.ex");
 const RULES: &str = include_str!("big/rules.ex");
 const SERVICE: &str = include_str!("big/service.ex");
 
-/// Where the fixture's `mix.exs` takes the generated dependencies.
+/// The line of the fixture's `mix.exs` to which generated dependencies are added.
 const DEPS_MARK: &str = "{:jason_lite, \"~> 1.0\"}";
 
-/// A package of the fixtures. It takes the place of `jason`.
+/// The package of the fixtures that replaces `jason`.
 const JSON: &str = "jason_lite";
 
-/// Kilobytes of compiled code, debug information and docs included, that a generated function makes.
+/// The size of a generated function's compiled code in kilobytes, with debug information and docs.
 const FUNCTION_KILOBYTES: usize = 5;
 
-/// Areas of the app, each with an item, rules and [`SERVICES`].
+/// The number of areas of the app, each with an item, rules and [`SERVICES`].
 const AREAS: usize = 30;
 const SERVICES: usize = 8;
 
@@ -39,13 +39,13 @@ const SERVICES: usize = 8;
 enum Kind {
     Mix,
     Rebar3,
-    /// Built by rebar3, almost all of it one module of a function with this many clauses, and one with
-    /// a third of that. It keeps a core busy for some 8 seconds.
+    /// Built by rebar3. Almost all of it is one module with a function of this many clauses, and one with a third of
+    /// that. It keeps a core busy for about 8 seconds.
     Table(usize),
 }
 use Kind::{Mix, Rebar3, Table};
 
-/// A name, what builds it, its modules, kilobytes of compiled code, and required packages.
+/// Name, build tool, number of modules, kilobytes of compiled code, and required packages.
 type Dependency = (&'static str, Kind, usize, usize, &'static [&'static str]);
 
 /// The production dependencies of `mix phx.new` 1.8.9, from its `mix.lock` of November 2026, with the
@@ -103,8 +103,7 @@ pub(crate) fn packages() -> Result<Vec<HexPackage>> {
     Ok(hex_package::pack_all(sources.path())?)
 }
 
-/// Writes the app into `dir`: the fixture `phoenix-npm` of `fixtures` with more dependencies and
-/// modules.
+/// Writes the app to `dir`: the fixture `phoenix-npm` with more dependencies and modules.
 pub(crate) fn generate(fixtures: &Path, dir: &Path) -> Result {
     whole_builds::copy(&fixtures.join("phoenix-npm"), dir);
     let mix_exs = dir.join("mix.exs");
@@ -139,7 +138,7 @@ fn locked(text: &str, packages: &[HexPackage]) -> String {
     format!("%{{\n{}\n}}\n", lines.join("\n"))
 }
 
-/// The name of a generated package, which is none of hex.pm's.
+/// The name of a generated package, which doesn't exist on hex.pm.
 fn application(name: &str) -> String {
     if name == JSON {
         name.to_owned()
@@ -148,7 +147,7 @@ fn application(name: &str) -> String {
     }
 }
 
-/// As in `BigPhoenixHtml`.
+/// Returns a module name, such as `BigPhoenixHtml`.
 fn module(name: &str) -> String {
     let words = name.split('_').map(|word| {
         let (first, rest) = word.split_at(1);
@@ -262,7 +261,7 @@ fn rebar3_package(
     let mut rest = kilobytes;
     if let Table(clauses) = kind {
         files.push((src("_table.erl"), table(&app, clauses)));
-        // The others are small.
+        // The other modules are small.
         rest = 0;
     }
     for (index, functions) in functions(ERLANG_FUNCTION, modules, rest).enumerate() {
@@ -274,8 +273,8 @@ fn rebar3_package(
     files
 }
 
-/// As libraries generate them from a table of characters: code points, and ranges of them, which take
-/// the compiler longer.
+/// Returns functions like those that libraries generate from a table of characters: code points, and ranges, which
+/// take the compiler longer.
 fn table(app: &str, clauses: usize) -> String {
     let mut text = format!("-module({app}_table).\n-export([lookup/1, range/1]).\n\n");
     for n in 0..clauses {

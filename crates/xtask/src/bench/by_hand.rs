@@ -1,5 +1,5 @@
-//! The floor: the commands that any buildpack has to run, by hand, in one place that stays, with
-//! the toolchains there already; and what it takes to have the toolchains there.
+//! The lower bound: the commands that any buildpack has to run, by hand, in a persistent directory with installed
+//! toolchains; and the cost of installing the toolchains.
 
 use std::fs;
 use std::path::Path;
@@ -86,7 +86,7 @@ impl Tools {
             .current_dir("/tmp/app")
     }
 
-    /// What unpacking the archives of the toolchains takes, with the programs that everyone has.
+    /// Measures unpacking the archives of the toolchains with standard programs.
     pub(crate) fn unpacking(
         stack: &Stack,
         upstream: &Upstream,
@@ -134,7 +134,7 @@ impl Tools {
 
 /// The toolchain phase by hand.
 pub(crate) struct Unpacking {
-    /// Of OTP alone.
+    /// The costs of OTP alone.
     pub(crate) otp: Costs,
     pub(crate) one_by_one: Costs,
     pub(crate) at_once: Costs,
@@ -146,7 +146,7 @@ fn path(erlang: &str) -> String {
     format!("{TOOLS}/node/bin:{TOOLS}/elixir/bin:{TOOLS}/{erlang}/bin:/usr/local/bin:/usr/bin:/bin")
 }
 
-/// As a person would do it who knows what is there: `npm ci` where nothing is installed.
+/// Returns the commands of a user who knows the state: `npm ci` only if nothing is installed.
 fn commands(is_phoenix: bool) -> String {
     let mix = "mix do deps.get --only prod + compile";
     if is_phoenix {
@@ -156,8 +156,7 @@ fn commands(is_phoenix: bool) -> String {
     }
 }
 
-/// Brings `/tmp/app` to the app's newest commit. A new OTP compiles everything again, as it does
-/// for the shell buildpacks.
+/// Updates `/tmp/app` to the app's newest commit. A new OTP recompiles everything, as in the shell buildpacks.
 pub(crate) fn check_out(app: &App, change: Change, tmp: &Path) -> Result {
     let dir = tmp.join("app");
     copy(&app.dir, &dir);

@@ -1,5 +1,5 @@
-//! Who deploys: we, other buildpacks, or a person by hand. Each in a sandbox of its own with a
-//! cache of its own, from the same sources and the same hosts.
+//! The contestants: Mixpack, other buildpacks, or a user by hand. Each has its own sandbox and cache, with the same
+//! sources and the same hosts.
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -21,11 +21,11 @@ use crate::process::{Result, run};
 /// The executable in `bin` for the machines that can run the benchmark.
 pub(crate) const EXECUTABLE_NAME: &str = "mixpack-linux-amd64";
 
-/// Where a release manager binds the executable of `MIXPACK_EXE`.
+/// The path to which the executable of `MIXPACK_EXE` is bound.
 const EXECUTABLE: &str = "/usr/local/lib/mixpack";
 
-/// Calls buildpacks one after the other on one build directory (contracts 1.4): the `export` of
-/// each is sourced before the next. As platforms do, it does not mind the modes in `bin`.
+/// Calls buildpacks one after the other on one build directory (contracts 1.4): the `export` of each is sourced
+/// before the next. Like platforms, it ignores the modes in `bin`.
 const IN_ORDER: &str = "\
 set -e
 for pack in /tmp/packs/*; do
@@ -35,7 +35,7 @@ for pack in /tmp/packs/*; do
   if [ -f \"$pack/export\" ]; then . \"$pack/export\"; fi
 done";
 
-/// What all deploys have in common.
+/// The shared environment of all deploys.
 pub(crate) struct Surroundings {
     pub(crate) stack: Stack,
     pub(crate) upstream: Upstream,
@@ -43,7 +43,7 @@ pub(crate) struct Surroundings {
     pub(crate) tools: Tools,
 }
 
-/// Another buildpack, as it is in a directory.
+/// Another buildpack, in a directory.
 #[derive(Debug, Clone)]
 pub(crate) struct Pack {
     dir: PathBuf,
@@ -52,7 +52,7 @@ pub(crate) struct Pack {
 }
 
 impl Pack {
-    /// It must be a git checkout with nothing changed, so that the commit says what was measured.
+    /// It must be an unchanged git checkout, so that the commit identifies it.
     pub(crate) fn at(dir: &Path) -> Result<Self> {
         let git = |args: &[&str]| run(Command::new("git").arg("-C").arg(dir).args(args));
         let dir = dir.canonicalize()?;
@@ -75,16 +75,16 @@ impl Pack {
 /// A version of Mixpack, and how it is configured.
 #[derive(Debug, Clone)]
 pub(crate) struct Mixpack {
-    /// As in the tables.
+    /// The name in tables.
     pub(crate) name: String,
     pub(crate) bin: PathBuf,
     pub(crate) executable: PathBuf,
-    /// A config var, as in `NAME=VALUE`.
+    /// A config var, `NAME=VALUE`.
     pub(crate) config: Option<(String, String)>,
 }
 
 impl Mixpack {
-    /// The one of an earlier commit of the repository `root`, unpacked into the new directory `dir`.
+    /// Mixpack at an earlier commit of the repository `root`, unpacked to the new directory `dir`.
     pub(crate) fn at_commit(root: &Path, commit: &str, dir: &Path) -> Result<Self> {
         let git = |args: &[&str]| run(Command::new("git").arg("-C").arg(root).args(args));
         fs::create_dir(dir)?;
@@ -106,13 +106,13 @@ impl Mixpack {
 #[derive(Debug, Clone)]
 pub(crate) enum Contestant {
     Mixpack(Mixpack),
-    /// In the order in which they are called. An app without assets gets the first alone.
+    /// The buildpacks, in the order of their calls. An app without assets only gets the first one.
     Packs(Vec<Pack>),
     ByHand,
 }
 
 impl Contestant {
-    /// As in the tables of an app.
+    /// The name in the tables of an app.
     pub(crate) fn name(&self, is_phoenix: bool) -> String {
         match self {
             Self::Mixpack(mixpack) => mixpack.name.clone(),
@@ -125,7 +125,7 @@ impl Contestant {
         }
     }
 
-    /// What was measured, to the commit.
+    /// The exact version that was measured.
     pub(crate) fn identity(&self) -> Result<String> {
         match self {
             Self::Mixpack(mixpack) => {
@@ -168,7 +168,7 @@ impl Contestant {
         for dir in ["cache", "env"] {
             fs::create_dir(place.tmp().join(dir))?;
         }
-        // A config var like any other: npm has no other way to be told.
+        // npm can only be configured with a config var here.
         place.set_config("NPM_CONFIG_REGISTRY", &registry)?;
         if let Self::Mixpack(Mixpack {
             config: Some((name, value)),
@@ -182,7 +182,7 @@ impl Contestant {
     }
 }
 
-/// Those of a list that an app needs.
+/// Returns the buildpacks of a list that an app needs.
 fn called(packs: &[Pack], is_phoenix: bool) -> &[Pack] {
     if is_phoenix { packs } else { &packs[..1] }
 }
@@ -191,7 +191,7 @@ fn short(name: &str) -> &str {
     name.strip_prefix("heroku-buildpack-").unwrap_or(name)
 }
 
-/// A contestant with a cache, on its way through the deploys of an app.
+/// A contestant with its cache, during the deploys of an app.
 pub(crate) struct Place<'all> {
     contestant: &'all Contestant,
     all: &'all Surroundings,
@@ -200,23 +200,23 @@ pub(crate) struct Place<'all> {
     deploys: Cell<u32>,
 }
 
-/// What a deploy cost and left.
+/// The costs and results of a deploy.
 #[derive(Debug, Clone)]
 pub(crate) struct Deploy {
     pub(crate) costs: Costs,
-    /// Bytes; none where nothing is a cache.
+    /// The size of the cache in bytes, if there is one.
     pub(crate) cache: Option<u64>,
     pub(crate) slug: Option<Tree>,
-    /// Until the last toolchain was in place, where the buildpack tells.
+    /// The seconds until the last toolchain was installed, if the buildpack reports them.
     pub(crate) toolchain_phase: Option<f64>,
 }
 
-/// What became of a slug in a dyno.
+/// The result of booting a slug in a dyno.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Boot {
-    /// After these seconds its page came; without a page, `mix run` had started the app.
+    /// The seconds until the page responded; for an app without a page, until `mix run` had started it.
     Up(f64),
-    /// What it said.
+    /// The output.
     Failed(String),
 }
 
@@ -249,8 +249,8 @@ impl Place<'_> {
         [build_dir, "/tmp/cache".to_owned(), "/tmp/env".to_owned()].into_iter()
     }
 
-    /// As `mix local.public_keys` leaves it: the mirror's lists of installers are signed by its own
-    /// key, and Mix of this Elixir takes no list that is not signed.
+    /// Adds the mirror's key, like `mix local.public_keys`: the mirror signs lists of installers with its own key,
+    /// and Mix of this Elixir rejects unsigned lists.
     fn trust_the_mirror(&self) -> Result<()> {
         let mix_home = self.build_dir().join(".mix");
         let keys = mix_home.join("public_keys");
@@ -260,7 +260,7 @@ impl Place<'_> {
         Ok(())
     }
 
-    /// Deploys what the app is now; a failure is an error with the whole log.
+    /// Deploys the current app. The error of a failure contains the whole log.
     pub(crate) fn deploy(&self, app: &App, change: Change) -> Result<Deploy> {
         let log_path = self.tmp().join("log");
         let command = match self.contestant {
@@ -328,8 +328,7 @@ impl Place<'_> {
         .into())
     }
 
-    /// A checkout in a `/tmp` that holds nothing of the build before but the cache and the
-    /// config vars, as a platform's build has it.
+    /// Checks out the app in a `/tmp` with only the cache and the config vars of the last build, as on a platform.
     fn new_build(&self, app: &App) -> Result {
         for entry in fs::read_dir(self.tmp())? {
             let path = entry?.path();
@@ -348,7 +347,7 @@ impl Place<'_> {
         Ok(())
     }
 
-    /// Boots the slug of the last deploy, which is gone then. Nothing where there is none.
+    /// Boots the slug of the last deploy, which is removed then. `None` without a slug.
     pub(crate) fn boot(&self) -> Result<Option<Boot>> {
         let last = match self.contestant {
             Contestant::ByHand => return Ok(None),
@@ -382,7 +381,7 @@ impl Place<'_> {
     }
 }
 
-/// The web process of what `bin/release` prints, quoted or not.
+/// Returns the web process in the output of `bin/release`, quoted or not.
 fn web(yaml: &str) -> Option<String> {
     let line = yaml
         .lines()
@@ -391,8 +390,8 @@ fn web(yaml: &str) -> Option<String> {
     Some(serde_json::from_str(value).unwrap_or_else(|_| value.to_owned()))
 }
 
-/// The longest of the steps that install a toolchain: they begin together. In seconds, from the
-/// report that our builds leave in the cache.
+/// Returns the longest step that installs a toolchain, since all start together. In seconds, from Mixpack's report in
+/// the cache.
 fn toolchain_phase(cache: &Path) -> Option<f64> {
     let text = fs::read(cache.join("mixpack/report.json")).ok()?;
     let facts: Value = serde_json::from_slice(&text).ok()?;

@@ -1,4 +1,4 @@
-//! What a command in the sandbox costs, and how large what it leaves is.
+//! Measures the costs of a command in the sandbox, and the sizes of its results.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -19,27 +19,27 @@ use walkdir::WalkDir;
 
 use crate::process::Result;
 
-/// How often the processes are looked at: four times as often takes a fifth of a core. The kernel keeps the peak of
-/// each, so that only what one grows by in its last moments is missed.
+/// The interval between looks at the processes: a quarter of it would take a fifth of a core. The kernel records the
+/// peak of each process, so only growth in its last moments is missed.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The costs of one command.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Costs {
-    /// From the moment when its view of the system has been made.
+    /// The time since the sandbox was set up.
     pub(crate) wall: Duration,
     /// User and system time of all processes.
     pub(crate) cpu: Duration,
     /// Peak resident bytes of the largest process.
     pub(crate) largest: u64,
-    /// The same of the executable that was asked about.
+    /// The same for the requested executable.
     pub(crate) own: Option<u64>,
     /// Bytes that the mirror sent.
     pub(crate) downloaded: u64,
 }
 
-/// Runs a command, its output going to `log`. What was written before is on the disk then, so
-/// that none waits for the writes of another.
+/// Runs a command with its output in `log`. Syncs earlier writes first, so that no command waits for those of
+/// another.
 pub(crate) fn run(
     server: &Server,
     command: Command<'_>,
@@ -76,7 +76,7 @@ pub(crate) fn run(
     Ok((status, costs))
 }
 
-/// Of all children that were waited for, and theirs.
+/// Returns the CPU time of all ended child processes, including their children.
 fn cpu_of_children() -> Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let micros = [usage.user_time(), usage.system_time()]
@@ -116,7 +116,7 @@ fn executable_of(pid: u32) -> Option<(u64, u64)> {
     Some((file.dev(), file.ino()))
 }
 
-/// The peak resident size that `/proc/PID/status` tells, in bytes.
+/// Returns the peak resident size in `/proc/PID/status`, in bytes.
 fn peak_of(status: &str) -> Option<u64> {
     let line = status
         .lines()
@@ -125,7 +125,7 @@ fn peak_of(status: &str) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// A directory tree as it is packed.
+/// The size of a directory tree for packing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tree {
     pub(crate) bytes: u64,
@@ -168,7 +168,7 @@ pub(crate) fn gzipped(dir: &Path) -> Result<u64> {
     Ok(archive.into_inner()?.finish()?.0)
 }
 
-/// Counts what is written to it.
+/// A writer that counts bytes.
 struct Count(u64);
 
 impl Write for Count {

@@ -1,4 +1,4 @@
-//! The sandbox that every contestant deploys in.
+//! The sandbox for the deploys of each contestant.
 
 use std::fs::{self, File};
 
@@ -11,14 +11,14 @@ use crate::process::Result;
 
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// A sandbox in which upstream's hosts are ours.
+/// Creates a sandbox with local upstream hosts.
 pub(crate) fn sandbox(stack: &Stack, upstream: &Upstream) -> Result<Sandbox> {
     let mut sandbox = upstream
         .shown_to(stack.sandbox()?)?
         .env("HOME", "/app")
         .env("PATH", PATH)
         .env("STACK", STACK);
-    // Nothing of it is to go through a proxy of this machine.
+    // Don't use a proxy of this machine.
     for name in NETWORK_VARIABLES {
         if name.to_ascii_lowercase().ends_with("_proxy") && std::env::var_os(name).is_some() {
             sandbox = sandbox.env(name, "");
@@ -27,7 +27,7 @@ pub(crate) fn sandbox(stack: &Stack, upstream: &Upstream) -> Result<Sandbox> {
     Ok(sandbox)
 }
 
-/// Runs a shell script in a sandbox as the build user; gives its costs. `what` is for the error.
+/// Runs a shell script in a sandbox as the build user. Returns its costs. `what` is for the error.
 pub(crate) fn script(
     upstream: &Upstream,
     sandbox: &Sandbox,

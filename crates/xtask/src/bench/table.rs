@@ -12,7 +12,7 @@ use crate::process::Result;
 const BEGIN: &str = "<!-- begin of what cargo xtask bench writes -->";
 const END: &str = "<!-- end of what cargo xtask bench writes -->";
 
-/// Measured in one round with everything else in place.
+/// A measurement of one deploy in one round.
 #[derive(Debug)]
 pub(crate) struct Sample {
     pub(crate) change: Change,
@@ -25,7 +25,7 @@ pub(crate) struct Sample {
     pub(crate) cache_gzip: Option<u64>,
 }
 
-/// Seconds of one round.
+/// The seconds of one round.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unpacked {
     pub(crate) otp: f64,
@@ -37,24 +37,24 @@ pub(crate) struct Unpacked {
 /// The slug at one level of pruning.
 #[derive(Debug)]
 pub(crate) struct Level {
-    /// As in a config file.
+    /// The lines of the config file.
     pub(crate) settings: &'static str,
     pub(crate) slug: Tree,
     /// Bytes of its archive.
     pub(crate) gzip: u64,
 }
 
-/// All that was measured with one app.
+/// All measurements with one app.
 #[derive(Debug)]
 pub(crate) struct Fixture {
     pub(crate) name: String,
-    /// Names; ours is the first, by hand the last.
+    /// The names: Mixpack is first, by hand last.
     pub(crate) contestants: Vec<String>,
     /// Whether the second contestant is another buildpack.
     pub(crate) has_packs: bool,
     pub(crate) samples: Vec<Sample>,
     pub(crate) unpacked: Vec<Unpacked>,
-    /// Of the slug of each contestant's last deploy.
+    /// The boots of each contestant's last slug.
     pub(crate) boots: Vec<Option<Boot>>,
     pub(crate) levels: Vec<Level>,
 }
@@ -63,11 +63,11 @@ pub(crate) struct Fixture {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Detect {
     pub(crate) detect: f64,
-    /// Of the same executable, doing nothing.
+    /// The start of the same executable without work.
     pub(crate) start: f64,
 }
 
-/// The median of what is there.
+/// Returns the median, if there are values.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
@@ -109,7 +109,7 @@ impl Fixture {
         self.contestants.len() - 1
     }
 
-    /// The one that ratios are made with, where there is one.
+    /// Returns the contestant to compare with, if there is one.
     fn other(&self) -> Option<usize> {
         self.has_packs.then_some(1)
     }
@@ -154,7 +154,7 @@ impl Fixture {
         text
     }
 
-    /// Ours by each of the others.
+    /// Mixpack's values divided by those of the others.
     fn ratios(&self, changes: &[Change]) -> String {
         let mut text = String::from(
             "| Mixpack by | deploy | wall | CPU | downloaded | cache | cache .tar.gz | slug | slug files | slug .tar.gz |\n\
@@ -170,7 +170,7 @@ impl Fixture {
                     ratio(&|it| Some(it.deploy.costs.wall.as_secs_f64())),
                     ratio(&|it| Some(it.deploy.costs.cpu.as_secs_f64())),
                     if contestant == self.by_hand() {
-                        // The toolchains are there.
+                        // By hand, the toolchains are already installed.
                         number(None, 0)
                     } else {
                         ratio(&|it| Some(megabytes(it.deploy.costs.downloaded)))
@@ -192,7 +192,7 @@ impl Fixture {
         text
     }
 
-    /// What else was measured, in words.
+    /// Returns the other measurements as text.
     fn notes(&self) -> String {
         let mut text = String::new();
         let phase = |change| number(self.phase(change), 2);
@@ -250,7 +250,7 @@ impl Fixture {
     }
 }
 
-/// One of the aims that were set before, as what is measured divided by something.
+/// A goal, as a measured value divided by another one.
 struct Target {
     what: &'static str,
     at_most: f64,
@@ -369,7 +369,7 @@ fn targets(fixtures: &[Fixture]) -> String {
     text
 }
 
-/// A ratio, and by how much it misses its target.
+/// Formats a ratio, and by how much it misses its goal.
 fn judged(ratio: Option<f64>, at_most: f64) -> String {
     match ratio {
         None => "–".to_owned(),
@@ -390,11 +390,11 @@ fn number(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
 }
 
-/// How it was measured.
+/// The circumstances of the measurement.
 #[derive(Debug)]
 pub(crate) struct Run<'run> {
     pub(crate) changes: &'run [Change],
-    /// Of what was measured: names, versions, commits.
+    /// The measured names, versions and commits.
     pub(crate) identities: &'run [String],
     pub(crate) rounds: usize,
     pub(crate) cores: usize,
@@ -441,7 +441,7 @@ pub(crate) fn report(fixtures: &[Fixture], run: &Run<'_>, detect: Detect) -> Str
     text
 }
 
-/// Replaces what an earlier run wrote into `file`.
+/// Replaces the report of an earlier run in `file`.
 pub(crate) fn write_into(file: &Path, report: &str) -> Result {
     let text = fs::read_to_string(file)?;
     fs::write(

@@ -26,14 +26,14 @@ impl File {
     }
 }
 
-/// Files by their paths, which are relative to the top of the package.
+/// Files by path, relative to the root of the package.
 #[derive(Default)]
 pub(super) struct Files {
     files: BTreeMap<String, File>,
 }
 
 impl Files {
-    /// Takes the file `source`, which is at `path` in the package.
+    /// Adds the file `source` as `path`.
     pub(super) fn add(&mut self, source: &Path, path: &Path) -> Result {
         let at = |error: io::Error| format!("{}: {error}", source.display());
         let content = fs::read(source).map_err(at)?;
@@ -47,7 +47,7 @@ impl Files {
         Ok(())
     }
 
-    /// A gzipped tar archive without a top folder.
+    /// A gzipped tar archive without a top-level directory.
     pub(super) fn tar_gz(&self) -> io::Result<Vec<u8>> {
         let mut tar = Tar::default();
         self.append(&mut tar)?;
@@ -68,7 +68,7 @@ impl Files {
     fn append(&self, tar: &mut Tar) -> io::Result<()> {
         let mut last = "";
         for (path, file) in &self.files {
-            // There are no folders in folders.
+            // Directories aren't nested.
             if let Some((folder, _)) = path.split_once('/')
                 && folder != last
             {
@@ -117,7 +117,7 @@ impl Tar {
     }
 }
 
-/// Compresses as well as gzip can, without a time or a name.
+/// Compresses with gzip's best level, without a time or a name.
 fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes)?;
