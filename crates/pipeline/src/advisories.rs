@@ -1,9 +1,9 @@
 //! Security advisories and retired packages, in builds in which Hex doesn't report them: those that
 //! skip `mix deps.get`, and those with Hex before 2.5.
 //!
-//! The registry is asked once a day at most, on a thread that a build waits for at most a second from
-//! the request on. Its list of flagged releases is cached as a whole, so that it also answers for a
-//! lockfile that changes within the day.
+//! The registry is queried at most once a day, on a separate thread. A build waits for the response for at most a
+//! second after the request. The whole list of flagged releases is cached, so it also covers a lockfile that changes
+//! during the day.
 
 mod warning;
 
@@ -30,13 +30,12 @@ use versions::hex_registry::Findings;
 const NOTE: &str = "advisories.json";
 /// Seconds between two requests for the list.
 const DAY: u64 = 24 * 3600;
-/// The time that a request gets even if the rest of the build takes less, so that builds of a second get
-/// an answer at all.
+/// The minimum time to wait for a response. Without it, builds that take a second would never get one.
 const MIN_WAIT: Duration = Duration::from_secs(1);
-/// The registry is asked for the details of this number of releases, with a request for each.
+/// The maximum number of releases whose details are requested. Each takes a request.
 const MAX_LOOKUPS: usize = 20;
 
-/// The answers of the registry, for a day.
+/// The registry's responses, cached for a day.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Note {
     /// The registry's URL, without credentials.
@@ -44,11 +43,11 @@ struct Note {
     /// Seconds since 1970.
     #[serde(rename = "asked_at")]
     requested_at: u64,
-    /// Whether the last request failed. The rest is then of an earlier one.
+    /// Whether the last request failed. If so, the other fields are from an earlier request.
     failed: bool,
     /// The versions of each package that are retired or have advisories.
     flagged: BTreeMap<String, BTreeSet<String>>,
-    /// Details of those that the app uses.
+    /// Details of the flagged releases that the app uses.
     found: Vec<Found>,
 }
 
@@ -65,16 +64,16 @@ struct Found {
     findings: Findings,
 }
 
-/// The check of one build, if it makes one.
+/// The check of one build. Without a request, it reports cached findings or nothing.
 #[derive(Default)]
 pub(crate) struct Check {
     locked: Vec<Locked>,
-    /// Of earlier builds, until the answer is taken.
+    /// From an earlier build, until this build has received a response.
     note: Note,
     request: Option<Request>,
 }
 
-/// A request on its way.
+/// A pending request.
 struct Request {
     started: Instant,
     answer: Receiver<Result<Note, RegistryError>>,
@@ -82,7 +81,7 @@ struct Request {
 }
 
 impl Check {
-    /// To be called once dependencies are in place.
+    /// Starts the check. To be called when dependencies are in place.
     pub(crate) fn begin(
         ctx: &Context<'_>,
         installers: &BTreeMap<String, String>,
@@ -112,12 +111,12 @@ impl Check {
         }
     }
 
-    /// To be called when every step has succeeded. Takes the answer of the registry if it has come,
-    /// notes it for the builds of a day, and names the releases in use and what is known of each.
+    /// Warns about flagged releases in use. To be called when every step has succeeded. Caches the registry's
+    /// response for a day, if it has arrived.
     pub(crate) fn report(mut self, ctx: &Context<'_>, ignored: &Ignored) {
         if let Some(request) = self.request.take() {
             self.receive_answer(&request, ctx.log);
-            // Without room for it, the next build asks again.
+            // If the note can't be written, the next build sends a request again.
             if let Ok(note) = json::to_string(&self.note, NOTE) {
                 let _ = ctx.workspace.store.write_note(NOTE, &note);
             }
@@ -137,7 +136,7 @@ impl Check {
         match answer.and_then(|answer| answer.map_err(|error| error.to_string())) {
             Ok(note) => self.note = note,
             Err(why) => {
-                // Once, until a request succeeds.
+                // Warn once, until a request succeeds.
                 if !self.note.failed {
                     log.warning(&warning::not_checked(&why));
                 }
@@ -146,7 +145,7 @@ impl Check {
         }
     }
 
-    /// The warning about all that the app doesn't ignore.
+    /// Returns the warning about everything that the app doesn't ignore.
     fn lines(&self, ignored: &Ignored) -> Vec<String> {
         let is_used = |found: &&Found| self.locked.contains(&found.release);
         let in_use = self.note.found.iter().filter(is_used);
@@ -157,7 +156,7 @@ impl Check {
 }
 
 impl Request {
-    /// None if the system has no thread left.
+    /// `None` if no thread could be started.
     fn send(url: &str, verified: bool, before: &Note, locked: &[Locked]) -> Option<Self> {
         let cancel = Arc::<AtomicBool>::default();
         let client = Client::new(Settings {
@@ -171,7 +170,7 @@ impl Request {
         let registry = Registry::new(client, url, verified);
         let (note, locked) = (before.clone(), locked.to_vec());
         let (send, answer) = mpsc::channel();
-        // Detached, since the build doesn't wait for its end. Nobody may be there to receive.
+        // The thread is detached, since the build doesn't wait for it to end. The receiver may be gone by then.
         let thread = thread::Builder::new().spawn(move || {
             let _ = send.send(note.refresh(&registry, &locked, now()));
         });
@@ -185,7 +184,7 @@ impl Request {
 }
 
 impl Note {
-    /// The note of earlier builds, unless it is of another registry.
+    /// Reads the note of earlier builds. Discards one from another registry.
     fn read(note: Option<&str>, registry: &str) -> Self {
         let registry = fetch::redact(registry);
         let note = note.and_then(|note| serde_json::from_str::<Self>(note).ok());
@@ -196,7 +195,7 @@ impl Note {
             })
     }
 
-    /// Whether the list is of the last 24 hours.
+    /// Whether the list is less than 24 hours old.
     fn is_fresh(&self, now: u64) -> bool {
         now.checked_sub(self.requested_at)
             .is_some_and(|age| age < DAY)
@@ -213,14 +212,14 @@ impl Note {
         })
     }
 
-    /// The releases in use whose details have to be looked up.
+    /// Releases in use whose details haven't been looked up yet.
     fn unknown<'a>(&self, locked: &'a [Locked]) -> impl Iterator<Item = &'a Locked> {
         let is_known = |release: &Locked| self.found.iter().any(|found| found.release == *release);
         let first = self.flagged(locked).take(MAX_LOOKUPS);
         first.filter(move |release| !is_known(release))
     }
 
-    /// Asks the registry for what this note doesn't have.
+    /// Requests what this note lacks from the registry.
     fn refresh(
         self,
         registry: &Registry,
@@ -246,7 +245,7 @@ impl Note {
         Ok(note)
     }
 
-    /// Notes a failed request. The findings of earlier requests stay valid.
+    /// Records a failed request. The findings of earlier requests stay valid.
     fn with_failure(self, now: u64) -> Self {
         Self {
             requested_at: now,
@@ -256,8 +255,7 @@ impl Note {
     }
 }
 
-/// The packages of hex.pm that the build uses: those that are only for development are not in
-/// `deps`.
+/// The packages of hex.pm that the build uses. Packages only for development aren't in `deps`.
 fn locked_packages(ctx: &Context<'_>) -> Vec<Locked> {
     let lock = ctx.workspace.real(&ctx.in_app("mix.lock"));
     let deps = ctx.workspace.real(&ctx.in_app("deps"));
@@ -288,7 +286,7 @@ fn reports_advisories(hex: &str) -> bool {
     version >= (2, 5)
 }
 
-/// As Hex reads its own variables (`to_boolean` of lib/hex/state.ex).
+/// Parses a variable the way Hex does (`to_boolean` of lib/hex/state.ex).
 fn is_true(value: &str) -> bool {
     ["1", "true", "TRUE"].contains(&value)
 }

@@ -12,17 +12,17 @@ use std::time::Duration;
 use store::Store;
 use store::tree::Amount;
 
-/// The note with the facts of the last successful build. The record has none of them: it ships, and the
-/// slug or image of an unchanged app has to stay the same.
+/// The note with the facts of the last successful build. They aren't in the record, because it ships, and the slug or
+/// image of an unchanged app has to stay the same.
 const NOTE: &str = "last-success.json";
 
-/// In bytes, by directory or entry.
+/// Sizes in bytes, by directory or cache entry.
 pub(crate) type Sizes = BTreeMap<String, Amount>;
 
-/// Names of packages, with their versions: JavaScript may have several of one package.
+/// Versions by package name. JavaScript may have several versions of one package.
 type Versions = BTreeMap<String, BTreeSet<String>>;
 
-/// The facts of a successful build that the next one compares itself with.
+/// The facts of a successful build, for comparison in the next one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Facts {
     mix_env: String,
@@ -73,26 +73,26 @@ impl Facts {
         facts
     }
 
-    /// Those of the last successful build with this `MIX_ENV`. A note that can't be read counts as none.
+    /// Returns the facts of the last successful build with this `MIX_ENV`. An unreadable note counts as missing.
     pub(crate) fn last(store: &dyn Store, mix_env: &str) -> Option<Self> {
         let facts: Self = serde_json::from_str(&store.read_note(NOTE)?).ok()?;
         (facts.mix_env == mix_env).then_some(facts)
     }
 
-    /// Without the note, the next build has nothing to compare itself with.
+    /// Saves the facts. A failure is ignored: the next build then shows no changes.
     pub(crate) fn save(&self, store: &dyn Store) {
         if let Ok(json) = serde_json::to_string(self) {
             let _ = store.write_note(NOTE, &json);
         }
     }
 
-    /// By directory of the slug and by entry of the cache, the bytes that came or went.
+    /// Returns the change in bytes by slug directory, and by cache entry.
     pub(crate) fn growth(&self, last: &Self) -> (Growth, Growth) {
         let slug = growth(&last.slug, &self.slug);
         (slug, growth(&last.cache, &self.cache))
     }
 
-    /// The three kinds of packages, as then and as now, with their nouns.
+    /// Returns the old and new versions of the three kinds of packages, each with its noun.
     fn packages<'a>(
         &'a self,
         last: &'a Self,
@@ -113,7 +113,7 @@ impl Facts {
     }
 }
 
-/// Bytes that came, or went, by name. Names without a change are left out.
+/// Changes in bytes by name. Unchanged names are left out.
 pub(crate) type Growth = BTreeMap<String, i64>;
 
 fn growth(then: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) -> Growth {
@@ -131,8 +131,8 @@ fn growth(then: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) -> Growth {
         .collect()
 }
 
-/// Logs the changes of packages and compiled code since the last build, and reports all of them. Logs nothing if
-/// there is nothing to compare with, and nothing of an unchanged build.
+/// Logs the changes of packages and compiled code since the last build, and adds them to the report. Logs nothing for
+/// an unchanged build, or without an earlier build.
 pub(crate) fn show(
     log: &Log,
     report: &Report,
@@ -198,7 +198,7 @@ fn compiled_lines(compiled: &CompiledModules) -> Vec<String> {
     lines
 }
 
-/// `jason 1.4.4` of what came and went, and `jason 1.4.3 -> 1.4.4` of what has another version.
+/// Returns added, updated and removed packages: `jason 1.4.4`, or `jason 1.4.3 -> 1.4.4`.
 fn differences(then: &Versions, now: &Versions) -> [(&'static str, Vec<String>); 3] {
     let text = |versions: &BTreeSet<String>| {
         let versions: Vec<&str> = versions.iter().map(|version| short(version)).collect();
@@ -213,7 +213,7 @@ fn differences(then: &Versions, now: &Versions) -> [(&'static str, Vec<String>);
         let last = then.get(name).filter(|last| *last != versions)?;
         let [from, to] = [(last, versions), (versions, last)]
             .map(|(one, other)| one.difference(other).cloned().collect::<BTreeSet<_>>());
-        // One of several versions may have come or gone.
+        // One of several versions may have been added or removed.
         Some(match (from.is_empty(), to.is_empty()) {
             (true, _) => format!("{name} also {}", text(&to)),
             (_, true) => format!("{name} no longer {}", text(&from)),
@@ -227,7 +227,7 @@ fn differences(then: &Versions, now: &Versions) -> [(&'static str, Vec<String>);
     ]
 }
 
-/// A commit with as many letters as git shows.
+/// Shortens a commit to the number of characters that git shows.
 fn short(version: &str) -> &str {
     let is_commit = version.len() == 40 && version.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_commit { &version[..7] } else { version }

@@ -50,14 +50,14 @@ pub(crate) fn command_env(
     let compilers = machine::compilers();
     let elixir = plan.elixir.build.version.as_ref();
     if has_own_vms(elixir) {
-        // mix would use its own way for what is left.
+        // With this variable, mix itself would compile the remaining dependencies in parallel.
         env.remove(OsStr::new(VMS));
     } else if compilers > 1 && compiles_dependencies_in_parallel(elixir) {
         default(&mut env, VMS, compilers.to_string());
     }
-    // Nobody is there to answer.
+    // Builds are not interactive.
     default(&mut env, "GIT_TERMINAL_PROMPT", "0");
-    // HOME stays the user's; what tools would keep in it goes where it lasts, one by one.
+    // HOME stays the user's. Each tool's cache moves to the build cache separately.
     default(&mut env, "XDG_CACHE_HOME", workspace.store.scratch("xdg")?);
     if plan.node.is_some() {
         default(&mut env, "npm_config_cache", downloads.folder("npm")?);
@@ -73,15 +73,15 @@ pub(crate) fn command_env(
         managers_variables(plan, workspace, downloads, &mut env)?;
         bower_variables(plan, workspace.store, &mut env)?;
     }
-    // Before OTP 25 `erl` knows its root only from Install, which was told the runtime path.
+    // Before OTP 25, `erl` has the root directory from its Install script, which was run for the runtime path.
     if plan.otp_major < 25 && dir != Path::new(&plan.runtime_path) {
         default(&mut env, "ERL_ROOTDIR", dir.join(&places.erlang));
     }
     Ok(env)
 }
 
-/// How many of its logs npm keeps. Up to version 6 it looks for one to remove until there are fewer
-/// than that, and fails where none is left. Those write logs of failures alone.
+/// The number of logs that npm keeps. Up to version 6, npm removes logs until there are fewer, and fails if none is
+/// left to remove. It writes logs only of failures.
 pub(crate) fn npm_log_limit(plan: &Plan) -> &'static str {
     let comes_with_node = plan
         .node
@@ -95,24 +95,25 @@ pub(crate) fn npm_log_limit(plan: &Plan) -> &'static str {
     if is_old { "1" } else { "0" }
 }
 
-/// The variable with the number of VMs that compile dependencies, as mix names it since Elixir 1.19.
+/// mix's variable for the number of VMs that compile dependencies, since Elixir 1.19.
 pub(crate) const VMS: &str = "MIX_OS_DEPS_COMPILE_PARTITION_COUNT";
 
-/// Whether Mixpack itself may compile dependencies in several VMs: those of Elixir versions for which the result is
-/// known to be what mix makes.
+/// Whether Mixpack itself may compile dependencies in several VMs: only with Elixir versions for which the result is
+/// known to be the same as mix's.
 pub(crate) fn has_own_vms(elixir: Option<&ElixirVersion>) -> bool {
     elixir.is_some_and(|version| {
         version.is_at_least_minor(14) && !compiles_dependencies_in_parallel(Some(version))
     })
 }
 
-/// Whether Elixir compiles dependencies correctly in several VMs. It can since 1.19, but loses code paths
-/// and compiler options that a dependency sets for others until commit 6f18bf70 in what becomes 1.21.
+/// Whether Elixir compiles dependencies correctly in several VMs. Versions 1.19 and 1.20 lose code paths and compiler
+/// options that a dependency sets for others. Commit 6f18bf70 fixes this in 1.21.
 pub(crate) fn compiles_dependencies_in_parallel(elixir: Option<&ElixirVersion>) -> bool {
     elixir.is_some_and(|version| version.is_at_least_minor(21))
 }
 
-/// Hex and rebar3 go to `MIX_HOME`, and older ones there go away: not in a folder of the machine's.
+/// Replaces a `MIX_HOME` outside the build's own directories: Mixpack installs Hex and rebar3 there and removes older
+/// ones, which it mustn't do on the rest of the machine.
 pub(crate) fn keep_mix_home_in_bounds(
     env: &mut Env,
     bounds: &Bounds,
@@ -138,7 +139,7 @@ pub(crate) fn keep_mix_home_in_bounds(
     }
 }
 
-/// The package managers of a plan that are fetched: one of each kind.
+/// The package managers that the plan downloads, one of each kind.
 pub(crate) fn fetched_managers(plan: &Plan) -> Vec<&PackageManager> {
     let mut list: Vec<&PackageManager> = plan
         .assets
@@ -153,9 +154,9 @@ pub(crate) fn fetched_managers(plan: &Plan) -> Vec<&PackageManager> {
     list
 }
 
-/// Where a package manager is, relative to the app, or absolute where it does not ship. yarn ships
-/// in the place that Procfiles know from the Phoenix static buildpack.
-pub(crate) fn manager_place(
+/// The directory of a package manager: relative to the app, or absolute if it doesn't ship. yarn ships in the
+/// directory that the Phoenix static buildpack uses, since Procfiles may name it.
+pub(crate) fn manager_dir(
     workspace: &Workspace<'_>,
     manager: Manager,
 ) -> Result<PathBuf, TreeError> {
@@ -165,7 +166,7 @@ pub(crate) fn manager_place(
     })
 }
 
-/// The folders that they add to `PATH`, seen from `dir`.
+/// The directories of package managers on `PATH`, for an app in `dir`.
 pub(crate) fn managers_path(
     plan: &Plan,
     workspace: &Workspace<'_>,
@@ -175,7 +176,7 @@ pub(crate) fn managers_path(
         .into_iter()
         .map(|manager| {
             Ok(dir
-                .join(manager_place(workspace, manager.manager)?)
+                .join(manager_dir(workspace, manager.manager)?)
                 .join("bin"))
         })
         .collect()
@@ -200,7 +201,7 @@ pub(crate) fn managers_variables(
             Manager::Yarn if manager.berry => {
                 default(env, "YARN_ENABLE_TELEMETRY", "0");
                 default(env, "YARN_GLOBAL_FOLDER", downloads.folder("yarn-berry")?);
-                // A cache that is committed (a zero-install) stays the one that counts.
+                // A committed cache (zero-install) stays in use.
                 if !workspace.real(Path::new(dir)).join(".yarn/cache").is_dir() {
                     default(env, "YARN_ENABLE_GLOBAL_CACHE", "true");
                 }
@@ -217,7 +218,7 @@ pub(crate) fn managers_variables(
             Manager::Pnpm => {
                 let folder = downloads.folder("pnpm")?;
                 default(env, "npm_config_store_dir", &folder);
-                // Its name from pnpm 11 on.
+                // The name of the variable from pnpm 11 on.
                 default(env, "pnpm_config_store_dir", &folder);
             }
             Manager::Bun => default(env, "BUN_INSTALL_CACHE_DIR", downloads.folder("bun")?),
@@ -226,7 +227,7 @@ pub(crate) fn managers_variables(
     Ok(())
 }
 
-/// Where bower keeps things, for commands of the app that call it themselves too.
+/// Moves bower's directories to the build cache, also for commands of the app that call bower.
 pub(crate) fn bower_variables(
     plan: &Plan,
     store: &dyn Store,
@@ -258,7 +259,7 @@ mod tests {
             assert!(!sound(lossy), "{lossy}");
         }
         assert!(sound("1.21.0") && sound("2.0.0"));
-        // What a branch holds isn't known before it is there.
+        // The version of a branch isn't known before it is installed.
         assert!(!compiles_dependencies_in_parallel(None));
         let own = |text: &str| has_own_vms(ElixirVersion::parse(text).ok().as_ref());
         assert!(own("1.14.0") && own("1.20.3"));

@@ -33,23 +33,23 @@ pub(crate) struct State {
     /// Files restored from the last build.
     pub(crate) restored: BTreeSet<PathBuf>,
     pub(crate) from_scratch: Option<Scope>,
-    /// Why more than the changed files has to be compiled, for the end of the log.
+    /// Reasons to compile more than the changed files, for the end of the log.
     pub(crate) reasons: Vec<String>,
     /// Dependencies whose compiled code came from a shared store.
     pub(crate) taken: BTreeSet<String>,
-    /// The app's files that are not as they were when the restored `_build` was compiled, with a verb.
+    /// Files of the app that differ from those that the restored `_build` was compiled from, each with a verb.
     pub(crate) changed_files: Vec<(PathBuf, &'static str)>,
-    /// Once compiling has ended, if it has compiled anything.
+    /// Set when compiling has ended, if anything was compiled.
     pub(crate) compiled_modules: Option<CompiledModules>,
     /// The time when the restored `_build` was compiled.
     pub(crate) build: Option<u64>,
     /// The app when compiling began.
     pub(crate) sources: Sources,
-    /// The changes by the commands that compile, the app after the last one, and the project.
+    /// The file changes by compile commands, the app after the last one, and the project.
     pub(crate) compiled: Option<(FileChanges, Entries, Project)>,
-    /// The changes by compiling dependencies before that.
+    /// The file changes by compiling dependencies before the compile step.
     pub(crate) renewed: FileChanges,
-    /// The changes by installing JavaScript packages.
+    /// The file changes by installing JavaScript packages.
     pub(crate) installed: FileChanges,
     pub(crate) installs_ended: bool,
     pub(crate) installs_skipped: bool,
@@ -58,18 +58,18 @@ pub(crate) struct State {
     /// Files that hooks created in the last build while they compiled the app, but not in this one.
     pub(crate) missing_hook_files: BTreeSet<PathBuf>,
     pub(crate) now: GeneratedFiles,
-    /// Copies of the generated files, made when compiling had ended.
+    /// Copies of the generated files, made at the end of compiling.
     pub(crate) copies: Option<TempDir>,
 }
 
-/// What this build has compiled.
+/// The modules and dependencies that this build compiled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct CompiledModules {
-    /// Of the app's own projects.
+    /// Modules of the app's own projects.
     pub(crate) modules: Vec<String>,
-    /// By the names of their OTP applications.
+    /// Names of the OTP applications of dependencies.
     pub(crate) dependencies: Vec<String>,
-    /// Why the modules were compiled, where that is known.
+    /// Why the modules were compiled, if known.
     pub(crate) reason: Option<String>,
 }
 

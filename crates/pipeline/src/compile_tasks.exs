@@ -1,8 +1,8 @@
-# Loaded by `elixir -r` before mix: compiles the tasks in session.exs beside this file, and leaves
-# them in the folder `tasks` for the next build.
-made = Path.join(__DIR__, "tasks.new")
-File.mkdir(made)
-write = fn {module, beam} -> File.write(Path.join(made, "#{module}.beam"), beam) end
+# Loaded by `elixir -r` before mix. Compiles the tasks in session.exs, next to this file, and saves them in the
+# directory `tasks` for the next build.
+staged = Path.join(__DIR__, "tasks.new")
+File.mkdir(staged)
+write = fn {module, beam} -> File.write(Path.join(staged, "#{module}.beam"), beam) end
 modules = Code.require_file("session.exs", __DIR__)
-# Where there is no room, the next build compiles them too.
-if Enum.all?(modules, &(write.(&1) == :ok)), do: File.rename(made, Path.join(__DIR__, "tasks"))
+# If they can't be written, the next build compiles them again.
+if Enum.all?(modules, &(write.(&1) == :ok)), do: File.rename(staged, Path.join(__DIR__, "tasks"))

@@ -1,6 +1,6 @@
 //! The components that ship, for a software bill of materials (SBOM).
 
-/// Something that ships.
+/// A toolchain or package that ships.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Component {
     pub(crate) name: String,
@@ -8,7 +8,7 @@ pub(crate) struct Component {
     pub(crate) origin: Origin,
 }
 
-/// Where a component is from.
+/// The source of a component.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Origin {
     /// `erlang`, `elixir` or `node`, as [`planning::record::Record::tools`] names them.
@@ -16,17 +16,17 @@ pub(crate) enum Origin {
     Hex {
         /// `hexpm`, `hexpm:ORGANISATION` or another repository's name.
         repository: String,
-        /// Of the package's version, metadata and contents, in hex.
+        /// The checksum of the package's version, metadata and contents, in hex.
         inner_sha256: Option<String>,
-        /// Of the package's archive, in hex.
+        /// The checksum of the package's archive, in hex.
         sha256: Option<String>,
     },
     Git {
-        /// Without credentials.
+        /// The repository's URL, without credentials.
         url: String,
     },
     Npm {
-        /// As the lockfile has it, where it does: `sha512-` and base64 (w3.org/TR/SRI).
+        /// The lockfile's integrity, if any: `sha512-` and base64 (w3.org/TR/SRI).
         integrity: Option<String>,
     },
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Opens a remote shell on the node of this app that runs here: an IEx of its own, which connects to the node.
-# Works without the variables of .profile.d, which `heroku ps:exec` doesn't set: the node's own are used.
+# Opens a remote shell on the app's node in this container: a separate IEx that connects to the node. Uses the
+# variables of the node's process, since `heroku ps:exec` doesn't set those of .profile.d.
 set -u
 
 fail() {
@@ -10,7 +10,7 @@ fail() {
 
 root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 
-# The value that follows an argument of a process.
+# Prints the value after a flag on a process's command line.
 argument() {
   tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null | sed -n "/^$2\$/{n;p;q;}"
 }
@@ -19,7 +19,7 @@ has_argument() {
   tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null | grep -qx -e "$2"
 }
 
-# The variables of a process, as commands for sh.
+# Prints the variables of a process as sh commands.
 variables() {
   sed -nz "s/'/'\\\\''/g; s/^\([A-Za-z_][A-Za-z0-9_]*\)=\(.*\)\$/export \1='\2'/p" "/proc/$1/environ" |
     tr '\0' '\n'
@@ -69,7 +69,7 @@ if [ -z "$named" ]; then
     '  web: elixir --sname web -S mix phx.server'
 fi
 
-# The terminal is that of this shell.
+# Keep this shell's terminal type.
 term=${TERM:-}
 eval "$(variables "$vm")"
 export TERM="$term"
@@ -79,7 +79,7 @@ if [ -n "$release" ] && [ -x "$release/bin/$name" ]; then
   exec "$release/bin/$name" remote
 fi
 
-# These may name the node that runs.
+# These may contain the name of the running node.
 unset ERL_AFLAGS ERL_FLAGS ERL_ZFLAGS ELIXIR_ERL_OPTIONS
 node=$(argument "$vm" -sname)
 if [ -n "$node" ]; then

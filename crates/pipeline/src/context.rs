@@ -28,7 +28,7 @@ use workdir::bounds::Bounds;
 use workdir::stable_path::StablePath;
 use workdir::workspace::Workspace;
 
-/// The input of every step, and what the steps share.
+/// The input of every step, and the state that steps share.
 pub(crate) struct Context<'a> {
     pub plan: &'a Plan,
     pub workspace: &'a Workspace<'a>,
@@ -40,19 +40,19 @@ pub(crate) struct Context<'a> {
     pub path: &'a StablePath,
     pub bounds: Bounds,
     pub tree: AppTree,
-    /// The top of the repository as tools see it: the runtime path where it can be used.
+    /// The root of the repository as tools see it: the runtime path, if it can be used.
     pub dir: PathBuf,
-    /// The folder that mix works in: the same, or the app's folder in it.
+    /// The directory in which mix runs: `dir`, or the app's subdirectory.
     pub app_dir: PathBuf,
     pub env: Env,
     session: Mutex<Option<MixSession>>,
     pub compilation: Compilation,
-    /// The digests that were there before the build, by Phoenix app.
+    /// Modification times of the digest manifests before the build, by Phoenix app.
     pub manifests: BTreeMap<String, Option<SystemTime>>,
-    /// Before the git of the machine.
+    /// Records git commands: a wrapper before the real git on `PATH`.
     pub git: Option<git::Recorder>,
     pub(crate) fetched: FetchedTools,
-    /// Held until the last command has ended.
+    /// Dropped when the last command has ended.
     pub(crate) downloads: Downloads<'a>,
 }
 
@@ -102,7 +102,7 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// A tool on the build's PATH, in a folder of the app as mix sees it.
+    /// A command with a tool on the build's PATH, in a directory of the app as mix sees it.
     pub(crate) fn tool(
         &self,
         action: Action,
@@ -115,7 +115,7 @@ impl<'a> Context<'a> {
         self.run_tool(action, &Tool::new(program, args, folder, &self.env), log)
     }
 
-    /// The log has what a reader needs of it.
+    /// Runs a tool, and logs its output without lines of no use to readers.
     pub(crate) fn run_tool(
         &self,
         action: Action,
@@ -138,17 +138,17 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// A folder of the repository, as mix sees it.
+    /// The path of a directory of the repository, as mix sees it.
     pub(crate) fn mix_path(&self, place: impl AsRef<Path>) -> PathBuf {
         self.dir.join(place)
     }
 
-    /// The path, relative to the top, of something in the app's folder.
+    /// A path in the app's directory, relative to the root of the repository.
     pub(crate) fn in_app(&self, name: &str) -> PathBuf {
         PathBuf::from(join(&self.plan.app_dir.value, name))
     }
 
-    /// Writes a file of the app, in place of what is there.
+    /// Writes a file of the app, and replaces an existing one.
     pub(crate) fn write(&self, path: &str, text: &str) -> Result<(), Error> {
         let path = self.workspace.real(Path::new(path));
         if let Some(parent) = path.parent() {
@@ -159,13 +159,13 @@ impl<'a> Context<'a> {
             }
             fs::create_dir_all(parent).map_err(TreeError::at(parent, "create the folder"))?;
         }
-        // A link of this name is replaced, not written through.
+        // Replace a symbolic link instead of writing to its target.
         tree::remove(&path)?;
         fs::write(&path, text).map_err(TreeError::at(&path, "write"))?;
         Ok(())
     }
 
-    /// The VM that waits for mix commands, if one does.
+    /// The VM that waits for mix commands, if one is running.
     pub(crate) fn session(&self) -> std::sync::MutexGuard<'_, Option<MixSession>> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,9 +1,9 @@
-//! The dependencies that `mix compile` would compile, and in which order several VMs may do it.
+//! The dependencies that `mix compile` would compile, and the order in which several VMs may compile them.
 //!
-//! A dependency is compiled when its own dependencies are, as `Mix.Dep.Converger` sorts them. mix compiles one after
-//! the other, so a package may also find modules of one that it doesn't name in `deps`, such as in
-//! `Code.ensure_loaded?(Jason)`: of two packages that [mention](mentions) each other's modules, the first in mix's
-//! order is compiled first here too.
+//! A dependency is compiled after its own dependencies, as `Mix.Dep.Converger` sorts them. mix compiles one after the
+//! other, so a package may also use modules of a package that it doesn't declare in `deps`, as in
+//! `Code.ensure_loaded?(Jason)`. If one package [mentions](mentions) modules of another, the two are compiled in
+//! mix's order here too.
 
 pub(crate) mod mentions;
 
@@ -13,18 +13,18 @@ use std::path::PathBuf;
 /// A dependency of the project, as the task [`DEPENDENCIES_TASK`](crate::mix_info::DEPENDENCIES_TASK) writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Dependency {
-    /// Of its OTP application.
+    /// The name of its OTP application.
     pub(crate) name: String,
     pub(crate) state: State,
     /// Its directory in `_build`.
     pub(crate) build: PathBuf,
     /// Its sources.
     pub(crate) dir: PathBuf,
-    /// What it depends on.
+    /// The names of its own dependencies.
     pub(crate) children: Vec<String>,
-    /// What compiles it: `mix`, `rebar3`.
+    /// The build tool: `mix`, `rebar3`.
     pub(crate) manager: String,
-    /// Of its package, or its git commit.
+    /// The version of its package, or its git commit.
     pub(crate) version: String,
     /// A digest of its options in `mix.exs`.
     pub(crate) options: String,
@@ -32,11 +32,11 @@ pub(crate) struct Dependency {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// In the repository. mix compiles it itself.
+    /// In the app's repository. Left to mix.
     Local,
     Compiled,
     ToCompile,
-    /// To compile while nothing else is.
+    /// Has to be compiled while nothing else is.
     ToCompileAlone,
 }
 
@@ -77,8 +77,8 @@ pub(crate) fn parse(text: &str) -> Option<Vec<Dependency>> {
     text.lines().map(line).collect()
 }
 
-/// Returns the positions of what is compiled before each dependency: those it depends on, and those that it shares
-/// `mentions` with.
+/// Returns the positions of the dependencies to compile before each one: those it depends on, and the earlier ones in
+/// its pairs of `mentions`.
 fn before(
     dependencies: &[Dependency],
     mentions: &BTreeSet<(usize, usize)>,
@@ -100,7 +100,7 @@ fn before(
     dependencies.iter().enumerate().map(before).collect()
 }
 
-/// Completes [`before`] with what is before those.
+/// Returns the transitive closure of [`before`].
 fn below(before: &[BTreeSet<usize>]) -> Vec<BTreeSet<usize>> {
     let mut below: Vec<BTreeSet<usize>> = Vec::new();
     for direct in before {
@@ -111,7 +111,7 @@ fn below(before: &[BTreeSet<usize>]) -> Vec<BTreeSet<usize>> {
     below
 }
 
-/// Returns the names of the dependencies that each dependency finds compiled.
+/// Returns the names of the dependencies that are compiled before each one.
 pub(crate) fn found(
     dependencies: &[Dependency],
     mentions: &BTreeSet<(usize, usize)>,
@@ -124,7 +124,7 @@ pub(crate) fn found(
         .collect()
 }
 
-/// Dependencies that wait, are being compiled, or are compiled.
+/// A queue of dependencies that are waiting, being compiled, or compiled.
 pub(crate) struct Queue {
     jobs: Vec<Job>,
 }
@@ -134,11 +134,11 @@ pub(crate) struct Job {
     pub(crate) name: String,
     /// Its directory in `_build`.
     pub(crate) build: PathBuf,
-    /// The dependencies that it finds compiled.
+    /// The dependencies that are compiled before it.
     pub(crate) finds: BTreeSet<String>,
     alone: bool,
     waits_for: BTreeSet<usize>,
-    /// Seconds from its start to the end of the last one that waits for it.
+    /// Seconds from its start to the end of the last dependency that waits for it.
     path: f64,
     progress: Progress,
 }
@@ -153,16 +153,16 @@ enum Progress {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Next {
     Compile(usize, Job),
-    /// For one that is being compiled.
+    /// Wait for a dependency that is being compiled.
     Wait,
     Done,
 }
 
 impl Queue {
-    /// `dependencies` are in mix's order. `mentions` has the pairs that keep it, and `seconds` estimates how long
-    /// compiling one takes.
+    /// `dependencies` are in mix's order. `mentions` has the pairs that have to keep this order. `seconds` estimates
+    /// how long compiling a dependency takes.
     ///
-    /// What depends on a dependency in the repository is not in the queue.
+    /// Dependencies that need a local one are not queued.
     pub(crate) fn new(
         dependencies: &[Dependency],
         mentions: &BTreeSet<(usize, usize)>,
@@ -198,7 +198,7 @@ impl Queue {
                 progress: Progress::Waiting,
             });
         }
-        // Later ones wait for earlier ones only.
+        // A job waits only for earlier ones, so the later ones are done here.
         for at in (0..jobs.len()).rev() {
             let after = jobs.iter().filter(|job| job.waits_for.contains(&at));
             let longest = after.map(|job| job.path).fold(0.0, f64::max);
@@ -216,7 +216,7 @@ impl Queue {
         self.jobs.iter().map(|job| job.path).fold(0.0, f64::max)
     }
 
-    /// Returns what a VM that has nothing to do compiles next: of what is ready, the start of the longest path.
+    /// Returns the next job for an idle VM: the ready one with the longest path.
     pub(crate) fn next(&mut self) -> Next {
         let is = |job: &Job, progress| job.progress == progress;
         if self.jobs.iter().all(|job| is(job, Progress::Done)) {
@@ -242,7 +242,7 @@ impl Queue {
             .enumerate()
             .filter(|(_, job)| may_start(job));
         let best = ready.max_by(|(at, one), (after, other)| {
-            // One that has to be alone comes last: then nothing waits for it meanwhile.
+            // A job that has to run alone comes last, when the fewest others wait for it.
             let alone = other.alone.cmp(&one.alone);
             let path = one.path.total_cmp(&other.path);
             alone.then(path).then(after.cmp(at))
@@ -260,7 +260,7 @@ impl Queue {
         self.jobs[at].progress = Progress::Done;
     }
 
-    /// Drops what nobody has begun to compile.
+    /// Drops the jobs that haven't started.
     pub(crate) fn abandon(&mut self) {
         for job in &mut self.jobs {
             if job.progress == Progress::Waiting {
@@ -269,7 +269,7 @@ impl Queue {
         }
     }
 
-    /// Returns those that are being compiled.
+    /// Returns the jobs that are being compiled.
     pub(crate) fn running(&self) -> impl Iterator<Item = &Job> {
         let jobs = self.jobs.iter();
         jobs.filter(|job| job.progress == Progress::Running)

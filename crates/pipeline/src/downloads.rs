@@ -1,4 +1,4 @@
-//! Where package managers keep what they have downloaded.
+//! The download caches of JavaScript package managers.
 
 use exec::command::Env;
 use exec::secrets::user_infos;
@@ -13,18 +13,18 @@ use walkdir::WalkDir;
 
 /// The download caches of npm, yarn, pnpm and bun.
 ///
-/// They write down the address of what they keep. Where that of the registry holds credentials, the
-/// caches go with this build, and so does what another build may have left in them.
+/// These caches contain the URLs of downloads. If the registry's URL contains credentials, the caches are temporary,
+/// and those of earlier builds are removed.
 pub(crate) struct Downloads<'a> {
     store: &'a dyn Store,
     temporary: Option<TempDir>,
     folders: Mutex<Vec<PathBuf>>,
-    /// All that was installed from them is in the cache itself.
+    /// Whether all installed packages are cached themselves, so that their downloads aren't needed.
     installed: AtomicBool,
 }
 
-/// The directory of npm's logs, which npm up to version 6 has to write when it fails. They may contain URLs
-/// with credentials, such as those of packages.
+/// The directory of npm's logs, which npm up to version 6 always writes when it fails. They may contain URLs with
+/// credentials.
 const LOGS: &str = "_logs";
 
 impl Drop for Downloads<'_> {
@@ -32,7 +32,7 @@ impl Drop for Downloads<'_> {
         let installed = *self.installed.get_mut();
         let folders = self.folders.get_mut();
         for folder in folders.unwrap_or_else(PoisonError::into_inner) {
-            // Nobody is left to be told.
+            // A failure can't be reported any more.
             let _ = if installed {
                 tree::remove(folder)
             } else {
@@ -62,10 +62,9 @@ impl<'a> Downloads<'a> {
         })
     }
 
-    /// Drops the caches when the build ends: the packages that they are for are cached as they were
-    /// installed, in these directories.
+    /// Drops the caches at the end of the build, since the packages are cached in these directories, as installed.
     ///
-    /// Unless a package is a link into a cache.
+    /// Keeps them if a package is a link into a download cache.
     pub(crate) fn are_installed_in<'p>(&self, directories: impl Iterator<Item = &'p Path>) {
         let folders = self.folders.lock();
         let folders = folders.unwrap_or_else(PoisonError::into_inner);
@@ -78,7 +77,7 @@ impl<'a> Downloads<'a> {
         self.installed.store(!leads_there, Ordering::Relaxed);
     }
 
-    /// The folder for one of them.
+    /// The directory for the cache of a package manager.
     pub(crate) fn folder(&self, name: &str) -> Result<PathBuf, TreeError> {
         let lasting = self.store.scratch(name)?;
         let Some(temporary) = &self.temporary else {

@@ -1,8 +1,8 @@
-//! The parts of Erlang/OTP that decide compiled code.
+//! The parts of Erlang/OTP that affect compiled code.
 //!
-//! Mix compiles again when the OTP major changes (`lib/mix/lib/mix/dep/elixir_scm.ex`). A patch may change
-//! the compiler, a header or a library that native code is linked with all the same: then code that was
-//! compiled with another patch isn't what a clean build makes.
+//! Mix recompiles when the OTP major version changes (`lib/mix/lib/mix/dep/elixir_scm.ex`). But a patch may also
+//! change the compiler, a header, or a library that native code is linked with. Then code that was compiled with
+//! another patch differs from that of a clean build.
 
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -11,22 +11,21 @@ use std::path::{Component, Path, PathBuf};
 use store::tree::TreeError;
 use walkdir::WalkDir;
 
-/// Applications whose modules compile code: those of parsetools generate it.
+/// Applications that compile or, like parsetools, generate code.
 const COMPILERS: [&str; 3] = ["compiler", "parsetools", "syntax_tools"];
 
-/// Directories that are only there where nothing of an OTP is left out (`toolchain::unneeded_files`): nothing
-/// in them is compiled in.
+/// Directories that only a complete OTP has (`toolchain::unneeded_files`). Their files don't affect compiled code.
 const EXTRA: [&str; 5] = ["c_src", "doc", "examples", "java_src", "man"];
 
-/// A digest of the compiler, of everything that transforms code for it, of all headers, and of the
-/// libraries for native code. `root` is the installed OTP, before anything of it is left out.
+/// Returns a digest of the compiler, of everything that transforms code for it, of all headers, and of the libraries
+/// for native code. `root` is the complete OTP, before pruning.
 pub(crate) fn digest(root: &Path) -> Result<String, TreeError> {
     let mut hasher = Sha256::new();
     for entry in WalkDir::new(root).sort_by_file_name() {
         let entry = entry.map_err(|error| TreeError::at(root, "read")(error.into()))?;
         let path = entry.path();
         let name = without_versions(path.strip_prefix(root).unwrap_or(path));
-        if !entry.file_type().is_file() || !decides(&name) {
+        if !entry.file_type().is_file() || !affects_compiled_code(&name) {
             continue;
         }
         let bytes = fs::read(path).map_err(TreeError::at(path, "read"))?;
@@ -51,7 +50,7 @@ fn without_versions(path: &Path) -> PathBuf {
     path.components().map(plain).collect()
 }
 
-fn decides(path: &Path) -> bool {
+fn affects_compiled_code(path: &Path) -> bool {
     let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
     let (Some(file), extension) = (parts.last(), path.extension().and_then(|e| e.to_str())) else {
         return false;
@@ -114,7 +113,7 @@ mod tests {
             let counts = ![0, 3, 6, 9, 10].contains(&at);
             assert_eq!(changed(at, path), counts, "{path}");
         }
-        // Another version of an application that is the same otherwise.
+        // Another version of an application, with the same files.
         let mut renamed = first;
         renamed[5].0 = "lib/stdlib-6.2.1/include/assert.hrl";
         assert_eq!(otp(&renamed), otp(&first));

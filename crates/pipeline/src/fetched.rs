@@ -1,6 +1,6 @@
 //! The downloads of tools: their URLs and checksums, for the provenance statement.
 //!
-//! A note keeps those of a cached tool, since the build that reuses it downloads nothing.
+//! A note records the downloads of a cached tool, since a build that reuses it downloads nothing.
 
 use exec::environment::Environment;
 use exec::secrets;
@@ -9,30 +9,29 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use store::{Key, Store, Tool};
 
-/// A file that Mixpack or npm has downloaded.
+/// A file that Mixpack or npm downloaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fetched {
     pub(crate) name: String,
     /// The URL at upstream; or a package URL.
     pub(crate) uri: String,
-    /// The variable that names the mirror that had the file.
+    /// The variable with the URL of the mirror that served the file.
     pub(crate) mirror: Option<String>,
     /// By algorithm, in hex: `{"sha256": "0123…"}`. Empty if upstream publishes none.
     pub(crate) digest: BTreeMap<String, String>,
 }
 
-/// The downloads of the tools of a build, by the name of the tool. `None` for a tool whose cached copy doesn't
-/// say where it is from.
+/// The downloads of a build by tool. `None` for a cached tool of unknown origin.
 pub(crate) type ByTool = BTreeMap<String, Option<Vec<Fetched>>>;
 
 #[derive(Serialize, Deserialize)]
 struct Note {
-    /// That of the tool.
+    /// The key of the tool's cache entry.
     key: Key,
     files: Vec<Fetched>,
 }
 
-/// The downloads so far, from steps that run in parallel.
+/// The downloads so far. Parallel steps add to them.
 #[derive(Default)]
 pub(crate) struct FetchedTools(Mutex<ByTool>);
 
@@ -42,7 +41,7 @@ impl FetchedTools {
         tools.clone()
     }
 
-    /// Adds a tool: one that was made of `files`, or a cached one.
+    /// Adds a tool that was installed from `files`, or a cached one.
     pub(crate) fn add(
         &self,
         store: &dyn Store,
@@ -60,7 +59,7 @@ impl FetchedTools {
                 key: key.clone(),
                 files,
             };
-            // Without it, later builds say that they don't know.
+            // Without the note, later builds state that the origin is unknown.
             if let Ok(json) = serde_json::to_string(&note) {
                 let _ = store.write_note(&note_name, &json);
             }
@@ -71,7 +70,8 @@ impl FetchedTools {
     }
 }
 
-/// A URL of the app's lockfile as it may ship: without credentials, and without secrets among the config vars.
+/// Returns a URL of the app's lockfile without credentials and without the values of secret config vars, since it
+/// ships.
 pub(crate) fn public_url(environment: &Environment, url: &str) -> String {
     let secrets = secrets::of_config_vars(environment);
     let url = fetch::redact(url);

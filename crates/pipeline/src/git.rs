@@ -1,7 +1,7 @@
 //! Records the git commands of `mix.exs`, config and code in the build, and replays their output on the dyno.
 //!
-//! Heroku's images for dynos have no git from heroku-24 on, and slugs hold no repository. Without
-//! git every start of mix fails; with another answer than in the build, mix compiles again.
+//! Heroku's images for dynos have no git from heroku-24 on, and slugs contain no repository. Without git, mix fails
+//! to start. If git's output differs from that in the build, mix recompiles.
 
 use exec::command::Env;
 use exec::environment::prepend_path;
@@ -20,14 +20,14 @@ use tempfile::TempDir;
 /// The folder of the dyno's `git` in the slug.
 pub const FOLDER: &str = ".mixpack/bin";
 
-/// Stands before git on the build's `PATH`.
+/// The wrapper that comes before git on the build's `PATH`.
 const RECORD: &str = include_str!("git/record.sh");
 /// The `git` of the dyno.
 const REPLAY: &str = include_str!("git/replay.sh");
-/// Where [`RECORD`] keeps answers, for one command alone.
+/// Overrides the directory in which [`RECORD`] saves answers, for a single command.
 const VARIABLE: &str = "MIXPACK_GIT_ANSWERS";
-/// More is no answer that anybody needs again.
-const LARGEST: usize = 64 * 1024;
+/// Longer outputs, in bytes, aren't recorded: no code needs them on a dyno.
+const MAX_OUTPUT: usize = 64 * 1024;
 
 /// A git command, and its directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ pub(crate) struct Answer {
     pub status: i32,
     pub stdout: String,
     pub stderr: String,
-    /// The variable with the commit that answered, since there is no repository.
+    /// The variable whose commit was used instead of a repository.
     pub variable: Option<String>,
     pub no_repository: bool,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Answer {
 /// Questions with their answers.
 pub(crate) type Answers = BTreeMap<Question, Answer>;
 
-/// Keeps what git answers for as long as this lives.
+/// Records git's answers until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     folder: TempDir,
@@ -92,13 +92,13 @@ impl Recorder {
         reported.insert(question.clone())
     }
 
-    /// All answers so far to questions that were asked in one of the folders `tops`, which stand for
-    /// the top of the repository. The last answer to a question counts.
+    /// Returns all answers so far to questions that were asked below `tops`, the paths of the repository's root. The
+    /// last answer to a question counts.
     pub(crate) fn answers(&self, tops: &[&Path]) -> Answers {
         read(&self.folder.path().join("answers"), tops)
     }
 
-    /// The answers to the same questions now. `top` is the top of the repository.
+    /// Runs the same git commands again. `top` is the root of the repository.
     pub(crate) fn rerun(&self, answers: &Answers, top: &Path, env: &Env) -> Answers {
         let now = self.folder.path().join("now");
         if fs::create_dir_all(&now).is_err() {
@@ -110,7 +110,7 @@ impl Recorder {
             let mut command = Command::new(git);
             command.args(&question.words).current_dir(folder);
             command.env_clear().envs(env).env(VARIABLE, &now);
-            // One that cannot be asked has no answer.
+            // A command that can't be started has no answer.
             let _ = command.output();
         }
         read(&now, &[top])
@@ -159,11 +159,11 @@ fn read_answer(folder: &Path, tops: &[&Path]) -> Option<(Question, Answer)> {
         variable: text("variable"),
         no_repository: folder.join("no-repository").exists(),
     };
-    let small = answer.stdout.len() + answer.stderr.len() <= LARGEST;
+    let small = answer.stdout.len() + answer.stderr.len() <= MAX_OUTPUT;
     small.then_some((question, answer))
 }
 
-/// The `git` of the dyno, which answers as git did in the build.
+/// Returns the script for the dyno that repeats git's output from the build.
 pub(crate) fn replay(answers: &Answers) -> String {
     let mut cases = String::new();
     for (question, answer) in answers {

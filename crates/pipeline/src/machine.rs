@@ -1,4 +1,4 @@
-//! The size of the machine that a build runs on, limits of its container included.
+//! The cores and memory available to a build, with the limits of its container.
 
 use std::fs;
 use std::path::Path;
@@ -6,8 +6,7 @@ use std::path::Path;
 /// The memory that a compiling VM may need, in bytes.
 const COMPILER_MEMORY: u64 = 768 * 1024 * 1024;
 
-/// In how many VMs dependencies are compiled side by side: as many as there are cores, and as there
-/// is memory for.
+/// The number of VMs that compile dependencies in parallel, limited by cores and memory.
 pub(crate) fn compilers() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     compilers_for(cores, memory(Path::new("/")))
@@ -18,8 +17,8 @@ fn compilers_for(cores: usize, memory: Option<u64>) -> usize {
     cores.min(usize::try_from(fit).unwrap_or(usize::MAX)).max(1)
 }
 
-/// The memory in bytes: what proc(5) says of the machine, or the limit of a control group
-/// (cgroups(7)) where that is lower. `root` is the root of the filesystem.
+/// The memory in bytes: that of the machine (proc(5)), or the limit of a control group (cgroups(7)) if it is lower.
+/// `root` is the root of the filesystem.
 fn memory(root: &Path) -> Option<u64> {
     let read = |path: &str| fs::read_to_string(root.join(path)).ok();
     let machine = read("proc/meminfo").and_then(|text| {
@@ -29,7 +28,7 @@ fn memory(root: &Path) -> Option<u64> {
         let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
         Some(kibibytes * 1024)
     });
-    // `max` in the first of them is no number, and no limit.
+    // The first file may contain `max`: no limit.
     let limits = [
         "sys/fs/cgroup/memory.max",
         "sys/fs/cgroup/memory/memory.limit_in_bytes",

@@ -5,14 +5,14 @@ defmodule Mix.Tasks.Mixpack.Dependencies do
   # `mix compile` may do something else if the project replaces one of these.
   @tasks ~w(compile compile.all deps.compile deps.loadpaths deps.precompile loadpaths will_recompile)a
 
-  # Writes all dependencies to `path`, in the order in which mix compiles them, or why only mix itself may
-  # compile them. Writes nothing if mix won't: it explains what is wrong with a dependency. For the shared store,
-  # writes the config to `config`, where one of `variables` may be in it.
+  # Writes all dependencies to `path` in the order in which mix compiles them, or the reason why only mix itself may
+  # compile them. Writes nothing if a dependency is broken: mix explains it. For the shared store, also writes the
+  # config to `config`, and which of `variables` each value contains.
   @impl true
   def run([path]), do: write(path)
 
   def run([path, config | variables]) do
-    # Once mix has loaded each dependency's mix.exs, which may set something.
+    # After `write`, which loads each dependency's mix.exs: those may change the config.
     write(path)
     Mix.Tasks.Mixpack.Reads.write_config(config, variables)
   end
@@ -53,7 +53,7 @@ defmodule Mix.Tasks.Mixpack.Dependencies do
     end
   end
 
-  # What else decides how a dependency is compiled.
+  # A digest of the options that affect compilation.
   defp options(dep) do
     opts = Keyword.drop(dep.opts, ~w(build deps_path dest)a)
     Base.encode16(:erlang.md5(:erlang.term_to_binary(Enum.sort(opts), [:deterministic])), case: :lower)
@@ -63,7 +63,7 @@ defmodule Mix.Tasks.Mixpack.Dependencies do
     cond do
       not dep.scm.fetchable?() -> "local"
       Mix.Dep.ok?(dep) -> "compiled"
-      # A command of the app or a Makefile may use what is outside of its directory.
+      # A custom command or a Makefile may use files of other dependencies.
       is_binary(dep.opts[:compile]) or Mix.Dep.make?(dep) -> "alone"
       true -> "compile"
     end
@@ -76,9 +76,9 @@ defmodule Mix.Tasks.Mixpack.Dependency do
 
   @lock "MIX_OS_CONCURRENCY_LOCK"
 
-  # Compiles one dependency as `Mix.Tasks.Deps.Compile` does; the others named are compiled already,
-  # and may have been by another VM. Writes to `reads` what compiling it reads, if that is a path. Without arguments
-  # only loads the project's dependencies.
+  # Compiles one dependency as `Mix.Tasks.Deps.Compile` does. `others` are already compiled, perhaps by another VM. If
+  # `reads` is a path, writes the inputs of the compilation to it. Without arguments, only loads the project's
+  # dependencies.
   @impl true
   def run([]), do: Mix.Dep.load_and_cache()
 
@@ -86,7 +86,7 @@ defmodule Mix.Tasks.Mixpack.Dependency do
     deps = Map.new(Mix.Dep.cached(), &{Atom.to_string(&1.app), &1})
     for other <- others, path <- Mix.Dep.load_paths(deps[other]), do: Code.prepend_path(path)
     lock = System.get_env(@lock)
-    # The other VMs write to the same `_build`.
+    # The lock would make the VMs take turns, since all write to the same `_build`.
     System.put_env(@lock, "0")
 
     try do

@@ -1,4 +1,4 @@
-defmodule Mix.Tasks.Mixpack.Answer do
+defmodule Mix.Tasks.Mixpack.ProjectInfo do
   @moduledoc false
   use Mix.Task
 
@@ -7,13 +7,13 @@ defmodule Mix.Tasks.Mixpack.Answer do
 
   @impl true
   def run([path]) do
-    # Already done when this follows `compile` in the same VM.
+    # Does nothing after `compile` in the same VM.
     Mix.Task.run("deps.loadpaths", ["--no-compile", "--no-deps-check"])
     config = Mix.Project.config()
     aliases = for {name, _} <- config[:aliases] || [], do: to_string(name)
     releases = config[:releases] || []
 
-    answers =
+    info =
       for(name <- @tasks, name in aliases or Mix.Task.get(name), do: {"task", name}) ++
         for({name, options} <- releases, do: {"release", "#{name}\t#{release_path(options)}"}) ++
         for(name <- List.wrap(config[:default_release]), do: {"default_release", name})
@@ -28,12 +28,12 @@ defmodule Mix.Tasks.Mixpack.Answer do
     app = if Mix.Project.umbrella?(), do: [], else: [{"app", config[:app]}]
     build_path = [{"build_path", Path.expand(Mix.Project.build_path())}]
     locals = for {"path_dep", name} <- path_deps, do: name
-    answers = answers ++ path_deps ++ app ++ build_path ++ compilers(config, locals) ++ ignored(config[:hex])
-    File.write!(path, for({key, value} <- answers, do: "#{key}\t#{value}\n"))
+    info = info ++ path_deps ++ app ++ build_path ++ compilers(config, locals) ++ ignored(config[:hex])
+    File.write!(path, for({key, value} <- info, do: "#{key}\t#{value}\n"))
   end
 
-  # Advisories and retirements that Hex ignores (lib/hex/ignores.ex and lib/hex/state.ex of Hex
-  # 2.5.1): a variable takes the place of what mix.exs says. Hex reports what is malformed.
+  # The advisories and retirements that Hex ignores (lib/hex/ignores.ex and lib/hex/state.ex of Hex 2.5.1). A variable
+  # overrides mix.exs. Malformed entries are skipped, since Hex reports them.
   defp ignored(hex) do
     advisories = ignored("HEX_IGNORE_ADVISORIES", hex, :ignore_advisories)
     retirements = ignored("HEX_IGNORE_RETIREMENTS", hex, :ignore_retirements)
@@ -53,9 +53,8 @@ defmodule Mix.Tasks.Mixpack.Answer do
   defp retirement(name) when is_atom(name) or is_binary(name), do: "#{name}"
   defp retirement(_), do: nil
 
-  # Besides Mix's own compilers and those that run no programs. Mix runs the compilers of the
-  # project, of an umbrella's apps and of path dependencies whenever it starts
-  # (lib/mix/lib/mix/tasks/deps.loadpaths.ex).
+  # Compilers that run no programs, including Mix's own. They aren't listed. Mix runs the compilers of the project, of
+  # an umbrella's apps and of path dependencies whenever it starts (lib/mix/lib/mix/tasks/deps.loadpaths.ex).
   @harmless ~w(yecc leex erlang elixir app protocols xref phoenix phoenix_live_view gettext surface
                boundary domo_compiler unused)a
 
@@ -82,8 +81,8 @@ defmodule Mix.Tasks.Mixpack.Answer do
     _ -> []
   end
 
-  # The options may be a function (`find_release/2` of lib/mix/lib/mix/release.ex). mix release
-  # reports what is wrong with them.
+  # The options may be a function (`find_release/2` of lib/mix/lib/mix/release.ex). `mix release` reports invalid
+  # ones.
   defp release_path(options) do
     options = if is_function(options, 0), do: options.(), else: options
     if path = options[:path], do: Path.expand(path)
@@ -96,15 +95,15 @@ defmodule Mix.Tasks.Mixpack.Executables do
   @moduledoc false
   use Mix.Task
 
-  # What a hook fetches and removes again could never be kept. With `--if-missing` each task looks
-  # at the version of what is there.
+  # Fetches executables before a hook runs, since one that the hook fetches and removes again couldn't be cached. With
+  # `--if-missing`, each task checks the installed version.
   @impl true
   def run([]) do
     for name <- ~w(esbuild tailwind sass bun), Mix.Task.get(name <> ".install") do
       Mix.Task.run(name <> ".install", ["--if-missing"])
     end
   rescue
-    # The hook will say so itself, if it needs them.
+    # If the hook needs them, it fails with its own message.
     error -> Mix.shell().error(Exception.message(error))
   end
 end
@@ -113,8 +112,8 @@ defmodule Mix.Tasks.Mixpack.CodePaths do
   @moduledoc false
   use Mix.Task
 
-  # Distillery needs applications of Erlang and Elixir that the project doesn't name, such as sasl.
-  # Elixir 1.15 and newer take their directories off the code path (`prune_code_paths`).
+  # Distillery needs applications of Erlang and Elixir that the project doesn't declare, such as sasl. Elixir 1.15 and
+  # newer remove their directories from the code path (`prune_code_paths`).
   @impl true
   def run([]) do
     for lib <- [:code.lib_dir(), Path.dirname(:code.lib_dir(:elixir))],
@@ -134,16 +133,16 @@ defmodule Mix.Tasks.Mixpack.Session do
 
   @impl true
   def run([folder, builder]) do
-    # Mix may take the folder that they are in off the path of code.
+    # Mix may remove their directory from the code path later.
     for task <- [
-          Mixpack.Answer,
           Mixpack.CodePaths,
           Mixpack.Dependencies,
           Mixpack.Dependency,
+          Mixpack.DepsFingerprint,
           Mixpack.Executables,
+          Mixpack.ProjectInfo,
           Mixpack.Reads,
-          Mixpack.Settled,
-          Mixpack.Stale
+          Mixpack.StaleDependencies
         ] do
       Code.ensure_loaded(Module.concat(Mix.Tasks, task))
     end
@@ -157,9 +156,8 @@ defmodule Mix.Tasks.Mixpack.Session do
         :ok
 
       [mark | tasks] ->
-        # A task that an earlier command ran has to run again: files may have changed since. So has
-        # the config, which may look for what is in deps or _build. Dependencies are compiled one after
-        # the other as mix does, with the same config.
+        # A task that an earlier command ran has to run again: files may have changed since. The config is reloaded
+        # too, since it may depend on files in deps or _build. Dependencies are compiled with one config, as mix does.
         if not match?(["mixpack.dependency\t" <> _ | _], tasks) do
           Mix.Task.clear()
           Mix.Task.run("loadconfig")
@@ -179,19 +177,20 @@ defmodule Mix.Tasks.Mixpack.Session do
   defp command(path, builder) do
     cond do
       File.exists?(path) -> path |> File.read!() |> String.split("\n", trim: true)
-      # Nobody is left to send one.
+      # The build has ended.
       not File.exists?("/proc/" <> builder) -> []
       true -> :timer.sleep(5) && command(path, builder)
     end
   end
 end
 
-defmodule Mix.Tasks.Mixpack.Stale do
+defmodule Mix.Tasks.Mixpack.StaleDependencies do
   @moduledoc false
   use Mix.Task
 
-  # Values of the config that a module read while it was compiled stand in its application's .app
-  # file (Application.compile_env). Mix compares them, and for a dependency it gives up.
+  # Recompiles dependencies whose compile-time config has changed, and `named` ones. The values that a module read
+  # with Application.compile_env are in its application's .app file. Mix compares them too, but fails if those of a
+  # dependency have changed.
   @impl true
   def run(named) do
     dependencies = Mix.Project.deps_paths() |> Map.keys()
@@ -211,7 +210,7 @@ defmodule Mix.Tasks.Mixpack.Stale do
     |> Enum.any?(fn {app, key, path, then} -> now(app, key, path) != then end)
   end
 
-  # As the VM will have it: the config, else the default in the application's own .app file.
+  # The value at run time: from the config, or the default in the application's own .app file.
   defp now(app, key, path) do
     with :error <- Application.fetch_env(app, key),
          :error <- Keyword.fetch(read(app)[:env] || [], key) do
@@ -242,23 +241,23 @@ defmodule Mix.Tasks.Mixpack.Stale do
   end
 end
 
-defmodule Mix.Tasks.Mixpack.Settled do
+defmodule Mix.Tasks.Mixpack.DepsFingerprint do
   @moduledoc false
   use Mix.Task
 
-  # What `mix deps.get` goes by, written to `path` where it would change nothing of deps: what
-  # mix.exs, its children and dependencies ask for, and the lock; or that they ask for nothing. `only` is the environment that it
-  # fetches for, or empty for all. Whatever goes wrong here, `mix deps.get` itself can say better.
+  # Writes the inputs of `mix deps.get` to `path` if it would leave deps unchanged: the dependencies that mix.exs,
+  # umbrella children and dependencies declare, and the lockfile; or "no dependencies". `only` is the environment to
+  # fetch for, or empty for all. Errors are ignored, since `mix deps.get` reports them better.
   @impl true
   def run([path, only]) do
     shell = Mix.shell()
-    # What there is to say, the command that follows says.
+    # Hide messages: the next command reports any error.
     Mix.shell(Mix.Shell.Process)
 
     try do
       with {:ok, inputs} <- inputs(only), do: File.write!(path, inputs)
     catch
-      _, _ -> :open
+      _, _ -> :not_up_to_date
     after
       Mix.Shell.Process.flush()
       Mix.shell(shell)
@@ -271,21 +270,21 @@ defmodule Mix.Tasks.Mixpack.Settled do
     {deps, _, _} = Mix.Dep.Converger.converge(nil, nil, [env: env], &{&1, &2, &3})
 
     cond do
-      Keyword.has_key?(config[:aliases] || [], :"deps.get") -> :open
+      Keyword.has_key?(config[:aliases] || [], :"deps.get") -> :not_up_to_date
       deps == [] -> {:ok, "no dependencies"}
-      Enum.any?(deps, &(to_fetch?(&1) or above_local?(&1, deps))) -> :open
-      true -> {:ok, what_is_asked(config, deps)}
+      Enum.any?(deps, &(to_fetch?(&1) or depends_on_local?(&1, deps))) -> :not_up_to_date
+      true -> {:ok, fingerprint(config, deps)}
     end
   end
 
-  defp what_is_asked(config, deps) do
+  defp fingerprint(config, deps) do
     hex = if Code.ensure_loaded?(Hex), do: apply(Hex, :version, [])
-    asked = {config[:deps], Enum.map(deps, &{asked(&1), Enum.map(&1.deps, fn dep -> asked(dep) end)})}
-    all = {System.version(), hex, asked, File.read(config[:lockfile])}
+    declarations = {config[:deps], Enum.map(deps, &{declaration(&1), Enum.map(&1.deps, fn dep -> declaration(dep) end)})}
+    all = {System.version(), hex, declarations, File.read(config[:lockfile])}
     inspect(all, limit: :infinity, printable_limit: :infinity)
   end
 
-  # As `do_fetch/3` and `do_finalize/3` have it (lib/mix/lib/mix/dep/fetcher.ex).
+  # The same conditions as in `do_fetch/3` and `do_finalize/3` (lib/mix/lib/mix/dep/fetcher.ex).
   defp to_fetch?(dep) do
     case Mix.Dep.check_lock(dep) do
       %{status: {:lockmismatch, _}} -> true
@@ -295,14 +294,14 @@ defmodule Mix.Tasks.Mixpack.Settled do
     end
   end
 
-  # `mix deps.get` has it compiled again each time.
-  defp above_local?(dep, deps) do
+  # Each `mix deps.get` marks such a dependency for recompilation.
+  defp depends_on_local?(dep, deps) do
     local? = fn child -> Enum.any?(deps, &(&1.app == child.app and not &1.scm.fetchable?())) end
     dep.scm.fetchable?() and Enum.any?(dep.deps, local?)
   end
 
-  # What does not depend on whether it is compiled already.
-  defp asked(dep) do
+  # The parts of a dependency that are the same before and after it is compiled.
+  defp declaration(dep) do
     {dep.app, dep.requirement, dep.scm, Keyword.drop(dep.opts, [:app_properties, :lock])}
   end
 end

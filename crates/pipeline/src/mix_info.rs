@@ -11,21 +11,21 @@ pub(crate) const TASK_SOURCE: &str = concat!(
     include_str!("mix_reads.exs")
 );
 
-/// Compiles [`TASK_SOURCE`], which is beside it as `session.exs`, into the folder `tasks`.
+/// A script that compiles [`TASK_SOURCE`], saved next to it as `session.exs`, into the directory `tasks`.
 pub(crate) const COMPILER_SOURCE: &str = include_str!("compile_tasks.exs");
 
-/// The task's name.
-pub(crate) const TASK: &str = "mixpack.answer";
+/// The task that writes [`MixInfo`].
+pub(crate) const TASK: &str = "mixpack.project_info";
 
 /// The task that runs the commands of a [session](crate::mix_session).
 pub(crate) const SESSION_TASK: &str = "mixpack.session";
 
 /// The task that recompiles dependencies whose compile-time configuration has changed, and those in its
 /// arguments.
-pub(crate) const STALE_DEPENDENCIES_TASK: &str = "mixpack.stale";
+pub(crate) const STALE_DEPENDENCIES_TASK: &str = "mixpack.stale_dependencies";
 
-/// The task that writes everything that `mix deps.get` depends on, if it would change nothing.
-pub(crate) const FINGERPRINT_TASK: &str = "mixpack.settled";
+/// The task that writes the inputs of `mix deps.get`, if it would change nothing.
+pub(crate) const FINGERPRINT_TASK: &str = "mixpack.deps_fingerprint";
 
 /// The task that lists the dependencies for compiling them in parallel.
 pub(crate) const DEPENDENCIES_TASK: &str = "mixpack.dependencies";
@@ -33,7 +33,7 @@ pub(crate) const DEPENDENCIES_TASK: &str = "mixpack.dependencies";
 /// The task that compiles one dependency.
 pub(crate) const DEPENDENCY_TASK: &str = "mixpack.dependency";
 
-/// The task that has executables fetched before a hook that removes them again runs.
+/// The task that fetches executables before a hook runs that may remove them.
 pub(crate) const EXECUTABLES_TASK: &str = "mixpack.executables";
 
 /// The task that completes the code path for [`DISTILLERY`].
@@ -45,18 +45,18 @@ pub(crate) const DISTILLERY: &str = "distillery.release";
 /// The project, as mix reports it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct MixInfo {
-    /// Of the tasks that Mixpack may run, those that exist (aliases count).
+    /// Existing tasks and aliases, among those that Mixpack may run.
     pub tasks: BTreeSet<String>,
     /// Releases that the project defines.
     pub releases: Vec<Release>,
     pub default_release: Option<String>,
     /// Dependencies that mix neither fetches nor locks: `path: "../shared"`.
     pub path_deps: Vec<String>,
-    /// The OTP application; an umbrella has none.
+    /// The name of the OTP application. `None` in an umbrella.
     pub app: Option<String>,
-    /// Compilers beside mix' own that run whenever mix starts: app and name.
+    /// Compilers that run whenever mix starts, besides mix's own: app and name.
     pub compilers: Vec<(String, String)>,
-    /// `_build/prod`, as an absolute path.
+    /// The absolute path of `_build/prod`.
     pub build_path: PathBuf,
     pub ignored: Ignored,
 }
@@ -67,12 +67,12 @@ pub(crate) struct MixInfo {
 pub(crate) struct Ignored {
     /// In lower case.
     advisories: BTreeSet<String>,
-    /// Packages, and the version that is ignored if it is only one.
+    /// Packages, with a version if only that one is ignored.
     retirements: BTreeSet<(String, Option<String>)>,
 }
 
 impl Ignored {
-    /// Whether one of these IDs of an advisory is ignored.
+    /// Whether an advisory with one of these IDs is ignored.
     pub(crate) fn has_advisory<'a>(&self, mut ids: impl Iterator<Item = &'a str>) -> bool {
         ids.any(|id| self.advisories.contains(&id.to_ascii_lowercase()))
     }
@@ -93,7 +93,7 @@ pub(crate) struct Release {
 }
 
 impl MixInfo {
-    /// Reads the file that the task wrote: `KEY<TAB>VALUE` lines.
+    /// Reads the output of [`TASK`]: lines `KEY<TAB>VALUE`.
     pub(crate) fn read(path: &Path) -> std::io::Result<Self> {
         Ok(Self::parse(&std::fs::read_to_string(path)?))
     }
@@ -144,8 +144,8 @@ impl MixInfo {
         self.tasks.contains(name)
     }
 
-    /// The namespace of Phoenix' mix tasks: the one that exists, else the planned one. Phoenix 1.3
-    /// has both, and warns of the old one.
+    /// The namespace of Phoenix's mix tasks: the one that exists, else the planned one. Phoenix 1.3 has both, and
+    /// warns about the old one.
     #[must_use]
     pub(crate) fn phoenix_ex<'a>(&self, planned: &'a str) -> &'a str {
         let has = |namespace: &&str| {
@@ -155,7 +155,7 @@ impl MixInfo {
         [PHX, PHOENIX].into_iter().find(has).unwrap_or(planned)
     }
 
-    /// Where mix assembles a release.
+    /// The directory in which mix assembles a release.
     #[must_use]
     pub(crate) fn release_path(&self, name: &str) -> PathBuf {
         let release = self.releases.iter().find(|release| release.name == name);

@@ -1,8 +1,8 @@
 defmodule Mix.Tasks.Mixpack.Reads do
   @moduledoc false
 
-  # What compiling a dependency reads besides its own files, as calls of these functions tell. Each gives a name to
-  # what is read; the shared store keeps a dependency only for builds in which all of it is the same.
+  # Traces the inputs of compiling a dependency besides its own files: the calls of these functions. Each call yields
+  # a kind and a name. The shared store offers a compiled dependency only to builds in which all inputs are the same.
   @calls [
     {:application_controller, :get_env, 2},
     {:application_controller, :get_env, 3},
@@ -83,8 +83,8 @@ defmodule Mix.Tasks.Mixpack.Reads do
   @files ~w(del_dir del_file delete list_dir list_dir_all make_dir make_hard_link make_link make_soft_link make_symlink
             open read_file read_file_info read_handle_info read_link read_link_all read_link_info rename write_file)a
 
-  # These tell what else the VM has loaded, which other builds can't compare.
-  @of_vm %{
+  # These return the state of the VM, which other builds can't compare.
+  @vm_state %{
     all_available: "which modules exist",
     all_loaded: "which modules are loaded",
     argv: "for the arguments of mix",
@@ -96,19 +96,20 @@ defmodule Mix.Tasks.Mixpack.Reads do
     which_applications: "which applications are started"
   }
 
-  @of_cores ~w(cpu_topology dirty_cpu_schedulers dirty_cpu_schedulers_online logical_processors logical_processors_available
+  @core_counts ~w(cpu_topology dirty_cpu_schedulers dirty_cpu_schedulers_online logical_processors logical_processors_available
                logical_processors_online schedulers schedulers_online)a
 
-  # This is the same wherever Erlang is.
-  @of_erlang ~w(build_type c_compiler_used debug_compiled driver_version dynamic_trace emu_flavor emu_type endian machine
+  # These are the same on every machine with this Erlang.
+  @same_everywhere ~w(build_type c_compiler_used debug_compiled driver_version dynamic_trace emu_flavor emu_type endian machine
                 nif_version otp_release smp_support system_architecture threads version wordsize)a
 
-  # These write to their second argument.
-  @to ~w(make_hard_link make_link make_soft_link make_symlink rename)a
+  # These write to the path in their second argument.
+  @two_paths ~w(make_hard_link make_link make_soft_link make_symlink rename)a
 
-  # Writes the config that dependencies are compiled with: a line `APP KEY<TAB>SHA256<TAB>VARIABLE<TAB>MODULES` for each
-  # value. SHA256 is empty if no other VM can have the same value, VARIABLE is the first of `variables` whose value is in
-  # it, and MODULES are the modules that it names. `compiler options` are a value too.
+  # Writes the config that dependencies are compiled with: a line `APP KEY<TAB>SHA256<TAB>VARIABLE<TAB>MODULES` for
+  # each value. SHA256 is empty if no other VM can have the same value. VARIABLE is the first of `variables` whose
+  # content the value contains. MODULES are the modules that the value names. The compiler options are a value named
+  # `compiler options`.
   def write_config(path, variables) do
     secrets =
       for name <- variables,
@@ -142,7 +143,7 @@ defmodule Mix.Tasks.Mixpack.Reads do
 
   defp local?(leaf), do: is_function(leaf) and :erlang.fun_info(leaf, :type) == {:type, :local}
 
-  # Of a term, with charlists as strings too.
+  # The leaves of a term. Charlists also count as strings.
   defp leaves(list) when is_list(list) and list != [] do
     text = if List.ascii_printable?(list), do: [List.to_string(list)], else: []
     text ++ improper(list)
@@ -158,7 +159,7 @@ defmodule Mix.Tasks.Mixpack.Reads do
   defp improper([]), do: []
   defp improper(tail), do: leaves(tail)
 
-  # Runs `fun`, and writes to `path` what it has read outside of these folders: a line `KIND<TAB>NAME` for each.
+  # Runs `fun`, and writes what it read outside of these folders to `path`: lines `KIND<TAB>NAME`.
   def trace(path, folders, fun) do
     # From Elixir 1.19 on, mix deletes the app's consolidated protocols. Before 1.15, it looks for packages to delete.
     consolidated = Mix.Project.consolidation_path()
@@ -193,10 +194,10 @@ defmodule Mix.Tasks.Mixpack.Reads do
     Code.ensure_loaded?(module) and function_exported?(module, name, arity) or :erlang.is_builtin(module, name, arity)
   end
 
-  # `allowed`: what mix itself is about to read for no dependency.
+  # `allowed` has the reads that mix itself is about to make, not a dependency.
   defp collect(seen, allowed, cwd, places) do
     receive do
-      # To tell who calls.
+      # Calls by this process, which looks up the callers.
       {:trace_ts, pid, :call, _, _, _} when pid == self() ->
         collect(seen, allowed, cwd, places)
 
@@ -210,7 +211,7 @@ defmodule Mix.Tasks.Mixpack.Reads do
         allowed = if of_mix?(caller), do: [{:application, inspect(app)} | allowed], else: allowed
         collect(seen, allowed, cwd, places)
 
-      # It tells other VMs what is compiled.
+      # Mix tells other VMs about compiled modules.
       {:trace_ts, _, :call, {:gen_tcp, _, _}, {Mix.Sync.PubSub, _, _}, _} ->
         collect(seen, [:network, :driver | allowed], cwd, places)
 
@@ -235,20 +236,21 @@ defmodule Mix.Tasks.Mixpack.Reads do
     end
   end
 
-  defp of_mix?({module, _, _} = caller), do: String.starts_with?(inspect(module), "Mix.") and of_tools?(caller)
+  defp of_mix?({module, _, _} = caller), do: String.starts_with?(inspect(module), "Mix.") and of_toolchain?(caller)
   defp of_mix?(_), do: false
 
-  # Whether Erlang or Elixir itself calls. These evaluate the bodies of modules.
-  defp of_tools?({module, _, _}) when module in [:elixir, :elixir_compiler, :elixir_module, :erl_eval], do: false
+  # Whether the caller is part of Erlang or Elixir. The modules below are, but run code of the dependency: they
+  # evaluate the bodies of modules.
+  defp of_toolchain?({module, _, _}) when module in [:elixir, :elixir_compiler, :elixir_module, :erl_eval], do: false
 
-  defp of_tools?({module, _, _}) do
+  defp of_toolchain?({module, _, _}) do
     case :code.is_loaded(module) do
       {:file, file} -> core_file?(file)
       false -> false
     end
   end
 
-  defp of_tools?(_), do: false
+  defp of_toolchain?(_), do: false
 
   defp of_mix({"application", name}), do: {:application, name}
   defp of_mix({"network", _}), do: :network
@@ -257,7 +259,7 @@ defmodule Mix.Tasks.Mixpack.Reads do
   defp of_mix(_), do: nil
 
   defp own?({kind, path}, pid, places) when kind in ~w(file folder status) do
-    # The code server lists each directory of its path.
+    # The code server lists each directory of the code path.
     listed? = pid in places.servers and kind != "file" and String.ends_with?(path, ["/ebin", ".ez"])
     of_mix? = path == places.app or (kind == "folder" and places.lib in [path, Path.dirname(path)])
     listed? or of_mix? or Enum.any?(places.folders, &within?(path, &1))
@@ -265,7 +267,7 @@ defmodule Mix.Tasks.Mixpack.Reads do
 
   defp own?(_, _, _), do: false
 
-  # A module or application of Erlang or Elixir, which every build with the same key has.
+  # A module or application of Erlang or Elixir is the same in every build with the same key.
   defp core?(_, module, _) when is_atom(module), do: core_file?(:code.which(module))
   defp core?(kind, name, apps), do: kind == "application" and name in apps
 
@@ -274,11 +276,11 @@ defmodule Mix.Tasks.Mixpack.Reads do
 
   defp roots, do: [to_string(:code.lib_dir()), to_string(:code.lib_dir(:elixir)) |> Path.dirname()]
 
-  # Modules are kept as such until the end.
+  # Modules stay atoms until the end, for `core?`.
   defp text(module) when is_atom(module), do: inspect(module)
   defp text(text), do: text
 
-  # Arguments that nobody has thought of keep the dependency out of the store, and don't end the build.
+  # Unexpected arguments only keep the dependency out of the store. They must not fail the build.
   defp safely_read(module, name, args, caller, cwd) do
     read(module, name, args, caller, cwd)
   rescue
@@ -287,13 +289,13 @@ defmodule Mix.Tasks.Mixpack.Reads do
 
   defp within?(path, folder), do: path == folder or String.starts_with?(path, folder <> "/")
 
-  defp read(:prim_file, name, [_, path], caller, cwd) when name in @to, do: read(:prim_file, :open, [path], caller, cwd)
+  defp read(:prim_file, name, [_, path], caller, cwd) when name in @two_paths, do: read(:prim_file, :open, [path], caller, cwd)
 
   defp read(:prim_file, name, [path | _], _, cwd) when is_list(path) or is_binary(path) do
     kind =
       case name do
         name when name in [:list_dir, :list_dir_all] -> "folder"
-        # mix makes the directories of a package before it is compiled.
+        # mix creates the directories of a package before compiling it.
         name when name in ~w(make_dir read_file_info read_handle_info read_link read_link_all read_link_info)a -> "status"
         _ -> "file"
       end
@@ -304,12 +306,13 @@ defmodule Mix.Tasks.Mixpack.Reads do
   defp read(:prim_file, _, _, _, _), do: nil
   defp read(:application_controller, :load_application, [app], _, _), do: if(is_atom(app), do: {"application", inspect(app)})
   defp read(:code, name, [app | _], _, _) when name in [:lib_dir, :priv_dir], do: {"application", inspect(app)}
-  # Warnings name modules like the missing one.
+  # A warning suggests modules with similar names.
   defp read(UndefinedFunctionError, _, [module | _], _, _), do: {"similar", module}
   defp read(:code, :all_available, _, {UndefinedFunctionError, :hint_for_missing_module, _}, _), do: nil
-  # mix itself asks too, and Erlang to load an application or module, which is another call.
-  defp read(_, name, _, {caller, _, _}, _) when is_map_key(@of_vm, name) and caller in [:application_controller, :code], do: nil
-  defp read(_, name, _, caller, _) when is_map_key(@of_vm, name), do: if(of_mix?(caller), do: nil, else: {"vm", @of_vm[name]})
+  # Skip the calls of mix itself, and those that Erlang makes to load an application or module: that is a traced call
+  # of its own.
+  defp read(_, name, _, {caller, _, _}, _) when is_map_key(@vm_state, name) and caller in [:application_controller, :code], do: nil
+  defp read(_, name, _, caller, _) when is_map_key(@vm_state, name), do: if(of_mix?(caller), do: nil, else: {"vm", @vm_state[name]})
   defp read(:application_controller, :get_application_module, [module], _, _), do: {"module", module}
   defp read(:application_controller, :get_env, [app, key | _], _, _), do: {"config", name(app, key)}
   defp read(:application_controller, :set_env, [app, key | _], _, _), do: {"set", name(app, key)}
@@ -320,32 +323,32 @@ defmodule Mix.Tasks.Mixpack.Reads do
   defp read(:os, _, _, _, _), do: {"variables", "all"}
 
   defp read(:erlang, :open_port, [what, opts], _, _) do
-    # Up to Elixir 1.14, mix has sh start rebar3.
+    # Up to Elixir 1.14, mix starts rebar3 with sh.
     args = for opts when is_list(opts) <- [opts], {:args, args} <- opts, arg <- args, do: to_string(arg)
     {"program", inspect(what) <> Enum.map_join(args, &" #{inspect(&1)}")}
   end
 
-  defp read(:erlang, :system_info, [what], caller, _) when what in @of_cores, do: of_machine(":erlang.system_info", caller)
-  defp read(:erlang, :system_info, [what], _, _) when what in @of_erlang, do: nil
-  defp read(:erlang, :system_info, _, caller, _), do: unless_of_tools(caller, {"machine", ":erlang.system_info"})
-  defp read(:init, _, _, caller, _), do: unless_of_tools(caller, {"vm", "for the arguments of the VM"})
-  defp read(:persistent_term, _, _, caller, _), do: unless_of_tools(caller, {"vm", "for persistent terms"})
-  defp read(Code, _, _, caller, _), do: unless_of_tools(caller, {"set", "compiler options"})
+  defp read(:erlang, :system_info, [what], caller, _) when what in @core_counts, do: of_machine(":erlang.system_info", caller)
+  defp read(:erlang, :system_info, [what], _, _) when what in @same_everywhere, do: nil
+  defp read(:erlang, :system_info, _, caller, _), do: unless_of_toolchain(caller, {"machine", ":erlang.system_info"})
+  defp read(:init, _, _, caller, _), do: unless_of_toolchain(caller, {"vm", "for the arguments of the VM"})
+  defp read(:persistent_term, _, _, caller, _), do: unless_of_toolchain(caller, {"vm", "for persistent terms"})
+  defp read(Code, _, _, caller, _), do: unless_of_toolchain(caller, {"set", "compiler options"})
   defp read(:erlang, :load_nif, [path | _], _, _), do: {"nif", to_string(path)}
   defp read(:erlang, _, [module | _], _, _) when is_atom(module), do: {"module", module}
   defp read(:code, _, [module], _, _) when is_atom(module), do: {"module", module}
 
   defp read(System, name, _, caller, _), do: of_machine("System.#{name}", caller)
 
-  # mix itself asks too.
+  # mix itself calls these functions too.
   defp read(module, _, _, caller, _) when module in [Mix.Dep, Mix.Project],
     do: if(of_mix?(caller), do: nil, else: {"project", inspect(caller)})
 
   defp read(module, name, _, _, _), do: {"network", "#{inspect(module)}.#{name}"}
 
-  defp unless_of_tools(caller, read), do: if(of_tools?(caller), do: nil, else: read)
+  defp unless_of_toolchain(caller, read), do: if(of_toolchain?(caller), do: nil, else: read)
 
-  # The compiler asks for the number of cores too.
+  # The compiler itself reads the number of cores too.
   defp of_machine(name, {caller, _, _}) do
     tools = ~w(Elixir.Kernel. Elixir.Mix. Elixir.Module. Elixir.System Elixir.Task)
     if Enum.any?(tools, &String.starts_with?(Atom.to_string(caller), &1)), do: nil, else: {"machine", name}

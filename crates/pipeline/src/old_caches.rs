@@ -1,5 +1,5 @@
-//! Removes the entries of the two shell buildpacks from the platform's cache, once a build has succeeded
-//! without them. Nobody else would.
+//! Removes the entries of the two shell buildpacks from the platform's cache, once a build has succeeded without
+//! them. No other buildpack would.
 
 use app::Plan;
 use exec::log::Log;
@@ -26,8 +26,8 @@ const STATIC_ENTRIES: [&str; 6] = [
 /// The old buildpacks whose caches have been removed, a line each.
 const NOTE: &str = "reclaimed";
 
-/// Removes what is theirs. One that still runs keeps what it makes from then on. Nothing of this
-/// can fail a build that has been done.
+/// Removes the entries of the old buildpacks, once for each. An old buildpack that still runs keeps the entries that
+/// it creates later. Failures are ignored, since the build has succeeded.
 pub(crate) fn reclaim(plan: &Plan, tests_only: bool, store: &dyn Store, log: &Log) {
     let Some(cache) = store.shared() else {
         return;
@@ -39,7 +39,7 @@ pub(crate) fn reclaim(plan: &Plan, tests_only: bool, store: &dyn Store, log: &Lo
         reclaimed.push("elixir");
         entries.extend(elixir_caches(&cache));
     }
-    // With skipped assets, and before the first deploy, it may be needed yet.
+    // The static buildpack's cache may still be needed if assets are skipped, or before the first deploy.
     if !reclaimed.contains(&"static") && plan.skip_assets.is_none() && !tests_only {
         reclaimed.push("static");
         entries.extend(static_entries(&cache));
@@ -86,7 +86,7 @@ fn elixir_caches(cache: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Nothing, unless there is what only the static buildpack leaves.
+/// Returns the entries of the static buildpack, or none without an entry that only it creates.
 fn static_entries(cache: &Path) -> Vec<String> {
     let node = fs::read_to_string(cache.join("node-version")).unwrap_or_default();
     let theirs = cache.join("phoenix-static").is_dir() || is_node_version(node.trim_end());
@@ -117,7 +117,7 @@ fn is_node_version(text: &str) -> bool {
     })
 }
 
-/// An archive of Node, or the note of its checksum that the fork keeps.
+/// Whether this is an archive of Node, or the fork's note of its checksum.
 fn is_archive(name: &str) -> bool {
     let version = name
         .strip_prefix("node-")

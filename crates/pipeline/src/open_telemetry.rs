@@ -12,13 +12,13 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::digest::sha256;
 
-/// What a span is of (`Span.SpanKind` of opentelemetry/proto/trace/v1/trace.proto).
+/// `Span.SpanKind` of opentelemetry/proto/trace/v1/trace.proto.
 const INTERNAL: u8 = 1;
-/// `Status.StatusCode` of the same.
+/// `Status.StatusCode` of the same file.
 const OK: u8 = 1;
 const ERROR: u8 = 2;
 
-/// Appends a line to the file: a service may collect those of several buildpacks in one directory.
+/// Appends a line to the file. A service may collect the files of several buildpacks in one directory.
 pub(crate) fn append(path: &Path, timings: &Timings, failed: bool) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
@@ -31,7 +31,7 @@ pub(crate) fn append(path: &Path, timings: &Timings, failed: bool) -> io::Result
 fn traces(timings: &Timings, failed: bool, process: u32) -> Value {
     let began = timings.began.unwrap_or_else(SystemTime::now);
     let began = began.duration_since(UNIX_EPOCH).unwrap_or_default();
-    // No other build on this machine has the same.
+    // Unique to this build on this machine.
     let identity = sha256(format!("{VERSION} {process} {}", began.as_nanos()).as_bytes());
     let (trace, build) = (&identity[..32], &identity[32..48]);
     let span = |id: &str, name: &str, from: Duration, took: Duration, code: u8| {

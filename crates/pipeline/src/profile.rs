@@ -1,4 +1,4 @@
-//! `.profile.d` for dynos and `export` for later buildpacks: the same variables, other paths.
+//! `.profile.d` for dynos and `export` for later buildpacks: the same variables with different paths.
 
 use crate::git;
 use std::fmt::Write;
@@ -8,30 +8,31 @@ use std::path::Path;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Launch {
     pub mix_env: String,
-    /// Built to run `mix test`, in that `MIX_ENV` alone: a config var for the deployed app must not
-    /// make tests run in production.
+    /// Whether the build is for `mix test`. It fixes `MIX_ENV`: a config var for the deployed app must not make tests
+    /// run in production.
     pub tests_only: bool,
-    /// Node is in the slug.
+    /// Whether Node is in the slug.
     pub node: bool,
-    /// Node has built the assets, and is pruned in the end.
+    /// Whether Node built the assets and is pruned afterwards.
     pub node_pruned: bool,
-    /// The app itself runs Node: it is there for more than the assets.
+    /// Whether the app itself runs Node, not only the asset build.
     pub runs_node: bool,
-    /// So is yarn.
+    /// Whether yarn is in the slug.
     pub yarn: bool,
-    /// A release of a Phoenix app without a start script of its own serves only when told to.
+    /// Whether to set `PHX_SERVER`: a release of a Phoenix app without its own start script serves requests only with
+    /// it.
     pub phx_server: bool,
-    /// Folders of executables that npm installed, relative to the app.
+    /// Directories of executables that npm installed, relative to the app.
     pub node_bins: Vec<String>,
-    /// git has answered what mix asks again when it starts.
+    /// Whether there are recorded git answers, which mix needs when it starts.
     pub git_answers: bool,
-    /// The release is all that is left of the app.
+    /// Whether only the release ships.
     pub release_alone: bool,
 }
 
 /// `.profile.d/elixir_buildpack_paths.sh`: the name that apps know from the Elixir buildpack.
 ///
-/// Config vars are in the environment before it runs, so every default gives way to them.
+/// Config vars are set before it runs, and override every default.
 #[must_use]
 pub(crate) fn elixir_script(root: &Path, launch: &Launch) -> String {
     let root = in_double_quotes(root);
@@ -40,7 +41,7 @@ pub(crate) fn elixir_script(root: &Path, launch: &Launch) -> String {
         script,
         "export PATH=\"{root}/.platform_tools/elixir/bin:{root}/.platform_tools/erlang/bin:{root}/.platform_tools:$PATH\""
     );
-    // The VM warns when file names are latin1, and C.UTF-8 is the one UTF-8 locale of every image.
+    // The VM warns about latin1 file names. C.UTF-8 is the only UTF-8 locale in all images.
     script.push_str("[ -n \"${LC_ALL:-}${LC_CTYPE:-}${LANG:-}\" ] || export LANG=C.UTF-8\n");
     if launch.tests_only {
         let mix_env = shell_words::quote(&launch.mix_env);
@@ -58,9 +59,9 @@ pub(crate) fn elixir_script(root: &Path, launch: &Launch) -> String {
     script
 }
 
-/// The part of it for slugs with mix. Whenever mix starts, it calls git for each dependency from git
-/// (lib/mix/lib/mix/scm/git.ex, `lock_status`), and `mix.exs` may read the commit, but Heroku's images for
-/// dynos have no git from heroku-24 on. Without recorded answers, the replaying git comes last on `PATH`.
+/// The part of the script for slugs with mix. Whenever mix starts, it calls git for each dependency from git
+/// (lib/mix/lib/mix/scm/git.ex, `lock_status`), and `mix.exs` may read the commit, but Heroku's images for dynos have
+/// no git from heroku-24 on. Without recorded answers, the replaying git comes last on `PATH`.
 #[must_use]
 pub(crate) fn git_script(root: &Path, answers: bool) -> String {
     let folder = format!("{}/{}", in_double_quotes(root), git::FOLDER);
@@ -72,8 +73,8 @@ pub(crate) fn git_script(root: &Path, answers: bool) -> String {
     format!("export PATH=\"{path}\"\n")
 }
 
-/// For apps whose assets Node builds. Without Node the app's own `bin` remains, which the static
-/// buildpack put on `PATH`: a Procfile may name a script in it.
+/// The script for apps whose assets Node builds. If Node doesn't ship, `PATH` still gets the app's own `bin`, as from
+/// the static buildpack: a Procfile may name a script in it.
 #[must_use]
 pub(crate) fn node_script(root: &Path, launch: &Launch) -> Option<String> {
     let root = in_double_quotes(root);
@@ -92,21 +93,21 @@ pub(crate) fn node_script(root: &Path, launch: &Launch) -> Option<String> {
     })
 }
 
-/// The part of it for dynos. Not in `export`: a later buildpack may install packages for development.
+/// The part of the script for dynos. Not in `export`, since a later buildpack may install development packages.
 #[must_use]
 pub(crate) fn node_env_script() -> &'static str {
     "export NODE_ENV=\"${NODE_ENV:-production}\"\n"
 }
 
-/// What follows in `export` where Node doesn't ship and is moved to `dir`.
+/// The addition to `export` if Node doesn't ship and is moved to `dir`.
 #[must_use]
 pub(crate) fn later_node_script(dir: &Path) -> String {
     let dir = in_double_quotes(dir);
     format!("export PATH=\"{dir}/node/bin:{dir}/yarn/bin:$PATH\"\n")
 }
 
-/// The `export` file, with build-time paths. Later buildpacks source it in a `set -e` shell, so
-/// its last command must succeed.
+/// The `export` file, with build-time paths. Later buildpacks source it with `set -e`, so its last command must
+/// succeed.
 #[must_use]
 pub(crate) fn export_script(build_dir: &Path, launch: &Launch) -> String {
     let mut script = elixir_script(build_dir, launch);
@@ -116,7 +117,7 @@ pub(crate) fn export_script(build_dir: &Path, launch: &Launch) -> String {
     script
 }
 
-/// A path as it stands between double quotes, also as the default of `${NAME:-…}` there.
+/// Escapes a path for use in double quotes, including as the default in `${NAME:-…}`.
 fn in_double_quotes(path: &Path) -> String {
     let mut quoted = String::new();
     for c in path.to_string_lossy().chars() {

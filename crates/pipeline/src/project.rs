@@ -10,26 +10,26 @@ use store::Key;
 use workdir::app_tree::Entries;
 use workdir::sources::Sources;
 
-/// The answers of mix on what the plan could only guess.
+/// The project as mix reports it, which replaces guesses of the plan.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Project {
     pub(crate) info: MixInfo,
     pub(crate) phoenix: bool,
-    /// The release that is built.
+    /// The release that this build assembles.
     pub(crate) release: Option<Release>,
-    /// The command that web starts where there is no release.
+    /// The command of the process type web, if there is no release.
     pub(crate) web: Option<String>,
 }
 
 impl Project {
-    /// The command of web, as far as mix or a release has told.
+    /// The command of web, if mix or a release determines it.
     pub(crate) fn web(&self) -> Option<&String> {
         let release = self.release.as_ref();
         let start = release.and_then(|release| release.start.as_ref());
         start.or(self.web.as_ref())
     }
 
-    /// The record of the build: what the plan says, and what the steps have found.
+    /// Returns the build record, from the plan and the results of the steps.
     pub(crate) fn record(&self, plan: &Plan, tools: [Tools; 2], deps: &Dependencies) -> Record {
         let mut record = Record::of(plan, planning::record::VERSION);
         record.tools.extend(tools.into_iter().flatten());
@@ -48,47 +48,47 @@ impl Project {
     }
 }
 
-/// The state of the last build, as far as it is valid for this one.
+/// The state of the last build that is valid for this one.
 #[derive(Debug, Default)]
 pub(crate) struct LastBuild {
-    /// `deps` was restored, and holds something.
+    /// Whether a non-empty `deps` was restored.
     pub(crate) deps: bool,
-    /// `_build` was restored.
+    /// Whether `_build` was restored.
     pub(crate) build: bool,
-    /// The app's files as they were pushed, with the times of the last build.
+    /// The pushed files of the app, with modification times from the last build.
     pub(crate) pushed: Sources,
-    /// Everything that decides the assets, where that can be told.
+    /// The key with all inputs of the assets, if they are known.
     pub(crate) assets: Option<Key>,
 }
 
 /// The assets after their step.
 #[derive(Debug, Default)]
 pub(crate) enum BuiltAssets {
-    /// Nothing of them can be cached.
+    /// They can't be cached.
     #[default]
     Unknown,
-    /// They are those of the last build.
+    /// They were restored from the last build.
     Restored,
-    /// They can be cached: the app, and the questions to git, before they were built.
+    /// They can be cached. The app's files and the questions to git before they were built.
     Built(Entries, BTreeSet<Question>),
 }
 
-/// The files that building the assets has made, for the cache.
+/// The files that building the assets created, for the cache.
 #[derive(Debug, Default)]
 pub(crate) enum AssetFiles {
     #[default]
     NotBuilt,
     Copied,
-    /// For this reason.
+    /// The reason.
     Uncacheable(String),
 }
 
-/// The dependencies, once they are fetched.
+/// The fetched dependencies.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Dependencies {
-    /// The Elixir that each package requires, by name and version: `phoenix 1.7.10`.
+    /// The Elixir requirement of each package, by name and version: `phoenix 1.7.10`.
     pub(crate) elixir_requirements: BTreeMap<String, String>,
-    /// The app's own code has to be compiled again, whatever mix takes for current.
+    /// Whether the app's own code has to be recompiled, even if mix considers it current.
     pub(crate) recompile: bool,
     /// Whether `mix deps.get` ran.
     pub(crate) fetched: bool,
@@ -100,10 +100,10 @@ pub(crate) struct Release {
     pub(crate) name: String,
     /// Relative to the top of the repository.
     pub(crate) dir: PathBuf,
-    /// mix would assemble it elsewhere.
+    /// Whether Mixpack changed the directory in which mix assembles it.
     pub(crate) moved: bool,
-    /// There was nothing in its folder before this build.
+    /// Whether its directory was empty before this build.
     pub(crate) is_new: bool,
-    /// The command that starts it, once it is assembled.
+    /// The command that starts it. Set when it is assembled.
     pub(crate) start: Option<String>,
 }

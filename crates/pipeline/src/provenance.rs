@@ -1,7 +1,7 @@
 //! The provenance of a build: an in-toto Statement (github.com/in-toto/attestation, spec/v1) with the predicate
 //! of SLSA (slsa.dev/spec/v1.1/provenance).
 //!
-//! It has no time and no number of the build: the same slug has the same one. Names of fields that the
+//! It has no build time or number, so the same slug always has the same statement. Names of fields that the
 //! specifications don't define begin with `mixpack_`, as they recommend.
 
 use crate::component::{Component, Origin};
@@ -22,9 +22,9 @@ const BUILD_TYPE: &str = "pkg:generic/mixpack#docs/supply-chain.md";
 /// The input of a statement.
 pub(crate) struct Inputs<'a> {
     pub(crate) plan: &'a Plan,
-    /// The files of the slug that stand for it, by path, with their contents.
+    /// The files that represent the slug, by path, with their contents.
     pub(crate) subjects: &'a [(&'a str, &'a str)],
-    /// The commit of the app, if the platform names it.
+    /// The commit of the app, if the platform provides it.
     pub(crate) commit: Option<&'a str>,
     pub(crate) tools: &'a ByTool,
     pub(crate) components: &'a [Component],
@@ -110,12 +110,12 @@ fn download(file: &Fetched) -> Value {
     descriptor
 }
 
-/// A package as the lockfile has it.
+/// Describes a package from the lockfile.
 fn package(component: &Component) -> Option<Value> {
     let mut descriptor = json!({"name": component.name, "uri": sbom::purl(component)});
     let mut digests = Map::new();
     match &component.origin {
-        // The archives of these are among the downloads.
+        // Toolchains are listed as downloads.
         Origin::Toolchain => return None,
         Origin::Hex {
             inner_sha256,
@@ -149,7 +149,7 @@ fn package(component: &Component) -> Option<Value> {
     Some(descriptor)
 }
 
-/// Returns the SHA-256 of the executable that runs.
+/// Returns the SHA-256 of the running executable.
 pub(crate) fn executable_sha256() -> io::Result<String> {
     digest::sha256_of(&std::env::current_exe()?)
 }

@@ -1,8 +1,8 @@
 //! The build's report: flat facts for machines, for `bin/report`.
 //!
-//! Written anew at every fact, since a build can be killed at any moment: what happened until then
-//! is in the cache directory. Holds no secret and no config var's value but `MIX_ENV` and versions.
-//! A report that cannot be written never matters to the build.
+//! The file is rewritten for each fact, so that it is complete up to the moment at which a build is killed. It
+//! contains no secrets, and no values of config vars except `MIX_ENV` and versions. A build never fails because its
+//! report can't be written.
 
 use app::Plan;
 use app::facts::PROCFILE;
@@ -18,11 +18,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use store;
 
-/// Characters of a value that are kept: what the platform's collectors take.
-const LONGEST: usize = 200;
+/// The maximum length of a value in characters, which the platform's collectors accept.
+const MAX_CHARACTERS: usize = 200;
 const FILE: &str = "report.json";
 const PREVIOUS: &str = "report-previous.json";
-/// The fact that ends a report; without it the build was killed.
+/// The last fact of a report. Without it, the build was killed.
 const ENDED: &str = "total_duration";
 
 /// The facts of one build: strings, numbers and booleans by name, sorted.
@@ -34,17 +34,17 @@ pub struct Report {
     reused: Mutex<BTreeSet<StepName>>,
 }
 
-/// Our folder in the platform's cache directory.
+/// Mixpack's directory in the platform's cache directory.
 fn folder(cache_dir: &Path) -> PathBuf {
     cache_dir.join("mixpack")
 }
 
 impl Report {
-    /// Begins the report of a build; that of the previous one is kept beside it.
+    /// Begins the report of a build. Keeps the previous report next to it.
     #[must_use]
     pub fn begin(cache_dir: &Path) -> Self {
         let folder = folder(cache_dir);
-        // Nothing is written through a link.
+        // Don't write to the target of a symbolic link.
         let _ = store::real_folder(&folder);
         let _ = fs::rename(folder.join(FILE), folder.join(PREVIOUS));
         let report = Self {
@@ -58,10 +58,10 @@ impl Report {
         report
     }
 
-    /// States a fact, and writes it down.
+    /// Adds a fact, and writes the report.
     pub fn set(&self, name: &str, value: impl Into<Value>) {
         let value = match value.into() {
-            Value::String(text) => text.chars().take(LONGEST).collect::<String>().into(),
+            Value::String(text) => text.chars().take(MAX_CHARACTERS).collect::<String>().into(),
             value => value,
         };
         let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,13 +69,13 @@ impl Report {
         let _ = self.write(&facts);
     }
 
-    /// States that a step began with what the last build left.
+    /// Adds that a step reused results of the last build.
     pub(crate) fn reused(&self, step: StepName) {
         let mut reused = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
         reused.insert(step);
     }
 
-    /// States that what the last build left was no use.
+    /// Adds that a step couldn't reuse results of the last build.
     pub(crate) fn not_reused(&self, step: StepName) {
         let mut reused = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
         reused.remove(&step);
@@ -86,7 +86,7 @@ impl Report {
         reused.clone()
     }
 
-    /// How long something took, in seconds.
+    /// Adds the duration of something, in seconds.
     pub fn took(&self, name: &str, duration: Duration) {
         let seconds = (duration.as_secs_f64() * 1e6).round() / 1e6;
         self.set(&format!("{name}_duration"), seconds);
@@ -145,7 +145,7 @@ impl Report {
         self.took("total", self.started.elapsed());
     }
 
-    /// The explanation must hold no secrets.
+    /// The explanation must contain no secrets.
     pub fn failed(&self, explanation: &Explanation, cancel: &Cancel) {
         let Explanation { code, title, .. } = explanation;
         self.set("failure", *code);
@@ -157,7 +157,7 @@ impl Report {
         self.took("total", self.started.elapsed());
     }
 
-    /// The document of `bin/report`: that of the last build in this cache directory, or none of it.
+    /// Returns the output of `bin/report`: the report of the last build in this cache directory, or an empty one.
     #[must_use]
     pub fn read(cache_dir: &Path) -> String {
         let text = fs::read(folder(cache_dir).join(FILE)).unwrap_or_default();
@@ -171,13 +171,13 @@ impl Report {
                 class(Fault::Machine).into(),
             );
         }
-        // Sorted by name, whatever map the JSON library uses.
+        // The order must not depend on the JSON library's map type.
         facts.sort_keys();
         format!("{:#}\n", Value::Object(facts))
     }
 }
 
-/// The words that Heroku's own buildpacks use.
+/// The classes of failures in Heroku's own buildpacks.
 fn class(fault: Fault) -> &'static str {
     match fault {
         Fault::User => "user",
@@ -234,7 +234,7 @@ mod tests {
         report.set("zebra", "\u{e9}".repeat(500));
         report.set("aardvark", true);
         let text = Report::read(dir.path());
-        assert_eq!(text.matches('\u{e9}').count(), LONGEST);
+        assert_eq!(text.matches('\u{e9}').count(), MAX_CHARACTERS);
         assert!(text.find("aardvark") < text.find("zebra"));
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();

@@ -22,13 +22,13 @@ pub struct Request<'a> {
     pub platform: Platform,
     pub places: Places,
     pub store: &'a dyn Store,
-    /// The folder of config vars, where the platform has one.
+    /// The directory of config vars, on platforms that have one.
     pub env_dir: Option<PathBuf>,
     pub start: Start,
     pub log: &'a Log,
     pub cancel: &'a Cancel,
     pub report: &'a Report,
-    /// The file that gets a picture of the build, of one that fails too.
+    /// The file for the timeline, which is also drawn if the build fails.
     pub timeline: Option<PathBuf>,
 }
 
@@ -46,12 +46,12 @@ pub struct Built {
     pub(crate) generated: Vec<PathBuf>,
     /// The release's folder, relative to the top of the repository.
     pub(crate) release_dir: Option<PathBuf>,
-    /// The process types that the app names.
+    /// The process types in the app's Procfile.
     pub(crate) procfile: Procfile,
 }
 
 impl Built {
-    /// The names of what ships besides the app itself: toolchains and packages.
+    /// The names of the shipped toolchains and packages.
     pub fn components(&self) -> impl Iterator<Item = &str> {
         self.components
             .iter()

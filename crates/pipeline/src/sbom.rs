@@ -1,5 +1,5 @@
-//! The bill of materials, as `CycloneDX` 1.5 JSON (cyclonedx.org/docs/1.5/json). It has no time and no
-//! serial number: the same slug or image has the same one.
+//! The bill of materials, as `CycloneDX` 1.5 JSON (cyclonedx.org/docs/1.5/json). It has no time and no serial number,
+//! so the same slug or image always has the same document.
 
 use crate::component::{Component, Origin};
 use base64::Engine as _;
@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde_json::{Value, json};
 
-/// The document's place in a slug, relative to the app. Images have it where their platform looks for it.
+/// The document's path in a slug, relative to the app. In images, the platform defines the path.
 pub(crate) const PATH: &str = ".mixpack/sbom.cdx.json";
 
 /// Returns the document.
@@ -77,7 +77,7 @@ pub(crate) fn purl(component: &Component) -> String {
             _ => format!("pkg:github/nodejs/node@v{}", escaped(version)),
         },
         Origin::Hex { repository, .. } => {
-            // Of an organisation, its name is the namespace.
+            // A package of an organisation has its name as the namespace.
             let namespace = repository
                 .strip_prefix("hexpm:")
                 .map(|name| name.to_owned() + "/");
@@ -99,7 +99,7 @@ pub(crate) fn purl(component: &Component) -> String {
     }
 }
 
-/// Everything that could have a meaning in a URL.
+/// All characters that could have a meaning in a URL.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -110,7 +110,7 @@ fn escaped(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, RESERVED)
 }
 
-/// The algorithms and checksums of an integrity: in hex, where it has base64.
+/// Returns the algorithms and checksums of an integrity, converted from base64 to hex.
 pub(crate) fn digests(integrity: &str) -> impl Iterator<Item = (&str, String)> {
     integrity.split_whitespace().filter_map(|word| {
         let (algorithm, base64) = word.split_once('-')?;

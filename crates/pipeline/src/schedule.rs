@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use std::{mem, panic};
 use workdir::bounds::Bounds;
 
-/// When a step ran, from the start of the schedule, and how it ended.
+/// When a step ran, relative to the start of the schedule, and how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     pub name: StepName,
@@ -69,8 +69,7 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    /// Runs a step on this thread, if it is planned. Does nothing once the build has failed or is
-    /// cancelled.
+    /// Runs a step on this thread, if it is planned. Does nothing after the build has failed or been cancelled.
     pub(crate) fn run<T: Default>(
         &self,
         name: StepName,
@@ -120,7 +119,7 @@ impl<'a> Schedule<'a> {
         })
     }
 
-    /// Starts a step on a thread of its own.
+    /// Starts a step on a separate thread.
     pub(crate) fn spawn<'scope, T: Clone + Default + Send + 'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
@@ -130,8 +129,7 @@ impl<'a> Schedule<'a> {
         Step::Running(scope.spawn(move || self.run(name, work)))
     }
 
-    /// Starts a step on a thread of its own, where it waits for the value of another one. Gives both
-    /// values.
+    /// Starts a step on a separate thread, where it waits for the value of another step. Returns both values.
     pub(crate) fn spawn_after<'scope, F, T>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
@@ -163,14 +161,14 @@ impl<'a> Schedule<'a> {
     }
 }
 
-/// A step on a thread of its own.
+/// A step on a separate thread.
 pub(crate) enum Step<'scope, T> {
     Running(ScopedJoinHandle<'scope, Result<T, Stopped>>),
     Ended(Result<T, Stopped>),
 }
 
 impl<T: Clone> Step<'_, T> {
-    /// Waits for the step's value. Its panic goes on in this thread.
+    /// Waits for the step's value. Resumes its panic in this thread.
     pub(crate) fn join(&mut self) -> Result<T, Stopped> {
         let ended = match mem::replace(self, Self::Ended(Err(Stopped))) {
             Self::Running(thread) => {
@@ -184,7 +182,7 @@ impl<T: Clone> Step<'_, T> {
     }
 }
 
-/// Without it the other steps would keep a build waiting in which one has panicked.
+/// Cancels the other steps if one panics. Otherwise the build would wait for them.
 struct CancelOnPanic<'a>(&'a Cancel);
 
 impl Drop for CancelOnPanic<'_> {

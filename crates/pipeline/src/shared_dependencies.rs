@@ -1,6 +1,6 @@
-//! Compiled dependencies as the shared store keeps them.
+//! The entries of compiled dependencies in the shared store.
 
-pub(crate) mod known;
+pub(crate) mod candidate;
 pub(crate) mod mix_exs;
 pub(crate) mod reads;
 pub(crate) mod rebar;
@@ -18,11 +18,11 @@ use store::digest;
 use store::tree::{self, Method};
 use walkdir::{DirEntry, WalkDir};
 
-/// What the store says for a key.
+/// The store's object for a key.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Statement {
-    /// The key continues with the values of these.
+    /// The key continues with the values of these reads.
     Reads(BTreeSet<Read>),
     Compiled(Entry),
 }
@@ -32,9 +32,9 @@ pub(crate) enum Statement {
 pub(crate) struct Entry {
     /// Links in its directory in `_build`, such as `priv`, and where they lead to.
     links: BTreeMap<String, PathBuf>,
-    /// The modes of files that others than the owner can write. Unpacking drops these bits.
+    /// The modes of files that are writable by group or others. Unpacking drops these bits.
     modes: BTreeMap<PathBuf, u32>,
-    /// The modes of sources that compiling has changed.
+    /// The modes of source files whose mode compiling changed.
     changed_modes: BTreeMap<PathBuf, u32>,
 }
 
@@ -48,8 +48,8 @@ const SOURCES: &str = "sources";
 pub(crate) struct Files(BTreeMap<PathBuf, (String, u32)>);
 
 impl Files {
-    /// Reads the files below a directory, without what git keeps of itself, and without the file by which mix notes
-    /// when it fetched them. Links count as what they lead to: where the app will run, its files are links.
+    /// Reads the files below a directory, without `.git` and without the file in which mix notes when it fetched
+    /// them. Links count as their targets, since the app's files at the runtime path are links.
     pub(crate) fn of(dir: &Path) -> io::Result<Self> {
         let mut files = BTreeMap::new();
         let is_counted = |entry: &DirEntry| {
@@ -71,13 +71,13 @@ impl Files {
         let mut bytes = Vec::new();
         for (path, (content, mode)) in &self.0 {
             bytes.extend(path.as_os_str().as_bytes());
-            // No path has this byte.
+            // No path contains a NUL byte.
             bytes.extend(format!("\0{:o} {content}\n", mode & 0o111).bytes());
         }
         digest::sha256(&bytes)
     }
 
-    /// The files that were created since `before`, and those whose mode has changed.
+    /// Returns the files that were created since `before`, and those whose mode has changed.
     fn new_since(self, before: &Self) -> Result<(Vec<PathBuf>, BTreeMap<PathBuf, u32>), String> {
         let mut modes = BTreeMap::new();
         for (path, (content, mode)) in &before.0 {
@@ -98,15 +98,16 @@ impl Files {
     }
 }
 
-/// The name of the secret that a file with these bytes has.
+/// Returns the name of a secret in a file with these contents.
 pub(crate) type FindSecret<'a> = &'a dyn Fn(&Path, Vec<u8>) -> Option<String>;
 
 impl Entry {
-    /// Packs the compiled dependency in `build`, and what compiling it created in `sources`, which were as in `before`.
+    /// Packs the compiled dependency in `build`, and the files that compiling created in `sources`. `before` has the
+    /// sources before that.
     ///
     /// # Errors
     ///
-    /// A phrase, if other builds can't have it.
+    /// A phrase that says why other builds can't use it.
     pub(crate) fn pack(
         build: &Path,
         sources: &Path,
@@ -156,8 +157,8 @@ impl Entry {
         Ok((entry, archive.map_err(|error| failed(&error))?))
     }
 
-    /// Unpacks the compiled dependency as `build`, and the created files in `sources`, as if it had been compiled now.
-    /// Returns whether it is there; if not, nothing of it is.
+    /// Unpacks the compiled dependency to `build`, and the created files to `sources`, as if it had just been
+    /// compiled. Returns whether that succeeded. If not, no files are left.
     pub(crate) fn restore(&self, archive: &[u8], build: &Path, sources: &Path) -> bool {
         let restored = self.try_to_restore(archive, build, sources);
         if restored.is_err() {
@@ -169,7 +170,7 @@ impl Entry {
     fn try_to_restore(&self, archive: &[u8], build: &Path, sources: &Path) -> io::Result<()> {
         let parent = build.parent().unwrap_or(build);
         fs::create_dir_all(parent)?;
-        // In the same file system, and no directory that mix looks at.
+        // On the same file system, outside the directories that mix reads.
         let stage = tempfile::Builder::new()
             .prefix(".mixpack-")
             .tempdir_in(parent)?;
@@ -200,8 +201,8 @@ impl Entry {
             tree::relocate(entry.path(), &to).map_err(io::Error::other)?;
         }
         set_modes(sources, &self.changed_modes)?;
-        // mix compiles again what is older than the sources, which have just been fetched. Directories last: what is
-        // created in them changes their time.
+        // mix recompiles code that is older than its sources, and these have just been fetched. Directories come
+        // last, since creating files in them changes their time.
         for entry in WalkDir::new(build).contents_first(true) {
             let entry = entry?;
             if !entry.file_type().is_symlink() {
@@ -242,7 +243,7 @@ fn links(build: &Path, sources: &Path) -> io::Result<BTreeMap<String, PathBuf>> 
     Ok(links)
 }
 
-/// Whether a relative link in a directory leads to a path, by their names alone.
+/// Whether a relative link in a directory leads to a path. Reads no files.
 fn leads_to(dir: &Path, link: &Path, path: &Path) -> bool {
     let mut at = dir.to_owned();
     for part in link.components() {

@@ -1,4 +1,4 @@
-//! The end of the log: how long each step took, what was kept, what ships, and what starts.
+//! The end of the log: durations, reused results, sizes and process types.
 
 use crate::boot_check::process_dir;
 use crate::changes::{Facts, Growth, Sizes};
@@ -16,13 +16,13 @@ use std::path::Path;
 use std::time::Duration;
 use store::tree::Amount;
 
-/// Bytes of an entry of the cache that has a line of its own.
+/// The minimum size of a cache entry with a line of its own, in bytes.
 const LARGE: u64 = 1_000_000;
-/// The smallest change of a size that is shown, in bytes: less would round to nothing.
+/// The smallest change of a size that is shown, in bytes. A smaller one would round to zero.
 const CHANGE: u64 = 50_000;
 
-/// The last block: which step took how long, what was kept, what came out, and what starts; times and sizes
-/// also against those of the last build.
+/// Logs the duration of each step, the reused results, sizes and process types. Compares times and sizes with the
+/// last build.
 pub(crate) fn summarise(
     log: &Log,
     built: &Built,
@@ -67,7 +67,7 @@ pub(crate) fn summarise(
     }
 }
 
-/// Shows the total, and the parts that are `large` or have grown or shrunk.
+/// Shows the total, and the parts that have at least `large` bytes or have changed.
 fn show_sizes(log: &StepLog<'_>, label: &str, sizes: &Sizes, growth: &Growth, large: u64) {
     let mut all = Amount::default();
     for held in sizes.values() {
@@ -98,7 +98,7 @@ fn show_sizes(log: &StepLog<'_>, label: &str, sizes: &Sizes, growth: &Growth, la
     }
 }
 
-/// `+1.2 MB`, if there is a change to speak of.
+/// Returns `+1.2 MB`, or `None` for a negligible change.
 fn changed(bytes: i64) -> Option<String> {
     let sign = if bytes < 0 { '-' } else { '+' };
     let bytes = bytes.unsigned_abs();
@@ -110,13 +110,13 @@ fn cached_contents(step: StepName) -> Option<&'static str> {
     match step {
         StepName::Compile => Some("_build"),
         StepName::Javascript => Some("node_modules"),
-        // It comes with the assets.
+        // Digested files are cached with the assets.
         StepName::Digest => None,
         step => Some(step.as_str()),
     }
 }
 
-/// Of what the Procfile starts. A later buildpack may still make it.
+/// Warns if a file that the Procfile starts is missing. It is no error, since a later buildpack may create the file.
 pub(crate) fn warn_of_missing_files(plan: &Plan, app: &Path, procfile: &Procfile, log: &Log) {
     let of_release = [Path::new("_build"), Path::new("bin/server")];
     for (kind, file) in procfile.files() {

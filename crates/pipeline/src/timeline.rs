@@ -1,8 +1,7 @@
-//! A picture of a build: which step ran when, what ran beside it, what was kept from the last one,
-//! and where it failed.
+//! A picture of a build: when each step ran, which steps ran in parallel or reused results, and which one failed.
 //!
-//! One SVG file for a browser or a page: no script, nothing from elsewhere, text that can be
-//! selected, colours for light and dark surroundings.
+//! A single SVG file for a browser or a web page, without scripts or external resources, with selectable text, and
+//! colours for light and dark backgrounds.
 
 use crate::schedule::{Ended, Timing};
 use app::plan::StepName;
@@ -15,28 +14,28 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 use std::{fs, io};
 
-/// Names the file that gets the picture.
+/// The variable with the path of the picture.
 pub const VARIABLE: &str = "MIXPACK_TIMELINE";
 
-/// In pixels, as are all lengths below.
+/// In pixels, like all lengths below.
 const WIDTH: f64 = 800.0;
 const MARGIN: f64 = 20.0;
-/// Between the tops of two rows.
-const ROW: f64 = 24.0;
-const BAR: f64 = 14.0;
-/// Of the title and the legend, above the chart.
-const HEAD: f64 = 96.0;
-/// Of one character of a step's name, at most.
-const LETTER: f64 = 7.5;
-/// Right of the longest bar, for `12 min 34 s, stopped`.
-const BEHIND: f64 = 132.0;
+/// The distance between the tops of two rows.
+const ROW_HEIGHT: f64 = 24.0;
+const BAR_HEIGHT: f64 = 14.0;
+/// The height of the title and the legend, above the chart.
+const HEADER: f64 = 96.0;
+/// The maximum width of a character of a step's name.
+const CHARACTER_WIDTH: f64 = 7.5;
+/// The space right of the longest bar, for `12 min 34 s, stopped`.
+const LABEL_SPACE: f64 = 132.0;
 /// The width of the narrowest visible bar.
-const THINNEST: f64 = 2.0;
-/// Distances of two marks of the time axis, in seconds; of longer builds, full hours.
-const MARKS: [f64; 15] = [
+const MIN_BAR_WIDTH: f64 = 2.0;
+/// Possible distances between two ticks of the time axis, in seconds. Longer builds use full hours.
+const TICKS: [f64; 15] = [
     0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0,
 ];
-const MOST_MARKS: f64 = 8.0;
+const MAX_TICKS: f64 = 8.0;
 
 const STYLE: &str = "\
 svg { --ground: #ffffff; --ink: #1f2328; --faint: #59636e; --line: #d1d9e0; --made: #6639ba; --kept: #c3b1e6; --failed: #cf222e; --stopped: #bf8700; }
@@ -57,10 +56,10 @@ line { stroke: var(--line); }
 .stopped { fill: var(--stopped); }
 ";
 
-/// The steps of a build, whether it came to its end or not.
+/// The steps of a build, including a failed one.
 #[derive(Debug, Clone, Default)]
 pub struct Timings {
-    /// Those that have begun.
+    /// The steps that have started.
     pub steps: Vec<Timing>,
     /// The steps that reused results of the last build.
     pub reused: BTreeSet<StepName>,
@@ -75,8 +74,8 @@ impl Timings {
         ends.max().unwrap_or_default()
     }
 
-    /// How a step is drawn: its class of [`STYLE`], and the word behind its time.
-    fn look(&self, step: &Timing) -> (&'static str, &'static str) {
+    /// Returns a step's class in [`STYLE`], and the word after its duration.
+    fn style(&self, step: &Timing) -> (&'static str, &'static str) {
         match step.ended {
             Ended::Failed => ("failed", ", failed"),
             Ended::Stopped => ("stopped", ", stopped"),
@@ -85,7 +84,7 @@ impl Timings {
         }
     }
 
-    /// `12 s of work in 8.0 s`, or how far the build came.
+    /// Returns `12 s of work in 8.0 s`, or where the build failed.
     fn headline(&self, wall: Duration, failure: Option<&Error>) -> String {
         let steps = &self.steps;
         let failed = steps.iter().find(|step| step.ended == Ended::Failed);
@@ -98,7 +97,7 @@ impl Timings {
                 "stopped before the first step".to_owned()
             }
             (Some(Error::Cancelled), _) => format!("stopped after {}", seconds(wall)),
-            // What ran beside it took a moment to stop.
+            // Parallel steps may have ended slightly later.
             (Some(_), Some(step)) => {
                 let at = seconds(step.started + step.took);
                 format!("{} failed after {at}", step.name.as_str())
@@ -114,11 +113,11 @@ pub(crate) fn draw(path: &Path, timings: &Timings, failure: Option<&Error>) -> i
     fs::write(path, svg(&format!("Mixpack {VERSION}"), timings, failure))
 }
 
-/// The whole file; `failure` is how the build ended, where it did not succeed.
+/// Returns the whole file. `failure` is the error of a failed build.
 #[must_use]
 fn svg(title: &str, timings: &Timings, failure: Option<&Error>) -> String {
     let mut rows = timings.steps.clone();
-    // What was begun at once stands in the order of steps.
+    // Steps that started together are in the order of `StepName`.
     rows.sort_by_key(|timing| (timing.started.as_millis() / 20, timing.name));
     let wall = timings.wall();
     let chart = Chart::of(&rows, wall);
@@ -133,17 +132,17 @@ fn svg(title: &str, timings: &Timings, failure: Option<&Error>) -> String {
         timings.headline(wall, failure)
     );
     legend(&mut svg, |class| {
-        rows.iter().any(|row| timings.look(row).0 == class)
+        rows.iter().any(|row| timings.style(row).0 == class)
     });
     chart.axis(&mut svg);
     for (index, row) in rows.iter().enumerate() {
-        chart.row(&mut svg, index, row, timings.look(row));
+        chart.row(&mut svg, index, row, timings.style(row));
     }
     svg.push_str("</svg>\n");
     svg
 }
 
-/// `is_there` tells whether a row has a class: of those that no build should have, no more is said.
+/// `is_there` returns whether a row has a class. Classes of failures are left out if no row has them.
 fn legend(svg: &mut String, is_there: impl Fn(&str) -> bool) {
     let legend = [
         ("made", MARGIN, "made by this build"),
@@ -161,16 +160,16 @@ fn legend(svg: &mut String, is_there: impl Fn(&str) -> bool) {
         }
         let _ = writeln!(
             svg,
-            "<rect class=\"{class}\" x=\"{at}\" y=\"44\" width=\"{BAR}\" height=\"{BAR}\" rx=\"3\"/>\
+            "<rect class=\"{class}\" x=\"{at}\" y=\"44\" width=\"{BAR_HEIGHT}\" height=\"{BAR_HEIGHT}\" rx=\"3\"/>\
              <text class=\"time\" x=\"{}\" y=\"55\">{words}</text>",
-            at + BAR + 6.0
+            at + BAR_HEIGHT + 6.0
         );
     }
 }
 
 /// The part with the bars.
 struct Chart {
-    /// Where time begins, right of the names.
+    /// The position of time zero, right of the names.
     left: f64,
     bottom: f64,
     wall: Duration,
@@ -180,25 +179,27 @@ impl Chart {
     fn of(rows: &[Timing], wall: Duration) -> Self {
         let letters = rows.iter().map(|row| row.name.as_str().len()).max();
         Self {
-            left: MARGIN + LETTER * number(letters.unwrap_or_default()) + 8.0,
-            bottom: HEAD + ROW * number(rows.len()),
+            left: MARGIN + CHARACTER_WIDTH * number(letters.unwrap_or_default()) + 8.0,
+            bottom: HEADER + ROW_HEIGHT * number(rows.len()),
             wall,
         }
     }
 
-    /// In seconds, and never nothing.
+    /// The end of the time axis in seconds, at least a little more than zero.
     fn end(&self) -> f64 {
         self.wall.as_secs_f64().max(0.001)
     }
 
     fn x(&self, time: Duration) -> f64 {
-        self.left + (WIDTH - self.left - BEHIND) * time.as_secs_f64() / self.end()
+        self.left + (WIDTH - self.left - LABEL_SPACE) * time.as_secs_f64() / self.end()
     }
 
     fn axis(&self, svg: &mut String) {
         let end = self.end();
-        let between = MARKS.into_iter().find(|mark| end / mark <= MOST_MARKS);
-        let between = between.unwrap_or_else(|| 3600.0 * (end / 3600.0 / MOST_MARKS).ceil());
+        let interval = TICKS
+            .into_iter()
+            .find(|interval| end / interval <= MAX_TICKS);
+        let interval = interval.unwrap_or_else(|| 3600.0 * (end / 3600.0 / MAX_TICKS).ceil());
         let mut at = Duration::ZERO;
         while at <= self.wall {
             let _ = writeln!(
@@ -206,25 +207,25 @@ impl Chart {
                 "<line x1=\"{0:.1}\" y1=\"{1}\" x2=\"{0:.1}\" y2=\"{2}\"/>\
                  <text class=\"mark\" x=\"{0:.1}\" y=\"{3}\">{4}</text>",
                 self.x(at),
-                HEAD - 8.0,
+                HEADER - 8.0,
                 self.bottom,
-                HEAD - 14.0,
-                mark(at, between)
+                HEADER - 14.0,
+                tick_label(at, interval)
             );
-            at += Duration::from_secs_f64(between);
+            at += Duration::from_secs_f64(interval);
         }
     }
 
-    /// `look` is that of [`Timings::look`].
-    fn row(&self, svg: &mut String, index: usize, row: &Timing, look: (&str, &str)) {
-        let top = HEAD + ROW * number(index);
+    /// `style` is the result of [`Timings::style`].
+    fn row(&self, svg: &mut String, index: usize, row: &Timing, style: (&str, &str)) {
+        let top = HEADER + ROW_HEIGHT * number(index);
         let (from, to) = (self.x(row.started), self.x(row.started + row.took));
-        let width = (to - from).max(THINNEST);
-        let (class, more) = look;
+        let width = (to - from).max(MIN_BAR_WIDTH);
+        let (class, more) = style;
         let _ = writeln!(
             svg,
             "<text class=\"step\" x=\"{:.1}\" y=\"{:.1}\">{}</text>\
-             <rect class=\"{class}\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{BAR}\" rx=\"2\"/>\
+             <rect class=\"{class}\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{BAR_HEIGHT}\" rx=\"2\"/>\
              <text class=\"time\" x=\"{:.1}\" y=\"{:.1}\">{}{more}</text>",
             self.left - 8.0,
             top + 16.0,
@@ -238,15 +239,15 @@ impl Chart {
 }
 
 /// `0`, `0.05 s`, `2 s`, `5 min`.
-fn mark(at: Duration, between: f64) -> String {
+fn tick_label(at: Duration, interval: f64) -> String {
     let at = at.as_secs_f64();
     if at < 0.001 {
         "0".to_owned()
-    } else if between < 0.1 {
+    } else if interval < 0.1 {
         format!("{at:.2} s")
-    } else if between < 1.0 {
+    } else if interval < 1.0 {
         format!("{at:.1} s")
-    } else if between < 60.0 {
+    } else if interval < 60.0 {
         format!("{at:.0} s")
     } else {
         format!("{:.0} min", at / 60.0)

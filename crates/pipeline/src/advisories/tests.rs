@@ -97,22 +97,22 @@ fn registry_answer_lasts_a_day_across_lockfile_changes() {
     let note = note.refresh(&host.registry(), &first, NOW).unwrap();
     assert_eq!(host.take_requests(), ["/versions", "/packages/plug"]);
     assert!(!note.is_due(&first, NOW + DAY - 1));
-    let said = lines(&note, &first, "");
+    let warning = lines(&note, &first, "");
     assert!(
-        said.contains("plug 1.0.0") && !said.contains("jason"),
-        "{said}"
+        warning.contains("plug 1.0.0") && !warning.contains("jason"),
+        "{warning}"
     );
 
-    // Another version of jason: only its details are missing.
+    // Another version of jason: only the details of that release are missing.
     let second = locked(&[("plug", "1.1.0"), ("jason", "1.4.0")]);
     assert!(note.is_due(&second, NOW + 1));
     let note = note.refresh(&host.registry(), &second, NOW + 1).unwrap();
     assert_eq!(host.take_requests(), ["/packages/jason"]);
     assert!(!note.is_due(&second, NOW + 2) && !note.is_due(&first, NOW + 2));
-    let said = lines(&note, &second, "");
+    let warning = lines(&note, &second, "");
     assert!(
-        said.contains("jason 1.4.0") && !said.contains("plug"),
-        "{said}"
+        warning.contains("jason 1.4.0") && !warning.contains("plug"),
+        "{warning}"
     );
 
     assert!(note.is_due(&first, NOW + DAY) && note.is_due(&first, NOW - 1));
@@ -147,8 +147,11 @@ fn registry_failure_lasts_a_day_and_keeps_known_findings() {
         .refresh(&host.registry(), &another, later + DAY)
         .unwrap();
     assert!(!renewed.failed);
-    let said = lines(&renewed, &another, "");
-    assert!(said.contains("jason") && !said.contains("plug"), "{said}");
+    let warning = lines(&renewed, &another, "");
+    assert!(
+        warning.contains("jason") && !warning.contains("plug"),
+        "{warning}"
+    );
 }
 
 #[test]
@@ -156,11 +159,14 @@ fn warning_names_each_release_and_fix() {
     let host = host();
     let in_use = locked(&[("plug", "1.0.0"), ("jason", "1.4.0")]);
     let note = host.note().refresh(&host.registry(), &in_use, NOW).unwrap();
-    let said = lines(&note, &in_use, "");
+    let warning = lines(&note, &in_use, "");
     let page = include_str!("../../../../docs/supply-chain.md");
-    let of_plug = said.lines().take(4).map(|line| format!(" !     {line}\n"));
-    assert!(page.contains(&of_plug.collect::<String>()), "{said}");
-    insta::assert_snapshot!(said);
+    let of_plug = warning
+        .lines()
+        .take(4)
+        .map(|line| format!(" !     {line}\n"));
+    assert!(page.contains(&of_plug.collect::<String>()), "{warning}");
+    insta::assert_snapshot!(warning);
 }
 
 #[test]
@@ -171,10 +177,10 @@ fn ignored_advisories_and_retirements_are_omitted() {
     let no_advisory = lines(&note, &in_use, "ignored_advisory\tcve-2026-1\n");
     assert!(!no_advisory.contains("CVE") && no_advisory.contains("plug 1.0.0: retired"));
     for name in ["plug", "plug@1.0.0"] {
-        let said = lines(&note, &in_use, &format!("ignored_retirement\t{name}\n"));
+        let warning = lines(&note, &in_use, &format!("ignored_retirement\t{name}\n"));
         assert!(
-            said.contains("CVE") && !said.contains("plug 1.0.0: retired"),
-            "{said}"
+            warning.contains("CVE") && !warning.contains("plug 1.0.0: retired"),
+            "{warning}"
         );
     }
     let other = lines(&note, &in_use, "ignored_retirement\tplug@1.0.1\n");
@@ -205,10 +211,10 @@ fn requests_are_limited_and_the_rest_counted() {
     let note = note.refresh(&host.registry(), &all, NOW).unwrap();
     assert_eq!(host.take_requests().len(), MAX_LOOKUPS);
     assert!(!note.is_due(&all, NOW));
-    let said = lines(&note, &all, "");
+    let warning = lines(&note, &all, "");
     assert!(
-        said.contains("\n  and 3 more, which `mix hex.audit` lists\n"),
-        "{said}"
+        warning.contains("\n  and 3 more, which `mix hex.audit` lists\n"),
+        "{warning}"
     );
 }
 

@@ -1,12 +1,12 @@
-//! The words for advisories and retirements.
+//! The warning about advisories and retired packages.
 
 use super::Found;
 use crate::mix_info::Ignored;
 use std::collections::BTreeSet;
 use versions::hex_registry::{Advisory, Retirement};
 
-/// The lines of a warning, or none if there is nothing to say. `others` is the number of releases
-/// that weren't looked up.
+/// Returns the lines of the warning, or none without findings. `others` is the number of releases that weren't looked
+/// up.
 pub(super) fn lines<'a>(
     found: impl Iterator<Item = &'a Found>,
     others: usize,
@@ -48,7 +48,7 @@ pub(super) fn lines<'a>(
     warning
 }
 
-/// When the registry couldn't be asked.
+/// The warning if the registry couldn't be reached.
 pub(super) fn not_checked(why: &str) -> [String; 2] {
     [
         format!("Security advisories and retired packages were not checked: {why}"),
@@ -64,7 +64,7 @@ fn retirement(retired: &Retirement) -> String {
     }
 }
 
-/// In two lines.
+/// Describes an advisory in two lines.
 fn about(advisory: &Advisory) -> String {
     let Advisory {
         id, summary, url, ..

@@ -38,7 +38,7 @@ pub(super) fn check(check: &BootCheck<'_>) -> Vec<Finding> {
         let Some(fault) = resolver.fault(&program.path, &linkage) else {
             continue;
         };
-        // What follows runs only for files with a fault.
+        // The next checks are slow, and run only for files with a fault.
         if !program.is_used() || !is_real(&fault, program, &programs) {
             continue;
         }
@@ -65,8 +65,8 @@ fn programs(check: &BootCheck<'_>) -> Vec<Program> {
         let lib = app::facts::join(&check.plan.app_dir.value, &build);
         programs::of_applications(&workspace.real(Path::new(&lib)))
     };
-    // A release that ships alone has its own. Some builds of OTP have applications that few apps use and whose
-    // libraries no image has (odbc, wx); without crypto, no app is on the network.
+    // A release that ships alone has its own Erlang. Of OTP's applications, only crypto is checked, since no app has
+    // a network connection without it. Libraries of others, such as odbc and wx, may be missing from every image.
     let erlang = workspace.real(&workspace.places.erlang);
     programs.extend(programs::of_runtime(&erlang));
     let applications = entries(&erlang.join("lib")).into_iter();
@@ -75,8 +75,8 @@ fn programs(check: &BootCheck<'_>) -> Vec<Program> {
     programs
 }
 
-/// Whether a fault of a file that is used is worth a word. Packages ship variants of a file for several systems,
-/// of which one fits.
+/// Whether a fault matters for a file that is used. Packages ship variants of a file for several systems, and only
+/// one fits.
 fn is_real(fault: &BootFault, program: &Program, all: &[Program]) -> bool {
     matches!(
         fault,
@@ -87,8 +87,8 @@ fn is_real(fault: &BootFault, program: &Program, all: &[Program]) -> bool {
     ) || !program.has_variants(all)
 }
 
-/// Whether the app can't boot, or at least not work, with this fault. The VM loads NIFs together with
-/// their modules, in a release when it starts. A port program may be one that nothing starts.
+/// Whether the app can't boot or work with this fault. The VM loads NIFs with their modules, and a release loads
+/// those at start. A port program may never be started.
 fn keeps_from_booting(
     fault: &BootFault,
     program: &Program,
@@ -96,7 +96,7 @@ fn keeps_from_booting(
     deps: &Path,
 ) -> bool {
     let is_known = match fault {
-        // Another place may be named only at run time.
+        // `LD_LIBRARY_PATH` may be set only at run time.
         BootFault::LibraryMissing { package, .. } => package.is_some(),
         BootFault::LibraryTooOld { .. } | BootFault::WrongArchitecture { .. } => true,
         BootFault::ModuleUnusable { .. } | BootFault::ReleaseNotBuilt { .. } => false,

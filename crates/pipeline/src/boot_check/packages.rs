@@ -1,4 +1,4 @@
-//! The packages with libraries that a stack's build image has and its run image hasn't.
+//! The packages with libraries that a stack's build image has and its run image lacks.
 
 use std::collections::HashMap;
 use std::fs;
@@ -16,8 +16,8 @@ const INFO: &str = "var/lib/dpkg/info";
 /// The last package that a run image installs (`setup.sh` of heroku/base-images). A build image is made from
 /// the run image, so dpkg wrote the lists of its own packages later.
 ///
-/// Heroku has moved libraries to the run images of existing stacks, such as `libatomic1` in 2025, and an older
-/// Mixpack has an older table. The times show it.
+/// Heroku has added libraries to the run images of existing stacks, such as `libatomic1` in 2025. An older Mixpack
+/// has an older table, but these times show which packages the run image has.
 const LAST_OF_RUN_IMAGE: &str = "ca-certificates-java";
 
 /// Returns the packages of `stack` (`heroku-24`) in the table.
@@ -82,7 +82,7 @@ mod tests {
                 packages.contains(&"libtiffxx6") || stack == "heroku-22",
                 "{stack}"
             );
-            // They were moved to the run images.
+            // Heroku has added these to the run images.
             for moved in ["libatomic1", "liblttng-ust1t64", "libmemcachedutil2t64"] {
                 assert!(!packages.contains(&moved), "{stack}: {moved}");
             }

@@ -10,8 +10,8 @@ use walkdir::{DirEntry, WalkDir};
 /// The programs that every start of the VM runs, in `erts-VERSION/bin`.
 const ALWAYS_STARTED: [&str; 3] = ["beam.smp", "erl_child_setup", "erlexec"];
 
-/// Directories of `priv` with files for browsers, translators and databases: often thousands, and none that
-/// the VM loads.
+/// Directories of `priv` with files for browsers, translations and migrations: often thousands, and the VM loads none
+/// of them.
 const OTHER_FILES: [&str; 3] = ["static", "gettext", "repo"];
 
 /// A file that may be loaded or started.
@@ -44,7 +44,7 @@ pub(super) fn of_applications(lib: &Path) -> Vec<Program> {
         .collect()
 }
 
-/// The same for one application.
+/// Lists those of one application.
 pub(super) fn of_application(application: &Path) -> Vec<Program> {
     let walk = WalkDir::new(application.join("priv")).into_iter();
     let files = walk
@@ -77,7 +77,7 @@ fn is_candidate(entry: &DirEntry) -> bool {
 }
 
 impl Program {
-    /// Whether something says that the file is used: every VM starts it, or code of its application names it.
+    /// Whether there is evidence that the file is used: every VM starts it, or code of its application names it.
     pub(super) fn is_used(&self) -> bool {
         let Some(application) = &self.application else {
             return true;
@@ -93,9 +93,9 @@ impl Program {
         })
     }
 
-    /// Whether the VM starts the program, or the application starts with the app: it is the app's own, part of
-    /// a release, or another application's resource file names it. A package that is only used to compile is
-    /// named by none.
+    /// Whether the VM starts the program, or the application starts with the app: it is the app's own, part of a
+    /// release, or another application's resource file names it. No resource file names a package that is used only
+    /// to compile.
     pub(super) fn starts(&self, deps: &Path) -> bool {
         let Some(application) = &self.application else {
             return true;

@@ -10,11 +10,11 @@ use toolchain::linkage::{Linkage, Machine};
 use versions::target::Arch;
 use walkdir::WalkDir;
 
-/// The image and the app.
+/// Resolves libraries in the image and the app.
 pub(super) struct Resolver<'a> {
-    /// The app where it is now.
+    /// The current path of the app.
     app: &'a Path,
-    /// The app where it runs, which absolute paths in files name.
+    /// The path at which the app runs, as in absolute paths in files.
     runtime_path: &'a Path,
     arch: Arch,
     stack: &'a str,
@@ -30,8 +30,7 @@ enum Found {
     /// In the app, or where another buildpack has installed it.
     Shipped(PathBuf),
     System(PathBuf),
-    /// The linker won't find it where the file says, but the app has it: something may set `LD_LIBRARY_PATH` or
-    /// load it first.
+    /// In the app, but not where the linker searches: something may set `LD_LIBRARY_PATH` or load it first.
     Somewhere,
     Nowhere,
 }
@@ -73,7 +72,7 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// Returns the first reason why the dynamic linker can't load a file, or a library that it needs.
+    /// Returns the first reason why the dynamic linker can't load a file or one of its libraries.
     pub(super) fn fault(&self, path: &Path, linkage: &Linkage) -> Option<BootFault> {
         if linkage.machine != Machine::Arch(self.arch) {
             return Some(BootFault::WrongArchitecture {
@@ -85,8 +84,7 @@ impl<'a> Resolver<'a> {
         self.needs(path, linkage, &[], &mut BTreeSet::new())
     }
 
-    /// `inherited` has the directories of those that need this file: some linkers write them (`RPATH`) so
-    /// that they count for it too.
+    /// `inherited` has the directories in `RPATH` of the files that need this one: the linker searches them here too.
     fn needs(
         &self,
         path: &Path,
@@ -96,7 +94,7 @@ impl<'a> Resolver<'a> {
     ) -> Option<BootFault> {
         let mut dirs = self.search_dirs(path, linkage);
         dirs.extend_from_slice(inherited);
-        // One with a slash is a path of its own.
+        // A name with a slash is a path.
         let names = linkage.needed.iter().filter(|name| !name.contains('/'));
         for name in names {
             let missing = |package: Option<&String>| BootFault::LibraryMissing {
@@ -110,7 +108,7 @@ impl<'a> Resolver<'a> {
                 Found::Somewhere => {}
                 Found::System(library) => {
                     if let Some(package) = self.build_only.get(&without_usr(&library)) {
-                        // Only now: this reads the names of all files.
+                        // This check comes last, since it lists all files of the app.
                         if !self.app_has(name) {
                             return Some(missing(Some(package)));
                         }
@@ -157,7 +155,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// The linker passes over libraries for other machines.
+    /// Whether a library is for this machine. The linker skips others.
     fn fits(&self, path: &Path) -> bool {
         path.is_file()
             && self
@@ -165,19 +163,19 @@ impl<'a> Resolver<'a> {
                 .is_none_or(|linkage| linkage.machine == Machine::Arch(self.arch))
     }
 
-    /// Returns a version of the library's symbols that a file needs and the library hasn't. Without any
-    /// versions, the linker only warns.
+    /// Returns a symbol version that a file needs and the library lacks. If the library has no versions, the linker
+    /// only warns.
     fn missing_version(&self, linkage: &Linkage, name: &str, library: &Path) -> Option<String> {
         let needed = linkage.versions.iter().filter(|(of, _)| of == name);
         let defined = self.linkage(library)?;
         let mut missing = needed.filter(|(_, version)| !defined.defined.contains(version));
         let version = missing.next()?.1.clone();
-        // Another libc or libstdc++ in the app, for LD_LIBRARY_PATH.
+        // The app may have its own libc or libstdc++, for LD_LIBRARY_PATH.
         (!defined.defined.is_empty() && !self.app_has(name)).then_some(version)
     }
 
-    /// The directories that a file names, where they are now. `$ORIGIN` is its own one, as the VM names the
-    /// file, or without links.
+    /// Returns the current paths of the directories that a file names. `$ORIGIN` is its own directory, with and
+    /// without links resolved.
     fn search_dirs(&self, path: &Path, linkage: &Linkage) -> Vec<PathBuf> {
         let canonical = path.canonicalize().ok();
         let origins = [Some(path), canonical.as_deref()];
@@ -205,7 +203,7 @@ impl<'a> Resolver<'a> {
         dirs
     }
 
-    /// Whether a file of the app has this name: `.apt`, `vendor`, another package's `priv`.
+    /// Whether the app has a file with this name, such as in `.apt`, `vendor` or another package's `priv`.
     fn app_has(&self, name: &str) -> bool {
         let names = self.names_in_app.get_or_init(|| {
             let files = WalkDir::new(self.app).into_iter().flatten();
@@ -221,7 +219,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// The directories that the linker searches last, of Debian's multiarch and of `/etc/ld.so.conf.d`.
+/// The directories that the linker searches last: Debian's multiarch directories, and those in `/etc/ld.so.conf.d`.
 fn system_dirs(root: &Path, arch: Arch) -> Vec<PathBuf> {
     let triplet = match arch {
         Arch::Amd64 => "x86_64-linux-gnu",

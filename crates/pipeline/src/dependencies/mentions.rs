@@ -19,7 +19,7 @@ pub(crate) struct Code {
 /// Reads the code of a package.
 pub(crate) fn read(package: &Path) -> Code {
     let mut code = Code::default();
-    // With its mix tasks, which are compiled like other modules.
+    // Includes its mix tasks, which are compiled like other modules.
     for path in compiled_code::code(package, CodeOwner::App) {
         let extension = path.extension().and_then(|extension| extension.to_str());
         let Some(language) = extension.and_then(Language::of) else {
@@ -38,8 +38,8 @@ pub(crate) fn read(package: &Path) -> Code {
     code
 }
 
-/// Returns the pairs of positions of packages of which the first mentions a module of the second, and neither depends
-/// on the other. `code` has the code of each dependency.
+/// Returns pairs of positions of packages: the first mentions a module of the second, and neither depends on the
+/// other. `code` has the code of each dependency.
 pub(crate) fn undeclared(dependencies: &[Dependency], code: &[Code]) -> BTreeSet<(usize, usize)> {
     let mut owners: BTreeMap<&str, usize> = BTreeMap::new();
     for (at, code) in code.iter().enumerate() {
@@ -74,7 +74,7 @@ pub(crate) fn in_order(undeclared: &BTreeSet<(usize, usize)>) -> BTreeSet<(usize
         .collect()
 }
 
-/// Returns the package that defines a module, or the one that it is inside of.
+/// Returns the package that defines a module or one of its parents.
 fn owner(owners: &BTreeMap<&str, usize>, module: &str) -> Option<usize> {
     let mut name = module;
     loop {
@@ -102,7 +102,7 @@ impl Language {
 }
 
 impl Code {
-    /// Takes a line without comments and strings.
+    /// Adds the names in a line without comments and strings.
     fn take(&mut self, line: &str, language: Language) {
         let is_word = |c: char| c.is_alphanumeric() || "_@.".contains(c);
         let mut rest = line;
@@ -152,8 +152,8 @@ fn alias(word: &str) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("."))
 }
 
-/// The lines of a source file without comments, strings and documentation. A string ends with its line at the
-/// latest: what a regular expression or a character misleads is one line.
+/// The lines of a source file without comments, strings and documentation. A string ends with its line at the latest,
+/// so a quote in a regular expression affects one line only.
 struct Lines<'a> {
     rest: std::str::Lines<'a>,
     language: Language,

@@ -13,8 +13,8 @@ fn of(text: &str) -> Vec<Dependency> {
     parse(&text.lines().map(line).collect::<String>()).unwrap()
 }
 
-/// Compiles everything with this many VMs, each dependency for as many seconds as its name is long. Returns the
-/// starts, with the time of each.
+/// Compiles everything with this many VMs. The length of a dependency's name is its duration in seconds. Returns the
+/// start time of each.
 fn run(mut queue: Queue, vms: usize) -> Vec<(String, usize)> {
     let mut starts = Vec::new();
     let mut ends: Vec<(usize, usize)> = Vec::new();
@@ -62,7 +62,7 @@ fn longest_path_starts_first() {
         run(all, 2),
         started(&[("a", 0), ("bb", 0), ("ccccc", 1), ("dddd", 2)])
     );
-    // bb has the longest path left when a is compiled.
+    // After a, bb has the longest remaining path.
     assert_eq!(
         run(queue(text, &[]), 1),
         started(&[("a", 0), ("bb", 1), ("ccccc", 3), ("dddd", 8)])

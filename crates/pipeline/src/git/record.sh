@@ -1,6 +1,6 @@
 #!/bin/sh
-# Made by Mixpack for this build. Keeps what git answers, so that the dyno, which may have no git and
-# has no repository, gets the same answers. Everything else goes on to git itself.
+# Written by Mixpack for this build. Records git's output, so that the dyno, which has no repository and perhaps no
+# git, can repeat it. Other commands are passed to git itself.
 real=@REAL@
 answers=${MIXPACK_GIT_ANSWERS:-@ANSWERS@}
 
@@ -21,7 +21,7 @@ for word in "$@"; do
   esac
 done
 case "${1-}" in
-  # mix asks about dependencies.
+  # mix runs this in the directories of dependencies.
   --git-dir=.git) exec "$real" "$@" ;;
 esac
 case "$command" in
@@ -29,8 +29,8 @@ case "$command" in
   *) exec "$real" "$@" ;;
 esac
 
-# What git would say of the commit of this build, where a platform names it and sends no repository.
-# Fails for any other question.
+# Prints what git would print about the commit of this build, if the platform names the commit but sends no
+# repository. Fails for any other command.
 of_commit() {
   short= full= new_line=1 head= one= always=
   while [ "$1" != "$command" ]; do shift; done
@@ -65,9 +65,9 @@ of_commit() {
     log | show) [ -n "$full" ] || return 1 ;;
     describe) [ -n "$always" ] || return 1 ;;
   esac
-  said=$commit
-  [ -z "$short" ] || said=$(printf '%s' "$commit" | cut "-c1-$short") || return 1
-  printf '%s' "$said"
+  output=$commit
+  [ -z "$short" ] || output=$(printf '%s' "$commit" | cut "-c1-$short") || return 1
+  printf '%s' "$output"
   [ -z "$new_line" ] || echo
 }
 
@@ -81,8 +81,8 @@ if [ "$status" = 128 ] && ! "$real" rev-parse --git-dir >/dev/null 2>&1; then
     case "$commit" in
       '' | *[!0-9a-f]*) continue ;;
     esac
-    if of_commit "$@" >"$answer/said"; then
-      mv "$answer/said" "$answer/stdout"
+    if of_commit "$@" >"$answer/replacement"; then
+      mv "$answer/replacement" "$answer/stdout"
       : >"$answer/stderr"
       printf '%s' "$variable" >"$answer/variable"
       status=0

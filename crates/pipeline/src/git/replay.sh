@@ -1,7 +1,6 @@
 #!/bin/sh
-# Made by Mixpack. A git of the image goes first. Where it has none, or no repository to ask, this
-# answers as git did during the build; and what mix asks about each dependency that came from git, to
-# compare it with mix.lock: both stand in the dependency's folder.
+# Written by Mixpack. Runs the image's git if it can answer. Otherwise, repeats git's output from the build. For
+# dependencies from git, prints the commit and origin that mix compares with mix.lock, from the dependency's `.git`.
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 top=${here%/.mixpack/bin}
 at=$(pwd -P)

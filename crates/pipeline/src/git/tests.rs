@@ -3,7 +3,7 @@ use std::process::Output;
 
 const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// A folder with what git is asked in, and a recorder before the real git.
+/// A repository, and a recorder before the real git.
 struct Case {
     dir: TempDir,
     env: Env,
@@ -43,7 +43,7 @@ impl Case {
         }
         loop {
             let output = command.output().unwrap();
-            // While another test forks, it holds the script that was just written.
+            // A fork of a parallel test may still have the new script open for writing.
             if !String::from_utf8_lossy(&output.stderr).contains("Text file busy") {
                 return output;
             }
@@ -59,7 +59,7 @@ impl Case {
         self.recorder.answers(&[&self.top()])
     }
 
-    /// Commits a file; what is asked here isn't kept.
+    /// Commits a file, without recording.
     fn commit(&self, text: &str) {
         fs::write(self.top().join("file"), text).unwrap();
         let who = ["-c", "user.name=a", "-c", "user.email=a@b.example"];
@@ -73,14 +73,14 @@ impl Case {
         }
     }
 
-    /// The `git` of the dyno, asked where no other is.
+    /// Runs the dyno's `git`, with no other git on `PATH`.
     fn on_dyno(&self, folder: &str, words: &[&str]) -> Output {
         let bin = self.top().join(FOLDER);
         fs::create_dir_all(&bin).unwrap();
         let git = bin.join("git");
         fs::write(&git, replay(&self.answers())).unwrap();
         fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).unwrap();
-        // What the script needs, and no git.
+        // The tools that the script needs, without git.
         let tools = self.dir.path().join("tools");
         fs::create_dir_all(&tools).unwrap();
         for tool in ["sh", "dirname", "sed", "cat"] {
@@ -139,7 +139,7 @@ fn real_git_answers_first() {
     let answers = case.answers();
     let kept = answers.values().next().unwrap().stdout.clone();
     assert_ne!(String::from_utf8(ask()).unwrap(), kept);
-    // Without a repository it has none.
+    // Without a repository, the real git can't answer.
     fs::remove_dir_all(case.top().join(".git")).unwrap();
     assert_eq!(String::from_utf8(ask()).unwrap(), kept);
 }

@@ -1,9 +1,9 @@
-//! What the `mix.exs` of a package reads when mix loads it. Mix loads all of them before it compiles anything; the
-//! functions run again while the package is compiled, and are traced then.
+//! The variables that a package's `mix.exs` reads when mix loads it. Mix loads every `mix.exs` before it compiles
+//! anything. Functions in it run again while the package is compiled, and are traced then.
 
 use std::collections::BTreeSet;
 
-/// Calls that read a variable. The name follows.
+/// Calls that read a variable, up to the name.
 const READS: [&str; 6] = [
     "System.get_env(",
     "System.fetch_env(",
@@ -12,7 +12,7 @@ const READS: [&str; 6] = [
     "System.get_env ",
     "System.fetch_env! ",
 ];
-/// Names of what may read anything else.
+/// Modules and functions that may read anything else.
 const OTHERS: [&str; 9] = [
     "Application.",
     "Code.eval_",
@@ -24,16 +24,16 @@ const OTHERS: [&str; 9] = [
     ":httpc.",
     ":os.",
 ];
-/// Names of what may read any file.
+/// Modules that may read any file.
 const FILES: [&str; 2] = ["File.", ":file."];
-/// Calls that read nothing but the toolchain, which each key has.
+/// Calls that only read versions of the toolchain, which every key contains.
 const HARMLESS: [&str; 2] = ["System.otp_release(", "System.version("];
 
 /// Returns the names of the variables that are read outside of functions.
 ///
 /// # Errors
 ///
-/// A phrase, if that isn't all that may be read.
+/// A phrase that says what else may be read.
 pub(crate) fn variables(text: &str) -> Result<BTreeSet<String>, String> {
     let mut names = BTreeSet::new();
     for line in outside_of_functions(text) {
@@ -66,7 +66,7 @@ fn has(line: &str, names: &[&str]) -> bool {
     names.any(|name| line.match_indices(name).any(is_name))
 }
 
-/// Whether the paths in a line are inside of the package. Mix loads `mix.exs` in its directory.
+/// Whether the paths in a line are inside the package. Mix loads `mix.exs` in the package's directory.
 fn names_own_file(line: &str) -> bool {
     let names_one = line.contains(['"', '\'']) && !line.contains("#{");
     names_one
@@ -75,7 +75,7 @@ fn names_own_file(line: &str) -> bool {
             .any(|part| line.contains(part))
 }
 
-/// The lines of a module's body. In code that isn't formatted, functions may be among them.
+/// The lines of a module's body outside functions. In unformatted code, lines of functions may be included.
 fn outside_of_functions(text: &str) -> impl Iterator<Item = &str> {
     let mut inside = false;
     text.lines().filter(move |line| {

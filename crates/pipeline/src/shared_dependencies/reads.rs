@@ -1,4 +1,4 @@
-//! What compiling a dependency reads besides its own files and those of its dependencies, and what that is in this
+//! The inputs of compiling a dependency besides its own files and those of its dependencies, and their values in this
 //! build.
 
 use exec::command::Env;
@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Something that compiling a dependency has read.
+/// An input that compiling a dependency read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Read {
     pub(crate) kind: Kind,
@@ -41,20 +41,20 @@ pub(crate) enum Kind {
     Configs,
     /// Whether an application exists, or its properties.
     Application,
-    /// Whether a module exists, or what it does.
+    /// Whether a module exists, or its code.
     Module,
     /// Whether a package has been fetched.
     Sources,
-    /// Which modules Elixir suggests instead of one that doesn't exist.
+    /// The modules that Elixir suggests instead of a missing one.
     Similar,
 }
 
 /// A value of the config, as the task [`DEPENDENCIES_TASK`](crate::mix_info::DEPENDENCIES_TASK) writes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ConfigValue {
-    /// In hex; empty if no other VM can have the same value.
+    /// The digest of the value in hex. Empty if no other VM can have the same value.
     sha256: String,
-    /// A config var whose value is in it.
+    /// A config var whose value it contains.
     variable: Option<String>,
     modules: Vec<String>,
 }
@@ -77,7 +77,7 @@ pub(crate) fn parse_config(text: &str) -> Option<BTreeMap<String, ConfigValue>> 
 /// Returns a keyed digest of a named value, in hex.
 pub(crate) type Mac<'a> = &'a (dyn Fn(&str, &[u8]) -> String + Sync);
 
-/// What dependencies of this build can read.
+/// The inputs that dependencies of this build can read.
 pub(crate) struct Inputs<'a> {
     /// The environment of mix.
     pub(crate) env: &'a Env,
@@ -90,9 +90,9 @@ pub(crate) struct Inputs<'a> {
     pub(crate) packages: BTreeSet<String>,
     /// Packages by their directories of sources and of compiled code.
     pub(crate) folders: BTreeMap<PathBuf, String>,
-    /// The directories that have those of all packages.
+    /// The directories that contain the directories of packages.
     pub(crate) roots: Vec<PathBuf>,
-    /// Erlang, Elixir, Hex and rebar3.
+    /// The directories of Erlang, Elixir, Hex and rebar3.
     pub(crate) tools: Vec<PathBuf>,
     pub(crate) mac: Mac<'a>,
 }
@@ -103,16 +103,16 @@ pub(crate) fn sets(text: &str) -> impl Iterator<Item = &str> {
     names.filter(|name| *name != COMPILED_APPLICATION && *name != ENGINES)
 }
 
-/// A dependency, and what its key covers.
+/// A dependency that is being compiled, and the inputs that its key covers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reader<'a> {
     pub(crate) name: &'a str,
     pub(crate) is_rebar: bool,
-    /// What it depends on.
+    /// Its own dependencies.
     pub(crate) depends_on: &'a BTreeSet<String>,
-    /// Other dependencies that it finds compiled, with their keys.
+    /// Other dependencies that are compiled before it, with their keys.
     pub(crate) finds: &'a BTreeMap<String, String>,
-    /// The dependencies that aren't there until it is compiled. For the code server, they don't exist.
+    /// The dependencies that are compiled later. For the code server, they don't exist.
     pub(crate) absent: &'a BTreeSet<String>,
 }
 
@@ -123,17 +123,17 @@ impl Reader<'_> {
 }
 
 impl Inputs<'_> {
-    /// Parses lines `KIND<TAB>NAME`, and leaves out what the key of the dependency covers.
+    /// Parses lines `KIND<TAB>NAME`, and leaves out inputs that the dependency's key covers.
     ///
     /// # Errors
     ///
-    /// A phrase, if what was read can't be compared with other builds.
+    /// A phrase that says which input can't be compared with other builds.
     pub(crate) fn parse(&self, text: &str, reader: Reader<'_>) -> Result<BTreeSet<Read>, String> {
         let mut reads = BTreeSet::new();
         for line in text.lines() {
             let (kind, name) = line.split_once('\t').unwrap_or((line, ""));
             let read = match kind {
-                // mix looks there for what starts rebar3.
+                // mix searches PATH for the program that starts rebar3.
                 "variable" if reader.is_rebar && name == "PATH" => None,
                 "status" if reader.is_rebar && self.is_in_path(Path::new(name)) => None,
                 "variable" => Some((Kind::Variable, name)).filter(|_| !is_covered_variable(name)),
@@ -177,8 +177,8 @@ impl Inputs<'_> {
         Ok(reads)
     }
 
-    /// What a path in the directory of a package tells; `None` for what says nothing that the key of a dependency
-    /// doesn't.
+    /// Returns the input that reading a path in a package's directory amounts to. `None` if the key of a dependency
+    /// covers it.
     fn path<'n>(
         &self,
         kind: &str,
@@ -191,7 +191,7 @@ impl Inputs<'_> {
         }
         let file = path.rsplit('/').next().unwrap_or_default();
         if let Some(module) = file.strip_suffix(".beam") {
-            // The code server looks for it in each directory of its path.
+            // The code server looks for a module in each directory of the code path.
             return Ok(Some((Kind::Module, module)));
         }
         // mix marks the lockfile of the app, and of each child of an umbrella, as changed.
@@ -211,7 +211,7 @@ impl Inputs<'_> {
         match kind {
             _ if is_lock => Ok(None),
             "status" if at == self.temporary_dir() => Ok(None),
-            // mix looks at the app's directory.
+            // mix reads the status of the app's directory.
             "status" if self.roots.iter().any(|root| root.starts_with(at)) => Ok(None),
             "status" if own.is_none_or(|_| self.folders.contains_key(at)) => {
                 let found = self.package_at(path).ok_or(format!("reads {path}"))?;
@@ -227,7 +227,7 @@ impl Inputs<'_> {
         }
     }
 
-    /// The package, fetched or not, that has a path below one of the directories that have those of all packages.
+    /// The package, fetched or not, that a path below one of `roots` belongs to.
     fn package_at<'n>(&self, path: &'n str) -> Option<(Kind, &'n str)> {
         let mut roots = self.roots.iter();
         let (root, below) = roots.find_map(|root| {
@@ -257,7 +257,8 @@ impl Inputs<'_> {
         self.tools.iter().any(|tool| path.starts_with(tool))
     }
 
-    /// Whether the key of a dependency covers what it reads: it is the dependency's own, or of what it depends on.
+    /// Whether the dependency's key covers an input: it belongs to the dependency itself, or to one of its
+    /// dependencies.
     fn is_covered(&self, read: &Read, reader: Reader<'_>) -> bool {
         let package = match read.kind {
             Kind::Application => Some(application(&read.name)),
@@ -275,17 +276,17 @@ impl Inputs<'_> {
         owner.map(String::as_str)
     }
 
-    /// The digest of the compiler options that Elixir starts with; `None` if no other VM can have the same.
+    /// The digest of Elixir's initial compiler options. `None` if no other VM can have the same.
     pub(crate) fn compiler_options(&self) -> Option<&str> {
         let options = self.config.get(COMPILER_OPTIONS)?;
         Some(options.sha256.as_str()).filter(|digest| !digest.is_empty())
     }
 
-    /// What is read has the same value in another build if and only if this digest is the same.
+    /// Returns a digest of an input's value. Two builds have the same digest if and only if the value is the same.
     ///
     /// # Errors
     ///
-    /// A phrase, if no digest can tell.
+    /// A phrase that says why the value has no digest.
     pub(crate) fn value(&self, read: &Read, reader: Reader<'_>) -> Result<String, String> {
         let name = &read.name;
         let mac = |kind: &str, value: Option<&[u8]>| {
@@ -302,7 +303,7 @@ impl Inputs<'_> {
             };
             format!("uses {part}{package}, which it doesn't depend on")
         };
-        // The key of another package, if it is there.
+        // The key of another package, if it is compiled before.
         let found = |package: &str| match reader.finds.get(package) {
             Some(key) => Ok(Some(key.as_str())),
             None if !self.packages.contains(package) || reader.absent.contains(package) => Ok(None),
@@ -319,7 +320,7 @@ impl Inputs<'_> {
             }
             Kind::Config => match self.config.get(name) {
                 None => {
-                    // Then it is what the application itself says.
+                    // Without a value in the config, the default of the application itself applies.
                     let app = application(name.split(' ').next().unwrap_or(name));
                     match found(app) {
                         _ if reader.covers(app) => Ok(mac("config", None)),
@@ -381,7 +382,7 @@ impl Inputs<'_> {
                 "reads the config {name}, which has a function or process"
             ));
         }
-        // Compiling may call them.
+        // Compiling may call these modules.
         let owners = value.modules.iter().filter_map(|module| self.owner(module));
         let mut others = owners.filter(|package| !reader.covers(package));
         others.next().map_or(Ok(()), |package| {
@@ -392,13 +393,13 @@ impl Inputs<'_> {
     }
 }
 
-/// What a dependency has set that all later ones in the same VM are compiled with.
+/// The name for compiler options. If a dependency sets them, all later ones in the same VM are compiled with them.
 pub(crate) const COMPILER_OPTIONS: &str = "compiler options";
 
-/// mix sets it to the application that it compiles.
+/// mix sets this to the application that it compiles.
 const COMPILED_APPLICATION: &str = ":logger :compile_time_application";
 
-/// Phoenix.Template keeps there what it has made of [`ENGINES_OF`], for the next dependency in the same VM.
+/// Phoenix.Template caches its evaluation of [`ENGINES_OF`] here, for the next dependency in the same VM.
 const ENGINES: &str = ":phoenix_template :compiled_template_engines";
 const ENGINES_OF: [&str; 3] = [
     ":phoenix :template_engines",
@@ -406,7 +407,7 @@ const ENGINES_OF: [&str; 3] = [
     ":phoenix_view :template_engines",
 ];
 
-/// Variables that are part of each key, or that only say how mix works.
+/// Variables that are part of every key, or that don't affect compiled code.
 fn is_covered_variable(name: &str) -> bool {
     name.starts_with("MIX_") || name.starts_with("ERL_") || name == "ELIXIR_ERL_OPTIONS"
 }

@@ -1,4 +1,4 @@
-//! The variables that the code of the app may read while it is compiled, from one build to the next.
+//! The note on the variables that the app's code may read at compile time, for comparison in the next build.
 
 use crate::context::Context;
 use crate::steps::keys;
@@ -23,7 +23,7 @@ pub(crate) fn noted_variables(ctx: &Context<'_>) -> Option<Variables> {
     serde_json::from_str(&note).ok()
 }
 
-/// The names of variables that came, went or have another value than in the last build.
+/// Returns the names of variables that were added, removed or changed since the last build.
 pub(crate) fn changed_variables(ctx: &Context<'_>) -> Result<BTreeSet<String>, Error> {
     let Some(then) = noted_variables(ctx) else {
         return Ok(BTreeSet::new());

@@ -1,5 +1,4 @@
-//! bower, which fetched what browsers load for Phoenix up to 1.2: the app's own, or that of the npm
-//! registry.
+//! bower, which fetched browser packages for Phoenix up to 1.2: the app's own bower, or one from the npm registry.
 
 use crate::context::Context;
 use crate::steps::package_managers;
@@ -15,11 +14,11 @@ use std::path::{Path, PathBuf};
 use store::Key;
 use store::tree::TreeError;
 
-/// Its last major: nobody works on another.
+/// The last major version of bower, which is no longer developed.
 const FROM_NPM: &str = "bower@1";
 
-/// Installs the components that the `bower.json` beside the assets names, after the packages: one of them
-/// may be bower.
+/// Installs the components in the assets' `bower.json`. Runs after the JavaScript packages, since they may include
+/// bower.
 pub(crate) fn bower(ctx: &Context<'_>, assets: &Assets, log: &StepLog<'_>) -> Result<(), Error> {
     let dir = &assets.assets_dir;
     let file = join(dir, "bower.json");
@@ -34,10 +33,10 @@ pub(crate) fn bower(ctx: &Context<'_>, assets: &Assets, log: &StepLog<'_>) -> Re
     }
     let mut env = ctx.env.clone();
     prepend_path(&mut env, &path);
-    // It writes there whatever its own settings say, and `/app/.config` would be in the slug.
+    // bower always writes to this directory, and `/app/.config` would ship.
     let config = ctx.workspace.store.scratch("bower")?.join("config");
     default(&mut env, "XDG_CONFIG_HOME", config);
-    // On the command line: in the environment, bower takes `false` for a text, and so for yes.
+    // Flags instead of variables, since bower treats the text `false` in a variable as true.
     let args = [
         "install",
         "--allow-root",
@@ -50,7 +49,7 @@ pub(crate) fn bower(ctx: &Context<'_>, assets: &Assets, log: &StepLog<'_>) -> Re
     ctx.run_tool(Action::Bower { file }, &tool, log)
 }
 
-/// Gives the folder with the executable.
+/// Installs bower from the npm registry. Returns the directory of its executable.
 fn bower_of_the_registry(
     ctx: &Context<'_>,
     file: &str,

@@ -1,5 +1,5 @@
-//! The cached assets. If none of their inputs has changed, they are restored from the last build instead of
-//! being built, and npm installs no packages for them.
+//! The asset cache. If no input has changed, the assets of the last build are restored, and npm installs no packages
+//! for them.
 
 use crate::context::Context;
 use crate::project::{AssetFiles, BuiltAssets, LastBuild};
@@ -96,7 +96,7 @@ pub(crate) fn place_restored_assets(ctx: &Context<'_>) -> Result<bool, Error> {
     }
     let log = ctx.log.step("Building assets");
     if let Some(path) = generated_files::generated_difference(ctx) {
-        // The key is of what was pushed; what compiling makes of that may be new all the same.
+        // The key covers only pushed files. Files that compilation generates may have changed all the same.
         log.detail(&format!(
             "rebuilding because {}, which compilation generates, has changed",
             path.display()
@@ -105,7 +105,7 @@ pub(crate) fn place_restored_assets(ctx: &Context<'_>) -> Result<bool, Error> {
         tree::remove(&waiting)?;
         return Ok(false);
     }
-    // Where commands see them: a file beside the links may be among them.
+    // Restore them where commands see them: some may be new files next to the links.
     let amount = tree::transfer(&waiting, &ctx.dir, Method::Link, |path| {
         let place = ctx.dir.join(path);
         !waiting.join(path).is_dir() || ctx.bounds.target_outside(&place).is_none()
@@ -129,8 +129,7 @@ pub(crate) fn before_assets(ctx: &Context<'_>, restored: &LastBuild) -> Result<B
     })
 }
 
-/// Copies the built assets, with digested files: later steps run in every build, so their files are not
-/// cached.
+/// Copies the built and digested assets now: later steps run in every build, so their files must not be cached.
 pub(crate) fn copy_assets(ctx: &Context<'_>, built: BuiltAssets) -> Result<AssetFiles, Error> {
     let BuiltAssets::Built(before, questions) = built else {
         return Ok(AssetFiles::NotBuilt);

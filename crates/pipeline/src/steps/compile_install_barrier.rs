@@ -10,7 +10,7 @@ use workdir::app_tree::Entries;
 use workdir::generated_files::FileChanges;
 use workdir::sources::Sources;
 
-/// To be called when compiling has ended. `before` is the app when it began, and `after` is the app now.
+/// To be called when compiling has ended. `before` has the app's files from before, and `after` has those of now.
 pub(crate) fn compiled(
     ctx: &Context<'_>,
     before: &Entries,

@@ -7,7 +7,7 @@ use exec::output_filter::first_names;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Lists the compiled files that are newer than the restored `_build`, which is that many seconds old since 1970.
+/// Lists the modules that are newer than the restored `_build`. `restored` is its time in seconds since 1970.
 pub(crate) fn compiled_modules(ctx: &Context<'_>, restored: Option<u64>) -> CompiledModules {
     let lib = format!("_build/{}/lib", ctx.plan.mix_env.value);
     let deps = ctx.workspace.real(&ctx.in_app("deps"));
@@ -68,7 +68,7 @@ fn reason(ctx: &Context<'_>, restored: bool) -> Option<String> {
     changed(true).or_else(|| changed(false))
 }
 
-/// Whether mix compiles a file, or everything else depends on it.
+/// Whether mix compiles a file, or recompiles everything if it changes.
 fn mix_reads(path: &Path) -> bool {
     const EXTENSIONS: [&str; 9] = [
         "ex", "exs", "erl", "hrl", "xrl", "yrl", "eex", "heex", "leex",

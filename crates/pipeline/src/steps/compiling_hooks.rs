@@ -1,5 +1,5 @@
-//! Hooks that compile the app, as each of its own mix tasks does: what they create may be of the hook,
-//! which creates it in every build, or of compiling, which a `_build` of the last build leaves out.
+//! Hooks that compile the app, as any mix task of the app does. If such a hook creates a file, either the hook itself
+//! or compilation creates it. A cached `_build` skips compilation, so the file may be missing in the next build.
 
 use crate::compilation::State;
 use crate::context::Context;
@@ -14,7 +14,8 @@ use walkdir::WalkDir;
 use workdir::app_tree::Entries;
 use workdir::generated_files::{FileChanges, GeneratedFiles};
 
-/// Runs a hook between restoring `_build` and keeping it.
+/// Runs a hook after `_build` is restored and before it is saved. Records the files that it creates if it compiles
+/// code.
 pub(crate) fn run_watched_hook(
     ctx: &Context<'_>,
     key: &'static str,
@@ -32,7 +33,8 @@ pub(crate) fn run_watched_hook(
     }
     let mut state = ctx.compilation.state();
     if key == AFTER_COMPILE {
-        // Too late to tell in the next build.
+        // The next build can't find out whether compilation creates them, since this hook runs after the compile
+        // step.
         state.now.by_hook = created.first().cloned().map(PathText);
     }
     let created = created
@@ -60,7 +62,7 @@ fn last_compiled(ctx: &Context<'_>) -> Option<SystemTime> {
         .max()
 }
 
-/// Has a hook find no compiled code of the app, if it is known that compiling in it creates files.
+/// Removes the app's compiled code before a hook in which compilation is known to create files.
 pub(crate) fn remove_compiled_before_hook(ctx: &Context<'_>) -> Result<(), Error> {
     let last = from_scratch::last_generated(ctx);
     let Some(path) = last.and_then(|last| last.by_hook) else {
@@ -70,8 +72,8 @@ pub(crate) fn remove_compiled_before_hook(ctx: &Context<'_>) -> Result<(), Error
     from_scratch::compile_from_scratch(ctx, &format!("a hook compiles it, which creates {path}"))
 }
 
-/// Why the app has to be compiled from scratch, if a hook has not created what it created in the
-/// last build.
+/// Returns why the app has to be compiled from scratch, if a hook hasn't created a file that it created in the last
+/// build.
 pub(crate) fn missing_hook_files(
     ctx: &Context<'_>,
     last: &GeneratedFiles,
@@ -93,8 +95,8 @@ pub(crate) fn missing_hook_files(
 const AFTER_COMPILE: &str = "hook_post_compile";
 
 impl State {
-    /// A file that compiling creates in a hook, if it is known that it does: it was missing until the
-    /// app was compiled from scratch, in this build or in an earlier one.
+    /// Returns a file that compilation is known to create in a hook: in this build or an earlier one, it was missing
+    /// until the app was compiled from scratch.
     pub(super) fn file_compiled_in_hook(&self, compiled: &FileChanges) -> Option<PathText> {
         let is_created = |path: &&PathBuf| compiled.created.contains(*path);
         let now = self.missing_hook_files.iter().find(is_created);

@@ -1,5 +1,5 @@
-//! Digested files of earlier deploys: pages that are open in browsers still ask for them. They live
-//! on for as long as `phx.digest.clean` keeps them.
+//! Digested files of earlier deploys, which open browser pages still request. They are kept until `phx.digest.clean`
+//! removes them.
 
 use crate::context::{Context, manifest_time};
 use crate::mix_info::MixInfo;
@@ -19,7 +19,7 @@ const STATIC_BUILDPACK_CACHE: &str = "phoenix-static";
 /// The suffixes of files that the digester, or its compressors, write next to a file.
 const COMPRESSED: [&str; 4] = ["", ".gz", ".br", ".zst"];
 
-/// `cache_manifest.json`: of it, the files that `phx.digest` has written.
+/// The files that `phx.digest` has written, from `cache_manifest.json`.
 #[derive(Deserialize)]
 struct Manifest {
     digests: BTreeMap<String, serde_json::Value>,
@@ -44,7 +44,7 @@ fn digested_in(folder: &Path) -> BTreeSet<PathBuf> {
     paths
 }
 
-/// The name of what is kept for a Phoenix app.
+/// The name of a Phoenix app's cache entry.
 fn name(phoenix_dir: &str) -> String {
     match phoenix_dir {
         "." => "static".to_owned(),
@@ -68,14 +68,14 @@ pub(crate) fn has_old(ctx: &Context<'_>, phoenix_dir: &str) -> bool {
     state.old_manifests.contains_key(phoenix_dir)
 }
 
-/// The task that drops old digested files, where mix has it: without it they would pile up, and
-/// none are brought back.
+/// The task that removes old digested files, if it exists. Without it, old files aren't restored, since they would
+/// pile up.
 pub(crate) fn clean_task(ctx: &Context<'_>, info: &MixInfo) -> Option<String> {
     let task = format!("{}.digest.clean", mix_command::phoenix_ex(ctx, info));
     info.has_task(&task).then_some(task)
 }
 
-/// Brings back what the last deploy had, beside what the app has, which is never replaced.
+/// Restores the digested files of the last deploy. Never replaces files of the app.
 pub(crate) fn restore_digested(ctx: &Context<'_>, info: &MixInfo) -> Result<(), Error> {
     if clean_task(ctx, info).is_none() {
         return Ok(());
@@ -116,7 +116,7 @@ pub(crate) fn restore_digested(ctx: &Context<'_>, info: &MixInfo) -> Result<(), 
     Ok(())
 }
 
-/// Keeps what this build has digested, and what it still has of earlier ones.
+/// Caches the digested files of this build, and those that remain from earlier ones.
 pub(crate) fn save_digested(ctx: &Context<'_>, info: &MixInfo) -> Result<(), Error> {
     for assets in &ctx.plan.assets {
         let dir = &assets.phoenix_dir;

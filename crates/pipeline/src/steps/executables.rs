@@ -1,6 +1,6 @@
-//! The executables that the packages esbuild, tailwind, `dart_sass` and bun of hex.pm fetch into
-//! `_build`. They are kept apart from it: hooks remove them from the slug (`rm -f _build/esbuild*`,
-//! as Phoenix' guide has it), and the next build would have to fetch them again.
+//! The executables that the Hex packages esbuild, tailwind, `dart_sass` and bun download to `_build`. They are cached
+//! separately, because hooks remove them from the slug (`rm -f _build/esbuild*` in Phoenix's guide), and the next
+//! build would have to download them again.
 
 use crate::context::Context;
 use messages::Error;
@@ -14,11 +14,11 @@ use toolchain::packed;
 /// The number of cached versions of an executable: profiles of tailwind may each have their own.
 const MAX_VERSIONS: usize = 2;
 
-/// The extension of compressed ones.
+/// The extension of compressed executables.
 const PACKED: &str = "zst";
 
-/// The directories below `XDG_CACHE_HOME` in which these packages unpack what they have downloaded. They empty them
-/// before, so these files are never read again.
+/// The directories below `XDG_CACHE_HOME` to which these packages unpack downloads. They empty them first, so the
+/// files are never reused.
 const UNPACKED: [&str; 3] = ["phx-esbuild", "phx-bun", "cs-sass"];
 
 /// Returns the package of an executable directly in `_build`, or compressed, by its name: `esbuild-linux-x64`, `bun`,
@@ -62,7 +62,7 @@ fn modified(path: &Path) -> Option<SystemTime> {
         .ok()
 }
 
-/// The oldest ones of each tool beyond what is kept.
+/// The oldest executables of each tool, beyond [`MAX_VERSIONS`].
 fn outdated(folder: &Path) -> Vec<PathBuf> {
     let mut by_tool: BTreeMap<&str, Vec<PathBuf>> = BTreeMap::new();
     for path in executables_in(folder) {
@@ -87,7 +87,7 @@ fn executables(ctx: &Context<'_>) -> Vec<PathBuf> {
     executables_in(&ctx.workspace.real(&ctx.in_app("_build")))
 }
 
-/// Their names, for what is kept of `_build` without them.
+/// The names of the executables, which the cached `_build` leaves out.
 pub(crate) fn executable_names(ctx: &Context<'_>) -> Vec<String> {
     let names = executables(ctx).into_iter();
     names
@@ -95,7 +95,7 @@ pub(crate) fn executable_names(ctx: &Context<'_>) -> Vec<String> {
         .collect()
 }
 
-/// Unpacks them where the build may run them. A damaged one is removed: its package fetches it again.
+/// Unpacks the cached executables to `_build`. Removes damaged ones, so that their packages download them again.
 pub(crate) fn restore_executables(ctx: &Context<'_>) -> Result<(), Error> {
     let cached = ctx.workspace.store.scratch("executables")?;
     let place = ctx.workspace.real(&ctx.in_app("_build"));
@@ -119,7 +119,7 @@ pub(crate) fn restore_executables(ctx: &Context<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Saves them compressed: some have over 100 MB, and a platform packs and moves the cache in each build.
+/// Saves the executables compressed: some have over 100 MB, and a platform packs and moves the cache in each build.
 pub(crate) fn save_executables(ctx: &Context<'_>) -> Result<(), Error> {
     let cached = ctx.workspace.store.scratch("executables")?;
     for path in executables(ctx) {
@@ -143,7 +143,7 @@ pub(crate) fn save_executables(ctx: &Context<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes what the packages unpacked, of which [`save_executables`] has saved the executable.
+/// Removes the packages' unpacked downloads. [`save_executables`] has saved their executables.
 pub(crate) fn remove_unpacked(ctx: &Context<'_>) -> Result<(), Error> {
     let user_cache = ctx.workspace.store.scratch("xdg")?;
     for name in UNPACKED {
@@ -152,7 +152,7 @@ pub(crate) fn remove_unpacked(ctx: &Context<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// No dyno runs them, and they are tens of megabytes each.
+/// Removes the executables from the slug, since no dyno runs them and each has tens of megabytes.
 pub(crate) fn drop_executables(ctx: &Context<'_>) -> Result<(), Error> {
     for path in executables(ctx) {
         tree::remove(&path)?;

@@ -9,7 +9,8 @@ use store::tree::{self, TreeError};
 use store::{self};
 use workdir::generated_files::GeneratedFiles;
 
-/// A command that replaces `mix compile` may do more than that, so it begins without anything.
+/// Removes the app's compiled code, or all compiled code if a command replaces `mix compile`, since it may do more
+/// than compile the app.
 pub(crate) fn compile_from_scratch(ctx: &Context<'_>, why: &str) -> Result<(), Error> {
     let scope = if ctx.plan.hooks.hook_compile.is_some() {
         Scope::Everything
@@ -23,7 +24,7 @@ pub(crate) fn compile_from_scratch(ctx: &Context<'_>, why: &str) -> Result<(), E
 }
 
 pub(crate) fn remove_compiled(ctx: &Context<'_>, scope: Scope) -> Result<(), Error> {
-    // The VM that waits for commands may have loaded some of it.
+    // The waiting VM may have loaded some of this code.
     ctx.end_session();
     let env = ctx.in_app(&format!("_build/{}", ctx.plan.mix_env.value));
     let env = ctx.mix_path(env);
@@ -72,15 +73,15 @@ pub(crate) fn generated_note(ctx: &Context<'_>) -> String {
     format!("{}.json", keys::entry_name(ctx, "generated"))
 }
 
-/// The directories in `_build/APP` with code that mix derives from the sources. The other ones make native code
-/// incremental: Cargo's target directory, object files.
+/// The directories in `_build/APP` with code that mix derives from the sources. The other directories are for
+/// incremental builds of native code, such as Cargo's target directory and object files.
 pub(crate) const COMPILED: [&str; 4] = ["consolidated", "ebin", "include", "priv"];
 
 /// The directory of mix's manifests.
 pub(crate) const MANIFESTS: &str = ".mix";
 
-/// The manifest whose time says when dependencies were last compiled. They aren't compiled again.
+/// The manifest whose time says when dependencies were last compiled. It stays, since dependencies aren't recompiled.
 pub(crate) const DEPENDENCIES_MANIFEST: &str = "compile.lock";
 
-/// The same for all applications of an umbrella, in `_build/MIX_ENV`.
+/// The directories of compiled code and manifests of a whole umbrella, in `_build/MIX_ENV`.
 pub(crate) const UMBRELLA_OUTPUTS: [&str; 2] = [".mix", "consolidated"];

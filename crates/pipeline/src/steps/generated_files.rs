@@ -1,5 +1,5 @@
-//! Keeping and restoring what compiling creates outside of `_build`, and compiling the app from
-//! scratch where that can't be restored.
+//! Caches files that compilation creates outside `_build`. If they can't be restored, the app is compiled from
+//! scratch.
 
 use crate::compilation::Scope;
 use crate::context::Context;
@@ -24,13 +24,13 @@ use workdir::leaked_secrets::Finders;
 use workdir::sources::Sources;
 use workdir::variables::Salted;
 
-/// The extensions of what mix compiles.
+/// The extensions of source files that mix compiles.
 const CODE: [&str; 4] = ["erl", "ex", "xrl", "yrl"];
-/// Created, and rewritten, by `mix deps.get`.
+/// The lockfile, which `mix deps.get` creates and rewrites.
 const LOCK: &str = "mix.lock";
 
-/// Keeps compiling and installing packages apart where it isn't known which of them creates a
-/// file.
+/// Returns a lock that compiling and installing packages take in turns, if either may create the same files and it
+/// isn't known which.
 pub(crate) fn turn<'a>(ctx: &'a Context<'_>) -> Option<MutexGuard<'a, ()>> {
     let compilation = &ctx.compilation;
     let lock_turn = || {
@@ -50,7 +50,7 @@ pub(crate) fn take_turns(ctx: &Context<'_>) {
     ctx.compilation.sequential.store(true, Ordering::SeqCst);
 }
 
-/// Everything but files that compiling depends on.
+/// Returns the key with all inputs of compilation except files.
 fn generated_key(ctx: &Context<'_>) -> Result<Key, Error> {
     let plan = ctx.plan;
     let salted = Salted::of(ctx.workspace.store)?;
@@ -76,7 +76,8 @@ fn generated_key(ctx: &Context<'_>) -> Result<Key, Error> {
     Ok(key)
 }
 
-/// To be called when dependencies are in place and every hook before compiling has run.
+/// Restores generated files, or decides to compile from scratch. To be called when dependencies are in place and
+/// every hook before compiling has run.
 pub(crate) fn before_compile(ctx: &Context<'_>, restored: &LastBuild) -> Result<(), Error> {
     let entries = keys::entries(ctx)?;
     let sources = Sources::of(&entries, &restored.pushed)?;
@@ -167,9 +168,9 @@ fn restore_generated(
     Ok(())
 }
 
-/// Removes all compiled code where the app's own was compiled from scratch and something of the
-/// last build was not generated again: a dependency may have done that. `before` and `now` are the
-/// app when compiling began and has ended.
+/// Removes all compiled code if the app's own was compiled from scratch, and a file of the last build was not
+/// generated again: compiling a dependency may have created it. `before` and `now` have the app's files at the start
+/// and the end of compiling.
 pub(crate) fn must_compile_everything(
     ctx: &Context<'_>,
     before: &Entries,
@@ -198,8 +199,8 @@ pub(crate) fn must_compile_everything(
     Ok(true)
 }
 
-/// The first file of code that is new since the app was as in `before`, but for what mix has
-/// created and compiled in one go.
+/// Returns the first source file that was created since `before`, except those that mix created and compiled in one
+/// run.
 pub(crate) fn new_code(ctx: &Context<'_>, before: &Entries, now: &Entries) -> Option<PathBuf> {
     let created = FileChanges::between(before, now).created.into_iter();
     let state = ctx.compilation.state();
@@ -211,7 +212,7 @@ pub(crate) fn new_code(ctx: &Context<'_>, before: &Entries, now: &Entries) -> Op
     created.into_iter().find(is_code)
 }
 
-/// Runs what compiles dependencies before the compile step.
+/// Runs a command that compiles dependencies before the compile step, and records the files that it changes.
 pub(crate) fn watch_deps_compile(
     ctx: &Context<'_>,
     renew: impl FnOnce() -> Result<(), Error>,
@@ -234,8 +235,8 @@ pub(crate) fn path_changed_by_deps_get(
     Ok(path)
 }
 
-/// To be called when packages have been installed, before anything of them is kept. Until
-/// compiling has ended too, nobody knows whose the files are. `before` is the app when that began.
+/// Records the files that installing created. To be called before packages are cached. Their origin is unclear until
+/// compiling has ended too. `before` has the app's files before installing.
 pub(crate) fn installed(ctx: &Context<'_>, before: &Entries) -> Result<(), Error> {
     let changes = FileChanges::between(before, &keys::entries(ctx)?);
     let mut state = ctx.compilation.state();
@@ -246,7 +247,7 @@ pub(crate) fn installed(ctx: &Context<'_>, before: &Entries) -> Result<(), Error
     installs::note_installs(ctx, state.installed.paths(), unclear)
 }
 
-/// Packages aren't installed: the assets are those of the last build.
+/// Records that no packages are installed, since the assets were restored.
 pub(crate) fn installs_skipped(ctx: &Context<'_>) {
     ctx.compilation.state().installs_skipped = true;
 }
@@ -293,7 +294,7 @@ pub(crate) fn separate_origins(
     Ok(())
 }
 
-/// The app has been compiled: that a file can't be copied does not end the build.
+/// Copies generated files. A failure doesn't fail the build, since the app has been compiled.
 fn copy_files(
     ctx: &Context<'_>,
     (files, entries): (&BTreeSet<PathBuf>, &Entries),
@@ -326,14 +327,14 @@ pub(crate) fn generated_paths(ctx: &Context<'_>) -> Vec<PathBuf> {
     state.now.files.keys().map(|path| path.0.clone()).collect()
 }
 
-/// The first generated file that is not as in the last build.
+/// Returns the first generated file that differs from the last build.
 pub(crate) fn generated_difference(ctx: &Context<'_>) -> Option<PathBuf> {
     let state = ctx.compilation.state();
     let none = GeneratedFiles::default();
     state.now.difference(state.last.as_ref().unwrap_or(&none))
 }
 
-/// Gives lines for the log.
+/// Saves the generated files. Returns lines for the log.
 pub(crate) fn save_generated(ctx: &Context<'_>) -> Result<Vec<String>, Error> {
     let mut lines = Vec::new();
     let mut state = ctx.compilation.state();

@@ -50,7 +50,7 @@ pub(crate) fn report_git_answers(ctx: &Context<'_>, log: &StepLog<'_>) {
     }
 }
 
-/// The code that asked git while it was compiled, and a question that has another answer now.
+/// Returns the code that calls git at compile time, and a git command whose output has changed.
 pub(crate) fn changed_git_answer(ctx: &Context<'_>) -> Option<(String, String)> {
     let recorder = ctx.git.as_ref()?;
     let then = noted_git_answers(ctx)?;
@@ -90,12 +90,12 @@ fn git_note(ctx: &Context<'_>) -> String {
     format!("{}.json", keys::entry_name(ctx, "git"))
 }
 
-/// The questions so far.
+/// Returns the questions so far.
 pub(crate) fn git_questions(ctx: &Context<'_>) -> BTreeSet<Question> {
     git_answers(ctx).into_keys().collect()
 }
 
-/// Writes the `git` of the dyno; whether it has answers of this build.
+/// Writes the `git` of the dyno. Returns whether it has answers from this build.
 pub(crate) fn write_git(ctx: &Context<'_>) -> Result<bool, Error> {
     let answers = git_answers(ctx);
     let path = format!("{}/git", crate::git::FOLDER);
@@ -106,7 +106,7 @@ pub(crate) fn write_git(ctx: &Context<'_>) -> Result<bool, Error> {
     Ok(!answers.is_empty())
 }
 
-/// A question as a person would type it.
+/// Formats a question as a shell command.
 fn shown(question: &Question) -> String {
     let words = shell_words::join(&question.words);
     match question.folder.as_str() {

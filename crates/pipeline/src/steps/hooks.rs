@@ -1,4 +1,4 @@
-//! The user's own commands.
+//! The hooks: commands of the app's config.
 
 use crate::context::Context;
 use crate::project::LastBuild;

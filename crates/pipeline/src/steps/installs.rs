@@ -61,7 +61,7 @@ pub(crate) fn note_installs<'p>(
     Ok(ctx.workspace.store.write_note(INSTALLS, &note)?)
 }
 
-/// Of each kind one path.
+/// One example path of each kind of file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Installs {
     /// A file outside any `node_modules`.
@@ -69,7 +69,7 @@ pub(crate) struct Installs {
     pub(crate) outside_modules: Option<PathText>,
     /// A file in a `node_modules` that isn't cached: that of a linked package.
     pub(crate) modules: Option<PathText>,
-    /// They may be from compiling, which ran at the same time.
+    /// Whether compiling may have created them, since it ran at the same time.
     pub(crate) unclear: bool,
 }
 impl Installs {
@@ -85,11 +85,11 @@ impl Installs {
     }
 }
 
-/// The note on what installing packages creates beside `node_modules`: a package that is installed runs
-/// scripts, which a `node_modules` from the cache does not.
+/// The note on files that installing packages creates outside `node_modules`. Installing runs scripts of packages,
+/// and restoring a cached `node_modules` doesn't.
 pub(crate) const INSTALLS: &str = "installs.json";
 
-/// Where bower installs what it fetches, in every build.
+/// The directory to which bower installs components in every build.
 pub(crate) const COMPONENTS: &str = "bower_components";
 
 /// The files that package managers write next to `package.json`: their state, and new lockfiles.

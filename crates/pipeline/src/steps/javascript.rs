@@ -1,4 +1,4 @@
-//! JavaScript dependencies, and what builds the assets.
+//! JavaScript dependencies, and the asset build.
 
 use crate::context::Context;
 use crate::mix_info::MixInfo;
@@ -31,7 +31,7 @@ pub(crate) fn install(
 ) -> Result<(), Error> {
     let log = ctx.log.step("Installing JavaScript dependencies");
     let known = installs::known_installs(ctx);
-    // A last hook may want them, whatever the assets want.
+    // The last hook may use the packages, even if the assets were restored.
     let wanted = slim::ships_node_modules(ctx) || ctx.plan.hooks.post_compile.is_some();
     let only_modules = known
         .as_ref()
@@ -53,19 +53,19 @@ pub(crate) fn install(
     }
     let turn = generated_files::turn(ctx);
     let mut up_to_date = true;
-    // Directories of what was installed now, if all of it is cached.
+    // The directories of the packages installed now, if all of them are cached.
     let mut cached = Some(Vec::new());
     let mut installed = BTreeSet::new();
     for assets in &ctx.plan.assets {
-        // Several may be members of one workspace.
+        // Several assets may be members of one workspace.
         let install = assets.install.as_ref();
         if assets.left_to_hook {
             let dir = &assets.assets_dir;
             log.detail(&format!("hook_post_compile installs the packages of {dir}"));
             up_to_date = false;
             match install {
-                // Its cache is about the size of the packages: a platform spends more time on packing and
-                // moving it than bun on downloading.
+                // bun's cache is about as large as the packages. Packing and moving it takes the platform longer than
+                // bun takes to download them.
                 Some(install) if install.manager.manager == Manager::Bun => {
                     installed.insert(&install.dir);
                 }
@@ -102,24 +102,24 @@ pub(crate) fn install(
             up_to_date = false;
         }
     }
-    // Without an install, a hook may fill the download caches in every build.
+    // Without an install, the download caches stay, since a hook may use them in every build.
     if let Some(cached) = cached.filter(|_| !installed.is_empty()) {
         ctx.downloads
             .are_installed_in(cached.iter().map(PathBuf::as_path));
     }
-    // Of what is Mixpack's own, commands of the app see nothing.
+    // Files of Mixpack itself stay hidden from commands of the app.
     ctx.path.link_new(|path| path.starts_with(OWN))?;
     if up_to_date {
         ctx.report.reused(StepName::Javascript);
     }
     log.detail(&format!("done in {}", seconds(log.elapsed())));
     drop(turn);
-    // Each step's block is whole.
+    // End this block of the log before the next step starts.
     drop(log);
     compile_install_barrier::installs_ended(ctx, &restored.pushed)
 }
 
-/// Whether something may use the packages of an install.
+/// Whether any step may use the packages of an install.
 fn is_needed(ctx: &Context<'_>, install: &Install) -> bool {
     let mut assets = ctx.plan.assets.iter();
     assets.any(|assets| {
@@ -128,7 +128,7 @@ fn is_needed(ctx: &Context<'_>, install: &Install) -> bool {
     })
 }
 
-/// Where the packages of an install come from, and whether the next build can have them from the cache.
+/// The origin of the packages of an install, and whether the next build can restore them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Installed {
     FromCache,
@@ -148,12 +148,12 @@ fn install_packages(
     (known, managers): (Option<&Installs>, &Tools),
     log: &StepLog<'_>,
 ) -> Result<Installed, Error> {
-    // In the real folder: npm replaces node_modules as a whole, also where it is a link.
+    // Install in the real directory, since npm replaces node_modules even if it is a link.
     let folder = ctx.workspace.real(Path::new(&install.dir));
     let modules = folder.join(MODULES);
     log.detail(&install.why);
     let key = node_modules_key(ctx, install, managers)?;
-    // Of packages that nobody has watched, what they create would be missing.
+    // Without a note on earlier installs, files that packages create could be missing from the cache.
     let why = known.map(Installs::why);
     match (&key, &why) {
         (Err(why), _) | (_, Some(Some(why))) => {
@@ -190,13 +190,13 @@ fn install_packages(
     let before = keys::entries(ctx)?;
     ctx.run_tool(action, &tool, log)?;
     generated_files::installed(ctx, &before)?;
-    // Yarn's other way of installing puts nothing there, or not all.
+    // With Plug'n'Play, yarn installs little or nothing to node_modules.
     if let Ok(key) = &key
         && modules.is_dir()
         && !folder.join(".pnp.cjs").exists()
     {
         save_modules(ctx, install, key)?;
-        // If they turn out to be installed in every build, the next one downloads them once more.
+        // If the packages turn out to need installing in every build, the next build downloads them once more.
         if !matches!(why, Some(Some(_))) {
             return Ok(Installed::Cached);
         }
@@ -204,7 +204,7 @@ fn install_packages(
     Ok(Installed::NotCached)
 }
 
-/// Takes every `node_modules` of an install from the cache, or none.
+/// Restores every `node_modules` of an install, or none.
 fn restore_modules(
     ctx: &Context<'_>,
     install: &Install,
@@ -214,13 +214,13 @@ fn restore_modules(
         let modules = ctx.workspace.real(&Path::new(dir).join(MODULES));
         let restored_modules = ctx.workspace.store.take(&cache_name(dir), key, &modules)?;
         if restored_modules != TakeResult::Yes {
-            // To yarn 1 that of the root would say that all of them are there.
+            // yarn 1 would take the one of the root as a sign that all are installed.
             for dir in &install.packages {
                 tree::remove(&ctx.workspace.real(&Path::new(dir).join(MODULES)))?;
             }
             return Ok(restored_modules);
         }
-        // Members without one are kept as an empty folder.
+        // Members without one have an empty directory in the cache.
         let _ = fs::remove_dir(&modules);
     }
     Ok(TakeResult::Yes)
@@ -241,7 +241,7 @@ fn save_modules(ctx: &Context<'_>, install: &Install, key: &Key) -> Result<(), T
     Ok(())
 }
 
-/// Everything that decides what a package manager installs; or why that cannot be told.
+/// Returns the key with all inputs of a package manager, or the reason why they aren't known.
 fn node_modules_key(
     ctx: &Context<'_>,
     install: &Install,
@@ -360,8 +360,8 @@ fn build_assets(
     Ok(())
 }
 
-/// The app's own asset script is sourced, with the variables and functions that the Phoenix
-/// static buildpack gives it (its `bin/compile` and `lib/common.sh`).
+/// Sources the app's own asset script, with the variables and functions of the Phoenix static buildpack (its
+/// `bin/compile` and `lib/common.sh`).
 fn custom_script(
     ctx: &Context<'_>,
     assets: &Assets,
@@ -377,9 +377,9 @@ fn custom_script(
         PathBuf::from(node.or_else(fetched).unwrap_or_default())
     };
     let variables = [
-        // Of an app in a folder, what a script knows as the top is that folder.
+        // For an app in a subdirectory, scripts expect that directory.
         ("build_dir", ctx.app_dir.clone()),
-        // A folder of the app's own, which lasts as that of the old pack did.
+        // A directory for the app that lasts between builds, as with the old buildpack.
         ("cache_dir", ctx.workspace.store.scratch("custom-compile")?),
         ("env_dir", ctx.workspace.env_dir.clone().unwrap_or_default()),
         ("heroku_dir", ctx.mix_path(".heroku")),
@@ -412,7 +412,7 @@ fn custom_script(
     Ok(script)
 }
 
-/// A folder of the app as mix sees it, without a trailing `/.` for the app itself.
+/// A directory of the app as mix sees it, without a trailing `/.` for the app itself.
 fn mix_dir(ctx: &Context<'_>, place: &str) -> PathBuf {
     if place == "." {
         ctx.dir.clone()
@@ -421,7 +421,7 @@ fn mix_dir(ctx: &Context<'_>, place: &str) -> PathBuf {
     }
 }
 
-/// The functions of the Phoenix static buildpack that scripts call. The log indents by itself.
+/// The functions of the Phoenix static buildpack that scripts call. They don't indent, since the log does.
 const FUNCTIONS: &str =
     "info() { echo \"$*\"; }\nindent() { cat; }\nhead() { echo; echo \"$*\"; }\n";
 
@@ -431,23 +431,23 @@ fn cache_name(dir: &str) -> String {
     format!("node_modules-{dir}")
 }
 
-/// A path as seen from a folder above it: `.` for that folder.
+/// A path relative to a directory above it. `.` is that directory.
 fn below<'a>(folder: &str, path: &'a str) -> &'a Path {
     match Path::new(path).strip_prefix(folder) {
         Ok(rest) if rest.as_os_str().is_empty() => Path::new("."),
         Ok(rest) => rest,
-        // `.` is above everything.
+        // Every path is below `.`.
         Err(_) => Path::new(path),
     }
 }
 
-/// A command's program and its arguments.
+/// Splits a command into its program and arguments.
 fn words(command: &[String]) -> (&str, Vec<&str>) {
     let mut words = command.iter().map(String::as_str);
     (words.next().unwrap_or_default(), words.collect())
 }
 
-/// Installs packages that the assets of the last build would have made unnecessary.
+/// Installs packages that were skipped for restored assets, which now have to be rebuilt.
 fn install_for_rebuild(
     ctx: &Context<'_>,
     restored: &LastBuild,

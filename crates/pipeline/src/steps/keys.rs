@@ -18,16 +18,16 @@ pub(crate) fn entry_name(ctx: &Context<'_>, name: &str) -> String {
     entry_of(ctx.plan, name)
 }
 
-/// The same, once the steps are over.
+/// The same as [`entry_name`], from a plan.
 pub(crate) fn entry_of(plan: &Plan, name: &str) -> String {
     let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     let mix_env: String = plan.mix_env.value.chars().map(word).collect();
     format!("{name}-{mix_env}")
 }
 
-/// Returns the key of `deps`, apart from `mix.lock`. Compiling a dependency may leave files next to its
-/// sources, such as a NIF in `priv`, which `make` takes for current whatever compiled them. A revoked writer's code may be
-/// there too.
+/// Returns the key of `deps`, apart from `mix.lock`. Compiling a dependency may leave files next to its sources, such
+/// as a NIF in `priv`, which `make` considers current even if another compiler built them. They may also contain code
+/// of a revoked writer.
 pub(crate) fn deps_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
     let target = &ctx.plan.target;
     let mut key = compiler_key(ctx, otp)?;
@@ -47,7 +47,7 @@ pub(crate) fn deps_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
 
 /// The installed Erlang and Elixir versions, which compile the code.
 pub(crate) fn vm_key(ctx: &Context<'_>) -> Key {
-    // A branch has a new build under the same name whenever it moves.
+    // A branch gets a new build under the same name with each commit.
     let build = |version: &str, is_branch: bool, commit: &str| {
         if is_branch {
             format!("{version} ({commit})")
@@ -75,22 +75,22 @@ pub(crate) fn vm_key(ctx: &Context<'_>) -> Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Otp {
     Installed,
-    /// It is being installed, and the last build had the same version.
+    /// OTP is being installed, in the version of the last build.
     AsPlanned,
 }
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct CompilerNote {
-    /// As upstream's list names it.
+    /// The name of the build in upstream's list.
     pub(crate) otp: String,
     pub(crate) digest: String,
 }
 
-/// The note with the result of [`erlang_compiler::digest`] for an OTP.
+/// The note with the result of [`erlang_compiler::digest`] for an OTP build.
 pub(crate) const COMPILER: &str = "compiler.json";
 
-/// Returns the key with the parts of Erlang/OTP that decide compiled code. An OTP patch with the same key
-/// keeps `_build`.
+/// Returns the key with the parts of Erlang/OTP that affect compiled code. An OTP patch with the same key keeps
+/// `_build`.
 pub(crate) fn compiler_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
     let plan = ctx.plan;
     let mut key = vm_key(ctx);
@@ -106,8 +106,8 @@ pub(crate) fn compiler_key(ctx: &Context<'_>, otp: Otp) -> Result<Key, Error> {
     Ok(key)
 }
 
-/// Of the OTP of this build, as noted since an earlier build had the same, or of what is installed.
-/// `None` if the last build has lost its note.
+/// Returns the digest of this build's OTP, from the note of an earlier build or from the installed OTP. `None` if
+/// there is no note and OTP isn't installed yet.
 pub(crate) fn compiler_digest(ctx: &Context<'_>, otp: Otp) -> Result<Option<String>, Error> {
     let store = ctx.workspace.store;
     let name = &ctx.plan.erlang.build.reference;
@@ -124,7 +124,7 @@ pub(crate) fn compiler_digest(ctx: &Context<'_>, otp: Otp) -> Result<Option<Stri
         otp: name.clone(),
         digest: erlang_compiler::digest(&root)?,
     };
-    // Without the note it is computed once more.
+    // Without the note, the next build computes the digest again.
     let _ = store.write_note(COMPILER, &json::to_string(&noted, COMPILER)?);
     Ok(Some(noted.digest))
 }
@@ -166,12 +166,12 @@ pub(crate) fn affects_compilation(name: &str) -> bool {
         || (switch && !NOT.contains(&name) && !aside.iter().any(|prefix| name.starts_with(prefix)))
 }
 
-/// The app's files, without those that the build writes.
+/// Lists the app's files, without those that the build writes.
 pub(crate) fn entries(ctx: &Context<'_>) -> Result<Entries, TreeError> {
     ctx.tree.entries(ctx.path)
 }
 
-/// The variables that the app's code may read.
+/// Returns the variables that the app's code may read.
 pub(crate) fn app_variables(ctx: &Context<'_>) -> Env {
     let mut env = ctx.workspace.environment.for_commands();
     let exported = ctx.plan.exported.iter().chain(&ctx.plan.shell_variables);
@@ -192,7 +192,7 @@ pub(crate) fn compiled_at(build: &Path) -> Option<SystemTime> {
         .max()
 }
 
-/// In seconds since 1970, which archives of a cache keep.
+/// Returns the time in seconds since 1970, the precision of cache archives.
 pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)
         .unwrap_or_default()

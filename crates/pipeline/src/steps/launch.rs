@@ -1,4 +1,4 @@
-//! Writes the files that the slug needs to start: `.profile.d`, `export`, the build record.
+//! Writes the files that processes need to start, such as `.profile.d`, and the build record.
 
 use crate::component::Component;
 use crate::context::Context;
@@ -39,7 +39,7 @@ pub(crate) fn profile(
     };
     let log = ctx.log.step(header);
     let mut launch = launch_environment(ctx, project)?;
-    // `mix hex.organization auth`, in a hook, leaves its key there. No dyno fetches packages.
+    // `mix hex.organization auth` in a hook saves its key here. Dynos don't fetch packages.
     let hex_home = ctx.workspace.real(&ctx.workspace.places.hex_home);
     tree::remove(&hex_home.join("hex.config"))?;
     if !launch.release_alone {
@@ -63,8 +63,8 @@ pub(crate) fn profile(
     })
 }
 
-/// Writes the statement about the record and the bill of materials, which stand for the slug: its own digest is
-/// not known before the platform has packed it.
+/// Writes the provenance statement. Its subjects are the build record and the bill of materials, since the digest of
+/// the slug is unknown until the platform packs it.
 fn write_provenance(
     ctx: &Context<'_>,
     (record, sbom): (&str, &str),
@@ -90,7 +90,7 @@ fn write_provenance(
 
 /// Returns the environment of processes.
 fn launch_environment(ctx: &Context<'_>, project: &Project) -> Result<Launch, Error> {
-    let node_is_kept = keeps_node(ctx)?;
+    let node_is_kept = remove_node_if_requested(ctx)?;
     let node = node_is_kept && ctx.plan.node_ships();
     let node_bins: Vec<String> = ctx
         .plan
@@ -119,7 +119,7 @@ fn launch_environment(ctx: &Context<'_>, project: &Project) -> Result<Launch, Er
 /// Writes the record, for `bin/release` and `bin/test` and for the next build. Returns its text.
 fn save_record(ctx: &Context<'_>, record: &Record, log: &StepLog<'_>) -> Result<String, Error> {
     let mut record = record.clone();
-    // bash may have made it from the value of a config var.
+    // bash may have expanded a config var in it.
     let shown = |args: &String| ctx.workspace.environment.without_values(args) == *args;
     if !record.test_args.as_ref().is_none_or(shown) {
         record.test_args = None;
@@ -127,7 +127,7 @@ fn save_record(ctx: &Context<'_>, record: &Record, log: &StepLog<'_>) -> Result<
     }
     let json = record.to_json()?;
     ctx.write(record::PATH, &json)?;
-    // The app has been built: that the next build knows less of this one does not end it.
+    // A failure is only a warning, since the app has been built.
     if let Err(error) = ctx.workspace.store.write_note(store::RECORD, &json) {
         log.warning(&format!("the build record could not be cached: {error}"));
         log.warning("the next build may use newer versions where the app requests none");
@@ -158,8 +158,8 @@ fn profile_d(ctx: &Context<'_>, launch: &Launch) -> Result<(), Error> {
     Ok(())
 }
 
-/// With `remove_node=true` neither Node nor what npm installed is there from here on.
-fn keeps_node(ctx: &Context<'_>) -> Result<bool, Error> {
+/// Returns whether Node ships. With `remove_node=true`, removes Node and installed packages.
+fn remove_node_if_requested(ctx: &Context<'_>) -> Result<bool, Error> {
     if ctx.plan.node.is_none() {
         return Ok(false);
     }

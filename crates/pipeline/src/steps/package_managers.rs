@@ -1,5 +1,5 @@
-//! yarn, pnpm, bun, or another npm than Node.js brings: from the store, or from the npm registry
-//! through the npm of the build.
+//! Installs yarn, pnpm, bun, or an npm other than Node's: from the store, or from the npm registry with the build's
+//! npm.
 
 use crate::command_env;
 use crate::context::Context;
@@ -22,7 +22,7 @@ use store::tree::TreeError;
 use store::{Key, Tool as Kept};
 use versions::target::Arch;
 
-/// Installs those that do not come with Node.js, and gives their versions.
+/// Installs the package managers that don't come with Node.js. Returns their versions.
 pub(crate) fn package_managers(ctx: &Context<'_>) -> Result<Tools, Error> {
     let mut tools = Tools::new();
     for manager in command_env::fetched_managers(ctx.plan) {
@@ -46,7 +46,7 @@ fn package_manager(
     let spec = format!("{package}@{version}");
     let place = ctx
         .workspace
-        .real(&command_env::manager_place(ctx.workspace, name)?);
+        .real(&command_env::manager_dir(ctx.workspace, name)?);
     let key: Key = [
         ("package", package),
         ("version", version),
@@ -81,8 +81,8 @@ fn package_manager(
     Ok(installed)
 }
 
-/// npm checks what it fetches against the registry's sha512; a hash of `packageManager` is
-/// checked here. Returns the archive's SHA-512 in hex.
+/// Installs a package manager with npm, which checks the registry's sha512. A hash in `packageManager` is checked
+/// here. Returns the archive's SHA-512 in hex.
 fn fetch(
     ctx: &Context<'_>,
     manager: &PackageManager,
@@ -98,7 +98,7 @@ fn fetch(
     let sha512 = hex::encode(Sha512::digest(bytes));
     let installed = dest.join("lib/node_modules").join(package);
     if let Some(hash) = &manager.hash {
-        // For yarn 2 and newer corepack takes the hash of the one file that it is.
+        // Yarn 2 and newer are a single file, and corepack hashes that file.
         let hashed = if manager.berry {
             installed.join("bin/yarn.js")
         } else {
@@ -107,7 +107,7 @@ fn fetch(
         check(hash, &hashed, spec, manager, log)?;
     }
     if manager.manager == Manager::Bun {
-        // Its package for one system has the executable, and no `bin`.
+        // bun's package for each system contains the executable, but no `bin`.
         let bin = dest.join("bin");
         fs::create_dir_all(&bin).map_err(TreeError::at(&bin, "create the folder"))?;
         let target = Path::new("../lib/node_modules")
@@ -119,7 +119,7 @@ fn fetch(
     Ok(sha512)
 }
 
-/// Installs a program of the npm registry into `dest`, with its executables in `bin`. Gives its
+/// Installs a program from the npm registry into `dest`, with its executables in `bin`. Returns the path of its
 /// archive, in `folder`.
 pub(crate) fn fetch_program(
     ctx: &Context<'_>,
@@ -142,11 +142,11 @@ pub(crate) fn fetch_program(
         };
         ctx.run_tool(action, &tool, log)
     };
-    // Only errors: what is packed would be listed file by file, and `--silent` hides why it failed.
+    // Only errors: the default lists every packed file, and `--silent` also hides the reason for a failure.
     let pack = ["pack", spec, "--loglevel=error"];
     npm(&pack, format!("npm pack {spec}"))?;
     let archive = only_file(folder).map_err(TreeError::at(folder, "find the package in"))?;
-    // The place of npm's own bundle comes first on PATH, but is not there before this.
+    // npm's new directory comes first on PATH, but doesn't exist yet.
     fs::create_dir_all(dest).map_err(TreeError::at(dest, "create the folder"))?;
     let (archive_name, prefix) = (archive.to_string_lossy(), dest.to_string_lossy());
     let args = [

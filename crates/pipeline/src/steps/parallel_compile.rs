@@ -1,5 +1,5 @@
-//! Compiling dependencies in several VMs at once. `mix compile` then finds them as it would have left them itself,
-//! and compiles the rest.
+//! Compiles dependencies in several VMs at once. `mix compile` then finds the same results as if it had compiled them
+//! itself, and compiles the rest.
 //!
 //! Since 1.19 mix can do this too (`MIX_OS_DEPS_COMPILE_PARTITION_COUNT`), but up to 1.20 it loses code paths and
 //! compiler options on the way. Here each VM loads the project as mix does.
@@ -27,18 +27,18 @@ use std::time::{Duration, Instant};
 use store::json;
 use store::tree::{self, TreeError};
 
-/// The command in messages: `mix compile` does the same in one VM.
+/// The command that messages name. It does the same in one VM.
 const SHOWN: &str = "mix compile";
 
 /// Starting another VM and loading the project takes about this much processor time.
 const START_SECONDS: f64 = 1.5;
 
-/// How long compiling a dependency takes at least, and for each byte of source code, until it has been measured. On one
-/// core of a server, Phoenix with its dependencies.
+/// Estimated seconds to compile a dependency until it has been measured: a minimum, and the time for each byte of
+/// source code. Measured with Phoenix and its dependencies on one core of a server.
 const SECONDS: (f64, f64) = (0.3, 1.0 / 100_000.0);
 
-/// Compiles the dependencies that `mix compile` would compile, if several VMs do it faster or a shared store may have
-/// them. Returns whether it has compiled any.
+/// Compiles the dependencies that `mix compile` would compile, if several VMs are faster or a shared store may have
+/// them. Returns whether any were compiled.
 pub(crate) fn compile_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Result<bool, Error> {
     let store = shared_dependencies::open(ctx)?;
     let most = limit(ctx).unwrap_or_else(machine::compilers);
@@ -66,7 +66,7 @@ pub(crate) fn compile_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Resu
         .iter()
         .map(|(name, code)| seconds(name, code))
         .sum();
-    if store.is_none() && limit(ctx).is_none() && vms_that_pay(most, all, 0.0) < 2 {
+    if store.is_none() && limit(ctx).is_none() && worthwhile_vms(most, all, 0.0) < 2 {
         return Ok(false);
     }
     let Some((mut list, config)) = list(ctx, store.is_some(), log)? else {
@@ -101,8 +101,8 @@ pub(crate) fn compile_dependencies(ctx: &Context<'_>, log: &StepLog<'_>) -> Resu
     Ok(compiled? || taken)
 }
 
-/// Compiles the dependencies of a list, if several VMs do it faster, or for the shared store. Returns whether it has
-/// compiled any.
+/// Compiles the dependencies of a list, if several VMs are faster, or for the shared store. Returns whether any were
+/// compiled.
 fn compile(
     ctx: &Context<'_>,
     log: &StepLog<'_>,
@@ -118,9 +118,9 @@ fn compile(
     let most = limit(ctx).unwrap_or_else(machine::compilers);
     let vms = match limit(ctx) {
         Some(_) => most.min(queue.len()),
-        None => vms_that_pay(most, total, queue.longest_path()).min(queue.len()),
+        None => worthwhile_vms(most, total, queue.longest_path()).min(queue.len()),
     };
-    // One VM does what mix would, but mix doesn't tell what is read.
+    // A single VM is no faster than mix, but traces the inputs for the shared store.
     if vms < if shared.is_some() { 1 } else { 2 } {
         return Ok(false);
     }
@@ -135,7 +135,7 @@ fn compile(
     let work = Work::new(ctx, log, queue, filter, shared);
     let result = work.run(vms);
     measured.append(&mut work.lock().seconds);
-    // Without it the next build estimates.
+    // Without the note, the next build uses estimates.
     let _ = json::to_string(&measured, "seconds")
         .and_then(|note| ctx.workspace.store.write_note(&note_name(ctx), &note));
     result?;
@@ -156,13 +156,14 @@ fn limit(ctx: &Context<'_>) -> Option<usize> {
     limit.trim().parse().ok()
 }
 
-/// `total` are the seconds of all dependencies, and `longest_path` of those that wait for each other.
-fn vms_that_pay(most: usize, total: f64, longest_path: f64) -> usize {
+/// Returns the number of VMs that saves the most time. `total` is the time of all dependencies in seconds, and
+/// `longest_path` that of the longest chain.
+fn worthwhile_vms(most: usize, total: f64, longest_path: f64) -> usize {
     let saved = |vms: usize| {
         let vms = f64::from(u16::try_from(vms).unwrap_or(u16::MAX));
         total - (total / vms).max(longest_path) - START_SECONDS * (vms - 1.0)
     };
-    // The fewest of those that save the same.
+    // Of equally fast numbers, take the lowest.
     (2..=most).rev().fold(
         1,
         |best, vms| if saved(vms) >= saved(best) { vms } else { best },
@@ -174,7 +175,8 @@ fn bytes(size: u64) -> f64 {
     size as f64
 }
 
-/// Asks mix for the dependencies, and for the config if it is to be `shared`. `None` if mix has to compile them itself.
+/// Lists the dependencies with mix, and the config too if they are `shared`. `None` if mix has to compile them
+/// itself.
 fn list(
     ctx: &Context<'_>,
     shared: bool,
@@ -226,18 +228,18 @@ fn note_name(ctx: &Context<'_>) -> String {
     keys::entry_name(ctx, "seconds")
 }
 
-/// Dependencies that several VMs compile, each in its own thread.
+/// Dependencies that are compiled by several VMs, each controlled by a separate thread.
 struct Work<'a> {
     ctx: &'a Context<'a>,
     log: &'a StepLog<'a>,
-    /// Gets what is compiled.
+    /// Receives compiled dependencies.
     shared: Option<&'a Shared<'a>>,
     state: Mutex<State>,
-    /// A dependency is compiled, or none will be any more.
+    /// Signals that a dependency is compiled, or that no more will be.
     changed: Condvar,
 }
 
-/// A dependency that is compiled, and what compiling it has read.
+/// A compiled dependency, and the inputs that compiling it read.
 struct Compiled {
     name: String,
     reads: String,
@@ -247,10 +249,10 @@ struct State {
     queue: Queue,
     filter: Option<OutputFilter>,
     seconds: BTreeMap<String, f64>,
-    /// The VMs that compile something, by what they compile.
+    /// The busy VMs, by the position of the dependency.
     running: BTreeMap<usize, Stopper>,
     error: Option<CommandError>,
-    /// Directories in `_build` of what was stopped.
+    /// Directories in `_build` of interrupted dependencies.
     stopped: Vec<PathBuf>,
 }
 
@@ -308,7 +310,7 @@ impl<'a> Work<'a> {
             if self.ctx.cancel.is_cancelled() {
                 self.log.detail("stopped");
             }
-            // What was being compiled is there in part.
+            // Remove partly compiled dependencies.
             for build in &state.stopped {
                 tree::remove(build)?;
             }
@@ -333,7 +335,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Adds what is compiled to the shared store, in this order.
+    /// Adds compiled dependencies to the shared store in the order received.
     fn add(&self, compiled: mpsc::Receiver<Compiled>) {
         for Compiled { name, reads } in compiled {
             if let (Some(shared), false) = (self.shared, self.ctx.cancel.is_cancelled()) {
@@ -361,7 +363,7 @@ impl<'a> Work<'a> {
             let silent = || self.silent();
             let (lines, result) = session.collect(&[words], SHOWN, self.ctx.cancel, silent);
             let is_compiled = result.is_ok();
-            // Before what waits for it is compiled and added.
+            // Send it before the dependencies that wait for it are compiled and added.
             if let Some(reads) = reads.filter(|_| is_compiled)
                 && let Ok(reads) = fs::read_to_string(reads)
             {
@@ -391,7 +393,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Takes the output of a dependency as one block.
+    /// Handles the end of a dependency, and logs its output as one block.
     fn end(
         &self,
         at: usize,
@@ -439,7 +441,7 @@ impl<'a> Work<'a> {
         session
     }
 
-    /// Tells what is being compiled, if nothing else has been printed.
+    /// Logs the dependencies being compiled, if nothing else has been logged for a while.
     fn silent(&self) {
         let names: Vec<String> = {
             let state = self.lock();
@@ -461,14 +463,14 @@ mod tests {
         for (most, total, longest_path, vms) in [
             (8, 1.0, 0.5, 1),
             (2, 40.0, 10.0, 2),
-            // No more than can be busy.
+            // No more VMs than can be busy.
             (8, 40.0, 20.0, 2),
             (8, 40.0, 10.0, 4),
-            // The fourth one costs more than it saves.
+            // The fourth VM costs more than it saves.
             (4, 12.0, 1.0, 3),
         ] {
             assert_eq!(
-                vms_that_pay(most, total, longest_path),
+                worthwhile_vms(most, total, longest_path),
                 vms,
                 "{most} {total}"
             );

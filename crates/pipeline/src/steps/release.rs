@@ -1,4 +1,4 @@
-//! The release: where mix assembles it, and what starts it.
+//! The release: where mix assembles it, and how it starts.
 
 use crate::context::Context;
 use crate::mix_info::{CODE_PATHS_TASK, DISTILLERY, MixInfo};
@@ -14,11 +14,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use store::tree::{self, TreeError};
 
-/// The file that makes a folder a release, relative to it.
+/// The file that every release has, relative to its directory.
 const START_ERL: &str = "releases/start_erl.data";
 
-/// Decides where the release is assembled: where mix does that, unless it wouldn't ship from
-/// there.
+/// Decides where the release is assembled: in mix's directory, unless it wouldn't ship from there.
 pub(crate) fn plan_release(
     ctx: &Context<'_>,
     name: &str,
@@ -49,8 +48,7 @@ pub(crate) fn plan_release(
     }
 }
 
-/// A folder as mix sees it, relative to the top of the repository; or why no release can be
-/// there.
+/// Returns a directory relative to the root of the repository, or the reason why a release there can't ship.
 fn place_in_slug(ctx: &Context<'_>, path: &Path, mix_info: &MixInfo) -> Result<PathBuf, String> {
     let inside = |path: &Path| path.strip_prefix(&ctx.dir).map(Path::to_owned);
     let Ok(dir) = inside(path) else {
@@ -73,13 +71,13 @@ fn place_in_slug(ctx: &Context<'_>, path: &Path, mix_info: &MixInfo) -> Result<P
     Ok(dir)
 }
 
-/// Whether Distillery builds the release. Those that `mix.exs` defines are built by mix.
+/// Whether Distillery builds the release. mix builds the releases that `mix.exs` defines.
 pub(crate) fn uses_distillery(ctx: &Context<'_>, mix_info: &MixInfo) -> bool {
     let config = ctx.workspace.real(&ctx.in_app(DISTILLERY_CONFIG));
     mix_info.releases.is_empty() && mix_info.has_task(DISTILLERY) && config.is_file()
 }
 
-/// Distillery alone can say which release it builds: the one that is there afterwards.
+/// Builds a release with Distillery. Only the result shows which release it is.
 fn distillery_release(ctx: &Context<'_>, project: &Project) -> Result<Option<Release>, Error> {
     let log = ctx.log.step("Building the release");
     log.detail(&format!(
@@ -114,7 +112,7 @@ fn distillery_release(ctx: &Context<'_>, project: &Project) -> Result<Option<Rel
     }))
 }
 
-/// Gives the project with the release that was built.
+/// Assembles the release. Returns it, or `None` without one.
 pub(crate) fn assemble(ctx: &Context<'_>, project: &Project) -> Result<Option<Release>, Error> {
     let info = &project.info;
     if uses_distillery(ctx, info) {
@@ -127,7 +125,7 @@ pub(crate) fn assemble(ctx: &Context<'_>, project: &Project) -> Result<Option<Re
     let place = ctx.mix_path(&release.dir);
     let is_new = fs::read_dir(&place).map_or(true, |mut entries| entries.next().is_none());
     restore_cookie(ctx, release)?;
-    // mix takes a name only of a release that mix.exs defines; without any it makes one.
+    // mix accepts only names of releases in mix.exs. Without any, it assembles a default release.
     let mut args = vec!["release"];
     if info.releases.iter().any(|r| r.name == release.name) {
         args.push(&release.name);
@@ -149,7 +147,7 @@ pub(crate) fn assemble(ctx: &Context<'_>, project: &Project) -> Result<Option<Re
     }))
 }
 
-/// The command that starts a release: `bin/server`, where an overlay has put one there.
+/// Returns the command that starts a release: `bin/server` if an overlay provides it.
 fn start_command(
     ctx: &Context<'_>,
     release: &Release,
@@ -204,8 +202,8 @@ pub(crate) fn procfile(ctx: &Context<'_>) -> Option<Procfile> {
     })
 }
 
-/// Returns the current path of something that this build created: in the stable path, until everything there
-/// is moved to the build directory.
+/// Returns the current path of a file that this build created: below the stable path, until its files are moved to
+/// the build directory.
 pub(crate) fn current_path(ctx: &Context<'_>, place: &Path) -> PathBuf {
     let stable = ctx.mix_path(place);
     if stable.exists() {
@@ -215,8 +213,7 @@ pub(crate) fn current_path(ctx: &Context<'_>, place: &Path) -> PathBuf {
     }
 }
 
-/// The folders of all releases that mix can assemble, as far as they ship: hooks may have
-/// assembled any.
+/// The directories of all releases that mix can assemble and that would ship: a hook may have assembled any of them.
 pub(crate) fn release_dirs(ctx: &Context<'_>, project: &Project) -> Vec<PathBuf> {
     let mix_info = &project.info;
     let paths = mix_info
@@ -230,9 +227,8 @@ pub(crate) fn release_dirs(ctx: &Context<'_>, project: &Project) -> Vec<PathBuf>
     dirs
 }
 
-/// The archives of releases (`steps: [:assemble, :tar]`), relative to the top. mix puts them
-/// beside `rel` in its build path, or into a release that has a `path:` (`make_tar/1` in
-/// lib/mix/lib/mix/tasks/release.ex).
+/// The archives of releases (`steps: [:assemble, :tar]`), relative to the root. mix puts them next to `rel` in its
+/// build path, or into a release with a `path:` (`make_tar/1` in lib/mix/lib/mix/tasks/release.ex).
 pub(crate) fn tarballs(ctx: &Context<'_>, project: &Project) -> Vec<PathBuf> {
     let mix_info = &project.info;
     let mut tarballs = Vec::new();
@@ -256,8 +252,7 @@ pub(crate) fn tarballs(ctx: &Context<'_>, project: &Project) -> Vec<PathBuf> {
     tarballs
 }
 
-/// Removes the release that an earlier build in this very folder has left: it is no source of
-/// this build.
+/// Removes a release that an earlier build left in this directory, since it is not a source file of this build.
 pub(crate) fn remove_old_release(ctx: &Context<'_>) -> Result<(), Error> {
     let app = &ctx.workspace.app;
     let Some(dir) = Record::of_slug(app).and_then(|record| record.release_dir) else {
@@ -277,9 +272,9 @@ pub(crate) fn remove_old_release(ctx: &Context<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// mix makes up a cookie for a release that has none, and keeps one that it finds
-/// (`make_cookie` in lib/mix/lib/mix/release.ex). With the same one, the same app is the same
-/// release, and the nodes of two deploys know each other.
+/// Restores the release's cookie. mix generates a cookie unless it finds one (`make_cookie` in
+/// lib/mix/lib/mix/release.ex). With the same cookie, an unchanged app gives an identical release, and nodes of two
+/// deploys can connect.
 fn restore_cookie(ctx: &Context<'_>, release: &Release) -> Result<(), Error> {
     let place = cookie(ctx, release);
     let saved = ctx.workspace.store.read_note(&cookie_note(release));
@@ -290,7 +285,7 @@ fn restore_cookie(ctx: &Context<'_>, release: &Release) -> Result<(), Error> {
     Ok(())
 }
 
-/// Keeps a cookie that mix made up. Another one is the app's own, perhaps a config var's value.
+/// Caches a cookie that mix generated. Any other cookie is the app's own, and may be the value of a config var.
 fn save_cookie(ctx: &Context<'_>, release: &Release) -> Result<(), Error> {
     let cookie = fs::read_to_string(cookie(ctx, release)).unwrap_or_default();
     let is_random = cookie.len() == 56
@@ -314,7 +309,7 @@ fn dir_of(name: &str, project: &Project) -> PathBuf {
     }
 }
 
-/// A folder, relative to the top of the repository, as commands that run in `app_dir` name it.
+/// Converts a directory relative to the repository's root to a path relative to `app_dir`.
 fn path_from_app_dir(app_dir: &str, dir: &Path) -> String {
     let below = match app_dir {
         "." => Some(dir.to_owned()),
@@ -327,7 +322,7 @@ fn path_from_app_dir(app_dir: &str, dir: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// The name of the release that was assembled last: a hook may have assembled others.
+/// Returns the name of the release that was assembled last. A hook may have assembled others.
 fn newest_release(rel: &Path) -> Option<String> {
     let entries = fs::read_dir(rel).into_iter().flatten();
     let releases = entries.filter_map(|entry| {
@@ -345,8 +340,8 @@ fn cookie_note(release: &Release) -> String {
     format!("{}{}", store::COOKIE, release.name)
 }
 
-/// The release that a `bin/server` starts, where that is another one: overlays are copied into
-/// every release, and the script of `mix phx.gen.release` names one.
+/// Returns the release that a `bin/server` starts, if it isn't `name`. Overlays are copied into every release, and
+/// the script from `mix phx.gen.release` names one release.
 fn other_started_release<'a>(script: &str, name: &str, mix_info: &'a MixInfo) -> Option<&'a str> {
     let words = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
     let names = |name: &str| script.split(words).any(|word| word == name);
@@ -356,7 +351,7 @@ fn other_started_release<'a>(script: &str, name: &str, mix_info: &'a MixInfo) ->
     mix_info.release_names().find(|other| names(other))
 }
 
-/// Whether a file is the archive of a release: `shop-0.1.0.tar.gz`. Versions may be any text.
+/// Whether a file is the archive of a release: `shop-0.1.0.tar.gz`. A version may be any text.
 fn is_tarball(file: &str, name: &str, release: &Path) -> bool {
     let version = file
         .strip_prefix(name)

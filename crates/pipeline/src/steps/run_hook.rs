@@ -1,4 +1,4 @@
-//! Running a command of the user.
+//! Runs hooks.
 
 use crate::context::Context;
 use app::Setting;
@@ -6,8 +6,8 @@ use exec::Action;
 use exec::command::{Env, Tool};
 use messages::Error;
 
-/// Runs a hook as a line of shell in the app's folder. A value that begins with `eval`, as
-/// the Phoenix guide has it, means the same to bash.
+/// Runs a hook as a bash command in the app's directory. A value that begins with `eval`, as in the Phoenix guide,
+/// works too.
 pub(crate) fn hook(
     ctx: &Context<'_>,
     key: &'static str,
@@ -16,7 +16,7 @@ pub(crate) fn hook(
     let Some(requested) = requested else {
         return Ok(());
     };
-    // A hook may change what a waiting VM has read.
+    // A hook may change files that the waiting VM has read.
     ctx.end_session();
     let log = ctx.log.step(header(key));
     if matches!(key, "pre_compile" | "post_compile") {
@@ -25,7 +25,7 @@ pub(crate) fn hook(
             requested.origin
         ));
     }
-    // A config file that bash evaluated has config vars' values in it.
+    // A hook from a config file may contain expanded values of config vars.
     let shown = ctx.workspace.environment.without_values(&requested.value);
     log.detail(&format!("$ {}", shown.trim().replace('\n', "\n  ")));
     let env = shell_env(ctx);

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Everything that ships, once all is built and before anything is left out.
+/// Lists the components that ship. To be called when everything is built, before pruning.
 pub(crate) fn components(ctx: &Context<'_>, project: &Project, runs_node: bool) -> Vec<Component> {
     let mut components = BTreeSet::new();
     let record = Record::of(ctx.plan, planning::record::VERSION);
@@ -36,7 +36,7 @@ pub(crate) fn components(ctx: &Context<'_>, project: &Project, runs_node: bool) 
     components.into_iter().collect()
 }
 
-/// The dependencies that are compiled into the release, or else the project.
+/// The compiled dependencies of the release, or of the project without one.
 fn locked_by_mix(ctx: &Context<'_>, project: &Project) -> Vec<Component> {
     let lock = ctx.workspace.real(&ctx.in_app("mix.lock"));
     let lock = text_file::read(&lock).unwrap_or_default();
@@ -81,19 +81,19 @@ fn shipped_apps(ctx: &Context<'_>, project: &Project) -> BTreeSet<String> {
         .into_iter()
         .flatten()
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        // In a release: `phoenix-1.8.1`. Names of applications have no dash.
+        // Releases name directories `phoenix-1.8.1`. Application names contain no dash.
         .map(|name| name.split('-').next().unwrap_or_default().to_owned())
         .collect()
 }
 
-/// Returns the installed packages that are not only for development: they may be in the assets, and are in
-/// `node_modules` if that ships.
+/// Returns the installed packages that aren't only for development. They may be part of the assets, or ship in
+/// `node_modules`.
 fn locked_by_npm(ctx: &Context<'_>, install: &Install) -> Vec<Component> {
     let in_folder = |name: &str| {
         let path = join(&install.dir, name);
         text_file::read(&ctx.workspace.real(Path::new(&path))).unwrap_or_default()
     };
-    // One that was not pushed is there by now.
+    // A lockfile that wasn't pushed exists by now.
     let lockfile = match &install.lockfile {
         Some(path) => path.rsplit('/').next().unwrap_or(path),
         None => install.manager.manager.lockfile(),

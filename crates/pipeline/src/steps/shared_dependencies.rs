@@ -1,15 +1,15 @@
-//! Takes compiled dependencies from the shared store, and adds what this build had to compile.
+//! Restores compiled dependencies from the shared store, and adds those that this build compiled.
 //!
-//! The key of a dependency is a chain. It starts with what is known before compiling: the sources, the compilers, the
-//! options, and the keys of the dependencies that it finds. The store's object for that key either is the compiled
-//! dependency, or tells what compiling it read besides: variables, config, modules that exist or not. The digests of
-//! these, in this build, continue the key. Compiling with the same inputs reads the same, so each chain leads to one
-//! result ("constructive traces" in Build Systems à la Carte, Mokhov, Mitchell and Peyton Jones).
+//! The key of a dependency is a chain. It starts with the inputs known before compiling: the sources, the compilers,
+//! the options, and the keys of the dependencies compiled before. The store's object for that key is either the
+//! compiled dependency, or a list of further inputs that compiling it read: variables, config, modules that exist or
+//! not. Their digests in this build continue the key. Compiling with the same inputs reads the same, so each chain
+//! leads to one result ("constructive traces" in Build Systems à la Carte, Mokhov, Mitchell and Peyton Jones).
 
 use crate::context::Context;
 use crate::dependencies::mentions::Code;
 use crate::dependencies::{Dependency, State};
-use crate::shared_dependencies::known::Known;
+use crate::shared_dependencies::candidate::Candidate;
 use crate::shared_dependencies::reads::{
     COMPILER_OPTIONS, Inputs, Kind, Mac, Read, parse_config, sets,
 };
@@ -31,11 +31,11 @@ use std::time::UNIX_EPOCH;
 use store::digest;
 use workdir::leaked_secrets::Finders;
 
-/// To be raised whenever keys or entries mean something else.
+/// Increase this when the format of keys or entries changes.
 const FORMAT: &str = "2";
-/// A chain has few links: each stands for another set of things read.
+/// The maximum number of links of a chain. Each link is another set of inputs.
 const LONGEST_CHAIN: usize = 8;
-/// Requests at once.
+/// The number of parallel requests.
 const REQUESTS: usize = 8;
 
 /// Opens the store that the app's config vars name.
@@ -44,7 +44,7 @@ pub(crate) fn open(ctx: &Context<'_>) -> Result<Option<SharedStore>, Error> {
     Ok(settings.map(|settings| SharedStore::open(settings, ctx.cancel.flag())))
 }
 
-/// The names of the user's variables that may be in the config.
+/// Returns the names of the user's variables whose values may be in the config.
 pub(crate) fn secret_names(ctx: &Context<'_>) -> BTreeSet<String> {
     let secrets = secrets::uncacheable(&ctx.workspace.environment);
     secrets.into_iter().map(|secret| secret.name).collect()
@@ -55,29 +55,29 @@ pub(crate) struct Shared<'a> {
     ctx: &'a Context<'a>,
     store: &'a SharedStore,
     inputs: Inputs<'a>,
-    dependencies: BTreeMap<String, Known<'a>>,
-    /// The digest of what all dependencies are compiled with.
+    dependencies: BTreeMap<String, Candidate<'a>>,
+    /// The digest of the inputs that all dependencies share.
     base: String,
     state: Mutex<Results>,
 }
 
 #[derive(Default)]
 struct Results {
-    /// Of dependencies whose compiled code is the store's, or could be.
+    /// The keys of dependencies whose compiled code is in the store, or could be.
     keys: BTreeMap<String, String>,
     taken: BTreeSet<String>,
     bytes: u64,
     added: BTreeSet<String>,
-    /// Config that compiling has set: what was compiled later in the same VM may have read it.
+    /// Config that compiling has set. Dependencies compiled later in the same VM may have read it.
     set: BTreeSet<String>,
-    /// Why the store can't have a dependency.
-    kept_out: BTreeMap<String, String>,
+    /// Dependencies that can't be shared, with the reason.
+    not_shared: BTreeMap<String, String>,
 }
 
-/// The keys of what is in `_build`.
+/// The note with the keys of the dependencies in `_build`.
 #[derive(Default, Serialize, Deserialize)]
 struct Note {
-    /// Whom the build trusted. What depends on code of others isn't signed later.
+    /// The writers that the build trusted. Dependencies that use code of other writers must not be signed later.
     writers: String,
     keys: BTreeMap<String, NotedKey>,
 }
@@ -90,7 +90,7 @@ struct NotedKey {
 }
 
 impl<'a> Shared<'a> {
-    /// `config` is what the task of the list has written.
+    /// `config` is the output of the task that lists dependencies.
     pub(crate) fn new(
         ctx: &'a Context<'a>,
         store: &'a SharedStore,
@@ -98,7 +98,7 @@ impl<'a> Shared<'a> {
         (list, code, undeclared): (&'a [Dependency], &[Code], &BTreeSet<(usize, usize)>),
         config: &str,
     ) -> Result<Option<Self>, Error> {
-        // The VM always has some. Without it, a value would pass for absent.
+        // A VM always has some config. An empty file would make every value look absent.
         let Some(config) = parse_config(config).filter(|config| !config.is_empty()) else {
             return Ok(None);
         };
@@ -133,7 +133,7 @@ impl<'a> Shared<'a> {
             ctx,
             store,
             inputs,
-            dependencies: Known::of(list, undeclared),
+            dependencies: Candidate::of(list, undeclared),
             base,
             state: Mutex::default(),
         };
@@ -145,15 +145,16 @@ impl<'a> Shared<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what the store has. Returns the names of dependencies that are in `_build` now.
+    /// Restores dependencies from the store. Returns the names of those that are in `_build` now.
     pub(crate) fn take(&self) -> BTreeSet<String> {
         let to_compile = self.dependencies.values();
-        let to_compile = to_compile.filter(|known| known.dependency.is_to_compile());
-        let mut waiting: Vec<&Known<'_>> = to_compile.collect();
+        let to_compile = to_compile.filter(|candidate| candidate.dependency.is_to_compile());
+        let mut waiting: Vec<&Candidate<'_>> = to_compile.collect();
         loop {
-            // What is before it has been asked for.
-            let names: BTreeSet<String> = waiting.iter().map(|known| known.name()).collect();
-            let is_ready = |known: &&Known<'_>| known.finds.is_disjoint(&names);
+            // The dependencies before these have been looked up.
+            let names: BTreeSet<String> =
+                waiting.iter().map(|candidate| candidate.name()).collect();
+            let is_ready = |candidate: &&Candidate<'_>| candidate.finds.is_disjoint(&names);
             let (ready, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_ready);
             if ready.is_empty() || self.ctx.cancel.is_cancelled() {
                 break;
@@ -163,9 +164,9 @@ impl<'a> Shared<'a> {
                 for _ in 0..REQUESTS {
                     scope.spawn(|| {
                         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-                        while let Some(known) = next() {
-                            if self.may_be_there(known) {
-                                self.take_one(known);
+                        while let Some(candidate) = next() {
+                            if self.may_be_there(candidate) {
+                                self.take_one(candidate);
                             }
                         }
                     });
@@ -176,22 +177,22 @@ impl<'a> Shared<'a> {
         self.lock().taken.clone()
     }
 
-    /// Whether all that mentions it without depending on it is compiled, as it would be without a store.
-    fn may_be_there(&self, known: &Known<'_>) -> bool {
+    /// Whether every dependency that mentions it without depending on it is compiled, as it would be without a store.
+    fn may_be_there(&self, candidate: &Candidate<'_>) -> bool {
         let state = self.lock();
-        known.mentioned_by.iter().all(|name| {
+        candidate.mentioned_by.iter().all(|name| {
             let other = self.dependencies.get(name);
-            let is_compiled = |other: &Known<'_>| other.dependency.state == State::Compiled;
+            let is_compiled = |other: &Candidate<'_>| other.dependency.state == State::Compiled;
             state.taken.contains(name) || other.is_some_and(is_compiled)
         })
     }
 
-    fn take_one(&self, known: &Known<'_>) {
-        let dependency = known.dependency;
+    fn take_one(&self, candidate: &Candidate<'_>) {
+        let dependency = candidate.dependency;
         if self.store.excepts(&dependency.name, &dependency.version) {
             return;
         }
-        let Some(mut key) = self.first_key(known) else {
+        let Some(mut key) = self.first_key(candidate) else {
             return;
         };
         for _ in 0..LONGEST_CHAIN {
@@ -199,7 +200,7 @@ impl<'a> Shared<'a> {
                 return;
             };
             match serde_json::from_value(object.statement) {
-                Ok(Statement::Reads(reads)) => match self.next_key(&key, &reads, known) {
+                Ok(Statement::Reads(reads)) => match self.next_key(&key, &reads, candidate) {
                     Ok(next) => key = next,
                     Err(_) => return,
                 },
@@ -218,12 +219,12 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// The start of the chain. `None` if one of the dependencies that it depends on has no key.
-    fn first_key(&self, known: &Known<'_>) -> Option<String> {
-        let dependency = known.dependency;
-        let variables = self.variables_of_mix_exs(known).ok()?;
+    /// Returns the start of the chain. `None` if one of its own dependencies has no key.
+    fn first_key(&self, candidate: &Candidate<'_>) -> Option<String> {
+        let dependency = candidate.dependency;
+        let variables = self.variables_of_mix_exs(candidate).ok()?;
         let state = self.lock();
-        let found: Option<Vec<(&String, &String)>> = known
+        let found: Option<Vec<(&String, &String)>> = candidate
             .depends_on
             .iter()
             .map(|name| Some((name, state.keys.get(name)?)))
@@ -236,69 +237,69 @@ impl<'a> Shared<'a> {
             &dependency.build,
             &dependency.manager,
             (self.inputs.mac)("options", dependency.options.as_bytes()),
-            known.sources.as_ref()?.digest(),
+            candidate.sources.as_ref()?.digest(),
             variables,
             found?,
         );
         Some(digest::sha256(&serde_json::to_vec(&parts).ok()?))
     }
 
-    /// The digests of the variables that its `mix.exs` reads when mix loads it, before anything is traced.
-    fn variables_of_mix_exs(&self, known: &Known<'_>) -> Result<Vec<String>, String> {
-        let text = fs::read_to_string(known.dependency.dir.join("mix.exs")).unwrap_or_default();
+    /// Returns the digests of the variables that its `mix.exs` reads when mix loads it, before tracing starts.
+    fn variables_of_mix_exs(&self, candidate: &Candidate<'_>) -> Result<Vec<String>, String> {
+        let text = fs::read_to_string(candidate.dependency.dir.join("mix.exs")).unwrap_or_default();
         let names = mix_exs::variables(&text)?.into_iter();
-        let finds = self.keys_of_found(known);
+        let finds = self.keys_of_found(candidate);
         let value = |name| {
             let read = Read::variable(name);
-            self.inputs.value(&read, known.reader(&finds))
+            self.inputs.value(&read, candidate.reader(&finds))
         };
         names.map(value).collect()
     }
 
-    /// Continues the chain with what the reads are in this build.
+    /// Continues the chain with the values of the reads in this build.
     fn next_key(
         &self,
         key: &str,
         reads: &BTreeSet<Read>,
-        known: &Known<'_>,
+        candidate: &Candidate<'_>,
     ) -> Result<String, String> {
-        let finds = self.keys_of_found(known);
-        let value = |read| Ok((read, self.inputs.value(read, known.reader(&finds))?));
+        let finds = self.keys_of_found(candidate);
+        let value = |read| Ok((read, self.inputs.value(read, candidate.reader(&finds))?));
         let values: Result<Vec<(&Read, String)>, String> = reads.iter().map(value).collect();
         let parts = serde_json::to_vec(&(key, values?)).map_err(|error| error.to_string())?;
         Ok(digest::sha256(&parts))
     }
 
-    /// The keys of what it finds and doesn't depend on.
-    fn keys_of_found(&self, known: &Known<'_>) -> BTreeMap<String, String> {
+    /// Returns the keys of dependencies that are compiled before it and that it doesn't depend on.
+    fn keys_of_found(&self, candidate: &Candidate<'_>) -> BTreeMap<String, String> {
         let state = self.lock();
-        let others = known.finds.difference(&known.depends_on);
+        let others = candidate.finds.difference(&candidate.depends_on);
         let key = |name: &String| Some((name.clone(), state.keys.get(name)?.clone()));
         others.filter_map(key).collect()
     }
 
-    /// Whether compiling is to be traced.
+    /// Whether compiling has to be traced.
     pub(crate) fn adds(&self) -> bool {
         self.store.can_write()
     }
 
-    /// Adds a dependency that this build has compiled; `reads` is what the task has written.
+    /// Adds a dependency that this build compiled. `reads` is the output of the tracing task.
     pub(crate) fn add(&self, name: &str, reads: &str) {
-        let Some(known) = self.dependencies.get(name) else {
+        let Some(candidate) = self.dependencies.get(name) else {
             return;
         };
-        let result = self.try_to_add(known, reads);
+        let result = self.try_to_add(candidate, reads);
         self.lock().set.extend(sets(reads).map(str::to_owned));
         match result {
             Ok(true) => drop(self.lock().added.insert(name.to_owned())),
             Ok(false) => {}
-            Err(reason) => drop(self.lock().kept_out.insert(name.to_owned(), reason)),
+            Err(reason) => drop(self.lock().not_shared.insert(name.to_owned(), reason)),
         }
     }
 
-    /// Returns whether the store has it now.
-    fn try_to_add(&self, known: &Known<'_>, reads: &str) -> Result<bool, String> {
-        let dependency = known.dependency;
+    /// Returns whether the dependency is in the store now.
+    fn try_to_add(&self, candidate: &Candidate<'_>, reads: &str) -> Result<bool, String> {
+        let dependency = candidate.dependency;
         if self.store.excepts(&dependency.name, &dependency.version) {
             return Err("excepted by MIXPACK_STORE_EXCEPT".to_owned());
         }
@@ -308,10 +309,10 @@ impl<'a> Shared<'a> {
         if dependency.manager == "rebar3" {
             rebar::check(&dependency.dir)?;
         }
-        self.variables_of_mix_exs(known)?;
-        let Some(mut key) = self.first_key(known) else {
+        self.variables_of_mix_exs(candidate)?;
+        let Some(mut key) = self.first_key(candidate) else {
             let state = self.lock();
-            let other = known
+            let other = candidate
                 .depends_on
                 .iter()
                 .find(|name| !state.keys.contains_key(*name));
@@ -321,8 +322,8 @@ impl<'a> Shared<'a> {
         if self.lock().set.contains(COMPILER_OPTIONS) {
             return Err("may have compiler options that another dependency sets".to_owned());
         }
-        let finds = self.keys_of_found(known);
-        let mut reads = self.inputs.parse(reads, known.reader(&finds))?;
+        let finds = self.keys_of_found(candidate);
+        let mut reads = self.inputs.parse(reads, candidate.reader(&finds))?;
         let is_set =
             |read: &&Read| read.kind == Kind::Config && self.lock().set.contains(&read.name);
         if let Some(read) = reads.iter().find(is_set) {
@@ -336,7 +337,7 @@ impl<'a> Shared<'a> {
             let statement = object.and_then(|object| serde_json::from_value(object.statement).ok());
             match statement {
                 Some(Statement::Reads(earlier)) => {
-                    key = self.next_key(&key, &earlier, known)?;
+                    key = self.next_key(&key, &earlier, candidate)?;
                     reads = &reads - &earlier;
                 }
                 Some(Statement::Compiled(_)) if reads.is_empty() => {
@@ -348,7 +349,7 @@ impl<'a> Shared<'a> {
                     return Err(format!("another build compiled it without reading {first}"));
                 }
                 None if reads.is_empty() => {
-                    let (entry, archive) = self.pack(known)?;
+                    let (entry, archive) = self.pack(candidate)?;
                     let object = Object {
                         statement: to_value(&Statement::Compiled(entry))?,
                         archive: Some(archive),
@@ -365,7 +366,7 @@ impl<'a> Shared<'a> {
                     if !self.store.put(&key, &object) {
                         return Ok(false);
                     }
-                    key = self.next_key(&key, &reads, known)?;
+                    key = self.next_key(&key, &reads, candidate)?;
                     reads.clear();
                 }
             }
@@ -373,9 +374,9 @@ impl<'a> Shared<'a> {
         Ok(false)
     }
 
-    fn pack(&self, known: &Known<'_>) -> Result<(Entry, Vec<u8>), String> {
-        let dependency = known.dependency;
-        let sources = known.sources.as_ref();
+    fn pack(&self, candidate: &Candidate<'_>) -> Result<(Entry, Vec<u8>), String> {
+        let dependency = candidate.dependency;
+        let sources = candidate.sources.as_ref();
         let sources = sources.ok_or("has sources that can't be read")?;
         let secrets = secrets::uncacheable(&self.ctx.workspace.environment);
         let finders = Finders::of(&secrets);
@@ -386,7 +387,8 @@ impl<'a> Shared<'a> {
         Entry::pack(&dependency.build, &dependency.dir, sources, &secret)
     }
 
-    /// Tells what came from the store and went there, and notes keys for the next build. Returns whether anything came.
+    /// Logs the restored and added dependencies, and saves the keys for the next build. Returns whether any were
+    /// restored.
     pub(crate) fn finish(&self, log: &StepLog<'_>) -> bool {
         let state = self.lock();
         let mut compilation = self.ctx.compilation.state();
@@ -405,7 +407,7 @@ impl<'a> Shared<'a> {
                 dependencies(state.added.len())
             ));
         }
-        for (name, reason) in &state.kept_out {
+        for (name, reason) in &state.not_shared {
             log.detail(&format!("not in the shared store: {name} {reason}"));
         }
         if let Some(trouble) = self.store.trouble() {
@@ -420,7 +422,7 @@ impl<'a> Shared<'a> {
             writers: self.store.writers(),
             keys: state.keys.iter().filter_map(noted).collect(),
         };
-        // Without it, dependencies of what is in _build aren't found in the store.
+        // Without the note, the next build doesn't find dependents of the compiled dependencies in the store.
         if let Ok(note) = serde_json::to_string(&note) {
             let store = self.ctx.workspace.store;
             let _ = store.write_note(&note_name(self.ctx), &note);
@@ -428,15 +430,15 @@ impl<'a> Shared<'a> {
         !state.taken.is_empty()
     }
 
-    /// Takes the keys of what is compiled already, if it is what the note was written for.
+    /// Reads the keys of compiled dependencies, if they haven't changed since the note was written.
     fn read_note(&self) {
         let note = self.ctx.workspace.store.read_note(&note_name(self.ctx));
         let note = note.and_then(|note| serde_json::from_str::<Note>(&note).ok());
         let note = note.filter(|note| note.writers == self.store.writers());
         let mut state = self.lock();
         for (name, noted) in note.unwrap_or_default().keys {
-            let known = self.dependencies.get(&name);
-            let dependency = known.map(|known| known.dependency);
+            let candidate = self.dependencies.get(&name);
+            let dependency = candidate.map(|candidate| candidate.dependency);
             let dependency = dependency.filter(|one| {
                 one.state == State::Compiled && !self.store.excepts(&one.name, &one.version)
             });
@@ -463,7 +465,8 @@ fn note_name(ctx: &Context<'_>) -> String {
     keys::entry_name(ctx, "shared-keys")
 }
 
-/// When the compiled code of a dependency was made, in seconds as caches keep them, with a digest of its resource file.
+/// Returns the time of a dependency's compiled code in seconds, the precision of cache archives, with a digest of its
+/// resource file.
 fn compiled_at(dependency: &Dependency) -> Option<String> {
     let resource = dependency
         .build
@@ -476,7 +479,7 @@ fn compiled_at(dependency: &Dependency) -> Option<String> {
     ))
 }
 
-/// The digest of what all dependencies of a build are compiled with.
+/// Returns a digest of the inputs that all dependencies of a build share.
 fn base_key(ctx: &Context<'_>, mac: Mac<'_>, options: &str) -> Result<String, Error> {
     let mut key = keys::compiler_key(ctx, Otp::Installed)?;
     let target = &ctx.plan.target;
@@ -512,7 +515,7 @@ fn mix_home(ctx: &Context<'_>) -> PathBuf {
     )
 }
 
-/// The directories of packages as mix names them, and as the kernel resolves them.
+/// Returns the directories of packages, both as mix names them and with links resolved.
 fn folders(ctx: &Context<'_>, list: &[Dependency]) -> BTreeMap<PathBuf, String> {
     let mut folders = BTreeMap::new();
     for dependency in list {
@@ -548,7 +551,8 @@ fn tools(ctx: &Context<'_>) -> Vec<PathBuf> {
         .collect()
 }
 
-/// A path at which mix works, and what the kernel may call it: the app isn't where it will run.
+/// Returns the names of a path: the one that mix uses, and the one with links resolved, since the runtime path links
+/// to the app.
 fn names_of(ctx: &Context<'_>, path: &Path) -> BTreeSet<PathBuf> {
     let inside = path.strip_prefix(&ctx.dir);
     let real = inside.map(|inside| ctx.workspace.app.join(inside));

@@ -1,6 +1,5 @@
-//! Stale compiled code that mix takes for current: code that reads an environment variable at compile time,
-//! if the variable has changed, and dependencies that read changed values of the app's config
-//! (elixir-lang/elixir#15467).
+//! Stale compiled code that mix considers current: code that reads an environment variable at compile time, if the
+//! variable has changed, and dependencies that read changed values of the app's config (elixir-lang/elixir#15467).
 
 use crate::compiled_code::{self, CodeOwner};
 use crate::context::Context;
@@ -101,9 +100,9 @@ fn reader(
     })
 }
 
-/// The line, from 1, and name of the first variable that a text speaks of. The app's code that asks
-/// for variables whose names it makes up may ask for any; were the commit one of them, it would be
-/// compiled again with every push.
+/// Returns the line, from 1, and the name of the first variable that a text mentions. Code of the app that computes
+/// names of variables may read any of them, except the commit: otherwise such code would be recompiled with every
+/// push.
 fn mention(text: &str, variables: &BTreeSet<String>, owner: CodeOwner) -> Option<(u32, String)> {
     (1..).zip(text.lines()).find_map(|(number, line)| {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -53,8 +53,8 @@ pub(crate) fn erlang(ctx: &Context<'_>) -> Result<(), Error> {
         ("root", &root.to_string_lossy()),
         ("extent", extent_name(ctx)),
     ]);
-    // Two places publish the same release, each with a checksum of its own: what came from one
-    // stays when the other answers. The commit tells what a branch holds, whoever built it.
+    // Two hosts publish the same release, each with its own checksum. A release from one host stays valid if the
+    // other serves the next build. A branch is identified by its commit.
     if build.version.is_none() {
         key.insert("commit".to_owned(), build.git_sha.clone());
     }
@@ -83,8 +83,8 @@ pub(crate) fn erlang(ctx: &Context<'_>) -> Result<(), Error> {
     })
 }
 
-/// Where else the OTP of this plan can be had from, after the place that lists it did not give
-/// it. Of a branch only the same commit will do.
+/// Returns another source of the planned OTP, if the host that lists it doesn't serve it. For a branch, only the same
+/// commit is valid.
 fn otp_elsewhere(
     ctx: &Context<'_>,
     first: ToolchainError,
@@ -137,7 +137,7 @@ pub(crate) fn elixir(ctx: &Context<'_>) -> Result<(), Error> {
     })
 }
 
-/// Gives the versions of package managers that are installed with it.
+/// Installs Node. Returns the versions of package managers that are installed with it.
 pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
     let Some(node) = &ctx.plan.node else {
         return Ok(Tools::new());
@@ -158,7 +158,7 @@ pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
         ("arch", &target.arch.to_string()),
         ("extent", extent_name(ctx)),
     ]);
-    // Neither the slug nor a layer shares the file with the cache, so the cache compresses it.
+    // The file isn't shared between the cache and the slug or a layer, so the cached copy is compressed.
     let is_packed = is_own(place) && !ctx.plan.node_ships();
     if is_packed {
         key.insert("form".to_owned(), "zstd".to_owned());
@@ -167,7 +167,7 @@ pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
         install::node_source(client, hosts, target, &node.build, progress)
     };
     let executable = Path::new("bin/node");
-    // Not in the directory of Node, which is replaced.
+    // Outside the directory of Node, which is replaced.
     let spare = ctx.workspace.real(Path::new(".mixpack/node"));
     let is_spare = Cell::new(false);
     let make = |dest: &Path| {
@@ -176,7 +176,7 @@ pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
         let installed = install::node(client, &source, target.arch, dest, extent(ctx), &progress)?;
         log_fetched(&log, &source, &installed);
         if is_packed {
-            // Without the directory, the executable can't be moved there.
+            // If this fails, so does moving the executable there.
             let _ = spare.parent().map(fs::create_dir_all);
             is_spare.set(packed::pack(&dest.join(executable), &spare)?);
         }
@@ -187,7 +187,7 @@ pub(crate) fn node(ctx: &Context<'_>) -> Result<Tools, Error> {
         let executable = ctx.workspace.real(place).join(executable);
         let unpack = || packed::unpack(&executable, is_spare.get().then_some(spare.as_path()));
         match unpack() {
-            // The store compares sizes and times. What has changed without those shows only now.
+            // The store compares only sizes and times, so other damage shows here.
             Err(error) if packed::is_damage(&error) => {
                 log.warning(&format!("the cached copy is invalid: {error}"));
                 let step = StepName::Node;
@@ -281,7 +281,7 @@ fn wanted<'a>(ctx: &Context<'_>, requested: Option<&'a Setting>) -> Option<&'a s
         .map(|requested| requested.value.as_str())
 }
 
-/// A list of installers, or that of the last build where it cannot be had now.
+/// Fetches a list of installers, or reads that of the last build if it can't be fetched.
 fn installer_list(
     ctx: &Context<'_>,
     url: &str,
@@ -314,7 +314,7 @@ fn extent_name(ctx: &Context<'_>) -> &'static str {
     }
 }
 
-/// Reads the version of a branch from what was unpacked.
+/// Reads the version of a branch from the unpacked files.
 fn elixir_version(ctx: &Context<'_>) -> Result<ElixirVersion, Error> {
     let build = &ctx.plan.elixir.build;
     if let Some(version) = &build.version {
@@ -333,7 +333,7 @@ fn elixir_version(ctx: &Context<'_>) -> Result<ElixirVersion, Error> {
     })
 }
 
-/// Of a branch of OTP, what it calls itself once it is unpacked: mix looks for rebar3 under it.
+/// The major version of OTP, which mix needs to find rebar3. That of a branch is read from the unpacked files.
 fn otp_major(ctx: &Context<'_>) -> u32 {
     let of_branch = || {
         let root = ctx.workspace.real(&ctx.workspace.places.erlang);
@@ -424,7 +424,7 @@ fn newer(name: &str, requested: &Setting, newest: &str) -> String {
 }
 
 fn both_sources(first: ToolchainError, other: ToolchainError) -> ToolchainError {
-    // What is not the other place's doing is told alone.
+    // If the second error isn't the host's fault, it alone matters.
     if !other.is_upstream_fault() {
         return other;
     }

@@ -1,4 +1,4 @@
-//! Whether mix starts where there are no build tools: on a dyno.
+//! Tests whether mix starts without build tools, as on a dyno.
 //!
 //! Mix runs the compilers of the project, and of path dependencies, whenever it starts. One that calls
 //! make or a C compiler works in the build and fails on the dyno.
@@ -17,7 +17,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use store::tree::TreeError;
 
-/// Programs that images for builds have and those for dynos have not.
+/// Programs that only build images have.
 const BUILD_TOOLS: [&str; 23] = [
     "ar",
     "as",
@@ -44,8 +44,8 @@ const BUILD_TOOLS: [&str; 23] = [
     "zig",
 ];
 
-/// Compiles once more without build tools, if compilers run that may need them, and warns where
-/// that fails. Whether it has compiled: that may create files.
+/// Compiles again without build tools, if the project has compilers that may need them, and warns if that fails.
+/// Returns whether it compiled, since that may create files.
 pub(crate) fn try_start(
     ctx: &Context<'_>,
     project: &Project,
@@ -82,8 +82,7 @@ fn warn_of_compilers(ctx: &Context<'_>, project: &Project, log: &StepLog<'_>) {
         .iter()
         .map(|(app, name)| format!("{name} of {app}"))
         .collect();
-    // To find a task of a package, mix compiles dependencies, whatever the task's switches are;
-    // not where they have been loaded before.
+    // mix compiles dependencies to find a package's task, whatever its switches, unless they are loaded before.
     let task = if project.phoenix {
         let server = mix_command::phoenix_ex(ctx, info);
         format!("mix do deps.loadpaths --no-compile, {server}.server --no-compile")
@@ -98,7 +97,7 @@ fn warn_of_compilers(ctx: &Context<'_>, project: &Project, log: &StepLog<'_>) {
     ));
 }
 
-/// `PATH` with folders of links in place of those that hold build tools.
+/// Returns `PATH` with each directory that contains build tools replaced by a directory of links without them.
 fn without_build_tools(env: &Env, scratch: &Path) -> std::io::Result<OsString> {
     let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
     let hidden: BTreeSet<&OsStr> = BUILD_TOOLS.iter().map(OsStr::new).collect();

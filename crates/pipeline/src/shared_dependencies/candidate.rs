@@ -1,4 +1,4 @@
-//! What each dependency may find compiled, and what may find it.
+//! The dependencies that are compiled before each dependency, and those that mention it.
 
 use super::Files;
 use super::reads::Reader;
@@ -6,21 +6,21 @@ use crate::dependencies::mentions;
 use crate::dependencies::{self, Dependency};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A dependency of this build, and what may be compiled before it.
-pub(crate) struct Known<'a> {
+/// A dependency of this build that the shared store may have, and the dependencies compiled before it.
+pub(crate) struct Candidate<'a> {
     pub(crate) dependency: &'a Dependency,
     pub(crate) depends_on: BTreeSet<String>,
-    /// All dependencies that are compiled before it.
+    /// Names of all dependencies that are compiled before it.
     pub(crate) finds: BTreeSet<String>,
-    /// Those of them that mention its modules. If they found it, they could be compiled to other code.
+    /// Those of `finds` that mention its modules. If it were compiled before them, they could compile to other code.
     pub(crate) mentioned_by: BTreeSet<String>,
-    /// The dependencies that aren't there until it is compiled.
+    /// The dependencies that aren't compiled before it.
     pub(crate) absent: BTreeSet<String>,
-    /// `None` if they can't be read.
+    /// Its source files. `None` if they can't be read.
     pub(crate) sources: Option<Files>,
 }
 
-impl<'a> Known<'a> {
+impl<'a> Candidate<'a> {
     /// `undeclared` is what [`mentions::undeclared`] returns for the list.
     pub(crate) fn of(
         list: &'a [Dependency],
@@ -44,7 +44,7 @@ impl<'a> Known<'a> {
             };
             (0..list.len()).filter(waits).map(name).collect()
         };
-        let known = |at: usize| Self {
+        let candidate = |at: usize| Self {
             dependency: &list[at],
             depends_on: depends_on[at].clone(),
             finds: finds[at].clone(),
@@ -52,11 +52,13 @@ impl<'a> Known<'a> {
             absent: absent(at),
             sources: Files::of(&list[at].dir).ok(),
         };
-        (0..list.len()).map(|at| (name(at), known(at))).collect()
+        (0..list.len())
+            .map(|at| (name(at), candidate(at)))
+            .collect()
     }
 }
 
-impl Known<'_> {
+impl Candidate<'_> {
     pub(crate) fn name(&self) -> String {
         self.dependency.name.clone()
     }
