@@ -1,5 +1,5 @@
-//! Random sequences of what people do to an app between deploys, and after each step the question
-//! whether the incremental build has made what a clean build of the same state makes.
+//! Random sequences of changes to an app between deploys. After each step, the incremental build must equal a clean
+//! build of the same state.
 
 mod change;
 mod classic;

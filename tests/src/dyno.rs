@@ -1,4 +1,4 @@
-//! A slug where it runs.
+//! Runs slugs as dynos do.
 
 use crate::printed::{compiling, said};
 use crate::{copy, executable, repository};
@@ -12,15 +12,15 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-/// The user that dynos run as in these tests: not the one that built.
+/// The user of dynos in these tests, who isn't the build's.
 const DYNO_USER: u32 = 2000;
 
-/// A slug where it runs: in `/app`, under another user, with nothing of the build around.
+/// A slug on a dyno: in `/app`, with another user, and without the build's other files.
 pub struct Dyno {
     pub sandbox: Sandbox,
     /// The host's path of `/app`.
     pub app: PathBuf,
-    /// What the platform sets for every process.
+    /// The variables that the platform sets for every process.
     pub config_vars: BTreeMap<String, String>,
     _dir: tempfile::TempDir,
 }
@@ -32,7 +32,7 @@ pub struct Web {
 }
 
 impl Dyno {
-    /// The slug in the build directory `slug`, which goes away, on an image.
+    /// Moves the slug in the build directory `slug` to a dyno with this image.
     pub fn of(image: &Stack, slug: &Path) -> Self {
         let dyno = tempfile::tempdir().expect("a folder for the slug");
         let archive = dyno.path().join("slug.tar");
@@ -74,7 +74,7 @@ impl Dyno {
         }
     }
 
-    /// With the buildpack's `bin` in `/tmp/buildpack`, as CI has it when it calls `bin/test`.
+    /// Adds the buildpack's `bin` in `/tmp/buildpack`, as CI does for `bin/test`.
     #[must_use]
     pub fn with_buildpack(mut self) -> Self {
         copy(
@@ -90,7 +90,7 @@ impl Dyno {
         self
     }
 
-    /// Where a program of the image is not there.
+    /// Hides a program of the image.
     #[must_use]
     pub fn without(mut self, program: &str) -> Self {
         let nothing = self.sandbox.tmp().join("nothing");
@@ -99,12 +99,12 @@ impl Dyno {
         self
     }
 
-    /// A command the way a dyno starts it: a shell that has sourced `.profile.d`.
+    /// Runs a command like a dyno, in a shell that has sourced `.profile.d`.
     pub fn run(&self, command: &str) -> Output {
         self.command(command, 0).output().expect("the dyno runs")
     }
 
-    /// What a one-off command says, which must succeed and compile nothing.
+    /// The output of a one-off command, which must succeed and compile nothing.
     #[track_caller]
     pub fn one_off(&self, command: &str) -> String {
         let output = self.run(command);
@@ -129,7 +129,7 @@ impl Dyno {
         }
     }
 
-    /// Starts a command with a `$PORT`, and waits until it answers there.
+    /// Starts a command with a `$PORT`, and waits until it responds there.
     #[track_caller]
     pub fn start(&self, command: &str) -> Web {
         match self.try_start(command) {
@@ -138,7 +138,7 @@ impl Dyno {
         }
     }
 
-    /// [`Dyno::start`]; where nothing answers within a minute, what the command printed.
+    /// Like [`Dyno::start`], but returns the command's output if nothing responds within a minute.
     pub fn try_start(&self, command: &str) -> Result<Web, String> {
         let port = free_port();
         let process = self
@@ -170,7 +170,7 @@ impl Web {
             .ok()
     }
 
-    /// The body of an answer with status 200.
+    /// The body of a response with status 200.
     #[track_caller]
     pub fn get(&self, path: &str) -> String {
         self.try_get(path)
@@ -197,8 +197,8 @@ impl Web {
     }
 }
 
-/// Dynos and containers of these tests are on the network of this machine. With one port, the first node
-/// would start the epmd of all, and end it while others register.
+/// Dynos and containers of these tests are on the network of this machine. With a shared port, the first node would
+/// start the epmd of all, and stop it while others register.
 pub(crate) const EPMD_PORT: &str = "ERL_EPMD_PORT";
 
 /// A port that nothing listens on.

@@ -1,12 +1,12 @@
-//! Calls the buildpack the way Heroku does: a fresh copy of the repository's `bin`, a stack image
-//! without Erlang, Elixir or Node, an unprivileged user, a build directory with a new name each
-//! time, config vars as files, and an artifact host on loopback.
+//! Calls the buildpack as Heroku does: a fresh copy of the repository's `bin`, a stack image without Erlang, Elixir
+//! or Node, an unprivileged user, a new name for each build directory, config vars as files, and an artifact host on
+//! loopback.
 
 #![allow(
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
     clippy::needless_pass_by_value,
-    reason = "test support: what goes wrong here fails a test"
+    reason = "helpers of tests may panic"
 )]
 
 pub mod action;
@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 /// qemu-user-static.
 pub const EMULATOR: &str = "/usr/bin/qemu-aarch64-static";
 
-/// The top of the repository.
+/// The root of the repository.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -51,13 +51,12 @@ fn toolchains() -> PathBuf {
 
 static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
 
-/// Has this process test an executable. Only the first call counts.
+/// Sets the executable that this process tests. Only the first call counts.
 pub fn test_executable(path: PathBuf) {
     EXECUTABLE.get_or_init(|| path);
 }
 
-/// The executable under test. `cargo xtask test` names the one that it has built; without a name it is
-/// the one that ships in `bin/`.
+/// The executable under test. `cargo xtask test` passes the one that it has built; the default is the one in `bin/`.
 fn executable() -> Option<PathBuf> {
     let named = || std::env::var_os("MIXPACK_EXE").map(PathBuf::from);
     EXECUTABLE.get().cloned().or_else(named)
@@ -68,8 +67,8 @@ pub fn stack() -> Stack {
     Stack::at(toolchains().join("stack")).expect("the stack image: run `cargo xtask toolchains`")
 }
 
-/// The bare image that `cargo xtask toolchains` made: what Erlang's programs are linked with, and no
-/// compiler, git, curl or locales.
+/// The bare image that `cargo xtask toolchains` made: the libraries that Erlang needs, and no compiler, git, curl or
+/// locales.
 pub fn bare_image() -> Stack {
     Stack::at(toolchains().join("bare")).expect("the bare image: run `cargo xtask toolchains`")
 }
@@ -85,7 +84,7 @@ pub fn npm_registry() -> String {
     url.trim().to_owned()
 }
 
-/// Names the directory of [`install_tools`].
+/// The variable with the directory of [`install_tools`].
 pub const TOOLS: &str = "MIXPACK_TEST_TOOLS";
 
 /// Installs the tools of most fixtures into `dir`, in the form of a build cache. Since installing them is half the
@@ -96,7 +95,7 @@ pub fn install_tools(dir: &Path) {
     for name in ["format", "tools"] {
         copy_exactly(&app.cache.join("mixpack").join(name), dir);
     }
-    // Packages are those of the app.
+    // Cached packages depend on the app.
     for entry in fs::read_dir(dir.join("tools")).expect("a directory") {
         let path = entry.expect("a tool").path();
         let name = path.file_name().expect("a name").to_string_lossy();
@@ -113,12 +112,12 @@ fn copy_exactly(from: &Path, dir: &Path) {
     assert!(status.expect("cp runs").success());
 }
 
-/// What artifact hosts serve, in upstream's layout.
+/// The files of artifact hosts, in upstream's layout.
 pub fn artifacts() -> PathBuf {
     toolchains().join("mirror")
 }
 
-/// An artifact host of one's own, to count its requests and to break its files.
+/// A separate artifact host, to count its requests and to break its files.
 pub fn artifact_host() -> Server {
     let host = Server::start(artifacts()).expect("the artifact mirror");
     flag(&host, &[]);
@@ -128,8 +127,8 @@ pub fn artifact_host() -> Server {
 /// Has the host's registry of packages list these releases as retired or with advisories, and no
 /// others.
 ///
-/// The lists have no signature, since only hex.pm has its key: builds believe them with
-/// `HEX_UNSAFE_REGISTRY`. The stand-in for Hex can't read the files of these packages.
+/// The lists have no signature, since only hex.pm has its key: builds accept them with `HEX_UNSAFE_REGISTRY`. The
+/// stand-in for Hex can't read the files of these packages.
 pub fn flag(host: &Server, releases: &[Release]) {
     host.set_override("/hex/versions", Override::Body(versions(releases)));
     for release in releases {
@@ -143,7 +142,7 @@ pub fn own_host() -> &'static Server {
     Box::leak(Box::new(artifact_host()))
 }
 
-/// The variables of an [`App`] that lead to its host. Without them, builds use the real hosts.
+/// The variables of an [`App`] with the URLs of its host. Without them, builds use the real hosts.
 pub const HOST_VARIABLES: [&str; 4] = [
     "HEX_BUILDS_URL",
     "NODEJS_ORG_MIRROR",
@@ -151,7 +150,7 @@ pub const HOST_VARIABLES: [&str; 4] = [
     "HEX_UNSAFE_REGISTRY",
 ];
 
-/// An app on its way through deploys: one cache, config vars, an artifact host.
+/// An app that is deployed several times, with its cache, config vars and artifact host.
 pub struct App {
     pub sandbox: Sandbox,
     pub host: &'static Server,
@@ -163,7 +162,7 @@ pub struct App {
     stack_name: Option<String>,
 }
 
-/// What a deploy left.
+/// The result of a deploy.
 pub struct Deploy {
     pub succeeded: bool,
     pub code: Option<i32>,
@@ -177,7 +176,7 @@ pub struct Deploy {
     pub took: Duration,
 }
 
-/// The host that tests share when they change nothing of it.
+/// The host that is shared by tests that don't change it.
 fn shared_host() -> &'static Server {
     static HOST: OnceLock<Server> = OnceLock::new();
     HOST.get_or_init(artifact_host)
@@ -287,7 +286,7 @@ impl App {
         self
     }
 
-    /// With another `/app` than Heroku's.
+    /// Replaces Heroku's `/app`.
     #[must_use]
     pub fn in_app_dir(mut self, app_dir: AppDir) -> Self {
         self.sandbox = self.sandbox.app_dir(app_dir);
@@ -310,7 +309,7 @@ impl App {
         fs::write(path, text).expect("a file of the app");
     }
 
-    /// Replaces text in a file of the app's source; it must be there.
+    /// Replaces text in a file of the app's source, which must contain it.
     pub fn edit(&self, path: &str, from: &str, to: &str) {
         let file = self.source.join(path);
         let text = fs::read_to_string(&file).expect("a file of the app");
@@ -339,7 +338,7 @@ impl App {
         &self.source
     }
 
-    /// Has git ask `url` for what the fixtures fetch from `https://git.example.invalid/`.
+    /// Redirects git from `https://git.example.invalid/`, which the fixtures use, to `url`.
     pub fn git_from(&self, url: &str) {
         self.config("GIT_CONFIG_COUNT", "1");
         self.config("GIT_CONFIG_KEY_0", &format!("url.{url}.insteadOf"));
@@ -351,14 +350,14 @@ impl App {
         &self.cache
     }
 
-    /// Where a path of the sandbox's `/tmp` is on the host.
+    /// The host's path of a path in the sandbox's `/tmp`.
     pub fn on_host(&self, inside: &Path) -> PathBuf {
         self.sandbox
             .tmp()
             .join(inside.strip_prefix("/tmp").expect("below /tmp"))
     }
 
-    /// A new build directory, as a push makes it: new name, new modification times.
+    /// A new build directory, as after a push: with a new name and new modification times.
     pub fn checkout(&self) -> PathBuf {
         let number = self.builds.fetch_add(1, Ordering::SeqCst);
         let inside = PathBuf::from(format!("/tmp/build_{}{number}", self.name.replace('-', "")));
@@ -381,8 +380,7 @@ impl App {
         }
     }
 
-    /// `mixpack` as a person calls it: no STACK, a home directory, the artifact host in the
-    /// environment.
+    /// `mixpack` as run by a developer: no STACK, a home directory, the artifact host in the environment.
     pub fn mixpack(&self, args: &[&str]) -> mirror::stack::Command<'_> {
         let url = self.host.url();
         self.sandbox
@@ -401,12 +399,12 @@ impl App {
         self.compile(&build_dir)
     }
 
-    /// `bin/compile` on a build directory that is there already.
+    /// `bin/compile` in an existing build directory.
     pub fn compile(&self, build_dir: &Path) -> Deploy {
         self.build("compile", build_dir)
     }
 
-    /// `bin/test-compile` on a build directory that is there already, or on a new checkout.
+    /// `bin/test-compile` in an existing build directory, or in a new checkout.
     pub fn test_compile(&self, build_dir: Option<&Path>) -> Deploy {
         let build_dir = build_dir.map_or_else(|| self.checkout(), Path::to_owned);
         self.build("test-compile", &build_dir)
@@ -445,7 +443,7 @@ impl App {
             stderr: String::from_utf8(stderr).expect("a log in UTF-8"),
             slug: match build_dir.strip_prefix("/tmp") {
                 Ok(_) => self.on_host(build_dir),
-                // A build in the runtime path: the test knows where it is on the host.
+                // For a build in the runtime path, the test knows the host's path.
                 Err(_) => PathBuf::new(),
             },
             build_dir: build_dir.to_owned(),
@@ -475,8 +473,8 @@ impl App {
         }
     }
 
-    /// An app that `mix phx.new` has just made, with the installer from hex.pm: needs the real
-    /// hosts, and the toolchain of an app that was deployed before.
+    /// A new app from `mix phx.new`, with the installer from hex.pm. Needs the real hosts, and the toolchain of an
+    /// app that was deployed before.
     #[must_use]
     pub fn stock_phoenix(&self) -> Self {
         let made = Self::on(self.host, "", AppDir::Tmpfs);
@@ -499,7 +497,7 @@ impl App {
         made
     }
 
-    /// Starts `bin/compile` on a new checkout without waiting for it; also its build directory.
+    /// Starts `bin/compile` on a new checkout without waiting for it. Also returns the build directory.
     pub fn start_deploy(&self) -> (Process, PathBuf) {
         let build_dir = self.checkout();
         let compile = self.entry(

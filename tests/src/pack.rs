@@ -1,6 +1,5 @@
-//! Calls the real `pack` with the real lifecycle: an app's folder, buildpacks, a builder that holds
-//! none, caches of its own, the artifact host on loopback. What a build leaves in Docker's store goes
-//! away with its [`App`].
+//! Calls the real `pack` with the real lifecycle: an app's directory, buildpacks, a builder without any, separate
+//! caches, the artifact host on loopback. Dropping an [`App`] removes its images and volumes from Docker.
 
 mod container;
 mod image;
@@ -26,13 +25,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The builder whose images say what they are: Debian 13.
+/// The builder. Its images identify as Debian 13.
 pub const BUILDER: &str = "mixpack-test/builder";
 
-/// The same images, which say that they are Ubuntu 24.04.
+/// The same images, but they identify as Ubuntu 24.04.
 pub const UBUNTU_BUILDER: &str = "mixpack-test/builder-ubuntu-24.04";
 
-/// A name that nothing else in Docker's store has.
+/// A name that is unique in Docker.
 fn unique() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::SeqCst);
@@ -47,7 +46,7 @@ fn docker<'a>(args: impl IntoIterator<Item = &'a str>) -> Output {
         .expect("docker runs")
 }
 
-/// What it printed.
+/// The output of a command, which must succeed.
 #[track_caller]
 fn expect(output: Output) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -63,7 +62,7 @@ pub struct Buildpack {
 }
 
 impl Buildpack {
-    /// The one under test, as its repository has it, with the executable that is tested.
+    /// The buildpack under test, as in its repository, with the executable under test.
     pub fn under_test() -> Self {
         Self::in_folder(|dir| {
             copy(&repository().join("bin"), &dir.join("bin"));
@@ -78,8 +77,8 @@ impl Buildpack {
         })
     }
 
-    /// The package of the one under test: what `MIXPACK_CNB` names, or else what
-    /// `cargo xtask package` has written.
+    /// The package of the buildpack under test: the file in `MIXPACK_CNB`, or else the one from `cargo xtask
+    /// package`.
     pub fn package() -> PathBuf {
         std::env::var_os("MIXPACK_CNB").map_or_else(
             || {
@@ -90,7 +89,7 @@ impl Buildpack {
         )
     }
 
-    /// One that `pack` gets from this place.
+    /// A buildpack that `pack` reads from this path or URL.
     pub fn at(place: &str) -> Self {
         Self {
             at: place.to_owned(),
@@ -98,7 +97,7 @@ impl Buildpack {
         }
     }
 
-    /// One of Bash scripts, with an id below `mixpack-test/`.
+    /// A buildpack of Bash scripts, with an id below `mixpack-test/`.
     pub fn of_scripts(name: &str, detect: &str, build: &str) -> Self {
         let toml = format!(
             "api = \"0.10\"\n\n[buildpack]\nid = \"mixpack-test/{name}\"\nversion = \"0.0.1\"\n\
@@ -126,7 +125,7 @@ impl Buildpack {
     }
 }
 
-/// An app on its way through builds: one image name, one cache.
+/// An app that is built several times, with its image name and cache.
 pub struct App {
     name: String,
     builder: &'static str,
@@ -137,11 +136,11 @@ pub struct App {
     host: &'static Server,
     source: TempDir,
     work: TempDir,
-    /// The ids of all images that builds have made, since a name shows only the last one.
+    /// The ids of all images that builds have created, since a name refers to the last one only.
     images: Mutex<Vec<String>>,
 }
 
-/// What a build left.
+/// The result of a build.
 pub struct Build {
     pub succeeded: bool,
     /// All that `pack` printed.
@@ -155,7 +154,7 @@ impl App {
         Self::on(shared_host(), name)
     }
 
-    /// With an artifact host of its own, to count its requests and to break its files.
+    /// A fixture with its own artifact host, to count its requests and to break its files.
     pub fn with_its_host(name: &str) -> Self {
         Self::on(own_host(), name)
     }
@@ -211,31 +210,31 @@ impl App {
         app
     }
 
-    /// With another builder than [`BUILDER`].
+    /// Replaces [`BUILDER`].
     #[must_use]
     pub fn builder(mut self, builder: &'static str) -> Self {
         self.builder = builder;
         self
     }
 
-    /// With another run image than the builder's.
+    /// Replaces the builder's run image.
     pub fn run_on(&mut self, image: &RunImage) {
         self.run_image = Some(image.name.clone());
     }
 
-    /// Has the buildpack under test come from there from now on.
+    /// Replaces the buildpack under test from now on.
     pub fn take(&mut self, buildpack: Buildpack) {
         self.buildpacks = vec![buildpack];
     }
 
-    /// With another buildpack before the others.
+    /// Adds a buildpack before the others.
     #[must_use]
     pub fn preceded_by(mut self, buildpack: Buildpack) -> Self {
         self.buildpacks.insert(0, buildpack);
         self
     }
 
-    /// With another buildpack behind the others.
+    /// Adds a buildpack after the others.
     #[must_use]
     pub fn followed_by(mut self, buildpack: Buildpack) -> Self {
         self.buildpacks.push(buildpack);
@@ -258,14 +257,14 @@ impl App {
         dir
     }
 
-    /// Has builds draw a timeline. Returns the file.
+    /// Makes builds draw a timeline. Returns the file.
     pub fn draw(&mut self) -> PathBuf {
         let dir = self.volume("/pictures");
         self.env("MIXPACK_TIMELINE", "/pictures/build.svg");
         dir.join("build.svg")
     }
 
-    /// Sets the variables of the build, and no others but those of the network.
+    /// Replaces all variables of the build, except for those of the network.
     pub fn set_env(&self, variables: Vec<(String, String)>) {
         let mut env = self.env.lock().expect("no test of this app failed");
         env.retain(|name, _| {
@@ -274,7 +273,7 @@ impl App {
         env.extend(variables);
     }
 
-    /// Starts a build, and interrupts `pack` as a person does.
+    /// Starts a build, and interrupts `pack` with Ctrl-C's signal.
     pub fn build_and_interrupt(&self, after: Duration) {
         let mut pack = self.pack_build();
         let pack = pack.stdout(Stdio::null()).stderr(Stdio::null());
@@ -287,7 +286,7 @@ impl App {
         child.wait().expect("a status");
     }
 
-    /// Removes the caches, as if no build had been.
+    /// Removes the caches, as before the first build.
     pub fn lose_cache(&self) {
         for kind in ["build", "launch"] {
             docker(["volume", "rm", "--force", &self.cache(kind)]);
@@ -311,7 +310,7 @@ impl App {
         fs::write(path, text).expect("a file of the app");
     }
 
-    /// Replaces text in a file of the app's source; it must be there.
+    /// Replaces text in a file of the app's source, which must contain it.
     pub fn edit(&self, path: &str, from: &str, to: &str) {
         let file = self.source.path().join(path);
         let text = fs::read_to_string(&file).expect("a file of the app");
@@ -360,11 +359,11 @@ impl App {
         pack
     }
 
-    /// What `pack build` needs besides on this machine: no image is pulled, caches have names, and a
-    /// build sees the artifact host.
+    /// The switches that `pack build` needs in these tests: no image is pulled, caches have names, and a build can
+    /// reach the artifact host.
     fn of_this_machine(&self) -> Vec<String> {
         let mut options: Vec<String> = ["--pull-policy=never", "--network=host", "--no-color"]
-            // Else another image would be needed, and a container for each phase.
+            // Otherwise another image would be needed, and a container for each phase.
             .into_iter()
             .chain(["--trust-builder", "--trust-extra-buildpacks"])
             .map(str::to_owned)
@@ -396,22 +395,22 @@ impl App {
         build
     }
 
-    /// The name of its image.
+    /// The name of the app's image.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its folder.
+    /// The app's directory.
     pub fn path(&self) -> &Path {
         self.source.path()
     }
 
-    /// The folder of the last buildpack.
+    /// The directory of the last buildpack.
     pub fn buildpack(&self) -> &Path {
         Path::new(&self.buildpacks.last().expect("a buildpack").at)
     }
 
-    /// A line as a person types it in the folder of the buildpack; `"$@"` stands for `args`.
+    /// A command line to run in the directory of the buildpack; `"$@"` stands for `args`.
     fn typed(&self, line: &str, args: &[String]) -> Command {
         let bin = self.work.path().join("bin");
         fs::create_dir_all(&bin).expect("a folder for commands");
@@ -434,15 +433,15 @@ impl App {
         bash
     }
 
-    /// A line `pack build …`, with what it needs besides on this machine behind it.
+    /// Runs a line `pack build …`, followed by the switches that these tests need.
     pub fn type_build(&self, line: &str) -> Build {
         assert!(line.starts_with("pack build "), "{line}");
         let options = self.of_this_machine();
         self.built_by(self.typed(&format!("{line} \"$@\""), &options))
     }
 
-    /// A line `docker …`: what it prints, which must end well. With `input` it has a terminal, on which
-    /// that is typed; then how it ends is up to what is typed.
+    /// Runs a line `docker …`, which must succeed, and returns its output. With `input`, that is typed on a terminal,
+    /// and the exit status is ignored.
     #[track_caller]
     pub fn type_docker(&self, line: &str, input: Option<&str>) -> String {
         assert!(line.starts_with("docker "), "{line}");
@@ -463,8 +462,8 @@ impl App {
         said
     }
 
-    /// A line `docker run …` that serves on port 4000 of this machine, as it is with another port of
-    /// this machine, and in the background.
+    /// Runs a line `docker run …` that publishes port 4000, but in the background and with another port of this
+    /// machine.
     #[track_caller]
     pub fn type_server(&self, line: &str) -> Container {
         let port = free_port();
@@ -491,7 +490,7 @@ impl App {
         Image { app: self }
     }
 
-    /// Which of these texts the build's cache holds.
+    /// Those of the texts that the build's cache contains.
     pub fn found_in_cache<'t>(&self, texts: &[&'t str]) -> Vec<&'t str> {
         let volume = self.cache("build");
         let place = expect(docker([
@@ -522,14 +521,14 @@ impl Drop for App {
     }
 }
 
-/// Whether the program ended well, and all that it printed, in order.
+/// Whether the program succeeded, and its complete output in order.
 fn both_streams(mut command: Command) -> (bool, String) {
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
     command
         .stdout(writer.try_clone().expect("a pipe"))
         .stderr(writer);
     let mut child = command.spawn().expect("it starts");
-    // Its ends of the pipe, without which reading does not end.
+    // Close our copies of the pipe's write end, since reading would not end otherwise.
     drop(command);
     let mut said = Vec::new();
     reader.read_to_end(&mut said).expect("what it printed");
@@ -540,7 +539,7 @@ fn both_streams(mut command: Command) -> (bool, String) {
     )
 }
 
-/// Which of these texts are in what a program prints, compressed or in parts nowhere.
+/// Those of the texts that a program prints, uncompressed and in one piece.
 fn found<'t>(mut program: std::process::Child, texts: &[&'t str]) -> Vec<&'t str> {
     let stdout = program.stdout.take().expect("its output");
     let mut grep = Command::new("grep");
@@ -565,7 +564,7 @@ impl Build {
         assert!(self.succeeded, "the build failed:\n{}", self.log);
     }
 
-    /// The lines of the log that say this.
+    /// The lines of the log that contain this text.
     pub fn lines<'a>(&'a self, part: &'a str) -> impl Iterator<Item = &'a str> {
         self.log.lines().filter(move |line| line.contains(part))
     }

@@ -1,11 +1,11 @@
-//! The commands that the pages for people show, and `tests/commands.toml`: which test runs each.
+//! The commands in the docs, and `tests/commands.toml`, which lists the test that runs each of them.
 
 use crate::repository;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-/// Relative to the repository.
+/// The path of the table, relative to the repository.
 pub const TABLE: &str = "tests/commands.toml";
 
 /// A fenced block of a page, and the comment before it: `<!-- log: first deploy -->`.
@@ -58,8 +58,8 @@ pub fn blocks(page: &str) -> Vec<Block> {
 }
 
 impl Block {
-    /// The commands of a block `console`: what stands behind `$ ` or, for root, `# `, without the
-    /// remark behind two blanks and a `#`. A backslash at the end takes the next line in.
+    /// The commands of a block `console`: the text after `$ ` or, for root, `# `, without a comment after two blanks
+    /// and a `#`. A backslash at the end continues the line.
     pub fn commands(&self) -> Vec<String> {
         let mut commands = Vec::new();
         if self.language != "console" {
@@ -82,24 +82,24 @@ impl Block {
     }
 }
 
-/// The commands of a page, in its order.
+/// The commands of a page, in order.
 pub fn commands(page: &str) -> Vec<String> {
     blocks(page).iter().flat_map(Block::commands).collect()
 }
 
-/// By page and command, what is known of it.
+/// The entries by page and command.
 pub type Table = BTreeMap<String, BTreeMap<String, Entry>>;
 
-/// Where a command is run: one of the three.
+/// Where a command is run. Exactly one field is set.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// Tests that take it out of the page and run it, as in `whole-builds/local::NAME`.
+    /// Tests that read the command from the page and run it, as in `whole-builds/local::NAME`.
     #[serde(default)]
     pub tests: Vec<String>,
-    /// The file by which CI itself runs it.
+    /// The CI file that runs it.
     pub ci: Option<String>,
-    /// Why it cannot be run where the tests are.
+    /// Why tests can't run it.
     pub not_run: Option<String>,
 }
 
@@ -107,15 +107,14 @@ pub fn table() -> Table {
     toml::from_str(&page(TABLE)).unwrap_or_else(|error| panic!("{TABLE}: {error}"))
 }
 
-/// The commands that the table gives to one test. It has to take them all: what is left when this
-/// goes fails it.
+/// The commands that the table assigns to one test. The test fails if it hasn't run all of them when this is dropped.
 pub struct Documented {
     test: &'static str,
     left: BTreeSet<(String, String)>,
 }
 
 impl Documented {
-    /// Those of a test, by the name that the table has: `whole-builds/local::NAME`.
+    /// The commands of a test, by its name in the table: `whole-builds/local::NAME`.
     #[track_caller]
     pub fn of(test: &'static str) -> Self {
         let mut left = BTreeSet::new();
@@ -130,7 +129,7 @@ impl Documented {
         Self { test, left }
     }
 
-    /// Whether the table gives this command of a page to this test, which now has it.
+    /// Whether the table assigns this command of a page to this test. Marks it as run.
     fn take(&mut self, page: &str, command: &str) -> bool {
         let table = table();
         let entry = table.get(page).and_then(|entries| entries.get(command));
@@ -139,7 +138,7 @@ impl Documented {
         entry.tests.iter().any(|name| name == self.test)
     }
 
-    /// A command as it stands in a page, to be run now.
+    /// Returns a command of a page, which the test has to run now.
     #[track_caller]
     pub fn command(&mut self, page: &str, command: &str) -> String {
         let all = commands(&self::page(page));
@@ -149,14 +148,14 @@ impl Documented {
         found
     }
 
-    /// Those of a block that this test runs, in its order, to be run now.
+    /// Returns the commands of a block that this test has to run now, in order.
     pub fn of_block(&mut self, page: &str, block: &Block) -> Vec<String> {
         let mut all = block.commands();
         all.retain(|command| self.take(page, command));
         all
     }
 
-    /// The block of a page that shows this command, as [`Documented::of_block`].
+    /// Like [`Documented::of_block`], for the block of a page that contains this command.
     #[track_caller]
     pub fn beside(&mut self, page: &str, command: &str) -> Vec<String> {
         let blocks = blocks(&self::page(page));
@@ -176,7 +175,7 @@ impl Drop for Documented {
     }
 }
 
-/// Puts what a reader would put there in the place of words of a command; they must be in it.
+/// Replaces placeholders in a command, which must contain them.
 #[track_caller]
 pub fn filled(command: &str, places: &[(&str, &str)]) -> String {
     let mut filled = command.to_owned();

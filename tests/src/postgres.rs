@@ -90,7 +90,7 @@ impl Postgres {
             .expect("psql runs")
     }
 
-    /// What a statement gives, a line for each row, with `|` between values.
+    /// The result of a statement: a line for each row, with `|` between values.
     #[track_caller]
     pub fn ask(&self, sql: &str) -> String {
         expect(self.psql(sql)).trim_end().to_owned()

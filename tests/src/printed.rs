@@ -1,4 +1,4 @@
-//! What builds and commands print, and what tests look for in it.
+//! The output of builds and commands, and searches in it.
 
 use crate::Deploy;
 use std::process::Output;
@@ -9,14 +9,14 @@ pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
-/// The log has this text.
+/// Checks that the log contains this text.
 #[track_caller]
 pub fn holds(deploy: &Deploy, text: &str) {
     let log = deploy.log();
     assert!(log.contains(text), "no {text:?} in\n{log}");
 }
 
-/// The log does not have this text.
+/// Checks that the log doesn't contain this text.
 #[track_caller]
 pub fn lacks(deploy: &Deploy, text: &str) {
     let log = deploy.log();
@@ -32,8 +32,8 @@ pub fn unwrapped(deploy: &Deploy) -> String {
     plain.replace("\n !     ", " ")
 }
 
-/// The lines that say that something was compiled: mix's own, and what the log has of them. The changes since the last
-/// build repeat it.
+/// The lines about compilation: mix's own, and the log's summary of them, but not those about changes since the last
+/// build, which repeat it.
 pub fn compiling(log: &str) -> Vec<&str> {
     let steps = log.split("Changes since the last build").next();
     steps

@@ -1,8 +1,7 @@
-//! What upstream publishes, as it was when it was read, and what is different now.
+//! Samples of the files that upstream publishes, and how today's files differ.
 //!
-//! A sample is a few lines of each list, and the paths of an archive that matter. Its *facts* are what
-//! a reader depends on: columns and what is in them, fields and their types, paths. Those of what
-//! upstream serves now have to be the same.
+//! A sample has a few lines of a list, or the important paths of an archive. Parsers depend on its *facts*: columns
+//! and their kinds, fields and their types, paths. Today's files must have the same facts.
 
 mod live;
 
@@ -15,13 +14,13 @@ use versions::installers::{InstallerList, Package, Scheme};
 use versions::node::{NodeIndex, Shasums};
 use versions::otp::OtpListing;
 
-/// What a sample is of.
+/// The kind of file that a sample comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// A list with a build in each line; its fields are separated by this, or by spaces.
+    /// A list with one build per line. Fields are separated by this character, or by spaces.
     Lines(Option<char>),
     Json,
-    /// The paths of an archive or package: all at its top, and others that are relied on.
+    /// The paths of an archive or package: all at its top, and others that Mixpack uses.
     Paths,
 }
 
@@ -29,10 +28,10 @@ pub struct Sample {
     /// The file in `samples`.
     pub name: &'static str,
     pub text: &'static str,
-    /// Where it was read, and when it was published there.
+    /// Where the sample was read, and when it was published there.
     pub source: &'static str,
     pub format: Format,
-    /// Where upstream serves it. An archive's address is in a list.
+    /// Upstream's URL. An archive's URL is in a list.
     pub url: &'static str,
     /// How many entries Mixpack's own parser doesn't understand.
     pub not_understood: fn(&str) -> usize,
@@ -168,7 +167,7 @@ pub const SAMPLES: [Sample; 15] = [
     ),
 ];
 
-/// What is different in `live`, in lines to read; none where nothing is.
+/// Describes each difference of `live` in a line.
 #[must_use]
 pub fn changes(sample: &Sample, live: &str) -> Vec<String> {
     let then = facts(sample.format, sample.text, sample.text);
@@ -199,7 +198,7 @@ pub fn changes(sample: &Sample, live: &str) -> Vec<String> {
     lines
 }
 
-/// Of paths only those count that are at the top, or in the sample too.
+/// Paths count only if they are at the top, or also in the sample.
 fn facts(format: Format, text: &str, sample: &str) -> BTreeSet<String> {
     match format {
         Format::Lines(separator) => text
@@ -224,7 +223,7 @@ fn facts(format: Format, text: &str, sample: &str) -> BTreeSet<String> {
     }
 }
 
-/// A line without any digest, such as a header, is a fact as it is.
+/// A line without any digest, such as a header, is a fact itself.
 fn line_facts<'a>(line: &str, fields: impl Iterator<Item = &'a str>) -> String {
     let kinds: Vec<&str> = fields.map(|field| kind(field.trim())).collect();
     if kinds.iter().any(|kind| kind.starts_with("sha")) {
@@ -249,7 +248,7 @@ fn kind(field: &str) -> &'static str {
     }
 }
 
-/// Where in a document what is: `[].lts: string`. Names that are data are left out.
+/// The fields of a document with their types: `[].lts: string`. Names that are data are left out.
 #[must_use]
 pub fn json_facts(value: &Value) -> BTreeSet<String> {
     fn add(value: &Value, path: &str, facts: &mut BTreeSet<String>) {
@@ -284,7 +283,7 @@ pub fn json_facts(value: &Value) -> BTreeSet<String> {
     facts
 }
 
-/// Without versions, and without the name of the folder that all of them are in.
+/// Paths without versions, and without the top-level directory, if there is only one.
 fn paths(text: &str) -> impl Iterator<Item = String> {
     let first = text.split(['/', '\n']).next().unwrap_or_default();
     let inside = |line: &str| {

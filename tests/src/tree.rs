@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use walkdir::WalkDir;
 
-/// Copies a tree; modification times are those of the copy, as after a push.
+/// Copies a tree, with new modification times, as after a push.
 pub fn copy(from: &Path, to: &Path) {
     for entry in WalkDir::new(from) {
         let entry = entry.expect("a readable tree");
@@ -49,8 +49,7 @@ pub fn listing(tree: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Path and modification time of every beam file that mix has made for the app in a folder of the
-/// slug.
+/// Path and modification time of every beam file that mix has written for the app in a directory of the slug.
 pub fn beams(slug: &Path, app_dir: &str) -> BTreeMap<PathBuf, SystemTime> {
     WalkDir::new(slug.join(app_dir).join("_build"))
         .into_iter()
@@ -64,7 +63,7 @@ pub fn beams(slug: &Path, app_dir: &str) -> BTreeMap<PathBuf, SystemTime> {
         .collect()
 }
 
-/// Files that hold some bytes.
+/// The files that contain these bytes.
 pub fn files_with(tree: &Path, marker: impl AsRef<[u8]>) -> Vec<PathBuf> {
     let marker = marker.as_ref();
     WalkDir::new(tree)
@@ -79,7 +78,7 @@ pub fn files_with(tree: &Path, marker: impl AsRef<[u8]>) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Files and bytes of a tree.
+/// The number of files and bytes of a tree.
 pub fn size(tree: &Path) -> (usize, u64) {
     let files = WalkDir::new(tree)
         .into_iter()

@@ -25,7 +25,7 @@ pub(super) enum Content {
     Text,
 }
 
-/// A file that changes write: its path in bytes, and whether the app does without it.
+/// A file that changes write: its path in bytes, and whether the app works without it.
 pub(super) struct Slot {
     path: &'static [u8],
     pub(super) content: Content,
@@ -54,8 +54,8 @@ const fn required(path: &'static str, content: Content) -> Slot {
     }
 }
 
-/// Directories have the names of a build's own at depths where they are none. Scripts from the second
-/// on are imported by `app.js` when they are there.
+/// Some directories have the names of a build's own directories, at other depths. `app.js` imports scripts from the
+/// second on if they exist.
 pub(super) const SLOTS: [Slot; 20] = [
     slot("lib/everything/one.ex", Content::Module("Everything.One")),
     slot("lib/everything/two.ex", Content::UsesPart("Everything.Two")),
@@ -96,7 +96,7 @@ pub(super) const LINKS: [(&str, [&str; 2]); 2] = [
     ("priv/link", ["data.txt", "static/images/logo.svg"]),
 ];
 
-/// Code of the app that makes files when it is compiled, or before.
+/// Code of the app that creates files at compile time, or before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Generator {
     /// A macro that compiles C to `priv/generated`.
@@ -119,13 +119,13 @@ pub enum Dependency {
     Knobs,
     /// Hex, in two versions, with colocated JavaScript.
     Colocated,
-    /// Hex, built by rebar3; the app does without it.
+    /// Hex, built by rebar3; the app works without it.
     Ranch,
-    /// Hex, with a NIF; the app does without it.
+    /// Hex, with a NIF; the app works without it.
     Native,
-    /// git, at two commits; the app does without it.
+    /// git, at two commits; the app works without it.
     Greeter,
-    /// Hex; a hook has it fetch its executable in one of two versions. The app begins without it.
+    /// Hex; a hook makes it fetch its executable in one of two versions. The app starts without this dependency.
     Esbuild,
 }
 
@@ -138,7 +138,7 @@ pub enum Variable {
     KnobsRegion,
     /// Read when the assets are built.
     ApiUrl,
-    /// Read by the compiler, which leaves out some of what it would write.
+    /// Read by the compiler, which then omits some chunks.
     CompilerOptions,
     /// Not read.
     Unused,
@@ -146,7 +146,7 @@ pub enum Variable {
     BuildDir,
 }
 
-/// What decides the toolchain or the shape of the slug.
+/// Settings that affect the toolchain or the content of the slug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Setting {
     /// `MIX_ENV=staging` instead of `prod`.
@@ -166,7 +166,7 @@ pub enum Setting {
     OldEsbuild,
 }
 
-/// A build that does not get to its end.
+/// A build that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
     Compile,
@@ -182,32 +182,32 @@ pub enum Failure {
 pub enum Change {
     /// Writes a file of [`SLOTS`]; those of two variants have the same size.
     Write { slot: u8, variant: u8 },
-    /// Removes one. A file that is required, or not there, gets its first content instead.
+    /// Removes a file. If it is required or doesn't exist, it gets its first content instead.
     Remove { slot: u8 },
-    /// Moves one to the place of another one of the same kind; where that can't be, writes the other.
+    /// Moves a file to the path of another one of the same kind. If this is impossible, writes the other.
     Rename { slot: u8, to: u8 },
-    /// Makes a symbolic link. Without a target, removes the one that is there.
+    /// Creates a symbolic link. Without a target, removes the existing one.
     Link { link: u8, target: Option<bool> },
-    /// Adds a generator or changes what it makes. Without a variant, removes the one that is there.
+    /// Adds a generator or changes its output. Without a variant, removes the existing one.
     Generator {
         generator: Generator,
         variant: Option<u8>,
     },
-    /// Takes the first or second version. Without one, removes the dependency that is there.
+    /// Uses the first or second version. Without one, removes the dependency.
     Dependency {
         dependency: Dependency,
         second: Option<bool>,
     },
-    /// Sets a config var. Without a value, unsets the one that is set.
+    /// Sets a config var. Without a value, unsets it.
     Variable {
         variable: Variable,
         value: Option<u8>,
     },
-    /// The other way round than before.
+    /// Toggles a setting.
     Setting(Setting),
-    /// A build in between that fails, of a state that is gone afterwards.
+    /// A failing build, whose changes are reverted afterwards.
     Fail(Failure),
-    /// Packs and unpacks the cache: other inodes, and without `times` other modification times.
+    /// Packs and unpacks the cache: inodes change, and without `times` also modification times.
     MoveCache { times: bool },
     /// Empties the cache.
     LoseCache,

@@ -88,7 +88,7 @@ impl Platform for Classic {
         self.set_variables(subject, "killed");
         let (mut process, build_dir) = self.app.start_deploy();
         std::thread::sleep(after);
-        // It may have ended by itself.
+        // The build may have ended by itself.
         let _ = process.kill();
         process.wait().expect("it ends");
         fs::remove_dir_all(self.app.on_host(&build_dir)).expect("its directory goes");
@@ -126,7 +126,7 @@ impl Platform for Classic {
         let server = dyno.start(&web);
         let page = server.get("/");
         let printed = server.stop();
-        // Mix says so where a dyno compiles.
+        // Mix prints this if a dyno compiles.
         let compiled: Vec<&str> = crate::compiling(&printed);
         format!("{page}\n{compiled:?}")
     }

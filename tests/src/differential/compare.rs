@@ -7,11 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
-/// Files of which two builds may write other bytes: which those are, why, and what has to be equal all
-/// the same.
+/// Files whose content may differ between builds: their paths, the reason, and the parts that must still be equal.
 struct Permitted {
     applies: fn(&[&str]) -> bool,
-    #[expect(dead_code, reason = "for those who read it")]
+    #[expect(dead_code, reason = "documentation")]
     why: &'static str,
     equal: fn(&[u8], &[u8]) -> bool,
 }
@@ -106,7 +105,7 @@ const PERMITTED: [Permitted; 11] = [
     },
 ];
 
-/// With `MIXPACK_SLIM=none`, what Hex has fetched in this very build ships. Nothing reads it at run time.
+/// With `MIXPACK_SLIM=none`, the packages that Hex fetched in this build ship. Nothing reads them at run time.
 const FETCHED: &str = ".hex";
 
 /// Before Elixir 1.15, `mix deps.get` touches `deps/NAME/.fetch`, and compiles the dependency if that is newer
@@ -140,7 +139,7 @@ fn is(file: &str, extension: &str) -> bool {
         .is_some_and(|found| found == extension)
 }
 
-/// What is in a slug: the metadata of each path, links not followed.
+/// The metadata of each path in a slug, without following links.
 fn entries(slug: &Path) -> BTreeMap<PathBuf, Metadata> {
     WalkDir::new(slug)
         .min_depth(1)

@@ -53,7 +53,7 @@ fn link_or_copy(from: &Path, to: &Path) {
     }
 }
 
-/// What a program prints, which must succeed.
+/// The output of a program, which must succeed.
 #[track_caller]
 pub(super) fn run(program: &str, args: &[&str], dir: &Path) -> String {
     let output = Command::new(program).args(args).current_dir(dir).output();
@@ -69,7 +69,7 @@ pub(super) fn run(program: &str, args: &[&str], dir: &Path) -> String {
         .to_owned()
 }
 
-/// Publishes OTP 27.3.4, which is 27.3.4.1 but for what it says of itself.
+/// Publishes OTP 27.3.4, which equals 27.3.4.1 except for its version.
 fn publish_otp_patch(root: &Path, scratch: &Path) {
     let list = root.join("builds/otp/amd64/ubuntu-24.04");
     run("mkdir", &["otp"], scratch);

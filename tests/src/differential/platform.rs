@@ -1,4 +1,4 @@
-//! What sequences need of a platform.
+//! The interface of platforms that sequences use.
 
 use super::host::Host;
 use super::subject::Subject;
@@ -7,26 +7,26 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// What a build left.
+/// The result of a build.
 pub(super) struct Built {
     pub(super) succeeded: bool,
     pub(super) log: String,
     pub(super) took: Duration,
-    /// The slug, or what an image has of the app and of ours.
+    /// The slug, or the image's directories of the app and of Mixpack.
     pub(super) slug: PathBuf,
     pub(super) kept: Kept,
 }
 
-/// What a slug is in for as long as it is needed.
+/// Keeps the directory of a slug for as long as it is needed.
 pub(super) enum Kept {
     BuildDir(Box<Deploy>),
-    Copy(#[expect(dead_code, reason = "it goes with this")] TempDir),
+    Copy(#[expect(dead_code, reason = "dropping it removes the slug")] TempDir),
 }
 
 /// The name of clean builds.
 pub(super) const CLEAN: &str = "clean";
 
-/// An app on its way through builds.
+/// An app that is built several times.
 pub(super) trait Platform {
     /// The app's source.
     fn source(&self) -> &Path;
@@ -46,14 +46,14 @@ pub(super) trait Platform {
 
     fn lose_cache(&self);
 
-    /// What the app says when it has booted.
+    /// The app's response once it has booted.
     fn answer(&self, built: Built) -> String;
 
-    /// Removes what a build left.
+    /// Removes the result of a build.
     fn discard(&self, built: Built);
 }
 
-/// The variables of a build: those of the app, and those that say where hosts are.
+/// The variables of a build: those of the app, and the URLs of hosts.
 pub(super) fn variables(subject: &Subject, build: &str) -> Vec<(String, String)> {
     let url = Host::shared().server.url();
     let hosts = [

@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// An incremental build that is not what a clean one is.
+/// An incremental build that differs from a clean one.
 #[derive(Debug)]
 pub struct Found {
     /// The changes up to that build.
@@ -41,23 +41,23 @@ impl fmt::Display for Found {
     }
 }
 
-/// Two executables that take turns with one cache.
+/// Two executables that alternate, with one cache.
 #[derive(Debug)]
 pub struct Turns {
     /// Builds first, and at every other step; only its builds are compared with clean ones.
     pub tested: PathBuf,
     pub other: PathBuf,
-    /// Where the one is put whose turn it is: the executable under test.
+    /// The path of the executable under test, to which the next one is copied.
     pub place: PathBuf,
 }
 
 impl Turns {
-    /// Has one of the two build next.
+    /// Chooses the executable of the next build.
     pub fn take(&self, executable: &Path) {
         fs::copy(executable, &self.place).expect("an executable");
     }
 
-    /// Whether what this step builds is compared.
+    /// Whether the build of this step is compared.
     fn take_at(&self, step: usize) -> bool {
         let is_tested = step.is_multiple_of(2);
         self.take(if is_tested { &self.tested } else { &self.other });
@@ -65,8 +65,8 @@ impl Turns {
     }
 }
 
-/// The sequence of a seed, each step compared with a clean build; what it found is shortened for as
-/// long as `shorten` allows.
+/// Runs the sequence of a seed, and compares each step with a clean build. Shortens a failing sequence for at most
+/// `shorten`.
 pub fn check(
     api: Api,
     seed: u64,
@@ -86,7 +86,7 @@ pub fn check(
     println!("seed {seed}: {found}");
     let until = Instant::now() + shorten;
     let mut shortest = found;
-    // What comes behind a difference is not needed for it.
+    // Steps after a difference are not needed for it.
     while tree.current().len() > shortest.steps.len() && tree.simplify() {
         if tree.current().len() < shortest.steps.len() {
             tree.complicate();
@@ -117,7 +117,7 @@ enum Compare {
     LastStep,
 }
 
-/// Who builds.
+/// The platform that builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Api {
     Classic,
@@ -207,8 +207,8 @@ fn compared(built: &Built, clean: &Built, old_digests: &BTreeSet<PathBuf>) -> Ve
     }
 }
 
-/// Does what a change says of builds and caches; what a failing build needed of the source is gone
-/// afterwards. Fails where that build succeeds, with its log.
+/// Applies a change of builds and caches, and reverts the source of a failing build afterwards. If that build
+/// succeeds, the error is its log.
 fn disturb(platform: &dyn Platform, subject: &mut Subject, change: &Change) -> Result<(), String> {
     let failure = match change {
         Change::MoveCache { times } => {

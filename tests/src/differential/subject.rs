@@ -1,4 +1,4 @@
-//! The app that changes: its source, its config vars, and what the changes so far add up to.
+//! The app that changes: its source, its config vars, and the state after all changes so far.
 
 use super::change::{Change, Content, Dependency, Generator, LINKS, SLOTS, Setting, Variable};
 use crate::{copy, repository};
@@ -9,12 +9,12 @@ use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// Of Hex dependencies that have two.
+/// The version of Hex dependencies that have two.
 const SECOND_VERSION: &str = "1.0.1";
 
 pub(super) struct Subject {
     pub(super) source: PathBuf,
-    /// Config vars of the app; those that say where hosts are belong to the platform.
+    /// Config vars of the app. The platform sets the URLs of hosts.
     pub(super) variables: BTreeMap<String, String>,
     /// The second commit of the git dependency.
     second_commit: String,
@@ -51,8 +51,8 @@ impl Subject {
         self.variables.insert("SOURCE_VERSION".to_owned(), commit);
     }
 
-    /// Applies a change of the source or of the config vars; others are up to the platform. None leaves
-    /// all as it was, unless it writes what is there.
+    /// Applies a change of the source or of the config vars; the platform applies others. Every change makes a
+    /// difference, unless it writes the same content.
     pub(super) fn apply(&mut self, change: &Change) {
         match change {
             Change::Write { slot, variant } => self.write_slot(*slot, *variant),
@@ -187,7 +187,7 @@ impl Subject {
         }
     }
 
-    /// Like git: without the directories that are empty then.
+    /// Also removes directories that become empty, like git.
     fn remove(&self, path: &Path) {
         let path = self.source.join(path);
         match fs::remove_file(&path) {
@@ -202,7 +202,7 @@ impl Subject {
         }
     }
 
-    /// Brings the files that follow from more than one change in line with all of them.
+    /// Updates the files that depend on more than one change.
     fn settle(&mut self) {
         self.settle_mix();
         self.settle_scripts();
@@ -375,7 +375,7 @@ defmodule Mix.Tasks.Compile.Made do
 end
 ";
 
-/// The files of generators: they are pushed, what they make is not.
+/// The files of generators. They are pushed, and their output is not.
 const GENERATORS: [(Generator, &str, &str); 6] = [
     (
         Generator::Native,

@@ -1,11 +1,10 @@
-//! A stand-in for Heroku, which the tests cannot reach, and for its command: so that the commands of
-//! the pages are run as they stand there.
+//! A stand-in for Heroku, which the tests can't reach, and for its CLI, so that the commands of the docs run
+//! unchanged.
 //!
-//! A push is one with git, to a repository whose hook does what Heroku does: it clones the buildpack
-//! by its address, calls `bin/detect`, `bin/compile` and `bin/release` in the stack image with the
-//! config vars as files, and runs the release phase. `heroku run` starts a one-off dyno of the last
-//! slug. The command itself knows what the pages use and nothing more; what it prints is not compared
-//! with what Heroku's prints. Two tasks of mix are stand-ins too (`mix.sh`).
+//! A push is one with git, to a repository whose hook does what Heroku does: it clones the buildpack by its address,
+//! calls `bin/detect`, `bin/compile` and `bin/release` in the stack image with the config vars as files, and runs the
+//! release phase. `heroku run` starts a one-off dyno of the last slug. The command supports only the docs' uses, and
+//! its output may differ from that of Heroku's. Two tasks of mix are stand-ins too (`mix.sh`).
 
 use crate::{App, Dyno, Web, copy, executable, repository};
 use std::collections::BTreeMap;
@@ -20,13 +19,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use tempfile::TempDir;
 
-/// What the pages write for the address of this repository, and what a reader puts there.
+/// The docs' placeholder for the URL of this repository, and its replacement.
 pub const ADDRESS: (&str, &str) = (
     "https://github.com/<owner>/mixpack",
     "https://github.com/owner/mixpack",
 );
 
-/// A person's checkout of an app, and the platform that it is pushed to.
+/// A developer's checkout of an app, and the platform that it is pushed to.
 pub struct HerokuStandIn {
     platform: Arc<Platform>,
     port: u16,
@@ -96,7 +95,7 @@ impl HerokuStandIn {
             server: Some(server),
         };
         heroku.publish_buildpack();
-        // A driver that a test puts into an app is one that the fixture ignores.
+        // The fixture's .gitignore excludes the driver that a test adds.
         heroku.sh(
             "git init --quiet --initial-branch=main && git add --all --force && \
              git commit --quiet --message=First",
@@ -104,7 +103,7 @@ impl HerokuStandIn {
         heroku
     }
 
-    /// This repository as it is pushed: what a platform needs of it, at its address.
+    /// Publishes the files of this repository that a platform needs, at its URL.
     fn publish_buildpack(&self) {
         let published = self.platform.dir.path().join("mixpack");
         copy(&repository().join("bin"), &published.join("bin"));
@@ -134,14 +133,14 @@ impl HerokuStandIn {
         fs::write(path, text).expect("a file of the app");
     }
 
-    /// Replaces text in a file of the checkout; it must be there.
+    /// Replaces text in a file of the checkout, which must contain it.
     pub fn edit(&self, path: &str, from: &str, to: &str) {
         let text = fs::read_to_string(self.source().join(path)).expect("a file of the app");
         assert!(text.contains(from), "{path} does not hold {from:?}");
         self.write(path, &text.replace(from, to));
     }
 
-    /// A line as a person types it in the checkout.
+    /// Runs a command line in the checkout.
     pub fn run(&self, line: &str) -> Output {
         let dir = self.platform.dir.path();
         let address = format!("file://{}/mixpack", dir.display());
@@ -173,7 +172,7 @@ impl HerokuStandIn {
             .expect("bash runs")
     }
 
-    /// What a line prints, which must succeed.
+    /// The output of a command line, which must succeed.
     #[track_caller]
     pub fn sh(&self, line: &str) -> String {
         let output = self.run(line);
@@ -182,7 +181,7 @@ impl HerokuStandIn {
         said
     }
 
-    /// Commits what has changed.
+    /// Commits all changes.
     pub fn commit(&self) {
         self.sh("git add --all && git commit --quiet --allow-empty --message=Change");
     }
@@ -217,7 +216,7 @@ impl HerokuStandIn {
         dyno.start(&command)
     }
 
-    /// The host's path of the slug that the last push made.
+    /// The host's path of the last push's slug.
     pub fn slug(&self) -> PathBuf {
         self.state().dyno.as_ref().expect("a release").app.clone()
     }
@@ -390,7 +389,7 @@ impl Platform {
         .collect()
     }
 
-    /// A command in a dyno of its own, as bash runs it.
+    /// Runs a command with bash, in its own dyno.
     fn one_off(&self, command: &str) -> Answer {
         let vars = self.config_vars();
         let mut state = self.state();
@@ -405,7 +404,7 @@ impl Platform {
         (said, output.status.code().unwrap_or(1))
     }
 
-    /// What a push does, with what is pushed in a folder.
+    /// Handles a push, with the pushed files in a directory.
     fn receive(&self, checkout: &Path) -> Answer {
         let buildpacks = self.state().buildpacks.clone();
         let [buildpack] = &buildpacks[..] else {
@@ -444,7 +443,7 @@ impl Platform {
         (said, status)
     }
 
-    /// The buildpack in the sandbox, as git gives it from its address: `URL`, `URL.git#COMMIT`.
+    /// Clones the buildpack into the sandbox, from its URL: `URL`, `URL.git#COMMIT`.
     fn clone_buildpack(&self, work: &Path, address: &str) {
         let (url, commit) = match address.split_once('#') {
             Some((url, commit)) => (url, Some(commit)),
@@ -453,7 +452,7 @@ impl Platform {
         let url = url.strip_suffix(".git").unwrap_or(url);
         let cloned = PathBuf::from(format!("{}-buildpack", work.display()));
         let mut git = Command::new("git");
-        // The address of this repository is the one that it is known by here.
+        // Use the URL that this repository has in the tests.
         let local = format!("url.file://{}/mixpack.insteadOf", self.dir.path().display());
         git.args(["-c", &format!("{local}={}", ADDRESS.1)]);
         git.args(["clone", "--quiet", "--depth=1"]);
@@ -469,7 +468,7 @@ impl Platform {
     }
 }
 
-/// Those of `bin/release`.
+/// The default processes in the output of `bin/release`.
 fn default_processes(yaml: &str) -> BTreeMap<String, String> {
     let lines = yaml.lines().filter_map(|line| line.strip_prefix("  "));
     let quoted = lines.filter_map(|line| line.split_once(": "));

@@ -5,13 +5,13 @@ use serde_json::Value;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a container may take to answer.
+/// How long a container may take to respond.
 const ANSWERS_WITHIN: Duration = Duration::from_mins(1);
 
-/// What a platform gives a process that it has told to end, before it kills it.
+/// How long platforms wait before they kill a process that they have told to stop, in seconds.
 const ENDS_WITHIN: &str = "30";
 
-/// A running image. It is killed and removed when this goes.
+/// A running container. Dropping it kills and removes the container.
 pub struct Container {
     pub id: String,
     pub port: u16,
@@ -19,14 +19,14 @@ pub struct Container {
 
 /// How a container ended.
 pub struct Stopped {
-    /// 128 and the signal's number, where a signal ended it.
+    /// 128 plus the signal's number if a signal ended it.
     pub code: i64,
     pub took: Duration,
     pub log: String,
 }
 
 impl Container {
-    /// The body of the answer with status 200; waits for the server to come up.
+    /// The body of a response with status 200. Waits until the server is up.
     #[track_caller]
     pub fn get(&self, path: &str) -> String {
         let url = format!("http://127.0.0.1:{}{path}", self.port);
@@ -52,7 +52,7 @@ impl Container {
         serde_json::from_str(&json).expect("JSON")
     }
 
-    /// All that it has printed.
+    /// Everything that the container has printed.
     pub fn log(&self) -> String {
         let mut logs = Command::new("docker");
         logs.args(["container", "logs", &self.id])
@@ -60,7 +60,7 @@ impl Container {
         both_streams(logs).1
     }
 
-    /// Waits until it has printed this.
+    /// Waits until the container has printed this text.
     #[track_caller]
     pub fn wait_for(&self, text: &str) {
         let until = Instant::now() + ANSWERS_WITHIN;
@@ -75,12 +75,12 @@ impl Container {
         }
     }
 
-    /// Runs another program in it, without the launcher's environment.
+    /// Runs another program in the container, without the launcher's environment.
     pub fn exec(&self, command: &[&str]) -> Output {
         docker([&["container", "exec", self.id.as_str()], command].concat())
     }
 
-    /// Tells it to end with SIGTERM, and kills it where it has not done so in half a minute.
+    /// Sends SIGTERM, and kills the container if it hasn't stopped after half a minute.
     pub fn stop(self) -> Stopped {
         let begun = Instant::now();
         expect(docker([

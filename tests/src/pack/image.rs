@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// A layer that an image has from a buildpack.
+/// A layer of an image that a buildpack has created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
     /// `sha256:…`, of the layer's archive.
@@ -19,7 +19,7 @@ pub struct Layer {
     pub metadata: Value,
 }
 
-/// What the last build of an app has made.
+/// The image that the last build of an app has created.
 pub struct Image<'a> {
     pub(super) app: &'a App,
 }
@@ -33,14 +33,14 @@ impl<'a> Image<'a> {
         self.inspect()["Id"].as_str().expect("an id").to_owned()
     }
 
-    /// All that Docker knows of it.
+    /// The output of `docker inspect`.
     pub fn inspect(&self) -> Value {
         let json = expect(docker(["image", "inspect", self.name()]));
         let mut all: Value = serde_json::from_str(&json).expect("JSON");
         all[0].take()
     }
 
-    /// A label that holds JSON.
+    /// A label that contains JSON.
     fn label(&self, name: &str) -> Value {
         let image = self.inspect();
         let label = image["Config"]["Labels"][name].as_str();
@@ -76,7 +76,7 @@ impl<'a> Image<'a> {
             .collect()
     }
 
-    /// The processes by type: `default`, `command`, `args`, as the lifecycle has them.
+    /// The processes by type: `default`, `command` and `args` in the lifecycle's form.
     pub fn processes(&self) -> BTreeMap<String, Value> {
         let metadata = self.label("io.buildpacks.build.metadata");
         let processes = metadata["processes"].as_array().cloned();
@@ -91,7 +91,7 @@ impl<'a> Image<'a> {
             .collect()
     }
 
-    /// The documents that `pack sbom download` gives, by their paths in the folder.
+    /// The documents from `pack sbom download`, by path.
     pub fn sbom(&self) -> BTreeMap<String, Value> {
         let dir = self.app.work.path().join("sbom");
         if dir.exists() {
@@ -115,7 +115,7 @@ impl<'a> Image<'a> {
             .collect()
     }
 
-    /// `pack rebase`: onto what its run image's name is now.
+    /// Runs `pack rebase`, onto the image that the run image's name refers to now.
     #[track_caller]
     pub fn rebase(&self) {
         let mut pack = self.app.pack();
@@ -125,7 +125,7 @@ impl<'a> Image<'a> {
         self.app.keep_id();
     }
 
-    /// Which of these texts are anywhere in the image: its layers, its labels, its history.
+    /// Those of the texts that the image contains in its layers, labels or history.
     pub fn holds<'t>(&self, texts: &[&'t str]) -> Vec<&'t str> {
         let save = Command::new("docker")
             .args(["image", "save", self.name()])
@@ -150,7 +150,7 @@ impl<'a> Image<'a> {
         self.export_to(tar.args(folders));
     }
 
-    /// Gives an archive of all files to a program. Returns what that prints.
+    /// Sends an archive of all files to a program, and returns its output.
     fn export_to(&self, program: &mut Command) -> String {
         let container = expect(docker(["container", "create", self.name()]));
         let mut export = Command::new("docker")
@@ -166,8 +166,7 @@ impl<'a> Image<'a> {
         expect(output)
     }
 
-    /// Runs a container to its end; `options` are those of `docker run`, `command` is for the
-    /// launcher.
+    /// Runs a container until it exits. `options` are those of `docker run`; the launcher gets `command`.
     pub fn run(&self, options: &[&str], command: &[&str]) -> Output {
         let args = [
             &["container", "run", "--rm"],
@@ -197,7 +196,7 @@ impl<'a> Image<'a> {
     }
 }
 
-/// A run image by a name of its own, of which newer releases can be made.
+/// A run image with its own name, for which tests create newer releases.
 pub struct RunImage {
     pub(super) name: String,
 }
@@ -210,7 +209,7 @@ impl RunImage {
         Self { name }
     }
 
-    /// Makes another image, with one more file, have its name.
+    /// Gives its name to a new image with an additional file.
     pub fn patch(&self, path: &Path, text: &str) {
         let container = expect(docker(["container", "create", &self.name, "true"]));
         let dir = tempfile::tempdir().expect("a folder for a file");

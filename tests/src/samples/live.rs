@@ -1,4 +1,4 @@
-//! What upstream serves now.
+//! Today's files of upstream.
 
 use super::{Format, SAMPLES, Sample, changes};
 use fetch::{Archive, Checksum, Client, Settings};
@@ -12,7 +12,7 @@ use versions::target::{Arch, OsRelease};
 use versions::{ElixirVersion, Target};
 use walkdir::WalkDir;
 
-/// What is different at these hosts from samples, in lines to read; none where nothing is.
+/// Describes each difference between these hosts and the samples in a line.
 pub fn changes_at<'a>(hosts: &Hosts, samples: impl Iterator<Item = &'a Sample>) -> Vec<String> {
     let system = OsRelease::parse("");
     let upstream = Upstream {
@@ -130,7 +130,7 @@ impl Upstream<'_> {
     }
 }
 
-/// Those lines of the sample, `PACKAGE FILE`, whose newest package has the file.
+/// The lines of the sample, `PACKAGE FILE`, for which the newest package has the file.
 fn npm_packages(sample: &str) -> String {
     let has = |line: &&str| {
         let (package, file) = line.split_once(' ').expect("a package and a file");
@@ -139,7 +139,7 @@ fn npm_packages(sample: &str) -> String {
             .output()
             .expect("npm runs");
         let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap_or_default();
-        // An object from npm 12 on.
+        // npm 12 and newer print an object.
         let package = listed
             .get(0)
             .or_else(|| listed.as_object()?.values().next());
