@@ -1,10 +1,10 @@
 //! The executable for arm64 under an emulator: that it starts, reads an app, plans for its own
 //! architecture, finds hosts by name, and builds.
 //!
-//! In the build Mixpack alone is emulated. The Erlang and Node that it fetches are those for amd64,
-//! which this test publishes under the names for arm64: they run on this machine itself.
+//! In the build, only Mixpack is emulated. This test publishes Erlang and Node for amd64 under the names for arm64,
+//! so they run natively.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use mirror::upstream::Upstream;
 use mirror::{AppDir, Override, Server};
@@ -23,7 +23,7 @@ fn executable() -> PathBuf {
         .into()
 }
 
-/// An artifact host that publishes, as if for arm64, what it has for amd64.
+/// An artifact host that publishes its files for amd64 as if they were for arm64.
 fn arm64_host() -> Server {
     let host = artifact_host();
     let root = host.root();
@@ -93,7 +93,7 @@ fn emulated(mut app: App) -> App {
         .sandbox
         .bind_ro(EMULATOR, "/usr/local/lib/emulator")
         .bind_ro(executable(), "/usr/local/lib/mixpack-arm64")
-        // In the place of the executable that the scripts in bin/ start.
+        // It replaces the executable that the scripts in bin/ start.
         .bind_ro(script, "/usr/local/lib/mixpack");
     app
 }

@@ -1,18 +1,18 @@
-//! Assets: package managers, the app's own script, what lives on from one deploy to the next.
+//! Assets: package managers, the app's own script, and files that remain for later deploys.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use whole_builds::{App, Deploy, holds, npm_registry, said};
 
-/// The packages of phoenix-npm, the one from `deps` aside.
+/// The packages of phoenix-npm, except for the one from `deps`.
 const PACKAGES: &str = "\"scripts\": {\"deploy\": \"esbuild js/app.js --bundle --minify '--external:/images/*' \
     --external:phoenix --outdir=../priv/static/assets\"},\n\"devDependencies\": {\"esbuild\": \"0.25.4\"}";
 
-/// phoenix-npm with another package manager: its `package.json`, with what else is to be in it, and
-/// a lockfile that the package manager itself has just written.
+/// phoenix-npm with another package manager: its `package.json` with additional `fields`, and a lockfile that the
+/// package manager itself has written.
 fn app_of(package: &str, command: &[&str], lockfile: &str, fields: &str) -> App {
     let app = App::fixture("phoenix-npm");
     let registry = npm_registry();
@@ -20,7 +20,7 @@ fn app_of(package: &str, command: &[&str], lockfile: &str, fields: &str) -> App 
     let json = format!("{{\n{fields}{PACKAGES}\n}}\n");
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("package.json"), &json).unwrap();
-    // What yarn 2 and newer take for the mark of a project; an empty one means nothing yet.
+    // yarn 2 and newer require a lockfile in the root of a project; it may be empty.
     if lockfile == "yarn.lock" {
         fs::write(folder.path().join(lockfile), "").unwrap();
     }
@@ -64,7 +64,7 @@ fn tailwind_4_does_not_scan_tools() {
     app.write("assets/package.json", json);
     app.write("assets/package-lock.json", &lock);
     app.write("assets/css/app.css", "@import \"tailwindcss\";\n");
-    // As `mix phx.new` writes it.
+    // As written by `mix phx.new`.
     app.write(".gitignore", "/_build/\n/deps/\n");
     app.write(
         "lib/phoenix_npm_web/page.html.heex",
@@ -74,7 +74,7 @@ fn tailwind_4_does_not_scan_tools() {
     deploy.expect_success();
     let css = fs::read_to_string(deploy.slug.join("priv/static/assets/app.css")).unwrap();
     assert!(css.contains(".pt-7 {"), "{css}");
-    // A function of Elixir's, and one of Node's.
+    // Call a function of Elixir and one of Node.
     assert!(!css.contains(".truncate {"), "{css}");
     assert!(!css.contains(".resize {"), "{css}");
     assert!(!deploy.slug.join(".heroku/.gitignore").exists());
@@ -149,7 +149,7 @@ fn yarn_4_is_installed_for_berry_lockfile() {
 
 #[test]
 fn installs_pinned_pnpm_and_verifies_hash() {
-    // The registry names no sha256, so it is taken of the package itself.
+    // The registry has no sha256, so compute it from the package.
     let folder = tempfile::tempdir().unwrap();
     let status = Command::new("npm")
         .args(["pack", "--silent", "pnpm@9.1.0"])
@@ -255,7 +255,7 @@ fn compile_script_gets_variables_and_functions_of_static_buildpack() {
     );
 }
 
-/// The one script that pages of this slug ask for.
+/// The only script that pages of this slug load.
 fn latest(slug: &Path) -> String {
     let text = fs::read_to_string(slug.join("priv/static/cache_manifest.json")).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -273,7 +273,7 @@ fn change_script(app: &App, number: u32) {
 #[test]
 fn digested_files_of_earlier_deploys_remain_without_piling_up() {
     let app = App::fixture("phoenix-npm");
-    // What the Phoenix static buildpack left, once: a whole priv/static.
+    // The Phoenix static buildpack used to cache all of priv/static.
     let old = app.cache().join("phoenix-static");
     fs::create_dir_all(old.join("assets")).unwrap();
     let of_old = format!("app-{}.js", "0".repeat(32));
@@ -310,7 +310,7 @@ fn digested_files_of_earlier_deploys_remain_without_piling_up() {
         counts.push(there.len());
         fs::remove_dir_all(&deploy.slug).unwrap();
     }
-    // The newest two beside the current one: what `phx.digest.clean` keeps.
+    // Like `phx.digest.clean`, keep the current one and the newest two others.
     assert_eq!(counts[2..], [3, 3], "{counts:?}");
     assert!(!old.exists(), "it was of use once");
 }
@@ -319,7 +319,7 @@ fn digested_files_of_earlier_deploys_remain_without_piling_up() {
 fn executables_are_cached_if_hook_removes_them() {
     let app = App::fixture("phoenix-esbuild-mix");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
-    // Where the package esbuild of hex.pm leaves what it has downloaded.
+    // The directory to which the package esbuild of hex.pm downloads its executable.
     let unpacked = app.cache().join("mixpack/scratch/xdg/phx-esbuild");
     fs::create_dir_all(&unpacked).unwrap();
     fs::write(unpacked.join("package.json"), "{}").unwrap();
@@ -348,7 +348,7 @@ fn executables_are_cached_if_hook_removes_them() {
     assert_eq!(build(&second), ["prod"]);
     assert_eq!(packed.metadata().unwrap().len(), size);
 
-    // Without the hook it is for us to keep it out of the slug.
+    // Without the hook, Mixpack itself must keep it out of the slug.
     app.edit("elixir_buildpack.config", " && rm -f _build/esbuild*", "");
     let third = app.deploy();
     third.expect_success();
@@ -368,7 +368,7 @@ fn executables_are_cached_if_hook_removes_them() {
 #[test]
 fn uses_and_keeps_node_of_earlier_buildpack() {
     let app = App::fixture("phoenix-npm");
-    // What heroku/nodejs leaves: here, the Node of a deploy before.
+    // heroku/nodejs leaves its Node; here it is that of an earlier deploy.
     app.config("MIXPACK_SLIM", "none");
     let before = app.deploy();
     before.expect_success();
@@ -413,8 +413,7 @@ fn outdated_mix_lock_fails_build_unless_allowed() {
     app.deploy().expect_success();
 }
 
-/// phoenix-npm with its assets as the installer of Phoenix 1.3 laid them out: brunch, and plugins of
-/// its time, from the npm registry.
+/// phoenix-npm with its assets in the layout of Phoenix 1.3: brunch and plugins of that time, from the npm registry.
 fn brunch_app() -> App {
     let app = App::fixture("phoenix-npm");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
@@ -455,7 +454,7 @@ fn brunch_app() -> App {
     app
 }
 
-/// What `phx.digest` made of a file of `priv/static`.
+/// The content that `phx.digest` created from a file of `priv/static`.
 fn digest_of(deploy: &Deploy, file: &str) -> String {
     let manifest = deploy.slug.join("priv/static/cache_manifest.json");
     let json: serde_json::Value =
@@ -473,13 +472,13 @@ fn phoenix_1_3_app_builds_with_brunch_on_compatible_node() {
     deploy.expect_success();
     holds(&deploy, "node 22.23.3 (newest that brunch 2 runs on)");
     holds(&deploy, "$ npm run deploy");
-    // Made small, and with an arrow function and a default turned into what old browsers know.
+    // Minified, and with an arrow function and a default compiled for old browsers.
     let script = digest_of(&deploy, "js/app.js");
     assert!(
         script.contains("hello ") && !script.contains("=>"),
         "{script}"
     );
-    // What its minifier cannot do on a newer Node.
+    // Its minifier fails on a newer Node.
     assert_eq!(digest_of(&deploy, "css/app.css"), "body{color:red}");
     assert_eq!(digest_of(&deploy, "brunch.txt"), "copied as it is\n");
 }
@@ -517,12 +516,12 @@ fn bower_components_install_with_app_or_registry_bower() {
     );
     let kept = |folder: &str| app.cache().join("mixpack/scratch").join(folder);
     assert!(kept("bower/packages").is_dir() && kept("managers/bower/bin/bower").exists());
-    // Nothing of it is where home was, which would be in the slug.
+    // None of its files are in the home directory, which would be in the slug.
     for of_home in [".config", ".local", ".cache", ".bower"] {
         assert!(!deploy.slug.join(of_home).exists(), "{of_home}");
     }
 
-    // A bower of the app's own is the one that runs.
+    // If the app has its own bower, that one runs.
     app.remove("assets/package-lock.json");
     app.edit(
         "assets/package.json",
@@ -568,8 +567,8 @@ fn then(app: &App, deploy: &Deploy, script: &str) {
     assert!(output.status.success(), "{said}");
 }
 
-/// A stand-in for the Phoenix static buildpack: what its `bin/compile` does on the app, without the
-/// hosts that cannot be reached here. It was run itself too, by hand.
+/// A stand-in for the Phoenix static buildpack: does the same to the app as its `bin/compile`, without hosts that
+/// can't be reached here. The real one was tested by hand.
 const STATIC_BUILDPACK: &str = r#"
 if [ -d $BUILD/.heroku/node ]; then echo "Please remove any prior buildpack that installs Node."; exit 1; fi
 mkdir -p $BUILD/.heroku/node
@@ -611,7 +610,7 @@ fn later_static_buildpack_finds_its_inputs_and_no_node() {
     server.stop();
     assert!(dyno.run("node --version").status.success());
 
-    // The same where no file tells: on Heroku.
+    // The same without a file that lists buildpacks, as on Heroku.
     app.remove(".buildpacks");
     app.config("MIXPACK_SKIP_ASSETS", "true");
     let deploy = app.deploy();
@@ -623,8 +622,8 @@ fn later_static_buildpack_finds_its_inputs_and_no_node() {
     then(&app, &deploy, STATIC_BUILDPACK);
 }
 
-/// A stand-in for heroku/nodejs, on an app with a `package.json` at its top: it empties the folder
-/// of Node, and fills it with its own.
+/// A stand-in for heroku/nodejs, on an app with a `package.json` in its root: replaces the content of Node's
+/// directory by its own.
 const NODEJS_BUILDPACK: &str = r#"
 mkdir -p $BUILD/.heroku/node
 rm -rf $BUILD/.heroku/node/*
@@ -700,12 +699,12 @@ fn removes_old_buildpacks_caches_once_and_no_others() {
     hand_over();
     let header = "Removing the cache of the old buildpacks";
 
-    // A build that fails leaves it all.
+    // A failing build removes nothing.
     app.edit("assets/js/app.js", "import", "import \"./nowhere\"\nimport");
     assert!(!app.deploy().succeeded);
     assert_eq!(there(&of_static) + there(&[of_elixir]), 7);
 
-    // The static buildpack still runs, behind this one: its part stays.
+    // The static buildpack still runs after this one, so its cache stays.
     app.edit("assets/js/app.js", "import \"./nowhere\"\n", "");
     app.config("MIXPACK_SKIP_ASSETS", "true");
     let skipped = app.deploy();
@@ -721,7 +720,7 @@ fn removes_old_buildpacks_caches_once_and_no_others() {
     assert_eq!(there(&of_static), 0);
     assert_eq!(there(&of_others), 4);
 
-    // Who still runs keeps its own from now on.
+    // From now on, a buildpack that still runs keeps its cache.
     keep(of_static[0]);
     keep(of_elixir);
     hand_over();

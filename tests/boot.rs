@@ -1,6 +1,6 @@
 //! The boot check: builds of apps that wouldn't start on the run image, and of apps that would.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ const SOURCE: &str = "#include <erl_nif.h>
 static ERL_NIF_TERM root(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
   double number;
   (void)argc;
-  // A symbol of the C library.
+  // Calls a function of the C library.
   if (getenv(\"NO_FAST_MATH\"))
     return enif_make_badarg(env);
   if (!enif_get_double(env, argv[0], &number))
@@ -124,7 +124,7 @@ fn fails(deploy: &Deploy, code: &str) {
     holds(deploy, &format!("Error code: {code}"));
 }
 
-/// Neither an error nor a warning of the check.
+/// Checks that the boot check reports neither an error nor a warning.
 #[track_caller]
 fn is_silent(deploy: &Deploy) {
     deploy.expect_success();
@@ -194,7 +194,7 @@ fn package_that_the_run_image_has_by_now_is_no_fault() {
 
 #[test]
 fn library_in_the_slug_is_found() {
-    // Where buildpack-apt installs it.
+    // In the directory to which buildpack-apt installs it.
     let nif = with_nif(&[]);
     nif.app.write("Aptfile", "libquadmath0\n");
     warns(&nif.app.deploy(), NEEDS);
@@ -213,7 +213,7 @@ fn library_in_the_slug_is_found() {
     let root = nif.app.ship_to(&bare_image(), deploy).one_off(ROOT);
     assert!(root.contains("7.0"), "{root}");
 
-    // Beside the NIF, which names the directory.
+    // Next to the NIF, whose run path names the directory.
     let nif = with_nif(&["-Wl,-rpath,$ORIGIN/lib"]);
     nif.ship(&format!("priv/lib/{LIBRARY}"), &library());
     let deploy = nif.app.deploy();

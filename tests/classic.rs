@@ -1,6 +1,6 @@
 //! Heroku's classic API: fixtures are built, shipped, booted and built again.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use mirror::stack::Signal;
 use mirror::{AppDir, Override};
@@ -14,9 +14,9 @@ use whole_builds::{
 
 const NOTHING: [&str; 0] = [];
 const NO_PATHS: [PathBuf; 0] = [];
-const SETTLED: &str = "not needed: dependencies and lockfile are unchanged";
+const UP_TO_DATE: &str = "not needed: dependencies and lockfile are unchanged";
 
-/// Boots `web`, and checks that nothing is compiled there: by it, nor by one-off commands.
+/// Boots `web`, and checks that neither it nor one-off commands compile anything.
 #[track_caller]
 fn boots_without_compiling(dyno: &Dyno, web: &str, path: &str) -> String {
     let server = dyno.start(web);
@@ -72,7 +72,7 @@ fn phoenix_npm_redeploy_compiles_only_changes() {
     let dyno = app.ship(cold);
     let page = boots_without_compiling(&dyno, &web, "/");
     assert!(page.contains("Deployed by Mixpack"), "{page}");
-    // What a dependency ships is found at run time: CA certificates, NIFs, translations.
+    // The app finds files of dependencies at run time: CA certificates, NIFs, translations.
     let read = "mix run --no-start -e 'File.read!(Application.app_dir(:phoenix, \"priv/static/phoenix.mjs\"))'";
     compiles_nothing(&dyno, read);
     let (_, script) = page.split_once("src=\"").expect("a script");
@@ -125,7 +125,7 @@ fn build_writes_only_to_its_own_directories() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     in_tmp.sort();
-    // mix keeps folders of its own there (its lock, its notices between processes), and so does node.
+    // mix has directories of its own there (its lock, its messages between processes), and so does node.
     in_tmp.retain(|name| !name.starts_with("mix_") && name != "node-compile-cache");
     assert_eq!(
         in_tmp,
@@ -139,7 +139,7 @@ fn build_writes_only_to_its_own_directories() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
-    // Its executables, and what it leaves to later buildpacks.
+    // Its executables, and the files for later buildpacks.
     assert_eq!(
         in_buildpack.len(),
         3,
@@ -230,7 +230,7 @@ fn both_phoenix_apps_of_umbrella_get_assets() {
     let again = app.deploy();
     again.expect_success();
     assert_eq!(again.compiled(), NOTHING, "{}", again.log());
-    holds(&again, SETTLED);
+    holds(&again, UP_TO_DATE);
 
     // Without the old static buildpack's setting every Phoenix app is built.
     app.remove("phoenix_static_buildpack.config");
@@ -301,7 +301,7 @@ fn release_contains_digested_assets_and_serves() {
     let dyno = app.ship(deploy);
     let page = dyno.start(&web).get("/");
     assert!(page.contains("/assets/app-"), "{page}");
-    // Without the overlay the profile has to tell the release to serve.
+    // Without the overlay, only the profile makes the release start its server.
     app.remove("rel/overlays/bin/server");
     let deploy = app.deploy();
     let web = app.web(&deploy);
@@ -337,12 +337,12 @@ fn elixir_1_14_on_otp_25_builds_and_boots() {
     let again = app.deploy();
     again.expect_success();
     assert_eq!(again.compiled(), NOTHING, "{}", again.log());
-    holds(&again, SETTLED);
+    holds(&again, UP_TO_DATE);
 }
 
 #[test]
 fn archive_without_checksum_is_installed_with_notice() {
-    // The list of Ubuntu 22.04 has the old lines of three fields.
+    // The list of Ubuntu 22.04 still has old lines with three fields.
     let app = App::fixture("elixir-1-14").stack_name(Some("heroku-22"));
     let deploy = app.deploy();
     deploy.expect_success();
@@ -431,7 +431,7 @@ fn building_in_runtime_path_needs_no_links() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("ran"), "{said}");
     assert_eq!(compiling(&said), NOTHING, "{said}");
-    // A second run over the same directory: everything is there already.
+    // Build again in the same directory, where all files exist already.
     let again = app.compile(Path::new("/app"));
     again.expect_success();
     assert_eq!(again.compiled(), NOTHING, "{}", again.log());
@@ -439,7 +439,7 @@ fn building_in_runtime_path_needs_no_links() {
 
 #[test]
 fn source_copy_in_runtime_path_is_unchanged() {
-    // As herokuish has it during a build.
+    // As in a build with herokuish.
     let host = own_host();
     let dir = tempfile::tempdir().unwrap();
     let app_dir = dir.path().join("app");
@@ -665,7 +665,7 @@ fn repeated_builds_do_not_grow_cache_or_slug() {
     let app = App::fixture("no-deps");
     let sizes = |deploy: &Deploy| [size(&deploy.slug), size(app.cache())];
     app.deploy().expect_success();
-    // From the second build on there is the report of the one before.
+    // From the second build on, the report of the previous build exists.
     let second = app.deploy();
     second.expect_success();
     let once = sizes(&second);
@@ -675,7 +675,7 @@ fn repeated_builds_do_not_grow_cache_or_slug() {
     }
     for ((files, bytes), (files_once, bytes_once)) in sizes(&app.deploy()).iter().zip(once) {
         assert_eq!(*files, files_once);
-        // mix packs times into its manifests, so their size wavers by a few bytes.
+        // mix packs times into its manifests, so their size varies by a few bytes.
         assert!(
             bytes.abs_diff(bytes_once) < 256,
             "{bytes} after six, {bytes_once} after two"
@@ -693,7 +693,7 @@ fn new_clean_build_value_triggers_one_clean_build() {
         let said = said.and_then(|after| after.trim_start().lines().next());
         let expected = why.map(|why| format!("requested by {why}"));
         assert_eq!(said, expected.as_deref(), "{}", deploy.log());
-        // What that means, and not only what is said.
+        // Check the effect too, not only the message.
         let compiled = compiling(&deploy.stdout);
         assert_eq!(compiled.is_empty(), why.is_none(), "{compiled:?}");
         fs::remove_dir_all(&deploy.slug).unwrap();
@@ -704,7 +704,7 @@ fn new_clean_build_value_triggers_one_clean_build() {
     app.config("MIXPACK_CLEAN_BUILD", "1700000001");
     clean(app.deploy(), Some(by_var));
     clean(app.deploy(), None);
-    // The value had its build, also when it is there again.
+    // A value that was used for one build has no effect when it is set again.
     app.unset("MIXPACK_CLEAN_BUILD");
     clean(app.deploy(), None);
     app.config("MIXPACK_CLEAN_BUILD", "1700000001");
@@ -712,7 +712,7 @@ fn new_clean_build_value_triggers_one_clean_build() {
     app.config("MIXPACK_CLEAN_BUILD", "1700000002");
     clean(app.deploy(), Some(by_var));
 
-    // With another one that asks, the new value is used up by that build.
+    // If another setting also requests a clean build, that build uses up the new value.
     app.config("MIXPACK_CLEAN_BUILD", "1700000003");
     app.write("elixir_buildpack.config", "always_rebuild=true\n");
     clean(app.deploy(), Some("always_rebuild=true"));

@@ -20,7 +20,7 @@ fn holds(build: &Build, text: &str) {
     assert!(build.log.contains(text), "no {text:?} in\n{}", build.log);
 }
 
-/// The archives among what a build has asked the artifact host for.
+/// The archives that a build has fetched from the artifact host.
 fn downloads(app: &App) -> Vec<String> {
     let requests = app.host().requests();
     let paths = requests.iter().map(|request| request.path.clone());
@@ -45,7 +45,7 @@ fn default_process(image: &Image<'_>) -> String {
         .to_owned()
 }
 
-/// Tells a server to end; the VM does so by itself, in good time. Gives its log.
+/// Tells a server to stop, and checks that the VM does so in time. Returns its log.
 #[track_caller]
 fn ends_in_order(server: Container) -> String {
     let stopped = server.stop();
@@ -74,7 +74,7 @@ fn names_what_ships(sbom: &Value, lock: &str) {
     assert!(lock.contains(hash["content"].as_str().expect("a digest")));
 }
 
-/// The lines by which the lifecycle says that it has written a layer that was not there.
+/// The lifecycle's log lines about new layers.
 fn added(build: &Build) -> Vec<&str> {
     let lines = build.log.lines();
     lines
@@ -88,7 +88,7 @@ fn daily_requests(app: &App) -> usize {
     requests.filter(|one| one.path == "/hex/versions").count()
 }
 
-/// What the buildpack says is headers, what belongs to them, warnings, and blank lines.
+/// The buildpack logs headers, the lines below them, warnings and blank lines.
 #[track_caller]
 fn is_aligned(log: &str) {
     let (_, behind) = log.split_once("===> BUILDING\n").expect("the build");
@@ -128,7 +128,7 @@ fn phoenix_release_boots_and_unchanged_build_reuses_every_layer() {
     for (name, value) in secrets {
         app.env(name, value);
     }
-    // Credentials of the mirror, which asks for none.
+    // Credentials for the mirror, which doesn't require any.
     let url = app
         .host()
         .url()
@@ -162,7 +162,7 @@ fn phoenix_release_boots_and_unchanged_build_reuses_every_layer() {
     assert_eq!(downloads(&app), NOTHING);
     assert_eq!((image.id(), image.layers(), image.app_layers()), first);
 
-    // The answer for a day is in a layer of the cache.
+    // The day's answer is stored in a layer of the cache.
     assert_eq!(daily_requests(&app), 1);
     app.host().forget_requests();
 
@@ -209,7 +209,7 @@ fn phoenix_release_boots_and_unchanged_build_reuses_every_layer() {
     let cat = server.exec(&["cat", "/etc/patched"]);
     assert_eq!(String::from_utf8_lossy(&cat.stdout), "patched\n");
 
-    // That something would be found is shown by a text of the app.
+    // A text of the app shows that the search works.
     let searched = [&values[..], &["PHX_HOST"]].concat();
     assert_eq!(image.holds(&searched), ["PHX_HOST"]);
     let searched = [&values[..], &["defmodule"]].concat();
@@ -380,8 +380,8 @@ fn procfile_with_mix_keeps_mix_and_later_buildpack_gets_toolchain() {
     assert_eq!(added(&unchanged), NOTHING);
     assert_eq!(image.layers(), layers);
 
-    // Not read-only: mix takes no time before the year 2000 for one, and in a layer all are of 1980,
-    // so it writes the application's file and its own cache anew at every start.
+    // Not read-only: mix ignores modification times before the year 2000, and all files in a layer have one of 1980,
+    // so it rewrites the application's file and its own cache at every start.
     let server = image.start(&[]);
     let page = server.get("/");
     assert!(page.contains("Deployed by Mixpack"), "{page}");
@@ -425,7 +425,7 @@ fn unknown_version_fails_before_download_and_library_needs_no_javascript() {
         "erlang_version=99",
         "erlang_version=27",
     );
-    // The release is all that ships, wherever mix.exs has it assembled.
+    // Only the release ships, wherever mix.exs places it.
     app.edit(
         "mix.exs",
         "deps: []",
@@ -518,7 +518,7 @@ fn test_image_runs_tests() {
     assert_eq!(compiling(&said), NOTHING, "{said}");
 }
 
-/// As docs/cloud-native.md has them: pack is given the file, or gets it from a URL.
+/// As in docs/cloud-native.md: pack reads the file, or fetches it from a URL.
 #[test]
 fn package_works_as_file_and_url() {
     let mut app = App::with_its_host("no-deps");
@@ -565,7 +565,7 @@ fn documented_image_commands_work() {
     let path = app.path().display().to_string();
     let file = Buildpack::package().display().to_string();
     let hello = [("hello", app.name())];
-    // The builder of these tests in the place of Heroku's, which cannot be pulled.
+    // The builder of these tests replaces Heroku's, which can't be pulled here.
     let places = [
         ("hello", app.name()),
         ("my-app", path.as_str()),
@@ -588,7 +588,7 @@ fn documented_image_commands_work() {
     drop(server);
     let first = app.image().id();
 
-    // The file that a release of this repository has; its address is one that nothing answers yet.
+    // The file that is attached to a release of this repository. Its URL doesn't exist yet.
     let version = env!("CARGO_PKG_VERSION");
     let address = format!(
         "https://github.com/<owner>/mixpack/releases/download/v{version}/mixpack-{version}-linux-amd64.cnb"
@@ -660,8 +660,8 @@ fn directory_without_elixir_app_fails_detection() {
     holds(&build, "No buildpack groups passed detection.");
 }
 
-/// What the tests of the buildpack rest on, shown with a buildpack of a few lines: what `pack` and
-/// the lifecycle restore and reuse, what is seen of an image, and how a container ends.
+/// Tests the assumptions of the other tests with a buildpack of a few lines: which layers `pack` and the lifecycle
+/// restore and reuse, how images are inspected, and how containers stop.
 #[test]
 fn pack_and_lifecycle_behave_as_tests_assume() {
     let build = r#"

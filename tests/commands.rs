@@ -1,7 +1,7 @@
-//! Every command of the pages is run by a test, by CI, or has a reason why not. A test that runs commands
-//! fails when the table gives it one more (`pages::Documented`).
+//! Every command in the docs is run by a test or by CI, or has a reason for not being run. A test that runs commands
+//! fails if the table assigns it a command that it doesn't run (`pages::Documented`).
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 use std::fs;

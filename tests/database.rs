@@ -1,6 +1,6 @@
 //! Migrations and a web process on a real `PostgreSQL`, in a slug that was moved.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use whole_builds::heroku_standin::{ADDRESS, HerokuStandIn};
@@ -23,7 +23,7 @@ fn migrations_run_once_and_web_reads_database() {
     let heroku = HerokuStandIn::with_database(app, postgres.database_url());
     heroku.sh("heroku create an-app");
     heroku.sh(&format!("heroku buildpacks:set {}", ADDRESS.1));
-    // What config/runtime.exs asks for is not there while the app is built.
+    // The variables that config/runtime.exs requires are not set during the build.
     heroku.sh("git push heroku main");
     heroku.sh("heroku addons:create heroku-postgresql:essential-0");
     let secret = "s".repeat(64);
@@ -76,6 +76,6 @@ fn failing_migration_fails_release_phase() {
         .env("SECRET_KEY_BASE", "s".repeat(64));
     let output = dyno.run("mix ecto.migrate");
     assert!(!output.status.success(), "{}", said(&output));
-    // What it began is undone.
+    // The failed migration is rolled back.
     assert_eq!(postgres.ask(TABLES), "schema_migrations");
 }

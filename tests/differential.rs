@@ -1,11 +1,11 @@
-//! An incremental build equals a clean one, whatever came before it.
+//! An incremental build equals a clean one, whatever preceded it.
 //!
 //! `cargo xtask differential` runs random sequences. The nightly workflow runs a few new ones.
 
 use whole_builds::differential::{Api, replay};
 
-/// Each mechanism that lets a build skip work has a step here whose slug is wrong without it, as faults
-/// that were planted in each have shown.
+/// For each check that lets a build skip work, a step here has a wrong slug without that check, as deliberate bugs in
+/// each of them have shown.
 const STEPS: [&str; 11] = [
     // The digest of the app's files, of which the assets are made.
     r#"[{"Write": {"slot": 14, "variant": 1}}, {"Setting": "PruneAll"}]"#,

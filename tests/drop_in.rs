@@ -1,7 +1,7 @@
-//! Apps as the two shell buildpacks left them: old config files, folders in odd places, other hosts
-//! of the same API, other buildpacks before and behind.
+//! Apps that come from the two shell buildpacks: old config files, unusual directories, other platforms with the same
+//! API, other buildpacks before and after.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use mirror::{AppDir, Override};
 use std::fs;
@@ -26,7 +26,7 @@ fn executable(path: &Path, text: &str) {
 
 #[test]
 fn old_config_with_crlf_branch_and_all_hooks_builds() {
-    // A branch of upstream's, with the files of 1.18.3.
+    // An upstream branch, with the files of 1.18.3.
     let host = own_host();
     let list = fs::read_to_string(artifacts().join("builds/elixir/builds.txt")).unwrap();
     let branch = |commit: &str| {
@@ -71,7 +71,7 @@ fn old_config_with_crlf_branch_and_all_hooks_builds() {
         "",
     ];
     app.write(CONFIG, &config.join("\r\n"));
-    // What another buildpack has put on PATH.
+    // Another buildpack has added it to PATH.
     executable(
         &app.sandbox.tmp().join("tools/cargo"),
         "#!/bin/sh\necho cargo 1.0\n",
@@ -225,7 +225,7 @@ fn herokuish_builds_and_starts_app() {
     let fixture = repository().join("fixtures/phoenix-npm");
     whole_builds::copy(&fixture, &app_dir);
     let mut app = App::fixture("phoenix-npm").in_app_dir(AppDir::Bind(app_dir.clone()));
-    // A uid of its choice, config vars as variables too, the working directory is the build's.
+    // An arbitrary uid, config vars also as variables, and the build directory as working directory.
     app.sandbox = app
         .sandbox
         .user(23_456)
@@ -253,12 +253,12 @@ fn herokuish_builds_and_starts_app() {
         command.output().unwrap()
     };
     let detect = call("/tmp/buildpack/bin/detect /tmp/build");
-    // Its exit status is not looked at, only whether it says anything.
+    // The platform ignores its exit status and checks only whether it prints anything.
     assert_eq!(detect.stdout, b"Phoenix\n");
     let built = call("/tmp/buildpack/bin/compile /tmp/build /tmp/cache /tmp/env");
     let log = said(&built);
     assert!(built.status.success(), "{log}");
-    // Lines are read with `read`, which takes what they begin with; headers stay headers.
+    // Lines are read with `read`, which removes leading blanks. Headers stay headers.
     let headers = log.lines().filter(|line| line.starts_with("-----> "));
     assert!(headers.count() > 8, "{log}");
     let released = call("/tmp/buildpack/bin/release /tmp/build /tmp/cache");
@@ -280,7 +280,7 @@ fn herokuish_builds_and_starts_app() {
         .output()
         .unwrap();
     let text = said(&output);
-    // Nothing ended it but the time.
+    // Only the timeout stopped it.
     assert_eq!(output.status.code(), Some(124), "{text}");
     assert_eq!(compiling(&text), NOTHING, "{text}");
 }
@@ -305,8 +305,8 @@ fn old_static_buildpack_works_after_mixpack() {
     ] {
         assert!(!deploy.slug.join(gone).exists(), "{gone}");
     }
-    // Stands for its `bin/compile`: a shell that ends with the first command that fails, `export`
-    // sourced before, tools where it has their paths written, in the build directory.
+    // Stands in for its `bin/compile`: a shell that exits when a command fails, after sourcing `export`, in the build
+    // directory, with tools at their hard-coded paths.
     let build = deploy.build_dir.display();
     let script = format!(
         "set -e -o pipefail; source /tmp/buildpack/export; unset GIT_DIR\n\
@@ -323,8 +323,7 @@ fn old_static_buildpack_works_after_mixpack() {
 
 #[test]
 fn buildpack_overwriting_node_does_not_damage_cache() {
-    // As heroku/nodejs does when it comes behind. Files of the slug and of the cache are the same
-    // ones, where links can be made.
+    // As heroku/nodejs does if it runs later. Where links are possible, the slug and the cache share their files.
     let app = App::fixture("phoenix-npm");
     app.write(STATIC_CONFIG, "node_version=24\nremove_node=false\n");
     let deploy = app.deploy();
@@ -526,7 +525,7 @@ fn stack_change_rebuilds_and_keeps_other_buildpacks_files() {
     );
 }
 
-/// The app's `mix.exs` with other aliases, and what else is in the file.
+/// The app's `mix.exs` with other aliases and further content.
 fn shape(app: &App, mix_exs: &str, aliases: &str, after: &str) {
     let (head, rest) = mix_exs.split_once("  defp aliases do\n").unwrap();
     let (_, end) = rest.split_once("  end\n").unwrap();
@@ -536,8 +535,8 @@ fn shape(app: &App, mix_exs: &str, aliases: &str, after: &str) {
     );
 }
 
-/// Stands for the package tailwind of hex.pm and its executable, which cannot be had here: the task
-/// writes an executable where the real one does, and a style sheet with it.
+/// Stands in for the package tailwind of hex.pm and its executable, which can't be fetched here: the task writes an
+/// executable to the same place, and uses it to write a style sheet.
 const TAILWIND: &str = r##"
 defmodule Mix.Tasks.Tailwind.Install do
   use Mix.Task
@@ -560,7 +559,7 @@ defmodule Mix.Tasks.Tailwind do
 end
 "##;
 
-/// Stands for the compiler of `LiveView` 1.1, which extracts hooks into `_build/ENV`.
+/// Stands in for the compiler of `LiveView` 1.1, which extracts hooks into `_build/ENV`.
 const COLOCATED: &str = r#"
 defmodule Mix.Tasks.Compile.Colocated do
   use Mix.Task.Compiler
@@ -611,7 +610,7 @@ fn stock_phoenix_1_6_to_1_8_apps_deploy_without_config_file() {
     assert_eq!(app.web(&deploy), "mix phx.server");
     fs::remove_dir_all(&deploy.slug).unwrap();
 
-    // 1.7: tailwind beside it, profiles named after the app, assets.setup.
+    // 1.7: also tailwind, profiles named after the app, assets.setup.
     app.write("config/config.exs", &profiles);
     shape(
         &app,

@@ -1,7 +1,7 @@
-//! Variables of a build and of a dyno: values, locale, switches, credentials; and the cache where
-//! another platform puts it.
+//! Variables of a build and of a dyno: values, locale, switches, credentials; and the cache at another platform's
+//! path.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use mirror::Server;
 use std::fs;
@@ -29,7 +29,7 @@ fn no_locale_warning(text: &str) {
 #[test]
 fn one_off_commands_and_iex_work_in_slug_owned_by_root() {
     let app = App::fixture("elixir-1-14");
-    // No shell can export these; they must not hurt.
+    // A shell can't export these. They must do no harm.
     for name in ["my-app.url", "1ST", "with space"] {
         app.config(name, "unexportable");
     }
@@ -63,11 +63,11 @@ fn one_off_commands_and_iex_work_in_slug_owned_by_root() {
     assert_eq!(compiling(&iex), NOTHING, "{iex}");
 }
 
-/// Elixir warns where this is not `utf8`; Debian's Elixir, which these tests run, keeps silent.
+/// Elixir warns if this is not `utf8`, but Debian's Elixir, which these tests use, doesn't.
 const NAMES: &str = "IO.puts(\"names: #{:file.native_name_encoding()}, caf\u{e9}\")";
 const NAMES_ARE_UTF8: &str = "names: utf8, caf\u{e9}\n";
 
-/// Has mix, in the build, and the app, when it boots, tell what Erlang takes file names for.
+/// Has mix print Erlang's encoding of file names during the build, and the app when it boots.
 fn tell_names(app: &App, application: &str) {
     app.edit(
         "mix.exs",
@@ -98,7 +98,7 @@ fn runs_with_utf8(dyno: &Dyno, command: &str) {
     assert_eq!(compiling(&all), NOTHING, "{command}: {all}");
 }
 
-/// Shells of a slug in which mix is there.
+/// The shells of a slug that find mix.
 #[track_caller]
 fn one_off_shells_have_utf8(dyno: &Dyno) {
     let names = quoted(NAMES);
@@ -107,7 +107,7 @@ fn one_off_shells_have_utf8(dyno: &Dyno) {
         format!("echo {names} | iex -S mix run --no-start"),
     ] {
         runs_with_utf8(dyno, &format!("bash -c {}", quoted(&mix)));
-        // A login shell of Debian begins with a PATH of its own.
+        // Debian's login shell sets its own PATH.
         let login = format!("for f in /app/.profile.d/*.sh; do . $f; done; {mix}");
         runs_with_utf8(dyno, &format!("bash -lc {}", quoted(&login)));
     }
@@ -179,7 +179,7 @@ fn bare_image_without_stack_uses_nearest_builds() {
     let deploy = app.deploy();
     deploy.expect_success();
     names_are_utf8(&deploy.log());
-    // What it is goes by its own /etc/os-release.
+    // Its /etc/os-release identifies the image.
     let warning = "no OTP is built for debian-13; using the builds for ubuntu-24.04, the nearest";
     assert_eq!(
         deploy
@@ -229,7 +229,7 @@ const TOKEN: &str = "t0ken-0f-a-private-repository";
 /// base64 of `deploy:` and the token.
 const BASIC: &str = "ZGVwbG95OnQwa2VuLTBmLWEtcHJpdmF0ZS1yZXBvc2l0b3J5";
 
-/// git over http, in front of the mirror, that answers only to who shows the token. Its port.
+/// Serves git over HTTP in front of the mirror, only for requests with the token. Returns the port.
 fn private_git(host: &'static Server) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -287,7 +287,7 @@ fn fetches_private_git_dependency_without_leaking_token() {
     let app = App::fixture("git-dep");
     let port = private_git(app.host);
     app.git_from(&format!("http://127.0.0.1:{port}/"));
-    // What every other command of the build sees, and a tool that repeats the token.
+    // The environment of every other command of the build, and a tool that prints the token.
     app.edit(
         "elixir_buildpack.config",
         "elixir_version",
@@ -327,7 +327,7 @@ fn fetches_private_git_dependency_without_leaking_token() {
         .collect();
     assert_eq!(left, NOTHING);
 
-    // A tool that repeats the token finds it hidden.
+    // The log masks the token if a tool prints it.
     app.write("mix_hook.sh", &format!("echo told: {TOKEN}\n"));
     app.edit(
         "elixir_buildpack.config",
@@ -386,11 +386,11 @@ fn supports_herokuish_config_vars_and_cache_on_other_filesystem() {
 }
 
 #[test]
-fn hex_keys_are_lent_to_deps_get_and_never_ship() {
+fn only_deps_get_gets_hex_keys_and_they_never_ship() {
     let app = App::fixture("plain-otp");
     app.config("HEX_REPOS_KEY", "h3x-key-0f-an-organisation");
     app.config("HEX_API_KEY", "h3x-key-0f-a-hook");
-    // As `mix hex.organization auth ORG --key $HEX_API_KEY` leaves it, and a tool that prints it.
+    // As after `mix hex.organization auth ORG --key $HEX_API_KEY`, with a tool that prints it.
     app.write(
         "elixir_buildpack.config",
         "hook_pre_fetch_dependencies='printf %s $HEX_API_KEY > $HEX_HOME/hex.config; cat $HEX_HOME/hex.config; echo; echo \"repos ${HEX_REPOS_KEY-unset}\"'\n",
@@ -416,7 +416,7 @@ fn hex_keys_are_lent_to_deps_get_and_never_ship() {
     }
     drop(deploy);
 
-    // With nothing to fetch, no command is lent the key.
+    // If nothing has to be fetched, no command gets the key.
     let again = app.deploy();
     again.expect_success();
     let log = again.log();
@@ -426,7 +426,7 @@ fn hex_keys_are_lent_to_deps_get_and_never_ship() {
     );
     assert!(!log.contains("told: "), "{log}");
 
-    // A new requirement is looked up with it.
+    // A new requirement is resolved with the key.
     app.edit("mix.exs", "~> 1.0\"}", ">= 1.0.0\"}");
     let changed = app.deploy();
     changed.expect_success();
@@ -445,7 +445,7 @@ fn git_ssh_key_is_given_only_to_ssh() {
     let toolchains = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-toolchains");
     whole_builds::copy(&toolchains.join("mirror/git"), &tmp.join("git"));
     app.sandbox.give(tmp.join("git")).unwrap();
-    // Stands for ssh and the server: ssh itself reads the options, a private key must be private.
+    // Stands in for ssh and the server. ssh itself parses the options, and requires a private key to be private.
     let ssh = tmp.join("bin/ssh");
     fs::create_dir(tmp.join("bin")).unwrap();
     let script = format!(

@@ -1,5 +1,5 @@
-//! Bad input: each kind is refused with its own message, leaves the app's files and `/app` as they
-//! were, and the next deploy with the input corrected succeeds with the same cache.
+//! Invalid input: each kind is rejected with its own message and leaves the app's files and `/app` unchanged, and the
+//! next deploy, with corrected input and the same cache, succeeds.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -44,7 +44,7 @@ fn files(tree: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         .collect()
 }
 
-/// The error as it stands in the log, without colours and without what changes from run to run.
+/// The error in the log, without colours and without parts that vary between runs.
 fn error(app: &App, deploy: &Deploy) -> String {
     let text = deploy
         .stderr
@@ -66,11 +66,11 @@ fn error(app: &App, deploy: &Deploy) -> String {
         .join("\n")
 }
 
-/// The step that ends where the plan cannot be made: nothing comes after it.
+/// The step that fails if no plan can be made. No step follows it.
 const PLANNING: &str = "Planning";
 
-/// Deploys; it must fail, cleanly. The log holds the block of the `step` that failed. What ran
-/// beside it may have the last one, but nothing at all was begun without a plan.
+/// Deploys, which must fail cleanly. The log contains the block of the `step` that failed. Parallel steps may log
+/// later blocks, but without a plan no step starts.
 #[track_caller]
 fn fails(app: &App, step: &str) -> (Deploy, String) {
     let deploy = app.deploy();
@@ -106,7 +106,7 @@ fn succeeds(app: &App) -> Deploy {
     deploy
 }
 
-/// The archives that the host was asked for.
+/// The archives that were requested from the host.
 fn archives(app: &App) -> Vec<String> {
     let is_archive = |path: &String| [".gz", ".zip", ".ez"].iter().any(|end| path.ends_with(end));
     app.host
@@ -117,14 +117,14 @@ fn archives(app: &App) -> Vec<String> {
         .collect()
 }
 
-/// Deploys what cannot be built, for its message; then what [`fails`] holds.
+/// Deploys an app that can't be built and checks its message, besides what [`fails`] checks.
 #[track_caller]
 fn refused(app: &App, step: &str, name: &str) {
     let (_, error) = fails(app, step);
     insta::assert_snapshot!(name, error);
 }
 
-/// The same for a version: returns the lines that the message has to paste.
+/// The same for a version. Returns the lines that the message suggests to paste.
 #[track_caller]
 fn refused_with_lines(app: &App, name: &str) -> String {
     let (_, error) = fails(app, PLANNING);
@@ -191,7 +191,7 @@ fn unsupported_stack_fails_build() {
     for (stack, name) in [
         ("heroku-20", "stack_end_of_life"),
         ("ubuntu", "stack_unknown"),
-        // The rule knows it; upstream has no builds for it.
+        // The version rules know it, but upstream has no builds for it.
         ("heroku-98", "stack_of_the_future"),
     ] {
         app = app.stack_name(Some(stack));
@@ -238,7 +238,7 @@ fn unreachable_host_fails_build() {
 #[test]
 fn checksum_mismatch_fails_build() {
     let app = small_app();
-    // Well-formed, so that only the checksum tells.
+    // Well-formed, so that only the checksum differs.
     let other = artifacts().join("builds/otp/amd64/ubuntu-24.04/OTP-25.2.3.tar.gz");
     app.host.set_override(OTP, Override::File(other));
     refused(&app, "Installing Erlang", "checksum_mismatch");
@@ -284,7 +284,7 @@ fn installer_list_signed_by_unknown_key_fails_build() {
     }
     refused(&app, "Installing Hex and rebar3", "list_not_signed");
 
-    // As `mix local.public_keys` leaves it.
+    // As `mix local.public_keys` writes it.
     let public = key.public().expect("the key's public half");
     app.write(".mix/public_keys/mirror.pub", &public);
     let built = succeeds(&app);
@@ -350,14 +350,14 @@ fn mix_errors_fail_build() {
     succeeds(&app);
 }
 
-/// A site's `package.json`, by its script `deploy` and its dependencies.
+/// A `package.json` with this script `deploy` and these dependencies.
 fn package(script: &str, dependencies: &str) -> String {
     format!(
         "{{\n  \"name\": \"site\",\n  \"private\": true,\n  \"scripts\": {{\"deploy\": \"{script}\"}},\n  \"dependencies\": {{{dependencies}}}\n}}\n"
     )
 }
 
-/// The lockfile of one without dependencies.
+/// The lockfile of a package without dependencies.
 const LOCK: &str = r#"{
   "name": "site",
   "lockfileVersion": 3,
@@ -423,7 +423,7 @@ fn package_manager_checksum_mismatch_fails_build() {
     let file = Override::Body(archive.clone());
     app.host.set_override("/npm/pnpm/-/pnpm-9.1.0.tgz", file);
     app.config("NPM_CONFIG_REGISTRY", &format!("{}/npm/", app.host.url()));
-    // npm would wait for minutes before it tries again.
+    // npm would wait for minutes before retrying.
     app.config("NPM_CONFIG_FETCH_RETRIES", "0");
     app.write("phoenix_static_buildpack.config", "node_version=22\n");
     let json = package("true", "").replacen('{', "{\n  \"packageManager\": \"pnpm@9.1.0\",", 1);
@@ -431,7 +431,7 @@ fn package_manager_checksum_mismatch_fails_build() {
     app.write("assets/pnpm-lock.yaml", "lockfileVersion: '9.0'\n");
     serve(b"something else");
     let (_, error) = fails(&app, "Installing pnpm 9.1.0");
-    // What the archive's sum is depends on the tar and the gzip of this machine.
+    // The archive's checksum depends on this machine's tar and gzip.
     let lines = error
         .lines()
         .map(|line| match line.split_once(" but got ") {
@@ -444,7 +444,7 @@ fn package_manager_checksum_mismatch_fails_build() {
     succeeds(&app);
 }
 
-/// What a tool says of the cause is explained, below its raw output, which stays whole.
+/// Causes that a tool reports are explained below its complete output.
 #[test]
 fn tool_output_is_explained_and_kept_whole() {
     let app = small_app();
@@ -465,7 +465,7 @@ fn tool_output_is_explained_and_kept_whole() {
     refused(&app, "Fetching dependencies", "cause_config_file");
     app.remove("config/config.exs");
 
-    // A dependency of the app's own repository, whose code this Elixir refuses.
+    // A dependency in the app's own repository, with code that this Elixir rejects.
     app.write("libs/old/mix.exs", OLD_LIBRARY);
     app.write(
         "libs/old/lib/old.ex",
@@ -484,7 +484,7 @@ fn tool_output_is_explained_and_kept_whole() {
     );
     succeeds(&app);
 
-    // What the system does to a process when memory is short.
+    // The kernel does this to a process when memory runs out.
     app.write(
         CONFIG,
         &format!("{GOOD_CONFIG}hook_post_compile=\"eval echo packing && kill -9 \\$\\$\"\n"),

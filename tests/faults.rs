@@ -1,5 +1,5 @@
-//! Whole builds with hosts that fail. Every fault on every artifact is in the matrix of
-//! crates/pipeline; these are some of them as a user meets them.
+//! Whole builds with hosts that fail. A matrix in crates/pipeline tests every fault of every artifact; these tests
+//! show some of them to a user.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
@@ -28,7 +28,7 @@ fn body(path: &str) -> Vec<u8> {
     fs::read(artifacts().join(&path[1..])).unwrap()
 }
 
-/// The file of Hex or rebar3 that its list leads this app to.
+/// The file of Hex or rebar3 that this app gets according to the list.
 fn installer(host: &FaultServer, ending: &str) -> String {
     let requests = host.requests();
     let found = requests
@@ -111,7 +111,7 @@ fn build_survives_transient_faults_and_later_build_missing_lists() {
     assert_eq!(deploy.compiled(), [""; 0]);
 }
 
-/// What is kept of tools, and what was left in the making.
+/// The cached tools, and incomplete ones.
 fn kept(cache: &Path) -> Vec<String> {
     let names = |folder: &str| {
         let entries = fs::read_dir(cache.join("mixpack").join(folder));

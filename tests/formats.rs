@@ -1,4 +1,4 @@
-//! What builds keep for later builds, which may be those of another version of Mixpack.
+//! The formats of the cache, which a later version of Mixpack may read.
 
 use mirror::AppDir;
 use mirror::hex_registry::{Advisory, Release};
@@ -21,7 +21,7 @@ const LAST_RELEASE: &str = "c38315b";
 
 const CONFIG: &str = "elixir_buildpack.config";
 
-/// The executables, for the one test whose turn it is.
+/// The executables. Only one test at a time may use them.
 fn turns() -> MutexGuard<'static, Turns> {
     static TURNS: LazyLock<(TempDir, Mutex<Turns>)> = LazyLock::new(|| {
         let dir = tempfile::tempdir().expect("a folder for executables");
@@ -132,7 +132,7 @@ fn cache_notes_of_other_format_only_cause_rebuild() {
     assert!(unchanged.compiled().is_empty(), "{}", unchanged.log());
 }
 
-/// The files of a cache but those of the trees in it, and what of each a reader depends on.
+/// The files of a cache, except for those of the trees in it, and the facts about each that readers depend on.
 fn shapes(cache: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let files = WalkDir::new(cache).into_iter().filter_entry(|entry| {
         let parts = entry.path().strip_prefix(cache).expect("below it");
@@ -201,7 +201,7 @@ fn cache_entries_match_format_and_docs() {
         format!("{name}{}", facts.collect::<Vec<_>>().concat())
     });
     let lines = lines.collect::<Vec<_>>().join("\n");
-    // A new entry, or another shape of one, needs another format if a release has this one.
+    // A new or changed entry requires a new format if this one was released.
     insta::assert_snapshot!(format!("cache_of_format_{format}"), lines);
     let page = include_str!("../docs/contributing.md");
     for name in shapes.keys() {

@@ -1,7 +1,7 @@
-//! Files that compiling, or installing packages, creates in the app outside of the folders that the
-//! build fills: the next build has them too, and they are those of a clean build.
+//! Files that compiling or installing packages creates in the app, outside the build's own directories. The next
+//! build has them too, and they equal those of a clean build.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ const NOTHING: [&str; 0] = [];
 const FROM_SCRATCH: &str = "compiling the app from scratch because ";
 const RESTORED: &str = "Restoring generated files";
 
-/// The app's own part of a slug, by path: what a file holds, its mode, where a link leads.
+/// The app's own part of a slug, by path: the content and mode of a file, the target of a link.
 fn contents(slug: &Path) -> BTreeMap<String, String> {
     let is_tool =
         |name: &str| [".platform_tools", ".mix", ".hex", ".mixpack", "_build"].contains(&name);
@@ -86,7 +86,7 @@ fn generated_files_are_restored_or_regenerated() {
     let said = report(&app, changed);
     assert!(said.contains("words=early,late,latest"), "{said}");
 
-    // What is no longer generated is no longer there.
+    // Files that are no longer generated disappear.
     app.write("lib/native.ex", "defmodule GeneratedFiles.Native do\nend\n");
     let without = app.deploy();
     without.expect_success();
@@ -102,7 +102,7 @@ fn generated_files_are_restored_or_regenerated() {
     lacks(&unchanged, FROM_SCRATCH);
     drop(unchanged);
 
-    // Half of what belongs together is worth nothing.
+    // Files that belong together are restored together or not at all.
     let kept = app.cache().join("mixpack/state/generated-prod/tree");
     fs::write(kept.join("lib/generated/words.ex"), "damaged").unwrap();
     let damaged = app.deploy();
@@ -156,7 +156,7 @@ fn pushed_file_modified_by_compilation_is_modified_in_every_build() {
             "each build compiles the app from scratch because compiling changes VERSION",
         );
     }
-    // Once it writes what was pushed, nothing is changed.
+    // If it writes the pushed content, the file is unchanged.
     app.write("VERSION", "compiled");
     app.deploy().expect_success();
     let last = app.deploy();
@@ -212,7 +212,7 @@ fn packages_writing_outside_node_modules_install_in_every_build() {
                 &deploy,
                 "installing in every build: it creates priv/by_npm.json",
             );
-            // Whose file it is is known now, and compiling doesn't create it.
+            // The record now says which step creates the file, and it isn't compilation.
             lacks(&deploy, FROM_SCRATCH);
             assert_eq!(deploy.compiled(), NOTHING, "{}", deploy.log());
         }
@@ -330,7 +330,7 @@ fn generated_files_of_compilation_in_hook_are_present() {
             ),
         }
     }
-    // What the task creates is created in every build.
+    // The task creates its files in every build.
     app.edit(
         "lib/mix/tasks/make_report.ex",
         "  File.mkdir_p!(\"priv\")\n  File.write!(\"priv/by_compiling\", \"\")\n",

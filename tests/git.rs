@@ -1,4 +1,4 @@
-//! Apps that ask git for the commit: in builds without a repository, on dynos without git.
+//! Apps that ask git for the commit, in builds without a repository and on dynos without git.
 
 use whole_builds::{App, holds, lacks};
 

@@ -1,6 +1,6 @@
 //! Heroku CI (`bin/test-compile`, `bin/test`) and `bin/report`.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use mirror::AppDir;
 use mirror::stack::Signal;
@@ -12,7 +12,7 @@ use whole_builds::{App, Dyno, compiling, own_host, repository, said};
 const NOTHING: [&str; 0] = [];
 const TEST: &str = "/tmp/buildpack/bin/test /app /tmp/env";
 
-/// Runs `bin/test`: what it said and its exit status.
+/// Runs `bin/test`. Returns its output and exit status.
 #[track_caller]
 fn tests(dyno: &Dyno, variables: &str) -> (String, Option<i32>) {
     let output = dyno.run(&format!("env {variables} {TEST}"));
@@ -24,7 +24,7 @@ fn tests(dyno: &Dyno, variables: &str) -> (String, Option<i32>) {
 #[test]
 fn ci_tests_run_in_moved_directory_and_keep_deploy_cache() {
     let app = App::fixture("phoenix-npm");
-    // Inherited from the pipeline: meant for the deployed app.
+    // Inherited from the pipeline, and meant for the deployed app.
     app.config("MIX_ENV", "prod");
     app.deploy().expect_success();
     app.edit(
@@ -55,7 +55,7 @@ fn ci_tests_run_in_moved_directory_and_keep_deploy_cache() {
     let (passed, code) = tests(&dyno, "");
     assert_eq!(code, Some(0), "{passed}");
     assert!(passed.contains("1 test, 0 failures"), "{passed}");
-    // Of the file: `--trace` names every test.
+    // From the config file: `--trace` prints the name of every test.
     assert!(passed.contains("* test the page has a value"), "{passed}");
     let (excluded, code) = tests(&dyno, "test_args='--exclude test'");
     assert_eq!(code, Some(0), "{excluded}");

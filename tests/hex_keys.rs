@@ -1,7 +1,7 @@
-//! Keys of Hex organisations, with the stand-in for Hex as each Hex that treats them in its own way:
-//! before 2.5.2, before 2.6, and since it exchanges them for tokens.
+//! Keys of Hex organisations. The stand-in for Hex behaves like each of the versions that treat them differently:
+//! before 2.5.2, before 2.6, and newer ones, which exchange keys for tokens.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use mirror::HexApi;
 use mirror::hex_api::{Account, Owner, Shown};
@@ -27,7 +27,7 @@ fn app(owner: Owner) -> (App, HexApi) {
     let of_acme = "{:jason_lite, \"~> 1.0\", organization: \"acme\"}";
     app.edit("mix.exs", "{:jason_lite, \"~> 1.0\"}", of_acme);
     app.edit("mix.lock", "\"hexpm\"", "\"hexpm:acme\"");
-    // As `mix hex.repo set hexpm --url URL` leaves it: no test reaches hex.pm.
+    // As after `mix hex.repo set hexpm --url URL`, since tests can't reach hex.pm.
     let url = hex.repo_url();
     app.write(
         "repos.config",
@@ -51,7 +51,7 @@ fn app(owner: Owner) -> (App, HexApi) {
     (app, hex)
 }
 
-/// No key and no token is in the log, in what ships, in what is kept, or in a temporary folder.
+/// Checks that no key or token is in the log, the slug, the cache or a temporary directory.
 #[track_caller]
 fn assert_nowhere(app: &App, deploy: &Deploy) {
     let log = deploy.log();
@@ -64,7 +64,7 @@ fn assert_nowhere(app: &App, deploy: &Deploy) {
     assert!(found.is_empty(), "{found:?}");
 }
 
-/// What Hex asks for to fetch the package.
+/// The requests with which Hex fetches the package.
 fn package(shown: Shown) -> [(String, Shown); 2] {
     ["packages/jason_lite", "tarballs/jason_lite-1.0.0.tar"]
         .map(|path| (format!("/repos/acme/{path}"), shown))
@@ -118,10 +118,10 @@ fn fetches_hex_organization_package_without_leaking_key() {
         assert!(!env.contains("mixpack-credentials-"), "{env}");
     }
     assert_nowhere(&app, &deploy);
-    // Without the API, which such a Hex does not need.
+    // Without the API, which old versions of Hex don't need.
     assert_eq!(hex.take_requests(), package(Shown::Key));
 
-    // Fetched and compiled, and not asked for again.
+    // Once fetched and compiled, it isn't requested again.
     let dyno = app.ship(deploy);
     let output = dyno.run("mix run --no-start -e 'IO.puts(JasonLite.encode!(%{}))'");
     let one_off = said(&output);
@@ -153,7 +153,7 @@ fn hex_2_6_exchanges_organization_key_in_same_vm() {
     );
     drop(deploy);
 
-    // With nothing to fetch, no key is exchanged.
+    // If nothing has to be fetched, no key is exchanged.
     let again = app.deploy();
     again.expect_success();
     assert_eq!(hex.take_requests(), []);
@@ -186,7 +186,7 @@ fn hex_warns_about_key_owned_by_user() {
         let log = deploy.log();
         let warning = "The given key is owned by your user account";
         assert_eq!(log.contains(warning), warns, "{log}");
-        // For whoever runs the task by hand.
+        // For people who run the task by hand.
         assert!(!log.contains("Starting with Hex 2.6"), "{log}");
         assert_nowhere(&app, &deploy);
         assert_eq!(

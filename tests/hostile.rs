@@ -1,7 +1,7 @@
-//! Apps and config vars that would have the buildpack write, delete or load something outside of its
-//! own places. The world outside is looked at before and after.
+//! Apps and config vars that try to make the buildpack write, delete or load files outside its own directories. The
+//! tests compare the files outside before and after.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -15,7 +15,7 @@ use whole_builds::{App, Deploy};
 
 const NO_PATHS: [PathBuf; 0] = [];
 
-/// What is known of everything in a folder: contents, links, modes, times of change.
+/// The state of everything in a directory: contents, links, modes, change times.
 fn look(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u32, i64, i64, u64)> {
     let entries = WalkDir::new(folder).into_iter().map(Result::unwrap);
     entries
@@ -36,14 +36,14 @@ fn look(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u32, i64, i64, u64)> {
         .collect()
 }
 
-/// Folders of someone else that the build's user may write to, as he may on a machine of his own.
-/// They have whatever a build would write, clear or trust in its place.
+/// Directories of someone else that the build's user may write to, as on a developer's machine. They contain
+/// everything that a build would write, clear or trust in its own.
 struct Outside {
     folder: PathBuf,
     before: BTreeMap<PathBuf, (Vec<u8>, u32, i64, i64, u64)>,
 }
 
-/// Where they are for the build.
+/// Their path in the sandbox.
 const OUTSIDE: &str = "/tmp/outside";
 
 impl Outside {
@@ -176,7 +176,7 @@ fn rejects_build_directories_linked_outside_app() {
             fs::rename(&kept, &link).unwrap();
         }
     }
-    // By a path instead of a link. One that begins with a slash is relative to the app.
+    // With a path instead of a link. A path with a leading slash is relative to the app.
     app.config("assets_path", "../outside");
     refused(
         &app,
@@ -186,7 +186,7 @@ fn rejects_build_directories_linked_outside_app() {
     );
 }
 
-/// Of a link to a file the build knows nothing beforehand: it is not written through.
+/// The build doesn't expect these links to files, and must not write through them.
 #[test]
 fn hostile_links_names_and_leftovers_do_no_harm() {
     let app = App::cold_fixture("git-dep");
@@ -205,7 +205,7 @@ fn hostile_links_names_and_leftovers_do_no_harm() {
     ] {
         put_link(&app, name, &format!("{OUTSIDE}/canary"));
     }
-    // Someone's leftovers: none of them is what the build makes there.
+    // Someone else's files, at paths that the build creates.
     for name in [
         ".platform_tools/erlang",
         ".platform_tools/elixir",
@@ -222,7 +222,7 @@ fn hostile_links_names_and_leftovers_do_no_harm() {
     put_link(&app, ".mix/elixir", &format!("{OUTSIDE}/elixir"));
     put_link(&app, "deps/x", &format!("{OUTSIDE}/x"));
     put_link(&app, "_build/prod/lib/x", &format!("{OUTSIDE}/lib/x"));
-    // Names that a shell or a list by lines would break, or that are not UTF-8.
+    // Names that break a shell or a list of lines, or that are not UTF-8.
     let odd: [&[u8]; 6] = [
         b"two words",
         b"new\nline",
@@ -244,7 +244,7 @@ fn hostile_links_names_and_leftovers_do_no_harm() {
         fs::create_dir_all(&folder).unwrap();
         symlink("loop", folder.join("loop")).unwrap();
     }
-    // Larger than what any of us should read into memory.
+    // Too large to be read into memory.
     let huge = fs::File::create(app.source().join("priv/huge")).unwrap();
     huge.set_len(600 << 20).unwrap();
     for round in 0..2 {
@@ -280,7 +280,7 @@ fn hostile_links_names_and_leftovers_do_no_harm() {
     }
 }
 
-/// A program that tells that it ran, and then what it was called for.
+/// A program that leaves a file as evidence that it ran, and fails.
 fn trap(path: &Path) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let name = path.file_name().unwrap().to_str().unwrap();
@@ -289,7 +289,7 @@ fn trap(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Config vars that no command sees with these values.
+/// Config vars that no command gets with these values.
 const HELD_BACK: [(&str, &str); 24] = [
     ("PATH", "/tmp/outside/bin"),
     ("HOME", "/tmp/outside/home"),
@@ -317,8 +317,8 @@ const HELD_BACK: [(&str, &str); 24] = [
     ("MIX_HOME", "/tmp/outside"),
 ];
 
-/// Those that commands see: the app's, and none of what the build goes by. The last are ones that
-/// people do set, and they work.
+/// Config vars that commands get: they belong to the app and don't affect the build. The last ones are common, and
+/// they work.
 const SEEN: [(&str, &str); 14] = [
     ("ROOTDIR", "/tmp/outside/erlang"),
     ("BINDIR", "/tmp/outside/bin"),
@@ -388,7 +388,7 @@ fn config_vars_cannot_redirect_programs_or_writes() {
     assert_eq!(SEEN.iter().filter(seen).count(), SEEN.len(), "{env}");
 }
 
-/// Each ends while it is planned, in seconds, with a message that is fit to be read.
+/// Each build fails during planning, within seconds, and with a readable message.
 #[test]
 fn hostile_version_file_gets_clear_error() {
     let app = App::cold_fixture("no-deps");
@@ -438,7 +438,7 @@ fn hostile_version_file_gets_clear_error() {
         );
         outside.assert_untouched(&app, &name);
     }
-    // What cannot be read to an end is not begun.
+    // Files without an end are not read.
     for (target, words) in [
         ("/dev/zero", "not a regular file"),
         ("/dev/stdin", "not a regular file"),

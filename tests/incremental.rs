@@ -1,6 +1,6 @@
-//! A second deploy costs what changed: what is compiled, installed and built again, and what is not.
+//! A second deploy compiles, installs and builds only what changed.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use mirror::AppDir;
 use std::fs;
@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use whole_builds::differential::with_otp_patch;
 use whole_builds::{App, Deploy, holds, lacks};
 
-/// What the modules of the fixture saw when they were compiled, told by the slug; telling it
-/// compiles nothing.
+/// The values that the fixture's modules read at compile time, printed by the slug. Printing them compiles nothing.
 fn report(app: &App, deploy: Deploy) -> String {
     let dyno = app.ship(deploy);
     dyno.one_off("mix run --no-start -e 'IO.puts(CompileEnv.report())'")
@@ -24,7 +23,7 @@ fn recompiles_only_inputs_mix_does_not_track() {
     let said = report(&app, first);
     assert!(said.contains("\"level\":\"low\""), "{said}");
 
-    // elixir-lang/elixir#15467: mix alone gives up on such a dependency, now and for ever.
+    // elixir-lang/elixir#15467: without Mixpack, mix would never compile such a dependency again.
     app.edit("config/config.exs", "low", "high");
     let deploy = app.deploy();
     deploy.expect_success();
@@ -58,7 +57,7 @@ fn recompiles_only_inputs_mix_does_not_track() {
     let said = report(&app, deploy);
     assert!(said.contains("\"region\":\"eu\""), "{said}");
 
-    // Another version of one dependency: that one, and no other.
+    // With another version of one dependency, only that one is compiled.
     app.lock_newer_knobs();
     let deploy = app.deploy();
     deploy.expect_success();
@@ -102,7 +101,7 @@ fn recompiles_only_inputs_mix_does_not_track() {
 #[test]
 fn refetches_dependency_that_reads_changed_variable() {
     let app = App::fixture_with_its_host("compile-env");
-    // A hook stands in for such a compiler.
+    // A hook stands in for it.
     app.write(
         "elixir_buildpack.config",
         "hook_pre_compile='echo $KNOBS_REGION >> deps/knobs/made; echo . >> deps/jason_lite/made'\n",
@@ -139,7 +138,7 @@ fn config_can_read_fetched_dependencies() {
 #[test]
 fn packages_and_assets_are_rebuilt_if_inputs_change() {
     let mut app = App::fixture("phoenix-npm");
-    // Some platforms pass the arguments of bin/compile on, which are new in every build.
+    // Some platforms also export the arguments of bin/compile, which differ in every build.
     app.sandbox = app.sandbox.env("BUILD_DIR", "/tmp/build_phoenixnpm0");
     let first = app.deploy();
     first.expect_success();
@@ -162,7 +161,7 @@ fn packages_and_assets_are_rebuilt_if_inputs_change() {
     assert!(dyno.start("mix phx.server").get(script).len() > 100);
     drop(dyno);
 
-    // Code may say which classes there are: assets are built again, with the packages that are there.
+    // Code may use other CSS classes, so assets are rebuilt, with the installed packages.
     app.edit("lib/phoenix_npm/page.ex", "Deployed by", "Deployed with");
     let code = app.deploy();
     code.expect_success();
@@ -172,7 +171,7 @@ fn packages_and_assets_are_rebuilt_if_inputs_change() {
     holds(&code, "$ npm run deploy");
     drop(code);
 
-    // A folder of sources may be called as one that mix fills.
+    // A directory of sources may have the name of one of mix's output directories.
     app.write(
         "assets/js/deps/greeting.js",
         "export default 'good morning'\n",
@@ -232,7 +231,7 @@ fn packages_and_assets_are_rebuilt_if_inputs_change() {
     );
     drop(package);
 
-    // What was kept is not what was installed.
+    // The cached packages differ from the installed ones.
     let modules = kept_tool(app.cache(), "node_modules-");
     fs::write(modules.join("tree/esbuild/package.json"), "{}").unwrap();
     app.edit("lib/phoenix_npm/page.ex", "Deployed with", "Deployed by");
@@ -245,7 +244,7 @@ fn packages_and_assets_are_rebuilt_if_inputs_change() {
     holds(&tampered, "$ npm ci");
 }
 
-/// The folder of a tool in the cache, by how its name begins.
+/// The directory of a tool in the cache, by a prefix of its name.
 fn kept_tool(cache: &Path, prefix: &str) -> PathBuf {
     let tools = fs::read_dir(cache.join("mixpack/tools")).unwrap();
     let mut found = tools.filter_map(Result::ok).filter(|entry| {
@@ -283,7 +282,7 @@ fn log_and_timeline_show_cached_and_failed_steps() {
     let first = app.deploy();
     first.expect_success();
     lacks(&first, "       from cache: ");
-    // It is meant for us alone.
+    // Only Mixpack reads it.
     lacks(&first, "MIXPACK_TIMELINE=");
     assert_eq!(picture(), [false; 5]);
 
@@ -302,16 +301,16 @@ fn log_and_timeline_show_cached_and_failed_steps() {
     assert!(row.contains("class=\"failed\"") && row.contains(" s, failed<"));
 }
 
-const SETTLED: &str = "not needed: dependencies and lockfile are unchanged";
+const UP_TO_DATE: &str = "not needed: dependencies and lockfile are unchanged";
 
-/// How often the registry was asked for packages, and `mix deps.get` was run for that.
+/// The number of requests for packages, which shows whether `mix deps.get` ran.
 #[track_caller]
 fn registry(app: &App, deploy: &Deploy) -> usize {
     let requests = app.host.requests();
     app.host.forget_requests();
     let log = deploy.log();
     let is_run = log.contains("$ mix deps.get");
-    assert_eq!(is_run, !log.contains(SETTLED), "{log}");
+    assert_eq!(is_run, !log.contains(UP_TO_DATE), "{log}");
     let asked = requests.iter().filter(|request| {
         // The one request a day for advisories.
         let path = request.path.as_str();
@@ -333,7 +332,7 @@ fn unchanged_dependencies_send_no_registry_request() {
     drop(first);
     let second = app.deploy();
     second.expect_success();
-    holds(&second, SETTLED);
+    holds(&second, UP_TO_DATE);
     assert_eq!(registry(&app, &second), 0);
     let none: Vec<&str> = Vec::new();
     assert_eq!(second.compiled(), none, "{}", second.log());
@@ -357,8 +356,7 @@ fn changed_requirements_send_registry_requests() {
     app.edit("mix.exs", "{:knobs, \"~> 1.0\"}", "{:knobs, \">= 1.0.0\"}");
     asked("another requirement", app.deploy());
 
-    // As before, a lock that is out of step is refused, and nothing is remembered of it: what was remembered
-    // of the requirement before is.
+    // As before, an outdated lock is rejected and not recorded. The record of the previous requirement stays valid.
     app.edit("mix.exs", ">= 1.0.0", "~> 1.0.1");
     let refused = app.deploy();
     assert!(!refused.succeeded);
@@ -379,7 +377,7 @@ fn changed_requirements_send_registry_requests() {
     asked("a file is damaged in the cache", app.deploy());
     settled(app.deploy());
 
-    // What is in place is looked at when the hooks before have run.
+    // The files are compared after the earlier hooks have run.
     let config = |hook: &str| {
         let versions = "elixir_version=1.18.3\nerlang_version=27\n";
         app.write(
@@ -440,7 +438,7 @@ fn app_without_dependencies_skips_deps_get() {
         holds(&deploy, NONE);
         lacks(&deploy, "$ mix deps.get");
     }
-    // What it asks for decides, also where there is no lockfile.
+    // Its requirements count even without a lockfile.
     app.write(
         "libs/greeting/mix.exs",
         "defmodule Greeting.MixProject do\n  use Mix.Project\n\n  def project, do: [app: :greeting, version: \"0.1.0\"]\nend\n",

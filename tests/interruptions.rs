@@ -1,5 +1,4 @@
-//! Builds that are stopped, and caches that are not what a build has left: no later build is wrong
-//! for it.
+//! Interrupted builds and damaged caches don't make a later build wrong.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
@@ -17,17 +16,17 @@ use whole_builds::{App, Deploy, lacks, unwrapped};
 
 const FIXTURE: &str = "plain-otp";
 const BEAM: &str = "_build/prod/lib/plain_otp/ebin/Elixir.PlainOtp.Build.beam";
-/// As the report names them.
+/// With their names in the report.
 const STEPS: [&str; 10] = [
     "planning", "erlang", "elixir", "hex", "restore", "deps", "compile", "profile", "save", "slim",
 ];
 
-/// When a build is killed while it is kept: µs after that has begun.
+/// When builds are killed while they save the cache: in µs after that step has started.
 const MOMENTS: [u64; 4] = [300, 1_000, 2_500, 5_000];
-/// Of the cache's disk, in KiB: an empty cache finds it full early, then ever later.
+/// Sizes of the cache's disk, in KiB. With each size, a build with an empty cache fills the disk later.
 const DISKS: [u64; 7] = [256, 4_000, 20_000, 40_000, 56_000, 60_000, 64_000];
 
-/// The fixture, with `/app` where the test can see it.
+/// The fixture, with an `/app` that the test can read.
 struct Stopped {
     app: App,
     runtime: PathBuf,
@@ -52,7 +51,7 @@ impl Stopped {
         stopped
     }
 
-    /// A new commit: a module of the same size that says something else.
+    /// Makes a new commit, with a module of the same size and another value.
     fn edit(&mut self) {
         self.number += 1;
         number_module(&self.app, self.number);
@@ -62,7 +61,7 @@ impl Stopped {
         self.app.cache().join("mixpack/report.json")
     }
 
-    /// Starts a build, and stops it some time after a step has begun; nothing where it was done by
+    /// Starts a build, and stops it some time after the start of a step. Returns nothing if the build was finished by
     /// then.
     fn stop_at(&self, step: &str, after: Duration, signal: Signal) -> Option<Output> {
         let _ = fs::remove_file(self.report());
@@ -79,7 +78,7 @@ impl Stopped {
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
-    /// A whole build with the cache as it is: it is as one that nothing went before.
+    /// Runs a whole build with the current cache, and checks that it equals a clean one.
     #[track_caller]
     fn build_is_right(&self, context: &str) -> Deploy {
         let deploy = self.app.deploy();
@@ -113,10 +112,10 @@ fn wait_for(step: &str, report: &Path, process: &mut Process) {
     }
 }
 
-/// A `.beam` file without its chunk `Dbgi`; another file as it is. The same debug information has
-/// other bytes in a VM that has loaded other modules before: OTP 26 and newer order the keys of maps
-/// by when their atoms were made. The form is that of `beam_lib`: `FOR1`, a length, `BEAM`, and chunks
-/// of a name, a length and bytes up to a multiple of four.
+/// A `.beam` file without its chunk `Dbgi`; any other file unchanged. The bytes of the same debug information depend
+/// on the modules that the VM has loaded: OTP 26 and newer order the keys of maps by the creation of their atoms. The
+/// form is that of `beam_lib`: `FOR1`, a length, `BEAM`, and chunks of a name, a length and bytes up to a multiple of
+/// four.
 fn without_debug_info(file: Vec<u8>) -> Vec<u8> {
     if !file.starts_with(b"FOR1") {
         return file;
@@ -138,7 +137,7 @@ fn without_debug_info(file: Vec<u8>) -> Vec<u8> {
     kept
 }
 
-/// Every entry of a slug: what it is, its mode, and its bytes or where it leads.
+/// Every entry of a slug: its type, its mode, and its content or target.
 type Tree = BTreeMap<PathBuf, (u32, Vec<u8>)>;
 
 fn tree(root: &Path) -> Tree {
@@ -159,13 +158,13 @@ fn tree(root: &Path) -> Tree {
             };
             (path.strip_prefix(root).unwrap().to_owned(), (mode, bytes))
         })
-        // Mix' own notes hold times.
+        // Mix's manifests contain times.
         .filter(|(path, _)| {
             path.parent()
                 .is_none_or(|parent| parent.file_name() != Some(".mix".as_ref()))
         })
         .filter(|(path, _)| path != Path::new(BEAM) && !path.ends_with("build.ex"))
-        // What Hex was told of packages, in builds that had to ask.
+        // The registry's data, which Hex caches in builds that request it.
         .filter(|(path, _)| !path.starts_with(".hex/registry"))
         .collect()
 }
@@ -199,7 +198,7 @@ fn assert_right(deploy: &Deploy, number: u32, context: &str) {
     fs::remove_dir_all(&deploy.slug).unwrap();
 }
 
-/// They take a few milliseconds together.
+/// Together they take a few milliseconds.
 const LAST: [&str; 3] = ["save", "profile", "slim"];
 
 #[test]
@@ -212,7 +211,7 @@ fn signal_at_any_step_stops_build_cleanly_and_next_build_is_correct() {
             if let Some(output) = stopped.stop_at(step, Duration::ZERO, signal) {
                 let log = String::from_utf8_lossy(&output.stdout);
                 let log = format!("{log}{}", String::from_utf8_lossy(&output.stderr));
-                // The last steps may have been done.
+                // The last steps may be done already.
                 let code_found = output.status.code();
                 assert!(
                     code_found == Some(code) || (LAST.contains(&step) && code_found == Some(0)),
@@ -225,14 +224,14 @@ fn signal_at_any_step_stops_build_cleanly_and_next_build_is_correct() {
                 "{context}"
             );
         }
-        // The second signal finds a cache that is filled.
+        // The second signal arrives with a filled cache.
         stopped.build_is_right(&format!("after {signal:?} at every step"));
     }
 }
 
 #[test]
 fn build_is_correct_after_kill_at_any_point() {
-    // Of an empty cache: what is killed twice in a row has nothing whole to go by.
+    // With an empty cache, a build that is killed twice leaves no complete entry.
     let mut stopped = Stopped::new();
     for step in STEPS {
         stopped.edit();
@@ -244,11 +243,11 @@ fn build_is_correct_after_kill_at_any_point() {
         stopped.stop_at(step, Duration::ZERO, Signal::KILL);
         stopped.build_is_right(&format!("after a kill at {step}"));
     }
-    // What is kept is written in a few milliseconds.
+    // Saving takes a few milliseconds.
     for micros in MOMENTS {
         stopped.edit();
         stopped.stop_at("save", Duration::from_micros(micros), Signal::KILL);
-        // Back to what the build before had: times alone would not tell.
+        // Revert to the source of the previous build: modification times alone would not show it.
         stopped.number -= 2;
         stopped.edit();
         stopped.build_is_right(&format!("after a kill {micros} µs into save"));
@@ -294,7 +293,7 @@ fn stopped_build_leaves_no_running_vm() {
         (App::cold_fixture(FIXTURE), "1"),
         (with_slow_dependencies(), "2"),
     ] {
-        // In order there is nothing to wait for; of a kill mix itself has to become aware.
+        // After a normal stop nothing has to wait; after a kill, mix itself has to notice it.
         for (signal, tenths) in [("TERM", "1"), ("KILL", "100")] {
             let _ = fs::remove_file(app.cache().join("mixpack/report.json"));
             let build_dir = app.checkout();
@@ -342,7 +341,7 @@ fn concurrent_builds_sharing_a_cache_are_both_correct() {
     assert_eq!(waited, 1, "builds that waited for the other");
 }
 
-/// A small filesystem, gone with the test.
+/// A small filesystem, which is removed after the test.
 struct Disk(PathBuf);
 
 impl Disk {
@@ -416,21 +415,21 @@ fn build_is_correct_after_disk_fills_at_any_point() {
     stopped.edit();
     stopped.build_is_right("with room again");
 
-    // Room for the tools alone: the app is built, and what cannot be kept is not.
+    // The disk has room for the tools only: the app is built, and the rest isn't cached.
     for kind in ["_build-prod", "deps-prod"] {
         fs::remove_dir_all(disk.0.join("mixpack/state").join(kind)).unwrap();
     }
     disk.resize(disk.used() + 60);
     stopped.edit();
     let deploy = stopped.build_is_right("without room to keep it");
-    // Of this, or of the record alone, which is kept at the same time.
+    // The warning names this entry, or the record, which is saved at the same time.
     let said = ["the cache is incomplete", "could not be cached"];
     assert!(
         said.iter().any(|said| deploy.log().contains(said)),
         "{}",
         deploy.log()
     );
-    // And for no note, from a moment on when all that is fetched is there.
+    // The disk is full, even for notes, once everything is fetched.
     let config = "elixir_buildpack.config";
     let fill = "hook_pre_fetch_dependencies='cat /dev/zero > /tmp/cache/filler || true'\n";
     stopped.app.write(config, fill);
@@ -561,7 +560,7 @@ fn modified_cache_is_logged_as_a_miss() {
         }
     };
 
-    // Cut short: a program, a library, and code that was compiled.
+    // Truncate a program, a library, and compiled code.
     for name in ["mix", "lists.beam", "Elixir.JasonLite.beam"] {
         let file = file_named(&kept, name);
         let time = modified(&file);
@@ -580,7 +579,7 @@ fn modified_cache_is_logged_as_a_miss() {
         ],
     );
 
-    // Flipped in a cache that was packed and unpacked, where nothing but the bytes tells.
+    // Flip bits in a cache that was packed and unpacked, where only the content differs.
     let moved = stopped.app.cache().with_file_name("moved");
     let copied = Command::new("cp").arg("-a").arg(&kept).arg(&moved).status();
     assert!(copied.unwrap().success());
@@ -595,7 +594,7 @@ fn modified_cache_is_logged_as_a_miss() {
     set_modified(&flipped, time);
     expect(&mut stopped, "flipped", &["lists.beam was changed"]);
 
-    // Links that lead out.
+    // Links out of the cache.
     let outside = stopped.app.sandbox.tmp().join("outside");
     fs::create_dir(&outside).unwrap();
     fs::write(outside.join("precious"), "").unwrap();

@@ -1,7 +1,7 @@
 //! Where JavaScript packages are installed: beside `mix.exs`, from the root of a workspace, and with
 //! package managers of every age.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use whole_builds::{App, Deploy, holds, lacks, npm_registry};
 /// Has a package manager of the npm registry write its lockfile in a folder.
 fn lock(folder: &Path, package: &str, command: &[&str], lockfile: &str) {
     let registry = npm_registry();
-    // What yarn 2 and newer take for the mark of a project; an empty one means nothing yet.
+    // yarn 2 and newer require a lockfile in the root of a project; it may be empty.
     if lockfile == "yarn.lock" && !folder.join(lockfile).exists() {
         fs::write(folder.join(lockfile), "").unwrap();
     }
@@ -34,7 +34,7 @@ fn lock(folder: &Path, package: &str, command: &[&str], lockfile: &str) {
     );
 }
 
-/// The files of an app that decide what is installed, and the lockfile that follows from them.
+/// The files of an app that determine the installed packages, and the resulting lockfile.
 fn write_locked(app: &App, files: &[(&str, &str)], manager: &Manager) {
     let folder = tempfile::tempdir().unwrap();
     for (path, text) in files {
@@ -48,7 +48,7 @@ fn write_locked(app: &App, files: &[(&str, &str)], manager: &Manager) {
         manager.lock,
         manager.lockfile,
     );
-    // Yarn 2 and newer write package.json anew too.
+    // Yarn 2 and newer also rewrite package.json.
     let paths = files.iter().map(|(path, _)| *path);
     for path in paths.chain([manager.lockfile]) {
         let text = fs::read_to_string(folder.path().join(path)).unwrap();
@@ -63,7 +63,7 @@ struct Manager {
     lockfile: &'static str,
     /// The command of the build.
     installs: &'static str,
-    /// How a member of a workspace asks for another one.
+    /// How a member of a workspace depends on another one.
     member: &'static str,
 }
 
@@ -148,7 +148,7 @@ fn beside_mix_exs(fixture: &str, folder: &str) -> App {
     app
 }
 
-/// Deploys cold, with another script, and once more without a change.
+/// Deploys with an empty cache, with another script, and again without a change.
 fn deploy_three_times(app: &App, folder: &str) {
     let cold = app.deploy();
     assert!(!script(&cold, folder).contains("second"));
@@ -197,7 +197,7 @@ fn yarn_4_installs_beside_mix_exs_with_plug_n_play() {
     holds(&deploy, YARN_4.installs);
     assert!(script(&deploy, "").contains("socket"));
     assert_eq!(modules(&deploy), Vec::<String>::new());
-    // What a package manager writes for itself is nothing that compiling creates.
+    // A package manager's own files don't count as created by compilation.
     lacks(&deploy, "from scratch");
     app.edit(
         "assets/js/app.js",
@@ -209,8 +209,8 @@ fn yarn_4_installs_beside_mix_exs_with_plug_n_play() {
     lacks(&second, "from scratch");
 }
 
-/// phoenix-npm with its assets as a member of a workspace, beside another that they load. The two
-/// need another version each of one package, so that one of them gets a `node_modules` of its own.
+/// phoenix-npm with its assets as a member of a workspace, next to another member that they load. The two need
+/// different versions of a package, so one of them gets a `node_modules` of its own.
 fn workspace(manager: &Manager) -> App {
     let app = App::fixture("phoenix-npm");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
@@ -225,7 +225,7 @@ fn workspace(manager: &Manager) -> App {
         "packages/greet/index.js",
         "import ms from \"ms\"\nexport default \"hello from a member\" + ms(2)\n",
     );
-    // Plug'n'Play, which yarn 2 and newer have without this, installs in every build.
+    // Without this, yarn 2 and newer use Plug'n'Play, which installs in every build.
     app.write(".yarnrc.yml", "nodeLinker: node-modules\n");
     lock_workspace(&app, manager, "2.0.0");
     app
@@ -265,7 +265,7 @@ fn lock_workspace(app: &App, manager: &Manager, ms: &str) {
     write_locked(app, &files, manager);
 }
 
-/// Whether a script holds both versions of `ms`, and not one for both members.
+/// Whether a script contains both versions of `ms`, and not one for both members.
 fn has_old_ms(script: &str) -> bool {
     script.matches("case \"days\"").count() == 2
 }
@@ -280,12 +280,12 @@ fn expect_workspace(manager: &Manager) -> (App, String) {
     holds(&cold, manager.installs);
     holds(&cold, "(in .)");
     holds(&cold, "declares a workspace");
-    // What a package manager writes for itself is nothing that compiling creates.
+    // A package manager's own files don't count as created by compilation.
     lacks(&cold, "from scratch");
     assert_eq!(modules(&cold), Vec::<String>::new(), "{}", manager.package);
     fs::remove_dir_all(&cold.slug).unwrap();
 
-    // Of the packages nothing has changed: they are those of the last build, all of them.
+    // No package has changed, so all are reused from the previous build.
     app.edit(
         "assets/js/app.js",
         "import greet",
@@ -353,7 +353,7 @@ fn workspace_member_missing_from_lockfile_fails_build() {
     }
 }
 
-/// Archives of old Nodes in nodejs.org's layout, each with the npm that it came with.
+/// Archives of old versions of Node in nodejs.org's layout, each with its own npm.
 fn old_nodes(versions: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let dist = folder.path().join("dist");
@@ -394,8 +394,8 @@ const UGLIFY: &str = "{\n  \"name\": \"assets\",\n  \"private\": true,\n  \"scri
     \"node -p \\\"'wrappy ' + require('wrappy/package').version\\\" && mkdir -p ../priv/static/assets && \
     uglifyjs js/app.js -o ../priv/static/assets/app.js\"},\n  \"devDependencies\": {\"once\": \"1.4.0\", \"uglify-js\": \"3.4.9\"}\n}\n";
 
-/// An app whose one package is for development, and needs another in a version that is locked and
-/// not the newest that it could have.
+/// An app with one package, for development, which depends on another; the locked version of that one is not the
+/// newest possible.
 fn app_for_every_npm(app: &App) {
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.config("NODE_ENV", "production");
@@ -417,7 +417,7 @@ fn app_for_every_npm(app: &App) {
     app.write("assets/package-lock.json", &text);
 }
 
-/// What is locked is installed, for development too, and the app's files stay as they are.
+/// Locked versions are installed, also of development packages, and the app's files don't change.
 #[track_caller]
 fn expect_uglified(app: &App, command: &str) -> Deploy {
     let deploy = app.deploy();
@@ -443,7 +443,7 @@ fn npm_5_installs_locked_versions_without_npm_ci() {
     let command = "$ npm install --no-save --production=false  (in assets)";
     let deploy = expect_uglified(&app, command);
     holds(&deploy, "npm 5.5.1 has no `npm ci`");
-    // Another build installs again: it isn't known that the lockfile says all.
+    // The next build installs again, since the lockfile may be incomplete.
     app.write(
         "assets/js/app.js",
         "console.log('built again by ' + 'uglify');\n",
@@ -490,7 +490,7 @@ fn newest_npm_installs_dev_dependencies_in_production() {
         "node_version=24\nnpm_version=latest\n",
     );
     expect_uglified(&app, "$ npm ci --include=dev  (in assets)");
-    // The same by npm's own field, whose range the npm of this Node.js is not in.
+    // The same with npm's own field, whose range doesn't include the npm of this Node.js.
     app.write("phoenix_static_buildpack.config", "node_version=24\n");
     let engines = "\"devEngines\": {\"packageManager\": {\"name\": \"npm\", \"version\": \">=12\"}},\n  \"devDependencies\"";
     app.edit("assets/package.json", "\"devDependencies\"", engines);
@@ -549,7 +549,7 @@ fn one_install_serves_two_umbrella_phoenix_apps() {
 fn hook_that_installs_and_builds_assets_runs_both_once() {
     let app = App::fixture("phoenix-npm");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
-    // As Livebook has it: the hook runs an alias, and the alias all that the assets need.
+    // As in Livebook: the hook runs an alias, which builds the assets.
     app.edit(
         "mix.exs",
         "defp aliases do\n    [",
@@ -652,11 +652,11 @@ fn unused_packages_may_fail_to_install() {
         &deploy,
         "cannot install the packages of assets; continuing because nothing uses them",
     );
-    // They were to ship.
+    // These packages should ship.
     app.config("MIXPACK_SLIM", "none");
     assert!(!app.deploy().succeeded);
     app.config("MIXPACK_SLIM", "standard");
-    // Whoever speaks of them needs them.
+    // Processes that mention the packages need them.
     app.write(
         "lib/rendered.ex",
         "defmodule Rendered do\n  def path, do: \"assets/node_modules/a/b.js\"\nend\n",

@@ -1,7 +1,7 @@
-//! `bin/mixpack`, which chooses the executable for the machine: with a `uname` that says what is
-//! asked, and executables that only say their names.
+//! `bin/mixpack`, which chooses the executable for the machine: with a fake `uname`, and executables that only print
+//! their names.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,7 +13,7 @@ struct Copy {
 }
 
 impl Copy {
-    /// With executables for these architectures.
+    /// A copy with executables for these architectures.
     fn with(architectures: &[&str]) -> Self {
         let copy = Self {
             dir: tempfile::tempdir().unwrap(),
@@ -57,7 +57,7 @@ impl Copy {
             .unwrap()
     }
 
-    /// What it says, without the place of this copy.
+    /// Its output, without the path of this copy.
     #[track_caller]
     fn refused(&self, output: &Output) -> String {
         assert_eq!(output.status.code(), Some(1));

@@ -1,6 +1,6 @@
-//! `mixpack build` and `mixpack run`, as a person uses them on a machine of their own.
+//! `mixpack build` and `mixpack run` on a developer's machine.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use mirror::AppDir;
 use mirror::stack::Signal;
@@ -109,7 +109,7 @@ fn process_gets_env_file_variables_and_signals() {
          echo \"$GREETING $OF_FILE $OF_SHELL $PORT\"\n\
          while :; do sleep 0.1; done\n",
     );
-    // Neither is a command that `exec` takes as it stands.
+    // `exec` can run neither of these commands directly.
     app.write(
         "Procfile",
         "web: GREETING=hello bash process.sh\nworker: export GREETING=bye && bash process.sh\n",
@@ -172,7 +172,7 @@ fn process_gets_env_file_variables_and_signals() {
     }
 }
 
-/// What a shell says to a script in which `$MIXPACK` is the executable; in a folder with an app.
+/// Runs a shell script in a directory with an app, with the executable in `$MIXPACK`. Returns its output.
 fn shell(program: &str, args: &[&str], script: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("app")).unwrap();
@@ -226,7 +226,7 @@ fn fish_completes_commands_options_and_process_types() {
 
 #[test]
 fn zsh_completes_commands_options_and_process_types() {
-    // Its own functions, which need a terminal, only tell what they are asked to offer.
+    // The shell's own functions need a terminal. Here they only print the completions.
     let asked = |words: &str| {
         let script = format!(
             "compdef() {{ print compdef $@ }}; _arguments() {{ print -rl -- $@ }}\n\
@@ -252,7 +252,7 @@ fn zsh_completes_commands_options_and_process_types() {
     assert!(asked("mixpack completions ''").ends_with(":(bash zsh fish)\n"));
 }
 
-/// A command of a page, as a person types it in their home directory.
+/// Runs a command of a page in the home directory.
 fn typed<'a>(app: &'a App, command: &str) -> mirror::stack::Command<'a> {
     let url = app.host.url();
     app.sandbox

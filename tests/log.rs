@@ -1,8 +1,8 @@
-//! The log as a reader has it: aligned, and without what tools say when all goes well.
+//! The log: aligned, and without the output of tools that succeed.
 
 use whole_builds::{App, Deploy};
 
-/// What mix says of each dependency, in the order of a first build.
+/// mix's messages about each dependency, in the order of a first build.
 const OF_DEPENDENCIES: [&str; 3] = [
     "* Getting jason_lite (Hex package)",
     "==> jason_lite",
@@ -35,7 +35,7 @@ fn is_aligned(deploy: &Deploy) {
     }
     assert!(!deploy.stdout.contains("\n\n\n"), "{}", deploy.stdout);
     for line in deploy.stderr.lines() {
-        // git puts `remote:` before each line: a colour ends where its line does.
+        // git prefixes each line with `remote:`, so a colour must end with its line.
         let plain = match line.strip_prefix(RED) {
             Some(coloured) => coloured.strip_suffix(PLAIN).expect("its end"),
             None => line,
@@ -58,7 +58,7 @@ fn successful_build_logs_summary_and_app_warnings() {
         "compiled phoenix_npm: 19 files",
         WARNING,
         "lib/warns.ex:2",
-        // The app's own script speaks for itself.
+        // The output of the app's own script is shown.
         "> deploy",
     ] {
         assert!(log.contains(said), "{said}: {log}");
@@ -103,7 +103,7 @@ fn failed_build_logs_full_output_of_failed_command() {
         "undefined function b/0",
     ];
     has_in_order(&deploy.stdout, &whole);
-    // What went well before it is as short as ever.
+    // Steps that succeeded before stay short.
     assert!(!deploy.stdout.contains(OF_DEPENDENCIES[0]));
 }
 

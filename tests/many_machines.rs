@@ -56,7 +56,7 @@ fn build_on_empty_machine_reuses_cache_image_and_previous_image() {
         .filter(|request| archives.iter().any(|end| request.path.ends_with(end)));
     assert_eq!(of_archives.count(), 0, "{requests:?}");
 
-    // Only the layer of compiled code is another one.
+    // Only the layer of compiled code differs.
     app.write("lib/added.ex", "defmodule Added do\nend\n");
     let changed = app.create(&registry, "cache", "app");
     changed.expect_success();
@@ -70,7 +70,7 @@ fn build_on_empty_machine_reuses_cache_image_and_previous_image() {
     assert_eq!(differences(&app, &clean), NOTHING);
 }
 
-/// Two builders may finish in any order, and either image may expire. Then the two are of different commits.
+/// Two builders may finish in any order, and either image may expire. Then the two come from different commits.
 #[test]
 fn cache_image_and_previous_image_of_different_commits_yield_clean_image() {
     let registry = Registry::start();

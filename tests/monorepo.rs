@@ -1,6 +1,6 @@
 //! An app in a folder of its repository, with a path dependency outside of that folder.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use mirror::AppDir;
 use mirror::stack::Signal;
@@ -20,7 +20,7 @@ const CONFIG: &str = "elixir_buildpack.config";
 const FOLDER: &str = "MIXPACK_APP_RELATIVE_PATH";
 const LAUNCHER: &str = ".mixpack/bin/in-app-dir";
 
-/// The page of a `web` process, which compiles nothing.
+/// Starts `web`, which must compile nothing, and returns its page.
 #[track_caller]
 fn page(dyno: &Dyno, command: &str) -> (String, String) {
     let web = dyno.start(command);
@@ -30,7 +30,7 @@ fn page(dyno: &Dyno, command: &str) -> (String, String) {
     (page, said)
 }
 
-/// The beam files that are not those of before.
+/// The beam files that have changed.
 fn changed(before: &BTreeMap<PathBuf, SystemTime>, slug: &Path) -> Vec<String> {
     let now = beams(slug, "backend").into_iter();
     let changed = now.filter(|(path, time)| before.get(path) != Some(time));
@@ -39,7 +39,7 @@ fn changed(before: &BTreeMap<PathBuf, SystemTime>, slug: &Path) -> Vec<String> {
         .collect()
 }
 
-/// The error in the log of a deploy that cannot be planned.
+/// The error in the log of a deploy that fails during planning.
 #[track_caller]
 fn refused(app: &App) -> String {
     let deploy = app.deploy();
@@ -54,7 +54,7 @@ fn refused(app: &App) -> String {
     text.replace("\x1b[0m", "").trim().to_owned()
 }
 
-/// The line of a type in the slug's `Procfile`, as herokuish makes a command of it.
+/// The command of a process type in the slug's `Procfile`, as herokuish reads it.
 #[track_caller]
 fn of_procfile(deploy: &Deploy, kind: &str) -> String {
     let text = fs::read_to_string(deploy.slug.join("Procfile")).unwrap();
@@ -97,12 +97,12 @@ fn app_in_subdirectory_boots_and_redeploy_compiles_only_changes() {
     ] {
         assert!(!cold.slug.join(path).exists(), "{path} is in the slug");
     }
-    // mix compiles once more what uses a path dependency when others are new: not on the dyno, and
-    // not in a later step.
+    // mix recompiles users of a path dependency after other dependencies were compiled. This must not happen on the
+    // dyno or in a later step.
     let again = "compiling the users of shared again because other dependencies changed:";
     let (_, rest) = cold.stdout.split_once(again).unwrap();
     let (compile, later) = rest.split_once("-----> ").unwrap();
-    // By times in whole seconds: what was compiled within the same one is current.
+    // mix compares whole seconds, so code compiled within the same second is up to date.
     let compiled = compiling(compile);
     let expected = ["compiled shared", "compiled backend: 1 file"];
     assert!(
@@ -201,7 +201,7 @@ fn subdirectory_procfile_is_used_unless_root_has_one() {
     );
     let (web, release) = (of_procfile(&deploy, "web"), of_procfile(&deploy, "release"));
 
-    // Built once more where it stands: what the first build made is not taken for the app's.
+    // Build again in the same directory: the first build's files don't count as the app's.
     let procfile = deploy.slug.join("backend/Procfile");
     let text = fs::read_to_string(&procfile).unwrap();
     fs::write(&procfile, format!("{text}worker: mix run worker.exs\n")).unwrap();
@@ -220,7 +220,7 @@ fn subdirectory_procfile_is_used_unless_root_has_one() {
     assert_eq!(dyno.run(&release).status.code(), Some(7));
 
     app.write("Procfile", "web: cd backend && mix phx.server\n");
-    // The app's own asset script knows its folder as the old packs' scripts knew the top.
+    // For the app's own asset script, the old buildpacks' variables contain the app's directory instead of the root.
     app.write(
         "backend/compile",
         "printf '%s\\n' \"$PWD\" \"$build_dir\" \"$phoenix_dir\" \"$assets_dir\" \"$phoenix_relative_path\" \\\n\
@@ -261,7 +261,7 @@ fn release_of_app_in_subdirectory_builds_and_starts() {
     again.expect_success();
     assert_eq!(again.compiled(), NOTHING, "{}", again.log());
 
-    // Assembled beside the app's folder, and all that ships.
+    // The release is next to the app's directory, and nothing else ships.
     app.edit(
         "backend/mix.exs",
         "deps: deps()",
@@ -280,7 +280,7 @@ fn release_of_app_in_subdirectory_builds_and_starts() {
 fn reports_unset_or_invalid_app_directory() {
     let app = App::fixture("monorepo");
     app.remove(CONFIG);
-    // The platform keeps config vars for the build: one of them may name the folder.
+    // The directory can also be set by a config var.
     let detected = app.detect();
     assert_eq!(detected.stdout, b"Phoenix\n");
     insta::assert_snapshot!("unnamed", refused(&app));

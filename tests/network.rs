@@ -1,7 +1,7 @@
-//! How the executable finds and trusts hosts: a static program has no resolver and no store of
-//! certificates but what it brings and what the image's files say.
+//! How the executable resolves and trusts hosts: a static program has only its own resolver and certificates, and the
+//! files of the image.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use mirror::{AppDir, Sandbox, Upstream};
 use std::fs;
@@ -18,7 +18,7 @@ fn upstream() -> Upstream {
     Upstream::start(artifact_host()).expect("upstream's hosts by HTTPS")
 }
 
-/// `mixpack plan` of an app that needs lists of the real host, with more variables.
+/// `mixpack plan` of an app that needs lists of the real host, with additional variables.
 fn plan(arrange: impl FnOnce(Sandbox) -> Sandbox, env: &[(&str, &str)]) -> Output {
     let mut app = App::cold_fixture("no-deps").in_app_dir(AppDir::Missing);
     app.sandbox = arrange(app.sandbox);
@@ -26,7 +26,7 @@ fn plan(arrange: impl FnOnce(Sandbox) -> Sandbox, env: &[(&str, &str)]) -> Outpu
         .sandbox
         .command("/tmp/buildpack/bin/mixpack", ["plan", "/tmp/source"])
         .env("STACK", "heroku-24")
-        // What the machine that tests has is not what is tested.
+        // Ignore the settings of the machine that runs the tests.
         .env("HTTPS_PROXY", "")
         .env("https_proxy", "")
         .env("ALL_PROXY", "")
@@ -52,7 +52,7 @@ fn uses_etc_hosts_and_system_certificates() {
     let upstream = upstream();
     planned(&plan(|sandbox| upstream.shown_to(sandbox).unwrap(), &[]));
     assert!(!upstream.server.requests().is_empty());
-    // The same hosts without the authority that vouches for them.
+    // The same hosts without their certificate authority.
     let hosts = upstream.hosts();
     let output = plan(|sandbox| sandbox.hosts(&hosts).unwrap(), &[]);
     assert!(!output.status.success());
@@ -91,7 +91,7 @@ fn uses_https_proxy_and_honors_no_proxy() {
     let (port, asked) = proxy(upstream.address());
     let certificate = upstream.certificate().unwrap();
     let proxy = format!("http://proxy.test:{port}");
-    // No name of a host can be found here but the proxy's.
+    // Here only the proxy's name can be resolved.
     let output = plan(
         |sandbox| {
             let sandbox = sandbox.hosts(NO_HOSTS).unwrap();
@@ -117,8 +117,8 @@ fn uses_https_proxy_and_honors_no_proxy() {
     assert_eq!(asked.try_iter().next(), None);
 }
 
-/// A name server that knows all names by the same address (RFC 1035); its own address, which is
-/// one of loopback since the port cannot be chosen, and the names it is asked for.
+/// A name server that resolves all names to the same address (RFC 1035). Returns its own address, on loopback since
+/// the port is fixed, and the requested names.
 fn name_server(answer: Ipv4Addr) -> (Ipv4Addr, Receiver<String>) {
     let (address, socket) = (2..=250)
         .map(|last| Ipv4Addr::new(127, 69, 0, last))
@@ -159,8 +159,8 @@ fn question(query: &[u8]) -> (String, u16, usize) {
     (labels.join("."), kind, at + 5)
 }
 
-/// A proxy (RFC 9110, CONNECT) that leads everywhere to the same address; its port, and what it is
-/// asked to connect to.
+/// A proxy (RFC 9110, CONNECT) that connects all requests to the same address. Returns its port and the requested
+/// hosts.
 fn proxy(to: SocketAddr) -> (u16, Receiver<String>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();

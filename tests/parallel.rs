@@ -1,4 +1,4 @@
-//! Dependencies that several VMs compile are those that mix compiles in one.
+//! Several VMs compile dependencies to the same files as mix in one.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
@@ -18,8 +18,8 @@ fn clean_build(app: &App, vms: &str) -> Deploy {
     app.deploy()
 }
 
-/// Builds the app in one VM and in several, and returns the last build. `dependencies` is how many
-/// several VMs compile.
+/// Builds the app in one VM and in several, and returns the last build. Several VMs must compile this number of
+/// `dependencies`.
 #[track_caller]
 fn compare(app: &App, dependencies: u32) -> Deploy {
     let serial = clean_build(app, "1");
@@ -35,7 +35,7 @@ fn compare(app: &App, dependencies: u32) -> Deploy {
     assert!(found.is_empty(), "{}", found.join("\n"));
     drop(serial);
 
-    // mix finds nothing to compile, as after its own.
+    // As after its own compilation, mix finds nothing to compile.
     let unchanged = app.deploy();
     unchanged.expect_success();
     assert_eq!(
@@ -58,7 +58,7 @@ fn mix_rebar3_native_and_git_dependencies_are_the_same() {
     compare(&everything(), 8);
 }
 
-/// Also with a command of the app's own that compiles one of them.
+/// Also if the app has its own command to compile one of them.
 #[test]
 fn dependencies_of_umbrella_are_the_same() {
     let app = App::fixture("umbrella");
@@ -77,7 +77,7 @@ fn dependencies_of_elixir_1_14_are_the_same() {
     app.edit("mix.exs", "{:phoenix, ", more);
     compare(&app, 3);
 
-    // mix alone knows what an alias does.
+    // Only mix knows the effect of an alias.
     let alias = "\"deps.precompile\": [\"deps.precompile\"]";
     app.edit("mix.exs", "    []\n", &format!("    [{alias}]\n"));
     let serial = clean_build(&app, "2");
@@ -111,7 +111,7 @@ fn first_failure_stops_the_others_and_loses_nothing() {
         "{log}"
     );
 
-    // Nothing is left of what was stopped.
+    // The stopped build leaves no files.
     app.write(config, &before);
     let repaired = app.deploy();
     repaired.expect_success();

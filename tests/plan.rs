@@ -1,4 +1,4 @@
-//! `mixpack plan`: what would be built and why, for people and for scripts, on their own machine.
+//! `mixpack plan` on a developer's machine: what would be built and why, for people and for scripts.
 
 use mirror::{Override, Server};
 use serde_json::Value;
@@ -15,9 +15,9 @@ struct Case {
     app: tempfile::TempDir,
     host: Server,
     stack: &'static str,
-    /// Whether there is a second place to have OTP from.
+    /// Whether there is a second source of OTP.
     other_otp: bool,
-    /// More variables of the shell.
+    /// Additional variables of the shell.
     env: Vec<(&'static str, &'static str)>,
 }
 
@@ -44,7 +44,7 @@ impl Case {
         fs::write(self.app.path().join(path), text).expect("a file of the app");
     }
 
-    /// Runs `mixpack plan` with nothing of this process's environment.
+    /// Runs `mixpack plan` with none of this process's environment.
     fn run(&self, args: &[&str]) -> Output {
         let mut command = self.command(executable());
         command.arg("plan").args(args).arg(self.app.path());
@@ -86,7 +86,7 @@ impl Case {
         serde_json::from_slice(&output.stdout).expect("one JSON document")
     }
 
-    /// The error that a plan cannot be made for, from both forms of the command.
+    /// The error because of which no plan can be made, from both forms of the command.
     #[track_caller]
     fn refused(&self) -> String {
         let [plain, json] = [self.run(&[]), self.run(&["--json"])];
@@ -400,7 +400,7 @@ fn documented_migrate_commands_work() {
     );
     assert_eq!(read(&case), OLD);
 
-    // Nothing tells the URL, then git has no copy of the file.
+    // First the URL is unknown, then git has no copy of the file.
     let unknown = said(&case.typed(&write));
     assert!(
         unknown.contains("Nothing was written: Mixpack's URL isn't known."),
@@ -447,7 +447,7 @@ fn documented_migrate_commands_work() {
         assert!(text.contains(part), "{part}: {text}");
     }
 
-    // A clone of Mixpack's repository tells its URL.
+    // The URL comes from a clone of Mixpack's repository.
     let undo = format!("cd {dir} && git checkout --quiet .");
     assert!(case.typed(&undo).status.success());
     let clone = tempfile::tempdir().expect("a folder for the clone");

@@ -1,12 +1,11 @@
-//! What a platform does with the URL of this repository: a clone of it, by a user without rights,
-//! on an image with neither cargo nor curl, where nothing can be reached but the mirror.
+//! Uses the URL of this repository as a platform does: clones it and builds as an unprivileged user, on an image with
+//! neither cargo nor curl, with no network but the mirror.
 //!
-//! The image is the bare one, which has no git and no compiler either. The clone is made outside,
-//! as by the platform. That the other ways of getting `bin/` work too, is shown elsewhere: all other
-//! whole builds take a copy of `bin/` alone, which is what is in the tarball (`xtask::package`), and
-//! `drop_in` calls it as herokuish does.
+//! The image is the bare one, which has no git and no compiler either. The clone is made outside, as by the platform.
+//! Other tests cover the other ways to get `bin/`: all other whole builds use a copy of `bin/` alone, as in the
+//! tarball (`xtask::package`), and `drop_in` calls it as herokuish does.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use mirror::stack::NETWORK_VARIABLES;
 use mirror::{Override, Server};
@@ -16,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use whole_builds::{App, bare_image, compiling, own_host, repository};
 
-/// Names the folder of npm packages, in the process that is cut off from the network.
+/// The variable with the directory of npm packages, for the process without network.
 const PACKAGES: &str = "PROOF_PACKAGES";
 
 const NAME: &str = "fresh_clone_builds_and_boots_with_mirror_only";
@@ -32,7 +31,7 @@ fn successful(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The npm packages that the fixture's lockfile asks for on this machine, as name and version.
+/// The npm packages that the fixture's lockfile requires on this machine, as name and version.
 fn locked() -> Vec<(&'static str, String)> {
     let lock = repository().join("fixtures/phoenix-npm/assets/package-lock.json");
     let lock: Value = serde_json::from_slice(&fs::read(lock).unwrap()).unwrap();
@@ -50,7 +49,7 @@ fn packed(dir: &Path, name: &str, version: &str) -> PathBuf {
     dir.join(format!("{stem}-{version}.tgz"))
 }
 
-/// Has the host answer as an npm registry too; gives the registry's URL.
+/// Makes the host an npm registry too. Returns the registry's URL.
 fn serve_packages(host: &Server, dir: &Path) -> String {
     let url = format!("{}/npm/", host.url());
     for (name, version) in locked() {
@@ -87,7 +86,7 @@ fn fresh_clone_builds_and_boots_with_mirror_only() {
             .arg(packages.path())
             .args(names),
     );
-    // This test once more, with a network of its own that has nothing but loopback.
+    // Run this test again in a network namespace with nothing but loopback.
     let mut alone = Command::new("unshare");
     alone
         .args([
@@ -103,7 +102,7 @@ fn fresh_clone_builds_and_boots_with_mirror_only() {
         alone.env_remove(name);
     }
     let said = successful(&mut alone);
-    // That it ran at all.
+    // Check that it ran at all.
     assert!(said.contains("1 passed"), "{said}");
 }
 
@@ -116,7 +115,7 @@ fn build_and_boot(packages: &Path) {
 
     let clone = app.sandbox.tmp().join("buildpack");
     fs::remove_dir_all(&clone).unwrap();
-    // A checkout may belong to another user than the tests', which git wants to be told.
+    // The checkout may belong to another user, which git must be told to accept.
     let settings = packages.join("gitconfig");
     fs::write(&settings, "[safe]\n\tdirectory = *\n").unwrap();
     successful(
@@ -125,8 +124,8 @@ fn build_and_boot(packages: &Path) {
             .args(["clone", "--quiet", "--no-hardlinks"])
             .args([repository(), &clone]),
     );
-    // The executable under test in the place of the one that the newest commit has: they are the
-    // same where that is current, which `cargo xtask dist --check` says.
+    // The executable under test replaces that of the newest commit. The two are equal if the latter is current, which
+    // `cargo xtask dist --check` verifies.
     if let Some(executable) = std::env::var_os("MIXPACK_EXE") {
         fs::copy(executable, clone.join("bin/mixpack-linux-amd64")).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Releases: where they are assembled, what of them ships, and what starts them.
+//! Releases: their paths, the files that ship, and the commands that start them.
 
 use std::fs;
 use std::path::Path;
@@ -63,7 +63,7 @@ fn release_with_custom_path_starts_and_is_not_a_source() {
         assert!(!text.contains("out/release"), "{text}");
     }
 
-    // A rebuild in the same folder: nothing of the old release is left.
+    // After a rebuild in the same directory, no file of the old release is left.
     let build_dir = deploy.build_dir.clone();
     let mix_exs = deploy.slug.join("mix.exs");
     let text = fs::read_to_string(&mix_exs).unwrap();
@@ -116,7 +116,7 @@ fn release_archives_are_visible_to_hooks_but_not_shipped_or_cached() {
 
 #[test]
 fn missing_release_start_command_fails_build() {
-    // Two releases share their overlays: bin/server is of one of them.
+    // Two releases share their overlays, so bin/server belongs to one of them.
     let app = app("front: [], back: [path: \"/tmp/elsewhere\"]");
     app.edit(
         "mix.exs",
@@ -157,8 +157,8 @@ fn missing_release_start_command_fails_build() {
     assert!(said(&dyno.run(&format!("_build/prod/moved/bin/back {HELLO}"))).contains("world"));
 }
 
-/// A stand-in for the package distillery: what Mixpack goes by, and no more. Its task needs an
-/// application of Erlang's that the project doesn't name, as that of distillery 2.1 does.
+/// A stand-in for the package distillery, with only the parts that Mixpack depends on. As in distillery 2.1, its task
+/// needs an application of Erlang that the project doesn't name.
 const DISTILLERY: &str = r##"defmodule Mix.Tasks.Distillery.Release do
   use Mix.Task
 

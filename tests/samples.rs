@@ -1,5 +1,5 @@
-//! The samples of what upstream publishes: Mixpack's parsers read them, and what changes is reported.
-//! `upstream` compares them with what upstream serves now.
+//! The samples of upstream's files: Mixpack's parsers read them, and changes are reported. `upstream` compares them
+//! with the current files.
 
 use whole_builds::samples::{SAMPLES, Sample, changes};
 
@@ -89,7 +89,7 @@ fn upstream_changes_are_reported_by_column_field_and_path() {
     let changed: [(&str, Change); 9] = [
         // The checksum is gone.
         ("otp-builds.txt", |text| without_last_fields(text, ' ')),
-        // Another column, in every line.
+        // A new column in every line.
         ("elixir-builds.txt", |text| text.replace("Z ", "Z linux ")),
         // Releases beside branches, and another order of columns.
         ("otp_builds.csv", |text| {
@@ -97,7 +97,7 @@ fn upstream_changes_are_reported_by_column_field_and_path() {
                 .replace("ref_name,ref,", "ref,ref_name,")
         }),
         ("hex.csv", |text| without_last_fields(text, ',')),
-        // A document in place of a list.
+        // A document instead of a list.
         ("rebar.csv", |_| "<html>404 Not Found</html>\n".to_owned()),
         ("node-index.json", |text| {
             text.replace("\"lts\":false", "\"lts\":null")
@@ -106,7 +106,7 @@ fn upstream_changes_are_reported_by_column_field_and_path() {
         ("node-shasums.txt", |text| {
             text.replace("  ", " *").replace('7', "x")
         }),
-        // A folder more at the top, and other versions, which are no change.
+        // A new top-level directory, and other versions, which don't count as a change.
         ("otp.paths", |text| {
             text.replace("OTP-27.3.4/", "release/OTP-29.1/")
         }),

@@ -1,8 +1,8 @@
-//! Every value of a config var is marked, and looked for afterwards: in the log, in what ships, in
-//! what is kept, in what later buildpacks and reports get, in temporary folders, and on the command
-//! lines of everything that ran. What is only for fetching must also be in no other environment.
+//! Every value of a config var contains a marker, which the tests search for after the build: in the log, the slug,
+//! the cache, the files for later buildpacks and reports, temporary directories, and the command lines of all
+//! processes. Credentials for fetching must also be in no other environment.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -24,21 +24,20 @@ use std::time::Duration;
 use walkdir::{DirEntryExt as _, WalkDir};
 use whole_builds::{App, Deploy, own_host};
 
-/// What all markers of secrets for fetching begin with, and no other.
+/// The prefix of markers of secrets for fetching.
 const FETCH: &str = "f3tchM4rk";
 
-/// A value that is nowhere else in the world.
+/// A unique value.
 fn marker(prefix: &str) -> String {
     format!("{prefix}{:016x}", RandomState::new().hash_one(prefix))
 }
 
-/// What all markers begin with, in the forms that would give them away: as it is, and as base64 at
-/// each of its three places in a text.
+/// The prefix of all markers, in the forms that would reveal them: plain, and as base64 at each of three offsets.
 fn forms() -> Vec<String> {
     let of = |prefix: &&str| {
         let encoded = ["", "x", "xx"].map(|before| {
             let encoded = BASE64_STANDARD.encode(format!("{before}{prefix}"));
-            // The ends depend on what stands beside it.
+            // The first and last characters depend on the text around it.
             encoded[4.min(before.len() * 4)..encoded.len() - 4].to_owned()
         });
         [[(*prefix).to_owned()].as_slice(), &encoded].concat()
@@ -46,16 +45,16 @@ fn forms() -> Vec<String> {
     [FETCH, SEEN].iter().flat_map(of).collect()
 }
 
-/// A digest without salt, as far as one would be kept.
+/// The part of an unsalted digest that would be stored.
 fn digest(secret: &str) -> String {
     let [a, b, c, d, ..]: [u8; 32] = Sha256::digest(secret).into();
     format!("{a:02x}{b:02x}{c:02x}{d:02x}")
 }
 
-/// An app all of whose config vars are marked.
+/// An app with a marker in each config var.
 struct Marked {
     app: App,
-    /// With the names of their config vars.
+    /// Markers, with the names of their config vars.
     markers: BTreeMap<String, String>,
 }
 
@@ -65,7 +64,7 @@ impl Marked {
         Self { app, markers }
     }
 
-    /// Sets a config var; `{}` in the value is a marker. Gives the marker.
+    /// Sets a config var; `{}` in the value stands for a marker. Returns the marker.
     fn config(&mut self, name: &str, prefix: &str, value: &str) -> String {
         let marker = marker(prefix);
         self.app.config(name, &value.replace("{}", &marker));
@@ -73,7 +72,7 @@ impl Marked {
         marker
     }
 
-    /// Builds, and looks for what must not be seen while and after it runs.
+    /// Builds, and searches for markers during and after the build.
     #[track_caller]
     fn deploy(&self) -> Deploy {
         let watch = Watch::begin(self.markers.keys().cloned().collect());
@@ -99,7 +98,7 @@ impl Marked {
         ];
         let files = WalkDir::new(&tmp).into_iter().filter_map(Result::ok);
         let files = files.filter(|entry| {
-            // Where the platform hands them over, and what the test itself has written.
+            // Skip the platform's config vars and the test's own files.
             let own = ["env", "source"].map(|name| tmp.join(name));
             entry.file_type().is_file() && !own.iter().any(|own| entry.path().starts_with(own))
         });
@@ -140,7 +139,7 @@ impl Marked {
     }
 }
 
-/// The command lines of all processes that begin after it, sampled.
+/// Samples the command lines of all processes that start after it.
 struct Watch {
     stop: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<Seen>,
@@ -170,13 +169,13 @@ impl Watch {
             let (mut pids, mut marked) = (BTreeSet::new(), BTreeSet::new());
             while !until.load(Ordering::Relaxed) {
                 let now = processes();
-                // The kernel may give the number of one that ended to another.
+                // The kernel may reuse the id of a process that ended.
                 others.retain(|pid| now.contains(pid));
                 for pid in now.difference(&others) {
                     let line = Path::new("/proc").join(pid).join("cmdline");
                     let line = fs::read(line).unwrap_or_default();
                     let line = String::from_utf8_lossy(&line).replace('\0', " ");
-                    // git itself puts a URL there as it is.
+                    // git itself puts the plain URL there.
                     let of_git = line.contains("remote-http");
                     if !of_git && markers.iter().any(|marker| line.contains(marker)) {
                         marked.insert(line);
@@ -197,10 +196,10 @@ impl Watch {
     }
 }
 
-/// What markers of values begin with that every command of the app may see.
+/// The prefix of markers of values that every command of the app may see.
 const SEEN: &str = "s33nM4rk3r";
 
-/// A registry with one package, for whoever shows the token; all else it does not have. Its port.
+/// A registry with one package, only for requests with the token. Returns its port.
 fn registry(package: Vec<u8>, token: String) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -226,7 +225,7 @@ fn answer(mut stream: TcpStream, package: &[u8], token: &str) -> std::io::Result
         let (name, value) = line.split_once(": ")?;
         name.eq_ignore_ascii_case("host").then_some(value)
     });
-    // One version has an archive, the other only says so.
+    // One version has an archive, the other only claims to have one.
     let versions = ["1.0.0", "1.0.1"].map(|version| {
         let host = host.unwrap_or_default();
         format!(
@@ -276,22 +275,22 @@ fn lock(version: &str) -> String {
     )
 }
 
-/// Tells, in every VM that reads mix.exs but the one that fetches, of each variable that holds what
-/// is for fetching alone; and what processes are given on their command lines.
+/// Reports secrets for fetching: in variables of every VM that reads mix.exs except the fetching one, and on command
+/// lines.
 const TELL: &str = r#"def project do
     wanted = "f3tch" <> "M4rk"
     for {name, value} <- System.get_env(), String.contains?(value, wanted), "deps.get" not in System.argv(), do: IO.puts("mix sees #{name}")
-    if "deps.get" in System.argv(), do: IO.puts("deps.get is lent #{Enum.count(System.get_env(), fn {_, value} -> value =~ wanted end)}")
+    if "deps.get" in System.argv(), do: IO.puts("deps.get gets #{Enum.count(System.get_env(), fn {_, value} -> value =~ wanted end)}")
     for f <- Path.wildcard("/proc/[0-9]*/cmdline"), {:ok, text} <- [File.read(f)], text =~ wanted, do: IO.puts("seen in #{f}")
 "#;
 
-/// The names of variables that hold what is for fetching, told by a shell.
+/// A shell command that prints the names of variables that contain secrets for fetching.
 const NAMES: &str = "env | sed -n \"s|^\\([A-Z_a-z0-9]*\\)=.*f3tch[M]4rk.*|$0 sees \\1|p\"";
 
 const PACKAGE_JSON: &str = r#"{"name":"x","scripts":{"deploy":"sh tell.sh npm; mkdir -p ../priv/static; date > ../priv/static/made.txt"},"dependencies":{"tiny":"1.0.0"}}"#;
 const CONFIG: &str = "elixir_version=1.18\nerlang_version=27\n";
 
-/// An app with all that can hold a secret, the host that it fetches from, and the one where Hex
+/// An app with every setting that may contain a secret, the host that it fetches from, and the one where Hex
 /// exchanges a key for a token, which is a secret too.
 fn with_everything() -> (Marked, &'static Server, HexApi) {
     let host = own_host();
@@ -328,7 +327,7 @@ fn with_everything() -> (Marked, &'static Server, HexApi) {
     let port = registry(package(), token);
     let url = format!("http://me:{{}}@127.0.0.1:{port}/");
     marked.config("NPM_CONFIG_REGISTRY", SEEN, &url);
-    // Nothing goes there: it is for loopback addresses.
+    // No request uses this proxy, since all addresses are on loopback.
     marked.config("HTTPS_PROXY", SEEN, "http://me:{}@proxy.example:3128");
     marked.app.config("NO_PROXY", "127.0.0.1");
     marked.config("SECRET_KEY_BASE", SEEN, "{}");
@@ -362,15 +361,15 @@ fn no_secret_leaks_after_success_or_any_failure() {
     deploy.expect_success();
     let log = deploy.log();
     assert!(!log.contains(" sees ") && !log.contains("seen in"), "{log}");
-    // The address that Hex fetches from, and the key.
-    assert!(log.contains("deps.get is lent 2"), "{log}");
+    // The URL that Hex fetches from, and the key.
+    assert!(log.contains("deps.get gets 2"), "{log}");
     let exchange = ("/api/oauth/token".to_owned(), Shown::Key);
     assert_eq!(hex.take_requests(), [exchange]);
     assert!(deploy.slug.join("priv/static/made.txt").is_file());
     assert!(log.contains("http://[hidden]@127.0.0.1"), "{log}");
     drop(deploy);
 
-    // A second one, with what the first has kept.
+    // A second build, with the first one's cache.
     let again = marked.deploy();
     again.expect_success();
     assert!(!again.log().contains(" sees "), "{}", again.log());
@@ -383,7 +382,7 @@ fn no_secret_leaks_after_success_or_any_failure() {
         assert!(deploy.log().contains(&error), "{what}: {}", deploy.log());
         fs::remove_dir_all(&deploy.slug).unwrap();
     };
-    // Each prints, as tools do, what it was given.
+    // Like many tools, each prints its arguments.
     app.write(
         "lib/broken.ex",
         "raise inspect(for name <- ~w(SECRET_KEY_BASE DATABASE_URL NPM_TOKEN NPM_CONFIG_REGISTRY HTTPS_PROXY GREETING), do: System.get_env(name))\n",
@@ -420,7 +419,7 @@ fn no_secret_leaks_after_success_or_any_failure() {
     fails("a download", "artifact-missing");
 }
 
-/// A git host that refuses, in an address that a tool prints.
+/// A git host that rejects requests, in a URL that a tool prints.
 #[test]
 fn failed_dependency_fetch_leaks_no_secret() {
     let mut marked = Marked::of(App::cold_fixture("git-dep"));
@@ -479,7 +478,7 @@ fn warns_about_secret_compiled_into_app() {
             .replace("#{@token}", "#{token()}"),
     );
     assert!(!warned(&app.deploy()));
-    // Of a release: what config files have read.
+    // In a release: values that config files have read.
     app.write(
         "elixir_buildpack.config",
         "elixir_version=1.18\nerlang_version=27\nrelease=true\n",

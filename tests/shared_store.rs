@@ -16,13 +16,13 @@ const SIGNING_KEY: &str = "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=";
 const OTHER_KEY: &str = "Q0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0M=";
 const SECRET: &str = "a secret of these tests";
 
-/// What the store can't have of the fixture `everything`.
-const KEPT_OUT: [&str; 2] = [
+/// The dependencies of the fixture `everything` that can't be shared.
+const NOT_SHARED: [&str; 2] = [
     "not in the shared store: colocated_lite reads ",
     "not in the shared store: native_lite runs a program: ",
 ];
 
-/// Builds the app from nothing.
+/// Builds the app with an empty cache.
 #[track_caller]
 fn clean_build(app: &App) -> Deploy {
     app.clear_cache();
@@ -37,7 +37,7 @@ fn everything() -> App {
     app
 }
 
-/// The same without assets, which the store has no part in.
+/// The same without assets, which the store doesn't affect.
 fn everything_but_assets() -> App {
     let app = everything();
     app.config("MIXPACK_SKIP_ASSETS", "true");
@@ -80,7 +80,7 @@ fn slug_is_the_same_with_no_store_an_empty_one_and_a_full_one() {
     let empty = clean_build(&app);
     assert_logged(&empty, "added 6 dependencies to the shared store\n");
     assert_same(&empty, &without);
-    for kept_out in KEPT_OUT {
+    for kept_out in NOT_SHARED {
         assert_logged(&empty, kept_out);
     }
     drop(empty);
@@ -96,7 +96,7 @@ fn slug_is_the_same_with_no_store_an_empty_one_and_a_full_one() {
     assert_eq!(unchanged.compiled(), Vec::<&str>::new());
     drop(unchanged);
 
-    // Only what depends on the change is another one.
+    // Only entries that depend on the change differ.
     app.config("MIX_ENV", "staging");
     let other = clean_build(&app);
     assert!(
@@ -111,7 +111,7 @@ fn settings_and_values_reach_neither_slug_nor_cache_nor_store() {
     let app = everything_but_assets();
     let store = use_directory(&app);
     let value = "of-a-config-var-5309";
-    // The fixture's config has it, and knobs reads the config.
+    // It is in the fixture's config, which knobs reads.
     app.config("KNOB", value);
     app.edit(
         "elixir_buildpack.config",
@@ -187,7 +187,7 @@ fn packages_that_mention_each_other_find_what_they_would_find_without_a_store() 
         "elixir_version",
         &format!("hook_pre_compile='{copies}'\nelixir_version"),
     );
-    // In mix's order: the first and the last find no greeter yet. The store can't have the first.
+    // In mix's order, the first and the last are compiled before greeter. The first can't be shared.
     for (file, module, lines) in [
         (
             "esbuild.ex",
@@ -226,7 +226,7 @@ fn packages_that_mention_each_other_find_what_they_would_find_without_a_store() 
     assert_same(&full, &without);
     drop(full);
 
-    // Compiled alone, it finds greeter in `_build`. What clean builds take isn't that.
+    // If it is compiled alone, it finds greeter in `_build`. Clean builds must not use that code.
     let config = "elixir_buildpack.config";
     let before = fs::read_to_string(app.source().join(config)).unwrap();
     let hook = "hook_pre_fetch_dependencies='rm -rf deps/knobs'";
@@ -261,7 +261,7 @@ fn store_that_lies_is_a_miss_and_a_warning() {
     assert_same(&foreign, &first);
     drop(foreign);
 
-    // Each object has the bytes of another one, which the same writer signed.
+    // Each object has the content of another one, signed by the same writer.
     fs::remove_dir_all(&store).unwrap();
     use_directory(&app);
     for (path, bytes) in all.iter().zip(bytes.iter().cycle().skip(1)) {
@@ -386,7 +386,7 @@ fn review_app_takes_what_production_has_added_to_a_web_server() {
         assert!(!second.log().contains(password));
     }
 
-    // A server that is away costs a build seconds, and is mentioned once.
+    // A server that doesn't respond costs a build seconds, and causes one warning.
     drop((server, second));
     review.clear_cache();
     let without = review.deploy();

@@ -1,6 +1,6 @@
-//! What the slug holds: nothing that no dyno uses, and everything that one does.
+//! The slug contains no file that dynos don't use, and every file that they do.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use mirror::{AppDir, Override};
 use std::fs;
@@ -17,7 +17,7 @@ use whole_builds::{
 const CONFIG: &str = "elixir_buildpack.config";
 const STATIC_CONFIG: &str = "phoenix_static_buildpack.config";
 
-/// Files below `root` whose names end so.
+/// Files below `root` whose names have this ending.
 fn ending(root: &Path, end: &str) -> Vec<PathBuf> {
     WalkDir::new(root)
         .into_iter()
@@ -165,7 +165,7 @@ fn slim_full_ships_only_release() {
     let app = App::fixture("release");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.config("MIXPACK_SLIM", "full");
-    // What the build makes at the top, or beside a dependency, is no part of the release either.
+    // Files that the build creates in the root or next to a dependency don't belong to the release either.
     app.edit(
         "elixir_buildpack.config",
         "release=true",
@@ -214,7 +214,7 @@ fn slim_full_ships_only_release() {
         more.log()
     );
     assert!(more.slug.join(".platform_tools/elixir/bin/iex").exists());
-    // The release is as the app wants it.
+    // The app's own options decide whether its release is stripped.
     let build = more.slug.join("_build/prod");
     for (root, has_it) in [(build.join("lib"), false), (build.join("rel"), true)] {
         let module = named(&root, "Elixir.Shop.Application.beam");
@@ -252,7 +252,7 @@ fn warns_about_mix_compiler_that_needs_make_and_suggested_fix_starts() {
     let said = dyno.one_off("mix run --no-compile -e 'IO.puts(NoDeps.hello())'");
     assert!(said.contains("world"), "{said}");
 
-    // What a release has, was compiled once.
+    // A release's code is already compiled.
     app.config("MIXPACK_RELEASE", "true");
     let released = app.deploy();
     released.expect_success();
@@ -309,7 +309,7 @@ fn debug_symbols_ship_with_slim_none_alone_and_cache_keeps_them() {
 
 #[test]
 fn graphical_applications_ship_if_an_application_names_one() {
-    // Stands for upstream's OTP: Debian's, which tests use, has none of them.
+    // Stands in for upstream's OTP, since Debian's, which the tests use, has none of them.
     let dir = tempfile::tempdir().unwrap();
     let folder = "builds/otp/amd64/ubuntu-24.04";
     let list = fs::read_to_string(artifacts().join(folder).join("builds.txt")).unwrap();
@@ -384,12 +384,12 @@ fn named(root: &Path, name: &str) -> PathBuf {
     found.into_iter().next().unwrap()
 }
 
-/// `full` comes first: nothing of it may be in the slugs that the same cache leads to.
+/// `full` comes first: it must not affect later slugs from the same cache.
 #[test]
 fn every_slim_level_boots() {
     let app = App::fixture("postgres");
     bring_driver(&app);
-    // With coverage, tests need the debug information of what they cover.
+    // With coverage, tests need the debug information of the covered modules.
     app.write(
         CONFIG,
         "elixir_version=1.18\nerlang_version=27\ntest_args='--no-start --cover'\n",
@@ -399,7 +399,7 @@ fn every_slim_level_boots() {
         "deps: deps()",
         "test_coverage: [summary: [threshold: 0]],\n      deps: deps()",
     );
-    // Calls, and config: both keep an application of Erlang.
+    // Both a call and config keep an application of Erlang.
     app.write(
         "lib/guestbook/directory.ex",
         "defmodule Guestbook.Directory do\n  def open(host), do: :eldap.open([host])\n  def check(module), do: :eunit.test(module)\nend\n",
@@ -452,7 +452,7 @@ fn expect_code_of_level(app: &App, deploy: &Deploy, level: &str) {
         let module = named(root, module);
         assert_eq!(has_debug_info(&module), !is_full, "{}", module.display());
     }
-    // It is pushed.
+    // It was pushed.
     let driver = named(&deploy.slug.join("vendor"), "pgsql_proto.beam");
     assert!(has_debug_info(&driver));
     let cached = app.cache().join("mixpack/state/_build-prod");

@@ -1,4 +1,4 @@
-//! A shared store on servers that people run: nginx, and an S3 server that verifies signatures.
+//! A shared store on real servers: nginx, and an S3 server that verifies signatures.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -31,7 +31,7 @@ fn large() -> Object {
     object(&"0123456789".repeat(500))
 }
 
-/// Replaces the only stored file, and returns what a build is then told.
+/// Replaces the only stored file, and returns the error that a build gets then.
 fn trouble_after(
     server: &ObjectStore,
     store: &SharedStore,

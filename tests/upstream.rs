@@ -6,7 +6,7 @@ use toolchain::hex_registry::Registry;
 use whole_builds::samples::{SAMPLES, changes_at};
 use whole_builds::{App, HOST_VARIABLES};
 
-/// Nothing names a mirror: builds.hex.pm, repo.hex.pm and nodejs.org are used.
+/// An app without a mirror: builds use builds.hex.pm, repo.hex.pm and nodejs.org.
 fn on_the_real_hosts(fixture: &str) -> App {
     let app = App::cold_fixture(fixture);
     for name in HOST_VARIABLES {
@@ -15,8 +15,7 @@ fn on_the_real_hosts(fixture: &str) -> App {
     app
 }
 
-/// A new column, field or path is read from the report here, and taken into the sample once Mixpack
-/// reads it.
+/// Reports new columns, fields and paths. Add them to the sample once Mixpack reads them.
 #[test]
 fn upstream_lists_and_archives_match_samples() {
     let changes = changes_at(&Hosts::new(&|_| None), SAMPLES.iter());

@@ -31,7 +31,7 @@ fn mise_toml_works_alone_and_mix_exs_is_checked_before_download() {
     app.edit("mix.exs", "~> 1.14", "~> 1.18");
     let refused = app.deploy();
     assert_eq!(refused.code, Some(1), "{}", refused.log());
-    // Elixir 1.14.0 does not run on OTP 27, so mix.exs is not even asked.
+    // Elixir 1.14.0 does not run on OTP 27, so mix.exs is not even read.
     assert!(
         refused
             .stderr
@@ -112,7 +112,7 @@ fn unavailable_lists_do_not_fail_build_with_cached_toolchain() {
         }
         assert!(deploy.compiled().is_empty(), "{}", deploy.log());
     }
-    // The last build's versions, with nothing asked for.
+    // The previous build's versions, if none is requested.
     app.remove(".tool-versions");
     let deploy = app.deploy();
     deploy.expect_success();
@@ -124,7 +124,7 @@ fn unavailable_lists_do_not_fail_build_with_cached_toolchain() {
         deploy.log()
     );
 
-    // What the kept list does not have may be in the one that cannot be read.
+    // A version that is missing in the cached list may be in the unavailable one.
     app.write(".tool-versions", "erlang 27.3.4.1\nelixir 1.99.0\n");
     let deploy = app.deploy();
     assert_eq!(deploy.code, Some(1), "{}", deploy.log());
@@ -151,7 +151,7 @@ fn locked_packages_limit_suggested_elixir_after_build() {
         &["Erlang/OTP 25.2.3 is the nearest version built for this stack that runs Elixir 1.14.0"],
     );
 
-    // As Hex writes it for a package with `elixir: "~> 1.15"`. The second build finds it in the cache.
+    // As Hex writes its manifest for a package with `elixir: "~> 1.15"`. The second build finds it in the cache.
     let hook = r#"hook_pre_compile='echo "{<<\"elixir\">>,<<\"~> 1.15\">>}." >> deps/jason_lite/hex_metadata.config'"#;
     app.write("elixir_buildpack.config", &format!("{hook}\n"));
     app.write(".tool-versions", "erlang 27.3.4.1\nelixir 1.18.3\n");
@@ -167,14 +167,14 @@ fn locked_packages_limit_suggested_elixir_after_build() {
     }
 }
 
-/// Below the artifact host, laid out as `erlef/otp_builds` on GitHub.
+/// A path on the artifact host, with the layout of `erlef/otp_builds` on GitHub.
 const OTHER: &str = "/erlef/otp_builds";
 const OTHER_LIST: &str =
     "/erlef/otp_builds/raw/main/builds/x86_64-unknown-linux-gnu-ubuntu-24.04.csv";
 const OTP: &str = "/builds/otp/amd64/ubuntu-24.04/OTP-27.3.4.1.tar.gz";
 const OTHER_OTP: &str = "/erlef/otp_builds/releases/download/OTP-27.3.4.1/otp-x86_64-unknown-linux-gnu-ubuntu-24.04.tar.gz";
 
-/// The app without a dependency, with two places that publish OTP.
+/// The app without a dependency, with two sources of OTP.
 fn app_with_two_places() -> App {
     let app = bare_app();
     app.write(".tool-versions", "erlang 27.3.4.1\nelixir 1.18.3\n");
@@ -185,7 +185,7 @@ fn app_with_two_places() -> App {
     app
 }
 
-/// The requests for a path since the last time that they were forgotten.
+/// The number of requests for a path since the last reset.
 fn asked_for(app: &App, path: &str) -> usize {
     let requests = app.host.requests();
     requests
@@ -230,7 +230,7 @@ fn otp_comes_from_erlef_while_hex_pm_is_down() {
     let note = std::fs::read_to_string(note).expect("the list is kept");
     assert!(note.contains(OTHER_LIST) && !note.contains("s3cr3t"));
 
-    // What came from there stays when the first answers again, and nothing else is asked.
+    // The installed OTP stays when the first source works again, and nothing else is requested.
     app.host.clear_override(OTP_LIST);
     app.host.clear_override(OTP);
     app.host.forget_requests();
@@ -280,7 +280,7 @@ fn otp_version_only_at_erlef_is_installed() {
     says(&deploy.stdout, &["fetched ", OTHER_OTP]);
     says(&deploy.stdout, &["MB, sha256 verified"]);
 
-    // Nobody goes back to what the first has, with the other up or down.
+    // The version doesn't go back to the first source's, whether the other is up or down.
     app.remove(".tool-versions");
     for list in [None, Some(Override::Status(404))] {
         if let Some(answer) = list {
@@ -293,7 +293,7 @@ fn otp_version_only_at_erlef_is_installed() {
     }
     app.host.clear_override(OTHER_LIST);
 
-    // In neither: the error says what there is, and where that was read and when.
+    // In neither source: the error lists the available versions, and where and when they were read.
     app.write(".tool-versions", "erlang 27.3.4.99\nelixir 1.18.3\n");
     let refused = app.deploy();
     assert_eq!(refused.code, Some(1), "{}", refused.log());
@@ -306,7 +306,7 @@ fn otp_version_only_at_erlef_is_installed() {
         says(&refused.stderr, &parts);
     }
 
-    // HEX_BUILDS_URL alone stands for all that there is.
+    // With HEX_BUILDS_URL, only that source is used.
     app.unset("MIXPACK_OTP_BUILDS_URL");
     app.write(".tool-versions", "erlang 27.3.4.1\nelixir 1.18.3\n");
     app.host.forget_requests();
@@ -363,7 +363,7 @@ fn otp_branch_comes_from_its_latest_release() {
     let rebar3 = deploy.slug.join(".mix/elixir/1-18-otp-27/rebar3");
     assert!(rebar3.is_file(), "{}", deploy.log());
 
-    // The commit tells whether it has moved, and not the bytes of an archive.
+    // The commit shows whether the branch has moved, not the content of an archive.
     let list = artifact(OTHER_LIST);
     let row = |line: &str, at: usize, value: &str| {
         let mut fields: Vec<&str> = line.split(',').collect();

@@ -1,7 +1,7 @@
-//! `docs/heroku.md` against a run: its files and commands are used as they stand there, and every
-//! log that it shows is that of a build.
+//! Follows `docs/heroku.md`: uses its files and commands unchanged, and compares each of its logs with that of a
+//! build.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ use whole_builds::{App, compiling};
 const PAGE: &str = "docs/heroku.md";
 const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
 
-/// The text of the one block with this mark.
+/// The text of the only block with this mark.
 fn marked(blocks: &[Block], mark: &str) -> String {
     let found: Vec<&Block> = blocks
         .iter()
@@ -25,7 +25,7 @@ fn marked(blocks: &[Block], mark: &str) -> String {
     found[0].text.clone()
 }
 
-/// The fixture as an app of the name that the page has.
+/// The fixture, with the name of the page's app.
 fn hello() -> App {
     let app = App::cold_fixture("phoenix-esbuild-mix");
     let source = app.source();
@@ -51,7 +51,7 @@ fn hello() -> App {
     }
     app.remove("elixir_buildpack.config");
     app.remove("Procfile");
-    // Stands for Ecto, which cannot be had here.
+    // Stands in for Ecto, which can't be fetched here.
     app.write(
         "lib/mix/tasks/ecto.migrate.ex",
         "defmodule Mix.Tasks.Ecto.Migrate do\n  use Mix.Task\n  def run(_), do: IO.puts(\"migrated with a pool of #{System.get_env(\"POOL_SIZE\", \"10\")}\")\nend\n",
@@ -71,14 +71,14 @@ fn hello() -> App {
     app
 }
 
-/// A log without colours and without what changes from run to run: seconds, sizes, hosts.
+/// A log without colours and without values that vary between runs: seconds, sizes, hosts.
 fn normal(app: &App, log: &str) -> Vec<String> {
     let log = log
         .replace("\x1b[1;31m", "")
         .replace("\x1b[1;33m", "")
         .replace("\x1b[0m", "")
         .replace("-standin", "")
-        // The mirror has no signatures, and upstream has them.
+        // Unlike upstream, the mirror has no signatures.
         .replace(
             "sha512 verified; the lists are not signed",
             "sha512 and signature verified",
@@ -87,7 +87,7 @@ fn normal(app: &App, log: &str) -> Vec<String> {
     log.lines()
         // Debian's Elixir, of which the test toolchain is made, has no files for Windows.
         .filter(|line| !line.contains("for windows"))
-        // A slow machine prints these in between.
+        // On a slow machine, these lines are added.
         .filter(|line| !line.ends_with(" s so far"))
         .map(|line| {
             let line = line.trim_end();
@@ -103,7 +103,7 @@ fn normal(app: &App, log: &str) -> Vec<String> {
         .collect()
 }
 
-/// `0.3 s`, `27.1 MB`, `2839 files` and `0.018s` with `N`, and with the one blank before it.
+/// `0.3 s`, `27.1 MB`, `2839 files` and `0.018s` with `N`, and with one blank before it.
 fn numbers(line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     let number = |word: &str| {
@@ -126,8 +126,8 @@ fn numbers(line: &str) -> String {
     out.join(" ")
 }
 
-/// The blocks of a log, each with its lines. Those of steps that run side by side may come in any
-/// order, and so may the lines of the last one, which stand as the steps began.
+/// The blocks of a log, each with its lines. Blocks of parallel steps may come in any order, and so may the lines of
+/// the last one, which are in the order in which the steps started.
 fn steps(lines: &[String]) -> BTreeSet<Vec<String>> {
     let mut steps: Vec<Vec<String>> = Vec::new();
     for line in lines {
@@ -159,7 +159,7 @@ fn same(app: &App, shown: &str, log: &str, whole: bool) {
     }
 }
 
-/// A command of a page, typed in the checkout: what it prints. Nothing is compiled in a dyno.
+/// Runs a command of a page in the checkout, and returns its output. Dynos must compile nothing.
 #[track_caller]
 fn typed(heroku: &HerokuStandIn, command: &str) -> String {
     let said = heroku.sh(&command.replace(ADDRESS.0, ADDRESS.1));
@@ -169,7 +169,7 @@ fn typed(heroku: &HerokuStandIn, command: &str) -> String {
     said
 }
 
-/// What `mix phx.gen.release` writes.
+/// The files that `mix phx.gen.release` writes.
 fn overlays(heroku: &HerokuStandIn) {
     for (name, line) in [
         ("server", "PHX_SERVER=true exec ./hello start"),
@@ -347,7 +347,7 @@ fn documented_config_var_commands_work() {
     assert!(heroku.log().contains("-----> Built"), "{}", heroku.log());
     assert!(!heroku.log().contains(dropped), "{}", heroku.log());
 
-    // One build, and no other one.
+    // Exactly one build.
     let clean = commands.command(CACHE, "heroku config:set MIXPACK_CLEAN_BUILD=$(date +%s)");
     typed(&heroku, &clean);
     for expected in [true, false] {
@@ -356,7 +356,7 @@ fn documented_config_var_commands_work() {
         assert_eq!(heroku.log().contains(dropped), expected, "{}", heroku.log());
     }
 
-    // Values of one line and of several come to the build as they are.
+    // The build gets values of one and of several lines unchanged.
     let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nbm9uZQ==\n-----END OPENSSH PRIVATE KEY-----";
     fs::write(heroku.source().join("deploy_key"), format!("{key}\n")).unwrap();
     let ssh = "heroku config:set GIT_SSH_KEY=\"$(cat deploy_key)\"";
@@ -382,7 +382,7 @@ fn documented_subdirectory_deploy_works() {
         Documented::of("whole-builds/walkthrough::documented_subdirectory_deploy_works");
     let app = App::fixture("monorepo");
     app.remove("elixir_buildpack.config");
-    // Stands for Ecto's task.
+    // Stands in for Ecto's task.
     app.write(
         "backend/lib/mix/tasks/ecto.migrate.ex",
         "defmodule Mix.Tasks.Ecto.Migrate do\n  use Mix.Task\n  def run(_), do: IO.puts(\"migrated\")\nend\n",

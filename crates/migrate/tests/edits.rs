@@ -1,6 +1,6 @@
 //! What becomes of files that name the old buildpacks: each case with its diff and its notes.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use migrate::{Commands, File, Migration, Platform, commands, diff, migrate, with_assignments};
 

@@ -1,7 +1,7 @@
 //! What the lifecycle sees of `detect`: exit statuses and the build plan. And what `build` makes of the
 //! system that the lifecycle names.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use mirror::{Override, Server};
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! The command line, as a person types it: help, slips, completion.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::process::{Command, Output};

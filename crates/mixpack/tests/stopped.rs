@@ -1,7 +1,7 @@
 //! A signal ends a build in the same words, whichever front end was called: the status of the
 //! process, the log, the picture.
 
-#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
