@@ -1,12 +1,12 @@
-//! Lockfiles that the package managers themselves have written for one and the same `package.json`, in
-//! each format. Addresses of archives are left out.
+//! Lockfiles that package managers have written for the same `package.json`, in each format, without URLs of
+//! archives.
 
 use app::facts::js_lock::{Locked, parse};
 use std::fs;
 use std::path::Path;
 
-/// What the app needs: not `chalk`, its dependencies and `ms` 2.0.0, which are for development, and
-/// not `phoenix`, which is a folder.
+/// The packages that the app needs at run time. `chalk`, its dependencies and `ms` 2.0.0 are for development, and
+/// `phoenix` is a directory.
 const SHIPPED: [(&str, &str); 9] = [
     ("@hotwired/turbo", "8.0.23"),
     ("debug", "4.3.4"),
@@ -55,7 +55,7 @@ fn every_lockfile_format_lists_production_packages_with_checksums() {
     }
 }
 
-/// It adds node-gyp to what has native code, with all that node-gyp needs.
+/// It adds node-gyp and its dependencies to packages with native code.
 #[test]
 fn yarn_berry_lists_production_packages_without_registry_checksums() {
     for by in ["yarn-3.lock", "yarn-4.lock"] {

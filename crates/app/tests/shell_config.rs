@@ -1,5 +1,5 @@
-//! The plain reading of config files, held against bash itself: as the old buildpacks source them,
-//! with `set -e -o pipefail`, so that a file that fails there is never read as plain.
+//! Compares the plain parser of config files with bash, which sources them like the old buildpacks, with `set -e -o
+//! pipefail`. A file that fails there must never be parsed as plain.
 
 use app::facts::shell_config::{Outcome, ShellConfig, Value, parse};
 use proptest::prelude::*;
@@ -27,7 +27,7 @@ for __name; do
 done
 "#;
 
-/// What bash says after it has sourced a file of this text.
+/// The output of bash after sourcing a file with this text.
 fn sourced(text: &str, names: &BTreeSet<&str>) -> Output {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let file = dir.path().join("config");
@@ -73,7 +73,7 @@ fn names(config: &ShellConfig) -> BTreeSet<&str> {
         .collect()
 }
 
-/// The same facts as [`bash`] gives, from our own reading.
+/// The same facts as from [`bash`], from our own parser.
 fn ours(config: &ShellConfig) -> Vec<(bool, Vec<String>)> {
     names(config)
         .into_iter()
@@ -209,7 +209,7 @@ fn plain_files_parse_as_in_bash() {
     }
 }
 
-/// A file, the line of what is not plain in it, and its name.
+/// A file, the line of the syntax that isn't plain, and the name of that syntax.
 const NOT_PLAIN: &[(&str, u32, &str)] = &[
     ("a=$(x)", 1, "a command substitution"),
     ("a=\"$(x)\"", 1, "a command substitution"),
@@ -312,7 +312,7 @@ fn everything_else_needs_bash() {
     }
 }
 
-/// Files that ended a build of the old buildpacks, and the line that did.
+/// Files that fail a build of the old buildpacks, and the line of the failure.
 const FAILING: &[(&str, u32)] = &[
     ("erlang_version = 25.3.2\nelixir_version=1.16", 1),
     ("a=1\nerlang_version =25", 2),
@@ -399,7 +399,7 @@ fn line() -> impl Strategy<Value = String> {
         .prop_map(|(export, name, value, separator)| format!("{export}{name}={value}{separator}"))
 }
 
-/// What means something to bash, and words; by chance, in any order.
+/// Random sequences of bash's special characters and words.
 fn token() -> impl Strategy<Value = &'static str> {
     prop_oneof![
         6 => prop::sample::select(vec!["a=", "b=", "export ", "a", "b", "1", "x y", "é", "$a", "${b}", "\n", " "]),
@@ -431,7 +431,7 @@ proptest! {
         tokens in proptest::collection::vec(token(), 0..14),
     ) {
         let text = format!("a=1\nb='x  y'\n{}", tokens.concat());
-        // Read as if they were not there; bash takes them for parts of values.
+        // Our parser ignores them, but bash makes them part of values.
         let bashs = text.replace("\r\n", "\n");
         let bashs = bashs.strip_suffix('\r').unwrap_or(&bashs);
         if let Outcome::Plain(config) = parse(&text) {

@@ -1,4 +1,4 @@
-//! What becomes of files that name the old buildpacks: each case with its diff and its notes.
+//! Edits of files that name the old buildpacks: each case with its diff and its notes.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -40,7 +40,7 @@ fn shown(migration: &Migration) -> String {
     format!("{diffs}{}", notes.concat())
 }
 
-/// The new text of the only file, which a second run leaves alone.
+/// The new text of the only file, which a second run doesn't change.
 #[track_caller]
 fn edited(path: &str, text: &str) -> String {
     let migration = moved(&[(path, text)]);
@@ -53,7 +53,7 @@ fn edited(path: &str, text: &str) -> String {
     edited.new.clone()
 }
 
-/// The notes about a file that stays as it is.
+/// The notes about a file that isn't changed.
 #[track_caller]
 fn left(path: &str, text: &str) -> String {
     let migration = moved(&[(path, text)]);
@@ -128,7 +128,7 @@ fn mixpack_takes_the_place_of_the_first() {
         edited(".buildpacks", &format!("{STATIC}\n{ELIXIR}\n")),
         format!("{URL}\n")
     );
-    // Half of the move was made by hand.
+    // Half of the migration was made by hand.
     assert_eq!(
         edited(".buildpacks", &format!("{URL}\r\n{STATIC}\r\n")),
         format!("{URL}\r\n")
@@ -328,7 +328,7 @@ fn commands_fit_the_platforms_of_the_repository() {
         [heroku, dokku, gigalixir]
     );
 
-    // A list that isn't understood, and one that was moved before.
+    // A list that can't be parsed, and one that was migrated before.
     let fork = "https://github.com/someone/heroku-buildpack-elixir";
     assert_eq!(of(&[(".buildpacks", fork)]), []);
     assert_eq!(of(&[(".buildpacks", URL), ("app.json", "{}")]), [heroku]);

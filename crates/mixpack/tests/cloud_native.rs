@@ -1,5 +1,5 @@
-//! What the lifecycle sees of `detect`: exit statuses and the build plan. And what `build` makes of the
-//! system that the lifecycle names.
+//! `detect` as the lifecycle sees it: exit statuses and the build plan. And `build` on the system that the lifecycle
+//! names.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// The folders of one detection.
+/// The directories of one detection.
 struct Detection {
     dir: tempfile::TempDir,
 }
@@ -65,7 +65,7 @@ impl Detection {
     }
 }
 
-/// The folder of this repository, which is the buildpack.
+/// The root of this repository, which is the buildpack.
 fn buildpack() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
@@ -115,8 +115,8 @@ fn broken_buildpack_is_an_error_not_a_failed_detection() {
     assert!(said.contains("buildpack.toml"), "{said}");
 }
 
-/// Erlang is sought among the builds for the system, or for the nearest one. Nothing is built: the
-/// host has one that nobody asks for.
+/// Erlang is looked up in the builds for the system, or for the nearest one. Nothing is built, since the host only
+/// has a version that isn't requested.
 #[test]
 fn every_target_of_buildpack_toml_gets_compatible_builds() {
     let expected = BTreeMap::from([

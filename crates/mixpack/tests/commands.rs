@@ -1,4 +1,4 @@
-//! The command line, as a person types it: help, slips, completion.
+//! The command line: help, usage errors, completion.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -81,7 +81,7 @@ fn error_of_a_plan_has_colours_only_on_a_terminal() {
     assert!(!said.contains('\u{1b}'), "{said}");
 }
 
-/// What bash offers behind these words; the last one is the one that is being typed.
+/// The completions that bash offers for these words, the last of which is being typed.
 fn completed(words: &[&str]) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("app")).unwrap();
@@ -103,7 +103,7 @@ fn completed(words: &[&str]) -> Vec<String> {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    // Folders are bash's own business.
+    // bash itself completes directories.
     assert_eq!(said, "complete -o dirnames -F _mixpack mixpack\n");
     let offered = String::from_utf8(output.stdout).unwrap();
     offered.lines().map(str::to_owned).collect()

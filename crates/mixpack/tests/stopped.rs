@@ -1,5 +1,4 @@
-//! A signal ends a build in the same words, whichever front end was called: the status of the
-//! process, the log, the picture.
+//! A signal stops a build of any front end with the same exit status, log and timeline.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -7,11 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Its evaluation ends the build and then itself with a failure, as where a signal of the keyboard
-/// reaches both. No version is looked for before it has been read.
+/// A config file whose evaluation stops the build and then fails, as after Ctrl-C, which signals both. It is read
+/// before versions are looked up.
 const CONFIG: &str = "kill -TERM $PPID\nsleep 0.5\nexit 3\n";
 
-/// An app whose build is stopped while it is planned, and folders for whoever builds it.
+/// An app whose build is stopped during planning, and directories for each front end.
 struct Stopped {
     dir: tempfile::TempDir,
 }
@@ -85,7 +84,7 @@ fn cloud_native_build_reports_signal() {
         .env("CNB_TARGET_ARCH", "amd64")
         .env("CNB_TARGET_DISTRO_NAME", "ubuntu")
         .env("CNB_TARGET_DISTRO_VERSION", "24.04");
-    // From the app's folder, which the lifecycle starts it in.
+    // Run it in the app's directory, as the lifecycle does.
     assert_told(process, &app.path("app/build.svg"));
 }
 

@@ -1,4 +1,4 @@
-//! Directories as archives: what is kept, and what is refused.
+//! Archives of directories: the preserved metadata, and rejected files.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

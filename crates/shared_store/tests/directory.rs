@@ -1,4 +1,4 @@
-//! A store in a directory: who can read what, and everything that may be wrong with a file.
+//! A store in a directory: which builds can read which objects, and everything that may be wrong with a file.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -144,7 +144,7 @@ fn damaged_files_are_misses_with_a_sentence() {
         fs::write(&path, damage(&bytes)).unwrap();
         let trouble = trouble_of_miss(&build, &key('a')).unwrap();
         assert!(trouble.contains(sentence), "{trouble}");
-        // Other objects are as good as before.
+        // Other objects stay valid.
         assert_eq!(build.get(&key('b')), Some(object("jason")));
     }
 }

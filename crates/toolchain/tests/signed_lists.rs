@@ -1,4 +1,4 @@
-//! Lists of installers with and without a signature, from a host and by who has named it.
+//! Lists of installers with and without a signature, by the host and by the setting that names it.
 
 use fetch::{Class, Client, Settings};
 use mirror::{Override, Server};
@@ -14,7 +14,7 @@ const PATH: &str = "/installs/hex-1.x.csv";
 const LIST: &[u8] = include_bytes!("../src/signature/hex-1.x.csv");
 const SIGNED: &[u8] = include_bytes!("../src/signature/hex-1.x.csv.signed");
 
-/// What comes of the list where its `.signed` is answered so.
+/// The result for a list with this response for its `.signed`.
 fn list(answer: Option<Override>, signature: Signature) -> (ListText, Vec<String>) {
     let root = TempDir::new().expect("a folder");
     let host = Server::start(root.path()).expect("a server");
@@ -70,7 +70,7 @@ fn only_configured_host_may_omit_signature() {
         _ => None,
     };
     assert_eq!(class(of_upstream.text), Some(Class::Missing));
-    // A failure is not an answer.
+    // A failure doesn't show that there is no signature.
     let (failing, _) = list(Some(Override::Status(503)), Signature::IfPresent);
     assert_eq!(class(failing.text), Some(Class::Failing));
 }

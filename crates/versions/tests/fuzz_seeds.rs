@@ -1,5 +1,4 @@
-//! What fuzzing began with and what it has found, in `fuzz/corpus`: run here too, without a fuzzer,
-//! as it is and with some bytes changed.
+//! Runs the seeds and findings of fuzzing in `fuzz/corpus` without a fuzzer, unchanged and with some bytes changed.
 
 use proptest::prelude::*;
 use seeds::{changed, replay};

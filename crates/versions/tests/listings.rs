@@ -385,12 +385,12 @@ fn selects_elixir_build_for_otp_major() {
         ("1.18.4", 28, Some("v1.18.4-otp-27")),
         ("1.18", 28, Some("v1.18.4-otp-27")),
         ("1.18.4", 26, Some("v1.18.4-otp-26")),
-        // The newest of the line has nothing for OTP 25, the one before has.
+        // The newest version of the line has no build for OTP 25, but the previous one has.
         ("1.18", 25, Some("v1.18.3-otp-25")),
         ("1", 29, Some("v1.20.0-otp-29")),
         ("1", 27, Some("v1.20.0-otp-27")),
         ("1", 26, Some("v1.18.4-otp-26")),
-        // Known not to go together.
+        // Known to be incompatible.
         ("1.18.3", 28, None),
         ("1.17", 28, None),
         ("1.12.2", 21, None),
@@ -441,10 +441,10 @@ fn selects_published_pair_that_elixir_does_not_support() {
         ("1.13.3-otp-24", 25, Some("v1.13.3-otp-24")),
         ("1.14.4", 26, Some("v1.14.4-otp-26")),
         ("1.19.5", 29, Some("v1.19.5-otp-29")),
-        // Of several, the one that is supported.
+        // Of several, the supported one.
         ("~> 1.13", 25, Some("v1.14.4-otp-25")),
         ("~> 1.13", 26, Some("v1.14.4-otp-26")),
-        // Without a build of its own, what Elixir's table says counts.
+        // Without its own build, Elixir's compatibility table decides.
         ("1.19.4", 29, None),
         ("1.13.3", 26, None),
         ("1.14.4", 27, None),
@@ -455,7 +455,7 @@ fn selects_published_pair_that_elixir_does_not_support() {
             "{request} on {otp_major}"
         );
     }
-    // Alone, a version gets an OTP that it supports, where there is one.
+    // A version alone gets an OTP that it supports, if there is one.
     for (otps, request, expected) in [
         (
             &["OTP-24.3.4", "OTP-25.3"][..],
@@ -605,7 +605,7 @@ fn otp_newer_than_table_is_default_only_with_matching_elixir_build() {
 fn nearest_pair_keeps_minor_version_and_prefers_newer_otp() {
     let (otps, elixirs) = (otp_listing(), elixir_listing());
     for (otp, elixir, expected) in [
-        // What goes together stays.
+        // A compatible pair stays.
         (
             Some("27.0.1"),
             Some("1.18.3"),
@@ -739,7 +739,7 @@ fn selects_node_for_architecture() {
     );
 }
 
-/// Answers of npm's own semver 7.8.5, for the versions of `NPM_VERSIONS` in order.
+/// Results of npm's own semver 7.8.5, for the versions of `NPM_VERSIONS` in order.
 const NPM_ANSWERS: &[(&str, &str)] = &[
     ("*", "11111111110"),
     ("^x", "11111111110"),
@@ -928,7 +928,7 @@ fn invalid_version_error_has_reason() {
         let error = ElixirRequest::parse(input).unwrap_err();
         assert_eq!((error.input.as_str(), error.reason), (input, reason));
     }
-    // npm refuses these as ranges.
+    // npm rejects these as ranges.
     for input in [
         ">=18, <21",
         "node 18",

@@ -1,4 +1,4 @@
-//! Where builds run, which pairs go together, and where Hex and rebar3 come from and go to.
+//! Build targets, compatible pairs, and the sources and paths of Hex and rebar3.
 
 use std::path::Path;
 use versions::compatibility::{Compatibility, check};

@@ -30,7 +30,7 @@ fn crates() -> BTreeMap<String, PathBuf> {
     crates.chain([whole_builds]).collect()
 }
 
-/// The modules of a crate but those of tests, by path, with their code.
+/// The modules of a crate, except for tests, by path, with their code.
 fn modules(crate_dir: &Path) -> Modules {
     let src = crate_dir.join("src");
     let mut modules = Modules::new();
@@ -116,8 +116,8 @@ fn child(module: &[String], name: &str) -> Names {
     [module, &[name.to_owned()]].concat()
 }
 
-/// The imports between two modules in one module, with everything in each of them. A module may share what it
-/// defines with those in it.
+/// The imports between two submodules of a module, including everything below each of them. A module may share what
+/// it defines with those in it.
 fn imports(modules: &Modules) -> BTreeSet<(Names, Names)> {
     let mut exports = BTreeMap::new();
     let mut imports = Vec::new();

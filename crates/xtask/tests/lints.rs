@@ -1,4 +1,4 @@
-//! What holds for all of the workspace's code holds only for crates that ask for it.
+//! The workspace's lints apply only to crates that opt in.
 
 use std::fs;
 use std::path::Path;

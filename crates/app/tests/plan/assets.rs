@@ -1,4 +1,4 @@
-//! Where assets are, what builds them, and what that needs.
+//! The directory of assets, the command that builds them, and its requirements.
 
 use super::{Case, ELIXIR_CONFIG, PACKAGE, PHOENIX, SCRIPTS, STATIC_CONFIG, case, umbrella};
 use app::plan::{self, AssetBuild, Assets, PlanError, StepName};
@@ -36,7 +36,7 @@ fn static_config_names_asset_script() {
     let plan = case(&[PHOENIX, config, ("build_assets", ""), ("compile", "")]).planned();
     let path = "build_assets".to_owned();
     assert_eq!(plan.assets[0].build, AssetBuild::CustomScript { path });
-    // The name alone is no script.
+    // The file name alone doesn't make it a script.
     let plan = case(&[PHOENIX, config, ("compile", "")]).planned();
     assert_eq!(plan.assets[0].build, AssetBuild::MixAlias);
 }
@@ -58,7 +58,7 @@ fn asset_script_may_be_anywhere_in_app() {
     let path = "compile".to_owned();
     let build = asset_build(&[PHOENIX, config, ("compile", "")]);
     assert_eq!(build, AssetBuild::CustomScript { path });
-    // Neither a folder nor a file outside of the app.
+    // Neither a directory nor a file outside the app.
     let folder = (STATIC_CONFIG, "compile=script\n");
     let build = asset_build(&[PHOENIX, folder, ("script/build", "")]);
     assert_eq!(build, AssetBuild::MixAlias);
@@ -106,7 +106,7 @@ fn package_json_without_build_script_does_not_hide_assets() {
         assert_eq!(dir(&[root, built, config]), "assets", "{text}");
         // Nothing to gain in `assets`.
         assert_eq!(dir(&[root, PACKAGE, config]), ".", "{text}");
-        // What builds the assets may need the packages of the top.
+        // The assets' build may need the packages of the root.
         let scripts = ("package.json", SCRIPTS);
         assert_eq!(dir(&[scripts, built, config]), ".", "{text}");
         assert_eq!(dir(&[PHOENIX, root, built, config]), ".", "{text}");
@@ -246,7 +246,7 @@ fn assets_path_of_umbrella_may_start_at_its_root() {
     );
     assert!(dirs(&plan).contains(&of_web), "{:?}", dirs(&plan));
     assert_eq!(plan.warnings, [""; 0]);
-    // As in the static buildpack, it is relative to the Phoenix app where that is set.
+    // As in the static buildpack, it is relative to the Phoenix app if that is set.
     let text = "phoenix_relative_path=apps/shop_web\nassets_path=apps/shop_web/frontend\n";
     let plan = umbrella(&[(STATIC_CONFIG, text), child]).planned();
     assert!(!dirs(&plan).contains(&of_web), "{:?}", dirs(&plan));
@@ -295,7 +295,7 @@ fn old_brunch_gets_newest_compatible_node() {
         case(&[("package.json", of_phoenix_1_0)]).tools()[2],
         "22.17.0 (default: newest that brunch 1 runs on)"
     );
-    // A last build counts if brunch runs on it, a request always.
+    // The previous build's version is used if brunch runs on it, and a requested one always.
     let last = |node| with("^2.10").last("27.3.4", "1.18.3", Some(node));
     assert_eq!(last("24.4.0").tools()[2], of_brunch_2);
     assert_eq!(last("22.16.0").tools()[2], "22.16.0 (the last build)");
@@ -305,7 +305,7 @@ fn old_brunch_gets_newest_compatible_node() {
     );
     let newest = "24.4.0 (default: newest LTS)";
     assert_eq!(with("^4").tools()[2], newest);
-    // An open range excludes, it does not ask.
+    // An open range excludes versions, but doesn't request one.
     let range = |node: &str| {
         let json = format!(
             "{{\"engines\":{{\"node\":\"{node}\"}},\"devDependencies\":{{\"brunch\":\"^2\"}}}}"
@@ -336,7 +336,7 @@ fn old_webpack_gets_newest_node_with_md4() {
     let old_one = || with(old, &locked("4.46.0"));
     assert_eq!(old_one().tools()[2], for_webpack);
     assert_eq!(with(old, &locked("4.47.0")).tools()[2], newest);
-    // Where it has been built with a newer one, or is asked for, that counts.
+    // If a newer version was used before or is requested, it is used.
     let last = old_one().last("27.3.4", "1.18.3", Some("24.4.0"));
     assert_eq!(last.tools()[2], "24.4.0 (the last build)");
     let requested = old_one().var("node_version", "24");
@@ -438,7 +438,7 @@ fn skip_assets_skips_node_and_digest() {
         skipped(&listed()).as_deref(),
         Some(".buildpacks:2 lists heroku-buildpack-phoenix-static after this one")
     );
-    // Who says no is heard: the config var first, then the file.
+    // Assets can be turned off: by the config var first, then by the file.
     assert_eq!(
         skipped(&key("true").var("MIXPACK_SKIP_ASSETS", "false")),
         None
@@ -446,7 +446,7 @@ fn skip_assets_skips_node_and_digest() {
     assert_eq!(skipped(&key("false").file(".buildpacks", two)), None);
 }
 
-/// What is left to build and to install, with a hook after compile.
+/// The remaining build and installation, with a hook after compile.
 #[track_caller]
 fn left(hook: &str, more: &[(&str, &str)]) -> (bool, bool) {
     let assets = assets_with_hook(hook, more);
@@ -538,7 +538,7 @@ fn steps_possibly_skipped_by_post_compile_hook_are_planned() {
     ] {
         assert_eq!(left(hook, &[]), both, "{hook}");
     }
-    // Of a production install the build may miss packages.
+    // After an installation for production, the build may miss packages.
     let hook = "cd assets && npm ci --omit=dev && npm run build";
     assert_eq!(left(hook, &[]), (false, true));
     let deploy = r#"{"scripts": {"build": "b", "deploy": "d"}}"#;

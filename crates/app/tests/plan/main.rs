@@ -1,4 +1,4 @@
-//! What is decided from an app's files, the settings, upstream's lists and the last build.
+//! Plans from an app's files, the settings, upstream's lists and the previous build.
 
 mod assets;
 mod packages;
@@ -60,7 +60,7 @@ fn lists() -> Lists {
     }
 }
 
-/// An app, and what surrounds it.
+/// An app and its environment.
 struct Case {
     dir: tempfile::TempDir,
     config_vars: BTreeMap<String, String>,
@@ -134,7 +134,7 @@ impl Case {
         plan::plan(facts, settings, target, mix_env, &self.lists, &self.last)
     }
 
-    /// Why a version can't be had.
+    /// The reason for which a version is unavailable.
     #[track_caller]
     fn refused(&self) -> VersionError {
         match self.plan() {

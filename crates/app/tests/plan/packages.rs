@@ -114,7 +114,7 @@ fn workspace_with_assets_installs_from_root() {
         "packages/unused/package.json",
         "packages/unused/.npmrc",
         "pnpm-workspace.yaml",
-        // Others need it, or what it will be isn't known.
+        // Other packages need it, or its version isn't known yet.
         "packages/greet",
         "deps/phoenix",
     ] {
@@ -363,7 +363,7 @@ fn npm_version_comes_from_node_index() {
         "npm install --no-save --production=false"
     );
 
-    // That of a buildpack before, which may have another npm than Node.js brought.
+    // Node.js of an earlier buildpack, which may include another npm.
     let (mut facts, settings) = case.read();
     let version = |text: &str| versions::node::NodeVersion::parse(text).ok();
     (facts.preinstalled_node, facts.preinstalled_npm) = (version("8.9.0"), version("6.14.18"));
@@ -405,7 +405,7 @@ fn package_managers_freeze_lockfile_and_install_dev_dependencies() {
         assert_eq!(install.manager.version.as_deref(), version, "{lock}");
         assert_eq!(install.command.join(" "), command);
     }
-    // Two of one manager are no contradiction.
+    // Two lockfiles of the same package manager don't conflict.
     let both = [PACKAGE, ("assets/bun.lock", ""), ("assets/bun.lockb", "")];
     assert_eq!(manager(&both).unwrap().command[0], "bun");
 }

@@ -1,4 +1,4 @@
-//! Which Erlang and which Elixir go together, and what is said where none do.
+//! Compatible versions of Erlang and Elixir, and the errors if there are none.
 
 use super::{Case, ELIXIR_CONFIG, PACKAGE, SHA, case, list};
 use app::plan::{self, PlanError, VersionError};
@@ -84,14 +84,14 @@ fn versions_stay_at_last_build_without_request() {
             "22.16.0 (the last build)"
         ]
     );
-    // What is asked for wins over what was.
+    // A requested version takes precedence over the previous build's.
     let requested = case(&[PACKAGE])
         .last("26.2.5.12", "1.17.3", Some("22.16.0"))
         .var("erlang_version", "27")
         .var("node_version", "24");
     assert_eq!(requested.tools()[0], "27.3.4 (config var erlang_version)");
     assert_eq!(requested.tools()[2], "24.4.0 (config var node_version)");
-    // Gone from the lists (another stack), both are chosen anew: half a pair is none.
+    // If one is missing in the lists (of another stack), both are chosen again.
     assert_eq!(
         case(&[]).last("23.0", "1.17.3", None).tools(),
         ["28.0 (default: newest)", "1.18.4 (default: newest)"]

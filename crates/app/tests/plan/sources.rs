@@ -1,5 +1,5 @@
-//! Which version is taken: every source alone, their order, and what `mix.exs` and wide ranges
-//! of `package.json` allow.
+//! The chosen version: from each source alone, by their order, and as allowed by `mix.exs` and wide ranges of
+//! `package.json`.
 
 use super::{Case, ELIXIR_CONFIG, PACKAGE, STATIC_CONFIG, case};
 use app::Origin;
@@ -218,7 +218,7 @@ fn mix_exs_limits_default_version() {
             "1.17.3 (default: newest that mix.exs:2 allows)"
         ]
     );
-    // A bound that changes nothing is not spoken of, and one that cannot be read is mix's affair.
+    // A bound that changes nothing isn't mentioned, and mix itself reports one that can't be parsed.
     for requirement in ["~> 1.14", "~> #{@elixir}"] {
         assert_eq!(tool(&requiring(requirement), 1), "1.18.4 (default: newest)");
     }
@@ -281,7 +281,7 @@ fn open_range_limits_node_without_upgrading() {
     let bound = ("assets/package.json", "{\"engines\": {\"node\": \">=24\"}}");
     let kept = case(&[bound]).last("27.3.3", "1.17.3", Some("22.16.0"));
     assert_eq!(tool(&kept, 2), "24.4.0 (assets/package.json:1)");
-    // Volta pins what engines only bounds.
+    // Volta pins a version, and engines only limits it.
     let pinned = (
         "assets/package.json",
         "{\"engines\": {\"node\": \">=18\"},\n\"volta\": {\"node\": \"22.16.0\"}}",

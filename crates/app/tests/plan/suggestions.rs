@@ -1,4 +1,4 @@
-//! The pair that a refused version comes with: written where it says, the app has a plan.
+//! The pair that the error about a version suggests: if it is written to the named files, a plan can be made.
 
 use super::{Case, ELIXIR_CONFIG, case, list};
 use app::plan::{Edit, PlanError, Suggestion};
@@ -121,7 +121,7 @@ fn requiring(requirement: Option<&str>) -> String {
     }
 }
 
-/// Where an app may ask for its versions.
+/// The files in which an app may request versions.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Config,
@@ -213,7 +213,7 @@ fn suggestion(case: &Case) -> Option<Suggestion> {
     }
 }
 
-/// Does what a reader does who follows the message.
+/// Follows the instructions of the message.
 fn follow(case: Case, suggestion: &Suggestion) -> Case {
     let mut case = case;
     for edit in &suggestion.edits {

@@ -1,4 +1,4 @@
-//! One fault for each rule. The twin is the same app without it, or with what looks like it.
+//! One fault for each rule. The twin is the same app without it, or with something similar.
 
 mod endpoints;
 mod repository;

@@ -66,7 +66,7 @@ impl Repository {
         self
     }
 
-    /// Replaces a text of a file, which has to be there.
+    /// Replaces a text of a file, which must contain it.
     #[track_caller]
     pub(crate) fn edit(self, path: &str, from: &str, to: &str) -> Self {
         let file = self.path().join(path);
@@ -141,7 +141,7 @@ impl Repository {
     }
 }
 
-/// Asserts that there are notes alone.
+/// Asserts that there are only notes.
 #[track_caller]
 pub(crate) fn assert_only_notes(repository: &Repository) {
     let findings = repository.findings();

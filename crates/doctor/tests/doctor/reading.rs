@@ -1,4 +1,4 @@
-//! What can't be read yields no alarm, and nothing of the app runs.
+//! Files that can't be read or parsed cause no findings, and no code of the app runs.
 
 use crate::shop::{VARS, shop};
 use std::fs;

@@ -1,4 +1,4 @@
-//! A small app with everything that the rules look for, as it should be.
+//! A small app without faults, with everything that the rules check.
 
 use crate::Repository;
 

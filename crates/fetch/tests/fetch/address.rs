@@ -1,4 +1,4 @@
-//! What is secret in an address reaches the host and nobody else.
+//! Only the host gets the credentials in a URL.
 
 use fetch::Kind;
 use mirror::faults::{Behaviour, FaultServer};
@@ -75,7 +75,7 @@ fn invalid_url_error_hides_secrets() {
 #[test]
 fn credentials_are_not_sent_to_redirect_host() {
     let elsewhere = FaultServer::start([("/there", Behaviour::Ok(b"list".into()))]).unwrap();
-    // The same machine by another name, which is another host.
+    // The same machine by another name counts as another host.
     let to = elsewhere.url("/there").replace("127.0.0.1", "localhost");
     let server = FaultServer::start([
         ("/out", Behaviour::Redirect(302, to)),

@@ -36,7 +36,7 @@ proptest! {
         };
         let client = Client::new(Settings { attempts: 1, ..settings() });
         let error = client.archive(&archive, &place.dest(), &()).unwrap_err();
-        // A flip may also make a gzip stream that wants more bytes than there are.
+        // A flip may also create a gzip stream that expects more bytes than there are.
         prop_assert!(matches!(error.class(), Class::Integrity | Class::Failing), "{error:?}");
         place.assert_untouched("flipped");
     }

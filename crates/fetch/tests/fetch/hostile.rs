@@ -1,5 +1,5 @@
-//! Archives made byte by byte, as no archiver would make them. Each is refused with its own words,
-//! once, and leaves nothing; or it unpacks to what it must.
+//! Archives that no archiver would create, written byte by byte. Each is rejected once, with its own message, and
+//! leaves no files, or is unpacked correctly.
 
 use fetch::{Class, FetchError, Format, Kind};
 use std::fs;
@@ -13,10 +13,10 @@ struct Block<'a> {
     kind: u8,
     name: &'a [u8],
     link: &'a [u8],
-    /// As it stands in the field, in octal digits or otherwise.
+    /// The content of the field, in octal digits or otherwise.
     size: &'a [u8],
     gnu: bool,
-    /// What else is written into the header, by offset.
+    /// Other bytes of the header, by offset.
     other: &'a [(usize, &'a [u8])],
     content: &'a [u8],
 }
@@ -117,7 +117,7 @@ fn refused(bytes: &[u8], format: Format) -> FetchError {
     error
 }
 
-/// Refused for this entry, for this reason.
+/// Checks that the archive is rejected for this entry and reason.
 #[track_caller]
 fn unsafe_entry(bytes: &[u8], format: Format, expected: &str, reason: &str) {
     let error = refused(bytes, format);
@@ -483,7 +483,7 @@ fn repeated_entry_replaces_files_and_links_but_no_directory() {
     }
 }
 
-/// Links that go in circles are links: nothing follows them, so nothing is written by way of them.
+/// Circular links are unpacked as links: the unpacker follows none, and writes through none.
 #[test]
 fn link_loop_is_not_followed() {
     let a = special(EntryType::Symlink, "d/a", "b");
@@ -522,7 +522,7 @@ fn link_loop_is_not_followed() {
     unsafe_entry(&gzip(&tar(&entries)), Format::TarGz, "d/c", no_file);
 }
 
-/// What is at the destination already, when the cache lies, is not written through.
+/// The unpacker doesn't write through links that a tampered cache contains at the destination.
 #[test]
 fn destination_link_is_not_followed() {
     let place = Place::new();
@@ -533,8 +533,8 @@ fn destination_link_is_not_followed() {
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
 }
 
-/// The zip of these entries with bytes replaced wherever they stand: in the entry's own header and
-/// in the directory at the end.
+/// The zip of these entries with bytes replaced everywhere: in the entry's own header and in the directory at the
+/// end.
 fn patched(entries: &[ZipEntry<'_>], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut bytes = zip(entries);
     assert_eq!(from.len(), to.len());
@@ -578,7 +578,7 @@ fn special_zip_entries_are_rejected_or_harmless() {
             device,
         );
     }
-    // A backslash is a character like others, and no way up.
+    // A backslash is an ordinary character, and not a separator.
     let entries = [ZipEntry::File("d/..\\..\\evil", 0o644, b"x")];
     let place = Place::new();
     unpack(&zip(&entries), Format::Zip, 0, &place).unwrap();

@@ -1,4 +1,4 @@
-//! The client against hosts that misbehave and archives that are hostile.
+//! Tests the client with misbehaving hosts and hostile archives.
 
 #![expect(
     clippy::unwrap_used,

@@ -15,7 +15,7 @@ use tar::{EntryType, Header};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-/// What a test transfers, and where to.
+/// A test's transfer and its destination.
 pub(crate) struct Place {
     directory: tempfile::TempDir,
 }
@@ -68,7 +68,7 @@ fn list(root: &Path, directory: &Path, found: &mut Vec<String>) {
     }
 }
 
-/// Production behaviour with waits that a test can afford.
+/// Production settings with shorter waits.
 pub(crate) fn settings() -> Settings {
     Settings {
         connect_timeout: Duration::from_secs(2),
@@ -96,7 +96,7 @@ pub(crate) struct Retry {
     pub(crate) wait: Duration,
 }
 
-/// Remembers what it was told.
+/// Records the messages.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
     retries: Mutex<Vec<Retry>>,
@@ -159,7 +159,7 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A tar entry whose fields are written as given, however wrong they are.
+/// A tar entry with the given fields, which may be invalid.
 pub(crate) struct Entry<'a> {
     pub(crate) kind: EntryType,
     pub(crate) name: &'a str,

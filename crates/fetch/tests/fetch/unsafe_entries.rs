@@ -3,7 +3,7 @@ use tar::EntryType;
 
 use crate::support::{Entry, Place, ZipEntry, file, gzip, special, tar, unpack, zip};
 
-/// The archive is refused for this entry, once, and nothing is left of it anywhere.
+/// Checks that the archive is rejected once, because of this entry, and leaves no files.
 fn assert_refused(archive: &[u8], format: Format, expected: &str) {
     for strip in [0, 1] {
         let place = Place::new();

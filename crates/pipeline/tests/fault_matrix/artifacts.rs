@@ -1,4 +1,4 @@
-//! Everything that is fetched of a toolchain, small, in upstream's layout; and how each is had.
+//! All downloads of a toolchain, small and in upstream's layout, and how a build gets each of them.
 
 use std::fs;
 use std::io::{Cursor, Write};
@@ -23,7 +23,7 @@ use versions::Target;
 use versions::target::{Arch, OsRelease};
 
 const OTP: &str = "27.3.4";
-/// Listed by the second place alone.
+/// Only in the list of the second source.
 const OTHER_OTP: &str = "26.2.5.1";
 const ELIXIR: &str = "v1.18.3-otp-27";
 /// Runs on either.
@@ -51,7 +51,7 @@ pub(crate) enum Artifact {
     Node,
 }
 
-/// What its bytes are.
+/// The format of its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     TarGz,
@@ -77,7 +77,7 @@ impl Artifact {
         Self::Node,
     ];
 
-    /// As the table names it.
+    /// Its name in the table.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::OtpList => "OTP's list",
@@ -124,7 +124,7 @@ impl Artifact {
         }
     }
 
-    /// One that is planned with, and kept for when it cannot be had.
+    /// A list for planning. Builds cache it in case it becomes unavailable.
     pub(crate) fn is_planned_with(self) -> bool {
         matches!(
             self,
@@ -157,7 +157,7 @@ impl Artifact {
     }
 }
 
-/// The hosts at an address that stands for all of them.
+/// The hosts, all with this URL.
 pub(crate) fn hosts(base: &str) -> Hosts {
     Hosts::new(&|name| match name {
         "HEX_BUILDS_URL" => Some(base.to_owned()),
@@ -215,7 +215,7 @@ pub(crate) struct Mirror {
 }
 
 impl Mirror {
-    /// Lists are as long as to be worth breaking, and have what is wanted at their end.
+    /// Lists are long enough to be truncated, and the requested versions are at their end.
     pub(crate) fn make(root: &Path) -> Self {
         let target = target();
         let mirror = Self {
@@ -278,7 +278,7 @@ impl Mirror {
         fs::read(self.file(artifact)).unwrap()
     }
 
-    /// The text of a list that gives these checksums, or none.
+    /// The text of a list with these checksums, or with none.
     pub(crate) fn list(&self, list: Artifact, sum: &dyn Fn(Artifact) -> Option<String>) -> String {
         let build = |name: &str, digest: Option<String>| {
             let digest = digest.map_or_else(String::new, |digest| format!(" {digest}"));
@@ -355,7 +355,7 @@ fn sum(artifact: Artifact, bytes: &[u8]) -> String {
     }
 }
 
-/// An app, and a cache that holds something of another build.
+/// An app, and a cache with files of another build.
 pub(crate) struct Place {
     dir: tempfile::TempDir,
     store: CacheDir,
@@ -388,7 +388,7 @@ impl Place {
         Self { dir, store }
     }
 
-    /// Every file of the cache with its digest, but for whole lists that other hosts gave.
+    /// Every file of the cache with its digest, except for complete lists from other hosts.
     pub(crate) fn cached(&self) -> Vec<(PathBuf, String)> {
         let cache = self.dir.path().join("cache");
         let mut files: Vec<_> = walkdir::WalkDir::new(&cache)
@@ -443,8 +443,8 @@ impl Place {
         })
     }
 
-    /// Has an artifact the way that a build does: plans, and installs it into the cache. What it
-    /// is listed in comes from `lists`, it itself from `from`.
+    /// Gets an artifact like a build: plans, and installs it into the cache. Its list comes from `lists`, and the
+    /// artifact from `from`.
     pub(crate) fn fetch(
         &self,
         what: Artifact,
@@ -542,14 +542,14 @@ impl Place {
     }
 }
 
-/// What a fetch that succeeded brought.
+/// The result of a successful fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Had {
-    /// What was published.
+    /// The published artifact.
     Right,
     /// A plan by the list of an earlier build, with a warning.
     Kept,
-    /// Something else that is published.
+    /// Another published artifact.
     Other,
 }
 

@@ -14,7 +14,7 @@ pub(crate) enum Lasts {
     Always,
 }
 
-/// What has the fault: the artifact, or the list with its checksum.
+/// The file with the fault: the artifact, or the list with its checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Where {
     Itself,
@@ -27,9 +27,9 @@ pub(crate) struct Fault {
     pub(crate) lasts: &'static [Lasts],
     pub(crate) place: Where,
     pub(crate) on: fn(Artifact) -> bool,
-    /// All of them have to end alike.
+    /// All artifacts must have the same result.
     pub(crate) variants: Vec<Make>,
-    /// It cannot be seen in every artifact.
+    /// The fault isn't visible in every artifact.
     pub(crate) may_hide: bool,
 }
 
@@ -44,7 +44,7 @@ fn checked(artifact: Artifact) -> bool {
     artifact.listed_in().is_some()
 }
 
-/// The silence that is borne in these tests, and pauses well below it.
+/// The timeout in these tests, and pauses well below it.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(700);
 const PAUSE: Duration = Duration::from_millis(60);
 
@@ -61,7 +61,7 @@ fn garbage(body: &[u8], at: usize) -> Vec<u8> {
     bytes
 }
 
-/// How an artifact is answered.
+/// The response for an artifact.
 pub(crate) type Make = Box<dyn Fn(&Mirror, Artifact) -> Behaviour + Sync>;
 
 /// A behaviour made of the body.
@@ -302,7 +302,7 @@ pub(crate) fn all() -> Vec<Fault> {
     faults
 }
 
-/// The list of an artifact, with this for a checksum of everything.
+/// The list of an artifact, with this as the checksum of all its entries.
 fn sums(sum: fn(Artifact) -> Option<String>) -> Make {
     Box::new(move |mirror, artifact| {
         let list = artifact.listed_in().unwrap();

@@ -1,6 +1,6 @@
-//! Every artifact that a toolchain is made of, with every fault of a network and its hosts: the
-//! fetch recovers, or ends in time with a message of its own; the cache is as before, and the next
-//! fetch is clean. What happens in each cell is the table in docs/reliability.md.
+//! Every artifact of a toolchain with every fault of the network and of hosts. The fetch recovers, or fails in time
+//! with its own message. The cache is unchanged, and the next fetch succeeds. docs/reliability.md has the table of
+//! results.
 
 #![expect(
     clippy::unwrap_used,
@@ -33,7 +33,7 @@ use mirror::server::{Route, Server};
 use artifacts::{Artifact, Had, Mirror, Place};
 use faults::{Fault, Lasts, PATIENCE, Where};
 
-/// Cells at a time: most of them wait.
+/// The number of parallel cells. Most of them wait.
 const AT_ONCE: usize = 24;
 
 fn settings() -> Settings {
@@ -49,8 +49,7 @@ fn settings() -> Settings {
     }
 }
 
-/// The longest that one transfer may take to fail with these settings, if no byte of it moves:
-/// each attempt with all its waits.
+/// The longest time until a transfer without any progress fails with these settings: all attempts with their waits.
 fn longest(settings: &Settings) -> Duration {
     let attempt = settings.connect_timeout + settings.response_timeout + settings.idle_timeout;
     settings.attempts * attempt + (settings.attempts - 1) * settings.longest_wait
@@ -66,12 +65,12 @@ impl Observer for Retries {
     }
 }
 
-/// What became of a fetch, as the table has it.
+/// The result of a fetch, as in the table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     Succeeds,
     Recovers,
-    /// Another version than with whole lists, or none of what is published.
+    /// Another version than with complete lists, or one that isn't published.
     Undetected,
     /// By the code of the error.
     Ends(String),
@@ -97,19 +96,18 @@ impl Outcome {
     }
 }
 
-/// Where a cell's fetch goes: lists that are sound, the artifact itself, and how to mend it.
+/// The hosts of a cell's fetch: intact lists, the artifact itself, and how to repair it.
 struct Way<'a> {
     lists: &'a str,
     from: &'a str,
     mended: &'a dyn Fn() -> String,
-    /// Brings the fault back, where a list that was kept helps.
+    /// Brings the fault back, to test the cached list.
     broken: Option<&'a dyn Fn()>,
     /// The error need not name the host.
     may_hide: bool,
 }
 
-/// Fetches an artifact that has a fault, holds what must hold whatever the fault, and tells what
-/// became of it.
+/// Fetches an artifact with a fault, checks everything that must hold after any fault, and returns the result.
 fn fetch_with_fault(cell: &str, artifact: Artifact, way: &Way<'_>) -> Outcome {
     let client = Client::new(settings());
     let place = Place::new(artifact);
@@ -118,7 +116,7 @@ fn fetch_with_fault(cell: &str, artifact: Artifact, way: &Way<'_>) -> Outcome {
     let begun = Instant::now();
     let result = place.fetch(artifact, way.lists, way.from, &client, &retries);
     let took = begun.elapsed();
-    // The lists of both places and the archive, at the most.
+    // At most the lists of both sources and the archive.
     let limit = longest(&settings()) + Duration::from_secs(5);
     assert!(took < limit, "{cell}: took {took:?}, may take {limit:?}");
     let outcome = match &result {
@@ -199,7 +197,7 @@ fn cell(
                 server.clear(&path);
                 base.clone()
             },
-            // A list that is cut short, and seems whole, is no reason to go by an older one.
+            // A truncated list that seems complete doesn't make the build use an older one.
             broken: (!fault.may_hide).then_some(&|| {
                 server.set(&path, fault.variants[variant](mirror, artifact));
             }),
@@ -213,7 +211,7 @@ fn cell(
     outcome
 }
 
-/// By row of the table and how long the fault lasts, what became of each artifact.
+/// The result of each artifact, by row of the table and duration of the fault.
 type LineInfo = BTreeMap<(usize, Lasts), BTreeMap<Artifact, BTreeSet<Outcome>>>;
 
 fn of_servers(mirror: &Mirror, faults: &[Fault]) -> LineInfo {
@@ -323,7 +321,7 @@ fn rows(faults: &[Fault], seen: &LineInfo) -> Vec<Row> {
 
 // --- Faults of the way to a host, which this process's environment decides on. --------------
 
-/// What the process that is one such row fetches from.
+/// The host for the process of one such row.
 const FROM: &str = "FAULT_MATRIX_FROM";
 const MIRROR: &str = "FAULT_MATRIX_MIRROR";
 /// The name of the test, which starts itself again in another environment.
@@ -342,8 +340,7 @@ const ROUTES: [Route; 2] = [
     },
 ];
 
-/// Fetches every artifact from the host that was named, in this environment, and prints what became
-/// of each.
+/// Fetches every artifact from the given host, in this environment, and prints each result.
 fn as_a_child(from: &str, root: &Path) {
     let mirror = Mirror {
         root: root.to_owned(),
@@ -382,7 +379,7 @@ fn row_of_a_child(name: &str, from: &str, root: &Path, env: &[(&str, &str)]) -> 
         .args([TEST, "--exact", "--nocapture"])
         .env(FROM, from)
         .env(MIRROR, root)
-        // The mirror that is sound is reached as ever.
+        // The intact mirror is reached as usual.
         .env("NO_PROXY", "127.0.0.1")
         .envs(env.iter().copied())
         .stdin(Stdio::null())
@@ -408,7 +405,7 @@ fn row_of_a_child(name: &str, from: &str, root: &Path, env: &[(&str, &str)]) -> 
     }
 }
 
-/// A row's name, the host, and the environment that it is reached in.
+/// A row's name, its host, and the environment of the fetch.
 type Through<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
 
 fn of_the_way(root: &Path) -> Vec<Row> {
@@ -489,7 +486,7 @@ fn of_the_way(root: &Path) -> Vec<Row> {
 
 const DOC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reliability.md");
 
-/// What stands in the document between two marks.
+/// The text of the document between two marks.
 fn block<'a>(doc: &'a str, name: &str) -> &'a str {
     let (from, to) = (
         format!("<!-- {name} -->\n"),
@@ -536,7 +533,7 @@ fn fault_matrix_matches_docs() {
     );
 }
 
-/// The times that the document tells are those of production.
+/// The document mentions the production settings.
 #[test]
 fn documented_timeouts_match_defaults() {
     let Settings {
