@@ -138,7 +138,7 @@ fn settings_and_values_reach_neither_slug_nor_cache_nor_store() {
 }
 
 #[test]
-fn dependencies_that_ask_for_what_other_builds_may_not_have_are_kept_out() {
+fn dependencies_that_read_state_of_the_build_are_not_shared() {
     let app = everything_but_assets();
     use_directory(&app);
     app.edit(
@@ -179,7 +179,7 @@ end";
 }
 
 #[test]
-fn packages_that_mention_each_other_find_what_they_would_find_without_a_store() {
+fn packages_that_mention_each_other_find_the_same_modules_as_without_a_store() {
     let app = everything_but_assets();
     let copies = "for name in esbuild phoenix knobs; do cp $name.ex deps/$name/lib/order.ex; done";
     app.edit(
@@ -362,7 +362,7 @@ fn oldest_elixir_uses_the_store() {
 
 /// Production adds to nginx; a review app, with another cache and no signing key, reads.
 #[test]
-fn review_app_takes_what_production_has_added_to_a_web_server() {
+fn review_app_uses_entries_that_production_added_to_a_web_server() {
     let server = ObjectStore::nginx().unwrap().expect("an installed nginx");
     let production = everything_but_assets();
     let review = everything_but_assets();

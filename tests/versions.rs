@@ -186,7 +186,7 @@ fn app_with_two_places() -> App {
 }
 
 /// The number of requests for a path since the last reset.
-fn asked_for(app: &App, path: &str) -> usize {
+fn requests_for(app: &App, path: &str) -> usize {
     let requests = app.host.requests();
     requests
         .iter()
@@ -224,7 +224,7 @@ fn otp_comes_from_erlef_while_hex_pm_is_down() {
         ],
     );
     says(&deploy.stdout, &["fetched ", OTHER_OTP]);
-    assert_eq!(asked_for(&app, OTP), 0, "{:?}", app.host.requests());
+    assert_eq!(requests_for(&app, OTP), 0, "{:?}", app.host.requests());
     assert!(!deploy.log().contains("s3cr3t"), "{}", deploy.log());
     let note = app.cache().join("mixpack/list-erlang-other.json");
     let note = std::fs::read_to_string(note).expect("the list is kept");
@@ -238,7 +238,7 @@ fn otp_comes_from_erlef_while_hex_pm_is_down() {
     back.expect_success();
     assert_eq!(back.compiled(), [""; 0], "{}", back.log());
     assert_eq!(
-        asked_for(&app, OTP) + asked_for(&app, OTHER),
+        requests_for(&app, OTP) + requests_for(&app, OTHER),
         0,
         "{:?}",
         app.host.requests()
@@ -250,12 +250,12 @@ fn otp_comes_from_erlef_while_hex_pm_is_down() {
     let exact = app.deploy();
     exact.expect_success();
     says(&exact.stderr, &["using the copy read on 2"]);
-    assert_eq!(asked_for(&app, OTHER), 0, "{:?}", app.host.requests());
+    assert_eq!(requests_for(&app, OTHER), 0, "{:?}", app.host.requests());
     app.write(".tool-versions", "erlang 27\nelixir 1.18.3\n");
     app.host.set_override(OTHER_LIST, Override::Status(404));
     let partial = app.deploy();
     partial.expect_success();
-    assert_eq!(asked_for(&app, OTHER_LIST), 1);
+    assert_eq!(requests_for(&app, OTHER_LIST), 1);
     says(&partial.stdout, &["erlang 27 -> 27.3.4.1"]);
     assert_eq!(partial.compiled(), [""; 0], "{}", partial.log());
 }
@@ -313,7 +313,7 @@ fn otp_version_only_at_erlef_is_installed() {
     let refused = app.deploy();
     assert_eq!(refused.code, Some(1), "{}", refused.log());
     says(&refused.stderr, &["Error code: version-not-available"]);
-    assert_eq!(asked_for(&app, OTHER), 0, "{:?}", app.host.requests());
+    assert_eq!(requests_for(&app, OTHER), 0, "{:?}", app.host.requests());
 }
 
 #[test]
@@ -343,7 +343,7 @@ fn otp_archive_missing_at_hex_pm_comes_from_erlef() {
     let back = app.deploy();
     back.expect_success();
     assert_eq!(
-        asked_for(&app, OTP) + asked_for(&app, OTHER),
+        requests_for(&app, OTP) + requests_for(&app, OTHER),
         0,
         "{:?}",
         app.host.requests()
@@ -384,7 +384,7 @@ fn otp_branch_comes_from_its_latest_release() {
         app.host.forget_requests();
         let deploy = app.deploy();
         deploy.expect_success();
-        asked_for(&app, "/erlef/otp_builds/releases")
+        requests_for(&app, "/erlef/otp_builds/releases")
     };
     assert_eq!(changed(2, "2026-10-01T00:00:00Z"), 0);
     assert_eq!(changed(1, &"ab".repeat(20)), 1);

@@ -46,7 +46,7 @@ impl Stopped {
 }
 
 #[track_caller]
-fn assert_told(mut process: Command, picture: &Path) {
+fn assert_reported(mut process: Command, picture: &Path) {
     let Output {
         status,
         stdout,
@@ -67,7 +67,7 @@ fn classic_build_reports_signal() {
         let app = Stopped::new();
         let mut process = app.command(command, &["app", "cache", "env"]);
         process.env("MIXPACK_TIMELINE", app.path("build.svg"));
-        assert_told(process, &app.path("build.svg"));
+        assert_reported(process, &app.path("build.svg"));
     }
 }
 
@@ -85,7 +85,7 @@ fn cloud_native_build_reports_signal() {
         .env("CNB_TARGET_DISTRO_NAME", "ubuntu")
         .env("CNB_TARGET_DISTRO_VERSION", "24.04");
     // Run it in the app's directory, as the lifecycle does.
-    assert_told(process, &app.path("app/build.svg"));
+    assert_reported(process, &app.path("app/build.svg"));
 }
 
 #[test]
@@ -95,5 +95,5 @@ fn local_build_reports_signal() {
     process
         .arg("--timeline")
         .args([app.path("build.svg"), app.path("app")]);
-    assert_told(process, &app.path("build.svg"));
+    assert_reported(process, &app.path("build.svg"));
 }

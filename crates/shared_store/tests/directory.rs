@@ -49,7 +49,7 @@ fn trouble_of_miss(store: &SharedStore, key: &str) -> Option<String> {
 }
 
 #[test]
-fn readers_get_what_a_trusted_writer_has_put() {
+fn readers_get_objects_of_trusted_writers() {
     let (_directory, place) = directory();
     let writer = writer();
     let build = open_as(&place, &writer);
@@ -172,7 +172,7 @@ fn replayed_and_foreign_objects_are_misses() {
 }
 
 #[test]
-fn unusable_directories_are_told_once() {
+fn unusable_directories_are_reported_once() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();

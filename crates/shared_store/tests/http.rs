@@ -106,7 +106,7 @@ fn redirected_put_is_not_followed() {
 }
 
 #[test]
-fn statuses_of_get_are_told_apart() {
+fn statuses_of_get_are_distinguished() {
     let s3 = |code: &str| format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>");
     for (status, body, trouble, off) in [
         (404, String::new(), None, false),
@@ -194,7 +194,7 @@ fn statuses_of_get_are_told_apart() {
 }
 
 #[test]
-fn statuses_of_put_are_told_apart() {
+fn statuses_of_put_are_distinguished() {
     for (status, code, is_stored, trouble) in [
         (200, "", true, None),
         (204, "", true, None),

@@ -184,7 +184,7 @@ struct Contents<'a> {
     root: &'a Path,
     /// Parents first; the root itself is the empty path.
     dirs: Vec<PathBuf>,
-    /// With what they point to.
+    /// Pairs of path and target.
     links: Vec<(PathBuf, PathBuf)>,
     files: Vec<(PathBuf, Metadata)>,
 }

@@ -349,7 +349,7 @@ mod tests {
         let files: Vec<_> = places.iter().map(|place| (*place, ELIXIR)).collect();
         let expected: Vec<_> = places.iter().map(|p| format!("1.18 {p}:1")).collect();
         assert_eq!(found(&files, "api", None), expected);
-        // A file in place of a directory contains no config files.
+        // A file instead of a directory contains no config files.
         assert_eq!(found(&[("mise", ""), (".config", "")], ".", None), [""; 0]);
         let others = [
             "mise.local.toml",

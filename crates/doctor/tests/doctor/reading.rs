@@ -120,7 +120,7 @@ fn committed_env_file_with_a_secret_is_noted() {
 }
 
 #[test]
-fn end_of_life_is_told_where_the_version_is_requested() {
+fn end_of_life_is_reported_where_the_version_is_requested() {
     let old = "elixir_version=1.14.5\nerlang_version=25.3.2.21\n";
     let app = shop()
         .config_vars(&VARS)

@@ -243,7 +243,7 @@ end
 "#;
 
 #[test]
-fn phoenix_1_8_has_its_port_apart() {
+fn phoenix_1_8_sets_its_port_separately() {
     let text = runtime("ip: {0, 0, 0, 0, 0, 0, 0, 0}");
     let text = text.replacen(
         "\nif config_env()",

@@ -25,7 +25,7 @@ pub const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 #[derive(Debug)]
 pub struct Authorities {
     pub pem: Vec<u8>,
-    /// Whether a variable of the host sets them. If so, Node has to be told, since it has its own list.
+    /// Whether a variable of the host sets them. If so, Node needs a variable too, since it has its own list.
     pub private: bool,
 }
 

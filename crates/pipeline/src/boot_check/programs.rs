@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_may_be_loaded_or_started() {
+    fn finds_files_that_may_be_loaded_or_started() {
         let dir = tempfile::tempdir().unwrap();
         let lib = dir.path();
         for (path, mode) in [

@@ -106,7 +106,7 @@ fn command_of_app_runs_while_nothing_else_is_compiled() {
 }
 
 #[test]
-fn abandoned_queue_ends_with_what_runs() {
+fn abandoned_queue_ends_with_running_tasks() {
     let mut queue = queue("a compile\nb compile", &[]);
     let Next::Compile(at, _) = queue.next() else {
         panic!("a is ready");

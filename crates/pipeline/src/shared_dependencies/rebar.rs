@@ -1,5 +1,5 @@
-//! Packages that rebar3 compiles, in a VM of its own. What they read there isn't known, so the shared store only keeps
-//! those whose code can't run while it is compiled.
+//! Packages that rebar3 compiles, in a VM of its own. Their reads aren't known, so the shared store only keeps those
+//! whose code can't run while it is compiled.
 
 use std::fs;
 use std::path::Path;
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn package_whose_code_may_run_is_kept_out() {
+    fn package_whose_code_may_run_is_not_shared() {
         let config = |text: &'static str| ("rebar.config", text);
         for (file, why) in [
             (

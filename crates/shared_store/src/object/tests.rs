@@ -25,7 +25,7 @@ fn parts(bytes: &[u8]) -> [usize; 4] {
 }
 
 #[test]
-fn opens_what_was_sealed() {
+fn opens_sealed_data() {
     let signer = signer();
     for archive in [None, Some(b"".as_slice()), Some(b"archive")] {
         let object = object(archive);
@@ -104,7 +104,7 @@ fn signature_is_bound_to_its_purpose() {
 }
 
 #[test]
-fn pages_and_other_files_are_told_apart() {
+fn pages_and_other_files_are_distinguished() {
     let writer = signer().writer();
     let open = |bytes: &[u8]| open(bytes.to_vec(), KEY, &writer).unwrap_err();
     assert_eq!(

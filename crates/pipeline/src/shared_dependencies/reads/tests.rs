@@ -42,7 +42,8 @@ fn inputs(env: &Env) -> Inputs<'_> {
     }
 }
 
-/// What compiling `web` has read, which finds `jason`, with the values of this build; or why it can't be told.
+/// The reads of compiling `web`, which finds `jason`, with the values of this build. The error is the reason for
+/// which they can't be compared.
 fn values(line: &str) -> Result<Vec<String>, String> {
     let env = [("LANG".into(), "C".into()), ("API_URL".into(), "x".into())].into();
     let inputs = inputs(&env);
@@ -61,7 +62,7 @@ fn values(line: &str) -> Result<Vec<String>, String> {
 }
 
 #[test]
-fn values_of_what_was_read_are_told_apart() {
+fn values_of_reads_are_distinguished() {
     for (line, value) in [
         ("variable\tLANG", "variable LANG=C"),
         ("variable\tOTHER", "absent"),
@@ -88,7 +89,7 @@ fn values_of_what_was_read_are_told_apart() {
     ] {
         assert_eq!(values(line), Ok(vec![value.to_owned()]), "{line}");
     }
-    // What Phoenix.Template has computed is what it was computed from.
+    // A value that Phoenix.Template has computed stands for its inputs.
     let engines = values("config\t:phoenix_template :compiled_template_engines");
     assert_eq!(engines.map(|values| values.len()), Ok(3));
 }
@@ -113,7 +114,7 @@ fn package_that_is_compiled_later_is_absent() {
     assert_eq!(values, ["absent", "no package", "no package", "no package"]);
     let why = "uses Jason of jason, which it doesn't depend on";
     assert_eq!(inputs.parse("module\tJason", reader), Err(why.to_owned()));
-    // In a build that has it, the code isn't the same.
+    // A build with this package compiles other code.
     let reader = Reader {
         absent: &BTreeSet::new(),
         ..reader
@@ -149,7 +150,7 @@ fn key_covers_own_files_and_those_of_dependencies() {
 }
 
 #[test]
-fn what_other_builds_cannot_compare_is_kept_out() {
+fn values_that_other_builds_cannot_compare_are_not_shared() {
     for (line, why) in [
         ("variable\tAPI_URL", "reads the config var API_URL"),
         ("variables\tall", "reads all environment variables"),
@@ -237,7 +238,7 @@ fn what_other_builds_cannot_compare_is_kept_out() {
 }
 
 #[test]
-fn config_that_names_a_module_of_another_package_is_kept_out() {
+fn config_that_names_a_module_of_another_package_is_not_shared() {
     let env = Env::new();
     let inputs = inputs(&env);
     let reader = Reader {
