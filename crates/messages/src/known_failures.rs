@@ -153,8 +153,8 @@ fn path_dependency(lines: &[String], also: &str) -> Option<Match> {
         };
         let also = also.replace("{0}", name);
         let next = lines.get(at + 1).is_some_and(|next| next.contains(&also));
-        let said = next || also.contains(name) && lines.iter().any(|line| line.contains(&also));
-        (is_path(source) && said).then(|| Match {
+        let found = next || also.contains(name) && lines.iter().any(|line| line.contains(&also));
+        (is_path(source) && found).then(|| Match {
             line: Some(at),
             captured: vec![
                 name.split(' ').next().unwrap_or(name).to_owned(),

@@ -89,8 +89,8 @@ impl Drop for Daemon {
 /// Returns the newest API of the running daemon.
 fn api() -> Option<String> {
     let version = ["version", "--format", "{{.Server.APIVersion}}"];
-    let said = run(Command::new("docker").args(version)).ok()?;
-    let version = said.trim();
+    let output = run(Command::new("docker").args(version)).ok()?;
+    let version = output.trim();
     (!version.is_empty()).then(|| version.to_owned())
 }
 

@@ -306,8 +306,8 @@ mod tests {
             command.args(["--check", "--strict", "SHA256SUMS"]);
             command.current_dir(dir.path()).output().unwrap()
         };
-        let said = String::from_utf8(check().stdout).unwrap();
-        assert_eq!(said.matches(": OK").count(), packages.len(), "{said}");
+        let output = String::from_utf8(check().stdout).unwrap();
+        assert_eq!(output.matches(": OK").count(), packages.len(), "{output}");
         fs::write(&packages[0], "other").unwrap();
         assert!(!check().status.success());
     }

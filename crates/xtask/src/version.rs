@@ -150,8 +150,8 @@ mod tests {
         ] {
             write("docs/page.md", text);
             let error = agrees(dir.path()).unwrap_err().to_string();
-            let said = "Cargo.toml is of version 1.2.3, docs/page.md of 1.2.2";
-            assert_eq!(error, said, "{text}");
+            let expected = "Cargo.toml is of version 1.2.3, docs/page.md of 1.2.2";
+            assert_eq!(error, expected, "{text}");
         }
         write("docs/page.md", "Mixpack 1.2.3. mixpack-VERSION. Mixpack.");
         agrees(dir.path()).unwrap();

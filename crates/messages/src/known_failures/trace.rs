@@ -38,9 +38,9 @@ fn exception(lines: &[String]) -> Option<usize> {
 /// Returns the line of `mix.exs` or of a config file that failed to load.
 fn loaded_place(lines: &[String], at: usize) -> Option<String> {
     let message = &lines[at];
-    let said = [" found on ", " missing on ", "** (CompileError) "];
-    let named = said.iter().find_map(|said| {
-        let (_, rest) = message.split_once(said)?;
+    let phrases = [" found on ", " missing on ", "** (CompileError) "];
+    let named = phrases.iter().find_map(|phrase| {
+        let (_, rest) = message.split_once(phrase)?;
         located(rest.split(' ').next()?)
     });
     if let Some((path, line)) = named.filter(|(path, _)| is_project_file(path)) {

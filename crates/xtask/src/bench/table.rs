@@ -230,9 +230,9 @@ impl Fixture {
                 Some(Boot::Up(seconds)) => {
                     writeln!(text, "- The slug of {name} is up in {seconds:.1} s.")
                 }
-                Some(Boot::Failed(said)) => {
-                    let said = said.trim().lines().last().unwrap_or_default();
-                    writeln!(text, "- The slug of {name} does not boot: {said}")
+                Some(Boot::Failed(output)) => {
+                    let output = output.trim().lines().last().unwrap_or_default();
+                    writeln!(text, "- The slug of {name} does not boot: {output}")
                 }
                 None => Ok(()),
             };
