@@ -14,7 +14,7 @@ const PACKAGES: &str = "\"scripts\": {\"deploy\": \"esbuild js/app.js --bundle -
 /// phoenix-npm with another package manager: its `package.json` with additional `fields`, and a lockfile that the
 /// package manager itself has written.
 fn app_of(package: &str, command: &[&str], lockfile: &str, fields: &str) -> App {
-    let app = App::fixture("phoenix-npm");
+    let app = App::deployed_fixture("phoenix-npm");
     let registry = npm_registry();
     app.config("NPM_CONFIG_REGISTRY", &registry);
     let json = format!("{{\n{fields}{PACKAGES}\n}}\n");
@@ -47,7 +47,7 @@ fn app_of(package: &str, command: &[&str], lockfile: &str, fields: &str) -> App 
 
 #[test]
 fn tailwind_4_does_not_scan_tools() {
-    let app = App::fixture("phoenix-npm");
+    let app = App::deployed_fixture("phoenix-npm");
     let registry = npm_registry();
     app.config("NPM_CONFIG_REGISTRY", &registry);
     let json = "{\"scripts\": {\"deploy\": \"tailwindcss --cwd .. -i assets/css/app.css -o priv/static/assets/app.css\"},
@@ -188,7 +188,7 @@ fn installs_pinned_pnpm_and_verifies_hash() {
 
 #[test]
 fn bun_installs_packages_and_runs_script() {
-    let app = App::fixture("phoenix-npm");
+    let app = App::deployed_fixture("phoenix-npm");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.remove("assets/package-lock.json");
     let json = format!("{{\n\"packageManager\": \"bun@1.4.5\",\n{PACKAGES}\n}}\n");
@@ -201,7 +201,7 @@ fn bun_installs_packages_and_runs_script() {
 
 #[test]
 fn compile_script_gets_variables_and_functions_of_static_buildpack() {
-    let app = App::fixture("phoenix-npm");
+    let app = App::deployed_fixture("phoenix-npm");
     app.config("SECRET", "in env_dir");
     app.write(
         "phoenix_static_buildpack.config",
@@ -367,7 +367,7 @@ fn executables_are_cached_if_hook_removes_them() {
 
 #[test]
 fn uses_and_keeps_node_of_earlier_buildpack() {
-    let app = App::fixture("phoenix-npm");
+    let app = App::deployed_fixture("phoenix-npm");
     // heroku/nodejs leaves its Node; here it is that of an earlier deploy.
     app.config("MIXPACK_SLIM", "none");
     let before = app.deploy();
@@ -415,7 +415,7 @@ fn outdated_mix_lock_fails_build_unless_allowed() {
 
 /// phoenix-npm with its assets in the layout of Phoenix 1.3: brunch and plugins of that time, from the npm registry.
 fn brunch_app() -> App {
-    let app = App::fixture("phoenix-npm");
+    let app = App::deployed_fixture("phoenix-npm");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.remove("assets/package-lock.json");
     app.remove("phoenix_static_buildpack.config");
@@ -485,7 +485,7 @@ fn phoenix_1_3_app_builds_with_brunch_on_compatible_node() {
 
 #[test]
 fn bower_components_install_with_app_or_registry_bower() {
-    let app = App::fixture("phoenix-npm");
+    let app = App::deployed_fixture("phoenix-npm");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     // bower's own registry cannot be reached here; these two endpoints need none.
     let git = format!("git+{}/git/greeter.git#main", app.host.url());
@@ -584,7 +584,7 @@ echo 'export PATH="$HOME/.heroku/node/bin:$PATH"' > .profile.d/phoenix_static_bu
 
 #[test]
 fn later_static_buildpack_finds_its_inputs_and_no_node() {
-    let app = App::fixture("phoenix-npm");
+    let app = App::deployed_fixture("phoenix-npm");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.write(
         ".buildpacks",
@@ -733,7 +733,7 @@ fn removes_old_buildpacks_caches_once_and_no_others() {
 
 #[test]
 fn static_config_keys_take_effect() {
-    let app = App::fixture("phoenix-npm");
+    let app = App::deployed_fixture("phoenix-npm");
     app.config("NPM_CONFIG_REGISTRY", &npm_registry());
     app.remove("assets/package-lock.json");
     app.remove("assets/package.json");

@@ -76,6 +76,16 @@ pub fn bare_image() -> Stack {
 /// The npm registry that this machine uses, for the esbuild package's stand-in and for apps of
 /// other package managers than npm.
 pub fn npm_registry() -> String {
+    static REGISTRY: OnceLock<String> = OnceLock::new();
+    let registry = REGISTRY.get_or_init(|| {
+        let tools = std::env::var_os(TOOLS).map(PathBuf::from);
+        let noted = tools.and_then(|tools| fs::read_to_string(tools.join(NPM_REGISTRY)).ok());
+        noted.unwrap_or_else(ask_npm_for_registry)
+    });
+    registry.clone()
+}
+
+fn ask_npm_for_registry() -> String {
     let output = std::process::Command::new("npm")
         .args(["config", "get", "registry"])
         .output()
@@ -84,12 +94,16 @@ pub fn npm_registry() -> String {
     url.trim().to_owned()
 }
 
+/// The file of [`npm_registry`] next to [tools](install_tools), since npm takes a third of a second to tell it.
+const NPM_REGISTRY: &str = "npm-registry";
+
 /// The variable with the directory of [`install_tools`].
 pub const TOOLS: &str = "MIXPACK_TEST_TOOLS";
 
 /// Installs the tools of most fixtures into `dir`, in the form of a build cache. Since installing them is half the
 /// work of a small build, the caches of [`App::fixture`] start with them if the variable [`TOOLS`] names `dir`.
 pub fn install_tools(dir: &Path) {
+    fs::write(dir.join(NPM_REGISTRY), ask_npm_for_registry()).expect("a file");
     let app = App::cold_fixture("phoenix-npm");
     app.deploy().expect_success();
     for name in ["format", "tools"] {
@@ -194,6 +208,32 @@ impl App {
     pub fn fixture_with_its_host(name: &str) -> Self {
         let app = Self::on(own_host(), name, AppDir::Tmpfs);
         app.add_tools();
+        app
+    }
+
+    /// A fixture that was deployed before, for tests that need no cold build.
+    ///
+    /// With a directory of [tools](install_tools), one test of all makes that deploy, and each gets a copy of its cache.
+    pub fn deployed_fixture(name: &str) -> Self {
+        let app = Self::cold_fixture(name);
+        let Some(tools) = std::env::var_os(TOOLS).map(PathBuf::from) else {
+            app.deploy().expect_success();
+            return app;
+        };
+        let made = tools.join("deployed").join(name);
+        fs::create_dir_all(&made).expect("a directory for a cache");
+        let lock = fs::File::create(made.join("lock")).expect("a lock");
+        lock.lock().expect("the lock");
+        let done = made.join("done");
+        if !done.exists() {
+            let first = Self::fixture(name);
+            first.deploy().expect_success();
+            copy_exactly(&first.cache.join("mixpack"), &made);
+            fs::write(done, "").expect("a file");
+        }
+        drop(lock);
+        copy_exactly(&made.join("mixpack"), &app.cache);
+        app.sandbox.give(&app.cache).expect("the cache");
         app
     }
 
