@@ -20,7 +20,7 @@ fn changes(deploy: &Deploy) -> Vec<&str> {
 
 #[test]
 fn log_lists_changes_since_last_successful_build() {
-    let app = App::cold_fixture("compile-env");
+    let app = App::fixture("compile-env");
     let first = app.deploy();
     assert_eq!(changes(&first), NOTHING);
     lacks(&first, "(last build: ");
@@ -302,7 +302,7 @@ const STAY: &str = "mix run --no-start -e 'IO.puts(:up); Process.sleep(:infinity
 
 #[test]
 fn console_opens_shell_on_named_node_and_explains_names() {
-    let app = App::cold_fixture("no-deps");
+    let app = App::fixture("no-deps");
     let deploy = app.deploy();
     deploy.expect_success();
     let dyno = app.ship(deploy);
@@ -342,7 +342,7 @@ fn console_opens_shell_on_named_node_and_explains_names() {
 
 #[test]
 fn console_opens_remote_shell_of_release() {
-    let app = App::cold_fixture("no-deps");
+    let app = App::fixture("no-deps");
     app.write(
         CONFIG,
         "release=true\nslim=full\nelixir_version=1.18\nerlang_version=27\n",

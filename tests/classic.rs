@@ -440,11 +440,10 @@ fn building_in_runtime_path_needs_no_links() {
 #[test]
 fn source_copy_in_runtime_path_is_unchanged() {
     // As in a build with herokuish.
-    let host = own_host();
     let dir = tempfile::tempdir().unwrap();
     let app_dir = dir.path().join("app");
     whole_builds::copy(&repository().join("fixtures/umbrella"), &app_dir);
-    let app = App::on(host, "umbrella", AppDir::Bind(app_dir.clone()));
+    let app = App::fixture("umbrella").in_app_dir(AppDir::Bind(app_dir.clone()));
     app.sandbox.give(&app_dir).unwrap();
     let before = listing(&app_dir);
     let deploy = app.deploy();
@@ -457,11 +456,10 @@ fn source_copy_in_runtime_path_is_unchanged() {
 
 #[test]
 fn terminated_build_cleans_up_and_next_build_succeeds() {
-    let host = own_host();
     let dir = tempfile::tempdir().unwrap();
     let app_dir = dir.path().join("app");
     fs::create_dir(&app_dir).unwrap();
-    let app = App::on(host, "no-deps", AppDir::Bind(app_dir.clone()));
+    let app = App::fixture("no-deps").in_app_dir(AppDir::Bind(app_dir.clone()));
     app.sandbox.give(&app_dir).unwrap();
     app.edit(
         "elixir_buildpack.config",

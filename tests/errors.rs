@@ -27,6 +27,11 @@ fn small_app() -> App {
     App::on(host, "no-deps", AppDir::Tmpfs)
 }
 
+/// The same with tools in its cache, for faults that have nothing to do with those.
+fn small_app_with_tools() -> App {
+    App::fixture_with_its_host("no-deps")
+}
+
 /// Every file of a tree, by its path in it.
 fn files(tree: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     WalkDir::new(tree)
@@ -294,7 +299,7 @@ fn installer_list_signed_by_unknown_key_fails_build() {
 
 #[test]
 fn failing_hook_fails_build() {
-    let app = small_app();
+    let app = small_app_with_tools();
     for (key, step) in [
         ("pre_compile", "Running pre_compile"),
         (
@@ -322,7 +327,7 @@ const WRONG_LOCK: &str = r#"%{
 
 #[test]
 fn mix_errors_fail_build() {
-    let app = small_app();
+    let app = small_app_with_tools();
     app.edit("mix.exs", "deps: []", "deps: [{:nonesuch, \"~> 1.0\"}]");
     refused(&app, "Fetching dependencies", "deps_no_such_package");
     app.edit("mix.exs", ":nonesuch", ":jason_lite");
@@ -369,7 +374,7 @@ const LOCK: &str = r#"{
 #[test]
 fn javascript_errors_fail_build() {
     const PACKAGE: &str = "assets/package.json";
-    let app = small_app();
+    let app = small_app_with_tools();
     app.write("phoenix_static_buildpack.config", "node_version=22\n");
     app.write("assets/package-lock.json", LOCK);
     app.write(PACKAGE, &package("true", "\"left\": \"file:../left\""));
@@ -409,7 +414,7 @@ fn idle_pnpm() -> Vec<u8> {
 
 #[test]
 fn package_manager_checksum_mismatch_fails_build() {
-    let app = small_app();
+    let app = small_app_with_tools();
     let archive = idle_pnpm();
     let serve = |published: &[u8]| {
         let sum = BASE64_STANDARD.encode(Sha512::digest(published));
@@ -447,7 +452,7 @@ fn package_manager_checksum_mismatch_fails_build() {
 /// Causes that a tool reports are explained below its complete output.
 #[test]
 fn tool_output_is_explained_and_kept_whole() {
-    let app = small_app();
+    let app = small_app_with_tools();
     app.write(
         "config/config.exs",
         "import Config\nconfig :no_deps, secret: System.fetch_env!(\"SECRET_KEY_BASE\")\n",

@@ -169,11 +169,11 @@ fn tree(root: &Path) -> Tree {
         .collect()
 }
 
-/// The slug of a build with an empty cache.
+/// The slug of a clean build.
 fn reference() -> &'static Tree {
     static REFERENCE: OnceLock<Tree> = OnceLock::new();
     REFERENCE.get_or_init(|| {
-        let app = App::cold_fixture(FIXTURE);
+        let app = App::fixture(FIXTURE);
         number_module(&app, 10);
         let deploy = app.deploy();
         deploy.expect_success();
@@ -257,7 +257,7 @@ fn build_is_correct_after_kill_at_any_point() {
 
 /// An app whose dependencies two VMs compile, each for some seconds.
 fn with_slow_dependencies() -> App {
-    let app = App::cold_fixture("everything");
+    let app = App::fixture("everything");
     app.git_from(&format!("{}/git/", app.host.url()));
     app.config("MIX_OS_DEPS_COMPILE_PARTITION_COUNT", "2");
     let config = "elixir_buildpack.config";
@@ -290,7 +290,7 @@ fn stopped_build_leaves_no_running_vm() {
         echo "it still runs"; exit 4
     "#;
     for (app, vms) in [
-        (App::cold_fixture(FIXTURE), "1"),
+        (App::fixture(FIXTURE), "1"),
         (with_slow_dependencies(), "2"),
     ] {
         // After a normal stop nothing has to wait; after a kill, mix itself has to notice it.
@@ -634,7 +634,7 @@ fn modified_cache_is_logged_as_a_miss() {
 
 #[test]
 fn recompiles_changed_files_regardless_of_mtimes_and_clock() {
-    let app = App::cold_fixture(FIXTURE);
+    let app = App::fixture(FIXTURE);
     let deploy = |number: u32, times: Option<SystemTime>| {
         number_module(&app, number);
         let build_dir = app.checkout();

@@ -422,7 +422,7 @@ fn no_secret_leaks_after_success_or_any_failure() {
 /// A git host that rejects requests, in a URL that a tool prints.
 #[test]
 fn failed_dependency_fetch_leaks_no_secret() {
-    let mut marked = Marked::of(App::cold_fixture("git-dep"));
+    let mut marked = Marked::of(App::fixture("git-dep"));
     let port = registry(Vec::new(), "no one has this".to_owned());
     marked.app.config("GIT_CONFIG_COUNT", "1");
     marked.config(
@@ -448,7 +448,7 @@ fn failed_dependency_fetch_leaks_no_secret() {
 
 #[test]
 fn warns_about_secret_compiled_into_app() {
-    let app = App::cold_fixture("no-deps");
+    let app = App::fixture("no-deps");
     let [token, other] = [marker(SEEN), marker(SEEN)];
     app.config("PAYMENT_API_TOKEN", &token);
     app.config("OTHER_SECRET", &other);

@@ -139,7 +139,7 @@ fn unavailable_lists_do_not_fail_build_with_cached_toolchain() {
 
 #[test]
 fn locked_packages_limit_suggested_elixir_after_build() {
-    let app = App::on(own_host(), "plain-otp", AppDir::Tmpfs);
+    let app = App::fixture("plain-otp");
     let refused = |app: &App| {
         app.write(".tool-versions", "erlang 27.3.4.1\nelixir 1.14.0\n");
         let deploy = app.deploy();
