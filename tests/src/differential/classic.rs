@@ -71,7 +71,10 @@ impl Platform for Classic {
         for entry in fs::read_dir(&ours).into_iter().flatten() {
             let entry = entry.expect("an entry of the cache").path();
             if entry.ends_with("tools") {
-                remove_all_but(&entry, &["erlang-", "elixir-", "node-"]);
+                remove_all_but(
+                    &entry,
+                    &["erlang-", "elixir-", "hex-", "mix_tasks-", "node-"],
+                );
             } else if entry.is_dir() {
                 fs::remove_dir_all(entry).expect("a folder of the cache goes");
             } else if !entry.ends_with("format") {

@@ -35,7 +35,7 @@ pub(super) trait Platform {
     fn deploy(&self, subject: &Subject, build: &str) -> Built;
 
     /// Builds the state that `subject` is in as an app that was never built. With `entirely` even
-    /// toolchains are fetched and unpacked again.
+    /// toolchains, Hex and Mixpack's own tasks are made again.
     fn deploy_clean(&self, subject: &Subject, entirely: bool) -> Built;
 
     /// Starts a build and kills it.
