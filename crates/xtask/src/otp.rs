@@ -77,6 +77,8 @@ impl Tree {
             }
             fs::remove_file(programs.join(script))?;
         }
+        let erl = programs.join("erl.src");
+        fs::write(&erl, without_busy_waiting(&fs::read_to_string(&erl)?)?)?;
         for installed in ["RELEASES", "start_erl.data"] {
             fs::remove_file(dir.join("releases").join(installed))?;
         }
@@ -108,6 +110,17 @@ impl Tree {
             .current_dir(&self.dir))?;
         pack_tar_gz(&self.dir, &self.name, archive)
     }
+}
+
+/// Has the template of `erl` start VMs whose idle threads sleep at once. By default, they wait in a loop for a while,
+/// and take the cores from other tests: several run on each.
+fn without_busy_waiting(erl: &str) -> Result<String> {
+    let start = "exec \"$BINDIR/erlexec\" ";
+    if !erl.contains(start) {
+        return Err(format!("the template of erl has no line {start:?}").into());
+    }
+    let flags = "+sbwt none +sbwtdcpu none +sbwtdio none ";
+    Ok(erl.replace(start, &format!("{start}{flags}")))
 }
 
 /// Removes the applications of which only sources are there, since their package was left out:
@@ -199,6 +212,16 @@ mod tests {
 
     fn read(dir: &TempDir, file: &str) -> String {
         fs::read_to_string(dir.path().join(file)).unwrap()
+    }
+
+    #[test]
+    fn template_of_erl_gets_flags_before_arguments() {
+        let erl = "export PROGNAME\nexec \"$BINDIR/erlexec\" ${1+\"$@\"}\n";
+        assert_eq!(
+            without_busy_waiting(erl).unwrap(),
+            "export PROGNAME\nexec \"$BINDIR/erlexec\" +sbwt none +sbwtdcpu none +sbwtdio none ${1+\"$@\"}\n"
+        );
+        assert!(without_busy_waiting("#!/bin/sh\n").is_err());
     }
 
     #[test]
