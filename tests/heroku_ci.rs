@@ -7,7 +7,7 @@ use mirror::stack::Signal;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use whole_builds::{App, Dyno, compiling, own_host, repository, said};
+use whole_builds::{App, Dyno, compiling, lacks, own_host, repository, said};
 
 const NOTHING: [&str; 0] = [];
 const TEST: &str = "/tmp/buildpack/bin/test /app /tmp/env";
@@ -44,6 +44,9 @@ fn ci_tests_run_in_moved_directory_and_keep_deploy_cache() {
         "{}",
         built.stdout
     );
+    // Tests may use all of it.
+    lacks(&built, "Erlang: unused applications");
+    lacks(&built, "debug info and docs");
     let deployed = app.deploy();
     deployed.expect_success();
     assert_eq!(deployed.compiled(), NOTHING, "{}", deployed.log());
