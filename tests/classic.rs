@@ -195,7 +195,11 @@ fn plain_app_uses_tool_versions() {
     );
     assert_eq!(app.web(&deploy), "mix run --no-halt");
     let dyno = app.ship(deploy);
-    let output = dyno.run("timeout 10 mix run --no-halt");
+    // Until it says so, which takes a slow machine more than a few seconds.
+    let until_started = "while read -r line <&${COPROC[0]}; do echo \"$line\"; [[ $line != *started* ]] || break; done";
+    let output = dyno.run(&format!(
+        "bash -c 'coproc timeout 60 mix run --no-halt; {until_started}; kill $COPROC_PID'"
+    ));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("plain_otp worker started"), "{said}");
     assert_eq!(compiling(&said), NOTHING, "{said}");
