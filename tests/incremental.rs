@@ -97,6 +97,36 @@ fn recompiles_only_inputs_mix_does_not_track() {
     assert!(!ebin.join("Elixir.CompileEnv.Other.beam").exists());
 }
 
+/// mix compares only the text of mix.exs.
+#[test]
+fn recompiles_app_if_mix_exs_reads_another_version() {
+    let app = App::fixture("no-deps");
+    let read = "version: String.trim(File.read!(\"VERSION\"))";
+    app.edit("mix.exs", "version: \"0.1.0\"", read);
+    app.write("VERSION", "0.1.0\n");
+    let code = "defmodule NoDeps.Version do\n  @version Mix.Project.config()[:version]\n  \
+                def version, do: @version\nend\n";
+    app.write("lib/version.ex", code);
+    app.deploy().expect_success();
+    app.write("README.md", "mix.exs doesn't read this file\n");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    lacks(&deploy, "compiled");
+    drop(deploy);
+
+    app.write("VERSION", "0.2.0\n");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(
+        &deploy,
+        "recompiling the app: mix.exs evaluates to another project than in the last build\n",
+    );
+    let dyno = app.ship(deploy);
+    let versions = "IO.inspect({NoDeps.Version.version(), Application.spec(:no_deps, :vsn)})";
+    let said = dyno.one_off(&format!("mix run -e '{versions}'"));
+    assert!(said.contains("{\"0.2.0\", ~c\"0.2.0\"}"), "{said}");
+}
+
 /// Compilers such as `make` compare times alone.
 #[test]
 fn refetches_dependency_that_reads_changed_variable() {

@@ -18,18 +18,51 @@ defmodule Mix.Tasks.Mixpack.ProjectInfo do
         for({name, options} <- releases, do: {"release", "#{name}\t#{release_path(options)}"}) ++
         for(name <- List.wrap(config[:default_release]), do: {"default_release", name})
 
-    path_deps =
-      if function_exported?(Mix.Project, :deps_scms, 0) do
-        for {name, Mix.SCM.Path} <- Mix.Project.deps_scms(), do: {"path_dep", name}
-      else
-        []
-      end
-
+    locals = locals()
+    path_deps = for name <- locals, do: {"path_dep", name}
+    projects = for project <- projects(), do: {"project", line(project)}
     app = if Mix.Project.umbrella?(), do: [], else: [{"app", config[:app]}]
     build_path = [{"build_path", Path.expand(Mix.Project.build_path())}]
-    locals = for {"path_dep", name} <- path_deps, do: name
     info = info ++ path_deps ++ app ++ build_path ++ compilers(config, locals) ++ ignored(config[:hex])
-    File.write!(path, for({key, value} <- info, do: "#{key}\t#{value}\n"))
+    File.write!(path, for({key, value} <- info ++ projects, do: "#{key}\t#{value}\n"))
+  end
+
+  # For the mix.exs of the app, of an umbrella's apps and of path dependencies: the app, the path, a digest of the
+  # text, and a digest of the project that it evaluates to.
+  def projects do
+    apps = Map.to_list(Mix.Project.apps_paths() || %{})
+    paths = Mix.Project.deps_paths()
+    deps = for name <- locals(), path = paths[name], File.exists?(Path.join(path, "mix.exs")), do: {name, path}
+
+    others =
+      for {app, path} <- apps ++ deps, uniq: true do
+        file = Path.relative_to_cwd(Path.join(path, "mix.exs"))
+        [app, file | Mix.Project.in_project(app, path, fn _ -> digests() end)]
+      end
+
+    [[Mix.Project.config()[:app], "mix.exs" | digests()] | others]
+  rescue
+    _ -> []
+  end
+
+  def line(project), do: Enum.join(project, "\t")
+
+  defp digests do
+    module = Mix.Project.get!()
+    application = if function_exported?(module, :application, 0), do: module.application()
+    [digest(File.read("mix.exs")), digest({Mix.Project.config(), application})]
+  end
+
+  # `inspect` yields the same text in each VM, also for functions.
+  defp digest(term) do
+    text = inspect(term, limit: :infinity, printable_limit: :infinity, custom_options: [sort_maps: true])
+    Base.encode16(:erlang.md5(text), case: :lower)
+  end
+
+  defp locals do
+    if function_exported?(Mix.Project, :deps_scms, 0),
+      do: for({name, Mix.SCM.Path} <- Mix.Project.deps_scms(), do: name),
+      else: []
   end
 
   # The advisories and retirements that Hex ignores (lib/hex/ignores.ex and lib/hex/state.ex of Hex 2.5.1). A variable
@@ -191,11 +224,19 @@ defmodule Mix.Tasks.Mixpack.StaleDependencies do
   # Recompiles dependencies whose compile-time config has changed, and `named` ones. The values that a module read
   # with Application.compile_env are in its application's .app file. Mix compares them too, but fails if those of a
   # dependency have changed.
+  #
+  # Mix also doesn't recompile an app if its mix.exs is unchanged but evaluates to another project, for example
+  # because it reads the version from a file. The file at `path` contains the projects of the last build. The task
+  # replaces its content with the paths of the app's own mix.exs files for which the project has changed.
   @impl true
-  def run(named) do
+  def run([path | named]) do
     dependencies = Mix.Project.deps_paths() |> Map.keys()
     own = Mix.Project.apps_paths() || %{}
     dependencies = Enum.map(dependencies -- Map.keys(own), &to_string/1)
+    {local, own} = path |> File.read!() |> changed_projects() |> Enum.split_with(&(elem(&1, 0) in dependencies))
+    File.write!(path, for({_, file} <- own, do: file <> "\n"))
+    for {name, file} <- local, do: Mix.shell().info("recompiling #{name}: #{file} evaluates to another project")
+    named = named ++ for({name, _} <- local, do: name)
     stale = Enum.filter(dependencies, &(&1 in named or stale?(&1)))
 
     for name <- stale -- named do
@@ -203,6 +244,16 @@ defmodule Mix.Tasks.Mixpack.StaleDependencies do
     end
 
     if stale != [], do: Mix.Task.run("deps.compile", stale ++ ["--force"])
+  end
+
+  # If the text has changed, mix itself recompiles the app.
+  defp changed_projects(last) do
+    last = last |> String.split("\n", trim: true) |> Enum.map(&String.split(&1, "\t"))
+
+    for project <- Mix.Tasks.Mixpack.ProjectInfo.projects(),
+        [app, file, text, now] = String.split(Mix.Tasks.Mixpack.ProjectInfo.line(project), "\t"),
+        Enum.any?(last, fn then -> match?([^app, _, ^text, _], then) and List.last(then) != now end),
+        do: {app, file}
   end
 
   defp stale?(name) do

@@ -21,7 +21,7 @@ pub(crate) const TASK: &str = "mixpack.project_info";
 pub(crate) const SESSION_TASK: &str = "mixpack.session";
 
 /// The task that recompiles dependencies whose compile-time configuration has changed, and those in its
-/// arguments.
+/// arguments. The first argument is a file with the projects of the last build.
 pub(crate) const STALE_DEPENDENCIES_TASK: &str = "mixpack.stale_dependencies";
 
 /// The task that writes the inputs of `mix deps.get`, if it would change nothing.
@@ -59,6 +59,9 @@ pub(crate) struct MixInfo {
     /// The absolute path of `_build/prod`.
     pub build_path: PathBuf,
     pub ignored: Ignored,
+    /// For each `mix.exs` of the app, of an umbrella's apps and of path dependencies: app, path, and digests of
+    /// the text and of the project that it evaluates to, separated by tabs.
+    pub projects: Vec<String>,
 }
 
 /// The advisories and retired packages that `mix hex.audit` ignores: those in `hex:` of `mix.exs`, or
@@ -122,6 +125,7 @@ impl MixInfo {
                     let owned = |(app, name): (&str, &str)| (app.to_owned(), name.to_owned());
                     mix_info.compilers.extend(compiler.map(owned));
                 }
+                "project" => mix_info.projects.push(value),
                 "build_path" => mix_info.build_path = value.into(),
                 "ignored_advisory" => {
                     let id = value.to_ascii_lowercase();

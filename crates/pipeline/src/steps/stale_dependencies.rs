@@ -1,11 +1,12 @@
 //! Stale compiled code that mix considers current: code that reads an environment variable at compile time, if the
-//! variable has changed, and dependencies that read changed values of the app's config (elixir-lang/elixir#15467).
+//! variable has changed; dependencies that read changed values of the app's config (elixir-lang/elixir#15467); and
+//! an app whose unchanged `mix.exs` evaluates to another project.
 
 use crate::compiled_code::{self, CodeOwner};
 use crate::context::Context;
-use crate::mix_info::STALE_DEPENDENCIES_TASK;
+use crate::mix_info::{MixInfo, STALE_DEPENDENCIES_TASK};
 use crate::project::LastBuild;
-use crate::steps::{app_variables, generated_files, git, mix_command};
+use crate::steps::{app_variables, generated_files, git, keys, mix_command};
 use app::facts::join;
 use exec::Action;
 use exec::environment::is_commit_variable;
@@ -14,7 +15,7 @@ use messages::Error;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use store::tree;
+use store::tree::{self, TreeError};
 
 /// Returns the dependencies that read a changed variable. To be called before dependencies are fetched:
 /// the cached copies of these are dropped, since compiling them may have left files next to their sources
@@ -76,12 +77,37 @@ pub(crate) fn recompile_stale(
         ctx.compilation.state().reasons.push(why);
         recompile = true;
     }
-    let mut task = vec![STALE_DEPENDENCIES_TASK];
+    let scratch =
+        tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
+    let projects = scratch.path().join("projects");
+    let last = ctx.workspace.store.read_note(&projects_note(ctx));
+    fs::write(&projects, last.unwrap_or_default()).map_err(TreeError::at(&projects, "write"))?;
+    let written = projects.to_string_lossy();
+    let mut task = vec![STALE_DEPENDENCIES_TASK, &written];
     task.extend(dependencies.iter().map(String::as_str));
     generated_files::watch_deps_compile(ctx, || {
         mix_command::mix(ctx, Action::Compile, &[&task], "mix deps.compile", log)
     })?;
+    let changed = fs::read_to_string(&projects).map_err(TreeError::at(&projects, "read"))?;
+    if let Some(file) = changed.lines().next() {
+        let why = format!("{file} evaluates to another project than in the last build");
+        log.detail(&format!("recompiling the app: {why}"));
+        ctx.compilation.state().reasons.push(why);
+        recompile = true;
+    }
     Ok(recompile)
+}
+
+pub(crate) fn save_projects(ctx: &Context<'_>, info: &MixInfo) -> Result<(), Error> {
+    let projects = info.projects.join("\n");
+    Ok(ctx
+        .workspace
+        .store
+        .write_note(&projects_note(ctx), &projects)?)
+}
+
+fn projects_note(ctx: &Context<'_>) -> String {
+    keys::entry_name(ctx, "projects")
 }
 
 /// Returns the first of the variables that code in a directory of the app mentions, and the place.

@@ -6,7 +6,7 @@ use crate::steps::compiled_modules::compiled_modules;
 use crate::steps::keys::{self, Otp};
 use crate::steps::{
     app_variables, cached_assets, compiling_hooks, digested_files, executables, generated_files,
-    git, release,
+    git, release, stale_dependencies,
 };
 use app::Plan;
 use app::plan::StepName;
@@ -298,6 +298,7 @@ fn save_build(
     lines.extend(generated_files::save_generated(ctx)?);
     app_variables::save_variables(ctx)?;
     git::save_git_answers(ctx)?;
+    stale_dependencies::save_projects(ctx, &project.info)?;
     let mut entries = keys::entries(ctx)?;
     entries.retain(|path, _| pushed.has(path));
     let sources = Sources::of(&entries, pushed)?.unchanged_from(pushed);
