@@ -97,6 +97,28 @@ fn recompiles_only_inputs_mix_does_not_track() {
     assert!(!ebin.join("Elixir.CompileEnv.Other.beam").exists());
 }
 
+#[test]
+fn hook_compile_and_alias_recompile_app_if_variable_changes() {
+    let app = App::fixture("compile-env");
+    let banner_after_change = |banner: &str| {
+        app.config("BANNER", "old");
+        app.deploy().expect_success();
+        app.config("BANNER", banner);
+        let deploy = app.deploy();
+        deploy.expect_success();
+        let said = report(&app, deploy);
+        assert!(said.contains(&format!("\"banner\":\"{banner}\"")), "{said}");
+    };
+    app.write("elixir_buildpack.config", "hook_compile='mix compile'\n");
+    banner_after_change("of the hook");
+
+    // The alias passes `--force` to the function.
+    app.remove("elixir_buildpack.config");
+    let alias = "aliases: [compile: [\"compile\", fn _ -> :ok end]],\n      deps: deps()";
+    app.edit("mix.exs", "deps: deps()", alias);
+    banner_after_change("of the alias");
+}
+
 /// mix compares only the text of mix.exs.
 #[test]
 fn recompiles_app_if_mix_exs_reads_another_version() {

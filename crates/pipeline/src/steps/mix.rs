@@ -1,11 +1,12 @@
 //! Fetches dependencies, compiles the app and digests static files with mix.
 
+use crate::compilation::Scope;
 use crate::context::Context;
 use crate::mix_info::{EXECUTABLES_TASK, MixInfo, TASK};
 use crate::project::{AssetFiles, BuiltAssets, Dependencies, LastBuild, Project};
 use crate::steps::{
     cached_assets, compile_install_barrier, deps_fingerprint, digested_files, executables,
-    generated_files, git, keys, mix_command, parallel_compile, release, run_hook,
+    from_scratch, generated_files, git, keys, mix_command, parallel_compile, release, run_hook,
     stale_dependencies, try_start,
 };
 use app::facts::{hex_metadata, join};
@@ -163,6 +164,10 @@ fn run_compiler<'a>(
     many: bool,
 ) -> Result<(StepLog<'a>, Entries, Project), Error> {
     let started = SystemTime::now();
+    if deps.recompile && ctx.compilation.state().from_scratch.is_none() {
+        // A hook's `mix compile` has no `--force`, and an alias passes it to its last task only.
+        from_scratch::remove_compiled(ctx, Scope::App)?;
+    }
     if ctx.plan.hooks.hook_compile.is_some() {
         run_hook::hook(ctx, "hook_compile", ctx.plan.hooks.hook_compile.as_ref())?;
         let log = ctx.log.step("Inspecting the project");
