@@ -121,7 +121,7 @@ fn hook_compile_and_alias_recompile_app_if_variable_changes() {
 
 /// mix compares only the text of mix.exs.
 #[test]
-fn recompiles_app_if_mix_exs_reads_another_version() {
+fn recompiles_app_if_files_that_it_reads_change() {
     let app = App::fixture("no-deps");
     let read = "version: String.trim(File.read!(\"VERSION\"))";
     app.edit("mix.exs", "version: \"0.1.0\"", read);
@@ -135,6 +135,23 @@ fn recompiles_app_if_mix_exs_reads_another_version() {
     deploy.expect_success();
     lacks(&deploy, "compiled");
     drop(deploy);
+
+    // Nor does mix know of new files in a directory.
+    let cats =
+        "defmodule NoDeps.Cats do\n  @cats File.ls!(\"priv/cats\")\n  def cats, do: @cats\nend\n";
+    app.write("lib/cats.ex", cats);
+    app.write("priv/cats/tom.png", "");
+    app.deploy().expect_success();
+    app.write("priv/cats/kit.png", "");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(
+        &deploy,
+        "recompiling the app: lib/cats.ex:2 reads files when it is compiled, and priv/cats/kit.png is new\n",
+    );
+    let dyno = app.ship(deploy);
+    let said = dyno.one_off("mix run -e 'IO.inspect(NoDeps.Cats.cats())'");
+    assert!(said.contains("kit.png"), "{said}");
 
     app.write("VERSION", "0.2.0\n");
     let deploy = app.deploy();

@@ -4,6 +4,7 @@ pub(crate) mod app_variables;
 pub(crate) mod bower;
 pub(crate) mod cached_assets;
 pub(crate) mod compile_install_barrier;
+pub(crate) mod compile_time_files;
 pub(crate) mod compiled_modules;
 pub(crate) mod compiling_hooks;
 pub(crate) mod deps_fingerprint;

@@ -6,7 +6,7 @@ use crate::compiled_code::{self, CodeOwner};
 use crate::context::Context;
 use crate::mix_info::{MixInfo, STALE_DEPENDENCIES_TASK};
 use crate::project::LastBuild;
-use crate::steps::{app_variables, generated_files, git, keys, mix_command};
+use crate::steps::{app_variables, compile_time_files, generated_files, git, keys, mix_command};
 use app::facts::join;
 use exec::Action;
 use exec::environment::is_commit_variable;
@@ -73,6 +73,11 @@ pub(crate) fn recompile_stale(
     }
     if let Some((place, question)) = git::changed_git_answer(ctx) {
         let why = format!("{place} may depend on `{question}`, whose output has changed");
+        log.detail(&format!("recompiling the app: {why}"));
+        ctx.compilation.state().reasons.push(why);
+        recompile = true;
+    }
+    if let Some(why) = compile_time_files::changed_file(ctx) {
         log.detail(&format!("recompiling the app: {why}"));
         ctx.compilation.state().reasons.push(why);
         recompile = true;
