@@ -33,6 +33,7 @@ use std::process::Output;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use walkdir::WalkDir;
 
 /// Runs programs for arm64 on a machine of another architecture: Debian's package
 /// qemu-user-static.
@@ -595,9 +596,15 @@ impl Deploy {
         format!("{}{}", self.stdout, self.stderr)
     }
 
+    /// Also checks that no link of the slug leads to the build directory, which dynos don't have.
     #[track_caller]
     pub fn expect_success(&self) {
         assert!(self.succeeded, "the build failed:\n{}", self.log());
+        for entry in WalkDir::new(&self.slug).into_iter().filter_map(Result::ok) {
+            let target = fs::read_link(entry.path()).unwrap_or_default();
+            let path = entry.path().display();
+            assert!(!target.starts_with(&self.build_dir), "{path} -> {target:?}");
+        }
     }
 
     /// The lines that say what was compiled: `compiled shop: 3 files`.

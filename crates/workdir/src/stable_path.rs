@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use store::folder_lock::lock;
@@ -114,13 +115,21 @@ impl StablePath {
     /// link in `_build` would be broken. Each dependency gets a `priv`, since native code is compiled to it and it
     /// may not exist yet. mix also links the `ebin` of dependencies that make or a command of the app compiles.
     /// `commands` are the names of those with a command.
-    pub fn open_dependencies(&self, commands: &BTreeSet<String>) -> Result<(), TreeError> {
+    ///
+    /// If `copies_ebin`, mix copies the `ebin` of packages that rebar3 compiles, such as cowboy. It would copy a link to
+    /// the build directory, which dynos don't have, so these packages get a real `ebin`.
+    pub fn open_dependencies(
+        &self,
+        commands: &BTreeSet<String>,
+        copies_ebin: bool,
+    ) -> Result<(), TreeError> {
         let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(linked) = guard.as_mut() else {
             return Ok(());
         };
         let deps = PathBuf::from(join(&self.app_dir, "deps"));
         let mut folders = BTreeSet::from([deps.clone()]);
+        let mut copied = Vec::new();
         for name in names(&linked.app().join(&deps))? {
             let folder = deps.join(name);
             let real = linked.app().join(&folder);
@@ -137,10 +146,24 @@ impl StablePath {
                         created_dirs.push(output);
                     }
                 }
+                if copies_ebin && !ebin && real.join("ebin").is_dir() {
+                    copied.push(folder.join("ebin"));
+                }
                 folders.insert(folder);
             }
         }
-        linked.open(&deps, &folders)
+        linked.open(&deps, &folders)?;
+        copied.iter().try_for_each(|folder| linked.copy(folder))
+    }
+
+    /// Makes links from compiled code to the build directory relative. To be called when dependencies have been
+    /// compiled, before `_build` is saved.
+    pub fn make_links_relative(&self) -> Result<(), TreeError> {
+        let guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        match guard.as_ref() {
+            Some(linked) => make_links_relative(linked.app(), &self.app_dir),
+            None => Ok(()),
+        }
     }
 
     /// The working directory for mix and all other commands.
@@ -226,11 +249,41 @@ impl Drop for StablePath {
     }
 }
 
-/// Whether mix compiles a dependency with make: the rule of `Mix.Dep.Loader`.
+/// Returns whether mix compiles a dependency with make: the rules of `Mix.Dep.Loader`. For a package of Hex, its
+/// build tools count before its files.
 fn is_compiled_by_make(dependency: &Path) -> bool {
     let has = |file: &str| dependency.join(file).exists();
     let others = ["mix.exs", "rebar.config", "rebar.config.script"];
-    has("Makefile") && !others.into_iter().any(has)
+    let metadata = fs::read_to_string(dependency.join("hex_metadata.config"));
+    let metadata = metadata.unwrap_or_default();
+    let mut lines = metadata.lines();
+    let tools = lines.find(|line| line.starts_with("{<<\"build_tools\">>"));
+    let is_other_tool = |tools: &str| {
+        ["\"mix\"", "\"rebar3\""]
+            .iter()
+            .any(|tool| tools.contains(tool))
+    };
+    has("Makefile") && !others.into_iter().any(has) && !tools.is_some_and(is_other_tool)
+}
+
+/// Makes links from compiled code to the build directory relative. mix copies such a link if it compiles a dependency
+/// with rebar3 although [`is_compiled_by_make`] has another opinion, for example because `mix.exs` names the manager.
+fn make_links_relative(app: &Path, app_dir: &str) -> Result<(), TreeError> {
+    // _build/ENV/lib/APP/ebin
+    let walk = walkdir::WalkDir::new(app.join(app_dir).join("_build"))
+        .min_depth(4)
+        .max_depth(4);
+    let entries = walk.into_iter().filter_map(Result::ok);
+    for entry in entries.filter(walkdir::DirEntry::path_is_symlink) {
+        let path = entry.path();
+        let target = fs::read_link(path).map_err(TreeError::at(path, "read the link"))?;
+        if let Ok(inside) = target.strip_prefix(app.join(app_dir)) {
+            fs::remove_file(path).map_err(TreeError::at(path, "remove the link"))?;
+            let relative = Path::new("../../../..").join(inside);
+            symlink(relative, path).map_err(TreeError::at(path, "link"))?;
+        }
+    }
+    Ok(())
 }
 
 fn make_folders(app: &Path, request: &Request<'_>) -> Result<Vec<PathBuf>, TreeError> {

@@ -12,7 +12,7 @@ const CONTENT: [&str; 4] = ["File.read", "File.stream!", "File.open", ":file.rea
 /// Read the names in a directory.
 const NAMES: [&str; 3] = ["Path.wildcard", "File.ls", ":filelib.wildcard"];
 
-/// The extensions of code, templates and translations, which mix, Phoenix and Gettext compile again themselves.
+/// The extensions of code, templates and translations. Mix, Phoenix and Gettext track these files.
 const TRACKED: [&str; 13] = [
     "eex", "erl", "ex", "exs", "heex", "hrl", "leex", "po", "pot", "sface", "slime", "xrl", "yrl",
 ];
@@ -55,7 +55,9 @@ fn is_tracked(path: &Path, projects: &[String]) -> bool {
         let inside = path.strip_prefix(project.as_str()).ok();
         inside.is_some_and(|path| path.starts_with("assets") || path.starts_with("test"))
     };
-    extension.is_some_and(|extension| TRACKED.contains(&extension))
+    // Mix tracks the lockfile too.
+    path.file_name().is_some_and(|name| name == "mix.lock")
+        || extension.is_some_and(|extension| TRACKED.contains(&extension))
         || projects.iter().any(is_elsewhere)
 }
 
@@ -165,6 +167,7 @@ mod tests {
         for path in [
             "lib/a.ex",
             "lib/a.html.heex",
+            "mix.lock",
             "assets/js/app.js",
             "apps/web/assets/a.css",
         ] {

@@ -48,7 +48,8 @@ pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<Dependenci
         get_deps(ctx, &args, &shown, &credentials, &log)?;
         touched = generated_files::path_changed_by_deps_get(ctx, &before)?;
     }
-    ctx.path.open_dependencies(&with_own_command(ctx))?;
+    ctx.path
+        .open_dependencies(&with_own_command(ctx), copies_ebin(ctx))?;
     if let Some(path) = touched {
         let path = path.display();
         log.detail(&format!(
@@ -104,6 +105,13 @@ fn with_own_command(ctx: &Context<'_>) -> BTreeSet<String> {
     names
 }
 
+/// Returns whether mix copies the `ebin` of a package that rebar3 compiles, and doesn't link it: since Elixir 1.15
+/// (`do_rebar3` in lib/mix/lib/mix/tasks/deps.compile.ex).
+fn copies_ebin(ctx: &Context<'_>) -> bool {
+    let version = ctx.plan.elixir.build.version.as_ref();
+    version.is_none_or(|version| version.is_at_least_minor(15))
+}
+
 fn get_deps(
     ctx: &Context<'_>,
     args: &[&str],
@@ -150,6 +158,7 @@ pub(crate) fn compile(
     drop(turn);
     // Ends the block of this step in the log.
     drop(log);
+    ctx.path.make_links_relative()?;
     executables::save_executables(ctx)?;
     compile_install_barrier::compiled(ctx, &before, (after, project.clone()), restored)?;
     Ok(project)

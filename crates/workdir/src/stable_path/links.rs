@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use store::tree::{self, TreeError};
+use store::tree::{self, Method, TreeError};
 
 /// The files that tools leave in HOME, which is the runtime path on Heroku. They don't ship, as with the shell
 /// buildpacks.
@@ -178,6 +178,18 @@ impl Linked {
         self.marker.links.remove(folder);
         fs::create_dir(&place).map_err(TreeError::at(&place, "create the folder"))?;
         self.link_entries(folder, real)
+    }
+
+    /// Replaces the link at `folder` by a copy of the directory. The files return to the build directory with those that
+    /// commands create.
+    pub(super) fn copy(&mut self, folder: &Path) -> Result<(), TreeError> {
+        let (place, target) = (self.runtime.join(folder), self.app.join(folder));
+        if fs::read_link(&place).is_ok_and(|to| to == target) {
+            fs::remove_file(&place).map_err(TreeError::at(&place, "remove the link"))?;
+            self.marker.links.remove(folder);
+            tree::transfer(&target, &place, Method::Copy, |_| true)?;
+        }
+        Ok(())
     }
 
     /// Links the files that were created in the build directory itself since the links were created, except `skipped`

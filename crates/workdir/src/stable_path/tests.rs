@@ -2,7 +2,7 @@
 
 use super::links::names;
 use super::marker::{BACKUP_DIR, MARKER, clean_up};
-use super::{Request, StablePath};
+use super::{Request, StablePath, make_links_relative};
 use exec::cancel::Cancel;
 use std::collections::BTreeSet;
 use std::fs;
@@ -102,8 +102,8 @@ fn ebin_of_dependency_with_makefile_or_command_is_written_to_app() {
     ];
     let case = case(&files);
     let path = case.enter(&["."]);
-    path.open_dependencies(&BTreeSet::from(["command".to_owned()]))
-        .unwrap();
+    let commands = BTreeSet::from(["command".to_owned()]);
+    path.open_dependencies(&commands, true).unwrap();
     for name in ["made", "command"] {
         let module = format!("deps/{name}/ebin/a.beam");
         fs::write(case.runtime.join(&module), "").unwrap();
@@ -117,7 +117,7 @@ fn ebin_of_dependency_with_makefile_or_command_is_written_to_app() {
 fn synced_files_exist_in_app_and_runtime_path() {
     let case = case(&["mix.exs", "replaced", "removed", "deps/x/mix.exs"]);
     let path = case.enter(&["."]);
-    path.open_dependencies(&BTreeSet::new()).unwrap();
+    path.open_dependencies(&BTreeSet::new(), true).unwrap();
     for name in ["new", "replaced.new", "deps/x/made", "later"] {
         fs::write(case.runtime.join(name), name).unwrap();
     }
@@ -213,7 +213,7 @@ fn app_in_subdirectory_and_path_dependencies_are_real_directories() {
         "frontend/app.js",
     ]);
     let path = case.enter(&["backend", "libs/shared"]);
-    path.open_dependencies(&BTreeSet::new()).unwrap();
+    path.open_dependencies(&BTreeSet::new(), true).unwrap();
     let real = |p: &str| {
         let seen = case.runtime.join(p);
         fs::canonicalize(&seen).unwrap() == seen
@@ -286,7 +286,7 @@ fn fetched_dependencies_are_real_directories() {
     ]);
     let path = case.enter(&["."]);
     assert!(case.runtime.join("deps").is_symlink());
-    path.open_dependencies(&BTreeSet::new()).unwrap();
+    path.open_dependencies(&BTreeSet::new(), true).unwrap();
     let here = case.runtime.join("deps/nif");
     assert_eq!(
         fs::canonicalize(&here).unwrap(),
@@ -399,7 +399,7 @@ fn next_build_cleans_up_after_kill_at_any_point() {
         ]);
         fs::write(case.runtime.join("mix.exs"), "the runtime path's own").unwrap();
         let path = case.enter(&[".", "apps/web"]);
-        path.open_dependencies(&BTreeSet::new()).unwrap();
+        path.open_dependencies(&BTreeSet::new(), true).unwrap();
         std::mem::forget(path);
         // Release the lock, as when a process is killed.
         let held: Vec<PathBuf> = WalkDir::new(&case.runtime)
@@ -492,4 +492,55 @@ fn package_manager_files_are_linked_into_every_real_directory() {
     assert!(!in_app("apps/web/node_modules") && !in_app("removed"));
     let generated = fs::read_to_string(case.app.join("generated")).unwrap();
     assert_eq!(generated, "by a command");
+}
+
+#[test]
+fn rebar3_package_has_real_ebin_if_mix_copies_it() {
+    let files = [
+        "mix.exs",
+        "deps/ranch/rebar.config",
+        "deps/ranch/ebin/ranch.app",
+        "deps/cowlib/Makefile",
+        "deps/cowlib/hex_metadata.config",
+        "deps/cowlib/ebin/cowlib.app",
+    ];
+    let tools = "{<<\"build_tools\">>,[<<\"make\">>,<<\"rebar3\">>]}.\n";
+    for copies_ebin in [true, false] {
+        let case = case(&files);
+        fs::write(case.app.join("deps/cowlib/hex_metadata.config"), tools).unwrap();
+        let path = case.enter(&["."]);
+        let open = || path.open_dependencies(&BTreeSet::new(), copies_ebin);
+        open().unwrap();
+        for name in ["ranch", "cowlib"] {
+            let ebin = case.runtime.join(format!("deps/{name}/ebin"));
+            assert_eq!(ebin.is_symlink(), !copies_ebin, "{name}");
+            assert!(!copies_ebin || !ebin.join(format!("{name}.app")).is_symlink());
+        }
+        fs::write(case.runtime.join("deps/ranch/ebin/new.beam"), "new").unwrap();
+        path.sync_new_files().unwrap();
+        open().unwrap();
+        path.leave().unwrap();
+        let text = |path: &str| fs::read_to_string(case.app.join(path)).unwrap();
+        assert_eq!(text("deps/ranch/ebin/ranch.app"), files[2]);
+        assert_eq!(text("deps/ranch/ebin/new.beam"), "new");
+        assert_eq!(text("deps/cowlib/ebin/cowlib.app"), files[5]);
+        assert_eq!(case.left_in_runtime(), [""; 0]);
+    }
+}
+
+#[test]
+fn links_from_compiled_code_to_build_directory_become_relative() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = dir.path();
+    let lib = app.join("_build/prod/lib/ranch");
+    for folder in [&lib, &app.join("deps/ranch/ebin")] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    symlink(app.join("deps/ranch/ebin"), lib.join("ebin")).unwrap();
+    symlink("/usr/include", lib.join("include")).unwrap();
+    make_links_relative(app, "").unwrap();
+    let target = |name: &str| fs::read_link(lib.join(name)).unwrap();
+    assert_eq!(target("ebin"), Path::new("../../../../deps/ranch/ebin"));
+    assert!(lib.join("ebin").is_dir());
+    assert_eq!(target("include"), Path::new("/usr/include"));
 }
