@@ -602,8 +602,12 @@ impl Deploy {
         assert!(self.succeeded, "the build failed:\n{}", self.log());
         for entry in WalkDir::new(&self.slug).into_iter().filter_map(Result::ok) {
             let target = fs::read_link(entry.path()).unwrap_or_default();
-            let path = entry.path().display();
-            assert!(!target.starts_with(&self.build_dir), "{path} -> {target:?}");
+            let is_outside = target.starts_with(&self.build_dir);
+            assert!(
+                !is_outside,
+                "{} leads to the build directory",
+                entry.path().display()
+            );
         }
     }
 

@@ -1,15 +1,16 @@
-//! Files that modules read while they are compiled. mix compiles a module again only if a file in its
-//! `@external_resource` has changed, so it misses new files of a directory, and files that aren't named there.
+//! Files that modules read at compile time. mix recompiles a module only if a file in its `@external_resource` has
+//! changed. It doesn't notice new files in a directory, and changes of other files.
 
 use crate::compiled_code::compiled_code;
 use crate::context::Context;
+use app::facts::join;
 use std::fs;
 use std::path::Path;
 
-/// Read the content of files.
+/// Functions that read the content of files.
 const CONTENT: [&str; 4] = ["File.read", "File.stream!", "File.open", ":file.read_file"];
 
-/// Read the names in a directory.
+/// Functions that read the names in a directory.
 const NAMES: [&str; 3] = ["Path.wildcard", "File.ls", ":filelib.wildcard"];
 
 /// The extensions of code, templates and translations. Mix, Phoenix and Gettext track these files.
@@ -17,17 +18,17 @@ const TRACKED: [&str; 13] = [
     "eex", "erl", "ex", "exs", "heex", "hrl", "leex", "po", "pot", "sface", "slime", "xrl", "yrl",
 ];
 
-/// Returns why the app has to be compiled again, if a module may have read a file that has changed.
+/// Returns why the app has to be recompiled, if a module may have read a file that has changed.
 pub(crate) fn changed_file(ctx: &Context<'_>) -> Option<String> {
     let projects = &ctx.plan.projects;
     let changed = ctx.compilation.state().changed_files.clone();
     let changed: Vec<_> = changed
-        .iter()
-        .filter(|(path, _)| !is_tracked(path, projects))
+        .into_iter()
+        .filter(|(path, _)| !is_tracked(path))
         .collect();
-    // New and removed files change a list of names too.
-    let first = changed.first()?;
-    let renamed = changed.iter().find(|(_, verb)| *verb != "changed");
+    if changed.is_empty() {
+        return None;
+    }
     let app = &ctx.workspace.app;
     projects.iter().find_map(|project| {
         compiled_code(&app.join(project)).find_map(|path| {
@@ -36,10 +37,10 @@ pub(crate) fn changed_file(ctx: &Context<'_>) -> Option<String> {
             }
             let text = fs::read_to_string(&path).ok()?;
             let (line, reads) = reads(&text)?;
-            let (file, verb) = match reads {
-                Reads::Anything => first,
-                Reads::Names => renamed?,
-            };
+            let (file, verb) = changed.iter().find(|(file, verb)| {
+                // Only new and removed files change a list of names.
+                (reads == Reads::Anything || *verb != "changed") && may_name(&text, file, projects)
+            })?;
             let place = path.strip_prefix(app).ok()?.display();
             let file = file.display();
             Some(format!(
@@ -49,35 +50,41 @@ pub(crate) fn changed_file(ctx: &Context<'_>) -> Option<String> {
     })
 }
 
-fn is_tracked(path: &Path, projects: &[String]) -> bool {
+fn is_tracked(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
-    let is_elsewhere = |project: &String| {
-        let inside = path.strip_prefix(project.as_str()).ok();
-        inside.is_some_and(|path| path.starts_with("assets") || path.starts_with("test"))
+    extension.is_some_and(|extension| TRACKED.contains(&extension))
+        // Mix tracks the lockfile too.
+        || path.file_name().is_some_and(|name| name == "mix.lock")
+}
+
+/// Returns whether a module may read a file. Sources of assets and tests change often, and a module has to name their
+/// directory to read them.
+fn may_name(module: &str, file: &Path, projects: &[String]) -> bool {
+    let is_below = |dir: &&str| {
+        let mut dirs = projects.iter().map(|project| join(project, dir));
+        dirs.any(|dir| file.starts_with(dir))
     };
-    // Mix tracks the lockfile too.
-    path.file_name().is_some_and(|name| name == "mix.lock")
-        || extension.is_some_and(|extension| TRACKED.contains(&extension))
-        || projects.iter().any(is_elsewhere)
+    let dir = ["assets", "test"].into_iter().find(is_below);
+    dir.is_none_or(|dir| module.contains(dir))
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Reads {
     Anything,
-    /// `@external_resource` tells mix of their content.
+    /// Only names. The module lists files in `@external_resource`, so mix checks their content.
     Names,
 }
 
-/// Returns the first line, from 1, that reads files while the module is compiled.
+/// Returns the number, from 1, of the first line that reads files at compile time.
 fn reads(text: &str) -> Option<(u32, Reads)> {
-    let is_told = text.contains("@external_resource");
+    let is_declared = text.contains("@external_resource");
     let calls = |line: &str, calls: &[&str]| calls.iter().any(|call| line.contains(call));
     module_lines(text)
-        .find(|(_, line)| calls(line, &NAMES) || (!is_told && calls(line, &CONTENT)))
+        .find(|(_, line)| calls(line, &NAMES) || (!is_declared && calls(line, &CONTENT)))
         .map(|(number, _)| {
             (
                 number,
-                if is_told {
+                if is_declared {
                     Reads::Names
                 } else {
                     Reads::Anything
@@ -86,8 +93,8 @@ fn reads(text: &str) -> Option<(u32, Reads)> {
         })
 }
 
-/// The lines outside of functions, comments and heredocs, as `mix format` indents them. Macros count: they run
-/// while other modules are compiled.
+/// Returns the numbered lines outside of functions, comments and heredocs. Relies on the indentation of `mix format`.
+/// Includes macros, which run when other modules are compiled.
 fn module_lines(text: &str) -> impl Iterator<Item = (u32, &str)> {
     let mut function = None;
     let mut in_heredoc = false;
@@ -161,20 +168,28 @@ mod tests {
     }
 
     #[test]
-    fn code_templates_and_asset_sources_do_not_count() {
-        let projects = [String::new(), "apps/web".to_owned()];
-        let is_tracked = |path| is_tracked(Path::new(path), &projects);
-        for path in [
-            "lib/a.ex",
-            "lib/a.html.heex",
-            "mix.lock",
-            "assets/js/app.js",
-            "apps/web/assets/a.css",
-        ] {
-            assert!(is_tracked(path), "{path}");
+    fn code_templates_and_lockfile_are_tracked() {
+        let is_tracked = |path| is_tracked(Path::new(path));
+        assert!(
+            ["lib/a.ex", "lib/a.html.heex", "mix.lock"]
+                .into_iter()
+                .all(is_tracked)
+        );
+        assert!(
+            !["priv/cats/a.png", "posts/a.md", "LICENSE"]
+                .into_iter()
+                .any(is_tracked)
+        );
+    }
+
+    #[test]
+    fn module_has_to_name_the_directory_of_assets_to_read_them() {
+        let projects = [".".to_owned(), "apps/web".to_owned()];
+        let may_name = |module, file| may_name(module, Path::new(file), &projects);
+        for file in ["assets/icons/a.svg", "apps/web/assets/icons/a.svg"] {
+            assert!(may_name("@icons File.ls!(\"assets/icons\")", file));
+            assert!(!may_name("@cats File.ls!(\"priv/cats\")", file));
         }
-        for path in ["priv/static/images/cats/a.png", "posts/a.md", "LICENSE"] {
-            assert!(!is_tracked(path), "{path}");
-        }
+        assert!(may_name("@cats File.ls!(dir)", "priv/cats/a.png"));
     }
 }

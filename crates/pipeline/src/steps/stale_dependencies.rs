@@ -103,6 +103,7 @@ pub(crate) fn recompile_stale(
     Ok(recompile)
 }
 
+/// Saves the digests of the projects for the next build.
 pub(crate) fn save_projects(ctx: &Context<'_>, info: &MixInfo) -> Result<(), Error> {
     let projects = info.projects.join("\n");
     Ok(ctx
