@@ -3,7 +3,7 @@
 
 use crate::compiled_code::compiled_code;
 use crate::context::Context;
-use app::facts::join;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
@@ -57,15 +57,23 @@ fn is_tracked(path: &Path) -> bool {
         || path.file_name().is_some_and(|name| name == "mix.lock")
 }
 
-/// Returns whether a module may read a file. Sources of assets and tests change often, and a module has to name their
-/// directory to read them.
+/// Returns whether a module may read a file. Files at the top of a project, hidden ones, assets and tests change often,
+/// and belong to tools. A module that reads them names the file or directory.
 fn may_name(module: &str, file: &Path, projects: &[String]) -> bool {
-    let is_below = |dir: &&str| {
-        let mut dirs = projects.iter().map(|project| join(project, dir));
-        dirs.any(|dir| file.starts_with(dir))
+    let inside = projects.iter().filter_map(|project| {
+        let project = if project == "." { "" } else { project };
+        file.strip_prefix(project).ok()
+    });
+    let Some(inside) = inside.min_by_key(|path| path.components().count()) else {
+        return true;
     };
-    let dir = ["assets", "test"].into_iter().find(is_below);
-    dir.is_none_or(|dir| module.contains(dir))
+    let mut parts = inside.iter().filter_map(OsStr::to_str);
+    let Some(first) = parts.next() else {
+        return true;
+    };
+    let belongs_to_tool =
+        parts.next().is_none() || first.starts_with('.') || ["assets", "test"].contains(&first);
+    !belongs_to_tool || module.contains(first)
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -183,13 +191,20 @@ mod tests {
     }
 
     #[test]
-    fn module_has_to_name_the_directory_of_assets_to_read_them() {
+    fn module_has_to_name_files_of_tools_to_read_them() {
         let projects = [".".to_owned(), "apps/web".to_owned()];
         let may_name = |module, file| may_name(module, Path::new(file), &projects);
         for file in ["assets/icons/a.svg", "apps/web/assets/icons/a.svg"] {
             assert!(may_name("@icons File.ls!(\"assets/icons\")", file));
             assert!(!may_name("@cats File.ls!(\"priv/cats\")", file));
         }
-        assert!(may_name("@cats File.ls!(dir)", "priv/cats/a.png"));
+        assert!(may_name("@cats File.ls!(dir)", "apps/web/priv/cats/a.png"));
+        for file in ["Procfile", "apps/web/Procfile", ".github/workflows/ci.yml"] {
+            assert!(!may_name("@cats File.ls!(dir)", file));
+        }
+        assert!(may_name(
+            "@text File.read!(\"CHANGELOG.md\")",
+            "CHANGELOG.md"
+        ));
     }
 }
