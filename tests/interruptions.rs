@@ -169,11 +169,11 @@ fn tree(root: &Path) -> Tree {
         .collect()
 }
 
-/// The slug of a clean build.
+/// The slug of a build with an empty cache: the provenance names the host that tools were downloaded from.
 fn reference() -> &'static Tree {
     static REFERENCE: OnceLock<Tree> = OnceLock::new();
     REFERENCE.get_or_init(|| {
-        let app = App::fixture(FIXTURE);
+        let app = App::cold_fixture(FIXTURE);
         number_module(&app, 10);
         let deploy = app.deploy();
         deploy.expect_success();
