@@ -353,10 +353,15 @@ fn oldest_elixir_uses_the_store() {
     app.edit("mix.exs", "{:phoenix, ", more);
     use_directory(&app);
     let empty = clean_build(&app);
-    assert_logged(&empty, "added 3 dependencies to the shared store\n");
+    assert_logged(&empty, "added 2 dependencies to the shared store\n");
+    // Before Elixir 1.15, mix links the `ebin` that a package for rebar3 contains, and doesn't copy it.
+    assert_logged(
+        &empty,
+        "not in the shared store: ranch_lite changes ebin/ranch_lite.app while it is compiled\n",
+    );
     fs::copy(empty.slug.join("mix.lock"), app.source().join("mix.lock")).unwrap();
     let full = clean_build(&app);
-    assert_logged(&full, "3 dependencies from the shared store, ");
+    assert_logged(&full, "2 dependencies from the shared store, ");
     assert_same(&full, &empty);
 }
 
