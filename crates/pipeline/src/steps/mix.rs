@@ -85,7 +85,7 @@ fn elixir_requirements(ctx: &Context<'_>) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Returns the dependencies that have their own compile command: `{:ranch, "~> 2.0", compile: "make"}`.
+/// Returns the dependencies that have their own compile command.
 fn with_own_command(ctx: &Context<'_>) -> BTreeSet<String> {
     let files = ctx
         .plan
@@ -94,13 +94,19 @@ fn with_own_command(ctx: &Context<'_>) -> BTreeSet<String> {
         .map(|project| join(project, "mix.exs"));
     let texts =
         files.filter_map(|file| text_file::read(&ctx.workspace.real(Path::new(&file))).ok());
+    texts.flat_map(|text| commands_in(&text)).collect()
+}
+
+/// Returns the names of dependencies with a compile command, `{:ranch, "~> 2.0", compile: "make"}`, in a `mix.exs`.
+fn commands_in(mix_exs: &str) -> BTreeSet<String> {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     let mut names = BTreeSet::new();
-    for text in texts {
-        for (at, _) in text.match_indices("compile:") {
-            let name = text[..at].rsplit("{:").next().unwrap_or_default();
-            names.extend(name.split(|c| !is_name(c)).next().map(str::to_owned));
+    for (at, key) in mix_exs.match_indices("compile:") {
+        if mix_exs[at + key.len()..].trim_start().starts_with("false") {
+            continue;
         }
+        let name = mix_exs[..at].rsplit("{:").next().unwrap_or_default();
+        names.extend(name.split(|c| !is_name(c)).next().map(str::to_owned));
     }
     names
 }
@@ -384,4 +390,20 @@ fn static_files(
     }
     log.detail(&format!("done in {}", seconds(log.elapsed())));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dependency_that_is_not_compiled_has_no_command() {
+        let mix_exs = r#"[
+            {:ranch, "~> 2.0", compile: "make"},
+            {:heroicons, github: "tailwindlabs/heroicons", app: false, compile: false, depth: 1},
+            {:jason, "~> 1.0"}
+        ]"#;
+        let names: Vec<String> = commands_in(mix_exs).into_iter().collect();
+        assert_eq!(names, ["ranch"]);
+    }
 }

@@ -154,16 +154,18 @@ fn sources_note(ctx: &Context<'_>) -> String {
     format!("{}.json", keys::entry_name(ctx, SOURCES))
 }
 
-/// Returns the empty `priv` directories of dependencies, relative to `deps`. They were created for the build.
-fn empty_privs(ctx: &Context<'_>) -> Vec<String> {
+/// Returns the empty `priv` and `ebin` directories of dependencies, relative to `deps`. They were created for the build.
+fn empty_outputs(ctx: &Context<'_>) -> Vec<String> {
     let deps = ctx.workspace.real(&ctx.in_app("deps"));
     let is_empty = |name: &String| {
         std::fs::read_dir(deps.join(name)).is_ok_and(|mut entries| entries.next().is_none())
     };
+    let outputs = |name: &str| ["priv", "ebin"].map(|output| format!("{name}/{output}"));
     std::fs::read_dir(&deps)
         .into_iter()
         .flatten()
-        .filter_map(|entry| Some(format!("{}/priv", entry.ok()?.file_name().to_str()?)))
+        .filter_map(|entry| Some(outputs(entry.ok()?.file_name().to_str()?)))
+        .flatten()
         .filter(is_empty)
         .collect()
 }
@@ -270,7 +272,7 @@ fn save_build(
     let executables = executables::executable_names(ctx);
     let mut skip: Vec<&str> = executables.iter().map(String::as_str).collect();
     skip.extend(products.iter().map(String::as_str));
-    let empty = empty_privs(ctx);
+    let empty = empty_outputs(ctx);
     let mut lines = Vec::new();
     for (name, key, skip) in [
         (
