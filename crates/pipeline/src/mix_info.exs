@@ -6,7 +6,7 @@ defmodule Mix.Tasks.Mixpack.ProjectInfo do
            phoenix.digest.clean assets.deploy ecto.migrate distillery.release)
 
   @impl true
-  def run([path]) do
+  def run([path, salt]) do
     # Does nothing after `compile` in the same VM.
     Mix.Task.run("deps.loadpaths", ["--no-compile", "--no-deps-check"])
     config = Mix.Project.config()
@@ -20,7 +20,7 @@ defmodule Mix.Tasks.Mixpack.ProjectInfo do
 
     locals = locals()
     path_deps = for name <- locals, do: {"path_dep", name}
-    projects = for project <- projects(), do: {"project", line(project)}
+    projects = for project <- projects(salt), do: {"project", line(project)}
     app = if Mix.Project.umbrella?(), do: [], else: [{"app", config[:app]}]
     build_path = [{"build_path", Path.expand(Mix.Project.build_path())}]
     info = info ++ path_deps ++ app ++ build_path ++ compilers(config, locals) ++ ignored(config[:hex])
@@ -28,8 +28,9 @@ defmodule Mix.Tasks.Mixpack.ProjectInfo do
   end
 
   # For the mix.exs of the app, of an umbrella's apps and of path dependencies: the app, the path, a digest of the
-  # text, and a digest of the project that it evaluates to.
-  def projects do
+  # text, and a digest of the project that it evaluates to. The digests are salted: mix.exs may contain values of
+  # config vars, and the digests are cached.
+  def projects(salt) do
     apps = Map.to_list(Mix.Project.apps_paths() || %{})
     paths = Mix.Project.deps_paths()
     deps = for name <- locals(), path = paths[name], File.exists?(Path.join(path, "mix.exs")), do: {name, path}
@@ -37,26 +38,26 @@ defmodule Mix.Tasks.Mixpack.ProjectInfo do
     others =
       for {app, path} <- apps ++ deps, uniq: true do
         file = Path.relative_to_cwd(Path.join(path, "mix.exs"))
-        [app, file | Mix.Project.in_project(app, path, fn _ -> digests() end)]
+        [app, file | Mix.Project.in_project(app, path, fn _ -> digests(salt) end)]
       end
 
-    [[Mix.Project.config()[:app], "mix.exs" | digests()] | others]
+    [[Mix.Project.config()[:app], "mix.exs" | digests(salt)] | others]
   rescue
     _ -> []
   end
 
   def line(project), do: Enum.join(project, "\t")
 
-  defp digests do
+  defp digests(salt) do
     module = Mix.Project.get!()
     application = if function_exported?(module, :application, 0), do: module.application()
-    [digest(File.read("mix.exs")), digest({Mix.Project.config(), application})]
+    [digest(File.read("mix.exs"), salt), digest({Mix.Project.config(), application}, salt)]
   end
 
   # `inspect` yields the same text in each VM, also for functions.
-  defp digest(term) do
+  defp digest(term, salt) do
     text = inspect(term, limit: :infinity, printable_limit: :infinity, custom_options: [sort_maps: true])
-    Base.encode16(:erlang.md5(text), case: :lower)
+    Base.encode16(:erlang.md5([salt, text]), case: :lower)
   end
 
   defp locals do
@@ -229,11 +230,11 @@ defmodule Mix.Tasks.Mixpack.StaleDependencies do
   # because it reads the version from a file. The file at `path` contains the projects of the last build. The task
   # replaces its content with the paths of the app's own mix.exs files for which the project has changed.
   @impl true
-  def run([path | named]) do
+  def run([path, salt | named]) do
     dependencies = Mix.Project.deps_paths() |> Map.keys()
     own = Mix.Project.apps_paths() || %{}
     dependencies = Enum.map(dependencies -- Map.keys(own), &to_string/1)
-    {local, own} = path |> File.read!() |> changed_projects() |> Enum.split_with(&(elem(&1, 0) in dependencies))
+    {local, own} = path |> File.read!() |> changed_projects(salt) |> Enum.split_with(&(elem(&1, 0) in dependencies))
     File.write!(path, for({_, file} <- own, do: file <> "\n"))
     for {name, file} <- local, do: Mix.shell().info("recompiling #{name}: #{file} evaluates to another project")
     named = named ++ for({name, _} <- local, do: name)
@@ -247,10 +248,10 @@ defmodule Mix.Tasks.Mixpack.StaleDependencies do
   end
 
   # If the text has changed, mix itself recompiles the app.
-  defp changed_projects(last) do
+  defp changed_projects(last, salt) do
     last = last |> String.split("\n", trim: true) |> Enum.map(&String.split(&1, "\t"))
 
-    for project <- Mix.Tasks.Mixpack.ProjectInfo.projects(),
+    for project <- Mix.Tasks.Mixpack.ProjectInfo.projects(salt),
         [app, file, text, now] = String.split(Mix.Tasks.Mixpack.ProjectInfo.line(project), "\t"),
         Enum.any?(last, fn then -> match?([^app, _, ^text, _], then) and List.last(then) != now end),
         do: {app, file}

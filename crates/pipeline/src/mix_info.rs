@@ -21,7 +21,7 @@ pub(crate) const TASK: &str = "mixpack.project_info";
 pub(crate) const SESSION_TASK: &str = "mixpack.session";
 
 /// The task that recompiles dependencies whose compile-time configuration has changed, and those in its
-/// arguments. The first argument is a file with the projects of the last build.
+/// arguments. The first argument is a file with the projects of the last build, the second one the salt of their digests.
 pub(crate) const STALE_DEPENDENCIES_TASK: &str = "mixpack.stale_dependencies";
 
 /// The task that writes the inputs of `mix deps.get`, if it would change nothing.

@@ -266,8 +266,8 @@ fn is_compiled_by_make(dependency: &Path) -> bool {
     has("Makefile") && !others.into_iter().any(has) && !tools.is_some_and(is_other_tool)
 }
 
-/// Makes links from compiled code to the build directory relative. mix copies such a link if it compiles a dependency
-/// with rebar3 although [`is_compiled_by_make`] has another opinion, for example because `mix.exs` names the manager.
+/// Makes links from compiled code to the build directory relative. mix still copies such a link if
+/// [`is_compiled_by_make`] is wrong about a dependency, for example because `mix.exs` sets its `manager`.
 fn make_links_relative(app: &Path, app_dir: &str) -> Result<(), TreeError> {
     // _build/ENV/lib/APP/ebin
     let walk = walkdir::WalkDir::new(app.join(app_dir).join("_build"))

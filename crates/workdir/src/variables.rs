@@ -113,6 +113,11 @@ impl Salted {
         Ok(Self { salt })
     }
 
+    #[must_use]
+    pub fn salt(&self) -> &str {
+        &self.salt
+    }
+
     /// Returns the digest of a value, in hex.
     #[must_use]
     pub fn value(&self, value: &[u8]) -> String {

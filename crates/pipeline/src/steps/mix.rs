@@ -21,6 +21,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 use store::tree::TreeError;
 use workdir::app_tree::Entries;
+use workdir::variables::Salted;
 
 pub(crate) fn deps(ctx: &Context<'_>, restored: &LastBuild) -> Result<Dependencies, Error> {
     let log = ctx.log.step("Fetching dependencies");
@@ -276,7 +277,8 @@ fn query_mix(
         tempfile::tempdir().map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
     let written = scratch.path().join("answers");
     let path = written.to_string_lossy();
-    let query = [TASK, &path];
+    let salted = Salted::of(ctx.workspace.store)?;
+    let query = [TASK, &path, salted.salt()];
     let mut tasks: Vec<&[&str]> = compile.to_vec();
     tasks.push(&query);
     if ctx.plan.removes_executables {

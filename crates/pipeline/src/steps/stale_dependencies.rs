@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use store::tree::{self, TreeError};
+use workdir::variables::Salted;
 
 /// Returns the dependencies that read a changed variable. To be called before dependencies are fetched:
 /// the cached copies of these are dropped, since compiling them may have left files next to their sources
@@ -88,7 +89,8 @@ pub(crate) fn recompile_stale(
     let last = ctx.workspace.store.read_note(&projects_note(ctx));
     fs::write(&projects, last.unwrap_or_default()).map_err(TreeError::at(&projects, "write"))?;
     let written = projects.to_string_lossy();
-    let mut task = vec![STALE_DEPENDENCIES_TASK, &written];
+    let salted = Salted::of(ctx.workspace.store)?;
+    let mut task = vec![STALE_DEPENDENCIES_TASK, &written, salted.salt()];
     task.extend(dependencies.iter().map(String::as_str));
     generated_files::watch_deps_compile(ctx, || {
         mix_command::mix(ctx, Action::Compile, &[&task], "mix deps.compile", log)
