@@ -634,7 +634,7 @@ fn modified_cache_is_logged_as_a_miss() {
 
 #[test]
 fn recompiles_changed_files_regardless_of_mtimes_and_clock() {
-    let app = App::fixture(FIXTURE);
+    let app = App::cold_fixture(FIXTURE);
     let deploy = |number: u32, times: Option<SystemTime>| {
         number_module(&app, number);
         let build_dir = app.checkout();
