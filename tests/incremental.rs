@@ -136,23 +136,6 @@ fn recompiles_app_if_files_that_it_reads_change() {
     lacks(&deploy, "compiled");
     drop(deploy);
 
-    // Nor does mix know of new files in a directory.
-    let cats =
-        "defmodule NoDeps.Cats do\n  @cats File.ls!(\"priv/cats\")\n  def cats, do: @cats\nend\n";
-    app.write("lib/cats.ex", cats);
-    app.write("priv/cats/tom.png", "");
-    app.deploy().expect_success();
-    app.write("priv/cats/kit.png", "");
-    let deploy = app.deploy();
-    deploy.expect_success();
-    holds(
-        &deploy,
-        "recompiling the app: lib/cats.ex:2 reads files when it is compiled, and priv/cats/kit.png is new\n",
-    );
-    let dyno = app.ship(deploy);
-    let said = dyno.one_off("mix run -e 'IO.inspect(NoDeps.Cats.cats())'");
-    assert!(said.contains("kit.png"), "{said}");
-
     app.write("VERSION", "0.2.0\n");
     let deploy = app.deploy();
     deploy.expect_success();
@@ -164,6 +147,85 @@ fn recompiles_app_if_files_that_it_reads_change() {
     let versions = "IO.inspect({NoDeps.Version.version(), Application.spec(:no_deps, :vsn)})";
     let said = dyno.one_off(&format!("mix run -e '{versions}'"));
     assert!(said.contains("{\"0.2.0\", ~c\"0.2.0\"}"), "{said}");
+}
+
+/// mix tracks only `@external_resource`.
+#[test]
+fn recompiles_app_if_files_change_that_modules_read() {
+    let app = App::fixture("no-deps");
+    let cats = [
+        "defmodule NoDeps.Cats do",
+        "  @external_resource \"priv/tracked\"",
+        "  @names NoDeps.Names.all()",
+        "  @read Enum.map([\"priv/tracked\", Application.app_dir(:no_deps, \"priv/read\")], &File.read!/1)",
+        "  @missing File.exists?(\"priv/missing\")",
+        "  def cats, do: {@names, @read, @missing}",
+        "end\n",
+    ];
+    app.write("lib/cats.ex", &cats.join("\n"));
+    let names = "defmodule NoDeps.Names do\n  def all, do: Path.wildcard(\"priv/cats/*\")\nend\n";
+    app.write("lib/names.ex", names);
+    for path in [
+        "priv/tracked",
+        "priv/read",
+        "priv/cats/tom",
+        "priv/unread/a",
+    ] {
+        app.write(path, "old");
+    }
+    app.deploy().expect_success();
+
+    app.write("priv/unread/a", "new");
+    app.write("priv/unread/b", "new");
+    app.write("priv/cats/tom", "only its name is read");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    let none: [&str; 0] = [];
+    assert_eq!(deploy.compiled(), none, "{}", deploy.log());
+    drop(deploy);
+
+    app.write("priv/tracked", "new");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    lacks(&deploy, "recompiling the app");
+    holds(&deploy, "compiled no_deps: 1 file");
+    drop(deploy);
+
+    for (path, why) in [
+        ("priv/read", "priv/read changed, and lib/cats.ex reads it"),
+        (
+            "priv/missing",
+            "priv/missing is new, and lib/cats.ex reads it",
+        ),
+        (
+            "priv/cats/kit",
+            "priv/cats/kit is new, and lib/cats.ex lists priv/cats",
+        ),
+    ] {
+        app.write(path, "new");
+        let deploy = app.deploy();
+        deploy.expect_success();
+        holds(
+            &deploy,
+            &format!("recompiling the app: {why} when it is compiled\n"),
+        );
+        drop(deploy);
+    }
+    let dyno = app.ship(app.deploy());
+    let said = dyno.one_off("mix run -e 'IO.inspect(NoDeps.Cats.cats())'");
+    let expected = "{[\"priv/cats/kit\", \"priv/cats/tom\"], [\"new\", \"new\"], true}\n";
+    assert!(said.ends_with(expected), "{said}");
+
+    // A hook's VM isn't traced.
+    app.write("elixir_buildpack.config", "hook_compile='mix compile'\n");
+    app.deploy().expect_success();
+    app.write("priv/unread/a", "newer");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(
+        &deploy,
+        "recompiling the app: priv/unread/a changed, and the cache doesn't tell whether code reads it when it is compiled\n",
+    );
 }
 
 /// Compilers such as `make` compare times alone.

@@ -253,8 +253,11 @@ fn kind(field: &str) -> &'static str {
 pub fn json_facts(value: &Value) -> BTreeSet<String> {
     fn add(value: &Value, path: &str, facts: &mut BTreeSet<String>) {
         let is_plain = |name: &String| {
-            name.bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            let is_digest = name.len() == 16 && name.bytes().all(|b| b.is_ascii_hexdigit());
+            !is_digest
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         };
         let kind = match value {
             Value::Null => "null",

@@ -1,6 +1,7 @@
 //! The state of compiling, shared by steps that run in parallel.
 
 use crate::project::Project;
+use crate::steps::compile_time_files::CompileTimeReads;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -39,6 +40,9 @@ pub(crate) struct State {
     pub(crate) taken: BTreeSet<String>,
     /// Files of the app that differ from those that the restored `_build` was compiled from, each with a verb.
     pub(crate) changed_files: Vec<(PathBuf, &'static str)>,
+    /// Directories of the app that exist only now or only then, each with a verb.
+    pub(crate) changed_directories: Vec<(PathBuf, &'static str)>,
+    pub(crate) compile_time_reads: CompileTimeReads,
     /// Set when compiling has ended, if anything was compiled.
     pub(crate) compiled_modules: Option<CompiledModules>,
     /// The time when the restored `_build` was compiled.

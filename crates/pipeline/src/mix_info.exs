@@ -174,6 +174,7 @@ defmodule Mix.Tasks.Mixpack.Session do
           Mixpack.Dependency,
           Mixpack.DepsFingerprint,
           Mixpack.Executables,
+          Mixpack.FileReads,
           Mixpack.ProjectInfo,
           Mixpack.Reads,
           Mixpack.StaleDependencies
@@ -181,6 +182,7 @@ defmodule Mix.Tasks.Mixpack.Session do
       Code.ensure_loaded(Module.concat(Mix.Tasks, task))
     end
 
+    Mix.Tasks.Mixpack.FileReads.start()
     loop(folder, builder, 1)
   end
 
@@ -202,6 +204,7 @@ defmodule Mix.Tasks.Mixpack.Session do
           Mix.Task.rerun(task, args)
         end
 
+        Mix.Tasks.Mixpack.FileReads.write(Path.join(folder, "reads"))
         IO.puts(mark)
         IO.puts(:stderr, mark)
         loop(folder, builder, number + 1)

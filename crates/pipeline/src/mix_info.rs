@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 pub(crate) const TASK_SOURCE: &str = concat!(
     include_str!("mix_info.exs"),
     include_str!("mix_dependencies.exs"),
-    include_str!("mix_reads.exs")
+    include_str!("mix_reads.exs"),
+    include_str!("mix_file_reads.exs")
 );
 
 /// A script that compiles [`TASK_SOURCE`], saved next to it as `session.exs`, into the directory `tasks`.

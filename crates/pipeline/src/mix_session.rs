@@ -12,8 +12,9 @@ use exec::command::{CommandError, Env, FollowResult, LineInfo, Running, Stopper,
 use exec::log::StepLog;
 use exec::output_filter::OutputFilter;
 use std::fs;
+use std::io;
 use std::path::Path;
-use store::tree::TreeError;
+use store::tree::{self, TreeError};
 use store::{Key, Store, TakeResult, digest};
 use tempfile::TempDir;
 
@@ -99,6 +100,19 @@ impl MixSession {
         match self.compiled.take() {
             Some(vm) if made.is_dir() => store.put(TASKS, &vm, &made).map(drop),
             _ => Ok(()),
+        }
+    }
+
+    /// Returns the files that modules have read while the last command compiled them: lines `KIND<TAB>PATH<TAB>SOURCE`.
+    pub(crate) fn take_reads(&self) -> Result<Vec<u8>, TreeError> {
+        let written = self.folder.path().join("reads");
+        match fs::read(&written) {
+            Ok(lines) => {
+                tree::remove(&written)?;
+                Ok(lines)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(TreeError::at(&written, "read")(error)),
         }
     }
 

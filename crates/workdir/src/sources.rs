@@ -10,12 +10,12 @@ use crate::app_tree::{Entries, Entry, Kind};
 use crate::variables::Salted;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::digest::sha256_of;
 use store::json::{self, PathText};
@@ -166,6 +166,22 @@ impl Sources {
         });
         let removed = self.0.keys().filter(|path| !now.0.contains_key(*path));
         changed.chain(removed.map(|path| (path.0.as_path(), "was removed")))
+    }
+
+    /// Returns the directories that exist only then or now, each with a verb.
+    #[must_use]
+    pub fn changed_directories(&self, now: &Self) -> Vec<(PathBuf, &'static str)> {
+        let (then, now) = (self.directories(), now.directories());
+        let new = now.difference(&then).map(|path| (path, "is new"));
+        let removed = then.difference(&now).map(|path| (path, "was removed"));
+        new.chain(removed)
+            .map(|(path, verb)| (path.to_path_buf(), verb))
+            .collect()
+    }
+
+    fn directories(&self) -> BTreeSet<&Path> {
+        let parents = self.0.keys().flat_map(|path| path.0.ancestors().skip(1));
+        parents.collect()
     }
 
     /// Returns a digest of all names and contents, in hex.

@@ -1,129 +1,210 @@
-//! Files that modules read at compile time. mix recompiles a module only if a file in its `@external_resource` has
-//! changed. It doesn't notice new files in a directory, and changes of other files.
+//! Files and directories that modules read while they are compiled, other than those that mix tracks, such as files
+//! in `@external_resource`. mix doesn't recompile a module if one of these has changed.
 
-use crate::compiled_code::compiled_code;
 use crate::context::Context;
+use crate::steps::keys;
+use exec::Action;
+use messages::Error;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use store::json;
+use workdir::variables::Salted;
 
-/// Functions that read the content of files.
-const CONTENT: [&str; 4] = ["File.read", "File.stream!", "File.open", ":file.read_file"];
+/// The reads of the modules in `_build`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct CompileTimeReads {
+    /// When the newest module was compiled, in seconds since 1970. In another `_build`, another version of Mixpack has
+    /// compiled modules.
+    compiled: Option<u64>,
+    /// Whether another VM than Mixpack's has compiled modules.
+    incomplete: bool,
+    /// The source file of a module by the salted digest of what it read, or an empty string if another process read it.
+    /// The digests are salted since a path may contain the value of a config var.
+    sources: BTreeMap<String, String>,
+}
 
-/// Functions that read the names in a directory.
-const NAMES: [&str; 3] = ["Path.wildcard", "File.ls", ":filelib.wildcard"];
+/// What a module read at a path: the content of a file, the names in a directory, or whether it exists. The first line
+/// of what a digest is made of.
+const CONTENT: &str = "content";
+const NAMES: &str = "names";
+const STATUS: &str = "status";
 
-/// The extensions of code, templates and translations. Mix, Phoenix and Gettext track these files.
-const TRACKED: [&str; 13] = [
+/// The extensions of code, templates and translations. Modules that list these files check for new ones themselves,
+/// with `__mix_recompile__?`.
+const CODE: [&str; 13] = [
     "eex", "erl", "ex", "exs", "heex", "hrl", "leex", "po", "pot", "sface", "slime", "xrl", "yrl",
 ];
 
-/// Returns why the app has to be recompiled, if a module may have read a file that has changed.
-pub(crate) fn changed_file(ctx: &Context<'_>) -> Option<String> {
-    let projects = &ctx.plan.projects;
-    let changed = ctx.compilation.state().changed_files.clone();
-    let changed: Vec<_> = changed
-        .into_iter()
-        .filter(|(path, _)| !is_tracked(path))
-        .collect();
-    if changed.is_empty() {
-        return None;
+impl CompileTimeReads {
+    fn find(&self, salted: &Salted, kind: &str, path: &Path) -> Option<&str> {
+        self.sources
+            .get(&digest(salted, kind, path))
+            .map(String::as_str)
     }
-    let app = &ctx.workspace.app;
-    projects.iter().find_map(|project| {
-        compiled_code(&app.join(project)).find_map(|path| {
-            if path.extension()? != "ex" {
-                return None;
+}
+
+fn digest(salted: &Salted, kind: &str, path: &Path) -> String {
+    salted.value(&[kind.as_bytes(), b"\n", path.as_os_str().as_bytes()].concat())
+}
+
+/// Restores the reads of the restored `_build`.
+pub(crate) fn restore_reads(ctx: &Context<'_>) {
+    let note = ctx.workspace.store.read_note(&note(ctx));
+    let note = note.and_then(|note| serde_json::from_str::<CompileTimeReads>(&note).ok());
+    let mut state = ctx.compilation.state();
+    let reads = note.filter(|note| note.compiled == state.build);
+    state.compile_time_reads = reads.unwrap_or(CompileTimeReads {
+        incomplete: true,
+        ..CompileTimeReads::default()
+    });
+}
+
+/// Saves the reads of a `_build` whose newest module is of the time `compiled`.
+pub(crate) fn save_reads(ctx: &Context<'_>, compiled: Option<SystemTime>) -> Result<(), Error> {
+    let note = note(ctx);
+    let mut state = ctx.compilation.state();
+    state.compile_time_reads.compiled = compiled.map(keys::unix_seconds);
+    let text = json::to_string(&state.compile_time_reads, &note)?;
+    Ok(ctx.workspace.store.write_note(&note, &text)?)
+}
+
+fn note(ctx: &Context<'_>) -> String {
+    format!("{}.json", keys::entry_name(ctx, "compile_time_reads"))
+}
+
+/// To be called when another VM than Mixpack's may have compiled modules.
+pub(crate) fn untraced(ctx: &Context<'_>) {
+    ctx.compilation.state().compile_time_reads.incomplete = true;
+}
+
+/// Adds reads by modules that a command has compiled: lines `KIND<TAB>PATH<TAB>SOURCE` with absolute paths. A command
+/// that isn't there to compile, such as `mix phx.digest`, reads other files too, without a source.
+pub(crate) fn add_reads(ctx: &Context<'_>, action: &Action, lines: &[u8]) -> Result<(), Error> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let salted = Salted::of(ctx.workspace.store)?;
+    let app = real(&ctx.workspace.app);
+    let mut state = ctx.compilation.state();
+    let sources = &mut state.compile_time_reads.sources;
+    for line in lines.split(|byte| *byte == b'\n') {
+        let mut fields = line.split(|byte| *byte == b'\t');
+        let (Some(kind), Some(path), Some(source)) = (fields.next(), fields.next(), fields.next())
+        else {
+            continue;
+        };
+        if source.is_empty() && *action != Action::Compile {
+            continue;
+        }
+        let Some(path) = inside(&app, path) else {
+            continue;
+        };
+        let kind = String::from_utf8_lossy(kind);
+        let source = inside(&app, source).unwrap_or_default();
+        let mut add = |kind: &str, path: &Path| {
+            let known = sources.entry(digest(&salted, kind, path)).or_default();
+            if known.is_empty() {
+                *known = source.to_string_lossy().into_owned();
             }
-            let text = fs::read_to_string(&path).ok()?;
-            let (line, reads) = reads(&text)?;
-            let (file, verb) = changed.iter().find(|(file, verb)| {
-                // Only new and removed files change a list of names.
-                (reads == Reads::Anything || *verb != "changed") && may_name(&text, file, projects)
-            })?;
-            let place = path.strip_prefix(app).ok()?.display();
-            let file = file.display();
-            Some(format!(
-                "{place}:{line} reads files when it is compiled, and {file} {verb}"
-            ))
-        })
-    })
+        };
+        add(&kind, &path);
+        let of_build = path.strip_prefix(ctx.in_app("_build"));
+        // mix copies `priv` if the project sets `build_embedded`: ENV/lib/APP/priv.
+        if let Ok(path) = of_build {
+            let path: PathBuf = path.iter().skip(3).collect();
+            for project in &ctx.plan.projects {
+                let project = if project == "." { "" } else { project };
+                add(&kind, &Path::new(project).join(&path));
+            }
+        }
+        if of_build.is_ok() || path.starts_with(ctx.in_app("deps")) {
+            add(CONTENT, &ctx.in_app("mix.lock"));
+        }
+    }
+    Ok(())
 }
 
-fn is_tracked(path: &Path) -> bool {
+/// Returns a path relative to the app, if it is inside.
+fn inside(app: &Path, path: &[u8]) -> Option<PathBuf> {
+    let path = real(Path::new(OsStr::from_bytes(path)));
+    path.strip_prefix(app).ok().map(Path::to_owned)
+}
+
+/// Resolves links, also of a path that doesn't exist.
+fn real(path: &Path) -> PathBuf {
+    if let Ok(real) = fs::canonicalize(path) {
+        return real;
+    }
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => real(parent).join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// Returns why the app has to be recompiled, if a module may have read a file that has changed.
+pub(crate) fn changed_file(ctx: &Context<'_>) -> Result<Option<String>, Error> {
+    let state = ctx.compilation.state();
+    let mut changes = state.changed_files.iter().chain(&state.changed_directories);
+    if state.compile_time_reads.incomplete {
+        let read = changes.find(|(path, _)| may_be_read(path, &ctx.plan.projects));
+        return Ok(read.map(|(path, verb)| {
+            let path = path.display();
+            format!("{path} {verb}, and the cache doesn't tell whether code reads it when it is compiled")
+        }));
+    }
+    let salted = Salted::of(ctx.workspace.store)?;
+    Ok(changes.find_map(|(path, verb)| {
+        let reader = |kind: &str, path: &Path| {
+            let source = state.compile_time_reads.find(&salted, kind, path)?;
+            Some(if source.is_empty() { "code" } else { source })
+        };
+        let exists_only_once = *verb != "changed";
+        let of_file = reader(CONTENT, path)
+            .or_else(|| reader(STATUS, path).filter(|_| exists_only_once))
+            .map(|reader| format!("{reader} reads it"));
+        let of_directory = || {
+            let parent = path
+                .parent()
+                .filter(|_| exists_only_once && !is_code(path))?;
+            let reader = reader(NAMES, parent)?;
+            let name = if parent == Path::new("") {
+                "the app's directory".into()
+            } else {
+                parent.to_string_lossy()
+            };
+            Some(format!("{reader} lists {name}"))
+        };
+        let what = of_file.or_else(of_directory)?;
+        Some(format!(
+            "{} {verb}, and {what} when it is compiled",
+            path.display()
+        ))
+    }))
+}
+
+fn is_code(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| TRACKED.contains(&extension))
-        // Mix tracks the lockfile too.
-        || path.file_name().is_some_and(|name| name == "mix.lock")
+    extension.is_some_and(|extension| CODE.contains(&extension))
 }
 
-/// Returns whether a module may read a file. Files at the top of a project, hidden ones, assets and tests change often,
-/// and belong to tools. A module that reads them names the file or directory.
-fn may_name(module: &str, file: &Path, projects: &[String]) -> bool {
+/// Returns whether code is likely to read a file when it is compiled, if nothing else is known. Files at the top of a
+/// project, hidden ones, assets and tests change often, and belong to tools.
+fn may_be_read(path: &Path, projects: &[String]) -> bool {
     let inside = projects.iter().filter_map(|project| {
         let project = if project == "." { "" } else { project };
-        file.strip_prefix(project).ok()
+        path.strip_prefix(project).ok()
     });
-    let Some(inside) = inside.min_by_key(|path| path.components().count()) else {
-        return true;
-    };
-    let mut parts = inside.iter().filter_map(OsStr::to_str);
-    let Some(first) = parts.next() else {
-        return true;
-    };
+    let inside = inside.min_by_key(|path| path.components().count());
+    let mut parts = inside.unwrap_or(path).iter().filter_map(OsStr::to_str);
+    let (first, second) = (parts.next().unwrap_or_default(), parts.next());
     let belongs_to_tool =
-        parts.next().is_none() || first.starts_with('.') || ["assets", "test"].contains(&first);
-    !belongs_to_tool || module.contains(first)
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Reads {
-    Anything,
-    /// Only names. The module lists files in `@external_resource`, so mix checks their content.
-    Names,
-}
-
-/// Returns the number, from 1, of the first line that reads files at compile time.
-fn reads(text: &str) -> Option<(u32, Reads)> {
-    let is_declared = text.contains("@external_resource");
-    let calls = |line: &str, calls: &[&str]| calls.iter().any(|call| line.contains(call));
-    module_lines(text)
-        .find(|(_, line)| calls(line, &NAMES) || (!is_declared && calls(line, &CONTENT)))
-        .map(|(number, _)| {
-            (
-                number,
-                if is_declared {
-                    Reads::Names
-                } else {
-                    Reads::Anything
-                },
-            )
-        })
-}
-
-/// Returns the numbered lines outside of functions, comments and heredocs. Relies on the indentation of `mix format`.
-/// Includes macros, which run when other modules are compiled.
-fn module_lines(text: &str) -> impl Iterator<Item = (u32, &str)> {
-    let mut function = None;
-    let mut in_heredoc = false;
-    (1..).zip(text.lines()).filter(move |(_, line)| {
-        let was_in_heredoc = in_heredoc;
-        in_heredoc ^= line.matches("\"\"\"").count() % 2 == 1;
-        let code = line.trim_start();
-        if was_in_heredoc || code.is_empty() || code.starts_with('#') {
-            return false;
-        }
-        let indent = line.len() - code.len();
-        if function.is_some_and(|at| indent > at || code.starts_with(')')) {
-            return false;
-        }
-        let ends = function.take().is_some() && code.starts_with("end");
-        if code.starts_with("def ") || code.starts_with("defp ") {
-            function = Some(indent);
-            return false;
-        }
-        !ends
-    })
+        second.is_none() || first.starts_with('.') || ["assets", "test"].contains(&first);
+    !belongs_to_tool && !is_code(path)
 }
 
 #[cfg(test)]
@@ -131,80 +212,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_reads_outside_of_functions_count() {
-        let module = |body: &str| format!("defmodule A do\n{body}\nend\n");
-        let told = "  @external_resource \"a\"\n";
-        for (body, found) in [
-            (
-                "  @a File.read!(\"a\")".to_owned(),
-                Some((2, Reads::Anything)),
-            ),
-            (
-                "  @a Path.wildcard(\"a/*\")".to_owned(),
-                Some((2, Reads::Anything)),
-            ),
-            (format!("{told}  @a File.read!(\"a\")"), None),
-            (
-                format!("{told}  @a Path.wildcard(\"a/*\")"),
-                Some((3, Reads::Names)),
-            ),
-            ("  def a do\n    File.read!(\"a\")\n  end".to_owned(), None),
-            (
-                "  def a,\n    do: File.read!(\"a\")\n\n  @b File.ls!(\"b\")".to_owned(),
-                Some((5, Reads::Anything)),
-            ),
-            (
-                "  def a(\n        b\n      ) do\n    File.ls!(b)\n  end\n  @b File.ls!(\"b\")"
-                    .to_owned(),
-                Some((7, Reads::Anything)),
-            ),
-            (
-                "  def a(b \\\\ 1)\n  @b File.ls!(\"b\")".to_owned(),
-                Some((3, Reads::Anything)),
-            ),
-            (
-                "  defmacro a do\n    File.read!(\"a\")\n  end".to_owned(),
-                Some((3, Reads::Anything)),
-            ),
-            (
-                "  @doc \"\"\"\n      File.read!(\"a\")\n  \"\"\"\n  # File.ls!(\"a\")".to_owned(),
-                None,
-            ),
-        ] {
-            assert_eq!(reads(&module(&body)), found, "{body}");
-        }
-    }
-
-    #[test]
-    fn code_templates_and_lockfile_are_tracked() {
-        let is_tracked = |path| is_tracked(Path::new(path));
-        assert!(
-            ["lib/a.ex", "lib/a.html.heex", "mix.lock"]
-                .into_iter()
-                .all(is_tracked)
-        );
-        assert!(
-            !["priv/cats/a.png", "posts/a.md", "LICENSE"]
-                .into_iter()
-                .any(is_tracked)
-        );
-    }
-
-    #[test]
-    fn module_has_to_name_files_of_tools_to_read_them() {
+    fn files_of_tools_and_code_are_unlikely_to_be_read() {
         let projects = [".".to_owned(), "apps/web".to_owned()];
-        let may_name = |module, file| may_name(module, Path::new(file), &projects);
-        for file in ["assets/icons/a.svg", "apps/web/assets/icons/a.svg"] {
-            assert!(may_name("@icons File.ls!(\"assets/icons\")", file));
-            assert!(!may_name("@cats File.ls!(\"priv/cats\")", file));
+        let may_be_read = |path| may_be_read(Path::new(path), &projects);
+        for path in ["priv/cats/a.png", "apps/web/priv/cats/a.png", "posts/a.md"] {
+            assert!(may_be_read(path), "{path}");
         }
-        assert!(may_name("@cats File.ls!(dir)", "apps/web/priv/cats/a.png"));
-        for file in ["Procfile", "apps/web/Procfile", ".github/workflows/ci.yml"] {
-            assert!(!may_name("@cats File.ls!(dir)", file));
+        for path in [
+            "Procfile",
+            "apps/web/Procfile",
+            "assets/a.svg",
+            "apps/web/assets/a.svg",
+            ".github/workflows/ci.yml",
+            "lib/a.ex",
+            "lib/a/a.html.heex",
+        ] {
+            assert!(!may_be_read(path), "{path}");
         }
-        assert!(may_name(
-            "@text File.read!(\"CHANGELOG.md\")",
-            "CHANGELOG.md"
-        ));
+    }
+
+    #[test]
+    fn links_of_missing_paths_are_resolved() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = fs::canonicalize(dir.path()).unwrap();
+        fs::create_dir(top.join("priv")).unwrap();
+        std::os::unix::fs::symlink("priv", top.join("link")).unwrap();
+        let path = top.join("link/a/b");
+        let found = inside(&top, path.as_os_str().as_bytes());
+        assert_eq!(found, Some(PathBuf::from("priv/a/b")));
+        assert_eq!(inside(&top, b"/elsewhere"), None);
     }
 }

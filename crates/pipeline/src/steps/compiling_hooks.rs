@@ -3,7 +3,7 @@
 
 use crate::compilation::State;
 use crate::context::Context;
-use crate::steps::{from_scratch, keys, run_hook};
+use crate::steps::{compile_time_files, from_scratch, keys, run_hook};
 use app::Setting;
 use messages::Error;
 use std::ffi::OsStr;
@@ -27,8 +27,12 @@ pub(crate) fn run_watched_hook(
     let before = keys::entries(ctx)?;
     let compiled = last_compiled(ctx);
     run_hook::hook(ctx, key, requested)?;
+    if last_compiled(ctx) <= compiled {
+        return Ok(());
+    }
+    compile_time_files::untraced(ctx);
     let created = FileChanges::between(&before, &keys::entries(ctx)?).created;
-    if created.is_empty() || last_compiled(ctx) <= compiled {
+    if created.is_empty() {
         return Ok(());
     }
     let mut state = ctx.compilation.state();

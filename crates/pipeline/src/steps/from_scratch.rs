@@ -2,6 +2,7 @@
 
 use crate::compilation::Scope;
 use crate::context::Context;
+use crate::steps::compile_time_files::CompileTimeReads;
 use crate::steps::keys;
 use messages::Error;
 use std::fs;
@@ -28,7 +29,10 @@ pub(crate) fn remove_compiled(ctx: &Context<'_>, scope: Scope) -> Result<(), Err
     ctx.end_session();
     let env = ctx.in_app(&format!("_build/{}", ctx.plan.mix_env.value));
     let env = ctx.mix_path(env);
-    ctx.compilation.state().from_scratch = Some(scope);
+    let mut state = ctx.compilation.state();
+    state.from_scratch = Some(scope);
+    state.compile_time_reads = CompileTimeReads::default();
+    drop(state);
     if scope == Scope::Everything {
         if env.is_dir() {
             tree::clear(&env)?;

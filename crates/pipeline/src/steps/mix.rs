@@ -5,9 +5,9 @@ use crate::context::Context;
 use crate::mix_info::{EXECUTABLES_TASK, MixInfo, TASK};
 use crate::project::{AssetFiles, BuiltAssets, Dependencies, LastBuild, Project};
 use crate::steps::{
-    cached_assets, compile_install_barrier, deps_fingerprint, digested_files, executables,
-    from_scratch, generated_files, git, keys, mix_command, parallel_compile, release, run_hook,
-    stale_dependencies, try_start,
+    cached_assets, compile_install_barrier, compile_time_files, deps_fingerprint, digested_files,
+    executables, from_scratch, generated_files, git, keys, mix_command, parallel_compile, release,
+    run_hook, stale_dependencies, try_start,
 };
 use app::facts::{hex_metadata, join};
 use app::{Origin, text_file};
@@ -186,6 +186,7 @@ fn run_compiler<'a>(
     }
     if ctx.plan.hooks.hook_compile.is_some() {
         run_hook::hook(ctx, "hook_compile", ctx.plan.hooks.hook_compile.as_ref())?;
+        compile_time_files::untraced(ctx);
         let log = ctx.log.step("Inspecting the project");
         let project = query_mix(ctx, &log, Action::ProjectInfo, &[])?;
         update_path_deps(ctx, &project.info, &log, started)?;

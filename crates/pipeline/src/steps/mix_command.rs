@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::mix_info::MixInfo;
 use crate::mix_session::{MixSession, Outcome};
 use crate::project::Project;
-use crate::steps::{git, keys};
+use crate::steps::{compile_time_files, git, keys};
 use app::plan::launcher;
 use exec::Action;
 use exec::log::StepLog;
@@ -62,9 +62,10 @@ pub(crate) fn mix(
         Ok(Outcome::Open(mut session)) => {
             // Without the cached tasks, the next build only takes longer.
             let _ = session.cache_tasks(store);
+            compile_time_files::add_reads(ctx, &action, &session.take_reads()?)?;
             *ctx.session() = Some(session);
         }
-        Ok(Outcome::Over) => {}
+        Ok(Outcome::Over) => compile_time_files::untraced(ctx),
         Err(error) => {
             git::report_git_answers(ctx, log);
             return Err(Error::command(action)(error));

@@ -78,7 +78,7 @@ pub(crate) fn recompile_stale(
         ctx.compilation.state().reasons.push(why);
         recompile = true;
     }
-    if let Some(why) = compile_time_files::changed_file(ctx) {
+    if let Some(why) = compile_time_files::changed_file(ctx)? {
         log.detail(&format!("recompiling the app: {why}"));
         ctx.compilation.state().reasons.push(why);
         recompile = true;

@@ -5,8 +5,8 @@ use crate::project::{AssetFiles, LastBuild, Project};
 use crate::steps::compiled_modules::compiled_modules;
 use crate::steps::keys::{self, Otp};
 use crate::steps::{
-    app_variables, cached_assets, compiling_hooks, digested_files, executables, generated_files,
-    git, release, stale_dependencies,
+    app_variables, cached_assets, compile_time_files, compiling_hooks, digested_files, executables,
+    generated_files, git, release, stale_dependencies,
 };
 use app::Plan;
 use app::plan::StepName;
@@ -75,6 +75,7 @@ pub(crate) fn restore(ctx: &Context<'_>, otp: Otp) -> Result<Arc<LastBuild>, Err
                     found.build = true;
                     let compiled = keys::compiled_at(&place);
                     ctx.compilation.state().build = compiled.map(keys::unix_seconds);
+                    compile_time_files::restore_reads(ctx);
                     restore_times(ctx, &mut pushed, &entries, compiled)?;
                 }
             }
@@ -179,11 +180,14 @@ fn restore_times(
 ) -> Result<(), Error> {
     let kept = ctx.workspace.store.read_note(&sources_note(ctx));
     let kept = kept.as_deref().and_then(Sources::parse).unwrap_or_default();
-    let changed = kept.differences(pushed);
-    let changed = changed
-        .map(|(path, verb)| (path.to_owned(), verb))
-        .collect();
-    ctx.compilation.state().changed_files = changed;
+    {
+        let changed = kept.differences(pushed);
+        let mut state = ctx.compilation.state();
+        state.changed_files = changed
+            .map(|(path, verb)| (path.to_owned(), verb))
+            .collect();
+        state.changed_directories = kept.changed_directories(pushed);
+    }
     // Python ignores compiled code if the time of its source has changed.
     let skipped = |path: &Path| path.starts_with(BUILDPACKS_DIR);
     Ok(pushed.restore_times(entries, &kept, later_second(compiled), skipped)?)
@@ -268,6 +272,7 @@ fn save_build(
     project: &Project,
 ) -> Result<Vec<String>, Error> {
     let store = ctx.workspace.store;
+    let build = ctx.workspace.real(&ctx.in_app("_build"));
     let products = products_in_build(ctx, project);
     let executables = executables::executable_names(ctx);
     let mut skip: Vec<&str> = executables.iter().map(String::as_str).collect();
@@ -300,6 +305,7 @@ fn save_build(
     lines.extend(generated_files::save_generated(ctx)?);
     app_variables::save_variables(ctx)?;
     git::save_git_answers(ctx)?;
+    compile_time_files::save_reads(ctx, keys::compiled_at(&build))?;
     stale_dependencies::save_projects(ctx, &project.info)?;
     let mut entries = keys::entries(ctx)?;
     entries.retain(|path, _| pushed.has(path));
