@@ -47,6 +47,9 @@ fn recompiles_only_inputs_mix_does_not_track() {
     assert!(said.contains("\"banner\":\"hello\""), "{said}");
 
     app.config("KNOBS_REGION", "eu");
+    let package = "defmodule CompileEnv.Package do\n  @package File.read!(\"deps/knobs/mix.exs\")\n  \
+                   def package, do: @package\nend\n";
+    app.write("lib/package.ex", package);
     let deploy = app.deploy();
     deploy.expect_success();
     holds(
@@ -62,6 +65,10 @@ fn recompiles_only_inputs_mix_does_not_track() {
     let deploy = app.deploy();
     deploy.expect_success();
     holds(&deploy, "compiled 1 dependency: knobs");
+    holds(
+        &deploy,
+        "recompiling the app: mix.lock changed, and lib/package.ex reads files of dependencies when it is compiled",
+    );
     lacks(&deploy, "jason_lite");
     let said = report(&app, deploy);
     assert!(said.contains("\"region\":\"eu!\""), "{said}");

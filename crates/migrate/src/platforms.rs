@@ -61,7 +61,9 @@ pub fn commands(files: &[File], edited: &[Edited], url: &str) -> Vec<Commands> {
         let has = |text: &str| words.iter().any(|word| text.contains(word));
         files.iter().any(|file| has(&file.text))
     };
-    let on_heroku = text(APP_JSON).is_some()
+    // Dokku has its own keys, such as `scripts.dokku`.
+    let on_heroku = listed.is_some()
+        || text(APP_JSON).is_some_and(|text| !text.contains("dokku"))
         || mentions(&["heroku buildpacks:", "heroku config:", "git push heroku"]);
     let (on_gigalixir, on_dokku) = (mentions(&["gigalixir"]), mentions(&["dokku"]));
     let has_file = in_file.is_some();

@@ -323,6 +323,10 @@ fn commands_fit_the_platforms_of_the_repository() {
     let of_gigalixir = "https://github.com/gigalixir/gigalixir-buildpack-elixir\n";
     assert_eq!(of(&[(".buildpacks", of_gigalixir)]), [gigalixir]);
     assert_eq!(of(&[("bin/deploy", "git push dokku main\n")]), [dokku]);
+    let scripts = "{\"scripts\": {\"dokku\": {\"predeploy\": \"true\"}}}";
+    assert_eq!(of(&[("app.json", scripts)]), [dokku]);
+    let both = "{\"buildpacks\": [], \"scripts\": {\"dokku\": {}}}";
+    assert_eq!(of(&[("app.json", both)]), [heroku, dokku]);
     assert_eq!(
         of(&[(".buildpacks", ELIXIR), ("app.json", "{}")]),
         [heroku, dokku, gigalixir]

@@ -33,6 +33,8 @@ pub(crate) struct CompileTimeReads {
 const CONTENT: &str = "content";
 const NAMES: &str = "names";
 const STATUS: &str = "status";
+/// The same for a file of a dependency, which the lockfile determines. Its path is that of the lockfile.
+const DEPENDENCIES: &str = "dependencies";
 
 /// The extensions of code, templates and translations. Modules that list these files check for new ones themselves,
 /// with `__mix_recompile__?`.
@@ -123,7 +125,7 @@ pub(crate) fn add_reads(ctx: &Context<'_>, action: &Action, lines: &[u8]) -> Res
             }
         }
         if of_build.is_ok() || path.starts_with(ctx.in_app("deps")) {
-            add(CONTENT, &ctx.in_app("mix.lock"));
+            add(DEPENDENCIES, &ctx.in_app("mix.lock"));
         }
     }
     Ok(())
@@ -167,6 +169,9 @@ pub(crate) fn changed_file(ctx: &Context<'_>) -> Result<Option<String>, Error> {
         let of_file = reader(CONTENT, path)
             .or_else(|| reader(STATUS, path).filter(|_| exists_only_once))
             .map(|reader| format!("{reader} reads it"));
+        let of_dependencies = || {
+            reader(DEPENDENCIES, path).map(|reader| format!("{reader} reads files of dependencies"))
+        };
         let of_directory = || {
             let parent = path
                 .parent()
@@ -179,7 +184,7 @@ pub(crate) fn changed_file(ctx: &Context<'_>) -> Result<Option<String>, Error> {
             };
             Some(format!("{reader} lists {name}"))
         };
-        let what = of_file.or_else(of_directory)?;
+        let what = of_file.or_else(of_dependencies).or_else(of_directory)?;
         Some(format!(
             "{} {verb}, and {what} when it is compiled",
             path.display()
