@@ -164,9 +164,10 @@ fn recompiles_app_if_files_change_that_modules_read() {
         "defmodule NoDeps.Cats do",
         "  @external_resource \"priv/tracked\"",
         "  @names NoDeps.Names.all()",
-        "  @read Enum.map([\"priv/tracked\", Application.app_dir(:no_deps, \"priv/read\")], &File.read!/1)",
+        "  @read Application.app_dir(:no_deps, \"priv/read\")",
+        "  @texts Enum.map([\"priv/tracked\", @read], &Task.await(Task.async(fn -> File.read!(&1) end)))",
         "  @missing File.exists?(\"priv/missing\")",
-        "  def cats, do: {@names, @read, @missing}",
+        "  def cats, do: {@names, @texts, @missing}",
         "end\n",
     ];
     app.write("lib/cats.ex", &cats.join("\n"));
@@ -205,8 +206,8 @@ fn recompiles_app_if_files_change_that_modules_read() {
             "priv/missing is new, and lib/cats.ex reads it",
         ),
         (
-            "priv/cats/kit",
-            "priv/cats/kit is new, and lib/cats.ex lists priv/cats",
+            "priv/cats/kit.eex",
+            "priv/cats/kit.eex is new, and lib/cats.ex lists priv/cats",
         ),
     ] {
         app.write(path, "new");
@@ -220,7 +221,7 @@ fn recompiles_app_if_files_change_that_modules_read() {
     }
     let dyno = app.ship(app.deploy());
     let said = dyno.one_off("mix run -e 'IO.inspect(NoDeps.Cats.cats())'");
-    let expected = "{[\"priv/cats/kit\", \"priv/cats/tom\"], [\"new\", \"new\"], true}\n";
+    let expected = "{[\"priv/cats/kit.eex\", \"priv/cats/tom\"], [\"new\", \"new\"], true}\n";
     assert!(said.ends_with(expected), "{said}");
 
     // A hook's VM isn't traced.

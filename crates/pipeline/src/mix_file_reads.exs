@@ -2,7 +2,7 @@ defmodule Mix.Tasks.Mixpack.FileReads do
   @moduledoc false
 
   # Traces the files and directories that the app's modules read while they are compiled. Mix compiles each source
-  # file in a process of its own, and reads files for itself in the process that runs the tasks.
+  # file in a process of its own, and reads files for itself in the process that runs the tasks, and in tasks of that.
   @kinds %{
     copy: "content",
     consult: "content",
@@ -19,7 +19,7 @@ defmodule Mix.Tasks.Mixpack.FileReads do
 
   # Starts tracing. To be called by the process that runs the tasks.
   def start do
-    state = %{runner: self(), deps: Mix.Project.deps_path(), cwd: File.cwd!(), reads: MapSet.new(), sources: %{}}
+    state = %{deps: Mix.Project.deps_path(), cwd: File.cwd!(), reads: MapSet.new(), sources: %{self() => :mix}}
     collector = spawn(fn -> collect(state) end)
     Process.put(__MODULE__, collector)
 
@@ -29,8 +29,7 @@ defmodule Mix.Tasks.Mixpack.FileReads do
   end
 
   # Writes what modules have read since the last call, except for what mix tracks: lines `KIND<TAB>PATH<TAB>SOURCE`.
-  # PATH is absolute, and SOURCE is the module's source file, or empty if another process than its compiler has read
-  # the file.
+  # The paths are absolute. SOURCE is the module's source file, or empty if it is unknown which module read the path.
   def write(path) do
     ref = :erlang.trace_delivered(:all)
 
@@ -46,43 +45,57 @@ defmodule Mix.Tasks.Mixpack.FileReads do
   end
 
   defp lines(reads) do
-    tracked = tracked()
+    sources = for {dir, app} <- projects(), source <- sources(app), do: {dir, source}
+    resources = for {dir, {_, source}} <- sources, path <- external_resources(source), do: Path.expand(path, dir)
+    resources = MapSet.new(resources)
+    own_checks = for {dir, {path, source}} <- sources, checks_itself?(source), do: Path.expand(path, dir)
 
-    for {kind, path, cwd, source} <- reads,
-        kind != "content" or Path.join("/", Path.relative_to(path, cwd)) not in tracked,
-        # To consolidate protocols, mix lists the code path, which contains the current directory.
-        source != "" or path != cwd,
+    for {kind, path, source} <- reads,
+        kind != "content" or path not in resources,
+        kind != "names" or source not in own_checks,
         not String.contains?(path <> source, ["\t", "\n"]),
         do: [kind, ?\t, path, ?\t, source, ?\n]
   end
 
-  # The files in `@external_resource`, which mix's manifests contain. The directory of their project is `/` here.
-  defp tracked do
+  # The directories and names of the app, of an umbrella's apps and of path dependencies.
+  defp projects do
     deps = Mix.Project.deps_path()
-    local = for {app, path} <- Mix.Project.deps_paths(), not within?(path, deps), do: app
-    own = [Mix.Project.config()[:app] | Map.keys(Mix.Project.apps_paths() || %{})]
-
-    for app <- own ++ local,
-        manifest = Path.join([Mix.Project.build_path(), "lib", "#{app}", ".mix", "compile.elixir"]),
-        {:ok, content} <- [File.read(manifest)],
-        source <- sources(:erlang.binary_to_term(content)),
-        list when is_list(list) <- Tuple.to_list(source),
-        path when is_binary(path) <- Enum.map(list, &resource/1),
-        into: MapSet.new(),
-        do: Path.expand(path, "/")
+    local = for {app, path} <- Mix.Project.deps_paths(), not within?(path, deps), do: {path, app}
+    children = for {app, path} <- Mix.Project.apps_paths() || %{}, do: {Path.expand(path), app}
+    [{File.cwd!(), Mix.Project.config()[:app]} | local ++ children]
   end
 
-  # The records of source files (lib/mix/lib/mix/compilers/elixir.ex), whose fields depend on the version of Elixir.
-  defp sources(source) when is_tuple(source) and tuple_size(source) > 0 and elem(source, 0) == :source, do: [source]
-  defp sources(tuple) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> sources()
-  defp sources(list) when is_list(list), do: Enum.flat_map(list, &sources/1)
-  defp sources(map) when is_map(map), do: map |> Map.values() |> sources()
-  defp sources(_), do: []
+  # The paths and records of the source files in mix's manifest (lib/mix/lib/mix/compilers/elixir.ex). Where they are,
+  # and which fields they have, depends on the version of Elixir.
+  defp sources(app) do
+    case File.read(Path.join([Mix.Project.build_path(), "lib", "#{app}", ".mix", "compile.elixir"])) do
+      {:ok, manifest} -> manifest |> :erlang.binary_to_term() |> sources_in()
+      _ -> []
+    end
+  end
+
+  defp sources_in({path, source}) when is_binary(path) and elem(source, 0) == :source, do: [{path, source}]
+  defp sources_in(source) when elem(source, 0) == :source and is_binary(elem(source, 1)), do: [{elem(source, 1), source}]
+  defp sources_in(tuple) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> sources_in()
+  defp sources_in(list) when is_list(list), do: Enum.flat_map(list, &sources_in/1)
+  defp sources_in(map) when is_map(map), do: map |> Map.to_list() |> sources_in()
+  defp sources_in(_), do: []
 
   # `@external_resource` is a list of paths, from Elixir 1.13 on in tuples. In other lists, tuples begin with an atom.
+  defp external_resources(source) do
+    for list when is_list(list) <- Tuple.to_list(source), entry <- list, path = resource(entry), do: path
+  end
+
   defp resource(path) when is_binary(path), do: path
-  defp resource(tuple) when is_tuple(tuple) and tuple_size(tuple) > 0, do: elem(tuple, 0)
+  defp resource(tuple) when is_binary(elem(tuple, 0)), do: elem(tuple, 0)
   defp resource(_), do: nil
+
+  # Whether a module of a source file tells mix when to recompile it, as Phoenix's and Gettext's do for the directories
+  # that they list. The last field of the record has the modules.
+  defp checks_itself?(source) do
+    modules = elem(source, tuple_size(source) - 1)
+    is_list(modules) and Enum.any?(modules, &(Code.ensure_loaded?(&1) and function_exported?(&1, :__mix_recompile__?, 0)))
+  end
 
   defp collect(state) do
     receive do
@@ -101,24 +114,26 @@ defmodule Mix.Tasks.Mixpack.FileReads do
   defp add(state, _, :set_cwd, path), do: %{state | cwd: path}
 
   defp add(state, pid, name, path) do
-    cond do
-      # Mix compiles a dependency in its directory.
-      pid == state.runner or within?(state.cwd, state.deps) or compiled?(path) ->
-        state
+    source = Map.get_lazy(state.sources, pid, fn -> source_of(pid, path, state.sources) end)
+    state = %{state | sources: Map.put(state.sources, pid, source)}
+    # Mix compiles a dependency in its directory.
+    of_dependency? = within?(state.cwd, state.deps)
 
-      # A compiler first reads its source file.
-      Path.extname(path) == ".ex" and not is_map_key(state.sources, pid) ->
-        %{state | sources: Map.put(state.sources, pid, path)}
+    if source in [:mix, path] or of_dependency? or compiled?(path),
+      do: state,
+      else: %{state | reads: MapSet.put(state.reads, {@kinds[name], path, source})}
+  end
 
-      true ->
-        read = {@kinds[name], path, state.cwd, Map.get(state.sources, pid, "")}
-        %{state | reads: MapSet.put(state.reads, read)}
-    end
+  # A compiler first reads its source file. A task belongs to the process that has started it.
+  defp source_of(pid, path, sources) do
+    {:dictionary, dictionary} = Process.info(pid, :dictionary) || {:dictionary, []}
+    caller = Enum.find_value(dictionary[:"$callers"] || [], &sources[&1])
+    caller || if(Path.extname(path) == ".ex", do: path, else: "")
   end
 
   defp within?(path, dir), do: String.starts_with?(path <> "/", dir <> "/")
 
-  # Mix also reads these in other processes.
+  # Mix and Erlang also read these in other processes.
   defp compiled?(path) do
     Path.basename(path) == "ebin" or Path.extname(path) in [".app", ".beam"] or Path.basename(Path.dirname(path)) == ".mix"
   end

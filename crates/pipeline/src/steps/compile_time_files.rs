@@ -3,7 +3,6 @@
 
 use crate::context::Context;
 use crate::steps::keys;
-use exec::Action;
 use messages::Error;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -23,7 +22,7 @@ pub(crate) struct CompileTimeReads {
     compiled: Option<u64>,
     /// Whether another VM than Mixpack's has compiled modules.
     incomplete: bool,
-    /// The source file of a module by the salted digest of what it read, or an empty string if another process read it.
+    /// The source file of a module by the salted digest of what it read, or an empty string if that module is unknown.
     /// The digests are salted since a path may contain the value of a config var.
     sources: BTreeMap<String, String>,
 }
@@ -36,8 +35,7 @@ const STATUS: &str = "status";
 /// The same for a file of a dependency, which the lockfile determines. Its path is that of the lockfile.
 const DEPENDENCIES: &str = "dependencies";
 
-/// The extensions of code, templates and translations. Modules that list these files check for new ones themselves,
-/// with `__mix_recompile__?`.
+/// The extensions of code, templates and translations. Mix, Phoenix and Gettext track these files.
 const CODE: [&str; 13] = [
     "eex", "erl", "ex", "exs", "heex", "hrl", "leex", "po", "pot", "sface", "slime", "xrl", "yrl",
 ];
@@ -84,9 +82,8 @@ pub(crate) fn untraced(ctx: &Context<'_>) {
     ctx.compilation.state().compile_time_reads.incomplete = true;
 }
 
-/// Adds reads by modules that a command has compiled: lines `KIND<TAB>PATH<TAB>SOURCE` with absolute paths. A command
-/// that isn't there to compile, such as `mix phx.digest`, reads other files too, without a source.
-pub(crate) fn add_reads(ctx: &Context<'_>, action: &Action, lines: &[u8]) -> Result<(), Error> {
+/// Adds reads by modules that a command has compiled: lines `KIND<TAB>PATH<TAB>SOURCE` with absolute paths.
+pub(crate) fn add_reads(ctx: &Context<'_>, lines: &[u8]) -> Result<(), Error> {
     if lines.is_empty() {
         return Ok(());
     }
@@ -100,9 +97,6 @@ pub(crate) fn add_reads(ctx: &Context<'_>, action: &Action, lines: &[u8]) -> Res
         else {
             continue;
         };
-        if source.is_empty() && *action != Action::Compile {
-            continue;
-        }
         let Some(path) = inside(&app, path) else {
             continue;
         };
@@ -173,9 +167,7 @@ pub(crate) fn changed_file(ctx: &Context<'_>) -> Result<Option<String>, Error> {
             reader(DEPENDENCIES, path).map(|reader| format!("{reader} reads files of dependencies"))
         };
         let of_directory = || {
-            let parent = path
-                .parent()
-                .filter(|_| exists_only_once && !is_code(path))?;
+            let parent = path.parent().filter(|_| exists_only_once)?;
             let reader = reader(NAMES, parent)?;
             let name = if parent == Path::new("") {
                 "the app's directory".into()
@@ -192,11 +184,6 @@ pub(crate) fn changed_file(ctx: &Context<'_>) -> Result<Option<String>, Error> {
     }))
 }
 
-fn is_code(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| CODE.contains(&extension))
-}
-
 /// Returns whether code is likely to read a file when it is compiled, if nothing else is known. Files at the top of a
 /// project, hidden ones, assets and tests change often, and belong to tools.
 fn may_be_read(path: &Path, projects: &[String]) -> bool {
@@ -209,7 +196,8 @@ fn may_be_read(path: &Path, projects: &[String]) -> bool {
     let (first, second) = (parts.next().unwrap_or_default(), parts.next());
     let belongs_to_tool =
         second.is_none() || first.starts_with('.') || ["assets", "test"].contains(&first);
-    !belongs_to_tool && !is_code(path)
+    let extension = path.extension().and_then(OsStr::to_str);
+    !belongs_to_tool && !extension.is_some_and(|extension| CODE.contains(&extension))
 }
 
 #[cfg(test)]

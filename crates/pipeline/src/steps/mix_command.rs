@@ -62,7 +62,7 @@ pub(crate) fn mix(
         Ok(Outcome::Open(mut session)) => {
             // Without the cached tasks, the next build only takes longer.
             let _ = session.cache_tasks(store);
-            compile_time_files::add_reads(ctx, &action, &session.take_reads()?)?;
+            compile_time_files::add_reads(ctx, &session.take_reads()?)?;
             *ctx.session() = Some(session);
         }
         Ok(Outcome::Over) => compile_time_files::untraced(ctx),
