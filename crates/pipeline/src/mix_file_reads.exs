@@ -2,7 +2,7 @@ defmodule Mix.Tasks.Mixpack.FileReads do
   @moduledoc false
 
   # Traces the files and directories that the app's modules read while they are compiled. Mix compiles each source
-  # file in a process of its own, and reads files for itself in the process that runs the tasks, and in tasks of that.
+  # file in a process of its own. For itself, it reads files in the process that runs the tasks, and in children of that.
   @kinds %{
     copy: "content",
     consult: "content",
@@ -19,9 +19,10 @@ defmodule Mix.Tasks.Mixpack.FileReads do
 
   # Starts tracing. To be called by the process that runs the tasks.
   def start do
-    state = %{deps: Mix.Project.deps_path(), cwd: File.cwd!(), reads: MapSet.new(), sources: %{self() => :mix}}
+    state = %{runner: self(), deps: Mix.Project.deps_path(), cwd: File.cwd!(), reads: MapSet.new(), parents: %{}, sources: %{}}
     collector = spawn(fn -> collect(state) end)
     Process.put(__MODULE__, collector)
+    :erlang.trace(self(), true, [:procs, :set_on_spawn, {:tracer, collector}])
 
     for {name, arity} <- :file.module_info(:exports), name == :set_cwd or is_map_key(@kinds, name) do
       :erlang.trace_pattern({:file, name, arity}, true, [{:meta, collector}])
@@ -100,7 +101,9 @@ defmodule Mix.Tasks.Mixpack.FileReads do
   defp collect(state) do
     receive do
       {:trace_ts, pid, :call, {:file, name, [path | _]}, _} -> state |> safely_add(pid, name, path) |> collect()
+      {:trace, pid, :spawned, parent, _} -> collect(%{state | parents: Map.put(state.parents, pid, parent)})
       {:take, from} -> send(from, {:reads, state.reads}) && collect(%{state | reads: MapSet.new()})
+      _ -> collect(state)
     end
   end
 
@@ -112,24 +115,25 @@ defmodule Mix.Tasks.Mixpack.FileReads do
   end
 
   defp add(state, _, :set_cwd, path), do: %{state | cwd: path}
+  defp add(%{runner: pid} = state, pid, _, _), do: state
 
   defp add(state, pid, name, path) do
-    source = Map.get_lazy(state.sources, pid, fn -> source_of(pid, path, state.sources) end)
-    state = %{state | sources: Map.put(state.sources, pid, source)}
+    source = source(pid, state)
     # Mix compiles a dependency in its directory.
     of_dependency? = within?(state.cwd, state.deps)
 
-    if source in [:mix, path] or of_dependency? or compiled?(path),
-      do: state,
-      else: %{state | reads: MapSet.put(state.reads, {@kinds[name], path, source})}
+    cond do
+      # A compiler first reads its source file.
+      source == :mix and Path.extname(path) == ".ex" -> %{state | sources: Map.put(state.sources, pid, path)}
+      source == :mix or of_dependency? or compiled?(path) -> state
+      true -> %{state | reads: MapSet.put(state.reads, {@kinds[name], path, source})}
+    end
   end
 
-  # A compiler first reads its source file. A task belongs to the process that has started it.
-  defp source_of(pid, path, sources) do
-    {:dictionary, dictionary} = Process.info(pid, :dictionary) || {:dictionary, []}
-    caller = Enum.find_value(dictionary[:"$callers"] || [], &sources[&1])
-    caller || if(Path.extname(path) == ".ex", do: path, else: "")
-  end
+  # The source file that a process compiles, or an ancestor of it.
+  defp source(nil, _), do: ""
+  defp source(pid, %{runner: pid}), do: :mix
+  defp source(pid, state), do: state.sources[pid] || source(state.parents[pid], state)
 
   defp within?(path, dir), do: String.starts_with?(path <> "/", dir <> "/")
 
