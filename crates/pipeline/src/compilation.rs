@@ -1,7 +1,7 @@
 //! The state of compiling, shared by steps that run in parallel.
 
 use crate::project::Project;
-use crate::steps::compile_time_files::CompileTimeReads;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -64,6 +64,19 @@ pub(crate) struct State {
     pub(crate) now: GeneratedFiles,
     /// Copies of the generated files, made at the end of compiling.
     pub(crate) copies: Option<TempDir>,
+}
+
+/// The files that the modules in `_build` read when they were compiled.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct CompileTimeReads {
+    /// When the newest module was compiled, in seconds since 1970. In another `_build`, another version of Mixpack has
+    /// compiled modules.
+    pub(crate) compiled: Option<u64>,
+    /// Whether another VM than Mixpack's has compiled modules.
+    pub(crate) incomplete: bool,
+    /// The source file of a module by the salted digest of what it read, or an empty string if that module is unknown.
+    /// The digests are salted since a path may contain the value of a config var.
+    pub(crate) sources: BTreeMap<String, String>,
 }
 
 /// The modules and dependencies that this build compiled.

@@ -1,11 +1,10 @@
 //! Files and directories that modules read while they are compiled, other than those that mix tracks, such as files
 //! in `@external_resource`. mix doesn't recompile a module if one of these has changed.
 
+use crate::compilation::CompileTimeReads;
 use crate::context::Context;
 use crate::steps::keys;
 use messages::Error;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -13,19 +12,6 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use store::json;
 use workdir::variables::Salted;
-
-/// The reads of the modules in `_build`.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct CompileTimeReads {
-    /// When the newest module was compiled, in seconds since 1970. In another `_build`, another version of Mixpack has
-    /// compiled modules.
-    compiled: Option<u64>,
-    /// Whether another VM than Mixpack's has compiled modules.
-    incomplete: bool,
-    /// The source file of a module by the salted digest of what it read, or an empty string if that module is unknown.
-    /// The digests are salted since a path may contain the value of a config var.
-    sources: BTreeMap<String, String>,
-}
 
 /// What a module read at a path: the content of a file, the names in a directory, or whether it exists. The first line
 /// of what a digest is made of.
@@ -39,14 +25,6 @@ const DEPENDENCIES: &str = "dependencies";
 const CODE: [&str; 13] = [
     "eex", "erl", "ex", "exs", "heex", "hrl", "leex", "po", "pot", "sface", "slime", "xrl", "yrl",
 ];
-
-impl CompileTimeReads {
-    fn find(&self, salted: &Salted, kind: &str, path: &Path) -> Option<&str> {
-        self.sources
-            .get(&digest(salted, kind, path))
-            .map(String::as_str)
-    }
-}
 
 fn digest(salted: &Salted, kind: &str, path: &Path) -> String {
     salted.value(&[kind.as_bytes(), b"\n", path.as_os_str().as_bytes()].concat())
@@ -156,8 +134,13 @@ pub(crate) fn changed_file(ctx: &Context<'_>) -> Result<Option<String>, Error> {
     let salted = Salted::of(ctx.workspace.store)?;
     Ok(changes.find_map(|(path, verb)| {
         let reader = |kind: &str, path: &Path| {
-            let source = state.compile_time_reads.find(&salted, kind, path)?;
-            Some(if source.is_empty() { "code" } else { source })
+            let sources = &state.compile_time_reads.sources;
+            let source = sources.get(&digest(&salted, kind, path))?;
+            Some(if source.is_empty() {
+                "code"
+            } else {
+                source.as_str()
+            })
         };
         let exists_only_once = *verb != "changed";
         let of_file = reader(CONTENT, path)

@@ -1,8 +1,7 @@
 //! Compiling the app from scratch.
 
-use crate::compilation::Scope;
+use crate::compilation::{CompileTimeReads, Scope};
 use crate::context::Context;
-use crate::steps::compile_time_files::CompileTimeReads;
 use crate::steps::keys;
 use messages::Error;
 use std::fs;
