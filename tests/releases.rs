@@ -115,6 +115,43 @@ fn release_archives_are_visible_to_hooks_but_not_shipped_or_cached() {
 }
 
 #[test]
+fn directories_at_top_of_app_can_be_copied() {
+    let stamp =
+        "fn release -> File.cp_r!(\"templates\", release.path <> \"/templates\"); release end";
+    let app = app(&format!(
+        "no_deps: [overlays: \"extra\", steps: [:assemble, {stamp}]]"
+    ));
+    app.write("extra/etc/extra.json", "overlay");
+    app.write("templates/mail.txt", "mail");
+    app.write("public/a.txt", "a");
+    app.write("heroku.txt", "of Heroku");
+    app.write("version.txt", "old");
+    let hook = "mkdir -p priv/static && cp -r public priv/static/ && mv heroku.txt version.txt";
+    app.edit(
+        CONFIG,
+        "release=true",
+        &format!("release=true\nhook_pre_compile='{hook}'"),
+    );
+    for _ in 0..2 {
+        let deploy = app.deploy();
+        deploy.expect_success();
+        let release = "_build/prod/rel/no_deps";
+        for (path, text) in [
+            ("priv/static/public/a.txt", "a"),
+            ("version.txt", "of Heroku"),
+            (&format!("{release}/etc/extra.json"), "overlay"),
+            (&format!("{release}/templates/mail.txt"), "mail"),
+        ] {
+            let file = deploy.slug.join(path);
+            assert!(!file.parent().unwrap().is_symlink(), "{path}");
+            assert_eq!(fs::read_to_string(&file).expect(path), text);
+        }
+        assert!(!deploy.slug.join("heroku.txt").exists());
+        assert!(deploy.slug.join("extra/etc/extra.json").is_file());
+    }
+}
+
+#[test]
 fn missing_release_start_command_fails_build() {
     // Two releases share their overlays, so bin/server belongs to one of them.
     let app = app("front: [], back: [path: \"/tmp/elsewhere\"]");

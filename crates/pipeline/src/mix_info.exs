@@ -16,6 +16,7 @@ defmodule Mix.Tasks.Mixpack.ProjectInfo do
     info =
       for(name <- @tasks, name in aliases or Mix.Task.get(name), do: {"task", name}) ++
         for({name, options} <- releases, do: {"release", "#{name}\t#{release_path(options)}"}) ++
+        for({_, options} <- releases, path <- overlays(options), do: {"overlay", path}) ++
         for(name <- List.wrap(config[:default_release]), do: {"default_release", name})
 
     locals = locals()
@@ -118,11 +119,18 @@ defmodule Mix.Tasks.Mixpack.ProjectInfo do
   # The options may be a function (`find_release/2` of lib/mix/lib/mix/release.ex). `mix release` reports invalid
   # ones.
   defp release_path(options) do
-    options = if is_function(options, 0), do: options.(), else: options
-    if path = options[:path], do: Path.expand(path)
+    if path = options(options)[:path], do: Path.expand(path)
   rescue
     _ -> nil
   end
+
+  defp overlays(options) do
+    for path <- List.wrap(options(options)[:overlays]), do: Path.relative_to_cwd(Path.expand(path))
+  rescue
+    _ -> []
+  end
+
+  defp options(options), do: if(is_function(options, 0), do: options.(), else: options)
 end
 
 defmodule Mix.Tasks.Mixpack.Executables do

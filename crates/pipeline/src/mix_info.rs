@@ -51,6 +51,8 @@ pub(crate) struct MixInfo {
     /// Releases that the project defines.
     pub releases: Vec<Release>,
     pub default_release: Option<String>,
+    /// The directories that releases copy, relative to `mix.exs`.
+    pub overlays: Vec<String>,
     /// Dependencies that mix neither fetches nor locks: `path: "../shared"`.
     pub path_deps: Vec<String>,
     /// The name of the OTP application. `None` in an umbrella.
@@ -119,6 +121,7 @@ impl MixInfo {
                     });
                 }
                 "default_release" => mix_info.default_release = Some(value),
+                "overlay" => mix_info.overlays.push(value),
                 "path_dep" => mix_info.path_deps.push(value),
                 "app" => mix_info.app = Some(value),
                 "compiler" => {

@@ -166,6 +166,20 @@ impl StablePath {
         }
     }
 
+    /// Replaces links to the build directory that a command of the app has copied or moved by the files. To be called
+    /// after commands of the app, before anything reads the files that they created.
+    pub fn replace_copied_links(&self) -> Result<(), TreeError> {
+        let guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.as_ref().map_or(Ok(()), Linked::replace_copied_links)
+    }
+
+    /// Replaces the link to a directory of the app by a copy, for commands that copy the directory and don't follow
+    /// links.
+    pub fn copy(&self, folder: &Path) -> Result<(), TreeError> {
+        let mut guard = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.as_mut().map_or(Ok(()), |linked| linked.copy(folder))
+    }
+
     /// The working directory for mix and all other commands.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -25,7 +25,8 @@ struct Manifest {
     digests: BTreeMap<String, serde_json::Value>,
 }
 
-/// Returns the digested files in a `priv/static`, and their directories.
+/// Returns the digested files in a `priv/static`, and their directories. Leaves out links: in the next build their target
+/// may be gone, and then `phx.digest` fails.
 fn digested_in(folder: &Path) -> BTreeSet<PathBuf> {
     let manifest = fs::read(folder.join(MANIFEST))
         .ok()
@@ -41,6 +42,7 @@ fn digested_in(folder: &Path) -> BTreeSet<PathBuf> {
     for file in files {
         paths.extend(file.ancestors().map(Path::to_owned));
     }
+    paths.retain(|path| !folder.join(path).is_symlink());
     paths
 }
 
@@ -153,6 +155,8 @@ mod tests {
             assert!(digested.contains(Path::new(path)), "{path}");
         }
         assert!(!digested.contains(Path::new("js/a.js")));
+        std::os::unix::fs::symlink("gone", dir.path().join("js")).unwrap();
+        assert!(!digested_in(dir.path()).contains(Path::new("js")));
         fs::write(dir.path().join(MANIFEST), "not JSON").unwrap();
         assert!(digested_in(dir.path()).is_empty());
     }

@@ -295,6 +295,7 @@ pub(crate) fn assets(
     for assets in &ctx.plan.assets {
         build_assets(ctx, assets, &project.info, managers)?;
     }
+    ctx.path.replace_copied_links()?;
     Ok(built)
 }
 

@@ -166,6 +166,11 @@ pub(crate) fn compile(
     // Ends the block of this step in the log.
     drop(log);
     ctx.path.make_links_relative()?;
+    for overlay in &project.info.overlays {
+        // mix doesn't follow a link to an overlay (`copy_overlays/1` of lib/mix/lib/mix/tasks/release.ex). A hook may
+        // run `mix release` too.
+        ctx.path.copy(&ctx.in_app(overlay))?;
+    }
     executables::save_executables(ctx)?;
     compile_install_barrier::compiled(ctx, &before, (after, project.clone()), restored)?;
     Ok(project)
@@ -249,6 +254,7 @@ fn compile_new_code(
     log: &StepLog<'_>,
     before: &Entries,
 ) -> Result<Entries, Error> {
+    ctx.path.replace_copied_links()?;
     let mut now = keys::entries(ctx)?;
     let mut path = generated_files::new_code(ctx, before, &now);
     // Some code generates new code in every compilation.

@@ -136,6 +136,7 @@ pub(crate) fn assemble(ctx: &Context<'_>, project: &Project) -> Result<Option<Re
         args.extend(["--path", &path]);
     }
     ctx.tool(Action::Release, "mix", &args, &ctx.app_dir, &log)?;
+    ctx.path.replace_copied_links()?;
     save_cookie(ctx, release)?;
     let command = start_command(ctx, release, info, &log)?;
     let start = Some(mix_command::web(ctx, project, &command, &log));

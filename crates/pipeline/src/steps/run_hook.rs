@@ -35,7 +35,8 @@ pub(crate) fn hook(
         key,
         requested: Setting::new(shown, requested.origin.clone()),
     };
-    ctx.run_tool(action, &tool, &log)
+    ctx.run_tool(action, &tool, &log)?;
+    Ok(ctx.path.replace_copied_links()?)
 }
 
 /// Returns the environment of the app's shell code, which includes the variables of its config files.

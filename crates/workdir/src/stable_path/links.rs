@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use store::tree::{self, Method, TreeError};
+use walkdir::{DirEntry, WalkDir};
 
 /// The files that tools leave in HOME, which is the runtime path on Heroku. They don't ship, as with the shell
 /// buildpacks.
@@ -41,6 +42,19 @@ pub(super) struct Linked {
     /// Held until the links are gone.
     _lock: File,
 }
+
+/// Directories that are too large to search for copies of links, and that commands of the app don't copy to.
+const NOT_SEARCHED: [&str; 9] = [
+    ".git",
+    ".heroku",
+    ".hex",
+    ".mix",
+    ".platform_tools",
+    "consolidated",
+    "deps",
+    "ebin",
+    "node_modules",
+];
 
 /// The files that commands created in the runtime path.
 #[derive(Default)]
@@ -258,6 +272,31 @@ impl Linked {
         let target = self.app.join(entry);
         tree::remove(&target)?;
         tree::relocate(&self.runtime.join(entry), &target)
+    }
+
+    /// Replaces copies of the links by copies of the files. `cp -r`, `mv` and `File.cp_r` copy or move a link instead of
+    /// the file, and dynos don't have the build directory.
+    pub(super) fn replace_copied_links(&self) -> Result<(), TreeError> {
+        let mut created = Created::default();
+        self.created(Path::new(""), &mut created)?;
+        let created = created.entries.iter().map(|entry| self.runtime.join(entry));
+        let is_searched = |entry: &DirEntry| {
+            let name = entry.file_name().to_str();
+            entry.depth() == 0 || !name.is_some_and(|name| NOT_SEARCHED.contains(&name))
+        };
+        for top in created.chain([self.app.clone()]) {
+            let walk = WalkDir::new(top).follow_root_links(false).into_iter();
+            let entries = walk.filter_entry(is_searched).filter_map(Result::ok);
+            for copy in entries.filter(DirEntry::path_is_symlink) {
+                let target = fs::read_link(copy.path()).unwrap_or_default();
+                let link = target.strip_prefix(&self.app);
+                if link.is_ok_and(|link| self.marker.links.contains(link)) && target.exists() {
+                    tree::remove(copy.path())?;
+                    tree::transfer(&target, copy.path(), Method::Copy, |_| true)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn empty(mut self) -> Result<(), TreeError> {

@@ -277,6 +277,54 @@ fn replaced_and_removed_entries_are_synced() {
 }
 
 #[test]
+fn copied_and_moved_links_become_files() {
+    let files = [
+        "mix.exs",
+        "public/a.css",
+        "heroku.txt",
+        "version.txt",
+        "gone/x",
+    ];
+    let case = case(
+        &[
+            &files[..],
+            &["priv/static/b.css", "apps/web/mix.exs", "apps/web/lib/w.ex"],
+        ]
+        .concat(),
+    );
+    let path = case.enter(&[".", "apps/web"]);
+    let copy = |from: &str, to: &str| {
+        let target = fs::read_link(path.dir().join(from)).unwrap();
+        symlink(target, path.dir().join(to)).unwrap();
+    };
+    copy("public", "priv/static/public");
+    fs::create_dir(path.dir().join("out")).unwrap();
+    copy("apps/web/lib", "out/lib");
+    fs::rename(
+        path.dir().join("heroku.txt"),
+        path.dir().join("version.txt"),
+    )
+    .unwrap();
+    fs::rename(path.dir().join("gone"), path.dir().join("priv/moved")).unwrap();
+    symlink("static/b.css", path.dir().join("priv/own_link")).unwrap();
+
+    path.replace_copied_links().unwrap();
+    path.leave().unwrap();
+    let text = |p: &str| fs::read_to_string(case.app.join(p)).unwrap();
+    assert_eq!(text("priv/static/public/a.css"), "public/a.css");
+    assert_eq!(text("out/lib/w.ex"), "apps/web/lib/w.ex");
+    assert_eq!(text("version.txt"), "heroku.txt");
+    assert_eq!(text("priv/moved/x"), "gone/x");
+    for file in ["priv/static/public", "out/lib", "version.txt", "priv/moved"] {
+        assert!(!case.app.join(file).is_symlink(), "{file} is a link");
+    }
+    for moved in ["heroku.txt", "gone"] {
+        assert!(!case.app.join(moved).exists(), "{moved} stays behind");
+    }
+    assert!(case.app.join("public/a.css").exists() && case.app.join("priv/own_link").is_symlink());
+}
+
+#[test]
 fn fetched_dependencies_are_real_directories() {
     let case = case(&[
         "mix.exs",
