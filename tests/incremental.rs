@@ -105,6 +105,34 @@ fn recompiles_only_inputs_mix_does_not_track() {
 }
 
 #[test]
+fn users_of_recompiled_dependency_are_recompiled() {
+    let app = App::fixture("compile-env");
+    // The dependencies of Hex's packages are those in the lockfile.
+    app.edit(
+        "mix.lock",
+        "[:mix], [], \"hexpm\", \"6314",
+        "[:mix], [{:knobs, \">= 0.0.0\", [hex: :knobs, repo: \"hexpm\", optional: false]}], \"hexpm\", \"6314",
+    );
+    let module = "defmodule JasonLite.Level do
+  @level Knobs.level()
+  def level, do: @level
+end";
+    app.write("level.ex", module);
+    app.write(
+        "elixir_buildpack.config",
+        "hook_pre_compile='cp level.ex deps/jason_lite/lib'\n",
+    );
+    app.deploy().expect_success();
+    app.edit("config/config.exs", "low", "high");
+    let deploy = app.deploy();
+    deploy.expect_success();
+    holds(&deploy, "recompiling jason_lite: it depends on knobs");
+    let dyno = app.ship(deploy);
+    let said = dyno.one_off("mix run --no-start -e 'IO.puts(JasonLite.Level.level())'");
+    assert_eq!(said.trim(), "high");
+}
+
+#[test]
 fn hook_compile_and_alias_recompile_app_if_variable_changes() {
     let app = App::fixture("compile-env");
     let banner_after_change = |banner: &str| {

@@ -255,7 +255,28 @@ defmodule Mix.Tasks.Mixpack.StaleDependencies do
       Mix.shell().info("recompiling #{name}: the config it was compiled with has changed")
     end
 
-    if stale != [], do: Mix.Task.run("deps.compile", stale ++ ["--force"])
+    users = for {name, child} <- users(stale) do
+      Mix.shell().info("recompiling #{name}: it depends on #{child}")
+      name
+    end
+
+    if stale != [], do: Mix.Task.run("deps.compile", stale ++ users ++ ["--force"])
+  end
+
+  # The fetched dependencies that depend on stale ones, each with one of them: their code may contain values of those.
+  # Mix recompiles them too if it fetches another version (`with_depending/2` in lib/mix/lib/mix/dep/fetcher.ex).
+  defp users([]), do: []
+
+  defp users(stale) do
+    # Children come first.
+    for dep <- Mix.Dep.cached(), reduce: [] do
+      users ->
+        known = stale ++ Enum.map(users, &elem(&1, 0))
+        name = to_string(dep.app)
+        child = Enum.find(dep.deps, &(to_string(&1.app) in known))
+        new? = child && name not in known && dep.scm.fetchable?()
+        if new?, do: users ++ [{name, child.app}], else: users
+    end
   end
 
   # If the text has changed, mix itself recompiles the app.
