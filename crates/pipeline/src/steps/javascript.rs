@@ -10,6 +10,7 @@ use crate::steps::{
 };
 use app::facts::{Manager, join};
 use app::plan::{AssetBuild, Assets, Install, StepName};
+use app::settings::Hooks;
 use exec::Action;
 use exec::command::Tool;
 use exec::log::{StepLog, seconds};
@@ -252,8 +253,12 @@ fn node_modules_key(
         Err(why) => return Ok(Err(why.clone())),
     };
     let app = &ctx.workspace.app;
-    let files = of_each(app, inputs, |path| ctx.tree.is_output(path))
-        .map_err(TreeError::at(app, "read the files of"))?;
+    let inputs: Vec<String> = inputs.iter().map(|path| input(ctx, path)).collect();
+    let files = of_each(app, &inputs, |path| ctx.tree.is_output(path))
+        .map_err(TreeError::at(app, "read the files of"))?
+        .into_iter()
+        .map(|(path, digest)| (path.trim_end_matches(HEX_NOTE).to_owned(), digest))
+        .collect();
     let target = &ctx.plan.target;
     let manager = install.manager.manager.as_str();
     let version = managers.get(manager);
@@ -276,6 +281,25 @@ fn node_modules_key(
     key.extend(key_of_files(files));
     key.extend(key_of_variables(settings));
     Ok(Ok(key))
+}
+
+/// The note of Hex on the version and the checksum of a fetched package, in its directory.
+const HEX_NOTE: &str = "/.hex";
+
+/// Returns Hex's note in place of a package that Hex fetched, since compiling may add files to the package, as
+/// compiling Phoenix 1.8 does. The note isn't enough if a hook may have changed the package.
+fn input(ctx: &Context<'_>, path: &str) -> String {
+    let hooks = Hooks {
+        hook_post_compile: None,
+        post_compile: None,
+        ..ctx.plan.hooks.clone()
+    };
+    let note = format!("{path}{HEX_NOTE}");
+    if !hooks.any() && ctx.workspace.app.join(&note).is_file() {
+        note
+    } else {
+        path.to_owned()
+    }
 }
 
 pub(crate) fn assets(
