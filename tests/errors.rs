@@ -331,7 +331,13 @@ fn mix_errors_fail_build() {
     app.edit("mix.exs", "deps: []", "deps: [{:nonesuch, \"~> 1.0\"}]");
     refused(&app, "Fetching dependencies", "deps_no_such_package");
     app.edit("mix.exs", ":nonesuch", ":jason_lite");
-    succeeds(&app);
+    let fetched = succeeds(&app);
+    assert!(
+        fetched.stdout.contains("compiled 1 dependency: jason_lite"),
+        "{}",
+        fetched.log()
+    );
+    drop(fetched);
 
     app.write("mix.lock", WRONG_LOCK);
     refused(&app, "Fetching dependencies", "deps_lock_mismatch");

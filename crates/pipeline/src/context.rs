@@ -131,7 +131,8 @@ impl<'a> Context<'a> {
             return None;
         }
         OutputFilter::of(action, || {
-            let lock = self.workspace.real(&self.in_app("mix.lock"));
+            // A new lockfile isn't in the build directory yet.
+            let lock = self.mix_path(self.in_app("mix.lock"));
             let lock = text_file::read(&lock).unwrap_or_default();
             let locked = mix_lock::parse(&lock).into_iter();
             locked.map(|locked| locked.app).collect()
