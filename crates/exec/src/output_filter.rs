@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const MAX_NAMES: usize = 6;
 /// The hint about omitted lines.
 const PRINTED: &str = "Set MIXPACK_VERBOSE=true to print them";
+/// The hint about a dependency that reported a failure.
+const RECOMPILE: &str = "A dependency reported a failure, see above. Later builds don't compile it again. To compile \
+                         everything again, set MIXPACK_CLEAN_BUILD to a new value";
 
 /// Whether a line is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,6 +184,8 @@ struct Compile {
     /// The number of compiled files of each of the app's own projects.
     own: Vec<(String, u32)>,
     warnings: u32,
+    /// Whether a dependency reported a failure and went on.
+    is_incomplete: bool,
 }
 
 #[derive(Default)]
@@ -249,7 +254,13 @@ impl Compile {
             return Visibility::Hidden;
         }
         if project.is_fetched {
-            self.warnings += u32::from(is_warning(line));
+            if is_warning(line) {
+                self.warnings += 1;
+            } else if is_failure(line) {
+                shown.extend(project.header.take());
+                shown.push(line.to_owned());
+                self.is_incomplete = true;
+            }
             return Visibility::Hidden;
         }
         if line.starts_with("Consolidated ") {
@@ -290,6 +301,9 @@ impl Compile {
                 "{} {noun} in dependencies omitted. {PRINTED}",
                 self.warnings
             ));
+        }
+        if self.is_incomplete {
+            lines.push(RECOMPILE.to_owned());
         }
         for (name, files) in &self.own {
             let name = if name.is_empty() { "the app" } else { name };
@@ -441,3 +455,16 @@ fn installing(line: &str, summary: &mut Option<String>, warned: &mut bool) -> Vi
 
 #[cfg(test)]
 mod tests;
+
+/// Whether a line reports a failure that doesn't fail the build, such as `AppSignal installation failed: ...` for a
+/// download. Lines of compilers' messages are indented.
+fn is_failure(line: &str) -> bool {
+    let text = line.to_lowercase();
+    let failures = [
+        "installation failed",
+        "failed to ",
+        "could not ",
+        "couldn't ",
+    ];
+    !line.starts_with(' ') && failures.iter().any(|failure| text.contains(failure))
+}

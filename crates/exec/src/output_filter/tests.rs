@@ -111,6 +111,31 @@ Generated shop app
 }
 
 #[test]
+fn failures_that_dependencies_report_are_printed() {
+    let output = "\
+1> ==> appsignal
+1> Downloading agent release
+2> ==> plug
+1> AppSignal installation failed: Could not download archive from any of our mirrors.
+1> Please make sure your network allows access to any of these mirrors.
+2>     warning: unused
+2>     \"could not turn\"
+1> Generated appsignal app
+2> Generated plug app
+";
+    assert_eq!(
+        read(&Action::Compile, &["appsignal", "plug"], output),
+        "  ==> appsignal
+  AppSignal installation failed: Could not download archive from any of our mirrors.
+  compiled 2 dependencies: appsignal, plug
+  1 warning in dependencies omitted. Set MIXPACK_VERBOSE=true to print them
+  A dependency reported a failure, see above. Later builds don't compile it again. To compile everything again, set \
+MIXPACK_CLEAN_BUILD to a new value
+"
+    );
+}
+
+#[test]
 fn output_of_parallel_dependency_builds_is_separated() {
     let output = "\
 1> ==> a
