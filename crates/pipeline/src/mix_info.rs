@@ -4,15 +4,10 @@ use app::plan::{PHOENIX, PHX};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Mixpack's own mix tasks, which `elixir -r` loads. They are never written into the app.
-pub(crate) const TASK_SOURCE: &str = concat!(
-    include_str!("mix_info.exs"),
-    include_str!("mix_dependencies.exs"),
-    include_str!("mix_reads.exs"),
-    include_str!("mix_file_reads.exs")
-);
+/// Mixpack's own mix tasks, which `elixir -r` loads, compressed. They are never written into the app.
+pub(crate) static TASKS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tasks.deflate"));
 
-/// A script that compiles [`TASK_SOURCE`], saved next to it as `session.exs`, into the directory `tasks`.
+/// A script that compiles [`TASKS`], saved next to it as `session.exs`, into the directory `tasks`.
 pub(crate) const COMPILER_SOURCE: &str = include_str!("compile_tasks.exs");
 
 /// The task that writes [`MixInfo`].

@@ -6,12 +6,13 @@
 //! before the cache is restored. A line on each output stream marks the end of a command. A command
 //! that fails ends the VM as if it had run alone.
 
-use crate::mix_info::{COMPILER_SOURCE, SESSION_TASK, TASK_SOURCE};
+use crate::mix_info::{COMPILER_SOURCE, SESSION_TASK, TASKS};
 use exec::cancel::Cancel;
 use exec::command::{CommandError, Env, FollowResult, LineInfo, Running, Stopper, Tool};
 use exec::log::StepLog;
 use exec::output_filter::OutputFilter;
-use std::fs;
+use flate2::read::DeflateDecoder;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use store::tree::{self, TreeError};
@@ -31,7 +32,7 @@ pub(crate) struct MixSession {
 const WAIT: &str = "Mix.Tasks.Mixpack.Session.wait(System.argv())";
 
 /// The cache entry of Mixpack's compiled tasks.
-const TASKS: &str = "mix_tasks";
+const COMPILED_TASKS: &str = "mix_tasks";
 
 /// The result of a command.
 pub(crate) enum Outcome {
@@ -54,18 +55,19 @@ impl MixSession {
             .prefix("mixpack-session-")
             .tempdir()
             .map_err(TreeError::at(&std::env::temp_dir(), "create a folder in"))?;
-        vm.insert("tasks".to_owned(), digest::short(TASK_SOURCE.as_bytes()));
+        vm.insert("tasks".to_owned(), digest::short(TASKS));
         let tasks = folder.path().join("tasks");
-        let are_compiled = store.take(TASKS, &vm, &tasks)? == TakeResult::Yes;
+        let are_compiled = store.take(COMPILED_TASKS, &vm, &tasks)? == TakeResult::Yes;
         let (flag, loaded) = if are_compiled {
             ("-pa", tasks)
         } else {
             // Compiling them takes as long as starting the VM.
             let compiler = folder.path().join("compile_tasks.exs");
             let source = folder.path().join("session.exs");
-            for (path, text) in [(&source, TASK_SOURCE), (&compiler, COMPILER_SOURCE)] {
-                fs::write(path, text).map_err(TreeError::at(path, "write"))?;
-            }
+            fs::write(&compiler, COMPILER_SOURCE).map_err(TreeError::at(&compiler, "write"))?;
+            File::create(&source)
+                .and_then(|mut file| io::copy(&mut DeflateDecoder::new(TASKS), &mut file))
+                .map_err(TreeError::at(&source, "write"))?;
             ("-r", compiler)
         };
         let (loaded, at) = (loaded.to_string_lossy(), folder.path().to_string_lossy());
@@ -98,7 +100,7 @@ impl MixSession {
     pub(crate) fn cache_tasks(&mut self, store: &dyn Store) -> Result<(), TreeError> {
         let made = self.folder.path().join("tasks");
         match self.compiled.take() {
-            Some(vm) if made.is_dir() => store.put(TASKS, &vm, &made).map(drop),
+            Some(vm) if made.is_dir() => store.put(COMPILED_TASKS, &vm, &made).map(drop),
             _ => Ok(()),
         }
     }

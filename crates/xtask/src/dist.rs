@@ -63,8 +63,9 @@ const SOURCES: [&str; 6] = [
     "tests",
 ];
 /// Files outside `src` that the executable contains, and the code that embeds them.
-const CONTENTS: [&str; 3] = [
+const CONTENTS: [&str; 4] = [
     "crates/mixpack/build.rs",
+    "crates/pipeline/build.rs",
     "docs/doctor.md",
     "docs/errors.md",
 ];
@@ -403,7 +404,7 @@ mod tests {
     fn repository() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        for dir in ["crates/mixpack", "docs"] {
+        for dir in ["crates/mixpack", "crates/pipeline", "docs"] {
             fs::create_dir_all(root.join(dir)).unwrap();
         }
         let manifests = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"];
